@@ -1,0 +1,108 @@
+//! `[augment]`: random changes to the training images.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Random changes to image and mask together, applied to training images in the order listed here.
+///
+/// Each is drawn from (seed, epoch, case) alone, so the number of workers changes nothing. A key
+/// that is absent is off; one inherited from a base file is turned off with `probability = 0`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct AugmentSpec {
+    /// Mirror left and right.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub horizontal_flip: Option<Chance>,
+    /// Mirror top and bottom.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vertical_flip: Option<Chance>,
+    /// Turn by 90, 180 or 270 degrees.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rotate90: Option<Chance>,
+    /// Turn by an angle in degrees, counter-clockwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rotate: Option<AmountSpec>,
+    /// Magnify about the centre by a factor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scale: Option<AmountSpec>,
+    /// Move along each axis by a part of the image's side.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shift: Option<AmountSpec>,
+    /// Elastic deformation (Simard et al. 2003).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub elastic: Option<ElasticSpec>,
+    /// Add to the intensities (0 to 1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub brightness: Option<AmountSpec>,
+    /// Stretch intensities about their mean by a factor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contrast: Option<AmountSpec>,
+    /// Raise intensities (0 to 1) to a power.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gamma: Option<AmountSpec>,
+    /// Gaussian blur with a standard deviation in pixels.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blur: Option<AmountSpec>,
+    /// Gaussian noise with a standard deviation in intensity (0 to 1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub noise: Option<AmountSpec>,
+    /// Random hue, saturation and value, for stained tissue.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub colour_jitter: Option<ColourJitterSpec>,
+}
+
+/// How often.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Chance {
+    /// Part of the images that are changed, from 0 to 1.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub probability: f64,
+}
+
+/// How often and how much.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct AmountSpec {
+    /// Part of the images that are changed, from 0 to 1.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub probability: f64,
+    /// Smallest and largest amount; each image draws one between, uniformly.
+    pub range: [f64; 2],
+}
+
+/// Elastic deformation: a random field of shifts, smoothed and scaled (Simard et al. 2003).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ElasticSpec {
+    /// Part of the images that are changed, from 0 to 1.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub probability: f64,
+    /// Largest shift, in pixels of the network's input.
+    #[schemars(range(min = 0.0, max = 200.0))]
+    pub shift_px: f64,
+    /// Standard deviation of the smoothing, in pixels of the network's input.
+    #[schemars(range(min = 1.0, max = 200.0))]
+    pub sigma_px: f64,
+}
+
+/// Random hue, saturation and value.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ColourJitterSpec {
+    /// Part of the images that are changed, from 0 to 1.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub probability: f64,
+    /// Largest turn of the hue, as a part of the circle.
+    #[serde(default)]
+    #[schemars(range(min = 0.0, max = 0.5))]
+    pub hue: f64,
+    /// Saturation is multiplied by a factor between 1 - this and 1 + this.
+    #[serde(default)]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub saturation: f64,
+    /// Value is multiplied by a factor between 1 - this and 1 + this.
+    #[serde(default)]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub value: f64,
+}

@@ -1,0 +1,441 @@
+//! Checks the merged keys against the schema, and finds every mistake at once.
+
+use figment::Figment;
+use figment::value::{Dict, Num, Tag, Value};
+use serde_json::Value as Node;
+
+use super::files::tidy;
+use super::layer::Layer;
+use super::locate::{KeyPath, Spans};
+use super::problem::{MOST, Place, Problem};
+use super::schema::{self, Shape, Variant};
+use super::suggest::{closest, list, slip};
+
+/// The key under which serde passes a TOML date.
+const DATE: &str = "$__toml_private_datetime";
+/// Longest string that a message repeats, in characters.
+const QUOTED: usize = 60;
+
+/// What a check needs to know of where values come from.
+pub(super) struct Checker<'l> {
+    layers: &'l [Layer],
+    figment: &'l Figment,
+    /// Whether every layer could be read; if not, a missing key may be in one that was not.
+    complete: bool,
+    /// The mistakes found.
+    pub problems: Vec<Problem>,
+}
+
+impl<'l> Checker<'l> {
+    /// A checker of what `figment` merged from `layers`.
+    pub fn new(layers: &'l [Layer], figment: &'l Figment, complete: bool) -> Self {
+        Self { layers, figment, complete, problems: Vec::new() }
+    }
+
+    /// The rank of the layer that said a value; `None` for a default.
+    pub fn rank(&self, tag: Tag) -> Option<usize> {
+        self.figment.get_metadata(tag)?.source.as_ref()?.custom()?.parse().ok()
+    }
+
+    /// Checks `value` at `path` against `node`; makes its paths usable from the working directory
+    /// and its arguments the strings that they must be.
+    pub fn check(&mut self, path: &KeyPath, node: &'static Node, value: &mut Value) {
+        if self.problems.len() >= MOST {
+            return;
+        }
+        match schema::shape(node) {
+            Shape::Table(_) => self.table(path, node, None, value),
+            Shape::Union(variants) => self.union(path, &variants, value),
+            Shape::Map(values) => match value {
+                Value::Dict(_, dict) if !is_date(dict) => {
+                    for (key, value) in dict {
+                        self.check(&path.key(key), values, value);
+                    }
+                }
+                _ => self.wrong_type(path, node, value),
+            },
+            Shape::Array(items) => self.array(path, node, items, value),
+            Shape::Choice(words) => match value.as_str() {
+                Some(word) if words.iter().any(|known| known.word == word) => {}
+                Some(word) => {
+                    let near = closest(word, words.iter().map(|known| known.word));
+                    let help = near.map(|near| format!("did you mean \"{near}\"?"));
+                    let message = format!(
+                        "`{path}` is {}; it must be {}",
+                        describe(value),
+                        schema::in_words(node)
+                    );
+                    self.at_value(path, value.tag(), message, help);
+                }
+                None => self.wrong_type(path, node, value),
+            },
+            Shape::Integer | Shape::Number => self.number(path, node, value),
+            Shape::Text => self.text(path, node, value),
+            Shape::Boolean if value.to_bool().is_none() => self.wrong_type(path, node, value),
+            Shape::Boolean | Shape::Any => {}
+        }
+    }
+
+    /// A table whose keys depend on `kind`.
+    fn union(&mut self, path: &KeyPath, variants: &[Variant], value: &mut Value) {
+        let kinds = || variants.iter().map(|variant| variant.kind);
+        let dict = match value {
+            Value::Dict(_, dict) if !is_date(dict) => dict,
+            _ => {
+                let word = value.as_str().and_then(|word| {
+                    kinds().find(|kind| *kind == word).or_else(|| closest(word, kinds()))
+                });
+                let help = match word {
+                    Some(kind) => format!("write {{ kind = \"{kind}\" }}"),
+                    None => kinds_are(kinds()),
+                };
+                let message = must_be(path, "a table with a `kind`", value);
+                return self.at_value(path, value.tag(), message, Some(help));
+            }
+        };
+        match dict.get("kind") {
+            Some(Value::String(tag, kind)) => {
+                let (tag, kind) = (*tag, kind.clone());
+                match variants.iter().find(|variant| variant.kind == kind) {
+                    Some(variant) => {
+                        self.table(path, variant.node, Some((variants, variant.kind)), value);
+                    }
+                    None => {
+                        let near = closest(&kind, kinds());
+                        let help = match near {
+                            Some(near) => format!("did you mean \"{near}\"?"),
+                            None => kinds_are(kinds()),
+                        };
+                        let message = format!("`{path}` has no kind {}", quote(&kind));
+                        self.at_value(&path.key("kind"), tag, message, Some(help));
+                        let meant = variants.iter().find(|variant| Some(variant.kind) == near);
+                        if let Some(variant) = meant {
+                            self.table(path, variant.node, Some((variants, variant.kind)), value);
+                        }
+                    }
+                }
+            }
+            Some(other) => {
+                let message = must_be(&path.key("kind"), "a string", other);
+                self.at_value(&path.key("kind"), other.tag(), message, Some(kinds_are(kinds())));
+            }
+            None => {
+                let mut meant = variants.iter().filter(|variant| {
+                    let known = schema::properties(variant.node);
+                    dict.keys().all(|key| known.contains_key(key))
+                });
+                let only = meant.next().filter(|_| meant.next().is_none());
+                let (tag, kind) = (value.tag(), "kind");
+                self.missing(path, tag, kind, None, kinds_are(kinds()));
+                if let Some(variant) = only {
+                    self.table(path, variant.node, Some((variants, variant.kind)), value);
+                }
+            }
+        }
+    }
+
+    /// A table with the keys of `node`, which is the variant `kind` of a union, or of none.
+    fn table(
+        &mut self,
+        path: &KeyPath,
+        node: &'static Node,
+        kind: Option<(&[Variant], &'static str)>,
+        value: &mut Value,
+    ) {
+        let tag = value.tag();
+        let dict = match value {
+            Value::Dict(_, dict) if !is_date(dict) => dict,
+            _ => return self.wrong_type(path, node, value),
+        };
+        let known = schema::properties(node);
+        // Where the kind decides what is missing, whoever chose the kind left it out.
+        let chosen_by = dict.get("kind").map_or(tag, Value::tag);
+        let kind_name = kind.map(|(_, kind)| kind);
+        for key in schema::required(node) {
+            if !dict.contains_key(key) && (key != "kind" || kind.is_none()) {
+                let help = known.get(key).map_or("", schema::doc);
+                self.missing(path, chosen_by, key, kind_name, format!("`{key}`: {help}"));
+            }
+        }
+        for (key, value) in dict {
+            let at = path.key(key);
+            match known.get(key) {
+                Some(_) if key == "kind" && kind.is_some() => {}
+                Some(property) => self.check(&at, property, value),
+                None if self.problems.len() >= MOST => return,
+                None => {
+                    let allowed = || known.keys().map(String::as_str);
+                    let whose = table_name(path, kind_name);
+                    let meant = |near: &str| format!("did you mean `{near}`?");
+                    let help = of_other_kind(path, key, kind)
+                        .or_else(|| slip(key, allowed()).map(meant))
+                        .or_else(|| below(path, node, key))
+                        .or_else(|| closest(key, allowed()).map(meant))
+                        .or_else(|| below(&KeyPath::default(), schema::root(), key))
+                        .unwrap_or_else(|| format!("its keys are {}", list(allowed())));
+                    let message = format!("unknown key `{}` in {whose}", shortened(key));
+                    self.at_key(&at, value.tag(), message, Some(help));
+                }
+            }
+        }
+    }
+
+    fn array(
+        &mut self,
+        path: &KeyPath,
+        node: &'static Node,
+        items: &'static Node,
+        value: &mut Value,
+    ) {
+        let tag = value.tag();
+        let Value::Array(_, elements) = value else {
+            let help = format!("write [{}]", toml_like(value));
+            let message = must_be(path, "an array", value);
+            let scalar = !matches!(value, Value::Dict(..));
+            return self.at_value(path, tag, message, scalar.then_some(help));
+        };
+        let count = elements.len();
+        let (least, most) = schema::lengths(node, "Items");
+        if least.is_some_and(|least| (count as u64) < least)
+            || most.is_some_and(|most| count as u64 > most)
+        {
+            let elements = if count == 1 { "element" } else { "elements" };
+            let wanted = schema::count_in_words(node);
+            let message = format!("`{path}` has {count} {elements}; it must have{wanted}");
+            self.at_value(path, tag, message, None);
+        }
+        for (index, element) in elements.iter_mut().enumerate() {
+            self.check(&path.index(index), items, element);
+        }
+    }
+
+    fn number(&mut self, path: &KeyPath, node: &'static Node, value: &Value) {
+        let whole = matches!(schema::shape(node), Shape::Integer);
+        let number = match value {
+            Value::Num(_, number) => match number.to_f64() {
+                Some(float) if whole => {
+                    let help = (float.fract() == 0.0).then(|| format!("write {float:.0}"));
+                    let message = must_be(path, &schema::in_words(node), value);
+                    return self.at_value(path, value.tag(), message, help);
+                }
+                Some(float) => float,
+                // Whole numbers beyond 2^53 lose digits here, and no bound is near them.
+                None => whole_number(*number).map_or(f64::NAN, |number| number as f64),
+            },
+            _ => return self.wrong_type(path, node, value),
+        };
+        let (least, most) = schema::range(node);
+        let inside = number.is_finite()
+            && least.is_none_or(|least| number >= least)
+            && most.is_none_or(|most| number <= most);
+        if !inside {
+            let message = must_be(path, &schema::in_words(node), value);
+            self.at_value(path, value.tag(), message, None);
+        }
+    }
+
+    fn text(&mut self, path: &KeyPath, node: &'static Node, value: &mut Value) {
+        let tag = value.tag();
+        let layer = self.rank(tag).map(|rank| &self.layers[rank]);
+        if !matches!(value, Value::String(..) | Value::Dict(..) | Value::Array(..))
+            && let Some(raw) = layer.and_then(Layer::raw_value)
+        {
+            *value = Value::String(tag, raw.into());
+        }
+        let Value::String(_, text) = value else {
+            return self.wrong_type(path, node, value);
+        };
+        let length = text.chars().count() as u64;
+        let (least, most) = schema::lengths(node, "Length");
+        let fits = least.is_none_or(|least| length >= least)
+            && most.is_none_or(|most| length <= most)
+            && schema::matches_pattern(node, text);
+        let wanted = || Some(format!("`{path}`: {}", schema::doc(node)));
+        if !fits {
+            let message = format!("`{path}` cannot be {}", quote(text));
+            self.at_value(path, tag, message, wanted());
+        } else if schema::is_path(node) && text.is_empty() {
+            self.at_value(path, tag, format!("`{path}` is an empty path"), wanted());
+        } else if schema::is_path(node)
+            && let Some(folder) = layer.and_then(Layer::folder)
+        {
+            match tidy(&folder.join(&text)).into_os_string().into_string() {
+                Ok(joined) => *text = joined,
+                Err(_) => {
+                    let message = format!(
+                        "`{path}` lies in a folder whose name is not UTF-8: {}",
+                        folder.display()
+                    );
+                    self.at_value(path, tag, message, None);
+                }
+            }
+        }
+    }
+
+    fn wrong_type(&mut self, path: &KeyPath, node: &'static Node, value: &Value) {
+        let message = must_be(path, &schema::in_words(node), value);
+        let unquoted = match (value, schema::shape(node)) {
+            (Value::String(_, text), Shape::Integer | Shape::Number | Shape::Boolean) => {
+                text.parse::<f64>().is_ok() || text.parse::<bool>().is_ok()
+            }
+            _ => false,
+        };
+        let help = unquoted.then(|| "write it without quotes".into());
+        self.at_value(path, value.tag(), message, help);
+    }
+
+    fn missing(&mut self, path: &KeyPath, tag: Tag, key: &str, kind: Option<&str>, help: String) {
+        if self.complete {
+            let message = format!("missing key `{key}` in {}", table_name(path, kind));
+            let place = match self.rank(tag) {
+                Some(rank) => {
+                    let layer = &self.layers[rank];
+                    layer.spans.get(path).map(|at| Place::new(layer, rank, Some(at.key.clone())))
+                }
+                None => None,
+            };
+            let place = place.or_else(|| place_above(self.layers, path));
+            let key = path.key(key).to_string();
+            self.problems.push(Problem { key, message, help: Some(help), place });
+        }
+    }
+
+    /// Records a mistake in the value at `path`.
+    pub fn at_value(&mut self, path: &KeyPath, tag: Tag, message: String, help: Option<String>) {
+        self.record(path, tag, message, help, |spans| spans.value.clone());
+    }
+
+    /// Records a mistake in the key at `path`.
+    fn at_key(&mut self, path: &KeyPath, tag: Tag, message: String, help: Option<String>) {
+        self.record(path, tag, message, help, |spans| spans.key.clone());
+    }
+
+    fn record(
+        &mut self,
+        path: &KeyPath,
+        tag: Tag,
+        message: String,
+        help: Option<String>,
+        part: impl Fn(&Spans) -> std::ops::Range<usize>,
+    ) {
+        let place = match self.rank(tag) {
+            Some(rank) => {
+                let layer = &self.layers[rank];
+                Some(Place::new(layer, rank, layer.spans.get(path).map(part)))
+            }
+            None => place_above(self.layers, path),
+        };
+        self.problems.push(Problem { key: path.to_string(), message, help, place });
+    }
+}
+
+/// Where a defaulted key would be said: the nearest table above it that a file says (or else an
+/// argument), or the highest file as a whole.
+pub(super) fn place_above(layers: &[Layer], path: &KeyPath) -> Option<Place> {
+    let ranked = || layers.iter().enumerate().rev();
+    let files = || ranked().filter(|(_, layer)| layer.raw_value().is_none());
+    let mut at = Some(path.clone());
+    while let Some(here) = at.filter(|here| !here.is_root()) {
+        for (rank, layer) in files().chain(ranked()) {
+            if let Some(spans) = layer.spans.get(&here) {
+                return Some(Place::new(layer, rank, Some(spans.key.clone())));
+            }
+        }
+        at = here.parent();
+    }
+    files().map(|(rank, layer)| Place::new(layer, rank, None)).next()
+}
+
+/// The help for a `key` that another kind of the table at `path` has.
+fn of_other_kind(
+    path: &KeyPath,
+    key: &str,
+    kind: Option<(&[Variant], &'static str)>,
+) -> Option<String> {
+    let (variants, _) = kind?;
+    let others: Vec<String> = variants
+        .iter()
+        .filter(|variant| schema::properties(variant.node).contains_key(key))
+        .map(|variant| format!("\"{}\"", variant.kind))
+        .collect();
+    if others.is_empty() {
+        return None;
+    }
+    Some(format!("`{path}` has it where its kind is {}", others.join(" or ")))
+}
+
+/// The help for a `key` that belongs to a table further down from `path`.
+fn below(path: &KeyPath, node: &'static Node, key: &str) -> Option<String> {
+    let mut found: Vec<String> = Vec::new();
+    for (_, written) in schema::keys_named(node, path, key) {
+        let written = format!("`{written}`");
+        if !found.contains(&written) {
+            found.push(written);
+        }
+    }
+    // A key found all over the place is no hint.
+    (1..=3).contains(&found.len()).then(|| format!("did you mean {}?", found.join(" or ")))
+}
+
+fn kinds_are<'k>(kinds: impl Iterator<Item = &'k str>) -> String {
+    let kinds: Vec<&str> = kinds.collect();
+    match kinds.as_slice() {
+        [only] => format!("its only kind is \"{only}\""),
+        kinds => format!("its kinds are {}", list(kinds.iter().copied())),
+    }
+}
+
+fn table_name(path: &KeyPath, kind: Option<&str>) -> String {
+    let of_kind = kind.map(|kind| format!(" of kind \"{kind}\"")).unwrap_or_default();
+    if path.is_root() { "the spec".into() } else { format!("`{path}`{of_kind}") }
+}
+
+fn must_be(path: &KeyPath, what: &str, found: &Value) -> String {
+    format!("`{path}` must be {what}, found {}", describe(found))
+}
+
+fn is_date(dict: &Dict) -> bool {
+    dict.contains_key(DATE)
+}
+
+/// A value as a message names it.
+fn describe(value: &Value) -> String {
+    match value {
+        Value::Dict(_, dict) if is_date(dict) => "a date".into(),
+        Value::Dict(..) => "a table".into(),
+        Value::Array(..) => "an array".into(),
+        Value::String(_, text) => quote(text),
+        other => toml_like(other),
+    }
+}
+
+/// A value as it would be written.
+fn toml_like(value: &Value) -> String {
+    match value {
+        Value::String(_, text) => quote(text),
+        Value::Char(_, c) => quote(&c.to_string()),
+        Value::Bool(_, flag) => flag.to_string(),
+        Value::Num(_, number) => match number.to_f64() {
+            Some(float) => format!("{float:?}").to_lowercase(),
+            None => whole_number(*number).map_or("a number".into(), |number| number.to_string()),
+        },
+        Value::Empty(..) => "nothing".into(),
+        Value::Dict(..) => "{ .. }".into(),
+        Value::Array(..) => "[ .. ]".into(),
+    }
+}
+
+fn whole_number(number: Num) -> Option<i128> {
+    number.to_i128().or_else(|| number.to_u128().and_then(|number| number.try_into().ok()))
+}
+
+fn quote(text: &str) -> String {
+    format!("{:?}", shortened(text))
+}
+
+fn shortened(text: &str) -> String {
+    if text.chars().count() <= QUOTED {
+        return text.into();
+    }
+    text.chars().take(QUOTED).chain(['…']).collect()
+}

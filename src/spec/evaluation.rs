@@ -1,0 +1,148 @@
+//! `[evaluation]`: what is measured and how.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What is measured and how.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct EvaluationSpec {
+    /// From which probability on a pixel is lesion. For one foreground class.
+    pub threshold: ThresholdSpec,
+    /// Which metrics to compute for each case and class; counts are always stored.
+    #[schemars(length(min = 1))]
+    pub metrics: Vec<MetricKind>,
+    /// What overlap metrics score where a class is absent from truth and prediction alike.
+    pub empty: EmptyRule,
+    /// At which size predictions are compared for the headline figures.
+    pub resolution: Resolution,
+    /// Splits that the best model is evaluated on after training.
+    #[schemars(length(min = 1, max = 3))]
+    pub splits: Vec<EvaluatedSplit>,
+}
+
+impl Default for EvaluationSpec {
+    fn default() -> Self {
+        Self {
+            threshold: ThresholdSpec::default(),
+            metrics: vec![
+                MetricKind::Dice,
+                MetricKind::Iou,
+                MetricKind::Precision,
+                MetricKind::Recall,
+                MetricKind::Specificity,
+                MetricKind::Accuracy,
+                MetricKind::Mcc,
+                MetricKind::Hd95,
+                MetricKind::Assd,
+                MetricKind::Auc,
+            ],
+            empty: EmptyRule::One,
+            resolution: Resolution::Original,
+            splits: vec![EvaluatedSplit::Valid, EvaluatedSplit::Test],
+        }
+    }
+}
+
+/// From which probability on a pixel is lesion.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum ThresholdSpec {
+    /// A fixed probability.
+    Fixed(FixedThreshold),
+    /// The one of 0.05, 0.10, .. 0.95 with the highest mean Dice on the validation split.
+    BestOnValid(BestOnValidThreshold),
+}
+
+impl Default for ThresholdSpec {
+    fn default() -> Self {
+        Self::Fixed(FixedThreshold { value: 0.5 })
+    }
+}
+
+/// A fixed probability.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FixedThreshold {
+    /// The probability.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub value: f64,
+}
+
+/// Settings of `best-on-valid`; it has none.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BestOnValidThreshold {}
+
+/// Metrics of a case and class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum MetricKind {
+    /// 2 tp / (2 tp + fp + fn); the F1 score of pixels.
+    Dice,
+    /// tp / (tp + fp + fn).
+    Iou,
+    /// tp / (tp + fp).
+    Precision,
+    /// tp / (tp + fn); also called sensitivity.
+    Recall,
+    /// tn / (tn + fp).
+    Specificity,
+    /// (tp + tn) / all.
+    Accuracy,
+    /// Harmonic mean of precision and recall; equal to Dice for pixels.
+    F1,
+    /// Matthews correlation coefficient.
+    Mcc,
+    /// 95th percentile of the symmetric surface distance, in pixels.
+    Hd95,
+    /// Average symmetric surface distance, in pixels.
+    Assd,
+    /// Area under the ROC curve of the pixel probabilities.
+    Auc,
+}
+
+/// What overlap metrics score where a class is absent from truth and prediction alike.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum EmptyRule {
+    /// 1: nothing to find and nothing found.
+    #[default]
+    One,
+    /// The case is left out of the mean, and the report says how many were.
+    Skip,
+}
+
+/// At which size predictions are compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Resolution {
+    /// The size of the original image: probabilities are resized to it.
+    #[default]
+    Original,
+    /// The size the network works at: masks are resized to it.
+    Network,
+}
+
+/// A split that a model can be evaluated on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum EvaluatedSplit {
+    /// Training.
+    Train,
+    /// Validation.
+    Valid,
+    /// Test.
+    Test,
+}
+
+impl EvaluatedSplit {
+    /// `train`, `valid` or `test`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Valid => "valid",
+            Self::Test => "test",
+        }
+    }
+}

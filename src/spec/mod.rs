@@ -1,0 +1,170 @@
+//! What an author may write: the TOML language of an experiment.
+//!
+//! Every key's doc comment is its documentation: the JSON Schema, `oncospec explain` and the checks
+//! made before anything runs are derived from these types.
+
+mod arguments;
+mod augment;
+mod check;
+mod dataset;
+mod defaults;
+mod evaluation;
+mod explain;
+mod files;
+mod layer;
+mod load;
+mod locate;
+mod loss;
+mod model;
+mod parse;
+mod problem;
+mod render;
+mod rules;
+mod schedule;
+mod schema;
+mod suggest;
+#[cfg(test)]
+mod tests;
+
+pub use arguments::environment;
+pub use augment::*;
+pub use dataset::*;
+pub use evaluation::*;
+pub use explain::explain;
+pub use load::{Loaded, Origin, Origins, load};
+pub use loss::*;
+pub use model::*;
+pub use problem::{Place, Problem, Problems};
+pub use render::{diff, render, to_toml};
+pub use schedule::*;
+pub use schema::schema;
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// One experiment: everything that decides its result, and a few keys that do not (`run`, `report`).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Spec {
+    /// Another spec file that this one builds on, relative to this file. Its keys lie below this file's.
+    #[serde(default, skip_serializing)]
+    #[schemars(extend("x-path" = true))]
+    pub extends: Option<String>,
+    /// Name of the experiment: letters, digits, `-`, `_` and `.`; its runs lie in `runs/<name>/`.
+    #[schemars(length(min = 1, max = 100), regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"))]
+    pub name: String,
+    /// What the experiment is for, in a sentence or two; shown in the report.
+    #[serde(default)]
+    pub description: String,
+    /// Seeds of initialisation, shuffling and augmentation; one run per seed.
+    #[serde(default = "default_seeds")]
+    #[schemars(length(min = 1, max = 1000))]
+    pub seeds: Vec<u32>,
+    /// What is predicted.
+    #[serde(default)]
+    pub task: TaskSpec,
+    /// Images, labels and how they are divided.
+    pub dataset: DatasetSpec,
+    /// Random changes to the training images; absent ones are off.
+    #[serde(default)]
+    pub augment: AugmentSpec,
+    /// The network.
+    pub model: ModelSpec,
+    /// What training minimises.
+    #[serde(default)]
+    pub loss: LossSpec,
+    /// Epochs, batches and the optimizer.
+    #[serde(default)]
+    pub schedule: ScheduleSpec,
+    /// What is measured and how.
+    #[serde(default)]
+    pub evaluation: EvaluationSpec,
+    /// What the report shows.
+    #[serde(default)]
+    pub report: ReportSpec,
+    /// Bounds that recorded figures must keep, by figure name, such as `"test.dice.mean"`.
+    #[serde(default)]
+    pub gate: BTreeMap<String, GateSpec>,
+    /// Where and with how many threads to run; changes no result.
+    #[serde(default)]
+    pub run: RunSpec,
+}
+
+/// What is predicted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum TaskSpec {
+    /// A class for every pixel.
+    Segment(SegmentSpec),
+}
+
+/// Settings of segmentation; it has none beyond its kind.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SegmentSpec {}
+
+impl Default for TaskSpec {
+    fn default() -> Self {
+        Self::Segment(SegmentSpec {})
+    }
+}
+
+/// A bound on a figure; at least one of the two keys is needed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct GateSpec {
+    /// The figure must not be below this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_least: Option<f64>,
+    /// The figure must not be above this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at_most: Option<f64>,
+}
+
+/// Where and how to run. Nothing here changes a result, so nothing here changes the run id.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct RunSpec {
+    /// `auto` (CUDA where there is a GPU, else the CPU), `cpu`, `cuda` or `cuda:<index>`.
+    #[schemars(regex(pattern = r"^(auto|cpu|cuda(:[0-9]+)?)$"))]
+    pub device: String,
+    /// Threads that load and augment images beside training.
+    #[schemars(range(min = 1, max = 256))]
+    pub workers: u32,
+    /// Folder of the run directories, relative to this file; if absent, `runs` in the working directory.
+    #[schemars(extend("x-path" = true))]
+    pub output: String,
+}
+
+impl Default for RunSpec {
+    fn default() -> Self {
+        Self { device: "auto".into(), workers: 2, output: "runs".into() }
+    }
+}
+
+/// What the report shows of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct ReportSpec {
+    /// Cases with the highest score in the prediction grid.
+    #[schemars(range(max = 100))]
+    pub best: u32,
+    /// Cases with the lowest score in the prediction grid.
+    #[schemars(range(max = 100))]
+    pub worst: u32,
+    /// Cases drawn at random in the prediction grid.
+    #[schemars(range(max = 100))]
+    pub random: u32,
+}
+
+impl Default for ReportSpec {
+    fn default() -> Self {
+        Self { best: 4, worst: 4, random: 4 }
+    }
+}
+
+fn default_seeds() -> Vec<u32> {
+    vec![0]
+}

@@ -1,0 +1,178 @@
+//! What is wrong with a spec, and how it is shown.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::layer::{Layer, Source};
+
+/// Longest stretch of a source line that is shown, in characters.
+const WINDOW: usize = 120;
+
+/// Problems of one kind of check after which it looks for no more.
+pub(super) const MOST: usize = 100;
+
+/// One mistake.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// The key it is about, such as `dataset.image-size`; empty where it is about the whole file.
+    pub key: String,
+    /// What was found and what is wrong with it.
+    pub message: String,
+    /// What would be right.
+    pub help: Option<String>,
+    /// Where it was said.
+    pub place: Option<Place>,
+}
+
+/// Where something was said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Place {
+    /// The file, or `command line`, or `environment`.
+    pub source: String,
+    /// Line and column in the file, from 1; the column counts characters.
+    pub position: Option<(usize, usize)>,
+    /// The line itself and what of it is meant.
+    #[serde(skip)]
+    excerpt: Option<Excerpt>,
+    /// Rank of the layer, to list problems from the lowest layer to the highest.
+    #[serde(skip)]
+    rank: usize,
+}
+
+/// A line of a source and the part of it that carets stand under, in characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Excerpt {
+    text: String,
+    start: usize,
+    width: usize,
+}
+
+impl Place {
+    /// The bytes `span` of what `layer` says; `None` for all of it.
+    pub(super) fn new(layer: &Layer, rank: usize, span: Option<Range<usize>>) -> Self {
+        let Some(span) = span else {
+            return Self { source: layer.source.place(), position: None, excerpt: None, rank };
+        };
+        let text = layer.text.as_str();
+        let start = floor(text, span.start);
+        let end = floor(text, span.end).max(start);
+        let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
+        let line_end = text[start..].find('\n').map_or(text.len(), |at| start + at);
+        let line = text[line_start..line_end].trim_end_matches('\r');
+        let before = text[line_start..start].chars().count();
+        let within = text[start..end.min(line_end)].trim_end_matches('\r').chars().count();
+        let excerpt = Excerpt::new(line, before, within.max(1));
+        let number = text[..start].matches('\n').count() + 1;
+        let position = match layer.source {
+            Source::File(_) => Some((number, before + 1)),
+            Source::Env(_) | Source::Set(_) => None,
+        };
+        Self { source: layer.source.place(), position, excerpt: Some(excerpt), rank }
+    }
+}
+
+/// The start of the character that byte `at` of `text` belongs to.
+fn floor(text: &str, at: usize) -> usize {
+    text.floor_char_boundary(at.min(text.len()))
+}
+
+impl Excerpt {
+    /// The window of `line` around the caret, with what a terminal would act on made harmless.
+    fn new(line: &str, start: usize, width: usize) -> Self {
+        let shown: Vec<char> = line.chars().map(harmless).collect();
+        if shown.len() <= WINDOW {
+            return Self { text: shown.into_iter().collect(), start, width };
+        }
+        let from = start.saturating_sub(WINDOW / 3).min(shown.len() - WINDOW);
+        let to = from + WINDOW;
+        let mark = |cut: bool| if cut { "…" } else { "" };
+        let middle: String = shown[from..to].iter().collect();
+        let text = format!("{}{middle}{}", mark(from > 0), mark(to < shown.len()));
+        let shift = usize::from(from > 0);
+        Self { text, start: start - from + shift, width: width.min(to - start.min(to)).max(1) }
+    }
+}
+
+/// `text` with its line ends, and what else a terminal would act on made harmless.
+fn in_lines(text: &str) -> String {
+    text.chars().map(|c| if c == '\n' { c } else { harmless(c) }).collect()
+}
+
+fn harmless(c: char) -> char {
+    match c {
+        '\t' => ' ',
+        c if c.is_control() => '\u{fffd}',
+        // Marks that turn the direction of writing would make a line read as what it is not.
+        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
+        c => c,
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&in_lines(&self.message))?;
+        let number = match &self.place {
+            Some(Place { position: Some((line, _)), .. }) => line.to_string(),
+            Some(_) | None => String::new(),
+        };
+        let margin = " ".repeat(number.len().max(1));
+        if let Some(place) = &self.place {
+            write!(f, "\n{margin}--> {}", in_lines(&place.source))?;
+            if let Some((line, column)) = place.position {
+                write!(f, ":{line}:{column}")?;
+            }
+            if let Some(Excerpt { text, start, width }) = &place.excerpt {
+                write!(f, "\n{margin} |\n{number:1} | {text}\n{margin} | ")?;
+                write!(f, "{}{}", " ".repeat(*start), "^".repeat(*width))?;
+            }
+        }
+        if let Some(help) = &self.help {
+            let indent = format!("\n{margin}         ");
+            write!(f, "\n{margin} = help: {}", in_lines(help).replace('\n', &indent))?;
+        }
+        Ok(())
+    }
+}
+
+/// Everything wrong with a spec: never empty.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Problems {
+    /// The file that was asked for.
+    pub file: PathBuf,
+    /// The mistakes, from the lowest layer to the highest, each layer from top to bottom.
+    pub list: Vec<Problem>,
+}
+
+impl Problems {
+    /// `list` in reading order, without repetitions.
+    pub fn new(file: PathBuf, mut list: Vec<Problem>) -> Self {
+        list.sort_by_key(|problem| {
+            problem.place.as_ref().map(|place| (place.rank, place.position))
+        });
+        list.dedup();
+        Self { file, list }
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for problem in &self.list {
+            write!(f, "{problem}\n\n")?;
+        }
+        let count = self.list.len();
+        let mistakes = if count == 1 { "mistake" } else { "mistakes" };
+        let more = if count >= MOST { " or more" } else { "" };
+        write!(f, "{count} {mistakes}{more} in {}", in_lines(&self.file.display().to_string()))
+    }
+}
+
+impl std::error::Error for Problems {}
+
+impl From<Problems> for crate::error::Error {
+    fn from(problems: Problems) -> Self {
+        Self::user(problems.to_string())
+    }
+}

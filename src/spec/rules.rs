@@ -1,0 +1,182 @@
+//! Rules that no schema can say: what must hold between one key and another.
+
+use std::collections::BTreeMap;
+
+use figment::value::{Dict, Value};
+use serde::de::DeserializeOwned;
+
+use super::check::Checker;
+use super::locate::{KeyPath, Step};
+use super::{
+    AmountSpec, BcssClasses, BusiClass, CustomClasses, EvaluatedSplit, FileSplitSpec, GateSpec,
+    HoldoutSpec, KfoldSpec, MetricKind, SplitSpec,
+};
+
+/// How far the fractions of a split may add up from 1.
+const FRACTION_TOLERANCE: f64 = 1e-6;
+/// The highest code of a BCSS mask.
+const LAST_CODE: u8 = 21;
+
+/// Checks every rule whose keys are there and of the right type.
+pub(super) fn check(checker: &mut Checker, root: &Dict) {
+    let mut rules = Rules { checker, root };
+    rules.no_repeats::<u32>("seeds");
+    rules.no_repeats::<MetricKind>("evaluation.metrics");
+    rules.no_repeats::<EvaluatedSplit>("evaluation.splits");
+    rules.no_repeats::<BusiClass>("dataset.classes");
+    rules.split();
+    rules.gates();
+    rules.amounts();
+    rules.codes();
+}
+
+struct Rules<'c, 'l> {
+    checker: &'c mut Checker<'l>,
+    root: &'c Dict,
+}
+
+impl Rules<'_, '_> {
+    fn find(&self, path: &KeyPath) -> Option<&Value> {
+        let (first, rest) = path.steps().split_first()?;
+        let Step::Key(first) = first else { return None };
+        rest.iter().try_fold(self.root.get(first)?, |value, step| match step {
+            Step::Key(key) => value.as_dict()?.get(key),
+            Step::Index(index) => value.as_array()?.get(*index),
+        })
+    }
+
+    /// The value at `path`, if it is a `T`.
+    fn read<T: DeserializeOwned>(&self, path: &KeyPath) -> Option<T> {
+        self.find(path)?.deserialize().ok()
+    }
+
+    /// Records a mistake at `path`, or at the nearest table above it that is there.
+    fn report(&mut self, path: &KeyPath, message: String, help: Option<&str>) {
+        let mut at = path.clone();
+        while let Some(parent) = at.parent().filter(|_| self.find(&at).is_none()) {
+            at = parent;
+        }
+        if let Some(tag) = self.find(&at).map(Value::tag) {
+            self.checker.at_value(path, tag, message, help.map(String::from));
+        }
+    }
+
+    /// No element of the array at `path` stands there twice.
+    fn no_repeats<T: DeserializeOwned + PartialEq>(&mut self, path: &str) {
+        let path = KeyPath::parse(path);
+        let Some(elements) = self.read::<Vec<T>>(&path) else { return };
+        // An array that is too long is a mistake already, and pairs are many.
+        let elements = &elements[..elements.len().min(1000)];
+        for (index, element) in elements.iter().enumerate() {
+            if let Some(first) = elements[..index].iter().position(|before| before == element) {
+                let message = format!("`{}` repeats `{}`", path.index(index), path.index(first));
+                self.report(&path.index(index), message, Some("each may stand there once"));
+            }
+        }
+    }
+
+    fn split(&mut self) {
+        let path = KeyPath::parse("dataset.split");
+        match self.read::<SplitSpec>(&path) {
+            Some(SplitSpec::Holdout(holdout)) => self.fractions(&path, &holdout),
+            Some(SplitSpec::Kfold(kfold)) => self.fold(&path, &kfold),
+            Some(SplitSpec::File(files)) => self.lists(&path, &files),
+            Some(SplitSpec::ByFolder(_)) | None => {}
+        }
+    }
+
+    fn fractions(&mut self, path: &KeyPath, holdout: &HoldoutSpec) {
+        let parts = &holdout.fractions;
+        let sum = parts.train + parts.valid + parts.test;
+        if (sum - 1.0).abs() > FRACTION_TOLERANCE {
+            let path = path.key("fractions");
+            let message = format!(
+                "`{path}` add up to {}, not 1: train {}, valid {}, test {}",
+                (sum * 1e9).round() / 1e9,
+                parts.train,
+                parts.valid,
+                parts.test
+            );
+            self.report(&path, message, None);
+        }
+    }
+
+    fn fold(&mut self, path: &KeyPath, kfold: &KfoldSpec) {
+        if kfold.fold >= kfold.folds {
+            let path = path.key("fold");
+            let last = kfold.folds.saturating_sub(1);
+            let message =
+                format!("`{path}` is {}; the {} folds are 0 to {last}", kfold.fold, kfold.folds);
+            self.report(&path, message, None);
+        }
+    }
+
+    fn lists(&mut self, path: &KeyPath, files: &FileSplitSpec) {
+        let lists = [&files.train, &files.valid, &files.test];
+        let found = match (files.path.is_some(), lists.iter().filter(|l| l.is_some()).count()) {
+            (true, 0) => return,
+            (true, _) => "says both `path` and lists",
+            (false, 0) => "says no file",
+            (false, _) if files.train.is_some() && files.valid.is_some() => return,
+            (false, _) => "lists some splits, but not both `train` and `valid`",
+        };
+        let help = "give `path`, or `train` and `valid` and perhaps `test`";
+        self.report(path, format!("`{path}` {found}"), Some(help));
+    }
+
+    fn gates(&mut self) {
+        let path = KeyPath::parse("gate");
+        let Some(Value::Dict(_, gates)) = self.root.get("gate") else { return };
+        for (figure, value) in gates {
+            let Ok(gate) = value.deserialize::<GateSpec>() else { continue };
+            let path = path.key(figure);
+            match (gate.at_least, gate.at_most) {
+                (None, None) => {
+                    let help = "give `at-least`, `at-most` or both";
+                    self.report(&path, format!("`{path}` has no bound"), Some(help));
+                }
+                (Some(least), Some(most)) if least > most => {
+                    let message =
+                        format!("`{path}` can never hold: at least {least} and at most {most}");
+                    self.report(&path, message, None);
+                }
+                (Some(_), _) | (_, Some(_)) => {}
+            }
+        }
+    }
+
+    /// The smallest amount of each augmentation is not above its largest.
+    fn amounts(&mut self) {
+        let path = KeyPath::parse("augment");
+        let Some(Value::Dict(_, augment)) = self.root.get("augment") else { return };
+        for (key, value) in augment {
+            let Ok(AmountSpec { range: [least, most], .. }) = value.deserialize() else { continue };
+            if least > most {
+                let path = path.key(key).key("range");
+                let message = format!("`{path}` goes from {least} down to {most}");
+                self.report(&path, message, Some("the smallest amount comes first"));
+            }
+        }
+    }
+
+    /// The groups of custom BCSS classes name codes that exist, each once.
+    fn codes(&mut self) {
+        let path = KeyPath::parse("dataset.classes");
+        let Some(BcssClasses::Custom(CustomClasses { groups, .. })) = self.read(&path) else {
+            return;
+        };
+        let path = path.key("groups");
+        let mut taken: BTreeMap<u8, &str> = BTreeMap::new();
+        for (group, codes) in &groups {
+            for (index, code) in codes.iter().enumerate() {
+                let at = path.key(group).index(index);
+                let message = match taken.insert(*code, group) {
+                    _ if *code > LAST_CODE => format!("`{at}`: BCSS has no code {code}"),
+                    Some(other) => format!("`{at}`: code {code} is in group `{other}` already"),
+                    None => continue,
+                };
+                self.report(&at, message, Some("codes are 0 to 21, each in one group"));
+            }
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! `[schedule]`: epochs, batches and the optimizer.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Epochs, batches and the optimizer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct ScheduleSpec {
+    /// Times that training sees every case.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub epochs: u32,
+    /// Cases in one forward and backward pass.
+    #[schemars(range(min = 1, max = 4096))]
+    pub batch_size: u32,
+    /// Batches whose gradients are averaged before the optimizer steps.
+    #[schemars(range(min = 1, max = 1024))]
+    pub accumulate: u32,
+    /// How gradients change the weights.
+    pub optimizer: OptimizerSpec,
+    /// How the learning rate changes over the run.
+    pub learning_rate_schedule: RateSpec,
+    /// Epochs over which the learning rate first rises linearly from 0.
+    #[schemars(range(min = 0.0, max = 10_000.0))]
+    pub warm_up_epochs: f64,
+    /// Limit on the gradients.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip: Option<ClipSpec>,
+    /// Exponential moving average of the weights, used for validation, test and the saved model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ema: Option<EmaSpec>,
+    /// Stop when a figure no longer improves; absent, all epochs are run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub early_stopping: Option<EarlyStoppingSpec>,
+    /// Which epoch's weights are kept as the best.
+    pub best: BestSpec,
+}
+
+impl Default for ScheduleSpec {
+    fn default() -> Self {
+        Self {
+            epochs: 20,
+            batch_size: 8,
+            accumulate: 1,
+            optimizer: OptimizerSpec::default(),
+            learning_rate_schedule: RateSpec::default(),
+            warm_up_epochs: 0.0,
+            clip: None,
+            ema: None,
+            early_stopping: None,
+            best: BestSpec::default(),
+        }
+    }
+}
+
+/// How gradients change the weights.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum OptimizerSpec {
+    /// Adam (Kingma and Ba 2015); weight decay is added to the gradient.
+    Adam(AdamSpec),
+    /// AdamW (Loshchilov and Hutter 2019); weight decay is decoupled.
+    Adamw(AdamSpec),
+    /// Stochastic gradient descent with momentum.
+    Sgd(SgdSpec),
+}
+
+impl Default for OptimizerSpec {
+    fn default() -> Self {
+        Self::Adam(AdamSpec::default())
+    }
+}
+
+impl OptimizerSpec {
+    /// The learning rate before any schedule.
+    pub fn learning_rate(&self) -> f64 {
+        match self {
+            Self::Adam(adam) | Self::Adamw(adam) => adam.learning_rate,
+            Self::Sgd(sgd) => sgd.learning_rate,
+        }
+    }
+}
+
+/// Adam and AdamW.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct AdamSpec {
+    /// Learning rate before any schedule.
+    #[schemars(range(min = 0.0, max = 10.0))]
+    pub learning_rate: f64,
+    /// Decay of the first and of the second moment.
+    #[schemars(inner(range(min = 0.0, max = 1.0)))]
+    pub betas: [f64; 2],
+    /// Added to the root of the second moment.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub epsilon: f64,
+    /// Weight decay.
+    #[schemars(range(min = 0.0, max = 10.0))]
+    pub weight_decay: f64,
+}
+
+impl Default for AdamSpec {
+    fn default() -> Self {
+        Self { learning_rate: 1e-3, betas: [0.9, 0.999], epsilon: 1e-8, weight_decay: 0.0 }
+    }
+}
+
+/// Stochastic gradient descent.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct SgdSpec {
+    /// Learning rate before any schedule.
+    #[schemars(range(min = 0.0, max = 10.0))]
+    pub learning_rate: f64,
+    /// Momentum; 0 is none.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub momentum: f64,
+    /// Nesterov's variant of momentum.
+    pub nesterov: bool,
+    /// Weight decay, added to the gradient.
+    #[schemars(range(min = 0.0, max = 10.0))]
+    pub weight_decay: f64,
+}
+
+impl Default for SgdSpec {
+    fn default() -> Self {
+        Self { learning_rate: 1e-2, momentum: 0.9, nesterov: false, weight_decay: 0.0 }
+    }
+}
+
+/// How the learning rate changes over the run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum RateSpec {
+    /// It does not.
+    Constant(ConstantRate),
+    /// Half a cosine from the learning rate to `minimum`, step by step.
+    Cosine(CosineRate),
+    /// (1 - t)^power of the learning rate, step by step.
+    Polynomial(PolynomialRate),
+    /// Multiplied by `factor` every `every` epochs.
+    Step(StepRate),
+    /// Up to the learning rate and down again (Smith and Topin 2019), step by step.
+    OneCycle(OneCycleRate),
+    /// Multiplied by `factor` when a figure has not improved for `patience` epochs.
+    ReduceOnPlateau(PlateauRate),
+}
+
+impl Default for RateSpec {
+    fn default() -> Self {
+        Self::Constant(ConstantRate {})
+    }
+}
+
+/// Settings of `constant`; it has none.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ConstantRate {}
+
+/// Half a cosine.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct CosineRate {
+    /// Learning rate at the end.
+    #[schemars(range(min = 0.0, max = 10.0))]
+    pub minimum: f64,
+}
+
+/// Polynomial decay to 0.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct PolynomialRate {
+    /// The power.
+    #[schemars(range(min = 0.1, max = 10.0))]
+    pub power: f64,
+}
+
+impl Default for PolynomialRate {
+    fn default() -> Self {
+        Self { power: 0.9 }
+    }
+}
+
+/// Steps.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct StepRate {
+    /// Epochs between steps.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub every: u32,
+    /// What the rate is multiplied by at each.
+    #[serde(default = "tenth")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub factor: f64,
+}
+
+/// One cycle, as in PyTorch's `OneCycleLR` with cosine annealing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct OneCycleRate {
+    /// Part of the run over which the rate rises.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub rise: f64,
+    /// The first rate is the highest over this.
+    #[schemars(range(min = 1.0, max = 1e6))]
+    pub initial_divisor: f64,
+    /// The last rate is the first over this.
+    #[schemars(range(min = 1.0, max = 1e9))]
+    pub final_divisor: f64,
+}
+
+impl Default for OneCycleRate {
+    fn default() -> Self {
+        Self { rise: 0.3, initial_divisor: 25.0, final_divisor: 1e4 }
+    }
+}
+
+/// Reduce on plateau.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct PlateauRate {
+    /// Recorded figure to watch, such as `valid.loss` or `valid.dice.mean`.
+    pub metric: String,
+    /// Whether it should fall or rise.
+    pub goal: Goal,
+    /// Epochs without improvement before the rate is reduced.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub patience: u32,
+    /// What the rate is multiplied by.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub factor: f64,
+    /// The rate does not fall below this.
+    #[schemars(range(min = 0.0, max = 10.0))]
+    pub minimum: f64,
+}
+
+impl Default for PlateauRate {
+    fn default() -> Self {
+        Self { metric: "valid.loss".into(), goal: Goal::Lowest, patience: 10, factor: 0.1, minimum: 0.0 }
+    }
+}
+
+fn tenth() -> f64 {
+    0.1
+}
+
+/// Whether a figure should fall or rise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Goal {
+    /// Lower is better.
+    #[default]
+    Lowest,
+    /// Higher is better.
+    Highest,
+}
+
+impl Goal {
+    /// Whether `new` beats `old`.
+    pub fn improves(self, new: f64, old: f64) -> bool {
+        match self {
+            Self::Lowest => new < old,
+            Self::Highest => new > old,
+        }
+    }
+}
+
+/// Limit on the gradients.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum ClipSpec {
+    /// Each element lies within plus and minus `limit`.
+    Value(ClipLimit),
+    /// Each parameter's gradient has at most the L2 norm `limit`.
+    Norm(ClipLimit),
+}
+
+/// A limit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClipLimit {
+    /// The limit.
+    #[schemars(range(min = 1e-9, max = 1e9))]
+    pub limit: f64,
+}
+
+/// Exponential moving average of the weights.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EmaSpec {
+    /// Part of the old average that each optimizer step keeps.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub decay: f64,
+}
+
+/// Stop when a figure no longer improves.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct EarlyStoppingSpec {
+    /// Recorded figure to watch, such as `valid.loss` or `valid.dice.mean`.
+    #[serde(default = "valid_loss")]
+    pub metric: String,
+    /// Whether it should fall or rise.
+    #[serde(default)]
+    pub goal: Goal,
+    /// Epochs without improvement before training stops.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub patience: u32,
+    /// Smallest change that counts as an improvement.
+    #[serde(default)]
+    #[schemars(range(min = 0.0, max = 1e9))]
+    pub minimum_change: f64,
+}
+
+fn valid_loss() -> String {
+    "valid.loss".into()
+}
+
+/// Which epoch's weights are kept as the best.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct BestSpec {
+    /// Recorded figure that decides, of the validation split, such as `valid.loss`.
+    #[schemars(regex(pattern = r"^valid\."))]
+    pub metric: String,
+    /// Whether it should fall or rise.
+    pub goal: Goal,
+}
+
+impl Default for BestSpec {
+    fn default() -> Self {
+        Self { metric: valid_loss(), goal: Goal::Lowest }
+    }
+}

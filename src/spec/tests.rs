@@ -1,0 +1,824 @@
+//! The spec language as an author meets it.
+
+use std::path::{Path, PathBuf};
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// A folder of spec files.
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new(files: &[(&str, &str)]) -> Self {
+        let folder = Self(tempfile::tempdir().expect("a temporary folder"));
+        for (name, text) in files {
+            folder.write(name, text.as_bytes());
+        }
+        folder
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn write(&self, name: &str, bytes: &[u8]) {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+        std::fs::write(path, bytes).expect("a file");
+    }
+
+    fn load(&self, name: &str, sets: &[&str], env: &[(&str, &str)]) -> Result<Loaded, Problems> {
+        let sets: Vec<String> = sets.iter().map(ToString::to_string).collect();
+        let env = env.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+        load(&self.path(name), &sets, env)
+    }
+
+    /// The message for what is wrong with `name`, the folder written as `DIR`.
+    fn mistakes(&self, name: &str, sets: &[&str], env: &[(&str, &str)]) -> String {
+        let problems = self.load(name, sets, env).expect_err("mistakes");
+        self.shown(&problems.to_string())
+    }
+
+    fn shown(&self, text: &str) -> String {
+        text.replace(&self.0.path().display().to_string(), "DIR")
+    }
+}
+
+/// The message for what is wrong with a spec of this text.
+fn mistakes(text: &str) -> String {
+    Folder::new(&[("spec.toml", text)]).mistakes("spec.toml", &[], &[])
+}
+
+fn loaded(text: &str) -> Loaded {
+    Folder::new(&[("spec.toml", text)]).load("spec.toml", &[], &[]).expect("a right spec")
+}
+
+/// Compares with a file beside the code, under the same name in whichever crate this is compiled.
+fn snapshot(name: &str, text: &str) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!(name, text));
+}
+
+const SMALLEST: &str = r#"
+name = "smallest"
+dataset = { kind = "phantom" }
+model = { kind = "unet" }
+"#;
+
+fn with(text: &str) -> String {
+    format!("{SMALLEST}{text}")
+}
+
+#[test]
+fn the_smallest_spec_is_all_defaults() {
+    let spec = loaded(SMALLEST).spec;
+    assert_eq!(spec.seeds, [0]);
+    assert_eq!(spec.schedule, ScheduleSpec::default());
+    assert_eq!(spec.loss, LossSpec::default());
+    assert_eq!(spec.evaluation, EvaluationSpec::default());
+    assert_eq!(spec.run, RunSpec::default());
+    assert_eq!(spec.dataset.split, SplitSpec::default());
+}
+
+#[test]
+fn unknown_keys_are_told_with_what_was_meant() {
+    let text = r#"
+seed = [0]
+name = "a"
+[dataset]
+kind = "busi"
+root = "data"
+image_size = 64
+cases = 10
+stride = 3
+fractions = { train = 1.0, valid = 0.0 }
+[model]
+kind = "attention-unet"
+fliters = [8]
+encoder = { kind = "plain" }
+[loss]
+kind = "sum"
+terms = [{ kind = "dice", smoth = 1.0 }, { kind = "bce", weigth = 2.0 }]
+[schedule]
+learning-rate = 0.1
+zzz = 1
+[schedule.optimizer]
+kind = "adam"
+momentum = 0.9
+[gate]
+"test.dice.mean" = { at-leest = 0.5, at-most = 0.9 }
+"#;
+    snapshot("unknown_keys", &mistakes(text));
+}
+
+#[test]
+fn unknown_kinds_and_words_are_told_with_what_was_meant() {
+    let text = r#"
+name = "a"
+[task]
+kind = "segmentation"
+[dataset]
+kind = "bsui"
+[model]
+kind = "transformer"
+[loss]
+kind = "sum"
+terms = [{ kind = "Dice" }, { weight = 2.0 }, { kind = 3 }]
+[schedule.learning-rate-schedule]
+kind = "reduce-on-plateau"
+goal = "hihgest"
+[evaluation]
+metrics = ["dice", "jaccard", "hd_95"]
+threshold = "best-on-valid"
+"#;
+    snapshot("unknown_kinds", &mistakes(text));
+}
+
+#[test]
+fn wrong_types_are_told_with_what_was_found() {
+    let text = r#"
+name = 3
+description = 2024-01-01
+seeds = 0
+augment = "none"
+[dataset]
+kind = "phantom"
+image-size = "256"
+normalize = "imagnet"
+split = ["holdout"]
+[model]
+kind = "unet"
+encoder = { kind = "resnet18", frozen = "false" }
+[schedule]
+epochs = 20.0
+batch-size = 1.5
+warm-up-epochs = true
+optimizer = 0.001
+[gate]
+"test.dice.mean" = 0.5
+"#;
+    snapshot("wrong_types", &mistakes(text));
+}
+
+#[test]
+fn values_out_of_range_are_told_with_the_range() {
+    let text = r#"
+name = "a b"
+seeds = [0, -1, 4294967296]
+[dataset]
+kind = "bcss"
+root = ""
+image-size = 9999999999999
+classes = { kind = "custom", groups = { tumor = [1, 256] } }
+[model]
+kind = "unet"
+[model.encoder]
+kind = "resnet34"
+decoder-filters = [1, 2, 3, 4]
+weights = { path = "w.pth", sha256 = "abc" }
+[loss]
+kind = "sum"
+terms = []
+[schedule]
+epochs = 0
+warm-up-epochs = nan
+optimizer = { kind = "adam", learning-rate = inf, betas = [0.9, 1.5] }
+best = { metric = "test.dice" }
+[evaluation]
+metrics = []
+[run]
+device = "gpu"
+workers = 0
+"#;
+    snapshot("out_of_range", &mistakes(text));
+}
+
+#[test]
+fn missing_keys_are_told_with_what_they_mean() {
+    let text = r#"
+[dataset]
+kind = "busi"
+[model]
+[model.encoder]
+kind = "resnet18"
+weights = {}
+[augment]
+rotate = { probability = 0.5 }
+[schedule]
+clip = { kind = "norm" }
+"#;
+    snapshot("missing_keys", &mistakes(text));
+}
+
+#[test]
+fn rules_between_keys_are_checked() {
+    let text = with(
+        r#"
+seeds = [1, 2, 1]
+[augment]
+rotate = { probability = 0.5, range = [10, -10] }
+[evaluation]
+metrics = ["dice", "iou", "dice"]
+splits = ["test", "test"]
+[gate]
+"test.dice.mean" = {}
+"test.iou.mean" = { at-least = 0.9, at-most = 0.1 }
+"#,
+    );
+    snapshot("rules", &mistakes(&text));
+}
+
+#[test]
+fn rules_of_splits_are_checked() {
+    let wrong = [
+        r#"{ kind = "holdout", fractions = { train = 0.7, valid = 0.2, test = 0.2 } }"#,
+        r#"{ kind = "kfold", folds = 5, fold = 5 }"#,
+        r#"{ kind = "kfold", fold = 7 }"#,
+        r#"{ kind = "file" }"#,
+        r#"{ kind = "file", train = "t.txt" }"#,
+        r#"{ kind = "file", path = "s.csv", train = "t.txt" }"#,
+    ];
+    let all = wrong.map(|split| {
+        let dataset = format!("dataset = {{ kind = \"phantom\", split = {split} }}");
+        mistakes(&format!("name = \"a\"\nmodel = {{ kind = \"unet\" }}\n{dataset}\n"))
+    });
+    snapshot("split_rules", &all.join("\n\n"));
+    for right in [
+        r#"{ kind = "holdout", fractions = { train = 0.7, valid = 0.1, test = 0.2 } }"#,
+        r#"{ kind = "holdout", fractions = { train = 0.8, valid = 0.2 } }"#,
+        r#"{ kind = "kfold", folds = 5, fold = 4 }"#,
+        r#"{ kind = "file", train = "t.txt", valid = "v.txt" }"#,
+        r#"{ kind = "file", path = "s.csv" }"#,
+        r#"{ kind = "by-folder" }"#,
+    ] {
+        let dataset = format!("dataset = {{ kind = \"phantom\", split = {right} }}");
+        loaded(&format!("name = \"a\"\nmodel = {{ kind = \"unet\" }}\n{dataset}\n"));
+    }
+}
+
+#[test]
+fn groups_of_codes_exist_and_do_not_overlap() {
+    let text = r#"
+name = "a"
+model = { kind = "unet" }
+[dataset]
+kind = "bcss"
+root = "data"
+[dataset.classes]
+kind = "custom"
+groups = { stroma = [2, 1], tumor = [1, 19, 22] }
+"#;
+    snapshot("codes", &mistakes(text));
+}
+
+#[test]
+fn mistakes_of_all_layers_are_told_together() {
+    let folder = Folder::new(&[
+        ("base/busi.toml", "[dataset]\nkind = \"busi\"\nimage-sise = 64\n"),
+        ("middle.toml", "extends = \"base/busi.toml\"\n[schedule]\nepochs = \"many\"\n"),
+        (
+            "spec.toml",
+            "extends = \"middle.toml\"\nname = \"a\"\nmodel = { kind = \"unet\" }\nsede = 1\n",
+        ),
+    ]);
+    let env = [
+        ("ONCOSPEC_SCHEDULE__BATCH_SIZE", "0"),
+        ("ONCOSPEC_DATASET__CHANNELS", "grey"),
+        ("ONCOSPEC_RUN__", "1"),
+        (&format!("ONCOSPEC{}", "_A_".repeat(40)), "1"),
+        ("ONCOSPEC_SHARED", "/not/a/key"),
+        ("PATH", "/bin"),
+    ];
+    let sets = ["schedule.epoch=3", "loss.kind=dise", "seeds=[1", "run.workers", "extends=x.toml"];
+    snapshot("all_layers", &folder.mistakes("spec.toml", &sets, &env));
+}
+
+#[test]
+fn syntax_errors_are_shown_in_place() {
+    let wrong = [
+        "name = \"a\nmodel = 1\n",
+        "name = \"a\"\nname = \"b\"\n",
+        "[dataset\nkind = \"busi\"\n",
+        "seeds = [0, 1\n[dataset]\n",
+        "name = a\n",
+        "a = 99999999999999999999\n",
+        "[a]\nb = 1\n[a.b]\nc = 1\n",
+    ];
+    snapshot("syntax", &wrong.map(mistakes).join("\n\n"));
+}
+
+#[test]
+fn a_file_that_is_no_spec_is_told_as_what_it_is() {
+    let folder = Folder::new(&[
+        ("empty.toml", ""),
+        ("comment.toml", "# nothing here yet\r\n"),
+        ("extends-missing.toml", "name = \"a\"\nextends = \"base/bsui.toml\"\n"),
+        ("extends-far.toml", "extends = \"nowhere/base.toml\"\n"),
+        ("extends-empty.toml", "extends = \"empty.toml\"\n"),
+        ("extends-number.toml", "extends = 3\n"),
+        ("extends-syntax.toml", "extends = \"syntax.toml\"\nname = 7\n"),
+        ("syntax.toml", "name = \n"),
+        ("base/busi.toml", "name = \"b\"\n"),
+        ("a.toml", "extends = \"b.toml\"\n"),
+        ("b.toml", "# one\nextends = \"c.toml\"\n"),
+        ("c.toml", "extends = \"./b.toml\"\n"),
+        ("self.toml", "extends = \"self.toml\"\n"),
+        ("ein Brust-Ultraschall (1) ü.toml", "x = 1\n"),
+    ]);
+    folder.write("binary.toml", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR");
+    folder.write("latin1.toml", b"name = \"caf\xe9\"\n");
+    folder.write("utf16.toml", b"\xff\xfen\0a\0m\0e\0");
+    folder.write("nul.toml", b"name = \"a\0b\"\n");
+    folder.write("large.toml", &b"# 10 MB of comment\n".repeat(10 * 1024 * 1024 / 19 + 1));
+    folder.write("deep.toml", format!("a = {}{}\n", "[".repeat(1000), "]".repeat(1000)).as_bytes());
+    folder.write("deep-table.toml", format!("a = {}", "{ a = ".repeat(1000)).as_bytes());
+    folder.write("deep-key.toml", format!("[{}]\n", ["a"; 1000].join(".")).as_bytes());
+    let dotted = ["a"; 79].join(".");
+    folder.write("deep-dots.toml", format!("[{dotted}]\n{dotted} = 1\n").as_bytes());
+    let names = [
+        "empty.toml",
+        "comment.toml",
+        "missing.toml",
+        "emtpy.toml",
+        "base",
+        "extends-missing.toml",
+        "extends-far.toml",
+        "extends-empty.toml",
+        "extends-number.toml",
+        "extends-syntax.toml",
+        "a.toml",
+        "self.toml",
+        "ein Brust-Ultraschall (1) ü.toml",
+        "binary.toml",
+        "latin1.toml",
+        "utf16.toml",
+        "nul.toml",
+        "large.toml",
+        "deep.toml",
+        "deep-table.toml",
+        "deep-key.toml",
+        "deep-dots.toml",
+    ];
+    let all = names.map(|name| format!("== {name}\n{}\n", folder.mistakes(name, &[], &[])));
+    snapshot("bad_files", &all.join("\n"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_that_cannot_be_read_says_why() {
+    let folder = Folder::new(&[]);
+    std::os::unix::fs::symlink("loop.toml", folder.path("loop.toml")).expect("a link");
+    let message = folder.mistakes("loop.toml", &[], &[]);
+    assert!(message.starts_with("DIR/loop.toml: cannot be read: "), "{message}");
+    let endless = load(Path::new("/dev/zero"), &[], std::iter::empty()).expect_err("no end");
+    assert!(endless.to_string().contains("larger than 1 MiB"), "{endless}");
+}
+
+#[test]
+fn a_chain_of_extends_ends() {
+    let files: Vec<(String, String)> =
+        (0..40).map(|i| (format!("{i}.toml"), format!("extends = \"{}.toml\"\n", i + 1))).collect();
+    let folder = Folder::new(&[]);
+    for (name, text) in &files {
+        folder.write(name, text.as_bytes());
+    }
+    let message = folder.mistakes("0.toml", &[], &[]);
+    assert!(message.contains("more than 16 files extend one another"), "{message}");
+    assert!(message.contains("DIR/15.toml:1:11"), "{message}");
+}
+
+#[test]
+fn line_ends_and_byte_order_marks_change_nothing() {
+    let right = loaded(SMALLEST).spec;
+    let text = format!("\u{feff}{}", SMALLEST.replace('\n', "\r\n"));
+    assert_eq!(loaded(&text).spec, right);
+    let wrong = mistakes(&format!("{text}\r\nsede = 1\r\n"));
+    assert!(wrong.contains("DIR/spec.toml:6:1\n  |\n6 | sede = 1\n  | ^^^^\n"), "{wrong}");
+}
+
+#[test]
+fn long_lines_and_control_characters_are_shown_harmlessly() {
+    let long = format!("seeds = [{}\"x\", {}1]", "1, ".repeat(1000), "1, ".repeat(1000));
+    let message = mistakes(&with(&format!("{long}\n")));
+    snapshot("long_line", &message);
+    let message = mistakes(&with("\"\u{202e}key\\u001b[31m\" = 1\n"));
+    assert!(!message.contains(['\u{202e}', '\u{1b}']), "{message:?}");
+    let message = mistakes(&with(&format!("{} = 1\n", "k".repeat(100_000))));
+    assert!(message.len() < 2_000, "{}", message.len());
+}
+
+#[test]
+fn higher_layers_win_and_each_value_knows_its_origin() {
+    let folder = Folder::new(&[
+        ("base.toml", "seeds = [9]\n[schedule]\nepochs = 1\nbatch-size = 1\naccumulate = 1\n"),
+        (
+            "spec.toml",
+            "extends = \"base.toml\"\nname = \"a\"\ndataset.kind = \"phantom\"\nmodel.kind = \"unet\"\n\
+             [schedule]\nbatch-size = 2\naccumulate = 2\nwarm-up-epochs = 2\n",
+        ),
+    ]);
+    let env = [("ONCOSPEC_SCHEDULE__ACCUMULATE", "3"), ("ONCOSPEC_SCHEDULE__WARM_UP_EPOCHS", "3")];
+    let sets = ["schedule.warm-up-epochs=4", "schedule.warm-up-epochs=5"];
+    let loaded = folder.load("spec.toml", &sets, &env).expect("a right spec");
+    let schedule = &loaded.spec.schedule;
+    assert_eq!((schedule.epochs, schedule.batch_size, schedule.accumulate), (1, 2, 3));
+    assert_eq!(schedule.warm_up_epochs, 5.0);
+    let file = |name, line| Origin::File { path: folder.path(name), line };
+    assert_eq!(*loaded.origins.of("seeds"), file("base.toml", 1));
+    assert_eq!(*loaded.origins.of("schedule.epochs"), file("base.toml", 3));
+    assert_eq!(*loaded.origins.of("schedule.batch-size"), file("spec.toml", 6));
+    assert_eq!(*loaded.origins.of("schedule.accumulate"), Origin::Env(env[0].0.into()));
+    assert_eq!(*loaded.origins.of("schedule.warm-up-epochs"), Origin::Set(sets[1].into()));
+    assert_eq!(*loaded.origins.of("schedule.optimizer.betas"), Origin::Default);
+    assert_eq!(*loaded.origins.of("no.such.key"), Origin::Default);
+    let files: Vec<&Path> = loaded.files().collect();
+    assert_eq!(files, [folder.path("base.toml"), folder.path("spec.toml")]);
+}
+
+#[test]
+fn another_kind_replaces_what_the_old_kind_had_and_keeps_what_both_share() {
+    let folder = Folder::new(&[
+        (
+            "base.toml",
+            "name = \"a\"\nmodel = { kind = \"unet\", encoder = { kind = \"resnet18\", frozen = true } }\n\
+             loss = { kind = \"tversky\", alpha = 0.1 }\n\
+             [dataset]\nkind = \"busi\"\nroot = \"data\"\nmulti-mask = \"first\"\nimage-size = 64\n\
+             split = { kind = \"kfold\", folds = 4 }\n\
+             [schedule.optimizer]\nkind = \"sgd\"\nmomentum = 0.5\nlearning-rate = 0.5\n",
+        ),
+        (
+            "spec.toml",
+            "extends = \"base.toml\"\nloss = { kind = \"dice\" }\n[dataset]\nkind = \"phantom\"\n\
+             split = { kind = \"holdout\", seed = 4 }\n[schedule.optimizer]\nkind = \"adam\"\n\
+             betas = [0.5, 0.5]\n",
+        ),
+    ]);
+    let spec = folder.load("spec.toml", &["model.encoder.kind=plain"], &[]).expect("right").spec;
+    assert_eq!(spec.loss, LossSpec::Dice(OverlapSpec::default()));
+    assert_eq!(spec.dataset.image_size, 64);
+    assert!(matches!(spec.dataset.source, SourceSpec::Phantom(_)));
+    assert_eq!(
+        spec.dataset.split,
+        SplitSpec::Holdout(HoldoutSpec { seed: 4, ..HoldoutSpec::default() })
+    );
+    let adam = AdamSpec { betas: [0.5, 0.5], ..AdamSpec::default() };
+    assert_eq!(spec.schedule.optimizer, OptimizerSpec::Adam(adam));
+    let ModelSpec::Unet(unet) = spec.model else { panic!("a U-Net") };
+    assert_eq!(unet.encoder, EncoderSpec::Plain(PlainEncoderSpec::default()));
+}
+
+#[test]
+fn a_table_said_in_part_is_completed_from_its_default() {
+    let text = with(
+        "[schedule.optimizer]\nlearning-rate = 0.5\n[evaluation]\nthreshold.value = 0.25\n\
+         [dataset.split]\nseed = 3\n",
+    )
+    .replace("dataset = { kind = \"phantom\" }", "dataset.kind = \"phantom\"");
+    let spec = loaded(&text).spec;
+    let adam = AdamSpec { learning_rate: 0.5, ..AdamSpec::default() };
+    assert_eq!(spec.schedule.optimizer, OptimizerSpec::Adam(adam));
+    assert_eq!(spec.evaluation.threshold, ThresholdSpec::Fixed(FixedThreshold { value: 0.25 }));
+    let holdout = HoldoutSpec { seed: 3, ..HoldoutSpec::default() };
+    assert_eq!(spec.dataset.split, SplitSpec::Holdout(holdout));
+}
+
+#[test]
+fn arguments_are_toml_or_else_strings() {
+    let folder = Folder::new(&[("spec.toml", SMALLEST)]);
+    let sets = [
+        "name=2024",
+        "description=a = b, \"c\"",
+        "seeds=[3, 4]",
+        "schedule={ epochs = 3, optimizer = { kind = \"sgd\" } }",
+        "gate.\"test.dice.mean\".at-least=0.5",
+        "schedule.best.goal=highest",
+        " run . device = cpu",
+    ];
+    let spec = folder.load("spec.toml", &sets, &[]).map_err(|p| p.to_string());
+    let message = spec.expect_err("a space before the value makes it another string");
+    assert!(message.contains("`run.device` cannot be \" cpu\""), "{message}");
+    let spec = folder.load("spec.toml", &sets[..6], &[]).expect("right arguments").spec;
+    assert_eq!(spec.name, "2024");
+    assert_eq!(spec.description, "a = b, \"c\"");
+    assert_eq!(spec.seeds, [3, 4]);
+    assert_eq!(spec.schedule.epochs, 3);
+    assert_eq!(spec.schedule.optimizer, OptimizerSpec::Sgd(SgdSpec::default()));
+    assert_eq!(spec.gate["test.dice.mean"].at_least, Some(0.5));
+    assert_eq!(spec.schedule.best.goal, Goal::Highest);
+}
+
+#[test]
+fn paths_are_relative_to_the_file_that_says_them() {
+    let folder = Folder::new(&[
+        (
+            "base/data.toml",
+            "[dataset]\nkind = \"busi\"\nroot = \"../data\"\n\
+             split = { kind = \"file\", train = \"a.txt\", valid = \"/b.txt\", test = \"c\" }\n",
+        ),
+        (
+            "spec.toml",
+            "extends = \"base/data.toml\"\nname = \"a\"\n[run]\noutput = \"out\"\n\
+             [model]\nkind = \"unet\"\nencoder = { kind = \"resnet34\", weights = { path = \"w.pth\" } }\n",
+        ),
+    ]);
+    let sets = ["dataset.split.test=d.txt"];
+    let spec = folder.load("spec.toml", &sets, &[]).expect("a right spec").spec;
+    let said = |path: &str| path.replace("DIR", &folder.0.path().display().to_string());
+    let SourceSpec::Busi(busi) = spec.dataset.source else { panic!("BUSI") };
+    assert_eq!(busi.root, said("DIR/data"));
+    let SplitSpec::File(split) = spec.dataset.split else { panic!("files") };
+    assert_eq!(split.train, Some(said("DIR/base/a.txt")));
+    assert_eq!(split.valid.as_deref(), Some("/b.txt"));
+    assert_eq!(split.test.as_deref(), Some("d.txt"));
+    let ModelSpec::Unet(unet) = spec.model else { panic!("a U-Net") };
+    let EncoderSpec::Resnet34(resnet) = unet.encoder else { panic!("a ResNet") };
+    assert_eq!(resnet.weights.map(|weights| weights.path), Some(said("DIR/w.pth")));
+    assert_eq!(spec.run.output, said("DIR/out"));
+    assert_eq!(loaded(SMALLEST).spec.run.output, "runs");
+}
+
+/// A spec that uses much of the language.
+const LARGE: &str = r#"
+name = "large"
+description = """Two
+lines, "quoted" \u007f"""
+seeds = [0, 1, 2]
+[dataset]
+kind = "bcss"
+root = "/data set (1)"
+image-size = 224
+layout = { kind = "rois", stride = 112, magnification = 0.5 }
+normalize = { kind = "imagenet" }
+classes = { kind = "custom", rest = "class", groups = { "tumor & co" = [1, 19], stroma = [2] } }
+split = { kind = "kfold", folds = 4, fold = 3, group = "slide" }
+[augment]
+horizontal-flip = { probability = 0.5 }
+rotate = { probability = 0.5, range = [-15, 15.5] }
+[model]
+kind = "unet"
+encoder = { kind = "resnet50", frozen = true, decoder-filters = [16, 8, 4, 2, 1] }
+weights = { path = "/w.safetensors" }
+[[loss.terms]]
+kind = "cross-entropy"
+class-weights = { kind = "given", values = [1, 2.5] }
+[[loss.terms]]
+kind = "sum"
+weight = 0.5
+terms = [{ kind = "focal", alpha = 0.25 }, { kind = "lovasz" }]
+[schedule]
+epochs = 3
+optimizer = { kind = "adamw", learning-rate = 1e-12, weight-decay = 0 }
+learning-rate-schedule = { kind = "one-cycle", final-divisor = 1e9 }
+clip = { kind = "norm", limit = 1e9 }
+ema = { decay = 0.999 }
+early-stopping = { patience = 3 }
+[gate]
+"test.dice.mean" = { at-least = 0.5 }
+"test.\"odd\"\nname" = { at-most = 3 }
+"#;
+
+#[test]
+fn a_rendered_spec_says_every_origin() {
+    let folder = Folder::new(&[("spec.toml", LARGE)]);
+    let env = [("ONCOSPEC_SCHEDULE__BATCH_SIZE", "4")];
+    let loaded = folder.load("spec.toml", &["schedule.epochs=5"], &env).expect("a right spec");
+    snapshot("render", &folder.shown(&render(&loaded)));
+}
+
+#[test]
+fn a_rendered_spec_reads_back_as_itself() {
+    for text in [SMALLEST, LARGE] {
+        let first = loaded(text);
+        assert_eq!(toml::from_str::<Spec>(&render(&first)).expect("TOML"), first.spec);
+        assert_eq!(toml::from_str::<Spec>(&to_toml(&first.spec)).expect("TOML"), first.spec);
+    }
+}
+
+#[test]
+fn a_difference_is_told_by_key() {
+    let one = loaded(SMALLEST).spec;
+    let two = loaded(&with("seeds = [1]\nloss.kind = \"bce\"\n")).spec;
+    assert!(diff(&[&one, &one]).is_empty());
+    assert!(diff(&[]).is_empty());
+    let rows = diff(&[&one, &two, &one]);
+    let row = |key: &str| rows.iter().find(|(name, _)| name == key).map(|(_, v)| v.join("|"));
+    assert_eq!(row("seeds").as_deref(), Some("[0]|[1]|[0]"));
+    assert_eq!(row("loss.kind").as_deref(), Some("\"sum\"|\"bce\"|\"sum\""));
+    assert_eq!(row("loss.terms[1].kind").as_deref(), Some("\"dice\"||\"dice\""));
+    assert_eq!(row("name"), None);
+}
+
+#[test]
+fn a_problem_found_later_is_shown_where_its_value_was_said() {
+    let folder = Folder::new(&[("spec.toml", &with("\n[schedule]\nepochs = 3\n"))]);
+    let loaded = folder.load("spec.toml", &["dataset.image-size=250"], &[]).expect("right");
+    let told = |key| {
+        let help = Some("240 and 256 can".into());
+        folder.shown(&loaded.problem_at(key, "wrong".into(), help).to_string())
+    };
+    let keys = [
+        "dataset.image-size",
+        "schedule.epochs",
+        "schedule.optimizer.betas",
+        "model.encoder.filters",
+        "evaluation.metrics",
+    ];
+    snapshot("problem_at", &keys.map(told).join("\n\n"));
+}
+
+#[test]
+fn explanations_follow_the_types() {
+    let keys = [
+        "schedule.optimizer.adam.betas",
+        "schedule.optimizer",
+        "schedule.optimizer.learning-rate",
+        "schedule.optimizer.sgd",
+        "dataset",
+        "dataset.root",
+        "dataset.image-size",
+        "dataset.split.kfold.fold",
+        "dataset.classes.custom.groups",
+        "loss.terms.weight",
+        "model.unet.encoder.resnet34.weights.sha256",
+        "augment.rotate.range",
+        "evaluation.metrics",
+        "gate.test.dice.mean.at-least",
+        "gate",
+        "name",
+        "run.device",
+        "optimizer",
+        "betas",
+        "schedule.optimiser",
+        "schedule.epochs.more",
+    ];
+    let told = keys.map(|key| match explain(key) {
+        Ok(text) => format!("== {key}\n{text}"),
+        Err(error) => format!("== {key}\n{error}\n"),
+    });
+    snapshot("explain", &told.join("\n"));
+}
+
+#[test]
+fn examples_in_explanations_are_toml() {
+    for key in [
+        "schedule.optimizer.adam.betas",
+        "schedule.optimizer.sgd",
+        "dataset.classes.custom.groups",
+        "loss.sum.terms.dice",
+        "loss.terms.dice.smooth",
+        "loss.terms.cross-entropy.class-weights.values",
+        "gate.test.dice.mean",
+        "augment",
+    ] {
+        let text = explain(key).expect("a key");
+        let (_, example) = text.split_once("example:  ").expect("an example");
+        let lines = example
+            .lines()
+            .take(1)
+            .chain(example.lines().skip(1).take_while(|line| line.starts_with("          ")));
+        let toml = lines.collect::<Vec<_>>().join("\n");
+        assert!(toml::from_str::<toml::Table>(&toml).is_ok(), "{key}: {toml}");
+    }
+}
+
+#[test]
+fn the_tree_of_keys_is_whole() {
+    snapshot("tree", &explain("").expect("the tree"));
+}
+
+#[test]
+fn the_schema_is_as_published() {
+    snapshot("schema", &serde_json::to_string_pretty(&schema()).expect("JSON"));
+}
+
+/// Fragments that make texts which are nearly specs.
+fn nearly_toml() -> impl Strategy<Value = String> {
+    let word = prop::sample::select(vec![
+        "name",
+        "dataset",
+        "kind",
+        "busi",
+        "split",
+        "holdout",
+        "fractions",
+        "loss",
+        "terms",
+        "sum",
+        "schedule",
+        "epochs",
+        "gate",
+        "at-least",
+        "model",
+        "unet",
+        "extends",
+        "seeds",
+        "=",
+        ".",
+        "[",
+        "]",
+        "{",
+        "}",
+        ",",
+        "\n",
+        "\"",
+        "'",
+        "#",
+        "1",
+        "-1",
+        "0.5",
+        "nan",
+        "1e400",
+        "true",
+        "2024-01-01",
+        "\"\"\"",
+        "'''",
+        "\\",
+        "\t",
+        "\r\n",
+        " ",
+        "é",
+        "\u{feff}",
+        "\0",
+    ]);
+    prop::collection::vec(word, 0..60).prop_map(|words| words.concat())
+}
+
+/// Tables that are TOML but hardly a spec.
+fn any_toml() -> impl Strategy<Value = toml::Value> {
+    let leaf = prop_oneof![
+        any::<bool>().prop_map(toml::Value::from),
+        any::<i64>().prop_map(toml::Value::from),
+        any::<f64>().prop_map(toml::Value::from),
+        any::<String>().prop_map(toml::Value::from),
+        prop::sample::select(vec!["busi", "bcss", "sum", "adam", "kfold", "unet", "custom"])
+            .prop_map(toml::Value::from),
+    ];
+    let key = prop_oneof![
+        3 => prop::sample::select(vec![
+            "name", "dataset", "kind", "root", "split", "fractions", "loss", "terms", "schedule",
+            "optimizer", "gate", "model", "encoder", "weights", "seeds", "classes", "groups",
+            "augment", "rotate", "range", "evaluation", "metrics", "train", "valid", "path",
+        ]).prop_map(String::from),
+        1 => any::<String>(),
+    ];
+    leaf.prop_recursive(5, 64, 6, move |inner| {
+        prop_oneof![
+            1 => prop::collection::vec(inner.clone(), 0..4).prop_map(toml::Value::from),
+            4 => prop::collection::btree_map(key.clone(), inner, 0..6).prop_map(|map| {
+                toml::Value::Table(map.into_iter().collect())
+            }),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_loading_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let folder = Folder::new(&[]);
+        folder.write("spec.toml", &bytes);
+        prop_assert!(folder.load("spec.toml", &[], &[]).is_err());
+    }
+
+    #[test]
+    fn no_nearly_toml_makes_loading_panic(text in nearly_toml()) {
+        let folder = Folder::new(&[("spec.toml", &text)]);
+        if let Err(problems) = folder.load("spec.toml", &[], &[]) {
+            prop_assert!(!problems.list.is_empty() && !problems.to_string().is_empty());
+        }
+    }
+
+    #[test]
+    fn no_toml_makes_loading_panic(value in any_toml()) {
+        let toml::Value::Table(table) = value else { return Ok(()) };
+        let text = toml::to_string(&table).expect("TOML");
+        let folder = Folder::new(&[("spec.toml", &with(&text)), ("bare.toml", &text)]);
+        for name in ["spec.toml", "bare.toml"] {
+            match folder.load(name, &[], &[]) {
+                Ok(loaded) => prop_assert_eq!(
+                    &toml::from_str::<Spec>(&render(&loaded)).expect("TOML"), &loaded.spec
+                ),
+                Err(problems) => prop_assert!(!problems.list.is_empty()),
+            }
+        }
+    }
+
+    #[test]
+    fn no_argument_makes_loading_panic(
+        set in any::<String>(), key in "[a-z.\"=-]{0,20}", value in any::<String>(),
+    ) {
+        let folder = Folder::new(&[("spec.toml", SMALLEST)]);
+        let pair = format!("{key}={value}");
+        let name = format!("ONCOSPEC_{key}").to_uppercase();
+        if let Err(problems) = folder.load("spec.toml", &[&set, &pair], &[(&name, &value)]) {
+            prop_assert!(!problems.to_string().is_empty());
+        }
+    }
+
+    #[test]
+    fn no_key_makes_explaining_panic(key in any::<String>()) {
+        prop_assert!(explain(&key).unwrap_or_else(|error| error.to_string()).len() > 1);
+    }
+}
