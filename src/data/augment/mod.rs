@@ -1,0 +1,257 @@
+//! Random changes to image and mask together: [`augment_sample`].
+//!
+//! Each family has a file. What is drawn depends on (seed, epoch, case, purpose) alone. Positions
+//! outside an image read its mirror image about the border pixels' centres, in image and labels
+//! alike (OpenCV's `BORDER_REFLECT_101`). Labels are never interpolated.
+
+mod affine;
+mod blur;
+mod colour;
+mod elastic;
+mod flip;
+mod intensity;
+mod noise;
+mod problems;
+mod warp;
+
+pub use problems::problems;
+
+use super::draws::{Draws, Purpose, Stream};
+use super::resize::Sample;
+use crate::spec::{AmountSpec, AugmentSpec};
+
+/// A changed case.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Augmented {
+    /// `[planes, size, size]` intensities from 0 to 1; as many planes as the sample has.
+    pub image: Vec<f32>,
+    /// `[size, size]`.
+    pub labels: Vec<u8>,
+}
+
+/// Changes `sample` as `spec` says for the case with this id in this epoch of this seed.
+///
+/// Flips and quarter turns move pixels exactly; rotation, scale, shift and elastic deformation are
+/// one resampling, bilinear for the image and nearest for the labels. Intensities are clamped to
+/// [0, 1] after each change. A gray sample (one plane) stays gray: noise is then equal in all of
+/// its channels, and hue and saturation change nothing.
+pub fn augment_sample(
+    spec: &AugmentSpec,
+    sample: &Sample,
+    seed: u32,
+    epoch: u32,
+    case: &str,
+) -> Augmented {
+    let draws = Draws::new(seed, epoch, case);
+    let mut augmented = place(spec, sample, &draws);
+    shade(spec, &mut augmented.image, sample.planes, sample.size, &draws);
+    augmented
+}
+
+/// Everything that moves pixels.
+fn place(spec: &AugmentSpec, sample: &Sample, draws: &Draws) -> Augmented {
+    let size = sample.size;
+    let symmetry = flip::Symmetry::draw(spec, draws);
+    let labels = symmetry.apply(&sample.labels, size);
+    let image: Vec<f32> = sample
+        .image
+        .chunks_exact(size * size)
+        .flat_map(|plane| symmetry.apply(plane, size))
+        .map(|value| f32::from(value) / 255.0)
+        .collect();
+    let affine = affine::Affine::draw(spec, draws, size);
+    let field = elastic::Field::draw(spec, draws, size);
+    if affine.is_none() && field.is_none() {
+        return Augmented { image, labels };
+    }
+    let affine = affine.unwrap_or(affine::Affine::IDENTITY);
+    warp::warp(&image, &labels, size, &affine, field.as_ref())
+}
+
+/// Everything that changes intensities.
+fn shade(spec: &AugmentSpec, image: &mut [f32], planes: usize, size: usize, draws: &Draws) {
+    let amount =
+        |spec, purpose| drawn_amount(spec, draws, purpose).map(|(amount, _)| amount as f32);
+    if let Some(added) = amount(&spec.brightness, Purpose::Brightness) {
+        intensity::brightness(image, added);
+    }
+    if let Some(factor) = amount(&spec.contrast, Purpose::Contrast) {
+        intensity::contrast(image, factor);
+    }
+    if let Some(power) = amount(&spec.gamma, Purpose::Gamma) {
+        intensity::gamma(image, power);
+    }
+    if let Some(sigma) = amount(&spec.blur, Purpose::Blur) {
+        for plane in image.chunks_exact_mut(size * size) {
+            blur::gaussian(plane, size, sigma);
+        }
+    }
+    if let Some((sigma, mut stream)) = drawn_amount(&spec.noise, draws, Purpose::Noise) {
+        noise::gaussian(image, sigma as f32, &mut stream);
+    }
+    if let Some(jitter) = colour::Jitter::draw(spec, draws) {
+        jitter.apply(image, planes);
+    }
+}
+
+/// The amount drawn for a change, and the rest of its stream; `None` if it does not happen.
+fn drawn_amount(
+    spec: &Option<AmountSpec>,
+    draws: &Draws,
+    purpose: Purpose,
+) -> Option<(f64, Stream)> {
+    let spec = spec.as_ref()?;
+    let mut stream = draws.stream(purpose);
+    stream.chance(spec.probability).then(|| (stream.between(spec.range), stream))
+}
+
+/// The position inside `0..size` that `position` mirrors to.
+fn mirror(position: i32, size: usize) -> usize {
+    let last = size as i32 - 1;
+    if (0..=last).contains(&position) {
+        return position as usize;
+    }
+    if last == 0 {
+        return 0;
+    }
+    let folded = position.rem_euclid(2 * last);
+    (if folded > last { 2 * last - folded } else { folded }) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::case::IGNORE;
+    use crate::spec::{Chance, ColourJitterSpec, ElasticSpec};
+    use proptest::prelude::*;
+
+    fn always(range: [f64; 2]) -> Option<AmountSpec> {
+        Some(AmountSpec { probability: 1.0, range })
+    }
+
+    /// Everything on.
+    fn everything() -> AugmentSpec {
+        AugmentSpec {
+            horizontal_flip: Some(Chance { probability: 0.5 }),
+            vertical_flip: Some(Chance { probability: 0.5 }),
+            rotate90: Some(Chance { probability: 0.5 }),
+            rotate: always([-30.0, 30.0]),
+            scale: always([0.7, 1.4]),
+            shift: always([-0.2, 0.2]),
+            elastic: Some(ElasticSpec { probability: 1.0, shift_px: 3.0, sigma_px: 4.0 }),
+            brightness: always([-0.2, 0.2]),
+            contrast: always([0.5, 1.5]),
+            gamma: always([0.5, 2.0]),
+            blur: always([0.0, 1.5]),
+            noise: always([0.0, 0.1]),
+            colour_jitter: Some(ColourJitterSpec {
+                probability: 1.0,
+                hue: 0.1,
+                saturation: 0.2,
+                value: 0.2,
+            }),
+        }
+    }
+
+    fn sample(planes: usize, size: usize) -> Sample {
+        let image = (0..planes * size * size).map(|i| (i * 37 % 251) as u8).collect();
+        let labels = (0..size * size).map(|i| [0, 2, 7, IGNORE][i / 3 % 4]).collect();
+        Sample { image, planes, labels, size }
+    }
+
+    #[test]
+    fn positions_mirror_about_the_border_centres() {
+        let mirrored: Vec<usize> = (-4..8).map(|i| mirror(i, 3)).collect();
+        assert_eq!(mirrored, [0, 1, 2, 1, 0, 1, 2, 1, 0, 1, 2, 1]);
+        assert_eq!(mirror(-5, 1), 0);
+    }
+
+    #[test]
+    fn nothing_declared_changes_nothing() {
+        let sample = sample(3, 8);
+        let augmented = augment_sample(&AugmentSpec::default(), &sample, 0, 0, "a");
+        let expected: Vec<f32> = sample.image.iter().map(|&v| f32::from(v) / 255.0).collect();
+        assert_eq!(augmented, Augmented { image: expected, labels: sample.labels });
+    }
+
+    #[test]
+    fn probability_zero_changes_nothing() {
+        let sample = sample(3, 8);
+        let mut spec = everything();
+        let never = Some(Chance { probability: 0.0 });
+        spec.horizontal_flip.clone_from(&never);
+        spec.vertical_flip.clone_from(&never);
+        spec.rotate90 = never;
+        for amount in [
+            &mut spec.rotate,
+            &mut spec.scale,
+            &mut spec.shift,
+            &mut spec.brightness,
+            &mut spec.contrast,
+            &mut spec.gamma,
+            &mut spec.blur,
+            &mut spec.noise,
+        ] {
+            amount.as_mut().unwrap().probability = 0.0;
+        }
+        spec.elastic.as_mut().unwrap().probability = 0.0;
+        spec.colour_jitter.as_mut().unwrap().probability = 0.0;
+        let plain = augment_sample(&AugmentSpec::default(), &sample, 3, 1, "a");
+        assert_eq!(augment_sample(&spec, &sample, 3, 1, "a"), plain);
+    }
+
+    #[test]
+    fn the_same_draw_gives_the_same_sample_and_another_epoch_another() {
+        let sample = sample(3, 16);
+        let spec = everything();
+        let first = augment_sample(&spec, &sample, 0, 0, "a");
+        assert_eq!(first, augment_sample(&spec, &sample, 0, 0, "a"));
+        assert_ne!(first, augment_sample(&spec, &sample, 0, 1, "a"));
+        assert_ne!(first, augment_sample(&spec, &sample, 1, 0, "a"));
+        assert_ne!(first, augment_sample(&spec, &sample, 0, 0, "b"));
+    }
+
+    #[test]
+    fn turning_one_change_off_leaves_the_others_as_they_were() {
+        let sample = sample(1, 16);
+        let only_brightness =
+            AugmentSpec { brightness: always([-0.2, 0.2]), ..AugmentSpec::default() };
+        let with_identity_contrast =
+            AugmentSpec { contrast: always([1.0, 1.0]), ..only_brightness.clone() };
+        let one = augment_sample(&only_brightness, &sample, 0, 0, "a");
+        let two = augment_sample(&with_identity_contrast, &sample, 0, 0, "a");
+        for (a, b) in one.image.iter().zip(&two.image) {
+            assert!((a - b).abs() < 1e-6, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn a_gray_sample_equals_its_copy_in_three_planes() {
+        let gray = sample(1, 16);
+        let coloured = Sample { image: gray.image.repeat(3), planes: 3, ..gray.clone() };
+        let spec = AugmentSpec { noise: None, ..everything() };
+        for epoch in 0..4 {
+            let one = augment_sample(&spec, &gray, 0, epoch, "a");
+            let three = augment_sample(&spec, &coloured, 0, epoch, "a");
+            assert_eq!(one.labels, three.labels);
+            for (a, b) in one.image.repeat(3).iter().zip(&three.image) {
+                assert!((a - b).abs() < 1e-5, "{a} {b}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn masks_hold_only_values_that_were_there_and_images_stay_in_range(
+            size in 1usize..24, planes in prop::sample::select(vec![1usize, 3]),
+            seed in any::<u32>(), epoch in any::<u32>(),
+        ) {
+            let sample = sample(planes, size);
+            let augmented = augment_sample(&everything(), &sample, seed, epoch, "case");
+            prop_assert_eq!(augmented.labels.len(), size * size);
+            prop_assert!(augmented.labels.iter().all(|label| sample.labels.contains(label)));
+            prop_assert_eq!(augmented.image.len(), planes * size * size);
+            prop_assert!(augmented.image.iter().all(|value| (0.0..=1.0).contains(value)));
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Cases side by side, as the network takes them.
+
+use std::sync::Arc;
+
+use super::augment::augment_sample;
+use super::cache::Cache;
+use super::case::Dataset;
+use super::normalize::Preprocess;
+use crate::error::Result;
+use crate::spec::AugmentSpec;
+
+/// A number of cases at once.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Batch {
+    /// Indices into [`Dataset::cases`].
+    pub cases: Vec<usize>,
+    /// `[cases, channels, size, size]`, normalised.
+    pub images: Vec<f32>,
+    /// `[cases, size, size]`: class numbers, [`super::IGNORE`] where a pixel takes no part.
+    pub labels: Vec<u8>,
+    /// Channels of an image.
+    pub channels: usize,
+    /// Side of an image in pixels.
+    pub size: usize,
+}
+
+/// Everything needed to make batches of a data set.
+#[derive(Clone, Debug)]
+pub(super) struct Source {
+    pub dataset: Arc<Dataset>,
+    pub preprocess: Preprocess,
+    pub augment: Option<AugmentSpec>,
+    pub cache: Arc<Cache>,
+}
+
+impl Source {
+    /// The batch of these cases, augmented where `draw` holds a seed and an epoch. `None` if
+    /// `stopped` says so before it is done.
+    pub fn batch(
+        &self,
+        cases: &[usize],
+        draw: Option<(u32, u32)>,
+        stopped: impl Fn() -> bool,
+    ) -> Option<Result<Batch>> {
+        let size = self.preprocess.size as usize;
+        let channels = self.preprocess.channels.count();
+        let area = size * size;
+        let mut batch = Batch {
+            cases: cases.to_vec(),
+            images: Vec::with_capacity(cases.len() * channels * area),
+            labels: Vec::with_capacity(cases.len() * area),
+            channels,
+            size,
+        };
+        for &case in cases {
+            if stopped() {
+                return None;
+            }
+            if let Err(error) = self.append(&mut batch, case, draw) {
+                return Some(Err(error));
+            }
+        }
+        Some(Ok(batch))
+    }
+
+    /// Appends one case.
+    fn append(&self, batch: &mut Batch, case: usize, draw: Option<(u32, u32)>) -> Result<()> {
+        let Preprocess { size, channels, .. } = self.preprocess;
+        let sample = self.cache.sample(&self.dataset, case, size, channels)?;
+        match (&self.augment, draw) {
+            (Some(spec), Some((seed, epoch))) => {
+                let id = &self.dataset.cases[case].id;
+                let changed = augment_sample(spec, &sample, seed, epoch, id);
+                self.preprocess.extend_intensities(
+                    &mut batch.images,
+                    sample.planes,
+                    &changed.image,
+                );
+                batch.labels.extend_from_slice(&changed.labels);
+            }
+            (None, _) | (_, None) => {
+                self.preprocess.extend_plain(&mut batch.images, &sample);
+                batch.labels.extend_from_slice(&sample.labels);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,549 @@
+//! BCSS: tiles as published, or whole ROIs that are cut while loading.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+
+use super::case::{Case, Finding, ImageSource, MaskSource, Region, SplitName};
+use super::classes::{CODE_NAMES, count_codes};
+use super::decode::{Header, Limit, decode_codes, judge_image, judge_mask, read_header};
+use super::files::{self, Entry, files_of, folders_of, image_stem, is_foreign_image};
+use super::open::Scan;
+use super::roi;
+use crate::error::{Error, Result};
+use crate::spec::{BcssClasses, RoisSpec};
+
+/// The table of codes; where it lies beside the data, masks hold the 22 codes.
+pub const CODE_TABLE: &str = "gtruth_codes.tsv";
+
+/// Most masks that are decoded to see which codes a set of tiles holds.
+const SAMPLED_MASKS: usize = 200;
+
+/// Folders of whole ROI images, under our name and under that of the authors' release.
+pub const ROI_IMAGES: [&str; 2] = ["images", "rgbs_colorNormalized"];
+
+/// The folder of ROI masks.
+pub const ROI_MASKS: &str = "masks";
+
+/// Which codes the masks hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CodeSet {
+    /// 0 rest, 1 tumor, 2 stroma.
+    Merged,
+    /// The 22 of `gtruth_codes.tsv`.
+    Full,
+}
+
+/// One folder of tiles.
+pub struct TileFolder {
+    /// The split it stands for.
+    pub split: SplitName,
+    /// The images.
+    pub images: PathBuf,
+    /// The masks, if there are any.
+    pub masks: Option<PathBuf>,
+}
+
+/// The slide and the institution of a TCGA name: `TCGA-A2-A0D2-DX1` and `A2`.
+pub fn slide_of(name: &str) -> (Option<String>, Option<String>) {
+    let slide = name.split(['_', '.', '/']).next().unwrap_or(name);
+    let mut fields = slide.split('-');
+    let institution = match (fields.next(), fields.next(), fields.next()) {
+        (Some("TCGA"), Some(institution), Some(_)) if institution.len() == 2 => institution,
+        _ => return (None, None),
+    };
+    (Some(slide.to_string()), Some(institution.to_string()))
+}
+
+/// Finds the folders of tiles under a root, of one size.
+pub fn tile_folders(root: &Path) -> Result<Vec<TileFolder>> {
+    let folders = folders_of(root)?;
+    let names: BTreeSet<&str> = folders.iter().map(|entry| entry.name.as_str()).collect();
+    let mut sizes = BTreeMap::new();
+    for name in &names {
+        let (base, size) = match name.rsplit_once('_') {
+            Some((base, size)) if size.bytes().all(|byte| byte.is_ascii_digit()) => (base, size),
+            _ => (*name, ""),
+        };
+        if let Some(split) = split_of_folder(base) {
+            let masks = if size.is_empty() {
+                format!("{base}_mask")
+            } else {
+                format!("{base}_mask_{size}")
+            };
+            let masks = names.contains(masks.as_str()).then(|| root.join(masks));
+            let folder = TileFolder { split, images: root.join(name), masks };
+            sizes.entry(size).or_insert_with(Vec::new).push(folder);
+        }
+    }
+    if sizes.len() > 1 {
+        let sizes: Vec<_> = sizes
+            .keys()
+            .map(|size| format!("`train{}{size}`", if size.is_empty() { "" } else { "_" }))
+            .collect();
+        return Err(Error::user(format!(
+            "{}: tiles of several sizes side by side ({}): keep each set in a folder of its own",
+            root.display(),
+            sizes.join(", ")
+        )));
+    }
+    let mut folders = sizes.into_values().next().unwrap_or_default();
+    folders.sort_by_key(|folder| folder.split);
+    Ok(folders)
+}
+
+fn split_of_folder(name: &str) -> Option<SplitName> {
+    match name {
+        "train" => Some(SplitName::Train),
+        "val" => Some(SplitName::Valid),
+        "test" => Some(SplitName::Test),
+        _ => None,
+    }
+}
+
+/// Finds the cases of tile folders, reading names and headers only.
+pub fn scan_tiles(root: &Path) -> Result<Scan> {
+    files::check_root(root)?;
+    let folders = tile_folders(root)?;
+    let mut scan = Scan::default();
+    if !folders.iter().any(|folder| folder.split == SplitName::Train) {
+        let is_roi = ROI_IMAGES.iter().any(|name| root.join(name).is_dir());
+        let names: Vec<_> = folders_of(root)?.into_iter().take(8).map(|entry| entry.name).collect();
+        let hint = if is_roi {
+            "; these look like whole ROIs: set `dataset.layout = { kind = \"rois\" }`".to_string()
+        } else if names.is_empty() {
+            "; the root has no folders at all".into()
+        } else {
+            format!("; the root has {}", names.join(", "))
+        };
+        return Err(Error::user(format!(
+            "{}: no folder `train` (or `train_512`) of tiles{hint}",
+            root.display()
+        )));
+    }
+    for folder in &folders {
+        let name = folder.images.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        match &folder.masks {
+            Some(masks) => {
+                let pairs = pair(&folder.images, masks, &mut scan.findings)?;
+                let cases: Vec<_> = pairs
+                    .into_par_iter()
+                    .map(|(stem, image, mask)| check_tile(folder.split, &stem, image, Some(mask)))
+                    .collect();
+                for (case, findings) in cases {
+                    scan.cases.extend(case);
+                    scan.findings.extend(findings);
+                }
+            }
+            None if folder.split == SplitName::Test => {
+                let images = images_of(&folder.images, &mut scan.findings)?;
+                let cases: Vec<_> = images
+                    .into_par_iter()
+                    .map(|(stem, image)| check_tile(folder.split, &stem, image, None))
+                    .collect();
+                for (case, findings) in cases {
+                    scan.unlabelled.extend(case);
+                    scan.findings.extend(findings);
+                }
+            }
+            None => scan.findings.push(Finding::error(
+                root,
+                format!("tiles in `{name}` but no folder with their masks"),
+            )),
+        }
+    }
+    if scan.cases.is_empty() && !scan.has_errors() {
+        scan.findings.push(Finding::error(root, "no tile with a mask"));
+    }
+    Ok(scan)
+}
+
+/// Image files by their stems, in natural order; others are left out with a finding.
+fn images_of(folder: &Path, findings: &mut Vec<Finding>) -> Result<Vec<(String, PathBuf)>> {
+    let mut images = Vec::new();
+    for Entry { path, name } in files_of(folder)? {
+        match image_stem(&name) {
+            Some(stem) => images.push((stem.to_string(), path)),
+            None if is_foreign_image(&name) => findings
+                .push(Finding::warning(path, "left out: only PNG and JPEG are read; convert it")),
+            None => findings.push(Finding::note(path, "left out: not an image")),
+        }
+    }
+    Ok(images)
+}
+
+/// Images with the masks of the same stem; what has no partner is an error.
+fn pair(
+    images: &Path,
+    masks: &Path,
+    findings: &mut Vec<Finding>,
+) -> Result<Vec<(String, PathBuf, PathBuf)>> {
+    let mut by_stem: BTreeMap<String, PathBuf> = BTreeMap::new();
+    for (stem, path) in images_of(masks, findings)? {
+        if let Some(twin) = by_stem.insert(stem, path.clone()) {
+            let twin = twin.display();
+            findings.push(Finding::error(path, format!("stands for the same case as {twin}")));
+        }
+    }
+    let mut pairs: Vec<(String, PathBuf, PathBuf)> = Vec::new();
+    let mut seen = BTreeSet::new();
+    for (stem, image) in images_of(images, findings)? {
+        if !seen.insert(stem.clone()) {
+            findings.push(Finding::error(image, "another file of this folder has the same stem"));
+            continue;
+        }
+        match by_stem.remove(&stem) {
+            Some(mask) => pairs.push((stem, image, mask)),
+            None => {
+                let missing = masks.join(format!("{stem}.png"));
+                let message = format!("an image without its mask {}", missing.display());
+                findings.push(Finding::error(image, message));
+            }
+        }
+    }
+    for (stem, mask) in by_stem {
+        let missing = images.join(format!("{stem}.png"));
+        let message = format!("a mask without its image {}", missing.display());
+        findings.push(Finding::error(mask, message));
+    }
+    Ok(pairs)
+}
+
+/// Reads the headers of an image and its mask, if it has one; both must be usable and of one size.
+fn check_pair(
+    image: &Path,
+    mask: Option<&Path>,
+    limit: Limit,
+    findings: &mut Vec<Finding>,
+) -> Option<Header> {
+    let judged = read_header(image, limit).and_then(|header| Ok((header, judge_image(&header)?)));
+    let header = match judged {
+        Ok((header, warning)) => {
+            findings.extend(warning.map(|warning| Finding::warning(image, warning)));
+            header
+        }
+        Err(complaint) => {
+            findings.push(Finding::error(image, complaint));
+            return None;
+        }
+    };
+    let Some(mask) = mask else { return Some(header) };
+    let judged = read_header(mask, limit).and_then(|other| {
+        judge_mask(&other)?;
+        if (other.width, other.height) == (header.width, header.height) {
+            return Ok(header);
+        }
+        Err(format!(
+            "a mask of {}x{} for an image of {}x{} ({}): they must be alike",
+            other.width,
+            other.height,
+            header.width,
+            header.height,
+            image.display()
+        ))
+    });
+    judged.map_err(|complaint| findings.push(Finding::error(mask, complaint))).ok()
+}
+
+fn check_tile(
+    split: SplitName,
+    stem: &str,
+    image: PathBuf,
+    mask: Option<PathBuf>,
+) -> (Option<Case>, Vec<Finding>) {
+    let mut findings = Vec::new();
+    let Some(header) = check_pair(&image, mask.as_deref(), Limit::Image, &mut findings) else {
+        return (None, findings);
+    };
+    let (slide, institution) = slide_of(stem);
+    let case = Case {
+        id: format!("{split}/{stem}"),
+        label: String::new(),
+        slide,
+        institution,
+        folder: Some(split),
+        image: ImageSource::File(image),
+        mask: mask.map_or(MaskSource::Unlabelled, |mask| MaskSource::Files(vec![mask])),
+        width: header.width,
+        height: header.height,
+    };
+    (Some(case), findings)
+}
+
+/// Finds out which codes a set of tiles holds.
+///
+/// A table of codes beside the data settles it. Otherwise masks are decoded, all of them or
+/// 200 spread evenly: a code above 2 anywhere means the 22 codes.
+pub fn detect_codes(root: &Path, cases: &[Case], findings: &mut Vec<Finding>) -> CodeSet {
+    if root.join(CODE_TABLE).is_file() {
+        findings.push(Finding::note(
+            root,
+            format!("masks hold the 22 codes (`{CODE_TABLE}` is there)"),
+        ));
+        return CodeSet::Full;
+    }
+    let masks: Vec<&Path> = cases
+        .iter()
+        .filter_map(|case| match &case.mask {
+            MaskSource::Files(masks) => masks.first().map(PathBuf::as_path),
+            _ => None,
+        })
+        .collect();
+    let count = masks.len().min(SAMPLED_MASKS);
+    let sampled: Vec<&Path> = (0..count).map(|index| masks[index * masks.len() / count]).collect();
+    let seen: Vec<_> = sampled
+        .par_iter()
+        .map(|mask| decode_codes(mask, Limit::Image).map(|mask| count_codes(&mask)))
+        .collect();
+    let mut found = BTreeSet::new();
+    for (mask, counts) in sampled.into_iter().zip(seen) {
+        match counts {
+            Ok(counts) => found.extend((0u8..=255).filter(|&code| counts[usize::from(code)] > 0)),
+            Err(error) => {
+                let text = error.to_string();
+                let prefix = format!("{}: ", mask.display());
+                let message = text.strip_prefix(&prefix).unwrap_or(&text);
+                findings.push(Finding::error(mask, message));
+            }
+        }
+    }
+    let set = if found.iter().any(|&code| code > 2) { CodeSet::Full } else { CodeSet::Merged };
+    let found: Vec<_> = found.iter().map(u8::to_string).collect();
+    let meaning = match set {
+        CodeSet::Merged => "the three merged codes (0 rest, 1 tumor, 2 stroma)",
+        CodeSet::Full => "the 22 codes",
+    };
+    findings.push(Finding::note(
+        root,
+        format!(
+            "masks hold {meaning}: {} found in {count} of {} masks",
+            found.join(", "),
+            masks.len()
+        ),
+    ));
+    set
+}
+
+/// Checks that the classes of a spec are made for the codes that were found.
+pub fn check_classes(root: &Path, set: CodeSet, classes: &BcssClasses) -> Option<Finding> {
+    let named = match classes {
+        BcssClasses::Raw(_) => "raw",
+        BcssClasses::Five(_) => "five",
+        BcssClasses::Merged(_) => "merged",
+        BcssClasses::Custom(_) => "custom",
+    };
+    match (set, classes) {
+        (CodeSet::Merged, BcssClasses::Merged(_)) => None,
+        (CodeSet::Merged, _) => Some(Finding::error(
+            root,
+            format!(
+                "`dataset.classes = {{ kind = \"{named}\" }}` needs the 22 codes, but the masks hold \
+                 the three merged ones: set `dataset.classes = {{ kind = \"merged\" }}` (if they are \
+                 the 22 after all, put `{CODE_TABLE}` beside the folders)"
+            ),
+        )),
+        (CodeSet::Full, BcssClasses::Merged(_)) => Some(Finding::error(
+            root,
+            "`dataset.classes = { kind = \"merged\" }` is for masks with the codes 0, 1 and 2, but \
+             these hold the 22 codes: set `kind` to \"raw\", \"five\" or \"custom\"",
+        )),
+        (CodeSet::Full, _) => None,
+    }
+}
+
+/// The folders of whole ROIs and of their masks.
+pub fn roi_folders(root: &Path) -> Option<(PathBuf, PathBuf)> {
+    let images = ROI_IMAGES.iter().map(|name| root.join(name)).find(|folder| folder.is_dir())?;
+    let masks = root.join(ROI_MASKS);
+    masks.is_dir().then_some((images, masks))
+}
+
+/// A whole ROI that can be used.
+pub struct WholeRoi {
+    /// Name of its files without extension.
+    pub stem: String,
+    /// The image.
+    pub image: PathBuf,
+    /// Its mask.
+    pub mask: PathBuf,
+    /// What the image says of itself.
+    pub header: Header,
+}
+
+/// Finds whole ROIs with their masks, reading names and headers only.
+pub fn scan_rois(root: &Path) -> Result<(Vec<WholeRoi>, Vec<Finding>)> {
+    files::check_root(root)?;
+    let Some((images, masks)) = roi_folders(root) else {
+        let names: Vec<_> = folders_of(root)?.into_iter().take(8).map(|entry| entry.name).collect();
+        let hint = if names.iter().any(|name| name.starts_with("train")) {
+            "; these look like tiles: set `dataset.layout = { kind = \"tiles\" }`".to_string()
+        } else {
+            format!(
+                "; the root has {}",
+                if names.is_empty() { "none".into() } else { names.join(", ") }
+            )
+        };
+        return Err(Error::user(format!(
+            "{}: whole ROIs need the folders `{}` and `{ROI_MASKS}`{hint}",
+            root.display(),
+            ROI_IMAGES[0]
+        )));
+    };
+    let mut findings = Vec::new();
+    let pairs = pair(&images, &masks, &mut findings)?;
+    let checked: Vec<_> = pairs
+        .into_par_iter()
+        .map(|(stem, image, mask)| {
+            let mut findings = Vec::new();
+            let header = check_pair(&image, Some(&mask), Limit::Roi, &mut findings);
+            (header.map(|header| WholeRoi { stem, image, mask, header }), findings)
+        })
+        .collect();
+    let mut rois = Vec::new();
+    for (roi, found) in checked {
+        rois.extend(roi);
+        findings.extend(found);
+    }
+    if rois.is_empty() && !findings.iter().any(Finding::is_error) {
+        findings.push(Finding::error(&images, "no ROI in this folder"));
+    }
+    Ok((rois, findings))
+}
+
+/// Cuts whole ROIs into tiles of `tile` pixels, leaving out those with too few labels.
+pub fn cut_rois(root: &Path, spec: &RoisSpec, tile: u32) -> Result<Scan> {
+    let (rois, findings) = scan_rois(root)?;
+    let mut scan = Scan { findings, ..Scan::default() };
+    let cut: Vec<_> = rois.par_iter().map(|roi| cut_roi(roi, spec, tile)).collect();
+    let (mut left_out, mut all) = (0, 0);
+    for cut in cut {
+        match cut {
+            Ok((cases, tiles)) => {
+                all += tiles;
+                left_out += tiles - cases.len();
+                scan.cases.extend(cases);
+            }
+            Err(finding) => scan.findings.push(finding),
+        }
+    }
+    scan.findings.push(Finding::note(
+        root,
+        format!(
+            "{} tiles of {tile} px from {} ROIs; {left_out} of {all} left out (less than {} labelled)",
+            scan.cases.len(),
+            rois.len(),
+            spec.minimum_labelled
+        ),
+    ));
+    if scan.cases.is_empty() && !scan.has_errors() {
+        scan.findings.push(Finding::error(
+            root,
+            format!(
+                "no tile has {} of its pixels labelled: lower `dataset.layout.minimum-labelled`",
+                spec.minimum_labelled
+            ),
+        ));
+    }
+    Ok(scan)
+}
+
+/// The tiles of one ROI that carry enough labels, and how many there were.
+fn cut_roi(roi: &WholeRoi, spec: &RoisSpec, tile: u32) -> Result<(Vec<Case>, usize), Finding> {
+    let stride = if spec.stride == 0 { tile } else { spec.stride };
+    let size = (roi.header.width, roi.header.height);
+    let mask = decode_codes(&roi.mask, Limit::Roi).map_err(|error| {
+        let text = error.to_string();
+        let message = text.strip_prefix(&format!("{}: ", roi.mask.display())).unwrap_or(&text);
+        Finding::error(&roi.mask, message)
+    })?;
+    let counts = count_codes(&mask);
+    let unknown: Vec<_> = (0u8..=255)
+        .filter(|&code| usize::from(code) >= CODE_NAMES.len() && counts[usize::from(code)] > 0)
+        .map(|code| (code, counts[usize::from(code)]))
+        .collect();
+    if !unknown.is_empty() {
+        return Err(Finding::error(&roi.mask, unknown_codes(&unknown)));
+    }
+    let images = roi::tiles(&roi.image, size, tile, stride, spec.magnification);
+    let parts = roi::labelled_parts(&mask, &images);
+    let (slide, institution) = slide_of(&roi.stem);
+    let total = images.len();
+    let cases = images
+        .into_iter()
+        .zip(parts)
+        .filter(|(_, part)| *part >= spec.minimum_labelled)
+        .map(|(image, _)| Case {
+            id: format!("{}/{}_{}", roi.stem, image.x, image.y),
+            label: String::new(),
+            slide: slide.clone().or_else(|| Some(roi.stem.clone())),
+            institution: institution.clone(),
+            folder: None,
+            mask: MaskSource::Region(Region { path: roi.mask.clone(), ..image.clone() }),
+            image: ImageSource::Region(image),
+            width: tile,
+            height: tile,
+        })
+        .collect();
+    Ok((cases, total))
+}
+
+/// Says which codes no mask may hold, and how many pixels have them.
+pub fn unknown_codes(unknown: &[(u8, u64)]) -> String {
+    let codes: Vec<_> =
+        unknown.iter().map(|(code, pixels)| format!("code {code} ({pixels} pixels)")).collect();
+    format!("unknown {}: known are 0 to {}", codes.join(", "), CODE_NAMES.len() - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tcga_name_gives_slide_and_institution() {
+        let name = "TCGA-A2-A0D2-DX1_xmin96887_ymin22299_MPP-0_0_1120_size224";
+        assert_eq!(slide_of(name), (Some("TCGA-A2-A0D2-DX1".into()), Some("A2".into())));
+        assert_eq!(slide_of("tile_1"), (None, None));
+        assert_eq!(slide_of("TCGA"), (None, None));
+    }
+
+    #[test]
+    fn tile_folders_of_one_size_are_found_in_order() {
+        let root = tempfile::tempdir().unwrap();
+        for name in ["val_512", "train_512", "train_mask_512", "val_mask_512", "test_512", "notes"]
+        {
+            std::fs::create_dir(root.path().join(name)).unwrap();
+        }
+        let folders = tile_folders(root.path()).unwrap();
+        let found: Vec<_> = folders
+            .iter()
+            .map(|folder| {
+                (folder.split, folder.masks.as_ref().map(|path| path.ends_with("val_mask_512")))
+            })
+            .collect();
+        assert_eq!(
+            found,
+            [
+                (SplitName::Train, Some(false)),
+                (SplitName::Valid, Some(true)),
+                (SplitName::Test, None)
+            ]
+        );
+        std::fs::create_dir(root.path().join("train")).unwrap();
+        let message = tile_folders(root.path()).err().unwrap().to_string();
+        assert!(message.contains("`train`, `train_512`"), "{message}");
+    }
+
+    #[test]
+    fn the_wrong_classes_for_the_codes_name_the_right_setting() {
+        use crate::spec::{FiveClasses, MergedClasses};
+        let (root, five) = (Path::new("d"), BcssClasses::Five(FiveClasses {}));
+        let merged = BcssClasses::Merged(MergedClasses {});
+        let message = check_classes(root, CodeSet::Merged, &five).unwrap().message;
+        assert!(message.contains(r#"set `dataset.classes = { kind = "merged" }`"#), "{message}");
+        let message = check_classes(root, CodeSet::Full, &merged).unwrap().message;
+        assert!(message.contains(r#""raw", "five" or "custom""#), "{message}");
+        assert_eq!(check_classes(root, CodeSet::Full, &five), None);
+        assert_eq!(check_classes(root, CodeSet::Merged, &merged), None);
+    }
+}

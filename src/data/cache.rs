@@ -1,0 +1,156 @@
+//! Decoded and resized cases, kept as far as memory allows.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::case::Dataset;
+use super::open::decode;
+use super::resize::{Sample, network_size};
+use crate::error::{Error, Result};
+use crate::spec::Channels;
+
+/// Cases of one data set at the network's size, filled as they are first asked for.
+///
+/// The first cases that fit stay and none is ever thrown out: an epoch visits every case once, so
+/// replacing would only lose what the next epoch needs. The rest are decoded again each time.
+#[derive(Debug)]
+pub struct Cache {
+    limit: usize,
+    kept: Mutex<Kept>,
+}
+
+/// A case, the size and the channels it was made for.
+type Key = (usize, u32, usize);
+
+#[derive(Debug, Default)]
+struct Kept {
+    samples: HashMap<Key, Arc<Sample>>,
+    bytes: usize,
+}
+
+impl Cache {
+    /// An empty cache that will take at most `limit_bytes`; 0 keeps nothing.
+    pub fn new(limit_bytes: usize) -> Self {
+        Self { limit: limit_bytes, kept: Mutex::default() }
+    }
+
+    /// Bytes of the samples kept.
+    pub fn bytes(&self) -> usize {
+        self.lock().bytes
+    }
+
+    /// Number of samples kept.
+    pub fn count(&self) -> usize {
+        self.lock().samples.len()
+    }
+
+    /// Case `index` of `dataset` at `size` x `size`, from memory or decoded. A cache serves one data
+    /// set: it knows cases by their index alone.
+    ///
+    /// # Errors
+    /// If the case cannot be decoded; the message names it.
+    pub fn sample(
+        &self,
+        dataset: &Dataset,
+        index: usize,
+        size: u32,
+        channels: Channels,
+    ) -> Result<Arc<Sample>> {
+        let key = (index, size, channels.count());
+        if let Some(sample) = self.lock().samples.get(&key) {
+            return Ok(Arc::clone(sample));
+        }
+        let case = dataset.cases.get(index).ok_or_else(|| {
+            Error::failed(format!("there is no case {index} among {}", dataset.cases.len()))
+        })?;
+        let sample = decode(dataset, case)
+            .and_then(|decoded| network_size(&decoded, size, channels))
+            .map_err(|error| name_case(&case.id, error))?;
+        let sample = Arc::new(sample);
+        self.keep(key, &sample);
+        Ok(sample)
+    }
+
+    /// Keeps the sample if it fits.
+    fn keep(&self, key: Key, sample: &Arc<Sample>) {
+        let mut kept = self.lock();
+        if kept.bytes + sample.bytes() <= self.limit && !kept.samples.contains_key(&key) {
+            kept.bytes += sample.bytes();
+            kept.samples.insert(key, Arc::clone(sample));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The same error, saying which case it is about.
+fn name_case(id: &str, error: Error) -> Error {
+    match error {
+        Error::User(message) => Error::User(format!("case `{id}`: {message}")),
+        Error::Failed(_) | Error::Io { .. } => Error::failed(format!("case `{id}`: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::tiny;
+
+    #[test]
+    fn the_first_that_fit_stay_and_the_bound_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let dataset = tiny::dataset(folder.path(), 4);
+        let read = |cache: &Cache, index| cache.sample(&dataset, index, 4, Channels::Rgb).unwrap();
+        let one = read(&Cache::new(0), 0).bytes();
+        let limit = 2 * one + one / 2;
+        let cache = Cache::new(limit);
+        let first = read(&cache, 2);
+        for index in [0, 1, 3, 2, 1] {
+            read(&cache, index);
+            assert!(cache.bytes() <= limit);
+        }
+        assert_eq!((cache.count(), cache.bytes()), (2, 2 * one));
+        assert!(Arc::ptr_eq(&first, &read(&cache, 2)));
+        assert!(!Arc::ptr_eq(&read(&cache, 3), &read(&cache, 3)));
+    }
+
+    #[test]
+    fn what_is_kept_equals_what_is_decoded() {
+        let folder = tempfile::tempdir().unwrap();
+        let dataset = tiny::dataset(folder.path(), 1);
+        let cache = Cache::new(1 << 20);
+        let decoded = cache.sample(&dataset, 0, 4, Channels::Rgb).unwrap();
+        assert_eq!(decoded.image, [0, 0, 5, 5].repeat(4));
+        assert_eq!(decoded.labels, [1, 1, 0, 0].repeat(4));
+        assert_eq!(decoded, cache.sample(&dataset, 0, 4, Channels::Rgb).unwrap());
+        assert_eq!(cache.sample(&dataset, 0, 2, Channels::Rgb).unwrap().size, 2);
+    }
+
+    #[test]
+    fn no_room_keeps_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let dataset = tiny::dataset(folder.path(), 1);
+        let cache = Cache::new(0);
+        cache.sample(&dataset, 0, 4, Channels::Rgb).unwrap();
+        assert_eq!((cache.count(), cache.bytes()), (0, 0));
+    }
+
+    #[test]
+    fn a_damaged_case_is_named_with_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let dataset = tiny::dataset(folder.path(), 2);
+        let file = folder.path().join("1.png");
+        std::fs::write(&file, b"").unwrap();
+        let cache = Cache::new(1 << 20);
+        let error = cache.sample(&dataset, 1, 4, Channels::Rgb).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        let message = error.to_string();
+        assert!(message.starts_with("case `c1`: "), "{message}");
+        assert!(message.contains(&file.display().to_string()), "{message}");
+        assert_eq!(cache.count(), 0);
+        let error = cache.sample(&dataset, 7, 4, Channels::Rgb).unwrap_err();
+        assert_eq!(error.to_string(), "there is no case 7 among 2");
+    }
+}

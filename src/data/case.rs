@@ -1,0 +1,245 @@
+//! What a data set is made of: cases, where their pixels come from, and what their labels mean.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use image::{GrayImage, RgbImage};
+use serde::{Deserialize, Serialize};
+
+use super::classes::Codes;
+use super::phantom::PhantomImage;
+use super::roi::RoiCache;
+
+/// The label of a pixel that takes no part in loss, metrics or pictures.
+pub const IGNORE: u8 = 255;
+
+/// One image with its label or labels. Nothing is decoded yet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Case {
+    /// Unique and stable, like a path without extension: `benign/benign (1)`, `train/<tile>`,
+    /// `<ROI>/<x>_<y>`.
+    pub id: String,
+    /// Class of the whole image, by which splits are stratified: `benign`, `malignant` or `normal`;
+    /// empty where images have no class of their own (BCSS).
+    pub label: String,
+    /// The slide, such as `TCGA-A2-A0D2-DX1`.
+    pub slide: Option<String>,
+    /// The institution, such as `A2`: the second field of the TCGA barcode.
+    pub institution: Option<String>,
+    /// The split that the folder on disk stands for.
+    pub folder: Option<SplitName>,
+    /// Where the image comes from.
+    pub image: ImageSource,
+    /// Where the labels come from.
+    pub mask: MaskSource,
+    /// Width of the decoded image, in pixels.
+    pub width: u32,
+    /// Height of the decoded image, in pixels.
+    pub height: u32,
+}
+
+/// The three parts that cases are divided into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SplitName {
+    /// What the network learns from.
+    Train,
+    /// What choices are made on: best epoch, threshold.
+    Valid,
+    /// What the result is measured on.
+    Test,
+}
+
+impl SplitName {
+    /// All of them, in order.
+    pub const ALL: [Self; 3] = [Self::Train, Self::Valid, Self::Test];
+
+    /// `train`, `valid` or `test`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Valid => "valid",
+            Self::Test => "test",
+        }
+    }
+}
+
+impl fmt::Display for SplitName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Where an image comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ImageSource {
+    /// A whole PNG or JPEG file.
+    File(PathBuf),
+    /// A part of a large file.
+    Region(Region),
+    /// A generator.
+    Phantom(PhantomImage),
+}
+
+/// Where labels come from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum MaskSource {
+    /// One PNG file, or several whose union counts.
+    Files(Vec<PathBuf>),
+    /// A part of a large file.
+    Region(Region),
+    /// The generator of the image.
+    Phantom,
+    /// No pixel is foreground.
+    Empty,
+    /// Nobody has drawn any.
+    Unlabelled,
+}
+
+/// A rectangle of an image file, resampled to the size of its case.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Region {
+    /// The file.
+    pub path: PathBuf,
+    /// Left edge, in pixels of the file.
+    pub x: u32,
+    /// Top edge, in pixels of the file.
+    pub y: u32,
+    /// Width in pixels of the file; what lies beyond the file is white and unlabelled.
+    pub width: u32,
+    /// Height in pixels of the file; what lies beyond the file is white and unlabelled.
+    pub height: u32,
+    /// Pixels of the case for each pixel of the file.
+    pub scale: f64,
+}
+
+/// The cases of a data set and what their labels mean.
+#[derive(Clone, Debug)]
+pub struct Dataset {
+    /// Cases with labels, in natural order of their ids.
+    pub cases: Vec<Case>,
+    /// Cases that nobody has labelled, in natural order of their ids.
+    pub unlabelled: Vec<Case>,
+    /// The classes.
+    pub labels: Labels,
+    /// How pixel values of the masks become labels.
+    pub codes: Codes,
+    /// What was noticed on opening; none is an error.
+    pub findings: Vec<Finding>,
+    /// Decoded ROIs, so that the tiles of one share the work.
+    pub rois: Arc<RoiCache>,
+}
+
+/// The classes of a data set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Labels {
+    /// Foreground against background: the network has one output channel.
+    Binary {
+        /// Name of the foreground.
+        foreground: String,
+    },
+    /// One class for every pixel: the network has one output channel for each.
+    Classes {
+        /// Their names, by label.
+        names: Vec<String>,
+    },
+}
+
+impl Labels {
+    /// Output channels of the network.
+    pub fn channels(&self) -> usize {
+        match self {
+            Self::Binary { .. } => 1,
+            Self::Classes { names } => names.len(),
+        }
+    }
+
+    /// Names of the output channels.
+    pub fn names(&self) -> Vec<String> {
+        match self {
+            Self::Binary { foreground } => vec![foreground.clone()],
+            Self::Classes { names } => names.clone(),
+        }
+    }
+
+    /// Number of values a label can have, `IGNORE` aside: 2 for binary.
+    pub fn values(&self) -> usize {
+        match self {
+            Self::Binary { .. } => 2,
+            Self::Classes { names } => names.len(),
+        }
+    }
+}
+
+/// A case decoded at its own size.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decoded {
+    /// The image.
+    pub image: RgbImage,
+    /// 0 or 1 for binary labels, else 0 to n-1; [`IGNORE`] takes no part. `None` if unlabelled.
+    pub labels: Option<GrayImage>,
+}
+
+/// How much a finding matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Level {
+    /// The data cannot be used like this.
+    Error,
+    /// It can, but someone should look.
+    Warning,
+    /// Good to know.
+    Note,
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+            Self::Note => "note",
+        })
+    }
+}
+
+/// Something noticed about a file or folder.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Finding {
+    /// How much it matters.
+    pub level: Level,
+    /// The file or folder.
+    pub path: PathBuf,
+    /// What was found and what would be right.
+    pub message: String,
+}
+
+impl Finding {
+    /// The data cannot be used like this.
+    pub fn error(path: impl Into<PathBuf>, message: impl Into<String>) -> Self {
+        Self { level: Level::Error, path: path.into(), message: message.into() }
+    }
+
+    /// Someone should look.
+    pub fn warning(path: impl Into<PathBuf>, message: impl Into<String>) -> Self {
+        Self { level: Level::Warning, path: path.into(), message: message.into() }
+    }
+
+    /// Whether the data cannot be used like this.
+    pub fn is_error(&self) -> bool {
+        self.level == Level::Error
+    }
+
+    /// Good to know.
+    pub fn note(path: impl Into<PathBuf>, message: impl Into<String>) -> Self {
+        Self { level: Level::Note, path: path.into(), message: message.into() }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}: {}", self.level, self.path.display(), self.message)
+    }
+}

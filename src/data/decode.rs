@@ -1,0 +1,542 @@
+//! PNG and JPEG files into pixels, with nothing taken on trust.
+//!
+//! What a file claims is checked against limits before memory is taken for it, and every complaint
+//! says what was found and what would be right. Decisions that cannot be seen from outside:
+//!
+//! - the format is what the first bytes say, whatever the name says;
+//! - transparency is dropped, not blended: the published RGBA masks carry it by accident;
+//! - 16-bit images keep their high byte; 16-bit masks are refused, for their codes are unclear;
+//! - an animated image is its default picture; an animated mask is refused;
+//! - CMYK is refused, since its colours depend on a profile that nobody sends along;
+//! - a camera's EXIF orientation is not applied, because masks are drawn on pixels as stored.
+
+use std::fmt;
+use std::fs::{self, File};
+use std::io::{BufReader, Cursor, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use image::codecs::jpeg::JpegDecoder;
+use image::metadata::Orientation;
+use image::{DynamicImage, GrayImage, ImageDecoder, RgbImage};
+use png::{BitDepth, ColorType, Transformations};
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+
+/// Most pixels of an image that is decoded whole.
+pub const MAX_PIXELS: u64 = 64_000_000;
+
+/// Most bytes of an ROI and its labels together, decoded.
+pub const MAX_ROI_BYTES: u64 = 512 << 20;
+
+/// Bytes of a decoded ROI pixel: three of colour, one of label.
+pub const ROI_PIXEL_BYTES: u64 = 4;
+
+/// DEFLATE makes of one byte at most this many (RFC 1951: 258 bytes from two bits).
+const MAX_INFLATION: u64 = 1032;
+
+const PNG_SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
+const PNG_END: &[u8] = b"\0\0\0\0IEND\xae\x42\x60\x82";
+
+/// The file formats that are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Format {
+    /// Portable Network Graphics.
+    Png,
+    /// JPEG (JFIF or Exif).
+    Jpeg,
+}
+
+/// How a file stores its pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Mode {
+    /// Bits of each channel.
+    pub bits: u8,
+    /// What the channels are.
+    pub color: Color,
+}
+
+/// What the channels of a pixel are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Color {
+    /// One of grey.
+    Gray,
+    /// Grey and transparency.
+    GrayAlpha,
+    /// An index into a table of colours.
+    Palette,
+    /// Red, green, blue.
+    Rgb,
+    /// Red, green, blue and transparency.
+    Rgba,
+    /// Cyan, magenta, yellow, black.
+    Cmyk,
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let color = match self.color {
+            Color::Gray => "gray",
+            Color::GrayAlpha => "gray + alpha",
+            Color::Palette => "palette",
+            Color::Rgb => "RGB",
+            Color::Rgba => "RGBA",
+            Color::Cmyk => "CMYK",
+        };
+        write!(f, "{}-bit {color}", self.bits)
+    }
+}
+
+/// What a file says of itself, before any pixel is decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// The format.
+    pub format: Format,
+    /// Width, in pixels.
+    pub width: u32,
+    /// Height, in pixels.
+    pub height: u32,
+    /// How pixels are stored.
+    pub mode: Mode,
+    /// Whether there is more than one frame.
+    pub animated: bool,
+    /// Whether a viewer that obeys Exif would turn or mirror it.
+    pub turned: bool,
+}
+
+/// How large a file may be once decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// An image that is decoded whole: [`MAX_PIXELS`].
+    Image,
+    /// A region of interest: [`MAX_ROI_BYTES`] with its labels.
+    Roi,
+}
+
+/// What is wrong with a file, without its name.
+type Complaint = String;
+
+/// Reads what a file says of itself: a few hundred bytes of a PNG, the whole of a JPEG.
+pub fn read_header(path: &Path, limit: Limit) -> Result<Header, Complaint> {
+    let mut file = File::open(path).map_err(unreadable)?;
+    let length = file.metadata().map_err(unreadable)?.len();
+    let mut start = [0; 8];
+    let mut known = 0;
+    while known < start.len() {
+        match file.read(&mut start[known..]).map_err(unreadable)? {
+            0 => break,
+            more => known += more,
+        }
+    }
+    let header = match sniff(&start[..known], length)? {
+        Format::Png => png_header(&mut BufReader::with_capacity(512, file), length)?,
+        Format::Jpeg => jpeg_header(&fs::read(path).map_err(unreadable)?)?,
+    };
+    check_size(&header, limit)?;
+    Ok(header)
+}
+
+/// Decodes a PNG or JPEG file to RGB.
+///
+/// # Errors
+/// A user's error that names the file, when it is missing, broken, too large or of a kind that is
+/// not read.
+pub fn decode_image(path: &Path) -> Result<RgbImage> {
+    decode_rgb(path, Limit::Image)
+}
+
+/// Decodes a PNG or JPEG file to RGB within a limit.
+pub fn decode_rgb(path: &Path, limit: Limit) -> Result<RgbImage> {
+    rgb(path, limit).map_err(naming(path))
+}
+
+/// Decodes a mask that separates foreground from background: 1 where any colour channel is not 0.
+pub fn decode_binary(path: &Path) -> Result<GrayImage> {
+    binary(path).map_err(naming(path))
+}
+
+/// Decodes a mask whose pixel values, or palette indices, are codes.
+pub fn decode_codes(path: &Path, limit: Limit) -> Result<GrayImage> {
+    codes(path, limit).map_err(naming(path))
+}
+
+/// What stands against using a file as an image; `Err` if it cannot be used.
+pub fn judge_image(header: &Header) -> Result<Option<String>, Complaint> {
+    if header.mode.color == Color::Cmyk {
+        return Err("a CMYK JPEG, whose colours depend on a profile: convert it to RGB".into());
+    }
+    if header.animated {
+        return Ok(Some("an animated PNG: only its first picture is used".into()));
+    }
+    if header.mode.bits == 16 {
+        return Ok(Some("a 16-bit image: only the high byte of each channel is used".into()));
+    }
+    if header.turned {
+        return Ok(Some(
+            "an Exif orientation, which is not applied: pixels are used as stored".into(),
+        ));
+    }
+    Ok(None)
+}
+
+/// What stands against using a file as a mask.
+pub fn judge_mask(header: &Header) -> Result<(), Complaint> {
+    if header.format == Format::Jpeg {
+        return Err("a mask in JPEG, whose losses change labels: masks must be PNG".into());
+    }
+    if header.animated {
+        return Err("a mask in an animated PNG: a mask must be a single picture".into());
+    }
+    if header.mode.bits == 16 {
+        return Err(format!(
+            "a mask with 16 bits a channel ({}): masks must have 8 bits or fewer",
+            header.mode
+        ));
+    }
+    Ok(())
+}
+
+fn naming(path: &Path) -> impl Fn(Complaint) -> Error {
+    move |complaint| Error::user(format!("{}: {complaint}", path.display()))
+}
+
+fn unreadable(error: std::io::Error) -> Complaint {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "no such file".into(),
+        std::io::ErrorKind::PermissionDenied => "no permission to read it".into(),
+        _ => format!("cannot be read: {error}"),
+    }
+}
+
+fn sniff(start: &[u8], length: u64) -> Result<Format, Complaint> {
+    if length == 0 || start.is_empty() {
+        return Err("the file is empty (0 bytes)".into());
+    }
+    if start.starts_with(PNG_SIGNATURE) {
+        return Ok(Format::Png);
+    }
+    if start.starts_with(b"\xff\xd8\xff") {
+        return Ok(Format::Jpeg);
+    }
+    if PNG_SIGNATURE.starts_with(start) || b"\xff\xd8\xff".starts_with(start) {
+        return Err(format!("truncated: only {length} bytes"));
+    }
+    let other = match start {
+        [b'G', b'I', b'F', b'8', ..] => "a GIF",
+        [b'B', b'M', ..] => "a BMP",
+        [b'I', b'I', 42, 0, ..] | [b'M', b'M', 0, 42, ..] => "a TIFF",
+        [b'R', b'I', b'F', b'F', ..] => "a WebP or another RIFF file",
+        [b'%', b'P', b'D', b'F', ..] => "a PDF",
+        [b'v', b'e', b'r', b's', b'i', b'o', b'n', b' '] => {
+            "perhaps a Git LFS pointer, never fetched"
+        }
+        _ => "neither",
+    };
+    Err(format!("not an image that is read here, which are PNG and JPEG (this is {other})"))
+}
+
+fn check_size(header: &Header, limit: Limit) -> Result<(), Complaint> {
+    let (width, height) = (header.width, header.height);
+    if width == 0 || height == 0 {
+        return Err(format!("an image of {width}x{height} has no pixels"));
+    }
+    let pixels = u64::from(width) * u64::from(height);
+    match limit {
+        Limit::Image if pixels > MAX_PIXELS => Err(format!(
+            "{width}x{height} are {:.1} megapixels, more than the limit of {}",
+            pixels as f64 / 1e6,
+            MAX_PIXELS / 1_000_000
+        )),
+        Limit::Roi if pixels * ROI_PIXEL_BYTES > MAX_ROI_BYTES => Err(format!(
+            "{width}x{height} take {} MiB decoded with labels, more than the limit of {} MiB",
+            (pixels * ROI_PIXEL_BYTES) >> 20,
+            MAX_ROI_BYTES >> 20
+        )),
+        Limit::Image | Limit::Roi => Ok(()),
+    }
+}
+
+/// Reads the header chunk and walks to the first pixel data; the file stands behind its signature.
+fn png_header(file: &mut BufReader<File>, length: u64) -> Result<Header, Complaint> {
+    let truncated = |_| Complaint::from("truncated: the file ends within its header");
+    let mut ihdr = [0; 25];
+    file.read_exact(&mut ihdr).map_err(truncated)?;
+    if &ihdr[4..8] != b"IHDR" {
+        return Err("a damaged PNG: it does not begin with a header".into());
+    }
+    let word = |at: usize| u32::from_be_bytes([ihdr[at], ihdr[at + 1], ihdr[at + 2], ihdr[at + 3]]);
+    let color = match ihdr[17] {
+        0 => Color::Gray,
+        2 => Color::Rgb,
+        3 => Color::Palette,
+        4 => Color::GrayAlpha,
+        6 => Color::Rgba,
+        other => return Err(format!("a damaged PNG: unknown colour type {other}")),
+    };
+    let mut header = Header {
+        format: Format::Png,
+        width: word(8),
+        height: word(12),
+        mode: Mode { bits: ihdr[16], color },
+        animated: false,
+        turned: false,
+    };
+    let mut position = 8 + ihdr.len() as u64;
+    loop {
+        let (kind, next) = png_chunk(file, position, length)?;
+        match &kind {
+            b"IDAT" => break,
+            b"IEND" => return Err("a PNG without pixel data".into()),
+            b"acTL" => header.animated = true,
+            _ => {}
+        }
+        seek_to(file, position, next)?;
+        position = next;
+    }
+    let raw =
+        u64::from(header.height) * (u64::from(header.width) * bits_of(&header.mode)).div_ceil(8);
+    if raw > length.saturating_mul(MAX_INFLATION) {
+        return Err(format!(
+            "truncated or forged: {length} bytes cannot hold {}x{} pixels",
+            header.width, header.height
+        ));
+    }
+    if !ends_whole(file, length)? {
+        loop {
+            file.seek(SeekFrom::Start(position)).map_err(unreadable)?;
+            let (kind, next) = png_chunk(file, position, length)?;
+            if &kind == b"IEND" {
+                break;
+            }
+            position = next;
+        }
+    }
+    Ok(header)
+}
+
+fn bits_of(mode: &Mode) -> u64 {
+    let channels = match mode.color {
+        Color::Gray | Color::Palette => 1,
+        Color::GrayAlpha => 2,
+        Color::Rgb => 3,
+        Color::Rgba | Color::Cmyk => 4,
+    };
+    channels * u64::from(mode.bits)
+}
+
+/// The kind of the chunk at `position`, where the file stands, and where the next one begins.
+fn png_chunk(
+    file: &mut BufReader<File>,
+    position: u64,
+    length: u64,
+) -> Result<([u8; 4], u64), Complaint> {
+    let truncated = || format!("truncated: {length} bytes, and the end of the PNG is missing");
+    let mut start = [0; 8];
+    file.read_exact(&mut start).map_err(|_| truncated())?;
+    let size = u32::from_be_bytes([start[0], start[1], start[2], start[3]]);
+    let next = position + 12 + u64::from(size);
+    if next > length {
+        return Err(truncated());
+    }
+    Ok(([start[4], start[5], start[6], start[7]], next))
+}
+
+fn seek_to(file: &mut BufReader<File>, position: u64, next: u64) -> Result<(), Complaint> {
+    let ahead = i64::try_from(next - position - 8).map_err(|_| Complaint::from("too long"))?;
+    file.seek_relative(ahead).map_err(unreadable)
+}
+
+fn ends_whole(file: &mut BufReader<File>, length: u64) -> Result<bool, Complaint> {
+    let mut end = [0; PNG_END.len()];
+    let Some(start) = length.checked_sub(end.len() as u64) else { return Ok(false) };
+    let file = file.get_mut();
+    file.seek(SeekFrom::Start(start)).map_err(unreadable)?;
+    file.read_exact(&mut end).map_err(unreadable)?;
+    Ok(end == PNG_END)
+}
+
+/// Walks the segments up to the frame header, and on to the scan to see that it ends.
+fn jpeg_header(bytes: &[u8]) -> Result<Header, Complaint> {
+    let truncated = || Complaint::from("truncated: the end of the JPEG is missing");
+    let mut header = None;
+    let mut exif = false;
+    let mut at = 2;
+    loop {
+        let marker = *bytes.get(at + 1).ok_or_else(truncated)?;
+        if bytes[at] != 0xff {
+            return Err("a damaged JPEG: a segment does not begin with a marker".into());
+        }
+        if marker == 0xff {
+            at += 1;
+            continue;
+        }
+        let size = bytes.get(at + 2..at + 4).ok_or_else(truncated)?;
+        let size = usize::from(u16::from_be_bytes([size[0], size[1]]));
+        let segment = bytes.get(at + 4..at + 2 + size.max(2)).ok_or_else(truncated)?;
+        match marker {
+            0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => {
+                header = Some(jpeg_frame(segment)?);
+            }
+            0xe1 => exif |= segment.starts_with(b"Exif"),
+            0xda => break,
+            _ => {}
+        }
+        at += 2 + size.max(2);
+    }
+    let mut header = header.ok_or("a damaged JPEG: no frame header")?;
+    if !bytes[at..].windows(2).any(|pair| pair == [0xff, 0xd9]) {
+        return Err(truncated());
+    }
+    if exif {
+        let orientation = JpegDecoder::new(Cursor::new(bytes))
+            .and_then(|mut decoder| decoder.orientation())
+            .unwrap_or(Orientation::NoTransforms);
+        header.turned = orientation != Orientation::NoTransforms;
+    }
+    Ok(header)
+}
+
+fn jpeg_frame(segment: &[u8]) -> Result<Header, Complaint> {
+    let &[bits, h1, h0, w1, w0, components, ..] = segment else {
+        return Err("a damaged JPEG: its frame header is too short".into());
+    };
+    let color = match components {
+        1 => Color::Gray,
+        3 => Color::Rgb,
+        4 => Color::Cmyk,
+        other => return Err(format!("a JPEG with {other} channels: 1 or 3 are read")),
+    };
+    if bits != 8 {
+        return Err(format!("a JPEG with {bits} bits a channel: 8 are read"));
+    }
+    Ok(Header {
+        format: Format::Jpeg,
+        width: u32::from(u16::from_be_bytes([w1, w0])),
+        height: u32::from(u16::from_be_bytes([h1, h0])),
+        mode: Mode { bits, color },
+        animated: false,
+        turned: false,
+    })
+}
+
+fn rgb(path: &Path, limit: Limit) -> Result<RgbImage, Complaint> {
+    let header = read_header(path, limit)?;
+    judge_image(&header)?;
+    let bytes = fs::read(path).map_err(unreadable)?;
+    match header.format {
+        Format::Png => {
+            let picture =
+                png_pixels(&bytes, &header, Transformations::EXPAND | Transformations::STRIP_16)?;
+            let data = picture.data;
+            let data = match picture.channels {
+                1 => data.into_iter().flat_map(|gray| [gray; 3]).collect(),
+                2 => data.chunks_exact(2).flat_map(|pixel| [pixel[0]; 3]).collect(),
+                3 => data,
+                _ => {
+                    data.chunks_exact(4).flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]).collect()
+                }
+            };
+            RgbImage::from_raw(header.width, header.height, data)
+                .ok_or_else(|| "a damaged PNG: pixels are missing".into())
+        }
+        Format::Jpeg => {
+            let damaged = |error| format!("a damaged JPEG: {error}");
+            let decoder = JpegDecoder::new(Cursor::new(&bytes)).map_err(damaged)?;
+            Ok(DynamicImage::from_decoder(decoder).map_err(damaged)?.into_rgb8())
+        }
+    }
+}
+
+fn binary(path: &Path) -> Result<GrayImage, Complaint> {
+    let header = read_header(path, Limit::Image)?;
+    judge_mask(&header)?;
+    let bytes = fs::read(path).map_err(unreadable)?;
+    let picture = png_pixels(&bytes, &header, Transformations::EXPAND)?;
+    let data = &picture.data;
+    let labels = match picture.channels {
+        1 => data.iter().map(|&value| u8::from(value > 0)).collect(),
+        2 => data.chunks_exact(2).map(|pixel| u8::from(pixel[0] > 0)).collect(),
+        channels => data
+            .chunks_exact(channels)
+            .map(|pixel| u8::from(pixel[0] | pixel[1] | pixel[2] > 0))
+            .collect(),
+    };
+    GrayImage::from_raw(header.width, header.height, labels)
+        .ok_or_else(|| "a damaged PNG: pixels are missing".into())
+}
+
+fn codes(path: &Path, limit: Limit) -> Result<GrayImage, Complaint> {
+    let header = read_header(path, limit)?;
+    judge_mask(&header)?;
+    let bytes = fs::read(path).map_err(unreadable)?;
+    let picture = png_pixels(&bytes, &header, Transformations::IDENTITY)?;
+    let bits = header.mode.bits;
+    let codes = match header.mode.color {
+        Color::Gray | Color::Palette if bits < 8 => unpack(&picture, header.width, bits),
+        Color::Gray | Color::Palette => picture.data,
+        Color::GrayAlpha => picture.data.chunks_exact(2).map(|pixel| pixel[0]).collect(),
+        Color::Rgb | Color::Rgba | Color::Cmyk => {
+            let mut pixels = picture.data.chunks_exact(picture.channels);
+            if let Some(pixel) = pixels.find(|pixel| pixel[0] != pixel[1] || pixel[1] != pixel[2]) {
+                return Err(format!(
+                    "a mask in colour (a pixel is {}, {}, {}): its pixels must be codes, with equal \
+                     channels",
+                    pixel[0], pixel[1], pixel[2]
+                ));
+            }
+            picture.data.chunks_exact(picture.channels).map(|pixel| pixel[0]).collect()
+        }
+    };
+    GrayImage::from_raw(header.width, header.height, codes)
+        .ok_or_else(|| "a damaged PNG: pixels are missing".into())
+}
+
+/// Pixels as the decoder leaves them.
+struct Picture {
+    data: Vec<u8>,
+    channels: usize,
+    line: usize,
+}
+
+/// Rows of pixels packed into bytes, as one byte a pixel.
+fn unpack(picture: &Picture, width: u32, bits: u8) -> Vec<u8> {
+    let mask = (1 << bits) - 1;
+    let rows = picture.data.chunks_exact(picture.line);
+    rows.flat_map(|row| {
+        (0..width as usize).map(move |x| {
+            let bit = x * usize::from(bits);
+            (row[bit / 8] >> (8 - usize::from(bits) - bit % 8)) & mask
+        })
+    })
+    .collect()
+}
+
+fn png_pixels(
+    bytes: &[u8],
+    header: &Header,
+    transformations: Transformations,
+) -> Result<Picture, Complaint> {
+    let damaged = |error: png::DecodingError| format!("a damaged PNG: {error}");
+    let mut decoder = png::Decoder::new(Cursor::new(bytes));
+    decoder.set_ignore_text_chunk(true);
+    decoder.set_ignore_iccp_chunk(true);
+    decoder.set_transformations(transformations);
+    let mut reader = decoder.read_info().map_err(damaged)?;
+    let size = reader.output_buffer_size().ok_or("a damaged PNG: too large")?;
+    let (color, depth) = reader.output_color_type();
+    if depth == BitDepth::Sixteen
+        || (reader.info().width, reader.info().height) != (header.width, header.height)
+    {
+        return Err("the file changed while it was read".into());
+    }
+    let mut data = vec![0; size];
+    let output = reader.next_frame(&mut data).map_err(damaged)?;
+    let channels = match color {
+        ColorType::Grayscale | ColorType::Indexed => 1,
+        ColorType::GrayscaleAlpha => 2,
+        ColorType::Rgb => 3,
+        ColorType::Rgba => 4,
+    };
+    Ok(Picture { data, channels, line: output.line_size })
+}

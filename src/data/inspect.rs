@@ -1,0 +1,566 @@
+//! `data inspect`: what a folder holds, and what is wrong with it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rayon::prelude::*;
+use serde::Serialize;
+
+use super::bcss::{self, CodeSet};
+use super::busi;
+use super::case::{Case, Dataset, Finding, ImageSource, Labels, Level, MaskSource};
+use super::classes::{CODE_NAMES, Codes, MERGED_NAMES, count_codes};
+use super::decode::{Limit, decode_codes, read_header};
+use super::duplicates::{Thumbnail, clusters, thumbnail};
+use super::files;
+use super::open::{Scan, decode_labels, decode_pixels};
+use super::roi::RoiCache;
+use crate::error::{Error, Result};
+use crate::spec::MultiMask;
+
+/// Most images that are compared with each other.
+const COMPARED: usize = 5000;
+
+/// How a folder is laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Layout {
+    /// BUSI's class folders.
+    Busi,
+    /// BCSS tiles.
+    BcssTiles,
+    /// Whole BCSS regions of interest.
+    BcssRois,
+}
+
+impl fmt::Display for Layout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Busi => "BUSI (class folders)",
+            Self::BcssTiles => "BCSS tiles",
+            Self::BcssRois => "BCSS whole ROIs",
+        })
+    }
+}
+
+/// Smallest, middle and largest of some sizes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Spread {
+    /// The smallest.
+    pub min: u32,
+    /// The middle one; of two middle ones the smaller.
+    pub median: u32,
+    /// The largest.
+    pub max: u32,
+}
+
+impl Spread {
+    fn of(mut values: Vec<u32>) -> Self {
+        values.sort_unstable();
+        match (values.first(), values.last()) {
+            (Some(&min), Some(&max)) => Self { min, median: values[(values.len() - 1) / 2], max },
+            _ => Self::default(),
+        }
+    }
+}
+
+/// One class folder or split folder.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Part {
+    /// Its name.
+    pub name: String,
+    /// Usable images with labels.
+    pub labelled: usize,
+    /// Usable images without.
+    pub unlabelled: usize,
+    /// Mask files.
+    pub masks: usize,
+}
+
+/// How often a mask value occurs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct CodeCount {
+    /// The value: 0 and 1 in BUSI, a code in BCSS.
+    pub code: u8,
+    /// What it means.
+    pub name: String,
+    /// Pixels that have it.
+    pub pixels: u64,
+    /// Masks that hold it; of BUSI, images.
+    pub masks: usize,
+}
+
+/// What a folder holds.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Inspection {
+    /// The folder.
+    pub root: PathBuf,
+    /// How it is laid out.
+    pub layout: Layout,
+    /// Class or split folders.
+    pub parts: Vec<Part>,
+    /// Slides, where names tell them.
+    pub slides: usize,
+    /// Institutions, where names tell them.
+    pub institutions: Vec<String>,
+    /// Image widths, in pixels.
+    pub width: Spread,
+    /// Image heights, in pixels.
+    pub height: Spread,
+    /// How many images store pixels in which way.
+    pub image_modes: BTreeMap<String, usize>,
+    /// How many masks store pixels in which way.
+    pub mask_modes: BTreeMap<String, usize>,
+    /// How many images have how many masks.
+    pub masks_per_image: BTreeMap<usize, usize>,
+    /// Which codes the masks hold: `binary`, `merged` or `full`.
+    pub code_set: String,
+    /// Values found in the masks.
+    pub codes: Vec<CodeCount>,
+    /// Clusters of near-duplicate images, by the ids of their members.
+    pub duplicates: Vec<Vec<String>>,
+    /// Everything that was noticed, the worst first.
+    pub findings: Vec<Finding>,
+}
+
+impl Inspection {
+    /// Whether the data can be used as it is.
+    pub fn is_usable(&self) -> bool {
+        !self.findings.iter().any(Finding::is_error)
+    }
+}
+
+/// Looks at a data set on disk: recognises its layout, decodes every file, and tells what it found.
+///
+/// Broken files are findings, not errors.
+///
+/// # Errors
+/// A user's error when the folder is not there or has no layout that is known.
+pub fn inspect(root: &Path) -> Result<Inspection> {
+    files::check_root(root)?;
+    match recognise(root)? {
+        Layout::Busi => inspect_busi(root),
+        Layout::BcssTiles => inspect_tiles(root),
+        Layout::BcssRois => inspect_rois(root),
+    }
+}
+
+fn recognise(root: &Path) -> Result<Layout> {
+    layout_of(root)?.ok_or_else(|| {
+        let folders = files::folders_of(root).unwrap_or_default();
+        let deeper = folders.iter().find(|entry| matches!(layout_of(&entry.path), Ok(Some(_))));
+        let hint = match deeper {
+            Some(entry) => format!("; `{}` has one: inspect that", entry.path.display()),
+            None => {
+                let names: Vec<_> =
+                    folders.iter().take(8).map(|entry| entry.name.as_str()).collect();
+                format!(
+                    "; found {}",
+                    if names.is_empty() { "no folders".into() } else { names.join(", ") }
+                )
+            }
+        };
+        Error::user(format!(
+            "{}: no known layout, which are `benign`, `malignant`, `normal` (BUSI), `train`, \
+             `train_mask`, ... (BCSS tiles) and `images`, `masks` (BCSS ROIs){hint}",
+            root.display()
+        ))
+    })
+}
+
+fn layout_of(root: &Path) -> Result<Option<Layout>> {
+    if busi::CLASSES.iter().any(|&class| root.join(busi::folder_of(class)).is_dir()) {
+        return Ok(Some(Layout::Busi));
+    }
+    if bcss::roi_folders(root).is_some() {
+        return Ok(Some(Layout::BcssRois));
+    }
+    let tiles = bcss::tile_folders(root)?.iter().any(|folder| folder.masks.is_some());
+    Ok(tiles.then_some(Layout::BcssTiles))
+}
+
+fn inspect_busi(root: &Path) -> Result<Inspection> {
+    let present: Vec<_> = busi::CLASSES
+        .into_iter()
+        .filter(|&class| root.join(busi::folder_of(class)).is_dir())
+        .collect();
+    let mut scan = busi::scan(root, &present, MultiMask::Union)?;
+    for class in busi::CLASSES.into_iter().filter(|class| !present.contains(class)) {
+        let message = format!("no folder `{}`", busi::folder_of(class));
+        scan.findings.push(Finding::warning(root, message));
+    }
+    let parts = present.iter().map(|&class| busi::folder_of(class).to_string()).collect();
+    let of = |case: &Case| case.label.clone();
+    let dataset = dataset(&scan, Labels::Binary { foreground: "lesion".into() }, Codes::binary());
+    let mut inspection = summarise(root, Layout::Busi, &dataset, parts, of);
+    let seen = look(&dataset);
+    let mut findings = scan.findings;
+    for (case, seen) in dataset.cases.iter().zip(&seen) {
+        if let Ok(seen) = seen {
+            let lesion = seen.counts[1];
+            if case.label == "normal" && lesion > 0 {
+                let message = format!("a normal image whose mask has {lesion} pixels of lesion");
+                findings.push(Finding::warning(image_path(case), message));
+            }
+            if case.label != "normal" && lesion == 0 {
+                let message = format!("a {} image whose mask is empty", case.label);
+                findings.push(Finding::warning(image_path(case), message));
+            }
+        }
+    }
+    inspection.code_set = "binary".into();
+    conclude(&mut inspection, &dataset, seen, findings, &["background", "lesion"]);
+    Ok(inspection)
+}
+
+fn inspect_tiles(root: &Path) -> Result<Inspection> {
+    let mut scan = bcss::scan_tiles(root)?;
+    let set = bcss::detect_codes(root, &scan.cases, &mut scan.findings);
+    // Already found while the codes were looked for.
+    scan.findings.retain(|finding| finding.level != Level::Error || finding.path != *root);
+    let parts = bcss::tile_folders(root)?.iter().map(|folder| folder.split.to_string()).collect();
+    let of = |case: &Case| case.folder.map_or(String::new(), |split| split.to_string());
+    let dataset = dataset(&scan, Labels::Classes { names: Vec::new() }, Codes::as_found());
+    let mut inspection = summarise(root, Layout::BcssTiles, &dataset, parts, of);
+    let (name, names) = match set {
+        CodeSet::Merged => ("merged", &MERGED_NAMES[..]),
+        CodeSet::Full => ("full", &CODE_NAMES[..]),
+    };
+    inspection.code_set = name.into();
+    let seen = look(&dataset);
+    conclude(&mut inspection, &dataset, seen, scan.findings, names);
+    Ok(inspection)
+}
+
+fn inspect_rois(root: &Path) -> Result<Inspection> {
+    let (rois, mut findings) = bcss::scan_rois(root)?;
+    let counted: Vec<_> = rois
+        .par_iter()
+        .map(|roi| decode_codes(&roi.mask, Limit::Roi).map(|mask| count_codes(&mask)))
+        .collect();
+    let cases = rois
+        .iter()
+        .map(|roi| {
+            let (slide, institution) = bcss::slide_of(&roi.stem);
+            Case {
+                id: roi.stem.clone(),
+                label: String::new(),
+                slide,
+                institution,
+                folder: None,
+                image: ImageSource::File(roi.image.clone()),
+                mask: MaskSource::Files(vec![roi.mask.clone()]),
+                width: roi.header.width,
+                height: roi.header.height,
+            }
+        })
+        .collect();
+    let scan = Scan { cases, ..Scan::default() };
+    let dataset = dataset(&scan, Labels::Classes { names: Vec::new() }, Codes::as_found());
+    let of = |_: &Case| "images".to_string();
+    let mut inspection = summarise(root, Layout::BcssRois, &dataset, vec!["images".into()], of);
+    let mut codes = Tally::default();
+    for (roi, counts) in rois.iter().zip(counted) {
+        match counts {
+            Ok(counts) => codes.add(&counts),
+            Err(error) => findings.push(Finding::error(&roi.mask, plain(&error, &roi.mask))),
+        }
+    }
+    inspection.code_set = "full".into();
+    inspection.codes = codes.named(&CODE_NAMES);
+    findings.extend(unknown_codes(root, &inspection.codes, &CODE_NAMES));
+    inspection.findings = sorted(findings);
+    Ok(inspection)
+}
+
+fn dataset(scan: &Scan, labels: Labels, codes: Codes) -> Dataset {
+    Dataset {
+        cases: scan.cases.clone(),
+        unlabelled: scan.unlabelled.clone(),
+        labels,
+        codes,
+        findings: Vec::new(),
+        rois: Arc::new(RoiCache::default()),
+    }
+}
+
+fn image_path(case: &Case) -> PathBuf {
+    match &case.image {
+        ImageSource::File(path) => path.clone(),
+        ImageSource::Region(region) => region.path.clone(),
+        ImageSource::Phantom(_) => PathBuf::from(&case.id),
+    }
+}
+
+/// The message of an error without the file's name in front.
+fn plain(error: &Error, path: &Path) -> String {
+    let text = error.to_string();
+    text.strip_prefix(&format!("{}: ", path.display())).unwrap_or(&text).to_string()
+}
+
+/// Counts what names and headers tell.
+fn summarise(
+    root: &Path,
+    layout: Layout,
+    dataset: &Dataset,
+    parts: Vec<String>,
+    part_of: impl Fn(&Case) -> String,
+) -> Inspection {
+    let all: Vec<&Case> = dataset.cases.iter().chain(&dataset.unlabelled).collect();
+    let masks_of = |case: &Case| match &case.mask {
+        MaskSource::Files(paths) => paths.len(),
+        _ => 0,
+    };
+    let parts = parts
+        .into_iter()
+        .map(|name| {
+            let here = |cases: &[Case]| cases.iter().filter(|case| part_of(case) == name).count();
+            let masks =
+                dataset.cases.iter().filter(|case| part_of(case) == name).map(masks_of).sum();
+            let (labelled, unlabelled) = (here(&dataset.cases), here(&dataset.unlabelled));
+            Part { name, labelled, unlabelled, masks }
+        })
+        .collect();
+    let mut masks_per_image = BTreeMap::new();
+    for case in &all {
+        *masks_per_image.entry(masks_of(case)).or_insert(0) += 1;
+    }
+    let images: Vec<PathBuf> = all.iter().map(|case| image_path(case)).collect();
+    let masks: Vec<PathBuf> = all
+        .iter()
+        .flat_map(|case| match &case.mask {
+            MaskSource::Files(paths) => paths.clone(),
+            _ => Vec::new(),
+        })
+        .collect();
+    let distinct = |of: fn(&Case) -> Option<&String>| {
+        let mut names: Vec<String> = all.iter().filter_map(|case| of(case).cloned()).collect();
+        names.sort();
+        names.dedup();
+        names
+    };
+    Inspection {
+        root: root.to_path_buf(),
+        layout,
+        parts,
+        slides: distinct(|case| case.slide.as_ref()).len(),
+        institutions: distinct(|case| case.institution.as_ref()),
+        width: Spread::of(all.iter().map(|case| case.width).collect()),
+        height: Spread::of(all.iter().map(|case| case.height).collect()),
+        image_modes: modes(&images),
+        mask_modes: modes(&masks),
+        masks_per_image,
+        code_set: String::new(),
+        codes: Vec::new(),
+        duplicates: Vec::new(),
+        findings: Vec::new(),
+    }
+}
+
+fn modes(paths: &[PathBuf]) -> BTreeMap<String, usize> {
+    let names: Vec<Option<String>> = paths
+        .par_iter()
+        .map(|path| read_header(path, Limit::Roi).ok().map(|header| header.mode.to_string()))
+        .collect();
+    let mut modes = BTreeMap::new();
+    for name in names.into_iter().flatten() {
+        *modes.entry(name).or_insert(0) += 1;
+    }
+    modes
+}
+
+/// What decoding a case showed.
+struct Seen {
+    thumbnail: Thumbnail,
+    counts: [u64; 256],
+}
+
+/// Decodes every case, with labels or without.
+fn look(dataset: &Dataset) -> Vec<Result<Seen>> {
+    let all: Vec<&Case> = dataset.cases.iter().chain(&dataset.unlabelled).collect();
+    all.par_iter()
+        .map(|case| {
+            let thumbnail = thumbnail(&decode_pixels(dataset, case)?)?;
+            let labels = decode_labels(dataset, case)?;
+            Ok(Seen { thumbnail, counts: labels.map_or([0; 256], |labels| count_codes(&labels)) })
+        })
+        .collect()
+}
+
+/// Pixels and masks of each code.
+struct Tally {
+    pixels: [u64; 256],
+    masks: [usize; 256],
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self { pixels: [0; 256], masks: [0; 256] }
+    }
+}
+
+impl Tally {
+    fn add(&mut self, counts: &[u64; 256]) {
+        for (code, &count) in counts.iter().enumerate() {
+            self.pixels[code] += count;
+            self.masks[code] += usize::from(count > 0);
+        }
+    }
+
+    fn named(&self, names: &[&str]) -> Vec<CodeCount> {
+        (0u8..=255)
+            .filter(|&code| self.pixels[usize::from(code)] > 0)
+            .map(|code| CodeCount {
+                code,
+                name: names.get(usize::from(code)).map_or("unknown", |name| name).to_string(),
+                pixels: self.pixels[usize::from(code)],
+                masks: self.masks[usize::from(code)],
+            })
+            .collect()
+    }
+}
+
+fn unknown_codes(root: &Path, codes: &[CodeCount], names: &[&str]) -> Option<Finding> {
+    let unknown: Vec<_> = codes
+        .iter()
+        .filter(|count| usize::from(count.code) >= names.len())
+        .map(|count| format!("{} ({} pixels in {} masks)", count.code, count.pixels, count.masks))
+        .collect();
+    let message = format!("unknown codes: {}", unknown.join(", "));
+    (!unknown.is_empty()).then(|| Finding::error(root, message))
+}
+
+/// Adds what decoding showed to an inspection.
+fn conclude(
+    inspection: &mut Inspection,
+    dataset: &Dataset,
+    seen: Vec<Result<Seen>>,
+    mut findings: Vec<Finding>,
+    names: &[&str],
+) {
+    let all: Vec<&Case> = dataset.cases.iter().chain(&dataset.unlabelled).collect();
+    let mut codes = Tally::default();
+    let (mut whole, mut thumbnails) = (Vec::new(), Vec::new());
+    for (case, seen) in all.into_iter().zip(seen) {
+        match seen {
+            Ok(seen) => {
+                codes.add(&seen.counts);
+                whole.push(case);
+                thumbnails.push(seen.thumbnail);
+            }
+            Err(error) => {
+                let text = error.to_string();
+                let known = findings.iter().any(|finding| {
+                    text.starts_with(&finding.path.display().to_string()) && finding.is_error()
+                });
+                if !known {
+                    let path = image_path(case);
+                    let message = plain(&error, &path);
+                    findings.push(Finding::error(path, message));
+                }
+            }
+        }
+    }
+    inspection.codes = codes.named(names);
+    findings.extend(unknown_codes(&inspection.root, &inspection.codes, names));
+    if thumbnails.len() <= COMPARED {
+        inspection.duplicates = members(&whole, &clusters(&thumbnails));
+        findings.extend(judge_duplicates(&inspection.root, &whole, &inspection.duplicates));
+    }
+    inspection.findings = sorted(findings);
+}
+
+/// Clusters of more than one, by the ids of their members.
+fn members(cases: &[&Case], firsts: &[usize]) -> Vec<Vec<String>> {
+    let mut clusters: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+    for (case, &first) in cases.iter().zip(firsts) {
+        clusters.entry(first).or_default().push(case.id.clone());
+    }
+    clusters.into_values().filter(|ids| ids.len() > 1).collect()
+}
+
+fn judge_duplicates(root: &Path, cases: &[&Case], clusters: &[Vec<String>]) -> Vec<Finding> {
+    if clusters.is_empty() {
+        return Vec::new();
+    }
+    let labels: BTreeMap<&str, &str> =
+        cases.iter().map(|case| (case.id.as_str(), case.label.as_str())).collect();
+    let images: usize = clusters.iter().map(Vec::len).sum();
+    let mut findings = vec![Finding::warning(
+        root,
+        format!(
+            "{images} images are in {} clusters of near duplicates: split with \
+             `group = \"duplicates\"`",
+            clusters.len()
+        ),
+    )];
+    for cluster in clusters {
+        let label = |id: &String| labels.get(id.as_str()).copied();
+        if cluster.iter().any(|id| label(id) != label(&cluster[0])) {
+            let message = format!("near duplicates under several labels: {}", cluster.join(", "));
+            findings.push(Finding::warning(root, message));
+        }
+    }
+    findings
+}
+
+fn sorted(mut findings: Vec<Finding>) -> Vec<Finding> {
+    findings.sort_by_key(|finding| finding.level);
+    findings
+}
+
+impl fmt::Display for Inspection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}: {}", self.root.display(), self.layout)?;
+        for part in &self.parts {
+            write!(f, "  {:<10} {:>6} images, {} masks", part.name, part.labelled, part.masks)?;
+            if part.unlabelled > 0 {
+                write!(f, ", {} images without labels", part.unlabelled)?;
+            }
+            writeln!(f)?;
+        }
+        if self.slides > 0 {
+            let institutions = self.institutions.join(", ");
+            writeln!(f, "  slides     {:>6}, of institutions {institutions}", self.slides)?;
+        }
+        let Spread { min, median, max } = self.width;
+        writeln!(f, "  width      {min} to {max} px, median {median}")?;
+        let Spread { min, median, max } = self.height;
+        writeln!(f, "  height     {min} to {max} px, median {median}")?;
+        writeln!(f, "  images     {}", counted(&self.image_modes))?;
+        writeln!(f, "  masks      {}", counted(&self.mask_modes))?;
+        if self.layout == Layout::Busi {
+            let per: Vec<_> = self
+                .masks_per_image
+                .iter()
+                .map(|(masks, images)| format!("{images} images with {masks}"))
+                .collect();
+            writeln!(f, "  per image  {}", per.join(", "))?;
+        }
+        let total: u64 = self.codes.iter().map(|count| count.pixels).sum();
+        for count in &self.codes {
+            let share = 100.0 * count.pixels as f64 / total as f64;
+            writeln!(
+                f,
+                "  code {:>3}   {:<24} {share:>6.2} % of pixels, in {} masks",
+                count.code, count.name, count.masks
+            )?;
+        }
+        for finding in &self.findings {
+            writeln!(f, "  {finding}")?;
+        }
+        let of = |level| self.findings.iter().filter(|finding| finding.level == level).count();
+        write!(f, "  {} errors, {} warnings", of(Level::Error), of(Level::Warning))
+    }
+}
+
+fn counted(modes: &BTreeMap<String, usize>) -> String {
+    let modes: Vec<_> = modes.iter().map(|(mode, count)| format!("{count} {mode}")).collect();
+    if modes.is_empty() { "none".into() } else { modes.join(", ") }
+}

@@ -1,0 +1,52 @@
+//! Images and labels: found on disk, decoded, divided and counted.
+//!
+//! [`open`] reads folders and headers only; pixels are decoded case by case with [`decode`].
+
+mod bcss;
+mod busi;
+pub mod case;
+mod classes;
+mod decode;
+mod duplicates;
+mod files;
+mod fingerprint;
+mod inspect;
+mod open;
+pub mod phantom;
+mod random;
+mod roi;
+mod split;
+mod synth;
+
+pub use case::{
+    Case, Dataset, Decoded, Finding, IGNORE, ImageSource, Labels, Level, MaskSource, Region,
+    SplitName,
+};
+pub use classes::Codes;
+pub use decode::decode_image;
+pub use duplicates::duplicate_groups;
+pub use fingerprint::fingerprint;
+pub use inspect::{Inspection, inspect};
+pub use open::{decode, decode_labels, open, pixel_counts};
+pub use phantom::PhantomImage;
+pub use random::stream as random_stream;
+pub use roi::RoiCache;
+pub use split::{Split, crossing, split};
+pub use synth::{SynthKind, Synthesis, synth};
+
+pub mod augment;
+mod batch;
+mod cache;
+mod draws;
+mod loader;
+mod normalize;
+mod resize;
+#[cfg(test)]
+mod tiny;
+
+pub use augment::{Augmented, augment_sample, problems as augment_problems};
+pub use batch::Batch;
+pub use cache::Cache;
+pub use loader::{Batches, Loader, Order};
+pub use normalize::{Normalization, Preprocess, normalization};
+pub use resize::{Sample, network_size};

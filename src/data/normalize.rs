@@ -1,0 +1,333 @@
+//! From pixel values to network input.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use serde::{Deserialize, Serialize};
+
+use super::cache::Cache;
+use super::case::{Dataset, Decoded};
+use super::resize::{Sample, network_size};
+use crate::error::{Error, Result};
+use crate::spec::{Channels, NormalizeSpec};
+
+/// ImageNet's mean and standard deviation of red, green and blue, as torchvision states them.
+const IMAGENET_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
+const IMAGENET_STD: [f32; 3] = [0.229, 0.224, 0.225];
+
+/// What is taken off each channel and what it is divided by, for values from 0 to 1.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Normalization {
+    /// Mean of each channel.
+    pub mean: Vec<f32>,
+    /// Standard deviation of each channel.
+    pub std: Vec<f32>,
+}
+
+/// Decides the normalisation. Statistics of the data set come from the cases `train` alone, at the
+/// network's size; `workers` threads read them, and what they decode stays in `cache`.
+///
+/// ImageNet's figures for one gray channel are the BT.601 luma of the three.
+///
+/// # Errors
+/// If statistics are asked for and a case cannot be decoded, there is none, or all pixels of a
+/// channel are equal.
+pub fn normalization(
+    spec: &NormalizeSpec,
+    channels: Channels,
+    dataset: &Dataset,
+    train: &[usize],
+    size: u32,
+    workers: usize,
+    cache: &Cache,
+) -> Result<Normalization> {
+    match spec {
+        NormalizeSpec::Unit(_) => Ok(Normalization::unit(channels)),
+        NormalizeSpec::Imagenet(_) => Ok(Normalization::imagenet(channels)),
+        NormalizeSpec::Dataset(_) => {
+            let sums = sum_over(dataset, train, size, channels, workers, cache)?;
+            sums.normalization(channels)
+        }
+    }
+}
+
+impl Normalization {
+    /// Leaves values from 0 to 1 as they are.
+    pub fn unit(channels: Channels) -> Self {
+        Self { mean: vec![0.0; channels.count()], std: vec![1.0; channels.count()] }
+    }
+
+    /// ImageNet's.
+    pub fn imagenet(channels: Channels) -> Self {
+        match channels {
+            Channels::Rgb => Self { mean: IMAGENET_MEAN.to_vec(), std: IMAGENET_STD.to_vec() },
+            Channels::Gray => {
+                let luma = |[r, g, b]: [f32; 3]| vec![0.299 * r + 0.587 * g + 0.114 * b];
+                Self { mean: luma(IMAGENET_MEAN), std: luma(IMAGENET_STD) }
+            }
+        }
+    }
+
+    /// What becomes of a value from 0 to 1 in a channel.
+    pub fn apply(&self, channel: usize, value: f32) -> f32 {
+        (value - self.mean[channel]) / self.std[channel]
+    }
+}
+
+/// Sums over pixels, in whole numbers: whatever thread added them in whatever order, they are equal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Sums {
+    pixels: u64,
+    values: [u64; 3],
+    squares: [u64; 3],
+}
+
+impl Sums {
+    fn add(mut self, other: &Self) -> Self {
+        self.pixels += other.pixels;
+        for channel in 0..3 {
+            self.values[channel] += other.values[channel];
+            self.squares[channel] += other.squares[channel];
+        }
+        self
+    }
+
+    fn of(sample: &Sample) -> Self {
+        let area = sample.size * sample.size;
+        let mut sums = Self { pixels: area as u64, ..Self::default() };
+        for channel in 0..3 {
+            let plane = channel % sample.planes;
+            let values = &sample.image[plane * area..(plane + 1) * area];
+            sums.values[channel] = values.iter().map(|&v| u64::from(v)).sum();
+            sums.squares[channel] = values.iter().map(|&v| u64::from(v) * u64::from(v)).sum();
+        }
+        sums
+    }
+
+    fn normalization(&self, channels: Channels) -> Result<Normalization> {
+        if self.pixels == 0 {
+            return Err(Error::user(
+                "dataset.normalize: kind `dataset` needs training cases, and there are none",
+            ));
+        }
+        let pixels = self.pixels as f64;
+        let statistics = |channel: usize| {
+            let mean = self.values[channel] as f64 / pixels;
+            let variance = self.squares[channel] as f64 / pixels - mean * mean;
+            (mean / 255.0, variance.max(0.0).sqrt() / 255.0)
+        };
+        let (mean, std): (Vec<f64>, Vec<f64>) = (0..channels.count()).map(statistics).unzip();
+        if let Some(channel) = std.iter().position(|&std| std < 1e-6) {
+            return Err(Error::user(format!(
+                "dataset.normalize: kind `dataset` cannot be used: every pixel of channel {channel} \
+                 of the training images is {:.3}",
+                mean[channel]
+            )));
+        }
+        let narrow = |values: Vec<f64>| values.into_iter().map(|value| value as f32).collect();
+        Ok(Normalization { mean: narrow(mean), std: narrow(std) })
+    }
+}
+
+/// The sums over all of `cases`; of several errors, that of the first case.
+fn sum_over(
+    dataset: &Dataset,
+    cases: &[usize],
+    size: u32,
+    channels: Channels,
+    workers: usize,
+    cache: &Cache,
+) -> Result<Sums> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut sums = Sums::default();
+        loop {
+            let position = next.fetch_add(1, Ordering::Relaxed);
+            let Some(&case) = cases.get(position) else { return Ok(sums) };
+            match cache.sample(dataset, case, size, channels) {
+                Ok(sample) => sums = sums.add(&Sums::of(&sample)),
+                Err(error) => {
+                    next.store(cases.len(), Ordering::Relaxed);
+                    return Err((position, error));
+                }
+            }
+        }
+    };
+    let results: Vec<Result<Sums, (usize, Error)>> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (1..workers).map(|_| scope.spawn(work)).collect();
+        let mine = work();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .chain([mine])
+            .collect()
+    });
+    let mut total = Sums::default();
+    let mut first_error: Option<(usize, Error)> = None;
+    for result in results {
+        match result {
+            Ok(sums) => total = total.add(&sums),
+            Err((position, error)) => {
+                if first_error.as_ref().is_none_or(|(earliest, _)| position < *earliest) {
+                    first_error = Some((position, error));
+                }
+            }
+        }
+    }
+    first_error.map_or(Ok(total), |(_, error)| Err(error))
+}
+
+/// How a decoded case becomes network input.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Preprocess {
+    /// Side of the square in pixels.
+    pub size: u32,
+    /// Channels the network sees.
+    pub channels: Channels,
+    /// Mean and standard deviation of each.
+    pub normalization: Normalization,
+}
+
+impl Preprocess {
+    /// The network's input for one image, `[channels, size, size]`, without augmentation.
+    ///
+    /// # Errors
+    /// If the image has no pixels.
+    pub fn input(&self, decoded: &Decoded) -> Result<Vec<f32>> {
+        let sample = network_size(decoded, self.size, self.channels)?;
+        let mut input = Vec::with_capacity(self.channels.count() * sample.size * sample.size);
+        self.extend_plain(&mut input, &sample);
+        Ok(input)
+    }
+
+    /// Appends a sample as it is.
+    pub(super) fn extend_plain(&self, images: &mut Vec<f32>, sample: &Sample) {
+        let area = sample.size * sample.size;
+        for channel in 0..self.channels.count() {
+            let table: [f32; 256] =
+                std::array::from_fn(|byte| self.normalization.apply(channel, byte as f32 / 255.0));
+            let plane = channel % sample.planes;
+            let values = &sample.image[plane * area..(plane + 1) * area];
+            images.extend(values.iter().map(|&value| table[usize::from(value)]));
+        }
+    }
+
+    /// Appends planes of intensities from 0 to 1.
+    pub(super) fn extend_intensities(&self, images: &mut Vec<f32>, planes: usize, image: &[f32]) {
+        let area = image.len() / planes;
+        for channel in 0..self.channels.count() {
+            let plane = channel % planes;
+            let values = &image[plane * area..(plane + 1) * area];
+            images.extend(values.iter().map(|&value| self.normalization.apply(channel, value)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::tiny;
+    use crate::spec::{DatasetNormalize, ImagenetNormalize, UnitNormalize};
+    use image::RgbImage;
+
+    fn sample(image: &[u8], planes: usize) -> Sample {
+        Sample { image: image.to_vec(), planes, labels: vec![0; 4], size: 2 }
+    }
+
+    fn close(found: &[f32], expected: &[f32]) {
+        assert_eq!(found.len(), expected.len());
+        for (a, b) in found.iter().zip(expected) {
+            assert!((a - b).abs() < 1e-6, "{found:?} is not {expected:?}");
+        }
+    }
+
+    #[test]
+    fn statistics_of_four_pixels() {
+        // Mean 51 of 255 is 0.2; deviations -51, -51, 0, 102 give variance 3901.5, root 62.461988.
+        let sums = Sums::of(&sample(&[0, 0, 51, 153], 1));
+        let found = sums.normalization(Channels::Gray).unwrap();
+        close(&found.mean, &[0.2]);
+        close(&found.std, &[62.461_988 / 255.0]);
+        let rgb = sums.normalization(Channels::Rgb).unwrap();
+        close(&rgb.mean, &[0.2; 3]);
+    }
+
+    #[test]
+    fn channels_have_their_own_statistics() {
+        let image = [0, 0, 255, 255, 51, 51, 153, 153, 0, 102, 0, 102];
+        let found = Sums::of(&sample(&image, 3)).normalization(Channels::Rgb).unwrap();
+        close(&found.mean, &[0.5, 0.4, 0.2]);
+        close(&found.std, &[0.5, 0.2, 0.2]);
+    }
+
+    #[test]
+    fn only_training_cases_count_and_threads_change_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let dataset = tiny::dataset(folder.path(), 9);
+        let spec = NormalizeSpec::Dataset(DatasetNormalize {});
+        let found = |train: &[usize], workers, limit| {
+            let cache = Cache::new(limit);
+            normalization(&spec, Channels::Rgb, &dataset, train, 4, workers, &cache).unwrap()
+        };
+        // Case 3 holds 30 and 35: mean 32.5, deviation 2.5.
+        let third = found(&[3], 1, 0);
+        close(&third.mean, &[32.5 / 255.0; 3]);
+        close(&third.std, &[2.5 / 255.0; 3]);
+        let some = found(&[0, 2, 4, 6, 8], 1, 0);
+        for (workers, limit) in [(1, 1 << 20), (2, 0), (5, 0), (9, 1 << 20)] {
+            assert_eq!(some, found(&[0, 2, 4, 6, 8], workers, limit));
+        }
+        assert_eq!(some, found(&[8, 2, 6, 0, 4], 2, 0));
+        assert_ne!(some, found(&[1, 3, 5, 7], 2, 0));
+    }
+
+    #[test]
+    fn statistics_that_cannot_be_taken_say_why() {
+        let folder = tempfile::tempdir().unwrap();
+        let dataset = tiny::dataset(folder.path(), 3);
+        let spec = NormalizeSpec::Dataset(DatasetNormalize {});
+        let fail = |train: &[usize]| {
+            let cache = Cache::new(0);
+            normalization(&spec, Channels::Rgb, &dataset, train, 4, 2, &cache)
+                .unwrap_err()
+                .to_string()
+        };
+        assert!(fail(&[]).contains("there are none"), "{}", fail(&[]));
+        std::fs::write(folder.path().join("1.png"), b"no image").unwrap();
+        assert!(fail(&[0, 1, 2]).starts_with("case `c1`: "), "{}", fail(&[0, 1, 2]));
+        RgbImage::from_pixel(4, 4, image::Rgb([51; 3])).save(folder.path().join("2.png")).unwrap();
+        let flat = fail(&[2]);
+        assert!(
+            flat.contains("every pixel of channel 0 of the training images is 0.200"),
+            "{flat}"
+        );
+    }
+
+    #[test]
+    fn unit_and_imagenet_need_no_data() {
+        let folder = tempfile::tempdir().unwrap();
+        let dataset = tiny::dataset(folder.path(), 0);
+        let found = |spec: NormalizeSpec, channels| {
+            normalization(&spec, channels, &dataset, &[], 4, 1, &Cache::new(0)).unwrap()
+        };
+        let unit = found(NormalizeSpec::Unit(UnitNormalize {}), Channels::Gray);
+        assert_eq!(unit, Normalization { mean: vec![0.0], std: vec![1.0] });
+        let imagenet = found(NormalizeSpec::Imagenet(ImagenetNormalize {}), Channels::Rgb);
+        close(&imagenet.mean, &[0.485, 0.456, 0.406]);
+        let gray = found(NormalizeSpec::Imagenet(ImagenetNormalize {}), Channels::Gray);
+        close(&gray.mean, &[0.458_971]);
+        close(&gray.std, &[0.225_609]);
+    }
+
+    #[test]
+    fn input_is_normalised_channel_by_channel() {
+        let normalization = Normalization { mean: vec![0.0, 0.5, 1.0], std: vec![1.0, 0.5, 0.25] };
+        let preprocess = Preprocess { size: 2, channels: Channels::Rgb, normalization };
+        let image = RgbImage::from_pixel(2, 2, image::Rgb([255, 0, 51]));
+        let input = preprocess.input(&Decoded { image, labels: None }).unwrap();
+        close(&input, &[1.0, 1.0, 1.0, 1.0, -1.0, -1.0, -1.0, -1.0, -3.2, -3.2, -3.2, -3.2]);
+        let image = RgbImage::from_pixel(2, 2, image::Rgb([255; 3]));
+        let input = preprocess.input(&Decoded { image, labels: None }).unwrap();
+        close(&input, &[1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0]);
+    }
+}

@@ -1,0 +1,281 @@
+//! From a spec to a data set, and from a case to its pixels.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use image::{GrayImage, RgbImage};
+use rayon::prelude::*;
+
+use super::bcss::{self, CodeSet, unknown_codes};
+use super::busi;
+use super::case::{Case, Dataset, Decoded, Finding, ImageSource, Labels, MaskSource};
+use super::classes::{Codes, FIVE_NAMES, bcss_classes};
+use super::decode::{Limit, decode_binary, decode_codes, decode_image};
+use super::files::natural_order;
+use super::phantom;
+use super::roi::{self, RoiCache};
+use crate::error::{Error, Result};
+use crate::spec::{BcssLayout, BcssSpec, BusiSpec, DatasetSpec, Modality, PhantomSpec, SourceSpec};
+
+/// Most findings that one error lists.
+const LISTED: usize = 40;
+
+/// What a look at folders and headers found.
+#[derive(Clone, Debug, Default)]
+pub struct Scan {
+    /// Cases with labels.
+    pub cases: Vec<Case>,
+    /// Cases without.
+    pub unlabelled: Vec<Case>,
+    /// What was noticed.
+    pub findings: Vec<Finding>,
+}
+
+impl Scan {
+    /// Whether something stands against using the data.
+    pub fn has_errors(&self) -> bool {
+        self.findings.iter().any(Finding::is_error)
+    }
+}
+
+/// Opens a data set: reads names and headers, and decodes only what decides its classes.
+///
+/// # Errors
+/// A user's error that lists everything that is wrong with folders, headers and classes together.
+pub fn open(spec: &DatasetSpec) -> Result<Dataset> {
+    let (mut scan, labels, codes) = match &spec.source {
+        SourceSpec::Busi(busi) => open_busi(busi)?,
+        SourceSpec::Bcss(bcss) => open_bcss(bcss, spec.image_size)?,
+        SourceSpec::Phantom(phantom) => open_phantom(phantom),
+    };
+    let (errors, findings): (Vec<_>, Vec<_>) =
+        scan.findings.into_iter().partition(Finding::is_error);
+    if !errors.is_empty() {
+        return Err(Error::user(listing(&errors)));
+    }
+    scan.cases.sort_by(|a, b| natural_order(&a.id, &b.id));
+    scan.unlabelled.sort_by(|a, b| natural_order(&a.id, &b.id));
+    Ok(Dataset {
+        cases: scan.cases,
+        unlabelled: scan.unlabelled,
+        labels,
+        codes,
+        findings,
+        rois: Arc::new(RoiCache::default()),
+    })
+}
+
+/// All problems of a data set in one text.
+fn listing(errors: &[Finding]) -> String {
+    let mut lines: Vec<_> = errors
+        .iter()
+        .take(LISTED)
+        .map(|finding| format!("{}: {}", finding.path.display(), finding.message))
+        .collect();
+    if errors.len() > 1 {
+        lines.insert(0, format!("{} problems in the data set:", errors.len()));
+    }
+    if errors.len() > LISTED {
+        lines.push(format!("... and {} more", errors.len() - LISTED));
+    }
+    lines.join("\n  ")
+}
+
+fn binary() -> (Labels, Codes) {
+    (Labels::Binary { foreground: "lesion".into() }, Codes::binary())
+}
+
+fn open_busi(spec: &BusiSpec) -> Result<(Scan, Labels, Codes)> {
+    let scan = busi::scan(Path::new(&spec.root), &spec.classes, spec.multi_mask)?;
+    let (labels, codes) = binary();
+    Ok((scan, labels, codes))
+}
+
+fn open_bcss(spec: &BcssSpec, image_size: u32) -> Result<(Scan, Labels, Codes)> {
+    let root = Path::new(&spec.root);
+    let (labels, codes) = bcss_classes(&spec.classes)?;
+    let (mut scan, set) = match &spec.layout {
+        BcssLayout::Tiles(_) => {
+            let mut scan = bcss::scan_tiles(root)?;
+            scan.findings.extend(resized(root, &scan.cases, image_size));
+            let set = bcss::detect_codes(root, &scan.cases, &mut scan.findings);
+            (scan, set)
+        }
+        BcssLayout::Rois(rois) => (bcss::cut_rois(root, rois, image_size)?, CodeSet::Full),
+    };
+    scan.findings.extend(bcss::check_classes(root, set, &spec.classes));
+    Ok((scan, labels, codes))
+}
+
+/// Warns where tiles are not of the size that the spec expects.
+fn resized(root: &Path, cases: &[Case], image_size: u32) -> Option<Finding> {
+    let mut others =
+        cases.iter().filter(|case| (case.width, case.height) != (image_size, image_size));
+    let first = others.next()?;
+    Some(Finding::warning(
+        root,
+        format!(
+            "{} of {} tiles are not {image_size}x{image_size} (`{}` is {}x{}): they are resized to \
+             `dataset.image-size`",
+            others.count() + 1,
+            cases.len(),
+            first.id,
+            first.width,
+            first.height
+        ),
+    ))
+}
+
+fn open_phantom(spec: &PhantomSpec) -> (Scan, Labels, Codes) {
+    let scan = Scan { cases: phantom::cases(spec), ..Scan::default() };
+    let (labels, codes) = match spec.modality {
+        Modality::Ultrasound => binary(),
+        Modality::Histology => {
+            let names = FIVE_NAMES.iter().map(ToString::to_string).collect();
+            (Labels::Classes { names }, Codes::five())
+        }
+    };
+    (scan, labels, codes)
+}
+
+/// Decodes a case at its own size.
+///
+/// # Errors
+/// A user's error that names the file, when it is broken, its mask has another size or holds a code
+/// that the data set does not know.
+pub fn decode(dataset: &Dataset, case: &Case) -> Result<Decoded> {
+    if let (ImageSource::Phantom(phantom), MaskSource::Phantom) = (&case.image, &case.mask) {
+        let drawn = phantom.draw();
+        let labels = Some(translate(dataset, case, drawn.codes)?);
+        return Ok(Decoded { image: drawn.image, labels });
+    }
+    let image = decode_pixels(dataset, case)?;
+    let labels = decode_labels(dataset, case)?;
+    Ok(Decoded { image, labels })
+}
+
+/// Decodes the image of a case at its own size, without its labels.
+pub fn decode_pixels(dataset: &Dataset, case: &Case) -> Result<RgbImage> {
+    match &case.image {
+        ImageSource::File(path) => {
+            let image = decode_image(path)?;
+            if image.dimensions() != (case.width, case.height) {
+                return Err(Error::user(format!(
+                    "{}: {}x{} when the data set was opened, {}x{} now: it changed meanwhile",
+                    path.display(),
+                    case.width,
+                    case.height,
+                    image.width(),
+                    image.height()
+                )));
+            }
+            Ok(image)
+        }
+        ImageSource::Region(region) => {
+            roi::image_tile(&dataset.rois, region, case.width, case.height)
+        }
+        ImageSource::Phantom(phantom) => Ok(phantom.draw().image),
+    }
+}
+
+/// Decodes the labels of a case at its own size, without its image; `None` if it has none.
+///
+/// # Errors
+/// As [`decode`].
+pub fn decode_labels(dataset: &Dataset, case: &Case) -> Result<Option<GrayImage>> {
+    let codes = match &case.mask {
+        MaskSource::Unlabelled => return Ok(None),
+        MaskSource::Empty => GrayImage::new(case.width, case.height),
+        MaskSource::Files(paths) => match &dataset.labels {
+            Labels::Binary { .. } => union_of(paths, case)?,
+            Labels::Classes { .. } => codes_of(paths, case)?,
+        },
+        MaskSource::Region(region) => {
+            roi::codes_tile(&dataset.rois, region, case.width, case.height)?
+        }
+        MaskSource::Phantom => match &case.image {
+            ImageSource::Phantom(phantom) => phantom.draw().codes,
+            ImageSource::File(_) | ImageSource::Region(_) => {
+                return Err(Error::failed(format!("{}: only a phantom draws its mask", case.id)));
+            }
+        },
+    };
+    translate(dataset, case, codes).map(Some)
+}
+
+fn union_of(paths: &[std::path::PathBuf], case: &Case) -> Result<GrayImage> {
+    let mut union = GrayImage::new(case.width, case.height);
+    for path in paths {
+        let mask = decode_binary(path)?;
+        check_size(path, &mask, case)?;
+        for (all, &one) in union.iter_mut().zip(mask.as_raw()) {
+            *all |= one;
+        }
+    }
+    Ok(union)
+}
+
+fn codes_of(paths: &[std::path::PathBuf], case: &Case) -> Result<GrayImage> {
+    let [path] = paths else {
+        return Err(Error::failed(format!("{}: {} masks with codes", case.id, paths.len())));
+    };
+    let mask = decode_codes(path, Limit::Image)?;
+    check_size(path, &mask, case)?;
+    Ok(mask)
+}
+
+fn check_size(path: &Path, mask: &GrayImage, case: &Case) -> Result<()> {
+    if mask.dimensions() == (case.width, case.height) {
+        return Ok(());
+    }
+    Err(Error::user(format!(
+        "{}: a mask of {}x{} for an image of {}x{} (`{}`): they must be alike",
+        path.display(),
+        mask.width(),
+        mask.height(),
+        case.width,
+        case.height,
+        case.id
+    )))
+}
+
+/// Codes into labels.
+fn translate(dataset: &Dataset, case: &Case, mut codes: GrayImage) -> Result<GrayImage> {
+    match dataset.codes.apply(&mut codes) {
+        Ok(()) => Ok(codes),
+        Err(unknown) => {
+            let at = match &case.mask {
+                MaskSource::Files(paths) if !paths.is_empty() => paths[0].display().to_string(),
+                MaskSource::Region(region) => region.path.display().to_string(),
+                _ => case.id.clone(),
+            };
+            Err(Error::user(format!("{at}: {}", unknown_codes(&unknown))))
+        }
+    }
+}
+
+/// Pixels of each label over some cases: background and foreground for binary labels, else one for
+/// each class. Ignored pixels are not counted.
+///
+/// # Errors
+/// As [`decode`]; of several, the first in the order of `cases`.
+pub fn pixel_counts(dataset: &Dataset, cases: &[usize]) -> Result<Vec<u64>> {
+    let counted: Vec<Result<Vec<u64>>> = cases
+        .par_iter()
+        .map(|&index| {
+            let mut counts = vec![0; dataset.labels.values()];
+            if let Some(labels) = decode_labels(dataset, &dataset.cases[index])? {
+                let all = super::classes::count_codes(&labels);
+                counts.copy_from_slice(&all[..dataset.labels.values()]);
+            }
+            Ok(counts)
+        })
+        .collect();
+    let mut total = vec![0; dataset.labels.values()];
+    for counts in counted {
+        for (total, count) in total.iter_mut().zip(counts?) {
+            *total += count;
+        }
+    }
+    Ok(total)
+}

@@ -1,0 +1,225 @@
+//! From a decoded case to the network's size.
+
+use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use image::{GrayImage, RgbImage};
+
+use super::case::{Decoded, IGNORE};
+use crate::error::{Error, Result};
+use crate::spec::Channels;
+
+/// A case at the network's size, still in bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// `[planes, size, size]`, row by row.
+    pub image: Vec<u8>,
+    /// 3, or 1 where the image is gray (its three channels are equal, or the network sees gray).
+    pub planes: usize,
+    /// `[size, size]`: class numbers, [`IGNORE`] where there is no label.
+    pub labels: Vec<u8>,
+    /// Side of the square in pixels.
+    pub size: usize,
+}
+
+impl Sample {
+    /// Bytes of memory that it takes.
+    pub fn bytes(&self) -> usize {
+        size_of::<Self>() + self.image.len() + self.labels.len()
+    }
+}
+
+/// Brings a case to `size` x `size` pixels, whatever its shape was.
+///
+/// The image goes through an antialiased bilinear filter (a triangle as wide as the reduction, as
+/// Pillow's `BILINEAR`); luma, where asked for, is taken after it. Each label is that of the pixel
+/// that holds the centre of the new one. A case without labels gets [`IGNORE`] everywhere.
+///
+/// # Errors
+/// If the image has no pixels.
+pub fn network_size(decoded: &Decoded, size: u32, channels: Channels) -> Result<Sample> {
+    let (image, planes) = resize_image(&decoded.image, size, channels)?;
+    let side = size as usize;
+    let labels = match &decoded.labels {
+        Some(labels) => resize_labels(labels, size),
+        None => vec![IGNORE; side * side],
+    };
+    Ok(Sample { image, planes, labels, size: side })
+}
+
+/// The image at `size` x `size` as planes, and how many planes there are.
+fn resize_image(image: &RgbImage, size: u32, channels: Channels) -> Result<(Vec<u8>, usize)> {
+    let pixels = resize_pixels(image, size)?;
+    if channels == Channels::Gray {
+        return Ok((pixels.chunks_exact(3).map(luma).collect(), 1));
+    }
+    let mut planes = Vec::with_capacity(pixels.len());
+    for channel in 0..3 {
+        planes.extend(pixels.chunks_exact(3).map(|pixel| pixel[channel]));
+    }
+    let (red, others) = planes.split_at(pixels.len() / 3);
+    if others.chunks_exact(red.len()).all(|plane| plane == red) {
+        planes.truncate(pixels.len() / 3);
+        planes.shrink_to_fit();
+        return Ok((planes, 1));
+    }
+    Ok((planes, 3))
+}
+
+/// ITU-R BT.601 luma of red, green and blue, rounded as Pillow's mode `L` does.
+fn luma(pixel: &[u8]) -> u8 {
+    let [r, g, b] = [pixel[0], pixel[1], pixel[2]].map(u32::from);
+    ((19_595 * r + 38_470 * g + 7_471 * b + 32_768) >> 16) as u8
+}
+
+/// An antialiased bilinear resize, interleaved as it came.
+fn resize_pixels(image: &RgbImage, size: u32) -> Result<Vec<u8>> {
+    let (width, height) = image.dimensions();
+    let describe = |problem: &dyn std::fmt::Display| {
+        Error::failed(format!("cannot resize an image of {width}x{height} pixels: {problem}"))
+    };
+    if width == 0 || height == 0 {
+        return Err(describe(&"it is empty"));
+    }
+    let source = ImageRef::new(width, height, image.as_raw(), PixelType::U8x3)
+        .map_err(|error| describe(&error))?;
+    let mut target = Image::new(size, size, PixelType::U8x3);
+    let filter = ResizeAlg::Convolution(FilterType::Bilinear);
+    let options = ResizeOptions::new().resize_alg(filter);
+    Resizer::new().resize(&source, &mut target, &options).map_err(|error| describe(&error))?;
+    Ok(target.into_vec())
+}
+
+/// Labels at `size` x `size` by the nearest pixel centre: only values that were there.
+fn resize_labels(labels: &GrayImage, size: u32) -> Vec<u8> {
+    let (width, height) = labels.dimensions();
+    let columns: Vec<usize> = (0..size).map(|x| nearest(x, size, width)).collect();
+    let rows = (0..size).map(|y| nearest(y, size, height));
+    let source = labels.as_raw();
+    let mut resized = Vec::with_capacity((size * size) as usize);
+    for row in rows {
+        let line = &source[row * width as usize..(row + 1) * width as usize];
+        resized.extend(columns.iter().map(|&column| line[column]));
+    }
+    resized
+}
+
+/// The old pixel that holds the centre of new pixel `index`: floor((index + 1/2) * from / to).
+fn nearest(index: u32, to: u32, from: u32) -> usize {
+    ((2 * u64::from(index) + 1) * u64::from(from) / (2 * u64::from(to))) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn decoded(width: u32, height: u32, rgb: Vec<u8>, labels: Option<Vec<u8>>) -> Decoded {
+        Decoded {
+            image: RgbImage::from_raw(width, height, rgb).unwrap(),
+            labels: labels.map(|labels| GrayImage::from_raw(width, height, labels).unwrap()),
+        }
+    }
+
+    fn grays(values: &[u8]) -> Vec<u8> {
+        values.iter().flat_map(|&value| [value; 3]).collect()
+    }
+
+    #[test]
+    fn halving_averages_with_a_triangle() {
+        // The left new pixel reads the first three under a triangle of width 4: 3/7, 3/7, 1/7.
+        let rows = [0u8, 70, 140, 210].repeat(4);
+        let sample = network_size(&decoded(4, 4, grays(&rows), None), 2, Channels::Rgb).unwrap();
+        assert_eq!((sample.planes, sample.size), (1, 2));
+        assert_eq!(sample.image, [50, 160, 50, 160]);
+        assert_eq!(sample.labels, [IGNORE; 4]);
+    }
+
+    #[test]
+    fn a_coloured_image_keeps_three_planes() {
+        let rgb = vec![1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
+        let sample = network_size(&decoded(2, 2, rgb, None), 2, Channels::Rgb).unwrap();
+        assert_eq!(sample.planes, 3);
+        assert_eq!(sample.image, [1, 4, 7, 10, 2, 5, 8, 11, 3, 6, 9, 12]);
+    }
+
+    #[test]
+    fn a_late_coloured_pixel_is_found() {
+        let mut rgb = grays(&[9; 64 * 64]);
+        *rgb.last_mut().unwrap() = 10;
+        let sample = network_size(&decoded(64, 64, rgb, None), 64, Channels::Rgb).unwrap();
+        assert_eq!(sample.planes, 3);
+        assert_eq!(sample.image.last(), Some(&10));
+    }
+
+    #[test]
+    fn gray_is_bt601_luma() {
+        // 0.299 * 255 = 76.2, 0.587 * 255 = 149.7, 0.114 * 255 = 29.07.
+        let pixels = [[255, 0, 0], [0, 255, 0], [0, 0, 255], [7, 7, 7]];
+        assert_eq!(pixels.map(|pixel| luma(&pixel)), [76, 150, 29, 7]);
+        let sample =
+            network_size(&decoded(1, 1, vec![255, 0, 0], None), 2, Channels::Gray).unwrap();
+        assert_eq!((sample.planes, sample.image), (1, vec![76; 4]));
+    }
+
+    #[test]
+    fn labels_take_the_pixel_under_the_new_centre() {
+        // New centres of 3 -> 2 lie at 0.75 and 2.25; of 1 -> 2 in the only pixel.
+        let labels = GrayImage::from_raw(3, 1, vec![5, 6, 7]).unwrap();
+        assert_eq!(resize_labels(&labels, 2), [5, 7, 5, 7]);
+        // 2 -> 4: each pixel twice.
+        let labels = GrayImage::from_raw(2, 2, vec![1, 2, 3, IGNORE]).unwrap();
+        let expected = [1, 1, 2, 2, 1, 1, 2, 2, 3, 3, IGNORE, IGNORE, 3, 3, IGNORE, IGNORE];
+        assert_eq!(resize_labels(&labels, 4), expected);
+    }
+
+    #[derive(serde::Deserialize)]
+    struct Resized {
+        width: u32,
+        height: u32,
+        size: u32,
+        pixels: Vec<u8>,
+        rgb: Vec<u8>,
+        gray: Vec<u8>,
+    }
+
+    #[derive(serde::Deserialize)]
+    struct Fixture {
+        cases: Vec<Resized>,
+    }
+
+    #[test]
+    fn images_are_within_one_level_of_pillow() {
+        let text = std::fs::read_to_string(crate::testing::fixture("resize.json")).unwrap();
+        let fixture: Fixture = serde_json::from_str(&text).unwrap();
+        assert_eq!(fixture.cases.len(), 5);
+        for Resized { width, height, size, pixels, rgb, gray } in fixture.cases {
+            let decoded = decoded(width, height, pixels, None);
+            for (channels, expected) in [(Channels::Rgb, rgb), (Channels::Gray, gray)] {
+                let sample = network_size(&decoded, size, channels).unwrap();
+                assert_eq!(sample.image.len(), expected.len());
+                let off = sample.image.iter().zip(&expected).map(|(a, b)| a.abs_diff(*b)).max();
+                assert!(off <= Some(1), "{width}x{height} to {size}, {channels:?}: {off:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_empty_image_is_an_error() {
+        let error = network_size(&decoded(0, 3, vec![], None), 4, Channels::Rgb).unwrap_err();
+        assert_eq!(error.to_string(), "cannot resize an image of 0x3 pixels: it is empty");
+    }
+
+    proptest! {
+        #[test]
+        fn labels_never_hold_a_value_that_was_not_there(
+            width in 1u32..40, height in 1u32..40, size in 1u32..40, salt in any::<u8>(),
+        ) {
+            let values: Vec<u8> =
+                (0..width * height).map(|i| [0, 3, IGNORE][((i ^ u32::from(salt)) % 3) as usize]).collect();
+            let labels = GrayImage::from_raw(width, height, values.clone()).unwrap();
+            let resized = resize_labels(&labels, size);
+            prop_assert_eq!(resized.len(), (size * size) as usize);
+            prop_assert!(resized.iter().all(|value| values.contains(value)));
+        }
+    }
+}

@@ -1,0 +1,581 @@
+//! How cases are divided into training, validation and test.
+//!
+//! Divisions by fractions and by folds deal whole groups, largest first, each to the part that lacks
+//! its classes most. The order among groups of one size is a seeded shuffle made of 32-bit integers,
+//! so a division is the same on every machine.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use super::case::{Dataset, SplitName};
+use super::duplicates::duplicate_groups;
+use super::files::image_stem;
+use super::random::{shuffle, stream};
+use crate::error::{Error, Result};
+use crate::spec::{
+    FileSplitSpec, Fractions, GroupKey, HoldoutSpec, KfoldSpec, SplitSpec, Stratify,
+};
+
+/// Most mistakes of a list that one error names.
+const LISTED: usize = 20;
+
+/// Cases of a data set, divided. All lists hold indices into its `cases`, ascending.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Split {
+    /// Training.
+    pub train: Vec<usize>,
+    /// Validation.
+    pub valid: Vec<usize>,
+    /// Test; may be empty.
+    pub test: Vec<usize>,
+    /// Cases that no list names.
+    pub left_out: Vec<usize>,
+    /// The group of every case; its own id where it stands alone.
+    pub groups: Vec<String>,
+    /// The fold that is the test split, of a division into folds.
+    pub fold: Option<u32>,
+}
+
+impl Split {
+    /// The cases of one part.
+    pub fn part(&self, name: SplitName) -> &[usize] {
+        match name {
+            SplitName::Train => &self.train,
+            SplitName::Valid => &self.valid,
+            SplitName::Test => &self.test,
+        }
+    }
+
+    /// The part that a case is in; `None` if it is left out.
+    pub fn part_of(&self, case: usize) -> Option<SplitName> {
+        SplitName::ALL.into_iter().find(|&name| self.part(name).binary_search(&case).is_ok())
+    }
+
+    fn from_parts(parts: &[Option<SplitName>], groups: Vec<String>, fold: Option<u32>) -> Self {
+        let of = |wanted: Option<SplitName>| {
+            (0..parts.len()).filter(|&case| parts[case] == wanted).collect()
+        };
+        Self {
+            train: of(Some(SplitName::Train)),
+            valid: of(Some(SplitName::Valid)),
+            test: of(Some(SplitName::Test)),
+            left_out: of(None),
+            groups,
+            fold,
+        }
+    }
+}
+
+/// Groups that are in more than one part: slides where cases have one, else the split's groups.
+pub fn crossing(dataset: &Dataset, split: &Split) -> Vec<String> {
+    let mut parts: BTreeMap<&str, BTreeSet<SplitName>> = BTreeMap::new();
+    for (index, case) in dataset.cases.iter().enumerate() {
+        let group = case.slide.as_deref().unwrap_or(&split.groups[index]);
+        parts.entry(group).or_default().extend(split.part_of(index));
+        parts.entry(&split.groups[index]).or_default().extend(split.part_of(index));
+    }
+    let crossing = parts.into_iter().filter(|(_, parts)| parts.len() > 1);
+    crossing.map(|(group, _)| group.to_string()).collect()
+}
+
+/// Divides a data set.
+///
+/// # Errors
+/// A user's error: fractions that do not add up, a part or a class of a part without cases, a group
+/// key that the data set does not have, lists that name a case that is not there or name it twice.
+pub fn split(spec: &SplitSpec, dataset: &Dataset) -> Result<Split> {
+    let split = match spec {
+        SplitSpec::Holdout(holdout) => split_holdout(holdout, dataset)?,
+        SplitSpec::Kfold(kfold) => split_kfold(kfold, dataset)?,
+        SplitSpec::File(files) => split_by_lists(files, dataset)?,
+        SplitSpec::ByFolder(_) => split_by_folder(dataset)?,
+    };
+    check_parts(dataset, &split)?;
+    Ok(split)
+}
+
+fn split_holdout(spec: &HoldoutSpec, dataset: &Dataset) -> Result<Split> {
+    let Fractions { train, valid, test } = spec.fractions;
+    for (name, fraction) in [("train", train), ("valid", valid), ("test", test)] {
+        if !(0.0..=1.0).contains(&fraction) {
+            return Err(Error::user(format!(
+                "`dataset.split.fractions.{name}` is {fraction}: fractions are 0 to 1"
+            )));
+        }
+    }
+    let total = train + valid + test;
+    if (total - 1.0).abs() > 1e-6 {
+        return Err(Error::user(format!(
+            "`dataset.split.fractions` add up to {total}: {train} (train) + {valid} (valid) + {test} \
+             (test) must be 1"
+        )));
+    }
+    let groups = groups_of(spec.group, dataset)?;
+    let strata = strata_of(spec.stratify, dataset);
+    let bins = deal(&groups, &strata, &[train, valid, test], spec.seed);
+    let parts: Vec<_> = bins.into_iter().map(|bin| Some(SplitName::ALL[bin])).collect();
+    let split = Split::from_parts(&parts, groups, None);
+    for (name, fraction) in SplitName::ALL.into_iter().zip([train, valid, test]) {
+        if fraction > 0.0 && split.part(name).is_empty() {
+            return Err(too_few(
+                dataset,
+                &split,
+                &format!("a fraction of {fraction} for `{name}`"),
+            ));
+        }
+    }
+    Ok(split)
+}
+
+fn too_few(dataset: &Dataset, split: &Split, wanted: &str) -> Error {
+    let groups: BTreeSet<&String> = split.groups.iter().collect();
+    Error::user(format!(
+        "`dataset.split`: {wanted} leaves it without cases: the data set has {} cases in {} groups",
+        dataset.cases.len(),
+        groups.len()
+    ))
+}
+
+fn split_kfold(spec: &KfoldSpec, dataset: &Dataset) -> Result<Split> {
+    let KfoldSpec { folds, fold, .. } = *spec;
+    if folds < 3 {
+        return Err(Error::user(format!(
+            "`dataset.split.folds` is {folds}: at least 3, for training, validation and test"
+        )));
+    }
+    if fold >= folds {
+        return Err(Error::user(format!(
+            "`dataset.split.fold` is {fold}: with {folds} folds it is 0 to {}",
+            folds - 1
+        )));
+    }
+    let groups = groups_of(spec.group, dataset)?;
+    let strata = strata_of(spec.stratify, dataset);
+    let fractions = vec![1.0 / f64::from(folds); folds as usize];
+    let bins = deal(&groups, &strata, &fractions, spec.seed);
+    let (test, valid) = (fold as usize, ((fold + 1) % folds) as usize);
+    let parts: Vec<_> = bins
+        .into_iter()
+        .map(|bin| match bin {
+            bin if bin == test => Some(SplitName::Test),
+            bin if bin == valid => Some(SplitName::Valid),
+            _ => Some(SplitName::Train),
+        })
+        .collect();
+    let split = Split::from_parts(&parts, groups, Some(fold));
+    for name in SplitName::ALL {
+        if split.part(name).is_empty() {
+            return Err(too_few(dataset, &split, &format!("{folds} folds: `{name}`")));
+        }
+    }
+    Ok(split)
+}
+
+fn groups_of(key: GroupKey, dataset: &Dataset) -> Result<Vec<String>> {
+    let missing = |key: &str, id: &str| {
+        Error::user(format!(
+            "`dataset.split.group = \"{key}\"`: `{id}` has no {key}; this data set can be grouped by \
+             \"duplicates\" or \"none\""
+        ))
+    };
+    match key {
+        GroupKey::None => Ok(dataset.cases.iter().map(|case| case.id.clone()).collect()),
+        GroupKey::Slide => {
+            let slides = dataset
+                .cases
+                .iter()
+                .map(|case| case.slide.clone().ok_or_else(|| missing("slide", &case.id)));
+            slides.collect()
+        }
+        GroupKey::Institution => {
+            let institutions = dataset.cases.iter().map(|case| {
+                case.institution.clone().ok_or_else(|| missing("institution", &case.id))
+            });
+            institutions.collect()
+        }
+        GroupKey::Duplicates => duplicate_groups(dataset),
+    }
+}
+
+/// The class of every case as a number; all 0 without stratification.
+fn strata_of(stratify: Stratify, dataset: &Dataset) -> Vec<usize> {
+    match stratify {
+        Stratify::None => vec![0; dataset.cases.len()],
+        Stratify::Class => {
+            let labels: BTreeSet<&str> =
+                dataset.cases.iter().map(|case| case.label.as_str()).collect();
+            let labels: Vec<&str> = labels.into_iter().collect();
+            let place = |label: &str| labels.iter().position(|other| *other == label).unwrap_or(0);
+            dataset.cases.iter().map(|case| place(&case.label)).collect()
+        }
+    }
+}
+
+/// Deals groups of cases into bins, and says for every case which bin it is in.
+///
+/// Groups come largest first, in seeded order among equals. Each goes where it brings the number of
+/// cases, over all and in each stratum, closest to the bin's share: where the sum of squared
+/// distances, each over the size of its stratum, falls most.
+fn deal(groups: &[String], strata: &[usize], fractions: &[f64], seed: u32) -> Vec<usize> {
+    let kinds = strata.iter().max().map_or(1, |&last| last + 1);
+    let mut members: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    let mut totals = vec![0u32; kinds];
+    for (case, group) in groups.iter().enumerate() {
+        members.entry(group).or_default().push(case);
+        totals[strata[case]] += 1;
+    }
+    // In the order of their first cases, which is natural order, not that of the names.
+    let mut members: Vec<Vec<usize>> = members.into_values().collect();
+    members.sort_by_key(|cases| cases[0]);
+    shuffle(&mut members, &mut stream(seed, b"split   "));
+    members.sort_by_key(|cases| std::cmp::Reverse(cases.len()));
+
+    let mut held = vec![vec![0u32; kinds]; fractions.len()];
+    let mut bins = vec![0; groups.len()];
+    for cases in &members {
+        let mut counts = vec![0u32; kinds];
+        for &case in cases {
+            counts[strata[case]] += 1;
+        }
+        let bin = neediest(&held, &counts, &totals, fractions);
+        for (held, count) in held[bin].iter_mut().zip(&counts) {
+            *held += count;
+        }
+        for &case in cases {
+            bins[case] = bin;
+        }
+    }
+    bins
+}
+
+/// The bin that a group of so many cases of each stratum brings closest to its share.
+fn neediest(held: &[Vec<u32>], counts: &[u32], totals: &[u32], fractions: &[f64]) -> usize {
+    let all: u32 = totals.iter().sum();
+    let mut best = (f64::INFINITY, 0);
+    for (bin, (held, &fraction)) in held.iter().zip(fractions).enumerate() {
+        if fraction <= 0.0 {
+            continue;
+        }
+        let rise = |has: u32, more: u32, of: u32| {
+            let (has, more, of) = (f64::from(has), f64::from(more), f64::from(of));
+            let before = has - fraction * of;
+            let after = before + more;
+            (after * after - before * before) / of.max(1.0)
+        };
+        let strata = held.iter().zip(counts).zip(totals);
+        let cost = strata.map(|((&has, &more), &of)| rise(has, more, of)).sum::<f64>()
+            + rise(held.iter().sum(), counts.iter().sum(), all);
+        // A margin, so that the last bit of a sum decides nothing.
+        if cost < best.0 - 1e-9 {
+            best = (cost, bin);
+        }
+    }
+    best.1
+}
+
+fn split_by_folder(dataset: &Dataset) -> Result<Split> {
+    if let Some(case) = dataset.cases.iter().find(|case| case.folder.is_none()) {
+        return Err(Error::user(format!(
+            "`dataset.split.kind = \"by-folder\"` needs folders `train`, `val` and perhaps `test`, but \
+             `{}` is in none: use \"holdout\", \"kfold\" or \"file\"",
+            case.id
+        )));
+    }
+    let parts: Vec<_> = dataset.cases.iter().map(|case| case.folder).collect();
+    Ok(Split::from_parts(&parts, natural_groups(dataset), None))
+}
+
+/// Slides where there are any, else every case alone.
+fn natural_groups(dataset: &Dataset) -> Vec<String> {
+    dataset.cases.iter().map(|case| case.slide.clone().unwrap_or_else(|| case.id.clone())).collect()
+}
+
+/// Training and validation need cases, and every class that is used at all is in every part.
+fn check_parts(dataset: &Dataset, split: &Split) -> Result<()> {
+    for name in [SplitName::Train, SplitName::Valid] {
+        if split.part(name).is_empty() {
+            return Err(Error::user(format!(
+                "`dataset.split`: no case for `{name}` ({} train, {} valid, {} test)",
+                split.train.len(),
+                split.valid.len(),
+                split.test.len()
+            )));
+        }
+    }
+    let used: Vec<SplitName> =
+        SplitName::ALL.into_iter().filter(|&name| !split.part(name).is_empty()).collect();
+    let labels_of = |name: SplitName| -> BTreeSet<&str> {
+        split.part(name).iter().map(|&case| dataset.cases[case].label.as_str()).collect()
+    };
+    let all: BTreeSet<&str> = used.iter().flat_map(|&name| labels_of(name)).collect();
+    let mut missing = Vec::new();
+    for &name in &used {
+        for label in all.difference(&labels_of(name)) {
+            let there = |name: SplitName| {
+                let cases = split.part(name).iter();
+                cases.filter(|&&case| dataset.cases[case].label == *label).count()
+            };
+            let counts: Vec<_> =
+                used.iter().map(|&name| format!("{} {name}", there(name))).collect();
+            missing.push(format!(
+                "`dataset.split`: no case of class `{label}` in `{name}` ({})",
+                counts.join(", ")
+            ));
+        }
+    }
+    if missing.is_empty() { Ok(()) } else { Err(Error::user(missing.join("\n"))) }
+}
+
+/// A case as a list names it, and where it does.
+struct Listed {
+    entry: String,
+    part: SplitName,
+    at: String,
+}
+
+fn split_by_lists(spec: &FileSplitSpec, dataset: &Dataset) -> Result<Split> {
+    let listed = read_lists(spec)?;
+    let index = Index::new(dataset);
+    let mut parts: Vec<Option<SplitName>> = vec![None; dataset.cases.len()];
+    let mut named: Vec<Option<usize>> = vec![None; dataset.cases.len()];
+    let mut mistakes = Vec::new();
+    for (position, Listed { entry, part, at }) in listed.iter().enumerate() {
+        let found = match index.find(entry) {
+            Ok(found) => found,
+            Err(mistake) => {
+                mistakes.push(format!("{at}: `{entry}` {mistake}"));
+                continue;
+            }
+        };
+        for case in found {
+            match parts[case] {
+                Some(other) if other != *part => {
+                    let first = named[case].map_or("", |first| listed[first].at.as_str());
+                    mistakes.push(format!(
+                        "{at}: `{entry}` is listed for `{part}`, and for `{other}` in {first}"
+                    ));
+                }
+                _ => (parts[case], named[case]) = (Some(*part), Some(position)),
+            }
+        }
+    }
+    if mistakes.is_empty() {
+        return Ok(Split::from_parts(&parts, natural_groups(dataset), None));
+    }
+    let count = mistakes.len();
+    mistakes.truncate(LISTED);
+    if count > LISTED {
+        mistakes.push(format!("... and {} more", count - LISTED));
+    }
+    if count > 1 {
+        mistakes.insert(0, format!("{count} entries of the split's lists are wrong:"));
+    }
+    Err(Error::user(mistakes.join("\n  ")))
+}
+
+/// Cases by the last component of their ids.
+struct Index<'a> {
+    dataset: &'a Dataset,
+    by_name: BTreeMap<&'a str, Vec<usize>>,
+    by_slide: BTreeMap<&'a str, Vec<usize>>,
+}
+
+impl<'a> Index<'a> {
+    fn new(dataset: &'a Dataset) -> Self {
+        let mut index = Self { dataset, by_name: BTreeMap::new(), by_slide: BTreeMap::new() };
+        for (place, case) in dataset.cases.iter().enumerate() {
+            let name = case.id.rsplit('/').next().unwrap_or(&case.id);
+            index.by_name.entry(name).or_default().push(place);
+            if let Some(slide) = &case.slide {
+                index.by_slide.entry(slide).or_default().push(place);
+            }
+        }
+        index
+    }
+
+    /// The cases that an entry names: one, or all of a slide.
+    fn find(&self, entry: &str) -> Result<Vec<usize>, String> {
+        let entry = entry.replace('\\', "/");
+        let entry = image_stem(&entry).unwrap_or(&entry);
+        let wanted: Vec<&str> =
+            entry.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+        let Some(name) = wanted.last() else { return Err("names nothing".into()) };
+        let candidates = self.by_name.get(name).map_or(&[][..], Vec::as_slice);
+        let found: Vec<usize> = candidates
+            .iter()
+            .copied()
+            .filter(|&case| {
+                let id = self.dataset.cases[case].id.rsplit('/');
+                id.zip(wanted.iter().rev()).all(|(a, b)| a == *b)
+            })
+            .collect();
+        match found.as_slice() {
+            [_] => Ok(found),
+            [] => match self.by_slide.get(entry) {
+                Some(cases) => Ok(cases.clone()),
+                None => Err(self.nothing(name)),
+            },
+            several => {
+                let ids: Vec<_> = several
+                    .iter()
+                    .take(3)
+                    .map(|&case| format!("`{}`", self.dataset.cases[case].id))
+                    .collect();
+                Err(format!("may mean any of {} cases ({}, ...)", several.len(), ids.join(", ")))
+            }
+        }
+    }
+
+    fn nothing(&self, name: &str) -> String {
+        let mut near: Vec<(usize, &str)> = self
+            .by_name
+            .keys()
+            .map(|other| (strsim::levenshtein(name, other), *other))
+            .filter(|(distance, _)| *distance <= 2)
+            .collect();
+        near.sort_unstable();
+        let hint =
+            near.first().map_or(String::new(), |(_, other)| format!("; did you mean `{other}`?"));
+        format!("names no case of the data set{hint}")
+    }
+}
+
+fn read_lists(spec: &FileSplitSpec) -> Result<Vec<Listed>> {
+    let lists = [
+        (SplitName::Train, &spec.train),
+        (SplitName::Valid, &spec.valid),
+        (SplitName::Test, &spec.test),
+    ];
+    match &spec.path {
+        Some(path) => {
+            if let Some((name, _)) = lists.iter().find(|(_, list)| list.is_some()) {
+                return Err(Error::user(format!(
+                    "`dataset.split`: `path` and `{name}` exclude each other; give either one file \
+                     with all splits or one list for each"
+                )));
+            }
+            let path = Path::new(path);
+            let extension = path.extension().and_then(|extension| extension.to_str());
+            match extension.map(str::to_ascii_lowercase).as_deref() {
+                Some("csv") => read_csv(path),
+                Some("json") => read_json(path),
+                _ => Err(Error::user(format!(
+                    "`dataset.split.path`: {}: must end in .csv or .json; lists in .txt files are \
+                     given as `train`, `valid` and `test`",
+                    path.display()
+                ))),
+            }
+        }
+        None => {
+            let mut listed = Vec::new();
+            for (part, list) in lists {
+                match list {
+                    Some(path) => listed.extend(read_txt(Path::new(path), part)?),
+                    None if part == SplitName::Test => {}
+                    None => {
+                        return Err(Error::user(format!(
+                            "`dataset.split.{part}` is missing: give `path`, or lists as `train`, \
+                             `valid` and perhaps `test`"
+                        )));
+                    }
+                }
+            }
+            Ok(listed)
+        }
+    }
+}
+
+fn read_text(path: &Path) -> Result<String> {
+    let bytes = fs::read(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => Error::user(format!("{}: no such file", path.display())),
+        _ => Error::io(path, "cannot read")(error),
+    })?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| Error::user(format!("{}: not UTF-8 text", path.display())))?;
+    Ok(text.strip_prefix('\u{feff}').map_or(text.clone(), str::to_string))
+}
+
+fn read_txt(path: &Path, part: SplitName) -> Result<Vec<Listed>> {
+    let text = read_text(path)?;
+    let lines = text.lines().enumerate().map(|(number, line)| (number + 1, line.trim()));
+    let listed: Vec<_> = lines
+        .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
+        .map(|(number, line)| Listed {
+            entry: line.to_string(),
+            part,
+            at: format!("{}:{number}", path.display()),
+        })
+        .collect();
+    if listed.is_empty() {
+        return Err(Error::user(format!("{}: lists no case", path.display())));
+    }
+    Ok(listed)
+}
+
+fn part_named(name: &str) -> Option<SplitName> {
+    match name {
+        "train" => Some(SplitName::Train),
+        "valid" | "val" => Some(SplitName::Valid),
+        "test" => Some(SplitName::Test),
+        _ => None,
+    }
+}
+
+fn read_csv(path: &Path) -> Result<Vec<Listed>> {
+    let text = read_text(path)?;
+    let wrong = |error: csv::Error| Error::user(format!("{}: {error}", path.display()));
+    let mut reader = csv::ReaderBuilder::new()
+        .trim(csv::Trim::All)
+        .comment(Some(b'#'))
+        .from_reader(text.as_bytes());
+    let header = reader.headers().map_err(wrong)?.clone();
+    let column = |name: &str| {
+        header.iter().position(|other| other == name).ok_or_else(|| {
+            let found: Vec<_> = header.iter().map(|name| format!("`{name}`")).collect();
+            Error::user(format!(
+                "{}: no column `{name}` in the first line, which has {}; `case` and `split` are needed",
+                path.display(),
+                found.join(", ")
+            ))
+        })
+    };
+    let (case, split) = (column("case")?, column("split")?);
+    let mut listed = Vec::new();
+    for record in reader.records() {
+        let record = record.map_err(wrong)?;
+        let line = record.position().map_or(0, csv::Position::line);
+        let at = format!("{}:{line}", path.display());
+        let name = record.get(split).unwrap_or_default();
+        let part = part_named(name).ok_or_else(|| {
+            Error::user(format!("{at}: split `{name}`: must be `train`, `valid` or `test`"))
+        })?;
+        listed.push(Listed { entry: record.get(case).unwrap_or_default().to_string(), part, at });
+    }
+    Ok(listed)
+}
+
+fn read_json(path: &Path) -> Result<Vec<Listed>> {
+    let text = read_text(path)?;
+    let lists: BTreeMap<String, Vec<String>> = serde_json::from_str(&text).map_err(|error| {
+        Error::user(format!(
+            "{}: {error}; expected {{\"train\": [..], \"valid\": [..], \"test\": [..]}}",
+            path.display()
+        ))
+    })?;
+    let mut listed = Vec::new();
+    for (name, entries) in lists {
+        let part = part_named(&name).ok_or_else(|| {
+            Error::user(format!(
+                "{}: key `{name}`: must be `train`, `valid` or `test`",
+                path.display()
+            ))
+        })?;
+        listed.extend(entries.into_iter().enumerate().map(|(number, entry)| Listed {
+            entry,
+            part,
+            at: format!("{}: {name}[{number}]", path.display()),
+        }));
+    }
+    Ok(listed)
+}
