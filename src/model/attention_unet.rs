@@ -1,0 +1,196 @@
+//! Attention U-Net of system A: U-Net with dropout in its blocks and a gate on each skip.
+//!
+//! The gate follows Oktay et al. 2018 ("Attention U-Net: Learning Where to Look for the Pancreas")
+//! with the changes of the Keras notebook that system A is: 3x3 convolutions with ReLU instead of 1x1
+//! ones, one attention map up-sampled by repetition, and batch normalisation of the gated skip.
+//! Layer for layer the notebook's, so that its weights can be carried over; Keras's batch norm has
+//! epsilon 1e-3 and keeps 0.99 of its running statistics, which Burn calls a momentum of 0.01.
+
+use burn::module::Module;
+use burn::nn::conv::Conv2d;
+use burn::nn::{BatchNorm, BatchNormConfig};
+use burn::tensor::activation::{relu, sigmoid};
+use burn::tensor::{Device, Tensor};
+
+use super::blocks::{
+    Convolution, DoubleConv, DoubleConvConfig, glorot_uniform, he_normal, max_pool, nearest,
+    summarise_max_pool, summarise_nearest,
+};
+use super::summary::{Maps, Table};
+use crate::spec::{AttentionUnetSpec, NormKind};
+
+/// What an [`AttentionUnet`] is made of.
+pub(super) struct AttentionUnetConfig {
+    channels: [usize; 2],
+    /// Channels at each level, the last being the bottleneck.
+    filters: Vec<usize>,
+    dropout: Vec<f64>,
+}
+
+/// Attention U-Net; gates and decoder levels are counted from the deepest.
+#[derive(Module, Debug)]
+pub struct AttentionUnet {
+    encoder: Vec<DoubleConv>,
+    bottleneck: DoubleConv,
+    gates: Vec<AttentionGate>,
+    decoder: Vec<DoubleConv>,
+    head: Conv2d,
+}
+
+impl AttentionUnetConfig {
+    /// From the spec and the channels of images and logits.
+    pub fn new(spec: &AttentionUnetSpec, channels: [usize; 2]) -> Self {
+        let mut filters: Vec<usize> = spec.filters.iter().map(|&n| n as usize).collect();
+        filters.extend(filters.last().map(|last| 2 * last));
+        Self { channels, filters, dropout: spec.dropout.clone() }
+    }
+
+    /// Encoder blocks, shallowest first, and the bottleneck.
+    fn down(&self) -> (Vec<DoubleConvConfig>, DoubleConvConfig) {
+        let inputs = std::iter::once(&self.channels[0]).chain(&self.filters);
+        let mut blocks: Vec<DoubleConvConfig> = inputs
+            .zip(&self.filters)
+            .zip(&self.dropout)
+            .map(|((&inputs, &outputs), &dropout)| block([inputs, outputs], dropout))
+            .collect();
+        let bottleneck = blocks.pop().expect("`problems` asks for at least one level");
+        (blocks, bottleneck)
+    }
+
+    /// Gate and block of each decoder level, deepest first.
+    fn levels(&self) -> impl Iterator<Item = (AttentionGateConfig, DoubleConvConfig)> {
+        self.filters.windows(2).zip(&self.dropout).rev().map(|(pair, &dropout)| {
+            let [at, below] = [pair[0], pair[1]];
+            (AttentionGateConfig { filters: at, below }, block([below + at, at], dropout))
+        })
+    }
+
+    fn head(&self) -> Convolution {
+        Convolution::new([self.filters[0], self.channels[1]], 1, glorot_uniform())
+    }
+
+    /// The network.
+    pub fn init(&self, device: &Device) -> AttentionUnet {
+        let (encoder, bottleneck) = self.down();
+        AttentionUnet {
+            encoder: encoder.iter().map(|block| block.init(device)).collect(),
+            bottleneck: bottleneck.init(device),
+            gates: self.levels().map(|(gate, _)| gate.init(device)).collect(),
+            decoder: self.levels().map(|(_, block)| block.init(device)).collect(),
+            head: self.head().init(device),
+        }
+    }
+
+    /// Fills in the layer table.
+    pub fn summarise(&self, table: &mut Table, size: usize) {
+        let (encoder, bottleneck) = self.down();
+        let mut maps = Maps { channels: self.channels[0], size };
+        let mut skips = Vec::new();
+        for (index, block) in encoder.iter().enumerate() {
+            maps = block.summarise(table, &format!("encoder.{index}"), maps);
+            skips.push(maps);
+            maps = summarise_max_pool(table, &format!("encoder.{index}.pool"), maps);
+        }
+        maps = bottleneck.summarise(table, "bottleneck", maps);
+        for (index, ((gate, block), skip)) in self.levels().zip(skips.into_iter().rev()).enumerate()
+        {
+            let gated = gate.summarise(table, &format!("gates.{index}"), maps, skip);
+            maps = summarise_nearest(table, &format!("decoder.{index}.up"), maps);
+            maps = table.concat(&format!("decoder.{index}.concat"), maps, gated);
+            maps = block.summarise(table, &format!("decoder.{index}"), maps);
+        }
+        self.head().summarise(table, "head", maps);
+    }
+}
+
+impl AttentionUnet {
+    /// Logits of each class at each pixel.
+    ///
+    /// # Shapes
+    /// - images: `[batch, channels_in, height, width]`, height and width multiples of 2^levels
+    /// - output: `[batch, channels_out, height, width]`
+    pub fn forward(&self, images: Tensor<4>) -> Tensor<4> {
+        let mut x = images;
+        let mut skips = Vec::with_capacity(self.encoder.len());
+        for block in &self.encoder {
+            x = block.forward(x);
+            skips.push(x.clone());
+            x = max_pool(x);
+        }
+        x = self.bottleneck.forward(x);
+        for ((gate, block), skip) in
+            self.gates.iter().zip(&self.decoder).zip(skips.into_iter().rev())
+        {
+            let gated = gate.forward(x.clone(), skip);
+            x = block.forward(Tensor::cat(vec![nearest(x), gated], 1));
+        }
+        self.head.forward(x)
+    }
+}
+
+/// What an [`AttentionGate`] is made of: the channels of the skip and of the maps below it.
+struct AttentionGateConfig {
+    filters: usize,
+    below: usize,
+}
+
+/// Weighs each pixel of a skip by what the level below it makes of that place.
+#[derive(Module, Debug)]
+pub struct AttentionGate {
+    gating: Conv2d,
+    skip: Conv2d,
+    attention: Conv2d,
+    norm: BatchNorm,
+}
+
+impl AttentionGateConfig {
+    fn gating(&self) -> Convolution {
+        Convolution::new([self.below, self.filters], 3, he_normal())
+    }
+
+    fn skip(&self) -> Convolution {
+        Convolution::new([self.filters, self.filters], 3, he_normal()).halving_same()
+    }
+
+    fn attention(&self) -> Convolution {
+        Convolution::new([self.filters, 1], 1, glorot_uniform())
+    }
+
+    fn init(&self, device: &Device) -> AttentionGate {
+        AttentionGate {
+            gating: self.gating().init(device),
+            skip: self.skip().init(device),
+            attention: self.attention().init(device),
+            norm: BatchNormConfig::new(self.filters)
+                .with_epsilon(1e-3)
+                .with_momentum(0.01)
+                .init(device),
+        }
+    }
+
+    fn summarise(&self, table: &mut Table, name: &str, below: Maps, skip: Maps) -> Maps {
+        self.gating().summarise(table, &format!("{name}.gating"), below);
+        let maps = self.skip().summarise(table, &format!("{name}.skip"), skip);
+        let maps = self.attention().summarise(table, &format!("{name}.attention"), maps);
+        summarise_nearest(table, &format!("{name}.up"), maps);
+        table.norm(&format!("{name}.norm"), "BatchNorm2d".to_string(), skip)
+    }
+}
+
+impl AttentionGate {
+    /// The skip, gated and normalised.
+    ///
+    /// # Shapes
+    /// - below: `[batch, channels_below, height / 2, width / 2]`
+    /// - skip and output: `[batch, channels, height, width]`
+    pub fn forward(&self, below: Tensor<4>, skip: Tensor<4>) -> Tensor<4> {
+        let gating = relu(self.gating.forward(below));
+        let reduced = relu(self.skip.forward(skip.clone()));
+        let attention = sigmoid(self.attention.forward(gating + reduced));
+        self.norm.forward(nearest(attention) * skip)
+    }
+}
+
+fn block(channels: [usize; 2], dropout: f64) -> DoubleConvConfig {
+    DoubleConvConfig { channels, norm: NormKind::None, dropout }
+}

@@ -1,0 +1,209 @@
+//! The networks give what PyTorch, segmentation_models_pytorch and Keras give with the same weights:
+//! `tests/fixtures/models.py` made the numbers, and has the same formula for weights and images.
+
+use burn::module::{Flag, Module, ModuleMapper, ModuleVisitor, Param};
+use burn::store::bridge::from_data;
+use burn::store::{BurnToPyTorchAdapter, ModuleSnapshot, PyTorchToBurnAdapter};
+use burn::tensor::{Device, Gradients, Tensor, TensorData};
+use serde::Deserialize;
+
+use super::{Net, init};
+use crate::spec::{
+    AttentionUnetSpec, EncoderSpec, ModelSpec, NormKind, PlainEncoderSpec, ResnetEncoderSpec,
+    UnetSpec, UpSampling,
+};
+
+#[derive(Deserialize)]
+struct Fixture {
+    cases: Vec<Case>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct Case {
+    name: String,
+    input: [usize; 4],
+    output: [usize; 4],
+    rms: f64,
+    logits: Vec<(usize, f32)>,
+    gradient_norm: f64,
+    gradient: Vec<(usize, f32)>,
+}
+
+/// Numbers in [-1, 1) decided by a name: FNV-1a into splitmix64, upper 24 bits.
+pub(super) fn draws(name: &str, count: usize) -> Vec<f64> {
+    let seed = name
+        .bytes()
+        .fold(0xCBF29CE484222325u64, |hash, byte| (hash ^ byte as u64).wrapping_mul(0x100000001B3));
+    (1..=count as u64)
+        .map(|index| {
+            let x = seed.wrapping_add(index.wrapping_mul(0x9E3779B97F4A7C15));
+            let x = (x ^ (x >> 30)).wrapping_mul(0xBF58476D1CE4E5B9);
+            let x = (x ^ (x >> 27)).wrapping_mul(0x94D049BB133111EB);
+            ((x ^ (x >> 31)) >> 40) as f64 / f64::from(1 << 23) - 1.0
+        })
+        .collect()
+}
+
+fn formula(name: &str, shape: &[usize]) -> TensorData {
+    let fan_in: usize = shape[1..].iter().product();
+    let number: Box<dyn Fn(f64) -> f64> = if shape.len() > 1 {
+        let scale = (3.0 / fan_in as f64).sqrt();
+        Box::new(move |v| v * scale)
+    } else if name.ends_with("running_var") {
+        Box::new(|v| 1.0 + 0.5 * v)
+    } else if name.ends_with(".weight") {
+        Box::new(|v| 1.0 + 0.2 * v)
+    } else {
+        Box::new(|v| 0.1 * v)
+    };
+    let numbers = draws(name, shape.iter().product());
+    let numbers: Vec<f32> = numbers.into_iter().map(|v| number(v) as f32).collect();
+    TensorData::new(numbers, shape.to_vec())
+}
+
+/// The network with weights by the formula.
+pub(super) fn filled(mut net: Net) -> Net {
+    let tensors: Vec<_> = net
+        .collect(None, Some(Box::new(BurnToPyTorchAdapter)), true)
+        .into_iter()
+        .map(|tensor| from_data(formula(&tensor.name, &tensor.shape), tensor.name, None))
+        .collect();
+    let given = tensors.len();
+    let result = net.apply(tensors, None, Some(Box::new(PyTorchToBurnAdapter)), true);
+    assert_eq!((result.applied.len(), result.errors.len()), (given, 0));
+    net
+}
+
+/// Images by the formula.
+pub(super) fn images(shape: [usize; 4], device: &Device) -> Tensor<4> {
+    let numbers = draws("images", shape.iter().product());
+    let numbers: Vec<f32> = numbers.into_iter().map(|v| v as f32).collect();
+    Tensor::from_data(TensorData::new(numbers, shape), device)
+}
+
+/// The gradient of the weights nearest to the images; `None` where they have none.
+pub(super) fn first_gradient(net: &Net, gradients: &Gradients) -> Option<Vec<f32>> {
+    let mut first = First { gradients, found: None };
+    net.visit(&mut first);
+    first.found.unwrap()
+}
+
+struct First<'a> {
+    gradients: &'a Gradients,
+    found: Option<Option<Vec<f32>>>,
+}
+
+impl ModuleVisitor for First<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let numbers = |gradient: Tensor<D>| gradient.to_data().try_to_vec::<f32>().unwrap();
+        self.found.get_or_insert_with(|| param.val().grad(self.gradients).map(numbers));
+    }
+}
+
+/// Lets layers behave as in evaluation on a device that records gradients.
+struct Evaluating;
+
+impl ModuleMapper for Evaluating {
+    fn map_flag(&mut self, flag: Param<Flag>) -> Param<Flag> {
+        flag.with_value(false)
+    }
+}
+
+fn attention_unet(base: u32, train: bool) -> ModelSpec {
+    ModelSpec::AttentionUnet(AttentionUnetSpec {
+        filters: vec![base, 2 * base, 4 * base, 8 * base],
+        dropout: if train { vec![0.0; 5] } else { vec![0.1, 0.1, 0.2, 0.2, 0.3] },
+        weights: None,
+    })
+}
+
+fn unet(norm: NormKind, up_sampling: UpSampling) -> ModelSpec {
+    let filters = vec![6, 12, 16];
+    let encoder = PlainEncoderSpec { filters, norm, dropout: 0.0, up_sampling };
+    ModelSpec::Unet(UnetSpec { encoder: EncoderSpec::Plain(encoder), weights: None })
+}
+
+fn resnet_unet(kind: fn(ResnetEncoderSpec) -> EncoderSpec) -> ModelSpec {
+    ModelSpec::Unet(UnetSpec { encoder: kind(ResnetEncoderSpec::default()), weights: None })
+}
+
+fn agrees(name: &str, spec: &ModelSpec) {
+    let file = std::fs::read_to_string(crate::testing::fixture("models.json")).unwrap();
+    let fixture: Fixture = serde_json::from_str(&file).unwrap();
+    let case = fixture.cases.into_iter().find(|case| case.name == name).unwrap();
+    let device = Device::flex().autodiff();
+    let mut net = filled(init(spec, case.input[1], case.output[1], &device));
+    if !name.ends_with("-train") {
+        net = net.map(&mut Evaluating);
+    }
+
+    let logits = net.forward(images(case.input, &device));
+    assert_eq!(logits.dims(), case.output);
+    let found = logits.to_data().try_to_vec::<f32>().unwrap();
+    let error = largest_error(&found, &case.logits);
+    assert!(
+        error <= 1e-4 * case.rms.min(1.0),
+        "{name}: logits are {error} off at rms {}",
+        case.rms
+    );
+
+    let gradients = logits.powf_scalar(2.0).mean().backward();
+    let gradient = first_gradient(&net, &gradients).unwrap();
+    let norm = gradient.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
+    let off = (norm / case.gradient_norm - 1.0).abs();
+    assert!(off < 1e-4, "{name}: the gradient's norm is {norm}, not {}", case.gradient_norm);
+    let error = largest_error(&gradient, &case.gradient);
+    assert!(error <= 1e-4 * case.gradient_norm, "{name}: the gradient is {error} off");
+}
+
+fn largest_error(found: &[f32], samples: &[(usize, f32)]) -> f64 {
+    let errors =
+        samples.iter().map(|&(index, expected)| f64::from((found[index] - expected).abs()));
+    errors.fold(0.0, |worst, error| if error.is_nan() { f64::INFINITY } else { worst.max(error) })
+}
+
+#[test]
+fn attention_unet_is_the_keras_notebooks() {
+    agrees("attention-unet-8", &attention_unet(8, false));
+    agrees("attention-unet-16", &attention_unet(16, false));
+}
+
+#[test]
+fn attention_unet_in_training_is_the_keras_notebooks() {
+    agrees("attention-unet-8-train", &attention_unet(8, true));
+}
+
+#[test]
+fn unet_is_pytorchs_with_each_up_sampling() {
+    agrees("unet-batch-transposed", &unet(NormKind::Batch, UpSampling::Transposed));
+    agrees("unet-batch-nearest", &unet(NormKind::Batch, UpSampling::Nearest));
+    agrees("unet-batch-bilinear", &unet(NormKind::Batch, UpSampling::Bilinear));
+}
+
+#[test]
+fn unet_is_pytorchs_with_each_norm() {
+    agrees("unet-group-transposed", &unet(NormKind::Group, UpSampling::Transposed));
+    agrees("unet-instance-transposed", &unet(NormKind::Instance, UpSampling::Transposed));
+    agrees("unet-none-transposed", &unet(NormKind::None, UpSampling::Transposed));
+}
+
+#[test]
+fn resnet18_unet_is_segmentation_models_pytorchs() {
+    agrees("resnet18", &resnet_unet(EncoderSpec::Resnet18));
+}
+
+#[test]
+fn resnet18_unet_in_training_is_segmentation_models_pytorchs() {
+    agrees("resnet18-train", &resnet_unet(EncoderSpec::Resnet18));
+}
+
+#[test]
+fn resnet34_unet_is_segmentation_models_pytorchs() {
+    agrees("resnet34", &resnet_unet(EncoderSpec::Resnet34));
+}
+
+#[test]
+fn resnet50_unet_is_segmentation_models_pytorchs() {
+    agrees("resnet50", &resnet_unet(EncoderSpec::Resnet50));
+}

@@ -1,0 +1,212 @@
+//! What can be wrong with a model before it is made.
+
+use std::path::Path;
+
+use crate::spec::{EncoderSpec, ModelSpec, NormKind, PlainEncoderSpec, WeightsSpec};
+
+/// How many times an image is halved on the way to the deepest layer.
+fn depth(spec: &ModelSpec) -> u32 {
+    match spec {
+        ModelSpec::AttentionUnet(spec) => spec.filters.len() as u32,
+        ModelSpec::Unet(spec) => match &spec.encoder {
+            EncoderSpec::Plain(spec) => spec.filters.len().saturating_sub(1) as u32,
+            EncoderSpec::Resnet18(_) | EncoderSpec::Resnet34(_) | EncoderSpec::Resnet50(_) => 5,
+        },
+    }
+}
+
+/// What height and width of an image must be multiples of: 2 to the power of the depth.
+pub fn size_divisor(spec: &ModelSpec) -> u32 {
+    2u32.saturating_pow(depth(spec))
+}
+
+/// What is wrong with a model and an image size: each the path of a key, and what would be right.
+pub fn problems(spec: &ModelSpec, image_size: u32) -> Vec<(String, String)> {
+    let mut found = Problems(Vec::new());
+    match spec {
+        ModelSpec::AttentionUnet(spec) => {
+            found.filters("model.filters", &spec.filters, 1, 7);
+            found.dropouts(&spec.dropout, spec.filters.len());
+            found.weights("model.weights.path", spec.weights.as_ref());
+        }
+        ModelSpec::Unet(unet) => {
+            match &unet.encoder {
+                EncoderSpec::Plain(encoder) => {
+                    found.filters("model.encoder.filters", &encoder.filters, 2, 8);
+                    found.dropout("model.encoder.dropout", encoder.dropout);
+                    found.norm(encoder, image_size == size_divisor(spec), image_size);
+                }
+                EncoderSpec::Resnet18(encoder)
+                | EncoderSpec::Resnet34(encoder)
+                | EncoderSpec::Resnet50(encoder) => {
+                    found.filters("model.encoder.decoder-filters", &encoder.decoder_filters, 5, 5);
+                    found.weights("model.encoder.weights.path", encoder.weights.as_ref());
+                }
+            }
+            found.weights("model.weights.path", unet.weights.as_ref());
+        }
+    }
+    found.image_size(image_size, spec);
+    found.0
+}
+
+struct Problems(Vec<(String, String)>);
+
+impl Problems {
+    fn push(&mut self, key: &str, message: String) {
+        self.0.push((key.to_string(), message));
+    }
+
+    fn filters(&mut self, key: &str, filters: &[u32], fewest: usize, most: usize) {
+        if !(fewest..=most).contains(&filters.len()) {
+            self.push(key, format!("has {} values; give {fewest} to {most}", filters.len()));
+        }
+        if let Some(wrong) = filters.iter().find(|filters| !(1..=4096).contains(*filters)) {
+            self.push(key, format!("{wrong} is no number of channels; give 1 to 4096"));
+        }
+    }
+
+    fn dropout(&mut self, key: &str, dropout: f64) {
+        if !(0.0..=0.95).contains(&dropout) {
+            self.push(key, format!("{dropout} is no dropout probability; give 0 to 0.95"));
+        }
+    }
+
+    fn dropouts(&mut self, dropouts: &[f64], levels: usize) {
+        let key = "model.dropout";
+        if dropouts.len() != levels + 1 {
+            self.push(key, format!(
+                "has {} values for the {levels} of `filters`; give {}, one for each and one more for \
+                 the bottleneck",
+                dropouts.len(),
+                levels + 1
+            ));
+        }
+        if let Some(&wrong) = dropouts.iter().find(|dropout| !(0.0..=0.95).contains(*dropout)) {
+            self.dropout(key, wrong);
+        }
+    }
+
+    /// A norm over one number leaves nothing of it.
+    fn norm(&mut self, encoder: &PlainEncoderSpec, single_pixel: bool, image_size: u32) {
+        let alone = match encoder.norm {
+            NormKind::Instance => true,
+            NormKind::Group => encoder.filters.last().is_some_and(|&filters| filters <= 8),
+            NormKind::Batch | NormKind::None => false,
+        };
+        if single_pixel && alone {
+            self.push("model.encoder.norm", format!(
+                "at image size {image_size} the bottleneck is a single pixel, and normalising each of \
+                 its channels alone leaves nothing: use fewer `filters`, larger images or another norm"
+            ));
+        }
+    }
+
+    fn weights(&mut self, key: &str, weights: Option<&WeightsSpec>) {
+        let Some(weights) = weights else { return };
+        let path = Path::new(&weights.path);
+        if super::weights::Format::of(path).is_none() {
+            self.push(
+                key,
+                format!(
+                    "{}: not a `.pth`, `.pt` or `.safetensors` file by its name",
+                    path.display()
+                ),
+            );
+        } else if !path.is_file() {
+            self.push(key, format!("{}: no such file", path.display()));
+        }
+    }
+
+    fn image_size(&mut self, size: u32, spec: &ModelSpec) {
+        let divisor = size_divisor(spec);
+        if size != 0 && size.is_multiple_of(divisor) {
+            return;
+        }
+        let below = size / divisor * divisor;
+        let above = below.saturating_add(divisor);
+        let near = if below == 0 { above.to_string() } else { format!("{below} or {above}") };
+        self.push("dataset.image-size", format!(
+            "the network halves the image {} times, so its size must be a multiple of {divisor}: \
+             {size} is not, {near} would be",
+            depth(spec)
+        ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::{AttentionUnetSpec, ResnetEncoderSpec, UnetSpec};
+
+    fn unet(encoder: EncoderSpec) -> ModelSpec {
+        ModelSpec::Unet(UnetSpec { encoder, weights: None })
+    }
+
+    fn only(spec: &ModelSpec, size: u32) -> (String, String) {
+        let mut found = problems(spec, size);
+        assert_eq!(found.len(), 1, "{found:?}");
+        found.remove(0)
+    }
+
+    #[test]
+    fn a_size_that_cannot_be_halved_often_enough_names_the_sizes_near_it_that_can() {
+        let spec = unet(EncoderSpec::Resnet34(ResnetEncoderSpec::default()));
+        assert_eq!(size_divisor(&spec), 32);
+        assert_eq!(problems(&spec, 224), []);
+        let (key, message) = only(&spec, 250);
+        assert_eq!(key, "dataset.image-size");
+        assert_eq!(
+            message,
+            "the network halves the image 5 times, so its size must be a multiple of 32: 250 is \
+             not, 224 or 256 would be"
+        );
+        let (_, message) = only(&ModelSpec::AttentionUnet(AttentionUnetSpec::default()), 7);
+        assert!(message.ends_with("multiple of 16: 7 is not, 16 would be"), "{message}");
+        assert!(only(&unet(EncoderSpec::default()), 0).1.ends_with("0 is not, 16 would be"));
+    }
+
+    #[test]
+    fn attention_dropout_needs_one_value_more_than_filters() {
+        let spec = AttentionUnetSpec { filters: vec![8, 16], ..Default::default() };
+        let (key, message) = only(&ModelSpec::AttentionUnet(spec), 64);
+        assert_eq!(key, "model.dropout");
+        assert!(message.starts_with("has 5 values for the 2 of `filters`; give 3,"), "{message}");
+    }
+
+    #[test]
+    fn values_out_of_range_and_missing_levels_are_each_reported() {
+        let spec = AttentionUnetSpec { filters: vec![0], dropout: vec![0.1, 1.0], weights: None };
+        let keys = |found: Vec<(String, String)>| -> Vec<String> {
+            found.into_iter().map(|(key, _)| key).collect()
+        };
+        let found = keys(problems(&ModelSpec::AttentionUnet(spec), 64));
+        assert_eq!(found, ["model.filters", "model.dropout"]);
+        let plain =
+            PlainEncoderSpec { filters: vec![8], dropout: f64::NAN, ..PlainEncoderSpec::default() };
+        let found = keys(problems(&unet(EncoderSpec::Plain(plain)), 64));
+        assert_eq!(found, ["model.encoder.filters", "model.encoder.dropout"]);
+    }
+
+    #[test]
+    fn instance_norm_of_a_single_pixel_is_refused() {
+        let plain = PlainEncoderSpec { norm: NormKind::Instance, ..PlainEncoderSpec::default() };
+        let spec = unet(EncoderSpec::Plain(plain));
+        assert_eq!(only(&spec, 16).0, "model.encoder.norm");
+        assert_eq!(problems(&spec, 32), []);
+    }
+
+    #[test]
+    fn weights_must_be_a_file_of_a_known_kind() {
+        let weights = |path: &str| {
+            ModelSpec::AttentionUnet(AttentionUnetSpec {
+                weights: Some(WeightsSpec { path: path.to_string(), sha256: None }),
+                ..Default::default()
+            })
+        };
+        let (key, message) = only(&weights("no/such/net.pth"), 64);
+        assert_eq!(key, "model.weights.path");
+        assert_eq!(message, "no/such/net.pth: no such file");
+        assert!(only(&weights("Cargo.toml"), 64).1.contains("`.safetensors`"));
+    }
+}

@@ -1,0 +1,236 @@
+//! ResNet encoders (He, Zhang, Ren and Sun 2016, "Deep Residual Learning for Image Recognition"), with
+//! torchvision's layers, names and initialisation and without its classifier.
+
+use burn::module::{Initializer, Module};
+use burn::nn::conv::Conv2d;
+use burn::nn::pool::MaxPool2dConfig;
+use burn::nn::{BatchNorm, BatchNormConfig, PaddingConfig2d};
+use burn::tensor::activation::relu;
+use burn::tensor::{Device, Tensor};
+
+use super::blocks::Convolution;
+use super::summary::{Maps, Table};
+
+/// The depths at hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ResnetKind {
+    Resnet18,
+    Resnet34,
+    Resnet50,
+}
+
+impl ResnetKind {
+    /// Blocks of each stage.
+    fn blocks(self) -> [usize; 4] {
+        match self {
+            Self::Resnet18 => [2, 2, 2, 2],
+            Self::Resnet34 | Self::Resnet50 => [3, 4, 6, 3],
+        }
+    }
+
+    /// Channels that a stage gives for each channel inside its blocks: 4 where these are bottlenecks.
+    fn expansion(self) -> usize {
+        match self {
+            Self::Resnet18 | Self::Resnet34 => 1,
+            Self::Resnet50 => 4,
+        }
+    }
+
+    /// Channels of the features: the stem's, then each stage's.
+    pub fn features(self) -> [usize; 5] {
+        let stages = [64, 128, 256, 512].map(|width| width * self.expansion());
+        [64, stages[0], stages[1], stages[2], stages[3]]
+    }
+}
+
+/// What a [`ResnetEncoder`] is made of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ResnetEncoderConfig {
+    pub kind: ResnetKind,
+    pub channels: usize,
+}
+
+/// The stem and four stages of a ResNet.
+#[derive(Module, Debug)]
+pub struct ResnetEncoder {
+    conv1: Conv2d,
+    bn1: BatchNorm,
+    layer1: Vec<Residual>,
+    layer2: Vec<Residual>,
+    layer3: Vec<Residual>,
+    layer4: Vec<Residual>,
+}
+
+impl ResnetEncoderConfig {
+    fn stem(&self) -> Convolution {
+        convolution([self.channels, 64], 7).strided(2)
+    }
+
+    /// The blocks of a stage, counted from 0.
+    fn stage(&self, stage: usize) -> Vec<ResidualConfig> {
+        let [inputs, outputs] = [self.kind.features()[stage], self.kind.features()[stage + 1]];
+        (0..self.kind.blocks()[stage])
+            .map(|block| ResidualConfig {
+                channels: [if block == 0 { inputs } else { outputs }, outputs],
+                expansion: self.kind.expansion(),
+                stride: if block == 0 && stage > 0 { 2 } else { 1 },
+            })
+            .collect()
+    }
+
+    /// The encoder.
+    pub fn init(&self, device: &Device) -> ResnetEncoder {
+        let stage =
+            |stage| self.stage(stage).iter().map(|block| block.init(device)).collect::<Vec<_>>();
+        ResnetEncoder {
+            conv1: self.stem().init(device),
+            bn1: BatchNormConfig::new(64).init(device),
+            layer1: stage(0),
+            layer2: stage(1),
+            layer3: stage(2),
+            layer4: stage(3),
+        }
+    }
+
+    /// Fills in the layer table; gives the features' maps.
+    pub fn summarise(&self, table: &mut Table, size: usize) -> [Maps; 5] {
+        let maps = Maps { channels: self.channels, size };
+        let maps = self.stem().summarise(table, "encoder.conv1", maps);
+        let mut maps = batch_norm(table, "encoder.bn1", maps);
+        let mut features = [maps; 5];
+        let pooled = Maps { size: maps.size / 2, ..maps };
+        maps = table.plain("encoder.maxpool", "MaxPool2d 3x3 /2", maps, pooled);
+        for stage in 0..4 {
+            for (index, block) in self.stage(stage).iter().enumerate() {
+                maps = block.summarise(table, &format!("encoder.layer{}.{index}", stage + 1), maps);
+            }
+            features[stage + 1] = maps;
+        }
+        features
+    }
+}
+
+impl ResnetEncoder {
+    /// Features at a half, a quarter, ... and a 32nd of the size.
+    ///
+    /// # Shapes
+    /// - images: `[batch, channels, height, width]`, height and width multiples of 32
+    /// - output k: `[batch, features k, height / 2^(k + 1), width / 2^(k + 1)]`
+    pub fn forward(&self, images: Tensor<4>) -> [Tensor<4>; 5] {
+        let stem = relu(self.bn1.forward(self.conv1.forward(images)));
+        let pool = MaxPool2dConfig::new([3, 3])
+            .with_strides([2, 2])
+            .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
+            .init();
+        let stage1 = forward_stage(&self.layer1, pool.forward(stem.clone()));
+        let stage2 = forward_stage(&self.layer2, stage1.clone());
+        let stage3 = forward_stage(&self.layer3, stage2.clone());
+        let stage4 = forward_stage(&self.layer4, stage3.clone());
+        [stem, stage1, stage2, stage3, stage4]
+    }
+}
+
+fn forward_stage(blocks: &[Residual], input: Tensor<4>) -> Tensor<4> {
+    blocks.iter().fold(input, |x, block| block.forward(x))
+}
+
+/// What a [`Residual`] is made of.
+#[derive(Clone, Copy, Debug)]
+struct ResidualConfig {
+    channels: [usize; 2],
+    expansion: usize,
+    stride: usize,
+}
+
+/// A residual block: two 3x3 convolutions, or 1x1, 3x3 and 1x1 (bottleneck, stride on the 3x3 one as
+/// in torchvision), around which the input is added, itself or through a 1x1 convolution.
+#[derive(Module, Debug)]
+pub struct Residual {
+    conv1: Conv2d,
+    bn1: BatchNorm,
+    conv2: Conv2d,
+    bn2: BatchNorm,
+    conv3: Option<Conv2d>,
+    bn3: Option<BatchNorm>,
+    downsample: Option<(Conv2d, BatchNorm)>,
+}
+
+impl ResidualConfig {
+    /// The convolutions in order: two, or three in a bottleneck.
+    fn convolutions(&self) -> Vec<Convolution> {
+        let [inputs, outputs] = self.channels;
+        let width = outputs / self.expansion;
+        if self.expansion == 1 {
+            vec![
+                convolution([inputs, width], 3).strided(self.stride),
+                convolution([width, width], 3).strided(1),
+            ]
+        } else {
+            vec![
+                convolution([inputs, width], 1).strided(1),
+                convolution([width, width], 3).strided(self.stride),
+                convolution([width, outputs], 1).strided(1),
+            ]
+        }
+    }
+
+    fn downsample(&self) -> Option<Convolution> {
+        let needed = self.stride != 1 || self.channels[0] != self.channels[1];
+        needed.then(|| convolution(self.channels, 1).strided(self.stride))
+    }
+
+    fn init(&self, device: &Device) -> Residual {
+        let layer = |conv: &Convolution| {
+            (conv.init(device), BatchNormConfig::new(conv.channels[1]).init(device))
+        };
+        let convolutions = self.convolutions();
+        let (conv1, bn1) = layer(&convolutions[0]);
+        let (conv2, bn2) = layer(&convolutions[1]);
+        let (conv3, bn3) = convolutions.get(2).map(layer).unzip();
+        let downsample = self.downsample().as_ref().map(layer);
+        Residual { conv1, bn1, conv2, bn2, conv3, bn3, downsample }
+    }
+
+    fn summarise(&self, table: &mut Table, name: &str, input: Maps) -> Maps {
+        let mut maps = input;
+        for (index, conv) in self.convolutions().iter().enumerate() {
+            maps = conv.summarise(table, &format!("{name}.conv{}", index + 1), maps);
+            maps = batch_norm(table, &format!("{name}.bn{}", index + 1), maps);
+        }
+        if let Some(conv) = self.downsample() {
+            let maps = conv.summarise(table, &format!("{name}.downsample.0"), input);
+            batch_norm(table, &format!("{name}.downsample.1"), maps);
+        }
+        maps
+    }
+}
+
+impl Residual {
+    /// Applies the block.
+    ///
+    /// # Shapes
+    /// - input: `[batch, channels_in, height, width]`
+    /// - output: `[batch, channels_out, height / stride, width / stride]`
+    pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+        let mut x = relu(self.bn1.forward(self.conv1.forward(input.clone())));
+        x = self.bn2.forward(self.conv2.forward(x));
+        if let (Some(conv3), Some(bn3)) = (&self.conv3, &self.bn3) {
+            x = bn3.forward(conv3.forward(relu(x)));
+        }
+        let identity = match &self.downsample {
+            Some((conv, norm)) => norm.forward(conv.forward(input)),
+            None => input,
+        };
+        relu(x + identity)
+    }
+}
+
+/// A convolution as torchvision starts it: normal with variance 2 / fan-out, no bias.
+fn convolution(channels: [usize; 2], kernel: usize) -> Convolution {
+    let initializer = Initializer::KaimingNormal { gain: 2f64.sqrt(), fan_out_only: true };
+    Convolution::new(channels, kernel, initializer).without_bias()
+}
+
+fn batch_norm(table: &mut Table, name: &str, maps: Maps) -> Maps {
+    table.norm(name, "BatchNorm2d".to_string(), maps)
+}

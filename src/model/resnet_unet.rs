@@ -1,0 +1,166 @@
+//! U-Net with a ResNet encoder: segmentation_models_pytorch's `Unet("resnet34", ...)`, with its
+//! decoder, head, tensor names and initialisation.
+
+use burn::module::{Initializer, Module};
+use burn::nn::conv::Conv2d;
+use burn::nn::{BatchNorm, BatchNormConfig};
+use burn::tensor::activation::relu;
+use burn::tensor::{Device, Tensor};
+
+use super::blocks::{Convolution, glorot_uniform, nearest, summarise_nearest};
+use super::resnet::{ResnetEncoder, ResnetEncoderConfig, ResnetKind};
+use super::summary::{Maps, Table};
+use crate::spec::ResnetEncoderSpec;
+
+/// What a [`ResnetUnet`] is made of.
+pub(super) struct ResnetUnetConfig {
+    encoder: ResnetEncoderConfig,
+    filters: [usize; 5],
+    classes: usize,
+    frozen: bool,
+}
+
+/// U-Net with a ResNet encoder.
+#[derive(Module, Debug)]
+pub struct ResnetUnet {
+    encoder: ResnetEncoder,
+    decoder: Decoder,
+    segmentation_head: [Conv2d; 1],
+}
+
+/// The expanding path: five blocks, deepest first.
+#[derive(Module, Debug)]
+pub struct Decoder {
+    blocks: Vec<DecoderBlock>,
+}
+
+impl ResnetUnetConfig {
+    /// From the depth, the spec, and the channels of images and logits.
+    pub fn new(kind: ResnetKind, spec: &ResnetEncoderSpec, [images, logits]: [usize; 2]) -> Self {
+        Self {
+            encoder: ResnetEncoderConfig { kind, channels: images },
+            filters: spec.decoder_filters.map(|filters| filters as usize),
+            classes: logits,
+            frozen: spec.frozen,
+        }
+    }
+
+    /// Decoder blocks, deepest first; the last one has no skip.
+    fn blocks(&self) -> [DecoderBlockConfig; 5] {
+        let features = self.encoder.kind.features();
+        std::array::from_fn(|index| DecoderBlockConfig {
+            below: if index == 0 { features[4] } else { self.filters[index - 1] },
+            skip: if index == 4 { 0 } else { features[3 - index] },
+            filters: self.filters[index],
+        })
+    }
+
+    fn head(&self) -> Convolution {
+        Convolution::new([self.filters[4], self.classes], 3, glorot_uniform())
+    }
+
+    /// The network.
+    pub fn init(&self, device: &Device) -> ResnetUnet {
+        ResnetUnet {
+            encoder: self.encoder.init(device),
+            decoder: Decoder { blocks: self.blocks().map(|block| block.init(device)).into() },
+            segmentation_head: [self.head().init(device)],
+        }
+    }
+
+    /// Fills in the layer table.
+    pub fn summarise(&self, table: &mut Table, size: usize) {
+        table.set_frozen(self.frozen);
+        let features = self.encoder.summarise(table, size);
+        table.set_frozen(false);
+        let mut maps = features[4];
+        for (index, block) in self.blocks().iter().enumerate() {
+            let skip = (index < 4).then(|| features[3 - index]);
+            maps = block.summarise(table, &format!("decoder.blocks.{index}"), maps, skip);
+        }
+        self.head().summarise(table, "segmentation_head.0", maps);
+    }
+}
+
+impl ResnetUnet {
+    /// Logits of each class at each pixel.
+    ///
+    /// # Shapes
+    /// - images: `[batch, channels, height, width]`, height and width multiples of 32
+    /// - output: `[batch, classes, height, width]`
+    pub fn forward(&self, images: Tensor<4>) -> Tensor<4> {
+        let [stem, stage1, stage2, stage3, stage4] = self.encoder.forward(images);
+        let skips = [Some(stage3), Some(stage2), Some(stage1), Some(stem), None];
+        let blocks = self.decoder.blocks.iter().zip(skips);
+        let x = blocks.fold(stage4, |x, (block, skip)| block.forward(x, skip));
+        self.segmentation_head[0].forward(x)
+    }
+
+    /// With the encoder's parameters and running statistics left as they are by training.
+    pub(super) fn freeze_encoder(self) -> Self {
+        Self { encoder: self.encoder.freeze(), ..self }
+    }
+}
+
+/// What a [`DecoderBlock`] is made of.
+struct DecoderBlockConfig {
+    below: usize,
+    skip: usize,
+    filters: usize,
+}
+
+/// Up-sampling by repetition, concatenation with the skip, and twice convolution, norm and ReLU.
+#[derive(Module, Debug)]
+pub struct DecoderBlock {
+    conv1: (Conv2d, BatchNorm),
+    conv2: (Conv2d, BatchNorm),
+}
+
+impl DecoderBlockConfig {
+    /// The convolutions: uniform weights with variance 2 / fan-in (PyTorch's `kaiming_uniform_`).
+    fn convolutions(&self) -> [Convolution; 2] {
+        let initializer = Initializer::KaimingUniform { gain: 2f64.sqrt(), fan_out_only: false };
+        [self.below + self.skip, self.filters].map(|inputs| {
+            Convolution::new([inputs, self.filters], 3, initializer.clone()).without_bias()
+        })
+    }
+
+    fn init(&self, device: &Device) -> DecoderBlock {
+        let [conv1, conv2] = self
+            .convolutions()
+            .map(|conv| (conv.init(device), BatchNormConfig::new(conv.channels[1]).init(device)));
+        DecoderBlock { conv1, conv2 }
+    }
+
+    fn summarise(&self, table: &mut Table, name: &str, maps: Maps, skip: Option<Maps>) -> Maps {
+        let mut maps = summarise_nearest(table, &format!("{name}.up"), maps);
+        if let Some(skip) = skip {
+            maps = table.concat(&format!("{name}.concat"), maps, skip);
+        }
+        for (index, conv) in self.convolutions().iter().enumerate() {
+            let name = format!("{name}.conv{}", index + 1);
+            maps = conv.summarise(table, &format!("{name}.0"), maps);
+            maps = table.norm(&format!("{name}.1"), "BatchNorm2d".to_string(), maps);
+        }
+        maps
+    }
+}
+
+impl DecoderBlock {
+    /// Applies the block.
+    ///
+    /// # Shapes
+    /// - below: `[batch, channels_below, height / 2, width / 2]`
+    /// - skip: `[batch, channels_skip, height, width]`
+    /// - output: `[batch, filters, height, width]`
+    pub fn forward(&self, below: Tensor<4>, skip: Option<Tensor<4>>) -> Tensor<4> {
+        let mut x = nearest(below);
+        if let Some(skip) = skip {
+            x = Tensor::cat(vec![x, skip], 1);
+        }
+        for (conv, norm) in [&self.conv1, &self.conv2] {
+            x = relu(norm.forward(conv.forward(x)));
+        }
+        x
+    }
+}

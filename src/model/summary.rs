@@ -1,0 +1,99 @@
+//! The layer table: shapes, parameters and multiply-adds, worked out without making a tensor.
+//!
+//! Multiply-adds are counted as torchinfo counts them, so that the figures compare with those of
+//! published model summaries: a convolution has one for each of its parameters (bias included)
+//! at each output position of each image, a normalisation one for each of its parameters for each
+//! image, anything else none. A transposed convolution is counted the same way, which is `stride²`
+//! times what it computes.
+
+use crate::record::Layer;
+
+/// The feature maps between two layers; they are square.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Maps {
+    pub channels: usize,
+    pub size: usize,
+}
+
+/// A layer table being filled in.
+pub(super) struct Table {
+    batch: usize,
+    frozen: bool,
+    rows: Vec<Layer>,
+}
+
+impl Table {
+    /// An empty table for batches of a size.
+    pub fn new(batch: usize) -> Self {
+        Self { batch, frozen: false, rows: Vec::new() }
+    }
+
+    /// Says whether the layers that follow keep their parameters.
+    pub fn set_frozen(&mut self, frozen: bool) {
+        self.frozen = frozen;
+    }
+
+    /// A convolution, plain or transposed.
+    pub fn convolution(
+        &mut self,
+        name: &str,
+        kind: String,
+        input: Maps,
+        output: Maps,
+        parameters: usize,
+    ) -> Maps {
+        let positions = self.batch as u64 * (output.size * output.size) as u64;
+        self.push(name, kind, input, output, parameters, positions)
+    }
+
+    /// A normalisation with a scale and a shift for each channel.
+    pub fn norm(&mut self, name: &str, kind: String, maps: Maps) -> Maps {
+        self.push(name, kind, maps, maps, 2 * maps.channels, self.batch as u64)
+    }
+
+    /// A layer without parameters.
+    pub fn plain(&mut self, name: &str, kind: &str, input: Maps, output: Maps) -> Maps {
+        self.push(name, kind.to_string(), input, output, 0, 0)
+    }
+
+    /// Dropout; no row where the probability is zero.
+    pub fn dropout(&mut self, name: &str, probability: f64, maps: Maps) -> Maps {
+        if probability == 0.0 {
+            return maps;
+        }
+        self.plain(name, &format!("Dropout {probability}"), maps, maps)
+    }
+
+    /// Concatenation of the channels of two maps of one size.
+    pub fn concat(&mut self, name: &str, maps: Maps, skip: Maps) -> Maps {
+        let output = Maps { channels: maps.channels + skip.channels, ..maps };
+        self.plain(name, "Concat", maps, output)
+    }
+
+    /// The finished table.
+    pub fn into_rows(self) -> Vec<Layer> {
+        self.rows
+    }
+
+    fn push(
+        &mut self,
+        name: &str,
+        kind: String,
+        input: Maps,
+        output: Maps,
+        parameters: usize,
+        uses: u64,
+    ) -> Maps {
+        let shape = |maps: Maps| vec![self.batch, maps.channels, maps.size, maps.size];
+        self.rows.push(Layer {
+            name: name.to_string(),
+            kind,
+            input: shape(input),
+            output: shape(output),
+            parameters: parameters as u64,
+            trainable: parameters > 0 && !self.frozen,
+            multiply_adds: parameters as u64 * uses,
+        });
+        output
+    }
+}

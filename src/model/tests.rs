@@ -1,0 +1,215 @@
+//! What every architecture must keep, and what each is known by.
+
+use burn::module::Module;
+use burn::tensor::Device;
+
+use super::parity::{filled, first_gradient, images};
+use super::*;
+use crate::spec::{
+    AttentionUnetSpec, NormKind, PlainEncoderSpec, UnetSpec, UpSampling, WeightsSpec,
+};
+
+fn plain(encoder: PlainEncoderSpec) -> ModelSpec {
+    ModelSpec::Unet(UnetSpec { encoder: EncoderSpec::Plain(encoder), weights: None })
+}
+
+fn resnet(kind: fn(ResnetEncoderSpec) -> EncoderSpec, frozen: bool) -> ModelSpec {
+    let encoder = ResnetEncoderSpec { frozen, ..ResnetEncoderSpec::default() };
+    ModelSpec::Unet(UnetSpec { encoder: kind(encoder), weights: None })
+}
+
+fn attention(base: u32) -> ModelSpec {
+    let filters = vec![base, 2 * base, 4 * base, 8 * base];
+    ModelSpec::AttentionUnet(AttentionUnetSpec { filters, ..Default::default() })
+}
+
+/// One of each architecture and of each choice inside it, small where it can be.
+fn specs() -> Vec<ModelSpec> {
+    let small = |norm, up_sampling| {
+        plain(PlainEncoderSpec { filters: vec![2, 6, 4], norm, dropout: 0.25, up_sampling })
+    };
+    vec![
+        small(NormKind::Batch, UpSampling::Transposed),
+        small(NormKind::Instance, UpSampling::Nearest),
+        small(NormKind::Group, UpSampling::Bilinear),
+        small(NormKind::None, UpSampling::Transposed),
+        attention(2),
+        resnet(EncoderSpec::Resnet18, false),
+        resnet(EncoderSpec::Resnet34, true),
+        resnet(EncoderSpec::Resnet50, true),
+    ]
+}
+
+#[test]
+fn logits_have_the_size_of_the_images_and_are_finite() {
+    let device = Device::flex();
+    for spec in specs() {
+        let divisor = size_divisor(&spec) as usize;
+        for (batch, channels, classes, times) in [(1, 3, 1, 2), (2, 1, 3, 3)] {
+            let size = divisor * times;
+            assert_eq!(problems(&spec, size as u32), []);
+            let net = init(&spec, channels, classes, &device);
+            let logits = net.forward(images([batch, channels, size, size], &device));
+            assert_eq!(logits.dims(), [batch, classes, size, size]);
+            let numbers = logits.to_data().try_to_vec::<f32>().unwrap();
+            assert!(numbers.iter().all(|number| number.is_finite()), "{spec:?}");
+        }
+    }
+}
+
+#[test]
+fn sizes_that_cannot_be_halved_are_refused() {
+    for spec in specs() {
+        let divisor = size_divisor(&spec);
+        for size in [1, divisor - 1, divisor + 1, 3 * divisor / 2] {
+            let keys: Vec<String> = problems(&spec, size).into_iter().map(|(key, _)| key).collect();
+            assert_eq!(keys, ["dataset.image-size"], "{spec:?} at {size}");
+        }
+    }
+}
+
+#[test]
+fn the_layer_table_has_the_parameters_and_shapes_of_the_network() {
+    let device = Device::flex().autodiff();
+    for spec in specs() {
+        let size = 2 * size_divisor(&spec) as usize;
+        let net = freeze(init(&spec, 3, 2, &device), &spec);
+        let rows = layers(&spec, 3, 2, size, 5);
+        let sum = |trainable: bool| {
+            let rows = rows.iter().filter(|row| row.trainable || !trainable);
+            rows.map(|row| row.parameters).sum::<u64>()
+        };
+        let count = ParameterCount { total: sum(false), trainable: sum(true) };
+        assert_eq!(net.parameters(), count, "{spec:?}");
+        assert_eq!(rows[0].input, [5, 3, size, size]);
+        assert_eq!(rows[rows.len() - 1].output, [5, 2, size, size]);
+        let mut named: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
+        named.sort_unstable();
+        named.dedup();
+        assert_eq!(named.len(), rows.len(), "two rows of one name: {spec:?}");
+    }
+}
+
+#[test]
+fn every_tensor_is_named_after_its_row_of_the_layer_table() {
+    use burn::store::{BurnToPyTorchAdapter, ModuleSnapshot};
+    for spec in specs() {
+        let rows = layers(&spec, 3, 2, 2 * size_divisor(&spec) as usize, 1);
+        let net = init(&spec, 3, 2, &Device::flex());
+        let tensors = net.collect(None, Some(Box::new(BurnToPyTorchAdapter)), true);
+        for row in rows {
+            let own = tensors.iter().filter(|tensor| {
+                tensor
+                    .name
+                    .strip_prefix(&row.name)
+                    .is_some_and(|rest| matches!(rest, ".weight" | ".bias"))
+            });
+            let numbers: usize = own.map(|tensor| tensor.shape.num_elements()).sum();
+            assert_eq!(numbers as u64, row.parameters, "{} of {spec:?}", row.name);
+        }
+    }
+}
+
+#[test]
+fn saved_weights_load_into_a_network_that_gives_the_same_logits() {
+    let device = Device::flex();
+    let folder = tempfile::tempdir().unwrap();
+    for spec in specs() {
+        let size = size_divisor(&spec) as usize * 2;
+        let path = folder.path().join("net.safetensors");
+        let net = filled(init(&spec, 3, 2, &device));
+        save_weights(&net, &path).unwrap();
+        let file = WeightsSpec { path: path.to_str().unwrap().to_string(), sha256: None };
+        let (again, report) = load_weights(init(&spec, 3, 2, &device), &file, Part::Whole).unwrap();
+        assert!(report.fits() && report.ignored.is_empty());
+        let logits = |net: &Net| net.forward(images([1, 3, size, size], &device)).to_data();
+        assert_eq!(logits(&net), logits(&again), "{spec:?}");
+    }
+}
+
+#[test]
+fn weights_are_drawn_by_init_and_not_later() {
+    let device = Device::flex().autodiff();
+    let drawn = |net: &Net| {
+        let mut all = Initialized(true);
+        net.visit(&mut all);
+        all.0
+    };
+    assert!(drawn(&init(&attention(2), 1, 1, &device)));
+    assert!(!drawn(&outline(&attention(2), 1, 1, &device)));
+}
+
+struct Initialized(bool);
+
+impl ModuleVisitor for Initialized {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        self.0 &= param.is_initialized();
+    }
+}
+
+#[test]
+fn another_seed_gives_other_weights() {
+    let weights = |seed| {
+        let device = Device::flex();
+        device.seed(seed);
+        let net = init(&attention(2), 1, 1, &device);
+        net.forward(images([1, 1, 16, 16], &device)).to_data().try_to_vec::<f32>().unwrap()
+    };
+    assert_ne!(weights(1), weights(2));
+}
+
+#[test]
+fn a_frozen_encoder_gets_no_gradient_and_keeps_its_running_statistics() {
+    let device = Device::flex().autodiff();
+    for frozen in [false, true] {
+        let spec = resnet(EncoderSpec::Resnet18, frozen);
+        let net = freeze(filled(init(&spec, 3, 1, &device)), &spec);
+        let before = statistics(&net);
+        let logits = net.forward(images([2, 3, 32, 32], &device));
+        let gradients = logits.powf_scalar(2.0).mean().backward();
+        assert_eq!(first_gradient(&net, &gradients).is_none(), frozen);
+        let after = statistics(&net);
+        let changed = |prefix: &str| {
+            let mut names = before.iter().zip(&after).filter(|(b, a)| b.1 != a.1 && b.0 == a.0);
+            names.any(|(b, _)| b.0.starts_with(prefix))
+        };
+        assert_eq!(changed("encoder."), !frozen);
+        assert!(changed("decoder."), "the decoder trains in either case");
+    }
+}
+
+fn statistics(net: &Net) -> Vec<(String, Vec<f32>)> {
+    use burn::store::ModuleSnapshot;
+    let tensors = net.valid().collect(None, None, true).into_iter();
+    let tensors = tensors.filter(|tensor| tensor.name.contains("running_"));
+    let numbers =
+        |tensor| burn::store::bridge::to_data(&tensor).unwrap().try_to_vec::<f32>().unwrap();
+    tensors.map(|tensor| (tensor.name.clone(), numbers(tensor))).collect()
+}
+
+#[test]
+fn system_a_has_the_parameters_of_the_keras_notebook() {
+    let parameters = |base| -> u64 {
+        layers(&attention(base), 3, 1, 256, 8).iter().map(|row| row.parameters).sum()
+    };
+    assert_eq!(parameters(32), 10_199_141);
+    assert_eq!(parameters(16), 2_551_349);
+    let net = init(&attention(16), 3, 1, &Device::flex());
+    // Burn counts the two running statistics of each gate's normalisation as well.
+    assert_eq!(net.num_params() as u64, 2_551_349 + 2 * (128 + 64 + 32 + 16));
+}
+
+#[test]
+fn system_c_has_the_figures_of_its_published_summary() {
+    let rows = layers(&resnet(EncoderSpec::Resnet34, true), 3, 21, 224, 64);
+    let total: u64 = rows.iter().map(|row| row.parameters).sum();
+    let trainable: u64 = rows.iter().filter(|row| row.trainable).map(|row| row.parameters).sum();
+    assert_eq!((total, trainable, total - trainable), (24_439_269, 3_154_597, 21_284_672));
+    let multiply_adds: u64 = rows.iter().map(|row| row.multiply_adds).sum();
+    // torchinfo prints this as 392.20 G.
+    assert_eq!(multiply_adds, 392_202_522_624);
+    let row = |name: &str| rows.iter().find(|row| row.name == name).unwrap();
+    assert_eq!(row("encoder.layer4.2.bn2").output, [64, 512, 7, 7]);
+    assert_eq!(row("decoder.blocks.0.concat").output, [64, 768, 14, 14]);
+    assert_eq!(row("segmentation_head.0").kind, "Conv2d 3x3");
+}

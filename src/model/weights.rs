@@ -1,0 +1,609 @@
+//! Weights from and to files: `.pth` and `.pt` of PyTorch, `.safetensors`.
+//!
+//! Names are PyTorch's: a U-Net with a ResNet encoder has those of segmentation_models_pytorch, and its
+//! encoder alone takes torchvision's as well. Loading is strict: every tensor of the network must be
+//! in the file with its shape, and the file must have none besides. A pickle is parsed, not executed.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use burn::module::Module;
+use burn::store::bridge::{from_data, to_data};
+use burn::store::burn_pack::Tensor as StoredTensor;
+use burn::store::{
+    BurnToPyTorchAdapter, ModuleSnapshot, ModuleStore, PyTorchToBurnAdapter, PytorchStore,
+    SafetensorsStore,
+};
+use burn::tensor::{DType, TensorData};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::Net;
+use crate::error::{Error, Result};
+use crate::spec::WeightsSpec;
+
+/// What a file of weights is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The encoder of a U-Net that has one from elsewhere.
+    Encoder,
+    /// The whole network.
+    Whole,
+}
+
+/// The kinds of files at hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    Pytorch,
+    Safetensors,
+}
+
+impl Format {
+    /// By the file's name.
+    pub fn of(path: &Path) -> Option<Self> {
+        let extension = path.extension()?.to_str()?.to_ascii_lowercase();
+        match extension.as_str() {
+            "pth" | "pt" => Some(Self::Pytorch),
+            "safetensors" => Some(Self::Safetensors),
+            _ => None,
+        }
+    }
+}
+
+/// A tensor whose shape is not the network's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShapeMismatch {
+    /// Its name in the network.
+    pub name: String,
+    /// The network's shape.
+    pub expected: Vec<usize>,
+    /// The file's shape.
+    pub found: Vec<usize>,
+}
+
+/// How the tensors of a file met those of the network; names are the network's.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WeightsReport {
+    /// The file.
+    pub path: String,
+    /// SHA-256 of the file.
+    pub sha256: String,
+    /// Tensors with the network's name and shape.
+    pub matched: Vec<String>,
+    /// Tensors of the file that are not for the network: batch counters, an optimizer's state beside a
+    /// `state_dict`, and, where only the encoder was asked for, the rest of that network.
+    pub ignored: Vec<String>,
+    /// Tensors of the network that the file lacks.
+    pub missing: Vec<String>,
+    /// Tensors of the file that the network lacks.
+    pub unexpected: Vec<String>,
+    /// Tensors of another shape than the network's.
+    pub mismatched: Vec<ShapeMismatch>,
+}
+
+impl WeightsReport {
+    /// Whether the file has just what the network needs.
+    pub fn fits(&self) -> bool {
+        self.missing.is_empty() && self.unexpected.is_empty() && self.mismatched.is_empty()
+    }
+}
+
+impl fmt::Display for WeightsReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} tensors match", self.path, self.matched.len())?;
+        let list = |f: &mut fmt::Formatter<'_>, what: &str, names: &[String]| -> fmt::Result {
+            const SHOWN: usize = 8;
+            if names.is_empty() {
+                return Ok(());
+            }
+            let shown = names.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+            let more = names.len().saturating_sub(SHOWN);
+            let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+            write!(f, "\n  {} {what}: {shown}{rest}", names.len())
+        };
+        let mismatched: Vec<String> = self
+            .mismatched
+            .iter()
+            .map(|m| format!("{} is {:?}, must be {:?}", m.name, m.found, m.expected))
+            .collect();
+        list(f, "of another shape", &mismatched)?;
+        list(f, "missing", &self.missing)?;
+        list(f, "unexpected", &self.unexpected)?;
+        list(f, "ignored", &self.ignored)
+    }
+}
+
+/// Loads a file of weights into a network, or into its encoder.
+///
+/// The encoder takes files with torchvision's names (`conv1.weight`), without regard for the
+/// classifier `fc`, and with segmentation_models_pytorch's (`encoder.conv1.weight`), without regard
+/// for the rest of that network. Of tensors nested under `state_dict`, `model_state_dict`, `model` or
+/// `module`, as checkpoints have them, these are taken and the rest ignored. Numbers of any float type become float32.
+///
+/// # Errors
+/// Where the file cannot be read, has another checksum than the spec says, is no file of weights or a
+/// damaged one, holds numbers that are not finite, or has other names or shapes than the network.
+pub fn load_weights(net: Net, file: &WeightsSpec, part: Part) -> Result<(Net, WeightsReport)> {
+    let path = Path::new(&file.path);
+    let sha256 = checksum(path)?;
+    if let Some(expected) = &file.sha256
+        && !expected.eq_ignore_ascii_case(&sha256)
+    {
+        return Err(Error::user(format!(
+            "{}: not the file that was meant: its SHA-256 is {sha256}, `sha256` says {expected}",
+            path.display()
+        )));
+    }
+    let (stored, ignored) = renamed(read(path)?, part);
+    let expected = expected(&net, part, path)?;
+    let report = compare(file, sha256, &expected, &stored, ignored);
+    if !report.fits() {
+        return Err(Error::user(misfit(&report, part)));
+    }
+    let tensors = stored
+        .into_iter()
+        .map(|(name, tensor)| Ok(from_data(numbers(path, &name, &tensor)?, name, None)))
+        .collect::<Result<Vec<_>>>()?;
+    Ok((apply(net, tensors, path)?, report))
+}
+
+/// Writes the weights of a network as `.safetensors`, replacing the file at once or not at all.
+///
+/// Running statistics are brought up to date first. PyTorch loads the file with `strict=True`.
+///
+/// # Errors
+/// Where the file cannot be written.
+pub fn save_weights(net: &Net, path: &Path) -> Result<()> {
+    let mut store = SafetensorsStore::from_file(path)
+        .overwrite(true)
+        .clear_metadata()
+        .metadata("format", "pt")
+        .with_to_adapter(BurnToPyTorchAdapter)
+        .skip_enum_variants(true);
+    store
+        .collect_from(&net.valid())
+        .map_err(|error| Error::failed(format!("{}: cannot write: {error}", path.display())))
+}
+
+/// SHA-256 of a file in hexadecimal digits.
+pub fn checksum(path: &Path) -> Result<String> {
+    let mut file = File::open(path).map_err(Error::io(path, "cannot read"))?;
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        let read = file.read(&mut buffer).map_err(Error::io(path, "cannot read"))?;
+        if read == 0 {
+            break;
+        }
+        hasher.update(&buffer[..read]);
+    }
+    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+type Tensors = BTreeMap<String, StoredTensor>;
+
+/// The tensors of a file by the file's names, their numbers not yet read.
+fn read(path: &Path) -> Result<Tensors> {
+    refuse_stand_ins(path)?;
+    let damaged = |kind: &str, error: String| {
+        Error::user(format!("{}: not a {kind} file, or a damaged one: {error}", path.display()))
+    };
+    let tensors = match Format::of(path) {
+        Some(Format::Pytorch) => PytorchStore::from_file(path)
+            .map_indices_contiguous(false)
+            .get_all_tensors()
+            .map_err(|error| damaged("PyTorch", error.to_string()))?
+            .clone(),
+        Some(Format::Safetensors) => SafetensorsStore::from_file(path)
+            .get_all_tensors()
+            .map_err(|error| damaged("safetensors", error.to_string()))?
+            .clone(),
+        None => {
+            return Err(Error::user(format!(
+                "{}: weights must be a `.pth`, `.pt` or `.safetensors` file",
+                path.display()
+            )));
+        }
+    };
+    if tensors.is_empty() {
+        return Err(Error::user(format!("{}: holds no tensors", path.display())));
+    }
+    Ok(tensors)
+}
+
+/// Refuses what downloads leave in place of weights: nothing, a Git LFS pointer, a page.
+fn refuse_stand_ins(path: &Path) -> Result<()> {
+    let mut start = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(64).read_to_end(&mut start))
+        .map_err(Error::io(path, "cannot read"))?;
+    let found = if start.is_empty() {
+        "an empty file"
+    } else if start.starts_with(b"version https://git-lfs") {
+        "a Git LFS pointer, not the file it stands for (`git lfs pull` fetches that)"
+    } else if start.trim_ascii_start().starts_with(b"<") {
+        "a web page, not weights"
+    } else {
+        return Ok(());
+    };
+    Err(Error::user(format!("{}: {found}", path.display())))
+}
+
+/// The tensors under the network's names, and the names of those that are not for it.
+fn renamed(tensors: Tensors, part: Part) -> (Tensors, Vec<String>) {
+    let (tensors, mut ignored) = unwrapped(tensors);
+    let whole = tensors.keys().any(|name| name.starts_with("encoder."));
+    let mut kept = Tensors::new();
+    for (name, tensor) in tensors {
+        let counter = name.ends_with(".num_batches_tracked");
+        let elsewhere = match (part, whole) {
+            (Part::Whole, _) => false,
+            (Part::Encoder, true) => !name.starts_with("encoder."),
+            (Part::Encoder, false) => name.starts_with("fc."),
+        };
+        if counter || elsewhere {
+            ignored.push(name);
+        } else if part == Part::Encoder && !whole {
+            kept.insert(format!("encoder.{name}"), tensor);
+        } else {
+            kept.insert(name, tensor);
+        }
+    }
+    (kept, ignored)
+}
+
+/// Takes the tensors out of the dictionaries and wrappers that training scripts put around them; also
+/// the names of what else was in the file, such as an optimizer's state.
+fn unwrapped(mut tensors: Tensors) -> (Tensors, Vec<String>) {
+    let mut ignored = Vec::new();
+    for wrapper in ["state_dict.", "model_state_dict.", "model.", "module."] {
+        if tensors.keys().any(|name| name.starts_with(wrapper)) {
+            let (inside, outside): (Tensors, Tensors) =
+                tensors.into_iter().partition(|(name, _)| name.starts_with(wrapper));
+            ignored.extend(outside.into_keys());
+            let unprefixed = |name: String| name[wrapper.len()..].to_string();
+            tensors = inside.into_iter().map(|(name, t)| (unprefixed(name), t)).collect();
+        }
+    }
+    (tensors, ignored)
+}
+
+/// Names and shapes of the network's tensors.
+fn expected(net: &Net, part: Part, path: &Path) -> Result<BTreeMap<String, Vec<usize>>> {
+    let prefix = match (part, net) {
+        (Part::Whole, _) => "",
+        (Part::Encoder, Net::ResnetUnet(_)) => "encoder.",
+        (Part::Encoder, Net::Unet(_) | Net::AttentionUnet(_)) => {
+            return Err(Error::user(format!(
+                "{}: this network has no encoder with weights of its own",
+                path.display()
+            )));
+        }
+    };
+    let tensors = net.collect(None, Some(Box::new(BurnToPyTorchAdapter)), true);
+    let tensors = tensors.into_iter().filter(|tensor| tensor.name.starts_with(prefix));
+    Ok(tensors.map(|tensor| (tensor.name, tensor.shape.to_vec())).collect())
+}
+
+fn compare(
+    file: &WeightsSpec,
+    sha256: String,
+    expected: &BTreeMap<String, Vec<usize>>,
+    stored: &Tensors,
+    ignored: Vec<String>,
+) -> WeightsReport {
+    let mut report =
+        WeightsReport { path: file.path.clone(), sha256, ignored, ..WeightsReport::default() };
+    for (name, shape) in expected {
+        match stored.get(name) {
+            None => report.missing.push(name.clone()),
+            Some(tensor) if tensor.shape[..] == shape[..] => report.matched.push(name.clone()),
+            Some(tensor) => report.mismatched.push(ShapeMismatch {
+                name: name.clone(),
+                expected: shape.clone(),
+                found: tensor.shape.to_vec(),
+            }),
+        }
+    }
+    report.unexpected =
+        stored.keys().filter(|name| !expected.contains_key(*name)).cloned().collect();
+    report
+}
+
+/// Why a file does not fit, with the reason in words where there is a usual one.
+fn misfit(report: &WeightsReport, part: Part) -> String {
+    let what = match part {
+        Part::Encoder => "the encoder",
+        Part::Whole => "the network",
+    };
+    let first_layer = report
+        .mismatched
+        .iter()
+        .find(|m| m.name == "encoder.conv1.weight" && m.found.len() == 4 && m.expected.len() == 4);
+    let hint = match first_layer {
+        Some(m) if m.found[1] != m.expected[1] => format!(
+            "\n  its first layer is for images with {} channels, these have {}",
+            m.found[1], m.expected[1]
+        ),
+        _ => String::new(),
+    };
+    format!("weights do not fit {what}: {report}{hint}")
+}
+
+/// The numbers of a tensor as float32.
+fn numbers(path: &Path, name: &str, tensor: &StoredTensor) -> Result<TensorData> {
+    if !tensor.dtype.is_float() {
+        return Err(Error::user(format!(
+            "{}: {name} holds {:?}, not floating-point numbers",
+            path.display(),
+            tensor.dtype
+        )));
+    }
+    let data = to_data(tensor)
+        .map_err(|error| Error::user(format!("{}: damaged: {name}: {error}", path.display())))?
+        .convert_dtype(DType::F32);
+    if data.iter::<f32>().any(|number| !number.is_finite()) {
+        return Err(Error::user(format!(
+            "{}: {name} holds numbers that are not finite",
+            path.display()
+        )));
+    }
+    Ok(data)
+}
+
+/// Puts float32 tensors with the network's names into it.
+fn apply(mut net: Net, tensors: Vec<StoredTensor>, path: &Path) -> Result<Net> {
+    let given = tensors.len();
+    let result = net.apply(tensors, None, Some(Box::new(PyTorchToBurnAdapter)), true);
+    if !result.errors.is_empty() || result.applied.len() != given {
+        return Err(Error::failed(format!("{}: cannot load: {result}", path.display())));
+    }
+    Ok(net)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use burn::tensor::Device;
+
+    use super::*;
+    use crate::model::init;
+    use crate::model::parity::{draws, filled, images};
+    use crate::spec::{EncoderSpec, ModelSpec, PlainEncoderSpec, ResnetEncoderSpec, UnetSpec};
+    use crate::testing::fixture;
+
+    /// The network of the fixtures: a plain U-Net with filters [2, 4].
+    fn small() -> Net {
+        let plain = PlainEncoderSpec { filters: vec![2, 4], ..PlainEncoderSpec::default() };
+        let encoder = EncoderSpec::Plain(plain);
+        init(&ModelSpec::Unet(UnetSpec { encoder, weights: None }), 1, 1, &Device::flex())
+    }
+
+    fn resnet(channels: usize) -> Net {
+        let encoder = EncoderSpec::Resnet18(ResnetEncoderSpec::default());
+        init(&ModelSpec::Unet(UnetSpec { encoder, weights: None }), channels, 1, &Device::flex())
+    }
+
+    fn file(path: impl AsRef<Path>) -> WeightsSpec {
+        WeightsSpec { path: path.as_ref().to_str().unwrap().to_string(), sha256: None }
+    }
+
+    fn refused(net: Net, path: impl AsRef<Path>, part: Part) -> String {
+        let error =
+            load_weights(net, &file(path), part).expect_err("these weights must be refused");
+        assert_eq!(error.exit_code(), 2, "{error}");
+        error.to_string()
+    }
+
+    fn logits(net: &Net) -> TensorData {
+        net.forward(images([1, 1, 8, 8], &Device::flex())).to_data()
+    }
+
+    fn written(folder: &tempfile::TempDir, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    }
+
+    #[test]
+    fn files_written_by_pytorch_load_whole_or_nested_in_any_float_type() {
+        let expected = logits(&filled(small()));
+        for name in ["unet_2_4.pth", "unet_2_4_checkpoint.pth", "unet_2_4.safetensors"] {
+            let (net, report) = load_weights(small(), &file(fixture(name)), Part::Whole).unwrap();
+            assert_eq!(logits(&net), expected, "{name}");
+            assert_eq!((report.matched.len(), report.ignored.len()), (34, 6), "{name}");
+        }
+        let half = file(fixture("unet_2_4_half.pth"));
+        let (net, _) = load_weights(small(), &half, Part::Whole).unwrap();
+        let [half, whole] = [logits(&net), expected].map(|data| data.try_to_vec::<f32>().unwrap());
+        assert!(half != whole && half.iter().zip(&whole).all(|(h, w)| (h - w).abs() < 1e-2));
+    }
+
+    #[test]
+    fn the_checksum_is_of_the_file_and_another_one_is_refused() {
+        let path = fixture("unet_2_4.pth");
+        let digits: String = Sha256::digest(std::fs::read(&path).unwrap())
+            .iter()
+            .map(|b| format!("{b:02X}"))
+            .collect();
+        let right = WeightsSpec { sha256: Some(digits.clone()), ..file(&path) };
+        let (_, report) = load_weights(small(), &right, Part::Whole).unwrap();
+        assert!(report.sha256.eq_ignore_ascii_case(&digits));
+        let wrong = WeightsSpec { sha256: Some("0".repeat(64)), ..file(&path) };
+        let error = load_weights(small(), &wrong, Part::Whole).unwrap_err().to_string();
+        assert!(error.contains("its SHA-256 is") && error.contains(&"0".repeat(64)), "{error}");
+    }
+
+    #[test]
+    fn code_in_a_pickle_is_not_run() {
+        let error = refused(small(), fixture("runs_code.pth"), Part::Whole);
+        assert!(error.contains("runs_code.pth"), "{error}");
+        assert!(!Path::new("oncospec_pickled_code_ran").exists());
+    }
+
+    #[test]
+    fn a_file_cut_short_anywhere_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["unet_2_4.pth", "unet_2_4.safetensors"] {
+            let bytes = std::fs::read(fixture(name)).unwrap();
+            for share in [0.02, 0.3, 0.6, 0.99] {
+                let cut = &bytes[..(bytes.len() as f64 * share) as usize];
+                let error = refused(small(), written(&folder, name, cut), Part::Whole);
+                assert!(error.contains("damaged"), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn damage_anywhere_is_an_error_with_the_files_name_or_harmless() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["unet_2_4.pth", "unet_2_4.safetensors"] {
+            let bytes = std::fs::read(fixture(name)).unwrap();
+            for (index, bit) in (0..bytes.len()).step_by(41).zip((0..8).cycle()) {
+                let mut damaged = bytes.clone();
+                damaged[index] ^= 1 << bit;
+                let path = written(&folder, name, &damaged);
+                if let Err(error) = load_weights(small(), &file(&path), Part::Whole) {
+                    assert_eq!(error.exit_code(), 2, "{error}");
+                    assert!(error.to_string().contains(name), "{error}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_flipped_byte_among_the_numbers_of_a_pth_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut bytes = std::fs::read(fixture("unet_2_4.pth")).unwrap();
+        let (net, _) = load_weights(small(), &file(fixture("unet_2_4.pth")), Part::Whole).unwrap();
+        let weights = tensors(&net, "encoder.0.conv1.weight").remove(0).1;
+        let number = weights.iter::<f32>().next().unwrap();
+        let place = bytes.windows(4).position(|four| four == number.to_le_bytes()).unwrap();
+        bytes[place] ^= 1;
+        let error = refused(small(), written(&folder, "flipped.pth", &bytes), Part::Whole);
+        assert!(error.contains("damaged"), "{error}");
+    }
+
+    #[test]
+    fn what_downloads_leave_in_place_of_weights_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        for (bytes, expected) in [
+            (&b""[..], "an empty file"),
+            (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "Git LFS pointer"),
+            (b"\n<!DOCTYPE html><html>", "a web page"),
+            (b"not weights at all, in any format", "damaged"),
+        ] {
+            for name in ["a.pth", "a.safetensors"] {
+                let error = refused(small(), written(&folder, name, bytes), Part::Whole);
+                assert!(error.contains(expected) && error.contains(name), "{error}");
+            }
+        }
+        let error = refused(small(), written(&folder, "a.onnx", b"x"), Part::Whole);
+        assert!(error.contains("`.safetensors`"), "{error}");
+        let absent = load_weights(small(), &file(folder.path().join("b.pth")), Part::Whole);
+        assert!(absent.unwrap_err().to_string().contains("b.pth: cannot read"));
+    }
+
+    #[test]
+    fn tensors_missing_unexpected_or_of_another_shape_are_each_listed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("small.safetensors");
+        save_weights(&small(), &path).unwrap();
+        let plain = PlainEncoderSpec { filters: vec![2, 4, 8], ..PlainEncoderSpec::default() };
+        let encoder = EncoderSpec::Plain(plain);
+        let deeper = ModelSpec::Unet(UnetSpec { encoder, weights: None });
+        let error = refused(init(&deeper, 1, 1, &Device::flex()), &path, Part::Whole);
+        assert!(error.contains("bottleneck.conv1.weight is [4, 2, 3, 3], must be [8, 4, 3, 3]"));
+        assert!(error.contains("missing: decoder.1.conv1.weight"), "{error}");
+        let error = refused(resnet(3), &path, Part::Whole);
+        assert!(error.contains("34 unexpected: bottleneck.conv1.weight"), "{error}");
+        assert!(error.contains("and 26 more"), "{error}");
+    }
+
+    #[test]
+    fn an_encoder_takes_its_part_of_a_whole_network() {
+        let folder = tempfile::tempdir().unwrap();
+        let whole = folder.path().join("whole.safetensors");
+        let given = filled(resnet(3));
+        save_weights(&given, &whole).unwrap();
+        let decoder = |net: &Net| tensors(net, "decoder.");
+        let fresh = resnet(3);
+        let before = decoder(&fresh);
+        let (net, report) = load_weights(fresh, &file(&whole), Part::Encoder).unwrap();
+        assert_eq!(tensors(&net, "encoder."), tensors(&given, "encoder."));
+        assert_eq!(decoder(&net), before, "the decoder must stay");
+        assert_eq!(report.matched.len(), 100);
+        assert!(report.ignored.contains(&"segmentation_head.0.bias".to_string()));
+        let error = refused(resnet(1), &whole, Part::Encoder);
+        assert!(error.contains("its first layer is for images with 3 channels, these have 1"));
+        let error = refused(small(), &whole, Part::Encoder);
+        assert!(error.contains("no encoder with weights of its own"), "{error}");
+    }
+
+    #[test]
+    fn an_encoder_takes_the_files_of_torchvision_and_of_segmentation_models_pytorch() {
+        // Each tensor of these files has one number throughout, decided by its name.
+        for (name, ignored) in [("resnet18_torchvision.pth", 22), ("resnet18_smp.pth", 82)] {
+            let (net, report) =
+                load_weights(resnet(3), &file(fixture(name)), Part::Encoder).unwrap();
+            assert_eq!((report.matched.len(), report.ignored.len()), (100, ignored), "{name}");
+            for (name, numbers) in tensors(&net, "encoder.") {
+                let expected = draws(name.strip_prefix("encoder.").unwrap(), 1)[0] as f32;
+                assert!(numbers.iter::<f32>().all(|number| number == expected), "{name}");
+            }
+        }
+        let (_, report) =
+            load_weights(resnet(3), &file(fixture("resnet18_smp.pth")), Part::Whole).unwrap();
+        assert_eq!((report.matched.len(), report.ignored.len()), (152, 30));
+    }
+
+    fn tensors(net: &Net, prefix: &str) -> Vec<(String, TensorData)> {
+        let tensors = net.collect(None, Some(Box::new(BurnToPyTorchAdapter)), true).into_iter();
+        let tensors = tensors.filter(|tensor| tensor.name.starts_with(prefix));
+        tensors.map(|tensor| (tensor.name.clone(), to_data(&tensor).unwrap())).collect()
+    }
+
+    #[test]
+    fn numbers_that_are_not_finite_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("nan.safetensors");
+        save_weights(&filled(small()), &path).unwrap();
+        let mut bytes = std::fs::read(&path).unwrap();
+        let end = bytes.len();
+        bytes[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
+        std::fs::write(&path, bytes).unwrap();
+        assert!(refused(small(), &path, Part::Whole).contains("not finite"));
+    }
+
+    #[test]
+    fn saving_twice_gives_the_same_bytes_and_a_folder_that_is_not_there_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        let net = filled(small());
+        let [a, b] = ["a.safetensors", "b.safetensors"].map(|name| folder.path().join(name));
+        save_weights(&net, &a).unwrap();
+        save_weights(&net, &b).unwrap();
+        save_weights(&net, &a).unwrap();
+        assert_eq!(std::fs::read(&a).unwrap(), std::fs::read(&b).unwrap());
+        let error = save_weights(&net, &folder.path().join("none/a.safetensors")).unwrap_err();
+        assert!(error.to_string().contains("cannot write"), "{error}");
+    }
+
+    #[test]
+    fn weights_saved_while_training_have_the_last_running_statistics() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("net.safetensors");
+        let device = Device::flex().autodiff();
+        let plain = PlainEncoderSpec { filters: vec![2, 4], ..PlainEncoderSpec::default() };
+        let spec = ModelSpec::Unet(UnetSpec { encoder: EncoderSpec::Plain(plain), weights: None });
+        let net = init(&spec, 1, 1, &device);
+        net.forward(images([2, 1, 8, 8], &device));
+        save_weights(&net, &path).unwrap();
+        let (again, _) = load_weights(small(), &file(&path), Part::Whole).unwrap();
+        let mean = tensors(&again, "bottleneck.norm1.running_mean").remove(0).1;
+        assert!(mean.iter::<f32>().any(|number| number != 0.0));
+    }
+}
