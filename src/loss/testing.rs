@@ -1,0 +1,37 @@
+//! What the tests of the losses share.
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+
+use super::target::Target;
+
+/// Labels of one row of pixels, `[1, 1, W]`.
+pub fn labels(labels: &[i64]) -> Tensor<3, Int> {
+    let data = TensorData::new(labels.to_vec(), [1, 1, labels.len()]);
+    Tensor::from_data(data, &Device::flex())
+}
+
+/// Logits of one row of pixels, `[1, C, 1, W]`, channel after channel.
+pub fn logits(channels: usize, values: &[f32]) -> Tensor<4> {
+    let data = TensorData::new(values.to_vec(), [1, channels, 1, values.len() / channels]);
+    Tensor::from_data(data, &Device::flex())
+}
+
+/// Gradient of a loss in the logits of one row of pixels, in their order.
+pub fn gradient(
+    channels: usize,
+    values: &[f32],
+    truth: &[i64],
+    loss: impl Fn(Tensor<4>, &Target) -> Tensor<1>,
+) -> Vec<f32> {
+    let logits = logits(channels, values).autodiff().require_grad();
+    let target = Target::new(labels(truth).autodiff(), channels);
+    let gradients = loss(logits.clone(), &target).backward();
+    logits.grad(&gradients).unwrap().into_data().iter::<f32>().collect()
+}
+
+/// Asserts that two numbers agree to 1e-6, relative to the larger of the expected one and 1.
+#[track_caller]
+pub fn assert_close(found: f32, expected: f32) {
+    let tolerance = 1e-6 * expected.abs().max(1.0);
+    assert!((found - expected).abs() <= tolerance, "found {found}, expected {expected}");
+}

@@ -1,0 +1,133 @@
+//! Checkpoints through burn-train's background writers, handed to a [`Keeper`] part by part.
+
+use std::marker::PhantomData;
+use std::sync::{Arc, Condvar, Mutex};
+
+use burn::module::Module;
+use burn::store::ModuleRecord;
+use burn::tensor::Bytes;
+use burn_train::checkpoint::{
+    Checkpoint, CheckpointerError, Checkpointer, CheckpointingAction, CheckpointingStrategy,
+};
+use burn_train::metric::store::EventStoreClient;
+
+use super::Keeper;
+use super::ema::Ema;
+use crate::error::{Error, Result};
+use crate::model::Net;
+
+/// The parts of a checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// Weights and running statistics.
+    Model,
+    /// State of the optimizer.
+    Optimizer,
+    /// State of the learning-rate schedule.
+    Rate,
+    /// Moving average of the weights.
+    Average,
+}
+
+impl Part {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Model, Self::Optimizer, Self::Rate, Self::Average];
+
+    /// Name of the part, as in its file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Model => "model",
+            Self::Optimizer => "optimizer",
+            Self::Rate => "rate",
+            Self::Average => "average",
+        }
+    }
+}
+
+/// Saves after every epoch; which to delete is the keeper's choice.
+pub struct EveryEpoch;
+
+impl CheckpointingStrategy for EveryEpoch {
+    fn checkpointing(&mut self, _: usize, _: &EventStoreClient) -> Vec<CheckpointingAction> {
+        vec![CheckpointingAction::Save]
+    }
+}
+
+/// Counts the parts that background writers have finished, so that the epoch can be committed.
+#[derive(Clone, Default)]
+pub struct Saved(Arc<(Mutex<Vec<Result<(), String>>>, Condvar)>);
+
+impl Saved {
+    fn add(&self, outcome: Result<(), String>) {
+        let (parts, changed) = &*self.0;
+        parts.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(outcome);
+        changed.notify_all();
+    }
+
+    /// Waits until `count` parts are written.
+    pub fn wait(&self, count: usize) -> Result<()> {
+        let (parts, changed) = &*self.0;
+        let mut parts = parts.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        while parts.len() < count {
+            parts = changed.wait(parts).unwrap_or_else(|poisoned| poisoned.into_inner());
+        }
+        parts.drain(..).collect::<Result<Vec<()>, String>>().map(|_| ()).map_err(Error::Failed)
+    }
+}
+
+/// Writes one part of each checkpoint.
+pub struct PartKeeper<R> {
+    part: Part,
+    keeper: Arc<dyn Keeper>,
+    saved: Saved,
+    record: PhantomData<fn() -> R>,
+}
+
+impl<R> PartKeeper<R> {
+    /// A writer of `part` that tells `saved` when it is done.
+    pub fn new(part: Part, keeper: Arc<dyn Keeper>, saved: Saved) -> Self {
+        Self { part, keeper, saved, record: PhantomData }
+    }
+}
+
+impl<R: Checkpoint> Checkpointer<R> for PartKeeper<R> {
+    fn save(&self, epoch: usize, record: R) -> Result<(), CheckpointerError> {
+        let outcome = record
+            .checkpoint_into_bytes()
+            .map_err(|error| format!("cannot write the {}: {error}", self.part.name()))
+            .and_then(|bytes| {
+                let saved = self.keeper.save_part(epoch as u32, self.part, &bytes);
+                saved.map_err(|error| error.to_string())
+            });
+        self.saved.add(outcome);
+        Ok(())
+    }
+
+    fn delete(&self, _epoch: usize) -> Result<(), CheckpointerError> {
+        Ok(())
+    }
+
+    fn restore(&self, epoch: usize) -> Result<R, CheckpointerError> {
+        let bytes = self
+            .keeper
+            .load_part(epoch as u32, self.part)
+            .map_err(|error| CheckpointerError::Unknown(error.to_string()))?;
+        R::checkpoint_from_bytes(Bytes::from_bytes_vec(bytes)).map_err(CheckpointerError::Record)
+    }
+}
+
+/// The bytes of a moving average.
+pub fn average_bytes(average: &Ema<Net>) -> Result<Bytes> {
+    let record: ModuleRecord = average.model().into_record();
+    record
+        .into_bytes()
+        .map_err(|error| Error::failed(format!("cannot write the moving average: {error}")))
+}
+
+/// A moving average from its bytes.
+pub fn restore_average(decay: f64, net: &Net, bytes: Vec<u8>) -> Result<Ema<Net>> {
+    let record = ModuleRecord::from_bytes(Bytes::from_bytes_vec(bytes)).map_err(|error| {
+        Error::failed(format!("cannot read the moving average of the checkpoint: {error}"))
+    })?;
+    Ok(Ema::new(decay, &net.clone().load_record(record)))
+}

@@ -1,0 +1,135 @@
+//! One step: a batch through network and loss, and what is counted of it.
+
+use burn::module::Module;
+use burn::tensor::ExecutionError;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn_train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
+
+use crate::data::Batch;
+use crate::evaluate::{Counts, count_binary, count_classes, likeliest};
+use crate::loss::{Loss, Outputs};
+use crate::model::Net;
+
+/// A batch and its share of an optimizer step.
+#[derive(Debug)]
+pub struct Input {
+    /// The batch.
+    pub batch: Batch,
+    /// What its loss is multiplied by before the backward pass: 1 over the batches of its group.
+    pub share: f32,
+}
+
+/// What is kept of a step.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// Indices of the cases.
+    pub cases: Vec<usize>,
+    /// Loss of the batch.
+    pub loss: f32,
+    /// Counts of each case and class, at a threshold of 0.5 for binary outputs.
+    pub counts: Vec<Vec<Counts>>,
+}
+
+impl ItemLazy for Output {
+    fn sync(self) -> Result<Self, ExecutionError> {
+        Ok(self)
+    }
+}
+
+/// A network that is trained to give every pixel its class.
+#[derive(Module, Debug)]
+pub struct Segmenter {
+    /// The network.
+    pub net: Net,
+    #[module(skip)]
+    loss: Loss,
+    #[module(skip)]
+    outputs: Outputs,
+}
+
+impl Segmenter {
+    /// A network with its loss.
+    pub fn new(net: Net, loss: Loss, outputs: Outputs) -> Self {
+        Self { net, loss, outputs }
+    }
+
+    /// The same with another network.
+    pub fn with_net(&self, net: Net) -> Self {
+        Self { net, loss: self.loss.clone(), outputs: self.outputs }
+    }
+
+    /// The loss of a batch, still in the graph, and the output without the gradients.
+    fn run(&self, batch: Batch) -> (Tensor<1>, Output) {
+        let device = self.net.devices()[0].clone();
+        let labels = labels_tensor(&batch, &device);
+        let logits = self.net.forward(images_tensor(&batch, &device));
+        let loss = self.loss.forward(logits.clone(), labels);
+        let predicted = predictions(logits.inner(), self.outputs);
+        let plane = batch.size * batch.size;
+        let counts = predicted
+            .chunks(plane)
+            .zip(batch.labels.chunks(plane))
+            .map(|(predicted, labels)| match self.outputs {
+                Outputs::Binary => vec![count_binary(predicted, labels)],
+                Outputs::Classes(classes) => count_classes(predicted, labels, classes),
+            })
+            .collect();
+        let value = loss.clone().inner().into_scalar::<f32>();
+        (loss, Output { cases: batch.cases, loss: value, counts })
+    }
+}
+
+impl TrainStep for Segmenter {
+    type Input = Input;
+    type Output = Output;
+
+    fn step(&self, input: Input) -> TrainOutput<Output> {
+        let (loss, output) = self.run(input.batch);
+        let gradients = (loss * input.share).backward();
+        TrainOutput::new(self, gradients, output)
+    }
+}
+
+impl InferenceStep for Segmenter {
+    type Input = Input;
+    type Output = Output;
+
+    fn step(&self, input: Input) -> Output {
+        self.run(input.batch).1
+    }
+}
+
+/// The images of a batch, `[batch, channels, size, size]`.
+pub fn images_tensor(batch: &Batch, device: &Device) -> Tensor<4> {
+    let shape = [batch.cases.len(), batch.channels, batch.size, batch.size];
+    Tensor::from_data(TensorData::new(batch.images.clone(), shape), device)
+}
+
+/// The labels of a batch, `[batch, size, size]`.
+pub fn labels_tensor(batch: &Batch, device: &Device) -> Tensor<3, Int> {
+    let shape = [batch.cases.len(), batch.size, batch.size];
+    let labels: Vec<i32> = batch.labels.iter().map(|&label| i32::from(label)).collect();
+    Tensor::from_data(TensorData::new(labels, shape), device)
+}
+
+/// The label each pixel is given, `[batch * height * width]`: the likeliest class, or for binary
+/// outputs 1 where the probability is at least 0.5.
+///
+/// # Shapes
+/// - logits: `[batch, channels, height, width]`
+pub fn predictions(logits: Tensor<4>, outputs: Outputs) -> Vec<u8> {
+    match outputs {
+        Outputs::Binary => floats(logits).into_iter().map(|logit| u8::from(logit >= 0.0)).collect(),
+        Outputs::Classes(classes) => {
+            let [_, _, height, width] = logits.dims();
+            let images = floats(logits);
+            let images = images.chunks(classes * height * width);
+            images.flat_map(|image| likeliest(image, classes)).collect()
+        }
+    }
+}
+
+/// The values of a tensor, row by row.
+fn floats<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.try_into_vec_as::<f32>().unwrap_or_default()
+}

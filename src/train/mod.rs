@@ -1,0 +1,215 @@
+//! The one training path: a network, batches and a schedule in, kept weights and figures out.
+//!
+//! burn-train's `SupervisedTraining` launches it, steps the optimizer and writes checkpoints in the
+//! background; [`strategy`] is the loop, and [`Keeper`] is where results go. Nothing here knows a
+//! path or a spec file.
+
+mod batches;
+mod checkpoint;
+mod ema;
+mod learner;
+mod measure;
+mod optimizer;
+mod progress;
+mod rate;
+mod stopping;
+mod strategy;
+
+pub use checkpoint::Part;
+pub use learner::{images_tensor, labels_tensor, predictions};
+pub use measure::{Measured, measure};
+pub use progress::Progress;
+pub use rate::learning_rate;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use burn::tensor::Device;
+use burn_train::logger::InMemoryMetricLogger;
+use burn_train::{Interrupter, Learner, SupervisedTraining, TrainingStrategy};
+
+use crate::data::Loader;
+use crate::error::{Error, Result};
+use crate::loss::{Loss, Outputs};
+use crate::model::Net;
+use crate::record::{EpochRow, TimesRow};
+use crate::spec::{EmptyRule, ScheduleSpec};
+
+/// Key and message of what in a schedule does not lead anywhere.
+pub fn problems(schedule: &ScheduleSpec) -> Vec<(String, String)> {
+    [optimizer::problems(schedule), rate::problems(schedule), ema::problems(schedule)].concat()
+}
+
+/// Everything training needs.
+pub struct Training {
+    /// The network, initialised.
+    pub net: Net,
+    /// What is minimised.
+    pub loss: Loss,
+    /// How.
+    pub schedule: ScheduleSpec,
+    /// What the network's channels mean.
+    pub outputs: Outputs,
+    /// What an overlap figure counts where a class is absent from truth and prediction alike.
+    pub empty: EmptyRule,
+    /// Seed of shuffling, augmentation and dropout.
+    pub seed: u32,
+    /// Training cases.
+    pub train: Loader,
+    /// Validation cases.
+    pub valid: Loader,
+    /// Name of every case that a batch may name by index.
+    pub case_names: Vec<String>,
+    /// Where it computes.
+    pub device: Device,
+}
+
+/// Where results of training go.
+pub trait Keeper: Send + Sync {
+    /// Writes one part of the checkpoint of an epoch.
+    fn save_part(&self, epoch: u32, part: Part, bytes: &[u8]) -> Result<()>;
+    /// Reads it back.
+    fn load_part(&self, epoch: u32, part: Part) -> Result<Vec<u8>>;
+    /// Keeps weights as the best so far.
+    fn keep_best(&self, net: &Net) -> Result<()>;
+    /// Makes an epoch's parts the ones to resume from, with all that was recorded until then.
+    fn commit(&self, progress: &Progressed) -> Result<()>;
+}
+
+/// How far training came: what is recorded, and all that a resumed run must know.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Progressed {
+    /// Epochs completed.
+    pub epoch: u32,
+    /// The best of them and the figure that decided.
+    pub best: Option<(u32, f64)>,
+    /// Figures of each epoch.
+    pub rows: Vec<EpochRow>,
+    /// Seconds of each epoch.
+    pub times: Vec<TimesRow>,
+}
+
+/// How training ended.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Ending {
+    /// After its last epoch.
+    Complete,
+    /// Because a figure no longer improved.
+    Early(String),
+    /// Because a person asked.
+    Interrupted(String),
+    /// By an error.
+    Failed(String),
+}
+
+/// What training leaves.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trained {
+    /// How it ended.
+    pub ending: Ending,
+    /// How far it came.
+    pub progressed: Progressed,
+}
+
+/// A request to stop, made by a signal.
+#[derive(Clone, Debug, Default)]
+pub struct Stop(Arc<AtomicBool>);
+
+impl Stop {
+    /// Asks for the stop.
+    pub fn ask(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether it was asked for.
+    pub fn asked(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// Trains from `from` (or from the beginning) to the last epoch of the schedule.
+///
+/// # Errors
+/// If a checkpoint cannot be read. What goes wrong while training is an [`Ending::Failed`].
+pub fn train(
+    training: Training,
+    from: Option<Progressed>,
+    keeper: Arc<dyn Keeper>,
+    progress: Progress,
+    stop: Stop,
+) -> Result<Trained> {
+    let resumed = from.as_ref().map(|progressed| progressed.epoch);
+    let shared = Arc::new(Mutex::new(strategy::Shared::new(from.unwrap_or_default())));
+    let ema = match (&training.schedule.ema, resumed) {
+        (None, _) => None,
+        (Some(spec), None) => Some(ema::Ema::new(spec.decay, &training.net)),
+        (Some(spec), Some(epoch)) => {
+            let bytes = keeper.load_part(epoch, Part::Average)?;
+            Some(checkpoint::restore_average(spec.decay, &training.net, bytes)?)
+        }
+    };
+
+    let (steps, plateau) = (training.train.batches(), rate::SharedPlateau::default());
+    let schedule = training.schedule.clone();
+    let rate = rate::Rate::new(schedule.clone(), steps as u64, plateau.clone());
+    let segmenter = learner::Segmenter::new(training.net, training.loss, training.outputs);
+    let learner = Learner::new(segmenter, optimizer::init(&schedule, &training.device), rate);
+    let interrupter = Interrupter::new();
+    let epoch = batches::EpochNumber::default();
+    let train_loader = batches::TrainBatches::new(
+        training.train,
+        training.seed,
+        epoch.clone(),
+        schedule.accumulate as usize,
+    );
+    let valid_loader = batches::ValidBatches::new(training.valid);
+    let saved = checkpoint::Saved::default();
+    let strategy = strategy::Epochs {
+        device: training.device.clone(),
+        schedule: schedule.clone(),
+        outputs: training.outputs,
+        empty: training.empty,
+        seed: training.seed,
+        case_names: training.case_names,
+        number: epoch,
+        plateau,
+        ema: Mutex::new(ema),
+        keeper: Arc::clone(&keeper),
+        saved: saved.clone(),
+        shared: Arc::clone(&shared),
+        stop,
+    };
+    let mut supervised =
+        SupervisedTraining::new("", Arc::new(train_loader), Arc::new(valid_loader))
+            .with_application_logger(None)
+            .with_metric_logger(InMemoryMetricLogger::new())
+            .renderer(Box::new(progress))
+            .with_interrupter(interrupter)
+            .with_checkpointing_strategy(checkpoint::EveryEpoch)
+            .with_custom_checkpointers(
+                checkpoint::PartKeeper::new(Part::Model, Arc::clone(&keeper), saved.clone()),
+                checkpoint::PartKeeper::new(Part::Optimizer, Arc::clone(&keeper), saved.clone()),
+                checkpoint::PartKeeper::new(Part::Rate, keeper, saved),
+            )
+            .num_epochs(schedule.epochs as usize)
+            .with_training_strategy(TrainingStrategy::Custom(Arc::new(strategy)));
+    if let Some(epoch) = resumed {
+        supervised = supervised.checkpoint(epoch as usize);
+    }
+
+    let result = supervised.launch(learner);
+    let shared = match shared.lock() {
+        Ok(shared) => shared.clone(),
+        Err(_) => return Err(Error::failed("training ended in the middle of an epoch")),
+    };
+    let ending = match (result.error, shared.failure, result.interrupted, shared.early) {
+        (Some(error), ..) => Ending::Failed(error.to_string()),
+        (None, Some(failure), ..) => Ending::Failed(failure),
+        (None, None, Some(interruption), _) => {
+            Ending::Interrupted(interruption.reason.unwrap_or_else(|| "stopped".into()))
+        }
+        (None, None, None, Some(why)) => Ending::Early(why),
+        (None, None, None, None) => Ending::Complete,
+    };
+    Ok(Trained { ending, progressed: shared.progressed })
+}

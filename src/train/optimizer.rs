@@ -1,0 +1,294 @@
+//! From a spec to Burn's optimizer.
+
+use burn::{
+    grad_clipping::GradientClipping,
+    module::ParamGroup,
+    optim::{
+        AdamConfig, AdamWConfig, DynOptimizer, DynState, LearningRate, ModuleOptimizer, Optimizer,
+        SgdConfig, StateSink, StateSource, decay::WeightDecayConfig, momentum::MomentumConfig,
+    },
+    tensor::{Device, kind::BridgeTensor},
+};
+
+use crate::spec::{ClipSpec, OptimizerSpec, ScheduleSpec};
+
+/// The optimizer of a schedule, to train weights on `device`.
+///
+/// Steps are those of PyTorch's `Adam`, `AdamW` and `SGD`: Burn's defaults for epsilon (1e-5) and
+/// for the damping of momentum (0.1) are not used. Gradients are clipped parameter by parameter.
+pub fn init(spec: &ScheduleSpec, device: &Device) -> ModuleOptimizer {
+    match &spec.optimizer {
+        OptimizerSpec::Adam(adam) => {
+            let config = AdamConfig::new()
+                .with_beta_1(adam.betas[0] as f32)
+                .with_beta_2(adam.betas[1] as f32)
+                .with_epsilon(adam.epsilon as f32)
+                .with_weight_decay(weight_decay(adam.weight_decay));
+            module_optimizer(config.build(), spec, device)
+        }
+        OptimizerSpec::Adamw(adam) => {
+            let config = AdamWConfig::new()
+                .with_beta_1(adam.betas[0] as f32)
+                .with_beta_2(adam.betas[1] as f32)
+                .with_epsilon(adam.epsilon as f32)
+                .with_weight_decay(adam.weight_decay as f32);
+            module_optimizer(config.build(), spec, device)
+        }
+        OptimizerSpec::Sgd(sgd) => {
+            let momentum = MomentumConfig::new()
+                .with_momentum(sgd.momentum)
+                .with_dampening(0.0)
+                .with_nesterov(sgd.nesterov);
+            let config = SgdConfig::new()
+                .with_momentum((sgd.momentum > 0.0).then_some(momentum))
+                .with_weight_decay(weight_decay(sgd.weight_decay));
+            module_optimizer(config.build(), spec, device)
+        }
+    }
+}
+
+/// Key and message of settings that an optimizer cannot step with.
+pub fn problems(spec: &ScheduleSpec) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut report = |key: &str, message: &str| {
+        found.push((format!("schedule.optimizer.{key}"), message.to_string()));
+    };
+    match &spec.optimizer {
+        OptimizerSpec::Adam(adam) | OptimizerSpec::Adamw(adam) => {
+            if adam.betas.iter().any(|&beta| beta >= 1.0) {
+                report(
+                    "betas",
+                    "each must be below 1: a moment that keeps all of itself never moves",
+                );
+            }
+            if adam.epsilon as f32 <= 0.0 {
+                report("epsilon", "must be above 0: a weight without gradient is divided by it");
+            }
+        }
+        OptimizerSpec::Sgd(sgd) => {
+            if sgd.nesterov && sgd.momentum == 0.0 {
+                report("nesterov", "is a variant of momentum, and momentum is 0");
+            }
+            if sgd.momentum >= 1.0 {
+                report("momentum", "must be below 1: weights would never come to rest");
+            }
+        }
+    }
+    found
+}
+
+fn weight_decay(decay: f64) -> Option<WeightDecayConfig> {
+    (decay > 0.0).then(|| WeightDecayConfig::new(decay as f32))
+}
+
+fn module_optimizer<O: Optimizer>(
+    optimizer: O,
+    spec: &ScheduleSpec,
+    device: &Device,
+) -> ModuleOptimizer {
+    let clipping = spec.clip.as_ref().map(|clip| match clip {
+        ClipSpec::Value(clip) => GradientClipping::Value(clip.limit as f32),
+        ClipSpec::Norm(clip) => GradientClipping::Norm(clip.limit as f32),
+    });
+    let on_device = OnDevice { optimizer: optimizer.clone(), device: device.clone().inner() };
+    ModuleOptimizer::from(optimizer).with_group(ParamGroup::all(), on_device, clipping)
+}
+
+/// An optimizer whose saved state is read back on a given device. Burn reads it on its default
+/// device, which is CUDA wherever it is compiled in, with a GPU or without, and moves it only at
+/// the next step.
+struct OnDevice<O> {
+    optimizer: O,
+    device: Device,
+}
+
+impl<O: Optimizer> DynOptimizer for OnDevice<O> {
+    fn step_dyn(
+        &self,
+        rank: usize,
+        rate: LearningRate,
+        tensor: BridgeTensor,
+        gradient: BridgeTensor,
+        state: Option<DynState>,
+    ) -> (BridgeTensor, Option<DynState>) {
+        self.optimizer.step_dyn(rank, rate, tensor, gradient, state)
+    }
+
+    fn to_device_dyn(&self, state: DynState, device: &Device) -> DynState {
+        self.optimizer.to_device_dyn(state, device)
+    }
+
+    fn state_flatten(&self, prefix: &str, state: &DynState, out: &mut StateSink) {
+        self.optimizer.state_flatten(prefix, state, out);
+    }
+
+    fn state_unflatten(
+        &self,
+        rank: usize,
+        prefix: &str,
+        source: &mut StateSource,
+        _default: &Device,
+    ) -> Option<DynState> {
+        self.optimizer.state_unflatten(rank, prefix, source, &self.device)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::{
+        module::{Module, Param},
+        optim::GradientsParams,
+        tensor::{Tensor, TensorData},
+    };
+    use serde::Deserialize;
+
+    use super::*;
+    use crate::testing::fixture;
+
+    #[derive(Module, Debug)]
+    struct Weights {
+        a: Param<Tensor<2>>,
+        b: Param<Tensor<1>>,
+    }
+
+    impl Weights {
+        fn new(a: [[f32; 2]; 2], b: [f32; 2]) -> Self {
+            let device = Device::flex().autodiff();
+            Self {
+                a: Param::from_tensor(Tensor::from_floats(a, &device)),
+                b: Param::from_tensor(Tensor::from_floats(b, &device)),
+            }
+        }
+
+        /// Sum of (x a + b)^4: gradients of very different sizes.
+        fn loss(&self, x: Tensor<2>) -> Tensor<1> {
+            (x.matmul(self.a.val()) + self.b.val().unsqueeze()).powf_scalar(4.0).sum()
+        }
+
+        fn values(&self) -> Vec<f64> {
+            let a = self.a.val().into_data();
+            let b = self.b.val().into_data();
+            a.iter::<f64>().chain(b.iter::<f64>()).collect()
+        }
+    }
+
+    fn step(optimizer: &mut ModuleOptimizer, rate: f64, weights: Weights) -> Weights {
+        let x = Tensor::from_floats(X, &Device::flex().autodiff());
+        let gradients = GradientsParams::from_grads(weights.loss(x).backward(), &weights);
+        optimizer.step(rate, weights, gradients)
+    }
+
+    const X: [[f32; 2]; 3] = [[0.5, -1.0], [1.5, 0.25], [-0.75, 2.0]];
+    const A: [[f32; 2]; 2] = [[0.5, -0.25], [0.125, 1.0]];
+    const B: [f32; 2] = [0.0625, -0.5];
+
+    #[derive(Deserialize)]
+    struct Case {
+        name: String,
+        schedule: ScheduleSpec,
+        /// Weights after each step.
+        steps: Vec<Vec<f64>>,
+    }
+
+    #[derive(Deserialize)]
+    struct Fixture {
+        optimizers: Vec<Case>,
+    }
+
+    #[test]
+    fn weights_move_as_with_torch() {
+        let file = std::fs::read_to_string(fixture("schedules.json")).unwrap();
+        let cases = serde_json::from_str::<Fixture>(&file).unwrap().optimizers;
+        assert!(cases.len() >= 8);
+        for case in cases {
+            let mut optimizer = init(&case.schedule, &Device::flex());
+            let rate = case.schedule.optimizer.learning_rate();
+            let mut weights = Weights::new(A, B);
+            for (index, expected) in case.steps.iter().enumerate() {
+                weights = step(&mut optimizer, rate, weights);
+                for (found, expected) in weights.values().iter().zip(expected) {
+                    let error = (found - expected).abs() / expected.abs().max(0.1);
+                    let name = &case.name;
+                    assert!(error < 1e-5, "{name}, step {index}: {found}, not {expected}");
+                }
+            }
+        }
+    }
+
+    fn gradients_after_clipping(clip: &str) -> Vec<f64> {
+        let toml = format!(
+            "optimizer = {{ kind = 'sgd', learning-rate = 1.0, momentum = 0.0 }}\nclip = {clip}"
+        );
+        let spec: ScheduleSpec = toml::from_str(&toml).unwrap();
+        let weights = Weights::new([[0.0; 2]; 2], [0.0; 2]);
+        let device = Device::flex().autodiff();
+        // Gradients 3 and 4 in `a`, 0.6 and 0.8 in `b`.
+        let a = Tensor::<2>::from_floats([[3.0, 0.0], [0.0, 4.0]], &device) * weights.a.val();
+        let b = Tensor::<1>::from_floats([0.6, 0.8], &device) * weights.b.val();
+        let gradients = GradientsParams::from_grads((a.sum() + b.sum()).backward(), &weights);
+        let moved = init(&spec, &Device::flex()).step(1.0, weights, gradients);
+        moved.values().into_iter().map(|value| -value).collect()
+    }
+
+    #[track_caller]
+    fn assert_close(found: &[f64], expected: &[f64]) {
+        for (found, expected) in found.iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-6, "found {found}, expected {expected}");
+        }
+    }
+
+    #[test]
+    fn clipping_by_norm_is_per_parameter() {
+        let found = gradients_after_clipping("{ kind = 'norm', limit = 1.0 }");
+        assert_close(&found, &[0.6, 0.0, 0.0, 0.8, 0.6, 0.8]);
+    }
+
+    #[test]
+    fn clipping_by_value_is_per_element() {
+        let found = gradients_after_clipping("{ kind = 'value', limit = 0.7 }");
+        assert_close(&found, &[0.7, 0.0, 0.0, 0.7, 0.6, 0.7]);
+    }
+
+    #[test]
+    fn an_optimizer_read_back_goes_on_as_if_it_had_not_stopped() {
+        for optimizer in ["adam", "adamw", "sgd"] {
+            let toml = format!("optimizer = {{ kind = '{optimizer}', learning-rate = 0.01 }}");
+            let spec: ScheduleSpec = toml::from_str(&toml).unwrap();
+            let mut original = init(&spec, &Device::flex());
+            let mut weights = Weights::new(A, B);
+            for _ in 0..2 {
+                weights = step(&mut original, 0.01, weights);
+            }
+            let bytes = original.into_bytes().unwrap();
+            let mut resumed = init(&spec, &Device::flex()).from_bytes(bytes).unwrap();
+            let expected = step(&mut original, 0.01, weights.clone()).values();
+            assert_eq!(step(&mut resumed, 0.01, weights).values(), expected, "{optimizer}");
+        }
+    }
+
+    #[test]
+    fn settings_that_lead_nowhere_are_problems() {
+        for (optimizer, key) in [
+            ("kind = 'adam', betas = [0.9, 1.0]", "schedule.optimizer.betas"),
+            ("kind = 'adamw', epsilon = 0.0", "schedule.optimizer.epsilon"),
+            ("kind = 'sgd', nesterov = true, momentum = 0.0", "schedule.optimizer.nesterov"),
+            ("kind = 'sgd', momentum = 1.0", "schedule.optimizer.momentum"),
+        ] {
+            let spec = toml::from_str(&format!("optimizer = {{ {optimizer} }}")).unwrap();
+            let keys: Vec<String> = problems(&spec).into_iter().map(|(key, _)| key).collect();
+            assert_eq!(keys, [key]);
+        }
+        assert_eq!(problems(&ScheduleSpec::default()), []);
+    }
+
+    #[test]
+    fn a_parameter_that_needs_no_gradient_does_not_move() {
+        let mut weights = Weights::new(A, B);
+        weights.b = weights.b.set_require_grad(false);
+        let spec: ScheduleSpec =
+            toml::from_str("optimizer = { kind = 'adamw', weight-decay = 0.1 }").unwrap();
+        let moved = step(&mut init(&spec, &Device::flex()), 0.1, weights);
+        assert_eq!(moved.b.val().into_data(), TensorData::from(B));
+        assert_ne!(moved.a.val().into_data(), TensorData::from(A));
+    }
+}

@@ -1,0 +1,352 @@
+//! The loop: epochs of training and validation, from first to last.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Instant;
+
+use burn::data::dataloader::Progress as Count;
+use burn::module::Module;
+use burn::optim::GradientsAccumulator;
+use burn::tensor::Device;
+use burn_train::{
+    EventProcessorTraining, InferenceStep, Interrupter, Learner, LearnerEvent,
+    SupervisedLearningStrategy, SupervisedTrainingEventProcessor, TrainLoader, TrainingComponents,
+    TrainingItem, ValidLoader,
+};
+
+use super::batches::EpochNumber;
+use super::checkpoint::{Saved, average_bytes};
+use super::ema::Ema;
+use super::learner::{Output, Segmenter};
+use super::rate::{Plateau, SharedPlateau};
+use super::stopping::Stopping;
+use super::{Keeper, Part, Progressed, Stop};
+use crate::error::Result;
+use crate::evaluate::EpochTally;
+use crate::loss::Outputs;
+use crate::model::Net;
+use crate::record::{EpochRow, TimesRow};
+use crate::spec::{EmptyRule, RateSpec, ScheduleSpec};
+
+/// What the loop tells the caller.
+#[derive(Clone, Debug, Default)]
+pub struct Shared {
+    /// How far it came.
+    pub progressed: Progressed,
+    /// Why it stopped early.
+    pub early: Option<String>,
+    /// What went wrong.
+    pub failure: Option<String>,
+}
+
+impl Shared {
+    /// Starts from what was recorded before.
+    pub fn new(progressed: Progressed) -> Self {
+        Self { progressed, ..Self::default() }
+    }
+}
+
+/// The loop and what it works with.
+pub struct Epochs {
+    pub device: Device,
+    pub schedule: ScheduleSpec,
+    pub outputs: Outputs,
+    pub empty: EmptyRule,
+    pub seed: u32,
+    pub case_names: Vec<String>,
+    pub number: EpochNumber,
+    pub plateau: SharedPlateau,
+    pub ema: Mutex<Option<Ema<Net>>>,
+    pub keeper: Arc<dyn Keeper>,
+    pub saved: Saved,
+    pub shared: Arc<Mutex<Shared>>,
+    pub stop: Stop,
+}
+
+impl SupervisedLearningStrategy<Segmenter> for Epochs {
+    fn fit(
+        &self,
+        components: TrainingComponents<Segmenter>,
+        mut learner: Learner<Segmenter>,
+        train: TrainLoader<Segmenter>,
+        valid: ValidLoader<Segmenter>,
+        first_epoch: usize,
+    ) -> (Segmenter, SupervisedTrainingEventProcessor<Segmenter>) {
+        let mut events = components.event_processor;
+        let mut checkpointer = components.checkpointer;
+        let interrupter = components.interrupter;
+        learner.fork(&self.device.clone().autodiff());
+        let mut watch = self.watch();
+
+        for epoch in first_epoch..=components.num_epochs {
+            self.number.set(epoch as u32);
+            self.device.seed(epoch_seed(self.seed, epoch as u32));
+            let mut pass = Pass { epochs: self, events: &mut events, interrupter: &interrupter };
+            let started = Instant::now();
+            let Some(trained) = pass.train(&mut learner, &train, epoch) else { break };
+            let train_s = started.elapsed().as_secs_f64();
+            let rate = learner.lr_current().base();
+            let started = Instant::now();
+            let Some(validated) = pass.validate(&learner, &valid, epoch) else { break };
+            let valid_s = started.elapsed().as_secs_f64();
+            interrupter.fail_on_error(events.process_train(LearnerEvent::EndEpoch(epoch)));
+            interrupter.fail_on_error(events.flush());
+
+            let mut progressed = self.shared().progressed.clone();
+            progressed.epoch = epoch as u32;
+            progressed.rows.push(row(epoch, "train", rate, trained));
+            progressed.rows.push(row(epoch, "valid", rate, validated));
+            progressed.times.push(TimesRow { epoch: epoch as u32, train_s, valid_s });
+            let why = watch.see(&progressed.rows, epoch as u32, &self.plateau);
+            let improved = watch.best_epoch() == Some(epoch as u32);
+            progressed.best = watch.best;
+
+            if let Some(checkpointer) = &mut checkpointer {
+                checkpointer.checkpoint(&learner, epoch, &components.event_store);
+            }
+            if let Err(error) = self.keep(&learner, &progressed, improved) {
+                self.shared().failure = Some(error.to_string());
+                break;
+            }
+            self.shared().progressed = progressed;
+            if interrupter.should_stop() {
+                break;
+            }
+            if why.is_some() && epoch < components.num_epochs {
+                self.shared().early = why;
+                break;
+            }
+        }
+        (learner.model(), events)
+    }
+}
+
+impl Epochs {
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn average(&self) -> MutexGuard<'_, Option<Ema<Net>>> {
+        self.ema.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// The state machines that watch figures, brought to where the recorded epochs left them.
+    fn watch(&self) -> Watch {
+        let rows = self.shared().progressed.rows.clone();
+        let last = rows.iter().map(|row| row.epoch).max().unwrap_or(0);
+        let mut watch = Watch::new(&self.schedule);
+        for epoch in 1..=last {
+            watch.see(&rows, epoch, &self.plateau);
+        }
+        watch
+    }
+
+    /// The network whose figures count: the moving average where there is one.
+    fn judged(&self, learner: &Learner<Segmenter>) -> Segmenter {
+        let model = learner.model();
+        match &*self.average() {
+            Some(average) => model.with_net(average.model()),
+            None => model,
+        }
+    }
+
+    /// Waits for the background writers, then makes this epoch the one to resume from.
+    fn keep(
+        &self,
+        learner: &Learner<Segmenter>,
+        progressed: &Progressed,
+        improved: bool,
+    ) -> Result<()> {
+        self.saved.wait(3)?;
+        if let Some(average) = &*self.average() {
+            self.keeper.save_part(progressed.epoch, Part::Average, &average_bytes(average)?)?;
+        }
+        if improved {
+            self.keeper.keep_best(&self.judged(learner).net.valid())?;
+        }
+        self.keeper.commit(progressed)
+    }
+}
+
+/// The figures that decide: best epoch, plateau, early stopping.
+struct Watch {
+    schedule: ScheduleSpec,
+    stopping: Option<Stopping>,
+    plateau: Option<Plateau>,
+    best: Option<(u32, f64)>,
+}
+
+impl Watch {
+    fn new(schedule: &ScheduleSpec) -> Self {
+        let plateau = match &schedule.learning_rate_schedule {
+            RateSpec::ReduceOnPlateau(spec) => {
+                Some(Plateau::new(spec, schedule.optimizer.learning_rate()))
+            }
+            _ => None,
+        };
+        let stopping = schedule.early_stopping.as_ref().map(Stopping::new);
+        Self { schedule: schedule.clone(), stopping, plateau, best: None }
+    }
+
+    /// Takes in an epoch; the reason to stop, if there is one.
+    fn see(&mut self, rows: &[EpochRow], epoch: u32, shared: &SharedPlateau) -> Option<String> {
+        let best = &self.schedule.best;
+        let value = figure(rows, epoch, &best.metric);
+        let beats = self.best.is_none_or(|(_, old)| best.goal.improves(value, old));
+        if value.is_finite() && beats {
+            self.best = Some((epoch, value));
+        }
+        if let (Some(plateau), RateSpec::ReduceOnPlateau(spec)) =
+            (&mut self.plateau, &self.schedule.learning_rate_schedule)
+        {
+            shared.set(plateau.update(figure(rows, epoch, &spec.metric)));
+        }
+        let (stopping, spec) = (self.stopping.as_mut()?, self.schedule.early_stopping.as_ref()?);
+        stopping.update(figure(rows, epoch, &spec.metric)).then(|| {
+            format!("{} has not improved for {} epochs", spec.metric, spec.patience)
+        })
+    }
+
+    fn best_epoch(&self) -> Option<u32> {
+        self.best.map(|(epoch, _)| epoch)
+    }
+}
+
+/// The value of a figure such as `valid.loss` in an epoch; NaN where it was not recorded.
+fn figure(rows: &[EpochRow], epoch: u32, full_name: &str) -> f64 {
+    let Some((split, name)) = full_name.split_once('.') else { return f64::NAN };
+    rows.iter()
+        .find(|row| row.epoch == epoch && row.split == split)
+        .and_then(|row| row.figures.get(name).copied())
+        .unwrap_or(f64::NAN)
+}
+
+fn row(epoch: usize, split: &str, learning_rate: f64, tally: EpochTally) -> EpochRow {
+    let figures = tally.figures().map(|(name, value)| (name.to_string(), value)).into();
+    EpochRow { epoch: epoch as u32, split: split.into(), learning_rate, figures }
+}
+
+/// A seed for what is drawn on the device in an epoch: every epoch has its own stream, so that a
+/// resumed run draws what an uninterrupted one would.
+pub fn epoch_seed(seed: u32, epoch: u32) -> u64 {
+    (u64::from(seed) << 32) | u64::from(epoch)
+}
+
+/// One pass over a split. A pass that cannot be finished gives `None`, and the reason is noted.
+struct Pass<'a> {
+    epochs: &'a Epochs,
+    events: &'a mut SupervisedTrainingEventProcessor<Segmenter>,
+    interrupter: &'a Interrupter,
+}
+
+impl Pass<'_> {
+    fn train(
+        &mut self,
+        learner: &mut Learner<Segmenter>,
+        loader: &TrainLoader<Segmenter>,
+        epoch: usize,
+    ) -> Option<EpochTally> {
+        let start =
+            LearnerEvent::StartSplit { epoch_number: epoch, total_items: loader.num_items() };
+        self.interrupter.fail_on_error(self.events.process_train(start));
+        let accumulate = self.epochs.schedule.accumulate as usize;
+        let mut tally = EpochTally::new(self.epochs.outputs.channels(), self.epochs.empty);
+        let mut gradients = GradientsAccumulator::new();
+        let mut step = 0;
+        let mut batches = loader.iter();
+        while let Some(batch) = batches.next() {
+            let input = match batch {
+                Ok(input) => input,
+                Err(error) => {
+                    self.fail(error.to_string());
+                    return None;
+                }
+            };
+            let progress = batches.progress();
+            let output = learner.train_step(input);
+            step += 1;
+            if !output.item.loss.is_finite() {
+                self.fail(not_finite(&output.item, &self.epochs.case_names, epoch, step));
+                return None;
+            }
+            tally.add_batch(f64::from(output.item.loss), &output.item.counts);
+            gradients.accumulate(&learner.model(), output.grads);
+            if step % accumulate == 0 || progress.is_completed() {
+                learner.lr_step();
+                learner.optimizer_step(gradients.grads());
+                if let Some(average) = &mut *self.epochs.average() {
+                    average.update(&learner.model().net);
+                }
+            }
+            let rate = Some(learner.lr_current());
+            self.tell_train(TrainingItem::new(output.item, progress, Some(step), rate));
+            if self.stopped() {
+                return None;
+            }
+        }
+        self.interrupter.fail_on_error(self.events.process_train(LearnerEvent::EndSplit(epoch)));
+        Some(tally)
+    }
+
+    fn validate(
+        &mut self,
+        learner: &Learner<Segmenter>,
+        loader: &ValidLoader<Segmenter>,
+        epoch: usize,
+    ) -> Option<EpochTally> {
+        let start =
+            LearnerEvent::StartSplit { epoch_number: epoch, total_items: loader.num_items() };
+        self.interrupter.fail_on_error(self.events.process_valid(start));
+        let model = self.epochs.judged(learner).valid();
+        let mut tally = EpochTally::new(self.epochs.outputs.channels(), self.epochs.empty);
+        let mut step = 0;
+        let mut batches = loader.iter();
+        while let Some(batch) = batches.next() {
+            let input = match batch {
+                Ok(input) => input,
+                Err(error) => {
+                    self.fail(error.to_string());
+                    return None;
+                }
+            };
+            let progress: Count = batches.progress();
+            let output = InferenceStep::step(&model, input);
+            step += 1;
+            tally.add_batch(f64::from(output.loss), &output.counts);
+            let item = TrainingItem::new(output, progress, Some(step), None);
+            let told = self.events.process_valid(LearnerEvent::ProcessedItem(item));
+            self.interrupter.fail_on_error(told);
+            if self.stopped() {
+                return None;
+            }
+        }
+        self.interrupter.fail_on_error(self.events.process_valid(LearnerEvent::EndSplit(epoch)));
+        Some(tally)
+    }
+
+    fn tell_train(&mut self, item: TrainingItem<Output>) {
+        let told = self.events.process_train(LearnerEvent::ProcessedItem(item));
+        self.interrupter.fail_on_error(told);
+    }
+
+    /// Whether someone asked for the stop or a background task failed.
+    fn stopped(&self) -> bool {
+        if self.epochs.stop.asked() && !self.interrupter.should_stop() {
+            self.interrupter.stop(Some("asked to stop by a signal"));
+        }
+        self.interrupter.should_stop()
+    }
+
+    fn fail(&self, why: String) {
+        self.epochs.shared().failure = Some(why);
+    }
+}
+
+/// Where a loss stopped being a number.
+fn not_finite(output: &Output, names: &[String], epoch: usize, step: usize) -> String {
+    let cases: Vec<&str> = output.cases.iter().map(|&case| names[case].as_str()).collect();
+    format!(
+        "the training loss is {} in epoch {epoch}, step {step}; cases of the batch: {}",
+        output.loss,
+        cases.join(", ")
+    )
+}
