@@ -1,0 +1,44 @@
+//! From a network to figures: predictions, counts per case and class, metrics as functions of them,
+//! statistics.
+//!
+//! ```text
+//! Predictor -> probabilities -> Counts, SurfaceDistances, AUC -> CaseScore -> Figure
+//! ```
+//!
+//! [`evaluate`] takes a network through a split; from the probabilities on, everything is a pure function
+//! of arrays. What a metric scores in every degenerate case is said at [`overlap`], [`surface_distances`]
+//! and [`auc`], how cases become one number at [`figures`].
+
+mod auc;
+pub mod bootstrap;
+mod confusion;
+mod counts;
+mod epoch;
+mod metric;
+mod overlap;
+pub mod pictures;
+mod predictor;
+mod run;
+mod score;
+mod semantics;
+mod summary;
+mod surface;
+mod threshold;
+
+pub use auc::auc;
+pub use confusion::Confusion;
+pub use counts::{Counts, count_binary, count_classes};
+pub use epoch::{EPOCH_FIGURES, EpochTally};
+pub use metric::{has_counts, metric_goal, metric_name};
+pub use overlap::overlap;
+pub use pictures::{CasePictures, colour, draw, overlay, png_gray};
+pub use predictor::{Predictor, Probabilities, likeliest};
+pub use run::{Cases, Evaluation, Tick, evaluate, outputs, threshold};
+pub use score::{CaseScore, LabelledCase, score_binary, score_classes};
+pub use semantics::{describe_empty, describe_intervals, describe_reductions};
+pub use summary::{Figure, figure_names, figures};
+pub use surface::{SurfaceDistances, class_masks, surface_distances};
+pub use threshold::{CANDIDATES, best_threshold, binarize, count_at_candidates};
+
+#[cfg(test)]
+mod parity;

@@ -1,0 +1,143 @@
+//! A trained network at work on single images.
+
+use burn::tensor::activation::{sigmoid, softmax};
+use burn::tensor::{Device, Tensor, TensorData};
+use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+
+use crate::data::{Decoded, Preprocess};
+use crate::error::{Error, Result};
+use crate::loss::Outputs;
+use crate::model::Net;
+
+/// A network with the preparation its images need.
+pub struct Predictor {
+    /// The network, without autodiff.
+    pub net: Net,
+    /// What its channels mean.
+    pub outputs: Outputs,
+    /// How images become its input.
+    pub preprocess: Preprocess,
+    /// Where it computes.
+    pub device: Device,
+}
+
+/// Probabilities of one image, `[channels, height, width]`: of the foreground for binary outputs,
+/// else of each class.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Probabilities {
+    /// Width, in pixels.
+    pub width: usize,
+    /// Height, in pixels.
+    pub height: usize,
+    /// The values, channel by channel, row by row.
+    pub values: Vec<f32>,
+}
+
+impl Predictor {
+    /// Predicts a batch of images at the network's size.
+    ///
+    /// # Errors
+    /// If an image has no pixels.
+    pub fn predict(&self, images: &[&Decoded]) -> Result<Vec<Probabilities>> {
+        let (size, channels) = (self.preprocess.size as usize, self.preprocess.channels.count());
+        let mut input = Vec::with_capacity(images.len() * channels * size * size);
+        for image in images {
+            input.extend(self.preprocess.input(image)?);
+        }
+        let shape = [images.len(), channels, size, size];
+        let input = Tensor::<4>::from_data(TensorData::new(input, shape), &self.device);
+        let logits = self.net.forward(input);
+        let probabilities = match self.outputs {
+            Outputs::Binary => sigmoid(logits),
+            Outputs::Classes(_) => softmax(logits, 1),
+        };
+        let values: Vec<f32> = probabilities
+            .try_into_vec_as()
+            .map_err(|error| Error::failed(format!("cannot read the prediction: {error}")))?;
+        let each = self.outputs.channels() * size * size;
+        Ok(values
+            .chunks(each)
+            .map(|values| Probabilities { width: size, height: size, values: values.to_vec() })
+            .collect())
+    }
+}
+
+impl Probabilities {
+    /// The same at another size, by bilinear interpolation (antialiased where it shrinks).
+    ///
+    /// # Errors
+    /// If a size is zero.
+    pub fn resized(&self, width: usize, height: usize) -> Result<Self> {
+        if (self.width, self.height) == (width, height) {
+            return Ok(self.clone());
+        }
+        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
+        let mut resizer = Resizer::new();
+        let mut values = Vec::with_capacity(width * height * self.channels());
+        for channel in self.values.chunks(self.width * self.height) {
+            let bytes: Vec<u8> = channel.iter().flat_map(|value| value.to_ne_bytes()).collect();
+            let (from, to) =
+                ([self.width as u32, self.height as u32], [width as u32, height as u32]);
+            let source = ImageRef::new(from[0], from[1], &bytes, PixelType::F32)
+                .map_err(|error| Error::failed(format!("cannot resize a prediction: {error}")))?;
+            let mut resized = Image::new(to[0], to[1], PixelType::F32);
+            resizer
+                .resize(&source, &mut resized, &options)
+                .map_err(|error| Error::failed(format!("cannot resize a prediction: {error}")))?;
+            let floats = resized.buffer().as_chunks::<4>().0;
+            values.extend(floats.iter().map(|&bytes| f32::from_ne_bytes(bytes).clamp(0.0, 1.0)));
+        }
+        Ok(Self { width, height, values })
+    }
+
+    /// Number of channels.
+    pub fn channels(&self) -> usize {
+        self.values.len() / (self.width * self.height).max(1)
+    }
+
+    /// The label of each pixel: 1 from `threshold` on for binary outputs, else the likeliest class.
+    pub fn labels(&self, outputs: Outputs, threshold: f64) -> Vec<u8> {
+        match outputs {
+            Outputs::Binary => super::binarize(&self.values, threshold),
+            Outputs::Classes(classes) => likeliest(&self.values, classes),
+        }
+    }
+}
+
+/// The channel with the highest value at each pixel; the first of equals.
+///
+/// # Shapes
+/// - values: `[classes, pixels]`
+pub fn likeliest(values: &[f32], classes: usize) -> Vec<u8> {
+    let pixels = values.len() / classes.max(1);
+    let mut labels = vec![0; pixels];
+    let mut highest = values[..pixels].to_vec();
+    for class in 1..classes {
+        let channel = &values[class * pixels..][..pixels];
+        for ((label, highest), &value) in labels.iter_mut().zip(&mut highest).zip(channel) {
+            if value > *highest {
+                (*highest, *label) = (value, class as u8);
+            }
+        }
+    }
+    labels
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_likeliest_class_is_the_highest_channel_and_the_first_of_equals() {
+        let values = [0.2, 0.5, 0.1, 0.2, 0.5, 0.7, 0.6, 0.0, 0.2];
+        assert_eq!(likeliest(&values, 3), [2, 0, 1]);
+    }
+
+    #[test]
+    fn doubling_a_step_interpolates_it_bilinearly() {
+        let step = Probabilities { width: 2, height: 1, values: vec![0.0, 1.0] };
+        let doubled = step.resized(4, 1).unwrap();
+        assert_eq!(doubled.values, [0.0, 0.25, 0.75, 1.0]);
+    }
+}

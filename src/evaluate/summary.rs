@@ -1,0 +1,533 @@
+//! From the scores of cases to figures: one number about a split, with its name and interval.
+//!
+//! | figure | one class | several classes |
+//! |---|---|---|
+//! | `<metric>.mean` | mean over cases | mean over cases of the mean over the case's classes |
+//! | `<metric>.lesion` | mean over cases whose truth has the class | mean over pairs of case and class whose truth has the class |
+//! | `<metric>.pooled` | from counts summed over cases | mean over classes of the same |
+//! | `<metric>.class.<class>` | none | mean over cases whose truth has the class |
+//! | `<metric>.label.<label>` | `.mean` of the cases with this label | likewise |
+//!
+//! With several classes, a class that is in neither truth nor prediction takes no part in a mean over
+//! classes, whatever the rule for empty masks: a perfect score for each class that a tile happens not
+//! to show would drown the others (nnU-Net and MMSegmentation leave it out too). And accuracy is pixel
+//! accuracy, the part of labelled pixels called right; only `accuracy.class` and `accuracy.lesion` are
+//! of a class against the rest. Distances and AUC are not pooled.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use super::bootstrap::{FEWEST_GROUPS, ResampledSums};
+use super::counts::Counts;
+use super::metric::{has_counts, metric_name};
+use super::overlap::overlap;
+use super::score::CaseScore;
+use crate::spec::{EmptyRule, MetricKind};
+
+/// One number about a split.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Figure {
+    /// Its name without the split, such as `dice.mean`.
+    pub name: String,
+    /// Its value; NaN where it is undefined for every case.
+    pub value: f64,
+    /// Cases it is taken over (pairs of case and class for `.lesion` of several classes).
+    pub n: usize,
+    /// Cases (or pairs) left out because the metric is undefined for them.
+    pub left_out: usize,
+    /// Groups that its cases come from.
+    pub groups: usize,
+    /// 95 % interval by cluster bootstrap over groups; `None` with fewer than [`FEWEST_GROUPS`].
+    pub interval: Option<(f64, f64)>,
+}
+
+/// How the values of many cases become one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Reduction<'a> {
+    Mean,
+    Lesion,
+    Pooled,
+    Class(&'a str),
+    Label(&'a str),
+}
+
+impl Reduction<'_> {
+    fn name(&self, metric: MetricKind) -> String {
+        let metric = metric_name(metric);
+        match self {
+            Self::Mean => format!("{metric}.mean"),
+            Self::Lesion => format!("{metric}.lesion"),
+            Self::Pooled => format!("{metric}.pooled"),
+            Self::Class(class) => format!("{metric}.class.{class}"),
+            Self::Label(label) => format!("{metric}.label.{label}"),
+        }
+    }
+}
+
+/// The reductions of a metric, in the order of their figures.
+fn reductions<'a>(
+    metric: MetricKind,
+    classes: &[&'a str],
+    labels: &[&'a str],
+) -> Vec<Reduction<'a>> {
+    let mut reductions = vec![Reduction::Mean, Reduction::Lesion];
+    if has_counts(metric) {
+        reductions.push(Reduction::Pooled);
+    }
+    if classes.len() > 1 {
+        reductions.extend(classes.iter().map(|class| Reduction::Class(class)));
+    }
+    let labels = labels.iter().filter(|label| !label.is_empty());
+    reductions.extend(labels.map(|label| Reduction::Label(label)));
+    reductions
+}
+
+/// Names of all figures that [`figures`] can give, without the split: what gates may name.
+///
+/// `classes` are the classes measured (one for a binary task), `labels` those of the images.
+pub fn figure_names(metrics: &[MetricKind], classes: &[String], labels: &[String]) -> Vec<String> {
+    let classes: Vec<&str> = classes.iter().map(String::as_str).collect();
+    let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
+    let of_metric = |&metric: &MetricKind| {
+        let reductions = reductions(metric, &classes, &labels);
+        reductions.into_iter().map(move |reduction| reduction.name(metric))
+    };
+    metrics.iter().flat_map(of_metric).collect()
+}
+
+/// All figures of the cases of one split, at one resolution: for each metric its reductions.
+///
+/// A figure that is undefined everywhere is NaN with `n` 0. The same scores give the same figures and
+/// intervals on every machine; all intervals are over the same resamples.
+///
+/// # Panics
+///
+/// If a case has not exactly one score for each class that any case has.
+pub fn figures(scores: &[CaseScore], metrics: &[MetricKind], empty: EmptyRule) -> Vec<Figure> {
+    let split = Split::new(scores);
+    let pooled = Pooled::new(&split);
+    let of_metric = |&metric: &MetricKind| {
+        let reductions = reductions(metric, &split.classes, &split.labels);
+        reductions.into_iter().map(move |reduction| (metric, reduction))
+    };
+    let wanted: Vec<(MetricKind, Reduction)> = metrics.iter().flat_map(of_metric).collect();
+    let values: Vec<Vec<(usize, Option<f64>)>> =
+        wanted.iter().map(|(metric, reduction)| split.values(*metric, reduction, empty)).collect();
+
+    // Two columns for each figure: the sum and the number of each group's values.
+    let columns = 2 * wanted.len();
+    let mut table = vec![0.0; split.groups * columns];
+    for (figure, values) in values.iter().enumerate() {
+        for &(group, value) in values {
+            if let Some(value) = value {
+                table[group * columns + 2 * figure] += value;
+                table[group * columns + 2 * figure + 1] += 1.0;
+            }
+        }
+    }
+    let resampled = ResampledSums::new(&table, columns);
+
+    let figure = |(index, (metric, reduction)): (usize, &(MetricKind, Reduction))| {
+        let name = reduction.name(*metric);
+        if *reduction == Reduction::Pooled {
+            return pooled.figure(name, *metric, empty);
+        }
+        mean_figure(name, &values[index], || {
+            resampled.interval(|sums| {
+                let (sum, n) = (sums[2 * index], sums[2 * index + 1]);
+                (n > 0.0).then(|| sum / n)
+            })
+        })
+    };
+    wanted.iter().enumerate().map(figure).collect()
+}
+
+/// The mean of the defined values, each with its group.
+fn mean_figure(
+    name: String,
+    values: &[(usize, Option<f64>)],
+    interval: impl FnOnce() -> Option<(f64, f64)>,
+) -> Figure {
+    let defined: Vec<f64> = values.iter().filter_map(|&(_, value)| value).collect();
+    let groups: BTreeSet<usize> =
+        values.iter().filter_map(|&(group, value)| value.map(|_| group)).collect();
+    Figure {
+        name,
+        value: defined.iter().sum::<f64>() / defined.len() as f64,
+        n: defined.len(),
+        left_out: values.len() - defined.len(),
+        groups: groups.len(),
+        interval: if groups.len() >= FEWEST_GROUPS { interval() } else { None },
+    }
+}
+
+/// A metric of an image from the counts of its classes, or of many images from their sums: of the one
+/// class, or the mean over the classes that occur in truth or prediction. Accuracy is that of pixels.
+pub(super) fn across_classes(kind: MetricKind, counts: &[Counts], empty: EmptyRule) -> Option<f64> {
+    match (counts, kind) {
+        ([only], _) => overlap(kind, only, empty),
+        (_, MetricKind::Accuracy) => {
+            let right: u64 = counts.iter().map(|counts| counts.tp).sum();
+            let total = counts.first()?.total();
+            (total > 0).then(|| right as f64 / total as f64)
+        }
+        _ => mean_over_occurring(counts.iter().map(|c| (*c, overlap(kind, c, empty)))),
+    }
+}
+
+/// Mean of the defined values of classes that occur in truth or prediction.
+fn mean_over_occurring(classes: impl Iterator<Item = (Counts, Option<f64>)>) -> Option<f64> {
+    let (mut sum, mut n) = (0.0, 0);
+    for (counts, value) in classes {
+        if let (false, Some(value)) = (counts.absent(), value) {
+            sum += value;
+            n += 1;
+        }
+    }
+    (n > 0).then(|| sum / f64::from(n))
+}
+
+/// The scores of one case, by class.
+struct Case<'a> {
+    group: usize,
+    label: &'a str,
+    scores: Vec<&'a CaseScore>,
+    counts: Vec<Counts>,
+}
+
+impl Case<'_> {
+    fn value(&self, metric: MetricKind, empty: EmptyRule) -> Option<f64> {
+        match &self.scores[..] {
+            [only] => only.value(metric, empty),
+            _ if has_counts(metric) => across_classes(metric, &self.counts, empty),
+            scores => {
+                mean_over_occurring(scores.iter().map(|s| (s.counts, s.value(metric, empty))))
+            }
+        }
+    }
+}
+
+/// The cases of a split and what they have in common.
+struct Split<'a> {
+    /// In the order in which they are first named.
+    cases: Vec<Case<'a>>,
+    /// In the order of their numbers.
+    classes: Vec<&'a str>,
+    /// In alphabetical order.
+    labels: Vec<&'a str>,
+    /// How many groups there are; they are numbered in alphabetical order.
+    groups: usize,
+}
+
+impl<'a> Split<'a> {
+    fn new(scores: &'a [CaseScore]) -> Self {
+        let labels: BTreeSet<&str> = scores.iter().map(|score| score.label.as_str()).collect();
+        let classes: BTreeSet<(usize, &str)> =
+            scores.iter().map(|score| (score.class_index, score.class.as_str())).collect();
+        let groups: BTreeSet<&str> = scores.iter().map(|score| score.group.as_str()).collect();
+        let groups: BTreeMap<&str, usize> = groups.into_iter().zip(0..).collect();
+
+        let mut index = BTreeMap::<&str, usize>::new();
+        let mut cases = Vec::<Case>::new();
+        for score in scores {
+            let next = cases.len();
+            let at = *index.entry(&score.case).or_insert(next);
+            if at == next {
+                let group = groups[score.group.as_str()];
+                let label = score.label.as_str();
+                cases.push(Case { group, label, scores: Vec::new(), counts: Vec::new() });
+            }
+            cases[at].scores.push(score);
+        }
+        for case in &mut cases {
+            case.scores.sort_by_key(|score| score.class_index);
+            case.counts = case.scores.iter().map(|score| score.counts).collect();
+            let of_case = case.scores.iter().map(|score| (score.class_index, score.class.as_str()));
+            assert!(of_case.eq(classes.iter().copied()), "a case has one score for each class");
+        }
+        Self {
+            cases,
+            classes: classes.into_iter().map(|(_, class)| class).collect(),
+            labels: labels.into_iter().collect(),
+            groups: groups.len(),
+        }
+    }
+
+    /// Group and value of each case (or pair of case and class) that a mean is over; what is pooled
+    /// is no mean.
+    fn values(
+        &self,
+        metric: MetricKind,
+        reduction: &Reduction,
+        empty: EmptyRule,
+    ) -> Vec<(usize, Option<f64>)> {
+        let of_cases = |keep: &dyn Fn(&Case) -> bool| {
+            let kept = self.cases.iter().filter(|case| keep(case));
+            kept.map(|case| (case.group, case.value(metric, empty))).collect()
+        };
+        let of_pairs = |keep: &dyn Fn(&CaseScore) -> bool| {
+            let scores = self.cases.iter().flat_map(|case| {
+                let group = case.group;
+                case.scores.iter().map(move |&score| (group, score))
+            });
+            let kept = scores.filter(|(_, score)| !score.truth_empty() && keep(score));
+            kept.map(|(group, score)| (group, score.value(metric, empty))).collect()
+        };
+        match *reduction {
+            Reduction::Mean => of_cases(&|_| true),
+            Reduction::Pooled => Vec::new(),
+            Reduction::Label(label) => of_cases(&|case| case.label == label),
+            Reduction::Lesion => of_pairs(&|_| true),
+            Reduction::Class(class) => of_pairs(&|score| score.class == class),
+        }
+    }
+}
+
+/// Counts summed over the cases of a split.
+struct Pooled {
+    /// Cases with a labelled pixel.
+    cases: usize,
+    /// Groups that these come from.
+    groups: usize,
+    /// By class.
+    counts: Vec<Counts>,
+    /// The four counts of each class.
+    resampled: ResampledSums,
+}
+
+impl Pooled {
+    fn new(split: &Split) -> Self {
+        let columns = 4 * split.classes.len();
+        let mut table = vec![0.0; split.groups * columns];
+        let mut sums = vec![Counts::default(); split.classes.len()];
+        let mut groups = BTreeSet::new();
+        let labelled = |case: &&Case| case.counts.iter().any(|counts| counts.total() > 0);
+        let cases: Vec<&Case> = split.cases.iter().filter(labelled).collect();
+        for case in &cases {
+            groups.insert(case.group);
+            let row = &mut table[case.group * columns..(case.group + 1) * columns];
+            for ((sum, row), &counts) in sums.iter_mut().zip(row.chunks_mut(4)).zip(&case.counts) {
+                *sum += counts;
+                let Counts { tp, fp, fn_, tn } = counts;
+                for (sum, count) in row.iter_mut().zip([tp, fp, fn_, tn]) {
+                    *sum += count as f64;
+                }
+            }
+        }
+        let resampled = ResampledSums::new(&table, columns);
+        Self { cases: cases.len(), groups: groups.len(), counts: sums, resampled }
+    }
+
+    fn figure(&self, name: String, metric: MetricKind, empty: EmptyRule) -> Figure {
+        let interval = || {
+            self.resampled.interval(|sums| {
+                let counts = |of_class: &[f64]| Counts {
+                    tp: of_class[0] as u64,
+                    fp: of_class[1] as u64,
+                    fn_: of_class[2] as u64,
+                    tn: of_class[3] as u64,
+                };
+                across_classes(metric, &sums.chunks(4).map(counts).collect::<Vec<_>>(), empty)
+            })
+        };
+        let value = across_classes(metric, &self.counts, empty);
+        Figure {
+            name,
+            value: value.unwrap_or(f64::NAN),
+            n: value.map_or(0, |_| self.cases),
+            left_out: value.map_or(self.cases, |_| 0),
+            groups: value.map_or(0, |_| self.groups),
+            interval: if self.groups >= FEWEST_GROUPS { interval() } else { None },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use MetricKind::*;
+
+    use super::*;
+
+    fn score(case: &str, label: &str, class: (&str, usize), counts: [u64; 4]) -> CaseScore {
+        let [tp, fp, fn_, tn] = counts;
+        CaseScore {
+            case: case.into(),
+            group: case.into(),
+            label: label.into(),
+            class: class.0.into(),
+            class_index: class.1,
+            counts: Counts { tp, fp, fn_, tn },
+            ..CaseScore::default()
+        }
+    }
+
+    fn lesion(case: &str, label: &str, counts: [u64; 4]) -> CaseScore {
+        score(case, label, ("lesion", 1), counts)
+    }
+
+    fn find(figures: &[Figure], name: &str) -> Figure {
+        let found = figures.iter().find(|figure| figure.name == name);
+        found.unwrap_or_else(|| panic!("no figure {name}")).clone()
+    }
+
+    /// Dice 0.8, 0.5 on lesions; a normal image found empty, another with a false alarm.
+    fn binary() -> Vec<CaseScore> {
+        vec![
+            lesion("a", "benign", [4, 1, 1, 4]),
+            lesion("b", "malignant", [1, 1, 1, 7]),
+            lesion("c", "normal", [0, 0, 0, 10]),
+            lesion("d", "normal", [0, 5, 0, 5]),
+        ]
+    }
+
+    #[test]
+    fn reductions_of_one_class_are_those_computed_by_hand() {
+        let figures = figures(&binary(), &[Dice, Accuracy], EmptyRule::One);
+        for (name, value, n) in [
+            ("dice.mean", (0.8 + 0.5 + 1.0 + 0.0) / 4.0, 4),
+            ("dice.lesion", (0.8 + 0.5) / 2.0, 2),
+            ("dice.pooled", 10.0 / 19.0, 4),
+            ("dice.label.benign", 0.8, 1),
+            ("dice.label.normal", 0.5, 2),
+            ("accuracy.mean", (0.8 + 0.8 + 1.0 + 0.5) / 4.0, 4),
+            ("accuracy.pooled", 31.0 / 40.0, 4),
+        ] {
+            let figure = find(&figures, name);
+            assert!((figure.value - value).abs() < 1e-15, "{name}: {figure:?}");
+            assert_eq!((figure.n, figure.left_out, figure.groups), (n, 0, n), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_skipped_case_is_left_out_and_counted() {
+        let figure = find(&figures(&binary(), &[Dice], EmptyRule::Skip), "dice.mean");
+        assert!((figure.value - 1.3 / 3.0).abs() < 1e-15);
+        assert_eq!((figure.n, figure.left_out), (3, 1));
+    }
+
+    #[test]
+    fn a_figure_undefined_everywhere_is_nan_over_no_case() {
+        let figures = figures(&binary(), &[Auc], EmptyRule::One);
+        let figure = find(&figures, "auc.lesion");
+        assert!(figure.value.is_nan());
+        assert_eq!((figure.n, figure.left_out, figure.interval), (0, 2, None));
+        assert!(find(&super::figures(&[], &[Dice], EmptyRule::One), "dice.pooled").value.is_nan());
+    }
+
+    /// Three classes; `fat` is in neither image, `stroma` not in the second's truth.
+    fn several() -> Vec<CaseScore> {
+        vec![
+            score("a", "", ("tumor", 0), [2, 0, 2, 4]),
+            score("a", "", ("stroma", 1), [4, 2, 0, 2]),
+            score("a", "", ("fat", 2), [0, 0, 0, 8]),
+            score("b", "", ("tumor", 0), [6, 0, 2, 0]),
+            score("b", "", ("stroma", 1), [0, 2, 0, 6]),
+            score("b", "", ("fat", 2), [0, 0, 0, 8]),
+        ]
+    }
+
+    #[test]
+    fn reductions_of_several_classes_are_those_computed_by_hand() {
+        for empty in [EmptyRule::One, EmptyRule::Skip] {
+            let figures = figures(&several(), &[Dice, Accuracy], empty);
+            let (a_tumor, a_stroma, b_tumor) = (4.0 / 6.0, 8.0 / 10.0, 12.0 / 14.0);
+            for (name, value, n) in [
+                ("dice.mean", ((a_tumor + a_stroma) / 2.0 + (b_tumor + 0.0) / 2.0) / 2.0, 2),
+                ("dice.lesion", (a_tumor + a_stroma + b_tumor) / 3.0, 3),
+                ("dice.pooled", (16.0 / 20.0 + 8.0 / 12.0) / 2.0, 2),
+                ("dice.class.tumor", (a_tumor + b_tumor) / 2.0, 2),
+                ("dice.class.stroma", a_stroma, 1),
+                ("accuracy.mean", (6.0 / 8.0 + 6.0 / 8.0) / 2.0, 2),
+                ("accuracy.pooled", 12.0 / 16.0, 2),
+                ("accuracy.class.tumor", (6.0 / 8.0 + 6.0 / 8.0) / 2.0, 2),
+            ] {
+                let figure = find(&figures, name);
+                assert!((figure.value - value).abs() < 1e-15, "{name}: {figure:?}");
+                assert_eq!((figure.n, figure.left_out), (n, 0), "{name}");
+            }
+            let fat = find(&figures, "dice.class.fat");
+            assert!(fat.value.is_nan() && fat.n == 0);
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "one score for each class")]
+    fn a_case_that_lacks_a_class_is_refused() {
+        figures(&several()[..5], &[Dice], EmptyRule::One);
+    }
+
+    #[test]
+    fn distances_have_means_but_nothing_pooled() {
+        let mut scores = several();
+        scores[0].hd95 = Some(3.0);
+        scores[1].hd95 = Some(5.0);
+        scores[2].hd95 = Some(0.0);
+        scores[3].hd95 = Some(1.0);
+        let figures = figures(&scores, &[Hd95], EmptyRule::One);
+        assert_eq!(find(&figures, "hd95.mean").value, (4.0 + 1.0) / 2.0);
+        assert_eq!(find(&figures, "hd95.lesion").value, (3.0 + 5.0 + 1.0) / 3.0);
+        assert!(figures.iter().all(|figure| figure.name != "hd95.pooled"));
+    }
+
+    #[test]
+    fn the_names_listed_are_the_names_given() {
+        let names = |scores: &[CaseScore], classes: &[&str], labels: &[&str]| {
+            let metrics = [Dice, Accuracy, Hd95, Auc];
+            let given: Vec<String> =
+                figures(scores, &metrics, EmptyRule::One).into_iter().map(|f| f.name).collect();
+            let owned = |names: &[&str]| names.iter().map(|&n| n.to_owned()).collect::<Vec<_>>();
+            assert_eq!(given, figure_names(&metrics, &owned(classes), &owned(labels)));
+            given
+        };
+        let given = names(&binary(), &["lesion"], &["benign", "malignant", "normal"]);
+        assert_eq!(given[..4], ["dice.mean", "dice.lesion", "dice.pooled", "dice.label.benign"]);
+        let given = names(&several(), &["tumor", "stroma", "fat"], &[""]);
+        assert_eq!(
+            given[3..7],
+            ["dice.class.tumor", "dice.class.stroma", "dice.class.fat", "accuracy.mean"]
+        );
+    }
+
+    fn many() -> Vec<CaseScore> {
+        let case = |i: u64| {
+            let label = ["benign", "malignant", "normal"][i as usize % 3];
+            let truth = if i % 3 == 2 { 0 } else { 20 + i };
+            let tp = truth * (i % 7) / 7;
+            lesion(&format!("case {i}"), label, [tp, i % 5, truth - tp, 1000 - truth - i % 5])
+        };
+        (0..60).map(case).collect()
+    }
+
+    #[test]
+    fn intervals_hold_their_figures() {
+        for figure in figures(&many(), &[Dice, Recall, Mcc], EmptyRule::One) {
+            let (low, high) = figure.interval.unwrap_or_else(|| panic!("{figure:?}"));
+            assert!(low < figure.value && figure.value < high, "{figure:?}");
+        }
+        assert!(figures(&binary(), &[Dice], EmptyRule::One).iter().all(|f| f.interval.is_none()));
+    }
+
+    #[test]
+    fn intervals_are_those_of_the_bootstrap_alone() {
+        let scores = many();
+        let values: Vec<f64> =
+            scores.iter().filter_map(|score| score.value(Dice, EmptyRule::One)).collect();
+        let groups: Vec<&str> = scores.iter().map(|score| score.group.as_str()).collect();
+        let figure = find(&figures(&scores, &[Dice], EmptyRule::One), "dice.mean");
+        assert_eq!(figure.interval, super::super::bootstrap::mean_interval(&values, &groups));
+    }
+
+    #[test]
+    fn the_order_of_cases_changes_no_figure() {
+        let mut scores = many();
+        let forth = figures(&scores, &[Dice, Iou], EmptyRule::One);
+        scores.reverse();
+        for (forth, back) in forth.iter().zip(figures(&scores, &[Dice, Iou], EmptyRule::One)) {
+            assert_eq!((&forth.name, forth.n), (&back.name, back.n));
+            assert!((forth.value - back.value).abs() < 1e-12);
+            let ((a, b), (c, d)) = forth.interval.zip(back.interval).unwrap();
+            assert!((a - c).abs() < 1e-12 && (b - d).abs() < 1e-12);
+        }
+    }
+}
