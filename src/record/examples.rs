@@ -1,0 +1,508 @@
+//! Made-up records that look like real ones, written to a folder.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::*;
+
+/// Twelve epochs of a network on ultrasound that overfits from the fifth.
+pub fn overfitting(root: &Path) -> Record {
+    busi(root, "busi-attention-unet", 0, 12, 40)
+}
+
+/// A run over `cases` test cases.
+pub fn busi(root: &Path, experiment: &str, seed: u32, epochs: u32, cases: usize) -> Record {
+    let mut random = ChaCha8Rng::seed_from_u64(u64::from(seed) + 1);
+    let run_id = format!("{seed:02x}6b1f0c9a77d2e4");
+    let run = RunDir::create(root, experiment, &run_id).unwrap();
+    let split = busi_split(cases);
+    let cases = busi_cases(&split, &mut random);
+    let pictures = busi_pictures(&run, &cases, &mut random);
+    let dice: Vec<f64> = test_dice(&cases);
+    let mean = dice.iter().sum::<f64>() / dice.len() as f64;
+    let record = Record {
+        path: run.path().to_path_buf(),
+        status: Status { state: RunState::Finished, epoch: epochs, epochs, ..Default::default() },
+        provenance: provenance(&run_id, seed, experiment),
+        spec: busi_spec(experiment, seed),
+        plan: format!("run-id = \"{run_id}\"\nimage-size = 256\n"),
+        epochs: overfitting_epochs(epochs, seed),
+        times: (1..=epochs)
+            .map(|epoch| TimesRow {
+                epoch,
+                train_s: 8.4 + 0.1 * f64::from(epoch % 3),
+                valid_s: 0.9,
+            })
+            .collect(),
+        figures: vec![
+            figure("test", "dice.mean", mean, cases.len() / 2),
+            figure("test", "iou.mean", mean * 0.86, cases.len() / 2),
+            figure("test", "hd95.mean", 31.7 + f64::from(seed), cases.len() / 2 - 9),
+            figure("test", "accuracy.pooled", 0.957, cases.len() / 2),
+            figure("valid", "dice.mean", mean + 0.02, cases.len() / 2),
+            figure("valid", "loss", 0.498, cases.len() / 2),
+        ],
+        confusion: vec![Confusion {
+            split: "test".into(),
+            classes: vec!["background".into(), "lesion".into()],
+            matrix: vec![vec![6_412_870, 120_331], vec![154_207, 517_424]],
+        }],
+        layers: layers(),
+        summary: busi_summary(experiment),
+        gates: vec![
+            gate("test.dice.mean", Some(0.5), None, mean),
+            gate("test.hd95.mean", None, Some(25.0), 31.7 + f64::from(seed)),
+        ],
+        split,
+        cases,
+        pictures,
+    };
+    write(&run, &record);
+    record
+}
+
+/// A run stopped by a person after its first epoch.
+pub fn interrupted(root: &Path) -> Record {
+    let run_id = "9fd0e1aa20b7c3";
+    let run = RunDir::create(root, "busi-unet-interrupted", run_id).unwrap();
+    let record = Record {
+        path: run.path().to_path_buf(),
+        status: Status {
+            state: RunState::Interrupted,
+            why: Some("stopped by Ctrl-C; --resume goes on from epoch 2".into()),
+            epoch: 1,
+            epochs: 30,
+            ..Default::default()
+        },
+        provenance: Provenance {
+            finished: None,
+            test_reads: 0,
+            ..provenance(run_id, 0, "busi-unet-interrupted")
+        },
+        spec: busi_spec("busi-unet-interrupted", 0).replace("attention-unet", "unet"),
+        epochs: overfitting_epochs(1, 5),
+        times: vec![TimesRow { epoch: 1, train_s: 7.9, valid_s: 0.8 }],
+        split: busi_split(40),
+        summary: Summary { selection: None, ..busi_summary("busi-unet-interrupted") },
+        layers: layers(),
+        ..Default::default()
+    };
+    write(&run, &record);
+    record
+}
+
+/// Five tissue classes; names that try to break the page.
+pub fn multi_class(root: &Path) -> Record {
+    let mut random = ChaCha8Rng::seed_from_u64(9);
+    let run_id = "c41d55e0b9a2f7";
+    let classes =
+        ["tumor", "stroma", "inflammatory", "necrosis", "other <b>&amp;"].map(String::from);
+    let run = RunDir::create(root, "bcss-unet-resnet34", run_id).unwrap();
+    let mut split = Vec::new();
+    let mut cases = Vec::new();
+    for index in 0..30usize {
+        let part = ["train", "train", "valid", "test", "test"][index % 5];
+        let group =
+            format!("TCGA-{}-A{:03}", ["OL", "E2", "A7", "D8", "S3"][index % 5], index / 10);
+        let case = format!("{group} café <b>bold</b> \"q\" [{index}, 0]");
+        split.push(SplitRow {
+            case: case.clone(),
+            group: group.clone(),
+            label: String::new(),
+            split: part.into(),
+            fold: Some((index % 5) as u32),
+        });
+        if part == "train" {
+            continue;
+        }
+        for (number, class) in classes.iter().enumerate() {
+            let truth: u64 =
+                if (index + number) % 4 == 3 { 0 } else { random.random_range(200..20_000) };
+            let found = random.random_range(0.3..0.95) - 0.12 * number as f64;
+            cases.push(scored(CaseRow {
+                split: part.into(),
+                resolution: "original".into(),
+                case: case.clone(),
+                group: group.clone(),
+                class: class.clone(),
+                tp: (truth as f64 * found.max(0.0)) as u64,
+                fp: random.random_range(0..3_000),
+                fn_: truth - (truth as f64 * found.max(0.0)) as u64,
+                tn: 30_000,
+                ..Default::default()
+            }));
+        }
+    }
+    let shown = cases.iter().find(|case| case.split == "test").expect("a test case").clone();
+    let pictures = vec![Picture {
+        split: "test".into(),
+        case: shown.case.clone(),
+        score: shown.dice,
+        images: draw(&run, 0, &shown, &mut random),
+        ..Default::default()
+    }];
+    let matrix = (0..5u64)
+        .map(|truth| {
+            (0..5)
+                .map(|predicted| match (truth, predicted) {
+                    (_, 3) => 0,
+                    (truth, predicted) if truth == predicted => 181_000 - 30_000 * truth,
+                    (truth, predicted) => 9_000 + 1_700 * predicted + 900 * truth,
+                })
+                .collect()
+        })
+        .collect();
+    let record = Record {
+        path: run.path().to_path_buf(),
+        status: Status { state: RunState::Finished, epoch: 10, epochs: 10, ..Default::default() },
+        provenance: Provenance { test_reads: 3, ..provenance(run_id, 42, "bcss-unet-resnet34") },
+        spec: "name = \"bcss-unet-resnet34\" # experiments/bcss_unet_resnet34.toml\ndescription = \"<script>alert(1)</script>\"\nseeds = [42]\n\n[dataset]\nkind = \"bcss\"\nimage-size = 224\n\n[model]\nkind = \"unet\"\n".into(),
+        epochs: overfitting_epochs(10, 3),
+        figures: vec![
+            figure("test", "dice.mean", 0.611, 12),
+            figure("test", "iou.mean", 0.502, 12),
+            figure("test", "accuracy.pooled", 0.764, 12),
+            Figure { interval: None, ..figure("test", "hd95.mean", f64::NAN, 0) },
+        ],
+        confusion: vec![Confusion { split: "test".into(), classes: classes.to_vec(), matrix }],
+        summary: Summary {
+            experiment: "bcss-unet-resnet34".into(),
+            description: "U-Net with a frozen ResNet-34 encoder <script>alert(1)</script>".into(),
+            dataset: "BCSS, whole regions in tiles of 224 px".into(),
+            model: "unet, resnet34 encoder".into(),
+            input: vec![64, 3, 224, 224],
+            classes: classes.to_vec(),
+            parameters: 24_439_269,
+            trainable: 3_154_597,
+            multiply_adds: 392_200_000_000,
+            weights_bytes: 97_757_076,
+            class_balance: ["train", "valid", "test"]
+                .iter()
+                .flat_map(|split| {
+                    classes.iter().enumerate().map(|(number, class)| ClassShare {
+                        split: (*split).into(),
+                        class: class.clone(),
+                        cases: 12 - 2 * number as u64,
+                        pixels: 900_000 / (1 + number as u64).pow(2),
+                    })
+                })
+                .collect(),
+            threshold: None,
+            selection: Some(Selection { epoch: 4, metric: "valid.loss".into(), value: 0.52 }),
+            group_key: "slide".into(),
+            headline: vec!["test.dice.mean".into(), "test.accuracy.pooled".into(), "test.hd95.mean".into()],
+            findings: vec!["masks hold the 22 codes; code 0 (outside the region) is ignored: 4.1 % of all pixels".into()],
+            ..busi_summary("bcss-unet-resnet34")
+        },
+        split,
+        cases,
+        pictures,
+        ..Default::default()
+    };
+    write(&run, &record);
+    record
+}
+
+fn write(run: &RunDir, record: &Record) {
+    run.write_status(&record.status).unwrap();
+    run.write_provenance(&record.provenance).unwrap();
+    run.write_spec(&record.spec).unwrap();
+    run.write_plan(&record.plan).unwrap();
+    run.write_split(&record.split).unwrap();
+    run.write_epochs(&record.epochs).unwrap();
+    run.write_times(&record.times).unwrap();
+    run.write_cases(&record.cases).unwrap();
+    run.write_figures(&record.figures).unwrap();
+    run.write_confusion(&record.confusion).unwrap();
+    run.write_layers(&record.layers).unwrap();
+    run.write_summary(&record.summary).unwrap();
+    run.write_gates(&record.gates).unwrap();
+    run.write_pictures(&record.pictures).unwrap();
+}
+
+fn provenance(run_id: &str, seed: u32, experiment: &str) -> Provenance {
+    let spec_path = format!("experiments/{}.toml", experiment.replace('-', "_"));
+    Provenance {
+        run_id: run_id.into(),
+        seed,
+        command: ["oncospec", "run", &spec_path, "--set", "dataset.root=data/BUSI images (2020)"]
+            .map(String::from)
+            .to_vec(),
+        spec_path,
+        git: Some(Git {
+            commit: "3f2a9c1be07d54e8a6610b2c9d8e7f6051423344".into(),
+            dirty: seed == 1,
+        }),
+        host: Host { cpu: "AMD EPYC 9B14".into(), cores: 2, os: "linux x86_64".into() },
+        device: "CPU (flex)".into(),
+        versions: Versions {
+            oncospec: "0.1.0".into(),
+            burn: "0.22.1".into(),
+            rustc: "1.95.0".into(),
+        },
+        started: "2026-11-22T03:40:00Z".into(),
+        finished: Some("2026-11-22T03:42:11Z".into()),
+        data_fingerprint: "sha256:7d1f0a4be2c93355a1e0f6f2c8b5d4e7a90112233445566778899aabbccddeef"
+            .into(),
+        test_reads: 1,
+    }
+}
+
+fn busi_spec(experiment: &str, seed: u32) -> String {
+    format!(
+        "name = \"{experiment}\" # experiments/busi.toml\nseeds = [{seed}] # --set seeds=[{seed}]\n\n[dataset]\nkind = \"busi\" # experiments/base/busi.toml\nroot = \"data/BUSI images (2020)\" # --set\nimage-size = 256 # default\n\n[model]\nkind = \"attention-unet\" # experiments/busi.toml\nfilters = [32, 64, 128, 256] # default\n\n[schedule]\nepochs = 12 # experiments/busi.toml\nbatch-size = 8 # default\n\n[evaluation]\nempty = \"one\" # default\nresolution = \"original\" # default\n"
+    )
+}
+
+fn busi_summary(experiment: &str) -> Summary {
+    let shares = [("train", 0.91), ("valid", 0.92), ("test", 0.905)];
+    Summary {
+        experiment: experiment.into(),
+        description: "Attention U-Net of system A on BUSI, normals included.".into(),
+        dataset: "BUSI, several masks of an image united".into(),
+        model: "attention-unet".into(),
+        input: vec![8, 3, 256, 256],
+        classes: vec!["lesion".into()],
+        parameters: 10_199_141,
+        trainable: 10_199_141,
+        multiply_adds: 53_210_000_000,
+        weights_bytes: 40_796_564,
+        class_balance: shares
+            .iter()
+            .flat_map(|(split, background)| {
+                let share = |class: &str, part: f64| ClassShare {
+                    split: (*split).into(),
+                    class: class.into(),
+                    cases: 40,
+                    pixels: (part * 2_600_000.0) as u64,
+                };
+                [share("background", *background), share("lesion", 1.0 - background)]
+            })
+            .collect(),
+        threshold: Some(Threshold { value: 0.5, chosen: "fixed in the spec".into() }),
+        semantics: Semantics {
+            reduction: "Per case, then the mean over cases; figures named pooled count the pixels of all cases together.".into(),
+            empty: "A class absent from truth and prediction alike scores 1.".into(),
+            resolution: "Probabilities are resized to the original image before they are thresholded.".into(),
+            interval: "95 %, bootstrap over groups of cases, 2000 draws.".into(),
+        },
+        selection: Some(Selection { epoch: 5, metric: "valid.loss".into(), value: 0.4981 }),
+        group_key: "duplicates".into(),
+        headline: vec!["test.dice.mean".into(), "test.iou.mean".into(), "test.hd95.mean".into(), "valid.dice.mean".into()],
+        findings: vec![
+            "17 images have more than one mask; they were united.".into(),
+            "malignant (145) and benign (433) are the same picture under two labels.".into(),
+        ],
+        notes: Vec::new(),
+    }
+}
+
+fn busi_split(test_cases: usize) -> Vec<SplitRow> {
+    let labels = ["benign", "benign", "malignant", "normal"];
+    (0..test_cases * 5)
+        .map(|index| {
+            let label = labels[index % 4];
+            SplitRow {
+                case: format!("{label} ({})", index + 1),
+                group: format!("cluster {}", index / 5 + index % 5 * 10_000),
+                label: label.into(),
+                split: ["train", "train", "train", "valid", "test"][index % 5].into(),
+                fold: None,
+            }
+        })
+        .collect()
+}
+
+fn busi_cases(split: &[SplitRow], random: &mut ChaCha8Rng) -> Vec<CaseRow> {
+    split
+        .iter()
+        .filter(|row| row.split != "train")
+        .map(|row| {
+            let truth: u64 =
+                if row.label == "normal" { 0 } else { random.random_range(900..40_000) };
+            let mut recall: f64 = random.random_range(0.35..0.98);
+            if random.random_range(0..9) == 0 {
+                recall = 0.0;
+            }
+            let tp = (truth as f64 * recall) as u64;
+            let false_alarm = row.label != "normal" || random.random_range(0..3) == 0;
+            let fp = if false_alarm { random.random_range(0..9_000) } else { 0 };
+            let defined = tp > 0;
+            scored(CaseRow {
+                split: row.split.clone(),
+                resolution: "original".into(),
+                case: row.case.clone(),
+                group: row.group.clone(),
+                label: row.label.clone(),
+                class: "lesion".into(),
+                tp,
+                fp,
+                fn_: truth - tp,
+                tn: 250_000,
+                hd95: defined.then(|| random.random_range(2.0..90.0)),
+                assd: defined.then(|| random.random_range(0.8..30.0)),
+                auc: (truth > 0).then(|| random.random_range(0.8..0.999)),
+                ..Default::default()
+            })
+        })
+        .collect()
+}
+
+fn scored(case: CaseRow) -> CaseRow {
+    let denominator = 2 * case.tp + case.fp + case.fn_;
+    let dice = if denominator == 0 { 1.0 } else { 2.0 * case.tp as f64 / denominator as f64 };
+    CaseRow { dice: Some(dice), ..case }
+}
+
+fn test_dice(cases: &[CaseRow]) -> Vec<f64> {
+    cases.iter().filter(|case| case.split == "test").filter_map(|case| case.dice).collect()
+}
+
+fn figure(split: &str, name: &str, value: f64, n: usize) -> Figure {
+    Figure {
+        split: split.into(),
+        name: name.into(),
+        value,
+        n: n as u64,
+        left_out: u64::from(name.starts_with("hd95")) * 9,
+        interval: Some(Interval { low: value * 0.93, high: value * 1.06 }),
+    }
+}
+
+fn gate(figure: &str, at_least: Option<f64>, at_most: Option<f64>, value: f64) -> Gate {
+    let held =
+        at_least.is_none_or(|bound| value >= bound) && at_most.is_none_or(|bound| value <= bound);
+    Gate { figure: figure.into(), at_least, at_most, value: Some(value), held }
+}
+
+/// Training loss falls throughout; validation loss turns at the fifth epoch.
+fn overfitting_epochs(epochs: u32, shift: u32) -> Vec<EpochRow> {
+    let mut rows = Vec::new();
+    for epoch in 1..=epochs {
+        let time = f64::from(epoch);
+        let offset = 0.02 * f64::from(shift);
+        let train = 0.25 + 0.9 * (-0.25 * time).exp() + offset;
+        let valid =
+            0.42 + 0.5 * (-0.5 * time).exp() + 0.014 * (time - 4.0).max(0.0).powf(1.4) + offset;
+        for (split, loss) in [("train", train), ("valid", valid)] {
+            let dice = 0.9 - 0.75 * loss;
+            let figures: BTreeMap<String, f64> = [
+                ("loss", loss),
+                ("accuracy.pooled", 0.99 - 0.08 * loss),
+                ("dice.mean", dice),
+                ("dice.lesion", dice - 0.05),
+                ("dice.pooled", dice + 0.04),
+                ("iou.mean", dice * 0.82),
+                ("iou.lesion", dice * 0.78),
+                ("iou.pooled", dice * 0.84),
+            ]
+            .map(|(name, value)| (name.to_owned(), value))
+            .into();
+            rows.push(EpochRow {
+                epoch,
+                split: split.into(),
+                learning_rate: 1e-3 * 0.95f64.powf(time),
+                figures,
+            });
+        }
+    }
+    rows
+}
+
+fn layers() -> Vec<Layer> {
+    let mut layers = Vec::new();
+    let (mut channels, mut side) = (3, 256);
+    for (level, filters) in [32, 64, 128, 256, 512].into_iter().enumerate() {
+        for (number, input) in [(1, channels), (2, filters)] {
+            let parameters = (input * filters * 9 + filters) as u64;
+            layers.push(Layer {
+                name: format!("encoder{}.conv{number}", level + 1),
+                kind: "Conv2d".into(),
+                input: vec![8, input, side, side],
+                output: vec![8, filters, side, side],
+                parameters,
+                trainable: level > 0,
+                multiply_adds: 8 * parameters * (side * side) as u64,
+            });
+        }
+        channels = filters;
+        side /= 2;
+    }
+    layers
+}
+
+/// The three best, worst and random test cases, drawn.
+fn busi_pictures(run: &RunDir, cases: &[CaseRow], random: &mut ChaCha8Rng) -> Vec<Picture> {
+    let mut test: Vec<&CaseRow> = cases.iter().filter(|case| case.split == "test").collect();
+    test.sort_by(|a, b| b.dice.partial_cmp(&a.dice).unwrap());
+    let kinds = [
+        (PictureKind::Best, test[..3].to_vec()),
+        (PictureKind::Worst, test[test.len() - 3..].to_vec()),
+        (PictureKind::Random, vec![test[5], test[9], test[14]]),
+    ];
+    let mut pictures = Vec::new();
+    for (kind, cases) in kinds {
+        for case in cases {
+            let number = pictures.len();
+            pictures.push(Picture {
+                split: "test".into(),
+                case: case.case.clone(),
+                label: case.label.clone(),
+                kind,
+                score: case.dice,
+                images: draw(run, number, case, random),
+            });
+        }
+    }
+    pictures
+}
+
+/// Speckle with a dark ellipse, its mask, and a prediction that is off by some pixels.
+fn draw(run: &RunDir, number: usize, case: &CaseRow, random: &mut ChaCha8Rng) -> PictureImages {
+    const SIDE: u32 = 128;
+    let lesion = case.label != "normal";
+    let (x, y) = (random.random_range(40.0..90.0), random.random_range(45.0..85.0));
+    let (width, height) = (random.random_range(14.0..34.0), random.random_range(10.0..24.0));
+    let shift = 16.0 * (1.0 - case.dice.unwrap_or(0.0));
+    let inside = |px: u32, py: u32, dx: f64| {
+        let (a, b) = ((f64::from(px) - x - dx) / width, (f64::from(py) - y) / height);
+        a * a + b * b
+    };
+    let mut speckle = || random.random_range(0.5..1.0);
+    let paint = |name: &str, pixel: &mut dyn FnMut(u32, u32) -> [u8; 3]| {
+        let image = image::RgbImage::from_fn(SIDE, SIDE, |px, py| image::Rgb(pixel(px, py)));
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        image.write_to(&mut bytes, image::ImageFormat::Png).unwrap();
+        let file = format!("test_{number:03}_{name}.png");
+        run.write_picture(&file, bytes.get_ref()).unwrap();
+        Some(PictureFile { file, alt: format!("{name} of {}", case.case) })
+    };
+    let gray = |value: f64| [(value.clamp(0.0, 1.0) * 255.0) as u8; 3];
+    PictureImages {
+        image: paint("image", &mut |px, py| {
+            let base = 0.75 - 0.4 * f64::from(py) / f64::from(SIDE);
+            gray(speckle() * if lesion && inside(px, py, 0.0) < 1.0 { base * 0.4 } else { base })
+        }),
+        truth: paint("truth", &mut |px, py| {
+            gray(f64::from(u8::from(lesion && inside(px, py, 0.0) < 1.0)))
+        }),
+        probability: paint("probability", &mut |px, py| {
+            gray((1.6 - inside(px, py, shift)).clamp(0.0, 1.0))
+        }),
+        prediction: paint("prediction", &mut |px, py| {
+            gray(f64::from(u8::from(inside(px, py, shift) < 1.1)))
+        }),
+        error: paint("error", &mut |px, py| match (
+            lesion && inside(px, py, 0.0) < 1.0,
+            inside(px, py, shift) < 1.1,
+        ) {
+            (true, true) => error_colours::TRUE_POSITIVE,
+            (false, true) => error_colours::FALSE_POSITIVE,
+            (true, false) => error_colours::FALSE_NEGATIVE,
+            (false, false) => [0x18, 0x1c, 0x22],
+        }),
+    }
+}

@@ -1,0 +1,106 @@
+//! The runs under a folder.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::files;
+use super::read::read_status;
+use super::run_dir::RunDir;
+use super::{Figure, Provenance, Status, Summary};
+use crate::error::{Error, Result};
+
+/// One line of `oncospec list`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RunSummary {
+    /// The run directory.
+    pub path: PathBuf,
+    /// Name of the experiment, from the folder.
+    pub experiment: String,
+    /// Run id, from the folder.
+    pub run_id: String,
+    /// Seed.
+    pub seed: u32,
+    /// When it started, RFC 3339; empty where it has not.
+    pub started: String,
+    /// How far it came.
+    pub status: Status,
+    /// Its headline figures.
+    pub headline: Vec<Figure>,
+    /// Why it cannot be read; the fields above are then empty.
+    pub problem: Option<String>,
+}
+
+/// The runs under `root/<experiment>/<run-id>`, in order of their names; none where there is no `root`.
+///
+/// A run that cannot be read is listed with its problem.
+///
+/// # Errors
+/// When `root` is there and cannot be listed.
+pub fn list_runs(root: &Path) -> Result<Vec<RunSummary>> {
+    let mut runs = Vec::new();
+    for experiment in folders(root)? {
+        for path in folders(&experiment)? {
+            if path.join("format.json").exists() {
+                runs.push(summarise(&path, &experiment));
+            }
+        }
+    }
+    Ok(runs)
+}
+
+/// Folders in a folder, sorted by name.
+fn folders(root: &Path) -> Result<Vec<PathBuf>> {
+    if !root.exists() {
+        return Ok(Vec::new());
+    }
+    let mut folders = Vec::new();
+    for entry in fs::read_dir(root).map_err(Error::io(root, "cannot list"))? {
+        let path = entry.map_err(Error::io(root, "cannot list"))?.path();
+        if path.is_dir() {
+            folders.push(path);
+        }
+    }
+    folders.sort();
+    Ok(folders)
+}
+
+fn summarise(path: &Path, experiment: &Path) -> RunSummary {
+    let name = |path: &Path| {
+        path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    };
+    let mut run = RunSummary {
+        path: path.to_path_buf(),
+        experiment: name(experiment),
+        run_id: name(path),
+        seed: 0,
+        started: String::new(),
+        status: Status::default(),
+        headline: Vec::new(),
+        problem: None,
+    };
+    if let Err(error) = fill(&mut run) {
+        run.problem = Some(error.to_string());
+    }
+    run
+}
+
+/// Reads the few small files that a line needs.
+fn fill(run: &mut RunSummary) -> Result<()> {
+    let directory = RunDir::open_read(&run.path)?;
+    run.status = read_status(&directory)?;
+    let provenance: Provenance =
+        files::read_json(&directory.file("provenance.json"))?.unwrap_or_default();
+    run.seed = provenance.seed;
+    run.started = provenance.started;
+    let summary: Summary = files::read_json(&directory.file("summary.json"))?.unwrap_or_default();
+    let figures: Vec<Figure> =
+        files::read_json(&directory.file("figures.json"))?.unwrap_or_default();
+    run.headline = summary
+        .headline
+        .iter()
+        .filter_map(|name| figures.iter().find(|figure| figure.full_name() == *name).cloned())
+        .collect();
+    Ok(())
+}

@@ -1,0 +1,38 @@
+//! The run directory: everything a run leaves behind, and all that a report reads.
+//!
+//! ```text
+//! runs/<experiment>/<run-id>/
+//!   format.json         which version of this layout     lock               held while a process writes
+//!   spec.toml           as merged, with origins          plan.toml          every decision
+//!   provenance.json     git, host, device, versions      status.json        how far it came, and why it ended
+//!   split.parquet       one row per case                 epochs.parquet     one row per epoch and split
+//!   times.parquet       seconds per epoch                cases.parquet      counts and distances per case and class
+//!   figures.json        recorded figures                 confusion.json     confusion matrices
+//!   layers.json         layer table                      summary.json       sizes, semantics, notes
+//!   gates.json          bounds and whether they held     model.safetensors  best weights
+//!   pictures/           PNG files and pictures.json      checkpoints/       last and best
+//! ```
+//!
+//! Every file is replaced as a whole: written beside its place, flushed to disk and renamed. A
+//! process killed at any moment leaves each file as it was before or as it is after.
+
+mod checkpoints;
+mod files;
+mod list;
+mod read;
+mod rows;
+mod run_dir;
+mod tables;
+
+pub use checkpoints::Checkpoints;
+pub use files::write as write_file;
+pub use list::{RunSummary, list_runs};
+pub use read::Record;
+pub use rows::*;
+pub use run_dir::{FORMAT_VERSION, RunDir};
+pub(crate) use tables::{case_columns, split_columns};
+
+#[cfg(test)]
+pub(crate) mod examples;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,113 @@
+//! A run directory read back.
+
+use std::path::{Path, PathBuf};
+
+use super::files;
+use super::run_dir::RunDir;
+use super::tables;
+use super::{
+    CaseRow, Confusion, EpochRow, Figure, Gate, Layer, Picture, PictureFile, Provenance, RunState,
+    SplitRow, Status, Summary, TimesRow,
+};
+use crate::error::{Error, Result};
+
+/// Everything in a run directory but weights and pictures' bytes; what is not there yet is empty.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Record {
+    /// The run directory.
+    pub path: PathBuf,
+    /// How far the run came. A run said to be running that no process holds is interrupted.
+    pub status: Status,
+    /// What made it.
+    pub provenance: Provenance,
+    /// The spec as merged, with origins.
+    pub spec: String,
+    /// Every decision.
+    pub plan: String,
+    /// Where each case went.
+    pub split: Vec<SplitRow>,
+    /// Figures of the epochs.
+    pub epochs: Vec<EpochRow>,
+    /// How long the epochs took.
+    pub times: Vec<TimesRow>,
+    /// Counts and distances of cases and classes.
+    pub cases: Vec<CaseRow>,
+    /// Recorded figures.
+    pub figures: Vec<Figure>,
+    /// Confusion matrices.
+    pub confusion: Vec<Confusion>,
+    /// The layer table.
+    pub layers: Vec<Layer>,
+    /// Sizes, semantics, notes.
+    pub summary: Summary,
+    /// Bounds and whether they held.
+    pub gates: Vec<Gate>,
+    /// Which pictures show what.
+    pub pictures: Vec<Picture>,
+}
+
+impl Record {
+    /// Reads a run directory, however far the run came.
+    ///
+    /// # Errors
+    /// When it is not a run directory, was written in another format version, or has a damaged
+    /// file, which is named.
+    pub fn read(path: impl Into<PathBuf>) -> Result<Self> {
+        let run = RunDir::open_read(path)?;
+        let file = |name: &str| run.file(name);
+        Ok(Self {
+            status: read_status(&run)?,
+            provenance: files::read_json(&file("provenance.json"))?.unwrap_or_default(),
+            spec: files::read_text(&file("spec.toml"))?,
+            plan: files::read_text(&file("plan.toml"))?,
+            split: tables::read_split(&file("split.parquet"))?,
+            epochs: tables::read_epochs(&file("epochs.parquet"))?,
+            times: tables::read_times(&file("times.parquet"))?,
+            cases: tables::read_cases(&file("cases.parquet"))?,
+            figures: files::read_json(&file("figures.json"))?.unwrap_or_default(),
+            confusion: files::read_json(&file("confusion.json"))?.unwrap_or_default(),
+            layers: files::read_json(&file("layers.json"))?.unwrap_or_default(),
+            summary: files::read_json(&file("summary.json"))?.unwrap_or_default(),
+            gates: files::read_json(&file("gates.json"))?.unwrap_or_default(),
+            pictures: files::read_json(&run.pictures().join("pictures.json"))?.unwrap_or_default(),
+            path: run.path().to_path_buf(),
+        })
+    }
+
+    /// The figure of this full name, such as `test.dice.mean`.
+    pub fn figure(&self, full_name: &str) -> Option<&Figure> {
+        let (split, name) = full_name.split_once('.')?;
+        self.figures.iter().find(|figure| figure.split == split && figure.name == name)
+    }
+
+    /// The bytes of a picture, as they are on disk.
+    ///
+    /// # Errors
+    /// When the file is missing, or its name leads out of `pictures/`.
+    pub fn picture_bytes(&self, picture: &PictureFile) -> Result<Vec<u8>> {
+        let folder = self.path.join("pictures");
+        let name = Path::new(&picture.file);
+        if name.file_name() != Some(name.as_os_str()) {
+            let why = format!("`{}` is not a plain file name", picture.file);
+            return Err(files::damaged(&folder.join("pictures.json"), &why));
+        }
+        let file = folder.join(name);
+        files::read(&file)?.ok_or_else(|| {
+            Error::failed(format!("{}: this picture of the run is missing", file.display()))
+        })
+    }
+}
+
+/// The status, corrected where the process died without a word.
+pub fn read_status(run: &RunDir) -> Result<Status> {
+    let mut status: Status = files::read_json(&run.file("status.json"))?.unwrap_or_default();
+    if status.state == RunState::Running && !run.is_locked() {
+        status.state = RunState::Interrupted;
+        status.why = Some(
+            "the process ended without a word: it was killed, or the machine stopped; \
+             --resume goes on from the last checkpoint"
+                .into(),
+        );
+    }
+    Ok(status)
+}

@@ -1,0 +1,443 @@
+//! What the files of a run directory hold.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// How far a run came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunState {
+    /// Decided, not begun.
+    #[default]
+    Planned,
+    /// A process is at work on it.
+    Running,
+    /// Trained and evaluated.
+    Finished,
+    /// Ended by an error.
+    Failed,
+    /// Stopped before its last epoch, by a person or by the loss of the process.
+    Interrupted,
+}
+
+impl fmt::Display for RunState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Planned => "planned",
+            Self::Running => "running",
+            Self::Finished => "finished",
+            Self::Failed => "failed",
+            Self::Interrupted => "interrupted",
+        })
+    }
+}
+
+/// `status.json`: how far a run came, and why it ended there.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// How far it came.
+    pub state: RunState,
+    /// Why it ended early; `None` where there is nothing to say.
+    #[serde(default)]
+    pub why: Option<String>,
+    /// Epochs completed.
+    pub epoch: u32,
+    /// Epochs planned.
+    pub epochs: u32,
+    /// When this was written, RFC 3339.
+    #[serde(default)]
+    pub updated: String,
+}
+
+/// `provenance.json`: what made this run, and how to make it again.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Provenance {
+    /// Hash of the plan's meaning, the data and the engine.
+    pub run_id: String,
+    /// Seed of initialisation, shuffling and augmentation.
+    pub seed: u32,
+    /// The command, program name first.
+    pub command: Vec<String>,
+    /// The spec file, as it was named.
+    pub spec_path: String,
+    /// The repository the process stood in; `None` outside one or without `git`.
+    pub git: Option<Git>,
+    /// The machine.
+    pub host: Host,
+    /// What computed: `CPU (flex)`, or the GPU's name.
+    pub device: String,
+    /// Versions of the software.
+    pub versions: Versions,
+    /// When the first process of this run started, RFC 3339.
+    pub started: String,
+    /// When it finished, RFC 3339.
+    pub finished: Option<String>,
+    /// Hash of all images and masks used.
+    pub data_fingerprint: String,
+    /// How often predictions on the test split were scored in this run.
+    pub test_reads: u32,
+}
+
+/// A git commit.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Git {
+    /// The full hash.
+    pub commit: String,
+    /// Whether tracked files differed from the commit.
+    pub dirty: bool,
+}
+
+/// A machine.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Host {
+    /// The processor's model name.
+    pub cpu: String,
+    /// Logical processors available to the process.
+    pub cores: u32,
+    /// Operating system and architecture, such as `linux x86_64`.
+    pub os: String,
+}
+
+/// Versions of the software.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Versions {
+    /// oncospec.
+    pub oncospec: String,
+    /// Burn.
+    pub burn: String,
+    /// The compiler.
+    pub rustc: String,
+}
+
+/// A row of `split.parquet`: where a case went.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SplitRow {
+    /// Name of the case.
+    pub case: String,
+    /// What keeps cases together (slide, duplicate cluster); the case itself where nothing does.
+    pub group: String,
+    /// Label of the case, such as `benign`; empty where cases carry none.
+    pub label: String,
+    /// `train`, `valid` or `test`.
+    pub split: String,
+    /// Fold of a k-fold split.
+    pub fold: Option<u32>,
+}
+
+/// A row of `epochs.parquet`: the figures of one epoch on one split.
+///
+/// Holds no clock time: two runs of one spec and seed on one device are equal bit for bit.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct EpochRow {
+    /// The epoch, from 1.
+    pub epoch: u32,
+    /// `train` or `valid`.
+    pub split: String,
+    /// Learning rate at the epoch's end.
+    pub learning_rate: f64,
+    /// Figure name (`loss`, `dice.mean`, `iou.pooled`, ..) to its value; NaN is kept as such.
+    pub figures: BTreeMap<String, f64>,
+}
+
+/// A row of `times.parquet`: how long an epoch took.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TimesRow {
+    /// The epoch, from 1.
+    pub epoch: u32,
+    /// Training, in seconds.
+    pub train_s: f64,
+    /// Validation, in seconds.
+    pub valid_s: f64,
+}
+
+/// A row of `cases.parquet`: one class of one case, in pixels.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CaseRow {
+    /// `train`, `valid` or `test`.
+    pub split: String,
+    /// Size at which prediction and truth were compared: `original` or `network`.
+    pub resolution: String,
+    /// Name of the case.
+    pub case: String,
+    /// What keeps cases together.
+    pub group: String,
+    /// Label of the case, such as `benign`; empty where cases carry none.
+    pub label: String,
+    /// Name of the class.
+    pub class: String,
+    /// Pixels of the class found.
+    pub tp: u64,
+    /// Pixels called the class that are not.
+    pub fp: u64,
+    /// Pixels of the class missed.
+    pub fn_: u64,
+    /// Other pixels, called other.
+    pub tn: u64,
+    /// 95th percentile of the symmetric surface distance, in pixels; `None` where undefined.
+    pub hd95: Option<f64>,
+    /// Average symmetric surface distance, in pixels; `None` where undefined.
+    pub assd: Option<f64>,
+    /// Area under the ROC curve of the pixel probabilities; `None` where undefined.
+    pub auc: Option<f64>,
+    /// Dice under the run's rule for empty masks; `None` where that leaves the case out.
+    pub dice: Option<f64>,
+}
+
+/// A recorded figure: one number about one split.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Figure {
+    /// `train`, `valid` or `test`.
+    pub split: String,
+    /// Its name without the split, such as `dice.mean`.
+    pub name: String,
+    /// Its value; NaN where it is undefined.
+    #[serde(with = "nan_as_null")]
+    pub value: f64,
+    /// Cases it is taken over.
+    pub n: u64,
+    /// Cases left out because it is undefined for them.
+    #[serde(default)]
+    pub left_out: u64,
+    /// 95 % confidence interval.
+    #[serde(default)]
+    pub interval: Option<Interval>,
+}
+
+impl Figure {
+    /// The name with the split, such as `test.dice.mean`.
+    pub fn full_name(&self) -> String {
+        format!("{}.{}", self.split, self.name)
+    }
+}
+
+/// A 95 % confidence interval.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Interval {
+    /// Lower bound; NaN where it is undefined.
+    #[serde(with = "nan_as_null")]
+    pub low: f64,
+    /// Upper bound; NaN where it is undefined.
+    #[serde(with = "nan_as_null")]
+    pub high: f64,
+}
+
+/// A confusion matrix of pixels.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Confusion {
+    /// `train`, `valid` or `test`.
+    pub split: String,
+    /// Names of the classes.
+    pub classes: Vec<String>,
+    /// Rows are the truth, columns the prediction.
+    pub matrix: Vec<Vec<u64>>,
+}
+
+/// A row of the layer table.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Layer {
+    /// Path of the layer in the network, such as `encoder.layer1.0.conv1`.
+    pub name: String,
+    /// Kind, such as `Conv2d`.
+    pub kind: String,
+    /// Shape of its input, batch first.
+    pub input: Vec<usize>,
+    /// Shape of its output, batch first.
+    pub output: Vec<usize>,
+    /// Number of parameters.
+    pub parameters: u64,
+    /// Whether training changes them.
+    pub trainable: bool,
+    /// Multiply-adds of one forward pass at that batch size.
+    pub multiply_adds: u64,
+}
+
+/// `summary.json`: what the run is about, in words and totals.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Summary {
+    /// Name of the experiment.
+    pub experiment: String,
+    /// What it is for.
+    pub description: String,
+    /// The data set in a few words, such as `BUSI, masks united`.
+    pub dataset: String,
+    /// The network in a few words, such as `attention-unet`.
+    pub model: String,
+    /// Shape of one batch of input: batch, channels, height, width.
+    pub input: Vec<usize>,
+    /// Names of the classes.
+    pub classes: Vec<String>,
+    /// Number of parameters.
+    pub parameters: u64,
+    /// Parameters that training changes.
+    pub trainable: u64,
+    /// Multiply-adds of one forward pass of `input`.
+    pub multiply_adds: u64,
+    /// Size of the weights, in bytes.
+    pub weights_bytes: u64,
+    /// Pixels of each class in each split.
+    pub class_balance: Vec<ClassShare>,
+    /// The probability from which on a pixel is lesion; `None` with several classes.
+    pub threshold: Option<Threshold>,
+    /// How figures are to be read.
+    pub semantics: Semantics,
+    /// Which epoch's weights were kept.
+    pub selection: Option<Selection>,
+    /// What keeps cases together: `slide`, `institution`, `duplicates` or `none`.
+    pub group_key: String,
+    /// Full names of the figures that matter most, most important first, such as `test.dice.mean`.
+    pub headline: Vec<String>,
+    /// What was found about the data: cases left out, masks united, and the like.
+    pub findings: Vec<String>,
+    /// What else a reader must know.
+    pub notes: Vec<String>,
+}
+
+/// Pixels of a class in a split.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ClassShare {
+    /// `train`, `valid` or `test`.
+    pub split: String,
+    /// Name of the class.
+    pub class: String,
+    /// Cases that have any of it.
+    pub cases: u64,
+    /// Its pixels, at the network's resolution.
+    pub pixels: u64,
+}
+
+/// A threshold and where it was chosen.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Threshold {
+    /// The probability.
+    pub value: f64,
+    /// Where it comes from: `fixed in the spec`, or `best mean Dice on the validation split`.
+    pub chosen: String,
+}
+
+/// How figures are to be read; each a sentence.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Semantics {
+    /// How cases become one number.
+    pub reduction: String,
+    /// What a class scores that is absent from truth and prediction alike.
+    pub empty: String,
+    /// At which size masks are compared.
+    pub resolution: String,
+    /// How intervals are computed.
+    pub interval: String,
+}
+
+/// Which epoch's weights were kept.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Selection {
+    /// The epoch, from 1.
+    pub epoch: u32,
+    /// The recorded figure that decided, such as `valid.loss`.
+    pub metric: String,
+    /// Its value at that epoch.
+    #[serde(with = "nan_as_null")]
+    pub value: f64,
+}
+
+/// A bound on a figure and whether it held.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Gate {
+    /// Full name of the figure, such as `test.dice.mean`.
+    pub figure: String,
+    /// The figure must not be below this.
+    pub at_least: Option<f64>,
+    /// The figure must not be above this.
+    pub at_most: Option<f64>,
+    /// What it was; `None` where it was not recorded or is undefined.
+    pub value: Option<f64>,
+    /// Whether the bound held.
+    pub held: bool,
+}
+
+/// Why a case is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PictureKind {
+    /// Among the highest scores.
+    Best,
+    /// Among the lowest scores.
+    Worst,
+    /// Drawn at random.
+    #[default]
+    Random,
+}
+
+/// One case in the prediction grid.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Picture {
+    /// `train`, `valid` or `test`.
+    pub split: String,
+    /// Name of the case.
+    pub case: String,
+    /// Label of the case; empty where cases carry none.
+    pub label: String,
+    /// Why it is shown.
+    pub kind: PictureKind,
+    /// Its Dice; `None` where undefined.
+    pub score: Option<f64>,
+    /// What is shown of it.
+    pub images: PictureImages,
+}
+
+/// What is shown of a case; absent ones were not made (no mask, several classes).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PictureImages {
+    /// The image as the network saw it.
+    pub image: Option<PictureFile>,
+    /// The true mask.
+    pub truth: Option<PictureFile>,
+    /// The predicted probability.
+    pub probability: Option<PictureFile>,
+    /// The predicted mask.
+    pub prediction: Option<PictureFile>,
+    /// Where they differ: true positive, false positive, false negative.
+    pub error: Option<PictureFile>,
+}
+
+/// A picture and its description for who cannot see it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PictureFile {
+    /// File name in `pictures/`.
+    pub file: String,
+    /// What it shows.
+    pub alt: String,
+}
+
+/// Colours of an error map (Okabe and Ito 2008: told apart with any colour vision); the report's
+/// legend names them so. With several classes the first is a class called right, the third wrong.
+pub mod error_colours {
+    /// The class, called the class.
+    pub const TRUE_POSITIVE: [u8; 3] = [0x00, 0x9e, 0x73];
+    /// Another class, called the class.
+    pub const FALSE_POSITIVE: [u8; 3] = [0xe6, 0x9f, 0x00];
+    /// The class, called another.
+    pub const FALSE_NEGATIVE: [u8; 3] = [0xcc, 0x79, 0xa7];
+}
+
+/// JSON has no NaN: it is written as `null` and read back.
+mod nan_as_null {
+    use super::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(*value)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        Ok(Option::<f64>::deserialize(deserializer)?.unwrap_or(f64::NAN))
+    }
+}

@@ -1,0 +1,264 @@
+//! A run directory open for writing or reading.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::files::{self, TEMPORARY_PREFIX};
+use super::tables;
+use super::{
+    CaseRow, Confusion, EpochRow, Figure, Gate, Layer, Picture, Provenance, SplitRow, Status,
+    Summary, TimesRow,
+};
+use crate::error::{Error, Result};
+
+/// Version of the layout and of the files in it.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// What `format.json` says.
+#[derive(Serialize, Deserialize)]
+struct Format {
+    format: String,
+    version: u32,
+}
+
+const FORMAT_NAME: &str = "oncospec-run";
+
+/// A run directory, `runs/<experiment>/<run-id>`.
+#[derive(Debug)]
+pub struct RunDir {
+    path: PathBuf,
+    /// Held while this process may write; the system lets go of it when the process ends.
+    _lock: Option<File>,
+}
+
+impl RunDir {
+    /// Opens `output/experiment/run_id` for writing; makes it where it is not there yet.
+    ///
+    /// # Errors
+    /// When another process works on it (which one is said), when it was written in another format
+    /// version, or when the disk refuses.
+    pub fn create(output: &Path, experiment: &str, run_id: &str) -> Result<Self> {
+        let path = output.join(experiment).join(run_id);
+        Self::open_write(path)
+    }
+
+    /// Opens a run directory for writing by its path; makes it where it is not there yet.
+    ///
+    /// # Errors
+    /// As [`RunDir::create`].
+    pub fn open_write(path: impl Into<PathBuf>) -> Result<Self> {
+        let path = path.into();
+        let run = Self { path, _lock: None };
+        for folder in [run.path.clone(), run.pictures(), run.checkpoints()] {
+            fs::create_dir_all(&folder).map_err(|error| files::cannot_write(&folder, error))?;
+        }
+        let lock = lock(&run.file("lock"), &run.path)?;
+        let run = Self { _lock: Some(lock), ..run };
+        for folder in [run.path.clone(), run.pictures(), run.checkpoints()] {
+            remove_temporaries(&folder);
+        }
+        if !check_format(&run.path)? {
+            let format = Format { format: FORMAT_NAME.into(), version: FORMAT_VERSION };
+            files::write_json(&run.file("format.json"), &format)?;
+        }
+        Ok(run)
+    }
+
+    /// Opens a run directory to read it; takes no lock.
+    ///
+    /// # Errors
+    /// When it is not a run directory or was written in another format version.
+    pub fn open_read(path: impl Into<PathBuf>) -> Result<Self> {
+        let path = path.into();
+        if check_format(&path)? {
+            return Ok(Self { path, _lock: None });
+        }
+        let found = if path.is_dir() { "it has no format.json" } else { "there is no such folder" };
+        Err(Error::user(format!(
+            "{}: not a run directory: {found}; `oncospec list` names the runs",
+            path.display()
+        )))
+    }
+
+    /// The directory itself.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where pictures lie.
+    pub fn pictures(&self) -> PathBuf {
+        self.file("pictures")
+    }
+
+    /// Where checkpoints lie.
+    pub fn checkpoints(&self) -> PathBuf {
+        self.file("checkpoints")
+    }
+
+    /// Where the best weights lie.
+    pub fn model(&self) -> PathBuf {
+        self.file("model.safetensors")
+    }
+
+    /// A file of the directory by its name.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Whether a process holds this directory open for writing.
+    pub fn is_locked(&self) -> bool {
+        let Ok(file) = File::open(self.file("lock")) else { return false };
+        matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+    }
+
+    /// Writes any file of the directory, atomically; `name` may lead into a folder that is there.
+    pub fn write_file(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        files::write(&self.file(name), bytes)
+    }
+
+    /// Atomically replaces a file that something else writes, such as a store of weights: `save`
+    /// gets a temporary path with the extension of `name`, which is then flushed and renamed.
+    ///
+    /// # Errors
+    /// As `save` says, or when the disk refuses.
+    pub fn write_with(&self, name: &str, save: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+        files::write_with(&self.file(name), save)
+    }
+
+    /// Writes the spec as merged, with origins.
+    pub fn write_spec(&self, text: &str) -> Result<()> {
+        self.write_file("spec.toml", text.as_bytes())
+    }
+
+    /// Writes every decision.
+    pub fn write_plan(&self, text: &str) -> Result<()> {
+        self.write_file("plan.toml", text.as_bytes())
+    }
+
+    /// Writes the provenance.
+    pub fn write_provenance(&self, provenance: &Provenance) -> Result<()> {
+        files::write_json(&self.file("provenance.json"), provenance)
+    }
+
+    /// Writes how far the run came; `updated` is set to now.
+    pub fn write_status(&self, status: &Status) -> Result<()> {
+        let updated = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
+        files::write_json(&self.file("status.json"), &Status { updated, ..status.clone() })
+    }
+
+    /// Writes where each case went.
+    pub fn write_split(&self, rows: &[SplitRow]) -> Result<()> {
+        tables::write_split(&self.file("split.parquet"), rows)
+    }
+
+    /// Writes the figures of all epochs so far.
+    pub fn write_epochs(&self, rows: &[EpochRow]) -> Result<()> {
+        tables::write_epochs(&self.file("epochs.parquet"), rows)
+    }
+
+    /// Writes how long the epochs took.
+    pub fn write_times(&self, rows: &[TimesRow]) -> Result<()> {
+        tables::write_times(&self.file("times.parquet"), rows)
+    }
+
+    /// Writes counts and distances of cases and classes.
+    pub fn write_cases(&self, rows: &[CaseRow]) -> Result<()> {
+        tables::write_cases(&self.file("cases.parquet"), rows)
+    }
+
+    /// Writes the recorded figures.
+    pub fn write_figures(&self, figures: &[Figure]) -> Result<()> {
+        files::write_json(&self.file("figures.json"), figures)
+    }
+
+    /// Writes the confusion matrices.
+    pub fn write_confusion(&self, confusion: &[Confusion]) -> Result<()> {
+        files::write_json(&self.file("confusion.json"), confusion)
+    }
+
+    /// Writes the layer table.
+    pub fn write_layers(&self, layers: &[Layer]) -> Result<()> {
+        files::write_json(&self.file("layers.json"), layers)
+    }
+
+    /// Writes the summary.
+    pub fn write_summary(&self, summary: &Summary) -> Result<()> {
+        files::write_json(&self.file("summary.json"), summary)
+    }
+
+    /// Writes the gates.
+    pub fn write_gates(&self, gates: &[Gate]) -> Result<()> {
+        files::write_json(&self.file("gates.json"), gates)
+    }
+
+    /// Writes one picture, a PNG or JPEG file as it is, under `pictures/`.
+    pub fn write_picture(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        files::write(&self.pictures().join(name), bytes)
+    }
+
+    /// Writes which pictures show what.
+    pub fn write_pictures(&self, pictures: &[Picture]) -> Result<()> {
+        files::write_json(&self.pictures().join("pictures.json"), pictures)
+    }
+}
+
+/// Takes the lock and leaves this process's id in it for others to name.
+fn lock(file: &Path, run: &Path) -> Result<File> {
+    let mut lock = OpenOptions::new()
+        .create(true)
+        .read(true)
+        .write(true)
+        .truncate(false)
+        .open(file)
+        .map_err(|error| files::cannot_write(file, error))?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            let process = match lock.read_to_string(&mut holder) {
+                Ok(_) if !holder.trim().is_empty() => format!("process {}", holder.trim()),
+                _ => "another process".into(),
+            };
+            return Err(Error::user(format!(
+                "{}: {process} is working on this run; wait for it, or stop it and use --resume",
+                run.display()
+            )));
+        }
+        Err(TryLockError::Error(error)) => return Err(Error::io(file, "cannot lock")(error)),
+    }
+    let written = lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id()));
+    written.map_err(|error| files::cannot_write(file, error))?;
+    Ok(lock)
+}
+
+/// Whether `format.json` is there; an error where it names another format.
+fn check_format(path: &Path) -> Result<bool> {
+    let file = path.join("format.json");
+    let Some(format) = files::read_json::<Format>(&file)? else { return Ok(false) };
+    if format.format != FORMAT_NAME {
+        return Err(files::damaged(&file, &format!("its format is `{}`", format.format)));
+    }
+    if format.version != FORMAT_VERSION {
+        return Err(Error::user(format!(
+            "{}: this run was written in format version {}, and this oncospec {} reads version \
+             {FORMAT_VERSION}; use the oncospec that wrote it, or run the experiment again with --force",
+            path.display(),
+            format.version,
+            env!("CARGO_PKG_VERSION"),
+        )));
+    }
+    Ok(true)
+}
+
+/// Removes what a killed process left half written; a refusal is no matter.
+fn remove_temporaries(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        if entry.file_name().to_string_lossy().starts_with(TEMPORARY_PREFIX) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}

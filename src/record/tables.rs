@@ -1,0 +1,268 @@
+//! The Parquet files: rows to columns and back.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Cursor;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use polars::prelude::*;
+
+use super::files;
+use super::{CaseRow, EpochRow, SplitRow, TimesRow};
+use crate::error::Result;
+
+/// Writes `split.parquet`.
+pub fn write_split(path: &Path, rows: &[SplitRow]) -> Result<()> {
+    write(path, split_columns(rows))
+}
+
+/// The columns of `split.parquet`.
+pub fn split_columns(rows: &[SplitRow]) -> Vec<Column> {
+    vec![
+        column("case", rows, |row| row.case.as_str()),
+        column("group", rows, |row| row.group.as_str()),
+        column("label", rows, |row| row.label.as_str()),
+        column("split", rows, |row| row.split.as_str()),
+        column("fold", rows, |row| row.fold),
+    ]
+}
+
+/// Reads `split.parquet`; no rows where there is no file.
+pub fn read_split(path: &Path) -> Result<Vec<SplitRow>> {
+    let Some(table) = Table::read(path)? else { return Ok(Vec::new()) };
+    let mut case = table.strings("case")?;
+    let mut group = table.strings("group")?;
+    let mut label = table.strings("label")?;
+    let mut split = table.strings("split")?;
+    let fold = table.optional_u32("fold")?;
+    Ok((0..table.height())
+        .map(|row| SplitRow {
+            case: std::mem::take(&mut case[row]),
+            group: std::mem::take(&mut group[row]),
+            label: std::mem::take(&mut label[row]),
+            split: std::mem::take(&mut split[row]),
+            fold: fold[row],
+        })
+        .collect())
+}
+
+/// Writes `epochs.parquet`: one column per figure, in order of their names.
+pub fn write_epochs(path: &Path, rows: &[EpochRow]) -> Result<()> {
+    let names: BTreeSet<&str> =
+        rows.iter().flat_map(|row| row.figures.keys().map(String::as_str)).collect();
+    let mut columns = vec![
+        column("epoch", rows, |row| row.epoch),
+        column("split", rows, |row| row.split.as_str()),
+        column(LEARNING_RATE, rows, |row| row.learning_rate),
+    ];
+    columns.extend(
+        names.into_iter().map(|name| column(name, rows, |row| row.figures.get(name).copied())),
+    );
+    write(path, columns)
+}
+
+const LEARNING_RATE: &str = "learning-rate";
+
+/// Reads `epochs.parquet`; no rows where there is no file.
+pub fn read_epochs(path: &Path) -> Result<Vec<EpochRow>> {
+    let Some(table) = Table::read(path)? else { return Ok(Vec::new()) };
+    let epoch = table.u32("epoch")?;
+    let mut split = table.strings("split")?;
+    let learning_rate = table.f64(LEARNING_RATE)?;
+    let mut figures = vec![BTreeMap::new(); table.height()];
+    for name in table.names() {
+        if ["epoch", "split", LEARNING_RATE].contains(&name.as_str()) {
+            continue;
+        }
+        for (figures, value) in figures.iter_mut().zip(table.optional_f64(&name)?) {
+            if let Some(value) = value {
+                figures.insert(name.clone(), value);
+            }
+        }
+    }
+    Ok(figures
+        .into_iter()
+        .enumerate()
+        .map(|(row, figures)| EpochRow {
+            epoch: epoch[row],
+            split: std::mem::take(&mut split[row]),
+            learning_rate: learning_rate[row],
+            figures,
+        })
+        .collect())
+}
+
+/// Writes `times.parquet`.
+pub fn write_times(path: &Path, rows: &[TimesRow]) -> Result<()> {
+    write(
+        path,
+        vec![
+            column("epoch", rows, |row| row.epoch),
+            column("train_s", rows, |row| row.train_s),
+            column("valid_s", rows, |row| row.valid_s),
+        ],
+    )
+}
+
+/// Reads `times.parquet`; no rows where there is no file.
+pub fn read_times(path: &Path) -> Result<Vec<TimesRow>> {
+    let Some(table) = Table::read(path)? else { return Ok(Vec::new()) };
+    let epoch = table.u32("epoch")?;
+    let train_s = table.f64("train_s")?;
+    let valid_s = table.f64("valid_s")?;
+    Ok((0..table.height())
+        .map(|row| TimesRow { epoch: epoch[row], train_s: train_s[row], valid_s: valid_s[row] })
+        .collect())
+}
+
+/// Writes `cases.parquet`.
+pub fn write_cases(path: &Path, rows: &[CaseRow]) -> Result<()> {
+    write(path, case_columns(rows))
+}
+
+/// The columns of `cases.parquet`.
+pub fn case_columns(rows: &[CaseRow]) -> Vec<Column> {
+    vec![
+        column("split", rows, |row| row.split.as_str()),
+        column("resolution", rows, |row| row.resolution.as_str()),
+        column("case", rows, |row| row.case.as_str()),
+        column("group", rows, |row| row.group.as_str()),
+        column("label", rows, |row| row.label.as_str()),
+        column("class", rows, |row| row.class.as_str()),
+        column("tp", rows, |row| row.tp),
+        column("fp", rows, |row| row.fp),
+        column("fn", rows, |row| row.fn_),
+        column("tn", rows, |row| row.tn),
+        column("hd95", rows, |row| row.hd95),
+        column("assd", rows, |row| row.assd),
+        column("auc", rows, |row| row.auc),
+        column("dice", rows, |row| row.dice),
+    ]
+}
+
+/// Reads `cases.parquet`; no rows where there is no file.
+pub fn read_cases(path: &Path) -> Result<Vec<CaseRow>> {
+    let Some(table) = Table::read(path)? else { return Ok(Vec::new()) };
+    let mut split = table.strings("split")?;
+    let mut resolution = table.strings("resolution")?;
+    let mut case = table.strings("case")?;
+    let mut group = table.strings("group")?;
+    let mut label = table.strings("label")?;
+    let mut class = table.strings("class")?;
+    let [tp, fp, fn_, tn] =
+        [table.u64("tp")?, table.u64("fp")?, table.u64("fn")?, table.u64("tn")?];
+    let [hd95, assd, auc, dice] = [
+        table.optional_f64("hd95")?,
+        table.optional_f64("assd")?,
+        table.optional_f64("auc")?,
+        table.optional_f64("dice")?,
+    ];
+    Ok((0..table.height())
+        .map(|row| CaseRow {
+            split: std::mem::take(&mut split[row]),
+            resolution: std::mem::take(&mut resolution[row]),
+            case: std::mem::take(&mut case[row]),
+            group: std::mem::take(&mut group[row]),
+            label: std::mem::take(&mut label[row]),
+            class: std::mem::take(&mut class[row]),
+            tp: tp[row],
+            fp: fp[row],
+            fn_: fn_[row],
+            tn: tn[row],
+            hd95: hd95[row],
+            assd: assd[row],
+            auc: auc[row],
+            dice: dice[row],
+        })
+        .collect())
+}
+
+/// One column: a field of every row.
+fn column<'a, R, V, T: ?Sized>(name: &str, rows: &'a [R], field: impl Fn(&'a R) -> V) -> Column
+where
+    Series: NamedFrom<Vec<V>, T>,
+{
+    Series::new(name.into(), rows.iter().map(field).collect::<Vec<V>>()).into()
+}
+
+/// Writes columns as Parquet, Zstandard-compressed; equal columns make equal bytes.
+fn write(path: &Path, columns: Vec<Column>) -> Result<()> {
+    let unwritable = |error: PolarsError| files::damaged(path, &error.to_string());
+    let mut frame = DataFrame::new_infer_height(columns).map_err(unwritable)?;
+    let mut bytes = Vec::new();
+    ParquetWriter::new(&mut bytes).finish(&mut frame).map_err(unwritable)?;
+    files::write(path, &bytes)
+}
+
+/// A Parquet file in memory, with its path for errors.
+struct Table<'a> {
+    path: &'a Path,
+    frame: DataFrame,
+}
+
+impl<'a> Table<'a> {
+    fn read(path: &'a Path) -> Result<Option<Self>> {
+        let Some(bytes) = files::read(path)? else { return Ok(None) };
+        // polars panics on some damaged files instead of returning an error.
+        let parsed =
+            catch_unwind(AssertUnwindSafe(|| ParquetReader::new(Cursor::new(bytes)).finish()));
+        match parsed {
+            Ok(Ok(frame)) => Ok(Some(Self { path, frame })),
+            Ok(Err(error)) => Err(files::damaged(path, &error.to_string())),
+            Err(_) => Err(files::damaged(path, "its pages cannot be decoded")),
+        }
+    }
+
+    fn height(&self) -> usize {
+        self.frame.height()
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.frame.get_column_names().into_iter().map(|name| name.to_string()).collect()
+    }
+
+    /// A column through polars' typed view; the error names file and column.
+    fn typed<V>(
+        &self,
+        name: &str,
+        view: impl FnOnce(&Column) -> PolarsResult<Vec<Option<V>>>,
+    ) -> Result<Vec<Option<V>>> {
+        let column = self.frame.column(name).and_then(view);
+        column.map_err(|error| files::damaged(self.path, &format!("column `{name}`: {error}")))
+    }
+
+    /// A column that has a value in every row.
+    fn filled<V>(&self, name: &str, values: Vec<Option<V>>) -> Result<Vec<V>> {
+        values.into_iter().collect::<Option<Vec<V>>>().ok_or_else(|| {
+            files::damaged(self.path, &format!("column `{name}` lacks a value in some row"))
+        })
+    }
+
+    fn strings(&self, name: &str) -> Result<Vec<String>> {
+        let values = self.typed(name, |column| {
+            Ok(column.str()?.iter().map(|value| value.map(str::to_owned)).collect())
+        })?;
+        self.filled(name, values)
+    }
+
+    fn optional_u32(&self, name: &str) -> Result<Vec<Option<u32>>> {
+        self.typed(name, |column| Ok(column.u32()?.iter().collect()))
+    }
+
+    fn u32(&self, name: &str) -> Result<Vec<u32>> {
+        self.filled(name, self.optional_u32(name)?)
+    }
+
+    fn u64(&self, name: &str) -> Result<Vec<u64>> {
+        let values = self.typed(name, |column| Ok(column.u64()?.iter().collect()))?;
+        self.filled(name, values)
+    }
+
+    fn optional_f64(&self, name: &str) -> Result<Vec<Option<f64>>> {
+        self.typed(name, |column| Ok(column.f64()?.iter().collect()))
+    }
+
+    fn f64(&self, name: &str) -> Result<Vec<f64>> {
+        self.filled(name, self.optional_f64(name)?)
+    }
+}

@@ -1,0 +1,282 @@
+use std::fs;
+use std::path::Path;
+
+use super::*;
+use crate::error::Error;
+
+fn open(root: &Path) -> RunDir {
+    RunDir::create(root, "demo", "0a1b2c").unwrap()
+}
+
+fn message<T: std::fmt::Debug>(result: Result<T, Error>) -> String {
+    result.unwrap_err().to_string()
+}
+
+#[test]
+fn every_file_reads_back_as_it_was_written() {
+    let root = tempfile::tempdir().unwrap();
+    let written = examples::overfitting(root.path());
+    let read = Record::read(&written.path).unwrap();
+    let stamped = Status { updated: read.status.updated.clone(), ..written.status.clone() };
+    assert!(humantime::parse_rfc3339(&read.status.updated).is_ok());
+    assert_eq!(read, Record { status: stamped, ..written });
+    assert!(!read.cases.is_empty() && !read.pictures.is_empty() && !read.layers.is_empty());
+}
+
+#[test]
+fn names_with_unicode_spaces_and_markup_read_back() {
+    let root = tempfile::tempdir().unwrap();
+    let written = examples::multi_class(root.path());
+    let read = Record::read(&written.path).unwrap();
+    assert_eq!(read.split, written.split);
+    assert!(read.cases.iter().any(|row| row.case.contains("<b>") && row.case.contains('é')));
+}
+
+#[test]
+fn a_run_that_has_only_begun_reads_as_empty_tables() {
+    let root = tempfile::tempdir().unwrap();
+    let run = open(root.path());
+    let record = Record::read(run.path()).unwrap();
+    assert_eq!(record, Record { path: run.path().to_path_buf(), ..Default::default() });
+}
+
+#[test]
+fn undefined_figures_stay_undefined() {
+    let root = tempfile::tempdir().unwrap();
+    let run = open(root.path());
+    let nan = Figure {
+        split: "test".into(),
+        name: "hd95.mean".into(),
+        value: f64::NAN,
+        ..Default::default()
+    };
+    run.write_figures(&[nan]).unwrap();
+    let figures = [("loss".to_owned(), f64::NAN), ("dice.mean".to_owned(), 0.5)].into();
+    let row = EpochRow { epoch: 1, split: "train".into(), learning_rate: 1e-3, figures };
+    let other = EpochRow { figures: [("loss".to_owned(), 1.0)].into(), ..row.clone() };
+    run.write_epochs(&[row, other]).unwrap();
+    let record = Record::read(run.path()).unwrap();
+    assert!(record.figures[0].value.is_nan());
+    assert!(record.epochs[0].figures["loss"].is_nan());
+    assert_eq!(record.epochs[1].figures.get("dice.mean"), None);
+}
+
+#[test]
+fn equal_epochs_make_equal_bytes() {
+    let root = tempfile::tempdir().unwrap();
+    let record = examples::overfitting(root.path());
+    let file = record.path.join("epochs.parquet");
+    let first = fs::read(&file).unwrap();
+    fs::remove_file(&file).unwrap();
+    RunDir::open_write(&record.path).unwrap().write_epochs(&record.epochs).unwrap();
+    assert_eq!(fs::read(&file).unwrap(), first);
+}
+
+#[test]
+fn a_second_writer_is_told_who_holds_the_run() {
+    let root = tempfile::tempdir().unwrap();
+    let first = open(root.path());
+    let error = RunDir::create(root.path(), "demo", "0a1b2c").unwrap_err();
+    let process = format!("process {} is working on this run", std::process::id());
+    assert!(error.to_string().contains(&process), "{error}");
+    assert_eq!(error.exit_code(), 2);
+    assert!(Record::read(first.path()).is_ok(), "reading needs no lock");
+    drop(first);
+    assert!(RunDir::create(root.path(), "demo", "0a1b2c").is_ok());
+}
+
+#[test]
+fn a_running_run_that_no_process_holds_was_interrupted() {
+    let root = tempfile::tempdir().unwrap();
+    let run = open(root.path());
+    let status = Status { state: RunState::Running, epoch: 1, epochs: 3, ..Default::default() };
+    run.write_status(&status).unwrap();
+    assert_eq!(Record::read(run.path()).unwrap().status.state, RunState::Running);
+    let path = run.path().to_path_buf();
+    drop(run);
+    let status = Record::read(path).unwrap().status;
+    assert_eq!((status.state, status.epoch), (RunState::Interrupted, 1));
+    assert!(status.why.unwrap().contains("without a word"));
+}
+
+#[test]
+fn another_format_version_is_refused_by_name_for_reading_and_writing() {
+    let root = tempfile::tempdir().unwrap();
+    let path = open(root.path()).path().to_path_buf();
+    fs::write(path.join("format.json"), r#"{"format": "oncospec-run", "version": 7}"#).unwrap();
+    for text in [message(Record::read(&path)), message(RunDir::open_write(&path))] {
+        assert!(text.contains("format version 7") && text.contains("version 1"), "{text}");
+    }
+    fs::write(path.join("format.json"), r#"{"format": "sacred", "version": 1}"#).unwrap();
+    assert!(message(Record::read(&path)).contains("`sacred`"));
+}
+
+#[test]
+fn a_folder_that_is_no_run_is_named() {
+    let root = tempfile::tempdir().unwrap();
+    assert!(message(Record::read(root.path())).contains("it has no format.json"));
+    let nowhere = root.path().join("nowhere");
+    let text = message(Record::read(&nowhere));
+    assert!(text.contains("nowhere") && text.contains("no such folder"), "{text}");
+}
+
+#[test]
+fn a_damaged_file_is_named_whichever_it_is() {
+    let root = tempfile::tempdir().unwrap();
+    let path = examples::overfitting(root.path()).path;
+    for name in [
+        "spec.toml",
+        "plan.toml",
+        "provenance.json",
+        "status.json",
+        "split.parquet",
+        "epochs.parquet",
+        "times.parquet",
+        "cases.parquet",
+        "figures.json",
+        "confusion.json",
+        "layers.json",
+        "summary.json",
+        "gates.json",
+        "pictures/pictures.json",
+    ] {
+        let file = path.join(name);
+        let whole = fs::read(&file).unwrap();
+        let mut flipped = whole.clone();
+        for byte in &mut flipped[whole.len() / 4..] {
+            *byte ^= 0xff;
+        }
+        for damage in [&b""[..], &b"\xff\xfe\x00"[..], &whole[..whole.len() / 2], &flipped] {
+            if name.ends_with(".toml") && std::str::from_utf8(damage).is_ok() {
+                continue;
+            }
+            fs::write(&file, damage).unwrap();
+            let text = message(Record::read(&path));
+            let file_name = file.file_name().unwrap().to_str().unwrap();
+            assert!(text.contains(file_name) && text.contains("damaged"), "{name}: {text}");
+        }
+        fs::write(&file, whole).unwrap();
+    }
+    assert!(Record::read(&path).is_ok());
+}
+
+#[test]
+fn a_parquet_file_without_an_expected_column_names_the_column() {
+    let root = tempfile::tempdir().unwrap();
+    let run = open(root.path());
+    run.write_times(&[TimesRow::default()]).unwrap();
+    fs::copy(run.file("times.parquet"), run.file("split.parquet")).unwrap();
+    assert!(message(Record::read(run.path())).contains("`case`"));
+}
+
+#[test]
+fn half_written_files_are_swept_away_by_the_next_writer() {
+    let root = tempfile::tempdir().unwrap();
+    let path = open(root.path()).path().to_path_buf();
+    let torn = path.join(".tmp-torn");
+    fs::write(&torn, "half").unwrap();
+    open(root.path());
+    assert!(!torn.exists());
+}
+
+#[test]
+fn a_saver_that_fails_leaves_the_old_file_and_no_rest() {
+    let root = tempfile::tempdir().unwrap();
+    let run = open(root.path());
+    run.write_file("model.safetensors", b"old").unwrap();
+    let failed = run.write_with("model.safetensors", |path| {
+        fs::write(path, b"half").map_err(Error::io(path, "cannot write"))?;
+        Err(Error::failed("the device is gone"))
+    });
+    assert!(message(failed).contains("the device is gone"));
+    assert_eq!(fs::read(run.model()).unwrap(), b"old");
+    run.write_with("model.safetensors", |path| {
+        fs::write(path, b"new").map_err(Error::io(path, "cannot write"))
+    })
+    .unwrap();
+    assert_eq!(fs::read(run.model()).unwrap(), b"new");
+    let names: Vec<_> = fs::read_dir(run.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert!(!names.iter().any(|name| name.to_string_lossy().starts_with(".tmp-")), "{names:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn files_are_readable_by_others_as_the_umask_says() {
+    use std::os::unix::fs::PermissionsExt;
+    let root = tempfile::tempdir().unwrap();
+    let run = open(root.path());
+    let plain = root.path().join("plain");
+    fs::write(&plain, "").unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
+    assert_eq!(mode(&run.file("format.json")), mode(&plain));
+}
+
+#[test]
+fn an_output_that_is_a_file_says_so() {
+    let root = tempfile::tempdir().unwrap();
+    let output = root.path().join("runs");
+    fs::write(&output, "not a folder").unwrap();
+    let text = message(RunDir::create(&output, "demo", "0a1b2c"));
+    assert!(text.contains("runs") && text.contains("cannot write"), "{text}");
+}
+
+#[test]
+fn read_only_and_full_disks_are_explained() {
+    use std::io::ErrorKind;
+    let path = Path::new("runs/demo/x/epochs.parquet");
+    let full = files::cannot_write(path, ErrorKind::StorageFull.into()).to_string();
+    assert!(full.contains("epochs.parquet") && full.contains("disk is full"), "{full}");
+    let locked = files::cannot_write(path, ErrorKind::ReadOnlyFilesystem.into()).to_string();
+    assert!(locked.contains("read-only") && locked.contains("run.output"), "{locked}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_read_only_folder_is_refused_with_advice_and_nothing_is_lost() {
+    use std::os::unix::fs::PermissionsExt;
+    let root = tempfile::tempdir().unwrap();
+    let run = open(root.path());
+    run.write_spec("name = 'kept'").unwrap();
+    let permissions = |mode| fs::Permissions::from_mode(mode);
+    fs::set_permissions(run.path(), permissions(0o555)).unwrap();
+    let refused = run.write_spec("name = 'lost'");
+    fs::set_permissions(run.path(), permissions(0o755)).unwrap();
+    match refused {
+        Ok(()) => eprintln!("skipped: this user may write read-only folders"),
+        Err(error) => {
+            assert!(error.to_string().contains("read-only"), "{error}");
+            assert_eq!(Record::read(run.path()).unwrap().spec, "name = 'kept'");
+        }
+    }
+}
+
+#[test]
+fn runs_are_listed_in_order_with_the_damaged_ones_marked() {
+    let root = tempfile::tempdir().unwrap();
+    assert!(list_runs(&root.path().join("nowhere")).unwrap().is_empty());
+    let finished = examples::overfitting(root.path());
+    let interrupted = examples::interrupted(root.path());
+    fs::create_dir_all(root.path().join("stray/folder")).unwrap();
+    let broken = open(root.path()).path().to_path_buf();
+    fs::write(broken.join("status.json"), "{").unwrap();
+    let runs = list_runs(root.path()).unwrap();
+    let mut paths = vec![broken.clone(), finished.path.clone(), interrupted.path.clone()];
+    paths.sort();
+    assert_eq!(runs.iter().map(|run| run.path.clone()).collect::<Vec<_>>(), paths);
+    let of = |path: &Path| runs.iter().find(|run| run.path == path).unwrap();
+    assert_eq!(of(&finished.path).status.state, RunState::Finished);
+    assert_eq!(of(&finished.path).headline[0].full_name(), "test.dice.mean");
+    assert_eq!(of(&interrupted.path).status.epoch, 1);
+    assert!(of(&broken).problem.as_ref().unwrap().contains("status.json"));
+}
+
+#[test]
+fn a_picture_name_that_leads_out_of_its_folder_is_refused() {
+    let root = tempfile::tempdir().unwrap();
+    let record = examples::overfitting(root.path());
+    let file = |name: &str| PictureFile { file: name.into(), alt: String::new() };
+    for name in ["../spec.toml", "/etc/hostname", "..", ""] {
+        assert!(message(record.picture_bytes(&file(name))).contains("plain file name"), "{name}");
+    }
+    assert!(message(record.picture_bytes(&file("gone.png"))).contains("gone.png"));
+}

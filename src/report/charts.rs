@@ -1,0 +1,265 @@
+//! Line charts as inline SVG, by plotters.
+//!
+//! plotters knows colours as RGB only. Charts are drawn in colours that stand for roles (a run's
+//! line, axis, grid, text), which are then replaced by CSS custom properties, so that one chart
+//! serves light and dark pages.
+
+use std::fmt::Write;
+
+use plotters::prelude::*;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
+
+use crate::error::{Error, Result};
+
+/// Colours there are for runs; further runs begin again.
+pub const RUN_COLOURS: usize = 10;
+
+/// A chart with lines over a common axis.
+pub struct Chart<'a> {
+    /// What it shows, for who cannot see it.
+    pub description: &'a str,
+    /// Label of the horizontal axis.
+    pub x_label: &'a str,
+    /// Label of the vertical axis.
+    pub y_label: &'a str,
+    /// Whether the horizontal axis counts (epochs).
+    pub whole_x: bool,
+    /// The lines.
+    pub lines: Vec<Line>,
+}
+
+/// One line.
+pub struct Line {
+    /// Index of the run, which gives the colour.
+    pub run: usize,
+    /// Dashed (training) or solid (validation).
+    pub dashed: bool,
+    /// Points in order; one that is not finite parts the line, one alone is a dot (hollow if dashed).
+    pub points: Vec<(f64, f64)>,
+    /// A point to ring.
+    pub marked: Option<(f64, f64)>,
+}
+
+/// Size of the drawing in its own units; twice what is shown, because plotters draws on whole units.
+const SIZE: (u32, u32) = (1040, 640);
+/// Height of text in those units, with plotters' own factor.
+const TEXT: f64 = 26.0 * 1.24;
+
+const AXIS: RGBColor = RGBColor(2, 0, 0);
+const GRID: RGBColor = RGBColor(2, 0, 1);
+const INK: RGBColor = RGBColor(2, 0, 2);
+
+fn solid(run: usize) -> RGBColor {
+    RGBColor(1, 0, (run % RUN_COLOURS) as u8)
+}
+
+fn dashed(run: usize) -> RGBColor {
+    RGBColor(1, 1, (run % RUN_COLOURS) as u8)
+}
+
+/// Draws a chart; `None` where no point is finite.
+///
+/// # Errors
+/// When plotters cannot draw.
+pub fn draw(chart: &Chart) -> Result<Option<String>> {
+    let Some((x, y)) = ranges(chart) else { return Ok(None) };
+    let mut svg = String::new();
+    draw_into(&mut svg, chart, x, y).map_err(|error| {
+        Error::failed(format!("the chart `{}` cannot be drawn: {error}", chart.y_label))
+    })?;
+    Ok(Some(restyle(&svg, chart.description)))
+}
+
+type Span = (f64, f64);
+
+/// The finite points' extent, with some air around.
+fn ranges(chart: &Chart) -> Option<(Span, Span)> {
+    let finite =
+        || chart.lines.iter().flat_map(|line| &line.points).filter(|point| is_finite(point));
+    let extent = |value: fn(&(f64, f64)) -> f64| {
+        finite().map(value).fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| {
+            (low.min(value), high.max(value))
+        })
+    };
+    finite().next()?;
+    let (x, y) = (extent(|point| point.0), extent(|point| point.1));
+    let x = match x.1 - x.0 {
+        0.0 => (x.0 - 0.5, x.1 + 0.5),
+        span if chart.whole_x => (x.0 - 0.025 * span, x.1 + 0.01 * span),
+        _ => x,
+    };
+    let air = match y.1 - y.0 {
+        0.0 => (0.1 * y.0.abs()).max(1e-6),
+        span => 0.06 * span,
+    };
+    Some((x, (y.0 - air, y.1 + air)))
+}
+
+fn is_finite(point: &(f64, f64)) -> bool {
+    point.0.is_finite() && point.1.is_finite()
+}
+
+fn draw_into(
+    svg: &mut String,
+    chart: &Chart,
+    x: Span,
+    y: Span,
+) -> std::result::Result<(), Box<dyn std::error::Error>> {
+    let area = SVGBackend::with_string(svg, SIZE).into_drawing_area();
+    let text = ("sans-serif", TEXT).into_font().color(&INK);
+    let ticks = if chart.whole_x { ((x.1 - x.0) as usize + 1).min(10) } else { 11 };
+    let y_text = |value: &f64| tick(*value, y.1 - y.0);
+    let x_text =
+        |value: &f64| if chart.whole_x { format!("{value:.0}") } else { tick(*value, x.1 - x.0) };
+    let mut context = ChartBuilder::on(&area)
+        .margin_top(24)
+        .margin_right(28)
+        .x_label_area_size(84)
+        .y_label_area_size(128)
+        .build_cartesian_2d(x.0..x.1, y.0..y.1)?;
+    context
+        .configure_mesh()
+        .x_labels(ticks)
+        .y_labels(6)
+        .x_max_light_lines(0)
+        .y_max_light_lines(0)
+        .disable_x_mesh()
+        .bold_line_style(GRID.stroke_width(2))
+        .axis_style(AXIS.stroke_width(2))
+        .label_style(text.clone())
+        .x_label_formatter(&x_text)
+        .y_label_formatter(&y_text)
+        .x_desc(chart.x_label)
+        .y_desc(chart.y_label)
+        .axis_desc_style(text.pos(Pos::new(HPos::Center, VPos::Bottom)))
+        .draw()?;
+    for line in &chart.lines {
+        let colour = if line.dashed { dashed(line.run) } else { solid(line.run) };
+        for part in line.points.split(|point| !is_finite(point)) {
+            match part {
+                [] => {}
+                [dot] => {
+                    let style = solid(line.run).stroke_width(3);
+                    let style = ShapeStyle { filled: !line.dashed, ..style };
+                    context.draw_series([Circle::new(*dot, 7, style)])?;
+                }
+                part => {
+                    let series = LineSeries::new(part.iter().copied(), colour.stroke_width(4));
+                    context.draw_series(series)?;
+                }
+            }
+        }
+        if let Some(point) = line.marked.filter(is_finite) {
+            context.draw_series([Circle::new(point, 13, solid(line.run).stroke_width(4))])?;
+        }
+    }
+    area.present()?;
+    Ok(())
+}
+
+/// A tick's label with as many decimals as the span of the axis asks for.
+fn tick(value: f64, span: f64) -> String {
+    match span {
+        span if span < 2e-3 || span >= 1e6 => format!("{value:.1e}"),
+        span if span < 0.02 => format!("{value:.4}"),
+        span if span < 0.2 => format!("{value:.3}"),
+        span if span < 2.0 => format!("{value:.2}"),
+        span if span < 20.0 => format!("{value:.1}"),
+        _ => format!("{value:.0}"),
+    }
+}
+
+/// Replaces role colours by custom properties, and the head by one that scales and speaks.
+fn restyle(svg: &str, description: &str) -> String {
+    let body = svg.split_once('>').map_or("", |(_, body)| body);
+    let mut page = String::with_capacity(svg.len());
+    let (width, height) = SIZE;
+    let _ = write!(
+        page,
+        "<svg class=\"chart\" viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{}\">",
+        escape(description)
+    );
+    page.push_str(body.trim_end());
+    for (colour, property) in [(AXIS, "--axis"), (GRID, "--grid"), (INK, "--ink-soft")] {
+        page = page.replace(&attribute(colour), &format!("\"var({property})\""));
+    }
+    for run in 0..RUN_COLOURS {
+        let property = format!("\"var(--run-{run})\"");
+        let dashes = format!("{property} stroke-dasharray=\"14 10\"");
+        page = page.replace(&attribute(solid(run)), &property);
+        page = page.replace(&attribute(dashed(run)), &dashes);
+    }
+    page
+}
+
+/// A colour as plotters writes it.
+fn attribute(colour: RGBColor) -> String {
+    format!("\"#{:02X}{:02X}{:02X}\"", colour.0, colour.1, colour.2)
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chart(points: &[(f64, f64)]) -> Chart<'static> {
+        Chart {
+            description: "loss <of> \"a\"",
+            x_label: "Epoch",
+            y_label: "Loss",
+            whole_x: true,
+            lines: vec![Line { run: 3, dashed: true, points: points.to_vec(), marked: None }],
+        }
+    }
+
+    fn svg(points: &[(f64, f64)]) -> String {
+        draw(&chart(points)).unwrap().unwrap()
+    }
+
+    #[test]
+    fn a_chart_takes_its_colours_from_the_page_and_loads_nothing() {
+        let svg = svg(&[(1.0, 0.5), (2.0, 0.25)]);
+        assert!(svg.contains("\"var(--run-3)\" stroke-dasharray"), "{svg}");
+        assert!(svg.contains("var(--ink-soft)") && svg.contains("var(--axis)"));
+        assert!(!svg.contains('#') && !svg.contains("http"), "{svg}");
+        assert!(svg.contains("aria-label=\"loss &lt;of&gt; &quot;a&quot;\""));
+        assert!(svg.ends_with("</svg>"));
+    }
+
+    #[test]
+    fn a_value_that_is_not_finite_parts_the_line() {
+        let svg = svg(&[(1.0, 0.5), (2.0, 0.4), (3.0, f64::NAN), (4.0, 0.3), (5.0, 0.2)]);
+        assert_eq!(svg.matches("stroke-dasharray").count(), 2);
+        assert!(!svg.contains("NaN"));
+    }
+
+    #[test]
+    fn a_single_epoch_is_a_dot_at_its_number() {
+        let svg = svg(&[(1.0, 0.5)]);
+        assert_eq!(svg.matches("<circle").count(), 1);
+        assert!(svg.contains(">\n1\n<"), "the axis names the epoch: {svg}");
+    }
+
+    #[test]
+    fn without_a_finite_value_there_is_no_chart() {
+        assert!(draw(&chart(&[])).unwrap().is_none());
+        assert!(draw(&chart(&[(1.0, f64::NAN), (2.0, f64::INFINITY)])).unwrap().is_none());
+    }
+
+    #[test]
+    fn epochs_are_ticked_in_whole_numbers() {
+        for last in [2, 3, 7, 12, 300] {
+            let points: Vec<(f64, f64)> =
+                (1..=last).map(|x| (f64::from(x), 1.0 / f64::from(x))).collect();
+            let svg = svg(&points);
+            let labels: Vec<&str> = svg.lines().filter(|l| l.parse::<u32>().is_ok()).collect();
+            let mut distinct = labels.clone();
+            distinct.dedup();
+            assert!(labels.len() >= 2 && labels.len() <= 10, "{last}: {labels:?}");
+            assert_eq!(labels, distinct, "{last}");
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! Which charts a report shows.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::charts::{self, Chart, Line};
+use super::names;
+use super::numbers;
+use super::tables::headline_resolution;
+use crate::error::Result;
+use crate::record::Record;
+
+/// A chart with its heading.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Curve {
+    /// What it shows.
+    pub title: String,
+    /// The recorded figure's name.
+    pub name: String,
+    /// Inline SVG; `None` where no value is finite.
+    pub svg: Option<String>,
+}
+
+const LEARNING_RATE: &str = "learning-rate";
+
+/// Figures drawn first; the others come under "more".
+const FIRST: [&str; 4] = ["loss", "dice.mean", "iou.mean", "accuracy.pooled"];
+
+/// Curves of training and validation over the epochs of all runs: the first ones, then the others.
+///
+/// # Errors
+/// When plotters cannot draw.
+pub fn training(records: &[Record], labels: &[String]) -> Result<(Vec<Curve>, Vec<Curve>)> {
+    let present: BTreeSet<&str> = records
+        .iter()
+        .flat_map(|record| &record.epochs)
+        .flat_map(|row| row.figures.keys().map(String::as_str))
+        .collect();
+    let draw = |name: &&str| curve(name, records, labels);
+    let first = FIRST.iter().filter(|name| present.contains(*name)).map(draw);
+    let first = first.collect::<Result<Vec<_>>>()?;
+    let mut others = present
+        .iter()
+        .filter(|name| !FIRST.contains(name))
+        .map(draw)
+        .collect::<Result<Vec<_>>>()?;
+    if !present.is_empty() {
+        others.push(curve(LEARNING_RATE, records, labels)?);
+    }
+    Ok((first, others))
+}
+
+fn curve(name: &str, records: &[Record], labels: &[String]) -> Result<Curve> {
+    let mut lines = Vec::new();
+    let mut described = Vec::new();
+    for (run, (record, label)) in records.iter().zip(labels).enumerate() {
+        for split in ["train", "valid"] {
+            let points = points(record, name, split);
+            if points.is_empty() || (name == LEARNING_RATE && split == "valid") {
+                continue;
+            }
+            if let (Some(first), Some(last)) = (points.first(), points.last()) {
+                described.push(format!(
+                    "{label}, {}: {} in epoch {:.0}, {} in epoch {:.0}",
+                    names::split(split).to_lowercase(),
+                    numbers::figure(first.1),
+                    first.0,
+                    numbers::figure(last.1),
+                    last.0,
+                ));
+            }
+            let marked = match (&record.summary.selection, split) {
+                (Some(selection), "valid") => {
+                    points.iter().copied().find(|point| point.0 == f64::from(selection.epoch))
+                }
+                _ => None,
+            };
+            let dashed = split == "train" && name != LEARNING_RATE;
+            lines.push(Line { run, dashed, points, marked });
+        }
+    }
+    let title = names::figure(name);
+    let svg = charts::draw(&Chart {
+        description: &format!("{title} by epoch. {}.", described.join("; ")),
+        x_label: "Epoch",
+        y_label: &title,
+        whole_x: true,
+        lines,
+    })?;
+    Ok(Curve { title, name: name.to_owned(), svg })
+}
+
+fn points(record: &Record, name: &str, split: &str) -> Vec<(f64, f64)> {
+    record
+        .epochs
+        .iter()
+        .filter(|row| row.split == split)
+        .filter_map(|row| {
+            let value = match name {
+                LEARNING_RATE => Some(row.learning_rate),
+                name => row.figures.get(name).copied(),
+            };
+            value.map(|value| (f64::from(row.epoch), value))
+        })
+        .collect()
+}
+
+/// For each evaluated split, the part of its cases that reach a Dice; one line per run.
+///
+/// # Errors
+/// When plotters cannot draw.
+pub fn distributions(records: &[Record], labels: &[String]) -> Result<Vec<Curve>> {
+    let mut splits: Vec<&str> = Vec::new();
+    for case in records.iter().flat_map(|record| &record.cases) {
+        if !splits.contains(&case.split.as_str()) {
+            splits.push(&case.split);
+        }
+    }
+    splits.sort_by_key(|split| names::split_rank(split));
+    splits.into_iter().map(|split| distribution(split, records, labels)).collect()
+}
+
+fn distribution(split: &str, records: &[Record], labels: &[String]) -> Result<Curve> {
+    let mut lines = Vec::new();
+    let mut described = Vec::new();
+    for (run, (record, label)) in records.iter().zip(labels).enumerate() {
+        let resolution = headline_resolution(record);
+        let dice: Vec<f64> = record
+            .cases
+            .iter()
+            .filter(|case| case.split == split && case.resolution == resolution)
+            .filter_map(|case| case.dice)
+            .collect();
+        if dice.is_empty() {
+            continue;
+        }
+        let reaching = |bound: f64| {
+            100.0 * dice.iter().filter(|&&value| value >= bound).count() as f64 / dice.len() as f64
+        };
+        described.push(format!("{label}: {:.0} % reach 0.5", reaching(0.5)));
+        let points =
+            (0..=100).map(|step| f64::from(step) / 100.0).map(|x| (x, reaching(x))).collect();
+        lines.push(Line { run, dashed: false, points, marked: None });
+    }
+    let title = format!("{}: cases that reach a Dice", names::split(split));
+    let svg = charts::draw(&Chart {
+        description: &format!("{title}. {}.", described.join("; ")),
+        x_label: "Dice of the case",
+        y_label: "Cases that reach it (%)",
+        whole_x: false,
+        lines,
+    })?;
+    Ok(Curve { title, name: split.to_owned(), svg })
+}

@@ -1,0 +1,304 @@
+//! The first table: runs against the figures that matter most, and how to read them.
+
+use serde::Serialize;
+
+use super::names;
+use super::numbers;
+use crate::record::{Figure, Record, RunState};
+
+/// Runs against figures.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Headline {
+    /// The figures.
+    pub columns: Vec<Column>,
+    /// The runs.
+    pub rows: Vec<Row>,
+    /// Mean and spread over the seeds of an experiment.
+    pub spreads: Vec<Spread>,
+}
+
+/// A figure.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Column {
+    /// Full name, such as `test.dice.mean`.
+    pub name: String,
+    /// The split for people.
+    pub split: String,
+    /// The figure for people.
+    pub label: String,
+}
+
+/// A run's figures, in order of the columns.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Row {
+    /// The run's label.
+    pub label: String,
+    /// Index of the run.
+    pub run: usize,
+    /// How far it came.
+    pub state: String,
+    /// Figures; `None` where not recorded.
+    pub cells: Vec<Option<Figure>>,
+}
+
+/// Mean and standard deviation over seeds, in order of the columns.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Spread {
+    /// Name of the experiment.
+    pub experiment: String,
+    /// Number of seeds.
+    pub seeds: usize,
+    /// Mean and sample standard deviation; `None` where a run lacks the figure.
+    pub cells: Vec<Option<MeanAndDeviation>>,
+}
+
+/// Mean and sample standard deviation.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct MeanAndDeviation {
+    /// Mean.
+    pub mean: f64,
+    /// Sample standard deviation.
+    pub deviation: f64,
+}
+
+/// Builds the table.
+pub fn headline(records: &[Record], labels: &[String]) -> Headline {
+    let names = columns(records);
+    let rows = records
+        .iter()
+        .zip(labels)
+        .enumerate()
+        .map(|(run, (record, label))| Row {
+            label: label.clone(),
+            run,
+            state: record.status.state.to_string(),
+            cells: names.iter().map(|name| record.figure(name).cloned()).collect(),
+        })
+        .collect();
+    let spreads = spreads(records, &names);
+    let columns = names.into_iter().map(column).collect();
+    Headline { columns, rows, spreads }
+}
+
+fn column(name: String) -> Column {
+    let (split, figure) = name.split_once('.').unwrap_or(("", &name));
+    Column { split: names::split(split).to_owned(), label: names::figure(figure), name }
+}
+
+/// What the runs call their headline, else the first figures of the first split that has any.
+pub fn columns(records: &[Record]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for name in records.iter().flat_map(|record| &record.summary.headline) {
+        if !names.contains(name) {
+            names.push(name.clone());
+        }
+    }
+    if names.is_empty() {
+        let mut figures: Vec<&Figure> = records.iter().flat_map(|record| &record.figures).collect();
+        figures.sort_by_key(|figure| names::split_rank(&figure.split));
+        for name in figures.iter().take(6).map(|figure| figure.full_name()) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+    }
+    names
+}
+
+/// Experiments that finished under two seeds or more.
+fn spreads(records: &[Record], names: &[String]) -> Vec<Spread> {
+    let finished = |record: &&Record| record.status.state == RunState::Finished;
+    let mut experiments: Vec<&str> = Vec::new();
+    for record in records.iter().filter(finished) {
+        if !experiments.contains(&record.summary.experiment.as_str()) {
+            experiments.push(&record.summary.experiment);
+        }
+    }
+    experiments
+        .into_iter()
+        .filter_map(|experiment| {
+            let runs: Vec<&Record> = records
+                .iter()
+                .filter(finished)
+                .filter(|record| record.summary.experiment == experiment)
+                .collect();
+            let mut seeds: Vec<u32> = runs.iter().map(|run| run.provenance.seed).collect();
+            seeds.sort_unstable();
+            seeds.dedup();
+            let distinct = seeds.len() == runs.len() && seeds.len() > 1;
+            distinct.then(|| Spread {
+                experiment: experiment.to_owned(),
+                seeds: seeds.len(),
+                cells: names.iter().map(|name| spread(&runs, name)).collect(),
+            })
+        })
+        .collect()
+}
+
+fn spread(runs: &[&Record], name: &str) -> Option<MeanAndDeviation> {
+    let values: Option<Vec<f64>> =
+        runs.iter().map(|run| run.figure(name).map(|figure| figure.value)).collect();
+    let values = values?;
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (n - 1.0);
+    Some(MeanAndDeviation { mean, deviation: variance.sqrt() })
+}
+
+/// One rule of how figures are to be read.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Semantic {
+    /// What is ruled.
+    pub name: &'static str,
+    /// The rule; several where runs differ.
+    pub rules: Vec<Rule>,
+}
+
+/// A rule and whom it binds.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Rule {
+    /// The rule.
+    pub text: String,
+    /// Labels of the runs; empty where it binds all.
+    pub runs: Vec<String>,
+}
+
+/// How figures are to be read, said once where the runs agree.
+pub fn semantics(records: &[Record], labels: &[String]) -> Vec<Semantic> {
+    let rules: [(&'static str, fn(&Record) -> String); 6] = [
+        ("Reduction", |record| record.summary.semantics.reduction.clone()),
+        ("Empty masks", |record| record.summary.semantics.empty.clone()),
+        ("Resolution", |record| record.summary.semantics.resolution.clone()),
+        ("Threshold", threshold),
+        ("Intervals", |record| record.summary.semantics.interval.clone()),
+        ("Chosen epoch", chosen_by),
+    ];
+    rules
+        .into_iter()
+        .map(|(name, text)| Semantic { name, rules: merged(records, labels, text) })
+        .filter(|semantic| !semantic.rules.is_empty())
+        .collect()
+}
+
+fn merged(records: &[Record], labels: &[String], text: fn(&Record) -> String) -> Vec<Rule> {
+    let mut rules: Vec<Rule> = Vec::new();
+    for (record, label) in records.iter().zip(labels) {
+        let text = text(record);
+        if text.is_empty() {
+            continue;
+        }
+        match rules.iter_mut().find(|rule| rule.text == text) {
+            Some(rule) => rule.runs.push(label.clone()),
+            None => rules.push(Rule { text, runs: vec![label.clone()] }),
+        }
+    }
+    if let [rule] = rules.as_mut_slice() {
+        rule.runs.clear();
+    }
+    rules
+}
+
+fn threshold(record: &Record) -> String {
+    match &record.summary.threshold {
+        Some(threshold) => format!(
+            "A pixel is foreground from probability {} on ({}).",
+            threshold.value, threshold.chosen
+        ),
+        None if record.summary.classes.len() > 1 => {
+            "None: each pixel takes the class of the highest probability.".into()
+        }
+        None => String::new(),
+    }
+}
+
+fn chosen_by(record: &Record) -> String {
+    match &record.summary.selection {
+        Some(selection) => format!(
+            "The weights of the epoch with the best {}; the test split takes no part in the choice.",
+            selection.metric
+        ),
+        None => String::new(),
+    }
+}
+
+/// A figure's value with its interval, as text.
+pub fn with_interval(figure: &Figure) -> String {
+    match figure.interval {
+        Some(interval) if interval.low.is_finite() && interval.high.is_finite() => format!(
+            "{} ({} to {})",
+            numbers::figure(figure.value),
+            numbers::figure(interval.low),
+            numbers::figure(interval.high)
+        ),
+        _ => numbers::figure(figure.value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Provenance, Status, Summary};
+
+    fn run(seed: u32, dice: f64) -> Record {
+        Record {
+            status: Status { state: RunState::Finished, ..Default::default() },
+            provenance: Provenance { seed, ..Default::default() },
+            summary: Summary {
+                experiment: "a".into(),
+                headline: vec!["test.dice.mean".into()],
+                ..Default::default()
+            },
+            figures: vec![Figure {
+                split: "test".into(),
+                name: "dice.mean".into(),
+                value: dice,
+                ..Default::default()
+            }],
+            ..Default::default()
+        }
+    }
+
+    fn labels(records: &[Record]) -> Vec<String> {
+        super::names::labels(records)
+    }
+
+    #[test]
+    fn the_spread_over_seeds_is_the_sample_deviation() {
+        let records = [run(0, 0.5), run(1, 0.6), run(2, 0.7)];
+        let table = headline(&records, &labels(&records));
+        let spread = table.spreads[0].cells[0].clone().unwrap();
+        assert!((spread.mean - 0.6).abs() < 1e-12 && (spread.deviation - 0.1).abs() < 1e-12);
+        assert_eq!(table.spreads[0].seeds, 3);
+        assert_eq!(table.columns[0].label, "Dice, mean over cases");
+    }
+
+    #[test]
+    fn one_seed_has_no_spread_and_unfinished_runs_do_not_count() {
+        let mut stopped = run(1, 0.1);
+        stopped.status.state = RunState::Interrupted;
+        let records = [run(0, 0.5), stopped];
+        assert!(headline(&records, &labels(&records)).spreads.is_empty());
+    }
+
+    #[test]
+    fn rules_that_agree_are_said_once() {
+        let mut records = [run(0, 0.5), run(1, 0.5)];
+        records[0].summary.semantics.empty = "scores 1".into();
+        records[1].summary.semantics.empty = "scores 1".into();
+        let rules = semantics(&records, &labels(&records));
+        assert_eq!(rules[0].rules, [Rule { text: "scores 1".into(), runs: vec![] }]);
+        records[1].summary.semantics.empty = "left out".into();
+        let rules = semantics(&records, &labels(&records));
+        assert_eq!(rules[0].rules[1].runs, ["a, seed 1"]);
+    }
+
+    #[test]
+    fn without_a_headline_the_test_figures_come_first() {
+        let mut record = run(0, 0.5);
+        record.summary.headline.clear();
+        record
+            .figures
+            .insert(0, Figure { split: "valid".into(), name: "loss".into(), ..Default::default() });
+        assert_eq!(columns(&[record]), ["test.dice.mean", "valid.loss"]);
+    }
+}

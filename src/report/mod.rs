@@ -1,0 +1,115 @@
+//! Records to one HTML page.
+//!
+//! A report reads run directories and nothing else: polars computes its tables, plotters draws its
+//! charts, minijinja writes the page from `templates/`. The page is one file that loads nothing,
+//! runs no script and names what made it.
+
+mod charts;
+mod configuration;
+mod curves;
+mod headline;
+mod markdown;
+mod names;
+mod numbers;
+mod page;
+mod pictures;
+mod remarks;
+mod run;
+mod tables;
+
+pub use markdown::markdown;
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+use crate::record::Record;
+
+/// How a page is made.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ReportOptions {
+    /// Title of the page; the experiments' names where it is empty.
+    pub title: String,
+    /// The command that makes this page, as one would type it.
+    pub command: String,
+    /// A folder whose files replace the built-in templates of the same name.
+    pub templates: Option<PathBuf>,
+}
+
+/// What the templates see.
+#[derive(Serialize)]
+struct Page<'a> {
+    title: String,
+    command: String,
+    version: &'static str,
+    runs: Vec<run::RunView<'a>>,
+    headline: headline::Headline,
+    semantics: Vec<headline::Semantic>,
+    curves: Vec<curves::Curve>,
+    more_curves: Vec<curves::Curve>,
+    distributions: Vec<curves::Curve>,
+    cases: Vec<tables::CaseTable>,
+    differences: Vec<configuration::Difference>,
+    /// Runs with equal data and split, by index.
+    data_groups: Vec<Vec<usize>>,
+    /// Runs with equal networks, by index.
+    model_groups: Vec<Vec<usize>>,
+}
+
+/// Renders records as one self-contained HTML page. Equal records make an equal page.
+///
+/// # Errors
+/// When there is no record, or a template of `options.templates` is wrong.
+pub fn render(records: &[Record], options: &ReportOptions) -> Result<String> {
+    if records.is_empty() {
+        return Err(Error::user("a report needs at least one run; `oncospec list` names the runs"));
+    }
+    let labels = names::labels(records);
+    let runs = records
+        .iter()
+        .zip(&labels)
+        .enumerate()
+        .map(|(index, (record, label))| run::view(index, label, record))
+        .collect::<Result<Vec<_>>>()?;
+    let (curves, more_curves) = curves::training(records, &labels)?;
+    let page = Page {
+        title: title(records, options),
+        command: options.command.clone(),
+        version: env!("CARGO_PKG_VERSION"),
+        headline: headline::headline(records, &labels),
+        semantics: headline::semantics(records, &labels),
+        curves,
+        more_curves,
+        distributions: curves::distributions(records, &labels)?,
+        cases: tables::case_tables(records)?,
+        differences: configuration::differences(records),
+        data_groups: run::groups(&runs, run::RunView::same_data),
+        model_groups: run::groups(&runs, run::RunView::same_model),
+        runs,
+    };
+    page::render(&page, options.templates.as_deref())
+}
+
+fn title(records: &[Record], options: &ReportOptions) -> String {
+    if !options.title.is_empty() {
+        return options.title.clone();
+    }
+    let mut names: Vec<&str> = Vec::new();
+    for record in records {
+        let name = record.summary.experiment.as_str();
+        if !name.is_empty() && !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    match names.as_slice() {
+        [] => "oncospec report".into(),
+        [first, second, third, .., _] => {
+            format!("{first}, {second}, {third} and {} more", names.len() - 3)
+        }
+        names => names.join(", "),
+    }
+}
+
+#[cfg(test)]
+mod tests;

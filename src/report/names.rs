@@ -1,0 +1,132 @@
+//! Names of runs, splits and figures for people.
+
+use crate::record::Record;
+
+/// One label per run, distinct: the experiment, the seed where it repeats, the id where both do.
+pub fn labels(records: &[Record]) -> Vec<String> {
+    let levels: Vec<[String; 3]> = records.iter().map(levels).collect();
+    let distinct = |depth: usize, one: usize| {
+        levels
+            .iter()
+            .enumerate()
+            .all(|(other, level)| other == one || level[depth] != levels[one][depth])
+    };
+    (0..levels.len())
+        .map(|one| {
+            let depth = (0..2).find(|&depth| distinct(depth, one)).unwrap_or(2);
+            levels[one][depth].clone()
+        })
+        .collect()
+}
+
+/// The label of a run, ever longer.
+fn levels(record: &Record) -> [String; 3] {
+    let folder = record.path.file_name().map(|name| name.to_string_lossy().into_owned());
+    let id = if record.provenance.run_id.is_empty() {
+        folder.unwrap_or_default()
+    } else {
+        record.provenance.run_id.clone()
+    };
+    let name = if record.summary.experiment.is_empty() { &id } else { &record.summary.experiment };
+    let seeded = format!("{name}, seed {}", record.provenance.seed);
+    let short: String = id.chars().take(8).collect();
+    let full = format!("{seeded} ({short})");
+    [name.clone(), seeded, full]
+}
+
+/// A split's name in a sentence or heading.
+pub fn split(split: &str) -> &str {
+    match split {
+        "train" => "Training",
+        "valid" => "Validation",
+        "test" => "Test",
+        other => other,
+    }
+}
+
+/// Where a split stands among the others: test, validation, training, then any other.
+pub fn split_rank(split: &str) -> u8 {
+    match split {
+        "test" => 0,
+        "valid" => 1,
+        "train" => 2,
+        _ => 3,
+    }
+}
+
+/// A figure's name for people, such as `Dice, mean over cases` for `dice.mean`.
+pub fn figure(name: &str) -> String {
+    let (first, rest) = name.split_once('.').unwrap_or((name, ""));
+    let metric = metric(first);
+    match rest.split_once('.') {
+        _ if rest.is_empty() => metric.to_owned(),
+        Some(("class", class)) => format!("{metric}, {class}"),
+        Some(("label", label)) => format!("{metric}, {label} cases"),
+        _ => format!("{metric}, {}", reduction(rest)),
+    }
+}
+
+fn metric(name: &str) -> &str {
+    match name {
+        "loss" => "Loss",
+        "dice" => "Dice",
+        "iou" => "IoU",
+        "precision" => "Precision",
+        "recall" => "Recall",
+        "specificity" => "Specificity",
+        "accuracy" => "Accuracy",
+        "f1" => "F1",
+        "mcc" => "MCC",
+        "hd95" => "HD95 (px)",
+        "assd" => "ASSD (px)",
+        "auc" => "AUC",
+        "learning-rate" => "Learning rate",
+        other => other,
+    }
+}
+
+fn reduction(name: &str) -> &str {
+    match name {
+        "mean" => "mean over cases",
+        "lesion" => "mean where present",
+        "pooled" => "pixels pooled",
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Provenance, Summary};
+
+    fn record(experiment: &str, seed: u32, id: &str) -> Record {
+        Record {
+            summary: Summary { experiment: experiment.into(), ..Default::default() },
+            provenance: Provenance { seed, run_id: id.into(), ..Default::default() },
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn a_label_is_no_longer_than_it_must_be_to_be_distinct() {
+        let records = [
+            record("a", 0, "0123456789"),
+            record("b", 0, "x"),
+            record("b", 1, "y"),
+            record("c", 2, "aaaaaaaaaa"),
+            record("c", 2, "bbbbbbbbbb"),
+        ];
+        assert_eq!(
+            labels(&records),
+            ["a", "b, seed 0", "b, seed 1", "c, seed 2 (aaaaaaaa)", "c, seed 2 (bbbbbbbb)"]
+        );
+    }
+
+    #[test]
+    fn figures_are_named_with_their_reduction() {
+        assert_eq!(figure("dice.mean"), "Dice, mean over cases");
+        assert_eq!(figure("loss"), "Loss");
+        assert_eq!(figure("dice.class.tumor"), "Dice, tumor");
+        assert_eq!(figure("hd95.label.grade.2"), "HD95 (px), grade.2 cases");
+    }
+}

@@ -1,0 +1,106 @@
+//! Numbers as text.
+
+/// What stands for a value that is undefined.
+pub const UNDEFINED: &str = "–";
+
+/// A metric: three decimals near 1, fewer for large values, scientific for very small ones.
+pub fn figure(value: f64) -> String {
+    let size = value.abs();
+    if !value.is_finite() {
+        UNDEFINED.into()
+    } else if size >= 1e6 || (size > 0.0 && size < 5e-4) {
+        format!("{value:.2e}")
+    } else if size >= 100.0 {
+        format!("{value:.0}")
+    } else if size >= 10.0 {
+        format!("{value:.1}")
+    } else {
+        format!("{value:.3}")
+    }
+}
+
+/// A whole number with thin groups of three: `24,439,269`.
+pub fn count(value: u64) -> String {
+    let digits = value.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A large number with an SI prefix and two decimals: `392.20 G`.
+pub fn si(value: f64) -> String {
+    let (divisor, prefix) = match value.abs() {
+        size if size >= 1e12 => (1e12, " T"),
+        size if size >= 1e9 => (1e9, " G"),
+        size if size >= 1e6 => (1e6, " M"),
+        size if size >= 1e3 => (1e3, " k"),
+        _ => return format!("{value:.0}"),
+    };
+    format!("{:.2}{prefix}", value / divisor)
+}
+
+/// A part of one as per cent with one decimal.
+pub fn percent(part: f64) -> String {
+    if part.is_finite() { format!("{:.1} %", 100.0 * part) } else { UNDEFINED.into() }
+}
+
+/// Seconds as people say them: `8.5 s`, `4 min 15 s`, `2 h 5 min`.
+pub fn seconds(value: f64) -> String {
+    if !value.is_finite() {
+        return UNDEFINED.into();
+    }
+    if value < 60.0 {
+        return if value < 10.0 { format!("{value:.1} s") } else { format!("{value:.0} s") };
+    }
+    let whole = value.round() as u64;
+    if whole < 3600 {
+        return format!("{} min {} s", whole / 60, whole % 60);
+    }
+    format!("{} h {} min", whole / 3600, whole % 3600 / 60)
+}
+
+/// A shape: `64 × 3 × 224 × 224`.
+pub fn shape(sides: &[usize]) -> String {
+    if sides.is_empty() {
+        return UNDEFINED.into();
+    }
+    sides.iter().map(usize::to_string).collect::<Vec<_>>().join(" × ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_keep_about_three_digits() {
+        let text: Vec<String> =
+            [0.58649, 12.345, 147.6, 0.00012, 0.0, f64::NAN].into_iter().map(figure).collect();
+        assert_eq!(text, ["0.586", "12.3", "148", "1.20e-4", "0.000", "–"]);
+    }
+
+    #[test]
+    fn counts_are_grouped_by_three() {
+        assert_eq!(
+            [count(0), count(999), count(1000), count(24_439_269)],
+            ["0", "999", "1,000", "24,439,269"]
+        );
+    }
+
+    #[test]
+    fn large_numbers_get_a_prefix() {
+        assert_eq!([si(392.2e9), si(1.39e6), si(12.0)], ["392.20 G", "1.39 M", "12"]);
+    }
+
+    #[test]
+    fn seconds_are_said_in_the_largest_two_units() {
+        assert_eq!(
+            [seconds(8.52), seconds(255.2), seconds(7500.0)],
+            ["8.5 s", "4 min 15 s", "2 h 5 min"]
+        );
+    }
+}

@@ -1,0 +1,133 @@
+//! The page, by minijinja.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Value;
+use minijinja::{Environment, UndefinedBehavior};
+use serde::Serialize;
+
+use super::names;
+use super::numbers;
+use crate::error::{Error, Result};
+
+/// The templates in the binary, by the file names that a folder of one's own may replace.
+const TEMPLATES: [(&str, &str); 12] = [
+    ("page.html.j2", include_str!("../../templates/page.html.j2")),
+    ("macros.html.j2", include_str!("../../templates/macros.html.j2")),
+    ("status.html.j2", include_str!("../../templates/status.html.j2")),
+    ("results.html.j2", include_str!("../../templates/results.html.j2")),
+    ("curves.html.j2", include_str!("../../templates/curves.html.j2")),
+    ("pictures.html.j2", include_str!("../../templates/pictures.html.j2")),
+    ("classes.html.j2", include_str!("../../templates/classes.html.j2")),
+    ("data.html.j2", include_str!("../../templates/data.html.j2")),
+    ("model.html.j2", include_str!("../../templates/model.html.j2")),
+    ("configuration.html.j2", include_str!("../../templates/configuration.html.j2")),
+    ("provenance.html.j2", include_str!("../../templates/provenance.html.j2")),
+    ("style.css", include_str!("../../templates/style.css")),
+];
+
+/// Renders the page; files in `folder` replace the built-in templates of the same name.
+///
+/// # Errors
+/// When `folder` is not there or holds no template, or when a template is wrong: file and line are
+/// named.
+pub fn render<T: Serialize>(page: &T, folder: Option<&Path>) -> Result<String> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
+    environment.set_syntax(syntax.map_err(|error| wrong(None, &error))?);
+    add_filters(&mut environment);
+    for (name, source) in sources(folder)? {
+        environment.add_template_owned(name, source).map_err(|error| wrong(folder, &error))?;
+    }
+    let page = serde_json::to_value(page)
+        .map_err(|error| Error::failed(format!("the page cannot be put together: {error}")))?;
+    environment
+        .get_template("page.html.j2")
+        .and_then(|template| template.render(value(page)))
+        .map_err(|error| wrong(folder, &error))
+}
+
+/// Each template: the folder's own where it has one, else the built-in.
+fn sources(folder: Option<&Path>) -> Result<Vec<(&'static str, String)>> {
+    let Some(folder) = folder else {
+        return Ok(TEMPLATES.map(|(name, source)| (name, source.to_owned())).to_vec());
+    };
+    let mut replaced = 0;
+    let mut sources = Vec::new();
+    for (name, source) in TEMPLATES {
+        let file = folder.join(name);
+        match fs::read_to_string(&file) {
+            Ok(own) => {
+                replaced += 1;
+                sources.push((name, own));
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                sources.push((name, source.to_owned()));
+            }
+            Err(error) => return Err(Error::io(file, "cannot read")(error)),
+        }
+    }
+    if replaced == 0 {
+        let names: Vec<&str> = TEMPLATES.iter().map(|(name, _)| *name).collect();
+        return Err(Error::user(format!(
+            "{}: holds none of the templates; it may replace {}",
+            folder.display(),
+            names.join(", ")
+        )));
+    }
+    Ok(sources)
+}
+
+fn wrong(folder: Option<&Path>, error: &minijinja::Error) -> Error {
+    let mut causes = String::new();
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = cause {
+        if !causes.is_empty() {
+            causes.push_str(": ");
+        }
+        causes.push_str(&error.to_string());
+        cause = error.source();
+    }
+    match folder {
+        Some(folder) => Error::user(format!("templates in {}: {causes}", folder.display())),
+        None => Error::failed(format!("a built-in template is wrong: {causes}")),
+    }
+}
+
+/// JSON as minijinja sees it.
+fn value(json: serde_json::Value) -> Value {
+    match json {
+        serde_json::Value::Null => Value::from(()),
+        serde_json::Value::Bool(value) => Value::from(value),
+        serde_json::Value::Number(number) => match (number.as_u64(), number.as_i64()) {
+            (Some(number), _) => Value::from(number),
+            (None, Some(number)) => Value::from(number),
+            (None, None) => Value::from(number.as_f64()),
+        },
+        serde_json::Value::String(text) => Value::from(text),
+        serde_json::Value::Array(items) => items.into_iter().map(value).collect(),
+        serde_json::Value::Object(fields) => {
+            Value::from_pairs(fields.into_iter().map(|(key, field)| (key, value(field))))
+        }
+    }
+}
+
+/// Filters for numbers and names; what is undefined becomes a dash.
+fn add_filters(environment: &mut Environment) {
+    environment.add_filter("figure", |x: Option<f64>| number(x, numbers::figure));
+    environment.add_filter("percent", |x: Option<f64>| number(x, numbers::percent));
+    environment.add_filter("seconds", |x: Option<f64>| number(x, numbers::seconds));
+    environment.add_filter("si", |x: Option<f64>| number(x, numbers::si));
+    environment.add_filter("count", numbers::count);
+    environment.add_filter("shape", |sides: Vec<usize>| numbers::shape(&sides));
+    environment.add_filter("split_name", |split: String| names::split(&split).to_owned());
+    environment.add_filter("figure_name", |name: String| names::figure(&name));
+}
+
+fn number(value: Option<f64>, text: fn(f64) -> String) -> String {
+    value.map_or_else(|| numbers::UNDEFINED.into(), text)
+}

@@ -1,0 +1,143 @@
+//! Pictures as data URIs.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
+
+use super::names;
+use crate::error::{Error, Result};
+use crate::record::{Picture, PictureFile, PictureKind, Record};
+
+/// The cases of one split that are shown for one reason.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Group {
+    /// The split.
+    pub split: String,
+    /// Why they are shown, as a heading.
+    pub title: String,
+    /// The cases.
+    pub cases: Vec<ShownCase>,
+}
+
+/// A case with its pictures.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ShownCase {
+    /// Name of the case.
+    pub case: String,
+    /// Label of the case; empty where cases carry none.
+    pub label: String,
+    /// Its Dice.
+    pub score: Option<f64>,
+    /// Image, truth, probability, prediction, error map, as far as they were made.
+    pub pictures: Vec<Shown>,
+}
+
+/// One picture.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Shown {
+    /// What it is, as a column's heading.
+    pub role: &'static str,
+    /// The picture itself; `None` where it was not made or cannot be read.
+    pub uri: Option<String>,
+    /// What it shows.
+    pub alt: String,
+    /// Why it cannot be shown.
+    pub problem: Option<String>,
+}
+
+/// A run's pictures: by split, worst before best before random, because faults teach most.
+pub fn groups(record: &Record) -> Vec<Group> {
+    let mut groups: Vec<((u8, String, u8), Group)> = Vec::new();
+    for picture in &record.pictures {
+        let (rank, title) = reason(picture.kind);
+        let key = (names::split_rank(&picture.split), picture.split.clone(), rank);
+        let case = shown(record, picture);
+        match groups.iter_mut().find(|(other, _)| *other == key) {
+            Some((_, group)) => group.cases.push(case),
+            None => {
+                let group =
+                    Group { split: picture.split.clone(), title: title.into(), cases: vec![case] };
+                groups.push((key, group));
+            }
+        }
+    }
+    groups.sort_by(|a, b| a.0.cmp(&b.0));
+    groups.into_iter().map(|(_, group)| group).collect()
+}
+
+fn reason(kind: PictureKind) -> (u8, &'static str) {
+    match kind {
+        PictureKind::Worst => (0, "Worst cases"),
+        PictureKind::Best => (1, "Best cases"),
+        PictureKind::Random => (2, "Random cases"),
+    }
+}
+
+fn shown(record: &Record, picture: &Picture) -> ShownCase {
+    let images = &picture.images;
+    let roles = [
+        ("Image", &images.image),
+        ("Truth", &images.truth),
+        ("Probability", &images.probability),
+        ("Prediction", &images.prediction),
+        ("Errors", &images.error),
+    ];
+    ShownCase {
+        case: picture.case.clone(),
+        label: picture.label.clone(),
+        score: picture.score,
+        pictures: roles.into_iter().map(|(role, file)| load(record, role, file)).collect(),
+    }
+}
+
+fn load(record: &Record, role: &'static str, file: &Option<PictureFile>) -> Shown {
+    let Some(file) = file else {
+        return Shown { role, uri: None, alt: String::new(), problem: None };
+    };
+    let (uri, problem) = match record.picture_bytes(file).and_then(|bytes| data_uri(&bytes, file)) {
+        Ok(uri) => (Some(uri), None),
+        Err(error) => (None, Some(error.to_string())),
+    };
+    Shown { role, uri, alt: file.alt.clone(), problem }
+}
+
+/// A picture's bytes as they are, with their media type.
+fn data_uri(bytes: &[u8], file: &PictureFile) -> Result<String> {
+    let media = match bytes {
+        [0x89, b'P', b'N', b'G', ..] => "image/png",
+        [0xff, 0xd8, 0xff, ..] => "image/jpeg",
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => "image/webp",
+        _ => return Err(Error::failed(format!("{}: not a PNG, JPEG or WebP file", file.file))),
+    };
+    Ok(format!("data:{media};base64,{}", STANDARD.encode(bytes)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file() -> PictureFile {
+        PictureFile { file: "a.png".into(), alt: "a".into() }
+    }
+
+    #[test]
+    fn the_media_type_comes_from_the_bytes() {
+        let png = data_uri(b"\x89PNG\r\n", &file()).unwrap();
+        assert_eq!(png, "data:image/png;base64,iVBORw0K");
+        assert!(data_uri(b"\xff\xd8\xff\xe0", &file()).unwrap().starts_with("data:image/jpeg"));
+        assert!(data_uri(b"<svg onload=x>", &file()).unwrap_err().to_string().contains("a.png"));
+    }
+
+    #[test]
+    fn a_missing_picture_is_named_in_its_place() {
+        let picture = Picture {
+            split: "test".into(),
+            images: crate::record::PictureImages { image: Some(file()), ..Default::default() },
+            ..Default::default()
+        };
+        let record = Record { pictures: vec![picture], ..Default::default() };
+        let shown = &groups(&record)[0].cases[0].pictures[0];
+        assert_eq!(shown.uri, None);
+        assert!(shown.problem.as_ref().unwrap().contains("a.png"));
+    }
+}

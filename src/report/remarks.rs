@@ -1,0 +1,291 @@
+//! What a careful reader would say about a run.
+
+use serde::Serialize;
+
+use super::names;
+use super::numbers;
+use super::tables::SplitTable;
+use crate::record::{Confusion, Record};
+
+/// A remark on a run.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Remark {
+    /// Whether it puts a result in doubt.
+    pub warning: bool,
+    /// The remark.
+    pub text: String,
+}
+
+/// All remarks on a run, the doubts first.
+pub fn remarks(record: &Record, split: &SplitTable) -> Vec<Remark> {
+    let mut remarks = Vec::new();
+    remarks.extend(leak(split));
+    remarks.extend(test_reads(record));
+    remarks.extend(not_finite(record));
+    remarks.extend(course_of_the_loss(record));
+    remarks.extend(generalisation_gap(record));
+    remarks.extend(record.confusion.iter().flat_map(never_predicted));
+    remarks.extend(few_cases(record));
+    remarks.sort_by_key(|remark| !remark.warning);
+    remarks
+}
+
+fn warning(text: String) -> Remark {
+    Remark { warning: true, text }
+}
+
+fn note(text: String) -> Remark {
+    Remark { warning: false, text }
+}
+
+fn leak(split: &SplitTable) -> Vec<Remark> {
+    let mut remarks = Vec::new();
+    if !split.crossing.is_empty() {
+        remarks.push(warning(format!(
+            "{} of the groups that should stay together lie in more than one split: figures on \
+             validation and test are too good.",
+            split.crossing.len()
+        )));
+    }
+    if !split.repeated.is_empty() {
+        remarks.push(warning(format!(
+            "{} cases are named in more than one split, such as {}.",
+            split.repeated.len(),
+            split.repeated[0]
+        )));
+    }
+    remarks
+}
+
+fn test_reads(record: &Record) -> Option<Remark> {
+    let reads = record.provenance.test_reads;
+    (reads > 1).then(|| {
+        warning(format!(
+            "The test split was read {reads} times: its figures are no longer those of cases \
+             never looked at."
+        ))
+    })
+}
+
+fn not_finite(record: &Record) -> Option<Remark> {
+    let row = record
+        .epochs
+        .iter()
+        .find(|row| row.figures.get("loss").is_some_and(|loss| !loss.is_finite()))?;
+    Some(warning(format!(
+        "The {} loss was not a finite number in epoch {}.",
+        names::split(&row.split).to_lowercase(),
+        row.epoch
+    )))
+}
+
+/// Losses of a split by epoch.
+fn losses(record: &Record, split: &str) -> Vec<(u32, f64)> {
+    record
+        .epochs
+        .iter()
+        .filter(|row| row.split == split)
+        .filter_map(|row| row.figures.get("loss").map(|&loss| (row.epoch, loss)))
+        .filter(|(_, loss)| loss.is_finite())
+        .collect()
+}
+
+/// The rise of the validation loss that counts, as a part of its lowest value.
+const RISE: f64 = 0.02;
+
+/// Overfitting, underfitting, divergence: said from the two losses.
+fn course_of_the_loss(record: &Record) -> Option<Remark> {
+    let (train, valid) = (losses(record, "train"), losses(record, "valid"));
+    let &(lowest_epoch, lowest) = valid.iter().min_by(|a, b| a.1.total_cmp(&b.1))?;
+    let &(last_epoch, last) = valid.last()?;
+    if valid.len() < 3 {
+        return None;
+    }
+    let train_at = |epoch: u32| train.iter().find(|(other, _)| *other == epoch).map(|row| row.1);
+    let (train_then, train_last) = (train_at(lowest_epoch)?, train_at(last_epoch)?);
+    let from_to =
+        |from: f64, to: f64| format!("from {} to {}", numbers::figure(from), numbers::figure(to));
+    if last > lowest * (1.0 + RISE) && last_epoch > lowest_epoch + 1 {
+        let valid = from_to(lowest, last);
+        let train = from_to(train_then, train_last);
+        return Some(if train_last < train_then {
+            warning(format!(
+                "Validation loss rose from epoch {lowest_epoch} on ({valid}) while training loss \
+                 fell ({train}): overfitting.{}",
+                kept(record)
+            ))
+        } else {
+            warning(format!(
+                "Validation and training loss both rose after epoch {lowest_epoch} ({valid}; \
+                 {train}): training diverges, perhaps for too high a learning rate.{}",
+                kept(record)
+            ))
+        });
+    }
+    let &(_, first) = valid.first()?;
+    if lowest_epoch == last_epoch && last < first * (1.0 - RISE) {
+        return Some(note(format!(
+            "Validation loss was lowest in the last epoch ({}): more epochs may improve it.",
+            numbers::figure(last)
+        )));
+    }
+    None
+}
+
+/// Which epoch is evaluated, where that answers a doubt about later ones.
+fn kept(record: &Record) -> String {
+    match &record.summary.selection {
+        Some(selection) => {
+            format!(" The weights of epoch {} are those evaluated.", selection.epoch)
+        }
+        None => String::new(),
+    }
+}
+
+/// The gap between training and validation that is worth a remark.
+const GAP: f64 = 0.15;
+
+fn generalisation_gap(record: &Record) -> Option<Remark> {
+    let epoch = record.summary.selection.as_ref()?.epoch;
+    let dice = |split: &str| {
+        let row = record.epochs.iter().find(|row| row.epoch == epoch && row.split == split)?;
+        row.figures.get("dice.mean").copied()
+    };
+    let (train, valid) = (dice("train")?, dice("valid")?);
+    (train - valid > GAP).then(|| {
+        note(format!(
+            "At the chosen epoch Dice is {} on training and {} on validation cases: the network \
+             fits what it has seen much better.",
+            numbers::figure(train),
+            numbers::figure(valid)
+        ))
+    })
+}
+
+fn never_predicted(confusion: &Confusion) -> Vec<Remark> {
+    let column =
+        |class: usize| -> u64 { confusion.matrix.iter().filter_map(|row| row.get(class)).sum() };
+    confusion
+        .classes
+        .iter()
+        .enumerate()
+        .filter(|(class, _)| {
+            let truth: u64 = confusion.matrix.get(*class).map_or(0, |row| row.iter().sum());
+            truth > 0 && column(*class) == 0
+        })
+        .map(|(_, name)| {
+            warning(format!(
+                "{}: the class {name} is never predicted, though it occurs.",
+                names::split(&confusion.split)
+            ))
+        })
+        .collect()
+}
+
+/// Below this many cases a figure says little.
+const FEW: u64 = 20;
+
+fn few_cases(record: &Record) -> Option<Remark> {
+    let name = record.summary.headline.first()?;
+    let figure = record.figure(name)?;
+    (figure.n < FEW).then(|| {
+        note(format!(
+            "{name} is taken over {} cases only: differences between runs below the width of its \
+             interval mean nothing.",
+            figure.n
+        ))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{EpochRow, Selection};
+
+    fn record(train: &[f64], valid: &[f64]) -> Record {
+        let rows = |split: &'static str, losses: &[f64]| {
+            losses
+                .iter()
+                .enumerate()
+                .map(|(index, &loss)| EpochRow {
+                    epoch: index as u32 + 1,
+                    split: split.into(),
+                    learning_rate: 1e-3,
+                    figures: [("loss".to_owned(), loss)].into(),
+                })
+                .collect::<Vec<_>>()
+        };
+        Record {
+            epochs: [rows("train", train), rows("valid", valid)].concat(),
+            ..Default::default()
+        }
+    }
+
+    fn said(record: &Record) -> Vec<String> {
+        remarks(record, &SplitTable::default()).into_iter().map(|remark| remark.text).collect()
+    }
+
+    #[test]
+    fn the_published_epoch_table_of_system_c_is_called_overfitting() {
+        let train = [1.4850, 1.2, 1.1, 1.0, 0.9, 0.85, 0.82, 0.80, 0.77, 0.7498];
+        let valid = [1.2432, 1.23, 1.21, 1.20, 1.25, 1.30, 1.33, 1.40, 1.44, 1.4807];
+        let mut record = record(&train, &valid);
+        record.summary.selection =
+            Some(Selection { epoch: 4, metric: "valid.loss".into(), value: 1.2 });
+        assert_eq!(
+            said(&record),
+            [
+                "Validation loss rose from epoch 4 on (from 1.200 to 1.481) while training loss fell \
+             (from 1.000 to 0.750): overfitting. The weights of epoch 4 are those evaluated."
+            ]
+        );
+    }
+
+    #[test]
+    fn a_loss_still_falling_asks_for_more_epochs() {
+        let said = said(&record(&[1.0, 0.8, 0.6, 0.5], &[1.0, 0.9, 0.8, 0.7]));
+        assert_eq!(said.len(), 1);
+        assert!(said[0].contains("lowest in the last epoch (0.700)"), "{said:?}");
+    }
+
+    #[test]
+    fn both_losses_rising_is_called_divergence() {
+        let said = said(&record(&[1.0, 0.8, 2.0, 5.0], &[1.0, 0.9, 2.5, 6.0]));
+        assert!(said[0].contains("diverges"), "{said:?}");
+    }
+
+    #[test]
+    fn a_flat_or_short_course_is_not_remarked_on() {
+        assert!(said(&record(&[0.5, 0.4, 0.3, 0.3], &[0.5, 0.4, 0.4, 0.402])).is_empty());
+        assert!(said(&record(&[0.5], &[0.5])).is_empty());
+        assert!(said(&record(&[0.5, 0.4], &[0.5, 0.9])).is_empty());
+        assert!(said(&Record::default()).is_empty());
+    }
+
+    #[test]
+    fn a_loss_that_is_not_finite_is_named_with_its_epoch() {
+        let said = said(&record(&[1.0, f64::NAN], &[1.0, 0.9]));
+        assert_eq!(said, ["The training loss was not a finite number in epoch 2."]);
+    }
+
+    #[test]
+    fn a_class_that_occurs_and_is_never_predicted_is_named() {
+        let mut record = Record::default();
+        record.confusion = vec![Confusion {
+            split: "test".into(),
+            classes: ["a", "b", "c"].map(String::from).to_vec(),
+            matrix: vec![vec![5, 0, 0], vec![2, 0, 0], vec![0, 0, 0]],
+        }];
+        assert_eq!(said(&record), ["Test: the class b is never predicted, though it occurs."]);
+    }
+
+    #[test]
+    fn reading_the_test_split_again_and_leaks_are_warnings() {
+        let mut record = Record::default();
+        record.provenance.test_reads = 3;
+        let split = SplitTable { repeated: vec!["case 7".into()], ..Default::default() };
+        let remarks = remarks(&record, &split);
+        assert!(remarks.iter().all(|remark| remark.warning));
+        assert!(remarks[0].text.contains("case 7") && remarks[1].text.contains("3 times"));
+    }
+}

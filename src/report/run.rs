@@ -1,0 +1,292 @@
+//! What the page shows of one run.
+
+use serde::Serialize;
+
+use super::charts::RUN_COLOURS;
+use super::names;
+use super::pictures::{self, Group};
+use super::remarks::{self, Remark};
+use super::tables::{self, Block, SplitTable};
+use crate::error::Result;
+use crate::record::{
+    Confusion, Figure, Gate, Layer, Provenance, Record, RunState, Status, Summary, TimesRow,
+};
+
+/// What the page shows of one run.
+#[derive(Serialize)]
+pub struct RunView<'a> {
+    index: usize,
+    colour: usize,
+    label: &'a str,
+    path: String,
+    finished: bool,
+    /// Whether its curves are dots.
+    lone_epoch: bool,
+    status: &'a Status,
+    provenance: &'a Provenance,
+    command: String,
+    summary: &'a Summary,
+    spec: &'a str,
+    plan: &'a str,
+    remarks: Vec<Remark>,
+    gates: &'a [Gate],
+    figures: &'a [Figure],
+    epochs: EpochTable,
+    times: Times,
+    pictures: Vec<Group>,
+    classes: Vec<Block>,
+    labels: Vec<Block>,
+    confusion: Vec<ConfusionView>,
+    split: SplitTable,
+    balance: Vec<ShareRow>,
+    layers: &'a [Layer],
+}
+
+/// Builds it.
+///
+/// # Errors
+/// When its tables cannot be computed.
+pub fn view<'a>(index: usize, label: &'a str, record: &'a Record) -> Result<RunView<'a>> {
+    let split = tables::split_table(&record.split)?;
+    Ok(RunView {
+        index,
+        colour: index % RUN_COLOURS,
+        label,
+        path: record.path.display().to_string(),
+        finished: record.status.state == RunState::Finished,
+        lone_epoch: record.epochs.iter().all(|row| row.epoch == 1) && !record.epochs.is_empty(),
+        status: &record.status,
+        provenance: &record.provenance,
+        command: shell(&record.provenance.command),
+        summary: &record.summary,
+        spec: &record.spec,
+        plan: &record.plan,
+        remarks: remarks::remarks(record, &split),
+        gates: &record.gates,
+        figures: &record.figures,
+        epochs: epoch_table(record),
+        times: times(&record.times),
+        pictures: pictures::groups(record),
+        classes: tables::by_class(record)?,
+        labels: tables::by_label(record)?,
+        confusion: record.confusion.iter().map(confusion).collect(),
+        balance: balance(&record.summary, &split.splits),
+        split,
+        layers: &record.layers,
+    })
+}
+
+impl RunView<'_> {
+    /// Whether two runs have data and split in common.
+    pub fn same_data(&self, other: &Self) -> bool {
+        let (a, b) = (self.summary, other.summary);
+        self.split == other.split
+            && a.dataset == b.dataset
+            && a.input == b.input
+            && a.group_key == b.group_key
+            && a.class_balance == b.class_balance
+            && a.findings == b.findings
+            && self.provenance.data_fingerprint == other.provenance.data_fingerprint
+    }
+
+    /// Whether two runs have the network in common.
+    pub fn same_model(&self, other: &Self) -> bool {
+        let (a, b) = (self.summary, other.summary);
+        self.layers == other.layers
+            && a.model == b.model
+            && a.input == b.input
+            && (a.parameters, a.trainable, a.multiply_adds, a.weights_bytes)
+                == (b.parameters, b.trainable, b.multiply_adds, b.weights_bytes)
+    }
+}
+
+/// Indices of runs that have something in common, in order of appearance.
+pub fn groups<'a>(
+    runs: &[RunView<'a>],
+    same: fn(&RunView<'a>, &RunView<'a>) -> bool,
+) -> Vec<Vec<usize>> {
+    let mut groups: Vec<Vec<usize>> = Vec::new();
+    for (index, run) in runs.iter().enumerate() {
+        match groups.iter_mut().find(|group| same(&runs[group[0]], run)) {
+            Some(group) => group.push(index),
+            None => groups.push(vec![index]),
+        }
+    }
+    groups
+}
+
+/// The numbers behind the curves.
+#[derive(Serialize)]
+struct EpochTable {
+    columns: Vec<String>,
+    rows: Vec<EpochLine>,
+}
+
+#[derive(Serialize)]
+struct EpochLine {
+    epoch: u32,
+    split: String,
+    learning_rate: f64,
+    values: Vec<Option<f64>>,
+    chosen: bool,
+}
+
+fn epoch_table(record: &Record) -> EpochTable {
+    let columns: std::collections::BTreeSet<&String> =
+        record.epochs.iter().flat_map(|row| row.figures.keys()).collect();
+    let mut columns: Vec<String> = columns.into_iter().cloned().collect();
+    columns.sort_by_key(|name| name != "loss");
+    let chosen = record.summary.selection.as_ref().map(|selection| selection.epoch);
+    let rows = record
+        .epochs
+        .iter()
+        .map(|row| EpochLine {
+            epoch: row.epoch,
+            split: names::split(&row.split).to_owned(),
+            learning_rate: row.learning_rate,
+            values: columns.iter().map(|name| row.figures.get(name).copied()).collect(),
+            chosen: chosen == Some(row.epoch),
+        })
+        .collect();
+    EpochTable { columns, rows }
+}
+
+/// How long epochs took.
+#[derive(Serialize)]
+struct Times {
+    epochs: usize,
+    train_s: f64,
+    valid_s: f64,
+    total_s: f64,
+}
+
+/// Mean seconds of an epoch's two parts, and the sum of all.
+fn times(rows: &[TimesRow]) -> Times {
+    let sum = |part: fn(&TimesRow) -> f64| rows.iter().map(part).sum::<f64>();
+    let (train, valid) = (sum(|row| row.train_s), sum(|row| row.valid_s));
+    let n = rows.len() as f64;
+    Times { epochs: rows.len(), train_s: train / n, valid_s: valid / n, total_s: train + valid }
+}
+
+/// A confusion matrix with the part of each cell in its row.
+#[derive(Serialize)]
+struct ConfusionView {
+    split: String,
+    classes: Vec<String>,
+    rows: Vec<ConfusionRow>,
+}
+
+#[derive(Serialize)]
+struct ConfusionRow {
+    class: String,
+    total: u64,
+    cells: Vec<ConfusionCell>,
+}
+
+#[derive(Serialize)]
+struct ConfusionCell {
+    count: u64,
+    part: f64,
+    agree: bool,
+}
+
+fn confusion(confusion: &Confusion) -> ConfusionView {
+    let rows = confusion
+        .matrix
+        .iter()
+        .zip(&confusion.classes)
+        .enumerate()
+        .map(|(truth, (counts, class))| {
+            let total: u64 = counts.iter().sum();
+            let cell = |(predicted, &count): (usize, &u64)| ConfusionCell {
+                count,
+                part: count as f64 / total as f64,
+                agree: truth == predicted,
+            };
+            ConfusionRow {
+                class: class.clone(),
+                total,
+                cells: counts.iter().enumerate().map(cell).collect(),
+            }
+        })
+        .collect();
+    ConfusionView { split: confusion.split.clone(), classes: confusion.classes.clone(), rows }
+}
+
+/// A class's part of the pixels of each split.
+#[derive(Serialize)]
+struct ShareRow {
+    class: String,
+    shares: Vec<Option<Share>>,
+}
+
+#[derive(Serialize)]
+struct Share {
+    part: f64,
+    cases: u64,
+}
+
+fn balance(summary: &Summary, splits: &[String]) -> Vec<ShareRow> {
+    let mut classes: Vec<&str> = Vec::new();
+    for share in &summary.class_balance {
+        if !classes.contains(&share.class.as_str()) {
+            classes.push(&share.class);
+        }
+    }
+    let total = |split: &str| -> u64 {
+        summary.class_balance.iter().filter(|s| s.split == split).map(|s| s.pixels).sum()
+    };
+    let share = |class: &str, split: &String| {
+        let found = summary.class_balance.iter().find(|s| s.class == class && s.split == *split)?;
+        Some(Share { part: found.pixels as f64 / total(split) as f64, cases: found.cases })
+    };
+    classes
+        .into_iter()
+        .map(|class| ShareRow {
+            class: class.to_owned(),
+            shares: splits.iter().map(|split| share(class, split)).collect(),
+        })
+        .collect()
+}
+
+/// A command as one would type it in a POSIX shell.
+fn shell(words: &[String]) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
+    words
+        .iter()
+        .map(|word| match !word.is_empty() && word.chars().all(plain) {
+            true => word.clone(),
+            false => format!("'{}'", word.replace('\'', r"'\''")),
+        })
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_where_a_shell_would_part_or_read_them() {
+        let words = ["oncospec", "--set", "dataset.root=a b", "it's", "", "x(1)"].map(String::from);
+        assert_eq!(shell(&words), r"oncospec --set 'dataset.root=a b' 'it'\''s' '' 'x(1)'");
+    }
+
+    #[test]
+    fn cells_of_a_confusion_matrix_are_parts_of_their_row() {
+        let view = confusion(&Confusion {
+            split: "test".into(),
+            classes: vec!["a".into(), "b".into()],
+            matrix: vec![vec![3, 1], vec![0, 0]],
+        });
+        assert_eq!((view.rows[0].total, view.rows[0].cells[0].part), (4, 0.75));
+        assert!(view.rows[1].cells[0].part.is_nan(), "a class without pixels has no parts");
+    }
+
+    #[test]
+    fn times_are_means_per_epoch_and_a_sum() {
+        let row = |epoch, train_s| TimesRow { epoch, train_s, valid_s: 1.0 };
+        let times = times(&[row(1, 8.0), row(2, 10.0)]);
+        assert_eq!((times.train_s, times.valid_s, times.total_s), (9.0, 1.0, 20.0));
+    }
+}

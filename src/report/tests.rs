@@ -1,0 +1,284 @@
+use std::fs;
+use std::time::Instant;
+
+use super::*;
+use crate::record::{Record, examples};
+
+fn options() -> ReportOptions {
+    ReportOptions {
+        title: "Attention & <others>".into(),
+        command: "oncospec report runs/* -o report.html".into(),
+        templates: None,
+    }
+}
+
+/// Three records: one that overfits, one interrupted, one with five classes and hostile names.
+fn records(root: &std::path::Path) -> Vec<Record> {
+    let mut records =
+        vec![examples::overfitting(root), examples::interrupted(root), examples::multi_class(root)];
+    for record in &mut records {
+        let folder = record.path.strip_prefix(root).unwrap().to_path_buf();
+        *record = Record::read(&record.path).unwrap();
+        assert!(record.path.ends_with(folder));
+    }
+    records
+}
+
+fn page() -> String {
+    let root = tempfile::tempdir().unwrap();
+    let html = render(&records(root.path()), &options()).unwrap();
+    if let Some(folder) = std::env::var_os("ONCOSPEC_REPORT_SAMPLES") {
+        fs::write(std::path::Path::new(&folder).join("three.html"), &html).unwrap();
+        let one = render(&[examples::overfitting(root.path())], &ReportOptions::default()).unwrap();
+        fs::write(std::path::Path::new(&folder).join("one.html"), one).unwrap();
+        let seeds: Vec<Record> =
+            (0..3).map(|seed| examples::busi(root.path(), "seeds", seed, 12, 40)).collect();
+        let seeds = render(&seeds, &ReportOptions::default()).unwrap();
+        fs::write(std::path::Path::new(&folder).join("seeds.html"), seeds).unwrap();
+    }
+    html
+}
+
+/// Compares with `snapshots/<name>.snap`.
+fn snapshot(name: &str, text: &str) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!(name, text));
+}
+
+/// Start tags of a page, by a scan that a browser would agree with on our own output.
+fn tags(html: &str) -> Vec<&str> {
+    html.split('<').skip(1).filter_map(|part| part.split_once('>')).map(|(tag, _)| tag).collect()
+}
+
+#[test]
+fn the_page_loads_nothing_and_runs_nothing() {
+    let html = page();
+    for tag in tags(&html) {
+        let name = tag.split([' ', '/']).next().unwrap().to_lowercase();
+        assert!(
+            !["script", "link", "iframe", "object", "embed", "base", "form"]
+                .contains(&name.as_str()),
+            "<{tag}>"
+        );
+        let loads = ["src=\"", "href=\"", "srcset=\"", "data=\"", "action=\""];
+        for attribute in loads.iter().filter_map(|name| tag.split_once(name)) {
+            let target = attribute.1;
+            assert!(target.starts_with("data:image/") || target.starts_with('#'), "<{tag}>");
+        }
+        assert!(!tag.to_lowercase().contains(" on"), "an event handler: <{tag}>");
+    }
+    assert!(!html.contains("url(") && !html.contains("@import"), "the stylesheet loads nothing");
+}
+
+#[test]
+fn names_cannot_become_markup() {
+    let html = page();
+    assert!(!html.contains("<script") && !html.contains("<b>"));
+    assert!(html.contains("&lt;script&gt;alert(1)&lt;&#x2f;script&gt;"));
+    assert!(html.contains("caf\u{e9} &lt;b&gt;bold"));
+    assert!(html.contains("Attention &amp; &lt;others&gt;"));
+}
+
+#[test]
+fn tags_are_balanced_and_ids_are_unique() {
+    const VOID: [&str; 4] = ["meta", "img", "!doctype", "br"];
+    let html = page();
+    let mut open: Vec<String> = Vec::new();
+    let mut ids: Vec<String> = Vec::new();
+    for tag in tags(&html) {
+        if let Some(id) = tag.split_once(" id=\"").and_then(|(_, rest)| rest.split('"').next()) {
+            assert!(!ids.iter().any(|seen| seen == id), "id {id} twice");
+            ids.push(id.to_owned());
+        }
+        let name = tag.split([' ', '\n']).next().unwrap().to_lowercase();
+        if let Some(closed) = name.strip_prefix('/') {
+            assert_eq!(open.pop().as_deref(), Some(closed), "</{closed}> closes nothing");
+        } else if !tag.ends_with('/') && !VOID.contains(&name.as_str()) {
+            open.push(name);
+        }
+    }
+    assert!(open.is_empty(), "left open: {open:?}");
+    for target in html.split("href=\"#").skip(1).filter_map(|rest| rest.split('"').next()) {
+        assert!(ids.iter().any(|id| id == target), "#{target} leads nowhere");
+    }
+}
+
+#[test]
+fn headings_descend_one_level_at_a_time_and_tables_say_what_they_are() {
+    let root = tempfile::tempdir().unwrap();
+    let one = render(&[examples::overfitting(root.path())], &ReportOptions::default()).unwrap();
+    for html in [page(), one] {
+        let levels: Vec<u32> = tags(&html)
+            .into_iter()
+            .filter_map(|tag| tag.strip_prefix('h').and_then(|rest| rest.get(..1)?.parse().ok()))
+            .collect();
+        assert_eq!(levels.iter().filter(|&&level| level == 1).count(), 1);
+        assert!(levels.windows(2).all(|pair| pair[1] <= pair[0] + 1), "{levels:?}");
+        assert_eq!(html.matches("<table").count(), html.matches("<caption").count());
+        assert!(
+            tags(&html)
+                .iter()
+                .filter(|tag| tag.starts_with("th "))
+                .all(|tag| tag.contains("scope="))
+        );
+        assert!(
+            tags(&html)
+                .iter()
+                .filter(|tag| tag.starts_with("img "))
+                .all(|tag| tag.contains("alt=\""))
+        );
+    }
+}
+
+#[test]
+fn the_page_says_what_a_reviewer_needs() {
+    let html = page();
+    for needed in [
+        "stopped by Ctrl-C",
+        "after 1 of 30 epochs",
+        "overfitting",
+        "The test split was read 3 times",
+        "is never predicted",
+        "No group crosses a split",
+        "3f2a9c1be07d54e8a6610b2c9d8e7f6051423344",
+        "sha256:7d1f0a4be2c93355",
+        "CPU (flex)",
+        "24,439,269",
+        "392.20 G",
+        "oncospec report runs",
+        "resized to the original",
+        "A class absent from truth",
+        "bootstrap over groups",
+        "dataset.root=data&#x2f;BUSI images (2020)",
+        "17 images have more than one mask",
+    ] {
+        assert!(html.contains(needed), "the page lacks `{needed}`");
+    }
+}
+
+#[test]
+fn equal_records_make_equal_pages() {
+    let root = tempfile::tempdir().unwrap();
+    let records = records(root.path());
+    assert_eq!(render(&records, &options()).unwrap(), render(&records, &options()).unwrap());
+}
+
+#[test]
+fn the_structure_of_the_page_is_as_it_was() {
+    let mut structure = String::new();
+    let mut in_chart = false;
+    for tag in tags(&page()) {
+        in_chart |= tag.starts_with("svg class=\"chart\"");
+        if !in_chart {
+            let tag = match tag.split_once("base64,") {
+                Some((before, after)) => {
+                    format!(
+                        "{before}base64,..{}",
+                        after.split_once('"').map_or("", |(_, rest)| rest)
+                    )
+                }
+                None => tag.to_owned(),
+            };
+            let shown = [
+                "h1",
+                "h2",
+                "h3",
+                "h4",
+                "section",
+                "table",
+                "caption",
+                "details",
+                "img",
+                "div class=\"banner",
+                "svg",
+                "li class",
+            ];
+            if shown.iter().any(|name| tag.starts_with(name)) {
+                structure.push_str(&tag);
+                structure.push('\n');
+            }
+        }
+        in_chart &= tag != "/svg";
+    }
+    snapshot("page", &structure);
+}
+
+#[test]
+fn markdown_is_one_table_with_the_reasons_below() {
+    let root = tempfile::tempdir().unwrap();
+    snapshot("markdown", &markdown(&records(root.path())));
+}
+
+#[test]
+fn a_record_of_a_run_that_has_only_begun_makes_a_page() {
+    let html = render(&[Record::default()], &ReportOptions::default()).unwrap();
+    for needed in [
+        "No figure has been recorded yet",
+        "No epoch has been completed",
+        "No case has been evaluated",
+    ] {
+        assert!(html.contains(needed), "the page lacks `{needed}`");
+    }
+    assert!(markdown(&[Record::default()]).contains("planned"));
+}
+
+#[test]
+fn a_report_over_no_run_is_refused() {
+    assert_eq!(render(&[], &options()).unwrap_err().exit_code(), 2);
+}
+
+#[test]
+fn figures_that_are_not_finite_become_dashes_and_gaps() {
+    let root = tempfile::tempdir().unwrap();
+    let mut record = examples::overfitting(root.path());
+    for row in &mut record.epochs {
+        row.figures.insert("loss".into(), f64::NAN);
+    }
+    record.figures[0].value = f64::NAN;
+    let html = render(&[record], &ReportOptions::default()).unwrap();
+    assert!(!html.contains("NaN"));
+    assert!(html.contains("No finite value was recorded"));
+    assert!(html.contains("not a finite number in epoch 1"));
+}
+
+#[test]
+fn a_template_of_ones_own_replaces_the_built_in_one() {
+    let root = tempfile::tempdir().unwrap();
+    fs::write(root.path().join("provenance.html.j2"), "<p>own {{ runs[0].label }}</p>").unwrap();
+    let options = ReportOptions { templates: Some(root.path().into()), ..options() };
+    let html = render(&[Record::default()], &options).unwrap();
+    assert!(html.contains("<p>own") && html.contains("id=\"results\""));
+}
+
+#[test]
+fn a_wrong_template_is_named_with_its_line() {
+    let root = tempfile::tempdir().unwrap();
+    let options = ReportOptions { templates: Some(root.path().into()), ..options() };
+    let wrong = |text: &str| {
+        fs::write(root.path().join("status.html.j2"), text).unwrap();
+        let error = render(&[Record::default()], &options).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        error.to_string()
+    };
+    for text in ["\n{% if %}", "\n{{ nonsense }}", "\n{{ runs[0].nonsense }}"] {
+        let message = wrong(text);
+        assert!(message.contains("status.html.j2:2"), "{message}");
+    }
+    fs::remove_file(root.path().join("status.html.j2")).unwrap();
+    let message = render(&[Record::default()], &options).unwrap_err().to_string();
+    assert!(message.contains("holds none of the templates") && message.contains("style.css"));
+}
+
+/// The limits of the task with much room: 10 runs of 100 cases in seconds and under 25 MB.
+#[test]
+fn ten_runs_of_a_hundred_cases_fit_a_page() {
+    let root = tempfile::tempdir().unwrap();
+    let records: Vec<Record> =
+        (0..10).map(|seed| examples::busi(root.path(), "many", seed, 100, 100)).collect();
+    let begun = Instant::now();
+    let html = render(&records, &options()).unwrap();
+    eprintln!("{} bytes in {:?}", html.len(), begun.elapsed());
+    assert!(html.len() < 25_000_000, "{} bytes", html.len());
+}
