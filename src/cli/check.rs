@@ -1,0 +1,56 @@
+//! `oncospec check`.
+
+use clap::Args;
+use serde_json::json;
+
+use super::spec::Specs;
+use super::{Output, pretty, print};
+use crate::error::Result;
+use crate::plan::Checked;
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    #[command(flatten)]
+    specs: Specs,
+}
+
+/// Checks specs and says what they would run on.
+pub fn execute(args: CheckArgs, output: Output) -> Result<u8> {
+    let checked = args.specs.check()?;
+    for one in &checked {
+        output.say(said(one));
+    }
+    if output.json {
+        let all: Vec<_> = checked
+            .iter()
+            .map(|one| {
+                json!({
+                    "spec": one.loaded.path,
+                    "name": one.loaded.spec.name,
+                    "train": one.split.train.len(),
+                    "valid": one.split.valid.len(),
+                    "test": one.split.test.len(),
+                    "findings": one.dataset.findings,
+                })
+            })
+            .collect();
+        print(&pretty(&all)?)?;
+    }
+    Ok(0)
+}
+
+fn said(checked: &Checked) -> String {
+    let split = &checked.split;
+    let mut text = format!(
+        "{}: ok: {} training, {} validation and {} test cases",
+        checked.loaded.path.display(),
+        split.train.len(),
+        split.valid.len(),
+        split.test.len()
+    );
+    for finding in &checked.dataset.findings {
+        text.push_str(&format!("\n  {finding}"));
+    }
+    text
+}

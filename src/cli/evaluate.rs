@@ -1,0 +1,148 @@
+//! `oncospec evaluate`.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
+
+use super::runs::find_run;
+use super::{Output, pretty, print};
+use crate::data::{Dataset, SplitName, open};
+use crate::device::{Request, choose};
+use crate::error::{Error, Result};
+use crate::evaluate::{Cases, evaluate};
+use crate::plan::Decisions;
+use crate::record::{Figure, Record, RunDir};
+use crate::run::{figures, predictor};
+use crate::spec::SourceSpec;
+
+/// Arguments of `evaluate`.
+#[derive(Debug, Args)]
+pub struct EvaluateArgs {
+    /// Run directory, run id or name of an experiment with one run.
+    #[arg(value_name = "RUN")]
+    run: String,
+    /// Score on all labelled cases of this folder, of the run's kind of data.
+    #[arg(long, value_name = "DIR", conflicts_with = "split")]
+    data: Option<PathBuf>,
+    /// Score on this split of the run's own data.
+    #[arg(long, default_value = "valid")]
+    split: Part,
+    /// Folder of the run directories, for ids and names.
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    root: PathBuf,
+    /// auto, cpu, cuda or cuda:<index>.
+    #[arg(long, default_value = "auto")]
+    device: String,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Part {
+    Train,
+    Valid,
+    Test,
+}
+
+/// Scores the best weights of a run. A reading of the run's own test split is counted in its record.
+pub fn execute(args: EvaluateArgs, output: Output) -> Result<u8> {
+    let run = find_run(&args.run, &args.root)?;
+    let record = Record::read(&run)?;
+    let decisions = Decisions::from_toml(&record.plan)?;
+    let chosen = choose(args.device.parse::<Request>()?)?;
+    let predictor = predictor(&run, &decisions, &chosen)?;
+    let threshold = record.summary.threshold.as_ref().map_or(0.5, |threshold| threshold.value);
+    let mut spec = decisions.spec.clone();
+    let split = match args.split {
+        Part::Train => SplitName::Train,
+        Part::Valid => SplitName::Valid,
+        Part::Test => SplitName::Test,
+    };
+    if let Some(folder) = &args.data {
+        set_root(&mut spec.dataset.source, folder)?;
+    }
+    let dataset = open(&spec.dataset)?;
+    let indices = match &args.data {
+        Some(_) => (0..dataset.cases.len()).collect(),
+        None => cases_of(&record, &dataset, split)?,
+    };
+    let groups: Vec<String> = groups(&record, &dataset);
+    let split = if args.data.is_some() { SplitName::Test } else { split };
+    let cases = Cases { dataset: &dataset, indices: &indices, groups: &groups, split };
+    let evaluation = evaluate(&predictor, &cases, &spec.evaluation, threshold, &|_| Ok(()))?;
+    if args.data.is_none() && split == SplitName::Test {
+        let mut provenance = record.provenance.clone();
+        provenance.test_reads += 1;
+        RunDir::open_write(&run)?.write_provenance(&provenance)?;
+    }
+    let figures = figures(&evaluation, &spec);
+    if output.json {
+        return print(&pretty(&figures)?);
+    }
+    print(&table(&figures, indices.len(), args.data.as_deref(), split))
+}
+
+/// The cases of a split, by the record.
+fn cases_of(record: &Record, dataset: &Dataset, split: SplitName) -> Result<Vec<usize>> {
+    let wanted: BTreeSet<&str> = record
+        .split
+        .iter()
+        .filter(|row| row.split == split.as_str())
+        .map(|row| row.case.as_str())
+        .collect();
+    let found: Vec<usize> = (0..dataset.cases.len())
+        .filter(|&index| wanted.contains(dataset.cases[index].id.as_str()))
+        .collect();
+    if wanted.is_empty() {
+        return Err(Error::user(format!("the {split} split of this run has no case")));
+    }
+    if found.len() < wanted.len() {
+        return Err(Error::user(format!(
+            "{} of the {} cases of the {split} split are not in the data set any more",
+            wanted.len() - found.len(),
+            wanted.len()
+        )));
+    }
+    Ok(found)
+}
+
+/// The group of every case: as recorded, else the case itself.
+fn groups(record: &Record, dataset: &Dataset) -> Vec<String> {
+    let recorded = |id: &str| record.split.iter().find(|row| row.case == id);
+    dataset
+        .cases
+        .iter()
+        .map(|case| recorded(&case.id).map_or_else(|| case.id.clone(), |row| row.group.clone()))
+        .collect()
+}
+
+fn set_root(source: &mut SourceSpec, folder: &Path) -> Result<()> {
+    let folder = folder.display().to_string();
+    match source {
+        SourceSpec::Busi(busi) => busi.root = folder,
+        SourceSpec::Bcss(bcss) => bcss.root = folder,
+        SourceSpec::Phantom(_) => {
+            return Err(Error::user(
+                "this run was trained on synthetic images, which lie in no folder: \
+                 leave out --data",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn table(figures: &[Figure], cases: usize, data: Option<&Path>, split: SplitName) -> String {
+    let place = match data {
+        Some(folder) => folder.display().to_string(),
+        None => format!("the {split} split"),
+    };
+    let mut text = format!("{cases} cases of {place}\n");
+    for figure in figures {
+        let interval = figure
+            .interval
+            .map(|interval| format!("  [{:.4}, {:.4}]", interval.low, interval.high))
+            .unwrap_or_default();
+        let (name, value, n) = (&figure.name, figure.value, figure.n);
+        text.push_str(&format!("{name:32} {value:9.4}  n = {n}{interval}\n"));
+    }
+    text
+}

@@ -1,0 +1,19 @@
+//! `oncospec explain`.
+
+use clap::Args;
+
+use super::print;
+use crate::error::Result;
+
+/// Arguments of `explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// Key of a spec, such as `schedule.optimizer`; all keys if not given.
+    #[arg(default_value = "", hide_default_value = true)]
+    key: String,
+}
+
+/// Explains a key.
+pub fn execute(args: ExplainArgs) -> Result<u8> {
+    print(&crate::spec::explain(&args.key)?)
+}

@@ -1,0 +1,56 @@
+//! `oncospec list`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{Output, pretty, print};
+use crate::error::Result;
+use crate::record::{RunSummary, list_runs};
+
+/// Arguments of `list`.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// Folder of the run directories.
+    #[arg(default_value = "runs", value_name = "DIR")]
+    root: PathBuf,
+}
+
+/// Lists runs with how far they came and their first headline figure.
+pub fn execute(args: ListArgs, output: Output) -> Result<u8> {
+    let runs = list_runs(&args.root)?;
+    if output.json {
+        return print(&pretty(&runs)?);
+    }
+    if runs.is_empty() {
+        output.say(format!("{}: no runs", args.root.display()));
+        return Ok(0);
+    }
+    let mut text = format!(
+        "{:32} {:12} {:>5} {:11} {:>9} {:20}  {}\n",
+        "experiment", "run", "seed", "state", "epochs", "started", "figure"
+    );
+    for run in &runs {
+        text.push_str(&row(run));
+        text.push('\n');
+    }
+    print(&text)
+}
+
+fn row(run: &RunSummary) -> String {
+    let figure = match (&run.problem, run.headline.first()) {
+        (Some(problem), _) => problem.lines().next().unwrap_or_default().to_string(),
+        (None, Some(figure)) => format!("{} {:.4}", figure.full_name(), figure.value),
+        (None, None) => String::new(),
+    };
+    let status = &run.status;
+    let epochs = format!("{}/{}", status.epoch, status.epochs);
+    format!(
+        "{:32} {:12} {:>5} {:11} {epochs:>9} {:20}  {figure}",
+        run.experiment,
+        run.run_id,
+        run.seed,
+        status.state.to_string(),
+        run.started
+    )
+}

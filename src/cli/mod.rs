@@ -1,0 +1,148 @@
+//! The command line: one file per subcommand.
+//!
+//! People read standard error, machines standard output (`--json`). The exit code is 0 when done, 1
+//! when something failed while working, 2 for the user's mistake.
+
+mod check;
+mod ci;
+mod data;
+mod demo;
+mod doctor;
+mod evaluate;
+mod explain;
+mod list;
+mod plan;
+mod predict;
+mod report;
+mod run;
+mod runs;
+mod spec;
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+
+use crate::device;
+use crate::error::Result;
+
+/// Declarative experiments for breast-cancer imaging: one TOML in, one HTML report out.
+#[derive(Debug, Parser)]
+#[command(name = "oncospec", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// What is said, and where.
+#[derive(Clone, Copy, Debug, Args)]
+struct Output {
+    /// Write the result as JSON to standard output.
+    #[arg(long, global = true)]
+    json: bool,
+    /// Say nothing while working.
+    #[arg(long, short, global = true)]
+    quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Train, evaluate, record and report; a finished run is not made again.
+    Run(run::RunArgs),
+    /// Find what is wrong with specs and their data, without reading an image.
+    Check(check::CheckArgs),
+    /// Show every decision of a spec, the layers and the cost; train nothing.
+    Plan(plan::PlanArgs),
+    /// Score the best weights of a run again, or on other data.
+    Evaluate(evaluate::EvaluateArgs),
+    /// Predict masks for images without labels.
+    Predict(predict::PredictArgs),
+    /// Render an HTML report of runs.
+    Report(report::ReportArgs),
+    /// List the runs of a folder.
+    List(list::ListArgs),
+    /// Look at a data set, or make a synthetic one.
+    Data(data::DataArgs),
+    /// Print the JSON Schema of a spec, for editors.
+    Schema,
+    /// Explain a key of a spec, or list them all.
+    Explain(explain::ExplainArgs),
+    /// Show what this machine offers.
+    Doctor,
+    /// Train a small network on synthetic images and render a report.
+    Demo(demo::DemoArgs),
+    /// Run experiments that are not finished, judge their gates, print a summary in Markdown.
+    Ci(ci::CiArgs),
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    #[command(name = device::PROBE, hide = true)]
+    Probe { index: usize },
+}
+
+/// Does what the command line says; the exit code.
+///
+/// # Errors
+/// What stops the work; [`crate::Error::exit_code`] tells whose fault it is.
+pub fn execute(cli: Cli) -> Result<u8> {
+    let output = cli.output;
+    match cli.command {
+        Command::Run(args) => run::execute(args, output),
+        Command::Check(args) => check::execute(args, output),
+        Command::Plan(args) => plan::execute(args, output),
+        Command::Evaluate(args) => evaluate::execute(args, output),
+        Command::Predict(args) => predict::execute(args, output),
+        Command::Report(args) => report::execute(args, output),
+        Command::List(args) => list::execute(args, output),
+        Command::Data(args) => data::execute(args, output),
+        Command::Schema => print(&pretty(&crate::spec::schema())?),
+        Command::Explain(args) => explain::execute(args),
+        Command::Doctor => doctor::execute(output),
+        Command::Demo(args) => demo::execute(args, output),
+        Command::Ci(args) => ci::execute(args, output),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "oncospec", &mut script);
+            print(&String::from_utf8_lossy(&script))
+        }
+        Command::Probe { index } => device::compute_once(index).map(|()| 0),
+    }
+}
+
+/// Writes a text to standard output; a reader that has gone away is no error.
+fn print(text: &str) -> Result<u8> {
+    use std::io::{ErrorKind, Write};
+    let mut out = std::io::stdout().lock();
+    let written = out
+        .write_all(text.as_bytes())
+        .and_then(|()| if text.ends_with('\n') { Ok(()) } else { out.write_all(b"\n") })
+        .and_then(|()| out.flush());
+    match written {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(crate::Error::failed(format!("cannot write to standard output: {error}")))
+        }
+        _ => Ok(0),
+    }
+}
+
+/// A value as JSON.
+fn pretty<T: serde::Serialize>(value: &T) -> Result<String> {
+    serde_json::to_string_pretty(value)
+        .map_err(|error| crate::Error::failed(format!("cannot write JSON: {error}")))
+}
+
+/// The command line as one would type it.
+fn command_line() -> Vec<String> {
+    std::env::args().collect()
+}
+
+impl Output {
+    /// Says a line to the person at the terminal.
+    fn say(self, text: impl AsRef<str>) {
+        if !self.quiet {
+            eprintln!("{}", text.as_ref());
+        }
+    }
+}

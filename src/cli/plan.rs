@@ -1,0 +1,49 @@
+//! `oncospec plan`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+
+use super::spec::Overrides;
+use super::{Output, pretty, print};
+use crate::error::Result;
+use crate::plan::{Estimate, describe, survey};
+use crate::run::{initial_net, loss};
+use crate::train::measure;
+
+/// Arguments of `plan`.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// Spec file.
+    #[arg(value_name = "SPEC")]
+    path: PathBuf,
+    #[command(flatten)]
+    overrides: Overrides,
+}
+
+/// Shows every decision; nothing is trained or written.
+pub fn execute(args: PlanArgs, output: Output) -> Result<u8> {
+    let checked = args.overrides.check(&args.path)?;
+    let spec = &checked.loaded.spec;
+    let chosen = args.overrides.device(spec, output)?;
+    let survey = survey(&checked)?;
+    let plan = checked.plan(&survey, spec.seeds[0])?;
+    let device = chosen.device.clone().autodiff();
+    let net = initial_net(&plan.decisions, &device)?;
+    let side = spec.dataset.image_size as usize;
+    let shape = [spec.dataset.channels.count(), side, side];
+    let measured = measure(net, &loss(&plan.decisions)?, &spec.schedule, shape, &device);
+    let estimate = Estimate::new(&plan, measured);
+    if output.json {
+        return print(&pretty(&json!({
+            "run": plan.folder(),
+            "decisions": plan.decisions,
+            "balance": plan.balance,
+            "layers": plan.layers,
+            "estimate": estimate,
+            "device": chosen.kind.to_string(),
+        }))?);
+    }
+    print(&describe(&plan, &estimate, &chosen.kind.to_string()))
+}

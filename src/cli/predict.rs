@@ -1,0 +1,173 @@
+//! `oncospec predict`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde::Serialize;
+
+use super::runs::find_run;
+use super::{Output, pretty, print};
+use crate::data::{Decoded, decode_image};
+use crate::device::{Request, choose};
+use crate::error::{Error, Result};
+use crate::evaluate::{Predictor, overlay, png_gray};
+use crate::loss::Outputs;
+use crate::plan::Decisions;
+use crate::record::{Record, write_file};
+use crate::run::predictor;
+
+/// Arguments of `predict`.
+#[derive(Debug, Args)]
+pub struct PredictArgs {
+    /// Run directory, run id or name of an experiment with one run.
+    #[arg(value_name = "RUN")]
+    run: String,
+    /// PNG or JPEG images, or folders of them.
+    #[arg(required = true, value_name = "IMAGE")]
+    images: Vec<PathBuf>,
+    /// Folder for <image>_mask.png, <image>_probability.png and <image>_overlay.png.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Folder of the run directories, for ids and names.
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    root: PathBuf,
+    /// auto, cpu, cuda or cuda:<index>.
+    #[arg(long, default_value = "auto")]
+    device: String,
+}
+
+/// What was written for an image.
+#[derive(Debug, Serialize)]
+struct Written {
+    image: PathBuf,
+    mask: PathBuf,
+    probability: PathBuf,
+    overlay: PathBuf,
+    /// Part of the pixels that are not background (one foreground) or of each class.
+    parts: Vec<f64>,
+}
+
+/// Predicts masks at each image's own size. Binary masks are 0 and 255, others hold class numbers.
+pub fn execute(args: PredictArgs, output: Output) -> Result<u8> {
+    let run = find_run(&args.run, &args.root)?;
+    let record = Record::read(&run)?;
+    let decisions = Decisions::from_toml(&record.plan)?;
+    let images = named(images(&args.images)?)?;
+    let chosen = choose(args.device.parse::<Request>()?)?;
+    let predictor = predictor(&run, &decisions, &chosen)?;
+    let threshold = record.summary.threshold.as_ref().map_or(0.5, |threshold| threshold.value);
+    fs::create_dir_all(&args.out).map_err(Error::io(&args.out, "cannot create"))?;
+    let (mut written, mut failed) = (Vec::new(), 0);
+    for (stem, path) in images {
+        match predict(&predictor, threshold, &path, &args.out, &stem) {
+            Ok(one) => {
+                output.say(format!("{} -> {}", path.display(), one.mask.display()));
+                written.push(one);
+            }
+            Err(error) => {
+                failed += 1;
+                eprintln!("error: {error}");
+            }
+        }
+    }
+    if output.json {
+        print(&pretty(&written)?)?;
+    }
+    match failed {
+        0 => Ok(0),
+        count => Err(Error::user(format!("{count} images could not be predicted, the others were"))),
+    }
+}
+
+/// The image files that arguments mean: folders are searched, not below.
+fn images(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut images = Vec::new();
+    for path in paths {
+        if !path.is_dir() {
+            images.push(path.clone());
+            continue;
+        }
+        let entries = fs::read_dir(path).map_err(Error::io(path, "cannot read"))?;
+        let mut inside: Vec<PathBuf> = entries
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(|path| {
+                let extension = path.extension().and_then(|extension| extension.to_str());
+                extension.is_some_and(|extension| {
+                    ["png", "jpg", "jpeg"].contains(&extension.to_ascii_lowercase().as_str())
+                })
+            })
+            .collect();
+        if inside.is_empty() {
+            return Err(Error::user(format!("{}: no PNG or JPEG file in it", path.display())));
+        }
+        inside.sort();
+        images.extend(inside);
+    }
+    Ok(images)
+}
+
+/// Images with the stems that their masks are named by.
+///
+/// # Errors
+/// If two images would write the same files.
+fn named(images: Vec<PathBuf>) -> Result<BTreeMap<String, PathBuf>> {
+    let mut named: BTreeMap<String, PathBuf> = BTreeMap::new();
+    for image in images {
+        let stem = image.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        if let Some(other) = named.get(&stem).filter(|other| **other != image) {
+            return Err(Error::user(format!(
+                "{} and {} would both write {stem}_mask.png: predict them into different folders",
+                other.display(),
+                image.display()
+            )));
+        }
+        named.insert(stem, image);
+    }
+    Ok(named)
+}
+
+fn predict(
+    predictor: &Predictor,
+    threshold: f64,
+    path: &Path,
+    out: &Path,
+    stem: &str,
+) -> Result<Written> {
+    let decoded = Decoded { image: decode_image(path)?, labels: None };
+    let (width, height) = decoded.image.dimensions();
+    let found = predictor.predict(&[&decoded])?.pop();
+    let found = found.ok_or_else(|| Error::failed("the network gave no prediction"))?;
+    let seen = found.resized(width as usize, height as usize)?;
+    let labels = seen.labels(predictor.outputs, threshold);
+    let pixels = labels.len();
+    let share = |label: u8| {
+        labels.iter().filter(|&&found| found == label).count() as f64 / pixels.max(1) as f64
+    };
+    let (mask, parts) = match predictor.outputs {
+        Outputs::Binary => (labels.iter().map(|&label| label * 255).collect(), vec![share(1)]),
+        Outputs::Classes(classes) => {
+            (labels.clone(), (0..classes).map(|class| share(class as u8)).collect())
+        }
+    };
+    let highest = (0..pixels)
+        .map(|pixel| {
+            let values = seen.values[pixel..].iter().step_by(pixels);
+            (values.fold(0.0_f32, |highest, &value| highest.max(value)) * 255.0).round() as u8
+        })
+        .collect();
+    let file = |what: &str| out.join(format!("{stem}_{what}.png"));
+    let written = Written {
+        image: path.to_path_buf(),
+        mask: file("mask"),
+        probability: file("probability"),
+        overlay: file("overlay"),
+        parts,
+    };
+    write_file(&written.mask, &png_gray(mask, (width, height))?)?;
+    write_file(&written.probability, &png_gray(highest, (width, height))?)?;
+    write_file(&written.overlay, &overlay(&decoded.image, &labels, predictor.outputs)?)?;
+    Ok(written)
+}

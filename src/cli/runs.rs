@@ -1,0 +1,79 @@
+//! Run directories by path, id or name.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::record::list_runs;
+
+/// The run directories that `names` mean: each a run directory, a folder of runs, an experiment's name
+/// or the beginning of a run id under `root`.
+///
+/// # Errors
+/// If one means nothing.
+pub fn find_runs(names: &[String], root: &Path) -> Result<Vec<PathBuf>> {
+    let mut found: Vec<PathBuf> = Vec::new();
+    for name in names {
+        for run in find(name, root)? {
+            if !found.contains(&run) {
+                found.push(run);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The one run directory that `name` means.
+///
+/// # Errors
+/// If it means none, or several.
+pub fn find_run(name: &str, root: &Path) -> Result<PathBuf> {
+    let mut found = find(name, root)?;
+    match found.len() {
+        1 => Ok(found.remove(0)),
+        count => {
+            let names: Vec<String> = found.iter().map(|run| run.display().to_string()).collect();
+            let names = names.join(", ");
+            Err(Error::user(format!("`{name}` means {count} runs, name one of them: {names}")))
+        }
+    }
+}
+
+fn find(name: &str, root: &Path) -> Result<Vec<PathBuf>> {
+    let path = Path::new(name);
+    if path.join("format.json").exists() {
+        return Ok(vec![path.to_path_buf()]);
+    }
+    if path.is_dir() {
+        let mut runs: Vec<PathBuf> = subfolders(path)?
+            .into_iter()
+            .filter(|folder| folder.join("format.json").exists())
+            .collect();
+        if runs.is_empty() {
+            runs = list_runs(path)?.into_iter().map(|run| run.path).collect();
+        }
+        if !runs.is_empty() {
+            return Ok(runs);
+        }
+    }
+    let runs: Vec<PathBuf> = list_runs(root)?
+        .into_iter()
+        .filter(|run| run.experiment == name || (!name.is_empty() && run.run_id.starts_with(name)))
+        .map(|run| run.path)
+        .collect();
+    if runs.is_empty() {
+        return Err(Error::user(format!(
+            "`{name}` is neither a run directory nor an experiment or run id under {}; \
+             `oncospec list` names the runs",
+            root.display()
+        )));
+    }
+    Ok(runs)
+}
+
+fn subfolders(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(folder).map_err(Error::io(folder, "cannot read"))?;
+    let mut folders: Vec<PathBuf> =
+        entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+    folders.sort();
+    Ok(folders)
+}

@@ -1,0 +1,33 @@
+//! oncospec: declarative experiments for breast-cancer imaging.
+//!
+//! A TOML file declares data, network, loss, schedule and evaluation; what follows is one value per
+//! stage and one function between two stages:
+//!
+//! ```text
+//! Spec -> Plan -> (Dataset, Split) -> Trained -> Evaluation -> Record -> Report
+//! ```
+//!
+//! - [`spec::load`] reads what an author wished, and finds every mistake in it;
+//! - [`plan::check`], [`plan::survey`] and [`plan::Checked::plan`] decide what is done;
+//! - [`run::run`] trains ([`train::train`]), evaluates ([`evaluate::evaluate`]) and records
+//!   ([`record::RunDir`]);
+//! - [`report::render`] reads records and nothing else, and makes one HTML page.
+
+pub mod cli;
+pub mod data;
+pub mod device;
+pub mod error;
+pub mod evaluate;
+pub mod loss;
+pub mod model;
+pub mod plan;
+pub mod provenance;
+pub mod record;
+pub mod report;
+pub mod run;
+pub mod spec;
+#[cfg(test)]
+mod testing;
+pub mod train;
+
+pub use error::{Error, Result};

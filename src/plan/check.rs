@@ -1,0 +1,139 @@
+//! Everything that can be wrong, found before anything runs.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::data::{Dataset, Split, augment_problems, open, split};
+use crate::error::Result;
+use crate::evaluate::{EPOCH_FIGURES, figure_names, outputs};
+use crate::loss;
+use crate::model;
+use crate::spec::{EvaluatedSplit, Loaded, Problem, Problems, RateSpec};
+
+/// A spec in which nothing is wrong, with its data found and divided.
+#[derive(Clone, Debug)]
+pub struct Checked {
+    /// The spec and where its values come from.
+    pub loaded: Loaded,
+    /// The data set; no image is decoded.
+    pub dataset: Arc<Dataset>,
+    /// How it is divided.
+    pub split: Split,
+}
+
+/// Finds what is wrong with a spec that the language itself cannot see: data that are not there,
+/// sizes that do not fit the network, figures that nobody records. No image is decoded.
+///
+/// # Errors
+/// All mistakes together.
+pub fn check(loaded: Loaded) -> Result<Checked, Problems> {
+    let spec = &loaded.spec;
+    let mut found = Findings { loaded: &loaded, list: Vec::new() };
+    found.all(model::problems(&spec.model, spec.dataset.image_size));
+    found.all(augment_problems(&spec.augment));
+    found.all(crate::train::problems(&spec.schedule));
+    found.epoch_figures();
+
+    let dataset = match open(&spec.dataset) {
+        Ok(dataset) => Some(dataset),
+        Err(error) => {
+            found.add("dataset.root", error.to_string());
+            None
+        }
+    };
+    let mut divided = None;
+    if let Some(dataset) = &dataset {
+        found.all(loss::problems(&spec.loss, outputs(&dataset.labels)));
+        found.gates(dataset);
+        match split(&spec.dataset.split, dataset) {
+            Ok(split) => {
+                found.splits(&split);
+                divided = Some(split);
+            }
+            Err(error) => found.add("dataset.split", error.to_string()),
+        }
+    }
+    let list = found.list;
+    match (dataset, divided) {
+        (Some(dataset), Some(split)) if list.is_empty() => {
+            Ok(Checked { loaded, dataset: Arc::new(dataset), split })
+        }
+        _ => Err(Problems::new(loaded.path, list)),
+    }
+}
+
+/// What was found, each at its key.
+struct Findings<'a> {
+    loaded: &'a Loaded,
+    list: Vec<Problem>,
+}
+
+impl Findings<'_> {
+    fn add(&mut self, key: &str, message: String) {
+        self.list.push(self.loaded.problem_at(key, message, None));
+    }
+
+    fn all(&mut self, problems: Vec<(String, String)>) {
+        for (key, message) in problems {
+            self.add(&key, message);
+        }
+    }
+
+    /// Figures that decide during training must be recorded each epoch.
+    fn epoch_figures(&mut self) {
+        let schedule = &self.loaded.spec.schedule;
+        let mut named = vec![("schedule.best.metric", schedule.best.metric.clone())];
+        if let Some(stopping) = &schedule.early_stopping {
+            named.push(("schedule.early-stopping.metric", stopping.metric.clone()));
+        }
+        if let RateSpec::ReduceOnPlateau(plateau) = &schedule.learning_rate_schedule {
+            named.push(("schedule.learning-rate-schedule.metric", plateau.metric.clone()));
+        }
+        let recorded: Vec<String> = ["train", "valid"]
+            .iter()
+            .flat_map(|split| EPOCH_FIGURES.iter().map(move |figure| format!("{split}.{figure}")))
+            .collect();
+        for (key, name) in named {
+            self.figure(key, &name, &recorded, "is not recorded during training");
+        }
+    }
+
+    /// Gates must name figures that the evaluation will record.
+    fn gates(&mut self, dataset: &Dataset) {
+        let evaluation = &self.loaded.spec.evaluation;
+        let labels: BTreeSet<String> =
+            dataset.cases.iter().map(|case| case.label.clone()).collect();
+        let labels: Vec<String> = labels.into_iter().collect();
+        let names = figure_names(&evaluation.metrics, &dataset.labels.names(), &labels);
+        let recorded: Vec<String> = evaluation
+            .splits
+            .iter()
+            .flat_map(|split| names.iter().map(move |name| format!("{}.{name}", split.as_str())))
+            .collect();
+        let gates: Vec<String> = self.loaded.spec.gate.keys().cloned().collect();
+        for name in gates {
+            let why = "is not recorded by [evaluation]";
+            self.figure(&format!("gate.\"{name}\""), &name, &recorded, why);
+        }
+    }
+
+    fn figure(&mut self, key: &str, name: &str, recorded: &[String], why: &str) {
+        if recorded.iter().any(|known| known == name) {
+            return;
+        }
+        let nearest = recorded.iter().min_by_key(|known| strsim::levenshtein(known, name));
+        let help = nearest.map(|nearest| format!("did you mean `{nearest}`?"));
+        self.list.push(self.loaded.problem_at(key, format!("figure `{name}` {why}"), help));
+    }
+
+    /// Splits that are evaluated must have cases.
+    fn splits(&mut self, split: &Split) {
+        let evaluation = &self.loaded.spec.evaluation;
+        let empty = evaluation.splits.contains(&EvaluatedSplit::Test) && split.test.is_empty();
+        if empty {
+            let message = "the test split is to be evaluated, but the division gives it no case";
+            let help = Some("set evaluation.splits = [\"valid\"], or give the test split cases".into());
+            self.list.push(self.loaded.problem_at("evaluation.splits", message.into(), help));
+        }
+    }
+}

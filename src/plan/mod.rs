@@ -1,0 +1,189 @@
+//! From a spec to a plan: what was wished becomes what is decided.
+//!
+//! [`check`] finds everything that can be wrong without reading an image; [`survey`] reads the data
+//! once; [`Checked::plan`] decides a run for one seed. No default is left open in a [`Plan`].
+
+mod check;
+mod describe;
+mod identity;
+mod survey;
+
+pub use check::{Checked, check};
+pub use describe::{Estimate, describe};
+pub use survey::{Survey, survey};
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::data::{Dataset, Labels, Normalization, Preprocess, Split};
+use crate::error::{Error, Result};
+use crate::evaluate::outputs;
+use crate::loss::Outputs;
+use crate::model;
+use crate::record::{ClassShare, Layer};
+use crate::spec::{EncoderSpec, ModelSpec, Spec, WeightsSpec};
+
+/// Version of the engine's own sources, set by the build script.
+pub const ENGINE: &str = env!("ONCOSPEC_ENGINE");
+
+/// One run, decided.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The spec file.
+    pub spec_path: PathBuf,
+    /// The spec as merged, each value with its origin.
+    pub spec_text: String,
+    /// The data set.
+    pub dataset: Arc<Dataset>,
+    /// How it is divided.
+    pub split: Split,
+    /// Pixels of each class in each split.
+    pub balance: Vec<ClassShare>,
+    /// The layer table, for one batch.
+    pub layers: Vec<Layer>,
+    /// What goes into `plan.toml`.
+    pub decisions: Decisions,
+}
+
+/// Every decision, as `plan.toml` keeps it: with the weights, enough to predict.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Decisions {
+    /// Hash of the plan's meaning, the data and the engine.
+    pub run_id: String,
+    /// Seed of initialisation, shuffling, augmentation and dropout.
+    pub seed: u32,
+    /// Hash of the engine's own sources.
+    pub engine: String,
+    /// Hash of all images and masks.
+    pub data_fingerprint: String,
+    /// SHA-256 of the files of weights to start from.
+    pub weights_sha256: Vec<String>,
+    /// Cases in training, validation and test.
+    pub cases: [usize; 3],
+    /// Batches in an epoch.
+    pub batches: usize,
+    /// Labelled pixels of each class in the training split (background first for one foreground).
+    pub class_pixels: Vec<u64>,
+    /// Parameters of the network.
+    pub parameters: u64,
+    /// Parameters that training changes.
+    pub trainable: u64,
+    /// Multiply-adds of one forward pass of a batch.
+    pub multiply_adds: u64,
+    /// The classes.
+    pub labels: Labels,
+    /// How pixel values become network input.
+    pub normalization: Normalization,
+    /// The spec with every default written out.
+    pub spec: Spec,
+}
+
+impl Decisions {
+    /// Reads them back from the text of a `plan.toml`.
+    ///
+    /// # Errors
+    /// If the text is not what this version writes.
+    pub fn from_toml(text: &str) -> Result<Self> {
+        toml::from_str(text).map_err(|error| {
+            Error::user(format!("plan.toml is not what this version of oncospec writes: {error}"))
+        })
+    }
+
+    /// The text of `plan.toml`.
+    ///
+    /// # Errors
+    /// If a value cannot be written as TOML.
+    pub fn to_toml(&self) -> Result<String> {
+        toml::to_string_pretty(self)
+            .map_err(|error| Error::failed(format!("the plan cannot be written as TOML: {error}")))
+    }
+
+    /// What the network's channels mean.
+    pub fn outputs(&self) -> Outputs {
+        outputs(&self.labels)
+    }
+
+    /// How images become network input.
+    pub fn preprocess(&self) -> Preprocess {
+        Preprocess {
+            size: self.spec.dataset.image_size,
+            channels: self.spec.dataset.channels,
+            normalization: self.normalization.clone(),
+        }
+    }
+}
+
+impl Checked {
+    /// Decides the run of one seed.
+    ///
+    /// # Errors
+    /// If a file of weights cannot be read.
+    pub fn plan(&self, survey: &Survey, seed: u32) -> Result<Plan> {
+        let spec = &self.loaded.spec;
+        let weights_sha256 = weights(&spec.model)
+            .into_iter()
+            .map(|(weights, _)| model::checksum(weights.path.as_ref()))
+            .collect::<Result<Vec<_>>>()?;
+        let layers = model::layers(
+            &spec.model,
+            spec.dataset.channels.count(),
+            self.dataset.labels.channels(),
+            spec.dataset.image_size as usize,
+            spec.schedule.batch_size as usize,
+        );
+        let sum = |of: &dyn Fn(&Layer) -> u64| layers.iter().map(of).sum();
+        let split = &self.split;
+        let mut decisions = Decisions {
+            run_id: String::new(),
+            seed,
+            engine: ENGINE.into(),
+            data_fingerprint: survey.fingerprint.clone(),
+            weights_sha256,
+            cases: [split.train.len(), split.valid.len(), split.test.len()],
+            batches: split.train.len().div_ceil(spec.schedule.batch_size as usize),
+            class_pixels: survey.class_pixels.clone(),
+            parameters: sum(&|layer| layer.parameters),
+            trainable: sum(&|layer| if layer.trainable { layer.parameters } else { 0 }),
+            multiply_adds: sum(&|layer| layer.multiply_adds),
+            labels: self.dataset.labels.clone(),
+            normalization: survey.normalization.clone(),
+            spec: spec.clone(),
+        };
+        decisions.run_id = identity::run_id(&decisions, &self.dataset, split)?;
+        Ok(Plan {
+            spec_path: self.loaded.path.clone(),
+            spec_text: crate::spec::render(&self.loaded),
+            dataset: Arc::clone(&self.dataset),
+            split: split.clone(),
+            balance: survey.balance.clone(),
+            layers,
+            decisions,
+        })
+    }
+}
+
+impl Plan {
+    /// The folder of this run's directory: `<output>/<experiment>/<run-id>`.
+    pub fn folder(&self) -> PathBuf {
+        let spec = &self.decisions.spec;
+        PathBuf::from(&spec.run.output).join(&spec.name).join(&self.decisions.run_id)
+    }
+}
+
+/// The files of weights that a model starts from, and which part of it each fills.
+pub fn weights(spec: &ModelSpec) -> Vec<(&WeightsSpec, model::Part)> {
+    let (whole, encoder) = match spec {
+        ModelSpec::AttentionUnet(spec) => (&spec.weights, None),
+        ModelSpec::Unet(spec) => match &spec.encoder {
+            EncoderSpec::Plain(_) => (&spec.weights, None),
+            EncoderSpec::Resnet18(encoder)
+            | EncoderSpec::Resnet34(encoder)
+            | EncoderSpec::Resnet50(encoder) => (&spec.weights, encoder.weights.as_ref()),
+        },
+    };
+    let whole = whole.iter().map(|weights| (weights, model::Part::Whole));
+    encoder.into_iter().map(|weights| (weights, model::Part::Encoder)).chain(whole).collect()
+}

@@ -1,0 +1,67 @@
+//! What must be read of the data before a run can be decided.
+
+use rayon::prelude::*;
+
+use super::Checked;
+use crate::data::{Cache, Normalization, SplitName, fingerprint, normalization, pixel_counts};
+use crate::error::Result;
+use crate::record::ClassShare;
+
+/// What was read of the data.
+#[derive(Clone, Debug)]
+pub struct Survey {
+    /// Hash of all images and masks.
+    pub fingerprint: String,
+    /// Pixels of each class in each split.
+    pub balance: Vec<ClassShare>,
+    /// Labelled pixels of each class in the training split.
+    pub class_pixels: Vec<u64>,
+    /// How pixel values become network input.
+    pub normalization: Normalization,
+}
+
+/// Reads the data once: hashes it, counts its classes, and its statistics if they are asked for.
+///
+/// # Errors
+/// If a file cannot be read or decoded.
+pub fn survey(checked: &Checked) -> Result<Survey> {
+    let (dataset, split) = (&checked.dataset, &checked.split);
+    let spec = &checked.loaded.spec.dataset;
+    let mut names = dataset.labels.names();
+    if names.len() < dataset.labels.values() {
+        names.insert(0, "background".into());
+    }
+    let (mut balance, mut class_pixels) = (Vec::new(), Vec::new());
+    for part in SplitName::ALL {
+        let cases: Vec<Vec<u64>> = split
+            .part(part)
+            .par_iter()
+            .map(|&case| pixel_counts(dataset, &[case]))
+            .collect::<Result<_>>()?;
+        for (class, name) in names.iter().enumerate() {
+            balance.push(ClassShare {
+                split: part.to_string(),
+                class: name.clone(),
+                cases: cases.iter().filter(|pixels| pixels[class] > 0).count() as u64,
+                pixels: cases.iter().map(|pixels| pixels[class]).sum(),
+            });
+        }
+        if part == SplitName::Train {
+            class_pixels = balance.iter().map(|share| share.pixels).collect();
+        }
+    }
+    Ok(Survey {
+        fingerprint: fingerprint(dataset)?,
+        balance,
+        class_pixels,
+        normalization: normalization(
+            &spec.normalize,
+            spec.channels,
+            dataset,
+            &split.train,
+            spec.image_size,
+            checked.loaded.spec.run.workers as usize,
+            &Cache::new((spec.cache_mib as usize) << 20),
+        )?,
+    })
+}

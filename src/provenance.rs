@@ -1,0 +1,77 @@
+//! What made a run: git, machine, device, versions.
+
+use std::process::Command;
+use std::time::SystemTime;
+
+use crate::plan::Plan;
+use crate::record::{Git, Host, Provenance, Versions};
+use crate::run::Options;
+
+/// The Burn release this was built with; kept equal to Cargo.toml by a test.
+const BURN: &str = "0.22.1";
+
+/// The provenance of a run that starts now.
+pub fn of(plan: &Plan, options: &Options) -> Provenance {
+    Provenance {
+        run_id: plan.decisions.run_id.clone(),
+        seed: plan.decisions.seed,
+        command: options.command.clone(),
+        spec_path: plan.spec_path.display().to_string(),
+        git: git(),
+        host: host(),
+        device: options.device.kind.to_string(),
+        versions: versions(),
+        started: now(),
+        finished: None,
+        data_fingerprint: plan.decisions.data_fingerprint.clone(),
+        test_reads: 0,
+    }
+}
+
+/// The time, as RFC 3339 writes it.
+pub fn now() -> String {
+    humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
+}
+
+/// Versions of the software.
+pub fn versions() -> Versions {
+    Versions {
+        oncospec: env!("CARGO_PKG_VERSION").into(),
+        burn: BURN.into(),
+        rustc: env!("ONCOSPEC_RUSTC").into(),
+    }
+}
+
+/// The machine.
+pub fn host() -> Host {
+    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name"));
+    let cpu = model.map_or(std::env::consts::ARCH, |name| name.trim_start_matches(['\t', ' ', ':']));
+    Host {
+        cpu: cpu.into(),
+        cores: std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32),
+        os: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+    }
+}
+
+/// The commit of the repository that the process stands in.
+fn git() -> Option<Git> {
+    let ask = |arguments: &[&str]| {
+        let output = Command::new("git").args(arguments).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_string())
+    };
+    let commit = ask(&["rev-parse", "HEAD"])?;
+    let dirty = !ask(&["status", "--porcelain", "--untracked-files=no"])?.is_empty();
+    Some(Git { commit, dirty })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_burn_version_is_the_one_in_cargo_toml() {
+        let manifest = include_str!("../Cargo.toml");
+        assert!(manifest.contains(&format!("burn = {{ version = \"={BURN}\"")));
+    }
+}

@@ -1,0 +1,208 @@
+//! The best weights of a run against the truth, and what is written of it.
+
+use std::path::Path;
+
+use super::{net, pictures};
+use crate::data::{Dataset, Labels, SplitName};
+use crate::device::Chosen;
+use crate::error::{Error, Result};
+use crate::evaluate::{self, CaseScore, Cases, Evaluation};
+use crate::plan::Plan;
+use crate::record::{CaseRow, Confusion, Figure, Gate, Interval, RunDir, Threshold};
+use crate::spec::{EvaluatedSplit, MetricKind, Resolution, Spec, ThresholdSpec};
+use crate::train::Stop;
+
+/// What the evaluation decided: the threshold of binary outputs.
+type Decided = Option<Threshold>;
+
+/// Evaluates the best weights on the splits of the spec and writes all that comes of it; `None` if
+/// someone asked to stop.
+pub fn judge(
+    plan: &Plan,
+    device: &Chosen,
+    run: &RunDir,
+    stop: &Stop,
+) -> Result<Option<Decided>> {
+    let spec = &plan.decisions.spec;
+    let predictor = net::predictor(run.path(), &plan.decisions, device)?;
+    let tick = |_: usize| go_on(stop);
+    let cases = |split: SplitName| Cases {
+        dataset: &plan.dataset,
+        indices: plan.split.part(split),
+        groups: &plan.split.groups,
+        split,
+    };
+    let found = evaluate::threshold(&predictor, &cases(SplitName::Valid), &spec.evaluation, &tick);
+    let Some(threshold) = unless_stopped(found, stop)? else { return Ok(None) };
+    let mut evaluations = Vec::new();
+    for split in &spec.evaluation.splits {
+        let cases = cases(split_name(*split));
+        let found = evaluate::evaluate(&predictor, &cases, &spec.evaluation, threshold, &tick);
+        let Some(evaluation) = unless_stopped(found, stop)? else { return Ok(None) };
+        evaluations.push(evaluation);
+    }
+    let figures: Vec<Figure> = evaluations.iter().flat_map(|seen| figures(seen, spec)).collect();
+    let rows: Vec<CaseRow> = evaluations.iter().flat_map(|seen| case_rows(seen, spec)).collect();
+    let confusion: Vec<Confusion> =
+        evaluations.iter().map(|seen| confusion_of(seen, &plan.dataset)).collect();
+    run.write_cases(&rows)?;
+    run.write_confusion(&confusion)?;
+    run.write_figures(&figures)?;
+    run.write_gates(&gates(spec, &figures))?;
+    if let Some(evaluation) = evaluations.last() {
+        pictures::write(plan, &predictor, evaluation, threshold, run)?;
+    }
+    Ok(Some(match plan.decisions.labels {
+        Labels::Binary { .. } => Some(Threshold { value: threshold, chosen: chosen(spec).into() }),
+        Labels::Classes { .. } => None,
+    }))
+}
+
+/// The split of the data that a spec names.
+pub fn split_name(split: EvaluatedSplit) -> SplitName {
+    match split {
+        EvaluatedSplit::Train => SplitName::Train,
+        EvaluatedSplit::Valid => SplitName::Valid,
+        EvaluatedSplit::Test => SplitName::Test,
+    }
+}
+
+fn chosen(spec: &Spec) -> &'static str {
+    match spec.evaluation.threshold {
+        ThresholdSpec::Fixed(_) => "fixed in the spec",
+        ThresholdSpec::BestOnValid(_) => "best mean Dice on the validation split",
+    }
+}
+
+fn go_on(stop: &Stop) -> Result<()> {
+    if stop.asked() { Err(Error::failed("asked to stop by a signal")) } else { Ok(()) }
+}
+
+fn unless_stopped<T>(result: Result<T>, stop: &Stop) -> Result<Option<T>> {
+    match result {
+        Err(_) if stop.asked() => Ok(None),
+        other => other.map(Some),
+    }
+}
+
+/// The figures of a split, as the record keeps them.
+pub fn figures(evaluation: &Evaluation, spec: &Spec) -> Vec<Figure> {
+    let scores = evaluation.at(spec.evaluation.resolution);
+    evaluate::figures(scores, &spec.evaluation.metrics, spec.evaluation.empty)
+        .into_iter()
+        .map(|figure| Figure {
+            split: evaluation.split.to_string(),
+            name: figure.name,
+            value: figure.value,
+            n: figure.n as u64,
+            left_out: figure.left_out as u64,
+            interval: figure.interval.map(|(low, high)| Interval { low, high }),
+        })
+        .collect()
+}
+
+fn case_rows(evaluation: &Evaluation, spec: &Spec) -> Vec<CaseRow> {
+    let row = |resolution: &str, score: &CaseScore| CaseRow {
+        split: evaluation.split.to_string(),
+        resolution: resolution.into(),
+        case: score.case.clone(),
+        group: score.group.clone(),
+        label: score.label.clone(),
+        class: score.class.clone(),
+        tp: score.counts.tp,
+        fp: score.counts.fp,
+        fn_: score.counts.fn_,
+        tn: score.counts.tn,
+        hd95: score.hd95,
+        assd: score.assd,
+        auc: score.auc,
+        dice: score.value(MetricKind::Dice, spec.evaluation.empty),
+    };
+    let original = evaluation.at(Resolution::Original).iter().map(|s| row("original", s));
+    let network = evaluation.at(Resolution::Network).iter().map(|s| row("network", s));
+    original.chain(network).collect()
+}
+
+fn confusion_of(evaluation: &Evaluation, dataset: &Dataset) -> Confusion {
+    let mut classes = dataset.labels.names();
+    if classes.len() < dataset.labels.values() {
+        classes.insert(0, "background".into());
+    }
+    let split = evaluation.split.to_string();
+    Confusion { split, classes, matrix: evaluation.confusion.rows() }
+}
+
+/// The gates of a spec against recorded figures. A figure that is missing or undefined falls.
+pub fn gates(spec: &Spec, figures: &[Figure]) -> Vec<Gate> {
+    spec.gate
+        .iter()
+        .map(|(name, bound)| {
+            let found = figures.iter().find(|figure| figure.full_name() == *name);
+            let value = found.map(|figure| figure.value).filter(|value| !value.is_nan());
+            let held = value.is_some_and(|value| {
+                bound.at_least.is_none_or(|least| value >= least)
+                    && bound.at_most.is_none_or(|most| value <= most)
+            });
+            let (at_least, at_most) = (bound.at_least, bound.at_most);
+            Gate { figure: name.clone(), at_least, at_most, value, held }
+        })
+        .collect()
+}
+
+/// Judges a finished run again by the bounds of a spec.
+///
+/// # Errors
+/// If the gates cannot be written.
+pub fn rejudge(folder: &Path, spec: &Spec) -> Result<Vec<Gate>> {
+    let record = crate::record::Record::read(folder)?;
+    let gates = gates(spec, &record.figures);
+    if gates != record.gates {
+        RunDir::open_write(folder)?.write_gates(&gates)?;
+    }
+    Ok(gates)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::GateSpec;
+
+    fn spec_with(gates: &[(&str, Option<f64>, Option<f64>)]) -> Spec {
+        let text = "name = \"g\"\n[dataset]\nkind = \"phantom\"\n[model]\nkind = \"unet\"\n";
+        let mut spec: Spec = toml::from_str(text).unwrap();
+        for &(name, at_least, at_most) in gates {
+            spec.gate.insert(name.into(), GateSpec { at_least, at_most });
+        }
+        spec
+    }
+
+    #[test]
+    fn gates_hold_at_their_bound_and_fall_beyond_it_or_without_a_figure() {
+        let spec = spec_with(&[
+            ("test.dice.mean", Some(0.7), None),
+            ("test.hd95.mean", None, Some(9.0)),
+            ("test.iou.mean", Some(0.1), None),
+            ("test.auc.mean", Some(0.1), None),
+        ]);
+        let figure = |name: &str, value| Figure {
+            split: "test".into(),
+            name: name.into(),
+            value,
+            ..Figure::default()
+        };
+        let figures = [
+            figure("dice.mean", 0.7),
+            figure("hd95.mean", 9.5),
+            figure("auc.mean", f64::NAN),
+        ];
+        let held: Vec<(String, bool)> =
+            gates(&spec, &figures).into_iter().map(|gate| (gate.figure, gate.held)).collect();
+        let expected = [
+            ("test.auc.mean", false),
+            ("test.dice.mean", true),
+            ("test.hd95.mean", false),
+            ("test.iou.mean", false),
+        ];
+        assert_eq!(held, expected.map(|(name, held)| (name.to_string(), held)));
+    }
+}

@@ -1,0 +1,248 @@
+//! One run, from its plan to its record.
+
+mod judge;
+mod net;
+mod outcome;
+mod pictures;
+mod summary;
+
+pub use judge::{figures, gates, rejudge, split_name};
+pub use net::{initial_net, loss, predictor};
+pub use outcome::Outcome;
+
+use std::fs;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::data::{Cache, Loader, SplitName};
+use crate::device::Chosen;
+use crate::error::{Error, Result};
+use crate::plan::Plan;
+use crate::provenance;
+use crate::record::{Checkpoints, Provenance, Record, RunDir, RunState, SplitRow, Status};
+use crate::spec::EvaluatedSplit;
+use crate::train::{Ending, Progress, Progressed, Stop, Trained, Training, train};
+
+/// How a run is made; nothing here changes its result.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The device.
+    pub device: Chosen,
+    /// Make a finished run again.
+    pub force: bool,
+    /// Go on from the last checkpoint of an unfinished run.
+    pub resume: bool,
+    /// Say nothing while working.
+    pub quiet: bool,
+    /// The command line, for the record.
+    pub command: Vec<String>,
+}
+
+/// Trains, evaluates and records a plan, unless a finished run of the same id is there.
+///
+/// # Errors
+/// The user's, if another process works on the run or an unfinished one is there and neither
+/// `resume` nor `force` says what to do. A training run that fails is an [`Outcome`].
+pub fn run(plan: &Plan, options: &Options, stop: &Stop) -> Result<Outcome> {
+    let folder = plan.folder();
+    let before = status(&folder)?;
+    if before.as_ref().is_some_and(|status| status.state == RunState::Finished) && !options.force {
+        return Outcome::read(folder, true);
+    }
+    let run = Arc::new(RunDir::open_write(&folder)?);
+    let checkpoints = Checkpoints::new(Arc::clone(&run));
+    let from = match (options.force, checkpoints.last()?) {
+        (true, _) => {
+            clear(&folder)?;
+            None
+        }
+        (false, Some(progressed)) if options.resume => Some(progressed),
+        (false, Some(progressed)) => {
+            return Err(Error::user(format!(
+                "{}: an unfinished run is here, {} of {} epochs done: --resume goes on, \
+                 --force starts over",
+                folder.display(),
+                progressed.epoch,
+                plan.decisions.spec.schedule.epochs
+            )));
+        }
+        (false, None) => None,
+    };
+    let work = AssertUnwindSafe(|| work(plan, options, stop, &run, checkpoints, from));
+    let ended = catch_unwind(work).unwrap_or_else(|panic| Err(Error::Failed(said(&*panic))));
+    let (state, why) = match ended {
+        Ok(None) => (RunState::Finished, None),
+        Ok(Some((state, why))) => (state, Some(why)),
+        Err(error) => (RunState::Failed, Some(error.to_string())),
+    };
+    let epoch = Record::read(&folder).map_or(0, |record| record.status.epoch);
+    write_status(&run, plan, state, why, epoch)?;
+    drop(run);
+    Outcome::read(folder, false)
+}
+
+/// Removes what an earlier run left; the lock and the format stay.
+fn clear(folder: &Path) -> Result<()> {
+    for entry in fs::read_dir(folder).map_err(Error::io(folder, "cannot read"))?.flatten() {
+        let path = entry.path();
+        let name = entry.file_name();
+        if name == "lock" || name == "format.json" {
+            continue;
+        }
+        let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        removed.map_err(Error::io(&path, "cannot remove"))?;
+    }
+    for name in ["pictures", "checkpoints"] {
+        let path = folder.join(name);
+        fs::create_dir_all(&path).map_err(Error::io(&path, "cannot create"))?;
+    }
+    Ok(())
+}
+
+/// The message of a panic.
+fn said(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied());
+    format!("the engine gave up: {}", text.unwrap_or("it gave no reason"))
+}
+
+/// The status of a run directory, if there is one.
+fn status(folder: &Path) -> Result<Option<Status>> {
+    if !folder.join("status.json").exists() {
+        return Ok(None);
+    }
+    Ok(Some(Record::read(folder)?.status))
+}
+
+/// All the work; the state it ended in if not finished.
+fn work(
+    plan: &Plan,
+    options: &Options,
+    stop: &Stop,
+    run: &RunDir,
+    checkpoints: Checkpoints,
+    from: Option<Progressed>,
+) -> Result<Option<(RunState, String)>> {
+    let mut provenance = write_plan(plan, options, run, from.is_some())?;
+    let resumed = from.as_ref().map_or(0, |progressed| progressed.epoch);
+    write_status(run, plan, RunState::Running, None, resumed)?;
+
+    let trained = if from.as_ref().is_some_and(|done| is_complete(done, plan)) {
+        let progressed = from.unwrap_or_default();
+        Trained { ending: Ending::Complete, progressed }
+    } else {
+        let training = training(plan, &options.device)?;
+        train(training, from, Arc::new(checkpoints), Progress::new(options.quiet), stop.clone())?
+    };
+    let epoch = trained.progressed.epoch;
+    let note = match trained.ending {
+        Ending::Complete => None,
+        Ending::Early(why) => Some(format!("stopped early after epoch {epoch}: {why}")),
+        Ending::Interrupted(why) => {
+            write_status(run, plan, RunState::Interrupted, Some(why.clone()), epoch)?;
+            return Ok(Some((RunState::Interrupted, why)));
+        }
+        Ending::Failed(why) => {
+            write_status(run, plan, RunState::Failed, Some(why.clone()), epoch)?;
+            return Ok(Some((RunState::Failed, why)));
+        }
+    };
+    write_status(run, plan, RunState::Running, Some("evaluating".into()), epoch)?;
+    let Some(threshold) = judge::judge(plan, &options.device, run, stop)? else {
+        return Ok(Some((RunState::Interrupted, "asked to stop while evaluating".into())));
+    };
+    let mut summary = summary::summary(plan);
+    summary.threshold = threshold;
+    summary.selection = summary::selection(plan, &trained.progressed);
+    summary.notes.extend(note);
+    run.write_summary(&summary)?;
+    if plan.decisions.spec.evaluation.splits.contains(&EvaluatedSplit::Test) {
+        provenance.test_reads += 1;
+    }
+    provenance.finished = Some(provenance::now());
+    run.write_provenance(&provenance)?;
+    Ok(None)
+}
+
+/// Whether the checkpoint lies after the last epoch, or after the one that training stopped at.
+fn is_complete(progressed: &Progressed, plan: &Plan) -> bool {
+    progressed.epoch >= plan.decisions.spec.schedule.epochs
+}
+
+fn write_status(
+    run: &RunDir,
+    plan: &Plan,
+    state: RunState,
+    why: Option<String>,
+    epoch: u32,
+) -> Result<()> {
+    let epochs = plan.decisions.spec.schedule.epochs;
+    run.write_status(&Status { state, why, epoch, epochs, updated: String::new() })
+}
+
+/// Writes what is known before training.
+fn write_plan(plan: &Plan, options: &Options, run: &RunDir, resumed: bool) -> Result<Provenance> {
+    run.write_spec(&plan.spec_text)?;
+    run.write_plan(&plan.decisions.to_toml()?)?;
+    run.write_layers(&plan.layers)?;
+    run.write_summary(&summary::summary(plan))?;
+    run.write_split(&split_rows(plan))?;
+    let before = if resumed { Record::read(run.path()).ok() } else { None };
+    let mut provenance = provenance::of(plan, options);
+    if let Some(before) = before {
+        provenance.started = before.provenance.started;
+        provenance.test_reads = before.provenance.test_reads;
+    }
+    run.write_provenance(&provenance)?;
+    Ok(provenance)
+}
+
+fn split_rows(plan: &Plan) -> Vec<SplitRow> {
+    let mut rows = Vec::new();
+    for part in SplitName::ALL {
+        for &index in plan.split.part(part) {
+            let case = &plan.dataset.cases[index];
+            rows.push(SplitRow {
+                case: case.id.clone(),
+                group: plan.split.groups[index].clone(),
+                label: case.label.clone(),
+                split: part.to_string(),
+                fold: plan.split.fold,
+            });
+        }
+    }
+    rows
+}
+
+fn training(plan: &Plan, chosen: &Chosen) -> Result<Training> {
+    let decisions = &plan.decisions;
+    let spec = &decisions.spec;
+    let device = chosen.device.clone().autodiff();
+    let cache = Arc::new(Cache::new((spec.dataset.cache_mib as usize) << 20));
+    let loader = |cases: &[usize], augment| {
+        Loader::new(
+            Arc::clone(&plan.dataset),
+            cases.to_vec(),
+            decisions.preprocess(),
+            augment,
+            spec.schedule.batch_size as usize,
+            spec.run.workers as usize,
+            Arc::clone(&cache),
+        )
+    };
+    Ok(Training {
+        net: initial_net(decisions, &device)?,
+        loss: loss(decisions)?,
+        schedule: spec.schedule.clone(),
+        outputs: decisions.outputs(),
+        empty: spec.evaluation.empty,
+        seed: decisions.seed,
+        train: loader(&plan.split.train, Some(spec.augment.clone())),
+        valid: loader(&plan.split.valid, None),
+        case_names: plan.dataset.cases.iter().map(|case| case.id.clone()).collect(),
+        device,
+    })
+}

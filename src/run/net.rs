@@ -1,0 +1,61 @@
+//! Networks of a run: at its start, and at its best.
+
+use std::path::Path;
+
+use burn::tensor::Device;
+
+use crate::device::Chosen;
+use crate::error::{Error, Result};
+use crate::evaluate::Predictor;
+use crate::loss::{self, Loss};
+use crate::model::{self, Net};
+use crate::plan::{Decisions, weights};
+use crate::spec::WeightsSpec;
+
+/// The network at its start: drawn from the seed, then filled from files of weights.
+///
+/// # Errors
+/// If a file of weights does not fit.
+pub fn initial_net(decisions: &Decisions, device: &Device) -> Result<Net> {
+    let spec = &decisions.spec;
+    device.seed(u64::from(decisions.seed));
+    let channels = spec.dataset.channels.count();
+    let mut net = model::init(&spec.model, channels, decisions.labels.channels(), device);
+    for (file, part) in weights(&spec.model) {
+        net = model::load_weights(net, file, part)?.0;
+    }
+    Ok(model::freeze(net, &spec.model))
+}
+
+/// The loss of a plan.
+///
+/// # Errors
+/// If it does not fit the classes.
+pub fn loss(decisions: &Decisions) -> Result<Loss> {
+    loss::init(&decisions.spec.loss, decisions.outputs(), &decisions.class_pixels)
+}
+
+/// The best weights of a run, ready to predict.
+///
+/// # Errors
+/// If the run has none, or they do not fit.
+pub fn predictor(run: &Path, decisions: &Decisions, chosen: &Chosen) -> Result<Predictor> {
+    let path = run.join("model.safetensors");
+    if !path.exists() {
+        return Err(Error::user(format!(
+            "{}: this run has no weights yet: it must train at least one epoch",
+            run.display()
+        )));
+    }
+    let spec = &decisions.spec;
+    let channels = spec.dataset.channels.count();
+    let net = model::init(&spec.model, channels, decisions.labels.channels(), &chosen.device);
+    let file = WeightsSpec { path: path.display().to_string(), sha256: None };
+    let (net, _) = model::load_weights(net, &file, model::Part::Whole)?;
+    Ok(Predictor {
+        net,
+        outputs: decisions.outputs(),
+        preprocess: decisions.preprocess(),
+        device: chosen.device.clone(),
+    })
+}

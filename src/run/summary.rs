@@ -1,0 +1,157 @@
+//! What a run is about, in words and totals.
+
+use crate::data::{Labels, crossing};
+use crate::evaluate::{describe_empty, describe_intervals, describe_reductions};
+use crate::plan::Plan;
+use crate::record::{Selection, Semantics, Summary};
+use crate::spec::{
+    BcssClasses, BcssLayout, EncoderSpec, GroupKey, MetricKind, Modality, ModelSpec, MultiMask,
+    Resolution, SourceSpec, SplitSpec,
+};
+use crate::train::Progressed;
+
+/// The summary of a plan, before anything is measured.
+pub fn summary(plan: &Plan) -> Summary {
+    let decisions = &plan.decisions;
+    let spec = &decisions.spec;
+    let side = spec.dataset.image_size as usize;
+    let batch = spec.schedule.batch_size as usize;
+    let classes = decisions.labels.names();
+    Summary {
+        experiment: spec.name.clone(),
+        description: spec.description.clone(),
+        dataset: dataset(&spec.dataset.source),
+        model: model(&spec.model),
+        input: vec![batch, spec.dataset.channels.count(), side, side],
+        parameters: decisions.parameters,
+        trainable: decisions.trainable,
+        multiply_adds: decisions.multiply_adds,
+        weights_bytes: decisions.parameters * 4,
+        class_balance: plan.balance.clone(),
+        threshold: None,
+        semantics: Semantics {
+            reduction: describe_reductions(classes.len()).into(),
+            empty: describe_empty(spec.evaluation.empty, classes.len()),
+            resolution: resolution(spec.evaluation.resolution).into(),
+            interval: describe_intervals(),
+        },
+        selection: None,
+        group_key: group_key(&spec.dataset.split).into(),
+        headline: headline(plan),
+        findings: findings(plan),
+        notes: Vec::new(),
+        classes,
+    }
+}
+
+/// The epoch whose weights were kept.
+pub fn selection(plan: &Plan, progressed: &Progressed) -> Option<Selection> {
+    let (epoch, value) = progressed.best?;
+    Some(Selection { epoch, metric: plan.decisions.spec.schedule.best.metric.clone(), value })
+}
+
+fn dataset(source: &SourceSpec) -> String {
+    match source {
+        SourceSpec::Busi(busi) => match busi.multi_mask {
+            MultiMask::Union => "BUSI, several masks of an image united".into(),
+            MultiMask::First => "BUSI, first mask of each image".into(),
+            MultiMask::Drop => "BUSI, images with several masks left out".into(),
+        },
+        SourceSpec::Bcss(bcss) => {
+            let layout = match bcss.layout {
+                BcssLayout::Tiles(_) => "tiles",
+                BcssLayout::Rois(_) => "ROIs cut into tiles",
+            };
+            let classes = match &bcss.classes {
+                BcssClasses::Raw(_) => "21 classes".into(),
+                BcssClasses::Five(_) => "5 classes".into(),
+                BcssClasses::Merged(_) => "3 merged codes".into(),
+                BcssClasses::Custom(custom) => format!("{} groups of codes", custom.groups.len()),
+            };
+            format!("BCSS, {layout}, {classes}")
+        }
+        SourceSpec::Phantom(phantom) => match phantom.modality {
+            Modality::Ultrasound => format!("synthetic ultrasound, {} images", phantom.cases),
+            Modality::Histology => format!("synthetic histology, {} images", phantom.cases),
+        },
+    }
+}
+
+fn model(spec: &ModelSpec) -> String {
+    let frozen = |name: &str, frozen| {
+        let state = if frozen { ", frozen" } else { "" };
+        format!("U-Net with {name} encoder{state}")
+    };
+    match spec {
+        ModelSpec::AttentionUnet(_) => "Attention U-Net".into(),
+        ModelSpec::Unet(unet) => match &unet.encoder {
+            EncoderSpec::Plain(_) => "U-Net".into(),
+            EncoderSpec::Resnet18(encoder) => frozen("ResNet-18", encoder.frozen),
+            EncoderSpec::Resnet34(encoder) => frozen("ResNet-34", encoder.frozen),
+            EncoderSpec::Resnet50(encoder) => frozen("ResNet-50", encoder.frozen),
+        },
+    }
+}
+
+fn resolution(resolution: Resolution) -> &'static str {
+    match resolution {
+        Resolution::Original => {
+            "at the size of the original image: probabilities are resized to it before the threshold"
+        }
+        Resolution::Network => "at the size the network works at: masks are resized to it",
+    }
+}
+
+fn group_key(split: &SplitSpec) -> &'static str {
+    let key = match split {
+        SplitSpec::Holdout(holdout) => holdout.group,
+        SplitSpec::Kfold(kfold) => kfold.group,
+        SplitSpec::File(_) | SplitSpec::ByFolder(_) => GroupKey::None,
+    };
+    match key {
+        GroupKey::None => "none",
+        GroupKey::Slide => "slide",
+        GroupKey::Institution => "institution",
+        GroupKey::Duplicates => "duplicates",
+    }
+}
+
+/// Figures that matter most: overlap of the last evaluated split, then of the others.
+fn headline(plan: &Plan) -> Vec<String> {
+    let evaluation = &plan.decisions.spec.evaluation;
+    let asked = |kind| evaluation.metrics.contains(&kind);
+    let names: &[(MetricKind, &str)] = match plan.decisions.labels {
+        Labels::Binary { .. } => &[
+            (MetricKind::Dice, "dice.lesion"),
+            (MetricKind::Dice, "dice.mean"),
+            (MetricKind::Iou, "iou.lesion"),
+            (MetricKind::Accuracy, "accuracy.pooled"),
+        ],
+        Labels::Classes { .. } => &[
+            (MetricKind::Dice, "dice.mean"),
+            (MetricKind::Dice, "dice.pooled"),
+            (MetricKind::Iou, "iou.pooled"),
+            (MetricKind::Accuracy, "accuracy.pooled"),
+        ],
+    };
+    let mut headline = Vec::new();
+    for split in evaluation.splits.iter().rev() {
+        let named = names.iter().filter(|(kind, _)| asked(*kind));
+        headline.extend(named.map(|(_, name)| format!("{}.{name}", split.as_str())));
+    }
+    headline
+}
+
+fn findings(plan: &Plan) -> Vec<String> {
+    let mut findings: Vec<String> = plan.dataset.findings.iter().map(ToString::to_string).collect();
+    let left_out = plan.split.left_out.len();
+    if left_out > 0 {
+        findings.push(format!("{left_out} cases are in no list of the split and were left out"));
+    }
+    let crossing = crossing(&plan.dataset, &plan.split);
+    if !crossing.is_empty() {
+        let names = crossing.join(", ");
+        findings.push(format!("{} groups lie in more than one split: {names}", crossing.len()));
+    }
+    findings
+}
