@@ -31,8 +31,8 @@ fn main() {
         hash.update([0]);
     }
     let digest: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    println!("cargo::rustc-env=ONCOSPEC_ENGINE={digest}");
-    println!("cargo::rustc-env=ONCOSPEC_RUSTC={}", rustc_version());
+    println!("cargo::rustc-env=ENGINE_DIGEST={digest}");
+    println!("cargo::rustc-env=ENGINE_RUSTC={}", rustc_version());
 }
 
 fn collect(path: &Path, files: &mut Vec<PathBuf>) {

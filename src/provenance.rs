@@ -38,7 +38,7 @@ pub fn versions() -> Versions {
     Versions {
         oncospec: env!("CARGO_PKG_VERSION").into(),
         burn: BURN.into(),
-        rustc: env!("ONCOSPEC_RUSTC").into(),
+        rustc: env!("ENGINE_RUSTC").into(),
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::spec::Specs;
 use super::{Output, pretty, print};
 use crate::error::Result;
-use crate::plan::Checked;
+use crate::plan::{Checked, Depth};
 
 /// Arguments of `check`.
 #[derive(Debug, Args)]
@@ -17,7 +17,7 @@ pub struct CheckArgs {
 
 /// Checks specs and says what they would run on.
 pub fn execute(args: CheckArgs, output: Output) -> Result<u8> {
-    let checked = args.specs.check()?;
+    let checked = args.specs.check(Depth::Headers)?;
     for one in &checked {
         output.say(said(one));
     }

@@ -8,6 +8,7 @@ use clap::Args;
 use super::spec::{Overrides, Specs};
 use super::{Output, command_line, pretty, print, report, run};
 use crate::error::{Error, Result};
+use crate::plan::Depth;
 use crate::record::{Record, RunState};
 use crate::run::{Options, Outcome, rejudge};
 
@@ -32,7 +33,7 @@ pub struct CiArgs {
 pub fn execute(args: CiArgs, output: Output) -> Result<u8> {
     let paths = spec_files(&args.paths)?;
     let specs = Specs { paths, overrides: args.overrides };
-    let checked = specs.check()?;
+    let checked = specs.check(Depth::Pixels)?;
     let stop = run::stop_on_signal()?;
     let mut outcomes: Vec<Outcome> = Vec::new();
     let mut held = true;

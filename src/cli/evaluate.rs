@@ -31,7 +31,7 @@ pub struct EvaluateArgs {
     /// Folder of the run directories, for ids and names.
     #[arg(long, value_name = "DIR", default_value = "runs")]
     root: PathBuf,
-    /// auto, cpu, cuda or cuda:<index>.
+    /// auto, cpu, cuda or cuda:INDEX.
     #[arg(long, default_value = "auto")]
     device: String,
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::spec::Overrides;
 use super::{Output, pretty, print};
 use crate::error::Result;
-use crate::plan::{Estimate, describe, survey};
+use crate::plan::{Depth, Estimate, describe, survey};
 use crate::run::{initial_net, loss};
 use crate::train::measure;
 
@@ -24,7 +24,7 @@ pub struct PlanArgs {
 
 /// Shows every decision; nothing is trained or written.
 pub fn execute(args: PlanArgs, output: Output) -> Result<u8> {
-    let checked = args.overrides.check(&args.path)?;
+    let checked = args.overrides.check(&args.path, Depth::Pixels)?;
     let spec = &checked.loaded.spec;
     let chosen = args.overrides.device(spec, output)?;
     let survey = survey(&checked)?;

@@ -27,13 +27,13 @@ pub struct PredictArgs {
     /// PNG or JPEG images, or folders of them.
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
-    /// Folder for <image>_mask.png, <image>_probability.png and <image>_overlay.png.
+    /// Folder for IMAGE_mask.png, IMAGE_probability.png and IMAGE_overlay.png.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// Folder of the run directories, for ids and names.
     #[arg(long, value_name = "DIR", default_value = "runs")]
     root: PathBuf,
-    /// auto, cpu, cuda or cuda:<index>.
+    /// auto, cpu, cuda or cuda:INDEX.
     #[arg(long, default_value = "auto")]
     device: String,
 }

@@ -9,7 +9,7 @@ use super::runs::find_runs;
 use super::{Output, command_line};
 use crate::error::{Error, Result};
 use crate::record::Record;
-use crate::report::{ReportOptions, render};
+use crate::report::{ReportOptions, render, shell};
 
 /// Arguments of `report`.
 #[derive(Debug, Args)]
@@ -39,7 +39,7 @@ pub fn execute(args: ReportArgs, output: Output) -> Result<u8> {
 /// Renders a page over run directories and writes it.
 pub fn write(runs: &[PathBuf], page: &Path, templates: Option<PathBuf>) -> Result<()> {
     let records = runs.iter().map(Record::read).collect::<Result<Vec<_>>>()?;
-    let command = command_line().join(" ");
+    let command = shell(&command_line());
     let html = render(&records, &ReportOptions { title: String::new(), command, templates })?;
     if let Some(folder) = page.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         fs::create_dir_all(folder).map_err(Error::io(folder, "cannot create"))?;

@@ -7,7 +7,7 @@ use clap::Args;
 use super::spec::Specs;
 use super::{Output, command_line, pretty, print, report};
 use crate::error::{Error, Result};
-use crate::plan::{Checked, Plan, survey};
+use crate::plan::{Checked, Depth, Plan, survey};
 use crate::record::RunState;
 use crate::run::{Options, Outcome, run};
 use crate::train::Stop;
@@ -23,7 +23,7 @@ pub struct RunArgs {
     /// Go on with unfinished runs from their last checkpoint.
     #[arg(long)]
     pub resume: bool,
-    /// The report; reports/<name>.html if not given.
+    /// The report; reports/NAME.html if not given.
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Folder whose files replace the built-in templates of the same name.
@@ -34,7 +34,7 @@ pub struct RunArgs {
 /// Runs every seed of every spec, then renders one report over all of them.
 pub fn execute(args: RunArgs, output: Output) -> Result<u8> {
     let stop = stop_on_signal()?;
-    let checked = args.specs.check()?;
+    let checked = args.specs.check(Depth::Pixels)?;
     let mut outcomes = Vec::new();
     for one in &checked {
         let plans = plans(one)?;

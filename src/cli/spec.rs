@@ -7,7 +7,7 @@ use clap::Args;
 use super::Output;
 use crate::device::{Chosen, Request, choose};
 use crate::error::Result;
-use crate::plan::{Checked, check};
+use crate::plan::{Checked, Depth, check};
 use crate::spec::{Spec, environment, load};
 
 /// What overrides a spec.
@@ -16,7 +16,7 @@ pub struct Overrides {
     /// Override a key, such as `schedule.epochs=3`; may be given several times.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
-    /// auto, cpu, cuda or cuda:<index>; overrides run.device.
+    /// auto, cpu, cuda or cuda:INDEX; overrides run.device.
     #[arg(long)]
     pub device: Option<String>,
 }
@@ -26,9 +26,9 @@ impl Overrides {
     ///
     /// # Errors
     /// Everything wrong with it.
-    pub fn check(&self, path: &Path) -> Result<Checked> {
+    pub fn check(&self, path: &Path, depth: Depth) -> Result<Checked> {
         let loaded = load(path, &self.sets, environment())?;
-        Ok(check(loaded)?)
+        Ok(check(loaded, depth)?)
     }
 
     /// The device that the command line or the spec asks for.
@@ -60,9 +60,9 @@ impl Specs {
     ///
     /// # Errors
     /// Everything wrong with any of them.
-    pub fn check(&self) -> Result<Vec<Checked>> {
+    pub fn check(&self, depth: Depth) -> Result<Vec<Checked>> {
         let results: Vec<Result<Checked>> =
-            self.paths.iter().map(|path| self.overrides.check(path)).collect();
+            self.paths.iter().map(|path| self.overrides.check(path, depth)).collect();
         let mistakes: Vec<String> = results
             .iter()
             .filter_map(|result| result.as_ref().err())

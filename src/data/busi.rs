@@ -225,7 +225,28 @@ fn check(
 
 #[cfg(test)]
 mod tests {
+    use super::super::case::{Dataset, Labels, Level};
+    use super::super::sample::{save_bytes, save_image, save_mask, spec};
+    use super::super::{decode, open, pixel_counts};
     use super::*;
+
+    const ALL: &str = "kind = 'busi'\nroot = $";
+
+    fn set(folder: &Path) {
+        for (label, stem) in [("benign", "benign (1)"), ("malignant", "malignant (1)")] {
+            let mask = folder.join(format!("{label}/{stem}_mask.png"));
+            save_image(&folder.join(format!("{label}/{stem}.png")), 9, 5);
+            save_mask(&mask, 9, 5, |x| 255 * u8::from(x < 3));
+        }
+        save_image(&folder.join("normal/normal (1).png"), 7, 4);
+        save_mask(&folder.join("normal/normal (1)_mask.png"), 7, 4, |_| 0);
+    }
+
+    fn error_of(toml: &str, root: &Path) -> String {
+        let error = open(&spec(toml, root)).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        error.to_string()
+    }
 
     #[test]
     fn mask_names_give_their_image_and_number() {
@@ -233,5 +254,138 @@ mod tests {
         assert_eq!(split_mask_name("benign (1)_mask"), ("benign (1)", Some(0)));
         assert_eq!(split_mask_name("benign (1)_mask_12"), ("benign (1)", Some(12)));
         assert_eq!(split_mask_name("face_mask_x"), ("face_mask_x", None));
+    }
+
+    fn count(dataset: &Dataset, of: impl Fn(&Case) -> bool) -> usize {
+        dataset.cases.iter().filter(|case| of(case)).count()
+    }
+
+    #[test]
+    fn the_real_half_of_busi_has_its_published_counts() {
+        let Some(data) = crate::testing::shared() else { return };
+        let root = data.join("Dataset_BUSI_with_GT");
+        let dataset = open(&spec(ALL, &root)).unwrap();
+        let labels = ["benign", "malignant", "normal"]
+            .map(|label| count(&dataset, |case| case.label == label));
+        assert_eq!(labels, [219, 105, 67]);
+        let several =
+            |case: &Case| matches!(&case.mask, MaskSource::Files(paths) if paths.len() > 1);
+        assert_eq!(count(&dataset, several), 9);
+        assert_eq!(dataset.cases[0].id, "benign/benign (1)");
+        assert_eq!(dataset.cases[1].id, "benign/benign (3)");
+        assert_eq!(dataset.labels, Labels::Binary { foreground: "lesion".into() });
+        assert_eq!((dataset.cases[0].width, dataset.cases[0].height), (562, 471));
+        assert!(dataset.findings.is_empty(), "{:?}", dataset.findings);
+
+        let drop = open(&spec(&format!("{ALL}\nmulti-mask = 'drop'"), &root)).unwrap();
+        assert_eq!(drop.cases.len(), 382);
+        let first = open(&spec(&format!("{ALL}\nmulti-mask = 'first'"), &root)).unwrap();
+        assert_eq!(count(&first, several), 0);
+        let place = dataset.cases.iter().position(several).unwrap();
+        let foreground = |set: &Dataset| pixel_counts(set, &[place]).unwrap()[1];
+        assert!(foreground(&dataset) > foreground(&first));
+    }
+
+    #[test]
+    fn classes_can_be_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        set(folder.path());
+        std::fs::remove_dir_all(folder.path().join("normal")).unwrap();
+        let message = error_of(ALL, folder.path());
+        assert!(message.contains("no folder `normal`"), "{message}");
+        let toml = format!("{ALL}\nclasses = ['benign', 'malignant']");
+        assert_eq!(open(&spec(&toml, folder.path())).unwrap().cases.len(), 2);
+    }
+
+    #[test]
+    fn labels_are_the_union_of_all_masks() {
+        let folder = tempfile::tempdir().unwrap();
+        set(folder.path());
+        save_mask(&folder.path().join("benign/benign (1)_mask_1.png"), 9, 5, |x| u8::from(x == 8));
+        let dataset = open(&spec(ALL, folder.path())).unwrap();
+        let labels = decode(&dataset, &dataset.cases[0]).unwrap().labels.unwrap();
+        assert_eq!(labels.as_raw()[..9], [1, 1, 1, 0, 0, 0, 0, 0, 1]);
+        assert_eq!(pixel_counts(&dataset, &[0, 2]).unwrap(), [25 + 28, 20]);
+    }
+
+    #[test]
+    fn a_normal_image_without_a_mask_is_empty_and_noted() {
+        let folder = tempfile::tempdir().unwrap();
+        set(folder.path());
+        std::fs::remove_file(folder.path().join("normal/normal (1)_mask.png")).unwrap();
+        let dataset = open(&spec(ALL, folder.path())).unwrap();
+        assert_eq!(dataset.cases[2].mask, MaskSource::Empty);
+        assert_eq!(dataset.findings[0].level, Level::Note);
+        assert_eq!(pixel_counts(&dataset, &[2]).unwrap(), [28, 0]);
+    }
+
+    #[test]
+    fn names_may_hold_spaces_parentheses_and_any_script() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("donn\u{e9}es (1)");
+        set(&root);
+        save_image(&root.join("benign/\u{4e73}\u{817a} (2).PNG"), 9, 5);
+        save_mask(&root.join("benign/\u{4e73}\u{817a} (2)_mask.png"), 9, 5, |_| 255);
+        let dataset = open(&spec(ALL, &root)).unwrap();
+        assert_eq!(dataset.cases[1].id, "benign/\u{4e73}\u{817a} (2)");
+        assert_eq!(pixel_counts(&dataset, &[1]).unwrap(), [0, 45]);
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_said_together() {
+        let folder = tempfile::tempdir().unwrap();
+        set(folder.path());
+        let benign = folder.path().join("benign");
+        save_image(&benign.join("alone.png"), 9, 5);
+        save_mask(&benign.join("orphan_mask.png"), 9, 5, |_| 0);
+        save_mask(&benign.join("benign (1)_mask.png"), 10, 5, |_| 0);
+        save_bytes(&benign.join("broken.png"), b"");
+        save_mask(&benign.join("broken_mask.png"), 9, 5, |_| 0);
+        save_image(&benign.join("numbered.png"), 9, 5);
+        save_mask(&benign.join("numbered_mask_1.png"), 9, 5, |_| 0);
+        let message = error_of(ALL, folder.path());
+        assert!(message.starts_with("5 problems in the data set:"), "{message}");
+        for part in [
+            "alone.png: an image without its mask `alone_mask.png`",
+            "orphan_mask.png: a mask without its image `orphan.png`",
+            "benign (1)_mask.png: a mask of 10x5 for an image of 9x5 (",
+            "broken.png: the file is empty (0 bytes)",
+            "numbered.png: has numbered masks but no `numbered_mask.png`",
+        ] {
+            assert!(message.contains(part), "{part} in {message}");
+        }
+    }
+
+    #[test]
+    fn files_that_are_not_read_are_findings_and_two_files_for_a_case_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        set(folder.path());
+        save_bytes(&folder.path().join("benign/scan.tif"), b"II");
+        save_bytes(&folder.path().join("benign/read me.txt"), b"hello");
+        save_bytes(&folder.path().join("benign/Thumbs.db"), b"x");
+        let dataset = open(&spec(ALL, folder.path())).unwrap();
+        let levels: Vec<_> = dataset.findings.iter().map(|finding| finding.level).collect();
+        assert_eq!(levels, [Level::Note, Level::Warning]);
+        save_image(&folder.path().join("benign/benign (1).jpg"), 9, 5);
+        let message = error_of(ALL, folder.path());
+        assert!(message.contains("stands for the same case as"), "{message}");
+    }
+
+    #[test]
+    fn a_root_one_level_too_high_is_put_right() {
+        let folder = tempfile::tempdir().unwrap();
+        set(&folder.path().join("Dataset_BUSI_with_GT"));
+        let message = error_of(ALL, folder.path());
+        assert!(message.contains("Dataset_BUSI_with_GT`: set `dataset.root` to that"), "{message}");
+    }
+
+    #[test]
+    fn an_empty_class_folder_is_an_error() {
+        let folder = tempfile::tempdir().unwrap();
+        set(folder.path());
+        std::fs::remove_dir_all(folder.path().join("malignant")).unwrap();
+        std::fs::create_dir(folder.path().join("malignant")).unwrap();
+        let message = error_of(ALL, folder.path());
+        assert!(message.contains("malignant: no images in this class folder"), "{message}");
     }
 }

@@ -115,7 +115,7 @@ pub fn count_codes(mask: &GrayImage) -> [u64; 256] {
 /// # Errors
 /// A custom grouping that names a code twice, code 0, a code above 21 or none.
 pub fn bcss_classes(classes: &BcssClasses) -> Result<(Labels, Codes)> {
-    let (names, pairs): (Vec<String>, Vec<(u8, u8)>) = match classes {
+    let (names, pairs): (Vec<String>, Pairs) = match classes {
         BcssClasses::Raw(_) => (
             CODE_NAMES[1..].iter().map(ToString::to_string).collect(),
             (1..22).map(|code| (code, code - 1)).chain([(0, IGNORE)]).collect(),
@@ -144,7 +144,10 @@ pub fn five_group(code: u8) -> u8 {
     }
 }
 
-fn custom_pairs(custom: &CustomClasses) -> Result<(Vec<String>, Vec<(u8, u8)>)> {
+/// Pairs of a code and its label.
+type Pairs = Vec<(u8, u8)>;
+
+fn custom_pairs(custom: &CustomClasses) -> Result<(Vec<String>, Pairs)> {
     let at = "dataset.classes.groups";
     let mut pairs = vec![(0, IGNORE)];
     let mut mistakes = Vec::new();

@@ -49,12 +49,12 @@ pub struct Entry {
 
 /// The files of a folder, in natural order; hidden ones and what file managers leave are left out.
 pub fn files_of(folder: &Path) -> Result<Vec<Entry>> {
-    entries_of(folder, |kind| !kind.is_dir())
+    entries_of(folder, fs::FileType::is_file)
 }
 
 /// The folders in a folder, in natural order; hidden ones are left out.
 pub fn folders_of(folder: &Path) -> Result<Vec<Entry>> {
-    entries_of(folder, |kind| kind.is_dir())
+    entries_of(folder, fs::FileType::is_dir)
 }
 
 fn entries_of(folder: &Path, wanted: impl Fn(&fs::FileType) -> bool) -> Result<Vec<Entry>> {

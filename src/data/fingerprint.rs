@@ -118,3 +118,52 @@ fn digest(path: &Path) -> Result<[u8; 32]> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::open;
+    use super::super::sample::{save_image, save_mask, spec};
+    use super::*;
+
+    fn set(root: &Path) -> Dataset {
+        for (label, size) in [("benign", 9), ("malignant", 8), ("normal", 7)] {
+            save_image(&root.join(format!("{label}/a (1).png")), size, 5);
+            save_mask(&root.join(format!("{label}/a (1)_mask.png")), size, 5, |x| x as u8);
+        }
+        open(&spec("kind = 'busi'\nroot = $", root)).unwrap()
+    }
+
+    #[test]
+    fn a_copy_elsewhere_is_the_same_and_a_changed_pixel_is_not() {
+        let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let first = fingerprint(&set(here.path())).unwrap();
+        assert_eq!(first.len(), 64);
+        let copy = set(there.path());
+        assert_eq!(fingerprint(&copy).unwrap(), first);
+        save_mask(&there.path().join("benign/a (1)_mask.png"), 9, 5, |x| u8::from(x == 4));
+        assert_ne!(fingerprint(&copy).unwrap(), first);
+    }
+
+    #[test]
+    fn the_order_of_cases_and_the_number_of_threads_do_not_matter_but_labels_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut dataset = set(folder.path());
+        let first = fingerprint(&dataset).unwrap();
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+        assert_eq!(pool.install(|| fingerprint(&dataset)).unwrap(), first);
+        dataset.cases.reverse();
+        assert_eq!(fingerprint(&dataset).unwrap(), first);
+        dataset.cases[0].label = "other".into();
+        assert_ne!(fingerprint(&dataset).unwrap(), first);
+    }
+
+    #[test]
+    fn phantoms_differ_by_seed() {
+        let of = |seed: u32| {
+            let toml = format!("kind = 'phantom'\ncases = 6\nseed = {seed}");
+            fingerprint(&open(&spec(&toml, Path::new(""))).unwrap()).unwrap()
+        };
+        assert_eq!(of(1), of(1));
+        assert_ne!(of(1), of(2));
+    }
+}

@@ -564,3 +564,106 @@ fn counted(modes: &BTreeMap<String, usize>) -> String {
     let modes: Vec<_> = modes.iter().map(|(mode, count)| format!("{count} {mode}")).collect();
     if modes.is_empty() { "none".into() } else { modes.join(", ") }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::{save_bytes, save_image, save_mask};
+    use super::*;
+
+    #[test]
+    fn the_real_half_of_busi_is_described() {
+        let Some(data) = crate::testing::shared() else { return };
+        let inspection = inspect(&data.join("Dataset_BUSI_with_GT")).unwrap();
+        let parts: Vec<_> = inspection
+            .parts
+            .iter()
+            .map(|part| (part.name.as_str(), part.labelled, part.masks))
+            .collect();
+        assert_eq!(parts, [("benign", 219, 228), ("malignant", 105, 106), ("normal", 67, 67)]);
+        assert_eq!(inspection.mask_modes.get("1-bit gray"), Some(&334));
+        assert_eq!(inspection.mask_modes.get("8-bit RGB"), Some(&67));
+        assert_eq!(inspection.masks_per_image, BTreeMap::from([(1, 382), (2, 8), (3, 1)]));
+        assert!(inspection.is_usable());
+        assert!(!inspection.duplicates.is_empty());
+        let text = inspection.to_string();
+        assert!(text.contains("382 images with 1, 8 images with 2, 1 images with 3"), "{text}");
+    }
+
+    #[test]
+    fn the_real_bcss_is_described_in_all_its_layouts() {
+        let Some(data) = crate::testing::shared() else { return };
+        let merged = inspect(&data.join("BCSS")).unwrap();
+        assert_eq!((merged.layout, merged.code_set.as_str()), (Layout::BcssTiles, "merged"));
+        let names: Vec<_> = merged.codes.iter().map(|count| count.name.as_str()).collect();
+        assert_eq!(names, ["rest", "tumor", "stroma"]);
+        let full = inspect(&data.join("BCSS_22")).unwrap();
+        assert_eq!((full.code_set.as_str(), full.slides), ("full", 2));
+        assert_eq!(full.institutions, ["A1", "A2"]);
+        let roi = inspect(&data.join("BCSS_roi")).unwrap();
+        let pixels: Vec<_> = roi.codes.iter().map(|count| (count.code, count.pixels)).collect();
+        assert_eq!(pixels, [(1, 4_091_997), (2, 2_364_699), (4, 1_741_039), (7, 1703)]);
+        assert_eq!(roi.width, Spread { min: 3391, median: 3391, max: 3391 });
+    }
+
+    #[test]
+    fn broken_files_are_findings_and_the_rest_is_still_described() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        for stem in ["benign/a", "benign/b", "normal/n"] {
+            save_image(&root.join(format!("{stem}.png")), 40, 30);
+            save_mask(&root.join(format!("{stem}_mask.png")), 40, 30, |x| u8::from(x < 9));
+        }
+        // Whole by its ends, damaged within.
+        let path = root.join("benign/b.png");
+        let mut bytes = std::fs::read(&path).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 0xff;
+        save_bytes(&path, &bytes);
+        save_bytes(&root.join("benign/c.png"), b"");
+        save_mask(&root.join("benign/c_mask.png"), 40, 30, |_| 0);
+        save_mask(&root.join("benign/d_mask.png"), 40, 30, |_| 0);
+        let inspection = inspect(root).unwrap();
+        assert!(!inspection.is_usable());
+        let messages: Vec<_> = inspection.findings.iter().map(Finding::to_string).collect();
+        for part in [
+            "b.png: a damaged PNG",
+            "c.png: the file is empty",
+            "d_mask.png: a mask without its image",
+            "a normal image whose mask has 270 pixels of lesion",
+            "no folder `malignant`",
+        ] {
+            assert!(
+                messages.iter().any(|message| message.contains(part)),
+                "{part} in {messages:?}"
+            );
+        }
+        assert_eq!(inspection.parts[0].labelled, 2);
+        let levels: Vec<_> = inspection.findings.iter().map(|finding| finding.level).collect();
+        assert!(levels.is_sorted(), "{levels:?}");
+    }
+
+    #[test]
+    fn a_picture_under_two_labels_is_reported() {
+        let folder = tempfile::tempdir().unwrap();
+        for label in ["benign", "malignant"] {
+            save_image(&folder.path().join(format!("{label}/{label} (1).png")), 40, 30);
+            let mask = folder.path().join(format!("{label}/{label} (1)_mask.png"));
+            save_mask(&mask, 40, 30, |x| u8::from(x < 9));
+        }
+        let inspection = inspect(folder.path()).unwrap();
+        assert_eq!(inspection.duplicates, [["benign/benign (1)", "malignant/malignant (1)"]]);
+        let text = inspection.to_string();
+        assert!(text.contains("near duplicates under several labels: benign/benign (1)"), "{text}");
+    }
+
+    #[test]
+    fn a_folder_without_a_layout_says_what_was_looked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        save_image(&folder.path().join("BUSI/benign/a.png"), 4, 4);
+        let message = inspect(folder.path()).unwrap_err().to_string();
+        assert!(
+            message.contains("no known layout") && message.contains("BUSI` has one"),
+            "{message}"
+        );
+    }
+}

@@ -198,7 +198,10 @@ mod tests {
     use super::*;
     use crate::data::normalize::Normalization;
     use crate::data::tiny;
-    use crate::spec::{AmountSpec, Chance, Channels};
+    use crate::spec::{
+        AmountSpec, BusiClass, BusiSpec, Chance, Channels, DatasetSpec, MultiMask, NormalizeSpec,
+        SourceSpec, SplitSpec,
+    };
     use std::path::Path;
 
     fn preprocess() -> Preprocess {
@@ -331,5 +334,56 @@ mod tests {
         let empty = Loader { cases: Vec::new(), ..loader(folder.path(), None, 2, 0) };
         assert_eq!(empty.batches(), 0);
         assert!(empty.epoch(Order::Shuffled { seed: 0, epoch: 0 }).next().is_none());
+    }
+
+    #[derive(serde::Deserialize)]
+    struct Resized {
+        id: String,
+        mean: [f64; 3],
+        lesion_pixels: usize,
+    }
+
+    #[derive(serde::Deserialize)]
+    struct Fixture {
+        cases: Vec<Resized>,
+    }
+
+    #[test]
+    fn real_busi_cases_are_as_pillow_resizes_them() {
+        let Some(shared) = crate::testing::shared() else { return };
+        let channels = Channels::Rgb;
+        let source = SourceSpec::Busi(BusiSpec {
+            root: shared.join("Dataset_BUSI_with_GT").display().to_string(),
+            multi_mask: MultiMask::Union,
+            classes: vec![BusiClass::Benign, BusiClass::Malignant, BusiClass::Normal],
+        });
+        let spec = DatasetSpec {
+            source,
+            image_size: 256,
+            channels,
+            normalize: NormalizeSpec::default(),
+            split: SplitSpec::default(),
+            cache_mib: 0,
+        };
+        let dataset = Arc::new(crate::data::open(&spec).unwrap());
+        let text = std::fs::read_to_string(crate::testing::fixture("busi_resized.json")).unwrap();
+        let Fixture { cases: expected } = serde_json::from_str(&text).unwrap();
+        let index = |id: &str| dataset.cases.iter().position(|case| case.id == id).unwrap();
+        let cases = expected.iter().map(|case| index(&case.id)).collect();
+        let normalization = Normalization::unit(channels);
+        let preprocess = Preprocess { size: 256, channels, normalization };
+        let cache = Arc::new(Cache::new(0));
+        let loader = Loader::new(Arc::clone(&dataset), cases, preprocess, None, 1, 2, cache);
+        for (batch, expected) in loader.epoch(Order::Sequential).zip(&expected) {
+            let batch = batch.unwrap();
+            assert_eq!(batch.cases, [index(&expected.id)]);
+            for (plane, mean) in batch.images.chunks_exact(256 * 256).zip(expected.mean) {
+                let found = plane.iter().map(|&v| f64::from(v)).sum::<f64>() / (256.0 * 256.0);
+                assert!((found * 255.0 - mean).abs() < 0.05, "{}: {found}", expected.id);
+            }
+            let lesion = batch.labels.iter().filter(|&&label| label == 1).count();
+            assert_eq!(lesion, expected.lesion_pixels, "{}", expected.id);
+            assert!(batch.labels.iter().all(|&label| label <= 1));
+        }
     }
 }

@@ -15,6 +15,8 @@ mod open;
 pub mod phantom;
 mod random;
 mod roi;
+#[cfg(test)]
+mod sample;
 mod split;
 mod synth;
 

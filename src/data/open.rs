@@ -61,7 +61,8 @@ pub fn open(spec: &DatasetSpec) -> Result<Dataset> {
         labels,
         codes,
         findings,
-        rois: Arc::new(RoiCache::default()),
+        // Half of what the loader's own cache of cases may take.
+        rois: Arc::new(RoiCache::new((spec.cache_mib as usize) << 19)),
     })
 }
 
@@ -194,7 +195,7 @@ pub fn decode_labels(dataset: &Dataset, case: &Case) -> Result<Option<GrayImage>
             roi::codes_tile(&dataset.rois, region, case.width, case.height)?
         }
         MaskSource::Phantom => match &case.image {
-            ImageSource::Phantom(phantom) => phantom.draw().codes,
+            ImageSource::Phantom(phantom) => phantom.codes(),
             ImageSource::File(_) | ImageSource::Region(_) => {
                 return Err(Error::failed(format!("{}: only a phantom draws its mask", case.id)));
             }

@@ -11,8 +11,8 @@ use super::case::Region;
 use super::decode::{Limit, decode_codes, decode_rgb};
 use crate::error::{Error, Result};
 
-/// Bytes of decoded ROIs that are kept; one larger than that is kept alone.
-const CACHE_BYTES: usize = 256 << 20;
+/// Fewest bytes of decoded ROIs that are kept; one larger than the limit is kept alone.
+const LEAST_CACHE_BYTES: usize = 256 << 20;
 
 /// Corners along one side of an ROI, as `(start, length)` in pixels of the ROI.
 ///
@@ -20,7 +20,8 @@ const CACHE_BYTES: usize = 256 << 20;
 /// is shifted inside, so that the whole side is covered (as long as `stride` is not above `tile`).
 /// A side shorter than a tile has one, which reaches beyond.
 pub fn corners(side: u32, tile: u32, stride: u32, scale: f64) -> Vec<(u32, u32)> {
-    let length = ((f64::from(tile) / scale).round() as u32).max(1);
+    // Rounded up, so that rounding the starts leaves no gap; but not for an error in the last digit.
+    let length = ((f64::from(tile) / scale - 1e-9).ceil() as u32).max(1);
     let Some(last) = side.checked_sub(length).filter(|&last| last > 0) else {
         return vec![(0, length)];
     };
@@ -105,8 +106,8 @@ struct Held {
 }
 
 /// Decoded ROIs, the least recently used dropped first.
-#[derive(Default)]
 pub struct RoiCache {
+    limit: usize,
     /// The most recently used is last.
     held: Mutex<Vec<Held>>,
 }
@@ -117,7 +118,18 @@ impl std::fmt::Debug for RoiCache {
     }
 }
 
+impl Default for RoiCache {
+    fn default() -> Self {
+        Self::new(0)
+    }
+}
+
 impl RoiCache {
+    /// A cache of so many bytes, or 256 MiB if that is more.
+    pub fn new(limit: usize) -> Self {
+        Self { limit: limit.max(LEAST_CACHE_BYTES), held: Mutex::default() }
+    }
+
     fn get(&self, key: Key) -> Result<Arc<Roi>> {
         let slot = self.slot(&key);
         let mut place = slot.lock().unwrap_or_else(PoisonError::into_inner);
@@ -153,7 +165,7 @@ impl RoiCache {
             entry.bytes = bytes;
         }
         let mut total: usize = held.iter().map(|entry| entry.bytes).sum();
-        while total > CACHE_BYTES {
+        while total > self.limit {
             let Some(oldest) = held.iter().position(|entry| entry.bytes > 0 && entry.key != *key)
             else {
                 break;
@@ -312,7 +324,7 @@ mod tests {
         std::fs::remove_file(&path).unwrap();
         assert_eq!(image_tile(&cache, &tile, 16, 16).unwrap(), first);
         cache.make_room(&Key { path: "other".into(), codes: false }, 0);
-        cache.held.lock().unwrap()[0].bytes = CACHE_BYTES + 1;
+        cache.held.lock().unwrap()[0].bytes = LEAST_CACHE_BYTES + 1;
         cache.slot(&Key { path: "other".into(), codes: false });
         cache.make_room(&Key { path: "other".into(), codes: false }, 5);
         assert_eq!(cache.bytes(), 5);

@@ -107,8 +107,9 @@ fn split_holdout(spec: &HoldoutSpec, dataset: &Dataset) -> Result<Split> {
     let total = train + valid + test;
     if (total - 1.0).abs() > 1e-6 {
         return Err(Error::user(format!(
-            "`dataset.split.fractions` add up to {total}: {train} (train) + {valid} (valid) + {test} \
-             (test) must be 1"
+            "`dataset.split.fractions` add up to {}: {train} (train) + {valid} (valid) + {test} \
+             (test) must be 1",
+            (total * 1e6).round() / 1e6
         )));
     }
     let groups = groups_of(spec.group, dataset)?;
@@ -215,8 +216,9 @@ fn strata_of(stratify: Stratify, dataset: &Dataset) -> Vec<usize> {
 /// Deals groups of cases into bins, and says for every case which bin it is in.
 ///
 /// Groups come largest first, in seeded order among equals. Each goes where it brings the number of
-/// cases, over all and in each stratum, closest to the bin's share: where the sum of squared
-/// distances, each over the size of its stratum, falls most.
+/// cases in each stratum closest to the bin's share: where the sum of squared distances, each over
+/// the size of its stratum, falls most. The number over all strata counts for a tenth, which decides
+/// between bins that are equally well off.
 fn deal(groups: &[String], strata: &[usize], fractions: &[f64], seed: u32) -> Vec<usize> {
     let kinds = strata.iter().max().map_or(1, |&last| last + 1);
     let mut members: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
@@ -265,7 +267,7 @@ fn neediest(held: &[Vec<u32>], counts: &[u32], totals: &[u32], fractions: &[f64]
         };
         let strata = held.iter().zip(counts).zip(totals);
         let cost = strata.map(|((&has, &more), &of)| rise(has, more, of)).sum::<f64>()
-            + rise(held.iter().sum(), counts.iter().sum(), all);
+            + 0.1 * rise(held.iter().sum(), counts.iter().sum(), all);
         // A margin, so that the last bit of a sum decides nothing.
         if cost < best.0 - 1e-9 {
             best = (cost, bin);
@@ -578,4 +580,310 @@ fn read_json(path: &Path) -> Result<Vec<Listed>> {
         }));
     }
     Ok(listed)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::super::case::{Case, Dataset, ImageSource, Labels, MaskSource};
+    use super::super::classes::Codes;
+    use super::super::roi::RoiCache;
+    use super::super::sample::{save_bytes, spec};
+    use super::super::{open, phantom::PhantomImage};
+    use super::*;
+
+    /// Cases as `(label, slide)`, named `<label>/<number>`.
+    fn dataset(cases: &[(&str, Option<u32>)]) -> Dataset {
+        let case = |(number, (label, slide)): (usize, &(&str, Option<u32>))| Case {
+            id: format!("{label}/{label} ({number})"),
+            label: (*label).into(),
+            slide: slide.map(|slide| format!("S{slide}")),
+            institution: None,
+            folder: None,
+            image: ImageSource::Phantom(PhantomImage::ultrasound(0, number as u32)),
+            mask: MaskSource::Phantom,
+            width: 8,
+            height: 8,
+        };
+        Dataset {
+            cases: cases.iter().enumerate().map(case).collect(),
+            unlabelled: Vec::new(),
+            labels: Labels::Binary { foreground: "lesion".into() },
+            codes: Codes::binary(),
+            findings: Vec::new(),
+            rois: Arc::new(RoiCache::default()),
+        }
+    }
+
+    fn busi_like() -> Dataset {
+        let labels = [("benign", 40), ("malignant", 20), ("normal", 10)];
+        let cases: Vec<_> =
+            labels.iter().flat_map(|&(label, count)| vec![(label, None); count]).collect();
+        dataset(&cases)
+    }
+
+    fn holdout(train: f64, valid: f64, test: f64) -> HoldoutSpec {
+        HoldoutSpec { fractions: Fractions { train, valid, test }, ..HoldoutSpec::default() }
+    }
+
+    fn error_of(spec: &SplitSpec, dataset: &Dataset) -> String {
+        let error = split(spec, dataset).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        error.to_string()
+    }
+
+    fn labels_of(dataset: &Dataset, cases: &[usize]) -> [usize; 3] {
+        ["benign", "malignant", "normal"]
+            .map(|label| cases.iter().filter(|&&case| dataset.cases[case].label == label).count())
+    }
+
+    #[test]
+    fn each_split_gets_its_share_of_every_class() {
+        let dataset = busi_like();
+        let split = split(&SplitSpec::Holdout(holdout(0.7, 0.2, 0.1)), &dataset).unwrap();
+        assert_eq!(labels_of(&dataset, &split.train), [28, 14, 7]);
+        assert_eq!(labels_of(&dataset, &split.valid), [8, 4, 2]);
+        assert_eq!(labels_of(&dataset, &split.test), [4, 2, 1]);
+    }
+
+    #[test]
+    fn the_division_of_a_seed_is_the_same_on_every_machine() {
+        let dataset = dataset(&[("a", None); 12]);
+        let with = |seed| SplitSpec::Holdout(HoldoutSpec { seed, ..holdout(0.5, 0.25, 0.25) });
+        let first = split(&with(0), &dataset).unwrap();
+        assert_eq!((first.valid, first.test), (vec![5, 8, 11], vec![1, 4, 7]));
+        let second = split(&with(1), &dataset).unwrap();
+        assert_eq!((second.valid, second.test), (vec![2, 7, 10], vec![0, 6, 11]));
+    }
+
+    #[test]
+    fn folds_take_turns_as_test_and_validation() {
+        let dataset = busi_like();
+        let fold = |fold| {
+            let spec = KfoldSpec { fold, ..KfoldSpec::default() };
+            split(&SplitSpec::Kfold(spec), &dataset).unwrap()
+        };
+        let folds: Vec<_> = (0..5).map(fold).collect();
+        let mut tested: Vec<usize> = folds.iter().flat_map(|split| split.test.clone()).collect();
+        tested.sort_unstable();
+        assert_eq!(tested, (0..70).collect::<Vec<_>>());
+        for (number, split) in folds.iter().enumerate() {
+            assert_eq!(labels_of(&dataset, &split.test), [8, 4, 2]);
+            assert_eq!(split.valid, folds[(number + 1) % 5].test);
+            assert_eq!(split.fold, Some(number as u32));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn groups_never_part_and_nothing_is_lost(
+            cases in prop::collection::vec((0u32..3, 0u32..12), 40..160),
+            seed in any::<u32>(),
+            folds in prop::bool::ANY,
+        ) {
+            let cases: Vec<_> =
+                cases.iter().map(|&(label, slide)| (["a", "b", "c"][label as usize], Some(slide))).collect();
+            let dataset = dataset(&cases);
+            let spec = if folds {
+                SplitSpec::Kfold(KfoldSpec { seed, group: GroupKey::Slide, ..KfoldSpec::default() })
+            } else {
+                SplitSpec::Holdout(HoldoutSpec { seed, group: GroupKey::Slide, ..HoldoutSpec::default() })
+            };
+            // A class may be missing from a part, which is an error of its own.
+            if let Ok(split) = split(&spec, &dataset) {
+                let mut all = [split.train.clone(), split.valid.clone(), split.test.clone()].concat();
+                all.sort_unstable();
+                prop_assert_eq!(all, (0..cases.len()).collect::<Vec<_>>());
+                prop_assert_eq!(crossing(&dataset, &split), Vec::<String>::new());
+            }
+        }
+
+        #[test]
+        fn without_groups_every_class_is_within_one_case_of_its_share(
+            counts in prop::collection::vec(10usize..60, 3), seed in any::<u32>(),
+        ) {
+            let labels = ["benign", "malignant", "normal"];
+            let cases: Vec<_> =
+                labels.iter().zip(&counts).flat_map(|(label, &count)| vec![(*label, None); count]).collect();
+            let dataset = dataset(&cases);
+            let spec = HoldoutSpec { seed, ..HoldoutSpec::default() };
+            let split = split(&SplitSpec::Holdout(spec), &dataset).unwrap();
+            for (part, fraction) in [(&split.train, 0.7), (&split.valid, 0.15), (&split.test, 0.15)] {
+                for (got, all) in labels_of(&dataset, part).into_iter().zip(&counts) {
+                    let share = fraction * *all as f64;
+                    prop_assert!((got as f64 - share).abs() <= 1.0 + 1e-9, "{} of {}", got, share);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_shared_slide_is_seen_to_cross_an_ungrouped_split() {
+        let dataset = dataset(&[("a", Some(1)); 20]);
+        let split = split(&SplitSpec::Holdout(holdout(0.5, 0.5, 0.0)), &dataset).unwrap();
+        assert_eq!(crossing(&dataset, &split), ["S1"]);
+    }
+
+    #[test]
+    fn fractions_must_add_up_and_leave_no_split_without_cases() {
+        let dataset = busi_like();
+        let message = error_of(&SplitSpec::Holdout(holdout(0.7, 0.2, 0.2)), &dataset);
+        assert!(message.contains("add up to 1.1") && message.contains("must be 1"), "{message}");
+        let message = error_of(&SplitSpec::Holdout(holdout(1.5, -0.5, 0.0)), &dataset);
+        assert!(message.contains("fractions.train` is 1.5: fractions are 0 to 1"), "{message}");
+        let message = error_of(&SplitSpec::Holdout(holdout(0.998, 0.001, 0.001)), &dataset);
+        assert!(message.contains("a fraction of 0.001 for `valid` leaves it without"), "{message}");
+        let message = error_of(&SplitSpec::Holdout(holdout(1.0, 0.0, 0.0)), &dataset);
+        assert!(message.contains("no case for `valid`"), "{message}");
+    }
+
+    #[test]
+    fn a_class_that_a_split_lacks_is_named_with_the_split() {
+        let cases = [vec![("benign", None); 30], vec![("normal", None); 1]].concat();
+        let dataset = dataset(&cases);
+        let message = error_of(&SplitSpec::Holdout(holdout(0.7, 0.15, 0.15)), &dataset);
+        let expected = "no case of class `normal` in `valid` (1 train, 0 valid, 0 test)";
+        assert!(message.contains(expected), "{message}");
+    }
+
+    #[test]
+    fn a_fold_or_a_group_that_is_not_there_is_an_error() {
+        let dataset = busi_like();
+        let kfold =
+            |folds, fold| SplitSpec::Kfold(KfoldSpec { folds, fold, ..KfoldSpec::default() });
+        assert!(error_of(&kfold(5, 5), &dataset).contains("with 5 folds it is 0 to 4"));
+        assert!(error_of(&kfold(2, 0), &dataset).contains("at least 3"));
+        let slide = HoldoutSpec { group: GroupKey::Slide, ..HoldoutSpec::default() };
+        let message = error_of(&SplitSpec::Holdout(slide), &dataset);
+        assert!(message.contains("`benign/benign (0)` has no slide"), "{message}");
+        assert!(
+            error_of(&SplitSpec::ByFolder(Default::default()), &dataset).contains("is in none")
+        );
+    }
+
+    fn real() -> Option<(Dataset, std::path::PathBuf)> {
+        let data = crate::testing::shared()?;
+        let spec = spec("kind = 'busi'\nroot = $", &data.join("Dataset_BUSI_with_GT"));
+        Some((open(&spec).unwrap(), data.join("splits")))
+    }
+
+    fn lists(train: &Path, valid: &Path, test: Option<&Path>) -> SplitSpec {
+        let text = |path: &Path| Some(path.display().to_string());
+        SplitSpec::File(FileSplitSpec {
+            path: None,
+            train: text(train),
+            valid: text(valid),
+            test: test.and_then(text),
+        })
+    }
+
+    #[test]
+    fn the_shared_lists_divide_the_real_images_as_they_say() {
+        let Some((dataset, folder)) = real() else { return };
+        let path = |name: &str| folder.join(format!("busi_{name}.txt"));
+        let spec = lists(&path("train"), &path("valid"), Some(&path("test")));
+        let split = split(&spec, &dataset).unwrap();
+        let sizes = [&split.train, &split.valid, &split.test].map(Vec::len);
+        assert_eq!((sizes, split.left_out.len()), ([273, 59, 59], 0));
+        assert!(split.test.iter().any(|&case| dataset.cases[case].id == "benign/benign (119)"));
+    }
+
+    #[test]
+    fn lists_name_cases_by_path_file_name_or_stem() {
+        let dataset =
+            dataset(&[("a", None), ("a", None), ("a", None), ("a", Some(7)), ("a", Some(7))]);
+        let folder = tempfile::tempdir().unwrap();
+        let (train, valid) = (folder.path().join("t.txt"), folder.path().join("v.txt"));
+        save_bytes(&train, b"\xef\xbb\xbf# by hand\r\n\r\n  a (0)  \r\n./data/a/a (1).png\r\n");
+        save_bytes(&valid, b"a\\a (2).PNG\nS7\n");
+        let split = split(&lists(&train, &valid, None), &dataset).unwrap();
+        assert_eq!((split.train, split.valid, split.test), (vec![0, 1], vec![2, 3, 4], vec![]));
+        assert_eq!(split.groups[3], "S7");
+    }
+
+    #[test]
+    fn csv_and_json_say_the_same_as_lists() {
+        let dataset = dataset(&[("a", None), ("a", None), ("a", None), ("a", None)]);
+        let folder = tempfile::tempdir().unwrap();
+        let (csv, json) = (folder.path().join("s.csv"), folder.path().join("s.JSON"));
+        save_bytes(&csv, b"split, case\nvalid, a (1)\r\ntrain,\"a (0)\"\ntest, a/a (2).png\n");
+        save_bytes(&json, br#"{"train": ["a (0)"], "val": ["a (1)"], "test": ["a (2)"]}"#);
+        for path in [csv, json] {
+            let path = Some(path.display().to_string());
+            let spec = SplitSpec::File(FileSplitSpec { path, ..FileSplitSpec::default() });
+            let split = split(&spec, &dataset).unwrap();
+            assert_eq!((split.train, split.valid, split.test), (vec![0], vec![1], vec![2]));
+            assert_eq!(split.left_out, [3]);
+        }
+    }
+
+    #[test]
+    fn everything_wrong_in_lists_is_named_with_its_line() {
+        let mut dataset = dataset(&[("a", None), ("a", None), ("b", None), ("b", None)]);
+        dataset.cases[3].id = "b/a (0)".into();
+        let folder = tempfile::tempdir().unwrap();
+        let (train, valid) = (folder.path().join("t.txt"), folder.path().join("v.txt"));
+        save_bytes(&train, b"a (1)\nb (2)\na (0)\nx/b (2)\n");
+        save_bytes(&valid, b"b (2)\nb (33)\n");
+        let message = error_of(&lists(&train, &valid, None), &dataset);
+        for part in [
+            "4 entries of the split's lists are wrong",
+            "t.txt:3: `a (0)` may mean any of 2 cases (`a/a (0)`, `b/a (0)`",
+            "t.txt:4: `x/b (2)` names no case",
+            "v.txt:1: `b (2)` is listed for `valid`, and for `train` in ",
+            "v.txt:2: `b (33)` names no case of the data set; did you mean `b (2)`?",
+        ] {
+            assert!(message.contains(part), "{part} in {message}");
+        }
+    }
+
+    #[test]
+    fn files_that_are_no_lists_are_refused() {
+        let dataset = busi_like();
+        let folder = tempfile::tempdir().unwrap();
+        let one = |name: &str, bytes: &[u8]| {
+            let path = folder.path().join(name);
+            save_bytes(&path, bytes);
+            let path = Some(path.display().to_string());
+            error_of(&SplitSpec::File(FileSplitSpec { path, ..Default::default() }), &dataset)
+        };
+        assert!(one("a.csv", b"image,part\nx,train\n").contains("no column `case`"));
+        assert!(one("b.csv", b"case,split\nx,training\n").contains("b.csv:2: split `training`"));
+        assert!(one("c.json", b"{\"train\": 3}").contains("expected {\"train\""));
+        assert!(one("d.json", b"{\"fit\": []}").contains("key `fit`"));
+        assert!(one("e.txt", b"x").contains("must end in .csv or .json"));
+        assert!(one("f.json", b"\xff\xfe").contains("not UTF-8"));
+        let message = error_of(&SplitSpec::File(FileSplitSpec::default()), &dataset);
+        assert!(message.contains("`dataset.split.train` is missing"), "{message}");
+        let nowhere = Path::new("/nowhere/t.txt");
+        let message = error_of(&lists(nowhere, nowhere, None), &dataset);
+        assert!(message.contains("/nowhere/t.txt: no such file"), "{message}");
+        save_bytes(&folder.path().join("empty.txt"), b"# nothing\n");
+        let empty = folder.path().join("empty.txt");
+        assert!(error_of(&lists(&empty, &empty, None), &dataset).contains("lists no case"));
+    }
+
+    #[test]
+    fn tiles_are_divided_as_their_folders_say() {
+        let Some(data) = crate::testing::shared() else { return };
+        let toml = "kind = 'bcss'\nroot = $\nimage-size = 224";
+        let dataset = open(&spec(toml, &data.join("BCSS_22"))).unwrap();
+        let split = split(&SplitSpec::ByFolder(Default::default()), &dataset).unwrap();
+        assert_eq!((split.train.len(), split.valid.len(), split.test.len()), (60, 8, 0));
+        assert_eq!(crossing(&dataset, &split), Vec::<String>::new());
+        assert_eq!(split.groups[0], "TCGA-A2-A0D2-DX1");
+    }
+
+    #[test]
+    fn near_duplicates_of_real_images_stay_together() {
+        let Some((dataset, _)) = real() else { return };
+        let spec = HoldoutSpec { group: GroupKey::Duplicates, ..HoldoutSpec::default() };
+        let split = split(&SplitSpec::Holdout(spec), &dataset).unwrap();
+        let groups: BTreeSet<&String> = split.groups.iter().collect();
+        assert!((300..391).contains(&groups.len()), "{} groups", groups.len());
+        assert_eq!(crossing(&dataset, &split), Vec::<String>::new());
+    }
 }

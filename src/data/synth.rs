@@ -74,10 +74,10 @@ fn synth_busi(out: &Path, cases: u32, seed: u32) -> Result<Synthesis> {
     let named: Vec<(String, PhantomImage)> = phantoms
         .into_iter()
         .map(|phantom| {
-            let finding = phantom.finding();
-            numbers[finding as usize] += 1;
-            let label = finding.label();
-            (format!("{label}/{label} ({})", numbers[finding as usize]), phantom)
+            let diagnosis = phantom.diagnosis();
+            numbers[diagnosis as usize] += 1;
+            let label = diagnosis.label();
+            (format!("{label}/{label} ({})", numbers[diagnosis as usize]), phantom)
         })
         .collect();
     let written = named
@@ -201,4 +201,67 @@ fn save_bits(path: &Path, mask: &GrayImage) -> Result<()> {
     let mut writer = encoder.write_header().map_err(failed)?;
     writer.write_image_data(&packed).map_err(failed)?;
     writer.finish().map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::spec;
+    use super::super::{SplitName, decode, inspect, open};
+    use super::*;
+    use crate::data::inspect::Layout;
+
+    #[test]
+    fn a_written_busi_is_read_like_a_real_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let written = synth(SynthKind::Busi, folder.path(), 12, 3).unwrap();
+        assert_eq!((written.images, written.files), (12, 12 + 12 + 2));
+        let dataset = open(&spec("kind = 'busi'\nroot = $", folder.path())).unwrap();
+        assert_eq!(dataset.cases.len(), 12);
+        assert_eq!(dataset.cases[0].id, "benign/benign (1)");
+        let drawn = PhantomImage::ultrasound(3, 0).draw();
+        let decoded = decode(&dataset, &dataset.cases[0]).unwrap();
+        assert_eq!((decoded.image, decoded.labels), (drawn.image, Some(drawn.codes)));
+        let two = dataset.cases.iter().find(|case| case.id == "benign/benign (3)").unwrap();
+        let drawn = PhantomImage::ultrasound(3, 4).draw();
+        assert_eq!(decode(&dataset, two).unwrap().labels, Some(drawn.codes));
+        let inspection = inspect(folder.path()).unwrap();
+        assert_eq!(inspection.mask_modes.keys().collect::<Vec<_>>(), ["1-bit gray"]);
+        assert_eq!(inspection.masks_per_image.values().copied().collect::<Vec<_>>(), [10, 2]);
+        assert!(inspection.is_usable(), "{inspection}");
+    }
+
+    #[test]
+    fn a_written_bcss_is_read_as_tiles_and_as_rois() {
+        let folder = tempfile::tempdir().unwrap();
+        let written = synth(SynthKind::Bcss, folder.path(), 14, 0).unwrap();
+        let [tiles, rois] = written.roots.as_slice() else { panic!("{written:?}") };
+        let toml = "kind = 'bcss'\nroot = $\nimage-size = 224\nclasses = { kind = 'five' }";
+        let dataset = open(&spec(toml, tiles)).unwrap();
+        let folders =
+            |split| dataset.cases.iter().filter(|case| case.folder == Some(split)).count();
+        assert_eq!([folders(SplitName::Train), folders(SplitName::Valid)], [6, 6]);
+        assert_eq!((dataset.cases.len(), dataset.unlabelled.len()), (12, 2));
+        let cut = open(&spec(
+            &format!("{toml}\nlayout = {{ kind = 'rois', minimum-labelled = 0.0 }}"),
+            rois,
+        ))
+        .unwrap();
+        assert_eq!(cut.cases.len(), 3 * 4 * 3);
+        let tile = decode(&dataset, &dataset.cases[0]).unwrap();
+        let same = cut
+            .cases
+            .iter()
+            .find(|case| case.id.ends_with("P000-DX1_xmin1000_ymin2000_MPP-0.2500/0_0"));
+        assert_eq!(decode(&cut, same.unwrap()).unwrap(), tile);
+        assert_eq!(inspect(tiles).unwrap().layout, Layout::BcssTiles);
+        assert_eq!(inspect(rois).unwrap().layout, Layout::BcssRois);
+    }
+
+    #[test]
+    fn a_folder_that_holds_something_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("precious"), "x").unwrap();
+        let message = synth(SynthKind::Busi, folder.path(), 6, 0).unwrap_err().to_string();
+        assert!(message.contains("not empty; name a new folder"), "{message}");
+    }
 }

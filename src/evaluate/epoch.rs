@@ -151,6 +151,7 @@ mod tests {
             vec![counts(1, 1, 1, 7)],
             vec![counts(0, 0, 0, 10)],
             vec![counts(0, 5, 0, 5)],
+            vec![counts(0, 0, 3, 7)],
         ];
         let several = [
             vec![counts(2, 0, 2, 4), counts(4, 2, 0, 2), counts(0, 0, 0, 8)],

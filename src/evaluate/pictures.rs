@@ -2,6 +2,7 @@
 
 use std::io::Cursor;
 
+use image::codecs::jpeg::JpegEncoder;
 use image::imageops::{FilterType, resize};
 use image::{GrayImage, ImageFormat, Rgb, RgbImage};
 
@@ -29,7 +30,7 @@ const CLASS_COLOURS: [[u8; 3]; 22] = [
     [147, 170, 0], [89, 51, 21], [241, 58, 19], [35, 44, 22],
 ];
 
-/// Pictures of one case, each a PNG file.
+/// Pictures of one case: the image as JPEG, the others as PNG.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CasePictures {
     /// The image.
@@ -74,7 +75,7 @@ pub fn draw(
         .collect();
     let size = (width, height);
     Ok(CasePictures {
-        image: png_rgb(&image)?,
+        image: jpeg(&image)?,
         truth: truth.as_ref().map(|truth| mask(truth, size, outputs)).transpose()?,
         probability: png_gray(likeliest, size)?,
         prediction: mask(&labels, size, outputs)?,
@@ -153,6 +154,15 @@ fn paint<T>(
         *pixel = Rgb(colour(value));
     }
     image
+}
+
+/// A photograph as a JPEG file: a third of its size as PNG.
+fn jpeg(image: &RgbImage) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    JpegEncoder::new_with_quality(&mut bytes, 88)
+        .encode_image(image)
+        .map_err(|error| Error::failed(format!("cannot encode a picture: {error}")))?;
+    Ok(bytes)
 }
 
 /// An RGB picture as a PNG file.

@@ -509,6 +509,32 @@ mod tests {
     }
 
     #[test]
+    fn a_figure_over_few_groups_has_no_interval() {
+        let mut scores: Vec<CaseScore> =
+            (0..5).map(|i| lesion(&format!("{i}"), "", [0, i % 2, 0, 10])).collect();
+        scores[3].counts = Counts { tp: 3, fp: 1, fn_: 1, tn: 5 };
+        let with_interval = |scores: &[CaseScore]| {
+            let figures = figures(scores, &[Dice], EmptyRule::One);
+            let with = figures.iter().filter(|figure| figure.interval.is_some());
+            with.map(|figure| figure.name.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(with_interval(&scores), ["dice.mean", "dice.pooled"]);
+        scores[0].counts = Counts::default();
+        assert!(with_interval(&scores).is_empty());
+    }
+
+    #[test]
+    fn pooled_counts_without_a_lesion_follow_the_rule() {
+        let scores = [lesion("a", "", [0, 0, 0, 10]), lesion("b", "", [0, 0, 0, 10])];
+        let pooled = |empty| find(&figures(&scores, &[Dice], empty), "dice.pooled");
+        let one = pooled(EmptyRule::One);
+        assert_eq!((one.value, one.n, one.left_out), (1.0, 2, 0));
+        let skip = pooled(EmptyRule::Skip);
+        assert!(skip.value.is_nan());
+        assert_eq!((skip.n, skip.left_out), (0, 2));
+    }
+
+    #[test]
     fn intervals_are_those_of_the_bootstrap_alone() {
         let scores = many();
         let values: Vec<f64> =

@@ -1,8 +1,10 @@
 //! The networks give what PyTorch, segmentation_models_pytorch and Keras give with the same weights:
 //! `tests/fixtures/models.py` made the numbers, and has the same formula for weights and images.
 
+use std::collections::BTreeMap;
+
 use burn::module::{Flag, Module, ModuleMapper, ModuleVisitor, Param};
-use burn::store::bridge::from_data;
+use burn::store::bridge::{from_data, to_data};
 use burn::store::{BurnToPyTorchAdapter, ModuleSnapshot, PyTorchToBurnAdapter};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use serde::Deserialize;
@@ -28,6 +30,7 @@ struct Case {
     logits: Vec<(usize, f32)>,
     gradient_norm: f64,
     gradient: Vec<(usize, f32)>,
+    statistics: BTreeMap<String, Vec<f32>>,
 }
 
 /// Numbers in [-1, 1) decided by a name: FNV-1a into splitmix64, upper 24 bits.
@@ -148,6 +151,13 @@ fn agrees(name: &str, spec: &ModelSpec) {
         case.rms
     );
 
+    for (tensor, expected) in &case.statistics {
+        let found = numbers(&net, tensor);
+        let samples: Vec<(usize, f32)> = expected.iter().copied().enumerate().collect();
+        let error = largest_error(&found, &samples);
+        assert!(error <= 1e-4, "{name}: {tensor} is {error} off after a forward pass");
+    }
+
     let gradients = logits.powf_scalar(2.0).mean().backward();
     let gradient = first_gradient(&net, &gradients).unwrap();
     let norm = gradient.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
@@ -155,6 +165,13 @@ fn agrees(name: &str, spec: &ModelSpec) {
     assert!(off < 1e-4, "{name}: the gradient's norm is {norm}, not {}", case.gradient_norm);
     let error = largest_error(&gradient, &case.gradient);
     assert!(error <= 1e-4 * case.gradient_norm, "{name}: the gradient is {error} off");
+}
+
+/// The numbers of one tensor, with running statistics brought up to date.
+fn numbers(net: &Net, name: &str) -> Vec<f32> {
+    let tensors = net.valid().collect(None, Some(Box::new(BurnToPyTorchAdapter)), true);
+    let tensor = tensors.into_iter().find(|tensor| tensor.name == name).unwrap();
+    to_data(&tensor).unwrap().try_to_vec().unwrap()
 }
 
 fn largest_error(found: &[f32], samples: &[(usize, f32)]) -> f64 {

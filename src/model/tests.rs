@@ -200,6 +200,14 @@ fn system_a_has_the_parameters_of_the_keras_notebook() {
 }
 
 #[test]
+fn system_as_decoder_mirrors_the_dropout_of_its_encoder() {
+    let rows = layers(&attention(32), 3, 1, 256, 8);
+    let dropout: Vec<&str> =
+        rows.iter().filter_map(|row| row.kind.strip_prefix("Dropout ")).collect();
+    assert_eq!(dropout, ["0.1", "0.1", "0.2", "0.2", "0.3", "0.2", "0.2", "0.1", "0.1"]);
+}
+
+#[test]
 fn system_c_has_the_figures_of_its_published_summary() {
     let rows = layers(&resnet(EncoderSpec::Resnet34, true), 3, 21, 224, 64);
     let total: u64 = rows.iter().map(|row| row.parameters).sum();

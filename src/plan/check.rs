@@ -8,7 +8,9 @@ use crate::error::Result;
 use crate::evaluate::{EPOCH_FIGURES, figure_names, outputs};
 use crate::loss;
 use crate::model;
-use crate::spec::{EvaluatedSplit, Loaded, Problem, Problems, RateSpec};
+use crate::spec::{
+    EvaluatedSplit, GroupKey, Loaded, Problem, Problems, RateSpec, SplitSpec,
+};
 
 /// A spec in which nothing is wrong, with its data found and divided.
 #[derive(Clone, Debug)]
@@ -21,12 +23,22 @@ pub struct Checked {
     pub split: Split,
 }
 
+/// How far [`check`] looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// At folders and headers only. Near-duplicates are not looked for: the division is then the one
+    /// that cases standing alone would get.
+    Headers,
+    /// At pixels too, where the division depends on them.
+    Pixels,
+}
+
 /// Finds what is wrong with a spec that the language itself cannot see: data that are not there,
-/// sizes that do not fit the network, figures that nobody records. No image is decoded.
+/// sizes that do not fit the network, figures that nobody records.
 ///
 /// # Errors
 /// All mistakes together.
-pub fn check(loaded: Loaded) -> Result<Checked, Problems> {
+pub fn check(loaded: Loaded, depth: Depth) -> Result<Checked, Problems> {
     let spec = &loaded.spec;
     let mut found = Findings { loaded: &loaded, list: Vec::new() };
     found.all(model::problems(&spec.model, spec.dataset.image_size));
@@ -45,7 +57,7 @@ pub fn check(loaded: Loaded) -> Result<Checked, Problems> {
     if let Some(dataset) = &dataset {
         found.all(loss::problems(&spec.loss, outputs(&dataset.labels)));
         found.gates(dataset);
-        match split(&spec.dataset.split, dataset) {
+        match split(&division(&spec.dataset.split, depth), dataset) {
             Ok(split) => {
                 found.splits(&split);
                 divided = Some(split);
@@ -60,6 +72,20 @@ pub fn check(loaded: Loaded) -> Result<Checked, Problems> {
         }
         _ => Err(Problems::new(loaded.path, list)),
     }
+}
+
+/// The division to try at a depth.
+fn division(spec: &SplitSpec, depth: Depth) -> SplitSpec {
+    let mut spec = spec.clone();
+    let group = match &mut spec {
+        SplitSpec::Holdout(holdout) => &mut holdout.group,
+        SplitSpec::Kfold(kfold) => &mut kfold.group,
+        SplitSpec::File(_) | SplitSpec::ByFolder(_) => return spec,
+    };
+    if depth == Depth::Headers && *group == GroupKey::Duplicates {
+        *group = GroupKey::None;
+    }
+    spec
 }
 
 /// What was found, each at its key.

@@ -8,7 +8,7 @@ mod describe;
 mod identity;
 mod survey;
 
-pub use check::{Checked, check};
+pub use check::{Checked, Depth, check};
 pub use describe::{Estimate, describe};
 pub use survey::{Survey, survey};
 
@@ -26,7 +26,7 @@ use crate::record::{ClassShare, Layer};
 use crate::spec::{EncoderSpec, ModelSpec, Spec, WeightsSpec};
 
 /// Version of the engine's own sources, set by the build script.
-pub const ENGINE: &str = env!("ONCOSPEC_ENGINE");
+pub const ENGINE: &str = env!("ENGINE_DIGEST");
 
 /// One run, decided.
 #[derive(Clone, Debug)]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{RunDir, files};
+use super::{RunDir, RunState, Status, files};
 use crate::error::{Error, Result};
 use crate::model::{Net, save_weights};
 use crate::train::{Keeper, Part, Progressed};
@@ -20,6 +20,7 @@ use crate::train::{Keeper, Part, Progressed};
 /// ```
 pub struct Checkpoints {
     run: Arc<RunDir>,
+    epochs: u32,
 }
 
 /// `last.json`.
@@ -34,9 +35,9 @@ struct Last {
 }
 
 impl Checkpoints {
-    /// Keeps them in `run`.
-    pub fn new(run: Arc<RunDir>) -> Self {
-        Self { run }
+    /// Keeps them in `run`, which is to train so many epochs.
+    pub fn new(run: Arc<RunDir>, epochs: u32) -> Self {
+        Self { run, epochs }
     }
 
     fn folder(&self, epoch: u32) -> PathBuf {
@@ -111,7 +112,12 @@ impl Keeper for Checkpoints {
         let last = Last { epoch: progress.epoch, best, parts };
         files::write_json(&self.run.checkpoints().join("last.json"), &last)?;
         self.clear(&last);
-        Ok(())
+        self.run.write_status(&Status {
+            state: RunState::Running,
+            epoch: progress.epoch,
+            epochs: self.epochs,
+            ..Status::default()
+        })
     }
 }
 

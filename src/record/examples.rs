@@ -499,9 +499,9 @@ fn draw(run: &RunDir, number: usize, case: &CaseRow, random: &mut ChaCha8Rng) ->
             lesion && inside(px, py, 0.0) < 1.0,
             inside(px, py, shift) < 1.1,
         ) {
-            (true, true) => error_colours::TRUE_POSITIVE,
-            (false, true) => error_colours::FALSE_POSITIVE,
-            (true, false) => error_colours::FALSE_NEGATIVE,
+            (true, true) => [0x00, 0x9e, 0x73],
+            (false, true) => [0xe6, 0x9f, 0x00],
+            (true, false) => [0xd5, 0x40, 0x8c],
             (false, false) => [0x18, 0x1c, 0x22],
         }),
     }

@@ -14,7 +14,7 @@ pub const TEMPORARY_PREFIX: &str = ".tmp-";
 
 /// Replaces a file as a whole: writes beside it, flushes to disk, renames.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     let mut builder = tempfile::Builder::new();
     builder.prefix(TEMPORARY_PREFIX);
     #[cfg(unix)]
@@ -32,13 +32,29 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     written.map_err(|source| cannot_write(path, source))
 }
 
+/// Lets a file be read by who may read the folder, as files made by `write` are.
+#[cfg(unix)]
+fn share(file: &File) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.set_permissions(fs::Permissions::from_mode(0o644))
+}
+
+/// Leaves a file's permissions as they are.
+#[cfg(not(unix))]
+fn share(_file: &File) -> std::io::Result<()> {
+    Ok(())
+}
+
 /// Replaces a file that `save` writes at the temporary path it is given.
 pub fn write_with(path: &Path, save: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
+    let folder = folder_of(path);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let temporary = folder.join(format!("{TEMPORARY_PREFIX}{}-{name}", std::process::id()));
     let saved = save(&temporary).and_then(|()| {
-        let flushed = File::open(&temporary).and_then(|file| file.sync_all());
+        let flushed = File::open(&temporary).and_then(|file| {
+            share(&file)?;
+            file.sync_all()
+        });
         let renamed = flushed.and_then(|()| fs::rename(&temporary, path));
         renamed.and_then(|()| sync_folder(folder)).map_err(|error| cannot_write(path, error))
     });
@@ -46,6 +62,14 @@ pub fn write_with(path: &Path, save: impl FnOnce(&Path) -> Result<()>) -> Result
         let _ = fs::remove_file(&temporary);
     }
     saved
+}
+
+/// The folder that a file lies in; the working directory for a bare name.
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
 }
 
 /// Makes a rename last; only Unix can and must.

@@ -418,17 +418,6 @@ pub struct PictureFile {
     pub alt: String,
 }
 
-/// Colours of an error map (Okabe and Ito 2008: told apart with any colour vision); the report's
-/// legend names them so. With several classes the first is a class called right, the third wrong.
-pub mod error_colours {
-    /// The class, called the class.
-    pub const TRUE_POSITIVE: [u8; 3] = [0x00, 0x9e, 0x73];
-    /// Another class, called the class.
-    pub const FALSE_POSITIVE: [u8; 3] = [0xe6, 0x9f, 0x00];
-    /// The class, called another.
-    pub const FALSE_NEGATIVE: [u8; 3] = [0xcc, 0x79, 0xa7];
-}
-
 /// JSON has no NaN: it is written as `null` and read back.
 mod nan_as_null {
     use super::{Deserialize, Deserializer, Serializer};

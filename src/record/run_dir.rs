@@ -3,6 +3,7 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -214,7 +215,7 @@ fn lock(file: &Path, run: &Path) -> Result<File> {
         .truncate(false)
         .open(file)
         .map_err(|error| files::cannot_write(file, error))?;
-    match lock.try_lock() {
+    match patiently(&lock) {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let mut holder = String::new();
@@ -232,6 +233,17 @@ fn lock(file: &Path, run: &Path) -> Result<File> {
     let written = lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id()));
     written.map_err(|error| files::cannot_write(file, error))?;
     Ok(lock)
+}
+
+/// Tries for a moment: a reader that asks whether the lock is held holds it for an instant.
+fn patiently(lock: &File) -> Result<(), TryLockError> {
+    for _ in 0..5 {
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(10)),
+            other => return other,
+        }
+    }
+    lock.try_lock()
 }
 
 /// Whether `format.json` is there; an error where it names another format.

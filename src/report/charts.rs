@@ -9,6 +9,7 @@ use std::fmt::Write;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
+use super::words;
 use crate::error::{Error, Result};
 
 /// Colours there are for runs; further runs begin again.
@@ -24,6 +25,8 @@ pub struct Chart<'a> {
     pub y_label: &'a str,
     /// Whether the horizontal axis counts (epochs).
     pub whole_x: bool,
+    /// Ends of the vertical axis; where the points end, with some air, if `None`.
+    pub y_ends: Option<(f64, f64)>,
     /// The lines.
     pub lines: Vec<Line>,
 }
@@ -92,7 +95,7 @@ fn ranges(chart: &Chart) -> Option<(Span, Span)> {
         0.0 => (0.1 * y.0.abs()).max(1e-6),
         span => 0.06 * span,
     };
-    Some((x, (y.0 - air, y.1 + air)))
+    Some((x, chart.y_ends.unwrap_or((y.0 - air, y.1 + air))))
 }
 
 fn is_finite(point: &(f64, f64)) -> bool {
@@ -110,10 +113,10 @@ fn draw_into(
     let ticks = if chart.whole_x { ((x.1 - x.0) as usize + 1).min(10) } else { 11 };
     let y_text = |value: &f64| tick(*value, y.1 - y.0);
     let x_text =
-        |value: &f64| if chart.whole_x { format!("{value:.0}") } else { tick(*value, x.1 - x.0) };
+        |value: &f64| if chart.whole_x { format!("{value:.0}") } else { format!("{value:.1}") };
     let mut context = ChartBuilder::on(&area)
         .margin_top(24)
-        .margin_right(28)
+        .margin_right(44)
         .x_label_area_size(84)
         .y_label_area_size(128)
         .build_cartesian_2d(x.0..x.1, y.0..y.1)?;
@@ -160,7 +163,7 @@ fn draw_into(
 /// A tick's label with as many decimals as the span of the axis asks for.
 fn tick(value: f64, span: f64) -> String {
     match span {
-        span if span < 2e-3 || span >= 1e6 => format!("{value:.1e}"),
+        span if !(2e-3..1e6).contains(&span) => format!("{value:.1e}"),
         span if span < 0.02 => format!("{value:.4}"),
         span if span < 0.2 => format!("{value:.3}"),
         span if span < 2.0 => format!("{value:.2}"),
@@ -177,7 +180,7 @@ fn restyle(svg: &str, description: &str) -> String {
     let _ = write!(
         page,
         "<svg class=\"chart\" viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{}\">",
-        escape(description)
+        words::escape(description)
     );
     page.push_str(body.trim_end());
     for (colour, property) in [(AXIS, "--axis"), (GRID, "--grid"), (INK, "--ink-soft")] {
@@ -197,10 +200,6 @@ fn attribute(colour: RGBColor) -> String {
     format!("\"#{:02X}{:02X}{:02X}\"", colour.0, colour.1, colour.2)
 }
 
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -211,6 +210,7 @@ mod tests {
             x_label: "Epoch",
             y_label: "Loss",
             whole_x: true,
+            y_ends: None,
             lines: vec![Line { run: 3, dashed: true, points: points.to_vec(), marked: None }],
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::numbers::UNDEFINED;
+use super::words::UNDEFINED;
 use crate::record::Record;
 
 /// A key in which runs differ.

@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::charts::{self, Chart, Line};
 use super::names;
-use super::numbers;
-use super::tables::headline_resolution;
+use super::tables::DiceOfCase;
+use super::words;
 use crate::error::Result;
 use crate::record::Record;
 
@@ -64,9 +64,9 @@ fn curve(name: &str, records: &[Record], labels: &[String]) -> Result<Curve> {
                 described.push(format!(
                     "{label}, {}: {} in epoch {:.0}, {} in epoch {:.0}",
                     names::split(split).to_lowercase(),
-                    numbers::figure(first.1),
+                    words::figure(first.1),
                     first.0,
-                    numbers::figure(last.1),
+                    words::figure(last.1),
                     last.0,
                 ));
             }
@@ -86,6 +86,7 @@ fn curve(name: &str, records: &[Record], labels: &[String]) -> Result<Curve> {
         x_label: "Epoch",
         y_label: &title,
         whole_x: true,
+        y_ends: None,
         lines,
     })?;
     Ok(Curve { title, name: name.to_owned(), svg })
@@ -110,28 +111,23 @@ fn points(record: &Record, name: &str, split: &str) -> Vec<(f64, f64)> {
 ///
 /// # Errors
 /// When plotters cannot draw.
-pub fn distributions(records: &[Record], labels: &[String]) -> Result<Vec<Curve>> {
+pub fn distributions(runs: &[Vec<DiceOfCase>], labels: &[String]) -> Result<Vec<Curve>> {
     let mut splits: Vec<&str> = Vec::new();
-    for case in records.iter().flat_map(|record| &record.cases) {
+    for case in runs.iter().flatten() {
         if !splits.contains(&case.split.as_str()) {
             splits.push(&case.split);
         }
     }
     splits.sort_by_key(|split| names::split_rank(split));
-    splits.into_iter().map(|split| distribution(split, records, labels)).collect()
+    splits.into_iter().map(|split| distribution(split, runs, labels)).collect()
 }
 
-fn distribution(split: &str, records: &[Record], labels: &[String]) -> Result<Curve> {
+fn distribution(split: &str, runs: &[Vec<DiceOfCase>], labels: &[String]) -> Result<Curve> {
     let mut lines = Vec::new();
     let mut described = Vec::new();
-    for (run, (record, label)) in records.iter().zip(labels).enumerate() {
-        let resolution = headline_resolution(record);
-        let dice: Vec<f64> = record
-            .cases
-            .iter()
-            .filter(|case| case.split == split && case.resolution == resolution)
-            .filter_map(|case| case.dice)
-            .collect();
+    for (run, (cases, label)) in runs.iter().zip(labels).enumerate() {
+        let of_split = cases.iter().filter(|case| case.split == split);
+        let dice: Vec<f64> = of_split.filter_map(|case| case.dice).collect();
         if dice.is_empty() {
             continue;
         }
@@ -149,6 +145,7 @@ fn distribution(split: &str, records: &[Record], labels: &[String]) -> Result<Cu
         x_label: "Dice of the case",
         y_label: "Cases that reach it (%)",
         whole_x: false,
+        y_ends: Some((0.0, 102.0)),
         lines,
     })?;
     Ok(Curve { title, name: split.to_owned(), svg })

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::names;
-use super::numbers;
+use super::words;
 use crate::record::{Figure, Record, RunState};
 
 /// Runs against figures.
@@ -165,7 +165,8 @@ pub struct Rule {
 
 /// How figures are to be read, said once where the runs agree.
 pub fn semantics(records: &[Record], labels: &[String]) -> Vec<Semantic> {
-    let rules: [(&'static str, fn(&Record) -> String); 6] = [
+    type Said = (&'static str, fn(&Record) -> String);
+    let rules: [Said; 6] = [
         ("Reduction", |record| record.summary.semantics.reduction.clone()),
         ("Empty masks", |record| record.summary.semantics.empty.clone()),
         ("Resolution", |record| record.summary.semantics.resolution.clone()),
@@ -183,7 +184,7 @@ pub fn semantics(records: &[Record], labels: &[String]) -> Vec<Semantic> {
 fn merged(records: &[Record], labels: &[String], text: fn(&Record) -> String) -> Vec<Rule> {
     let mut rules: Vec<Rule> = Vec::new();
     for (record, label) in records.iter().zip(labels) {
-        let text = text(record);
+        let text = words::sentence(&text(record));
         if text.is_empty() {
             continue;
         }
@@ -226,11 +227,11 @@ pub fn with_interval(figure: &Figure) -> String {
     match figure.interval {
         Some(interval) if interval.low.is_finite() && interval.high.is_finite() => format!(
             "{} ({} to {})",
-            numbers::figure(figure.value),
-            numbers::figure(interval.low),
-            numbers::figure(interval.high)
+            words::figure(figure.value),
+            words::figure(interval.low),
+            words::figure(interval.high)
         ),
-        _ => numbers::figure(figure.value),
+        _ => words::figure(figure.value),
     }
 }
 
@@ -286,7 +287,7 @@ mod tests {
         records[0].summary.semantics.empty = "scores 1".into();
         records[1].summary.semantics.empty = "scores 1".into();
         let rules = semantics(&records, &labels(&records));
-        assert_eq!(rules[0].rules, [Rule { text: "scores 1".into(), runs: vec![] }]);
+        assert_eq!(rules[0].rules, [Rule { text: "Scores 1.".into(), runs: vec![] }]);
         records[1].summary.semantics.empty = "left out".into();
         let rules = semantics(&records, &labels(&records));
         assert_eq!(rules[0].rules[1].runs, ["a, seed 1"]);

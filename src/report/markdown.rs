@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use super::headline::{columns, with_interval};
 use super::names;
-use super::numbers::{self, UNDEFINED};
+use super::run::epochs_done;
+use super::words::{self, UNDEFINED};
 use crate::record::{Gate, Record};
 
 /// One Markdown table: a row for each run with its status, headline figures and gates; then each
@@ -44,9 +45,9 @@ pub fn markdown(records: &[Record]) -> String {
 }
 
 fn status(record: &Record) -> String {
-    let status = &record.status;
-    match status.epoch < status.epochs {
-        true => format!("{}, epoch {} of {}", status.state, status.epoch, status.epochs),
+    let (status, done) = (&record.status, epochs_done(record));
+    match done < status.epochs {
+        true => format!("{}, epoch {done} of {}", status.state, status.epochs),
         false => status.state.to_string(),
     }
 }
@@ -62,7 +63,7 @@ fn gates(record: &Record) -> String {
 
 fn fallen(gate: &Gate) -> String {
     let value = match gate.value {
-        Some(value) if value.is_finite() => format!("is {}", numbers::figure(value)),
+        Some(value) if value.is_finite() => format!("is {}", words::figure(value)),
         _ => "was not recorded".into(),
     };
     let bounds = [

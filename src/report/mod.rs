@@ -8,16 +8,18 @@ mod charts;
 mod configuration;
 mod curves;
 mod headline;
+mod legend;
 mod markdown;
 mod names;
-mod numbers;
 mod page;
 mod pictures;
 mod remarks;
 mod run;
 mod tables;
+mod words;
 
 pub use markdown::markdown;
+pub use run::shell;
 
 use std::path::PathBuf;
 
@@ -72,6 +74,7 @@ pub fn render(records: &[Record], options: &ReportOptions) -> Result<String> {
         .enumerate()
         .map(|(index, (record, label))| run::view(index, label, record))
         .collect::<Result<Vec<_>>>()?;
+    let dice = records.iter().map(tables::dice_of_cases).collect::<Result<Vec<_>>>()?;
     let (curves, more_curves) = curves::training(records, &labels)?;
     let page = Page {
         title: title(records, options),
@@ -81,8 +84,8 @@ pub fn render(records: &[Record], options: &ReportOptions) -> Result<String> {
         semantics: headline::semantics(records, &labels),
         curves,
         more_curves,
-        distributions: curves::distributions(records, &labels)?,
-        cases: tables::case_tables(records)?,
+        distributions: curves::distributions(&dice, &labels)?,
+        cases: tables::case_tables(&dice),
         differences: configuration::differences(records),
         data_groups: run::groups(&runs, run::RunView::same_data),
         model_groups: run::groups(&runs, run::RunView::same_model),

@@ -10,7 +10,7 @@ use minijinja::{Environment, UndefinedBehavior};
 use serde::Serialize;
 
 use super::names;
-use super::numbers;
+use super::words;
 use crate::error::{Error, Result};
 
 /// The templates in the binary, by the file names that a folder of one's own may replace.
@@ -118,16 +118,21 @@ fn value(json: serde_json::Value) -> Value {
 
 /// Filters for numbers and names; what is undefined becomes a dash.
 fn add_filters(environment: &mut Environment) {
-    environment.add_filter("figure", |x: Option<f64>| number(x, numbers::figure));
-    environment.add_filter("percent", |x: Option<f64>| number(x, numbers::percent));
-    environment.add_filter("seconds", |x: Option<f64>| number(x, numbers::seconds));
-    environment.add_filter("si", |x: Option<f64>| number(x, numbers::si));
-    environment.add_filter("count", numbers::count);
-    environment.add_filter("shape", |sides: Vec<usize>| numbers::shape(&sides));
+    environment.add_filter("figure", |x: Option<f64>| number(x, words::figure));
+    environment.add_filter("percent", |x: Option<f64>| number(x, words::percent));
+    environment.add_filter("seconds", |x: Option<f64>| number(x, words::seconds));
+    environment.add_filter("rate", |x: Option<f64>| number(x, |x| format!("{x:.2e}")));
+    environment.add_filter("si", |x: Option<f64>| number(x, words::si));
+    environment.add_filter("times", words::times);
+    environment.add_filter("sentence", |text: String| words::sentence(&text));
+    environment
+        .add_filter("breakable", |name: String| Value::from_safe_string(words::breakable(&name)));
+    environment.add_filter("count", words::count);
+    environment.add_filter("shape", |sides: Vec<usize>| words::shape(&sides));
     environment.add_filter("split_name", |split: String| names::split(&split).to_owned());
     environment.add_filter("figure_name", |name: String| names::figure(&name));
 }
 
 fn number(value: Option<f64>, text: fn(f64) -> String) -> String {
-    value.map_or_else(|| numbers::UNDEFINED.into(), text)
+    value.map_or_else(|| words::UNDEFINED.into(), text)
 }

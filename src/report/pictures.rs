@@ -62,7 +62,21 @@ pub fn groups(record: &Record) -> Vec<Group> {
         }
     }
     groups.sort_by(|a, b| a.0.cmp(&b.0));
-    groups.into_iter().map(|(_, group)| group).collect()
+    groups.into_iter().map(|(_, group)| without_empty_columns(group)).collect()
+}
+
+/// Leaves out what was made for no case: truth of unlabelled images, for instance.
+fn without_empty_columns(mut group: Group) -> Group {
+    let made = |shown: &Shown| shown.uri.is_some() || shown.problem.is_some();
+    let columns = group.cases.first().map_or(0, |case| case.pictures.len());
+    let keep: Vec<bool> = (0..columns)
+        .map(|column| group.cases.iter().any(|case| made(&case.pictures[column])))
+        .collect();
+    for case in &mut group.cases {
+        let mut column = keep.iter();
+        case.pictures.retain(|_| column.next().copied().unwrap_or(true));
+    }
+    group
 }
 
 fn reason(kind: PictureKind) -> (u8, &'static str) {
@@ -136,7 +150,9 @@ mod tests {
             ..Default::default()
         };
         let record = Record { pictures: vec![picture], ..Default::default() };
-        let shown = &groups(&record)[0].cases[0].pictures[0];
+        let groups = groups(&record);
+        assert_eq!(groups[0].cases[0].pictures.len(), 1, "what no case has is left out");
+        let shown = &groups[0].cases[0].pictures[0];
         assert_eq!(shown.uri, None);
         assert!(shown.problem.as_ref().unwrap().contains("a.png"));
     }

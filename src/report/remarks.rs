@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use super::names;
-use super::numbers;
 use super::tables::SplitTable;
-use crate::record::{Confusion, Record};
+use super::words;
+use crate::record::{Confusion, Record, RunState};
 
 /// A remark on a run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -104,7 +104,7 @@ fn course_of_the_loss(record: &Record) -> Option<Remark> {
     let train_at = |epoch: u32| train.iter().find(|(other, _)| *other == epoch).map(|row| row.1);
     let (train_then, train_last) = (train_at(lowest_epoch)?, train_at(last_epoch)?);
     let from_to =
-        |from: f64, to: f64| format!("from {} to {}", numbers::figure(from), numbers::figure(to));
+        |from: f64, to: f64| format!("from {} to {}", words::figure(from), words::figure(to));
     if last > lowest * (1.0 + RISE) && last_epoch > lowest_epoch + 1 {
         let valid = from_to(lowest, last);
         let train = from_to(train_then, train_last);
@@ -123,10 +123,11 @@ fn course_of_the_loss(record: &Record) -> Option<Remark> {
         });
     }
     let &(_, first) = valid.first()?;
-    if lowest_epoch == last_epoch && last < first * (1.0 - RISE) {
+    let finished = record.status.state == RunState::Finished;
+    if finished && lowest_epoch == last_epoch && last < first * (1.0 - RISE) {
         return Some(note(format!(
             "Validation loss was lowest in the last epoch ({}): more epochs may improve it.",
-            numbers::figure(last)
+            words::figure(last)
         )));
     }
     None
@@ -156,8 +157,8 @@ fn generalisation_gap(record: &Record) -> Option<Remark> {
         note(format!(
             "At the chosen epoch Dice is {} on training and {} on validation cases: the network \
              fits what it has seen much better.",
-            numbers::figure(train),
-            numbers::figure(valid)
+            words::figure(train),
+            words::figure(valid)
         ))
     })
 }
@@ -243,7 +244,10 @@ mod tests {
 
     #[test]
     fn a_loss_still_falling_asks_for_more_epochs() {
-        let said = said(&record(&[1.0, 0.8, 0.6, 0.5], &[1.0, 0.9, 0.8, 0.7]));
+        let mut record = record(&[1.0, 0.8, 0.6, 0.5], &[1.0, 0.9, 0.8, 0.7]);
+        assert!(said(&record).is_empty(), "a run at work has more epochs to come");
+        record.status.state = RunState::Finished;
+        let said = said(&record);
         assert_eq!(said.len(), 1);
         assert!(said[0].contains("lowest in the last epoch (0.700)"), "{said:?}");
     }
@@ -270,12 +274,12 @@ mod tests {
 
     #[test]
     fn a_class_that_occurs_and_is_never_predicted_is_named() {
-        let mut record = Record::default();
-        record.confusion = vec![Confusion {
+        let confusion = vec![Confusion {
             split: "test".into(),
             classes: ["a", "b", "c"].map(String::from).to_vec(),
             matrix: vec![vec![5, 0, 0], vec![2, 0, 0], vec![0, 0, 0]],
         }];
+        let record = Record { confusion, ..Default::default() };
         assert_eq!(said(&record), ["Test: the class b is never predicted, though it occurs."]);
     }
 

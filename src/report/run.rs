@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::charts::RUN_COLOURS;
+use super::legend::{self, Meaning};
 use super::names;
 use super::pictures::{self, Group};
 use super::remarks::{self, Remark};
@@ -20,6 +21,8 @@ pub struct RunView<'a> {
     label: &'a str,
     path: String,
     finished: bool,
+    /// Epochs completed.
+    epochs_done: u32,
     /// Whether its curves are dots.
     lone_epoch: bool,
     status: &'a Status,
@@ -34,6 +37,7 @@ pub struct RunView<'a> {
     epochs: EpochTable,
     times: Times,
     pictures: Vec<Group>,
+    legend: Vec<Meaning>,
     classes: Vec<Block>,
     labels: Vec<Block>,
     confusion: Vec<ConfusionView>,
@@ -54,6 +58,7 @@ pub fn view<'a>(index: usize, label: &'a str, record: &'a Record) -> Result<RunV
         label,
         path: record.path.display().to_string(),
         finished: record.status.state == RunState::Finished,
+        epochs_done: epochs_done(record),
         lone_epoch: record.epochs.iter().all(|row| row.epoch == 1) && !record.epochs.is_empty(),
         status: &record.status,
         provenance: &record.provenance,
@@ -67,9 +72,10 @@ pub fn view<'a>(index: usize, label: &'a str, record: &'a Record) -> Result<RunV
         epochs: epoch_table(record),
         times: times(&record.times),
         pictures: pictures::groups(record),
+        legend: legend::legend(record),
         classes: tables::by_class(record)?,
         labels: tables::by_label(record)?,
-        confusion: record.confusion.iter().map(confusion).collect(),
+        confusion: confusions(record),
         balance: balance(&record.summary, &split.splits),
         split,
         layers: &record.layers,
@@ -113,6 +119,12 @@ pub fn groups<'a>(
         }
     }
     groups
+}
+
+/// Epochs completed: the status may lag behind the figures of a run that is at work.
+pub fn epochs_done(record: &Record) -> u32 {
+    let recorded = record.epochs.iter().filter(|row| row.split == "valid").map(|row| row.epoch);
+    recorded.fold(record.status.epoch, u32::max)
 }
 
 /// The numbers behind the curves.
@@ -190,6 +202,13 @@ struct ConfusionCell {
     agree: bool,
 }
 
+/// The matrices, test first.
+fn confusions(record: &Record) -> Vec<ConfusionView> {
+    let mut views: Vec<ConfusionView> = record.confusion.iter().map(confusion).collect();
+    views.sort_by_key(|view| names::split_rank(&view.split));
+    views
+}
+
 fn confusion(confusion: &Confusion) -> ConfusionView {
     let rows = confusion
         .matrix
@@ -250,7 +269,7 @@ fn balance(summary: &Summary, splits: &[String]) -> Vec<ShareRow> {
 }
 
 /// A command as one would type it in a POSIX shell.
-fn shell(words: &[String]) -> String {
+pub fn shell(words: &[String]) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
     words
         .iter()

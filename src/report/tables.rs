@@ -214,12 +214,12 @@ pub struct CaseDice {
 const CASES_SHOWN: usize = 200;
 
 /// Dice of each case in each run, the hardest cases first; one table per split.
-pub fn case_tables(records: &[Record]) -> Result<Vec<CaseTable>> {
+pub fn case_tables(runs: &[Vec<DiceOfCase>]) -> Vec<CaseTable> {
     let mut tables: Vec<CaseTable> = Vec::new();
     let mut index: BTreeMap<(String, String), (usize, usize)> = BTreeMap::new();
-    for (run, record) in records.iter().enumerate() {
-        for case in dice_of_cases(record).map_err(untabled)? {
-            let key = (case.split, case.case);
+    for (run, cases) in runs.iter().enumerate() {
+        for case in cases {
+            let key = (case.split.clone(), case.case.clone());
             let (table, row) = match index.get(&key) {
                 Some(&place) => place,
                 None => {
@@ -231,8 +231,8 @@ pub fn case_tables(records: &[Record]) -> Result<Vec<CaseTable>> {
                             tables.len() - 1
                         }
                     };
-                    let dice = vec![None; records.len()];
-                    let row = CaseDice { case: name, label: case.label, dice, mean: None };
+                    let dice = vec![None; runs.len()];
+                    let row = CaseDice { case: name, label: case.label.clone(), dice, mean: None };
                     tables[table].rows.push(row);
                     index.insert(key, (table, tables[table].rows.len() - 1));
                     (table, tables[table].rows.len() - 1)
@@ -252,21 +252,38 @@ pub fn case_tables(records: &[Record]) -> Result<Vec<CaseTable>> {
         table.rows.truncate(CASES_SHOWN);
     }
     tables.sort_by_key(|table| names::split_rank(&table.split));
-    Ok(tables)
+    tables
 }
 
-struct DiceOfCase {
-    split: String,
-    case: String,
-    label: String,
-    dice: Option<f64>,
+/// Dice of a case.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DiceOfCase {
+    /// The split.
+    pub split: String,
+    /// Name of the case.
+    pub case: String,
+    /// Label of the case; empty where cases carry none.
+    pub label: String,
+    /// Its Dice; `None` where undefined.
+    pub dice: Option<f64>,
 }
 
-/// Mean Dice over the classes of each case, at the headline resolution.
-fn dice_of_cases(record: &Record) -> PolarsResult<Vec<DiceOfCase>> {
+/// Dice of each case at the headline resolution. With several classes, the mean over those in its
+/// truth or prediction, as in the figure `dice.mean`.
+pub fn dice_of_cases(record: &Record) -> Result<Vec<DiceOfCase>> {
+    dice_by_polars(record).map_err(untabled)
+}
+
+fn dice_by_polars(record: &Record) -> PolarsResult<Vec<DiceOfCase>> {
     let resolution = headline_resolution(record);
-    let cases: Vec<CaseRow> =
-        record.cases.iter().filter(|case| case.resolution == resolution).cloned().collect();
+    let one_class = record.cases.windows(2).all(|pair| pair[0].class == pair[1].class);
+    let cases: Vec<CaseRow> = record
+        .cases
+        .iter()
+        .filter(|case| case.resolution == resolution)
+        .filter(|case| one_class || case.tp + case.fp + case.fn_ > 0)
+        .cloned()
+        .collect();
     if cases.is_empty() {
         return Ok(Vec::new());
     }
@@ -486,10 +503,15 @@ mod tests {
             ..case("benign", class, [1, 0, 0, 1], None)
         };
         let records = [
-            record(vec![named("a", "x", 0.9), named("a", "y", 0.7), named("b", "x", 0.5)]),
+            record(vec![
+                named("a", "x", 0.9),
+                named("a", "y", 0.7),
+                CaseRow { tp: 0, ..named("a", "absent", 1.0) },
+                named("b", "x", 0.5),
+            ]),
             record(vec![named("b", "x", 0.3), named("c", "x", 0.1)]),
         ];
-        let tables = case_tables(&records).unwrap();
+        let tables = case_tables(&records.map(|record| dice_of_cases(&record).unwrap()));
         assert_eq!((tables.len(), tables[0].cases), (1, 3));
         let rows: Vec<_> =
             tables[0].rows.iter().map(|row| (row.case.as_str(), row.dice.clone())).collect();

@@ -22,7 +22,7 @@ use crate::plan::Plan;
 use crate::provenance;
 use crate::record::{Checkpoints, Provenance, Record, RunDir, RunState, SplitRow, Status};
 use crate::spec::EvaluatedSplit;
-use crate::train::{Ending, Progress, Progressed, Stop, Trained, Training, train};
+use crate::train::{Ending, Progress, Progressed, Stop, Training, train};
 
 /// How a run is made; nothing here changes its result.
 #[derive(Clone, Debug)]
@@ -51,7 +51,7 @@ pub fn run(plan: &Plan, options: &Options, stop: &Stop) -> Result<Outcome> {
         return Outcome::read(folder, true);
     }
     let run = Arc::new(RunDir::open_write(&folder)?);
-    let checkpoints = Checkpoints::new(Arc::clone(&run));
+    let checkpoints = Checkpoints::new(Arc::clone(&run), plan.decisions.spec.schedule.epochs);
     let from = match (options.force, checkpoints.last()?) {
         (true, _) => {
             clear(&folder)?;
@@ -130,13 +130,9 @@ fn work(
     let resumed = from.as_ref().map_or(0, |progressed| progressed.epoch);
     write_status(run, plan, RunState::Running, None, resumed)?;
 
-    let trained = if from.as_ref().is_some_and(|done| is_complete(done, plan)) {
-        let progressed = from.unwrap_or_default();
-        Trained { ending: Ending::Complete, progressed }
-    } else {
-        let training = training(plan, &options.device)?;
-        train(training, from, Arc::new(checkpoints), Progress::new(options.quiet), stop.clone())?
-    };
+    let training = training(plan, &options.device)?;
+    let progress = Progress::new(options.quiet);
+    let trained = train(training, from, Arc::new(checkpoints), progress, stop.clone())?;
     let epoch = trained.progressed.epoch;
     let note = match trained.ending {
         Ending::Complete => None,
@@ -165,11 +161,6 @@ fn work(
     provenance.finished = Some(provenance::now());
     run.write_provenance(&provenance)?;
     Ok(None)
-}
-
-/// Whether the checkpoint lies after the last epoch, or after the one that training stopped at.
-fn is_complete(progressed: &Progressed, plan: &Plan) -> bool {
-    progressed.epoch >= plan.decisions.spec.schedule.epochs
 }
 
 fn write_status(

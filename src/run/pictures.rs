@@ -1,6 +1,6 @@
 //! The cases a report shows: the best, the worst and some at random.
 
-use std::collections::BTreeMap;
+use std::cmp::Ordering;
 
 use rand::Rng;
 
@@ -33,7 +33,7 @@ pub fn write(
         let Some(probabilities) = predictor.predict(&[&decoded])?.pop() else { continue };
         let drawn = draw(&decoded, &probabilities, predictor.outputs, threshold)?;
         let save = |what: &str, said: &str, bytes: Vec<u8>| -> Result<Option<PictureFile>> {
-            let file = format!("{number:03}-{what}.png");
+            let file = format!("{number:03}-{what}");
             run.write_picture(&file, &bytes)?;
             Ok(Some(PictureFile { file, alt: format!("{said} of {name}") }))
         };
@@ -42,11 +42,11 @@ pub fn write(
             None => Ok(None),
         };
         let images = PictureImages {
-            image: save("image", "image", drawn.image)?,
-            truth: maybe("truth", "true mask", drawn.truth)?,
-            probability: save("probability", "predicted probability", drawn.probability)?,
-            prediction: save("prediction", "predicted mask", drawn.prediction)?,
-            error: maybe("error", "errors", drawn.error)?,
+            image: save("image.jpg", "image", drawn.image)?,
+            truth: maybe("truth.png", "true mask", drawn.truth)?,
+            probability: save("probability.png", "predicted probability", drawn.probability)?,
+            prediction: save("prediction.png", "predicted mask", drawn.prediction)?,
+            error: maybe("error.png", "errors", drawn.error)?,
         };
         pictures.push(Picture {
             split: evaluation.split.to_string(),
@@ -60,46 +60,55 @@ pub fn write(
     run.write_pictures(&pictures)
 }
 
-/// Mean Dice of each case over its classes, in the order of the cases.
-fn case_scores(evaluation: &Evaluation, spec: &Spec) -> Vec<(String, Option<f64>)> {
-    let mut order: Vec<&str> = Vec::new();
-    let mut values: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
-    for score in evaluation.at(spec.evaluation.resolution) {
-        let of_case = values.entry(&score.case).or_insert_with(|| {
-            order.push(&score.case);
-            Vec::new()
-        });
-        of_case.extend(score.value(MetricKind::Dice, spec.evaluation.empty));
-    }
-    order
-        .into_iter()
-        .map(|case| {
-            let found = &values[case];
-            let mean = found.iter().sum::<f64>() / found.len() as f64;
-            (case.to_string(), (!found.is_empty()).then_some(mean))
-        })
-        .collect()
+/// A case as it is ranked.
+#[derive(Clone, Debug, PartialEq)]
+struct Scored {
+    case: String,
+    /// Mean Dice over its classes; `None` where undefined.
+    score: Option<f64>,
+    /// Whether there is nothing to find in it.
+    empty: bool,
 }
 
-/// Which cases are shown and why; no case twice.
+/// Mean Dice of each case over its classes, in the order of the cases.
+fn case_scores(evaluation: &Evaluation, spec: &Spec) -> Vec<Scored> {
+    let mut scored: Vec<Scored> = Vec::new();
+    let scores = evaluation.at(spec.evaluation.resolution);
+    for of_case in scores.chunk_by(|one, next| one.case == next.case) {
+        let values: Vec<f64> = of_case
+            .iter()
+            .filter_map(|score| score.value(MetricKind::Dice, spec.evaluation.empty))
+            .collect();
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        scored.push(Scored {
+            case: of_case[0].case.clone(),
+            score: (!values.is_empty()).then_some(mean),
+            empty: of_case.iter().all(|score| score.truth_empty()),
+        });
+    }
+    scored
+}
+
+/// Which cases are shown and why; no case twice. Cases with nothing to find are the best only where
+/// there are not enough others.
 fn choose(
-    scores: &[(String, Option<f64>)],
+    scores: &[Scored],
     spec: &ReportSpec,
     seed: u32,
 ) -> Vec<(PictureKind, String, Option<f64>)> {
-    let mut ranked: Vec<&(String, Option<f64>)> =
-        scores.iter().filter(|(_, score)| score.is_some()).collect();
-    ranked.sort_by(|a, b| b.1.partial_cmp(&a.1).unwrap_or(std::cmp::Ordering::Equal));
+    let mut ranked: Vec<&Scored> = scores.iter().filter(|case| case.score.is_some()).collect();
+    ranked.sort_by(|a, b| b.score.partial_cmp(&a.score).unwrap_or(Ordering::Equal));
     let worst = (spec.worst as usize).min(ranked.len() / 2);
-    let best = (spec.best as usize).min(ranked.len() - worst);
-    let mut chosen: Vec<(PictureKind, String, Option<f64>)> = Vec::new();
-    let take = |kind, &(ref case, score): &(String, Option<f64>)| (kind, case.clone(), score);
-    chosen.extend(ranked[..best].iter().map(|case| take(PictureKind::Best, case)));
-    let last = ranked[ranked.len() - worst..].iter().rev();
-    chosen.extend(last.map(|case| take(PictureKind::Worst, case)));
-    let mut rest: Vec<&(String, Option<f64>)> = scores
+    let lowest = ranked.split_off(ranked.len() - worst);
+    ranked.sort_by_key(|case| case.empty);
+    ranked.truncate(spec.best as usize);
+    let take = |kind, case: &Scored| (kind, case.case.clone(), case.score);
+    let best = ranked.iter().map(|case| take(PictureKind::Best, case));
+    let mut chosen: Vec<_> = best.collect();
+    chosen.extend(lowest.iter().rev().map(|case| take(PictureKind::Worst, case)));
+    let mut rest: Vec<&Scored> = scores
         .iter()
-        .filter(|(case, _)| chosen.iter().all(|(_, taken, _)| taken != case))
+        .filter(|case| chosen.iter().all(|(_, taken, _)| *taken != case.case))
         .collect();
     let mut stream = random_stream(seed, b"pictures");
     for _ in 0..(spec.random as usize).min(rest.len()) {
@@ -113,14 +122,19 @@ fn choose(
 mod tests {
     use super::*;
 
+    fn scored(case: &str, score: Option<f64>, empty: bool) -> Scored {
+        Scored { case: case.into(), score, empty }
+    }
+
     #[test]
     fn best_worst_and_random_cases_are_all_different() {
-        let scores: Vec<(String, Option<f64>)> =
-            (0..9).map(|n| (format!("c{n}"), Some(f64::from(n) / 10.0))).collect();
+        let scores: Vec<Scored> = (0..9)
+            .map(|n| scored(&format!("c{n}"), Some(f64::from(n) / 10.0), n == 8))
+            .collect();
         let spec = ReportSpec { best: 2, worst: 2, random: 3 };
         let chosen = choose(&scores, &spec, 1);
         let names: Vec<&str> = chosen.iter().map(|(_, case, _)| case.as_str()).collect();
-        assert_eq!(names[..4], ["c8", "c7", "c0", "c1"]);
+        assert_eq!(names[..4], ["c7", "c6", "c0", "c1"]);
         let distinct: std::collections::BTreeSet<&&str> = names.iter().collect();
         assert_eq!((names.len(), distinct.len()), (7, 7));
         assert_eq!(chosen, choose(&scores, &spec, 1));
@@ -128,7 +142,7 @@ mod tests {
 
     #[test]
     fn few_cases_are_shared_out() {
-        let scores = vec![("a".to_string(), Some(0.5)), ("b".to_string(), None)];
+        let scores = vec![scored("a", Some(0.5), false), scored("b", None, false)];
         let chosen = choose(&scores, &ReportSpec { best: 4, worst: 4, random: 4 }, 0);
         let kinds: Vec<(PictureKind, &str)> =
             chosen.iter().map(|(kind, case, _)| (*kind, case.as_str())).collect();

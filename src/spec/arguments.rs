@@ -100,6 +100,6 @@ fn problem(
         key: path.to_string(),
         message: message.into(),
         help: help.map(String::from),
-        place: Some(Place::new(layer, usize::MAX, Some(span))),
+        place: Some(Place::at(layer, usize::MAX, Some(span))),
     }
 }

@@ -290,7 +290,7 @@ impl<'l> Checker<'l> {
             let place = match self.rank(tag) {
                 Some(rank) => {
                     let layer = &self.layers[rank];
-                    layer.spans.get(path).map(|at| Place::new(layer, rank, Some(at.key.clone())))
+                    layer.spans.get(path).map(|at| Place::at(layer, rank, Some(at.key.clone())))
                 }
                 None => None,
             };
@@ -321,7 +321,7 @@ impl<'l> Checker<'l> {
         let place = match self.rank(tag) {
             Some(rank) => {
                 let layer = &self.layers[rank];
-                Some(Place::new(layer, rank, layer.spans.get(path).map(part)))
+                Some(Place::at(layer, rank, layer.spans.get(path).map(part)))
             }
             None => place_above(self.layers, path),
         };
@@ -331,19 +331,19 @@ impl<'l> Checker<'l> {
 
 /// Where a defaulted key would be said: the nearest table above it that a file says (or else an
 /// argument), or the highest file as a whole.
-pub(super) fn place_above(layers: &[Layer], path: &KeyPath) -> Option<Place> {
+pub(super) fn place_above(layers: &[Layer], path: &KeyPath) -> Option<Box<Place>> {
     let ranked = || layers.iter().enumerate().rev();
     let files = || ranked().filter(|(_, layer)| layer.raw_value().is_none());
     let mut at = Some(path.clone());
     while let Some(here) = at.filter(|here| !here.is_root()) {
         for (rank, layer) in files().chain(ranked()) {
             if let Some(spans) = layer.spans.get(&here) {
-                return Some(Place::new(layer, rank, Some(spans.key.clone())));
+                return Some(Place::at(layer, rank, Some(spans.key.clone())));
             }
         }
         at = here.parent();
     }
-    files().map(|(rank, layer)| Place::new(layer, rank, None)).next()
+    files().map(|(rank, layer)| Place::at(layer, rank, None)).next()
 }
 
 /// The help for a `key` that another kind of the table at `path` has.

@@ -83,11 +83,11 @@ impl Fault {
     fn shown(self, by: Option<&Layer>) -> Problem {
         let extends = KeyPath::default().key("extends");
         let (key, place) = match (self.place, by) {
-            (Some(place), _) => (String::new(), Some(*place)),
+            (Some(place), _) => (String::new(), Some(place)),
             (None, None) => (String::new(), None),
             (None, Some(by)) => {
                 let span = by.spans.get(&extends).map(|spans| spans.value.clone());
-                (extends.to_string(), Some(Place::new(by, 0, span)))
+                (extends.to_string(), Some(Place::at(by, 0, span)))
             }
         };
         Problem { key, message: self.message, help: self.help, place }
@@ -178,9 +178,12 @@ fn parse_file(path: &Path, text: String) -> Result<Layer, Fault> {
     let parsed = parse_document(&layer.text, &mut layer.spans);
     match parsed {
         Ok(table) if table.is_empty() => Err(Fault::of(path, "is empty", Some(smallest_spec()))),
-        Ok(table) => Ok(Layer { table, ..layer }),
+        Ok(table) => {
+            layer.table = table;
+            Ok(layer)
+        }
         Err((span, message)) => {
-            let place = Some(Box::new(Place::new(&layer, 0, Some(span))));
+            let place = Some(Place::at(&layer, 0, Some(span)));
             Err(Fault { message, help: None, place })
         }
     }

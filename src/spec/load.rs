@@ -78,7 +78,7 @@ impl Loaded {
             Some((rank, _)) => {
                 let layer = &self.layers[*rank];
                 let span = layer.spans.get(&path).map(|spans| spans.value.clone());
-                Some(Place::new(layer, *rank, span))
+                Some(Place::at(layer, *rank, span))
             }
             None => place_above(&self.layers, &path),
         };

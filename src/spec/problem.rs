@@ -24,7 +24,7 @@ pub struct Problem {
     /// What would be right.
     pub help: Option<String>,
     /// Where it was said.
-    pub place: Option<Place>,
+    pub place: Option<Box<Place>>,
 }
 
 /// Where something was said.
@@ -52,9 +52,10 @@ struct Excerpt {
 
 impl Place {
     /// The bytes `span` of what `layer` says; `None` for all of it.
-    pub(super) fn new(layer: &Layer, rank: usize, span: Option<Range<usize>>) -> Self {
+    pub(super) fn at(layer: &Layer, rank: usize, span: Option<Range<usize>>) -> Box<Self> {
         let Some(span) = span else {
-            return Self { source: layer.source.place(), position: None, excerpt: None, rank };
+            let source = layer.source.place();
+            return Box::new(Self { source, position: None, excerpt: None, rank });
         };
         let text = layer.text.as_str();
         let start = floor(text, span.start);
@@ -70,7 +71,8 @@ impl Place {
             Source::File(_) => Some((number, before + 1)),
             Source::Env(_) | Source::Set(_) => None,
         };
-        Self { source: layer.source.place(), position, excerpt: Some(excerpt), rank }
+        let source = layer.source.place();
+        Box::new(Self { source, position, excerpt: Some(excerpt), rank })
     }
 }
 
@@ -114,10 +116,8 @@ fn harmless(c: char) -> char {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&in_lines(&self.message))?;
-        let number = match &self.place {
-            Some(Place { position: Some((line, _)), .. }) => line.to_string(),
-            Some(_) | None => String::new(),
-        };
+        let position = self.place.as_ref().and_then(|place| place.position);
+        let number = position.map(|(line, _)| line.to_string()).unwrap_or_default();
         let margin = " ".repeat(number.len().max(1));
         if let Some(place) = &self.place {
             write!(f, "\n{margin}--> {}", in_lines(&place.source))?;

@@ -55,7 +55,10 @@ impl CheckpointingStrategy for EveryEpoch {
 
 /// Counts the parts that background writers have finished, so that the epoch can be committed.
 #[derive(Clone, Default)]
-pub struct Saved(Arc<(Mutex<Vec<Result<(), String>>>, Condvar)>);
+pub struct Saved(Arc<(Mutex<Outcomes>, Condvar)>);
+
+/// What became of each part.
+type Outcomes = Vec<Result<(), String>>;
 
 impl Saved {
     fn add(&self, outcome: Result<(), String>) {
@@ -129,5 +132,8 @@ pub fn restore_average(decay: f64, net: &Net, bytes: Vec<u8>) -> Result<Ema<Net>
     let record = ModuleRecord::from_bytes(Bytes::from_bytes_vec(bytes)).map_err(|error| {
         Error::failed(format!("cannot read the moving average of the checkpoint: {error}"))
     })?;
-    Ok(Ema::new(decay, &net.clone().load_record(record)))
+    let net = net.valid().try_load_record(record).map_err(|error| {
+        Error::failed(format!("the moving average of the checkpoint does not fit: {error}"))
+    })?;
+    Ok(Ema::new(decay, &net))
 }

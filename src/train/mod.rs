@@ -1,7 +1,7 @@
 //! The one training path: a network, batches and a schedule in, kept weights and figures out.
 //!
 //! burn-train's `SupervisedTraining` launches it, steps the optimizer and writes checkpoints in the
-//! background; [`strategy`] is the loop, and [`Keeper`] is where results go. Nothing here knows a
+//! background; `strategy.rs` is the loop, and [`Keeper`] is where results go. Nothing here knows a
 //! path or a spec file.
 
 mod batches;
@@ -178,6 +178,7 @@ pub fn train(
         saved: saved.clone(),
         shared: Arc::clone(&shared),
         stop,
+        lines: progress.lines(),
     };
     let mut supervised =
         SupervisedTraining::new("", Arc::new(train_loader), Arc::new(valid_loader))

@@ -49,8 +49,31 @@ impl Progress {
         }
     }
 
+    /// A handle that says lines without breaking the bar.
+    pub fn lines(&self) -> Lines {
+        Lines { bar: self.bar.clone(), plain: self.plain }
+    }
+
     fn prefix(&self) -> String {
         format!("epoch {}/{} {}", self.epoch, self.epochs, self.split)
+    }
+}
+
+/// Lines beside a bar, on standard error.
+#[derive(Clone)]
+pub struct Lines {
+    bar: ProgressBar,
+    plain: bool,
+}
+
+impl Lines {
+    /// Says a line.
+    pub fn say(&self, line: &str) {
+        if self.plain {
+            eprintln!("{line}");
+        } else {
+            self.bar.println(line);
+        }
     }
 }
 

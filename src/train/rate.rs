@@ -17,7 +17,7 @@ use crate::spec::{OneCycleRate, PlateauRate, RateSpec, ScheduleSpec};
 /// During warm-up the rate rises in equal parts from `1/n` of its first value, at step 0, to all
 /// of it at the last of its `n` steps; the schedule proper then starts at its own step 0 and takes
 /// the steps that are left, as under `SequentialLR`. The part that reduce-on-plateau plays depends
-/// on a figure and is [`Plateau`]'s.
+/// on a figure and is `Plateau`'s.
 pub fn learning_rate(spec: &ScheduleSpec, step: u64, steps_per_epoch: u64) -> f64 {
     let base = spec.optimizer.learning_rate();
     let warm_up = (spec.warm_up_epochs * steps_per_epoch as f64).round() as u64;

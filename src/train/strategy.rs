@@ -17,6 +17,7 @@ use super::batches::EpochNumber;
 use super::checkpoint::{Saved, average_bytes};
 use super::ema::Ema;
 use super::learner::{Output, Segmenter};
+use super::progress::Lines;
 use super::rate::{Plateau, SharedPlateau};
 use super::stopping::Stopping;
 use super::{Keeper, Part, Progressed, Stop};
@@ -60,6 +61,7 @@ pub struct Epochs {
     pub saved: Saved,
     pub shared: Arc<Mutex<Shared>>,
     pub stop: Stop,
+    pub lines: Lines,
 }
 
 impl SupervisedLearningStrategy<Segmenter> for Epochs {
@@ -75,7 +77,12 @@ impl SupervisedLearningStrategy<Segmenter> for Epochs {
         let mut checkpointer = components.checkpointer;
         let interrupter = components.interrupter;
         learner.fork(&self.device.clone().autodiff());
-        let mut watch = self.watch();
+        let (mut watch, stopped) = self.watch();
+        self.shared().progressed.best = watch.best;
+        if first_epoch <= components.num_epochs && stopped.is_some() {
+            self.shared().early = stopped;
+            return (learner.model(), events);
+        }
 
         for epoch in first_epoch..=components.num_epochs {
             self.number.set(epoch as u32);
@@ -107,6 +114,7 @@ impl SupervisedLearningStrategy<Segmenter> for Epochs {
                 self.shared().failure = Some(error.to_string());
                 break;
             }
+            self.lines.say(&told(&progressed, components.num_epochs, improved));
             self.shared().progressed = progressed;
             if interrupter.should_stop() {
                 break;
@@ -129,15 +137,17 @@ impl Epochs {
         self.ema.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    /// The state machines that watch figures, brought to where the recorded epochs left them.
-    fn watch(&self) -> Watch {
+    /// The state machines that watch figures, brought to where the recorded epochs left them, and
+    /// why the last of those was to be the last of all.
+    fn watch(&self) -> (Watch, Option<String>) {
         let rows = self.shared().progressed.rows.clone();
         let last = rows.iter().map(|row| row.epoch).max().unwrap_or(0);
         let mut watch = Watch::new(&self.schedule);
+        let mut stopped = None;
         for epoch in 1..=last {
-            watch.see(&rows, epoch, &self.plateau);
+            stopped = watch.see(&rows, epoch, &self.plateau);
         }
-        watch
+        (watch, stopped)
     }
 
     /// The network whose figures count: the moving average where there is one.
@@ -218,6 +228,22 @@ fn figure(rows: &[EpochRow], epoch: u32, full_name: &str) -> f64 {
         .find(|row| row.epoch == epoch && row.split == split)
         .and_then(|row| row.figures.get(name).copied())
         .unwrap_or(f64::NAN)
+}
+
+/// An epoch in a line.
+fn told(progressed: &Progressed, epochs: usize, improved: bool) -> String {
+    let value = |name| figure(&progressed.rows, progressed.epoch, name);
+    let seconds = progressed.times.last().map_or(0.0, |times| times.train_s + times.valid_s);
+    format!(
+        "epoch {:>width$}/{epochs}  loss {:.4} (valid {:.4})  valid Dice {:.4}, IoU {:.4}  {seconds:.1} s{}",
+        progressed.epoch,
+        value("train.loss"),
+        value("valid.loss"),
+        value("valid.dice.lesion"),
+        value("valid.iou.lesion"),
+        if improved { "  best" } else { "" },
+        width = epochs.to_string().len()
+    )
 }
 
 fn row(epoch: usize, split: &str, learning_rate: f64, tally: EpochTally) -> EpochRow {

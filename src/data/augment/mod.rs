@@ -53,12 +53,10 @@ fn place(spec: &AugmentSpec, sample: &Sample, draws: &Draws) -> Augmented {
     let size = sample.size;
     let symmetry = flip::Symmetry::draw(spec, draws);
     let labels = symmetry.apply(&sample.labels, size);
-    let image: Vec<f32> = sample
-        .image
-        .chunks_exact(size * size)
-        .flat_map(|plane| symmetry.apply(plane, size))
-        .map(|value| f32::from(value) / 255.0)
-        .collect();
+    let mut image = Vec::with_capacity(sample.image.len());
+    for plane in sample.image.chunks_exact(size * size) {
+        image.extend(symmetry.apply(plane, size).iter().map(|&value| f32::from(value) / 255.0));
+    }
     let affine = affine::Affine::draw(spec, draws, size);
     let field = elastic::Field::draw(spec, draws, size);
     if affine.is_none() && field.is_none() {
@@ -222,6 +220,27 @@ mod tests {
         let two = augment_sample(&with_identity_contrast, &sample, 0, 0, "a");
         for (a, b) in one.image.iter().zip(&two.image) {
             assert!((a - b).abs() < 1e-6, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn image_and_mask_move_together() {
+        let size = 33;
+        let inside =
+            |i: usize| (i % size).abs_diff(16).pow(2) + (i / size).abs_diff(16).pow(2) < 81;
+        let labels: Vec<u8> = (0..size * size).map(|i| u8::from(inside(i))).collect();
+        let image = labels.iter().map(|label| 255 * label).collect();
+        let sample = Sample { image, planes: 1, labels, size };
+        let AugmentSpec { rotate, scale, shift, elastic, rotate90, .. } = everything();
+        let spec =
+            AugmentSpec { rotate, scale, shift, elastic, rotate90, ..AugmentSpec::default() };
+        for epoch in 0..20 {
+            let moved = augment_sample(&spec, &sample, 0, epoch, "a");
+            assert_ne!(moved.labels, sample.labels);
+            let pairs = moved.image.iter().zip(&moved.labels);
+            let apart = pairs.filter(|&(value, &label)| (*value > 0.5) != (label == 1)).count();
+            // Bilinear and nearest may differ on the outline, which is some 60 pixels long.
+            assert!(apart <= 12, "epoch {epoch}: {apart} pixels");
         }
     }
 

@@ -59,6 +59,19 @@ pub fn warp(
 impl Tap {
     fn at(x: f32, y: f32, size: usize) -> Self {
         let (column, row) = (floor(x), floor(y));
+        let within = 0..size as i32 - 1;
+        if within.contains(&column) && within.contains(&row) {
+            let top_left = row as u32 * size as u32 + column as u32;
+            let bottom_left = top_left + size as u32;
+            return Self {
+                top_left,
+                top_right: top_left + 1,
+                bottom_left,
+                bottom_right: bottom_left + 1,
+                right: x - column as f32,
+                down: y - row as f32,
+            };
+        }
         let (left, right) = (mirror(column, size), mirror(column.saturating_add(1), size));
         let (top, bottom) = (mirror(row, size) * size, mirror(row.saturating_add(1), size) * size);
         Self {

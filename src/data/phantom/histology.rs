@@ -1,5 +1,7 @@
 //! Stained tissue: regions of tumor, stroma, inflammation, necrosis and fat, each with its nuclei.
 
+use std::f32::consts::LOG2_10;
+
 use image::{GrayImage, Luma, Rgb, RgbImage};
 
 use super::math::{cos_turns, exp2, sin_turns, smoothstep};
@@ -23,18 +25,21 @@ const EOSIN: [f32; 3] = [0.09, 0.95, 0.28];
 
 /// Draws a histology phantom.
 pub fn draw(phantom: &PhantomImage) -> Drawn {
-    let size = (phantom.width, phantom.height);
     let slide = Slide::new(phantom);
-    let mut random = Random::new(phantom.seed, phantom.index, 2);
-    let map = Map::new(&mut random, size, &slide);
-    let codes = GrayImage::from_fn(size.0, size.1, |x, y| Luma([map.code(x as f32, y as f32)]));
+    let map = Map::new(phantom, &slide);
+    let codes = map.codes();
+    let mut random = Random::new(phantom.seed, phantom.index, 4);
     let mut stains = stain_tissue(&mut random, &map, &codes);
     for kind in &NUCLEI {
         scatter(&mut random, &mut stains, &map, &codes, kind);
     }
-    let image = develop(&mut random, &stains, size, &slide);
-    let truth = cut_roi(&mut random, codes);
-    Drawn { image, codes: truth, lesions: Vec::new() }
+    let image = develop(&mut random, &stains, (phantom.width, phantom.height), &slide);
+    Drawn { image, codes: cut_roi(phantom, codes), lesions: Vec::new() }
+}
+
+/// The codes of a histology phantom alone.
+pub fn codes(phantom: &PhantomImage) -> GrayImage {
+    cut_roi(phantom, Map::new(phantom, &Slide::new(phantom)).codes())
 }
 
 /// What the images of one slide share.
@@ -80,7 +85,9 @@ struct Map {
 }
 
 impl Map {
-    fn new(random: &mut Random, size: (u32, u32), slide: &Slide) -> Self {
+    fn new(phantom: &PhantomImage, slide: &Slide) -> Self {
+        let size = (phantom.width, phantom.height);
+        let random = &mut Random::new(phantom.seed, phantom.index, 2);
         let mut field = |cell: f32| Field::new(random, size, (cell, cell));
         let (nests, lobes) = (field(78.0), field(31.0));
         let (inflammation, death, adipose) = (field(60.0), field(66.0), field(85.0));
@@ -116,6 +123,11 @@ impl Map {
     fn nest(&self, x: f32, y: f32) -> f32 {
         self.nests.at(x, y) + 0.38 * self.lobes.at(x, y) + 0.05 * self.grain.at(x, y)
             - self.tumor_from
+    }
+
+    fn codes(&self) -> GrayImage {
+        let (width, height) = (self.size.0 as u32, self.size.1 as u32);
+        GrayImage::from_fn(width, height, |x, y| Luma([self.code(x as f32, y as f32)]))
     }
 
     fn code(&self, x: f32, y: f32) -> u8 {
@@ -373,7 +385,7 @@ fn develop(random: &mut Random, stains: &Stains, size: (u32, u32), slide: &Slide
             let density = slide.strength
                 * (hematoxylin * slide.hematoxylin[index] + eosin * slide.eosin[index]);
             // 10^-d = 2^(-d log2 10)
-            let light = slide.paper * exp2(-3.321_928 * density.clamp(0.0, 3.0));
+            let light = slide.paper * exp2(-LOG2_10 * density.clamp(0.0, 3.0));
             (light + noise).clamp(0.0, 255.0) as u8
         };
         Rgb([channel(0), channel(1), channel(2)])
@@ -381,7 +393,8 @@ fn develop(random: &mut Random, stains: &Stains, size: (u32, u32), slide: &Slide
 }
 
 /// In one image of four, what lies beyond a slanted line is outside the ROI.
-fn cut_roi(random: &mut Random, mut codes: GrayImage) -> GrayImage {
+fn cut_roi(phantom: &PhantomImage, mut codes: GrayImage) -> GrayImage {
+    let mut random = Random::new(phantom.seed, phantom.index, 5);
     let (cut, turn, part) = (random.chance(0.25), random.unit(), random.between(0.22, 0.4));
     if cut {
         let (width, height) = (codes.width() as f32, codes.height() as f32);

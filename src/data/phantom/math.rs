@@ -10,15 +10,15 @@ pub fn log2(x: f32) -> f32 {
     let s = (mantissa - 1.0) / (mantissa + 1.0);
     let square = s * s;
     let series = 1.0 + square * (1.0 / 3.0 + square * (0.2 + square * (1.0 / 7.0)));
-    exponent as f32 + 2.885_390_1 * s * series
+    exponent as f32 + 2.885_39 * s * series
 }
 
 /// 2 to the power of `x`, to about 1e-5 of its value, for `x` from -100 to 100.
 pub fn exp2(x: f32) -> f32 {
     let whole = x.floor();
     let y = (x - whole) * std::f32::consts::LN_2;
-    let series =
-        1.0 + y * (1.0 + y * (0.5 + y * (1.0 / 6.0 + y * (1.0 / 24.0 + y * (1.0 / 120.0)))));
+    let factors = [1.0 / 5040.0, 1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0];
+    let series = factors.into_iter().fold(0.0, |sum, factor| sum * y + factor);
     f32::from_bits(((whole as i32 + 127) as u32) << 23) * series
 }
 

@@ -4,14 +4,14 @@ use image::{GrayImage, Luma, Rgb, RgbImage};
 
 use super::math::{angle_turns, cos_turns, log2, sin_turns, smoothstep};
 use super::noise::{Field, Random, speckle};
-use super::{Drawn, Finding, PhantomImage, lesion_count};
+use super::{Diagnosis, Drawn, PhantomImage, lesion_count};
 
 /// Steps around the outline of a lesion.
 const OUTLINE: usize = 512;
 
 /// Brightness that is drawn white, and the range below it that is drawn at all, in decibels.
 const WHITE_DB: f32 = 0.0;
-const RANGE_DB: f32 = 60.0;
+const RANGE_DB: f32 = 52.0;
 
 /// Steepest rise of septa and muscle fibres across the image.
 const MAX_TILT: f32 = 0.18;
@@ -21,10 +21,10 @@ pub fn draw(phantom: &PhantomImage) -> Drawn {
     let size = (phantom.width, phantom.height);
     let mut random = Random::new(phantom.seed, phantom.index, 1);
     let tissue = Tissue::new(&mut random, size);
-    let lesions = lesions(&mut random, phantom);
+    let lesions = lesions(phantom);
     let speckle_cell = (random.between(1.7, 2.6), random.between(1.1, 1.6));
     let speckle = speckle(&mut random, size, speckle_cell, 3);
-    let gain_db = random.between(-3.0, 4.0);
+    let gain_db = random.between(-6.0, 2.0);
 
     let (width, height) = (size.0 as usize, size.1 as usize);
     let mut gray = vec![0u8; width * height];
@@ -74,6 +74,21 @@ pub fn draw(phantom: &PhantomImage) -> Drawn {
         draw_callipers(&mut image, lesion);
     }
     Drawn { image, codes, lesions: masks }
+}
+
+/// Where the lesions of an ultrasound phantom are, without what they look like.
+pub fn codes(phantom: &PhantomImage) -> GrayImage {
+    let mut codes = GrayImage::new(phantom.width, phantom.height);
+    for lesion in lesions(phantom) {
+        for (x, y, code) in codes.enumerate_pixels_mut() {
+            let (x, y) = (x as f32, y as f32);
+            if lesion.reaches_row(y) && lesion.reaches_column(x) && lesion.look(x, y).distance < 1.0
+            {
+                *code = Luma([1]);
+            }
+        }
+    }
+    codes
 }
 
 /// Skin, fat, gland and muscle under each other, with wavy borders.
@@ -170,7 +185,7 @@ impl Tissue {
         level += 9.0 * fascia.max(0.0) + 6.0 * dermis.max(0.0);
         let beyond = ((depth - self.dark_from) / (1.0 - self.dark_from)).max(0.0);
         let aside = (self.side * (x / self.height - 0.6)).max(0.0);
-        level - 16.0 * beyond * beyond - 9.0 * aside
+        level - 26.0 * beyond * beyond - 9.0 * aside
     }
 }
 
@@ -267,7 +282,8 @@ impl Lesion {
 }
 
 /// The lesions of a phantom; a second one keeps clear of the first.
-fn lesions(random: &mut Random, phantom: &PhantomImage) -> Vec<Lesion> {
+fn lesions(phantom: &PhantomImage) -> Vec<Lesion> {
+    let random = &mut Random::new(phantom.seed, phantom.index, 6);
     let (width, height) = (phantom.width as f32, phantom.height as f32);
     let count = lesion_count(phantom.index);
     let mut lesions: Vec<Lesion> = Vec::new();
@@ -280,9 +296,9 @@ fn lesions(random: &mut Random, phantom: &PhantomImage) -> Vec<Lesion> {
             _ => random.between(0.28, 0.72),
         };
         let center = (x * width, low * height);
-        let lesion = match phantom.finding() {
-            Finding::Malignant => malignant(random, phantom, center, shrink),
-            Finding::Benign | Finding::Normal => benign(random, phantom, center, shrink),
+        let lesion = match phantom.diagnosis() {
+            Diagnosis::Malignant => malignant(random, phantom, center, shrink),
+            Diagnosis::Benign | Diagnosis::Normal => benign(random, phantom, center, shrink),
         };
         lesions.push(lesion);
     }

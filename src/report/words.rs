@@ -1,4 +1,4 @@
-//! Numbers as text.
+//! Numbers and names as text, and text as HTML.
 
 /// What stands for a value that is undefined.
 pub const UNDEFINED: &str = "–";
@@ -72,6 +72,41 @@ pub fn shape(sides: &[usize]) -> String {
     sides.iter().map(usize::to_string).collect::<Vec<_>>().join(" × ")
 }
 
+/// How often, in a sentence: `once`, `3 times`.
+pub fn times(count: u64) -> String {
+    match count {
+        1 => "once".into(),
+        count => format!("{count} times"),
+    }
+}
+
+/// A phrase as a sentence: with a capital and a full stop.
+pub fn sentence(text: &str) -> String {
+    let text = text.trim();
+    let mut characters = text.chars();
+    let Some(first) = characters.next() else { return String::new() };
+    let end = if text.ends_with(['.', '!', '?']) { "" } else { "." };
+    format!("{}{}{end}", first.to_uppercase(), characters.as_str())
+}
+
+/// Text that cannot become markup, in elements and in quoted attributes.
+pub fn escape(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+        .replace('\'', "&#39;")
+}
+
+/// A long name as HTML that may break after its separators.
+pub fn breakable(name: &str) -> String {
+    let mut html = escape(name);
+    for separator in ['.', '/', '_'] {
+        html = html.replace(separator, &format!("{separator}<wbr>"));
+    }
+    html
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,5 +137,22 @@ mod tests {
             [seconds(8.52), seconds(255.2), seconds(7500.0)],
             ["8.5 s", "4 min 15 s", "2 h 5 min"]
         );
+    }
+
+    #[test]
+    fn phrases_become_sentences_once() {
+        let text = ["at the size of the image", "Done.", "", "élan"].map(sentence);
+        assert_eq!(text, ["At the size of the image.", "Done.", "", "Élan."]);
+    }
+
+    #[test]
+    fn names_break_after_separators_and_stay_text() {
+        assert_eq!(breakable("test.dice.<b>"), "test.<wbr>dice.<wbr>&lt;b&gt;");
+        assert_eq!(breakable("a'b&\"c"), "a&#39;b&amp;&quot;c");
+    }
+
+    #[test]
+    fn one_time_is_said_as_a_word() {
+        assert_eq!([times(0), times(1), times(3)], ["0 times", "once", "3 times"]);
     }
 }

@@ -1,0 +1,103 @@
+//! How fast the loader delivers real BUSI cases at 256 px: decoded each time, from the cache, and
+//! from the cache with augmentation.
+//!
+//!     cargo bench --profile dev --bench loader
+//!
+//! Looks for the data in `../shared/data`, or below `ONCOSPEC_SHARED`.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use divan::Bencher;
+use divan::counter::ItemsCount;
+use oncospec::data::{Cache, Dataset, Loader, Normalization, Order, Preprocess, open};
+use oncospec::spec::{
+    AmountSpec, AugmentSpec, BusiClass, BusiSpec, Chance, Channels, DatasetSpec, MultiMask,
+    NormalizeSpec, SourceSpec, SplitSpec,
+};
+
+/// Threads, as many as the peer's.
+const WORKERS: usize = 2;
+/// Cases in a batch.
+const BATCH_SIZE: usize = 8;
+/// Side of the network's input.
+const SIZE: u32 = 256;
+
+fn root() -> PathBuf {
+    let shared = std::env::var_os("ONCOSPEC_SHARED")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
+    shared.join("data/Dataset_BUSI_with_GT")
+}
+
+fn busi(root: &Path) -> Arc<Dataset> {
+    let source = SourceSpec::Busi(BusiSpec {
+        root: root.display().to_string(),
+        multi_mask: MultiMask::Union,
+        classes: vec![BusiClass::Benign, BusiClass::Malignant, BusiClass::Normal],
+    });
+    let spec = DatasetSpec {
+        source,
+        image_size: SIZE,
+        channels: Channels::Rgb,
+        normalize: NormalizeSpec::default(),
+        split: SplitSpec::default(),
+        cache_mib: 0,
+    };
+    Arc::new(open(&spec).expect("BUSI opens"))
+}
+
+fn augment() -> AugmentSpec {
+    let amount = |range| Some(AmountSpec { probability: 0.5, range });
+    AugmentSpec {
+        horizontal_flip: Some(Chance { probability: 0.5 }),
+        rotate: amount([-20.0, 20.0]),
+        scale: amount([0.9, 1.1]),
+        brightness: amount([-0.1, 0.1]),
+        contrast: amount([0.8, 1.2]),
+        ..AugmentSpec::default()
+    }
+}
+
+/// Times one epoch over all of BUSI.
+fn epoch(bencher: Bencher, cache_mib: usize, augment: Option<AugmentSpec>) {
+    let root = root();
+    if !root.is_dir() {
+        eprintln!("skipped: no BUSI at {}", root.display());
+        return;
+    }
+    let dataset = busi(&root);
+    let all: Vec<usize> = (0..dataset.cases.len()).collect();
+    let channels = Channels::Rgb;
+    let normalization = Normalization::unit(channels);
+    let preprocess = Preprocess { size: SIZE, channels, normalization };
+    let cache = Arc::new(Cache::new(cache_mib << 20));
+    let cases = all.len();
+    let loader = Loader::new(dataset, all, preprocess, augment, BATCH_SIZE, WORKERS, cache);
+    let mut epoch = 0;
+    let mut load = || {
+        epoch += 1;
+        let batches = loader.epoch(Order::Shuffled { seed: 0, epoch });
+        batches.map(|batch| batch.expect("BUSI loads").cases.len()).sum::<usize>()
+    };
+    load();
+    bencher.counter(ItemsCount::new(cases)).bench_local(load);
+}
+
+#[divan::bench(sample_count = 5, sample_size = 1)]
+fn decode(bencher: Bencher) {
+    epoch(bencher, 0, None);
+}
+
+#[divan::bench(sample_count = 20, sample_size = 1)]
+fn cached(bencher: Bencher) {
+    epoch(bencher, 1024, None);
+}
+
+#[divan::bench(sample_count = 10, sample_size = 1)]
+fn augmented(bencher: Bencher) {
+    epoch(bencher, 1024, Some(augment()));
+}
+
+fn main() {
+    divan::main();
+}

@@ -1,0 +1,236 @@
+use std::path::PathBuf;
+
+use burn::tensor::Device;
+
+use super::*;
+use crate::model::init;
+use crate::model::parity::{draws, filled, images};
+use crate::spec::{EncoderSpec, ModelSpec, PlainEncoderSpec, ResnetEncoderSpec, UnetSpec};
+use crate::testing::fixture;
+
+/// The network of the fixtures: a plain U-Net with filters [2, 4].
+fn small() -> Net {
+    let plain = PlainEncoderSpec { filters: vec![2, 4], ..PlainEncoderSpec::default() };
+    let encoder = EncoderSpec::Plain(plain);
+    init(&ModelSpec::Unet(UnetSpec { encoder, weights: None }), 1, 1, &Device::flex())
+}
+
+fn resnet(channels: usize) -> Net {
+    let encoder = EncoderSpec::Resnet18(ResnetEncoderSpec::default());
+    init(&ModelSpec::Unet(UnetSpec { encoder, weights: None }), channels, 1, &Device::flex())
+}
+
+fn file(path: impl AsRef<Path>) -> WeightsSpec {
+    WeightsSpec { path: path.as_ref().to_str().unwrap().to_string(), sha256: None }
+}
+
+fn refused(net: Net, path: impl AsRef<Path>, part: Part) -> String {
+    let error = load_weights(net, &file(path), part).expect_err("these weights must be refused");
+    assert_eq!(error.exit_code(), 2, "{error}");
+    error.to_string()
+}
+
+fn logits(net: &Net) -> TensorData {
+    net.forward(images([1, 1, 8, 8], &Device::flex())).to_data()
+}
+
+fn written(folder: &tempfile::TempDir, name: &str, bytes: &[u8]) -> PathBuf {
+    let path = folder.path().join(name);
+    std::fs::write(&path, bytes).unwrap();
+    path
+}
+
+#[test]
+fn files_written_by_pytorch_load_whole_or_nested_in_any_float_type() {
+    let expected = logits(&filled(small()));
+    for name in ["unet_2_4.pth", "unet_2_4_checkpoint.pth", "unet_2_4.safetensors"] {
+        let (net, report) = load_weights(small(), &file(fixture(name)), Part::Whole).unwrap();
+        assert_eq!(logits(&net), expected, "{name}");
+        assert_eq!((report.matched.len(), report.ignored.len()), (34, 6), "{name}");
+    }
+    let half = file(fixture("unet_2_4_half.pth"));
+    let (net, _) = load_weights(small(), &half, Part::Whole).unwrap();
+    let [half, whole] = [logits(&net), expected].map(|data| data.try_to_vec::<f32>().unwrap());
+    assert!(half != whole && half.iter().zip(&whole).all(|(h, w)| (h - w).abs() < 1e-2));
+}
+
+#[test]
+fn the_checksum_is_of_the_file_and_another_one_is_refused() {
+    let path = fixture("unet_2_4.pth");
+    let digits: String =
+        Sha256::digest(std::fs::read(&path).unwrap()).iter().map(|b| format!("{b:02X}")).collect();
+    let right = WeightsSpec { sha256: Some(digits.clone()), ..file(&path) };
+    let (_, report) = load_weights(small(), &right, Part::Whole).unwrap();
+    assert!(report.sha256.eq_ignore_ascii_case(&digits));
+    let wrong = WeightsSpec { sha256: Some("0".repeat(64)), ..file(&path) };
+    let error = load_weights(small(), &wrong, Part::Whole).unwrap_err().to_string();
+    assert!(error.contains("its SHA-256 is") && error.contains(&"0".repeat(64)), "{error}");
+}
+
+#[test]
+fn code_in_a_pickle_is_not_run() {
+    let error = refused(small(), fixture("runs_code.pth"), Part::Whole);
+    assert!(error.contains("runs_code.pth"), "{error}");
+    assert!(!Path::new("oncospec_pickled_code_ran").exists());
+}
+
+#[test]
+fn a_file_cut_short_anywhere_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["unet_2_4.pth", "unet_2_4.safetensors"] {
+        let bytes = std::fs::read(fixture(name)).unwrap();
+        for share in [0.02, 0.3, 0.6, 0.99] {
+            let cut = &bytes[..(bytes.len() as f64 * share) as usize];
+            let error = refused(small(), written(&folder, name, cut), Part::Whole);
+            assert!(error.contains("damaged"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn damage_anywhere_is_an_error_with_the_files_name_or_harmless() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["unet_2_4.pth", "unet_2_4.safetensors"] {
+        let bytes = std::fs::read(fixture(name)).unwrap();
+        for (index, bit) in (0..bytes.len()).step_by(41).zip((0..8).cycle()) {
+            let mut damaged = bytes.clone();
+            damaged[index] ^= 1 << bit;
+            let path = written(&folder, name, &damaged);
+            if let Err(error) = load_weights(small(), &file(&path), Part::Whole) {
+                assert_eq!(error.exit_code(), 2, "{error}");
+                assert!(error.to_string().contains(name), "{error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_flipped_byte_among_the_numbers_of_a_pth_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bytes = std::fs::read(fixture("unet_2_4.pth")).unwrap();
+    let (net, _) = load_weights(small(), &file(fixture("unet_2_4.pth")), Part::Whole).unwrap();
+    let weights = tensors(&net, "encoder.0.conv1.weight").remove(0).1;
+    let number = weights.iter::<f32>().next().unwrap();
+    let place = bytes.windows(4).position(|four| four == number.to_le_bytes()).unwrap();
+    bytes[place] ^= 1;
+    let error = refused(small(), written(&folder, "flipped.pth", &bytes), Part::Whole);
+    assert!(error.contains("damaged"), "{error}");
+}
+
+#[test]
+fn what_downloads_leave_in_place_of_weights_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    for (bytes, expected) in [
+        (&b""[..], "an empty file"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "Git LFS pointer"),
+        (b"\n<!DOCTYPE html><html>", "a web page"),
+        (b"not weights at all, in any format", "damaged"),
+    ] {
+        for name in ["a.pth", "a.safetensors"] {
+            let error = refused(small(), written(&folder, name, bytes), Part::Whole);
+            assert!(error.contains(expected) && error.contains(name), "{error}");
+        }
+    }
+    let error = refused(small(), written(&folder, "a.onnx", b"x"), Part::Whole);
+    assert!(error.contains("`.safetensors`"), "{error}");
+    let absent = load_weights(small(), &file(folder.path().join("b.pth")), Part::Whole);
+    assert!(absent.unwrap_err().to_string().contains("b.pth: cannot read"));
+}
+
+#[test]
+fn tensors_missing_unexpected_or_of_another_shape_are_each_listed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("small.safetensors");
+    save_weights(&small(), &path).unwrap();
+    let plain = PlainEncoderSpec { filters: vec![2, 4, 8], ..PlainEncoderSpec::default() };
+    let encoder = EncoderSpec::Plain(plain);
+    let deeper = ModelSpec::Unet(UnetSpec { encoder, weights: None });
+    let error = refused(init(&deeper, 1, 1, &Device::flex()), &path, Part::Whole);
+    assert!(error.contains("bottleneck.conv1.weight is [4, 2, 3, 3], must be [8, 4, 3, 3]"));
+    assert!(error.contains("missing: decoder.1.conv1.weight"), "{error}");
+    let error = refused(resnet(3), &path, Part::Whole);
+    assert!(error.contains("34 unexpected: bottleneck.conv1.weight"), "{error}");
+    assert!(error.contains("and 26 more"), "{error}");
+}
+
+#[test]
+fn an_encoder_takes_its_part_of_a_whole_network() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = folder.path().join("whole.safetensors");
+    let given = filled(resnet(3));
+    save_weights(&given, &whole).unwrap();
+    let decoder = |net: &Net| tensors(net, "decoder.");
+    let fresh = resnet(3);
+    let before = decoder(&fresh);
+    let (net, report) = load_weights(fresh, &file(&whole), Part::Encoder).unwrap();
+    assert_eq!(tensors(&net, "encoder."), tensors(&given, "encoder."));
+    assert_eq!(decoder(&net), before, "the decoder must stay");
+    assert_eq!(report.matched.len(), 100);
+    assert!(report.ignored.contains(&"segmentation_head.0.bias".to_string()));
+    let error = refused(resnet(1), &whole, Part::Encoder);
+    assert!(error.contains("its first layer is for images with 3 channels, these have 1"));
+    let error = refused(small(), &whole, Part::Encoder);
+    assert!(error.contains("no encoder with weights of its own"), "{error}");
+}
+
+#[test]
+fn an_encoder_takes_the_files_of_torchvision_and_of_segmentation_models_pytorch() {
+    // Each tensor of these files has one number throughout, decided by its name.
+    for (name, ignored) in [("resnet18_torchvision.pth", 22), ("resnet18_smp.pth", 82)] {
+        let (net, report) = load_weights(resnet(3), &file(fixture(name)), Part::Encoder).unwrap();
+        assert_eq!((report.matched.len(), report.ignored.len()), (100, ignored), "{name}");
+        for (name, numbers) in tensors(&net, "encoder.") {
+            let expected = draws(name.strip_prefix("encoder.").unwrap(), 1)[0] as f32;
+            assert!(numbers.iter::<f32>().all(|number| number == expected), "{name}");
+        }
+    }
+    let (_, report) =
+        load_weights(resnet(3), &file(fixture("resnet18_smp.pth")), Part::Whole).unwrap();
+    assert_eq!((report.matched.len(), report.ignored.len()), (152, 30));
+}
+
+fn tensors(net: &Net, prefix: &str) -> Vec<(String, TensorData)> {
+    let tensors = net.collect(None, Some(Box::new(BurnToPyTorchAdapter)), true).into_iter();
+    let tensors = tensors.filter(|tensor| tensor.name.starts_with(prefix));
+    tensors.map(|tensor| (tensor.name.clone(), to_data(&tensor).unwrap())).collect()
+}
+
+#[test]
+fn numbers_that_are_not_finite_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("nan.safetensors");
+    save_weights(&filled(small()), &path).unwrap();
+    let mut bytes = std::fs::read(&path).unwrap();
+    let end = bytes.len();
+    bytes[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
+    std::fs::write(&path, bytes).unwrap();
+    assert!(refused(small(), &path, Part::Whole).contains("not finite"));
+}
+
+#[test]
+fn saving_twice_gives_the_same_bytes_and_a_folder_that_is_not_there_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let net = filled(small());
+    let [a, b] = ["a.safetensors", "b.safetensors"].map(|name| folder.path().join(name));
+    save_weights(&net, &a).unwrap();
+    save_weights(&net, &b).unwrap();
+    save_weights(&net, &a).unwrap();
+    assert_eq!(std::fs::read(&a).unwrap(), std::fs::read(&b).unwrap());
+    let error = save_weights(&net, &folder.path().join("none/a.safetensors")).unwrap_err();
+    assert!(error.to_string().contains("cannot write"), "{error}");
+}
+
+#[test]
+fn weights_saved_while_training_have_the_last_running_statistics() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("net.safetensors");
+    let device = Device::flex().autodiff();
+    let plain = PlainEncoderSpec { filters: vec![2, 4], ..PlainEncoderSpec::default() };
+    let spec = ModelSpec::Unet(UnetSpec { encoder: EncoderSpec::Plain(plain), weights: None });
+    let net = init(&spec, 1, 1, &device);
+    net.forward(images([2, 1, 8, 8], &device));
+    save_weights(&net, &path).unwrap();
+    let (again, _) = load_weights(small(), &file(&path), Part::Whole).unwrap();
+    let mean = tensors(&again, "bottleneck.norm1.running_mean").remove(0).1;
+    assert!(mean.iter::<f32>().any(|number| number != 0.0));
+}

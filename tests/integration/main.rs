@@ -1,0 +1,9 @@
+//! Tests of the whole: the command line, the specs, runs, data and the page in a browser.
+
+mod bad_input;
+mod browser;
+mod cli;
+mod real_data;
+mod runs;
+mod specs;
+mod support;

@@ -1,0 +1,75 @@
+//! Every spec that is shown to a reader is one that works.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use oncospec::spec::load;
+
+use crate::support::{Bench, repository, shared};
+
+fn experiments(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(experiments(&path));
+        } else if path.extension().is_some_and(|extension| extension == "toml") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    files
+}
+
+#[test]
+fn every_experiment_file_is_right() {
+    let files = experiments(&repository().join("experiments"));
+    assert!(files.len() >= 7, "{files:?}");
+    for file in files {
+        if let Err(problems) = load(&file, &[], std::iter::empty()) {
+            panic!("{problems}");
+        }
+    }
+}
+
+#[test]
+fn every_toml_block_of_the_readme_is_right() {
+    let readme = fs::read_to_string(repository().join("README.md")).unwrap();
+    let bench = Bench::new();
+    let blocks: Vec<&str> = readme
+        .split("```toml\n")
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap())
+        .collect();
+    assert!(!blocks.is_empty());
+    for (number, block) in blocks.iter().enumerate() {
+        let file = bench.file(&format!("block-{number}.toml"), block);
+        if let Err(problems) = load(&file, &[], std::iter::empty()) {
+            panic!("{block}\n{problems}");
+        }
+    }
+}
+
+#[test]
+fn the_experiments_that_run_on_each_commit_find_their_data() {
+    let bench = Bench::new();
+    for file in experiments(&repository().join("experiments/ci")) {
+        bench.oncospec(&["check", file.to_str().unwrap()]).with(0);
+    }
+}
+
+#[test]
+fn the_experiments_on_real_data_find_them() {
+    let Some(data) = shared() else { return };
+    let bench = Bench::new();
+    let roots = [
+        ("busi_attention_unet.toml", "Dataset_BUSI_with_GT"),
+        ("busi_unet.toml", "Dataset_BUSI_with_GT"),
+        ("bcss_unet_resnet34.toml", "BCSS_22"),
+    ];
+    for (file, root) in roots {
+        let spec = repository().join("experiments").join(file);
+        let root = format!("dataset.root={}", data.join(root).display());
+        bench.oncospec(&["check", spec.to_str().unwrap(), "--set", &root]).with(0);
+    }
+}

@@ -1,0 +1,129 @@
+//! The binary in a folder of its own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+/// The repository.
+pub fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The real data beside the repository, or `None` with the reason printed.
+pub fn shared() -> Option<PathBuf> {
+    let root = std::env::var_os("ONCOSPEC_SHARED")
+        .map_or_else(|| repository().join("../shared"), PathBuf::from);
+    let data = root.join("data");
+    if data.is_dir() {
+        return Some(data);
+    }
+    eprintln!("skipped: no real data at {}", data.display());
+    None
+}
+
+/// A folder to work in.
+pub struct Bench {
+    folder: TempDir,
+}
+
+/// What a command printed, and its exit code.
+#[derive(Debug)]
+pub struct Said {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
+}
+
+impl Bench {
+    pub fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn file(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// A spec that trains in a second or two, with more keys at its end.
+    pub fn tiny(&self, more: &str) -> PathBuf {
+        self.file("tiny.toml", format!("{TINY}\n{more}"))
+    }
+
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_oncospec"));
+        command.current_dir(self.path()).args(arguments).stdin(Stdio::null());
+        command
+    }
+
+    pub fn oncospec(&self, arguments: &[&str]) -> Said {
+        said(self.command(arguments).output().unwrap())
+    }
+
+    pub fn start(&self, arguments: &[&str]) -> Child {
+        let mut command = self.command(arguments);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    /// The only run directory of an experiment.
+    pub fn only_run(&self, output: &str, experiment: &str) -> PathBuf {
+        let folder = self.path().join(output).join(experiment);
+        let mut runs: Vec<PathBuf> =
+            fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert_eq!(runs.len(), 1, "{}", folder.display());
+        runs.remove(0)
+    }
+}
+
+pub fn said(output: Output) -> Said {
+    Said {
+        code: output.status.code(),
+        out: String::from_utf8_lossy(&output.stdout).into_owned(),
+        err: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+impl Said {
+    /// The same, if the exit code is as it should be.
+    #[track_caller]
+    pub fn with(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "stdout:\n{}\nstderr:\n{}", self.out, self.err);
+        self
+    }
+
+    /// The same, if standard error holds every one of these.
+    #[track_caller]
+    pub fn telling(self, parts: &[&str]) -> Self {
+        for part in parts {
+            assert!(self.err.contains(part), "no `{part}` in:\n{}", self.err);
+        }
+        self
+    }
+}
+
+const TINY: &str = r#"
+name = "tiny"
+
+[dataset]
+kind = "phantom"
+cases = 40
+image-size = 32
+channels = "gray"
+split = { kind = "holdout", fractions = { train = 0.5, valid = 0.25, test = 0.25 } }
+
+[model]
+kind = "unet"
+encoder = { kind = "plain", filters = [4, 8], dropout = 0.1 }
+
+[schedule]
+epochs = 3
+batch-size = 4
+optimizer = { kind = "adam", learning-rate = 0.01 }
+"#;
