@@ -46,7 +46,8 @@ pub fn versions() -> Versions {
 pub fn host() -> Host {
     let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name"));
-    let cpu = model.map_or(std::env::consts::ARCH, |name| name.trim_start_matches(['\t', ' ', ':']));
+    let cpu =
+        model.map_or(std::env::consts::ARCH, |name| name.trim_start_matches(['\t', ' ', ':']));
     Host {
         cpu: cpu.into(),
         cores: std::thread::available_parallelism().map_or(1, |cores| cores.get() as u32),

@@ -18,7 +18,9 @@ pub fn shared() -> Option<PathBuf> {
 
 /// A file of `tests/fixtures`.
 pub fn fixture(name: &str) -> PathBuf {
-    let root = option_env!("ONCOSPEC_FIXTURES")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures"), PathBuf::from);
+    let root = option_env!("ONCOSPEC_FIXTURES").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures"),
+        PathBuf::from,
+    );
     root.join(name)
 }

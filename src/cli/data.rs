@@ -52,8 +52,7 @@ pub fn execute(args: DataArgs, output: Output) -> Result<u8> {
     match args.command {
         DataCommand::Inspect { root } => {
             let inspection = inspect(&root)?;
-            let text =
-                if output.json { pretty(&inspection)? } else { inspection.to_string() };
+            let text = if output.json { pretty(&inspection)? } else { inspection.to_string() };
             print(&text)?;
             Ok(if inspection.is_usable() { 0 } else { 2 })
         }

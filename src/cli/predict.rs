@@ -77,7 +77,9 @@ pub fn execute(args: PredictArgs, output: Output) -> Result<u8> {
     }
     match failed {
         0 => Ok(0),
-        count => Err(Error::user(format!("{count} images could not be predicted, the others were"))),
+        count => {
+            Err(Error::user(format!("{count} images could not be predicted, the others were")))
+        }
     }
 }
 

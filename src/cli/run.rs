@@ -82,7 +82,8 @@ pub fn run_one(plan: &Plan, options: &Options, stop: &Stop, output: Output) -> R
         options.device.kind
     ));
     let outcome = run(plan, options, stop)?;
-    let state = if outcome.reused { "was finished before".into() } else { outcome.state.to_string() };
+    let state =
+        if outcome.reused { "was finished before".into() } else { outcome.state.to_string() };
     let why = outcome.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
     output.say(format!("{} seed {}: {state}{why}", decisions.spec.name, decisions.seed));
     for (name, value) in &outcome.figures {

@@ -24,10 +24,28 @@ pub const FALSE_NEGATIVE: [u8; 3] = [213, 64, 140];
 
 /// Colours of classes, by number; they repeat after the last.
 const CLASS_COLOURS: [[u8; 3]; 22] = [
-    [213, 94, 0], [0, 114, 178], [240, 228, 66], [0, 158, 115], [204, 121, 167], [86, 180, 233],
-    [230, 159, 0], [128, 62, 117], [193, 0, 32], [129, 112, 102], [0, 125, 52], [246, 118, 142],
-    [0, 83, 138], [255, 122, 92], [83, 55, 122], [179, 40, 81], [244, 200, 0], [127, 24, 13],
-    [147, 170, 0], [89, 51, 21], [241, 58, 19], [35, 44, 22],
+    [213, 94, 0],
+    [0, 114, 178],
+    [240, 228, 66],
+    [0, 158, 115],
+    [204, 121, 167],
+    [86, 180, 233],
+    [230, 159, 0],
+    [128, 62, 117],
+    [193, 0, 32],
+    [129, 112, 102],
+    [0, 125, 52],
+    [246, 118, 142],
+    [0, 83, 138],
+    [255, 122, 92],
+    [83, 55, 122],
+    [179, 40, 81],
+    [244, 200, 0],
+    [127, 24, 13],
+    [147, 170, 0],
+    [89, 51, 21],
+    [241, 58, 19],
+    [35, 44, 22],
 ];
 
 /// Pictures of one case: the image as JPEG, the others as PNG.
@@ -195,8 +213,7 @@ mod tests {
     #[test]
     fn errors_are_coloured_by_kind_and_ignored_pixels_are_gray() {
         let picture = errors(&[1, 1, 0, 0, 1], &[1, 0, 1, 0, IGNORE], (5, 1), Outputs::Binary);
-        let expected =
-            [TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE, [24; 3], [128; 3]].concat();
+        let expected = [TRUE_POSITIVE, FALSE_POSITIVE, FALSE_NEGATIVE, [24; 3], [128; 3]].concat();
         assert_eq!(picture.into_raw(), expected);
     }
 

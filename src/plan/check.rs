@@ -8,9 +8,7 @@ use crate::error::Result;
 use crate::evaluate::{EPOCH_FIGURES, figure_names, outputs};
 use crate::loss;
 use crate::model;
-use crate::spec::{
-    EvaluatedSplit, GroupKey, Loaded, Problem, Problems, RateSpec, SplitSpec,
-};
+use crate::spec::{EvaluatedSplit, GroupKey, Loaded, Problem, Problems, RateSpec, SplitSpec};
 
 /// A spec in which nothing is wrong, with its data found and divided.
 #[derive(Clone, Debug)]
@@ -158,7 +156,8 @@ impl Findings<'_> {
         let empty = evaluation.splits.contains(&EvaluatedSplit::Test) && split.test.is_empty();
         if empty {
             let message = "the test split is to be evaluated, but the division gives it no case";
-            let help = Some("set evaluation.splits = [\"valid\"], or give the test split cases".into());
+            let help =
+                Some("set evaluation.splits = [\"valid\"], or give the test split cases".into());
             self.list.push(self.loaded.problem_at("evaluation.splits", message.into(), help));
         }
     }

@@ -86,9 +86,15 @@ fn data(out: &mut String, plan: &Plan) {
     let crossing = crossing(&plan.dataset, &plan.split);
     let _ = match crossing.len() {
         0 => writeln!(out, "groups  none lies in more than one split"),
-        count => writeln!(out, "groups  {count} lie in more than one split: {}", crossing.join(", ")),
+        count => {
+            writeln!(out, "groups  {count} lie in more than one split: {}", crossing.join(", "))
+        }
     };
-    let _ = writeln!(out, "\n{:7} {:22} {:>7} {:>13} {:>7}", "split", "class", "cases", "pixels", "part");
+    let _ = writeln!(
+        out,
+        "\n{:7} {:22} {:>7} {:>13} {:>7}",
+        "split", "class", "cases", "pixels", "part"
+    );
     for share in &plan.balance {
         let of_split = plan.balance.iter().filter(|other| other.split == share.split);
         let total: u64 = of_split.map(|other| other.pixels).sum();

@@ -307,7 +307,7 @@ pub struct ClassShare {
     pub class: String,
     /// Cases that have any of it.
     pub cases: u64,
-    /// Its pixels, at the network's resolution.
+    /// Its labelled pixels, at the size of the images (of tiles, for whole ROIs).
     pub pixels: u64,
 }
 

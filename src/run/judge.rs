@@ -17,12 +17,7 @@ type Decided = Option<Threshold>;
 
 /// Evaluates the best weights on the splits of the spec and writes all that comes of it; `None` if
 /// someone asked to stop.
-pub fn judge(
-    plan: &Plan,
-    device: &Chosen,
-    run: &RunDir,
-    stop: &Stop,
-) -> Result<Option<Decided>> {
+pub fn judge(plan: &Plan, device: &Chosen, run: &RunDir, stop: &Stop) -> Result<Option<Decided>> {
     let spec = &plan.decisions.spec;
     let predictor = net::predictor(run.path(), &plan.decisions, device)?;
     let tick = |_: usize| go_on(stop);
@@ -190,11 +185,8 @@ mod tests {
             value,
             ..Figure::default()
         };
-        let figures = [
-            figure("dice.mean", 0.7),
-            figure("hd95.mean", 9.5),
-            figure("auc.mean", f64::NAN),
-        ];
+        let figures =
+            [figure("dice.mean", 0.7), figure("hd95.mean", 9.5), figure("auc.mean", f64::NAN)];
         let held: Vec<(String, bool)> =
             gates(&spec, &figures).into_iter().map(|gate| (gate.figure, gate.held)).collect();
         let expected = [

@@ -90,7 +90,8 @@ fn clear(folder: &Path) -> Result<()> {
         if name == "lock" || name == "format.json" {
             continue;
         }
-        let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        let removed =
+            if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
         removed.map_err(Error::io(&path, "cannot remove"))?;
     }
     for name in ["pictures", "checkpoints"] {

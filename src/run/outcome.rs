@@ -37,9 +37,8 @@ impl Outcome {
     pub fn read(path: PathBuf, reused: bool) -> Result<Self> {
         let record = Record::read(&path)?;
         let headline = record.summary.headline.iter();
-        let figures = headline
-            .filter_map(|name| Some((name.clone(), record.figure(name)?.value)))
-            .collect();
+        let figures =
+            headline.filter_map(|name| Some((name.clone(), record.figure(name)?.value))).collect();
         Ok(Self {
             path,
             experiment: record.summary.experiment,

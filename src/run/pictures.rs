@@ -128,9 +128,8 @@ mod tests {
 
     #[test]
     fn best_worst_and_random_cases_are_all_different() {
-        let scores: Vec<Scored> = (0..9)
-            .map(|n| scored(&format!("c{n}"), Some(f64::from(n) / 10.0), n == 8))
-            .collect();
+        let scores: Vec<Scored> =
+            (0..9).map(|n| scored(&format!("c{n}"), Some(f64::from(n) / 10.0), n == 8)).collect();
         let spec = ReportSpec { best: 2, worst: 2, random: 3 };
         let chosen = choose(&scores, &spec, 1);
         let names: Vec<&str> = chosen.iter().map(|(_, case, _)| case.as_str()).collect();

@@ -75,7 +75,9 @@ pub struct FixedThreshold {
 pub struct BestOnValidThreshold {}
 
 /// Metrics of a case and class.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum MetricKind {
     /// 2 tp / (2 tp + fp + fn); the F1 score of pixels.
@@ -125,7 +127,9 @@ pub enum Resolution {
 }
 
 /// A split that a model can be evaluated on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum EvaluatedSplit {
     /// Training.

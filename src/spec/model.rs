@@ -150,6 +150,10 @@ pub struct AttentionUnetSpec {
 
 impl Default for AttentionUnetSpec {
     fn default() -> Self {
-        Self { filters: vec![32, 64, 128, 256], dropout: vec![0.1, 0.1, 0.2, 0.2, 0.3], weights: None }
+        Self {
+            filters: vec![32, 64, 128, 256],
+            dropout: vec![0.1, 0.1, 0.2, 0.2, 0.3],
+            weights: None,
+        }
     }
 }

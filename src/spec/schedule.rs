@@ -236,7 +236,13 @@ pub struct PlateauRate {
 
 impl Default for PlateauRate {
     fn default() -> Self {
-        Self { metric: "valid.loss".into(), goal: Goal::Lowest, patience: 10, factor: 0.1, minimum: 0.0 }
+        Self {
+            metric: "valid.loss".into(),
+            goal: Goal::Lowest,
+            patience: 10,
+            factor: 0.1,
+            minimum: 0.0,
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use burn::module::Module;
 use burn::store::ModuleRecord;
 use burn::tensor::Bytes;
 use burn_train::checkpoint::{
-    Checkpoint, CheckpointerError, Checkpointer, CheckpointingAction, CheckpointingStrategy,
+    Checkpoint, Checkpointer, CheckpointerError, CheckpointingAction, CheckpointingStrategy,
 };
 use burn_train::metric::store::EventStoreClient;
 

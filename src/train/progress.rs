@@ -3,13 +3,13 @@
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
+use burn_train::LearnerSummary;
 use burn_train::logger::{EvaluationProgressLogger, TrainingProgressLogger};
 use burn_train::metric::MetricDefinition;
 use burn_train::renderer::{
     EvaluationName, MetricState, MetricsRenderer, MetricsRendererEvaluation,
     MetricsRendererTraining,
 };
-use burn_train::LearnerSummary;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Progress of one run, on standard error.

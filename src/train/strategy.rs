@@ -211,9 +211,9 @@ impl Watch {
             shared.set(plateau.update(figure(rows, epoch, &spec.metric)));
         }
         let (stopping, spec) = (self.stopping.as_mut()?, self.schedule.early_stopping.as_ref()?);
-        stopping.update(figure(rows, epoch, &spec.metric)).then(|| {
-            format!("{} has not improved for {} epochs", spec.metric, spec.patience)
-        })
+        stopping
+            .update(figure(rows, epoch, &spec.metric))
+            .then(|| format!("{} has not improved for {} epochs", spec.metric, spec.patience))
     }
 
     fn best_epoch(&self) -> Option<u32> {

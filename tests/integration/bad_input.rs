@@ -127,7 +127,14 @@ fn unknown_codes_of_bcss_are_named() {
     }
     bench.tiny("");
     let data = "dataset={kind=\"bcss\", root=\"bcss\", image-size=32, split={kind=\"by-folder\"}}";
-    let overrides = ["--set", data, "--set", "loss={kind=\"cross-entropy\"}", "--set", "evaluation.splits=[\"valid\"]"];
+    let overrides = [
+        "--set",
+        data,
+        "--set",
+        "loss={kind=\"cross-entropy\"}",
+        "--set",
+        "evaluation.splits=[\"valid\"]",
+    ];
     let mut arguments = vec!["run", "tiny.toml"];
     arguments.extend(overrides);
     let said = bench.oncospec(&arguments).telling(&["77"]);
@@ -151,7 +158,8 @@ fn a_run_directory_of_another_version() {
     bench.oncospec(&["run", "tiny.toml", "--set", "schedule.epochs=1"]).with(0);
     let run = bench.only_run("runs", "tiny");
     let format = fs::read_to_string(run.join("format.json")).unwrap();
-    fs::write(run.join("format.json"), format.replace("\"version\": 1", "\"version\": 99")).unwrap();
+    fs::write(run.join("format.json"), format.replace("\"version\": 1", "\"version\": 99"))
+        .unwrap();
     let run = run.to_str().unwrap().to_string();
     bench.oncospec(&["report", &run]).with(2).telling(&["99", "1"]);
     bench.oncospec(&["run", "tiny.toml", "--set", "schedule.epochs=1"]).with(2).telling(&["99"]);
@@ -191,7 +199,14 @@ fn a_full_disk_fails_the_run_in_words_and_leaves_what_was_there() {
     let bench = Bench::new();
     bench.tiny("");
     let Some(disk) = Disk::new(&bench, "size=220k") else { return };
-    let said = bench.oncospec(&["run", "tiny.toml", "--set", "run.output=disk", "--set", "schedule.epochs=30"]);
+    let said = bench.oncospec(&[
+        "run",
+        "tiny.toml",
+        "--set",
+        "run.output=disk",
+        "--set",
+        "schedule.epochs=30",
+    ]);
     assert_eq!(said.code, Some(1), "{said:?}");
     assert!(!said.err.contains("panicked"), "{}", said.err);
     let said = said.telling(&["disk"]);

@@ -61,7 +61,8 @@ fn measure(browser: &str, bench: &Bench, report: &Path, width: u32) -> Value {
         .unwrap();
     let dom = String::from_utf8_lossy(&output.stdout).into_owned();
     let found = dom.split("<pre id=\"found\">").nth(1).and_then(|rest| rest.split("</pre>").next());
-    let text = found.unwrap_or_default().replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
+    let text =
+        found.unwrap_or_default().replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {dom}"))
 }
 
@@ -81,6 +82,10 @@ fn the_report_is_whole_at_any_width() {
         assert_eq!(found["overflow"], 0, "{width} px: {found}");
         assert_eq!(found["cut"], serde_json::json!([]), "{width} px");
         assert!(found["images"].as_u64().unwrap() > 10 && found["charts"].as_u64().unwrap() >= 4);
-        assert_eq!((&found["broken"], &found["unnamed"], &found["empty"]), (&0.into(), &0.into(), &0.into()), "{found}");
+        assert_eq!(
+            (&found["broken"], &found["unnamed"], &found["empty"]),
+            (&0.into(), &0.into(), &0.into()),
+            "{found}"
+        );
     }
 }

@@ -35,12 +35,24 @@ fn system_c_trains_on_real_tiles_and_on_a_real_roi() {
     let Some(data) = shared() else { return };
     let bench = Bench::new();
     let small = [
-        "--set", "schedule.epochs=1", "--set", "schedule.batch-size=8",
-        "--set", "model.encoder={kind=\"resnet18\", decoder-filters=[32, 24, 16, 12, 8]}",
-        "--set", "dataset.image-size=64",
+        "--set",
+        "schedule.epochs=1",
+        "--set",
+        "schedule.batch-size=8",
+        "--set",
+        "model.encoder={kind=\"resnet18\", decoder-filters=[32, 24, 16, 12, 8]}",
+        "--set",
+        "dataset.image-size=64",
     ];
     let mut tiles = small.to_vec();
-    tiles.extend(["--set", "name=tiles", "--set", "dataset.image-size=224", "--set", "dataset.classes={kind=\"five\"}"]);
+    tiles.extend([
+        "--set",
+        "name=tiles",
+        "--set",
+        "dataset.image-size=224",
+        "--set",
+        "dataset.classes={kind=\"five\"}",
+    ]);
     let said = system_c(&bench, "run", &data.join("BCSS_22"), &tiles).with(0);
     said.telling(&["valid.accuracy.pooled"]);
     let record = Record::read(bench.only_run("runs", "tiles")).unwrap();
@@ -49,8 +61,12 @@ fn system_c_trains_on_real_tiles_and_on_a_real_roi() {
 
     let mut rois = small.to_vec();
     rois.extend([
-        "--set", "name=rois", "--set", "dataset.layout={kind=\"rois\", magnification=0.25}",
-        "--set", "dataset.split={kind=\"holdout\", fractions={train=0.7, valid=0.3}, stratify=\"none\"}",
+        "--set",
+        "name=rois",
+        "--set",
+        "dataset.layout={kind=\"rois\", magnification=0.25}",
+        "--set",
+        "dataset.split={kind=\"holdout\", fractions={train=0.7, valid=0.3}, stratify=\"none\"}",
     ]);
     let said = system_c(&bench, "run", &data.join("BCSS_roi"), &rois).with(0);
     said.telling(&["valid.accuracy.pooled"]);
@@ -65,14 +81,31 @@ fn busi_trains_with_the_shared_split_and_predicts_unlabelled_images() {
     let bench = Bench::new();
     let spec = repository().join("experiments/busi_attention_unet.toml");
     let root = format!("dataset.root={}", data.join("Dataset_BUSI_with_GT").display());
-    let list = |split: &str| format!("dataset.split.{split}={}/splits/busi_{split}.txt", data.display());
+    let list =
+        |split: &str| format!("dataset.split.{split}={}/splits/busi_{split}.txt", data.display());
     let (train, valid, test) = (list("train"), list("valid"), list("test"));
     bench
         .oncospec(&[
-            "run", spec.to_str().unwrap(), "--device", "cpu", "--set", &root,
-            "--set", "dataset.split.kind=file", "--set", &train, "--set", &valid, "--set", &test,
-            "--set", "dataset.image-size=32", "--set", "model.filters=[4, 8, 12, 16]",
-            "--set", "schedule.epochs=1",
+            "run",
+            spec.to_str().unwrap(),
+            "--device",
+            "cpu",
+            "--set",
+            &root,
+            "--set",
+            "dataset.split.kind=file",
+            "--set",
+            &train,
+            "--set",
+            &valid,
+            "--set",
+            &test,
+            "--set",
+            "dataset.image-size=32",
+            "--set",
+            "model.filters=[4, 8, 12, 16]",
+            "--set",
+            "schedule.epochs=1",
         ])
         .with(0);
     let record = Record::read(bench.only_run("runs", "busi-attention-unet")).unwrap();

@@ -36,11 +36,8 @@ fn every_experiment_file_is_right() {
 fn every_toml_block_of_the_readme_is_right() {
     let readme = fs::read_to_string(repository().join("README.md")).unwrap();
     let bench = Bench::new();
-    let blocks: Vec<&str> = readme
-        .split("```toml\n")
-        .skip(1)
-        .map(|rest| rest.split("```").next().unwrap())
-        .collect();
+    let blocks: Vec<&str> =
+        readme.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
     assert!(!blocks.is_empty());
     for (number, block) in blocks.iter().enumerate() {
         let file = bench.file(&format!("block-{number}.toml"), block);
