@@ -90,6 +90,11 @@ pub fn choose(request: Request) -> Result<Chosen> {
     }
 }
 
+/// Whether tensors on a device live in main memory, where our kernels compute.
+pub fn is_cpu(device: &Device) -> bool {
+    *device == Device::flex()
+}
+
 fn cpu(note: Option<String>) -> Chosen {
     Chosen { device: Device::flex(), kind: Kind::Cpu, note }
 }

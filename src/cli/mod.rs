@@ -3,6 +3,7 @@
 //! People read standard error, machines standard output (`--json`). The exit code is 0 when done, 1
 //! when something failed while working, 2 for the user's mistake.
 
+mod bench;
 mod check;
 mod ci;
 mod data;
@@ -53,6 +54,8 @@ enum Command {
     Check(check::CheckArgs),
     /// Show every decision of a spec, the layers and the cost; train nothing.
     Plan(plan::PlanArgs),
+    /// Time training steps, or prediction, on real batches.
+    Bench(bench::BenchArgs),
     /// Score the best weights of a run again, or on other data.
     Evaluate(evaluate::EvaluateArgs),
     /// Predict masks for images without labels.
@@ -92,6 +95,7 @@ pub fn execute(cli: Cli) -> Result<u8> {
         Command::Run(args) => run::execute(args, output),
         Command::Check(args) => check::execute(args, output),
         Command::Plan(args) => plan::execute(args, output),
+        Command::Bench(args) => bench::execute(args, output),
         Command::Evaluate(args) => evaluate::execute(args, output),
         Command::Predict(args) => predict::execute(args, output),
         Command::Report(args) => report::execute(args, output),

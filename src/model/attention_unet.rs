@@ -9,14 +9,15 @@
 use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::nn::{BatchNorm, BatchNormConfig};
-use burn::tensor::activation::{relu, sigmoid};
+use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Tensor};
 
 use super::blocks::{
-    Convolution, DoubleConv, DoubleConvConfig, glorot_uniform, he_normal, max_pool, nearest,
+    Convolution, DoubleConv, DoubleConvConfig, glorot_uniform, he_normal, max_pool,
     summarise_max_pool, summarise_nearest,
 };
 use super::summary::{Maps, Table};
+use crate::kernels::{self, After, Input, Source};
 use crate::spec::{AttentionUnetSpec, NormKind};
 
 /// What an [`AttentionUnet`] is made of.
@@ -122,9 +123,9 @@ impl AttentionUnet {
             self.gates.iter().zip(&self.decoder).zip(skips.into_iter().rev())
         {
             let gated = gate.forward(x.clone(), skip);
-            x = block.forward(Tensor::cat(vec![nearest(x), gated], 1));
+            x = block.forward(Input::pair(Source::doubled(x), gated));
         }
-        self.head.forward(x)
+        kernels::conv2d(&self.head, x, After::nothing())
     }
 }
 
@@ -184,10 +185,11 @@ impl AttentionGate {
     /// - below: `[batch, channels_below, height / 2, width / 2]`
     /// - skip and output: `[batch, channels, height, width]`
     pub fn forward(&self, below: Tensor<4>, skip: Tensor<4>) -> Tensor<4> {
-        let gating = relu(self.gating.forward(below));
-        let reduced = relu(self.skip.forward(skip.clone()));
-        let attention = sigmoid(self.attention.forward(gating + reduced));
-        self.norm.forward(nearest(attention) * skip)
+        let gating = kernels::conv2d(&self.gating, below, After::relu());
+        let reduced = kernels::conv2d(&self.skip, skip.clone(), After::relu());
+        let sum = kernels::add(gating, reduced);
+        let attention = sigmoid(kernels::conv2d(&self.attention, sum, After::nothing()));
+        kernels::batch_norm(&self.norm, kernels::gate(skip, attention), After::nothing())
     }
 }
 

@@ -2,16 +2,13 @@
 
 use burn::module::{Initializer, Module};
 use burn::nn::conv::{Conv2d, Conv2dConfig, ConvTranspose2d, ConvTranspose2dConfig};
-use burn::nn::pool::MaxPool2dConfig;
 use burn::nn::{
     BatchNorm, BatchNormConfig, Dropout, DropoutConfig, GroupNorm, GroupNormConfig, PaddingConfig2d,
 };
-use burn::tensor::activation::relu;
-use burn::tensor::module::interpolate;
-use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
 use burn::tensor::{Device, Tensor};
 
 use super::summary::{Maps, Table};
+use crate::kernels::{self, After, Input};
 use crate::spec::NormKind;
 
 /// Normal weights with variance 2 / fan-in, for a convolution followed by ReLU (He et al. 2015):
@@ -109,17 +106,6 @@ impl Norm {
         }
     }
 
-    /// Normalises its input.
-    ///
-    /// # Shapes
-    /// - input and output: `[batch, channels, height, width]`
-    pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        match self {
-            Self::Batch(norm) => norm.forward(input),
-            Self::Group(norm) => norm.forward(input),
-        }
-    }
-
     /// Adds its row to the layer table.
     pub(super) fn summarise(kind: NormKind, table: &mut Table, name: &str, maps: Maps) -> Maps {
         let label = match kind {
@@ -191,20 +177,23 @@ impl DoubleConv {
     /// Applies the block.
     ///
     /// # Shapes
-    /// - input: `[batch, channels_in, height, width]`
+    /// - input: `[batch, channels_in, height, width]` in all
     /// - output: `[batch, channels_out, height, width]`
-    pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        let x = normalised_relu(&self.norm1, self.conv1.forward(input));
-        let x = self.dropout.forward(x);
-        normalised_relu(&self.norm2, self.conv2.forward(x))
+    pub fn forward(&self, input: impl Into<Input>) -> Tensor<4> {
+        let after = After::relu().dropout(&self.dropout);
+        let x = normalised(&self.conv1, &self.norm1, input.into(), after);
+        normalised(&self.conv2, &self.norm2, x.into(), After::relu())
     }
 }
 
-fn normalised_relu(norm: &Option<Norm>, input: Tensor<4>) -> Tensor<4> {
-    relu(match norm {
-        Some(norm) => norm.forward(input),
-        None => input,
-    })
+fn normalised(conv: &Conv2d, norm: &Option<Norm>, input: Input, after: After) -> Tensor<4> {
+    match norm {
+        Some(Norm::Batch(norm)) => kernels::conv2d_batch_norm(conv, norm, input, after),
+        Some(Norm::Group(norm)) => {
+            kernels::group_norm(norm, kernels::conv2d(conv, input, After::nothing()), after)
+        }
+        None => kernels::conv2d(conv, input, after),
+    }
 }
 
 /// A 2x2 transposed convolution with stride 2, which doubles height and width.
@@ -238,37 +227,19 @@ pub(super) fn summarise_up_convolution(
     table.convolution(name, "ConvTranspose2d 2x2 /2".to_string(), maps, output, parameters)
 }
 
-/// Doubles height and width by repetition.
-pub(super) fn nearest(input: Tensor<4>) -> Tensor<4> {
-    doubled(input, InterpolateMode::Nearest)
-}
-
-/// Doubles height and width by bilinear interpolation between the centres of pixels.
-pub(super) fn bilinear(input: Tensor<4>) -> Tensor<4> {
-    doubled(input, InterpolateMode::Bilinear)
-}
-
-fn doubled(input: Tensor<4>, mode: InterpolateMode) -> Tensor<4> {
-    let [_, _, height, width] = input.dims();
-    let options = InterpolateOptions::new(mode)
-        .with_output_size([2 * height, 2 * width])
-        .with_align_corners(false);
-    interpolate(input, options)
-}
-
-/// Adds the row of [`nearest`] to the layer table.
+/// Adds the row of doubling by repetition to the layer table.
 pub(super) fn summarise_nearest(table: &mut Table, name: &str, maps: Maps) -> Maps {
     table.plain(name, "Upsample nearest x2", maps, Maps { size: 2 * maps.size, ..maps })
 }
 
-/// Adds the row of [`bilinear`] to the layer table.
+/// Adds the row of bilinear doubling to the layer table.
 pub(super) fn summarise_bilinear(table: &mut Table, name: &str, maps: Maps) -> Maps {
     table.plain(name, "Upsample bilinear x2", maps, Maps { size: 2 * maps.size, ..maps })
 }
 
 /// 2x2 maximum, halving height and width.
 pub(super) fn max_pool(input: Tensor<4>) -> Tensor<4> {
-    MaxPool2dConfig::new([2, 2]).init().forward(input)
+    kernels::max_pool2d(input, 2, 2, 0)
 }
 
 /// Adds the row of [`max_pool`] to the layer table.
@@ -302,20 +273,6 @@ mod tests {
             conv.forward(input).to_data().try_to_vec::<f32>().unwrap(),
             [6.0, 18.0, 9.0, 27.0]
         );
-    }
-
-    #[test]
-    fn bilinear_up_sampling_aligns_half_pixels() {
-        let input = Tensor::<4>::from_data([[[[0f32, 4.]]]], &Device::flex());
-        let output = bilinear(input).to_data().try_to_vec::<f32>().unwrap();
-        assert_eq!(output, [0., 1., 3., 4., 0., 1., 3., 4.]);
-    }
-
-    #[test]
-    fn nearest_up_sampling_repeats_each_pixel() {
-        let input = Tensor::<4>::from_data([[[[1f32, 2.], [3., 4.]]]], &Device::flex());
-        let output = nearest(input).to_data().try_to_vec::<f32>().unwrap();
-        assert_eq!(output, [1., 1., 2., 2., 1., 1., 2., 2., 3., 3., 4., 4., 3., 3., 4., 4.]);
     }
 
     #[test]

@@ -3,13 +3,12 @@
 
 use burn::module::{Initializer, Module};
 use burn::nn::conv::Conv2d;
-use burn::nn::pool::MaxPool2dConfig;
-use burn::nn::{BatchNorm, BatchNormConfig, PaddingConfig2d};
-use burn::tensor::activation::relu;
+use burn::nn::{BatchNorm, BatchNormConfig};
 use burn::tensor::{Device, Tensor};
 
 use super::blocks::Convolution;
 use super::summary::{Maps, Table};
+use crate::kernels::{After, conv2d_batch_norm, max_pool2d};
 
 /// The depths at hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,12 +116,8 @@ impl ResnetEncoder {
     /// - images: `[batch, channels, height, width]`, height and width multiples of 32
     /// - output k: `[batch, features k, height / 2^(k + 1), width / 2^(k + 1)]`
     pub fn forward(&self, images: Tensor<4>) -> [Tensor<4>; 5] {
-        let stem = relu(self.bn1.forward(self.conv1.forward(images)));
-        let pool = MaxPool2dConfig::new([3, 3])
-            .with_strides([2, 2])
-            .with_padding(PaddingConfig2d::Explicit(1, 1, 1, 1))
-            .init();
-        let stage1 = forward_stage(&self.layer1, pool.forward(stem.clone()));
+        let stem = conv2d_batch_norm(&self.conv1, &self.bn1, images, After::relu());
+        let stage1 = forward_stage(&self.layer1, max_pool2d(stem.clone(), 3, 2, 1));
         let stage2 = forward_stage(&self.layer2, stage1.clone());
         let stage3 = forward_stage(&self.layer3, stage2.clone());
         let stage4 = forward_stage(&self.layer4, stage3.clone());
@@ -212,16 +207,19 @@ impl Residual {
     /// - input: `[batch, channels_in, height, width]`
     /// - output: `[batch, channels_out, height / stride, width / stride]`
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
-        let mut x = relu(self.bn1.forward(self.conv1.forward(input.clone())));
-        x = self.bn2.forward(self.conv2.forward(x));
-        if let (Some(conv3), Some(bn3)) = (&self.conv3, &self.bn3) {
-            x = bn3.forward(conv3.forward(relu(x)));
-        }
+        let x = conv2d_batch_norm(&self.conv1, &self.bn1, input.clone(), After::relu());
         let identity = match &self.downsample {
-            Some((conv, norm)) => norm.forward(conv.forward(input)),
+            Some((conv, norm)) => conv2d_batch_norm(conv, norm, input, After::nothing()),
             None => input,
         };
-        relu(x + identity)
+        let last = After::relu().residual(identity);
+        match (&self.conv3, &self.bn3) {
+            (Some(conv3), Some(bn3)) => {
+                let x = conv2d_batch_norm(&self.conv2, &self.bn2, x, After::relu());
+                conv2d_batch_norm(conv3, bn3, x, last)
+            }
+            _ => conv2d_batch_norm(&self.conv2, &self.bn2, x, last),
+        }
     }
 }
 

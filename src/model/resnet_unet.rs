@@ -4,12 +4,12 @@
 use burn::module::{Initializer, Module};
 use burn::nn::conv::Conv2d;
 use burn::nn::{BatchNorm, BatchNormConfig};
-use burn::tensor::activation::relu;
 use burn::tensor::{Device, Tensor};
 
-use super::blocks::{Convolution, glorot_uniform, nearest, summarise_nearest};
+use super::blocks::{Convolution, glorot_uniform, summarise_nearest};
 use super::resnet::{ResnetEncoder, ResnetEncoderConfig, ResnetKind};
 use super::summary::{Maps, Table};
+use crate::kernels::{After, Input, Source, conv2d, conv2d_batch_norm};
 use crate::spec::ResnetEncoderSpec;
 
 /// What a [`ResnetUnet`] is made of.
@@ -93,7 +93,7 @@ impl ResnetUnet {
         let skips = [Some(stage3), Some(stage2), Some(stage1), Some(stem), None];
         let blocks = self.decoder.blocks.iter().zip(skips);
         let x = blocks.fold(stage4, |x, (block, skip)| block.forward(x, skip));
-        self.segmentation_head[0].forward(x)
+        conv2d(&self.segmentation_head[0], x, After::nothing())
     }
 
     /// With the encoder's parameters and running statistics left as they are by training.
@@ -154,13 +154,14 @@ impl DecoderBlock {
     /// - skip: `[batch, channels_skip, height, width]`
     /// - output: `[batch, filters, height, width]`
     pub fn forward(&self, below: Tensor<4>, skip: Option<Tensor<4>>) -> Tensor<4> {
-        let mut x = nearest(below);
-        if let Some(skip) = skip {
-            x = Tensor::cat(vec![x, skip], 1);
-        }
-        for (conv, norm) in [&self.conv1, &self.conv2] {
-            x = relu(norm.forward(conv.forward(x)));
-        }
-        x
+        let below = Source::doubled(below);
+        let input = match skip {
+            Some(skip) => Input::pair(below, skip),
+            None => below.into(),
+        };
+        let (conv1, norm1) = &self.conv1;
+        let (conv2, norm2) = &self.conv2;
+        let x = conv2d_batch_norm(conv1, norm1, input, After::relu());
+        conv2d_batch_norm(conv2, norm2, x, After::relu())
     }
 }

@@ -11,11 +11,11 @@ use burn::nn::conv::{Conv2d, ConvTranspose2d};
 use burn::tensor::{Device, Tensor};
 
 use super::blocks::{
-    Convolution, DoubleConv, DoubleConvConfig, bilinear, glorot_uniform, max_pool, nearest,
-    summarise_bilinear, summarise_max_pool, summarise_nearest, summarise_up_convolution,
-    up_convolution,
+    Convolution, DoubleConv, DoubleConvConfig, glorot_uniform, max_pool, summarise_bilinear,
+    summarise_max_pool, summarise_nearest, summarise_up_convolution, up_convolution,
 };
 use super::summary::{Maps, Table};
+use crate::kernels::{self, After, Input, Source};
 use crate::spec::{NormKind, PlainEncoderSpec, UpSampling};
 
 /// What a [`Unet`] is made of.
@@ -145,13 +145,13 @@ impl Unet {
         }
         x = self.bottleneck.forward(x);
         for (level, (block, skip)) in self.decoder.iter().zip(skips.into_iter().rev()).enumerate() {
-            let up = match self.up_sampling {
-                UpSampling::Transposed => self.up[level].forward(x),
-                UpSampling::Nearest => nearest(x),
-                UpSampling::Bilinear => bilinear(x),
+            let up: Source = match self.up_sampling {
+                UpSampling::Transposed => kernels::conv_transpose2d(&self.up[level], x).into(),
+                UpSampling::Nearest => Source::doubled(x),
+                UpSampling::Bilinear => kernels::bilinear(x).into(),
             };
-            x = block.forward(Tensor::cat(vec![up, skip], 1));
+            x = block.forward(Input::pair(up, skip));
         }
-        self.head.forward(x)
+        kernels::conv2d(&self.head, x, After::nothing())
     }
 }

@@ -1,15 +1,71 @@
-//! What one real step costs.
+//! What steps cost.
 
 use std::time::Instant;
 
-use burn::module::Module;
-use burn::optim::GradientsParams;
+use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Int, Tensor};
 
 use super::optimizer;
 use crate::loss::Loss;
 use crate::model::Net;
 use crate::spec::ScheduleSpec;
+
+/// A network in training, whose steps are timed.
+pub struct Steps {
+    net: Net,
+    loss: Loss,
+    optimizer: ModuleOptimizer,
+    learning_rate: f64,
+}
+
+/// What a step took, in seconds, and its loss.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Step {
+    /// Logits and loss.
+    pub forward_s: f64,
+    /// Gradients.
+    pub backward_s: f64,
+    /// New weights.
+    pub optimizer_s: f64,
+    /// Mean loss of the batch.
+    pub loss: f32,
+}
+
+impl Step {
+    /// All of it.
+    pub fn seconds(&self) -> f64 {
+        self.forward_s + self.backward_s + self.optimizer_s
+    }
+}
+
+impl Steps {
+    /// Before the first step; the learning rate stays that of the optimizer.
+    pub fn new(net: Net, loss: Loss, schedule: &ScheduleSpec, device: &Device) -> Self {
+        let optimizer = optimizer::init(schedule, device);
+        Self { net, loss, optimizer, learning_rate: schedule.optimizer.learning_rate() }
+    }
+
+    /// Makes a step.
+    ///
+    /// # Shapes
+    /// - images: `[batch, channels, height, width]`
+    /// - labels: `[batch, height, width]`
+    pub fn step(self, images: Tensor<4>, labels: Tensor<3, Int>) -> (Self, Step) {
+        let Self { net, loss, mut optimizer, learning_rate } = self;
+        let started = Instant::now();
+        let value = loss.forward(net.forward(images), labels);
+        let number = value.clone().inner().into_scalar::<f32>();
+        let forward_s = started.elapsed().as_secs_f64();
+        let started = Instant::now();
+        let gradients = GradientsParams::from_grads(value.backward(), &net);
+        let backward_s = started.elapsed().as_secs_f64();
+        let started = Instant::now();
+        let net = optimizer.step(learning_rate, net, gradients);
+        let optimizer_s = started.elapsed().as_secs_f64();
+        let step = Step { forward_s, backward_s, optimizer_s, loss: number };
+        (Self { net, loss, optimizer, learning_rate }, step)
+    }
+}
 
 /// What a training step of one case costs.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -34,16 +90,11 @@ pub fn measure(
     let device = device.clone().autodiff();
     let [channels, height, width] = shape;
     let before = peak_memory();
-    let started = Instant::now();
     let images = Tensor::<4>::zeros([1, channels, height, width], &device);
     let labels = Tensor::<3, Int>::zeros([1, height, width], &device);
-    let gradients = loss.forward(net.forward(images), labels).backward();
-    let gradients = GradientsParams::from_grads(gradients, &net);
-    let mut optimizer = optimizer::init(schedule, &device);
-    let net = optimizer.step(schedule.optimizer.learning_rate(), net, gradients);
-    let _weights = net.into_record();
+    let (_, step) = Steps::new(net, loss.clone(), schedule, &device).step(images, labels);
     let memory_bytes = peak_memory().saturating_sub(before);
-    Measured { step_s: started.elapsed().as_secs_f64(), memory_bytes }
+    Measured { step_s: step.seconds(), memory_bytes }
 }
 
 /// The process's peak resident memory in bytes, from `/proc`; 0 where there is none.

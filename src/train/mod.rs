@@ -17,7 +17,7 @@ mod strategy;
 
 pub use checkpoint::Part;
 pub use learner::{images_tensor, labels_tensor, predictions};
-pub use measure::{Measured, measure};
+pub use measure::{Measured, Step, Steps, measure, peak_memory};
 pub use progress::Progress;
 pub use rate::learning_rate;
 

@@ -4,13 +4,15 @@ use burn::{
     grad_clipping::GradientClipping,
     module::ParamGroup,
     optim::{
-        AdamConfig, AdamWConfig, DynOptimizer, DynState, LearningRate, ModuleOptimizer, Optimizer,
-        SgdConfig, StateSink, StateSource, decay::WeightDecayConfig, momentum::MomentumConfig,
+        Adam, AdamConfig, AdamState, AdamW, AdamWConfig, AdamWState, AdaptiveMomentumState,
+        DynOptimizer, DynState, LearningRate, ModuleOptimizer, Optimizer, SgdConfig, StateSink,
+        StateSource, decay::WeightDecayConfig, momentum::MomentumConfig,
     },
-    tensor::{Device, kind::BridgeTensor},
+    tensor::{Device, Tensor, kind::BridgeTensor},
 };
 
-use crate::spec::{ClipSpec, OptimizerSpec, ScheduleSpec};
+use crate::kernels::{self, AdamStep};
+use crate::spec::{AdamSpec, ClipSpec, OptimizerSpec, ScheduleSpec};
 
 /// The optimizer of a schedule, to train weights on `device`.
 ///
@@ -24,7 +26,7 @@ pub fn init(spec: &ScheduleSpec, device: &Device) -> ModuleOptimizer {
                 .with_beta_2(adam.betas[1] as f32)
                 .with_epsilon(adam.epsilon as f32)
                 .with_weight_decay(weight_decay(adam.weight_decay));
-            module_optimizer(config.build(), spec, device)
+            module_optimizer(OnePass::new(Standard::Adam(config.build()), adam), spec, device)
         }
         OptimizerSpec::Adamw(adam) => {
             let config = AdamWConfig::new()
@@ -32,7 +34,7 @@ pub fn init(spec: &ScheduleSpec, device: &Device) -> ModuleOptimizer {
                 .with_beta_2(adam.betas[1] as f32)
                 .with_epsilon(adam.epsilon as f32)
                 .with_weight_decay(adam.weight_decay as f32);
-            module_optimizer(config.build(), spec, device)
+            module_optimizer(OnePass::new(Standard::Adamw(config.build()), adam), spec, device)
         }
         OptimizerSpec::Sgd(sgd) => {
             let momentum = MomentumConfig::new()
@@ -92,6 +94,78 @@ fn module_optimizer<O: Optimizer>(
     });
     let on_device = OnDevice { optimizer: optimizer.clone(), device: device.clone().inner() };
     ModuleOptimizer::from(optimizer).with_group(ParamGroup::all(), on_device, clipping)
+}
+
+/// Adam or AdamW, on the CPU in one pass over the numbers of a parameter.
+#[derive(Clone)]
+struct OnePass {
+    standard: Standard,
+    betas: [f32; 2],
+    epsilon: f32,
+    weight_decay: f64,
+}
+
+/// Burn's own, for other devices.
+#[derive(Clone)]
+enum Standard {
+    Adam(Adam),
+    Adamw(AdamW),
+}
+
+impl OnePass {
+    fn new(standard: Standard, spec: &AdamSpec) -> Self {
+        Self {
+            standard,
+            betas: spec.betas.map(|beta| beta as f32),
+            epsilon: spec.epsilon as f32,
+            weight_decay: spec.weight_decay,
+        }
+    }
+
+    fn step(&self, learning_rate: f64, time: usize) -> AdamStep {
+        let (weight_decay, decoupled_decay) = match self.standard {
+            Standard::Adam(_) => (self.weight_decay as f32, 0.0),
+            Standard::Adamw(_) => (0.0, learning_rate * self.weight_decay),
+        };
+        let (betas, epsilon, time) = (self.betas, self.epsilon, time as u32);
+        AdamStep { learning_rate, betas, epsilon, time, weight_decay, decoupled_decay }
+    }
+}
+
+impl Optimizer for OnePass {
+    type State<const D: usize> = AdamState<D>;
+
+    fn step<const D: usize>(
+        &self,
+        rate: LearningRate,
+        tensor: Tensor<D>,
+        gradient: Tensor<D>,
+        state: Option<AdamState<D>>,
+    ) -> (Tensor<D>, Option<AdamState<D>>) {
+        if !kernels::here(&tensor) {
+            return match &self.standard {
+                Standard::Adam(adam) => adam.step(rate, tensor, gradient, state),
+                Standard::Adamw(adam) => {
+                    let state = state.map(|state| AdamWState::new(state.momentum));
+                    let (tensor, state) = adam.step(rate, tensor, gradient, state);
+                    (tensor, state.map(|state| AdamState::new(state.momentum)))
+                }
+            };
+        }
+        let (time, moments) = match state {
+            Some(AdamState { momentum }) => {
+                (momentum.time + 1, [momentum.moment_1, momentum.moment_2])
+            }
+            None => (1, [tensor.zeros_like(), tensor.zeros_like()]),
+        };
+        let step = self.step(rate, time);
+        let (tensor, [first, second]) = kernels::adam_step(tensor, gradient, moments, step);
+        (tensor, Some(AdamState::new(AdaptiveMomentumState::new(time, first, second))))
+    }
+
+    fn to_device<const D: usize>(state: AdamState<D>, device: &Device) -> AdamState<D> {
+        Adam::to_device(state, device)
+    }
 }
 
 /// An optimizer whose saved state is read back on a given device. Burn reads it on its default

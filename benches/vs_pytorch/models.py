@@ -1,0 +1,121 @@
+"""The networks of src/model in PyTorch; modules are named so that oncospec's weights load as they are."""
+
+from collections import OrderedDict
+
+import torch
+from safetensors.torch import load_file
+from torch import nn
+from torch.nn import functional as F
+
+FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+
+def double_conv(inputs, outputs, dropout=0.0, norm=False):
+    """Twice convolution, norm if any, and ReLU; dropout between the two."""
+    layers = OrderedDict()
+    for number, channels in ((1, inputs), (2, outputs)):
+        layers[f"conv{number}"] = he_normal(nn.Conv2d(channels, outputs, 3, padding=1, bias=not norm))
+        if norm:
+            layers[f"norm{number}"] = nn.BatchNorm2d(outputs)
+        layers[f"relu{number}"] = nn.ReLU(inplace=True)
+        if number == 1 and dropout > 0:
+            layers["dropout"] = nn.Dropout(dropout)
+    return nn.Sequential(layers)
+
+
+class AttentionGate(nn.Module):
+    """Weighs each pixel of a skip by what the level below it makes of that place."""
+
+    def __init__(self, below, filters):
+        super().__init__()
+        self.gating = he_normal(nn.Conv2d(below, filters, 3, padding=1))
+        self.pad = nn.ZeroPad2d((0, 1, 0, 1))  # TensorFlow's `same` of an even size and stride 2.
+        self.skip = he_normal(nn.Conv2d(filters, filters, 3, stride=2))
+        self.attention = glorot_uniform(nn.Conv2d(filters, 1, 1))
+        self.norm = nn.BatchNorm2d(filters, eps=1e-3, momentum=0.01)
+
+    def forward(self, below, skip):
+        gating = F.relu(self.gating(below), inplace=True)
+        reduced = F.relu(self.skip(self.pad(skip)), inplace=True)
+        attention = torch.sigmoid(self.attention(gating + reduced))
+        return self.norm(F.interpolate(attention, scale_factor=2, mode="nearest") * skip)
+
+
+class AttentionUnet(nn.Module):
+    """Attention U-Net of system A: filters `base` to `8 * base`, twice that in the bottleneck."""
+
+    def __init__(self, base, channels=3, dropout=(0.1, 0.1, 0.2, 0.2, 0.3)):
+        super().__init__()
+        filters = [base << level for level in range(5)]
+        inputs = [channels, *filters]
+        *encoder, self.bottleneck = [double_conv(*three) for three in zip(inputs, filters, dropout)]
+        self.encoder = nn.ModuleList(encoder)
+        levels = list(zip(filters[1:], filters, dropout))[::-1]
+        self.gates = nn.ModuleList(AttentionGate(below, at) for below, at, _ in levels)
+        self.decoder = nn.ModuleList(double_conv(below + at, at, p) for below, at, p in levels)
+        self.head = glorot_uniform(nn.Conv2d(base, 1, 1))
+
+    def forward(self, x):
+        skips = []
+        for block in self.encoder:
+            x = block(x)
+            skips.append(x)
+            x = F.max_pool2d(x, 2)
+        x = self.bottleneck(x)
+        for gate, block in zip(self.gates, self.decoder):
+            gated = gate(x, skips.pop())
+            x = block(torch.cat([F.interpolate(x, scale_factor=2, mode="nearest"), gated], 1))
+        return self.head(x)
+
+
+class Unet(nn.Module):
+    """Plain U-Net with batch normalisation and transposed convolutions."""
+
+    def __init__(self, filters, channels=3):
+        super().__init__()
+        inputs = [channels, *filters]
+        *encoder, self.bottleneck = [double_conv(*pair, norm=True) for pair in zip(inputs, filters)]
+        self.encoder = nn.ModuleList(encoder)
+        levels = list(zip(filters[1:], filters))[::-1]
+        self.up = nn.ModuleList(nn.ConvTranspose2d(below, at, 2, 2) for below, at in levels)
+        self.decoder = nn.ModuleList(double_conv(2 * at, at, norm=True) for _, at in levels)
+        self.head = glorot_uniform(nn.Conv2d(filters[0], 1, 1))
+
+    def forward(self, x):
+        skips = []
+        for block in self.encoder:
+            x = block(x)
+            skips.append(x)
+            x = F.max_pool2d(x, 2)
+        x = self.bottleneck(x)
+        for up, block in zip(self.up, self.decoder):
+            x = block(torch.cat([up(x), skips.pop()], 1))
+        return self.head(x)
+
+
+def unet_resnet34(classes):
+    """segmentation_models_pytorch's U-Net, imported here since importing it takes seconds."""
+    import segmentation_models_pytorch as smp
+
+    return smp.Unet("resnet34", encoder_weights=None, classes=classes)
+
+
+def he_normal(conv):
+    nn.init.kaiming_normal_(conv.weight)
+    return zero_bias(conv)
+
+
+def glorot_uniform(conv):
+    nn.init.xavier_uniform_(conv.weight)
+    return zero_bias(conv)
+
+
+def zero_bias(conv):
+    if conv.bias is not None:
+        nn.init.zeros_(conv.bias)
+    return conv
+
+
+def load_weights(network, path):
+    """Loads oncospec's weights; raises if a tensor is missing, left over or of another shape."""
+    # Counters of batches, which oncospec has not, are the one thing that PyTorch lets be missing.
+    network.load_state_dict(load_file(path), strict=True)

@@ -1,0 +1,73 @@
+"""What is compared: the rows of benches/RESULTS.md and the goal of each, a ratio of ours to PyTorch's."""
+
+from dataclasses import dataclass
+
+EXPERIMENT = "benches/vs_pytorch/experiment.toml"
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Steps of one network from the same weights and batches on both sides."""
+
+    title: str
+    spec: str
+    experiment: str  # As step.py names it.
+    goals: dict  # Of "step", "first step" or "memory": the highest ratio, None where there is no goal.
+    mode: str = "train"
+    batch_size: int = 8
+    warmup: int = 1
+    steps: int = 4
+    without_dropout: str | None = None  # Key and value that switch it off for the check.
+
+
+@dataclass(frozen=True)
+class Loading:
+    """An epoch over BUSI at 256 px, every image decoded, two workers."""
+
+    title: str
+    bench: str  # As benches/loader.rs names it.
+    augment: bool
+    goal: float | None
+
+
+@dataclass(frozen=True)
+class Whole:
+    """`EXPERIMENT` against experiment.py, from the command to its end."""
+
+    title: str
+    goal: float
+
+
+ATTENTION_UNET = {
+    "spec": "experiments/busi_attention_unet.toml",
+    "experiment": "attention-unet-32",
+    "without_dropout": "model.dropout=[0.0, 0.0, 0.0, 0.0, 0.0]",
+}
+SMALL = ATTENTION_UNET | {"spec": EXPERIMENT, "experiment": "attention-unet-16"}
+UNET = {"spec": "experiments/busi_unet.toml", "experiment": "unet"}
+RESNET34 = {"spec": "experiments/bcss_unet_resnet34.toml", "experiment": "unet-resnet34"}
+
+ONE_IMAGE = {"mode": "infer", "batch_size": 1, "warmup": 3, "steps": 15, "goals": {"step": 0.80}}
+EIGHT_IMAGES = {"mode": "infer", "goals": {"step": 0.80}}
+FIRST_STEP = {"warmup": 0, "steps": 1, "goals": {"first step": 0.20}}
+
+A, B = "Attention U-Net base 32, 256x256x3", "U-Net base 32, 256x256x3"
+C = "U-Net ResNet34, 21 classes, 224x224x3"
+
+ROWS = {
+    "train-attention-unet": Steps(
+        f"train step, {A}, batch 8", goals={"step": 0.80, "memory": 0.80}, **ATTENTION_UNET
+    ),
+    "train-unet": Steps(f"train step, {B}, batch 8", goals={"step": None, "memory": None}, **UNET),
+    "train-resnet34": Steps(f"train step, {C}, batch 8", goals={"step": 0.90, "memory": 0.80}, **RESNET34),
+    "infer-attention-unet-1": Steps(f"inference, {A}, batch 1", **ONE_IMAGE, **ATTENTION_UNET),
+    "infer-attention-unet-8": Steps(f"inference, {A}, batch 8", **EIGHT_IMAGES, **ATTENTION_UNET),
+    "infer-resnet34-1": Steps(f"inference, {C}, batch 1", **ONE_IMAGE, **RESNET34),
+    "infer-resnet34-8": Steps(f"inference, {C}, batch 8", **EIGHT_IMAGES, **RESNET34),
+    "loader": Loading("loader, BUSI at 256 px, decoding, 2 workers", "decode", augment=False, goal=None),
+    "loader-augment": Loading(
+        "loader, BUSI at 256 px, decoding and augmentation, 2 workers", "uncached_augmented", True, 0.50
+    ),
+    "experiment": Whole("experiment, Attention U-Net base 16, 128 px, 3 epochs, command to report", 0.60),
+    "cold-start": Steps("start to end of first step, that experiment, batch 8", **FIRST_STEP, **SMALL),
+}

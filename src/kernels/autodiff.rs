@@ -1,0 +1,363 @@
+//! The operators' backward passes.
+//!
+//! Each keeps what its gradient needs (no copies: tensors share their memory) and computes the
+//! gradients that are asked for: none of the input of a first layer, none of frozen weights.
+
+use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind, OpsPrep};
+use burn::backend::flex::{Flex, FlexTensor};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, AutodiffBackend};
+
+use super::bridge::{by_pixel, contiguous, dims, vector};
+use super::geometry::{Dims, Window};
+use super::norm::{self, Moments};
+use super::ops::{
+    self, Convolution, Kernels, Normalisation, Operands, Optional, Prepared, before, scaled,
+};
+
+type Tracked<C> = FloatTensor<Autodiff<Flex, C>>;
+
+/// Stands for a tensor that is not there: nothing wants its gradient.
+fn absent<C: CheckpointStrategy>() -> Tracked<C> {
+    Autodiff::<Flex, C>::from_inner(vector(&[]))
+}
+
+/// Puts the output of an operator into the graph, with its state if a gradient will be asked for.
+fn finish<T, const N: usize, C>(
+    prepared: OpsPrep<T, Flex, T::State, C, N>,
+    output: FlexTensor,
+    state: impl FnOnce(FlexTensor) -> T::State,
+) -> Tracked<C>
+where
+    T: Backward<Flex, N>,
+    C: CheckpointStrategy,
+{
+    match prepared.compute_bound().stateful() {
+        OpsKind::Tracked(prepared) => {
+            let state = state(output.clone());
+            prepared.finish(state, output)
+        }
+        OpsKind::UnTracked(prepared) => prepared.finish(output),
+    }
+}
+
+#[derive(Debug)]
+struct ConvolutionBackward;
+
+#[derive(Clone, Debug)]
+struct ConvolutionState {
+    prepared: Prepared,
+    /// Where a ReLU made it.
+    output: Option<FlexTensor>,
+}
+
+impl Backward<Flex, 5> for ConvolutionBackward {
+    type State = ConvolutionState;
+
+    fn backward(self, ops: Ops<Self::State, 5>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let [first, second, weight, bias, residual] = ops.parents;
+        let ConvolutionState { prepared, output } = ops.state;
+        let gradient = grads.consume::<Flex>(&ops.node);
+        let dropout = prepared.settings.dropout;
+        let (mut gradient, sums) = before(gradient, output.as_ref(), dropout);
+        drop(output);
+        if let Some(node) = bias {
+            grads.register::<Flex>(node.id, vector(&sums));
+        }
+        if let Some(node) = residual {
+            grads.register::<Flex>(node.id, gradient.clone());
+        }
+        if let Some(scale) = &prepared.scale {
+            gradient = scaled(gradient, scale);
+        }
+        if let Some(node) = weight {
+            grads.register::<Flex>(node.id, prepared.weight_gradient(&gradient));
+        }
+        if first.is_some() || second.is_some() {
+            let (of_first, of_second) = prepared.input_gradient(&gradient);
+            if let Some(node) = first {
+                grads.register::<Flex>(node.id, of_first);
+            }
+            if let (Some(node), Some(gradient)) = (second, of_second) {
+                grads.register::<Flex>(node.id, gradient);
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct TransposedBackward;
+
+#[derive(Clone, Debug)]
+struct TransposedState {
+    input: FlexTensor,
+    weight: FlexTensor,
+    window: Window,
+}
+
+impl Backward<Flex, 3> for TransposedBackward {
+    type State = TransposedState;
+
+    /// The roles of input and output are exchanged: what came in is the output of a convolution of
+    /// the gradient.
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let [input, weight, bias] = ops.parents;
+        let state = ops.state;
+        let (gradient, sums) = before(grads.consume::<Flex>(&ops.node), None, None);
+        if let Some(node) = bias {
+            grads.register::<Flex>(node.id, vector(&sums));
+        }
+        let settings =
+            Convolution { window: state.window, doubled: false, relu: false, dropout: None };
+        let prepared =
+            Prepared { first: gradient, second: None, weight: state.weight, scale: None, settings };
+        if let Some(node) = weight {
+            grads.register::<Flex>(node.id, prepared.weight_gradient(&state.input));
+        }
+        if let Some(node) = input {
+            grads.register::<Flex>(node.id, prepared.forward(None, None));
+        }
+    }
+}
+
+#[derive(Debug)]
+struct NormalisationBackward;
+
+#[derive(Clone, Debug)]
+struct NormalisationState {
+    input: FlexTensor,
+    gamma: FlexTensor,
+    beta: FlexTensor,
+    moments: Moments,
+    settings: Normalisation,
+    /// Where a ReLU made it.
+    output: Option<FlexTensor>,
+}
+
+impl Backward<Flex, 4> for NormalisationBackward {
+    type State = NormalisationState;
+
+    fn backward(self, ops: Ops<Self::State, 4>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let [input, gamma, beta, residual] = ops.parents;
+        let NormalisationState {
+            input: maps,
+            gamma: factors,
+            beta: summands,
+            moments,
+            settings,
+            output,
+        } = ops.state;
+        let gradient = grads.consume::<Flex>(&ops.node);
+        let (gradient, _) = before(gradient, output.as_ref(), settings.dropout);
+        drop(output);
+        let affine = ops::affine(&factors, &summands, &settings);
+        let size = dims(&maps);
+        let found = norm::backward(
+            gradient.storage(),
+            maps.storage(),
+            size,
+            settings.over,
+            &moments,
+            affine,
+        );
+        if let Some(node) = residual {
+            grads.register::<Flex>(node.id, gradient);
+        }
+        if let Some(node) = input {
+            grads.register::<Flex>(node.id, super::bridge::maps(found.maps, size));
+        }
+        if let Some(node) = gamma {
+            grads.register::<Flex>(node.id, vector(&found.gamma));
+        }
+        if let Some(node) = beta {
+            grads.register::<Flex>(node.id, vector(&found.beta));
+        }
+    }
+}
+
+#[derive(Debug)]
+struct PoolingBackward;
+
+#[derive(Clone, Debug)]
+struct PoolingState {
+    places: Vec<u8>,
+    dims: Dims,
+    window: Window,
+}
+
+impl Backward<Flex, 1> for PoolingBackward {
+    type State = PoolingState;
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let [input] = ops.parents;
+        let PoolingState { places, dims, window } = ops.state;
+        let gradient = grads.consume::<Flex>(&ops.node);
+        if let Some(node) = input {
+            let gradient = ops::max_pool_backward(gradient, &places, dims, &window);
+            grads.register::<Flex>(node.id, gradient);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct DoubledBackward;
+
+impl Backward<Flex, 1> for DoubledBackward {
+    type State = Dims;
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let [input] = ops.parents;
+        let gradient = grads.consume::<Flex>(&ops.node);
+        if let Some(node) = input {
+            grads.register::<Flex>(node.id, ops::doubled_bilinear_backward(gradient, ops.state));
+        }
+    }
+}
+
+#[derive(Debug)]
+struct GatingBackward;
+
+#[derive(Clone, Debug)]
+struct GatingState {
+    input: FlexTensor,
+    factors: FlexTensor,
+}
+
+impl Backward<Flex, 2> for GatingBackward {
+    type State = GatingState;
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let [input, factors] = ops.parents;
+        let gradient = by_pixel(grads.consume::<Flex>(&ops.node));
+        if let Some(node) = factors {
+            grads.register::<Flex>(node.id, ops::gate_backward(&gradient, &ops.state.input));
+        }
+        if let Some(node) = input {
+            grads.register::<Flex>(node.id, ops::gate(&gradient, &ops.state.factors));
+        }
+    }
+}
+
+#[derive(Debug)]
+struct AdditionBackward;
+
+impl Backward<Flex, 2> for AdditionBackward {
+    type State = ();
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let gradient = grads.consume::<Flex>(&ops.node);
+        for node in ops.parents.into_iter().flatten() {
+            grads.register::<Flex>(node.id, gradient.clone());
+        }
+    }
+}
+
+impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
+    fn convolution(operands: Operands<Self>, settings: Convolution) -> Tracked<C> {
+        let Operands { first, second, weight, scale, bias, residual } = operands;
+        let [second, bias, residual] =
+            [second, bias, residual].map(|tensor| tensor.into_option().unwrap_or_else(absent::<C>));
+        let nodes = [first.node(), second.node(), weight.node(), bias.node(), residual.node()];
+        let present = |tensor: Tracked<C>| {
+            let tensor = tensor.into_primitive();
+            (tensor.layout().num_elements() > 0).then_some(tensor).into()
+        };
+        let operands = Operands::<Flex> {
+            first: first.into_primitive(),
+            second: present(second),
+            weight: weight.into_primitive(),
+            scale: scale.into_option().map(|scale| scale.into_primitive()).into(),
+            bias: present(bias),
+            residual: present(residual),
+        };
+        let (prepared, bias, residual) = ops::prepare(operands, settings);
+        let output = prepared.forward(bias.as_ref(), residual.as_ref());
+        finish(ConvolutionBackward.prepare::<C>(nodes), output, |output| ConvolutionState {
+            prepared,
+            output: settings.relu.then_some(output),
+        })
+    }
+
+    fn transposed_convolution(
+        input: Tracked<C>,
+        weight: Tracked<C>,
+        bias: Optional<Self>,
+        window: Window,
+    ) -> Tracked<C> {
+        let bias = bias.into_option();
+        let absent = absent::<C>();
+        let nodes = [input.node(), weight.node(), bias.as_ref().unwrap_or(&absent).node()];
+        let input = by_pixel(input.into_primitive());
+        let weight = contiguous(weight.into_primitive());
+        let bias = bias.map(|bias| bias.into_primitive()).into();
+        let output = Flex::transposed_convolution(input.clone(), weight.clone(), bias, window);
+        finish(TransposedBackward.prepare::<C>(nodes), output, |_| TransposedState {
+            input,
+            weight,
+            window,
+        })
+    }
+
+    fn normalisation(
+        input: Tracked<C>,
+        gamma: Tracked<C>,
+        beta: Tracked<C>,
+        residual: Optional<Self>,
+        settings: Normalisation,
+    ) -> (Tracked<C>, Tracked<C>, Tracked<C>) {
+        let residual = residual.into_option();
+        let absent = absent::<C>();
+        let nodes =
+            [input.node(), gamma.node(), beta.node(), residual.as_ref().unwrap_or(&absent).node()];
+        let input = by_pixel(input.into_primitive());
+        let [gamma, beta] = [gamma, beta].map(|tensor| contiguous(tensor.into_primitive()));
+        let residual = residual.map(|residual| by_pixel(residual.into_primitive()));
+        let (output, moments) = ops::normalise(&input, &gamma, &beta, residual.as_ref(), &settings);
+        let [mean, variance] =
+            [&moments.mean, &moments.variance].map(|values| Self::from_inner(vector(values)));
+        let prepared = NormalisationBackward.prepare::<C>(nodes);
+        let output = finish(prepared, output, |output| NormalisationState {
+            input,
+            gamma,
+            beta,
+            moments,
+            settings,
+            output: settings.relu.then_some(output),
+        });
+        (output, mean, variance)
+    }
+
+    fn max_pooling(input: Tracked<C>, window: Window) -> Tracked<C> {
+        let nodes = [input.node()];
+        let input = by_pixel(input.into_primitive());
+        let dims = dims(&input);
+        let (output, places) = ops::max_pool(&input, &window);
+        finish(PoolingBackward.prepare::<C>(nodes), output, |_| PoolingState {
+            places,
+            dims,
+            window,
+        })
+    }
+
+    fn doubled_bilinear(input: Tracked<C>) -> Tracked<C> {
+        let nodes = [input.node()];
+        let input = input.into_primitive();
+        let dims = dims(&input);
+        finish(DoubledBackward.prepare::<C>(nodes), Flex::doubled_bilinear(input), |_| dims)
+    }
+
+    fn gating(input: Tracked<C>, factors: Tracked<C>) -> Tracked<C> {
+        let nodes = [input.node(), factors.node()];
+        let [input, factors] = [input, factors].map(|tensor| by_pixel(tensor.into_primitive()));
+        let output = ops::gate(&input, &factors);
+        finish(GatingBackward.prepare::<C>(nodes), output, |_| GatingState { input, factors })
+    }
+
+    fn addition(a: Tracked<C>, b: Tracked<C>) -> Tracked<C> {
+        let nodes = [a.node(), b.node()];
+        let output = Flex::addition(a.into_primitive(), b.into_primitive());
+        finish(AdditionBackward.prepare::<C>(nodes), output, |_| ())
+    }
+}

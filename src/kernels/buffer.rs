@@ -1,0 +1,173 @@
+//! Memory that is used again: a training step asks for the same sizes each time, and fresh pages cost
+//! more than the arithmetic of many operators.
+
+use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::mem::MaybeUninit;
+use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
+use std::slice;
+use std::sync::{Mutex, MutexGuard};
+
+use burn_std::{AccessError, AccessPolicy, AllocationController, AllocationProperty, Bytes};
+
+/// A cache line, and the widest vector.
+const ALIGNMENT: usize = 64;
+
+/// Below this the system's allocator is as fast.
+const SMALLEST: usize = 1 << 14;
+
+/// Single-precision numbers, always initialised; on drop the memory goes back to a pool.
+pub struct Buffer {
+    memory: Memory,
+    len: usize,
+}
+
+struct Memory {
+    at: NonNull<u8>,
+    bytes: usize,
+}
+
+// SAFETY: the memory belongs to whoever holds it, like that of a `Box`.
+unsafe impl Send for Memory {}
+// SAFETY: nothing is changed through a shared reference.
+unsafe impl Sync for Memory {}
+
+/// Memory that nobody uses. Never holds as much as is asked for at the most at one time.
+static FREE: Mutex<Vec<Memory>> = Mutex::new(Vec::new());
+
+fn free() -> MutexGuard<'static, Vec<Memory>> {
+    FREE.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+impl Memory {
+    /// At least `bytes` bytes, initialised.
+    fn take(bytes: usize) -> Self {
+        let bytes = rounded(bytes);
+        let found = {
+            let mut free = free();
+            let position = free.iter().rposition(|memory| memory.bytes == bytes);
+            position.map(|position| free.swap_remove(position))
+        };
+        found.unwrap_or_else(|| Self::new(bytes))
+    }
+
+    fn new(bytes: usize) -> Self {
+        let layout = layout(bytes);
+        // SAFETY: the size is not zero.
+        let at = unsafe { alloc_zeroed(layout) };
+        let at = NonNull::new(at).unwrap_or_else(|| handle_alloc_error(layout));
+        Self { at, bytes }
+    }
+
+    fn release(self) {
+        // SAFETY: allocated by `new` with the same layout.
+        unsafe { dealloc(self.at.as_ptr(), layout(self.bytes)) }
+    }
+}
+
+fn layout(bytes: usize) -> Layout {
+    Layout::from_size_align(bytes, ALIGNMENT).expect("sizes are far below isize::MAX")
+}
+
+/// Sizes are rounded up to eighths of a power of two, so that nearly equal ones serve each other.
+fn rounded(bytes: usize) -> usize {
+    let step = (bytes.max(1).next_power_of_two() / 16).max(ALIGNMENT);
+    bytes.max(1).div_ceil(step) * step
+}
+
+impl Buffer {
+    /// `len` numbers of any value.
+    pub fn new(len: usize) -> Self {
+        Self { memory: Memory::take(len * size_of::<f32>()), len }
+    }
+
+    /// `len` zeros.
+    pub fn zeroed(len: usize) -> Self {
+        let mut buffer = Self::new(len);
+        buffer.fill(0.0);
+        buffer
+    }
+
+    /// As the storage of a Burn tensor, which gives the memory back to the pool in its turn.
+    pub fn into_bytes(self) -> Bytes {
+        let len = self.len * size_of::<f32>();
+        // SAFETY: all of the memory is initialised, and `len` is within it.
+        unsafe { Bytes::from_controller(Box::new(self), len) }
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let memory = Memory { at: self.memory.at, bytes: self.memory.bytes };
+        if memory.bytes < SMALLEST {
+            memory.release();
+        } else {
+            free().push(memory);
+        }
+    }
+}
+
+impl Deref for Buffer {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        // SAFETY: the memory is initialised, aligned and large enough.
+        unsafe { slice::from_raw_parts(self.memory.at.as_ptr().cast(), self.len) }
+    }
+}
+
+impl DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        // SAFETY: as for `deref`, and the buffer is borrowed mutably.
+        unsafe { slice::from_raw_parts_mut(self.memory.at.as_ptr().cast(), self.len) }
+    }
+}
+
+impl AllocationController for Buffer {
+    fn alloc_align(&self) -> usize {
+        ALIGNMENT
+    }
+
+    fn property(&self) -> AllocationProperty {
+        AllocationProperty::Other
+    }
+
+    unsafe fn memory_mut(
+        &mut self,
+        _policy: AccessPolicy,
+    ) -> Result<&mut [MaybeUninit<u8>], AccessError> {
+        // SAFETY: the whole allocation, borrowed mutably.
+        Ok(unsafe { slice::from_raw_parts_mut(self.memory.at.as_ptr().cast(), self.memory.bytes) })
+    }
+
+    fn memory(&self, _policy: AccessPolicy) -> Result<&[MaybeUninit<u8>], AccessError> {
+        // SAFETY: the whole allocation.
+        Ok(unsafe { slice::from_raw_parts(self.memory.at.as_ptr().cast(), self.memory.bytes) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_rounded_up_by_an_eighth_at_most() {
+        for bytes in [1, 63, 64, 65, 1000, 1 << 20, (1 << 20) + 1, 201_326_592] {
+            let found = rounded(bytes);
+            assert!(found >= bytes && found % ALIGNMENT == 0, "{bytes}: {found}");
+            assert!(found <= bytes + (bytes / 8).max(ALIGNMENT), "{bytes}: {found}");
+        }
+    }
+
+    #[test]
+    fn memory_given_back_is_used_again_with_what_was_in_it() {
+        let len = 1_234_567;
+        let mut buffer = Buffer::new(len);
+        buffer[len - 1] = 7.0;
+        let at = buffer.as_ptr();
+        drop(buffer.into_bytes());
+        let again = Buffer::new(len);
+        assert_eq!((again.as_ptr(), again[len - 1]), (at, 7.0));
+        assert!(Buffer::zeroed(len).iter().all(|&value| value == 0.0));
+    }
+}

@@ -1,0 +1,376 @@
+//! Operators of networks: one function each, which models call whatever the device.
+//!
+//! On the CPU they run kernels of this module, with backward passes of their own, as a Burn backend
+//! extension; elsewhere Burn's own operators ([`standard`]). Nothing outside knows which.
+//!
+//! From the outside in: this file and [`standard`] choose; `ops.rs` and `autodiff.rs` join kernels and
+//! Burn's tensors; `winograd.rs`, `direct.rs`, `depthwise.rs`, `norm.rs`, `pool.rs`, `resample.rs`,
+//! `pointwise.rs` and `adam.rs` are kernels on slices; `gemm.rs`, `simd.rs` and `buffer.rs` are what
+//! those are made of.
+
+#![allow(unsafe_code)]
+
+mod adam;
+mod autodiff;
+mod bridge;
+mod buffer;
+mod depthwise;
+mod direct;
+mod dropout;
+mod epilogue;
+mod gemm;
+mod geometry;
+mod norm;
+mod ops;
+mod optimizer;
+mod pointwise;
+mod pool;
+mod resample;
+mod simd;
+mod standard;
+mod weights;
+mod winograd;
+
+#[cfg(test)]
+mod tests;
+
+pub use adam::Step as AdamStep;
+pub use optimizer::adam_step;
+
+use burn::backend::Dispatch;
+use burn::nn::conv::{Conv2d, ConvTranspose2d};
+use burn::nn::{BatchNorm, GroupNorm, PaddingConfig2d};
+use burn::tensor::{DType, Device, Distribution, Tensor};
+
+use crate::device::is_cpu;
+use dropout::Dropout;
+use geometry::Window;
+use norm::Over;
+use ops::{Convolution, Kernels, Normalisation, Operands};
+
+/// Maps that a convolution reads.
+#[derive(Clone, Debug)]
+pub struct Source {
+    maps: Tensor<4>,
+    doubled: bool,
+}
+
+impl Source {
+    /// Maps of twice the height and width, each pixel four times.
+    pub fn doubled(maps: Tensor<4>) -> Self {
+        Self { maps, doubled: true }
+    }
+}
+
+impl From<Tensor<4>> for Source {
+    fn from(maps: Tensor<4>) -> Self {
+        Self { maps, doubled: false }
+    }
+}
+
+/// The input of a convolution: maps, and maybe maps whose channels come behind theirs.
+#[derive(Clone, Debug)]
+pub struct Input {
+    first: Source,
+    second: Option<Tensor<4>>,
+}
+
+impl Input {
+    /// Two maps, channel after channel, as if concatenated.
+    pub fn pair(first: impl Into<Source>, second: Tensor<4>) -> Self {
+        Self { first: first.into(), second: Some(second) }
+    }
+}
+
+impl<T: Into<Source>> From<T> for Input {
+    fn from(first: T) -> Self {
+        Self { first: first.into(), second: None }
+    }
+}
+
+/// What follows a convolution or a norm, in this order: a residual is added, ReLU, dropout.
+#[derive(Clone, Debug, Default)]
+pub struct After<'a> {
+    residual: Option<Tensor<4>>,
+    relu: bool,
+    dropout: Option<&'a burn::nn::Dropout>,
+}
+
+impl<'a> After<'a> {
+    /// Nothing.
+    pub fn nothing() -> Self {
+        Self::default()
+    }
+
+    /// ReLU.
+    pub fn relu() -> Self {
+        Self { relu: true, ..Self::default() }
+    }
+
+    /// And then dropout, in training.
+    pub fn dropout(self, dropout: &'a burn::nn::Dropout) -> Self {
+        Self { dropout: Some(dropout), ..self }
+    }
+
+    /// With maps of the output's shape added first.
+    pub fn residual(self, maps: Tensor<4>) -> Self {
+        Self { residual: Some(maps), ..self }
+    }
+}
+
+/// Whether the kernels compute on a tensor.
+pub fn here<const D: usize>(tensor: &Tensor<D>) -> bool {
+    tensor.dtype() == DType::F32 && is_cpu(&tensor.device())
+}
+
+/// A convolution and what follows it.
+///
+/// # Shapes
+/// - input: `[batch, channels_in, height, width]` in all
+/// - output: `[batch, channels_out, height_out, width_out]`
+pub fn conv2d<'a>(conv: &Conv2d, input: impl Into<Input>, after: After<'a>) -> Tensor<4> {
+    let input = input.into();
+    if here(&input.first.maps) {
+        convolution(conv, None, input, after)
+    } else {
+        standard::after(conv.forward(standard::assembled(input)), after)
+    }
+}
+
+/// A convolution without bias, batch normalisation, and what follows it. Outside training the
+/// normalisation is part of the convolution.
+///
+/// # Shapes
+/// - input: `[batch, channels_in, height, width]` in all
+/// - output: `[batch, channels_out, height_out, width_out]`
+pub fn conv2d_batch_norm<'a>(
+    conv: &Conv2d,
+    norm: &BatchNorm,
+    input: impl Into<Input>,
+    after: After<'a>,
+) -> Tensor<4> {
+    let input = input.into();
+    if !here(&input.first.maps) {
+        return standard::after(norm.forward(conv.forward(standard::assembled(input))), after);
+    }
+    if trains(norm, &input.first.maps.device()) {
+        let maps = convolution(conv, None, input, After::nothing());
+        return batch_norm(norm, maps, after);
+    }
+    convolution(conv, Some(running(norm)), input, after)
+}
+
+fn trains(norm: &BatchNorm, device: &Device) -> bool {
+    device.is_autodiff() && norm.training.is_enabled()
+}
+
+/// Factor and summand of each channel that running statistics amount to.
+fn running(norm: &BatchNorm) -> [Tensor<1>; 2] {
+    let deviation = norm.running_var.value().add_scalar(norm.epsilon).sqrt();
+    let scale = norm.gamma.val().detach() / deviation;
+    let shift = norm.beta.val().detach() - norm.running_mean.value() * scale.clone();
+    [scale, shift]
+}
+
+fn convolution(
+    conv: &Conv2d,
+    affine: Option<[Tensor<1>; 2]>,
+    input: Input,
+    after: After,
+) -> Tensor<4> {
+    let Input { first: Source { maps, doubled }, second } = input;
+    let [_, _, height, width] = maps.dims();
+    let size = if doubled { [2 * height, 2 * width] } else { [height, width] };
+    let settings = Convolution {
+        window: window(conv, size),
+        doubled,
+        relu: after.relu,
+        dropout: after.dropout.and_then(|dropout| drawn(dropout, &maps.device())),
+    };
+    let (scale, shift) = affine.map(|[scale, shift]| (scale, shift)).unzip();
+    let bias = match (conv.bias.as_ref().map(|bias| bias.val()), shift) {
+        (Some(bias), Some(shift)) => {
+            Some(bias * scale.clone().expect("scale and shift come together") + shift)
+        }
+        (bias, shift) => bias.or(shift),
+    };
+    let optional = |tensor: Option<Tensor<1>>| tensor.map(Tensor::into_dispatch).into();
+    let operands = Operands::<Dispatch> {
+        first: maps.into_dispatch(),
+        second: second.map(Tensor::into_dispatch).into(),
+        weight: conv.weight.val().into_dispatch(),
+        scale: optional(scale),
+        bias: optional(bias),
+        residual: after.residual.map(Tensor::into_dispatch).into(),
+    };
+    Tensor::from_dispatch(Dispatch::convolution(operands, settings))
+}
+
+fn window(conv: &Conv2d, size: [usize; 2]) -> Window {
+    let axis = |axis: usize| match &conv.padding {
+        PaddingConfig2d::Valid => [0, 0],
+        PaddingConfig2d::Same => {
+            let (kernel, stride) = (conv.kernel_size[axis], conv.stride[axis]);
+            let steps = size[axis].div_ceil(stride).saturating_sub(1);
+            let zeros = (steps * stride + kernel).saturating_sub(size[axis]);
+            [zeros / 2, zeros - zeros / 2]
+        }
+        &PaddingConfig2d::Explicit(top, left, bottom, right) => {
+            if axis == 0 {
+                [top, bottom]
+            } else {
+                [left, right]
+            }
+        }
+    };
+    let [rows, columns] = [axis(0), axis(1)];
+    Window {
+        kernel: conv.kernel_size,
+        stride: conv.stride,
+        before: [rows[0], columns[0]],
+        after: [rows[1], columns[1]],
+        dilation: conv.dilation,
+        groups: conv.groups,
+    }
+}
+
+/// The dropout of one use of a layer: its key comes from the device's generator, so that the seed
+/// decides it.
+fn drawn(layer: &burn::nn::Dropout, device: &Device) -> Option<Dropout> {
+    if !layer.training.is_enabled() || !device.is_autodiff() || layer.prob == 0.0 {
+        return None;
+    }
+    let words =
+        Tensor::<1>::random([4], Distribution::Uniform(0.0, 65536.0), &device.clone().inner());
+    let words = words.into_data();
+    let key = words.iter::<f32>().fold(0, |key, word| key << 16 | (word as u64).min(65535));
+    Some(Dropout { key, probability: layer.prob as f32 })
+}
+
+/// Batch normalisation and what follows it.
+///
+/// # Shapes
+/// - maps and output: `[batch, channels, height, width]`
+pub fn batch_norm<'a>(norm: &BatchNorm, maps: Tensor<4>, after: After<'a>) -> Tensor<4> {
+    let device = maps.device();
+    if !here(&maps) || !trains(norm, &device) {
+        return standard::after(norm.forward(maps), after);
+    }
+    let (output, mean, variance) =
+        normalisation(maps, [norm.gamma.val(), norm.beta.val()], Over::Batch, norm.epsilon, after);
+    let moved = |old: Tensor<1>, new: Tensor<1>| {
+        (old * (1.0 - norm.momentum) + new.detach() * norm.momentum).detach()
+    };
+    norm.running_mean.update(moved(norm.running_mean.value_sync(), mean));
+    norm.running_var.update(moved(norm.running_var.value_sync(), variance));
+    output
+}
+
+/// Group normalisation and what follows it.
+///
+/// # Shapes
+/// - maps and output: `[batch, channels, height, width]`
+pub fn group_norm<'a>(norm: &GroupNorm, maps: Tensor<4>, after: After<'a>) -> Tensor<4> {
+    match (&norm.gamma, &norm.beta) {
+        (Some(gamma), Some(beta)) if here(&maps) => {
+            let over = Over::Groups(norm.num_groups);
+            normalisation(maps, [gamma.val(), beta.val()], over, norm.epsilon, after).0
+        }
+        _ => standard::after(norm.forward(maps), after),
+    }
+}
+
+fn normalisation(
+    maps: Tensor<4>,
+    [gamma, beta]: [Tensor<1>; 2],
+    over: Over,
+    epsilon: f64,
+    after: After,
+) -> (Tensor<4>, Tensor<1>, Tensor<1>) {
+    let dropout = after.dropout.and_then(|dropout| drawn(dropout, &maps.device()));
+    let settings = Normalisation { over, epsilon, relu: after.relu, dropout };
+    let (output, mean, variance) = Dispatch::normalisation(
+        maps.into_dispatch(),
+        gamma.into_dispatch(),
+        beta.into_dispatch(),
+        after.residual.map(Tensor::into_dispatch).into(),
+        settings,
+    );
+    let [mean, variance] = [mean, variance].map(Tensor::from_dispatch);
+    (Tensor::from_dispatch(output), mean, variance)
+}
+
+/// A transposed convolution.
+///
+/// # Shapes
+/// - maps: `[batch, channels_in, height, width]`
+/// - output: `[batch, channels_out, height_out, width_out]`
+pub fn conv_transpose2d(conv: &ConvTranspose2d, maps: Tensor<4>) -> Tensor<4> {
+    if !here(&maps) || conv.padding != [0; 2] || conv.padding_out != [0; 2] {
+        return conv.forward(maps);
+    }
+    let window = Window {
+        kernel: conv.kernel_size,
+        stride: conv.stride,
+        before: [0; 2],
+        after: [0; 2],
+        dilation: conv.dilation,
+        groups: conv.groups,
+    };
+    let weight = conv.weight.val().into_dispatch();
+    let bias = conv.bias.as_ref().map(|bias| bias.val().into_dispatch()).into();
+    Tensor::from_dispatch(Dispatch::transposed_convolution(
+        maps.into_dispatch(),
+        weight,
+        bias,
+        window,
+    ))
+}
+
+/// Maximum pooling with square windows.
+///
+/// # Shapes
+/// - maps: `[batch, channels, height, width]`
+/// - output: `[batch, channels, height_out, width_out]`
+pub fn max_pool2d(maps: Tensor<4>, kernel: usize, stride: usize, padding: usize) -> Tensor<4> {
+    if !here(&maps) {
+        return standard::max_pool2d(maps, kernel, stride, padding);
+    }
+    let window = Window::square(kernel, stride, padding);
+    Tensor::from_dispatch(Dispatch::max_pooling(maps.into_dispatch(), window))
+}
+
+/// Doubles height and width by bilinear interpolation between the centres of pixels.
+///
+/// # Shapes
+/// - maps: `[batch, channels, height, width]`
+/// - output: `[batch, channels, 2 * height, 2 * width]`
+pub fn bilinear(maps: Tensor<4>) -> Tensor<4> {
+    if !here(&maps) {
+        return standard::bilinear(maps);
+    }
+    Tensor::from_dispatch(Dispatch::doubled_bilinear(maps.into_dispatch()))
+}
+
+/// Weighs each 2x2 block of pixels.
+///
+/// # Shapes
+/// - maps and output: `[batch, channels, height, width]`
+/// - factors: `[batch, 1, height / 2, width / 2]`
+pub fn gate(maps: Tensor<4>, factors: Tensor<4>) -> Tensor<4> {
+    if !here(&maps) {
+        return standard::nearest(factors) * maps;
+    }
+    Tensor::from_dispatch(Dispatch::gating(maps.into_dispatch(), factors.into_dispatch()))
+}
+
+/// The sum of two maps.
+///
+/// # Shapes
+/// - a, b and output: `[batch, channels, height, width]`
+pub fn add(a: Tensor<4>, b: Tensor<4>) -> Tensor<4> {
+    if !here(&a) {
+        return a + b;
+    }
+    Tensor::from_dispatch(Dispatch::addition(a.into_dispatch(), b.into_dispatch()))
+}

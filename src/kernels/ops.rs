@@ -1,0 +1,487 @@
+//! The operators as Burn's CPU backend runs them, forward and backward.
+
+use std::sync::Arc;
+
+use burn::backend::flex::{Flex, FlexTensor};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Backend, ExtensionType, backend_extension};
+
+use super::bridge::{by_pixel, contiguous, dims, maps, owned, rows, vector};
+use super::buffer::Buffer;
+use super::dropout::Dropout;
+use super::epilogue::Epilogue;
+use super::geometry::{Dims, Input, Part, Shared, Window};
+use super::norm::{self, Affine, Moments, Over};
+use super::pointwise::{self, Followed};
+use super::weights::{self, Form, Key};
+use super::{depthwise, direct, pool, resample, winograd};
+
+/// A tensor that may be absent.
+#[derive(ExtensionType)]
+pub enum Optional<B: Backend> {
+    Some(FloatTensor<B>),
+    None,
+}
+
+impl<B: Backend> Optional<B> {
+    /// As Rust's own.
+    pub fn into_option(self) -> Option<FloatTensor<B>> {
+        match self {
+            Self::Some(tensor) => Some(tensor),
+            Self::None => None,
+        }
+    }
+}
+
+impl<B: Backend> From<Option<FloatTensor<B>>> for Optional<B> {
+    fn from(tensor: Option<FloatTensor<B>>) -> Self {
+        tensor.map_or(Self::None, Self::Some)
+    }
+}
+
+/// What a convolution is given.
+#[derive(ExtensionType)]
+pub struct Operands<B: Backend> {
+    /// Maps, and maybe maps whose channels are put behind theirs.
+    pub first: FloatTensor<B>,
+    #[extension_type]
+    pub second: Optional<B>,
+    /// `[outputs, inputs / groups, kernel height, kernel width]`.
+    pub weight: FloatTensor<B>,
+    /// One factor for each output channel: a constant, without gradient.
+    #[extension_type]
+    pub scale: Optional<B>,
+    #[extension_type]
+    pub bias: Optional<B>,
+    /// Maps of the output's size that are added before ReLU.
+    #[extension_type]
+    pub residual: Optional<B>,
+}
+
+/// `dropout(relu(scale * (weight * [first, second]) + bias + residual))`, as far as asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Convolution {
+    pub window: Window,
+    /// Whether the first maps have half the size, and each of their pixels stands for 2x2.
+    pub doubled: bool,
+    pub relu: bool,
+    pub dropout: Option<Dropout>,
+}
+
+/// `dropout(relu(normalised * gamma + beta + residual))`, as far as asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Normalisation {
+    pub over: Over,
+    pub epsilon: f64,
+    pub relu: bool,
+    pub dropout: Option<Dropout>,
+}
+
+/// The operators. On other backends than the CPU's, callers use Burn's own instead.
+#[backend_extension(Flex, Autodiff)]
+pub trait Kernels: Backend {
+    /// A convolution and what follows it.
+    fn convolution(
+        #[extension_type] operands: Operands<Self>,
+        settings: Convolution,
+    ) -> FloatTensor<Self>;
+
+    /// A transposed convolution without padding; `weight` is `[inputs, outputs, height, width]`.
+    fn transposed_convolution(
+        input: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        #[extension_type] bias: Optional<Self>,
+        window: Window,
+    ) -> FloatTensor<Self>;
+
+    /// A normalisation and what follows it; output, means and variances.
+    fn normalisation(
+        input: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        #[extension_type] residual: Optional<Self>,
+        settings: Normalisation,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+
+    /// Maximum pooling.
+    fn max_pooling(input: FloatTensor<Self>, window: Window) -> FloatTensor<Self>;
+
+    /// Doubling of height and width by bilinear interpolation.
+    fn doubled_bilinear(input: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// Each pixel of `input` times the number of its 2x2 block, `[batch, 1, height / 2, width / 2]`.
+    fn gating(input: FloatTensor<Self>, factors: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// The sum of two tensors of maps.
+    fn addition(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self>;
+}
+
+/// A convolution with its operands as kernels read them.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    pub first: FlexTensor,
+    pub second: Option<FlexTensor>,
+    pub weight: FlexTensor,
+    pub scale: Option<FlexTensor>,
+    pub settings: Convolution,
+}
+
+impl Prepared {
+    /// Height, width and channels of the whole input.
+    fn input_dims(&self) -> Dims {
+        let first = dims(&self.first);
+        let times = if self.settings.doubled { 2 } else { 1 };
+        let second = self.second.as_ref().map_or(0, |second| dims(second).channels);
+        Dims {
+            batch: first.batch,
+            height: times * first.height,
+            width: times * first.width,
+            channels: first.channels + second,
+        }
+    }
+
+    fn output_dims(&self) -> Dims {
+        let input = self.input_dims();
+        let [height, width] = self.settings.window.output([input.height, input.width]);
+        Dims { batch: input.batch, height, width, channels: self.weight.layout().shape()[0] }
+    }
+
+    fn with_input<T>(&self, run: impl FnOnce(&Input) -> T) -> T {
+        let Dims { batch, height, width, .. } = self.input_dims();
+        let mut parts = vec![Part {
+            data: self.first.storage(),
+            channels: dims(&self.first).channels,
+            doubled: self.settings.doubled,
+        }];
+        parts.extend(self.second.as_ref().map(|second| Part {
+            data: second.storage(),
+            channels: dims(second).channels,
+            doubled: false,
+        }));
+        run(&Input { batch, height, width, parts: &parts })
+    }
+
+    /// The maps of the only part, where there is no other and it is not doubled.
+    fn only(&self) -> Option<&[f32]> {
+        (self.second.is_none() && !self.settings.doubled).then(|| self.first.storage())
+    }
+
+    fn is_depthwise(&self) -> bool {
+        let (input, output) = (self.input_dims().channels, self.output_dims().channels);
+        self.only().is_some() && depthwise::applies(&self.settings.window, input, output)
+    }
+
+    fn is_winograd(&self) -> bool {
+        winograd::pays(&self.settings.window, self.input_dims(), self.output_dims())
+    }
+
+    /// Weights in the form that the forward pass reads.
+    fn form(&self) -> Form {
+        let weight: &[f32] = self.weight.storage();
+        if self.is_winograd() {
+            Form::Winograd(winograd::for_forward(weight, self.output_dims().channels))
+        } else {
+            let window = &self.settings.window;
+            Form::Direct(self.with_input(|input| direct::for_forward(input, weight, window)))
+        }
+    }
+
+    /// The same, for weights that will be used again.
+    fn kept_form(&self) -> Arc<Form> {
+        let channels = |tensor: &FlexTensor| dims(tensor).channels;
+        let key = Key {
+            window: self.settings.window,
+            parts: [channels(&self.first), self.second.as_ref().map_or(0, channels)],
+            winograd: self.is_winograd(),
+        };
+        weights::form(&self.weight, key, || self.form())
+    }
+
+    /// Convolves, with weights that are about to change.
+    pub fn forward(&self, bias: Option<&FlexTensor>, residual: Option<&FlexTensor>) -> FlexTensor {
+        weights::forget();
+        self.convolve(bias, residual, || Arc::new(self.form()))
+    }
+
+    fn convolve(
+        &self,
+        bias: Option<&FlexTensor>,
+        residual: Option<&FlexTensor>,
+        form: impl FnOnce() -> Arc<Form>,
+    ) -> FlexTensor {
+        let (window, output) = (&self.settings.window, self.output_dims());
+        let mut buffer = Buffer::new(output.len());
+        let epilogue = Epilogue {
+            scale: self.scale.as_ref().map(|scale| scale.storage()),
+            bias: bias.map(|bias| bias.storage()),
+            residual: residual.map(|residual| residual.storage()),
+            relu: self.settings.relu,
+            dropout: self.settings.dropout,
+        };
+        self.with_input(|input| match self.only() {
+            Some(maps) if self.is_depthwise() => {
+                let weight: &[f32] = self.weight.storage();
+                depthwise::forward(maps, input.dims(), weight, window, epilogue, &mut buffer);
+            }
+            _ => match &*form() {
+                Form::Winograd(weight) => {
+                    winograd::forward(input, weight, window.before, output, epilogue, &mut buffer);
+                }
+                Form::Direct(weight) => {
+                    direct::forward(input, weight, window, epilogue, &mut buffer);
+                }
+            },
+        });
+        maps(buffer, output)
+    }
+
+    /// The gradient of the weights from that of the sums.
+    pub fn weight_gradient(&self, gradient: &FlexTensor) -> FlexTensor {
+        let mut buffer = Buffer::new(self.weight.layout().num_elements());
+        let window = &self.settings.window;
+        let values: &[f32] = gradient.storage();
+        self.with_input(|input| match self.only() {
+            Some(maps) if self.is_depthwise() => {
+                depthwise::weight_gradient(maps, input.dims(), values, window, &mut buffer);
+            }
+            _ if self.is_winograd() => with_maps(gradient, |gradient| {
+                winograd::weight_gradient(input, gradient, window.before, &mut buffer);
+            }),
+            _ => direct::weight_gradient(input, values, window, &mut buffer),
+        });
+        rows(buffer, self.weight.layout().shape().dims::<4>())
+    }
+
+    /// The gradients of the parts from that of the sums.
+    pub fn input_gradient(&self, gradient: &FlexTensor) -> (FlexTensor, Option<FlexTensor>) {
+        let whole = self.input_dims();
+        let weight: &[f32] = self.weight.storage();
+        let window = &self.settings.window;
+        let first_dims = dims(&self.first);
+        let second_dims = self.second.as_ref().map(dims);
+        let mut first = Buffer::new(first_dims.len());
+        let mut second = second_dims.map(|dims| Buffer::new(dims.len()));
+        let mut parts = vec![Part {
+            data: Shared::new(&mut first),
+            channels: first_dims.channels,
+            doubled: self.settings.doubled,
+        }];
+        parts.extend(second.as_mut().map(|second| Part {
+            data: Shared::new(second),
+            channels: whole.channels - first_dims.channels,
+            doubled: false,
+        }));
+        let values: &[f32] = gradient.storage();
+        if self.is_depthwise() {
+            depthwise::input_gradient(values, weight, window, whole, &mut first);
+        } else if self.is_winograd() {
+            let size = [whole.height, whole.width];
+            with_maps(gradient, |gradient| {
+                winograd::input_gradient(gradient, weight, window.before, size, &parts);
+            });
+        } else if self.only().is_some() {
+            with_maps(gradient, |gradient| {
+                direct::input_gradient(gradient, weight, window, whole, &mut first);
+            });
+        } else {
+            let mut buffer = Buffer::new(whole.len());
+            with_maps(gradient, |gradient| {
+                direct::input_gradient(gradient, weight, window, whole, &mut buffer);
+            });
+            pointwise::split(&buffer, whole, &parts);
+        }
+        (maps(first, first_dims), second.zip(second_dims).map(|(second, dims)| maps(second, dims)))
+    }
+}
+
+/// Runs with a tensor of maps as the one part of an input.
+fn with_maps<T>(tensor: &FlexTensor, run: impl FnOnce(&Input) -> T) -> T {
+    let Dims { batch, height, width, channels } = dims(tensor);
+    let parts = [Part { data: tensor.storage(), channels, doubled: false }];
+    run(&Input { batch, height, width, parts: &parts })
+}
+
+/// Goes back through ReLU and dropout: the gradient of what they were given, and its sum over pixels.
+pub fn before(
+    gradient: FlexTensor,
+    output: Option<&FlexTensor>,
+    dropout: Option<Dropout>,
+) -> (FlexTensor, Vec<f32>) {
+    let mut gradient = owned(gradient);
+    let channels = dims(&gradient).channels;
+    let rectified = output.map(|output| output.storage());
+    let sums = pointwise::before(gradient.storage_mut(), channels, Followed { rectified, dropout });
+    (gradient, sums)
+}
+
+/// The gradient times a constant of each channel.
+pub fn scaled(gradient: FlexTensor, factors: &FlexTensor) -> FlexTensor {
+    let mut gradient = owned(gradient);
+    pointwise::scale(gradient.storage_mut(), factors.storage());
+    gradient
+}
+
+/// Operands as kernels read them, with bias and residual.
+pub fn prepare(
+    operands: Operands<Flex>,
+    settings: Convolution,
+) -> (Prepared, Option<FlexTensor>, Option<FlexTensor>) {
+    let prepared = Prepared {
+        first: by_pixel(operands.first),
+        second: operands.second.into_option().map(by_pixel),
+        weight: contiguous(operands.weight),
+        scale: operands.scale.into_option().map(contiguous),
+        settings,
+    };
+    let bias = operands.bias.into_option().map(contiguous);
+    (prepared, bias, operands.residual.into_option().map(by_pixel))
+}
+
+/// A normalisation's output and moments.
+pub fn normalise(
+    input: &FlexTensor,
+    gamma: &FlexTensor,
+    beta: &FlexTensor,
+    residual: Option<&FlexTensor>,
+    settings: &Normalisation,
+) -> (FlexTensor, Moments) {
+    let dims = dims(input);
+    let moments = norm::moments(input.storage(), dims, settings.over);
+    let mut buffer = Buffer::new(dims.len());
+    let after = norm::After {
+        residual: residual.map(|residual| residual.storage()),
+        relu: settings.relu,
+        dropout: settings.dropout,
+    };
+    let affine = affine(gamma, beta, settings);
+    norm::forward(input.storage(), dims, settings.over, &moments, affine, after, &mut buffer);
+    (maps(buffer, dims), moments)
+}
+
+/// The numbers of a normalisation.
+pub fn affine<'a>(
+    gamma: &'a FlexTensor,
+    beta: &'a FlexTensor,
+    settings: &Normalisation,
+) -> Affine<'a> {
+    Affine { gamma: gamma.storage(), beta: beta.storage(), epsilon: settings.epsilon }
+}
+
+/// Maxima, and where in its window each was found.
+pub fn max_pool(input: &FlexTensor, window: &Window) -> (FlexTensor, Vec<u8>) {
+    let dims = dims(input);
+    let [height, width] = window.output([dims.height, dims.width]);
+    let output = Dims { height, width, ..dims };
+    let (mut buffer, mut places) = (Buffer::new(output.len()), vec![0; output.len()]);
+    pool::forward(input.storage(), dims, window, &mut buffer, &mut places);
+    (maps(buffer, output), places)
+}
+
+/// The gradient of the maps, of size `dims`, that were pooled.
+pub fn max_pool_backward(
+    gradient: FlexTensor,
+    places: &[u8],
+    dims: Dims,
+    window: &Window,
+) -> FlexTensor {
+    let mut buffer = Buffer::new(dims.len());
+    pool::backward(by_pixel(gradient).storage(), places, dims, window, &mut buffer);
+    maps(buffer, dims)
+}
+
+/// The gradient of the maps, of size `dims`, that were doubled.
+pub fn doubled_bilinear_backward(gradient: FlexTensor, dims: Dims) -> FlexTensor {
+    let mut buffer = Buffer::new(dims.len());
+    resample::bilinear_backward(by_pixel(gradient).storage(), dims, &mut buffer);
+    maps(buffer, dims)
+}
+
+/// The maps times the number of each 2x2 block.
+pub fn gate(input: &FlexTensor, factors: &FlexTensor) -> FlexTensor {
+    let dims = dims(input);
+    let mut buffer = Buffer::new(dims.len());
+    resample::gate(input.storage(), factors.storage(), dims, &mut buffer);
+    maps(buffer, dims)
+}
+
+/// The gradient of a gate's factors.
+pub fn gate_backward(gradient: &FlexTensor, input: &FlexTensor) -> FlexTensor {
+    let dims = dims(input);
+    let factors = Dims { height: dims.height / 2, width: dims.width / 2, channels: 1, ..dims };
+    let mut buffer = Buffer::new(factors.len());
+    resample::gate_backward(gradient.storage(), input.storage(), dims, &mut buffer);
+    maps(buffer, factors)
+}
+
+/// A transposed convolution is the gradient of the convolution's input; without padding, its output
+/// ends where the last window does.
+pub fn transposed_dims(input: Dims, weight: &FlexTensor, window: &Window) -> Dims {
+    let size = |axis: usize, size: usize| {
+        (size - 1) * window.stride[axis] + window.dilation[axis] * (window.kernel[axis] - 1) + 1
+    };
+    let channels = weight.layout().shape()[1] * window.groups;
+    Dims { height: size(0, input.height), width: size(1, input.width), channels, ..input }
+}
+
+impl Kernels for Flex {
+    fn convolution(operands: Operands<Self>, settings: Convolution) -> FlexTensor {
+        let (prepared, bias, residual) = prepare(operands, settings);
+        prepared.convolve(bias.as_ref(), residual.as_ref(), || prepared.kept_form())
+    }
+
+    fn transposed_convolution(
+        input: FlexTensor,
+        weight: FlexTensor,
+        bias: Optional<Self>,
+        window: Window,
+    ) -> FlexTensor {
+        let (input, weight) = (by_pixel(input), contiguous(weight));
+        let output = transposed_dims(dims(&input), &weight, &window);
+        let mut buffer = Buffer::new(output.len());
+        with_maps(&input, |input| {
+            direct::input_gradient(input, weight.storage(), &window, output, &mut buffer);
+        });
+        if let Some(bias) = bias.into_option().map(contiguous) {
+            pointwise::add_to_channels(&mut buffer, bias.storage());
+        }
+        maps(buffer, output)
+    }
+
+    fn normalisation(
+        input: FlexTensor,
+        gamma: FlexTensor,
+        beta: FlexTensor,
+        residual: Optional<Self>,
+        settings: Normalisation,
+    ) -> (FlexTensor, FlexTensor, FlexTensor) {
+        let residual = residual.into_option().map(by_pixel);
+        let [gamma, beta] = [gamma, beta].map(contiguous);
+        let input = by_pixel(input);
+        let (output, moments) = normalise(&input, &gamma, &beta, residual.as_ref(), &settings);
+        (output, vector(&moments.mean), vector(&moments.variance))
+    }
+
+    fn max_pooling(input: FlexTensor, window: Window) -> FlexTensor {
+        max_pool(&by_pixel(input), &window).0
+    }
+
+    fn doubled_bilinear(input: FlexTensor) -> FlexTensor {
+        let input = by_pixel(input);
+        let small = dims(&input);
+        let dims = Dims { height: 2 * small.height, width: 2 * small.width, ..small };
+        let mut buffer = Buffer::new(dims.len());
+        resample::bilinear(input.storage(), small, &mut buffer);
+        maps(buffer, dims)
+    }
+
+    fn gating(input: FlexTensor, factors: FlexTensor) -> FlexTensor {
+        gate(&by_pixel(input), &by_pixel(factors))
+    }
+
+    fn addition(a: FlexTensor, b: FlexTensor) -> FlexTensor {
+        let (a, b) = (by_pixel(a), by_pixel(b));
+        let mut buffer = Buffer::new(a.layout().num_elements());
+        pointwise::sum(a.storage(), b.storage(), &mut buffer);
+        maps(buffer, dims(&a))
+    }
+}

@@ -1,0 +1,200 @@
+//! Operators that take each pixel by itself, and sums over pixels.
+//!
+//! Pixels are taken in blocks whose size depends on nothing else, and what blocks sum up is added in
+//! their order, in double precision: the number of threads changes no result.
+
+use macerator::Simd;
+use rayon::prelude::*;
+
+use super::dropout::Dropout;
+use super::geometry::{Dims, Locate, Part, Shared};
+
+/// Pixels of a block.
+pub const BLOCK: usize = 256;
+
+/// What followed a convolution or a norm, to be gone back through.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Followed<'a> {
+    /// The output, where a ReLU made it.
+    pub rectified: Option<&'a [f32]>,
+    pub dropout: Option<Dropout>,
+}
+
+/// Turns the gradient of an output into that of what ReLU and dropout were given, in place.
+///
+/// # Shapes
+/// - gradient: `[pixels, channels]`
+/// - output: the sum over pixels, `[channels]`
+pub fn before(gradient: &mut [f32], channels: usize, followed: Followed) -> Vec<f32> {
+    let block = BLOCK * channels.max(1);
+    let sums = gradient
+        .par_chunks_mut(block)
+        .enumerate()
+        .map(|(index, gradient)| {
+            let start = index * block;
+            let rectified = followed.rectified.map(|all| &all[start..start + gradient.len()]);
+            let mut sums = vec![0.0; channels];
+            before_block(gradient, start, Followed { rectified, ..followed }, &mut sums);
+            sums
+        })
+        .collect();
+    added(sums, channels)
+}
+
+#[macerator::with_simd]
+fn before_block<'a, S: Simd>(
+    gradient: &mut [f32],
+    start: usize,
+    followed: Followed<'a>,
+    sums: &mut [f32],
+) {
+    if let Some(dropout) = followed.dropout {
+        for (place, value) in gradient.iter_mut().enumerate() {
+            *value *= dropout.factor(start + place);
+        }
+    }
+    if let Some(output) = followed.rectified {
+        for (value, &output) in gradient.iter_mut().zip(output) {
+            *value = if output > 0.0 { *value } else { 0.0 };
+        }
+    }
+    for pixel in gradient.chunks_exact(sums.len().max(1)) {
+        for (sum, &value) in sums.iter_mut().zip(pixel) {
+            *sum += value;
+        }
+    }
+}
+
+/// Adds up what blocks summed, in their order.
+pub fn added(blocks: Vec<Vec<f32>>, len: usize) -> Vec<f32> {
+    let mut total = vec![0f64; len];
+    for block in blocks {
+        for (total, sum) in total.iter_mut().zip(block) {
+            *total += f64::from(sum);
+        }
+    }
+    total.into_iter().map(|sum| sum as f32).collect()
+}
+
+/// Multiplies each channel by its factor, in place.
+pub fn scale(values: &mut [f32], factors: &[f32]) {
+    values.par_chunks_mut(BLOCK * factors.len().max(1)).for_each(|values| {
+        for pixel in values.chunks_exact_mut(factors.len()) {
+            for (value, factor) in pixel.iter_mut().zip(factors) {
+                *value *= factor;
+            }
+        }
+    });
+}
+
+/// Adds to each channel its summand, in place.
+pub fn add_to_channels(values: &mut [f32], summands: &[f32]) {
+    values.par_chunks_mut(BLOCK * summands.len().max(1)).for_each(|values| {
+        for pixel in values.chunks_exact_mut(summands.len()) {
+            for (value, summand) in pixel.iter_mut().zip(summands) {
+                *value += summand;
+            }
+        }
+    });
+}
+
+/// Parts the gradient of a whole input: to each part its channels, and where a part was doubled, the
+/// sum of each 2x2 block.
+pub fn split(whole: &[f32], dims: Dims, parts: &[Part<Shared<f32>>]) {
+    let mut first = 0;
+    for part in parts {
+        let locate = Locate::new(part, dims.height, dims.width);
+        let step = if part.doubled { 2 } else { 1 };
+        let rows = dims.height / step;
+        (0..dims.batch * rows).into_par_iter().for_each(|row| {
+            let (image, y) = (row / rows, row % rows * step);
+            for x in (0..dims.width).step_by(step) {
+                for channel in 0..part.channels {
+                    let mut sum = 0.0;
+                    for (y, x) in (y..y + step).flat_map(|y| (x..x + step).map(move |x| (y, x))) {
+                        let pixel = (image * dims.height + y) * dims.width + x;
+                        sum += whole[pixel * dims.channels + first + channel];
+                    }
+                    // SAFETY: pixels of this row, which no other task writes.
+                    unsafe { *part.data.at(locate.pixel(image, y, x) + channel) = sum };
+                }
+            }
+        });
+        first += part.channels;
+    }
+}
+
+/// Adds numbers to others, in place.
+pub fn add_to(total: &mut [f32], summands: &[f32]) {
+    const NUMBERS: usize = 1 << 14;
+    let parts = total.par_chunks_mut(NUMBERS).zip(summands.par_chunks(NUMBERS));
+    parts.for_each(|(total, summands)| {
+        for (total, summand) in total.iter_mut().zip(summands) {
+            *total += summand;
+        }
+    });
+}
+
+/// Writes `a + b`.
+pub fn sum(a: &[f32], b: &[f32], out: &mut [f32]) {
+    const NUMBERS: usize = 1 << 14;
+    let parts = a.par_chunks(NUMBERS).zip(b.par_chunks(NUMBERS));
+    out.par_chunks_mut(NUMBERS).zip(parts).for_each(|(out, (a, b))| {
+        for ((out, a), b) in out.iter_mut().zip(a).zip(b) {
+            *out = a + b;
+        }
+    });
+}
+
+/// Copies maps `[batch, channels, pixels]` to `[batch, pixels, channels]`, or back with the two
+/// lengths exchanged.
+pub fn transpose(from: &[f32], rows: usize, columns: usize, to: &mut [f32]) {
+    const TILE: usize = 16;
+    const COLUMNS: usize = 256;
+    if rows * columns == 0 {
+        return;
+    }
+    // Each task writes some columns of one image, which are rows of the output.
+    let images = to.par_chunks_mut(rows * columns).zip(from.par_chunks(rows * columns));
+    images.for_each(|(to, from)| {
+        to.par_chunks_mut(COLUMNS * rows).enumerate().for_each(|(part, to)| {
+            let first = part * COLUMNS;
+            let here = to.len() / rows;
+            for column in (0..here).step_by(TILE) {
+                for row in (0..rows).step_by(TILE) {
+                    for column in column..(column + TILE).min(here) {
+                        for row in row..(row + TILE).min(rows) {
+                            to[column * rows + row] = from[row * columns + first + column];
+                        }
+                    }
+                }
+            }
+        });
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_transposition_and_back_is_nothing() {
+        let (batch, rows, columns) = (2, 5, 777);
+        let from: Vec<f32> = (0..batch * rows * columns).map(|value| value as f32).collect();
+        let (mut there, mut back) = (vec![0.0; from.len()], vec![0.0; from.len()]);
+        transpose(&from, rows, columns, &mut there);
+        assert_eq!(there[1], from[columns]);
+        transpose(&there, columns, rows, &mut back);
+        assert_eq!(back, from);
+    }
+
+    #[test]
+    fn gradients_pass_where_the_output_is_positive_and_are_summed_by_channel() {
+        let mut gradient = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+        let output = [0.0, 1.0, 2.0, 0.0, 0.5, 0.25];
+        let followed = Followed { rectified: Some(&output), dropout: None };
+        let sums = before(&mut gradient, 2, followed);
+        assert_eq!(gradient, [0.0, 2.0, 3.0, 0.0, 5.0, 6.0]);
+        assert_eq!(sums, [8.0, 8.0]);
+    }
+}

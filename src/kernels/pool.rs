@@ -1,0 +1,140 @@
+//! Maximum pooling that remembers which place of its window each maximum came from.
+
+use macerator::Simd;
+use rayon::prelude::*;
+
+use super::geometry::{Dims, Window};
+
+/// Writes the maxima of each window, and the position in the window of each.
+///
+/// A window has at most 256 positions, and at least one that is inside the maps. Not a number is
+/// larger than any.
+pub fn forward(maps: &[f32], dims: Dims, window: &Window, out: &mut [f32], places: &mut [u8]) {
+    let [height, width] = window.output([dims.height, dims.width]);
+    let row = (width * dims.channels).max(1);
+    out.par_chunks_mut(row).zip(places.par_chunks_mut(row)).enumerate().for_each(
+        |(index, (out, places))| {
+            forward_row(maps, dims, window, (index / height, index % height), out, places);
+        },
+    );
+}
+
+#[macerator::with_simd]
+fn forward_row<S: Simd>(
+    maps: &[f32],
+    dims: Dims,
+    window: &Window,
+    place: (usize, usize),
+    out: &mut [f32],
+    places: &mut [u8],
+) {
+    let channels = dims.channels;
+    let (image, row) = place;
+    let pixels = out.chunks_exact_mut(channels).zip(places.chunks_exact_mut(channels));
+    for (column, (out, places)) in pixels.enumerate() {
+        out.fill(f32::NEG_INFINITY);
+        for tap in 0..window.taps() {
+            let Some((y, x)) = reads(window, dims, (row, column), tap) else { continue };
+            let start = ((image * dims.height + y) * dims.width + x) * channels;
+            let values = &maps[start..start + channels];
+            for ((out, place), &value) in out.iter_mut().zip(places.iter_mut()).zip(values) {
+                let larger = !(value <= *out);
+                *out = if larger { value } else { *out };
+                *place = if larger { tap as u8 } else { *place };
+            }
+        }
+    }
+}
+
+/// The pixel that a position of a window falls on, if it is inside the maps.
+#[inline(always)]
+fn reads(window: &Window, dims: Dims, at: (usize, usize), tap: usize) -> Option<(usize, usize)> {
+    let [_, columns] = window.kernel;
+    let y = at.0 * window.stride[0] + tap / columns * window.dilation[0];
+    let x = at.1 * window.stride[1] + tap % columns * window.dilation[1];
+    let (y, x) = (y.checked_sub(window.before[0])?, x.checked_sub(window.before[1])?);
+    (y < dims.height && x < dims.width).then_some((y, x))
+}
+
+/// The gradient of the maps from that of the maxima.
+pub fn backward(gradient: &[f32], places: &[u8], dims: Dims, window: &Window, out: &mut [f32]) {
+    let row = (dims.width * dims.channels).max(1);
+    out.par_chunks_mut(row).enumerate().for_each(|(index, out)| {
+        let place = (index / dims.height, index % dims.height);
+        backward_row(gradient, places, dims, window, place, out);
+    });
+}
+
+#[macerator::with_simd]
+fn backward_row<S: Simd>(
+    gradient: &[f32],
+    places: &[u8],
+    dims: Dims,
+    window: &Window,
+    place: (usize, usize),
+    out: &mut [f32],
+) {
+    let channels = dims.channels;
+    let [height, width] = window.output([dims.height, dims.width]);
+    let (image, row) = place;
+    let [rows, columns] = window.kernel;
+    for (column, out) in out.chunks_exact_mut(channels).enumerate() {
+        out.fill(0.0);
+        for tap in 0..rows * columns {
+            let y = back(window, 0, row, tap / columns, height);
+            let x = back(window, 1, column, tap % columns, width);
+            let (Some(y), Some(x)) = (y, x) else { continue };
+            let start = ((image * height + y) * width + x) * channels;
+            let gradients = &gradient[start..start + channels];
+            let places = &places[start..start + channels];
+            for ((out, &place), &gradient) in out.iter_mut().zip(places).zip(gradients) {
+                *out += if place == tap as u8 { gradient } else { 0.0 };
+            }
+        }
+    }
+}
+
+/// The window whose position `tap` along an axis falls on `at`, if there is one.
+#[inline(always)]
+fn back(window: &Window, axis: usize, at: usize, tap: usize, windows: usize) -> Option<usize> {
+    let start = (at + window.before[axis]).checked_sub(tap * window.dilation[axis])?;
+    let index = start / window.stride[axis];
+    (start.is_multiple_of(window.stride[axis]) && index < windows).then_some(index)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn overlapping_windows_send_their_gradients_to_the_same_maximum() {
+        let dims = Dims { batch: 1, height: 1, width: 4, channels: 1 };
+        let window = Window {
+            kernel: [1, 3],
+            stride: [1, 2],
+            before: [0, 1],
+            after: [0, 1],
+            dilation: [1, 1],
+            groups: 1,
+        };
+        let maps = [1.0, 5.0, 2.0, 3.0];
+        let (mut out, mut places) = ([0.0; 2], [0; 2]);
+        forward(&maps, dims, &window, &mut out, &mut places);
+        assert_eq!((out, places), ([5.0, 5.0], [2, 0]));
+        let mut gradient = [9.0; 4];
+        backward(&[10.0, 1.0], &places, dims, &window, &mut gradient);
+        assert_eq!(gradient, [0.0, 11.0, 0.0, 0.0]);
+    }
+
+    #[test]
+    fn not_a_number_is_not_lost() {
+        let dims = Dims { batch: 1, height: 2, width: 2, channels: 1 };
+        let (mut out, mut places) = ([0.0; 1], [0; 1]);
+        for at in 0..4 {
+            let mut maps = [1.0; 4];
+            maps[at] = f32::NAN;
+            forward(&maps, dims, &Window::square(2, 2, 0), &mut out, &mut places);
+            assert!(out[0].is_nan(), "at {at}");
+        }
+    }
+}

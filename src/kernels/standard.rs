@@ -1,0 +1,67 @@
+//! The operators as compositions of Burn's own: what runs on GPUs, and what the kernels are compared
+//! with.
+
+use burn::nn::PaddingConfig2d;
+use burn::nn::pool::MaxPool2dConfig;
+use burn::tensor::Tensor;
+use burn::tensor::activation::relu;
+use burn::tensor::module::interpolate;
+use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
+
+use super::{After, Input};
+
+/// The whole input of a convolution.
+pub(super) fn assembled(input: Input) -> Tensor<4> {
+    let first = if input.first.doubled { nearest(input.first.maps) } else { input.first.maps };
+    match input.second {
+        Some(second) => Tensor::cat(vec![first, second], 1),
+        None => first,
+    }
+}
+
+/// What follows a convolution or a norm.
+pub(super) fn after(maps: Tensor<4>, after: After) -> Tensor<4> {
+    let mut maps = maps;
+    if let Some(residual) = after.residual {
+        maps = maps + residual;
+    }
+    if after.relu {
+        maps = relu(maps);
+    }
+    match after.dropout {
+        Some(dropout) => dropout.forward(maps),
+        None => maps,
+    }
+}
+
+/// Maximum pooling with square windows.
+pub(super) fn max_pool2d(
+    maps: Tensor<4>,
+    kernel: usize,
+    stride: usize,
+    padding: usize,
+) -> Tensor<4> {
+    MaxPool2dConfig::new([kernel; 2])
+        .with_strides([stride; 2])
+        .with_padding(PaddingConfig2d::Explicit(padding, padding, padding, padding))
+        .init()
+        .forward(maps)
+}
+
+/// Doubles height and width by repetition.
+pub(super) fn nearest(maps: Tensor<4>) -> Tensor<4> {
+    doubled(maps, InterpolateMode::Nearest)
+}
+
+/// Doubles height and width by bilinear interpolation between the centres of pixels.
+pub(super) fn bilinear(maps: Tensor<4>) -> Tensor<4> {
+    doubled(maps, InterpolateMode::Bilinear)
+}
+
+fn doubled(maps: Tensor<4>, mode: InterpolateMode) -> Tensor<4> {
+    let [_, _, height, width] = maps.dims();
+    let options = InterpolateOptions::new(mode)
+        .with_output_size([2 * height, 2 * width])
+        .with_align_corners(false);
+    interpolate(maps, options)
+}

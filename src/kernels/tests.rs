@@ -1,0 +1,521 @@
+//! Kernels against sums by the definition in double precision, over random shapes, and operators
+//! against Burn's own.
+
+use burn::module::{Initializer, Module};
+use burn::nn::conv::{Conv2d, Conv2dConfig, ConvTranspose2d, ConvTranspose2dConfig};
+use burn::nn::{BatchNormConfig, DropoutConfig, GroupNormConfig, PaddingConfig2d};
+use burn::tensor::{Device, Distribution, Tensor};
+use proptest::prelude::*;
+
+use super::epilogue::Epilogue;
+use super::geometry::{Dims, Input as Maps, Part, Shared, Window};
+use super::{After, Input, Source, depthwise, direct, standard, winograd};
+
+/// Relative error allowed: of the root mean square, by the root mean square and at the most.
+const RMS: f64 = 1e-5;
+const LARGEST: f64 = 1e-4;
+
+/// Numbers between -1 and 1 that a seed decides.
+fn numbers(len: usize, seed: u32) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(2_654_435_761) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        (f64::from(state) / f64::from(u32::MAX)) as f32 * 2.0 - 1.0
+    };
+    (0..len).map(|_| next()).collect()
+}
+
+#[track_caller]
+fn assert_close(what: &str, found: &[f32], expected: &[f64]) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    let mean = |values: &mut dyn Iterator<Item = f64>| {
+        (values.map(|value| value * value).sum::<f64>() / expected.len().max(1) as f64).sqrt()
+    };
+    let scale = mean(&mut expected.iter().copied()).max(1e-30);
+    let errors: Vec<f64> =
+        found.iter().zip(expected).map(|(&found, expected)| f64::from(found) - expected).collect();
+    let rms = mean(&mut errors.iter().copied()) / scale;
+    let largest = errors.iter().fold(0f64, |most, error| most.max(error.abs())) / scale;
+    // Not a number fails too.
+    assert!(rms < RMS && largest < LARGEST, "{what}: error {rms:.2e}, at most {largest:.2e}");
+}
+
+/// One convolution: sizes, numbers, and every product it consists of.
+#[derive(Clone, Debug)]
+struct Case {
+    dims: Dims,
+    outputs: usize,
+    window: Window,
+}
+
+impl Case {
+    fn output(&self) -> Dims {
+        let [height, width] = self.window.output([self.dims.height, self.dims.width]);
+        Dims { batch: self.dims.batch, height, width, channels: self.outputs }
+    }
+
+    fn weights(&self) -> usize {
+        self.outputs * self.dims.channels / self.window.groups * self.window.taps()
+    }
+
+    /// Calls `product(input, weight, output)` with the three indices of each product.
+    fn products(&self, mut product: impl FnMut(usize, usize, usize)) {
+        let (dims, out, window) = (self.dims, self.output(), &self.window);
+        let [rows, columns] = window.kernel;
+        let (read, written) = (dims.channels / window.groups, out.channels / window.groups);
+        for pixel in 0..out.pixels() {
+            let (image, y, x) = place(pixel, out);
+            for (row, column) in (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column)))
+            {
+                let y = (y * window.stride[0] + row * window.dilation[0]).checked_sub(window.before[0]);
+                let x =
+                    (x * window.stride[1] + column * window.dilation[1]).checked_sub(window.before[1]);
+                let (Some(y), Some(x)) = (y, x) else { continue };
+                if y >= dims.height || x >= dims.width {
+                    continue;
+                }
+                let input = ((image * dims.height + y) * dims.width + x) * dims.channels;
+                for output in 0..out.channels {
+                    let group = output / written;
+                    for channel in 0..read {
+                        let weight = ((output * read + channel) * rows + row) * columns + column;
+                        let output = pixel * out.channels + output;
+                        product(input + group * read + channel, weight, output);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Runs all three passes and compares each.
+    fn check(&self, kernel: Kernel) {
+        let Self { dims, window, .. } = self;
+        let out = self.output();
+        let (maps, weights) = (numbers(dims.len(), 1), numbers(self.weights(), 2));
+        let gradient = numbers(out.len(), 3);
+        let mut expected = [vec![0f64; out.len()], vec![0f64; dims.len()], vec![0f64; weights.len()]];
+        self.products(|input, weight, output| {
+            let [x, w, g] = [maps[input], weights[weight], gradient[output]].map(f64::from);
+            expected[0][output] += x * w;
+            expected[1][input] += g * w;
+            expected[2][weight] += g * x;
+        });
+        let [mut output, mut of_input, mut of_weights] =
+            [out.len(), dims.len(), weights.len()].map(|len| vec![f32::NAN; len]);
+        let parts = [Part { data: &maps[..], channels: dims.channels, doubled: false }];
+        let input = part(*dims, &parts);
+        let of_output = [Part { data: &gradient[..], channels: out.channels, doubled: false }];
+        let of_output = part(out, &of_output);
+        let none = Epilogue::default();
+        match kernel {
+            Kernel::Winograd => {
+                let transformed = winograd::for_forward(&weights, self.outputs);
+                winograd::forward(&input, &transformed, window.before, out, none, &mut output);
+                let data = Shared::new(&mut of_input);
+                let parts = [Part { data, channels: dims.channels, doubled: false }];
+                let size = [dims.height, dims.width];
+                winograd::input_gradient(&of_output, &weights, window.before, size, &parts);
+                winograd::weight_gradient(&input, &of_output, window.before, &mut of_weights);
+            }
+            Kernel::Direct => {
+                let packed = direct::for_forward(&input, &weights, window);
+                direct::forward(&input, &packed, window, none, &mut output);
+                direct::input_gradient(&of_output, &weights, window, *dims, &mut of_input);
+                direct::weight_gradient(&input, &gradient, window, &mut of_weights);
+            }
+            Kernel::Depthwise => {
+                depthwise::forward(&maps, *dims, &weights, window, none, &mut output);
+                depthwise::input_gradient(&gradient, &weights, window, *dims, &mut of_input);
+                depthwise::weight_gradient(&maps, *dims, &gradient, window, &mut of_weights);
+            }
+        }
+        assert_close("output", &output, &expected[0]);
+        assert_close("gradient of the input", &of_input, &expected[1]);
+        assert_close("gradient of the weights", &of_weights, &expected[2]);
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Kernel {
+    Winograd,
+    Direct,
+    Depthwise,
+}
+
+fn place(pixel: usize, dims: Dims) -> (usize, usize, usize) {
+    let (row, x) = (pixel / dims.width, pixel % dims.width);
+    (row / dims.height, row % dims.height, x)
+}
+
+fn part<'a>(dims: Dims, parts: &'a [Part<&'a [f32]>]) -> Maps<'a> {
+    Maps { batch: dims.batch, height: dims.height, width: dims.width, parts }
+}
+
+/// Sizes from one pixel up, odd ones too; few products, so that the definition is computed quickly.
+fn sizes() -> impl Strategy<Value = (usize, usize, usize)> {
+    (0..4usize, 1..14usize, 1..14usize)
+}
+
+prop_compose! {
+    fn any_convolution()(
+        (batch, height, width) in sizes(),
+        groups in 1..4usize,
+        channels in (1..20usize, 1..20usize),
+        kernel in [1..6usize, 1..6usize],
+        stride in [1..5usize, 1..5usize],
+        before in [0..4usize, 0..4usize],
+        after in [0..4usize, 0..4usize],
+        dilation in [1..3usize, 1..3usize],
+    ) -> Case {
+        let dims = Dims { batch, height, width, channels: channels.0 * groups };
+        let window = Window { kernel, stride, before, after, dilation, groups };
+        Case { dims, outputs: channels.1 * groups, window }
+    }
+}
+
+prop_compose! {
+    fn winograd_convolution()(
+        (batch, height, width) in sizes(),
+        channels in (1..40usize, 1..40usize),
+        before in [0..3usize, 0..3usize],
+        after in [0..3usize, 0..3usize],
+    ) -> Case {
+        let dims = Dims { batch, height, width, channels: channels.0 };
+        let window = Window { before, after, ..Window::square(3, 1, 0) };
+        Case { dims, outputs: channels.1, window }
+    }
+}
+
+prop_compose! {
+    fn depthwise_convolution()(case in any_convolution(), channels in 2..40usize) -> Case {
+        let dims = Dims { channels, ..case.dims };
+        let window = Window { groups: channels, ..case.window };
+        Case { dims, outputs: channels, window }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_convolution_is_what_its_definition_says(case in any_convolution()) {
+        case.check(Kernel::Direct);
+    }
+
+    #[test]
+    fn winograds_convolution_is_what_its_definition_says(case in winograd_convolution()) {
+        case.check(Kernel::Winograd);
+    }
+
+    #[test]
+    fn depthwise_convolution_is_what_its_definition_says(case in depthwise_convolution()) {
+        case.check(Kernel::Depthwise);
+    }
+}
+
+#[test]
+fn channels_from_one_to_513_make_no_difference() {
+    for channels in [1, 2, 7, 8, 9, 15, 16, 17, 31, 33, 64, 127, 255, 256, 257, 511, 512, 513] {
+        let dims = Dims { batch: 1, height: 5, width: 3, channels };
+        let case = |outputs, window| Case { dims, outputs, window };
+        case(3, Window::square(1, 1, 0)).check(Kernel::Direct);
+        case(11, Window::square(3, 2, 1)).check(Kernel::Direct);
+        case(11, Window::square(3, 1, 1)).check(Kernel::Winograd);
+        if channels > 1 {
+            let window = Window { groups: channels, ..Window::square(3, 1, 1) };
+            case(channels, window).check(Kernel::Depthwise);
+        }
+    }
+}
+
+#[test]
+fn every_result_is_the_same_to_the_bit_for_any_number_of_threads() {
+    let dims = Dims { batch: 3, height: 37, width: 41, channels: 24 };
+    let results = |threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let device = Device::flex().autodiff();
+            let values = numbers(dims.len(), 5);
+            let maps = maps(&values, dims, &device).require_grad();
+            let same = Conv2dConfig::new([24, 16], [3, 3]).with_padding(PaddingConfig2d::Same);
+            let strided = Conv2dConfig::new([16, 16], [3, 3]).with_stride([2, 2]);
+            device.seed(1);
+            let (same, strided) = (same.init(&device), strided.init(&device));
+            let norm = BatchNormConfig::new(16).init(&device);
+            let dropout = DropoutConfig::new(0.3).init();
+            let x = super::conv2d(&same, maps.clone(), After::relu().dropout(&dropout));
+            let x = super::conv2d_batch_norm(&strided, &norm, x, After::relu());
+            let loss = (x.clone() * x.clone()).mean();
+            let gradients = loss.backward();
+            let of = |tensor: Option<Tensor<4>>| floats(tensor.expect("it has a gradient"));
+            [
+                floats(x.inner()),
+                of(maps.grad(&gradients)),
+                of(same.weight.grad(&gradients)),
+                of(strided.weight.grad(&gradients)),
+                floats(norm.gamma.grad(&gradients).expect("it has a gradient")),
+                floats(same.bias.as_ref().unwrap().grad(&gradients).expect("it has a gradient")),
+            ]
+        })
+    };
+    let one = results(1);
+    for threads in [2, 3, 8] {
+        let bits = |all: &[Vec<f32>; 6]| -> Vec<u32> {
+            all.iter().flatten().map(|value| value.to_bits()).collect()
+        };
+        assert!(bits(&results(threads)) == bits(&one), "{threads} threads");
+    }
+}
+
+fn maps(values: &[f32], dims: Dims, device: &Device) -> Tensor<4> {
+    let shape = [dims.batch, dims.channels, dims.height, dims.width];
+    Tensor::<1>::from_floats(values, device).reshape(shape)
+}
+
+fn floats<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().iter::<f32>().collect()
+}
+
+/// Runs an operator and Burn's own on the same maps, and compares output and gradients: of the maps
+/// and of everything in the module.
+fn compare<M: Module>(
+    name: &str,
+    inputs: &[[usize; 4]],
+    module: &M,
+    ours: impl Fn(&M, &[Tensor<4>]) -> Tensor<4>,
+    theirs: impl Fn(&M, &[Tensor<4>]) -> Tensor<4>,
+) {
+    let device = Device::flex().autodiff();
+    let run = |operator: &dyn Fn(&M, &[Tensor<4>]) -> Tensor<4>| {
+        let maps: Vec<Tensor<4>> = inputs
+            .iter()
+            .enumerate()
+            .map(|(index, &[batch, channels, height, width])| {
+                let dims = Dims { batch, channels, height, width };
+                maps(&numbers(dims.len(), 7 + index as u32), dims, &device).require_grad()
+            })
+            .collect();
+        let output = operator(module, &maps);
+        let shape = output.dims();
+        let weights = Tensor::<1>::from_floats(&numbers(shape.iter().product(), 4)[..], &device);
+        let gradients = (output.clone() * weights.reshape(shape)).sum().backward();
+        let mut found = vec![floats(output.inner())];
+        found.extend(maps.iter().map(|maps| floats(maps.grad(&gradients).expect("it is read"))));
+        let mut parameters = Parameters { gradients: &gradients, found };
+        module.visit(&mut parameters);
+        parameters.found
+    };
+    let (ours, theirs) = (run(&ours), run(&theirs));
+    assert_eq!(ours.len(), theirs.len());
+    for (index, (ours, theirs)) in ours.iter().zip(&theirs).enumerate() {
+        let theirs: Vec<f64> = theirs.iter().map(|&value| f64::from(value)).collect();
+        assert_close(&format!("{name}, result {index}"), ours, &theirs);
+    }
+}
+
+struct Parameters<'a> {
+    gradients: &'a burn::tensor::Gradients,
+    found: Vec<Vec<f32>>,
+}
+
+impl burn::module::ModuleVisitor for Parameters<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &burn::module::Param<Tensor<D>>) {
+        if let Some(gradient) = param.val().grad(self.gradients) {
+            self.found.push(floats(gradient));
+        }
+    }
+}
+
+fn conv(channels: [usize; 2], kernel: usize, stride: usize, bias: bool) -> Conv2d {
+    let device = Device::flex().autodiff();
+    device.seed(3);
+    Conv2dConfig::new(channels, [kernel; 2])
+        .with_stride([stride; 2])
+        .with_padding(PaddingConfig2d::Same)
+        .with_bias(bias)
+        .with_initializer(Initializer::Uniform { min: -0.3, max: 0.3 })
+        .init(&device)
+}
+
+#[test]
+fn convolutions_of_one_and_two_maps_are_burns() {
+    for (kernel, stride) in [(3, 1), (3, 2), (1, 1), (5, 3)] {
+        let shapes = [[2, 9, 10, 14]];
+        let conv = conv([9, 17], kernel, stride, true);
+        let after = After::relu;
+        compare(
+            "conv",
+            &shapes,
+            &conv,
+            |conv, maps| super::conv2d(conv, maps[0].clone(), after()),
+            |conv, maps| standard::after(conv.forward(maps[0].clone()), after()),
+        );
+    }
+    for (kernel, channels, size) in [(3, [8, 16], 12), (1, [3, 5], 6), (3, [20, 12], 7)] {
+        let conv = conv([channels[0] + channels[1], 12], kernel, 1, true);
+        let shapes = [[2, channels[0], size, size], [2, channels[1], 2 * size, 2 * size]];
+        let input = |maps: &[Tensor<4>]| Input::pair(Source::doubled(maps[0].clone()), maps[1].clone());
+        compare(
+            "doubled and concatenated",
+            &shapes,
+            &conv,
+            |conv, maps| super::conv2d(conv, input(maps), After::nothing()),
+            |conv, maps| conv.forward(standard::assembled(input(maps))),
+        );
+    }
+}
+
+#[test]
+fn norms_with_residual_and_relu_are_burns() {
+    let device = Device::flex().autodiff();
+    let shapes = [[3, 12, 9, 11], [3, 12, 9, 11]];
+    let after = |maps: &[Tensor<4>]| After::relu().residual(maps[1].clone());
+    let batch = BatchNormConfig::new(12).init(&device);
+    compare(
+        "batch norm",
+        &shapes,
+        &batch,
+        |norm, maps| super::batch_norm(norm, maps[0].clone(), after(maps)),
+        |norm, maps| standard::after(norm.forward(maps[0].clone()), after(maps)),
+    );
+    for groups in [1, 4, 12] {
+        let norm = GroupNormConfig::new(groups, 12).init(&device);
+        compare(
+            "group norm",
+            &shapes,
+            &norm,
+            |norm, maps| super::group_norm(norm, maps[0].clone(), after(maps)),
+            |norm, maps| standard::after(norm.forward(maps[0].clone()), after(maps)),
+        );
+    }
+}
+
+#[test]
+fn outside_training_a_norm_is_part_of_its_convolution() {
+    let device = Device::flex();
+    let norm = BatchNormConfig::new(16).init(&device);
+    norm.running_mean.update(Tensor::random([16], Distribution::Uniform(-1.0, 1.0), &device));
+    norm.running_var.update(Tensor::random([16], Distribution::Uniform(0.5, 2.0), &device));
+    let norm = norm.valid();
+    let dims = Dims { batch: 2, height: 12, width: 12, channels: 8 };
+    let x = maps(&numbers(dims.len(), 1), dims, &device);
+    for bias in [false, true] {
+        let conv = conv([8, 16], 3, 1, bias).valid();
+        let ours = super::conv2d_batch_norm(&conv, &norm, x.clone(), After::relu());
+        let theirs = standard::after(norm.forward(conv.forward(x.clone())), After::relu());
+        let theirs: Vec<f64> = floats(theirs).into_iter().map(f64::from).collect();
+        assert_close("folded", &floats(ours), &theirs);
+    }
+}
+
+#[test]
+fn running_statistics_move_as_burns() {
+    let device = Device::flex().autodiff();
+    let dims = Dims { batch: 2, height: 5, width: 7, channels: 6 };
+    let norms = [(); 2].map(|()| BatchNormConfig::new(6).with_momentum(0.3).init(&device));
+    for step in 0..3 {
+        let x = maps(&numbers(dims.len(), step), dims, &device);
+        super::batch_norm(&norms[0], x.clone(), After::nothing());
+        norms[1].forward(x);
+    }
+    let [ours, theirs] = norms.map(|norm| {
+        [floats(norm.running_mean.value_sync()), floats(norm.running_var.value_sync())].concat()
+    });
+    let theirs: Vec<f64> = theirs.into_iter().map(f64::from).collect();
+    assert_close("running statistics", &ours, &theirs);
+}
+
+#[test]
+fn transposed_convolutions_are_burns() {
+    let device = Device::flex().autodiff();
+    for (kernel, stride) in [(2, 2), (3, 2), (3, 1)] {
+        let conv: ConvTranspose2d = ConvTranspose2dConfig::new([10, 6], [kernel; 2])
+            .with_stride([stride; 2])
+            .init(&device);
+        compare(
+            "transposed",
+            &[[2, 10, 5, 7]],
+            &conv,
+            |conv, maps| super::conv_transpose2d(conv, maps[0].clone()),
+            |conv, maps| conv.forward(maps[0].clone()),
+        );
+    }
+}
+
+#[test]
+fn operators_without_weights_are_burns() {
+    let nothing: Vec<Conv2d> = Vec::new();
+    for (kernel, stride, padding) in [(2, 2, 0), (3, 2, 1)] {
+        compare(
+            "max pool",
+            &[[2, 9, 8, 12]],
+            &nothing,
+            |_, maps| super::max_pool2d(maps[0].clone(), kernel, stride, padding),
+            |_, maps| standard::max_pool2d(maps[0].clone(), kernel, stride, padding),
+        );
+    }
+    compare(
+        "bilinear",
+        &[[2, 9, 5, 7]],
+        &nothing,
+        |_, maps| super::bilinear(maps[0].clone()),
+        |_, maps| standard::bilinear(maps[0].clone()),
+    );
+    compare(
+        "gate",
+        &[[2, 9, 6, 8], [2, 1, 3, 4]],
+        &nothing,
+        |_, maps| super::gate(maps[0].clone(), maps[1].clone()),
+        |_, maps| standard::nearest(maps[1].clone()) * maps[0].clone(),
+    );
+    compare(
+        "sum",
+        &[[2, 9, 6, 8], [2, 9, 6, 8]],
+        &nothing,
+        |_, maps| super::add(maps[0].clone(), maps[1].clone()),
+        |_, maps| maps[0].clone() + maps[1].clone(),
+    );
+}
+
+#[test]
+fn dropout_drops_its_share_in_training_only_and_its_gradient_the_same_numbers() {
+    let device = Device::flex().autodiff();
+    let mut conv = conv([4, 8], 1, 1, true);
+    conv.bias = conv.bias.map(|bias| bias.map(|bias| bias.add_scalar(100.0).detach().require_grad()));
+    let dropout = DropoutConfig::new(0.4).init();
+    let dims = Dims { batch: 2, height: 32, width: 32, channels: 4 };
+    let x = maps(&numbers(dims.len(), 1), dims, &device).require_grad();
+    let after = || After::relu().dropout(&dropout);
+    device.seed(9);
+    let output = super::conv2d(&conv, x.clone(), after());
+    let values = floats(output.clone().inner());
+    let dropped = values.iter().filter(|&&value| value == 0.0).count() as f64 / values.len() as f64;
+    assert!((dropped - 0.4).abs() < 0.01, "{dropped}");
+    let gradients = output.sum().backward();
+    let of_bias: f32 = floats(conv.bias.as_ref().unwrap().grad(&gradients).unwrap()).iter().sum();
+    let kept = values.iter().filter(|&&value| value > 0.0).count() as f32;
+    assert!((of_bias / (kept / 0.6) - 1.0).abs() < 1e-4, "{of_bias} for {kept}");
+    device.seed(9);
+    assert_eq!(floats(super::conv2d(&conv, x.clone(), after()).inner()), values);
+    assert_ne!(floats(super::conv2d(&conv, x.clone(), after()).inner()), values);
+    let outside = super::conv2d(&conv.valid(), x.inner(), after());
+    assert!(floats(outside).iter().all(|&value| value > 0.0));
+}
+
+#[test]
+fn weights_kept_in_form_follow_a_change() {
+    let device = Device::flex();
+    let conv = conv([8, 8], 3, 1, false).valid();
+    let dims = Dims { batch: 1, height: 32, width: 32, channels: 8 };
+    let x = maps(&numbers(dims.len(), 1), dims, &device);
+    let first = floats(super::conv2d(&conv, x.clone(), After::nothing()));
+    assert_eq!(floats(super::conv2d(&conv, x.clone(), After::nothing())), first);
+    let mut twice = conv.clone();
+    twice.weight = twice.weight.map(|weight| weight * 2.0);
+    drop(conv);
+    let second = floats(super::conv2d(&twice, x, After::nothing()));
+    let expected: Vec<f64> = first.iter().map(|&value| 2.0 * f64::from(value)).collect();
+    assert_close("after the change", &second, &expected);
+}
