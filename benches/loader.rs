@@ -1,5 +1,5 @@
-//! How fast the loader delivers real BUSI cases at 256 px: decoded each time, from the cache, and
-//! from the cache with augmentation.
+//! How fast the loader delivers real BUSI cases at 256 px: decoded each time and from the cache, each
+//! as it is and augmented.
 //!
 //!     cargo bench --profile dev --bench loader
 //!
@@ -46,14 +46,15 @@ fn busi(root: &Path) -> Arc<Dataset> {
     Arc::new(open(&spec).expect("BUSI opens"))
 }
 
+/// That of `experiments/busi_unet.toml`.
 fn augment() -> AugmentSpec {
-    let amount = |range| Some(AmountSpec { probability: 0.5, range });
+    let amount = |probability, range| Some(AmountSpec { probability, range });
     AugmentSpec {
         horizontal_flip: Some(Chance { probability: 0.5 }),
-        rotate: amount([-20.0, 20.0]),
-        scale: amount([0.9, 1.1]),
-        brightness: amount([-0.1, 0.1]),
-        contrast: amount([0.8, 1.2]),
+        rotate: amount(0.5, [-15.0, 15.0]),
+        scale: amount(0.5, [0.9, 1.1]),
+        brightness: amount(0.3, [-0.15, 0.15]),
+        contrast: amount(0.3, [0.8, 1.2]),
         ..AugmentSpec::default()
     }
 }
@@ -86,6 +87,11 @@ fn epoch(bencher: Bencher, cache_mib: usize, augment: Option<AugmentSpec>) {
 #[divan::bench(sample_count = 5, sample_size = 1)]
 fn decode(bencher: Bencher) {
     epoch(bencher, 0, None);
+}
+
+#[divan::bench(sample_count = 5, sample_size = 1)]
+fn uncached_augmented(bencher: Bencher) {
+    epoch(bencher, 0, Some(augment()));
 }
 
 #[divan::bench(sample_count = 20, sample_size = 1)]

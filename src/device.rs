@@ -8,6 +8,7 @@ use burn::tensor::Device;
 use nvml_wrapper::Nvml;
 
 use crate::error::{Error, Result};
+use crate::kernels::keep_freed_memory;
 
 /// What the user asked for with `run.device` or `--device`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +97,7 @@ pub fn is_cpu(device: &Device) -> bool {
 }
 
 fn cpu(note: Option<String>) -> Chosen {
+    keep_freed_memory();
     Chosen { device: Device::flex(), kind: Kind::Cpu, note }
 }
 

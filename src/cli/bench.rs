@@ -158,7 +158,7 @@ impl Timed {
         let schedule = &plan.decisions.spec.schedule;
         let mut batches = Forever::new(plan);
         let mut work = match mode {
-            Mode::Train => Work::Train(Steps::new(net, loss, schedule, device)),
+            Mode::Train => Work::Train(Box::new(Steps::new(net, loss, schedule, device))),
             Mode::Infer => Work::Infer(Box::new(net.valid()), loss),
         };
         for index in 0..total {
@@ -171,7 +171,7 @@ impl Timed {
                 Work::Train(steps) => {
                     let (steps, step) = steps.step(images, labels);
                     timed.steps.push(step);
-                    Work::Train(steps)
+                    Work::Train(Box::new(steps))
                 }
                 Work::Infer(net, loss) => {
                     let started = Instant::now();
@@ -195,7 +195,7 @@ impl Timed {
 }
 
 enum Work {
-    Train(Steps),
+    Train(Box<Steps>),
     Infer(Box<Net>, Loss),
 }
 

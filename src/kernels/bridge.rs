@@ -100,7 +100,7 @@ mod tests {
         let data = TensorData::new(values.clone(), [2, 3, 2, 2]);
         let tensor = by_pixel(FlexTensor::from_data(data.clone()));
         assert_eq!(tensor.storage::<f32>()[..6], [0., 4., 8., 1., 5., 9.]);
-        assert_eq!(tensor.clone().into_data().to_vec::<f32>().unwrap(), values);
+        assert_eq!(tensor.clone().into_data().try_to_vec::<f32>().unwrap(), values);
         let copy = owned(tensor.clone());
         assert_eq!(copy.into_data(), data);
         assert!(is_by_pixel(&by_pixel(tensor.clone()), dims(&tensor)));

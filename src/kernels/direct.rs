@@ -51,6 +51,8 @@ struct Gather<'a> {
     input: &'a Input<'a>,
     locate: Vec<Locate>,
     taps: Vec<Tap>,
+    /// So many taps at a time read pixels beside each other.
+    beside: usize,
     step: [usize; 2],
     grid: [usize; 2],
 }
@@ -59,7 +61,7 @@ impl<'a> Gather<'a> {
     fn new(input: &'a Input<'a>, taps: Vec<Tap>, step: [usize; 2], grid: [usize; 2]) -> Self {
         let locate =
             input.parts.iter().map(|part| Locate::new(part, input.height, input.width)).collect();
-        Self { input, locate, taps, step, grid }
+        Self { input, locate, taps, beside: 1, step, grid }
     }
 
     /// What a convolution reads for its outputs.
@@ -67,7 +69,9 @@ impl<'a> Gather<'a> {
         let taps = all_taps(window, |axis, tap| {
             (tap * window.dilation[axis]) as isize - window.before[axis] as isize
         });
-        Self::new(input, taps, window.stride, window.output([input.height, input.width]))
+        let beside = if window.dilation[1] == 1 { window.kernel[1] } else { 1 };
+        let grid = window.output([input.height, input.width]);
+        Self { beside, ..Self::new(input, taps, window.stride, grid) }
     }
 
     fn positions(&self) -> usize {
@@ -88,22 +92,28 @@ impl<'a> Gather<'a> {
         let mut rest = row;
         for segment in segments {
             let part = &self.input.parts[segment.part];
-            for tap in &self.taps {
-                let (to, after) = rest.split_at_mut(segment.len);
-                rest = after;
-                let y = y.wrapping_add_signed(tap.offset[0]);
-                let x = x.wrapping_add_signed(tap.offset[1]);
-                if y < self.input.height && x < self.input.width {
+            let whole = segment.len == part.channels && !part.doubled;
+            for taps in self.taps.chunks(if whole { self.beside } else { 1 }) {
+                let y = y.wrapping_add_signed(taps[0].offset[0]);
+                let x = x.wrapping_add_signed(taps[0].offset[1]);
+                let inside = y < self.input.height && x < self.input.width;
+                if inside && x + taps.len() <= self.input.width {
+                    let (to, after) = rest.split_at_mut(taps.len() * segment.len);
+                    rest = after;
                     let start = self.locate[segment.part].pixel(image, y, x) + segment.first;
-                    let from = &part.data[start..start + segment.len];
-                    // A call to copy costs more than a few numbers.
-                    if segment.len < 16 {
-                        to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+                    to.copy_from_slice(&part.data[start..start + to.len()]);
+                    continue;
+                }
+                for beside in 0..taps.len() {
+                    let (to, after) = rest.split_at_mut(segment.len);
+                    rest = after;
+                    let x = x.wrapping_add(beside);
+                    if y < self.input.height && x < self.input.width {
+                        let start = self.locate[segment.part].pixel(image, y, x) + segment.first;
+                        to.copy_from_slice(&part.data[start..start + segment.len]);
                     } else {
-                        to.copy_from_slice(from);
+                        to.fill(0.0);
                     }
-                } else {
-                    to.fill(0.0);
                 }
             }
         }
@@ -288,24 +298,32 @@ pub fn input_gradient(
 
 fn run(gather: &Gather, packed: &Packed, target: &Target) {
     let positions = gather.positions();
-    (0..positions.div_ceil(ROWS)).into_par_iter().for_each(|task| {
+    let tasks = positions.div_ceil(ROWS);
+    // Where there are few positions, threads share out the outputs of each.
+    let panels = packed.written.div_ceil(lanes());
+    let parts = (2 * rayon::current_num_threads()).div_ceil(tasks.max(1)).min(panels.div_ceil(2));
+    let per_part = panels.div_ceil(parts.max(1));
+    (0..tasks * parts).into_par_iter().for_each(|task| {
+        let (task, first) = (task / parts, task % parts * per_part);
         let range = task * ROWS..((task + 1) * ROWS).min(positions);
-        run_task(gather, packed, target, range);
+        run_task(gather, packed, target, range, first.min(panels)..(first + per_part).min(panels));
     });
 }
 
-/// Gathers, multiplies and writes a range of positions, group by group.
+/// Gathers, multiplies and writes a range of positions, group by group; of each group the outputs of a
+/// range of panels.
 #[macerator::with_simd]
 fn run_task<'a, S: Simd>(
     gather: &Gather<'a>,
     packed: &Packed,
     target: &Target<'a>,
     range: Range<usize>,
+    part: Range<usize>,
 ) {
     let lanes = S::lanes32();
     let (rows, depth) = (range.len(), packed.panel / lanes);
     let panels = packed.written.div_ceil(lanes);
-    let width = panels * lanes;
+    let width = part.len() * lanes;
     let mut sums = Buffer::new(rows * width);
     let mut gathered = Buffer::new(rows * depth);
     for (group, segments) in packed.segments.iter().enumerate() {
@@ -321,7 +339,7 @@ fn run_task<'a, S: Simd>(
                 (gathered.as_ptr(), depth)
             }
         };
-        let weights = &packed.weights[group * panels * packed.panel..];
+        let weights = &packed.weights[(group * panels + part.start) * packed.panel..];
         sums.fill(0.0);
         for first in (0..depth).step_by(DEPTH) {
             // SAFETY: rows of `depth` numbers, and panels of as many vectors.
@@ -335,14 +353,14 @@ fn run_task<'a, S: Simd>(
                     out_stride: width,
                     rows,
                     depth: DEPTH.min(depth - first),
-                    panels,
+                    panels: part.len(),
                     added: true,
                 });
             }
         }
         for (position, sums) in range.clone().zip(sums.chunks_exact(width.max(1))) {
             let output = target.index(gather.place(position)) + group * packed.written;
-            for (panel, sums) in sums.chunks_exact(lanes).enumerate() {
+            for (panel, sums) in part.clone().zip(sums.chunks_exact(lanes)) {
                 let (first, left) = (panel * lanes, packed.written - panel * lanes);
                 let (channel, index) = (group * packed.written + first, output + first);
                 // SAFETY: a vector of sums; `left` channels of an output pixel of this task.

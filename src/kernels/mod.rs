@@ -8,7 +8,11 @@
 //! `pointwise.rs` and `adam.rs` are kernels on slices; `gemm.rs`, `simd.rs` and `buffer.rs` are what
 //! those are made of.
 
-#![allow(unsafe_code)]
+#![expect(unsafe_code, reason = "raw vectors, and outputs that threads share out among them")]
+#![expect(
+    clippy::extra_unused_type_parameters,
+    reason = "`with_simd` takes a parameter for the instruction set, for plain loops too"
+)]
 
 mod adam;
 mod autodiff;
@@ -35,6 +39,7 @@ mod winograd;
 mod tests;
 
 pub use adam::Step as AdamStep;
+pub use buffer::keep_freed_memory;
 pub use optimizer::adam_step;
 
 use burn::backend::Dispatch;

@@ -292,7 +292,7 @@ pub fn backward(
         let inputs =
             gradient[range.clone()].par_chunks(block).zip(maps[range.clone()].par_chunks(block));
         out[range].par_chunks_mut(block).zip(inputs).for_each(|(out, (gradient, maps))| {
-            combine(gradient, maps, [&a, &b, &c], out);
+            combine(gradient, maps, &a, &b, &c, out);
         });
     }
     let narrow = |sums: Vec<f64>| sums.into_iter().map(|sum| sum as f32).collect();
@@ -324,13 +324,14 @@ fn gradient_sums<S: Simd>(
 }
 
 #[macerator::with_simd]
-fn combine<'a, S: Simd>(
+fn combine<S: Simd>(
     gradient: &[f32],
     maps: &[f32],
-    coefficients: [&'a [f32]; 3],
+    a: &[f32],
+    b: &[f32],
+    c: &[f32],
     out: &mut [f32],
 ) {
-    let [a, b, c] = coefficients;
     let channels = a.len();
     let pixels = gradient.chunks_exact(channels).zip(maps.chunks_exact(channels));
     for (out, (gradient, values)) in out.chunks_exact_mut(channels).zip(pixels) {

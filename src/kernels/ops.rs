@@ -171,14 +171,14 @@ impl Prepared {
         self.only().is_some() && depthwise::applies(&self.settings.window, input, output)
     }
 
-    fn is_winograd(&self) -> bool {
-        winograd::pays(&self.settings.window, self.input_dims(), self.output_dims())
+    fn is_winograd(&self, kept: bool) -> bool {
+        winograd::pays(&self.settings.window, self.input_dims(), self.output_dims(), kept)
     }
 
     /// Weights in the form that the forward pass reads.
-    fn form(&self) -> Form {
+    fn form(&self, winograd: bool) -> Form {
         let weight: &[f32] = self.weight.storage();
-        if self.is_winograd() {
+        if winograd {
             Form::Winograd(winograd::for_forward(weight, self.output_dims().channels))
         } else {
             let window = &self.settings.window;
@@ -192,15 +192,15 @@ impl Prepared {
         let key = Key {
             window: self.settings.window,
             parts: [channels(&self.first), self.second.as_ref().map_or(0, channels)],
-            winograd: self.is_winograd(),
+            winograd: self.is_winograd(true),
         };
-        weights::form(&self.weight, key, || self.form())
+        weights::form(&self.weight, key, || self.form(key.winograd))
     }
 
     /// Convolves, with weights that are about to change.
     pub fn forward(&self, bias: Option<&FlexTensor>, residual: Option<&FlexTensor>) -> FlexTensor {
         weights::forget();
-        self.convolve(bias, residual, || Arc::new(self.form()))
+        self.convolve(bias, residual, || Arc::new(self.form(self.is_winograd(false))))
     }
 
     fn convolve(
@@ -244,7 +244,7 @@ impl Prepared {
             Some(maps) if self.is_depthwise() => {
                 depthwise::weight_gradient(maps, input.dims(), values, window, &mut buffer);
             }
-            _ if self.is_winograd() => with_maps(gradient, |gradient| {
+            _ if self.is_winograd(false) => with_maps(gradient, |gradient| {
                 winograd::weight_gradient(input, gradient, window.before, &mut buffer);
             }),
             _ => direct::weight_gradient(input, values, window, &mut buffer),
@@ -274,7 +274,7 @@ impl Prepared {
         let values: &[f32] = gradient.storage();
         if self.is_depthwise() {
             depthwise::input_gradient(values, weight, window, whole, &mut first);
-        } else if self.is_winograd() {
+        } else if self.is_winograd(false) {
             let size = [whole.height, whole.width];
             with_maps(gradient, |gradient| {
                 winograd::input_gradient(gradient, weight, window.before, size, &parts);

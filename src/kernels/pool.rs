@@ -38,7 +38,7 @@ fn forward_row<S: Simd>(
             let start = ((image * dims.height + y) * dims.width + x) * channels;
             let values = &maps[start..start + channels];
             for ((out, place), &value) in out.iter_mut().zip(places.iter_mut()).zip(values) {
-                let larger = !(value <= *out);
+                let larger = value > *out || value.is_nan();
                 *out = if larger { value } else { *out };
                 *place = if larger { tap as u8 } else { *place };
             }

@@ -13,7 +13,7 @@ use super::direct::Packed;
 use super::geometry::Window;
 
 /// Bytes of forms that are kept at the most.
-const KEPT_BYTES: usize = 192 << 20;
+const KEPT_BYTES: usize = 256 << 20;
 
 /// Weights as a kernel reads them.
 pub enum Form {

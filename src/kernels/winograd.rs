@@ -317,10 +317,10 @@ struct Task<'a> {
 ///
 /// Counted in products for each pair of channels: a tile of 36 against nine for each output; tiles
 /// reach over the border. Moving a number to or from memory takes the time of about 27 products (200
-/// GFLOP/s, 15 GB/s), and transformed weights are written and read, four times as many as packed ones.
-pub fn pays(window: &Window, input: Dims, output: Dims) -> bool {
-    const TRANSFORMED: usize = 3 * 27 * POINTS;
-    const PACKED: usize = 3 * 27 * 9;
+/// GFLOP/s, 15 GB/s), and transformed weights, four times as many as packed ones, are read, and before
+/// that brought to the caches and written unless they are `kept`.
+pub fn pays(window: &Window, input: Dims, output: Dims, kept: bool) -> bool {
+    let moves = 27 * if kept { 1 } else { 3 };
     let kind = window.kernel == [3; 2]
         && window.stride == [1; 2]
         && window.dilation == [1; 2]
@@ -329,8 +329,8 @@ pub fn pays(window: &Window, input: Dims, output: Dims) -> bool {
     let tiles = Tiles::new(output.batch, [output.height, output.width]).count;
     let [read, written] = [input.channels, output.channels];
     let pairs = read * written;
-    let tiled = POINTS * tiles * (pairs + 4 * (read + written)) + TRANSFORMED * pairs;
-    kind && read >= 8 && written >= 8 && tiled < (9 * output.pixels() + PACKED) * pairs
+    let tiled = POINTS * tiles * (pairs + 4 * (read + written)) + moves * POINTS * pairs;
+    kind && read >= 8 && written >= 8 && tiled < (9 * output.pixels() + moves * 9) * pairs
 }
 
 /// Weights `[outputs, inputs, 3, 3]` as [`forward`] reads them.
@@ -562,8 +562,9 @@ pub fn weight_gradient(input: &Input, gradient: &Input, before: [usize; 2], weig
     let reader = Reader { input: *input, before, tiles, zeros: &zeros };
     // Rows a little longer than a power of two, so that the columns of a product do not all fall on
     // the same few lines of the cache.
-    let stride =
-        |channels: usize| padded(channels, lanes) + if channels % 256 == 0 { 16 } else { 0 };
+    let stride = |channels: usize| {
+        padded(channels, lanes) + if channels.is_multiple_of(256) { 16 } else { 0 }
+    };
     let strides = [stride(inputs), stride(outputs)];
     let per_tile = POINTS * (strides[0] + strides[1]) * size_of::<f32>();
     let rows = (CHUNK_BYTES / per_tile).clamp(FEWEST_TILES, tiles.count.max(FEWEST_TILES));
