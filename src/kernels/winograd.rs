@@ -148,26 +148,30 @@ fn weight_gradient_transform<S: Simd>(m: [Vector<S>; IN]) -> [Vector<S>; 3] {
     ]
 }
 
-/// Applies a transform to the columns of a square of numbers, then to its rows.
+/// Applies a transform to the columns of a square of vectors, then to its rows. The first expression
+/// reads the vector at `(y, x)`, the second writes what became of it. (A macro, since closures are not
+/// sure to be compiled for the instruction set of the function that calls them.)
 macro_rules! twice {
-    ($transform:ident, $S:ty, $square:expr, $from:expr, $to:expr) => {{
-        let square: [[Vector<$S>; $from]; $from] = $square;
-        let mut columns = [[zero::<$S>(); $from]; $to];
-        for x in 0..$from {
-            let mut column = [zero::<$S>(); $from];
-            for y in 0..$from {
-                column[y] = square[y][x];
+    ($transform:expr, $from:expr, $to:expr, |$y:ident, $x:ident| $read:expr,
+     |$row:ident, $column:ident, $number:ident| $write:expr $(,)?) => {{
+        let mut columns = [[zero::<S>(); $from]; $to];
+        for $x in 0..$from {
+            let mut column = [zero::<S>(); $from];
+            for $y in 0..$from {
+                column[$y] = $read;
             }
-            let transformed = $transform::<$S>(column);
+            let transformed = $transform(column);
             for y in 0..$to {
-                columns[y][x] = transformed[y];
+                columns[y][$x] = transformed[y];
             }
         }
-        let mut rows = [[zero::<$S>(); $to]; $to];
-        for y in 0..$to {
-            rows[y] = $transform::<$S>(columns[y]);
+        for $row in 0..$to {
+            let transformed = $transform(columns[$row]);
+            for $column in 0..$to {
+                let $number = transformed[$column];
+                $write;
+            }
         }
-        rows
     }};
 }
 
@@ -229,16 +233,18 @@ fn weights_panel<S: Simd>(
                 gathered[tap * lanes + lane] = weight;
             }
         }
-        let mut kernel = [[zero::<S>(); 3]; 3];
-        for (tap, value) in kernel.iter_mut().flatten().enumerate() {
-            // SAFETY: the buffer has nine vectors.
-            *value = unsafe { load(gathered.as_ptr().add(tap * lanes)) };
-        }
-        let points = twice!(weight_transform, S, kernel, 3, 6);
-        for (point, value) in points.iter().flatten().enumerate() {
-            // SAFETY: the place of this panel and channel, which no other task writes.
-            unsafe { store(out.at(point * plane + (panel * read + channel) * lanes), *value) };
-        }
+        // SAFETY: the buffer has nine vectors; the place of this panel and channel, which no other
+        // task writes.
+        twice!(
+            weight_transform::<S>,
+            3,
+            IN,
+            |y, x| unsafe { load(gathered.as_ptr().add((3 * y + x) * lanes)) },
+            |y, x, number| unsafe {
+                let at = (IN * y + x) * plane + (panel * read + channel) * lanes;
+                store(out.at(at), number);
+            },
+        );
     }
 }
 
@@ -271,19 +277,32 @@ impl Reader<'_> {
                         *pixel = part.data.as_ptr().wrapping_add(locate.pixel(image, y, x));
                     }
                 }
+                let plane = rows * stride;
                 let mut channel = 0;
                 while channel < part.channels {
                     let left = part.channels - channel;
-                    let mut square = [[zero::<S>(); IN]; IN];
-                    for (value, pixel) in square.iter_mut().flatten().zip(pixels) {
-                        // SAFETY: `left` channels of a pixel, or as many zeros.
-                        *value = unsafe { load_part(pixel.add(channel), left) };
-                    }
-                    let points = twice!(input_transform, S, square, 6, 6);
                     let place = out.wrapping_add(row * stride + offset + channel);
-                    for (point, value) in points.iter().flatten().enumerate() {
-                        // SAFETY: the caller gives room.
-                        unsafe { store_part(place.add(point * rows * stride), *value, left) };
+                    // SAFETY: `left` channels of a pixel, or as many zeros; the caller gives room.
+                    if left >= lanes {
+                        twice!(
+                            input_transform::<S>,
+                            IN,
+                            IN,
+                            |y, x| unsafe { load(pixels[IN * y + x].add(channel)) },
+                            |y, x, number| unsafe {
+                                store(place.add((IN * y + x) * plane), number);
+                            },
+                        );
+                    } else {
+                        twice!(
+                            input_transform::<S>,
+                            IN,
+                            IN,
+                            |y, x| unsafe { load_part(pixels[IN * y + x].add(channel), left) },
+                            |y, x, number| unsafe {
+                                store_part(place.add((IN * y + x) * plane), number, left);
+                            },
+                        );
                     }
                     channel += lanes;
                 }
@@ -434,13 +453,16 @@ fn run_task<'a, S: Simd>(
         }
         for (row, tile) in range.clone().enumerate() {
             for panel in 0..here {
-                let mut square = [[zero::<S>(); IN]; IN];
-                for (point, value) in square.iter_mut().flatten().enumerate() {
-                    let at = (point * rows + row) * stride + panel * lanes;
-                    // SAFETY: sums that were just written.
-                    *value = unsafe { load(sums.as_ptr().add(at)) };
-                }
-                let outputs = twice!(output_transform, S, square, 6, 4);
+                let at = row * stride + panel * lanes;
+                let mut outputs = [[zero::<S>(); OUT]; OUT];
+                // SAFETY: sums that were just written.
+                twice!(
+                    output_transform::<S>,
+                    IN,
+                    OUT,
+                    |y, x| unsafe { load(sums.as_ptr().add((IN * y + x) * rows * stride + at)) },
+                    |y, x, number| outputs[y][x] = number,
+                );
                 // SAFETY: this tile and these channels are this task's.
                 unsafe { task.write::<S>(tile, (first + panel) * lanes, &outputs) };
             }
@@ -652,12 +674,11 @@ fn transform_piece<'a, S: Simd>(
                     *value = unsafe { load_part(from.as_ptr(), left) };
                 }
             }
-            let points = twice!(gradient_transform, S, square, 4, 6);
-            for (point, value) in points.iter().flatten().enumerate() {
-                let at = (point * rows + row) * strides[1] + channel;
-                // SAFETY: this piece's rows of the buffer, which are padded to whole vectors.
-                unsafe { store(targets[1].at(at), *value) };
-            }
+            let at = targets[1].at(row * strides[1] + channel);
+            // SAFETY: this piece's rows of the buffer, which are padded to whole vectors.
+            twice!(gradient_transform::<S>, OUT, IN, |y, x| square[y][x], |y, x, number| unsafe {
+                store(at.add((IN * y + x) * rows * strides[1]), number)
+            },);
             channel += lanes;
         }
     }
@@ -676,17 +697,17 @@ fn weight_gradient_panel<S: Simd>(
     let here = lanes.min(outputs - panel * lanes);
     let mut scattered = [0f32; 9 * MAX_LANES];
     for input in 0..inputs {
-        let mut square = [[zero::<S>(); IN]; IN];
-        for (point, value) in square.iter_mut().flatten().enumerate() {
-            let at = (point * inputs + input) * width + panel * lanes;
-            // SAFETY: sums of this input channel.
-            *value = unsafe { load(sums.as_ptr().add(at)) };
-        }
-        let kernel = twice!(weight_gradient_transform, S, square, 6, 3);
-        for (tap, value) in kernel.iter().flatten().enumerate() {
-            // SAFETY: the buffer has nine vectors.
-            unsafe { store(scattered.as_mut_ptr().add(tap * lanes), *value) };
-        }
+        let at = input * width + panel * lanes;
+        // SAFETY: sums of this input channel; the buffer has nine vectors.
+        twice!(
+            weight_gradient_transform::<S>,
+            IN,
+            3,
+            |y, x| unsafe { load(sums.as_ptr().add((IN * y + x) * inputs * width + at)) },
+            |y, x, number| unsafe {
+                store(scattered.as_mut_ptr().add((3 * y + x) * lanes), number);
+            },
+        );
         for lane in 0..here {
             let start = ((panel * lanes + lane) * inputs + input) * 9;
             for tap in 0..9 {
