@@ -271,13 +271,14 @@ fn every_result_is_the_same_to_the_bit_for_any_number_of_threads() {
 
 /// The layer with weights that do not depend on what other tests draw from the device.
 fn with_numbers(conv: Conv2d) -> Conv2d {
-    let weight = conv.weight.map(|weight| {
-        let shape = weight.dims();
+    fn of<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
+        let shape = tensor.dims();
         let values = numbers(shape.iter().product(), 11);
-        let values = Tensor::<1>::from_floats(&values[..], &weight.device());
+        let values = Tensor::<1>::from_floats(&values[..], &tensor.device());
         values.reshape(shape).require_grad()
-    });
-    Conv2d { weight, ..conv }
+    }
+    let bias = conv.bias.map(|bias| bias.map(of));
+    Conv2d { weight: conv.weight.map(of), bias, ..conv }
 }
 
 fn maps(values: &[f32], dims: Dims, device: &Device) -> Tensor<4> {
