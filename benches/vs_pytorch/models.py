@@ -9,13 +9,12 @@ from torch.nn import functional as F
 
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
-def double_conv(inputs, outputs, dropout=0.0, norm=False):
-    """Twice convolution, norm if any, and ReLU; dropout between the two."""
+
+def double_conv(inputs, outputs, dropout):
+    """Twice convolution and ReLU; dropout between the two."""
     layers = OrderedDict()
     for number, channels in ((1, inputs), (2, outputs)):
-        layers[f"conv{number}"] = he_normal(nn.Conv2d(channels, outputs, 3, padding=1, bias=not norm))
-        if norm:
-            layers[f"norm{number}"] = nn.BatchNorm2d(outputs)
+        layers[f"conv{number}"] = he_normal(nn.Conv2d(channels, outputs, 3, padding=1))
         layers[f"relu{number}"] = nn.ReLU(inplace=True)
         if number == 1 and dropout > 0:
             layers["dropout"] = nn.Dropout(dropout)
@@ -64,31 +63,6 @@ class AttentionUnet(nn.Module):
         for gate, block in zip(self.gates, self.decoder):
             gated = gate(x, skips.pop())
             x = block(torch.cat([F.interpolate(x, scale_factor=2, mode="nearest"), gated], 1))
-        return self.head(x)
-
-
-class Unet(nn.Module):
-    """Plain U-Net with batch normalisation and transposed convolutions."""
-
-    def __init__(self, filters, channels=3):
-        super().__init__()
-        inputs = [channels, *filters]
-        *encoder, self.bottleneck = [double_conv(*pair, norm=True) for pair in zip(inputs, filters)]
-        self.encoder = nn.ModuleList(encoder)
-        levels = list(zip(filters[1:], filters))[::-1]
-        self.up = nn.ModuleList(nn.ConvTranspose2d(below, at, 2, 2) for below, at in levels)
-        self.decoder = nn.ModuleList(double_conv(2 * at, at, norm=True) for _, at in levels)
-        self.head = glorot_uniform(nn.Conv2d(filters[0], 1, 1))
-
-    def forward(self, x):
-        skips = []
-        for block in self.encoder:
-            x = block(x)
-            skips.append(x)
-            x = F.max_pool2d(x, 2)
-        x = self.bottleneck(x)
-        for up, block in zip(self.up, self.decoder):
-            x = block(torch.cat([up(x), skips.pop()], 1))
         return self.head(x)
 
 

@@ -11,7 +11,7 @@ from functools import partial
 
 import torch
 from losses import bce_dice, cross_entropy
-from models import FORMATS, AttentionUnet, Unet, load_weights, unet_resnet34
+from models import FORMATS, AttentionUnet, load_weights, unet_resnet34
 from safetensors import safe_open
 from torch import nn
 
@@ -19,7 +19,6 @@ from torch import nn
 EXPERIMENTS = {
     "attention-unet-16": (lambda: AttentionUnet(base=16), bce_dice, 1e-8),
     "attention-unet-32": (lambda: AttentionUnet(base=32), bce_dice, 1e-7),
-    "unet": (lambda: Unet([32, 64, 128, 256, 512]), bce_dice, 1e-7),
     "unet-resnet34": (lambda: unet_resnet34(classes=21), cross_entropy, 1e-8),
 }
 

@@ -83,13 +83,8 @@ fn forward_row<'a, S: Simd>(
 #[inline(always)]
 fn pixel(window: &Window, dims: Dims, at: [usize; 3], tap: usize) -> Option<usize> {
     let [image, row, column] = at;
-    let columns = window.kernel[1];
-    let y = (row * window.stride[0] + tap / columns * window.dilation[0])
-        .checked_sub(window.before[0])?;
-    let x = (column * window.stride[1] + tap % columns * window.dilation[1])
-        .checked_sub(window.before[1])?;
-    let inside = y < dims.height && x < dims.width;
-    inside.then_some(((image * dims.height + y) * dims.width + x) * dims.channels)
+    let (y, x) = window.reads([row, column], tap, dims)?;
+    Some(((image * dims.height + y) * dims.width + x) * dims.channels)
 }
 
 /// The gradient of the maps from that of the output.
@@ -120,20 +115,13 @@ fn input_gradient_row<S: Simd>(
     let channels = dims.channels;
     let [image, row] = place;
     let size = window.output([dims.height, dims.width]);
-    let back = |axis: usize, at: usize, tap: usize| {
-        let start = (at + window.before[axis]).checked_sub(tap * window.dilation[axis])?;
-        let index = start / window.stride[axis];
-        (start.is_multiple_of(window.stride[axis]) && index < size[axis]).then_some(index)
-    };
     for column in 0..dims.width {
         let mut channel = 0;
         while channel < channels {
             let left = channels - channel;
             let mut sum = zero::<S>();
             for tap in 0..window.taps() {
-                let y = back(0, row, tap / window.kernel[1]);
-                let x = back(1, column, tap % window.kernel[1]);
-                let (Some(y), Some(x)) = (y, x) else { continue };
+                let Some((y, x)) = window.read_by([row, column], tap, size) else { continue };
                 let pixel = ((image * size[0] + y) * size[1] + x) * channels;
                 // SAFETY: `left` channels of a pixel, and weights of as many.
                 unsafe {

@@ -120,6 +120,36 @@ impl Window {
         })
     }
 
+    /// Row and column that a position of the kernel reads for the output at a row and column, if they
+    /// are inside maps of the given size.
+    #[inline(always)]
+    pub fn reads(&self, at: [usize; 2], tap: usize, dims: Dims) -> Option<(usize, usize)> {
+        let columns = self.kernel[1];
+        let y = at[0] * self.stride[0] + tap / columns * self.dilation[0];
+        let x = at[1] * self.stride[1] + tap % columns * self.dilation[1];
+        let (y, x) = (y.checked_sub(self.before[0])?, x.checked_sub(self.before[1])?);
+        (y < dims.height && x < dims.width).then_some((y, x))
+    }
+
+    /// Row and column of the output, of the given height and width, for which a position of the kernel
+    /// reads a row and column, if there is one.
+    #[inline(always)]
+    pub fn read_by(
+        &self,
+        at: [usize; 2],
+        tap: usize,
+        output: [usize; 2],
+    ) -> Option<(usize, usize)> {
+        let taps = [tap / self.kernel[1], tap % self.kernel[1]];
+        let along = |axis: usize| {
+            let start =
+                (at[axis] + self.before[axis]).checked_sub(taps[axis] * self.dilation[axis])?;
+            let index = start / self.stride[axis];
+            (start.is_multiple_of(self.stride[axis]) && index < output[axis]).then_some(index)
+        };
+        Some((along(0)?, along(1)?))
+    }
+
     /// Positions in the kernel.
     pub fn taps(&self) -> usize {
         self.kernel[0] * self.kernel[1]

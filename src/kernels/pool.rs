@@ -34,7 +34,7 @@ fn forward_row<S: Simd>(
     for (column, (out, places)) in pixels.enumerate() {
         out.fill(f32::NEG_INFINITY);
         for tap in 0..window.taps() {
-            let Some((y, x)) = reads(window, dims, (row, column), tap) else { continue };
+            let Some((y, x)) = window.reads([row, column], tap, dims) else { continue };
             let start = ((image * dims.height + y) * dims.width + x) * channels;
             let values = &maps[start..start + channels];
             for ((out, place), &value) in out.iter_mut().zip(places.iter_mut()).zip(values) {
@@ -44,16 +44,6 @@ fn forward_row<S: Simd>(
             }
         }
     }
-}
-
-/// The pixel that a position of a window falls on, if it is inside the maps.
-#[inline(always)]
-fn reads(window: &Window, dims: Dims, at: (usize, usize), tap: usize) -> Option<(usize, usize)> {
-    let [_, columns] = window.kernel;
-    let y = at.0 * window.stride[0] + tap / columns * window.dilation[0];
-    let x = at.1 * window.stride[1] + tap % columns * window.dilation[1];
-    let (y, x) = (y.checked_sub(window.before[0])?, x.checked_sub(window.before[1])?);
-    (y < dims.height && x < dims.width).then_some((y, x))
 }
 
 /// The gradient of the maps from that of the maxima.
@@ -77,13 +67,11 @@ fn backward_row<S: Simd>(
     let channels = dims.channels;
     let [height, width] = window.output([dims.height, dims.width]);
     let (image, row) = place;
-    let [rows, columns] = window.kernel;
     for (column, out) in out.chunks_exact_mut(channels).enumerate() {
         out.fill(0.0);
-        for tap in 0..rows * columns {
-            let y = back(window, 0, row, tap / columns, height);
-            let x = back(window, 1, column, tap % columns, width);
-            let (Some(y), Some(x)) = (y, x) else { continue };
+        for tap in 0..window.taps() {
+            let read_by = window.read_by([row, column], tap, [height, width]);
+            let Some((y, x)) = read_by else { continue };
             let start = ((image * height + y) * width + x) * channels;
             let gradients = &gradient[start..start + channels];
             let places = &places[start..start + channels];
@@ -92,14 +80,6 @@ fn backward_row<S: Simd>(
             }
         }
     }
-}
-
-/// The window whose position `tap` along an axis falls on `at`, if there is one.
-#[inline(always)]
-fn back(window: &Window, axis: usize, at: usize, tap: usize, windows: usize) -> Option<usize> {
-    let start = (at + window.before[axis]).checked_sub(tap * window.dilation[axis])?;
-    let index = start / window.stride[axis];
-    (start.is_multiple_of(window.stride[axis]) && index < windows).then_some(index)
 }
 
 #[cfg(test)]
