@@ -2,9 +2,7 @@
 
 import os
 import platform
-import shlex
 import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -33,14 +31,15 @@ class Line:
         theirs = min(formats, key=median)
         return sorted(a / b for a, b in zip(self.ours, theirs, strict=True))
 
-    def cells(self):
+    def cells(self, measured):
+        """Of its row in the table; `measured` says when and with what."""
         ratios = self.ratios()
         ratio = f"{median(ratios):.2f} ({ratios[0]:.2f}-{ratios[-1]:.2f})"
         values = (self.ours, self.contiguous, self.channels_last)
         goal, met = "", ""
         if self.goal is not None:
             goal, met = f"<= {self.goal:.2f}", "yes" if median(ratios) <= self.goal else "no"
-        return [self.title, goal, *(quantity(value, self.unit) for value in values), ratio, met]
+        return [self.title, goal, *(quantity(value, self.unit) for value in values), ratio, met, measured]
 
 
 def quantity(values, unit):
@@ -53,16 +52,21 @@ def quantity(values, unit):
 
 
 def write(path, lines, notes, sides, pairs):
-    """Replaces what is above the marker; below it a person writes."""
-    header = ["", "goal", "oncospec", "PyTorch NCHW", "PyTorch channels_last", "ratio (range)", "met"]
-    table = [header, ["---"] + ["---:"] * 5 + ["---"], *(line.cells() for line in lines)]
+    """Replaces the rows measured now and the notes about them; other rows, and what a person wrote, stay."""
+    before = path.read_text() if path.exists() else ""
+    generated, _, by_hand = before.partition(MARKER)
+    measured = f"{time.strftime('%Y-%m-%d')}, {commit()}, {pairs} pairs"
+    rows = kept(table_rows(generated), [line.cells(measured) for line in lines], key=lambda cells: cells[0])
+    checked = kept(list_items(generated), notes, key=lambda note: note.partition(":")[0])
+    header = ["", "goal", "oncospec", "PyTorch NCHW", "PyTorch channels_last", "ratio (range)", "met", "measured"]
+    table = [header, ["---"] + ["---:"] * 5 + ["---"] * 2, *rows]
     text = "\n".join(
         [
             "# oncospec against PyTorch on the CPU",
             "",
             *facts(sides),
             "",
-            f"Medians over {pairs} processes of each side, in turns; of a process, its median step.",
+            "Medians over the processes of each side, in turns; of a process, its median step.",
             "The ratio is ours to PyTorch's in the memory format that is better for PyTorch: median",
             "and range of the pairs.",
             "",
@@ -70,26 +74,47 @@ def write(path, lines, notes, sides, pairs):
             "",
             "## What was checked",
             "",
-            *(f"- {note}" for note in notes),
+            *(f"- {note}" for note in checked),
             "",
             MARKER,
         ]
     )
-    before = path.read_text() if path.exists() else ""
-    by_hand = before.partition(MARKER)[2] or "\n"
-    path.write_text(text + by_hand)
+    path.write_text(text + (by_hand or "\n"))
+
+
+def kept(old, new, key):
+    """Old entries, those of the same key replaced by the new ones; further new ones behind."""
+    fresh = {}
+    for entry in new:
+        fresh.setdefault(key(entry), []).append(entry)
+    entries = []
+    for entry in old:
+        if key(entry) not in fresh:
+            entries.append(entry)
+        else:
+            entries += fresh[key(entry)]
+            fresh[key(entry)] = []
+    return entries + [entry for entries in fresh.values() for entry in entries]
+
+
+def table_rows(text):
+    lines = [line for line in text.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def list_items(text):
+    lines = text.partition("## What was checked")[2].splitlines()
+    return [line.removeprefix("- ") for line in lines if line.startswith("- ")]
 
 
 def facts(sides):
     packages = ", ".join(f"{package} {version(package)}" for package in PACKAGES)
-    command = shlex.join(["bash", "benches/vs_pytorch/run.sh", *sys.argv[1:]])
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return [
         f"- machine: {processor()}, {os.cpu_count()} cores, {memory:.0f} GiB; {THREADS} threads each",
-        f"- date: {time.strftime('%Y-%m-%d')}",
-        f"- oncospec: {said(sides.binary, '--version')}, commit {commit()}",
+        f"- oncospec: {said(sides.binary, '--version')}",
         f"- PyTorch: {packages}; Python {platform.python_version()}",
-        f"- command: `{command}`",
+        "- command: `bash benches/vs_pytorch/run.sh`, which measures the rows named by `--rows` anew and keeps the others",
     ]
 
 
