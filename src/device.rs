@@ -96,6 +96,12 @@ pub fn is_cpu(device: &Device) -> bool {
     *device == Device::flex()
 }
 
+/// The device with autodiff, and with activation checkpointing where it is asked for.
+pub fn for_training(device: &Device, activation_checkpointing: bool) -> Device {
+    let device = device.clone().autodiff();
+    if activation_checkpointing { device.gradient_checkpointing() } else { device }
+}
+
 fn cpu(note: Option<String>) -> Chosen {
     keep_freed_memory();
     Chosen { device: Device::flex(), kind: Kind::Cpu, note }

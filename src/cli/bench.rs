@@ -14,10 +14,11 @@ use serde::Serialize;
 use super::spec::Overrides;
 use super::{Output, pretty, print};
 use crate::data::{Batch, Cache, Loader, Order};
+use crate::device::for_training;
 use crate::error::{Error, Result};
 use crate::loss::Loss;
 use crate::model::{Net, save_weights};
-use crate::plan::{Depth, Plan, survey};
+use crate::plan::{Depth, Extent, Plan, survey};
 use crate::run::{initial_net, loss};
 use crate::train::{Step, Steps, images_tensor, labels_tensor, peak_memory};
 
@@ -91,8 +92,8 @@ pub fn execute(args: BenchArgs, output: Output) -> Result<u8> {
     let checked = overrides.check(&args.path, Depth::Headers)?;
     let spec = checked.loaded.spec.clone();
     let chosen = overrides.device(&spec, output)?;
-    let plan = checked.plan(&survey(&checked)?, spec.seeds[0])?;
-    let device = chosen.device.clone().autodiff();
+    let plan = checked.plan(&survey(&checked, Extent::Training)?, spec.seeds[0])?;
+    let device = for_training(&chosen.device, spec.schedule.activation_checkpointing);
     let net = initial_net(&plan.decisions, &device)?;
     let loss = loss(&plan.decisions)?;
     if let Some(folder) = &args.dump {

@@ -7,8 +7,9 @@ use serde_json::json;
 
 use super::spec::Overrides;
 use super::{Output, pretty, print};
+use crate::device::for_training;
 use crate::error::Result;
-use crate::plan::{Depth, Estimate, describe, survey};
+use crate::plan::{Depth, Estimate, Extent, describe, survey};
 use crate::run::{initial_net, loss};
 use crate::train::measure;
 
@@ -27,9 +28,9 @@ pub fn execute(args: PlanArgs, output: Output) -> Result<u8> {
     let checked = args.overrides.check(&args.path, Depth::Pixels)?;
     let spec = &checked.loaded.spec;
     let chosen = args.overrides.device(spec, output)?;
-    let survey = survey(&checked)?;
+    let survey = survey(&checked, Extent::All)?;
     let plan = checked.plan(&survey, spec.seeds[0])?;
-    let device = chosen.device.clone().autodiff();
+    let device = for_training(&chosen.device, spec.schedule.activation_checkpointing);
     let net = initial_net(&plan.decisions, &device)?;
     let side = spec.dataset.image_size as usize;
     let shape = [spec.dataset.channels.count(), side, side];

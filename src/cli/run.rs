@@ -7,7 +7,7 @@ use clap::Args;
 use super::spec::Specs;
 use super::{Output, command_line, pretty, print, report};
 use crate::error::{Error, Result};
-use crate::plan::{Checked, Depth, Plan, survey};
+use crate::plan::{Checked, Depth, Extent, Plan, survey};
 use crate::record::RunState;
 use crate::run::{Options, Outcome, run};
 use crate::train::Stop;
@@ -66,7 +66,7 @@ pub fn execute(args: RunArgs, output: Output) -> Result<u8> {
 
 /// A plan for each seed.
 pub fn plans(checked: &Checked) -> Result<Vec<Plan>> {
-    let survey = survey(checked)?;
+    let survey = survey(checked, Extent::All)?;
     checked.loaded.spec.seeds.iter().map(|&seed| checked.plan(&survey, seed)).collect()
 }
 

@@ -3,7 +3,9 @@
 
 use burn::module::{Initializer, Module};
 use burn::nn::conv::{Conv2d, Conv2dConfig, ConvTranspose2d, ConvTranspose2dConfig};
-use burn::nn::{BatchNormConfig, DropoutConfig, GroupNormConfig, PaddingConfig2d};
+use burn::nn::{
+    BatchNorm, BatchNormConfig, DropoutConfig, GroupNormConfig, LayerNormConfig, PaddingConfig2d,
+};
 use burn::tensor::{Device, Distribution, Tensor};
 use proptest::prelude::*;
 
@@ -405,6 +407,20 @@ fn norms_with_residual_and_relu_are_burns() {
 }
 
 #[test]
+fn layer_norm_is_burns() {
+    for channels in [1, 7, 32, 83] {
+        let norm = LayerNormConfig::new(channels).init(&Device::flex().autodiff());
+        compare(
+            "layer norm",
+            &[[3, channels, 9, 33]],
+            &norm,
+            |norm, maps| super::layer_norm(norm, maps[0].clone()),
+            |norm, maps| norm.forward(maps[0].clone().permute([0, 2, 3, 1])).permute([0, 3, 1, 2]),
+        );
+    }
+}
+
+#[test]
 fn outside_training_a_norm_is_part_of_its_convolution() {
     let device = Device::flex();
     let norm = BatchNormConfig::new(16).init(&device);
@@ -420,6 +436,24 @@ fn outside_training_a_norm_is_part_of_its_convolution() {
         let theirs: Vec<f64> = floats(theirs).into_iter().map(f64::from).collect();
         assert_close("folded", &floats(ours), &theirs);
     }
+}
+
+#[test]
+fn outside_training_a_norm_alone_is_burns() {
+    let device = Device::flex().autodiff();
+    let norm = BatchNormConfig::new(12).init(&device);
+    norm.running_mean.update(Tensor::random([12], Distribution::Uniform(-1.0, 1.0), &device));
+    norm.running_var.update(Tensor::random([12], Distribution::Uniform(0.5, 2.0), &device));
+    let norm = norm.valid().train();
+    let norm = BatchNorm { training: norm.training.clone().with_value(false), ..norm };
+    let after = |maps: &[Tensor<4>]| After::relu().residual(maps[1].clone());
+    compare(
+        "batch norm outside training",
+        &[[3, 12, 9, 11], [3, 12, 9, 11]],
+        &norm,
+        |norm, maps| super::batch_norm(norm, maps[0].clone(), after(maps)),
+        |norm, maps| standard::after(norm.forward(maps[0].clone()), after(maps)),
+    );
 }
 
 #[test]
@@ -488,6 +522,27 @@ fn operators_without_weights_are_burns() {
         |_, maps| super::add(maps[0].clone(), maps[1].clone()),
         |_, maps| maps[0].clone() + maps[1].clone(),
     );
+    compare(
+        "concatenation",
+        &[[2, 9, 18, 17], [2, 5, 18, 17]],
+        &nothing,
+        |_, maps| super::concat(maps[0].clone(), maps[1].clone()),
+        |_, maps| Tensor::cat(maps.to_vec(), 1),
+    );
+    compare(
+        "gelu",
+        &[[2, 9, 6, 8]],
+        &nothing,
+        |_, maps| super::gelu(maps[0].clone() * 4.0),
+        |_, maps| burn::tensor::activation::gelu(maps[0].clone() * 4.0),
+    );
+    compare(
+        "relu",
+        &[[2, 9, 6, 8]],
+        &nothing,
+        |_, maps| super::relu(maps[0].clone()),
+        |_, maps| burn::tensor::activation::relu(maps[0].clone()),
+    );
 }
 
 #[test]
@@ -509,6 +564,19 @@ fn dropout_drops_its_share_in_training_only_and_its_gradient_the_same_numbers() 
     let kept = values.iter().filter(|&&value| value > 0.0).count() as f32;
     assert!((of_bias / (kept / 0.6) - 1.0).abs() < 1e-4, "{of_bias} for {kept}");
     assert_ne!(floats(super::conv2d(&conv, x.clone(), after()).inner()), values);
+    // And where the convolution is run again for its gradient.
+    let again = Device::flex().autodiff().gradient_checkpointing();
+    let block = Conv2dConfig::new([4, 8], [1; 2]).with_initializer(Initializer::Ones).init(&again);
+    let ones = Tensor::<4>::ones([2, 4, 32, 32], &again);
+    let probability = dropout.prob;
+    let output = super::block(&block, ones.into(), move |conv, input| {
+        let dropout = DropoutConfig::new(probability).init();
+        super::conv2d(conv, input, After::relu().dropout(&dropout))
+    });
+    let kept = floats(output.clone().inner()).iter().filter(|&&value| value > 0.0).count() as f32;
+    let gradients = output.sum().backward();
+    let of_bias: f32 = floats(block.bias.as_ref().unwrap().grad(&gradients).unwrap()).iter().sum();
+    assert!((of_bias / (kept / 0.6) - 1.0).abs() < 1e-4, "{of_bias} for {kept}");
     let outside = super::conv2d(&conv.valid(), x.inner(), after());
     assert!(floats(outside).iter().all(|&value| value > 0.0));
 }

@@ -10,7 +10,7 @@ mod survey;
 
 pub use check::{Checked, Depth, check};
 pub use describe::{Estimate, describe};
-pub use survey::{Survey, survey};
+pub use survey::{Extent, Survey, survey};
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::evaluate::outputs;
 use crate::loss::Outputs;
 use crate::model;
 use crate::record::{ClassShare, Layer};
-use crate::spec::{EncoderSpec, ModelSpec, Spec, WeightsSpec};
+use crate::spec::{ModelSpec, Spec, WeightsSpec};
 
 /// Version of the engine's own sources, set by the build script.
 pub const ENGINE: &str = env!("ENGINE_DIGEST");
@@ -175,15 +175,7 @@ impl Plan {
 
 /// The files of weights that a model starts from, and which part of it each fills.
 pub fn weights(spec: &ModelSpec) -> Vec<(&WeightsSpec, model::Part)> {
-    let (whole, encoder) = match spec {
-        ModelSpec::AttentionUnet(spec) => (&spec.weights, None),
-        ModelSpec::Unet(spec) => match &spec.encoder {
-            EncoderSpec::Plain(_) => (&spec.weights, None),
-            EncoderSpec::Resnet18(encoder)
-            | EncoderSpec::Resnet34(encoder)
-            | EncoderSpec::Resnet50(encoder) => (&spec.weights, encoder.weights.as_ref()),
-        },
-    };
-    let whole = whole.iter().map(|weights| (weights, model::Part::Whole));
-    encoder.into_iter().map(|weights| (weights, model::Part::Encoder)).chain(whole).collect()
+    let encoder = spec.resnet().and_then(|encoder| encoder.weights.as_ref());
+    let encoder = encoder.map(|weights| (weights, model::Part::Encoder));
+    encoder.into_iter().chain(spec.weights().map(|weights| (weights, model::Part::Whole))).collect()
 }

@@ -20,11 +20,20 @@ pub struct Survey {
     pub normalization: Normalization,
 }
 
+/// How much of the data [`survey`] reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// All of it.
+    All,
+    /// What training steps depend on. Nothing is hashed, so that no run can be recorded from it.
+    Training,
+}
+
 /// Reads the data once: hashes it, counts its classes, and its statistics if they are asked for.
 ///
 /// # Errors
 /// If a file cannot be read or decoded.
-pub fn survey(checked: &Checked) -> Result<Survey> {
+pub fn survey(checked: &Checked, extent: Extent) -> Result<Survey> {
     let (dataset, split) = (&checked.dataset, &checked.split);
     let spec = &checked.loaded.spec.dataset;
     let mut names = dataset.labels.names();
@@ -32,7 +41,11 @@ pub fn survey(checked: &Checked) -> Result<Survey> {
         names.insert(0, "background".into());
     }
     let (mut balance, mut class_pixels) = (Vec::new(), Vec::new());
-    for part in SplitName::ALL {
+    let parts = match extent {
+        Extent::All => &SplitName::ALL[..],
+        Extent::Training => &[SplitName::Train],
+    };
+    for &part in parts {
         let cases: Vec<Vec<u64>> = split
             .part(part)
             .par_iter()
@@ -51,7 +64,10 @@ pub fn survey(checked: &Checked) -> Result<Survey> {
         }
     }
     Ok(Survey {
-        fingerprint: fingerprint(dataset)?,
+        fingerprint: match extent {
+            Extent::All => fingerprint(dataset)?,
+            Extent::Training => String::new(),
+        },
         balance,
         class_pixels,
         normalization: normalization(

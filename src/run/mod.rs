@@ -16,7 +16,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::data::{Cache, Loader, SplitName};
-use crate::device::Chosen;
+use crate::device::{Chosen, for_training};
 use crate::error::{Error, Result};
 use crate::plan::Plan;
 use crate::provenance;
@@ -212,7 +212,7 @@ fn split_rows(plan: &Plan) -> Vec<SplitRow> {
 fn training(plan: &Plan, chosen: &Chosen) -> Result<Training> {
     let decisions = &plan.decisions;
     let spec = &decisions.spec;
-    let device = chosen.device.clone().autodiff();
+    let device = for_training(&chosen.device, spec.schedule.activation_checkpointing);
     let cache = Arc::new(Cache::new((spec.dataset.cache_mib as usize) << 20));
     let loader = |cases: &[usize], augment| {
         Loader::new(

@@ -16,6 +16,9 @@ pub struct ScheduleSpec {
     /// Batches whose gradients are averaged before the optimizer steps.
     #[schemars(range(min = 1, max = 1024))]
     pub accumulate: u32,
+    /// Keep only the inputs of the network's blocks and compute the rest again for the gradients: less
+    /// memory, more time, the same result but for rounding.
+    pub activation_checkpointing: bool,
     /// How gradients change the weights.
     pub optimizer: OptimizerSpec,
     /// How the learning rate changes over the run.
@@ -42,6 +45,7 @@ impl Default for ScheduleSpec {
             epochs: 20,
             batch_size: 8,
             accumulate: 1,
+            activation_checkpointing: false,
             optimizer: OptimizerSpec::default(),
             learning_rate_schedule: RateSpec::default(),
             warm_up_epochs: 0.0,

@@ -8,7 +8,7 @@ use burn_train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
 use crate::data::Batch;
 use crate::evaluate::{Counts, count_binary, count_classes, likeliest};
 use crate::loss::{Loss, Outputs};
-use crate::model::Net;
+use crate::model::{Net, combined};
 
 /// A batch and its share of an optimizer step.
 #[derive(Debug)]
@@ -62,9 +62,10 @@ impl Segmenter {
     fn run(&self, batch: Batch) -> (Tensor<1>, Output) {
         let device = self.net.devices()[0].clone();
         let labels = labels_tensor(&batch, &device);
-        let logits = self.net.forward(images_tensor(&batch, &device));
-        let loss = self.loss.forward(logits.clone(), labels);
-        let predicted = predictions(logits.inner(), self.outputs);
+        let heads = self.net.heads(images_tensor(&batch, &device));
+        let logits = combined(heads.iter().cloned().map(Tensor::inner).collect());
+        let loss = self.loss.mean(heads, labels);
+        let predicted = predictions(logits, self.outputs);
         let plane = batch.size * batch.size;
         let counts = predicted
             .chunks(plane)

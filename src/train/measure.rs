@@ -53,7 +53,7 @@ impl Steps {
     pub fn step(self, images: Tensor<4>, labels: Tensor<3, Int>) -> (Self, Step) {
         let Self { net, loss, mut optimizer, learning_rate } = self;
         let started = Instant::now();
-        let value = loss.forward(net.forward(images), labels);
+        let value = loss.mean(net.heads(images), labels);
         let number = value.clone().inner().into_scalar::<f32>();
         let forward_s = started.elapsed().as_secs_f64();
         let started = Instant::now();
@@ -76,7 +76,7 @@ pub struct Measured {
     pub memory_bytes: u64,
 }
 
-/// Makes one training step on one case of zeros.
+/// Makes one training step on one case of zeros, on a device with autodiff.
 ///
 /// # Shapes
 /// - `shape`: channels, height, width of the input
@@ -87,12 +87,11 @@ pub fn measure(
     shape: [usize; 3],
     device: &Device,
 ) -> Measured {
-    let device = device.clone().autodiff();
     let [channels, height, width] = shape;
     let before = peak_memory();
-    let images = Tensor::<4>::zeros([1, channels, height, width], &device);
-    let labels = Tensor::<3, Int>::zeros([1, height, width], &device);
-    let (_, step) = Steps::new(net, loss.clone(), schedule, &device).step(images, labels);
+    let images = Tensor::<4>::zeros([1, channels, height, width], device);
+    let labels = Tensor::<3, Int>::zeros([1, height, width], device);
+    let (_, step) = Steps::new(net, loss.clone(), schedule, device).step(images, labels);
     let memory_bytes = peak_memory().saturating_sub(before);
     Measured { step_s: step.seconds(), memory_bytes }
 }
@@ -103,4 +102,32 @@ pub fn peak_memory() -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
     let kib: u64 = line.trim().trim_end_matches("kB").trim().parse().unwrap_or(0);
     kib * 1024
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::for_training;
+    use crate::loss::{self, Outputs};
+    use crate::model;
+    use crate::spec::{LossSpec, ModelSpec};
+
+    #[test]
+    fn steps_go_on_with_activation_checkpointing() {
+        let spec = "kind = 'unet'\nencoder = { kind = 'plain', filters = [4, 8], dropout = 0.2 }";
+        let spec: ModelSpec = toml::from_str(spec).unwrap();
+        let device = for_training(&Device::flex(), true);
+        let net = model::init(&spec, 1, 1, &device);
+        let loss: LossSpec = toml::from_str("kind = 'bce'").unwrap();
+        let loss = loss::init(&loss, Outputs::Binary, &[1, 1]).unwrap();
+        let mut steps = Steps::new(net, loss, &ScheduleSpec::default(), &device);
+        let mut losses = Vec::new();
+        for _ in 0..10 {
+            let images = Tensor::<4>::ones([2, 1, 16, 16], &device);
+            let (next, step) = steps.step(images, Tensor::ones([2, 16, 16], &device));
+            losses.push(step.loss);
+            steps = next;
+        }
+        assert!(losses[9] < losses[0], "{losses:?}");
+    }
 }
