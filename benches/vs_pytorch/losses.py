@@ -6,8 +6,8 @@ from torch.nn import functional as F
 IGNORED = 255
 
 
-def bce_dice(logits, labels, smooth=1.0):
-    """Binary cross-entropy plus 1 - soft Dice over the batch.
+def bce_dice(logits, labels, smooth=1.0, bce_weight=1.0):
+    """Binary cross-entropy, weighted, plus 1 - soft Dice over the batch.
 
     Logits `[N, 1, H, W]`, labels `[N, H, W]`, 1 on the lesion; BUSI has a label for every pixel.
     """
@@ -16,7 +16,7 @@ def bce_dice(logits, labels, smooth=1.0):
     probability = torch.sigmoid(logits)
     both = (probability * truth).sum()
     dice = (2 * both + smooth) / (probability.sum() + truth.sum() + smooth)
-    return bce + 1 - dice
+    return bce_weight * bce + 1 - dice
 
 
 def cross_entropy(logits, labels):

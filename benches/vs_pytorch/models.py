@@ -1,11 +1,16 @@
 """The networks of src/model in PyTorch; modules are named so that oncospec's weights load as they are."""
 
+import sys
 from collections import OrderedDict
+from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional as F
+
+sys.path.append(str(Path(__file__).resolve().parents[2] / "tests/fixtures"))
+from networks import Cmunext, Unext  # noqa: E402
 
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
@@ -66,11 +71,28 @@ class AttentionUnet(nn.Module):
         return self.head(x)
 
 
+def cmunext():
+    """CMUNeXt as published."""
+    return Cmunext(3, 1, [16, 32, 128, 160, 256], [1, 1, 1, 3, 1], [3, 3, 7, 7, 7])
+
+
+def unext():
+    """UNeXt as published."""
+    return Unext(3, 1, [16, 32, 128, 160, 256])
+
+
 def unet_resnet34(classes):
     """segmentation_models_pytorch's U-Net, imported here since importing it takes seconds."""
     import segmentation_models_pytorch as smp
 
     return smp.Unet("resnet34", encoder_weights=None, classes=classes)
+
+
+def unet_plus_plus_resnet34():
+    """segmentation_models_pytorch's U-Net++ for grey images."""
+    import segmentation_models_pytorch as smp
+
+    return smp.UnetPlusPlus("resnet34", encoder_weights=None, in_channels=1, classes=1)
 
 
 def he_normal(conv):

@@ -44,6 +44,9 @@ ATTENTION_UNET = {
     "without_dropout": "model.dropout=[0.0, 0.0, 0.0, 0.0, 0.0]",
 }
 SMALL = ATTENTION_UNET | {"spec": EXPERIMENT, "experiment": "attention-unet-16"}
+NESTED = {"spec": "experiments/busi_unet_plus_plus_resnet34.toml", "experiment": "unet-plus-plus-resnet34"}
+CMUNEXT = {"spec": "experiments/busi_cmunext.toml", "experiment": "cmunext"}
+UNEXT = {"spec": "experiments/busi_unext.toml", "experiment": "unext"}
 RESNET34 = {"spec": "experiments/bcss_unet_resnet34.toml", "experiment": "unet-resnet34"}
 
 ONE_IMAGE = {"mode": "infer", "batch_size": 1, "warmup": 3, "steps": 15, "goals": {"step": 0.80}}
@@ -51,6 +54,7 @@ EIGHT_IMAGES = {"mode": "infer", "steps": 4, "goals": {"step": 0.80}}
 FIRST_STEP = {"warmup": 0, "steps": 1, "goals": {"first step": 0.20}}
 
 A = "Attention U-Net base 32, 256x256x3"
+B = "U-Net++ ResNet34, 256x256x1"
 C = "U-Net ResNet34, 21 classes, 224x224x3"
 
 ROWS = {
@@ -58,10 +62,25 @@ ROWS = {
         f"train step, {A}, batch 8", goals={"step": 0.80, "memory": 0.80}, **ATTENTION_UNET
     ),
     "train-resnet34": Steps(f"train step, {C}, batch 8", goals={"step": 0.90, "memory": 0.80}, **RESNET34),
+    "train-unet-plus-plus": Steps(
+        f"train step, {B}, batch 8", goals={"step": 1.00, "memory": 0.80}, **NESTED
+    ),
+    "train-cmunext": Steps(
+        "train step, CMUNeXt, 256x256x3, batch 8", goals={"step": 1.00, "memory": 0.80}, **CMUNEXT
+    ),
+    "train-unext": Steps(
+        "train step, UNeXt, 256x256x3, batch 8", goals={"step": 1.00, "memory": 0.80}, **UNEXT
+    ),
     "infer-attention-unet-1": Steps(f"inference, {A}, batch 1", **ONE_IMAGE, **ATTENTION_UNET),
     "infer-attention-unet-8": Steps(f"inference, {A}, batch 8", **EIGHT_IMAGES, **ATTENTION_UNET),
     "infer-resnet34-1": Steps(f"inference, {C}, batch 1", **ONE_IMAGE, **RESNET34),
     "infer-resnet34-8": Steps(f"inference, {C}, batch 8", **EIGHT_IMAGES, **RESNET34),
+    "infer-unet-plus-plus-1": Steps(f"inference, {B}, batch 1", **ONE_IMAGE, **NESTED),
+    "infer-unet-plus-plus-8": Steps(f"inference, {B}, batch 8", **EIGHT_IMAGES, **NESTED),
+    "infer-cmunext-1": Steps("inference, CMUNeXt, 256x256x3, batch 1", **ONE_IMAGE, **CMUNEXT),
+    "infer-cmunext-8": Steps("inference, CMUNeXt, 256x256x3, batch 8", **EIGHT_IMAGES, **CMUNEXT),
+    "infer-unext-1": Steps("inference, UNeXt, 256x256x3, batch 1", **ONE_IMAGE, **UNEXT),
+    "infer-unext-8": Steps("inference, UNeXt, 256x256x3, batch 8", **EIGHT_IMAGES, **UNEXT),
     "loader-augment": Loading(
         "loader, BUSI at 256 px, decoding and augmentation, 2 workers", "uncached_augmented", True, 0.50
     ),

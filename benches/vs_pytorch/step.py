@@ -11,15 +11,36 @@ from functools import partial
 
 import torch
 from losses import bce_dice, cross_entropy
-from models import FORMATS, AttentionUnet, load_weights, unet_resnet34
+from models import (
+    FORMATS,
+    AttentionUnet,
+    cmunext,
+    load_weights,
+    unet_plus_plus_resnet34,
+    unet_resnet34,
+    unext,
+)
 from safetensors import safe_open
 from torch import nn
 
-# Network, loss and Adam's epsilon of each experiment.
+def adam(epsilon):
+    return lambda parameters: torch.optim.Adam(parameters, lr=1e-3, eps=epsilon)
+
+
+def sgd(parameters):
+    return torch.optim.SGD(parameters, lr=0.01, momentum=0.9, weight_decay=1e-4)
+
+
+benchmark_loss = partial(bce_dice, bce_weight=0.5)
+
+# Network, loss and optimizer of each experiment.
 EXPERIMENTS = {
-    "attention-unet-16": (lambda: AttentionUnet(base=16), bce_dice, 1e-8),
-    "attention-unet-32": (lambda: AttentionUnet(base=32), bce_dice, 1e-7),
-    "unet-resnet34": (lambda: unet_resnet34(classes=21), cross_entropy, 1e-8),
+    "attention-unet-16": (lambda: AttentionUnet(base=16), bce_dice, adam(1e-8)),
+    "attention-unet-32": (lambda: AttentionUnet(base=32), bce_dice, adam(1e-7)),
+    "cmunext": (cmunext, benchmark_loss, sgd),
+    "unet-plus-plus-resnet34": (unet_plus_plus_resnet34, bce_dice, adam(1e-7)),
+    "unet-resnet34": (lambda: unet_resnet34(classes=21), cross_entropy, adam(1e-8)),
+    "unext": (unext, benchmark_loss, sgd),
 }
 
 
@@ -27,7 +48,7 @@ def main():
     arguments = parse()
     torch.set_num_threads(arguments.threads)
     imported = peak_rss_bytes()
-    build, loss_of, epsilon = EXPERIMENTS[arguments.experiment]
+    build, loss_of, optimizer_of = EXPERIMENTS[arguments.experiment]
     network = build()
     load_weights(network, f"{arguments.dump}/weights.safetensors")
     memory_format = FORMATS[arguments.memory_format]
@@ -36,7 +57,7 @@ def main():
         switch_off_dropout(network)
 
     if arguments.mode == "train":
-        optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, eps=epsilon)
+        optimizer = optimizer_of(network.parameters())
         network.train()
         step = partial(train_step, network, optimizer, loss_of)
     else:

@@ -10,14 +10,17 @@ use burn::backend::flex::{Flex, FlexTensor};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, AutodiffBackend};
 
-use super::bridge::{by_pixel, contiguous, dims, vector};
+use super::activation::Activation;
+use super::bridge::{by_pixel, contiguous, dims, owned, vector};
 use super::geometry::{Dims, Window};
+use super::layer_norm;
 use super::norm::{self, Moments};
 use super::ops::{
     self, Convolution, Kernels, Normalisation, Operands, Optional, Prepared, before, scaled,
 };
+use super::recompute::{self, Block};
 
-type Tracked<C> = FloatTensor<Autodiff<Flex, C>>;
+pub type Tracked<C> = FloatTensor<Autodiff<Flex, C>>;
 
 /// Stands for a tensor that is not there: nothing wants its gradient.
 fn absent<C: CheckpointStrategy>() -> Tracked<C> {
@@ -25,7 +28,7 @@ fn absent<C: CheckpointStrategy>() -> Tracked<C> {
 }
 
 /// Puts the output of an operator into the graph, with its state if a gradient will be asked for.
-fn finish<T, const N: usize, C>(
+pub fn finish<T, const N: usize, C>(
     prepared: OpsPrep<T, Flex, T::State, C, N>,
     output: FlexTensor,
     state: impl FnOnce(FlexTensor) -> T::State,
@@ -254,6 +257,74 @@ impl Backward<Flex, 2> for AdditionBackward {
     }
 }
 
+#[derive(Debug)]
+struct ConcatenationBackward;
+
+impl Backward<Flex, 2> for ConcatenationBackward {
+    /// Channels of each.
+    type State = [usize; 2];
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let gradient = grads.consume::<Flex>(&ops.node);
+        let gradients = ops::concatenation_backward(gradient, ops.state);
+        for (node, gradient) in ops.parents.into_iter().zip(gradients) {
+            if let Some(node) = node {
+                grads.register::<Flex>(node.id, gradient);
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct ActivationBackward;
+
+impl Backward<Flex, 1> for ActivationBackward {
+    /// What it was given.
+    type State = (FlexTensor, Activation);
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let [input] = ops.parents;
+        let (given, activation) = ops.state;
+        let gradient = grads.consume::<Flex>(&ops.node);
+        if let Some(node) = input {
+            let gradient = ops::activation_backward(gradient, &given, activation);
+            grads.register::<Flex>(node.id, gradient);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct LayerNormalisationBackward;
+
+#[derive(Clone, Debug)]
+struct LayerNormalisationState {
+    input: FlexTensor,
+    gamma: FlexTensor,
+    epsilon: f64,
+}
+
+impl Backward<Flex, 3> for LayerNormalisationBackward {
+    type State = LayerNormalisationState;
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let [input, gamma, beta] = ops.parents;
+        let LayerNormalisationState { input: given, gamma: factors, epsilon } = ops.state;
+        let mut gradient = owned(grads.consume::<Flex>(&ops.node));
+        let factors: &[f32] = factors.storage();
+        let [of_gamma, of_beta] =
+            layer_norm::backward(gradient.storage_mut(), given.storage(), factors, epsilon);
+        if let Some(node) = input {
+            grads.register::<Flex>(node.id, gradient);
+        }
+        if let Some(node) = gamma {
+            grads.register::<Flex>(node.id, vector(&of_gamma));
+        }
+        if let Some(node) = beta {
+            grads.register::<Flex>(node.id, vector(&of_beta));
+        }
+    }
+}
+
 impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
     fn convolution(operands: Operands<Self>, settings: Convolution) -> Tracked<C> {
         let Operands { first, second, weight, scale, bias, residual } = operands;
@@ -359,5 +430,47 @@ impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
         let nodes = [a.node(), b.node()];
         let output = Flex::addition(a.into_primitive(), b.into_primitive());
         finish(AdditionBackward.prepare::<C>(nodes), output, |_| ())
+    }
+
+    fn concatenation(a: Tracked<C>, b: Tracked<C>) -> Tracked<C> {
+        let nodes = [a.node(), b.node()];
+        let (a, b) = (a.into_primitive(), b.into_primitive());
+        let channels = [&a, &b].map(|maps| dims(maps).channels);
+        let output = Flex::concatenation(a, b);
+        finish(ConcatenationBackward.prepare::<C>(nodes), output, |_| channels)
+    }
+
+    fn activation(input: Tracked<C>, activation: Activation) -> Tracked<C> {
+        let nodes = [input.node()];
+        let input = by_pixel(input.into_primitive());
+        let output = Flex::activation(input.clone(), activation);
+        finish(ActivationBackward.prepare::<C>(nodes), output, |_| (input, activation))
+    }
+
+    fn layer_normalisation(
+        input: Tracked<C>,
+        gamma: Tracked<C>,
+        beta: Tracked<C>,
+        epsilon: f64,
+    ) -> Tracked<C> {
+        let nodes = [input.node(), gamma.node(), beta.node()];
+        let input = by_pixel(input.into_primitive());
+        let gamma = contiguous(gamma.into_primitive());
+        let beta = beta.into_primitive();
+        let output = Flex::layer_normalisation(input.clone(), gamma.clone(), beta, epsilon);
+        let prepared = LayerNormalisationBackward.prepare::<C>(nodes);
+        finish(prepared, output, |_| LayerNormalisationState { input, gamma, epsilon })
+    }
+
+    fn block(
+        output: Tracked<C>,
+        first: Tracked<C>,
+        second: Optional<Self>,
+        weight: Optional<Self>,
+        block: Block,
+    ) -> Tracked<C> {
+        let [second, weight] =
+            [second, weight].map(|tensor| tensor.into_option().unwrap_or_else(absent::<C>));
+        recompute::put::<C>(output, [first, second, weight], block)
     }
 }

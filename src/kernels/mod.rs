@@ -4,7 +4,7 @@
 //! extension; elsewhere Burn's own operators ([`standard`]). Nothing outside knows which.
 //!
 //! From the outside in: this file and [`standard`] choose; `ops.rs` and `autodiff.rs` join kernels and
-//! Burn's tensors; `winograd.rs`, `direct.rs`, `depthwise.rs`, `norm.rs`, `pool.rs`, `resample.rs`,
+//! Burn's tensors; `recompute.rs` and `replay.rs` run a block again instead of keeping what it made; `winograd.rs`, `direct.rs`, `depthwise.rs`, `norm.rs`, `pool.rs`, `resample.rs`,
 //! `pointwise.rs` and `adam.rs` are kernels on slices; `gemm.rs`, `simd.rs` and `buffer.rs` are what
 //! those are made of.
 
@@ -14,6 +14,7 @@
     reason = "`with_simd` takes a parameter for the instruction set, for plain loops too"
 )]
 
+mod activation;
 mod adam;
 mod autodiff;
 mod bridge;
@@ -24,11 +25,14 @@ mod dropout;
 mod epilogue;
 mod gemm;
 mod geometry;
+mod layer_norm;
 mod norm;
 mod ops;
 mod optimizer;
 mod pointwise;
 mod pool;
+mod recompute;
+mod replay;
 mod resample;
 mod simd;
 mod standard;
@@ -43,11 +47,13 @@ pub use buffer::keep_freed_memory;
 pub use optimizer::adam_step;
 
 use burn::backend::Dispatch;
+use burn::module::{Module, Param, ParamId};
 use burn::nn::conv::{Conv2d, ConvTranspose2d};
-use burn::nn::{BatchNorm, GroupNorm, PaddingConfig2d};
+use burn::nn::{BatchNorm, GroupNorm, LayerNorm, PaddingConfig2d};
 use burn::tensor::{DType, Device, Distribution, Tensor};
 
 use crate::device::is_cpu;
+use activation::Activation;
 use dropout::Dropout;
 use geometry::Window;
 use norm::Over;
@@ -84,6 +90,11 @@ impl Input {
     /// Two maps, channel after channel, as if concatenated.
     pub fn pair(first: impl Into<Source>, second: Tensor<4>) -> Self {
         Self { first: first.into(), second: Some(second) }
+    }
+
+    /// All of it in one tensor.
+    pub fn into_maps(self) -> Tensor<4> {
+        standard::assembled(self)
     }
 }
 
@@ -128,6 +139,29 @@ pub fn here<const D: usize>(tensor: &Tensor<D>) -> bool {
     tensor.dtype() == DType::F32 && is_cpu(&tensor.device())
 }
 
+/// A block of a network. Where the device asks for gradient checkpointing, the graph keeps its input
+/// alone, and its backward pass runs it again; elsewhere Burn's own strategy applies.
+///
+/// # Shapes
+/// - input and output: as `forward` has them
+pub fn block<M, F>(module: &M, input: Input, forward: F) -> Tensor<4>
+where
+    M: Module + Sync + 'static,
+    F: Fn(&M, Input) -> Tensor<4> + Send + Sync + 'static,
+{
+    if !here(&input.first.maps) || !recompute::is_asked_for(&input.first.maps) {
+        return forward(module, input);
+    }
+    let (output, block, weight) = recompute::run(module, &input, forward);
+    Tensor::from_dispatch(Dispatch::block(
+        output.into_dispatch(),
+        input.first.maps.into_dispatch(),
+        input.second.map(Tensor::into_dispatch).into(),
+        weight.into(),
+        block,
+    ))
+}
+
 /// A convolution and what follows it.
 ///
 /// # Shapes
@@ -162,7 +196,7 @@ pub fn conv2d_batch_norm<'a>(
         let maps = convolution(conv, None, input, After::nothing());
         return batch_norm(norm, maps, after);
     }
-    convolution(conv, Some(running(norm)), input, after)
+    convolution(conv, Some(running(norm).map(Tensor::detach)), input, after)
 }
 
 fn trains(norm: &BatchNorm, device: &Device) -> bool {
@@ -172,8 +206,8 @@ fn trains(norm: &BatchNorm, device: &Device) -> bool {
 /// Factor and summand of each channel that running statistics amount to.
 fn running(norm: &BatchNorm) -> [Tensor<1>; 2] {
     let deviation = norm.running_var.value().add_scalar(norm.epsilon).sqrt();
-    let scale = norm.gamma.val().detach() / deviation;
-    let shift = norm.beta.val().detach() - norm.running_mean.value() * scale.clone();
+    let scale = norm.gamma.val() / deviation;
+    let shift = norm.beta.val() - norm.running_mean.value() * scale.clone();
     [scale, shift]
 }
 
@@ -245,10 +279,12 @@ fn drawn(layer: &burn::nn::Dropout, device: &Device) -> Option<Dropout> {
     if !layer.training.is_enabled() || !device.is_autodiff() || layer.prob == 0.0 {
         return None;
     }
-    let words =
-        Tensor::<1>::random([4], Distribution::Uniform(0.0, 65536.0), &device.clone().inner());
-    let words = words.into_data();
-    let key = words.iter::<f32>().fold(0, |key, word| key << 16 | (word as u64).min(65535));
+    let key = replay::key(|| {
+        let words =
+            Tensor::<1>::random([4], Distribution::Uniform(0.0, 65536.0), &device.clone().inner());
+        let words = words.into_data();
+        words.iter::<f32>().fold(0, |key, word| key << 16 | (word as u64).min(65535))
+    });
     Some(Dropout { key, probability: layer.prob as f32 })
 }
 
@@ -257,18 +293,39 @@ fn drawn(layer: &burn::nn::Dropout, device: &Device) -> Option<Dropout> {
 /// # Shapes
 /// - maps and output: `[batch, channels, height, width]`
 pub fn batch_norm<'a>(norm: &BatchNorm, maps: Tensor<4>, after: After<'a>) -> Tensor<4> {
-    let device = maps.device();
-    if !here(&maps) || !trains(norm, &device) {
+    if !here(&maps) {
         return standard::after(norm.forward(maps), after);
+    }
+    if !trains(norm, &maps.device()) {
+        return scaled_and_shifted(norm, maps, after);
     }
     let (output, mean, variance) =
         normalisation(maps, [norm.gamma.val(), norm.beta.val()], Over::Batch, norm.epsilon, after);
+    if replay::is_again() {
+        return output;
+    }
     let moved = |old: Tensor<1>, new: Tensor<1>| {
         (old * (1.0 - norm.momentum) + new.detach() * norm.momentum).detach()
     };
     norm.running_mean.update(moved(norm.running_mean.value_sync(), mean));
     norm.running_var.update(moved(norm.running_var.value_sync(), variance));
     output
+}
+
+/// What batch normalisation is outside training: a depthwise convolution of one pixel.
+fn scaled_and_shifted(norm: &BatchNorm, maps: Tensor<4>, after: After) -> Tensor<4> {
+    let [scale, shift] = running(norm);
+    let channels = maps.dims()[1];
+    let conv = Conv2d {
+        weight: Param::initialized(ParamId::new(), scale.reshape([channels, 1, 1, 1])),
+        bias: Some(Param::initialized(ParamId::new(), shift)),
+        stride: [1; 2],
+        kernel_size: [1; 2],
+        dilation: [1; 2],
+        groups: channels,
+        padding: PaddingConfig2d::Valid,
+    };
+    convolution(&conv, None, maps.into(), after)
 }
 
 /// Group normalisation and what follows it.
@@ -378,4 +435,58 @@ pub fn add(a: Tensor<4>, b: Tensor<4>) -> Tensor<4> {
         return a + b;
     }
     Tensor::from_dispatch(Dispatch::addition(a.into_dispatch(), b.into_dispatch()))
+}
+
+/// Two maps, channel after channel.
+///
+/// # Shapes
+/// - a, b: `[batch, channels, height, width]`, with channels of their own
+/// - output: `[batch, channels_a + channels_b, height, width]`
+pub fn concat(a: Tensor<4>, b: Tensor<4>) -> Tensor<4> {
+    if !here(&a) {
+        return Tensor::cat(vec![a, b], 1);
+    }
+    Tensor::from_dispatch(Dispatch::concatenation(a.into_dispatch(), b.into_dispatch()))
+}
+
+/// Rectified linear units, where no convolution or norm comes directly before them.
+///
+/// # Shapes
+/// - maps and output: `[batch, channels, height, width]`
+pub fn relu(maps: Tensor<4>) -> Tensor<4> {
+    if !here(&maps) {
+        return burn::tensor::activation::relu(maps);
+    }
+    Tensor::from_dispatch(Dispatch::activation(maps.into_dispatch(), Activation::Relu))
+}
+
+/// Gaussian error linear units (Hendrycks and Gimpel 2016): `x` times the share of a normal distribution
+/// below `x`.
+///
+/// # Shapes
+/// - maps and output: `[batch, channels, height, width]`
+pub fn gelu(maps: Tensor<4>) -> Tensor<4> {
+    if !here(&maps) {
+        return burn::tensor::activation::gelu(maps);
+    }
+    Tensor::from_dispatch(Dispatch::activation(maps.into_dispatch(), Activation::Gelu))
+}
+
+/// Burn's and PyTorch's default; Burn's layer keeps its own to itself.
+const LAYER_NORM_EPSILON: f64 = 1e-5;
+
+/// Layer normalisation of the channels of each pixel (Ba, Kiros and Hinton 2016), with the default epsilon.
+///
+/// # Shapes
+/// - maps and output: `[batch, channels, height, width]`
+pub fn layer_norm(norm: &LayerNorm, maps: Tensor<4>) -> Tensor<4> {
+    match &norm.beta {
+        Some(beta) if here(&maps) => Tensor::from_dispatch(Dispatch::layer_normalisation(
+            maps.into_dispatch(),
+            norm.gamma.val().into_dispatch(),
+            beta.val().into_dispatch(),
+            LAYER_NORM_EPSILON,
+        )),
+        _ => norm.forward(maps.permute([0, 2, 3, 1])).permute([0, 3, 1, 2]),
+    }
 }

@@ -6,6 +6,7 @@ use burn::backend::flex::{Flex, FlexTensor};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, ExtensionType, backend_extension};
 
+use super::activation::Activation;
 use super::bridge::{by_pixel, contiguous, dims, maps, owned, rows, vector};
 use super::buffer::Buffer;
 use super::dropout::Dropout;
@@ -13,8 +14,9 @@ use super::epilogue::Epilogue;
 use super::geometry::{Dims, Input, Part, Shared, Window};
 use super::norm::{self, Affine, Moments, Over};
 use super::pointwise::{self, Followed};
+use super::recompute::Block;
 use super::weights::{self, Form, Key};
-use super::{depthwise, direct, pool, resample, winograd};
+use super::{depthwise, direct, layer_norm, pool, resample, winograd};
 
 /// A tensor that may be absent.
 #[derive(ExtensionType)]
@@ -114,6 +116,30 @@ pub trait Kernels: Backend {
 
     /// The sum of two tensors of maps.
     fn addition(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// Two tensors of maps, channel after channel.
+    fn concatenation(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// An activation of each number.
+    fn activation(input: FloatTensor<Self>, activation: Activation) -> FloatTensor<Self>;
+
+    /// Normalisation of the channels of each pixel.
+    fn layer_normalisation(
+        input: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        epsilon: f64,
+    ) -> FloatTensor<Self>;
+
+    /// What a block made of its inputs without a graph; its backward pass runs it again. `weight` is one
+    /// of those that get a gradient.
+    fn block(
+        output: FloatTensor<Self>,
+        first: FloatTensor<Self>,
+        #[extension_type] second: Optional<Self>,
+        #[extension_type] weight: Optional<Self>,
+        block: Block,
+    ) -> FloatTensor<Self>;
 }
 
 /// A convolution with its operands as kernels read them.
@@ -396,6 +422,29 @@ pub fn doubled_bilinear_backward(gradient: FlexTensor, dims: Dims) -> FlexTensor
     maps(buffer, dims)
 }
 
+/// The gradients of two maps that were put one behind the other.
+pub fn concatenation_backward(gradient: FlexTensor, channels: [usize; 2]) -> [FlexTensor; 2] {
+    let gradient = by_pixel(gradient);
+    let whole = dims(&gradient);
+    let sizes = channels.map(|channels| Dims { channels, ..whole });
+    let mut buffers = sizes.map(|dims| Buffer::new(dims.len()));
+    let [a, b] = &mut buffers;
+    pointwise::part(gradient.storage(), channels, [a, b]);
+    let [a, b] = buffers;
+    [maps(a, sizes[0]), maps(b, sizes[1])]
+}
+
+/// The gradient of what an activation was given.
+pub fn activation_backward(
+    gradient: FlexTensor,
+    input: &FlexTensor,
+    activation: Activation,
+) -> FlexTensor {
+    let mut gradient = owned(gradient);
+    activation.backward(gradient.storage_mut(), input.storage());
+    gradient
+}
+
 /// The maps times the number of each 2x2 block.
 pub fn gate(input: &FlexTensor, factors: &FlexTensor) -> FlexTensor {
     let dims = dims(input);
@@ -483,5 +532,45 @@ impl Kernels for Flex {
         let mut buffer = Buffer::new(a.layout().num_elements());
         pointwise::sum(a.storage(), b.storage(), &mut buffer);
         maps(buffer, dims(&a))
+    }
+
+    fn concatenation(a: FlexTensor, b: FlexTensor) -> FlexTensor {
+        let (a, b) = (by_pixel(a), by_pixel(b));
+        let channels = [&a, &b].map(|maps| dims(maps).channels);
+        let whole = Dims { channels: channels[0] + channels[1], ..dims(&a) };
+        let mut buffer = Buffer::new(whole.len());
+        pointwise::join([a.storage(), b.storage()], channels, &mut buffer);
+        maps(buffer, whole)
+    }
+
+    fn activation(input: FlexTensor, activation: Activation) -> FlexTensor {
+        let input = by_pixel(input);
+        let mut buffer = Buffer::new(input.layout().num_elements());
+        activation.forward(input.storage(), &mut buffer);
+        maps(buffer, dims(&input))
+    }
+
+    fn layer_normalisation(
+        input: FlexTensor,
+        gamma: FlexTensor,
+        beta: FlexTensor,
+        epsilon: f64,
+    ) -> FlexTensor {
+        let input = by_pixel(input);
+        let [gamma, beta] = [gamma, beta].map(contiguous);
+        let affine = Affine { gamma: gamma.storage(), beta: beta.storage(), epsilon };
+        let mut buffer = Buffer::new(input.layout().num_elements());
+        layer_norm::forward(input.storage(), affine, &mut buffer);
+        maps(buffer, dims(&input))
+    }
+
+    fn block(
+        output: FlexTensor,
+        _: FlexTensor,
+        _: Optional<Self>,
+        _: Optional<Self>,
+        _: Block,
+    ) -> FlexTensor {
+        output
     }
 }

@@ -124,6 +124,30 @@ pub fn split(whole: &[f32], dims: Dims, parts: &[Part<Shared<f32>>]) {
     }
 }
 
+/// Puts the channels of two maps side by side.
+pub fn join([a, b]: [&[f32]; 2], [first, second]: [usize; 2], out: &mut [f32]) {
+    out.par_chunks_mut(BLOCK * (first + second)).enumerate().for_each(|(block, out)| {
+        let start = block * BLOCK;
+        for (pixel, out) in out.chunks_exact_mut(first + second).enumerate() {
+            let pixel = start + pixel;
+            out[..first].copy_from_slice(&a[pixel * first..][..first]);
+            out[first..].copy_from_slice(&b[pixel * second..][..second]);
+        }
+    });
+}
+
+/// Takes them apart again.
+pub fn part(whole: &[f32], [first, second]: [usize; 2], [a, b]: [&mut [f32]; 2]) {
+    let parts = a.par_chunks_mut(BLOCK * first).zip(b.par_chunks_mut(BLOCK * second));
+    parts.zip(whole.par_chunks(BLOCK * (first + second))).for_each(|((a, b), whole)| {
+        let pixels = a.chunks_exact_mut(first).zip(b.chunks_exact_mut(second));
+        for ((a, b), whole) in pixels.zip(whole.chunks_exact(first + second)) {
+            a.copy_from_slice(&whole[..first]);
+            b.copy_from_slice(&whole[first..]);
+        }
+    });
+}
+
 /// Adds numbers to others, in place.
 pub fn add_to(total: &mut [f32], summands: &[f32]) {
     const NUMBERS: usize = 1 << 14;

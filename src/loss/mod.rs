@@ -221,6 +221,19 @@ impl Loss {
         self.of(logits, &target)
     }
 
+    /// The mean loss of several heads.
+    ///
+    /// # Shapes
+    ///
+    /// - as [`forward`](Self::forward)
+    pub fn mean(&self, heads: Vec<Tensor<4>>, labels: Tensor<3, Int>) -> Tensor<1> {
+        let target = Target::new(labels, heads[0].dims()[1]);
+        let share = 1.0 / heads.len() as f64;
+        let losses = heads.into_iter().map(|logits| self.of(logits, &target));
+        let sum = losses.reduce(|a, b| a + b).expect("a network has a head");
+        if share == 1.0 { sum } else { sum * share }
+    }
+
     /// The loss of a batch whose target is derived already; 0 if no pixel is valid.
     ///
     /// # Shapes

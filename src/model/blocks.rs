@@ -29,6 +29,7 @@ pub(super) struct Convolution {
     pub kernel: usize,
     pub stride: usize,
     pub padding: PaddingConfig2d,
+    pub groups: usize,
     pub bias: bool,
     pub initializer: Initializer,
 }
@@ -41,6 +42,7 @@ impl Convolution {
             kernel,
             stride: 1,
             padding: PaddingConfig2d::Same,
+            groups: 1,
             bias: true,
             initializer,
         }
@@ -57,6 +59,11 @@ impl Convolution {
         Self { stride, padding: PaddingConfig2d::Explicit(half, half, half, half), ..self }
     }
 
+    /// With the channels in groups, each convolved by itself; as many as channels are a depthwise one.
+    pub fn grouped(self, groups: usize) -> Self {
+        Self { groups, ..self }
+    }
+
     /// Without a bias, for a normalisation follows that has its own.
     pub fn without_bias(self) -> Self {
         Self { bias: false, ..self }
@@ -67,6 +74,7 @@ impl Convolution {
         let mut conv = Conv2dConfig::new(self.channels, [self.kernel; 2])
             .with_stride([self.stride; 2])
             .with_padding(self.padding.clone())
+            .with_groups(self.groups)
             .with_bias(false)
             .with_initializer(self.initializer.clone())
             .init(device);
@@ -77,11 +85,69 @@ impl Convolution {
     /// Adds its row to the layer table.
     pub fn summarise(&self, table: &mut Table, name: &str, maps: Maps) -> Maps {
         let output = Maps { channels: self.channels[1], size: maps.size / self.stride };
-        let weights = self.channels[0] * self.channels[1] * self.kernel * self.kernel;
+        let [inputs, outputs] = self.channels;
+        let weights = inputs / self.groups * outputs * self.kernel * self.kernel;
         let parameters = weights + if self.bias { self.channels[1] } else { 0 };
         let stride = if self.stride == 1 { String::new() } else { format!(" /{}", self.stride) };
-        let kind = format!("Conv2d {0}x{0}{stride}", self.kernel);
+        let groups = match self.groups {
+            1 => String::new(),
+            groups if groups == inputs => " depthwise".into(),
+            groups => format!(" in {groups} groups"),
+        };
+        let kind = format!("Conv2d {0}x{0}{stride}{groups}", self.kernel);
         table.convolution(name, kind, maps, output, parameters)
+    }
+}
+
+/// A convolution as PyTorch starts it: uniform with variance 1 / (3 fan-in).
+pub(super) fn pytorch_convolution(channels: [usize; 2], kernel: usize) -> Convolution {
+    let initializer = Initializer::KaimingUniform { gain: 1.0 / 3f64.sqrt(), fan_out_only: false };
+    Convolution::new(channels, kernel, initializer).strided(1)
+}
+
+/// A convolution with the normalisation that follows it, directly or behind an activation.
+#[derive(Module, Debug)]
+pub struct ConvNorm {
+    conv: Conv2d,
+    norm: BatchNorm,
+}
+
+impl ConvNorm {
+    /// From its convolution.
+    pub(super) fn init(conv: &Convolution, device: &Device) -> Self {
+        let norm = BatchNormConfig::new(conv.channels[1]).init(device);
+        Self { conv: conv.init(device), norm }
+    }
+
+    /// Adds its rows to the layer table.
+    pub(super) fn summarise(conv: &Convolution, table: &mut Table, name: &str, maps: Maps) -> Maps {
+        let maps = conv.summarise(table, &format!("{name}.conv"), maps);
+        table.norm(&format!("{name}.norm"), "BatchNorm2d".to_string(), maps)
+    }
+
+    /// Convolution, norm, ReLU.
+    ///
+    /// # Shapes
+    /// - as the convolution's
+    pub fn rectified(&self, input: impl Into<Input>) -> Tensor<4> {
+        kernels::conv2d_batch_norm(&self.conv, &self.norm, input, After::relu())
+    }
+
+    /// Convolution, GELU, norm, and what follows.
+    ///
+    /// # Shapes
+    /// - as the convolution's
+    pub fn smooth<'a>(&self, input: impl Into<Input>, after: After<'a>) -> Tensor<4> {
+        let maps = kernels::conv2d(&self.conv, input, After::nothing());
+        kernels::batch_norm(&self.norm, kernels::gelu(maps), after)
+    }
+
+    /// Convolution and norm.
+    ///
+    /// # Shapes
+    /// - as the convolution's
+    pub fn plain(&self, input: impl Into<Input>) -> Tensor<4> {
+        kernels::conv2d_batch_norm(&self.conv, &self.norm, input, After::nothing())
     }
 }
 
@@ -180,9 +246,11 @@ impl DoubleConv {
     /// - input: `[batch, channels_in, height, width]` in all
     /// - output: `[batch, channels_out, height, width]`
     pub fn forward(&self, input: impl Into<Input>) -> Tensor<4> {
-        let after = After::relu().dropout(&self.dropout);
-        let x = normalised(&self.conv1, &self.norm1, input.into(), after);
-        normalised(&self.conv2, &self.norm2, x.into(), After::relu())
+        kernels::block(self, input.into(), |block, input| {
+            let after = After::relu().dropout(&block.dropout);
+            let x = normalised(&block.conv1, &block.norm1, input, after);
+            normalised(&block.conv2, &block.norm2, x.into(), After::relu())
+        })
     }
 }
 

@@ -5,11 +5,16 @@
 
 mod attention_unet;
 mod blocks;
+mod cmunext;
+mod deep_supervision;
 mod problems;
 mod resnet;
 mod resnet_unet;
+mod resnet_unet_plus_plus;
 mod summary;
 mod unet;
+mod unet_plus_plus;
+mod unext;
 mod weights;
 
 #[cfg(test)]
@@ -18,23 +23,32 @@ mod parity;
 mod tests;
 
 pub use attention_unet::{AttentionGate, AttentionUnet};
-pub use blocks::{DoubleConv, Norm};
+pub use blocks::{ConvNorm, DoubleConv, Norm};
+pub use cmunext::{Cmunext, CmunextBlock, CmunextFusion, CmunextLevel};
+pub use deep_supervision::combined;
 pub use problems::{problems, size_divisor};
 pub use resnet::{Residual, ResnetEncoder};
 pub use resnet_unet::{Decoder, DecoderBlock, ResnetUnet};
+pub use resnet_unet_plus_plus::{NestedBlocks, NestedDecoder, ResnetUnetPlusPlus};
 pub use unet::Unet;
+pub use unet_plus_plus::UnetPlusPlus;
+pub use unext::{TokenLevel, TokenMixer, Unext};
 pub use weights::{Part, ShapeMismatch, WeightsReport, checksum, load_weights, save_weights};
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
 
 use crate::record::Layer;
-use crate::spec::{EncoderSpec, ModelSpec, ResnetEncoderSpec};
+use crate::spec::{EncoderSpec, ModelSpec, PlainEncoderSpec, ResnetEncoderSpec};
 use attention_unet::AttentionUnetConfig;
+use cmunext::CmunextConfig;
 use resnet::ResnetKind;
 use resnet_unet::ResnetUnetConfig;
+use resnet_unet_plus_plus::ResnetUnetPlusPlusConfig;
 use summary::Table;
 use unet::UnetConfig;
+use unet_plus_plus::UnetPlusPlusConfig;
+use unext::UnextConfig;
 
 /// A network.
 #[derive(Module, Debug)]
@@ -45,6 +59,14 @@ pub enum Net {
     AttentionUnet(AttentionUnet),
     /// U-Net with a ResNet encoder.
     ResnetUnet(ResnetUnet),
+    /// Plain U-Net++.
+    UnetPlusPlus(UnetPlusPlus),
+    /// U-Net++ with a ResNet encoder.
+    ResnetUnetPlusPlus(ResnetUnetPlusPlus),
+    /// CMUNeXt.
+    Cmunext(Cmunext),
+    /// UNeXt.
+    Unext(Unext),
 }
 
 /// What a network is made of.
@@ -52,21 +74,53 @@ enum NetConfig {
     Unet(UnetConfig),
     AttentionUnet(AttentionUnetConfig),
     ResnetUnet(ResnetUnetConfig),
+    UnetPlusPlus(UnetPlusPlusConfig),
+    ResnetUnetPlusPlus(ResnetUnetPlusPlusConfig),
+    Cmunext(CmunextConfig),
+    Unext(UnextConfig),
 }
 
 impl NetConfig {
     fn new(spec: &ModelSpec, channels: [usize; 2]) -> Self {
-        let resnet = |kind, spec| Self::ResnetUnet(ResnetUnetConfig::new(kind, spec, channels));
         match spec {
             ModelSpec::AttentionUnet(spec) => {
                 Self::AttentionUnet(AttentionUnetConfig::new(spec, channels))
             }
-            ModelSpec::Unet(spec) => match &spec.encoder {
-                EncoderSpec::Plain(spec) => Self::Unet(UnetConfig::new(spec, channels)),
-                EncoderSpec::Resnet18(spec) => resnet(ResnetKind::Resnet18, spec),
-                EncoderSpec::Resnet34(spec) => resnet(ResnetKind::Resnet34, spec),
-                EncoderSpec::Resnet50(spec) => resnet(ResnetKind::Resnet50, spec),
+            ModelSpec::Unet(spec) => match Encoder::of(&spec.encoder) {
+                Encoder::Plain(spec) => Self::Unet(UnetConfig::new(spec, channels)),
+                Encoder::Resnet(kind, spec) => {
+                    Self::ResnetUnet(ResnetUnetConfig::new(kind, spec, channels))
+                }
             },
+            ModelSpec::UnetPlusPlus(spec) => match Encoder::of(&spec.encoder) {
+                Encoder::Plain(encoder) => {
+                    let deep = spec.deep_supervision;
+                    Self::UnetPlusPlus(UnetPlusPlusConfig::new(encoder, deep, channels))
+                }
+                Encoder::Resnet(kind, spec) => {
+                    let unet = ResnetUnetConfig::new(kind, spec, channels);
+                    Self::ResnetUnetPlusPlus(ResnetUnetPlusPlusConfig(unet))
+                }
+            },
+            ModelSpec::Cmunext(spec) => Self::Cmunext(CmunextConfig::new(spec, channels)),
+            ModelSpec::Unext(spec) => Self::Unext(UnextConfig::new(spec, channels)),
+        }
+    }
+}
+
+/// What an encoder is made of.
+enum Encoder<'a> {
+    Plain(&'a PlainEncoderSpec),
+    Resnet(ResnetKind, &'a ResnetEncoderSpec),
+}
+
+impl<'a> Encoder<'a> {
+    fn of(spec: &'a EncoderSpec) -> Self {
+        match spec {
+            EncoderSpec::Plain(spec) => Self::Plain(spec),
+            EncoderSpec::Resnet18(spec) => Self::Resnet(ResnetKind::Resnet18, spec),
+            EncoderSpec::Resnet34(spec) => Self::Resnet(ResnetKind::Resnet34, spec),
+            EncoderSpec::Resnet50(spec) => Self::Resnet(ResnetKind::Resnet50, spec),
         }
     }
 }
@@ -90,6 +144,10 @@ pub fn outline(spec: &ModelSpec, in_channels: usize, out_channels: usize, device
         NetConfig::Unet(config) => Net::Unet(config.init(device)),
         NetConfig::AttentionUnet(config) => Net::AttentionUnet(config.init(device)),
         NetConfig::ResnetUnet(config) => Net::ResnetUnet(config.init(device)),
+        NetConfig::UnetPlusPlus(config) => Net::UnetPlusPlus(config.init(device)),
+        NetConfig::ResnetUnetPlusPlus(config) => Net::ResnetUnetPlusPlus(config.init(device)),
+        NetConfig::Cmunext(config) => Net::Cmunext(config.init(device)),
+        NetConfig::Unext(config) => Net::Unext(config.init(device)),
     }
 }
 
@@ -120,6 +178,10 @@ pub fn layers(
         NetConfig::Unet(config) => config.summarise(&mut table, size),
         NetConfig::AttentionUnet(config) => config.summarise(&mut table, size),
         NetConfig::ResnetUnet(config) => config.summarise(&mut table, size),
+        NetConfig::UnetPlusPlus(config) => config.summarise(&mut table, size),
+        NetConfig::ResnetUnetPlusPlus(config) => config.summarise(&mut table, size),
+        NetConfig::Cmunext(config) => config.summarise(&mut table, size),
+        NetConfig::Unext(config) => config.summarise(&mut table, size),
     }
     table.into_rows()
 }
@@ -130,23 +192,17 @@ pub fn layers(
 /// leaves them alone, in training as in evaluation. segmentation_models_pytorch with
 /// `requires_grad = False` goes on updating these statistics while it trains; here frozen means frozen.
 pub fn freeze(net: Net, spec: &ModelSpec) -> Net {
-    match net {
-        Net::ResnetUnet(net) if resnet_encoder(spec).is_some_and(|encoder| encoder.frozen) => {
-            Net::ResnetUnet(net.freeze_encoder())
-        }
-        net @ (Net::Unet(_) | Net::AttentionUnet(_) | Net::ResnetUnet(_)) => net,
+    if !spec.resnet().is_some_and(|encoder| encoder.frozen) {
+        return net;
     }
-}
-
-fn resnet_encoder(spec: &ModelSpec) -> Option<&ResnetEncoderSpec> {
-    match spec {
-        ModelSpec::AttentionUnet(_) => None,
-        ModelSpec::Unet(spec) => match &spec.encoder {
-            EncoderSpec::Plain(_) => None,
-            EncoderSpec::Resnet18(spec)
-            | EncoderSpec::Resnet34(spec)
-            | EncoderSpec::Resnet50(spec) => Some(spec),
-        },
+    match net {
+        Net::ResnetUnet(net) => Net::ResnetUnet(net.freeze_encoder()),
+        Net::ResnetUnetPlusPlus(net) => Net::ResnetUnetPlusPlus(net.freeze_encoder()),
+        net @ (Net::Unet(_)
+        | Net::AttentionUnet(_)
+        | Net::UnetPlusPlus(_)
+        | Net::Cmunext(_)
+        | Net::Unext(_)) => net,
     }
 }
 
@@ -166,10 +222,23 @@ impl Net {
     /// - images: `[batch, channels, height, width]`, height and width multiples of [`size_divisor`]
     /// - output: `[batch, classes, height, width]`
     pub fn forward(&self, images: Tensor<4>) -> Tensor<4> {
+        combined(self.heads(images))
+    }
+
+    /// The logits of every head: what a loss is taken of. There are several with deep supervision,
+    /// and [`combined`] makes a prediction of them.
+    ///
+    /// # Shapes
+    /// - as [`forward`](Self::forward)
+    pub fn heads(&self, images: Tensor<4>) -> Vec<Tensor<4>> {
         match self {
-            Self::Unet(net) => net.forward(images),
-            Self::AttentionUnet(net) => net.forward(images),
-            Self::ResnetUnet(net) => net.forward(images),
+            Self::Unet(net) => vec![net.forward(images)],
+            Self::AttentionUnet(net) => vec![net.forward(images)],
+            Self::ResnetUnet(net) => vec![net.forward(images)],
+            Self::UnetPlusPlus(net) => net.forward(images),
+            Self::ResnetUnetPlusPlus(net) => vec![net.forward(images)],
+            Self::Cmunext(net) => vec![net.forward(images)],
+            Self::Unext(net) => vec![net.forward(images)],
         }
     }
 

@@ -8,10 +8,17 @@ use crate::spec::{EncoderSpec, ModelSpec, NormKind, PlainEncoderSpec, WeightsSpe
 fn depth(spec: &ModelSpec) -> u32 {
     match spec {
         ModelSpec::AttentionUnet(spec) => spec.filters.len() as u32,
-        ModelSpec::Unet(spec) => match &spec.encoder {
-            EncoderSpec::Plain(spec) => spec.filters.len().saturating_sub(1) as u32,
-            EncoderSpec::Resnet18(_) | EncoderSpec::Resnet34(_) | EncoderSpec::Resnet50(_) => 5,
-        },
+        ModelSpec::Unet(spec) => encoder_depth(&spec.encoder),
+        ModelSpec::UnetPlusPlus(spec) => encoder_depth(&spec.encoder),
+        ModelSpec::Cmunext(_) => 4,
+        ModelSpec::Unext(_) => 5,
+    }
+}
+
+fn encoder_depth(spec: &EncoderSpec) -> u32 {
+    match spec {
+        EncoderSpec::Plain(spec) => spec.filters.len().saturating_sub(1) as u32,
+        EncoderSpec::Resnet18(_) | EncoderSpec::Resnet34(_) | EncoderSpec::Resnet50(_) => 5,
     }
 }
 
@@ -27,25 +34,32 @@ pub fn problems(spec: &ModelSpec, image_size: u32) -> Vec<(String, String)> {
         ModelSpec::AttentionUnet(spec) => {
             found.filters("model.filters", &spec.filters, 1, 7);
             found.dropouts(&spec.dropout, spec.filters.len());
-            found.weights("model.weights.path", spec.weights.as_ref());
         }
-        ModelSpec::Unet(unet) => {
-            match &unet.encoder {
-                EncoderSpec::Plain(encoder) => {
-                    found.filters("model.encoder.filters", &encoder.filters, 2, 8);
-                    found.dropout("model.encoder.dropout", encoder.dropout);
-                    found.norm(encoder, image_size == size_divisor(spec), image_size);
-                }
-                EncoderSpec::Resnet18(encoder)
-                | EncoderSpec::Resnet34(encoder)
-                | EncoderSpec::Resnet50(encoder) => {
-                    found.filters("model.encoder.decoder-filters", &encoder.decoder_filters, 5, 5);
-                    found.weights("model.encoder.weights.path", encoder.weights.as_ref());
-                }
+        ModelSpec::Unet(unet) => found.encoder(&unet.encoder, spec, image_size),
+        ModelSpec::UnetPlusPlus(unet) => {
+            found.encoder(&unet.encoder, spec, image_size);
+            if unet.deep_supervision && spec.resnet().is_some() {
+                found.push(
+                    "model.deep-supervision",
+                    "is for the `plain` encoder: the decoder of segmentation_models_pytorch, which \
+                     comes with the others, has one head"
+                        .into(),
+                );
             }
-            found.weights("model.weights.path", unet.weights.as_ref());
+        }
+        ModelSpec::Unext(spec) => found.filters("model.filters", &spec.filters, 5, 5),
+        ModelSpec::Cmunext(spec) => {
+            found.filters("model.filters", &spec.filters, 5, 5);
+            if let Some(wrong) = spec.depths.iter().find(|depth| !(1..=64).contains(*depth)) {
+                found.push("model.depths", format!("{wrong} is no number of blocks; give 1 to 64"));
+            }
+            let odd = |kernel: &u32| kernel % 2 == 1 && *kernel <= 31;
+            if let Some(wrong) = spec.kernels.iter().find(|kernel| !odd(kernel)) {
+                found.push("model.kernels", format!("{wrong} is no odd number from 1 to 31"));
+            }
         }
     }
+    found.weights("model.weights.path", spec.weights());
     found.image_size(image_size, spec);
     found.0
 }
@@ -55,6 +69,22 @@ struct Problems(Vec<(String, String)>);
 impl Problems {
     fn push(&mut self, key: &str, message: String) {
         self.0.push((key.to_string(), message));
+    }
+
+    fn encoder(&mut self, encoder: &EncoderSpec, spec: &ModelSpec, image_size: u32) {
+        match encoder {
+            EncoderSpec::Plain(encoder) => {
+                self.filters("model.encoder.filters", &encoder.filters, 2, 8);
+                self.dropout("model.encoder.dropout", encoder.dropout);
+                self.norm(encoder, image_size == size_divisor(spec), image_size);
+            }
+            EncoderSpec::Resnet18(encoder)
+            | EncoderSpec::Resnet34(encoder)
+            | EncoderSpec::Resnet50(encoder) => {
+                self.filters("model.encoder.decoder-filters", &encoder.decoder_filters, 5, 5);
+                self.weights("model.encoder.weights.path", encoder.weights.as_ref());
+            }
+        }
     }
 
     fn filters(&mut self, key: &str, filters: &[u32], fewest: usize, most: usize) {

@@ -8,7 +8,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::blocks::Convolution;
 use super::summary::{Maps, Table};
-use crate::kernels::{After, conv2d_batch_norm, max_pool2d};
+use crate::kernels::{After, Input, block, conv2d_batch_norm, max_pool2d};
 
 /// The depths at hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -207,10 +207,14 @@ impl Residual {
     /// - input: `[batch, channels_in, height, width]`
     /// - output: `[batch, channels_out, height / stride, width / stride]`
     pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+        block(self, input.into(), Self::apply)
+    }
+
+    fn apply(&self, input: Input) -> Tensor<4> {
         let x = conv2d_batch_norm(&self.conv1, &self.bn1, input.clone(), After::relu());
         let identity = match &self.downsample {
             Some((conv, norm)) => conv2d_batch_norm(conv, norm, input, After::nothing()),
-            None => input,
+            None => input.into_maps(),
         };
         let last = After::relu().residual(identity);
         match (&self.conv3, &self.bn3) {

@@ -9,13 +9,13 @@ use burn::tensor::{Device, Tensor};
 use super::blocks::{Convolution, glorot_uniform, summarise_nearest};
 use super::resnet::{ResnetEncoder, ResnetEncoderConfig, ResnetKind};
 use super::summary::{Maps, Table};
-use crate::kernels::{After, Input, Source, conv2d, conv2d_batch_norm};
+use crate::kernels::{After, Input, Source, block, conv2d, conv2d_batch_norm};
 use crate::spec::ResnetEncoderSpec;
 
 /// What a [`ResnetUnet`] is made of.
 pub(super) struct ResnetUnetConfig {
-    encoder: ResnetEncoderConfig,
-    filters: [usize; 5],
+    pub encoder: ResnetEncoderConfig,
+    pub filters: [usize; 5],
     classes: usize,
     frozen: bool,
 }
@@ -55,7 +55,8 @@ impl ResnetUnetConfig {
         })
     }
 
-    fn head(&self) -> Convolution {
+    /// The convolution that gives the logits.
+    pub fn head(&self) -> Convolution {
         Convolution::new([self.filters[4], self.classes], 3, glorot_uniform())
     }
 
@@ -68,11 +69,17 @@ impl ResnetUnetConfig {
         }
     }
 
-    /// Fills in the layer table.
-    pub fn summarise(&self, table: &mut Table, size: usize) {
+    /// Fills in the encoder's rows of the layer table; gives the features' maps.
+    pub fn summarise_encoder(&self, table: &mut Table, size: usize) -> [Maps; 5] {
         table.set_frozen(self.frozen);
         let features = self.encoder.summarise(table, size);
         table.set_frozen(false);
+        features
+    }
+
+    /// Fills in the layer table.
+    pub fn summarise(&self, table: &mut Table, size: usize) {
+        let features = self.summarise_encoder(table, size);
         let mut maps = features[4];
         for (index, block) in self.blocks().iter().enumerate() {
             let skip = (index < 4).then(|| features[3 - index]);
@@ -103,10 +110,10 @@ impl ResnetUnet {
 }
 
 /// What a [`DecoderBlock`] is made of.
-struct DecoderBlockConfig {
-    below: usize,
-    skip: usize,
-    filters: usize,
+pub(super) struct DecoderBlockConfig {
+    pub below: usize,
+    pub skip: usize,
+    pub filters: usize,
 }
 
 /// Up-sampling by repetition, concatenation with the skip, and twice convolution, norm and ReLU.
@@ -125,14 +132,16 @@ impl DecoderBlockConfig {
         })
     }
 
-    fn init(&self, device: &Device) -> DecoderBlock {
+    /// The block.
+    pub fn init(&self, device: &Device) -> DecoderBlock {
         let [conv1, conv2] = self
             .convolutions()
             .map(|conv| (conv.init(device), BatchNormConfig::new(conv.channels[1]).init(device)));
         DecoderBlock { conv1, conv2 }
     }
 
-    fn summarise(&self, table: &mut Table, name: &str, maps: Maps, skip: Option<Maps>) -> Maps {
+    /// Adds its rows to the layer table.
+    pub fn summarise(&self, table: &mut Table, name: &str, maps: Maps, skip: Option<Maps>) -> Maps {
         let mut maps = summarise_nearest(table, &format!("{name}.up"), maps);
         if let Some(skip) = skip {
             maps = table.concat(&format!("{name}.concat"), maps, skip);
@@ -159,9 +168,11 @@ impl DecoderBlock {
             Some(skip) => Input::pair(below, skip),
             None => below.into(),
         };
-        let (conv1, norm1) = &self.conv1;
-        let (conv2, norm2) = &self.conv2;
-        let x = conv2d_batch_norm(conv1, norm1, input, After::relu());
-        conv2d_batch_norm(conv2, norm2, x, After::relu())
+        block(self, input, |block, input| {
+            let (conv1, norm1) = &block.conv1;
+            let (conv2, norm2) = &block.conv2;
+            let x = conv2d_batch_norm(conv1, norm1, input, After::relu());
+            conv2d_batch_norm(conv2, norm2, x, After::relu())
+        })
     }
 }

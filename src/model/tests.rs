@@ -5,8 +5,10 @@ use burn::tensor::Device;
 
 use super::parity::{filled, first_gradient, images};
 use super::*;
+use crate::device::for_training;
 use crate::spec::{
-    AttentionUnetSpec, NormKind, PlainEncoderSpec, UnetSpec, UpSampling, WeightsSpec,
+    AttentionUnetSpec, CmunextSpec, NormKind, PlainEncoderSpec, ResnetEncoderSpec,
+    UnetPlusPlusSpec, UnetSpec, UnextSpec, UpSampling, WeightsSpec,
 };
 
 fn plain(encoder: PlainEncoderSpec) -> ModelSpec {
@@ -23,6 +25,14 @@ fn attention(base: u32) -> ModelSpec {
     ModelSpec::AttentionUnet(AttentionUnetSpec { filters, ..Default::default() })
 }
 
+fn nested(encoder: EncoderSpec, deep_supervision: bool) -> ModelSpec {
+    ModelSpec::UnetPlusPlus(UnetPlusPlusSpec { encoder, deep_supervision, weights: None })
+}
+
+fn plain_small(up_sampling: UpSampling) -> PlainEncoderSpec {
+    PlainEncoderSpec { filters: vec![2, 4, 6], up_sampling, ..PlainEncoderSpec::default() }
+}
+
 /// One of each architecture and of each choice inside it, small where it can be.
 fn specs() -> Vec<ModelSpec> {
     let small = |norm, up_sampling| {
@@ -37,6 +47,15 @@ fn specs() -> Vec<ModelSpec> {
         resnet(EncoderSpec::Resnet18, false),
         resnet(EncoderSpec::Resnet34, true),
         resnet(EncoderSpec::Resnet50, true),
+        nested(EncoderSpec::Plain(plain_small(UpSampling::Transposed)), false),
+        nested(EncoderSpec::Plain(plain_small(UpSampling::Bilinear)), true),
+        nested(EncoderSpec::Resnet18(ResnetEncoderSpec::default()), false),
+        ModelSpec::Cmunext(CmunextSpec {
+            filters: [2, 2, 4, 4, 6],
+            kernels: [3, 5, 7, 7, 1],
+            ..CmunextSpec::default()
+        }),
+        ModelSpec::Unext(UnextSpec { filters: [2, 4, 6, 7, 8], weights: None }),
     ]
 }
 
@@ -220,4 +239,77 @@ fn system_c_has_the_figures_of_its_published_summary() {
     assert_eq!(row("encoder.layer4.2.bn2").output, [64, 512, 7, 7]);
     assert_eq!(row("decoder.blocks.0.concat").output, [64, 768, 14, 14]);
     assert_eq!(row("segmentation_head.0").kind, "Conv2d 3x3");
+}
+
+fn parameters(spec: &ModelSpec, channels: usize) -> u64 {
+    layers(spec, channels, 1, 256, 1).iter().map(|row| row.parameters).sum()
+}
+
+#[test]
+fn unet_plus_plus_has_the_parameters_of_its_paper() {
+    let encoder = PlainEncoderSpec { norm: NormKind::None, ..PlainEncoderSpec::default() };
+    // Printed as 9.04 M.
+    assert_eq!(parameters(&nested(EncoderSpec::Plain(encoder), false), 1), 9_041_601);
+    let resnet34 = EncoderSpec::Resnet34(ResnetEncoderSpec::default());
+    // segmentation_models_pytorch's.
+    assert_eq!(parameters(&nested(resnet34, false), 1), 26_072_337);
+}
+
+#[test]
+fn unext_has_the_parameters_of_its_paper() {
+    // Printed as 1.47 M.
+    assert_eq!(parameters(&ModelSpec::Unext(UnextSpec::default()), 3), 1_471_921);
+}
+
+#[test]
+fn cmunext_has_the_parameters_of_its_paper() {
+    // Printed as 3.14 M.
+    assert_eq!(parameters(&ModelSpec::Cmunext(CmunextSpec::default()), 3), 3_149_185);
+}
+
+fn without_dropout(mut spec: ModelSpec) -> ModelSpec {
+    match &mut spec {
+        ModelSpec::AttentionUnet(spec) => spec.dropout.fill(0.0),
+        ModelSpec::Unet(UnetSpec { encoder: EncoderSpec::Plain(spec), .. }) => spec.dropout = 0.0,
+        _ => {}
+    }
+    spec
+}
+
+/// The loss and every gradient of a network with weights by the formula.
+fn gradients(spec: &ModelSpec, device: &Device) -> (f32, Vec<Vec<f32>>) {
+    struct All<'a>(&'a burn::tensor::Gradients, Vec<Vec<f32>>);
+    impl ModuleVisitor for All<'_> {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            if let Some(gradient) = param.val().grad(self.0) {
+                self.1.push(gradient.into_data().try_to_vec().unwrap());
+            }
+        }
+    }
+    let size = 2 * size_divisor(spec) as usize;
+    let net = freeze(filled(init(spec, 3, 2, device)), spec);
+    let loss = net.forward(images([2, 3, size, size], device)).powf_scalar(2.0).mean();
+    let value = loss.clone().inner().into_scalar::<f32>();
+    let gradients = loss.backward();
+    let mut all = All(&gradients, Vec::new());
+    net.visit(&mut all);
+    let statistics = statistics(&net).into_iter().map(|(_, numbers)| numbers);
+    (value, all.1.into_iter().chain(statistics).collect())
+}
+
+#[test]
+fn activation_checkpointing_changes_rounding_at_most() {
+    for spec in specs() {
+        let spec = without_dropout(spec);
+        let [with, without] = [true, false]
+            .map(|checkpointing| gradients(&spec, &for_training(&Device::flex(), checkpointing)));
+        assert_eq!(with.0, without.0, "{spec:?}");
+        assert_eq!(with.1.len(), without.1.len(), "{spec:?}");
+        for (with, without) in with.1.iter().zip(&without.1) {
+            let norm = without.iter().map(|value| value * value).sum::<f32>().sqrt().max(1e-3);
+            for (with, without) in with.iter().zip(without) {
+                assert!((with - without).abs() <= 1e-4 * norm, "{with}, not {without}: {spec:?}");
+            }
+        }
+    }
 }

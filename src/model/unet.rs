@@ -21,10 +21,10 @@ use crate::spec::{NormKind, PlainEncoderSpec, UpSampling};
 /// What a [`Unet`] is made of.
 pub(super) struct UnetConfig {
     channels: [usize; 2],
-    filters: Vec<usize>,
+    pub filters: Vec<usize>,
     norm: NormKind,
     dropout: f64,
-    up_sampling: UpSampling,
+    pub up_sampling: UpSampling,
 }
 
 /// Plain U-Net; decoder levels are counted from the deepest.
@@ -68,15 +68,17 @@ impl UnetConfig {
         self.filters.windows(2).rev().map(|pair| [pair[1], pair[0]])
     }
 
-    fn decoder_block(&self, [below, at]: [usize; 2]) -> DoubleConvConfig {
+    /// The block of a decoder level, behind as many maps of its size as come from before it.
+    pub fn decoder_block(&self, [below, at]: [usize; 2], before: usize) -> DoubleConvConfig {
         let up = match self.up_sampling {
             UpSampling::Transposed => at,
             UpSampling::Nearest | UpSampling::Bilinear => below,
         };
-        self.block(up + at, at)
+        self.block(up + before * at, at)
     }
 
-    fn head(&self) -> Convolution {
+    /// The convolution that gives the logits.
+    pub fn head(&self) -> Convolution {
         Convolution::new([self.filters[0], self.channels[1]], 1, glorot_uniform())
     }
 
@@ -92,40 +94,74 @@ impl UnetConfig {
                 }
                 UpSampling::Nearest | UpSampling::Bilinear => Vec::new(),
             },
-            decoder: self.levels().map(|level| self.decoder_block(level).init(device)).collect(),
+            decoder: self.levels().map(|level| self.decoder_block(level, 1).init(device)).collect(),
             head: self.head().init(device),
             up_sampling: self.up_sampling,
         }
     }
 
-    fn split_down(&self) -> (DoubleConvConfig, Vec<DoubleConvConfig>) {
+    /// The bottleneck, and the blocks above it.
+    pub fn split_down(&self) -> (DoubleConvConfig, Vec<DoubleConvConfig>) {
         let mut encoder = self.down();
         let bottleneck = encoder.pop().expect("`problems` asks for at least two levels");
         (bottleneck, encoder)
     }
 
-    /// Fills in the layer table.
-    pub fn summarise(&self, table: &mut Table, size: usize) {
+    /// Fills in the encoder's rows of the layer table; gives the maps of each level.
+    pub fn summarise_down(&self, table: &mut Table, size: usize) -> Vec<Maps> {
         let (bottleneck, encoder) = self.split_down();
         let mut maps = Maps { channels: self.channels[0], size };
-        let mut skips = Vec::new();
+        let mut levels = Vec::new();
         for (index, block) in encoder.iter().enumerate() {
             maps = block.summarise(table, &format!("encoder.{index}"), maps);
-            skips.push(maps);
+            levels.push(maps);
             maps = summarise_max_pool(table, &format!("encoder.{index}.pool"), maps);
         }
-        maps = bottleneck.summarise(table, "bottleneck", maps);
+        levels.push(bottleneck.summarise(table, "bottleneck", maps));
+        levels
+    }
+
+    /// Fills in the layer table.
+    pub fn summarise(&self, table: &mut Table, size: usize) {
+        let mut skips = self.summarise_down(table, size);
+        let mut maps = skips.pop().expect("`problems` asks for at least two levels");
         for (index, (level, skip)) in self.levels().zip(skips.into_iter().rev()).enumerate() {
-            let up = format!("up.{index}");
-            maps = match self.up_sampling {
-                UpSampling::Transposed => summarise_up_convolution(level, table, &up, maps),
-                UpSampling::Nearest => summarise_nearest(table, &up, maps),
-                UpSampling::Bilinear => summarise_bilinear(table, &up, maps),
-            };
+            maps = summarise_up(self.up_sampling, level, table, &format!("up.{index}"), maps);
             maps = table.concat(&format!("decoder.{index}.concat"), maps, skip);
-            maps = self.decoder_block(level).summarise(table, &format!("decoder.{index}"), maps);
+            maps = self.decoder_block(level, 1).summarise(table, &format!("decoder.{index}"), maps);
         }
         self.head().summarise(table, "head", maps);
+    }
+}
+
+/// Adds the row of doubling the size on the way to a level to the layer table.
+pub(super) fn summarise_up(
+    up_sampling: UpSampling,
+    level: [usize; 2],
+    table: &mut Table,
+    name: &str,
+    maps: Maps,
+) -> Maps {
+    match up_sampling {
+        UpSampling::Transposed => summarise_up_convolution(level, table, name, maps),
+        UpSampling::Nearest => summarise_nearest(table, name, maps),
+        UpSampling::Bilinear => summarise_bilinear(table, name, maps),
+    }
+}
+
+/// Doubles the size, by a transposed convolution where one was learnt.
+pub(super) fn up(
+    up_sampling: UpSampling,
+    learnt: Option<&ConvTranspose2d>,
+    maps: Tensor<4>,
+) -> Source {
+    match up_sampling {
+        UpSampling::Transposed => {
+            let learnt = learnt.expect("`init` makes one for each place");
+            kernels::conv_transpose2d(learnt, maps).into()
+        }
+        UpSampling::Nearest => Source::doubled(maps),
+        UpSampling::Bilinear => kernels::bilinear(maps).into(),
     }
 }
 
@@ -145,12 +181,8 @@ impl Unet {
         }
         x = self.bottleneck.forward(x);
         for (level, (block, skip)) in self.decoder.iter().zip(skips.into_iter().rev()).enumerate() {
-            let up: Source = match self.up_sampling {
-                UpSampling::Transposed => kernels::conv_transpose2d(&self.up[level], x).into(),
-                UpSampling::Nearest => Source::doubled(x),
-                UpSampling::Bilinear => kernels::bilinear(x).into(),
-            };
-            x = block.forward(Input::pair(up, skip));
+            let below = up(self.up_sampling, self.up.get(level), x);
+            x = block.forward(Input::pair(below, skip));
         }
         kernels::conv2d(&self.head, x, After::nothing())
     }

@@ -278,8 +278,15 @@ fn unwrapped(mut tensors: Tensors) -> (Tensors, Vec<String>) {
 fn expected(net: &Net, part: Part, path: &Path) -> Result<BTreeMap<String, Vec<usize>>> {
     let prefix = match (part, net) {
         (Part::Whole, _) => "",
-        (Part::Encoder, Net::ResnetUnet(_)) => "encoder.",
-        (Part::Encoder, Net::Unet(_) | Net::AttentionUnet(_)) => {
+        (Part::Encoder, Net::ResnetUnet(_) | Net::ResnetUnetPlusPlus(_)) => "encoder.",
+        (
+            Part::Encoder,
+            Net::Unet(_)
+            | Net::AttentionUnet(_)
+            | Net::UnetPlusPlus(_)
+            | Net::Cmunext(_)
+            | Net::Unext(_),
+        ) => {
             return Err(Error::user(format!(
                 "{}: this network has no encoder with weights of its own",
                 path.display()

@@ -78,18 +78,28 @@ fn dataset(source: &SourceSpec) -> String {
 }
 
 fn model(spec: &ModelSpec) -> String {
-    let frozen = |name: &str, frozen| {
-        let state = if frozen { ", frozen" } else { "" };
-        format!("U-Net with {name} encoder{state}")
-    };
     match spec {
         ModelSpec::AttentionUnet(_) => "Attention U-Net".into(),
-        ModelSpec::Unet(unet) => match &unet.encoder {
-            EncoderSpec::Plain(_) => "U-Net".into(),
-            EncoderSpec::Resnet18(encoder) => frozen("ResNet-18", encoder.frozen),
-            EncoderSpec::Resnet34(encoder) => frozen("ResNet-34", encoder.frozen),
-            EncoderSpec::Resnet50(encoder) => frozen("ResNet-50", encoder.frozen),
-        },
+        ModelSpec::Cmunext(_) => "CMUNeXt".into(),
+        ModelSpec::Unext(_) => "UNeXt".into(),
+        ModelSpec::Unet(unet) => with_encoder("U-Net", &unet.encoder),
+        ModelSpec::UnetPlusPlus(unet) => {
+            let deep = if unet.deep_supervision { ", deep supervision" } else { "" };
+            format!("{}{deep}", with_encoder("U-Net++", &unet.encoder))
+        }
+    }
+}
+
+fn with_encoder(name: &str, encoder: &EncoderSpec) -> String {
+    let with = |encoder, frozen| {
+        let state = if frozen { ", frozen" } else { "" };
+        format!("{name} with {encoder} encoder{state}")
+    };
+    match encoder {
+        EncoderSpec::Plain(_) => name.into(),
+        EncoderSpec::Resnet18(encoder) => with("ResNet-18", encoder.frozen),
+        EncoderSpec::Resnet34(encoder) => with("ResNet-34", encoder.frozen),
+        EncoderSpec::Resnet50(encoder) => with("ResNet-50", encoder.frozen),
     }
 }
 

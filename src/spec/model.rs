@@ -11,6 +11,44 @@ pub enum ModelSpec {
     Unet(UnetSpec),
     /// Attention U-Net as system A defines it: gates on the skips, dropout inside the blocks.
     AttentionUnet(AttentionUnetSpec),
+    /// U-Net++ (Zhou et al. 2018): nested decoders joined by dense skips, plain or with a ResNet encoder.
+    UnetPlusPlus(UnetPlusPlusSpec),
+    /// CMUNeXt (Tang et al. 2023): U-Net of large depthwise convolutions, for little memory and few cores.
+    Cmunext(CmunextSpec),
+    /// UNeXt (Valanarasu and Patel 2022): few convolutions, then multi-layer perceptrons on shifted maps.
+    Unext(UnextSpec),
+}
+
+impl ModelSpec {
+    /// Weights of the whole network to start from.
+    pub fn weights(&self) -> Option<&WeightsSpec> {
+        match self {
+            Self::Unet(spec) => spec.weights.as_ref(),
+            Self::AttentionUnet(spec) => spec.weights.as_ref(),
+            Self::UnetPlusPlus(spec) => spec.weights.as_ref(),
+            Self::Cmunext(spec) => spec.weights.as_ref(),
+            Self::Unext(spec) => spec.weights.as_ref(),
+        }
+    }
+
+    /// The contracting path, where it can be chosen.
+    pub fn encoder(&self) -> Option<&EncoderSpec> {
+        match self {
+            Self::Unet(spec) => Some(&spec.encoder),
+            Self::AttentionUnet(_) | Self::Cmunext(_) | Self::Unext(_) => None,
+            Self::UnetPlusPlus(spec) => Some(&spec.encoder),
+        }
+    }
+
+    /// The settings of its ResNet encoder, if it has one.
+    pub fn resnet(&self) -> Option<&ResnetEncoderSpec> {
+        match self.encoder()? {
+            EncoderSpec::Plain(_) => None,
+            EncoderSpec::Resnet18(spec)
+            | EncoderSpec::Resnet34(spec)
+            | EncoderSpec::Resnet50(spec) => Some(spec),
+        }
+    }
 }
 
 /// U-Net.
@@ -25,11 +63,24 @@ pub struct UnetSpec {
     pub weights: Option<WeightsSpec>,
 }
 
-/// The contracting path of a U-Net.
+/// U-Net++.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct UnetPlusPlusSpec {
+    /// The contracting path.
+    pub encoder: EncoderSpec,
+    /// A head on every node of the top row: their losses are averaged, and so are their probabilities.
+    pub deep_supervision: bool,
+    /// Weights of the whole network to start from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights: Option<WeightsSpec>,
+}
+
+/// The contracting path of a U-Net or U-Net++.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum EncoderSpec {
-    /// Two 3x3 convolutions and a 2x2 max-pool at each level, mirrored by the decoder.
+    /// Two 3x3 convolutions and a 2x2 max-pool at each level, with a decoder of the same blocks.
     Plain(PlainEncoderSpec),
     /// ResNet-18 (He et al. 2016) with segmentation_models_pytorch's decoder.
     Resnet18(ResnetEncoderSpec),
@@ -45,7 +96,7 @@ impl Default for EncoderSpec {
     }
 }
 
-/// The plain U-Net.
+/// The plain encoder and its decoder.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct PlainEncoderSpec {
@@ -155,5 +206,52 @@ impl Default for AttentionUnetSpec {
             dropout: vec![0.1, 0.1, 0.2, 0.2, 0.3],
             weights: None,
         }
+    }
+}
+
+/// CMUNeXt; the defaults are the published network of 3.15 M parameters.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct CmunextSpec {
+    /// Channels of the five levels, shallowest first.
+    #[schemars(inner(range(min = 1, max = 4096)))]
+    pub filters: [u32; 5],
+    /// Blocks of each level.
+    #[schemars(inner(range(min = 1, max = 64)))]
+    pub depths: [u32; 5],
+    /// Width of each level's depthwise convolutions, an odd number of pixels.
+    #[schemars(inner(range(min = 1, max = 31)))]
+    pub kernels: [u32; 5],
+    /// Weights of the whole network to start from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights: Option<WeightsSpec>,
+}
+
+impl Default for CmunextSpec {
+    fn default() -> Self {
+        Self {
+            filters: [16, 32, 128, 160, 256],
+            depths: [1, 1, 1, 3, 1],
+            kernels: [3, 3, 7, 7, 7],
+            weights: None,
+        }
+    }
+}
+
+/// UNeXt; the defaults are the published network of 1.47 M parameters.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct UnextSpec {
+    /// Channels of the three convolutional levels, of the one of tokens, and of the bottleneck.
+    #[schemars(inner(range(min = 1, max = 4096)))]
+    pub filters: [u32; 5],
+    /// Weights of the whole network to start from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights: Option<WeightsSpec>,
+}
+
+impl Default for UnextSpec {
+    fn default() -> Self {
+        Self { filters: [16, 32, 128, 160, 256], weights: None }
     }
 }

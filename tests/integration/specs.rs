@@ -62,6 +62,10 @@ fn the_experiments_on_real_data_find_them() {
     let roots = [
         ("busi_attention_unet.toml", "Dataset_BUSI_with_GT"),
         ("busi_unet.toml", "Dataset_BUSI_with_GT"),
+        ("busi_unet_plus_plus.toml", "Dataset_BUSI_with_GT"),
+        ("busi_unet_plus_plus_resnet34.toml", "Dataset_BUSI_with_GT"),
+        ("busi_cmunext.toml", "Dataset_BUSI_with_GT"),
+        ("busi_unext.toml", "Dataset_BUSI_with_GT"),
         ("bcss_unet_resnet34.toml", "BCSS_22"),
     ];
     for (file, root) in roots {
