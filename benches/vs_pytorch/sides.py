@@ -83,6 +83,7 @@ class Sides:
             sets = [f"dataset.root={self.data}/BCSS_22"]
         else:
             sets = [f"dataset.root={self.data}/Dataset_BUSI_with_GT", "dataset.split.kind=file"]
+            sets.append('dataset.classes=["benign", "malignant", "normal"]')  # The files name all three.
             for part in ("train", "valid", "test"):
                 sets.append(f"dataset.split.{part}={self.data}/splits/busi_{part}.txt")
         sets += [override] if override else []

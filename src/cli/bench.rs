@@ -94,7 +94,7 @@ pub fn execute(args: BenchArgs, output: Output) -> Result<u8> {
     let chosen = overrides.device(&spec, output)?;
     let plan = checked.plan(&survey(&checked, Extent::Training)?, spec.seeds[0])?;
     let device = for_training(&chosen.device, spec.schedule.activation_checkpointing);
-    let net = initial_net(&plan.decisions, &device)?;
+    let (net, _) = initial_net(&plan.decisions, &device)?;
     let loss = loss(&plan.decisions)?;
     if let Some(folder) = &args.dump {
         fs::create_dir_all(folder).map_err(Error::io(folder, "cannot create"))?;

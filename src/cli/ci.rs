@@ -31,7 +31,7 @@ pub struct CiArgs {
 /// Runs what is not finished, judges the gates, and prints a summary: 0 if all hold, 1 if one fell or
 /// a run failed.
 pub fn execute(args: CiArgs, output: Output) -> Result<u8> {
-    let paths = spec_files(&args.paths)?;
+    let paths = files(&args.paths)?;
     let specs = Specs { paths, overrides: args.overrides };
     let checked = specs.check(Depth::Pixels)?;
     let stop = run::stop_on_signal()?;
@@ -60,7 +60,7 @@ pub fn execute(args: CiArgs, output: Output) -> Result<u8> {
         }
     }
     let runs: Vec<PathBuf> = outcomes.iter().map(|outcome| outcome.path.clone()).collect();
-    report::write(&runs, &args.output, None)?;
+    report::write(&runs, &args.output, String::new(), None)?;
     let records = runs.iter().map(Record::read).collect::<Result<Vec<_>>>()?;
     let summary = crate::report::markdown(&records);
     if let Some(path) = &args.summary {
@@ -72,7 +72,7 @@ pub fn execute(args: CiArgs, output: Output) -> Result<u8> {
 }
 
 /// The spec files that paths mean: a folder means the `.toml` files in it, by name.
-fn spec_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for path in paths {
         if path.is_dir() {

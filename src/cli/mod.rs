@@ -11,6 +11,7 @@ mod demo;
 mod doctor;
 mod evaluate;
 mod explain;
+mod export;
 mod list;
 mod plan;
 mod predict;
@@ -60,6 +61,8 @@ enum Command {
     Evaluate(evaluate::EvaluateArgs),
     /// Predict masks for images without labels.
     Predict(predict::PredictArgs),
+    /// Write the best weights of a run for PyTorch, with what a prediction needs besides.
+    Export(export::ExportArgs),
     /// Render an HTML report of runs.
     Report(report::ReportArgs),
     /// List the runs of a folder.
@@ -98,6 +101,7 @@ pub fn execute(cli: Cli) -> Result<u8> {
         Command::Bench(args) => bench::execute(args, output),
         Command::Evaluate(args) => evaluate::execute(args, output),
         Command::Predict(args) => predict::execute(args, output),
+        Command::Export(args) => export::execute(args, output),
         Command::Report(args) => report::execute(args, output),
         Command::List(args) => list::execute(args, output),
         Command::Data(args) => data::execute(args, output),

@@ -31,7 +31,7 @@ pub fn execute(args: PlanArgs, output: Output) -> Result<u8> {
     let survey = survey(&checked, Extent::All)?;
     let plan = checked.plan(&survey, spec.seeds[0])?;
     let device = for_training(&chosen.device, spec.schedule.activation_checkpointing);
-    let net = initial_net(&plan.decisions, &device)?;
+    let (net, weights) = initial_net(&plan.decisions, &device)?;
     let side = spec.dataset.image_size as usize;
     let shape = [spec.dataset.channels.count(), side, side];
     let measured = measure(net, &loss(&plan.decisions)?, &spec.schedule, shape, &device);
@@ -42,9 +42,10 @@ pub fn execute(args: PlanArgs, output: Output) -> Result<u8> {
             "decisions": plan.decisions,
             "balance": plan.balance,
             "layers": plan.layers,
+            "weights": weights,
             "estimate": estimate,
             "device": chosen.kind.to_string(),
         }))?);
     }
-    print(&describe(&plan, &estimate, &chosen.kind.to_string()))
+    print(&describe(&plan, &weights, &estimate, &chosen.kind.to_string()))
 }

@@ -31,16 +31,21 @@ pub struct ReportArgs {
 /// Renders a report over any runs.
 pub fn execute(args: ReportArgs, output: Output) -> Result<u8> {
     let runs = find_runs(&args.runs, &args.root)?;
-    write(&runs, &args.output, args.templates)?;
+    write(&runs, &args.output, String::new(), args.templates)?;
     output.say(format!("report: {}", args.output.display()));
     Ok(0)
 }
 
-/// Renders a page over run directories and writes it.
-pub fn write(runs: &[PathBuf], page: &Path, templates: Option<PathBuf>) -> Result<()> {
+/// Renders a page over run directories and writes it; without a title it has the experiments' names.
+pub fn write(
+    runs: &[PathBuf],
+    page: &Path,
+    title: String,
+    templates: Option<PathBuf>,
+) -> Result<()> {
     let records = runs.iter().map(Record::read).collect::<Result<Vec<_>>>()?;
     let command = shell(&command_line());
-    let html = render(&records, &ReportOptions { title: String::new(), command, templates })?;
+    let html = render(&records, &ReportOptions { title, command, templates })?;
     if let Some(folder) = page.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         fs::create_dir_all(folder).map_err(Error::io(folder, "cannot create"))?;
     }

@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::plan::{Checked, Depth, Extent, Plan, survey};
 use crate::record::RunState;
 use crate::run::{Options, Outcome, run};
+use crate::spec::{Suite, suite};
 use crate::train::Stop;
 
 /// Arguments of `run`.
@@ -53,9 +54,14 @@ pub fn execute(args: RunArgs, output: Output) -> Result<u8> {
             outcomes.push(run_one(plan, &options, &stop, output)?);
         }
     }
-    let page = args.output.unwrap_or_else(|| default_report(&checked));
+    let suite = match args.specs.paths.as_slice() {
+        [only] => suite(only)?,
+        _ => None,
+    };
+    let page = args.output.unwrap_or_else(|| default_report(&checked, suite.as_ref()));
+    let title = suite.map(|suite| suite.title).unwrap_or_default();
     let records: Vec<PathBuf> = outcomes.iter().map(|outcome| outcome.path.clone()).collect();
-    report::write(&records, &page, args.templates)?;
+    report::write(&records, &page, title, args.templates)?;
     output.say(format!("report: {}", page.display()));
     if output.json {
         print(&pretty(&outcomes)?)?;
@@ -92,8 +98,11 @@ pub fn run_one(plan: &Plan, options: &Options, stop: &Stop, output: Output) -> R
     Ok(outcome)
 }
 
-fn default_report(checked: &[Checked]) -> PathBuf {
-    let names: Vec<&str> = checked.iter().map(|one| one.loaded.spec.name.as_str()).collect();
+fn default_report(checked: &[Checked], suite: Option<&Suite>) -> PathBuf {
+    let names: Vec<&str> = match suite {
+        Some(suite) => vec![&suite.name],
+        None => checked.iter().map(|one| one.loaded.spec.name.as_str()).collect(),
+    };
     let name = match names.as_slice() {
         [first, rest @ ..] if rest.iter().all(|name| name == first) => first,
         _ => "comparison",

@@ -8,7 +8,7 @@ use super::Output;
 use crate::device::{Chosen, Request, choose};
 use crate::error::Result;
 use crate::plan::{Checked, Depth, check};
-use crate::spec::{Spec, environment, load};
+use crate::spec::{Spec, environment, load, spec_files};
 
 /// What overrides a spec.
 #[derive(Clone, Debug, Default, Args)]
@@ -45,10 +45,10 @@ impl Overrides {
     }
 }
 
-/// Spec files.
+/// Spec files, or suites of them.
 #[derive(Clone, Debug, Args)]
 pub struct Specs {
-    /// Spec files.
+    /// Spec files, or suites of them.
     #[arg(required = true, value_name = "SPEC")]
     pub paths: Vec<PathBuf>,
     #[command(flatten)]
@@ -62,7 +62,7 @@ impl Specs {
     /// Everything wrong with any of them.
     pub fn check(&self, depth: Depth) -> Result<Vec<Checked>> {
         let results: Vec<Result<Checked>> =
-            self.paths.iter().map(|path| self.overrides.check(path, depth)).collect();
+            spec_files(&self.paths)?.iter().map(|path| self.overrides.check(path, depth)).collect();
         let mistakes: Vec<String> = results
             .iter()
             .filter_map(|result| result.as_ref().err())

@@ -82,6 +82,8 @@ pub struct WeightsReport {
     pub unexpected: Vec<String>,
     /// Tensors of another shape than the network's.
     pub mismatched: Vec<ShapeMismatch>,
+    /// What was done to the first layer for images of another number of channels.
+    pub adapted: Option<String>,
 }
 
 impl WeightsReport {
@@ -94,6 +96,9 @@ impl WeightsReport {
 impl fmt::Display for WeightsReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {} tensors match", self.path, self.matched.len())?;
+        if let Some(adapted) = &self.adapted {
+            write!(f, "\n  {adapted}")?;
+        }
         let list = |f: &mut fmt::Formatter<'_>, what: &str, names: &[String]| -> fmt::Result {
             const SHOWN: usize = 8;
             if names.is_empty() {
@@ -120,7 +125,7 @@ impl fmt::Display for WeightsReport {
 ///
 /// The encoder takes files with torchvision's names (`conv1.weight`), without regard for the
 /// classifier `fc`, and with segmentation_models_pytorch's (`encoder.conv1.weight`), without regard
-/// for the rest of that network. Of tensors nested under `state_dict`, `model_state_dict`, `model` or
+/// for the rest of that network; a first layer for three channels is adapted to another number. Of tensors nested under `state_dict`, `model_state_dict`, `model` or
 /// `module`, as checkpoints have them, these are taken and the rest ignored. Numbers of any float type become float32.
 ///
 /// # Errors
@@ -137,9 +142,13 @@ pub fn load_weights(net: Net, file: &WeightsSpec, part: Part) -> Result<(Net, We
             path.display()
         )));
     }
-    let (stored, ignored) = renamed(read(path)?, part);
+    let (mut stored, ignored) = renamed(read(path)?, part);
     let expected = expected(&net, part, path)?;
-    let report = compare(file, sha256, &expected, &stored, ignored);
+    let adapted = match part {
+        Part::Encoder => adapt_first_layer(&mut stored, &expected, path)?,
+        Part::Whole => None,
+    };
+    let report = WeightsReport { adapted, ..compare(file, sha256, &expected, &stored, ignored) };
     if !report.fits() {
         return Err(Error::user(misfit(&report, part)));
     }
@@ -323,6 +332,49 @@ fn compare(
     report
 }
 
+const FIRST_LAYER: &str = "encoder.conv1.weight";
+
+/// Makes a first layer for red, green and blue one for another number of channels, as timm's
+/// `adapt_input_conv` does: for one channel the sum of the three; for others the three in turn, scaled so
+/// that equal channels give what they gave. Says what it did.
+fn adapt_first_layer(
+    stored: &mut Tensors,
+    expected: &BTreeMap<String, Vec<usize>>,
+    path: &Path,
+) -> Result<Option<String>> {
+    let (Some(tensor), Some(shape)) = (stored.get(FIRST_LAYER), expected.get(FIRST_LAYER)) else {
+        return Ok(None);
+    };
+    let found = tensor.shape.to_vec();
+    let &[outputs, channels, height, width] = &shape[..] else { return Ok(None) };
+    if channels == 3 || found != [outputs, 3, height, width] {
+        return Ok(None);
+    }
+    let given: Vec<f32> = numbers(path, FIRST_LAYER, tensor)?.iter().collect();
+    let kernel = height * width;
+    let mut values = Vec::with_capacity(outputs * channels * kernel);
+    for filter in given.chunks(3 * kernel) {
+        let colour = |colour: usize| &filter[colour * kernel..][..kernel];
+        for channel in 0..channels {
+            values.extend((0..kernel).map(|place| {
+                if channels == 1 {
+                    (0..3).map(|of| colour(of)[place]).sum::<f32>()
+                } else {
+                    colour(channel % 3)[place] * 3.0 / channels as f32
+                }
+            }));
+        }
+    }
+    let data = TensorData::new(values, shape.clone());
+    stored.insert(FIRST_LAYER.into(), from_data(data, FIRST_LAYER.into(), None));
+    let how = if channels == 1 {
+        "is the sum over red, green and blue".to_string()
+    } else {
+        format!("repeats red, green and blue, times 3 / {channels}")
+    };
+    Ok(Some(format!("{FIRST_LAYER} {how}: the file's is for 3 channels, images have {channels}")))
+}
+
 /// Why a file does not fit, with the reason in words where there is a usual one.
 fn misfit(report: &WeightsReport, part: Part) -> String {
     let what = match part {
@@ -332,7 +384,7 @@ fn misfit(report: &WeightsReport, part: Part) -> String {
     let first_layer = report
         .mismatched
         .iter()
-        .find(|m| m.name == "encoder.conv1.weight" && m.found.len() == 4 && m.expected.len() == 4);
+        .find(|m| m.name == FIRST_LAYER && m.found.len() == 4 && m.expected.len() == 4);
     let hint = match first_layer {
         Some(m) if m.found[1] != m.expected[1] => format!(
             "\n  its first layer is for images with {} channels, these have {}",

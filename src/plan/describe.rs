@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::Plan;
 use crate::data::{SplitName, crossing};
+use crate::model::WeightsReport;
 use crate::train::Measured;
 
 /// What the whole run will cost, from one real step.
@@ -36,8 +37,13 @@ impl Estimate {
     }
 }
 
-/// The plan in words: spec with origins, data, layers and cost.
-pub fn describe(plan: &Plan, estimate: &Estimate, device: &str) -> String {
+/// The plan in words: spec with origins, data, layers, weights to start from and cost.
+pub fn describe(
+    plan: &Plan,
+    weights: &[WeightsReport],
+    estimate: &Estimate,
+    device: &str,
+) -> String {
     let mut out = String::new();
     let decisions = &plan.decisions;
     let line = |out: &mut String, text: String| {
@@ -53,6 +59,12 @@ pub fn describe(plan: &Plan, estimate: &Estimate, device: &str) -> String {
     data(&mut out, plan);
     line(&mut out, "\n# Layers\n".into());
     layers(&mut out, plan);
+    if !weights.is_empty() {
+        line(&mut out, "\n# Weights to start from\n".into());
+    }
+    for report in weights {
+        line(&mut out, report.to_string());
+    }
     line(&mut out, "\n# Cost, from one measured training step on one case\n".into());
     line(&mut out, format!("step    {:.3} s a case", estimate.case_step_s));
     line(&mut out, format!("epoch   {}", duration(estimate.epoch_s)));

@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::spec::PublishedSpec;
+
 /// How far a run came.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -296,6 +298,9 @@ pub struct Summary {
     pub findings: Vec<String>,
     /// What else a reader must know.
     pub notes: Vec<String>,
+    /// Figures that others printed of such a system.
+    #[serde(default)]
+    pub published: Vec<PublishedSpec>,
 }
 
 /// Pixels of a class in a split.

@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::names;
 use super::words;
 use crate::record::{Figure, Record, RunState};
+use crate::spec::PublishedSpec;
 
 /// Runs against figures.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -83,6 +84,17 @@ pub fn headline(records: &[Record], labels: &[String]) -> Headline {
 fn column(name: String) -> Column {
     let (split, figure) = name.split_once('.').unwrap_or(("", &name));
     Column { split: names::split(split).to_owned(), label: names::figure(figure), name }
+}
+
+/// What others printed of the runs' systems, each once.
+pub fn published(records: &[Record]) -> Vec<&PublishedSpec> {
+    let mut all: Vec<&PublishedSpec> = Vec::new();
+    for published in records.iter().flat_map(|record| &record.summary.published) {
+        if !all.contains(&published) {
+            all.push(published);
+        }
+    }
+    all
 }
 
 /// What the runs call their headline, else the first figures of the first split that has any.

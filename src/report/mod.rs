@@ -27,6 +27,7 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::record::Record;
+use crate::spec::PublishedSpec;
 
 /// How a page is made.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -48,6 +49,7 @@ struct Page<'a> {
     runs: Vec<run::RunView<'a>>,
     headline: headline::Headline,
     semantics: Vec<headline::Semantic>,
+    published: Vec<&'a PublishedSpec>,
     curves: Vec<curves::Curve>,
     more_curves: Vec<curves::Curve>,
     distributions: Vec<curves::Curve>,
@@ -82,6 +84,7 @@ pub fn render(records: &[Record], options: &ReportOptions) -> Result<String> {
         version: env!("CARGO_PKG_VERSION"),
         headline: headline::headline(records, &labels),
         semantics: headline::semantics(records, &labels),
+        published: headline::published(records),
         curves,
         more_curves,
         distributions: curves::distributions(&dice, &labels)?,

@@ -226,7 +226,7 @@ fn training(plan: &Plan, chosen: &Chosen) -> Result<Training> {
         )
     };
     Ok(Training {
-        net: initial_net(decisions, &device)?,
+        net: initial_net(decisions, &device)?.0,
         loss: loss(decisions)?,
         schedule: spec.schedule.clone(),
         outputs: decisions.outputs(),

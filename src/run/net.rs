@@ -8,23 +8,27 @@ use crate::device::Chosen;
 use crate::error::{Error, Result};
 use crate::evaluate::Predictor;
 use crate::loss::{self, Loss};
-use crate::model::{self, Net};
+use crate::model::{self, Net, WeightsReport};
 use crate::plan::{Decisions, weights};
 use crate::spec::WeightsSpec;
 
-/// The network at its start: drawn from the seed, then filled from files of weights.
+/// The network at its start, drawn from the seed, then filled from files of weights; and how each of these
+/// met it.
 ///
 /// # Errors
 /// If a file of weights does not fit.
-pub fn initial_net(decisions: &Decisions, device: &Device) -> Result<Net> {
+pub fn initial_net(decisions: &Decisions, device: &Device) -> Result<(Net, Vec<WeightsReport>)> {
     let spec = &decisions.spec;
     device.seed(u64::from(decisions.seed));
     let channels = spec.dataset.channels.count();
     let mut net = model::init(&spec.model, channels, decisions.labels.channels(), device);
+    let mut reports = Vec::new();
     for (file, part) in weights(&spec.model) {
-        net = model::load_weights(net, file, part)?.0;
+        let (filled, report) = model::load_weights(net, file, part)?;
+        net = filled;
+        reports.push(report);
     }
-    Ok(model::freeze(net, &spec.model))
+    Ok((model::freeze(net, &spec.model), reports))
 }
 
 /// The loss of a plan.

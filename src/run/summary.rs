@@ -40,6 +40,7 @@ pub fn summary(plan: &Plan) -> Summary {
         headline: headline(plan),
         findings: findings(plan),
         notes: Vec::new(),
+        published: spec.published.clone(),
         classes,
     }
 }

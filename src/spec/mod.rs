@@ -18,11 +18,13 @@ mod loss;
 mod model;
 mod parse;
 mod problem;
+mod published;
 mod render;
 mod rules;
 mod schedule;
 mod schema;
 mod suggest;
+mod suite;
 #[cfg(test)]
 mod tests;
 
@@ -35,9 +37,11 @@ pub use load::{Loaded, Origin, Origins, load};
 pub use loss::*;
 pub use model::*;
 pub use problem::{Place, Problem, Problems};
+pub use published::PublishedSpec;
 pub use render::{diff, render, to_toml};
 pub use schedule::*;
 pub use schema::schema;
+pub use suite::{Suite, spec_files, suite};
 
 use std::collections::BTreeMap;
 
@@ -84,6 +88,9 @@ pub struct Spec {
     /// What the report shows.
     #[serde(default)]
     pub report: ReportSpec,
+    /// Figures that others printed of such a system, shown beside the runs' own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub published: Vec<PublishedSpec>,
     /// Bounds that recorded figures must keep, by figure name, such as `"test.dice.mean"`.
     #[serde(default)]
     pub gate: BTreeMap<String, GateSpec>,

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use oncospec::spec::load;
+use oncospec::spec::{load, spec_files};
 
 use crate::support::{Bench, repository, shared};
 
@@ -23,8 +23,8 @@ fn experiments(folder: &Path) -> Vec<PathBuf> {
 
 #[test]
 fn every_experiment_file_is_right() {
-    let files = experiments(&repository().join("experiments"));
-    assert!(files.len() >= 7, "{files:?}");
+    let files = spec_files(&experiments(&repository().join("experiments"))).unwrap();
+    assert!(files.len() >= 17, "{files:?}");
     for file in files {
         if let Err(problems) = load(&file, &[], std::iter::empty()) {
             panic!("{problems}");
@@ -61,12 +61,17 @@ fn the_experiments_on_real_data_find_them() {
     let bench = Bench::new();
     let roots = [
         ("busi_attention_unet.toml", "Dataset_BUSI_with_GT"),
+        ("busi_attention_unet_51.toml", "Dataset_BUSI_with_GT"),
+        ("busi_attention_unet_first.toml", "Dataset_BUSI_with_GT"),
         ("busi_unet.toml", "Dataset_BUSI_with_GT"),
         ("busi_unet_plus_plus.toml", "Dataset_BUSI_with_GT"),
         ("busi_unet_plus_plus_resnet34.toml", "Dataset_BUSI_with_GT"),
         ("busi_cmunext.toml", "Dataset_BUSI_with_GT"),
         ("busi_unext.toml", "Dataset_BUSI_with_GT"),
         ("bcss_unet_resnet34.toml", "BCSS_22"),
+        ("bcss_unet_resnet34_frozen.toml", "BCSS_22"),
+        ("suites/busi.toml", "Dataset_BUSI_with_GT"),
+        ("suites/bcss.toml", "BCSS_22"),
     ];
     for (file, root) in roots {
         let spec = repository().join("experiments").join(file);

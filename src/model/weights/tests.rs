@@ -167,7 +167,7 @@ fn an_encoder_takes_its_part_of_a_whole_network() {
     assert_eq!(decoder(&net), before, "the decoder must stay");
     assert_eq!(report.matched.len(), 100);
     assert!(report.ignored.contains(&"segmentation_head.0.bias".to_string()));
-    let error = refused(resnet(1), &whole, Part::Encoder);
+    let error = refused(resnet(1), &whole, Part::Whole);
     assert!(error.contains("its first layer is for images with 3 channels, these have 1"));
     let error = refused(small(), &whole, Part::Encoder);
     assert!(error.contains("no encoder with weights of its own"), "{error}");
@@ -187,6 +187,48 @@ fn an_encoder_takes_the_files_of_torchvision_and_of_segmentation_models_pytorch(
     let (_, report) =
         load_weights(resnet(3), &file(fixture("resnet18_smp.pth")), Part::Whole).unwrap();
     assert_eq!((report.matched.len(), report.ignored.len()), (152, 30));
+}
+
+#[test]
+fn a_first_layer_for_colours_is_adapted_to_other_channels_as_timm_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = folder.path().join("whole.safetensors");
+    let given = filled(resnet(3));
+    save_weights(&given, &whole).unwrap();
+    let first = |net: &Net| {
+        let layer = tensors(net, FIRST_LAYER).remove(0).1;
+        layer.iter::<f32>().collect::<Vec<_>>()
+    };
+    let colours = first(&given);
+    let (gray, report) = load_weights(resnet(1), &file(&whole), Part::Encoder).unwrap();
+    let sums = colours.chunks(3 * 49).flat_map(|filter| {
+        (0..49).map(|place| filter[place] + filter[49 + place] + filter[98 + place])
+    });
+    assert_eq!(first(&gray), sums.collect::<Vec<_>>());
+    assert!(report.to_string().contains("is the sum over red, green and blue"), "{report}");
+    let (five, report) = load_weights(resnet(5), &file(&whole), Part::Encoder).unwrap();
+    let five = first(&five);
+    for (filter, colours) in five.chunks(5 * 49).zip(colours.chunks(3 * 49)) {
+        for channel in 0..5 {
+            let expected = colours[channel % 3 * 49 + 7] * 3.0 / 5.0;
+            assert_eq!(filter[channel * 49 + 7], expected);
+        }
+    }
+    assert!(report.to_string().contains("times 3 / 5"), "{report}");
+}
+
+#[test]
+fn an_archive_for_pytorch_holds_the_same_numbers() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("net.safetensors");
+    let net = filled(small());
+    save_weights(&net, &path).unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let archive = written(&folder, "net.pth", &super::super::pth::archive(&tensors).unwrap());
+    let (again, report) = load_weights(small(), &file(&archive), Part::Whole).unwrap();
+    assert_eq!((report.matched.len(), report.ignored.len()), (34, 0));
+    assert_eq!(logits(&again), logits(&net));
 }
 
 fn tensors(net: &Net, prefix: &str) -> Vec<(String, TensorData)> {

@@ -1,0 +1,170 @@
+//! `oncospec export`.
+
+use std::fs;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use safetensors::SafeTensors;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::runs::find_run;
+use super::{Output, pretty, print};
+use crate::error::{Error, Result};
+use crate::loss::Outputs;
+use crate::model::{checksum, pth_archive};
+use crate::plan::Decisions;
+use crate::record::{Record, write_file};
+use crate::spec::{Channels, EncoderSpec, ModelSpec, ResnetEncoderSpec};
+
+/// Arguments of `export`.
+#[derive(Debug, Args)]
+pub struct ExportArgs {
+    /// Run directory, run id or name of an experiment with one run.
+    #[arg(value_name = "RUN")]
+    run: String,
+    /// How the weights are written.
+    #[arg(long, value_enum, default_value_t = Format::Safetensors)]
+    format: Format,
+    /// Folder for the weights and model.json.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Folder of the run directories, for ids and names.
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    root: PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// `model.safetensors`.
+    Safetensors,
+    /// `model.pth`, as `torch.save` writes a `state_dict`.
+    Pytorch,
+}
+
+/// What someone needs to know to predict with the weights elsewhere: `model.json`.
+#[derive(Debug, Serialize)]
+struct Card {
+    experiment: String,
+    run: String,
+    network: ModelSpec,
+    /// The call that makes the same network in PyTorch, where a library has it.
+    pytorch: Option<Value>,
+    input: Input,
+    output: Prediction,
+    weights: Weights,
+}
+
+#[derive(Debug, Serialize)]
+struct Input {
+    channels: Channels,
+    /// Height and width in pixels.
+    size: u32,
+    resize: &'static str,
+    /// What is taken off values from 0 to 1.
+    mean: Vec<f32>,
+    /// What they are then divided by.
+    std: Vec<f32>,
+}
+
+#[derive(Debug, Serialize)]
+struct Prediction {
+    activation: &'static str,
+    /// Of the channels.
+    classes: Vec<String>,
+    /// Of one foreground class, the lowest probability.
+    threshold: Option<f64>,
+    resize: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct Weights {
+    file: String,
+    sha256: String,
+    tensors: usize,
+    parameters: u64,
+}
+
+/// Writes the best weights of a run with what travels with them.
+pub fn execute(args: ExportArgs, output: Output) -> Result<u8> {
+    let run = find_run(&args.run, &args.root)?;
+    let record = Record::read(&run)?;
+    let decisions = Decisions::from_toml(&record.plan)?;
+    let source = run.join("model.safetensors");
+    let bytes = fs::read(&source).map_err(Error::io(&source, "cannot read"))?;
+    let tensors = SafeTensors::deserialize(&bytes)
+        .map_err(|error| Error::user(format!("{}: damaged: {error}", source.display())))?;
+    fs::create_dir_all(&args.out).map_err(Error::io(&args.out, "cannot create"))?;
+    let file = match args.format {
+        Format::Safetensors => "model.safetensors",
+        Format::Pytorch => "model.pth",
+    };
+    let path = args.out.join(file);
+    match args.format {
+        Format::Safetensors => write_file(&path, &bytes)?,
+        Format::Pytorch => write_file(&path, &pth_archive(&tensors)?)?,
+    }
+    let spec = &decisions.spec;
+    let binary = decisions.outputs() == Outputs::Binary;
+    let threshold = record.summary.threshold.as_ref().map_or(0.5, |threshold| threshold.value);
+    let card = Card {
+        experiment: spec.name.clone(),
+        run: decisions.run_id.clone(),
+        network: spec.model.clone(),
+        pytorch: in_pytorch(
+            &spec.model,
+            [spec.dataset.channels.count(), decisions.labels.channels()],
+        ),
+        input: Input {
+            channels: spec.dataset.channels,
+            size: spec.dataset.image_size,
+            resize: "bilinear and antialiased, as Pillow's BILINEAR, on red, green and blue; gray, if \
+                     any, is taken after it as Pillow's mode L",
+            mean: decisions.normalization.mean.clone(),
+            std: decisions.normalization.std.clone(),
+        },
+        output: Prediction {
+            activation: if binary { "sigmoid" } else { "softmax" },
+            classes: decisions.labels.names(),
+            threshold: binary.then_some(threshold),
+            resize: "probabilities to the image's own size, bilinear and antialiased, before the \
+                     threshold",
+        },
+        weights: Weights {
+            file: file.into(),
+            sha256: checksum(&path)?,
+            tensors: tensors.len(),
+            parameters: decisions.parameters,
+        },
+    };
+    let text = pretty(&card)?;
+    write_file(&args.out.join("model.json"), format!("{text}\n").as_bytes())?;
+    output.say(format!("{} and model.json", path.display()));
+    if output.json { print(&text) } else { Ok(0) }
+}
+
+/// The call that makes a network whose `load_state_dict` takes the weights with `strict=True`.
+fn in_pytorch(spec: &ModelSpec, [channels, classes]: [usize; 2]) -> Option<Value> {
+    let class = match spec {
+        ModelSpec::Unet(_) => "Unet",
+        ModelSpec::UnetPlusPlus(_) => "UnetPlusPlus",
+        ModelSpec::AttentionUnet(_) | ModelSpec::Cmunext(_) | ModelSpec::Unext(_) => return None,
+    };
+    let (encoder, ResnetEncoderSpec { decoder_filters, .. }) = match spec.encoder()? {
+        EncoderSpec::Plain(_) => return None,
+        EncoderSpec::Resnet18(spec) => ("resnet18", spec),
+        EncoderSpec::Resnet34(spec) => ("resnet34", spec),
+        EncoderSpec::Resnet50(spec) => ("resnet50", spec),
+    };
+    Some(json!({
+        "module": "segmentation_models_pytorch",
+        "class": class,
+        "arguments": {
+            "encoder_name": encoder,
+            "encoder_weights": null,
+            "decoder_channels": decoder_filters,
+            "in_channels": channels,
+            "classes": classes,
+        },
+    }))
+}
