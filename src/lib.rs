@@ -18,6 +18,7 @@ pub mod data;
 pub mod device;
 pub mod error;
 pub mod evaluate;
+pub mod explain;
 mod kernels;
 pub mod loss;
 pub mod model;

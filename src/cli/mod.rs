@@ -4,6 +4,7 @@
 //! when something failed while working, 2 for the user's mistake.
 
 mod bench;
+mod cam;
 mod check;
 mod ci;
 mod data;
@@ -61,6 +62,8 @@ enum Command {
     Evaluate(evaluate::EvaluateArgs),
     /// Predict masks for images without labels.
     Predict(predict::PredictArgs),
+    /// Draw what in images speaks for a run's predictions: Grad-CAM of a layer.
+    Cam(cam::CamArgs),
     /// Write the best weights of a run for PyTorch, with what a prediction needs besides.
     Export(export::ExportArgs),
     /// Render an HTML report of runs.
@@ -101,6 +104,7 @@ pub fn execute(cli: Cli) -> Result<u8> {
         Command::Bench(args) => bench::execute(args, output),
         Command::Evaluate(args) => evaluate::execute(args, output),
         Command::Predict(args) => predict::execute(args, output),
+        Command::Cam(args) => cam::execute(args, output),
         Command::Export(args) => export::execute(args, output),
         Command::Report(args) => report::execute(args, output),
         Command::List(args) => list::execute(args, output),

@@ -84,7 +84,7 @@ pub fn execute(args: PredictArgs, output: Output) -> Result<u8> {
 }
 
 /// The image files that arguments mean: folders are searched, not below.
-fn images(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+pub fn images(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     let mut images = Vec::new();
     for path in paths {
         if !path.is_dir() {
@@ -115,7 +115,7 @@ fn images(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
 ///
 /// # Errors
 /// If two images would write the same files.
-fn named(images: Vec<PathBuf>) -> Result<BTreeMap<String, PathBuf>> {
+pub fn named(images: Vec<PathBuf>) -> Result<BTreeMap<String, PathBuf>> {
     let mut named: BTreeMap<String, PathBuf> = BTreeMap::new();
     for image in images {
         let stem = image.file_stem().unwrap_or_default().to_string_lossy().into_owned();

@@ -31,7 +31,7 @@ pub use counts::{Counts, count_binary, count_classes};
 pub use epoch::{EPOCH_FIGURES, EpochTally};
 pub use metric::{has_counts, metric_goal, metric_name};
 pub use overlap::overlap;
-pub use pictures::{CasePictures, colour, draw, overlay, png_gray};
+pub use pictures::{CasePictures, colour, draw, jpeg, overlay, png_gray, shown};
 pub use predictor::{Predictor, Probabilities, likeliest};
 pub use run::{Cases, Evaluation, Tick, evaluate, outputs, threshold};
 pub use score::{CaseScore, LabelledCase, score_binary, score_classes};

@@ -73,11 +73,8 @@ pub fn draw(
     outputs: Outputs,
     threshold: f64,
 ) -> Result<CasePictures> {
-    let (width, height) = decoded.image.dimensions();
-    let scale = f64::from(LONGEST_SIDE) / f64::from(width.max(height).max(1));
-    let side = |length: u32| ((f64::from(length) * scale.min(1.0)).round() as u32).max(1);
-    let (width, height) = (side(width), side(height));
-    let image = resize(&decoded.image, width, height, FilterType::Triangle);
+    let image = shown(&decoded.image);
+    let (width, height) = image.dimensions();
     let truth = decoded
         .labels
         .as_ref()
@@ -99,6 +96,14 @@ pub fn draw(
         prediction: mask(&labels, size, outputs)?,
         error: truth.map(|truth| png_rgb(&errors(&labels, &truth, size, outputs))).transpose()?,
     })
+}
+
+/// An image at its own shape, its longest side at most 256 pixels.
+pub fn shown(image: &RgbImage) -> RgbImage {
+    let (width, height) = image.dimensions();
+    let scale = f64::from(LONGEST_SIDE) / f64::from(width.max(height).max(1));
+    let side = |length: u32| ((f64::from(length) * scale.min(1.0)).round() as u32).max(1);
+    resize(image, side(width), side(height), FilterType::Triangle)
 }
 
 /// The image with the predicted mask over it: half transparent, its edge opaque.
@@ -175,7 +180,10 @@ fn paint<T>(
 }
 
 /// A photograph as a JPEG file: a third of its size as PNG.
-fn jpeg(image: &RgbImage) -> Result<Vec<u8>> {
+///
+/// # Errors
+/// If it cannot be encoded.
+pub fn jpeg(image: &RgbImage) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     JpegEncoder::new_with_quality(&mut bytes, 88)
         .encode_image(image)

@@ -157,9 +157,11 @@ impl Backward<Flex, 4> for NormalisationBackward {
         drop(output);
         let affine = ops::affine(&factors, &summands, &settings);
         let size = dims(&maps);
-        let found = norm::backward(
+        let activated = ops::activated(&maps, settings.activation);
+        let values: &[f32] = activated.as_deref().unwrap_or(maps.storage());
+        let mut found = norm::backward(
             gradient.storage(),
-            maps.storage(),
+            values,
             size,
             settings.over,
             &moments,
@@ -167,6 +169,9 @@ impl Backward<Flex, 4> for NormalisationBackward {
         );
         if let Some(node) = residual {
             grads.register::<Flex>(node.id, gradient);
+        }
+        if let Some(activation) = settings.activation {
+            activation.backward(&mut found.maps, maps.storage());
         }
         if let Some(node) = input {
             grads.register::<Flex>(node.id, super::bridge::maps(found.maps, size));

@@ -299,8 +299,29 @@ pub fn batch_norm<'a>(norm: &BatchNorm, maps: Tensor<4>, after: After<'a>) -> Te
     if !trains(norm, &maps.device()) {
         return scaled_and_shifted(norm, maps, after);
     }
+    trained_batch_norm(norm, None, maps, after)
+}
+
+/// Gaussian error linear units, batch normalisation, and what follows it.
+///
+/// # Shapes
+/// - maps and output: `[batch, channels, height, width]`
+pub fn gelu_batch_norm<'a>(norm: &BatchNorm, maps: Tensor<4>, after: After<'a>) -> Tensor<4> {
+    if !here(&maps) || !trains(norm, &maps.device()) {
+        return batch_norm(norm, gelu(maps), after);
+    }
+    trained_batch_norm(norm, Some(Activation::Gelu), maps, after)
+}
+
+fn trained_batch_norm(
+    norm: &BatchNorm,
+    activation: Option<Activation>,
+    maps: Tensor<4>,
+    after: After,
+) -> Tensor<4> {
+    let affine = [norm.gamma.val(), norm.beta.val()];
     let (output, mean, variance) =
-        normalisation(maps, [norm.gamma.val(), norm.beta.val()], Over::Batch, norm.epsilon, after);
+        normalisation(maps, activation, affine, Over::Batch, norm.epsilon, after);
     if replay::is_again() {
         return output;
     }
@@ -336,7 +357,7 @@ pub fn group_norm<'a>(norm: &GroupNorm, maps: Tensor<4>, after: After<'a>) -> Te
     match (&norm.gamma, &norm.beta) {
         (Some(gamma), Some(beta)) if here(&maps) => {
             let over = Over::Groups(norm.num_groups);
-            normalisation(maps, [gamma.val(), beta.val()], over, norm.epsilon, after).0
+            normalisation(maps, None, [gamma.val(), beta.val()], over, norm.epsilon, after).0
         }
         _ => standard::after(norm.forward(maps), after),
     }
@@ -344,13 +365,14 @@ pub fn group_norm<'a>(norm: &GroupNorm, maps: Tensor<4>, after: After<'a>) -> Te
 
 fn normalisation(
     maps: Tensor<4>,
+    activation: Option<Activation>,
     [gamma, beta]: [Tensor<1>; 2],
     over: Over,
     epsilon: f64,
     after: After,
 ) -> (Tensor<4>, Tensor<1>, Tensor<1>) {
     let dropout = after.dropout.and_then(|dropout| drawn(dropout, &maps.device()));
-    let settings = Normalisation { over, epsilon, relu: after.relu, dropout };
+    let settings = Normalisation { activation, over, epsilon, relu: after.relu, dropout };
     let (output, mean, variance) = Dispatch::normalisation(
         maps.into_dispatch(),
         gamma.into_dispatch(),

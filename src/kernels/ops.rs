@@ -70,9 +70,12 @@ pub struct Convolution {
     pub dropout: Option<Dropout>,
 }
 
-/// `dropout(relu(normalised * gamma + beta + residual))`, as far as asked for.
+/// `dropout(relu(normalised * gamma + beta + residual))`, as far as asked for; what is normalised may be an
+/// activation of the input.
 #[derive(Clone, Copy, Debug)]
 pub struct Normalisation {
+    /// What comes before: computed again in the backward pass, so that only its input is kept.
+    pub activation: Option<Activation>,
     pub over: Over,
     pub epsilon: f64,
     pub relu: bool,
@@ -372,7 +375,9 @@ pub fn normalise(
     settings: &Normalisation,
 ) -> (FlexTensor, Moments) {
     let dims = dims(input);
-    let moments = norm::moments(input.storage(), dims, settings.over);
+    let activated = activated(input, settings.activation);
+    let values: &[f32] = activated.as_deref().unwrap_or(input.storage());
+    let moments = norm::moments(values, dims, settings.over);
     let mut buffer = Buffer::new(dims.len());
     let after = norm::After {
         residual: residual.map(|residual| residual.storage()),
@@ -380,8 +385,16 @@ pub fn normalise(
         dropout: settings.dropout,
     };
     let affine = affine(gamma, beta, settings);
-    norm::forward(input.storage(), dims, settings.over, &moments, affine, after, &mut buffer);
+    norm::forward(values, dims, settings.over, &moments, affine, after, &mut buffer);
     (maps(buffer, dims), moments)
+}
+
+/// What a normalisation takes its moments of, where that is not its input itself.
+pub fn activated(input: &FlexTensor, activation: Option<Activation>) -> Option<Buffer> {
+    let activation = activation?;
+    let mut buffer = Buffer::new(input.layout().num_elements());
+    activation.forward(input.storage(), &mut buffer);
+    Some(buffer)
 }
 
 /// The numbers of a normalisation.

@@ -394,6 +394,16 @@ fn norms_with_residual_and_relu_are_burns() {
         |norm, maps| super::batch_norm(norm, maps[0].clone(), after(maps)),
         |norm, maps| standard::after(norm.forward(maps[0].clone()), after(maps)),
     );
+    compare(
+        "batch norm of gelu",
+        &shapes,
+        &batch,
+        |norm, maps| super::gelu_batch_norm(norm, maps[0].clone(), after(maps)),
+        |norm, maps| {
+            let activated = burn::tensor::activation::gelu(maps[0].clone());
+            standard::after(norm.forward(activated), after(maps))
+        },
+    );
     for groups in [1, 4, 12] {
         let norm = GroupNormConfig::new(groups, 12).init(&device);
         compare(

@@ -17,6 +17,7 @@ use super::blocks::{
     summarise_max_pool, summarise_nearest,
 };
 use super::summary::{Maps, Table};
+use super::watch::place;
 use crate::kernels::{self, After, Input, Source};
 use crate::spec::{AttentionUnetSpec, NormKind};
 
@@ -70,6 +71,20 @@ impl AttentionUnetConfig {
         Convolution::new([self.filters[0], self.channels[1]], 1, glorot_uniform())
     }
 
+    /// The places that can be looked at, in the order of the forward pass.
+    pub fn places(&self) -> Vec<String> {
+        let levels = self.filters.len() - 1;
+        let encoder = (0..levels).map(|level| format!("encoder.{level}"));
+        let decoder =
+            (0..levels).flat_map(|level| [format!("gates.{level}"), format!("decoder.{level}")]);
+        encoder.chain(["bottleneck".into()]).chain(decoder).collect()
+    }
+
+    /// The last gate, the notebook's "Attention4".
+    pub fn usual_place(&self) -> String {
+        format!("gates.{}", self.filters.len() - 2)
+    }
+
     /// The network.
     pub fn init(&self, device: &Device) -> AttentionUnet {
         let (encoder, bottleneck) = self.down();
@@ -113,17 +128,17 @@ impl AttentionUnet {
     pub fn forward(&self, images: Tensor<4>) -> Tensor<4> {
         let mut x = images;
         let mut skips = Vec::with_capacity(self.encoder.len());
-        for block in &self.encoder {
-            x = block.forward(x);
+        for (level, block) in self.encoder.iter().enumerate() {
+            x = place(|| format!("encoder.{level}"), block.forward(x));
             skips.push(x.clone());
             x = max_pool(x);
         }
-        x = self.bottleneck.forward(x);
-        for ((gate, block), skip) in
-            self.gates.iter().zip(&self.decoder).zip(skips.into_iter().rev())
-        {
-            let gated = gate.forward(x.clone(), skip);
-            x = block.forward(Input::pair(Source::doubled(x), gated));
+        x = place(|| "bottleneck".into(), self.bottleneck.forward(x));
+        let levels = self.gates.iter().zip(&self.decoder).zip(skips.into_iter().rev());
+        for (level, ((gate, block), skip)) in levels.enumerate() {
+            let gated = place(|| format!("gates.{level}"), gate.forward(x.clone(), skip));
+            let maps = block.forward(Input::pair(Source::doubled(x), gated));
+            x = place(|| format!("decoder.{level}"), maps);
         }
         kernels::conv2d(&self.head, x, After::nothing())
     }

@@ -139,7 +139,7 @@ impl ConvNorm {
     /// - as the convolution's
     pub fn smooth<'a>(&self, input: impl Into<Input>, after: After<'a>) -> Tensor<4> {
         let maps = kernels::conv2d(&self.conv, input, After::nothing());
-        kernels::batch_norm(&self.norm, kernels::gelu(maps), after)
+        kernels::gelu_batch_norm(&self.norm, maps, after)
     }
 
     /// Convolution and norm.

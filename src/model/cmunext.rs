@@ -15,6 +15,7 @@ use super::blocks::{
     summarise_max_pool,
 };
 use super::summary::{Maps, Table};
+use super::watch::place;
 use crate::kernels::{After, Input, bilinear, block, conv2d};
 use crate::spec::CmunextSpec;
 
@@ -108,6 +109,12 @@ impl CmunextConfig {
         convolution([self.filters[0], self.channels[1]], 1)
     }
 
+    /// The places that can be looked at, in the order of the forward pass.
+    pub fn places(&self) -> Vec<String> {
+        let encoder = (0..5).map(|level| format!("encoder.{level}"));
+        encoder.chain((0..4).map(|level| format!("decoder.{level}"))).collect()
+    }
+
     /// The network.
     pub fn init(&self, device: &Device) -> Cmunext {
         let layer = |conv: &Convolution| ConvNorm::init(conv, device);
@@ -185,10 +192,11 @@ impl Cmunext {
                 skips.push(x.clone());
                 x = max_pool(x);
             }
-            x = level.forward(x);
+            x = place(|| format!("encoder.{index}"), level.forward(x));
         }
-        for (fusion, skip) in self.decoder.iter().zip(skips.into_iter().rev()) {
-            x = fusion.forward(x, skip);
+        let fusions = self.decoder.iter().zip(skips.into_iter().rev());
+        for (index, (fusion, skip)) in fusions.enumerate() {
+            x = place(|| format!("decoder.{index}"), fusion.forward(x, skip));
         }
         conv2d(&self.head, x, After::nothing())
     }

@@ -16,10 +16,11 @@ mod summary;
 mod unet;
 mod unet_plus_plus;
 mod unext;
+mod watch;
 mod weights;
 
 #[cfg(test)]
-mod parity;
+pub(crate) mod parity;
 #[cfg(test)]
 mod tests;
 
@@ -40,6 +41,7 @@ pub use weights::{Part, ShapeMismatch, WeightsReport, checksum, load_weights, sa
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
 
+use crate::error::{Error, Result};
 use crate::record::Layer;
 use crate::spec::{EncoderSpec, ModelSpec, PlainEncoderSpec, ResnetEncoderSpec};
 use attention_unet::AttentionUnetConfig;
@@ -153,6 +155,31 @@ pub fn outline(spec: &ModelSpec, in_channels: usize, out_channels: usize, device
     }
 }
 
+/// The places of a network whose maps can be looked at, in the order of the forward pass.
+///
+/// The spec must have no [`problems()`].
+pub fn places(spec: &ModelSpec) -> Vec<String> {
+    match NetConfig::new(spec, [1, 1]) {
+        NetConfig::Unet(config) => config.places(),
+        NetConfig::AttentionUnet(config) => config.places(),
+        NetConfig::ResnetUnet(config) => config.places(),
+        NetConfig::UnetPlusPlus(config) => config.places(),
+        NetConfig::ResnetUnetPlusPlus(config) => config.places(),
+        NetConfig::Cmunext(config) => config.places(),
+        NetConfig::Unext(config) => config.places(),
+    }
+}
+
+/// The place that is looked at unless another is named: system A's last gate, else the last place.
+///
+/// The spec must have no [`problems()`].
+pub fn usual_place(spec: &ModelSpec) -> String {
+    match NetConfig::new(spec, [1, 1]) {
+        NetConfig::AttentionUnet(config) => config.usual_place(),
+        _ => places(spec).pop().expect("every network has places"),
+    }
+}
+
 /// Burn draws a parameter when its value is first asked for.
 struct Draw;
 
@@ -241,6 +268,24 @@ impl Net {
             Self::ResnetUnetPlusPlus(net) => vec![net.forward(images)],
             Self::Cmunext(net) => vec![net.forward(images)],
             Self::Unext(net) => vec![net.forward(images)],
+        }
+    }
+
+    /// Logits, and the maps at one of its [`places`] as a leaf of the graph that leads from them to the logits.
+    ///
+    /// # Shapes
+    /// - as [`forward`](Self::forward); maps: `[batch, channels, height, width]` of their own
+    ///
+    /// # Errors
+    /// If it has no place of that name.
+    pub fn watched(&self, images: Tensor<4>, place: &str) -> Result<(Tensor<4>, Tensor<4>)> {
+        let (logits, maps, passed) = watch::watched(place, || self.forward(images));
+        match maps {
+            Some(maps) => Ok((logits, maps)),
+            None => Err(Error::user(format!(
+                "the network has no place `{place}` to look at; it has {}",
+                passed.join(", ")
+            ))),
         }
     }
 

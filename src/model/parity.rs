@@ -68,7 +68,7 @@ fn formula(name: &str, shape: &[usize]) -> TensorData {
 }
 
 /// The network with weights by the formula.
-pub(super) fn filled(mut net: Net) -> Net {
+pub(crate) fn filled(mut net: Net) -> Net {
     let tensors: Vec<_> = net
         .collect(None, Some(Box::new(BurnToPyTorchAdapter)), true)
         .into_iter()
@@ -81,7 +81,7 @@ pub(super) fn filled(mut net: Net) -> Net {
 }
 
 /// Images by the formula.
-pub(super) fn images(shape: [usize; 4], device: &Device) -> Tensor<4> {
+pub(crate) fn images(shape: [usize; 4], device: &Device) -> Tensor<4> {
     let numbers = draws("images", shape.iter().product());
     let numbers: Vec<f32> = numbers.into_iter().map(|v| v as f32).collect();
     Tensor::from_data(TensorData::new(numbers, shape), device)

@@ -8,6 +8,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::blocks::Convolution;
 use super::summary::{Maps, Table};
+use super::watch::place;
 use crate::kernels::{After, Input, block, conv2d_batch_norm, max_pool2d};
 
 /// The depths at hand.
@@ -77,6 +78,14 @@ impl ResnetEncoderConfig {
             .collect()
     }
 
+    /// The places that can be looked at, in the order of the forward pass.
+    pub fn places(&self) -> impl Iterator<Item = String> {
+        let stages = (1..).zip(self.kind.blocks());
+        stages.flat_map(|(stage, blocks)| {
+            (0..blocks).map(move |block| format!("encoder.layer{stage}.{block}"))
+        })
+    }
+
     /// The encoder.
     pub fn init(&self, device: &Device) -> ResnetEncoder {
         let stage =
@@ -117,16 +126,18 @@ impl ResnetEncoder {
     /// - output k: `[batch, features k, height / 2^(k + 1), width / 2^(k + 1)]`
     pub fn forward(&self, images: Tensor<4>) -> [Tensor<4>; 5] {
         let stem = conv2d_batch_norm(&self.conv1, &self.bn1, images, After::relu());
-        let stage1 = forward_stage(&self.layer1, max_pool2d(stem.clone(), 3, 2, 1));
-        let stage2 = forward_stage(&self.layer2, stage1.clone());
-        let stage3 = forward_stage(&self.layer3, stage2.clone());
-        let stage4 = forward_stage(&self.layer4, stage3.clone());
+        let stage1 = forward_stage(1, &self.layer1, max_pool2d(stem.clone(), 3, 2, 1));
+        let stage2 = forward_stage(2, &self.layer2, stage1.clone());
+        let stage3 = forward_stage(3, &self.layer3, stage2.clone());
+        let stage4 = forward_stage(4, &self.layer4, stage3.clone());
         [stem, stage1, stage2, stage3, stage4]
     }
 }
 
-fn forward_stage(blocks: &[Residual], input: Tensor<4>) -> Tensor<4> {
-    blocks.iter().fold(input, |x, block| block.forward(x))
+fn forward_stage(stage: usize, blocks: &[Residual], input: Tensor<4>) -> Tensor<4> {
+    blocks.iter().enumerate().fold(input, |x, (index, block)| {
+        place(|| format!("encoder.layer{stage}.{index}"), block.forward(x))
+    })
 }
 
 /// What a [`Residual`] is made of.

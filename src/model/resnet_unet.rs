@@ -9,6 +9,7 @@ use burn::tensor::{Device, Tensor};
 use super::blocks::{Convolution, glorot_uniform, summarise_nearest};
 use super::resnet::{ResnetEncoder, ResnetEncoderConfig, ResnetKind};
 use super::summary::{Maps, Table};
+use super::watch::place;
 use crate::kernels::{After, Input, Source, block, conv2d, conv2d_batch_norm};
 use crate::spec::ResnetEncoderSpec;
 
@@ -60,6 +61,12 @@ impl ResnetUnetConfig {
         Convolution::new([self.filters[4], self.classes], 3, glorot_uniform())
     }
 
+    /// The places that can be looked at, in the order of the forward pass.
+    pub fn places(&self) -> Vec<String> {
+        let decoder = (0..5).map(|index| format!("decoder.blocks.{index}"));
+        self.encoder.places().chain(decoder).collect()
+    }
+
     /// The network.
     pub fn init(&self, device: &Device) -> ResnetUnet {
         ResnetUnet {
@@ -98,8 +105,10 @@ impl ResnetUnet {
     pub fn forward(&self, images: Tensor<4>) -> Tensor<4> {
         let [stem, stage1, stage2, stage3, stage4] = self.encoder.forward(images);
         let skips = [Some(stage3), Some(stage2), Some(stage1), Some(stem), None];
-        let blocks = self.decoder.blocks.iter().zip(skips);
-        let x = blocks.fold(stage4, |x, (block, skip)| block.forward(x, skip));
+        let blocks = self.decoder.blocks.iter().zip(skips).enumerate();
+        let x = blocks.fold(stage4, |x, (index, (block, skip))| {
+            place(|| format!("decoder.blocks.{index}"), block.forward(x, skip))
+        });
         conv2d(&self.segmentation_head[0], x, After::nothing())
     }
 

@@ -12,6 +12,7 @@ use burn::tensor::{Device, Tensor};
 use super::resnet::ResnetEncoder;
 use super::resnet_unet::{DecoderBlock, DecoderBlockConfig, ResnetUnetConfig};
 use super::summary::{Maps, Table};
+use super::watch::place;
 use crate::kernels::{After, concat, conv2d};
 
 /// Skips: columns of blocks.
@@ -75,6 +76,13 @@ impl ResnetUnetPlusPlusConfig {
         DecoderBlockConfig { below, skip: skip(l) * (l + 1 - d), filters }
     }
 
+    /// The places that can be looked at, in the order of the forward pass.
+    pub fn places(&self) -> Vec<String> {
+        let blocks = order().chain([[0, COLUMNS]]);
+        let decoder = blocks.map(|[d, l]| format!("decoder.blocks.x_{d}_{l}"));
+        self.0.encoder.places().chain(decoder).collect()
+    }
+
     /// The network.
     pub fn init(&self, device: &Device) -> ResnetUnetPlusPlus {
         let encoder = self.0.encoder.init(device);
@@ -130,6 +138,7 @@ impl ResnetUnetPlusPlus {
         for [d, l] in order() {
             let block = self.decoder.blocks.at([d, l]);
             let maps = block.forward(below[d].clone(), Some(dense[l].clone()));
+            let maps = place(|| format!("decoder.blocks.x_{d}_{l}"), maps);
             if d > 0 {
                 dense[l] = concat(maps.clone(), dense[l].clone());
             }
@@ -137,6 +146,7 @@ impl ResnetUnetPlusPlus {
         }
         let [top, ..] = below;
         let x = self.decoder.blocks.at([0, COLUMNS]).forward(top, None);
+        let x = place(|| "decoder.blocks.x_0_4".into(), x);
         conv2d(&self.segmentation_head[0], x, After::nothing())
     }
 

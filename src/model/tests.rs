@@ -313,3 +313,24 @@ fn activation_checkpointing_changes_rounding_at_most() {
         }
     }
 }
+
+#[test]
+fn every_place_of_a_forward_pass_is_named_and_bears_on_the_logits() {
+    let device = Device::flex().autodiff();
+    for spec in specs() {
+        let size = 2 * size_divisor(&spec) as usize;
+        let net = filled(init(&spec, 3, 2, &device));
+        let images = images([1, 3, size, size], &device);
+        let places = places(&spec);
+        let error = net.watched(images.clone(), "nowhere").unwrap_err().to_string();
+        let named = format!("no place `nowhere` to look at; it has {}", places.join(", "));
+        assert!(error.ends_with(&named), "{error}, not {named}");
+        assert!(places.contains(&usual_place(&spec)));
+        for place in places {
+            let (logits, maps) = net.watched(images.clone(), &place).unwrap();
+            let gradients = logits.powf_scalar(2.0).mean().backward();
+            let gradient = maps.grad(&gradients).expect("the place bears on the logits");
+            assert_eq!(gradient.dims(), maps.dims(), "{place}");
+        }
+    }
+}

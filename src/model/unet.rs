@@ -15,6 +15,7 @@ use super::blocks::{
     summarise_max_pool, summarise_nearest, summarise_up_convolution, up_convolution,
 };
 use super::summary::{Maps, Table};
+use super::watch::place;
 use crate::kernels::{self, After, Input, Source};
 use crate::spec::{NormKind, PlainEncoderSpec, UpSampling};
 
@@ -80,6 +81,18 @@ impl UnetConfig {
     /// The convolution that gives the logits.
     pub fn head(&self) -> Convolution {
         Convolution::new([self.filters[0], self.channels[1]], 1, glorot_uniform())
+    }
+
+    /// The places of the encoder that can be looked at.
+    pub fn places_down(&self) -> impl Iterator<Item = String> {
+        let levels = (0..self.filters.len() - 1).map(|level| format!("encoder.{level}"));
+        levels.chain(["bottleneck".into()])
+    }
+
+    /// The places that can be looked at, in the order of the forward pass.
+    pub fn places(&self) -> Vec<String> {
+        let decoder = (0..self.filters.len() - 1).map(|level| format!("decoder.{level}"));
+        self.places_down().chain(decoder).collect()
     }
 
     /// The network.
@@ -174,15 +187,15 @@ impl Unet {
     pub fn forward(&self, images: Tensor<4>) -> Tensor<4> {
         let mut x = images;
         let mut skips = Vec::with_capacity(self.encoder.len());
-        for block in &self.encoder {
-            x = block.forward(x);
+        for (level, block) in self.encoder.iter().enumerate() {
+            x = place(|| format!("encoder.{level}"), block.forward(x));
             skips.push(x.clone());
             x = max_pool(x);
         }
-        x = self.bottleneck.forward(x);
+        x = place(|| "bottleneck".into(), self.bottleneck.forward(x));
         for (level, (block, skip)) in self.decoder.iter().zip(skips.into_iter().rev()).enumerate() {
             let below = up(self.up_sampling, self.up.get(level), x);
-            x = block.forward(Input::pair(below, skip));
+            x = place(|| format!("decoder.{level}"), block.forward(Input::pair(below, skip)));
         }
         kernels::conv2d(&self.head, x, After::nothing())
     }

@@ -12,6 +12,7 @@ use burn::tensor::{Device, Tensor};
 use super::blocks::{DoubleConv, max_pool, up_convolution};
 use super::summary::Table;
 use super::unet::{UnetConfig, summarise_up, up};
+use super::watch::place;
 use crate::kernels::{self, After, Input, concat};
 use crate::spec::{PlainEncoderSpec, UpSampling};
 
@@ -53,6 +54,14 @@ impl UnetPlusPlusConfig {
 
     fn heads(&self) -> usize {
         if self.deep_supervision { self.depth() } else { 1 }
+    }
+
+    /// The places that can be looked at, in the order of the forward pass.
+    pub fn places(&self) -> Vec<String> {
+        let nodes = (0..self.depth()).flat_map(|before| {
+            (0..self.depth() - before).map(move |level| format!("nodes.{level}.{before}"))
+        });
+        self.unet.places_down().chain(nodes).collect()
     }
 
     /// The network.
@@ -115,12 +124,12 @@ impl UnetPlusPlus {
     pub fn forward(&self, images: Tensor<4>) -> Vec<Tensor<4>> {
         let mut column = Vec::with_capacity(self.encoder.len() + 1);
         let mut x = images;
-        for block in &self.encoder {
-            let maps = block.forward(x);
+        for (level, block) in self.encoder.iter().enumerate() {
+            let maps = place(|| format!("encoder.{level}"), block.forward(x));
             x = max_pool(maps.clone());
             column.push(maps);
         }
-        column.push(self.bottleneck.forward(x));
+        column.push(place(|| "bottleneck".into(), self.bottleneck.forward(x)));
         let mut dense = column.clone();
         let depth = self.nodes.len();
         let mut tops = Vec::with_capacity(depth);
@@ -129,7 +138,8 @@ impl UnetPlusPlus {
                 let learnt = self.up.get(level).map(|row| &row[before]);
                 let below = up(self.up_sampling, learnt, column[level + 1].clone());
                 let input = Input::pair(below, dense[level].clone());
-                column[level] = self.nodes[level][before].forward(input);
+                let maps = self.nodes[level][before].forward(input);
+                column[level] = place(|| format!("nodes.{level}.{before}"), maps);
                 if before + 1 < depth - level {
                     dense[level] = concat(column[level].clone(), dense[level].clone());
                 }

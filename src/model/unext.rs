@@ -13,6 +13,7 @@ use super::blocks::{
     ConvNorm, Convolution, max_pool, pytorch_convolution, summarise_bilinear, summarise_max_pool,
 };
 use super::summary::{Maps, Table};
+use super::watch::place;
 use crate::kernels::{After, add, bilinear, block, conv2d, gelu, layer_norm, relu};
 use crate::spec::UnextSpec;
 
@@ -118,6 +119,12 @@ impl UnextConfig {
         pytorch_convolution([self.filters[0], self.channels[1]], 1)
     }
 
+    /// The places that can be looked at, in the order of the forward pass.
+    pub fn places(&self) -> Vec<String> {
+        let numbered = |name, count| (0..count).map(move |index| format!("{name}.{index}"));
+        numbered("encoder", 3).chain(numbered("tokens", 2)).chain(numbered("decoder", 4)).collect()
+    }
+
     /// The network.
     pub fn init(&self, device: &Device) -> Unext {
         let layer = |conv: &Convolution| ConvNorm::init(conv, device);
@@ -172,12 +179,12 @@ impl Unext {
     pub fn forward(&self, images: Tensor<4>) -> Tensor<4> {
         let mut x = images;
         let mut skips = Vec::with_capacity(self.decoder.len());
-        for layer in &self.encoder {
-            x = max_pool(layer.rectified(x));
+        for (index, layer) in self.encoder.iter().enumerate() {
+            x = place(|| format!("encoder.{index}"), max_pool(layer.rectified(x)));
             skips.push(x.clone());
         }
-        for level in &self.tokens {
-            x = level.forward(x);
+        for (index, level) in self.tokens.iter().enumerate() {
+            x = place(|| format!("tokens.{index}"), level.forward(x));
             skips.push(x.clone());
         }
         skips.pop();
@@ -186,6 +193,7 @@ impl Unext {
             if let Some(mixer) = self.mixers.get(index) {
                 x = mixer.forward(x);
             }
+            x = place(|| format!("decoder.{index}"), x);
         }
         let x = relu(bilinear(conv2d(&self.last, x, After::nothing())));
         conv2d(&self.head, x, After::nothing())

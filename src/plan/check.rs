@@ -43,6 +43,7 @@ pub fn check(loaded: Loaded, depth: Depth) -> Result<Checked, Problems> {
     found.all(augment_problems(&spec.augment));
     found.all(crate::train::problems(&spec.schedule));
     found.epoch_figures();
+    found.film();
 
     let dataset = match open(&spec.dataset) {
         Ok(dataset) => Some(dataset),
@@ -119,6 +120,21 @@ impl Findings<'_> {
             .collect();
         for (key, name) in named {
             self.figure(key, &name, &recorded, "is not recorded during training");
+        }
+    }
+
+    /// The film must look at a layer that the network has.
+    fn film(&mut self) {
+        let spec = &self.loaded.spec;
+        let Some(layer) = &spec.report.film.layer else { return };
+        if !self.list.is_empty() {
+            return;
+        }
+        let places = model::places(&spec.model);
+        if !places.contains(layer) {
+            let message = format!("the network has no layer `{layer}` to look at");
+            let help = Some(format!("it has {}", places.join(", ")));
+            self.list.push(self.loaded.problem_at("report.film.layer", message, help));
         }
     }
 

@@ -59,10 +59,26 @@ pub fn busi(root: &Path, experiment: &str, seed: u32, epochs: u32, cases: usize)
         ],
         split,
         cases,
+        film: film(&pictures, epochs),
         pictures,
     };
     write(&run, &record);
     record
+}
+
+/// The first picture in some epochs, and another one in each.
+fn film(pictures: &[Picture], epochs: u32) -> Vec<Frame> {
+    let frame = |epoch: u32, picture: &Picture, fixed: bool| {
+        let PictureImages { image, truth, probability: heat, prediction, .. } =
+            picture.images.clone();
+        let (case, label) = (picture.case.clone(), picture.label.clone());
+        let images = FrameImages { image, truth, prediction, heat };
+        Frame { epoch, fixed, case, label, layer: "gates.3".into(), images }
+    };
+    let shown = [1, epochs / 2, epochs].into_iter().zip(&pictures[1..]);
+    shown
+        .flat_map(|(epoch, other)| [frame(epoch, &pictures[0], true), frame(epoch, other, false)])
+        .collect()
 }
 
 /// A run stopped by a person after its first epoch.
@@ -222,6 +238,7 @@ fn write(run: &RunDir, record: &Record) {
     run.write_summary(&record.summary).unwrap();
     run.write_gates(&record.gates).unwrap();
     run.write_pictures(&record.pictures).unwrap();
+    run.write_film(&record.film).unwrap();
 }
 
 fn provenance(run_id: &str, seed: u32, experiment: &str) -> Provenance {

@@ -6,8 +6,8 @@ use super::files;
 use super::run_dir::RunDir;
 use super::tables;
 use super::{
-    CaseRow, Confusion, EpochRow, Figure, Gate, Layer, Picture, PictureFile, Provenance, RunState,
-    SplitRow, Status, Summary, TimesRow,
+    CaseRow, Confusion, EpochRow, Figure, Frame, Gate, Layer, Picture, PictureFile, Provenance,
+    RunState, SplitRow, Status, Summary, TimesRow,
 };
 use crate::error::{Error, Result};
 
@@ -44,6 +44,8 @@ pub struct Record {
     pub gates: Vec<Gate>,
     /// Which pictures show what.
     pub pictures: Vec<Picture>,
+    /// What was shown of epochs.
+    pub film: Vec<Frame>,
 }
 
 impl Record {
@@ -70,6 +72,7 @@ impl Record {
             summary: files::read_json(&file("summary.json"))?.unwrap_or_default(),
             gates: files::read_json(&file("gates.json"))?.unwrap_or_default(),
             pictures: files::read_json(&run.pictures().join("pictures.json"))?.unwrap_or_default(),
+            film: run.film()?,
             path: run.path().to_path_buf(),
         })
     }

@@ -414,6 +414,38 @@ pub struct PictureImages {
     pub error: Option<PictureFile>,
 }
 
+/// A case as the network saw it in an epoch.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Frame {
+    /// The epoch.
+    pub epoch: u32,
+    /// Whether every epoch shows this case; else it was drawn for this one.
+    pub fixed: bool,
+    /// Name of the case.
+    pub case: String,
+    /// Label of the case; empty where cases carry none.
+    pub label: String,
+    /// The layer that the heat map is of.
+    pub layer: String,
+    /// What is shown of it.
+    pub images: FrameImages,
+}
+
+/// What is shown of a case in an epoch.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FrameImages {
+    /// The image.
+    pub image: Option<PictureFile>,
+    /// The true mask; `None` if unlabelled.
+    pub truth: Option<PictureFile>,
+    /// The predicted mask.
+    pub prediction: Option<PictureFile>,
+    /// The class activation map over the image.
+    pub heat: Option<PictureFile>,
+}
+
 /// A picture and its description for who cannot see it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PictureFile {

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::files::{self, TEMPORARY_PREFIX};
 use super::tables;
 use super::{
-    CaseRow, Confusion, EpochRow, Figure, Gate, Layer, Picture, Provenance, SplitRow, Status,
-    Summary, TimesRow,
+    CaseRow, Confusion, EpochRow, Figure, Frame, Gate, Layer, Picture, Provenance, SplitRow,
+    Status, Summary, TimesRow,
 };
 use crate::error::{Error, Result};
 
@@ -198,6 +198,19 @@ impl RunDir {
     /// Writes one picture, a PNG or JPEG file as it is, under `pictures/`.
     pub fn write_picture(&self, name: &str, bytes: &[u8]) -> Result<()> {
         files::write(&self.pictures().join(name), bytes)
+    }
+
+    /// Writes what was shown of epochs.
+    pub fn write_film(&self, frames: &[Frame]) -> Result<()> {
+        files::write_json(&self.pictures().join("film.json"), frames)
+    }
+
+    /// What was shown of epochs so far.
+    ///
+    /// # Errors
+    /// If the file is damaged.
+    pub fn film(&self) -> Result<Vec<Frame>> {
+        Ok(files::read_json(&self.pictures().join("film.json"))?.unwrap_or_default())
     }
 
     /// Writes which pictures show what.

@@ -139,6 +139,7 @@ fn a_damaged_file_is_named_whichever_it_is() {
         "summary.json",
         "gates.json",
         "pictures/pictures.json",
+        "pictures/film.json",
     ] {
         let file = path.join(name);
         let whole = fs::read(&file).unwrap();

@@ -7,6 +7,7 @@
 mod charts;
 mod configuration;
 mod curves;
+mod film;
 mod headline;
 mod legend;
 mod markdown;

@@ -14,12 +14,13 @@ use super::words;
 use crate::error::{Error, Result};
 
 /// The templates in the binary, by the file names that a folder of one's own may replace.
-const TEMPLATES: [(&str, &str); 12] = [
+const TEMPLATES: [(&str, &str); 13] = [
     ("page.html.j2", include_str!("../../templates/page.html.j2")),
     ("macros.html.j2", include_str!("../../templates/macros.html.j2")),
     ("status.html.j2", include_str!("../../templates/status.html.j2")),
     ("results.html.j2", include_str!("../../templates/results.html.j2")),
     ("curves.html.j2", include_str!("../../templates/curves.html.j2")),
+    ("film.html.j2", include_str!("../../templates/film.html.j2")),
     ("pictures.html.j2", include_str!("../../templates/pictures.html.j2")),
     ("classes.html.j2", include_str!("../../templates/classes.html.j2")),
     ("data.html.j2", include_str!("../../templates/data.html.j2")),

@@ -104,7 +104,8 @@ fn shown(record: &Record, picture: &Picture) -> ShownCase {
     }
 }
 
-fn load(record: &Record, role: &'static str, file: &Option<PictureFile>) -> Shown {
+/// A picture of a record, or why it cannot be shown.
+pub fn load(record: &Record, role: &'static str, file: &Option<PictureFile>) -> Shown {
     let Some(file) = file else {
         return Shown { role, uri: None, alt: String::new(), problem: None };
     };

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::charts::RUN_COLOURS;
+use super::film::{self, Film};
 use super::legend::{self, Meaning};
 use super::names;
 use super::pictures::{self, Group};
@@ -37,6 +38,7 @@ pub struct RunView<'a> {
     epochs: EpochTable,
     times: Times,
     pictures: Vec<Group>,
+    film: Option<Film>,
     legend: Vec<Meaning>,
     classes: Vec<Block>,
     labels: Vec<Block>,
@@ -72,6 +74,7 @@ pub fn view<'a>(index: usize, label: &'a str, record: &'a Record) -> Result<RunV
         epochs: epoch_table(record),
         times: times(&record.times),
         pictures: pictures::groups(record),
+        film: film::film(record),
         legend: legend::legend(record),
         classes: tables::by_class(record)?,
         labels: tables::by_label(record)?,

@@ -1,5 +1,6 @@
 //! One run, from its plan to its record.
 
+mod film;
 mod judge;
 mod net;
 mod outcome;
@@ -23,6 +24,7 @@ use crate::provenance;
 use crate::record::{Checkpoints, Provenance, Record, RunDir, RunState, SplitRow, Status};
 use crate::spec::EvaluatedSplit;
 use crate::train::{Ending, Progress, Progressed, Stop, Training, train};
+use film::{Film, Filmed};
 
 /// How a run is made; nothing here changes its result.
 #[derive(Clone, Debug)]
@@ -123,7 +125,7 @@ fn work(
     plan: &Plan,
     options: &Options,
     stop: &Stop,
-    run: &RunDir,
+    run: &Arc<RunDir>,
     checkpoints: Checkpoints,
     from: Option<Progressed>,
 ) -> Result<Option<(RunState, String)>> {
@@ -133,7 +135,9 @@ fn work(
 
     let training = training(plan, &options.device)?;
     let progress = Progress::new(options.quiet);
-    let trained = train(training, from, Arc::new(checkpoints), progress, stop.clone())?;
+    let film = Film::new(plan, &options.device.device, Arc::clone(run));
+    let keeper = Arc::new(Filmed { checkpoints, film });
+    let trained = train(training, from, keeper, progress, stop.clone())?;
     let epoch = trained.progressed.epoch;
     let note = match trained.ending {
         Ending::Complete => None,

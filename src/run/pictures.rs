@@ -130,7 +130,7 @@ mod tests {
     fn best_worst_and_random_cases_are_all_different() {
         let scores: Vec<Scored> =
             (0..9).map(|n| scored(&format!("c{n}"), Some(f64::from(n) / 10.0), n == 8)).collect();
-        let spec = ReportSpec { best: 2, worst: 2, random: 3 };
+        let spec = ReportSpec { best: 2, worst: 2, random: 3, ..ReportSpec::default() };
         let chosen = choose(&scores, &spec, 1);
         let names: Vec<&str> = chosen.iter().map(|(_, case, _)| case.as_str()).collect();
         assert_eq!(names[..4], ["c7", "c6", "c0", "c1"]);
@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn few_cases_are_shared_out() {
         let scores = vec![scored("a", Some(0.5), false), scored("b", None, false)];
-        let chosen = choose(&scores, &ReportSpec { best: 4, worst: 4, random: 4 }, 0);
+        let chosen = choose(&scores, &ReportSpec::default(), 0);
         let kinds: Vec<(PictureKind, &str)> =
             chosen.iter().map(|(kind, case, _)| (*kind, case.as_str())).collect();
         assert_eq!(kinds, [(PictureKind::Best, "a"), (PictureKind::Random, "b")]);

@@ -164,11 +164,31 @@ pub struct ReportSpec {
     /// Cases drawn at random in the prediction grid.
     #[schemars(range(max = 100))]
     pub random: u32,
+    /// What is shown of epochs.
+    pub film: FilmSpec,
+}
+
+/// Validation cases as the network saw them while it learned, with a Grad-CAM: one throughout, one drawn anew.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct FilmSpec {
+    /// Epochs shown, evenly spaced, the last among them; 0 for none.
+    #[schemars(range(max = 1000))]
+    pub frames: u32,
+    /// The layer of the Grad-CAM; if absent, system A's last gate, or the last layer of the decoder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub layer: Option<String>,
+}
+
+impl Default for FilmSpec {
+    fn default() -> Self {
+        Self { frames: 6, layer: None }
+    }
 }
 
 impl Default for ReportSpec {
     fn default() -> Self {
-        Self { best: 4, worst: 4, random: 4 }
+        Self { best: 4, worst: 4, random: 4, film: FilmSpec::default() }
     }
 }
 

@@ -72,6 +72,10 @@ pub trait Keeper: Send + Sync {
     fn load_part(&self, epoch: u32, part: Part) -> Result<Vec<u8>>;
     /// Keeps weights as the best so far.
     fn keep_best(&self, net: &Net) -> Result<()>;
+    /// Looks at the network of an epoch that is done; changes nothing of training.
+    fn see(&self, _epoch: u32, _net: &Net) -> Result<()> {
+        Ok(())
+    }
     /// Makes an epoch's parts the ones to resume from, with all that was recorded until then.
     fn commit(&self, progress: &Progressed) -> Result<()>;
 }

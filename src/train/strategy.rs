@@ -170,9 +170,11 @@ impl Epochs {
         if let Some(average) = &*self.average() {
             self.keeper.save_part(progressed.epoch, Part::Average, &average_bytes(average)?)?;
         }
+        let judged = self.judged(learner).net.valid();
         if improved {
-            self.keeper.keep_best(&self.judged(learner).net.valid())?;
+            self.keeper.keep_best(&judged)?;
         }
+        self.keeper.see(progressed.epoch, &judged)?;
         self.keeper.commit(progressed)
     }
 }

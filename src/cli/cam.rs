@@ -1,0 +1,83 @@
+//! `oncospec cam`.
+
+use std::fs;
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+
+use super::predict::{images, named};
+use super::runs::find_run;
+use super::{Output, pretty, print};
+use crate::data::{Decoded, decode_image};
+use crate::device::{Request, choose};
+use crate::error::{Error, Result};
+use crate::evaluate::jpeg;
+use crate::explain::{CamMethod, explain, panels};
+use crate::model;
+use crate::plan::Decisions;
+use crate::record::{Record, write_file};
+use crate::run::predictor;
+
+/// Arguments of `cam`.
+#[derive(Debug, Args)]
+pub struct CamArgs {
+    /// Run directory, run id or name of an experiment with one run.
+    #[arg(value_name = "RUN")]
+    run: String,
+    /// PNG or JPEG images, or folders of them.
+    #[arg(required = true, value_name = "IMAGE")]
+    images: Vec<PathBuf>,
+    /// Folder for IMAGE_cam.jpg: the image, the part of it that was found, the map over the image.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// The layer; system A's last gate or the last of the decoder if not given.
+    #[arg(long)]
+    layer: Option<String>,
+    /// Number of the class to explain; that with the most predicted pixels if not given.
+    #[arg(long)]
+    class: Option<usize>,
+    /// How channels are weighed.
+    #[arg(long, value_enum, default_value_t = CamMethod::GradCam)]
+    method: CamMethod,
+    /// Folder of the run directories, for ids and names.
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    root: PathBuf,
+    /// auto, cpu, cuda or cuda:INDEX.
+    #[arg(long, default_value = "auto")]
+    device: String,
+}
+
+/// What was written for an image.
+#[derive(Debug, Serialize)]
+struct Written {
+    image: PathBuf,
+    picture: PathBuf,
+}
+
+/// Draws class activation maps of a run's best weights.
+pub fn execute(args: CamArgs, output: Output) -> Result<u8> {
+    let run = find_run(&args.run, &args.root)?;
+    let record = Record::read(&run)?;
+    let decisions = Decisions::from_toml(&record.plan)?;
+    let images = named(images(&args.images)?)?;
+    let chosen = choose(args.device.parse::<Request>()?)?;
+    let predictor = predictor(&run, &decisions, &chosen)?;
+    let threshold = record.summary.threshold.as_ref().map_or(0.5, |threshold| threshold.value);
+    let layer = args.layer.unwrap_or_else(|| model::usual_place(&decisions.spec.model));
+    fs::create_dir_all(&args.out).map_err(Error::io(&args.out, "cannot create"))?;
+    let mut written = Vec::new();
+    for (stem, image) in images {
+        let decoded = Decoded { image: decode_image(&image)?, labels: None };
+        let heat = explain(&predictor, &decoded, &layer, args.class, args.method)?;
+        let (width, height) = decoded.image.dimensions();
+        let seen = predictor.predict(&[&decoded])?.remove(0);
+        let seen = seen.resized(width as usize, height as usize)?;
+        let found = seen.labels(predictor.outputs, threshold);
+        let picture = args.out.join(format!("{stem}_cam.jpg"));
+        write_file(&picture, &jpeg(&panels(&decoded.image, &found, &heat)?)?)?;
+        output.say(format!("{} -> {}", image.display(), picture.display()));
+        written.push(Written { image, picture });
+    }
+    if output.json { print(&pretty(&written)?) } else { Ok(0) }
+}

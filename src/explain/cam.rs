@@ -1,0 +1,84 @@
+//! Class activation maps from maps and the gradient of a score with respect to them.
+
+use clap::ValueEnum;
+
+/// How channels are weighed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum CamMethod {
+    /// Grad-CAM.
+    #[default]
+    GradCam,
+    /// Grad-CAM++.
+    GradCamPlusPlus,
+}
+
+/// Grad-CAM (Selvaraju et al. 2017): each channel weighs the mean of its gradient; what speaks against the class
+/// is left out, and the highest value is 1.
+///
+/// # Shapes
+/// - maps, gradient: `[channels, pixels]`
+/// - output: `[pixels]`
+pub fn grad_cam(maps: &[f32], gradient: &[f32], channels: usize) -> Vec<f32> {
+    let pixels = maps.len() / channels.max(1);
+    let weights = gradient
+        .chunks(pixels.max(1))
+        .map(|gradient| gradient.iter().map(|&g| f64::from(g)).sum::<f64>() / pixels as f64);
+    weighed(maps, weights.collect(), pixels)
+}
+
+/// Grad-CAM++ (Chattopadhay et al. 2018): each pixel of a channel counts by how much of the score it makes up, with
+/// the closed form for an exponential of the score.
+///
+/// # Shapes
+/// - maps, gradient: `[channels, pixels]`
+/// - output: `[pixels]`
+pub fn grad_cam_plus_plus(maps: &[f32], gradient: &[f32], channels: usize) -> Vec<f32> {
+    /// Keeps quotients of zeros finite.
+    const SMALL: f64 = 1e-6;
+    let pixels = maps.len() / channels.max(1);
+    let weights = maps.chunks(pixels.max(1)).zip(gradient.chunks(pixels.max(1)));
+    let weights = weights.map(|(maps, gradient)| {
+        let total: f64 = maps.iter().map(|&value| f64::from(value)).sum();
+        let share = |g: f64| g * g / (2.0 * g * g + total * g * g * g + SMALL);
+        gradient.iter().map(|&g| f64::from(g).max(0.0) * share(f64::from(g))).sum()
+    });
+    weighed(maps, weights.collect(), pixels)
+}
+
+/// The positive part of the weighed sum of channels, scaled to a highest value of 1.
+fn weighed(maps: &[f32], weights: Vec<f64>, pixels: usize) -> Vec<f32> {
+    let mut sums = vec![0f64; pixels];
+    for (maps, weight) in maps.chunks(pixels.max(1)).zip(weights) {
+        for (sum, &value) in sums.iter_mut().zip(maps) {
+            *sum += weight * f64::from(value);
+        }
+    }
+    let highest = sums.iter().copied().fold(0.0, f64::max);
+    let scale = if highest > 0.0 { 1.0 / highest } else { 0.0 };
+    sums.into_iter().map(|sum| (sum.max(0.0) * scale) as f32).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn channels_count_by_their_mean_gradient_and_what_speaks_against_is_left_out() {
+        let maps = [1.0, 0.0, 2.0, 0.0, 3.0, 1.0];
+        // Three channels of two pixels, weights 0.5, -1 and 0.
+        let gradient = [1.0, 0.0, -1.0, -1.0, 0.5, -0.5];
+        assert_eq!(grad_cam(&maps, &gradient, 3), [0.0, 0.0]);
+        let gradient = [1.0, 0.0, 0.0, 0.0, 1.0, 1.0];
+        // 0.5 * [1, 0] + 1 * [3, 1] = [3.5, 1].
+        assert_eq!(grad_cam(&maps, &gradient, 3), [1.0, 1.0 / 3.5]);
+    }
+
+    #[test]
+    fn pixels_without_gradient_weigh_nothing_in_grad_cam_plus_plus() {
+        let maps = [1.0, 1.0, 0.0, 4.0];
+        let gradient = [0.0, 0.0, 2.0, 0.0];
+        // Only the second channel weighs: 2 * 4 / (8 + 4 * 8) = 0.2.
+        assert_eq!(grad_cam_plus_plus(&maps, &gradient, 2), [0.0, 1.0]);
+        assert_eq!(grad_cam_plus_plus(&maps, &[0.0; 4], 2), [0.0, 0.0]);
+    }
+}

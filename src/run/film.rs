@@ -1,0 +1,165 @@
+//! What the network makes of the same case and of a drawn one, as it learns.
+
+use std::sync::{Arc, OnceLock};
+
+use burn::tensor::Device;
+use rand::Rng;
+
+use crate::data::{Dataset, Decoded, decode, random_stream};
+use crate::error::Result;
+use crate::evaluate::{Predictor, draw, jpeg, shown};
+use crate::explain::{CamMethod, explain, heat_over};
+use crate::model::{self, Net};
+use crate::plan::Plan;
+use crate::record::{Checkpoints, Frame, FrameImages, PictureFile, RunDir};
+use crate::train::{Keeper, Part, Progressed};
+
+/// Keeps what training gives, and takes pictures of some epochs.
+pub struct Filmed {
+    pub checkpoints: Checkpoints,
+    pub film: Film,
+}
+
+/// What is needed to take pictures.
+pub struct Film {
+    run: Arc<RunDir>,
+    dataset: Arc<Dataset>,
+    /// Validation cases.
+    cases: Vec<usize>,
+    /// The one of them that every epoch shows.
+    fixed: OnceLock<usize>,
+    predictor: Box<dyn Fn(&Net) -> Predictor + Send + Sync>,
+    layer: String,
+    seed: u32,
+    epochs: u32,
+    frames: u32,
+}
+
+impl Film {
+    /// A film of a plan's validation cases.
+    pub fn new(plan: &Plan, device: &Device, run: Arc<RunDir>) -> Self {
+        let decisions = &plan.decisions;
+        let spec = &decisions.spec;
+        let (outputs, preprocess) = (decisions.outputs(), decisions.preprocess());
+        let device = device.clone();
+        let predictor = move |net: &Net| Predictor {
+            net: net.clone(),
+            outputs,
+            preprocess: preprocess.clone(),
+            device: device.clone(),
+        };
+        let film = &spec.report.film;
+        Self {
+            run,
+            dataset: Arc::clone(&plan.dataset),
+            cases: plan.split.valid.clone(),
+            fixed: OnceLock::new(),
+            predictor: Box::new(predictor),
+            layer: film.layer.clone().unwrap_or_else(|| model::usual_place(&spec.model)),
+            seed: decisions.seed,
+            epochs: spec.schedule.epochs,
+            frames: film.frames,
+        }
+    }
+
+    /// Whether an epoch is shown: evenly spaced, the last in any case.
+    fn shows(&self, epoch: u32) -> bool {
+        let so_far = |epoch: u32| {
+            let frames = u64::from(self.frames.min(self.epochs));
+            u64::from(epoch) * frames / u64::from(self.epochs.max(1))
+        };
+        so_far(epoch) > so_far(epoch - 1)
+    }
+
+    /// Takes the pictures of an epoch.
+    fn take(&self, epoch: u32, net: &Net) -> Result<()> {
+        if self.cases.is_empty() || !self.shows(epoch) {
+            return Ok(());
+        }
+        let predictor = (self.predictor)(net);
+        let fixed = match self.fixed.get() {
+            Some(&fixed) => fixed,
+            None => *self.fixed.get_or_init(|| self.first_with_something_to_find()),
+        };
+        let mut frames = self.run.film()?;
+        frames.retain(|frame| frame.epoch < epoch);
+        for (case, is_fixed) in [(fixed, true), (self.drawn(epoch), false)] {
+            frames.push(self.frame(epoch, case, is_fixed, &predictor)?);
+        }
+        self.run.write_film(&frames)
+    }
+
+    fn decode(&self, case: usize) -> Result<Decoded> {
+        decode(&self.dataset, &self.dataset.cases[case])
+    }
+
+    /// A case that has a label other than the first; the first case where none has.
+    fn first_with_something_to_find(&self) -> usize {
+        let has = |case: &&usize| {
+            let labels = self.decode(**case).ok().and_then(|decoded| decoded.labels);
+            labels.is_some_and(|labels| labels.iter().any(|&label| (1..255).contains(&label)))
+        };
+        *self.cases.iter().find(has).unwrap_or(&self.cases[0])
+    }
+
+    fn drawn(&self, epoch: u32) -> usize {
+        let mut stream = random_stream(self.seed, b"film    ");
+        let number = (0..epoch).map(|_| stream.next_u32()).last().unwrap_or(0);
+        let index = (u64::from(number) * self.cases.len() as u64) >> 32;
+        self.cases[index as usize]
+    }
+
+    fn frame(&self, epoch: u32, case: usize, fixed: bool, predictor: &Predictor) -> Result<Frame> {
+        let decoded = self.decode(case)?;
+        let case = &self.dataset.cases[case];
+        let probabilities = predictor.predict(&[&decoded])?.remove(0);
+        let drawn = draw(&decoded, &probabilities, predictor.outputs, 0.5)?;
+        let heat = explain(predictor, &decoded, &self.layer, None, CamMethod::GradCam)?;
+        let heat = jpeg(&heat_over(&shown(&decoded.image), &heat)?)?;
+        let kind = if fixed { "fixed" } else { "drawn" };
+        let save = |what: &str, said: &str, bytes: Vec<u8>| -> Result<Option<PictureFile>> {
+            let file = format!("film-{epoch:05}-{kind}-{what}");
+            self.run.write_picture(&file, &bytes)?;
+            Ok(Some(PictureFile { file, alt: format!("{said} of {} in epoch {epoch}", case.id) }))
+        };
+        let truth = match drawn.truth {
+            Some(bytes) => save("truth.png", "true mask", bytes)?,
+            None => None,
+        };
+        Ok(Frame {
+            epoch,
+            fixed,
+            case: case.id.clone(),
+            label: case.label.clone(),
+            layer: self.layer.clone(),
+            images: FrameImages {
+                image: save("image.jpg", "image", drawn.image)?,
+                truth,
+                prediction: save("prediction.png", "predicted mask", drawn.prediction)?,
+                heat: save("heat.jpg", "Grad-CAM", heat)?,
+            },
+        })
+    }
+}
+
+impl Keeper for Filmed {
+    fn save_part(&self, epoch: u32, part: Part, bytes: &[u8]) -> Result<()> {
+        self.checkpoints.save_part(epoch, part, bytes)
+    }
+
+    fn load_part(&self, epoch: u32, part: Part) -> Result<Vec<u8>> {
+        self.checkpoints.load_part(epoch, part)
+    }
+
+    fn keep_best(&self, net: &Net) -> Result<()> {
+        self.checkpoints.keep_best(net)
+    }
+
+    fn see(&self, epoch: u32, net: &Net) -> Result<()> {
+        self.film.take(epoch, net)
+    }
+
+    fn commit(&self, progress: &Progressed) -> Result<()> {
+        self.checkpoints.commit(progress)
+    }
+}
