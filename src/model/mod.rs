@@ -56,6 +56,7 @@ use unext::UnextConfig;
 
 /// A network.
 #[derive(Module, Debug)]
+#[expect(clippy::large_enum_variant, reason = "there are a few networks at a time, never many")]
 pub enum Net {
     /// Plain U-Net.
     Unet(Unet),
