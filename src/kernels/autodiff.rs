@@ -18,7 +18,7 @@ use super::norm::{self, Moments};
 use super::ops::{
     self, Convolution, Kernels, Normalisation, Operands, Optional, Prepared, before, scaled,
 };
-use super::recompute::{self, Block};
+use super::recompute::{self, Block, Seed};
 
 pub type Tracked<C> = FloatTensor<Autodiff<Flex, C>>;
 
@@ -159,14 +159,8 @@ impl Backward<Flex, 4> for NormalisationBackward {
         let size = dims(&maps);
         let activated = ops::activated(&maps, settings.activation);
         let values: &[f32] = activated.as_deref().unwrap_or(maps.storage());
-        let mut found = norm::backward(
-            gradient.storage(),
-            values,
-            size,
-            settings.over,
-            &moments,
-            affine,
-        );
+        let mut found =
+            norm::backward(gradient.storage(), values, size, settings.over, &moments, affine);
         if let Some(node) = residual {
             grads.register::<Flex>(node.id, gradient);
         }
@@ -465,6 +459,10 @@ impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
         let output = Flex::layer_normalisation(input.clone(), gamma.clone(), beta, epsilon);
         let prepared = LayerNormalisationBackward.prepare::<C>(nodes);
         finish(prepared, output, |_| LayerNormalisationState { input, gamma, epsilon })
+    }
+
+    fn seeded(output: Tracked<C>, gradient: Seed) -> Tracked<C> {
+        recompute::seed::<C>(output, gradient)
     }
 
     fn block(

@@ -14,7 +14,7 @@ use super::epilogue::Epilogue;
 use super::geometry::{Dims, Input, Part, Shared, Window};
 use super::norm::{self, Affine, Moments, Over};
 use super::pointwise::{self, Followed};
-use super::recompute::Block;
+use super::recompute::{Block, Seed};
 use super::weights::{self, Form, Key};
 use super::{depthwise, direct, layer_norm, pool, resample, winograd};
 
@@ -133,6 +133,9 @@ pub trait Kernels: Backend {
         beta: FloatTensor<Self>,
         epsilon: f64,
     ) -> FloatTensor<Self>;
+
+    /// A number whose gradient with respect to `output` is `gradient`: where a backward pass begins.
+    fn seeded(output: FloatTensor<Self>, gradient: Seed) -> FloatTensor<Self>;
 
     /// What a block made of its inputs without a graph; its backward pass runs it again. `weight` is one
     /// of those that get a gradient.
@@ -575,6 +578,10 @@ impl Kernels for Flex {
         let mut buffer = Buffer::new(input.layout().num_elements());
         layer_norm::forward(input.storage(), affine, &mut buffer);
         maps(buffer, dims(&input))
+    }
+
+    fn seeded(_: FlexTensor, _: Seed) -> FlexTensor {
+        vector(&[0.0])
     }
 
     fn block(

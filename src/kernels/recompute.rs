@@ -14,11 +14,12 @@ use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::Checkpoi
 use burn::backend::autodiff::grads::Gradients;
 use burn::backend::autodiff::ops::{Backward, Ops};
 use burn::backend::flex::{Flex, FlexTensor};
-use burn::backend::{BackendTensor, DispatchAutodiffContext, DispatchTensor, DispatchTensorKind};
+use burn::backend::{BackendTensor, Dispatch, DispatchTensor, DispatchTensorKind};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{GradientCheckpointingStrategy, Gradients as Found, Tensor};
 
 use super::autodiff::{Tracked, finish};
+use super::ops::Kernels;
 use super::{Input, Source, replay};
 
 /// Whether what is computed with a tensor is to be computed again for its gradients.
@@ -67,10 +68,11 @@ where
     M: Module + Sync + 'static,
     F: Fn(&M, Input) -> Tensor<4> + Send + Sync + 'static,
 {
-    let constant = module.clone().map(&mut Constant);
-    let (output, keys) = replay::first(|| forward(&constant, input.map(Tensor::detach)));
+    // Before anything else: weights that were never used are drawn by this.
     let mut leaves = Leaves::default();
     module.visit(&mut leaves);
+    let constant = module.clone().map(&mut Constant);
+    let (output, keys) = replay::first(|| forward(&constant, input.map(Tensor::detach)));
     let kept = Kept {
         module: module.valid(),
         leaves: leaves.nodes,
@@ -91,8 +93,8 @@ where
         let module = module.map(&mut AsLeaves { leaves: self.leaves.iter() });
         let input = self.input.map(|maps| Tensor::from_inner(maps).require_grad());
         let maps = replay::again(&self.keys, || (self.forward)(&module, input.clone()));
-        let weights = Tensor::from_inner(high(output));
-        let mut found = (maps * weights).sum().backward();
+        let begin = Dispatch::seeded(maps.into_dispatch(), Seed(output));
+        let mut found = Tensor::<1>::from_dispatch(begin).backward();
         let mut collected = Collected { found: &mut found, gradients: Vec::new() };
         module.visit(&mut collected);
         let weights = self.leaves.iter().flatten().zip(collected.gradients);
@@ -118,7 +120,8 @@ struct Constant;
 
 impl ModuleMapper for Constant {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        param.map(Tensor::detach)
+        // `detach` would leave a leaf a leaf.
+        param.set_require_grad(false)
     }
 }
 
@@ -172,18 +175,35 @@ impl ModuleVisitor for Collected<'_> {
     }
 }
 
-fn high(tensor: FlexTensor) -> Tensor<4> {
-    Tensor::from_dispatch(DispatchTensor {
-        kind: DispatchTensorKind::Flex(BackendTensor::Float(tensor)),
-        autodiff: DispatchAutodiffContext::Disabled,
-    })
-}
-
 fn low<const D: usize>(tensor: Tensor<D>) -> FlexTensor {
     match tensor.into_dispatch().kind {
         DispatchTensorKind::Flex(tensor) => tensor.float(),
         _ => unreachable!("the kernels compute on the CPU"),
     }
+}
+
+/// The gradient of what a backward pass begins at.
+#[derive(Clone, Debug)]
+pub struct Seed(FlexTensor);
+
+#[derive(Debug)]
+struct SeedBackward;
+
+impl Backward<Flex, 1> for SeedBackward {
+    type State = Seed;
+
+    fn backward(self, ops: Ops<Seed, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        grads.consume::<Flex>(&ops.node);
+        if let [Some(node)] = ops.parents {
+            grads.register::<Flex>(node.id, ops.state.0);
+        }
+    }
+}
+
+/// Puts the beginning of a backward pass behind its output.
+pub fn seed<C: CheckpointStrategy>(output: Tracked<C>, gradient: Seed) -> Tracked<C> {
+    let prepared = SeedBackward.prepare::<C>([output.node()]);
+    finish(prepared, super::bridge::vector(&[0.0]), |_| gradient)
 }
 
 #[derive(Debug)]
