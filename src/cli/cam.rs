@@ -7,24 +7,20 @@ use clap::Args;
 use serde::Serialize;
 
 use super::predict::{images, named};
-use super::runs::find_run;
+use super::runs::{Trained, TrainedArgs};
 use super::{Output, pretty, print};
 use crate::data::{Decoded, decode_image};
-use crate::device::{Request, choose};
 use crate::error::{Error, Result};
 use crate::evaluate::jpeg;
 use crate::explain::{CamMethod, explain, panels};
 use crate::model;
-use crate::plan::Decisions;
-use crate::record::{Record, write_file};
-use crate::run::predictor;
+use crate::record::write_file;
 
 /// Arguments of `cam`.
 #[derive(Debug, Args)]
 pub struct CamArgs {
-    /// Run directory, run id or name of an experiment with one run.
-    #[arg(value_name = "RUN")]
-    run: String,
+    #[command(flatten)]
+    trained: TrainedArgs,
     /// PNG or JPEG images, or folders of them.
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
@@ -40,12 +36,6 @@ pub struct CamArgs {
     /// How channels are weighed.
     #[arg(long, value_enum, default_value_t = CamMethod::GradCam)]
     method: CamMethod,
-    /// Folder of the run directories, for ids and names.
-    #[arg(long, value_name = "DIR", default_value = "runs")]
-    root: PathBuf,
-    /// auto, cpu, cuda or cuda:INDEX.
-    #[arg(long, default_value = "auto")]
-    device: String,
 }
 
 /// What was written for an image.
@@ -57,13 +47,8 @@ struct Written {
 
 /// Draws class activation maps of a run's best weights.
 pub fn execute(args: CamArgs, output: Output) -> Result<u8> {
-    let run = find_run(&args.run, &args.root)?;
-    let record = Record::read(&run)?;
-    let decisions = Decisions::from_toml(&record.plan)?;
+    let Trained { decisions, predictor, threshold, .. } = args.trained.open()?;
     let images = named(images(&args.images)?)?;
-    let chosen = choose(args.device.parse::<Request>()?)?;
-    let predictor = predictor(&run, &decisions, &chosen)?;
-    let threshold = record.summary.threshold.as_ref().map_or(0.5, |threshold| threshold.value);
     let layer = args.layer.unwrap_or_else(|| model::usual_place(&decisions.spec.model));
     fs::create_dir_all(&args.out).map_err(Error::io(&args.out, "cannot create"))?;
     let mut written = Vec::new();

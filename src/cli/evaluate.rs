@@ -5,35 +5,26 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::runs::find_run;
+use super::runs::{Trained, TrainedArgs};
 use super::{Output, pretty, print};
 use crate::data::{Dataset, SplitName, open};
-use crate::device::{Request, choose};
 use crate::error::{Error, Result};
 use crate::evaluate::{Cases, evaluate};
-use crate::plan::Decisions;
 use crate::record::{Figure, Record, RunDir};
-use crate::run::{figures, predictor};
+use crate::run::figures;
 use crate::spec::SourceSpec;
 
 /// Arguments of `evaluate`.
 #[derive(Debug, Args)]
 pub struct EvaluateArgs {
-    /// Run directory, run id or name of an experiment with one run.
-    #[arg(value_name = "RUN")]
-    run: String,
+    #[command(flatten)]
+    trained: TrainedArgs,
     /// Score on all labelled cases of this folder, of the run's kind of data.
     #[arg(long, value_name = "DIR", conflicts_with = "split")]
     data: Option<PathBuf>,
     /// Score on this split of the run's own data.
     #[arg(long, default_value = "valid")]
     split: Part,
-    /// Folder of the run directories, for ids and names.
-    #[arg(long, value_name = "DIR", default_value = "runs")]
-    root: PathBuf,
-    /// auto, cpu, cuda or cuda:INDEX.
-    #[arg(long, default_value = "auto")]
-    device: String,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -45,12 +36,7 @@ enum Part {
 
 /// Scores the best weights of a run. A reading of the run's own test split is counted in its record.
 pub fn execute(args: EvaluateArgs, output: Output) -> Result<u8> {
-    let run = find_run(&args.run, &args.root)?;
-    let record = Record::read(&run)?;
-    let decisions = Decisions::from_toml(&record.plan)?;
-    let chosen = choose(args.device.parse::<Request>()?)?;
-    let predictor = predictor(&run, &decisions, &chosen)?;
-    let threshold = record.summary.threshold.as_ref().map_or(0.5, |threshold| threshold.value);
+    let Trained { run, record, decisions, predictor, threshold } = args.trained.open()?;
     let mut spec = decisions.spec.clone();
     let split = match args.split {
         Part::Train => SplitName::Train,

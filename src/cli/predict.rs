@@ -7,35 +7,25 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 
-use super::runs::find_run;
+use super::runs::{Trained, TrainedArgs};
 use super::{Output, pretty, print};
 use crate::data::{Decoded, decode_image};
-use crate::device::{Request, choose};
 use crate::error::{Error, Result};
 use crate::evaluate::{Predictor, overlay, png_gray};
 use crate::loss::Outputs;
-use crate::plan::Decisions;
-use crate::record::{Record, write_file};
-use crate::run::predictor;
+use crate::record::write_file;
 
 /// Arguments of `predict`.
 #[derive(Debug, Args)]
 pub struct PredictArgs {
-    /// Run directory, run id or name of an experiment with one run.
-    #[arg(value_name = "RUN")]
-    run: String,
+    #[command(flatten)]
+    trained: TrainedArgs,
     /// PNG or JPEG images, or folders of them.
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
     /// Folder for IMAGE_mask.png, IMAGE_probability.png and IMAGE_overlay.png.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Folder of the run directories, for ids and names.
-    #[arg(long, value_name = "DIR", default_value = "runs")]
-    root: PathBuf,
-    /// auto, cpu, cuda or cuda:INDEX.
-    #[arg(long, default_value = "auto")]
-    device: String,
 }
 
 /// What was written for an image.
@@ -51,13 +41,8 @@ struct Written {
 
 /// Predicts masks at each image's own size. Binary masks are 0 and 255, others hold class numbers.
 pub fn execute(args: PredictArgs, output: Output) -> Result<u8> {
-    let run = find_run(&args.run, &args.root)?;
-    let record = Record::read(&run)?;
-    let decisions = Decisions::from_toml(&record.plan)?;
+    let Trained { predictor, threshold, .. } = args.trained.open()?;
     let images = named(images(&args.images)?)?;
-    let chosen = choose(args.device.parse::<Request>()?)?;
-    let predictor = predictor(&run, &decisions, &chosen)?;
-    let threshold = record.summary.threshold.as_ref().map_or(0.5, |threshold| threshold.value);
     fs::create_dir_all(&args.out).map_err(Error::io(&args.out, "cannot create"))?;
     let (mut written, mut failed) = (Vec::new(), 0);
     for (stem, path) in images {

@@ -2,8 +2,58 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::Args;
+
+use crate::device::{Request, choose};
 use crate::error::{Error, Result};
-use crate::record::list_runs;
+use crate::evaluate::Predictor;
+use crate::plan::Decisions;
+use crate::record::{Record, list_runs};
+use crate::run::predictor;
+
+/// Arguments that name a run whose weights are used.
+#[derive(Debug, Args)]
+pub struct TrainedArgs {
+    /// Run directory, run id or name of an experiment with one run.
+    #[arg(value_name = "RUN")]
+    run: String,
+    /// Folder of the run directories, for ids and names.
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    root: PathBuf,
+    /// auto, cpu, cuda or cuda:INDEX.
+    #[arg(long, default_value = "auto")]
+    device: String,
+}
+
+/// A run with its best weights.
+pub struct Trained {
+    /// The run directory.
+    pub run: PathBuf,
+    /// What it records.
+    pub record: Record,
+    /// Its plan.
+    pub decisions: Decisions,
+    /// Its best weights, ready to predict.
+    pub predictor: Predictor,
+    /// The probability from which on a pixel is foreground.
+    pub threshold: f64,
+}
+
+impl TrainedArgs {
+    /// Opens the run.
+    ///
+    /// # Errors
+    /// If there is none, it has no weights yet, or the device is not there.
+    pub fn open(&self) -> Result<Trained> {
+        let run = find_run(&self.run, &self.root)?;
+        let record = Record::read(&run)?;
+        let decisions = Decisions::from_toml(&record.plan)?;
+        let chosen = choose(self.device.parse::<Request>()?)?;
+        let predictor = predictor(&run, &decisions, &chosen)?;
+        let threshold = record.summary.threshold.as_ref().map_or(0.5, |threshold| threshold.value);
+        Ok(Trained { run, record, decisions, predictor, threshold })
+    }
+}
 
 /// The run directories that `names` mean: each a run directory, a folder of runs, an experiment's name
 /// or the beginning of a run id under `root`.

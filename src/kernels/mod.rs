@@ -4,8 +4,9 @@
 //! extension; elsewhere Burn's own operators ([`standard`]). Nothing outside knows which.
 //!
 //! From the outside in: this file and [`standard`] choose; `ops.rs` and `autodiff.rs` join kernels and
-//! Burn's tensors; `recompute.rs` and `replay.rs` run a block again instead of keeping what it made; `winograd.rs`, `direct.rs`, `depthwise.rs`, `norm.rs`, `pool.rs`, `resample.rs`,
-//! `pointwise.rs` and `adam.rs` are kernels on slices; `gemm.rs`, `simd.rs` and `buffer.rs` are what
+//! Burn's tensors; `recompute.rs` and `replay.rs` run a block again instead of keeping what it made;
+//! `winograd.rs`, `direct.rs`, `depthwise.rs`, `norm.rs`, `layer_norm.rs`, `activation.rs`, `pool.rs`,
+//! `resample.rs`, `pointwise.rs` and `adam.rs` are kernels on slices; `gemm.rs`, `simd.rs` and `buffer.rs` are what
 //! those are made of.
 
 #![expect(unsafe_code, reason = "raw vectors, and outputs that threads share out among them")]

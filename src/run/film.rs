@@ -5,10 +5,11 @@ use std::sync::{Arc, OnceLock};
 use burn::tensor::Device;
 use rand::Rng;
 
-use crate::data::{Dataset, Decoded, decode, random_stream};
+use crate::data::{Dataset, Decoded, Preprocess, decode, random_stream};
 use crate::error::Result;
 use crate::evaluate::{Predictor, draw, jpeg, shown};
 use crate::explain::{CamMethod, explain, heat_over};
+use crate::loss::Outputs;
 use crate::model::{self, Net};
 use crate::plan::Plan;
 use crate::record::{Checkpoints, Frame, FrameImages, PictureFile, RunDir};
@@ -16,7 +17,9 @@ use crate::train::{Keeper, Part, Progressed};
 
 /// Keeps what training gives, and takes pictures of some epochs.
 pub struct Filmed {
+    /// Where the rest is kept.
     pub checkpoints: Checkpoints,
+    /// The pictures.
     pub film: Film,
 }
 
@@ -28,7 +31,9 @@ pub struct Film {
     cases: Vec<usize>,
     /// The one of them that every epoch shows.
     fixed: OnceLock<usize>,
-    predictor: Box<dyn Fn(&Net) -> Predictor + Send + Sync>,
+    outputs: Outputs,
+    preprocess: Preprocess,
+    device: Device,
     layer: String,
     seed: u32,
     epochs: u32,
@@ -40,21 +45,15 @@ impl Film {
     pub fn new(plan: &Plan, device: &Device, run: Arc<RunDir>) -> Self {
         let decisions = &plan.decisions;
         let spec = &decisions.spec;
-        let (outputs, preprocess) = (decisions.outputs(), decisions.preprocess());
-        let device = device.clone();
-        let predictor = move |net: &Net| Predictor {
-            net: net.clone(),
-            outputs,
-            preprocess: preprocess.clone(),
-            device: device.clone(),
-        };
         let film = &spec.report.film;
         Self {
             run,
             dataset: Arc::clone(&plan.dataset),
             cases: plan.split.valid.clone(),
             fixed: OnceLock::new(),
-            predictor: Box::new(predictor),
+            outputs: decisions.outputs(),
+            preprocess: decisions.preprocess(),
+            device: device.clone(),
             layer: film.layer.clone().unwrap_or_else(|| model::usual_place(&spec.model)),
             seed: decisions.seed,
             epochs: spec.schedule.epochs,
@@ -76,7 +75,12 @@ impl Film {
         if self.cases.is_empty() || !self.shows(epoch) {
             return Ok(());
         }
-        let predictor = (self.predictor)(net);
+        let predictor = Predictor {
+            net: net.clone(),
+            outputs: self.outputs,
+            preprocess: self.preprocess.clone(),
+            device: self.device.clone(),
+        };
         let fixed = match self.fixed.get() {
             Some(&fixed) => fixed,
             None => *self.fixed.get_or_init(|| self.first_with_something_to_find()),
