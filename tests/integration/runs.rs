@@ -113,6 +113,49 @@ fn a_run_leaves_a_whole_record_and_a_page_and_is_not_made_again() {
         .with(2)
         .telling(&["broken.png", "1 images could not be predicted"]);
     assert_eq!(fs::read_dir(bench.path().join("more")).unwrap().count(), 3);
+
+    // A fixed and a drawn case of each of the three epochs.
+    assert_eq!(record.film.len(), 6);
+    assert!(record.film.iter().all(|frame| frame.layer == "decoder.0"), "{:?}", record.film[0]);
+    let image = image.to_str().unwrap();
+    bench
+        .oncospec(&["cam", "tiny", image, "--out", "cams", "--method", "grad-cam-plus-plus"])
+        .with(0);
+    assert_eq!(fs::read_dir(bench.path().join("cams")).unwrap().count(), 1);
+    let unknown = bench.oncospec(&["cam", "tiny", image, "--out", "cams", "--layer", "gates.0"]);
+    unknown.with(2).telling(&["no place `gates.0`", "decoder.0"]);
+    bench
+        .oncospec(&["check", "tiny.toml", "--set", "report.film.layer=gates.0"])
+        .with(2)
+        .telling(&["no layer `gates.0`", "decoder.0"]);
+
+    for (format, file) in [("safetensors", "model.safetensors"), ("pytorch", "model.pth")] {
+        bench.oncospec(&["export", "tiny", "--format", format, "--out", "exported"]).with(0);
+        let weights =
+            format!("model.weights.path={}", bench.path().join("exported").join(file).display());
+        let planned = bench.oncospec(&["plan", "tiny.toml", "--set", &weights]).with(0);
+        assert!(planned.out.contains("tensors match"), "{}", planned.out);
+    }
+    let card = fs::read_to_string(bench.path().join("exported/model.json")).unwrap();
+    let card: serde_json::Value = serde_json::from_str(&card).unwrap();
+    assert_eq!(card["output"]["activation"], "sigmoid");
+    assert_eq!(card["weights"]["file"], "model.pth");
+}
+
+#[test]
+fn a_suite_runs_its_experiments_and_compares_them_under_its_title() {
+    let bench = Bench::new();
+    bench.tiny("");
+    bench.file("other.toml", "extends = 'tiny.toml'\nname = 'other'\nseeds = [1]\n");
+    bench.file(
+        "both.toml",
+        "name = 'both'\ntitle = 'Two of a kind'\nexperiments = ['tiny.toml', 'other.toml']\n",
+    );
+    bench.oncospec(&["run", "both.toml", "--set", "schedule.epochs=1"]).with(0);
+    let page = fs::read_to_string(bench.path().join("reports/both.html")).unwrap();
+    assert!(page.contains("<h1>Two of a kind</h1>") && page.contains("other"));
+    bench.file("wrong.toml", "name = 'wrong'\nexperiments = ['tiny.toml']\n");
+    bench.oncospec(&["run", "wrong.toml"]).with(2).telling(&["not a suite", "title"]);
 }
 
 #[test]
