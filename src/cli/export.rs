@@ -106,7 +106,6 @@ pub fn execute(args: ExportArgs, output: Output) -> Result<u8> {
     }
     let spec = &decisions.spec;
     let binary = decisions.outputs() == Outputs::Binary;
-    let threshold = record.summary.threshold.as_ref().map_or(0.5, |threshold| threshold.value);
     let card = Card {
         experiment: spec.name.clone(),
         run: decisions.run_id.clone(),
@@ -126,7 +125,7 @@ pub fn execute(args: ExportArgs, output: Output) -> Result<u8> {
         output: Prediction {
             activation: if binary { "sigmoid" } else { "softmax" },
             classes: decisions.labels.names(),
-            threshold: binary.then_some(threshold),
+            threshold: binary.then(|| record.threshold()),
             resize: "probabilities to the image's own size, bilinear and antialiased, before the \
                      threshold",
         },

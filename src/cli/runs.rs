@@ -50,7 +50,7 @@ impl TrainedArgs {
         let decisions = Decisions::from_toml(&record.plan)?;
         let chosen = choose(self.device.parse::<Request>()?)?;
         let predictor = predictor(&run, &decisions, &chosen)?;
-        let threshold = record.summary.threshold.as_ref().map_or(0.5, |threshold| threshold.value);
+        let threshold = record.threshold();
         Ok(Trained { run, record, decisions, predictor, threshold })
     }
 }

@@ -35,19 +35,27 @@ pub struct Probabilities {
 }
 
 impl Predictor {
-    /// Predicts a batch of images at the network's size.
+    /// The network's input for a batch of images, `[batch, channels, size, size]`.
     ///
     /// # Errors
     /// If an image has no pixels.
-    pub fn predict(&self, images: &[&Decoded]) -> Result<Vec<Probabilities>> {
+    pub fn input(&self, images: &[&Decoded]) -> Result<Tensor<4>> {
         let (size, channels) = (self.preprocess.size as usize, self.preprocess.channels.count());
         let mut input = Vec::with_capacity(images.len() * channels * size * size);
         for image in images {
             input.extend(self.preprocess.input(image)?);
         }
         let shape = [images.len(), channels, size, size];
-        let input = Tensor::<4>::from_data(TensorData::new(input, shape), &self.device);
-        let logits = self.net.forward(input);
+        Ok(Tensor::from_data(TensorData::new(input, shape), &self.device))
+    }
+
+    /// Predicts a batch of images at the network's size.
+    ///
+    /// # Errors
+    /// If an image has no pixels.
+    pub fn predict(&self, images: &[&Decoded]) -> Result<Vec<Probabilities>> {
+        let size = self.preprocess.size as usize;
+        let logits = self.net.forward(self.input(images)?);
         let probabilities = match self.outputs {
             Outputs::Binary => sigmoid(logits),
             Outputs::Classes(_) => softmax(logits, 1),

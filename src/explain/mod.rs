@@ -7,11 +7,11 @@ pub use cam::{CamMethod, grad_cam, grad_cam_plus_plus};
 pub use draw::{heat_over, panels};
 
 use burn::module::{Flag, Module, ModuleMapper, Param};
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
 
 use crate::data::Decoded;
 use crate::error::{Error, Result};
-use crate::evaluate::Predictor;
+use crate::evaluate::{Predictor, likeliest};
 use crate::loss::Outputs;
 use crate::model::Net;
 
@@ -40,7 +40,7 @@ impl ModuleMapper for Still {
 }
 
 /// Seg-Grad-CAM (Vinogradova, Dibrov and Myers 2020): the class activation map of what was predicted to be
-/// `class`, for one image. The score is the sum of the class's logits over the pixels that are predicted to be
+/// `class`, for one image; of several classes that with the most predicted pixels, unless one is named. The score is the sum of the class's logits over the pixels that are predicted to be
 /// it, or over all where none is.
 ///
 /// # Shapes
@@ -52,16 +52,27 @@ pub fn class_activation(
     net: &Net,
     image: Tensor<4>,
     place: &str,
-    class: usize,
+    class: Option<usize>,
     outputs: Outputs,
     method: CamMethod,
 ) -> Result<Heat> {
     let still = net.clone().train().map(&mut Still);
     let (logits, maps) = still.watched(Tensor::from_inner(image), place)?;
+    let numbers = |tensor: Tensor<4>| tensor.into_data().iter::<f32>().collect::<Vec<_>>();
     let [_, channels, height, width] = logits.dims();
-    let channel = if outputs == Outputs::Binary { 0 } else { class };
+    let channel = match (outputs, class) {
+        (Outputs::Binary, _) => 0,
+        (Outputs::Classes(_), Some(class)) => class,
+        (Outputs::Classes(classes), None) => {
+            let seen = likeliest(&numbers(logits.clone().inner()), classes);
+            let pixels = |class: &usize| seen.iter().filter(|&&l| usize::from(l) == *class).count();
+            (0..classes).rev().max_by_key(pixels).unwrap_or(0)
+        }
+    };
     if channel >= channels {
-        return Err(Error::user(format!("there is no class {class}: the network has {channels}")));
+        return Err(Error::user(format!(
+            "there is no class {channel}: the network has {channels}"
+        )));
     }
     let of_class = logits.clone().slice([0..1, channel..channel + 1]);
     let found = match outputs {
@@ -76,7 +87,6 @@ pub fn class_activation(
         .grad(&gradients)
         .ok_or_else(|| Error::user(format!("`{place}` does not bear on the prediction")))?;
     let [_, channels, height, width] = maps.dims();
-    let numbers = |tensor: Tensor<4>| tensor.into_data().iter::<f32>().collect::<Vec<_>>();
     let (maps, gradient) = (numbers(maps.inner()), numbers(gradient));
     let values = match method {
         CamMethod::GradCam => grad_cam(&maps, &gradient, channels),
@@ -97,22 +107,8 @@ pub fn explain(
     class: Option<usize>,
     method: CamMethod,
 ) -> Result<Heat> {
-    let outputs = predictor.outputs;
-    let class = match (class, outputs) {
-        (Some(class), _) => class,
-        (None, Outputs::Binary) => 0,
-        (None, Outputs::Classes(classes)) => {
-            let seen = predictor.predict(&[image])?.remove(0).labels(outputs, 0.5);
-            let pixels = |class: &usize| seen.iter().filter(|&&l| usize::from(l) == *class).count();
-            (0..classes).rev().max_by_key(pixels).unwrap_or(0)
-        }
-    };
-    let preprocess = &predictor.preprocess;
-    let size = preprocess.size as usize;
-    let shape = [1, preprocess.channels.count(), size, size];
-    let input = TensorData::new(preprocess.input(image)?, shape);
-    let input = Tensor::<4>::from_data(input, &predictor.device);
-    class_activation(&predictor.net, input, place, class, outputs, method)
+    let input = predictor.input(&[image])?;
+    class_activation(&predictor.net, input, place, class, predictor.outputs, method)
 }
 
 #[cfg(test)]
@@ -156,7 +152,8 @@ mod tests {
             );
             let input = images(case.input, &device);
             let heat =
-                class_activation(&net, input, &case.place, case.class, outputs, method).unwrap();
+                class_activation(&net, input, &case.place, Some(case.class), outputs, method)
+                    .unwrap();
             assert_eq!([heat.height, heat.width], case.size);
             for (found, expected) in heat.values.iter().zip(&case.values) {
                 let what = format!("{} at {} of {}", case.method, case.place, case.model);
@@ -175,7 +172,7 @@ mod tests {
         let explained = |place: &str, class| {
             let image = images([1, 1, 8, 8], &device);
             let method = CamMethod::GradCam;
-            class_activation(&net, image, place, class, Outputs::Classes(2), method)
+            class_activation(&net, image, place, Some(class), Outputs::Classes(2), method)
         };
         assert!(explained("decoder.0", 1).is_ok());
         let error = explained("decoder.1", 1).unwrap_err().to_string();

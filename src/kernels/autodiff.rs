@@ -157,7 +157,7 @@ impl Backward<Flex, 4> for NormalisationBackward {
         drop(output);
         let affine = ops::affine(&factors, &summands, &settings);
         let size = dims(&maps);
-        let activated = ops::activated(&maps, settings.activation);
+        let activated = settings.activation.map(|activation| ops::activated(&maps, activation));
         let values: &[f32] = activated.as_deref().unwrap_or(maps.storage());
         let mut found =
             norm::backward(gradient.storage(), values, size, settings.over, &moments, affine);

@@ -378,7 +378,7 @@ pub fn normalise(
     settings: &Normalisation,
 ) -> (FlexTensor, Moments) {
     let dims = dims(input);
-    let activated = activated(input, settings.activation);
+    let activated = settings.activation.map(|activation| activated(input, activation));
     let values: &[f32] = activated.as_deref().unwrap_or(input.storage());
     let moments = norm::moments(values, dims, settings.over);
     let mut buffer = Buffer::new(dims.len());
@@ -392,12 +392,11 @@ pub fn normalise(
     (maps(buffer, dims), moments)
 }
 
-/// What a normalisation takes its moments of, where that is not its input itself.
-pub fn activated(input: &FlexTensor, activation: Option<Activation>) -> Option<Buffer> {
-    let activation = activation?;
+/// An activation of a tensor's numbers, in their order.
+pub fn activated(input: &FlexTensor, activation: Activation) -> Buffer {
     let mut buffer = Buffer::new(input.layout().num_elements());
     activation.forward(input.storage(), &mut buffer);
-    Some(buffer)
+    buffer
 }
 
 /// The numbers of a normalisation.
@@ -445,7 +444,11 @@ pub fn concatenation_backward(gradient: FlexTensor, channels: [usize; 2]) -> [Fl
     let sizes = channels.map(|channels| Dims { channels, ..whole });
     let mut buffers = sizes.map(|dims| Buffer::new(dims.len()));
     let [a, b] = &mut buffers;
-    pointwise::part(gradient.storage(), channels, [a, b]);
+    let part = |buffer, dims: Dims| {
+        let data = Shared::new(buffer);
+        Part { data, channels: dims.channels, doubled: false }
+    };
+    pointwise::split(gradient.storage(), whole, &[part(a, sizes[0]), part(b, sizes[1])]);
     let [a, b] = buffers;
     [maps(a, sizes[0]), maps(b, sizes[1])]
 }
@@ -561,9 +564,7 @@ impl Kernels for Flex {
 
     fn activation(input: FlexTensor, activation: Activation) -> FlexTensor {
         let input = by_pixel(input);
-        let mut buffer = Buffer::new(input.layout().num_elements());
-        activation.forward(input.storage(), &mut buffer);
-        maps(buffer, dims(&input))
+        maps(activated(&input, activation), dims(&input))
     }
 
     fn layer_normalisation(

@@ -109,6 +109,16 @@ pub fn split(whole: &[f32], dims: Dims, parts: &[Part<Shared<f32>>]) {
         (0..dims.batch * rows).into_par_iter().for_each(|row| {
             let (image, y) = (row / rows, row % rows * step);
             for x in (0..dims.width).step_by(step) {
+                if !part.doubled {
+                    let pixel = (image * dims.height + y) * dims.width + x;
+                    let channels = &whole[pixel * dims.channels + first..][..part.channels];
+                    // SAFETY: a pixel of this row, which no other task writes.
+                    unsafe {
+                        let to = part.data.at(locate.pixel(image, y, x));
+                        std::ptr::copy_nonoverlapping(channels.as_ptr(), to, channels.len());
+                    }
+                    continue;
+                }
                 for channel in 0..part.channels {
                     let mut sum = 0.0;
                     for (y, x) in (y..y + step).flat_map(|y| (x..x + step).map(move |x| (y, x))) {
@@ -132,18 +142,6 @@ pub fn join([a, b]: [&[f32]; 2], [first, second]: [usize; 2], out: &mut [f32]) {
             let pixel = start + pixel;
             out[..first].copy_from_slice(&a[pixel * first..][..first]);
             out[first..].copy_from_slice(&b[pixel * second..][..second]);
-        }
-    });
-}
-
-/// Takes them apart again.
-pub fn part(whole: &[f32], [first, second]: [usize; 2], [a, b]: [&mut [f32]; 2]) {
-    let parts = a.par_chunks_mut(BLOCK * first).zip(b.par_chunks_mut(BLOCK * second));
-    parts.zip(whole.par_chunks(BLOCK * (first + second))).for_each(|((a, b), whole)| {
-        let pixels = a.chunks_exact_mut(first).zip(b.chunks_exact_mut(second));
-        for ((a, b), whole) in pixels.zip(whole.chunks_exact(first + second)) {
-            a.copy_from_slice(&whole[..first]);
-            b.copy_from_slice(&whole[first..]);
         }
     });
 }

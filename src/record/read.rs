@@ -83,6 +83,11 @@ impl Record {
         self.figures.iter().find(|figure| figure.split == split && figure.name == name)
     }
 
+    /// The probability from which on a pixel is foreground; 0.5 where none was chosen.
+    pub fn threshold(&self) -> f64 {
+        self.summary.threshold.as_ref().map_or(0.5, |threshold| threshold.value)
+    }
+
     /// The bytes of a picture, as they are on disk.
     ///
     /// # Errors

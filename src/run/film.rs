@@ -81,10 +81,7 @@ impl Film {
             preprocess: self.preprocess.clone(),
             device: self.device.clone(),
         };
-        let fixed = match self.fixed.get() {
-            Some(&fixed) => fixed,
-            None => *self.fixed.get_or_init(|| self.first_with_something_to_find()),
-        };
+        let fixed = *self.fixed.get_or_init(|| self.first_with_something_to_find());
         let mut frames = self.run.film()?;
         frames.retain(|frame| frame.epoch < epoch);
         for (case, is_fixed) in [(fixed, true), (self.drawn(epoch), false)] {
