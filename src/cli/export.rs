@@ -147,7 +147,19 @@ fn in_pytorch(spec: &ModelSpec, [channels, classes]: [usize; 2]) -> Option<Value
     let class = match spec {
         ModelSpec::Unet(_) => "Unet",
         ModelSpec::UnetPlusPlus(_) => "UnetPlusPlus",
-        ModelSpec::AttentionUnet(_) | ModelSpec::Cmunext(_) | ModelSpec::Unext(_) => return None,
+        ModelSpec::Resnet18(spec) => return in_torchvision("resnet18", spec.hidden.is_empty(), classes),
+        ModelSpec::Resnet34(spec) => return in_torchvision("resnet34", spec.hidden.is_empty(), classes),
+        ModelSpec::Resnet50(spec) => return in_torchvision("resnet50", spec.hidden.is_empty(), classes),
+        ModelSpec::Densenet169(spec) => {
+            return in_torchvision("densenet169", spec.hidden.is_empty(), classes);
+        }
+        ModelSpec::EfficientnetB0(spec) => {
+            return in_torchvision("efficientnet_b0", spec.hidden.is_empty(), classes);
+        }
+        ModelSpec::AttentionUnet(_)
+        | ModelSpec::Cmunext(_)
+        | ModelSpec::Unext(_)
+        | ModelSpec::EfficientnetLite0(_) => return None,
     };
     let (encoder, ResnetEncoderSpec { decoder_filters, .. }) = match spec.encoder()? {
         EncoderSpec::Plain(_) => return None,
@@ -166,4 +178,15 @@ fn in_pytorch(spec: &ModelSpec, [channels, classes]: [usize; 2]) -> Option<Value
             "classes": classes,
         },
     }))
+}
+
+/// The call of torchvision's classifiers, which have linear heads.
+fn in_torchvision(name: &str, linear: bool, classes: usize) -> Option<Value> {
+    linear.then(|| {
+        json!({
+            "module": "torchvision.models",
+            "class": name,
+            "arguments": { "num_classes": classes },
+        })
+    })
 }

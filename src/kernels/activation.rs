@@ -13,32 +13,58 @@ pub enum Activation {
     Relu,
     /// `x * P(x)` with `P(x) = (1 + erf(x / sqrt 2)) / 2`.
     Gelu,
+    /// The number, cut at 0 and 6.
+    Relu6,
+    /// `x / (1 + exp(-x))`, also called swish.
+    Silu,
 }
 
 impl Activation {
     /// Applies it.
     pub fn forward(self, input: &[f32], output: &mut [f32]) {
         let chunks = output.par_chunks_mut(NUMBERS).zip(input.par_chunks(NUMBERS));
-        chunks.for_each(|(output, input)| match self {
-            Self::Relu => relu(input, output),
-            Self::Gelu => gelu(input, output),
+        chunks.for_each(|(output, input)| {
+            output.copy_from_slice(input);
+            self.apply(output);
         });
+    }
+
+    /// Applies it in place, on one thread.
+    pub fn apply(self, values: &mut [f32]) {
+        match self {
+            Self::Relu => relu(values),
+            Self::Gelu => gelu(values),
+            Self::Relu6 => relu6(values),
+            Self::Silu => silu(values),
+        }
+    }
+
+    /// Applies it in place.
+    pub fn apply_to_all(self, values: &mut [f32]) {
+        values.par_chunks_mut(NUMBERS).for_each(|values| self.apply(values));
     }
 
     /// Turns the gradient of the output into that of the input, in place.
     pub fn backward(self, gradient: &mut [f32], input: &[f32]) {
         let chunks = gradient.par_chunks_mut(NUMBERS).zip(input.par_chunks(NUMBERS));
-        chunks.for_each(|(gradient, input)| match self {
+        chunks.for_each(|(gradient, input)| self.turn(gradient, input));
+    }
+
+    /// The same on one thread.
+    pub fn turn(self, gradient: &mut [f32], input: &[f32]) {
+        match self {
             Self::Relu => relu_backward(gradient, input),
             Self::Gelu => gelu_backward(gradient, input),
-        });
+            Self::Relu6 => relu6_backward(gradient, input),
+            Self::Silu => silu_backward(gradient, input),
+        }
     }
 }
 
 #[macerator::with_simd]
-fn relu<S: Simd>(input: &[f32], output: &mut [f32]) {
-    for (output, &x) in output.iter_mut().zip(input) {
-        *output = x.max(0.0);
+fn relu<S: Simd>(values: &mut [f32]) {
+    for x in values.iter_mut() {
+        *x = x.max(0.0);
     }
 }
 
@@ -50,9 +76,46 @@ fn relu_backward<S: Simd>(gradient: &mut [f32], input: &[f32]) {
 }
 
 #[macerator::with_simd]
-fn gelu<S: Simd>(input: &[f32], output: &mut [f32]) {
-    for (output, &x) in output.iter_mut().zip(input) {
-        *output = x * share(x);
+fn relu6<S: Simd>(values: &mut [f32]) {
+    for x in values.iter_mut() {
+        *x = x.clamp(0.0, 6.0);
+    }
+}
+
+#[macerator::with_simd]
+fn relu6_backward<S: Simd>(gradient: &mut [f32], input: &[f32]) {
+    for (gradient, &x) in gradient.iter_mut().zip(input) {
+        *gradient = if x > 0.0 && x < 6.0 { *gradient } else { 0.0 };
+    }
+}
+
+#[macerator::with_simd]
+fn silu<S: Simd>(values: &mut [f32]) {
+    for x in values.iter_mut() {
+        *x *= logistic(*x);
+    }
+}
+
+#[macerator::with_simd]
+fn silu_backward<S: Simd>(gradient: &mut [f32], input: &[f32]) {
+    for (gradient, &x) in gradient.iter_mut().zip(input) {
+        let part = logistic(x);
+        *gradient *= part + x * part * (1.0 - part);
+    }
+}
+
+/// `1 / (1 + exp(-x))`.
+#[inline(always)]
+fn logistic(x: f32) -> f32 {
+    let below = exp(-x.abs());
+    let part = below / (1.0 + below);
+    if x < 0.0 { part } else { 1.0 - part }
+}
+
+#[macerator::with_simd]
+fn gelu<S: Simd>(values: &mut [f32]) {
+    for x in values.iter_mut() {
+        *x *= share(*x);
     }
 }
 
@@ -131,6 +194,22 @@ mod tests {
             })
             .sum();
         0.5 + sum * width / 3.0
+    }
+
+    #[test]
+    fn values_and_slopes_of_silu_are_those_of_the_definition() {
+        for step in -400..=400 {
+            let x = step as f32 / 4.0;
+            let wide = f64::from(x);
+            let part = 1.0 / (1.0 + (-wide).exp());
+            let [mut value, mut slope] = [[0.0f32], [1.0f32]];
+            Activation::Silu.forward(&[x], &mut value);
+            Activation::Silu.backward(&mut slope, &[x]);
+            let error = (f64::from(value[0]) - wide * part).abs();
+            assert!(error < 1e-6 * wide.abs().max(1.0), "{x}: {}", value[0]);
+            let expected = part + wide * part * (1.0 - part);
+            assert!((f64::from(slope[0]) - expected).abs() < 2e-6, "{x}: {}", slope[0]);
+        }
     }
 
     #[test]

@@ -113,7 +113,7 @@ impl Backward<Flex, 3> for TransposedBackward {
             grads.register::<Flex>(node.id, vector(&sums));
         }
         let settings =
-            Convolution { window: state.window, doubled: false, relu: false, dropout: None };
+            Convolution { window: state.window, doubled: false, activation: None, dropout: None };
         let prepared =
             Prepared { first: gradient, second: None, weight: state.weight, scale: None, settings };
         if let Some(node) = weight {
@@ -157,14 +157,24 @@ impl Backward<Flex, 4> for NormalisationBackward {
         drop(output);
         let affine = ops::affine(&factors, &summands, &settings);
         let size = dims(&maps);
-        let activated = settings.activation.map(|activation| ops::activated(&maps, activation));
+        let activated = settings.before.map(|activation| ops::activated(&maps, activation));
         let values: &[f32] = activated.as_deref().unwrap_or(maps.storage());
+        let gradient = match settings.activation {
+            Some(Activation::Relu) | None => gradient,
+            Some(activation) => {
+                let mut gradient = owned(gradient);
+                let numbers = gradient.storage_mut();
+                let over = settings.over;
+                norm::before_activation(numbers, values, size, over, &moments, affine, activation);
+                gradient
+            }
+        };
         let mut found =
             norm::backward(gradient.storage(), values, size, settings.over, &moments, affine);
         if let Some(node) = residual {
             grads.register::<Flex>(node.id, gradient);
         }
-        if let Some(activation) = settings.activation {
+        if let Some(activation) = settings.before {
             activation.backward(&mut found.maps, maps.storage());
         }
         if let Some(node) = input {
@@ -222,13 +232,13 @@ impl Backward<Flex, 1> for DoubledBackward {
 struct GatingBackward;
 
 #[derive(Clone, Debug)]
-struct GatingState {
+struct FactorsState {
     input: FlexTensor,
     factors: FlexTensor,
 }
 
 impl Backward<Flex, 2> for GatingBackward {
-    type State = GatingState;
+    type State = FactorsState;
 
     fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
         let [input, factors] = ops.parents;
@@ -270,6 +280,39 @@ impl Backward<Flex, 2> for ConcatenationBackward {
             if let Some(node) = node {
                 grads.register::<Flex>(node.id, gradient);
             }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct AveragingBackward;
+
+impl Backward<Flex, 1> for AveragingBackward {
+    type State = Dims;
+
+    fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let [input] = ops.parents;
+        let gradient = grads.consume::<Flex>(&ops.node);
+        if let Some(node) = input {
+            grads.register::<Flex>(node.id, ops::average_backward(gradient, ops.state));
+        }
+    }
+}
+
+#[derive(Debug)]
+struct WeighingBackward;
+
+impl Backward<Flex, 2> for WeighingBackward {
+    type State = FactorsState;
+
+    fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let [input, factors] = ops.parents;
+        let gradient = by_pixel(grads.consume::<Flex>(&ops.node));
+        if let Some(node) = factors {
+            grads.register::<Flex>(node.id, ops::weigh_backward(&gradient, &ops.state.input));
+        }
+        if let Some(node) = input {
+            grads.register::<Flex>(node.id, ops::weigh(&gradient, &ops.state.factors));
         }
     }
 }
@@ -346,7 +389,7 @@ impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
         let output = prepared.forward(bias.as_ref(), residual.as_ref());
         finish(ConvolutionBackward.prepare::<C>(nodes), output, |output| ConvolutionState {
             prepared,
-            output: settings.relu.then_some(output),
+            output: (settings.activation == Some(Activation::Relu)).then_some(output),
         })
     }
 
@@ -394,7 +437,7 @@ impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
             beta,
             moments,
             settings,
-            output: settings.relu.then_some(output),
+            output: (settings.activation == Some(Activation::Relu)).then_some(output),
         });
         (output, mean, variance)
     }
@@ -422,7 +465,7 @@ impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
         let nodes = [input.node(), factors.node()];
         let [input, factors] = [input, factors].map(|tensor| by_pixel(tensor.into_primitive()));
         let output = ops::gate(&input, &factors);
-        finish(GatingBackward.prepare::<C>(nodes), output, |_| GatingState { input, factors })
+        finish(GatingBackward.prepare::<C>(nodes), output, |_| FactorsState { input, factors })
     }
 
     fn addition(a: Tracked<C>, b: Tracked<C>) -> Tracked<C> {
@@ -437,6 +480,19 @@ impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
         let channels = [&a, &b].map(|maps| dims(maps).channels);
         let output = Flex::concatenation(a, b);
         finish(ConcatenationBackward.prepare::<C>(nodes), output, |_| channels)
+    }
+
+    fn averaging(input: Tracked<C>) -> Tracked<C> {
+        let nodes = [input.node()];
+        let input = by_pixel(input.into_primitive());
+        finish(AveragingBackward.prepare::<C>(nodes), ops::average(&input), |_| dims(&input))
+    }
+
+    fn weighing(input: Tracked<C>, factors: Tracked<C>) -> Tracked<C> {
+        let nodes = [input.node(), factors.node()];
+        let [input, factors] = [input, factors].map(|tensor| by_pixel(tensor.into_primitive()));
+        let output = ops::weigh(&input, &factors);
+        finish(WeighingBackward.prepare::<C>(nodes), output, |_| FactorsState { input, factors })
     }
 
     fn activation(input: Tracked<C>, activation: Activation) -> Tracked<C> {

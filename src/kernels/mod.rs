@@ -6,7 +6,7 @@
 //! From the outside in: this file and [`standard`] choose; `ops.rs` and `autodiff.rs` join kernels and
 //! Burn's tensors; `recompute.rs` and `replay.rs` run a block again instead of keeping what it made;
 //! `winograd.rs`, `direct.rs`, `depthwise.rs`, `norm.rs`, `layer_norm.rs`, `activation.rs`, `pool.rs`,
-//! `resample.rs`, `pointwise.rs` and `adam.rs` are kernels on slices; `gemm.rs`, `simd.rs` and `buffer.rs` are what
+//! `resample.rs`, `channels.rs`, `pointwise.rs` and `adam.rs` are kernels on slices; `gemm.rs`, `simd.rs` and `buffer.rs` are what
 //! those are made of.
 
 #![expect(unsafe_code, reason = "raw vectors, and outputs that threads share out among them")]
@@ -20,6 +20,7 @@ mod adam;
 mod autodiff;
 mod bridge;
 mod buffer;
+mod channels;
 mod depthwise;
 mod direct;
 mod dropout;
@@ -105,11 +106,11 @@ impl<T: Into<Source>> From<T> for Input {
     }
 }
 
-/// What follows a convolution or a norm, in this order: a residual is added, ReLU, dropout.
+/// What follows a convolution or a norm, in this order: a residual is added, an activation, dropout.
 #[derive(Clone, Debug, Default)]
 pub struct After<'a> {
     residual: Option<Tensor<4>>,
-    relu: bool,
+    activation: Option<Activation>,
     dropout: Option<&'a burn::nn::Dropout>,
 }
 
@@ -121,7 +122,17 @@ impl<'a> After<'a> {
 
     /// ReLU.
     pub fn relu() -> Self {
-        Self { relu: true, ..Self::default() }
+        Self { activation: Some(Activation::Relu), ..Self::default() }
+    }
+
+    /// ReLU that stops at 6.
+    pub fn relu6() -> Self {
+        Self { activation: Some(Activation::Relu6), ..Self::default() }
+    }
+
+    /// Sigmoid linear units.
+    pub fn silu() -> Self {
+        Self { activation: Some(Activation::Silu), ..Self::default() }
     }
 
     /// And then dropout, in training.
@@ -132,6 +143,21 @@ impl<'a> After<'a> {
     /// With maps of the output's shape added first.
     pub fn residual(self, maps: Tensor<4>) -> Self {
         Self { residual: Some(maps), ..self }
+    }
+
+    /// Whether kernels can do all of it while they write: a ReLU or nothing, or else that activation alone.
+    fn is_simple(&self) -> bool {
+        let alone = self.residual.is_none() && self.dropout.is_none();
+        alone || matches!(self.activation, None | Some(Activation::Relu))
+    }
+
+    /// This without its activation and dropout, and what is then left to do.
+    fn parted(self) -> (Self, Self) {
+        let Self { residual, activation, dropout } = self;
+        (
+            Self { residual, ..Self::default() },
+            Self { residual: None, activation, dropout },
+        )
     }
 }
 
@@ -218,13 +244,18 @@ fn convolution(
     input: Input,
     after: After,
 ) -> Tensor<4> {
+    let learns = input.first.maps.device().is_autodiff();
+    if !after.is_simple() || (learns && !matches!(after.activation, None | Some(Activation::Relu))) {
+        let (now, then) = after.parted();
+        return followed(convolution(conv, affine, input, now), then);
+    }
     let Input { first: Source { maps, doubled }, second } = input;
     let [_, _, height, width] = maps.dims();
     let size = if doubled { [2 * height, 2 * width] } else { [height, width] };
     let settings = Convolution {
         window: window(conv, size),
         doubled,
-        relu: after.relu,
+        activation: after.activation,
         dropout: after.dropout.and_then(|dropout| drawn(dropout, &maps.device())),
     };
     let (scale, shift) = affine.map(|[scale, shift]| (scale, shift)).unzip();
@@ -244,6 +275,18 @@ fn convolution(
         residual: after.residual.map(Tensor::into_dispatch).into(),
     };
     Tensor::from_dispatch(Dispatch::convolution(operands, settings))
+}
+
+/// Activation and dropout by themselves.
+fn followed(maps: Tensor<4>, after: After) -> Tensor<4> {
+    let maps = match after.activation {
+        Some(activation) => activated(maps, activation),
+        None => maps,
+    };
+    match after.dropout {
+        Some(dropout) => dropout.forward(maps),
+        None => maps,
+    }
 }
 
 fn window(conv: &Conv2d, size: [usize; 2]) -> Window {
@@ -316,13 +359,13 @@ pub fn gelu_batch_norm<'a>(norm: &BatchNorm, maps: Tensor<4>, after: After<'a>) 
 
 fn trained_batch_norm(
     norm: &BatchNorm,
-    activation: Option<Activation>,
+    before: Option<Activation>,
     maps: Tensor<4>,
     after: After,
 ) -> Tensor<4> {
     let affine = [norm.gamma.val(), norm.beta.val()];
     let (output, mean, variance) =
-        normalisation(maps, activation, affine, Over::Batch, norm.epsilon, after);
+        normalisation(maps, before, affine, Over::Batch, norm.epsilon, after);
     if replay::is_again() {
         return output;
     }
@@ -366,14 +409,21 @@ pub fn group_norm<'a>(norm: &GroupNorm, maps: Tensor<4>, after: After<'a>) -> Te
 
 fn normalisation(
     maps: Tensor<4>,
-    activation: Option<Activation>,
+    before: Option<Activation>,
     [gamma, beta]: [Tensor<1>; 2],
     over: Over,
     epsilon: f64,
     after: After,
 ) -> (Tensor<4>, Tensor<1>, Tensor<1>) {
+    if !after.is_simple() {
+        let (now, then) = after.parted();
+        let (maps, mean, variance) =
+            normalisation(maps, before, [gamma, beta], over, epsilon, now);
+        return (followed(maps, then), mean, variance);
+    }
     let dropout = after.dropout.and_then(|dropout| drawn(dropout, &maps.device()));
-    let settings = Normalisation { activation, over, epsilon, relu: after.relu, dropout };
+    let activation = after.activation;
+    let settings = Normalisation { before, over, epsilon, activation, dropout };
     let (output, mean, variance) = Dispatch::normalisation(
         maps.into_dispatch(),
         gamma.into_dispatch(),
@@ -477,10 +527,61 @@ pub fn concat(a: Tensor<4>, b: Tensor<4>) -> Tensor<4> {
 /// # Shapes
 /// - maps and output: `[batch, channels, height, width]`
 pub fn relu(maps: Tensor<4>) -> Tensor<4> {
+    activated(maps, Activation::Relu)
+}
+
+fn activated(maps: Tensor<4>, activation: Activation) -> Tensor<4> {
     if !here(&maps) {
-        return burn::tensor::activation::relu(maps);
+        return standard::activated(maps, activation);
     }
-    Tensor::from_dispatch(Dispatch::activation(maps.into_dispatch(), Activation::Relu))
+    Tensor::from_dispatch(Dispatch::activation(maps.into_dispatch(), activation))
+}
+
+/// The mean of each channel of each image.
+///
+/// # Shapes
+/// - maps: `[batch, channels, height, width]`
+/// - output: `[batch, channels, 1, 1]`
+pub fn average(maps: Tensor<4>) -> Tensor<4> {
+    if !here(&maps) {
+        return standard::average(maps);
+    }
+    Tensor::from_dispatch(Dispatch::averaging(maps.into_dispatch()))
+}
+
+/// The mean of each 2x2 block of pixels.
+///
+/// # Shapes
+/// - maps: `[batch, channels, height, width]`
+/// - output: `[batch, channels, height / 2, width / 2]`
+pub fn halve(maps: Tensor<4>) -> Tensor<4> {
+    if !here(&maps) {
+        return standard::halve(maps);
+    }
+    let channels = maps.dims()[1];
+    let quarter = Tensor::full([channels, 1, 2, 2], 0.25, &maps.device());
+    let conv = Conv2d {
+        weight: Param::initialized(ParamId::new(), quarter),
+        bias: None,
+        stride: [2; 2],
+        kernel_size: [2; 2],
+        dilation: [1; 2],
+        groups: channels,
+        padding: PaddingConfig2d::Valid,
+    };
+    convolution(&conv, None, maps.into(), After::nothing())
+}
+
+/// Multiplies each channel of each image by its factor.
+///
+/// # Shapes
+/// - maps and output: `[batch, channels, height, width]`
+/// - factors: `[batch, channels, 1, 1]`
+pub fn weigh(maps: Tensor<4>, factors: Tensor<4>) -> Tensor<4> {
+    if !here(&maps) {
+        return maps * factors;
+    }
+    Tensor::from_dispatch(Dispatch::weighing(maps.into_dispatch(), factors.into_dispatch()))
 }
 
 /// Gaussian error linear units (Hendrycks and Gimpel 2016): `x` times the share of a normal distribution
@@ -489,10 +590,7 @@ pub fn relu(maps: Tensor<4>) -> Tensor<4> {
 /// # Shapes
 /// - maps and output: `[batch, channels, height, width]`
 pub fn gelu(maps: Tensor<4>) -> Tensor<4> {
-    if !here(&maps) {
-        return burn::tensor::activation::gelu(maps);
-    }
-    Tensor::from_dispatch(Dispatch::activation(maps.into_dispatch(), Activation::Gelu))
+    activated(maps, Activation::Gelu)
 }
 
 /// Burn's and PyTorch's default; Burn's layer keeps its own to itself.

@@ -8,6 +8,7 @@
 use macerator::Simd;
 use rayon::prelude::*;
 
+use super::activation::Activation;
 use super::buffer::Buffer;
 use super::dropout::Dropout;
 use super::geometry::Dims;
@@ -57,7 +58,7 @@ pub struct Affine<'a> {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct After<'a> {
     pub residual: Option<&'a [f32]>,
-    pub relu: bool,
+    pub activation: Option<Activation>,
     pub dropout: Option<Dropout>,
 }
 
@@ -162,17 +163,9 @@ pub fn forward(
     after: After,
     out: &mut [f32],
 ) {
-    let (_, set) = over.sets(dims);
     let pixels = dims.height * dims.width;
     for image in 0..dims.batch {
-        let (scale, shift): (Vec<f32>, Vec<f32>) = (0..dims.channels)
-            .map(|channel| {
-                let set = set(image, channel);
-                let scale =
-                    affine.gamma[channel] * deviation(moments.variance[set], affine.epsilon);
-                (scale, affine.beta[channel] - moments.mean[set] * scale)
-            })
-            .unzip();
+        let (scale, shift) = line(dims, over, moments, affine, image);
         let len = pixels * dims.channels;
         let range = image * len..(image + 1) * len;
         let block = BLOCK * dims.channels.max(1);
@@ -184,6 +177,49 @@ pub fn forward(
                 apply(maps, &scale, &shift, After { residual, ..after }, start, out);
             },
         );
+    }
+}
+
+/// Factor and summand of each channel of an image.
+fn line(
+    dims: Dims,
+    over: Over,
+    moments: &Moments,
+    affine: Affine,
+    image: usize,
+) -> (Vec<f32>, Vec<f32>) {
+    let (_, set) = over.sets(dims);
+    (0..dims.channels)
+        .map(|channel| {
+            let set = set(image, channel);
+            let scale = affine.gamma[channel] * deviation(moments.variance[set], affine.epsilon);
+            (scale, affine.beta[channel] - moments.mean[set] * scale)
+        })
+        .unzip()
+}
+
+/// Goes back through an activation of the normalised maps, which are computed again: turns the gradient of
+/// its output into that of its input, in place.
+pub fn before_activation(
+    gradient: &mut [f32],
+    maps: &[f32],
+    dims: Dims,
+    over: Over,
+    moments: &Moments,
+    affine: Affine,
+    activation: Activation,
+) {
+    let len = dims.height * dims.width * dims.channels;
+    for image in 0..dims.batch {
+        let (scale, shift) = line(dims, over, moments, affine, image);
+        let range = image * len..(image + 1) * len;
+        let block = BLOCK * dims.channels.max(1);
+        let pairs = gradient[range.clone()].par_chunks_mut(block).zip(maps[range].par_chunks(block));
+        pairs.for_each(|(gradient, maps)| {
+            let mut normalised = vec![0.0; maps.len()];
+            apply(maps, &scale, &shift, After::default(), 0, &mut normalised);
+            activation.turn(gradient, &normalised);
+        });
     }
 }
 
@@ -211,10 +247,14 @@ fn apply<'a, S: Simd>(
             *out += residual;
         }
     }
-    if after.relu {
-        for out in out.iter_mut() {
-            *out = if *out < 0.0 { 0.0 } else { *out };
+    match after.activation {
+        Some(Activation::Relu) => {
+            for out in out.iter_mut() {
+                *out = if *out < 0.0 { 0.0 } else { *out };
+            }
         }
+        Some(activation) => activation.apply(out),
+        None => {}
     }
     if let Some(dropout) = after.dropout {
         for (place, out) in out.iter_mut().enumerate() {

@@ -16,7 +16,7 @@ use super::norm::{self, Affine, Moments, Over};
 use super::pointwise::{self, Followed};
 use super::recompute::{Block, Seed};
 use super::weights::{self, Form, Key};
-use super::{depthwise, direct, layer_norm, pool, resample, winograd};
+use super::{channels, depthwise, direct, layer_norm, pool, resample, winograd};
 
 /// A tensor that may be absent.
 #[derive(ExtensionType)]
@@ -60,25 +60,27 @@ pub struct Operands<B: Backend> {
     pub residual: Optional<B>,
 }
 
-/// `dropout(relu(scale * (weight * [first, second]) + bias + residual))`, as far as asked for.
+/// `dropout(activation(scale * (weight * [first, second]) + bias + residual))`, as far as asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct Convolution {
     pub window: Window,
     /// Whether the first maps have half the size, and each of their pixels stands for 2x2.
     pub doubled: bool,
-    pub relu: bool,
+    /// Where a gradient will be asked for, ReLU or none.
+    pub activation: Option<Activation>,
     pub dropout: Option<Dropout>,
 }
 
-/// `dropout(relu(normalised * gamma + beta + residual))`, as far as asked for; what is normalised may be an
+/// `dropout(activation(normalised * gamma + beta + residual))`, as far as asked for; what is normalised may be an
 /// activation of the input.
 #[derive(Clone, Copy, Debug)]
 pub struct Normalisation {
     /// What comes before: computed again in the backward pass, so that only its input is kept.
-    pub activation: Option<Activation>,
+    pub before: Option<Activation>,
     pub over: Over,
     pub epsilon: f64,
-    pub relu: bool,
+    /// What comes after; one other than ReLU takes neither residual nor dropout.
+    pub activation: Option<Activation>,
     pub dropout: Option<Dropout>,
 }
 
@@ -122,6 +124,12 @@ pub trait Kernels: Backend {
 
     /// Two tensors of maps, channel after channel.
     fn concatenation(a: FloatTensor<Self>, b: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// The mean of each channel of each image, `[batch, channels, 1, 1]`.
+    fn averaging(input: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// Each channel of each image times its factor, `[batch, channels, 1, 1]`.
+    fn weighing(input: FloatTensor<Self>, factors: FloatTensor<Self>) -> FloatTensor<Self>;
 
     /// An activation of each number.
     fn activation(input: FloatTensor<Self>, activation: Activation) -> FloatTensor<Self>;
@@ -247,7 +255,7 @@ impl Prepared {
             scale: self.scale.as_ref().map(|scale| scale.storage()),
             bias: bias.map(|bias| bias.storage()),
             residual: residual.map(|residual| residual.storage()),
-            relu: self.settings.relu,
+            relu: self.settings.activation == Some(Activation::Relu),
             dropout: self.settings.dropout,
         };
         self.with_input(|input| match self.only() {
@@ -264,6 +272,10 @@ impl Prepared {
                 }
             },
         });
+        match self.settings.activation {
+            Some(Activation::Relu) | None => {}
+            Some(activation) => activation.apply_to_all(&mut buffer),
+        }
         maps(buffer, output)
     }
 
@@ -378,13 +390,13 @@ pub fn normalise(
     settings: &Normalisation,
 ) -> (FlexTensor, Moments) {
     let dims = dims(input);
-    let activated = settings.activation.map(|activation| activated(input, activation));
+    let activated = settings.before.map(|activation| activated(input, activation));
     let values: &[f32] = activated.as_deref().unwrap_or(input.storage());
     let moments = norm::moments(values, dims, settings.over);
     let mut buffer = Buffer::new(dims.len());
     let after = norm::After {
         residual: residual.map(|residual| residual.storage()),
-        relu: settings.relu,
+        activation: settings.activation,
         dropout: settings.dropout,
     };
     let affine = affine(gamma, beta, settings);
@@ -462,6 +474,39 @@ pub fn activation_backward(
     let mut gradient = owned(gradient);
     activation.backward(gradient.storage_mut(), input.storage());
     gradient
+}
+
+/// The mean of each channel of each image.
+pub fn average(input: &FlexTensor) -> FlexTensor {
+    let whole = dims(input);
+    let output = Dims { height: 1, width: 1, ..whole };
+    let mut buffer = Buffer::new(output.len());
+    channels::means(input.storage(), whole, &mut buffer);
+    maps(buffer, output)
+}
+
+/// The gradient of the maps, of size `dims`, whose means were taken.
+pub fn average_backward(gradient: FlexTensor, dims: Dims) -> FlexTensor {
+    let mut buffer = Buffer::new(dims.len());
+    channels::means_backward(by_pixel(gradient).storage(), dims, &mut buffer);
+    maps(buffer, dims)
+}
+
+/// The maps, each channel of each image times its factor.
+pub fn weigh(input: &FlexTensor, factors: &FlexTensor) -> FlexTensor {
+    let dims = dims(input);
+    let mut buffer = Buffer::new(dims.len());
+    channels::weigh(input.storage(), factors.storage(), dims, &mut buffer);
+    maps(buffer, dims)
+}
+
+/// The gradient of the factors of channels.
+pub fn weigh_backward(gradient: &FlexTensor, input: &FlexTensor) -> FlexTensor {
+    let dims = dims(input);
+    let factors = Dims { height: 1, width: 1, ..dims };
+    let mut buffer = Buffer::new(factors.len());
+    channels::factor_gradient(gradient.storage(), input.storage(), dims, &mut buffer);
+    maps(buffer, factors)
 }
 
 /// The maps times the number of each 2x2 block.
@@ -560,6 +605,14 @@ impl Kernels for Flex {
         let mut buffer = Buffer::new(whole.len());
         pointwise::join([a.storage(), b.storage()], channels, &mut buffer);
         maps(buffer, whole)
+    }
+
+    fn averaging(input: FlexTensor) -> FlexTensor {
+        average(&by_pixel(input))
+    }
+
+    fn weighing(input: FlexTensor, factors: FlexTensor) -> FlexTensor {
+        weigh(&by_pixel(input), &by_pixel(factors))
     }
 
     fn activation(input: FlexTensor, activation: Activation) -> FlexTensor {

@@ -2,12 +2,13 @@
 //! with.
 
 use burn::nn::PaddingConfig2d;
-use burn::nn::pool::MaxPool2dConfig;
+use burn::nn::pool::{AvgPool2dConfig, MaxPool2dConfig};
 use burn::tensor::Tensor;
-use burn::tensor::activation::relu;
+use burn::tensor::activation::{gelu, relu, silu};
 use burn::tensor::module::interpolate;
 use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
 
+use super::activation::Activation;
 use super::{After, Input};
 
 /// The whole input of a convolution.
@@ -25,13 +26,28 @@ pub(super) fn after(maps: Tensor<4>, after: After) -> Tensor<4> {
     if let Some(residual) = after.residual {
         maps = maps + residual;
     }
-    if after.relu {
-        maps = relu(maps);
+    if let Some(activation) = after.activation {
+        maps = activated(maps, activation);
     }
     match after.dropout {
         Some(dropout) => dropout.forward(maps),
         None => maps,
     }
+}
+
+/// An activation of each number.
+pub(super) fn activated(maps: Tensor<4>, activation: Activation) -> Tensor<4> {
+    match activation {
+        Activation::Relu => relu(maps),
+        Activation::Gelu => gelu(maps),
+        Activation::Relu6 => maps.clamp(0.0, 6.0),
+        Activation::Silu => silu(maps),
+    }
+}
+
+/// The mean of each channel of each image.
+pub(super) fn average(maps: Tensor<4>) -> Tensor<4> {
+    maps.mean_dim(3).mean_dim(2)
 }
 
 /// Maximum pooling with square windows.
@@ -46,6 +62,11 @@ pub(super) fn max_pool2d(
         .with_padding(PaddingConfig2d::Explicit(padding, padding, padding, padding))
         .init()
         .forward(maps)
+}
+
+/// The mean of each 2x2 block.
+pub(super) fn halve(maps: Tensor<4>) -> Tensor<4> {
+    AvgPool2dConfig::new([2; 2]).with_strides([2; 2]).init().forward(maps)
 }
 
 /// Doubles height and width by repetition.

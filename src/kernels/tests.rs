@@ -365,6 +365,13 @@ fn convolutions_of_one_and_two_maps_are_burns() {
             |conv, maps| super::conv2d(conv, maps[0].clone(), after()),
             |conv, maps| standard::after(conv.forward(maps[0].clone()), after()),
         );
+        compare(
+            "conv and another activation",
+            &shapes,
+            &conv,
+            |conv, maps| super::conv2d(conv, maps[0].clone(), After::silu()),
+            |conv, maps| standard::after(conv.forward(maps[0].clone()), After::silu()),
+        );
     }
     for (kernel, channels, size) in [(3, [8, 16], 12), (1, [3, 5], 6), (3, [20, 12], 7)] {
         let conv = conv([channels[0] + channels[1], 12], kernel, 1, true);
@@ -404,6 +411,27 @@ fn norms_with_residual_and_relu_are_burns() {
             standard::after(norm.forward(activated), after(maps))
         },
     );
+    for after in [After::relu6, After::silu] {
+        compare(
+            "batch norm and another activation",
+            &shapes[..1],
+            &batch,
+            |norm, maps| super::batch_norm(norm, maps[0].clone() * 5.0, after()),
+            |norm, maps| standard::after(norm.forward(maps[0].clone() * 5.0), after()),
+        );
+        compare(
+            "with a residual and another activation",
+            &shapes,
+            &batch,
+            |norm, maps| {
+                super::batch_norm(norm, maps[0].clone(), after().residual(maps[1].clone()))
+            },
+            |norm, maps| {
+                let after = after().residual(maps[1].clone());
+                standard::after(norm.forward(maps[0].clone()), after)
+            },
+        );
+    }
     for groups in [1, 4, 12] {
         let norm = GroupNormConfig::new(groups, 12).init(&device);
         compare(
@@ -441,10 +469,12 @@ fn outside_training_a_norm_is_part_of_its_convolution() {
     let x = maps(&numbers(dims.len(), 1), dims, &device);
     for bias in [false, true] {
         let conv = conv([8, 16], 3, 1, bias).valid();
-        let ours = super::conv2d_batch_norm(&conv, &norm, x.clone(), After::relu());
-        let theirs = standard::after(norm.forward(conv.forward(x.clone())), After::relu());
-        let theirs: Vec<f64> = floats(theirs).into_iter().map(f64::from).collect();
-        assert_close("folded", &floats(ours), &theirs);
+        for after in [After::relu, After::relu6, After::silu] {
+            let ours = super::conv2d_batch_norm(&conv, &norm, x.clone(), after());
+            let theirs = standard::after(norm.forward(conv.forward(x.clone())), after());
+            let theirs: Vec<f64> = floats(theirs).into_iter().map(f64::from).collect();
+            assert_close("folded", &floats(ours), &theirs);
+        }
     }
 }
 
@@ -524,6 +554,27 @@ fn operators_without_weights_are_burns() {
         &nothing,
         |_, maps| super::gate(maps[0].clone(), maps[1].clone()),
         |_, maps| standard::nearest(maps[1].clone()) * maps[0].clone(),
+    );
+    compare(
+        "means",
+        &[[2, 70, 9, 11]],
+        &nothing,
+        |_, maps| super::average(maps[0].clone()),
+        |_, maps| standard::average(maps[0].clone()),
+    );
+    compare(
+        "halves",
+        &[[2, 9, 8, 12]],
+        &nothing,
+        |_, maps| super::halve(maps[0].clone()),
+        |_, maps| standard::halve(maps[0].clone()),
+    );
+    compare(
+        "factors of channels",
+        &[[2, 70, 9, 11], [2, 70, 1, 1]],
+        &nothing,
+        |_, maps| super::weigh(maps[0].clone(), maps[1].clone()),
+        |_, maps| maps[0].clone() * maps[1].clone(),
     );
     compare(
         "sum",

@@ -7,6 +7,10 @@ mod attention_unet;
 mod blocks;
 mod cmunext;
 mod deep_supervision;
+mod densenet;
+mod efficientnet;
+mod head;
+mod names;
 mod problems;
 mod pth;
 mod resnet;
@@ -30,7 +34,12 @@ pub use cmunext::{Cmunext, CmunextBlock, CmunextFusion, CmunextLevel};
 pub use deep_supervision::combined;
 pub use problems::{problems, size_divisor};
 pub use pth::archive as pth_archive;
-pub use resnet::{Residual, ResnetEncoder};
+pub use densenet::{DenseLayer, Densenet, DensenetFeatures, Transition};
+pub use efficientnet::{
+    Efficientnet, EfficientnetKind, EfficientnetStage, Excitation, InvertedLayer, InvertedResidual,
+};
+pub use head::Head;
+pub use resnet::{Residual, Resnet};
 pub use resnet_unet::{Decoder, DecoderBlock, ResnetUnet};
 pub use resnet_unet_plus_plus::{NestedBlocks, NestedDecoder, ResnetUnetPlusPlus};
 pub use unet::Unet;
@@ -46,7 +55,9 @@ use crate::record::Layer;
 use crate::spec::{EncoderSpec, ModelSpec, PlainEncoderSpec, ResnetEncoderSpec};
 use attention_unet::AttentionUnetConfig;
 use cmunext::CmunextConfig;
-use resnet::ResnetKind;
+use densenet::DensenetConfig;
+use efficientnet::EfficientnetConfig;
+use resnet::{ResnetConfig, ResnetKind};
 use resnet_unet::ResnetUnetConfig;
 use resnet_unet_plus_plus::ResnetUnetPlusPlusConfig;
 use summary::Table;
@@ -72,6 +83,12 @@ pub enum Net {
     Cmunext(Cmunext),
     /// UNeXt.
     Unext(Unext),
+    /// ResNet.
+    Resnet(Resnet),
+    /// EfficientNet.
+    Efficientnet(Efficientnet),
+    /// DenseNet.
+    Densenet(Densenet),
 }
 
 /// What a network is made of.
@@ -83,6 +100,9 @@ enum NetConfig {
     ResnetUnetPlusPlus(ResnetUnetPlusPlusConfig),
     Cmunext(CmunextConfig),
     Unext(UnextConfig),
+    Resnet(ResnetConfig),
+    Efficientnet(EfficientnetConfig),
+    Densenet(DensenetConfig),
 }
 
 impl NetConfig {
@@ -109,6 +129,26 @@ impl NetConfig {
             },
             ModelSpec::Cmunext(spec) => Self::Cmunext(CmunextConfig::new(spec, channels)),
             ModelSpec::Unext(spec) => Self::Unext(UnextConfig::new(spec, channels)),
+            ModelSpec::Resnet18(spec) => {
+                Self::Resnet(ResnetConfig::classifier(ResnetKind::Resnet18, spec, channels))
+            }
+            ModelSpec::Resnet34(spec) => {
+                Self::Resnet(ResnetConfig::classifier(ResnetKind::Resnet34, spec, channels))
+            }
+            ModelSpec::Resnet50(spec) => {
+                Self::Resnet(ResnetConfig::classifier(ResnetKind::Resnet50, spec, channels))
+            }
+            ModelSpec::Densenet169(spec) => Self::Densenet(DensenetConfig::new(spec, channels)),
+            ModelSpec::EfficientnetB0(spec) => Self::Efficientnet(EfficientnetConfig::new(
+                EfficientnetKind::B0,
+                spec,
+                channels,
+            )),
+            ModelSpec::EfficientnetLite0(spec) => Self::Efficientnet(EfficientnetConfig::new(
+                EfficientnetKind::Lite0,
+                spec,
+                channels,
+            )),
         }
     }
 }
@@ -153,6 +193,9 @@ pub fn outline(spec: &ModelSpec, in_channels: usize, out_channels: usize, device
         NetConfig::ResnetUnetPlusPlus(config) => Net::ResnetUnetPlusPlus(config.init(device)),
         NetConfig::Cmunext(config) => Net::Cmunext(config.init(device)),
         NetConfig::Unext(config) => Net::Unext(config.init(device)),
+        NetConfig::Resnet(config) => Net::Resnet(config.init(device)),
+        NetConfig::Efficientnet(config) => Net::Efficientnet(config.init(device)),
+        NetConfig::Densenet(config) => Net::Densenet(config.init(device)),
     }
 }
 
@@ -168,6 +211,9 @@ pub fn places(spec: &ModelSpec) -> Vec<String> {
         NetConfig::ResnetUnetPlusPlus(config) => config.places(),
         NetConfig::Cmunext(config) => config.places(),
         NetConfig::Unext(config) => config.places(),
+        NetConfig::Resnet(config) => config.places(),
+        NetConfig::Efficientnet(config) => config.places(),
+        NetConfig::Densenet(config) => config.places(),
     }
 }
 
@@ -212,23 +258,33 @@ pub fn layers(
         NetConfig::ResnetUnetPlusPlus(config) => config.summarise(&mut table, size),
         NetConfig::Cmunext(config) => config.summarise(&mut table, size),
         NetConfig::Unext(config) => config.summarise(&mut table, size),
+        NetConfig::Resnet(config) => {
+            config.summarise(&mut table, size);
+        }
+        NetConfig::Efficientnet(config) => config.summarise(&mut table, size),
+        NetConfig::Densenet(config) => config.summarise(&mut table, size),
     }
     table.into_rows()
 }
 
-/// The network as training is to change it: a frozen encoder stays as it is.
+/// The network as training is to change it: a frozen encoder, or the frozen stages of a classifier, stay as they
+/// are.
 ///
-/// Its parameters get no gradient and its batch normalisation uses the running statistics it has and
+/// Their parameters get no gradient and their batch normalisation uses the running statistics it has and
 /// leaves them alone, in training as in evaluation. segmentation_models_pytorch with
 /// `requires_grad = False` goes on updating these statistics while it trains; here frozen means frozen.
 pub fn freeze(net: Net, spec: &ModelSpec) -> Net {
-    if !spec.resnet().is_some_and(|encoder| encoder.frozen) {
-        return net;
-    }
+    let encoder = spec.resnet().is_some_and(|encoder| encoder.frozen);
+    let stages = spec.frozen_stages().unwrap_or(0);
     match net {
-        Net::ResnetUnet(net) => Net::ResnetUnet(net.freeze_encoder()),
-        Net::ResnetUnetPlusPlus(net) => Net::ResnetUnetPlusPlus(net.freeze_encoder()),
-        net @ (Net::Unet(_)
+        Net::ResnetUnet(net) if encoder => Net::ResnetUnet(net.freeze_encoder()),
+        Net::ResnetUnetPlusPlus(net) if encoder => Net::ResnetUnetPlusPlus(net.freeze_encoder()),
+        Net::Resnet(net) => Net::Resnet(net.freeze_stages(stages)),
+        Net::Efficientnet(net) => Net::Efficientnet(net.freeze_stages(stages)),
+        Net::Densenet(net) => Net::Densenet(net.freeze_stages(stages)),
+        net @ (Net::ResnetUnet(_)
+        | Net::ResnetUnetPlusPlus(_)
+        | Net::Unet(_)
         | Net::AttentionUnet(_)
         | Net::UnetPlusPlus(_)
         | Net::Cmunext(_)
@@ -246,11 +302,11 @@ pub struct ParameterCount {
 }
 
 impl Net {
-    /// Logits of each class at each pixel.
+    /// Logits of each class at each pixel; of a classifier, of the whole image as of one pixel.
     ///
     /// # Shapes
     /// - images: `[batch, channels, height, width]`, height and width multiples of [`size_divisor`]
-    /// - output: `[batch, classes, height, width]`
+    /// - output: `[batch, classes, height, width]`, of a classifier `[batch, classes, 1, 1]`
     pub fn forward(&self, images: Tensor<4>) -> Tensor<4> {
         combined(self.heads(images))
     }
@@ -269,6 +325,9 @@ impl Net {
             Self::ResnetUnetPlusPlus(net) => vec![net.forward(images)],
             Self::Cmunext(net) => vec![net.forward(images)],
             Self::Unext(net) => vec![net.forward(images)],
+            Self::Resnet(net) => vec![net.classify(images)],
+            Self::Efficientnet(net) => vec![net.forward(images)],
+            Self::Densenet(net) => vec![net.forward(images)],
         }
     }
 

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 
 use burn::module::{Flag, Module, ModuleMapper, ModuleVisitor, Param};
 use burn::store::bridge::{from_data, to_data};
-use burn::store::{BurnToPyTorchAdapter, ModuleSnapshot, PyTorchToBurnAdapter};
+use burn::store::{ModuleSnapshot, PyTorchToBurnAdapter};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use serde::Deserialize;
 
+use super::names::{collected, inward};
 use super::{Net, init};
 use crate::spec::{
-    AttentionUnetSpec, CmunextSpec, EncoderSpec, ModelSpec, NormKind, PlainEncoderSpec,
+    AttentionUnetSpec, ClassifierSpec, CmunextSpec, EfficientnetSpec, EncoderSpec, ModelSpec, NormKind, PlainEncoderSpec,
     ResnetEncoderSpec, UnetPlusPlusSpec, UnetSpec, UnextSpec, UpSampling,
 };
 
@@ -69,10 +70,11 @@ fn formula(name: &str, shape: &[usize]) -> TensorData {
 
 /// The network with weights by the formula.
 pub(crate) fn filled(mut net: Net) -> Net {
-    let tensors: Vec<_> = net
-        .collect(None, Some(Box::new(BurnToPyTorchAdapter)), true)
+    let tensors: Vec<_> = collected(&net)
         .into_iter()
-        .map(|tensor| from_data(formula(&tensor.name, &tensor.shape), tensor.name, None))
+        .map(|tensor| {
+            from_data(formula(&tensor.name, &tensor.shape), inward(&tensor.name), None)
+        })
         .collect();
     let given = tensors.len();
     let result = net.apply(tensors, None, Some(Box::new(PyTorchToBurnAdapter)), true);
@@ -175,8 +177,7 @@ fn agrees(name: &str, spec: &ModelSpec) {
 
 /// The numbers of one tensor, with running statistics brought up to date.
 fn numbers(net: &Net, name: &str) -> Vec<f32> {
-    let tensors = net.valid().collect(None, Some(Box::new(BurnToPyTorchAdapter)), true);
-    let tensor = tensors.into_iter().find(|tensor| tensor.name == name).unwrap();
+    let tensor = collected(&net.valid()).into_iter().find(|tensor| tensor.name == name).unwrap();
     to_data(&tensor).unwrap().try_to_vec().unwrap()
 }
 
@@ -275,4 +276,29 @@ fn unext_is_pytorchs() {
     let spec = ModelSpec::Unext(UnextSpec { filters: [4, 6, 8, 11, 12], weights: None });
     agrees("unext", &spec);
     agrees("unext-train", &spec);
+}
+
+#[test]
+fn classifiers_are_torchvisions() {
+    let spec = ClassifierSpec::default;
+    agrees("classify-resnet18", &ModelSpec::Resnet18(spec()));
+    agrees("classify-resnet50", &ModelSpec::Resnet50(spec()));
+    agrees("classify-densenet169", &ModelSpec::Densenet169(spec()));
+    agrees("efficientnet-b0", &ModelSpec::EfficientnetB0(EfficientnetSpec::default()));
+}
+
+#[test]
+fn efficientnet_lite0_is_the_packages() {
+    agrees("efficientnet-lite0", &ModelSpec::EfficientnetLite0(EfficientnetSpec::default()));
+}
+
+#[test]
+fn efficientnets_in_training_are_those_of_pytorch() {
+    let spec = || EfficientnetSpec {
+        dropout: 0.0,
+        stochastic_depth: 0.0,
+        ..EfficientnetSpec::default()
+    };
+    agrees("efficientnet-b0-train", &ModelSpec::EfficientnetB0(spec()));
+    agrees("efficientnet-lite0-train", &ModelSpec::EfficientnetLite0(spec()));
 }

@@ -11,7 +11,13 @@ fn depth(spec: &ModelSpec) -> u32 {
         ModelSpec::Unet(spec) => encoder_depth(&spec.encoder),
         ModelSpec::UnetPlusPlus(spec) => encoder_depth(&spec.encoder),
         ModelSpec::Cmunext(_) => 4,
-        ModelSpec::Unext(_) => 5,
+        ModelSpec::Unext(_)
+        | ModelSpec::Resnet18(_)
+        | ModelSpec::Resnet34(_)
+        | ModelSpec::Resnet50(_)
+        | ModelSpec::Densenet169(_)
+        | ModelSpec::EfficientnetB0(_)
+        | ModelSpec::EfficientnetLite0(_) => 5,
     }
 }
 
@@ -48,6 +54,18 @@ pub fn problems(spec: &ModelSpec, image_size: u32) -> Vec<(String, String)> {
             }
         }
         ModelSpec::Unext(spec) => found.filters("model.filters", &spec.filters, 5, 5),
+        ModelSpec::Resnet18(spec)
+        | ModelSpec::Resnet34(spec)
+        | ModelSpec::Resnet50(spec)
+        | ModelSpec::Densenet169(spec) => {
+            found.head(&spec.hidden, spec.dropout);
+            found.stages(spec.frozen_stages, 5);
+        }
+        ModelSpec::EfficientnetB0(spec) | ModelSpec::EfficientnetLite0(spec) => {
+            found.head(&spec.hidden, spec.dropout);
+            found.dropout("model.stochastic-depth", spec.stochastic_depth);
+            found.stages(spec.frozen_stages, 9);
+        }
         ModelSpec::Cmunext(spec) => {
             found.filters("model.filters", &spec.filters, 5, 5);
             if let Some(wrong) = spec.depths.iter().find(|depth| !(1..=64).contains(*depth)) {
@@ -99,6 +117,18 @@ impl Problems {
     fn dropout(&mut self, key: &str, dropout: f64) {
         if !(0.0..=0.95).contains(&dropout) {
             self.push(key, format!("{dropout} is no dropout probability; give 0 to 0.95"));
+        }
+    }
+
+    fn head(&mut self, hidden: &[u32], dropout: f64) {
+        self.filters("model.hidden", hidden, 0, 4);
+        self.dropout("model.dropout", dropout);
+    }
+
+    fn stages(&mut self, frozen: u32, stages: u32) {
+        if frozen > stages {
+            let message = format!("{frozen} of {stages} stages cannot stay as they are");
+            self.push("model.frozen-stages", message);
         }
     }
 

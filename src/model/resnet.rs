@@ -1,15 +1,17 @@
-//! ResNet encoders (He, Zhang, Ren and Sun 2016, "Deep Residual Learning for Image Recognition"), with
-//! torchvision's layers, names and initialisation and without its classifier.
+//! ResNet (He, Zhang, Ren and Sun 2016, "Deep Residual Learning for Image Recognition"), with torchvision's
+//! layers, names and initialisation: as an encoder, and as a classifier.
 
 use burn::module::{Initializer, Module};
 use burn::nn::conv::Conv2d;
-use burn::nn::{BatchNorm, BatchNormConfig};
+use burn::nn::{BatchNorm, BatchNormConfig, Dropout, DropoutConfig};
 use burn::tensor::{Device, Tensor};
 
 use super::blocks::Convolution;
+use super::head::{Head, HeadConfig, summarise_average};
 use super::summary::{Maps, Table};
 use super::watch::place;
-use crate::kernels::{After, Input, block, conv2d_batch_norm, max_pool2d};
+use crate::kernels::{After, Input, average, block, conv2d_batch_norm, max_pool2d};
+use crate::spec::ClassifierSpec;
 
 /// The depths at hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,25 +45,55 @@ impl ResnetKind {
     }
 }
 
-/// What a [`ResnetEncoder`] is made of.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct ResnetEncoderConfig {
+/// What a [`Resnet`] is made of.
+#[derive(Clone, Debug)]
+pub(super) struct ResnetConfig {
     pub kind: ResnetKind,
     pub channels: usize,
+    /// Where it classifies.
+    head: Option<HeadConfig>,
+    dropout: f64,
+    /// The stem is the first.
+    frozen_stages: usize,
 }
 
-/// The stem and four stages of a ResNet.
+/// The stem and four stages of a ResNet, and where it classifies its head.
 #[derive(Module, Debug)]
-pub struct ResnetEncoder {
+pub struct Resnet {
     conv1: Conv2d,
     bn1: BatchNorm,
     layer1: Vec<Residual>,
     layer2: Vec<Residual>,
     layer3: Vec<Residual>,
     layer4: Vec<Residual>,
+    fc: Option<Head>,
+    dropout: Dropout,
 }
 
-impl ResnetEncoderConfig {
+impl ResnetConfig {
+    /// The encoder of a segmentation network, for images with so many channels.
+    pub fn encoder(kind: ResnetKind, channels: usize, frozen: bool) -> Self {
+        let frozen_stages = if frozen { 5 } else { 0 };
+        Self { kind, channels, head: None, dropout: 0.0, frozen_stages }
+    }
+
+    /// A classifier, from the channels of images and logits.
+    pub fn classifier(
+        kind: ResnetKind,
+        spec: &ClassifierSpec,
+        [images, classes]: [usize; 2],
+    ) -> Self {
+        let features = kind.features()[4];
+        let head = HeadConfig::new(features, &spec.hidden, classes);
+        let frozen_stages = spec.frozen_stages as usize;
+        Self { kind, channels: images, head: Some(head), dropout: spec.dropout, frozen_stages }
+    }
+
+    /// What its tensors' names begin with.
+    fn prefix(&self) -> &'static str {
+        prefix(self.head.is_some())
+    }
+
     fn stem(&self) -> Convolution {
         convolution([self.channels, 64], 7).strided(2)
     }
@@ -79,65 +111,110 @@ impl ResnetEncoderConfig {
     }
 
     /// The places that can be looked at, in the order of the forward pass.
-    pub fn places(&self) -> impl Iterator<Item = String> {
+    pub fn places(&self) -> Vec<String> {
+        let prefix = self.prefix();
         let stages = (1..).zip(self.kind.blocks());
-        stages.flat_map(|(stage, blocks)| {
-            (0..blocks).map(move |block| format!("encoder.layer{stage}.{block}"))
-        })
+        stages
+            .flat_map(|(stage, blocks)| {
+                (0..blocks).map(move |block| format!("{prefix}layer{stage}.{block}"))
+            })
+            .collect()
     }
 
-    /// The encoder.
-    pub fn init(&self, device: &Device) -> ResnetEncoder {
+    /// The network.
+    pub fn init(&self, device: &Device) -> Resnet {
         let stage =
             |stage| self.stage(stage).iter().map(|block| block.init(device)).collect::<Vec<_>>();
-        ResnetEncoder {
+        Resnet {
             conv1: self.stem().init(device),
             bn1: BatchNormConfig::new(64).init(device),
             layer1: stage(0),
             layer2: stage(1),
             layer3: stage(2),
             layer4: stage(3),
+            fc: self.head.as_ref().map(|head| head.init(device)),
+            dropout: DropoutConfig::new(self.dropout).init(),
         }
     }
 
     /// Fills in the layer table; gives the features' maps.
     pub fn summarise(&self, table: &mut Table, size: usize) -> [Maps; 5] {
+        let prefix = self.prefix();
         let maps = Maps { channels: self.channels, size };
-        let maps = self.stem().summarise(table, "encoder.conv1", maps);
-        let mut maps = batch_norm(table, "encoder.bn1", maps);
+        table.set_frozen(self.frozen_stages > 0);
+        let maps = self.stem().summarise(table, &format!("{prefix}conv1"), maps);
+        let mut maps = batch_norm(table, &format!("{prefix}bn1"), maps);
         let mut features = [maps; 5];
         let pooled = Maps { size: maps.size / 2, ..maps };
-        maps = table.plain("encoder.maxpool", "MaxPool2d 3x3 /2", maps, pooled);
+        maps = table.plain(&format!("{prefix}maxpool"), "MaxPool2d 3x3 /2", maps, pooled);
         for stage in 0..4 {
+            table.set_frozen(self.frozen_stages > stage + 1);
             for (index, block) in self.stage(stage).iter().enumerate() {
-                maps = block.summarise(table, &format!("encoder.layer{}.{index}", stage + 1), maps);
+                let name = format!("{prefix}layer{}.{index}", stage + 1);
+                maps = block.summarise(table, &name, maps);
             }
             features[stage + 1] = maps;
+        }
+        table.set_frozen(false);
+        if let Some(head) = &self.head {
+            summarise_average(table, "avgpool", maps);
+            head.summarise(table, "fc");
         }
         features
     }
 }
 
-impl ResnetEncoder {
+impl Resnet {
     /// Features at a half, a quarter, ... and a 32nd of the size.
     ///
     /// # Shapes
     /// - images: `[batch, channels, height, width]`, height and width multiples of 32
     /// - output k: `[batch, features k, height / 2^(k + 1), width / 2^(k + 1)]`
-    pub fn forward(&self, images: Tensor<4>) -> [Tensor<4>; 5] {
+    pub fn features(&self, images: Tensor<4>) -> [Tensor<4>; 5] {
         let stem = conv2d_batch_norm(&self.conv1, &self.bn1, images, After::relu());
-        let stage1 = forward_stage(1, &self.layer1, max_pool2d(stem.clone(), 3, 2, 1));
-        let stage2 = forward_stage(2, &self.layer2, stage1.clone());
-        let stage3 = forward_stage(3, &self.layer3, stage2.clone());
-        let stage4 = forward_stage(4, &self.layer4, stage3.clone());
+        let stage1 = self.stage(1, &self.layer1, max_pool2d(stem.clone(), 3, 2, 1));
+        let stage2 = self.stage(2, &self.layer2, stage1.clone());
+        let stage3 = self.stage(3, &self.layer3, stage2.clone());
+        let stage4 = self.stage(4, &self.layer4, stage3.clone());
         [stem, stage1, stage2, stage3, stage4]
+    }
+
+    fn stage(&self, stage: usize, blocks: &[Residual], input: Tensor<4>) -> Tensor<4> {
+        let prefix = prefix(self.fc.is_some());
+        blocks.iter().enumerate().fold(input, |x, (index, block)| {
+            place(|| format!("{prefix}layer{stage}.{index}"), block.forward(x))
+        })
+    }
+
+    /// Logits of each class of the whole image; of an encoder, its features' means.
+    ///
+    /// # Shapes
+    /// - images: `[batch, channels, height, width]`, height and width multiples of 32
+    /// - output: `[batch, classes, 1, 1]`
+    pub fn classify(&self, images: Tensor<4>) -> Tensor<4> {
+        let [.., last] = self.features(images);
+        match &self.fc {
+            Some(head) => head.forward(last, &self.dropout),
+            None => average(last),
+        }
+    }
+
+    /// With the parameters and running statistics of the first stages left as they are by training.
+    pub(super) fn freeze_stages(self, stages: usize) -> Self {
+        let Self { mut conv1, mut bn1, fc, dropout, .. } = self;
+        if stages > 0 {
+            (conv1, bn1) = (conv1.freeze(), bn1.freeze());
+        }
+        let [layer1, layer2, layer3, layer4] =
+            [(2, self.layer1), (3, self.layer2), (4, self.layer3), (5, self.layer4)]
+                .map(|(stage, blocks)| if stages >= stage { blocks.freeze() } else { blocks });
+        Self { conv1, bn1, layer1, layer2, layer3, layer4, fc, dropout }
     }
 }
 
-fn forward_stage(stage: usize, blocks: &[Residual], input: Tensor<4>) -> Tensor<4> {
-    blocks.iter().enumerate().fold(input, |x, (index, block)| {
-        place(|| format!("encoder.layer{stage}.{index}"), block.forward(x))
-    })
+/// What the tensors' names of a classifier, or of an encoder, begin with.
+fn prefix(classifies: bool) -> &'static str {
+    if classifies { "" } else { "encoder." }
 }
 
 /// What a [`Residual`] is made of.

@@ -7,7 +7,7 @@ use burn::nn::{BatchNorm, BatchNormConfig};
 use burn::tensor::{Device, Tensor};
 
 use super::blocks::{Convolution, glorot_uniform, summarise_nearest};
-use super::resnet::{ResnetEncoder, ResnetEncoderConfig, ResnetKind};
+use super::resnet::{Resnet, ResnetConfig, ResnetKind};
 use super::summary::{Maps, Table};
 use super::watch::place;
 use crate::kernels::{After, Input, Source, block, conv2d, conv2d_batch_norm};
@@ -15,16 +15,15 @@ use crate::spec::ResnetEncoderSpec;
 
 /// What a [`ResnetUnet`] is made of.
 pub(super) struct ResnetUnetConfig {
-    pub encoder: ResnetEncoderConfig,
+    pub encoder: ResnetConfig,
     pub filters: [usize; 5],
     classes: usize,
-    frozen: bool,
 }
 
 /// U-Net with a ResNet encoder.
 #[derive(Module, Debug)]
 pub struct ResnetUnet {
-    encoder: ResnetEncoder,
+    encoder: Resnet,
     decoder: Decoder,
     segmentation_head: [Conv2d; 1],
 }
@@ -39,10 +38,9 @@ impl ResnetUnetConfig {
     /// From the depth, the spec, and the channels of images and logits.
     pub fn new(kind: ResnetKind, spec: &ResnetEncoderSpec, [images, logits]: [usize; 2]) -> Self {
         Self {
-            encoder: ResnetEncoderConfig { kind, channels: images },
+            encoder: ResnetConfig::encoder(kind, images, spec.frozen),
             filters: spec.decoder_filters.map(|filters| filters as usize),
             classes: logits,
-            frozen: spec.frozen,
         }
     }
 
@@ -64,7 +62,7 @@ impl ResnetUnetConfig {
     /// The places that can be looked at, in the order of the forward pass.
     pub fn places(&self) -> Vec<String> {
         let decoder = (0..5).map(|index| format!("decoder.blocks.{index}"));
-        self.encoder.places().chain(decoder).collect()
+        self.encoder.places().into_iter().chain(decoder).collect()
     }
 
     /// The network.
@@ -76,17 +74,9 @@ impl ResnetUnetConfig {
         }
     }
 
-    /// Fills in the encoder's rows of the layer table; gives the features' maps.
-    pub fn summarise_encoder(&self, table: &mut Table, size: usize) -> [Maps; 5] {
-        table.set_frozen(self.frozen);
-        let features = self.encoder.summarise(table, size);
-        table.set_frozen(false);
-        features
-    }
-
     /// Fills in the layer table.
     pub fn summarise(&self, table: &mut Table, size: usize) {
-        let features = self.summarise_encoder(table, size);
+        let features = self.encoder.summarise(table, size);
         let mut maps = features[4];
         for (index, block) in self.blocks().iter().enumerate() {
             let skip = (index < 4).then(|| features[3 - index]);
@@ -103,7 +93,7 @@ impl ResnetUnet {
     /// - images: `[batch, channels, height, width]`, height and width multiples of 32
     /// - output: `[batch, classes, height, width]`
     pub fn forward(&self, images: Tensor<4>) -> Tensor<4> {
-        let [stem, stage1, stage2, stage3, stage4] = self.encoder.forward(images);
+        let [stem, stage1, stage2, stage3, stage4] = self.encoder.features(images);
         let skips = [Some(stage3), Some(stage2), Some(stage1), Some(stem), None];
         let blocks = self.decoder.blocks.iter().zip(skips).enumerate();
         let x = blocks.fold(stage4, |x, (index, (block, skip))| {

@@ -9,7 +9,7 @@ use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::tensor::{Device, Tensor};
 
-use super::resnet::ResnetEncoder;
+use super::resnet::Resnet;
 use super::resnet_unet::{DecoderBlock, DecoderBlockConfig, ResnetUnetConfig};
 use super::summary::{Maps, Table};
 use super::watch::place;
@@ -24,7 +24,7 @@ pub(super) struct ResnetUnetPlusPlusConfig(pub ResnetUnetConfig);
 /// U-Net++ with a ResNet encoder.
 #[derive(Module, Debug)]
 pub struct ResnetUnetPlusPlus {
-    encoder: ResnetEncoder,
+    encoder: Resnet,
     decoder: NestedDecoder,
     segmentation_head: [Conv2d; 1],
 }
@@ -80,7 +80,7 @@ impl ResnetUnetPlusPlusConfig {
     pub fn places(&self) -> Vec<String> {
         let blocks = order().chain([[0, COLUMNS]]);
         let decoder = blocks.map(|[d, l]| format!("decoder.blocks.x_{d}_{l}"));
-        self.0.encoder.places().chain(decoder).collect()
+        self.0.encoder.places().into_iter().chain(decoder).collect()
     }
 
     /// The network.
@@ -109,7 +109,7 @@ impl ResnetUnetPlusPlusConfig {
 
     /// Fills in the layer table.
     pub fn summarise(&self, table: &mut Table, size: usize) {
-        let features = self.0.summarise_encoder(table, size);
+        let features = self.0.encoder.summarise(table, size);
         let mut dense: [Maps; COLUMNS] = std::array::from_fn(|l| features[COLUMNS - 1 - l]);
         // What row d made last, in the column before.
         let mut below: [Maps; COLUMNS] = std::array::from_fn(|d| features[COLUMNS - d]);
@@ -132,7 +132,7 @@ impl ResnetUnetPlusPlus {
     /// - images: `[batch, channels, height, width]`, height and width multiples of 32
     /// - output: `[batch, classes, height, width]`
     pub fn forward(&self, images: Tensor<4>) -> Tensor<4> {
-        let [stem, stage1, stage2, stage3, stage4] = self.encoder.forward(images);
+        let [stem, stage1, stage2, stage3, stage4] = self.encoder.features(images);
         let mut dense = [stage3.clone(), stage2.clone(), stage1.clone(), stem];
         let mut below = [stage4, stage3, stage2, stage1];
         for [d, l] in order() {

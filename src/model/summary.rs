@@ -51,6 +51,13 @@ impl Table {
         self.push(name, kind, maps, maps, 2 * maps.channels, self.batch as u64)
     }
 
+    /// A linear layer with a bias on features of whole images.
+    pub fn linear(&mut self, name: &str, inputs: usize, outputs: usize) -> Maps {
+        let [input, output] = [inputs, outputs].map(|channels| Maps { channels, size: 1 });
+        let parameters = inputs * outputs + outputs;
+        self.push(name, "Linear".to_string(), input, output, parameters, self.batch as u64)
+    }
+
     /// A layer without parameters.
     pub fn plain(&mut self, name: &str, kind: &str, input: Maps, output: Maps) -> Maps {
         self.push(name, kind.to_string(), input, output, 0, 0)

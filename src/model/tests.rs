@@ -7,7 +7,7 @@ use super::parity::{filled, first_gradient, images};
 use super::*;
 use crate::device::for_training;
 use crate::spec::{
-    AttentionUnetSpec, CmunextSpec, NormKind, PlainEncoderSpec, ResnetEncoderSpec,
+    AttentionUnetSpec, ClassifierSpec, CmunextSpec, EfficientnetSpec, NormKind, PlainEncoderSpec, ResnetEncoderSpec,
     UnetPlusPlusSpec, UnetSpec, UnextSpec, UpSampling, WeightsSpec,
 };
 
@@ -56,11 +56,27 @@ fn specs() -> Vec<ModelSpec> {
             ..CmunextSpec::default()
         }),
         ModelSpec::Unext(UnextSpec { filters: [2, 4, 6, 7, 8], weights: None }),
+        ModelSpec::Resnet18(ClassifierSpec { frozen_stages: 2, ..ClassifierSpec::default() }),
+        ModelSpec::Resnet50(ClassifierSpec { hidden: vec![5, 3], ..ClassifierSpec::default() }),
+        ModelSpec::Densenet169(ClassifierSpec { frozen_stages: 1, ..ClassifierSpec::default() }),
+        ModelSpec::EfficientnetB0(EfficientnetSpec {
+            frozen_stages: 3,
+            ..EfficientnetSpec::default()
+        }),
+        ModelSpec::EfficientnetLite0(EfficientnetSpec {
+            hidden: vec![6],
+            ..EfficientnetSpec::default()
+        }),
     ]
 }
 
+/// Height and width of the logits of images of a size.
+fn logits_size(spec: &ModelSpec, size: usize) -> usize {
+    if spec.classifies() { 1 } else { size }
+}
+
 #[test]
-fn logits_have_the_size_of_the_images_and_are_finite() {
+fn logits_have_the_size_of_the_images_or_of_a_pixel_and_are_finite() {
     let device = Device::flex();
     for spec in specs() {
         let divisor = size_divisor(&spec) as usize;
@@ -69,7 +85,8 @@ fn logits_have_the_size_of_the_images_and_are_finite() {
             assert_eq!(problems(&spec, size as u32), []);
             let net = init(&spec, channels, classes, &device);
             let logits = net.forward(images([batch, channels, size, size], &device));
-            assert_eq!(logits.dims(), [batch, classes, size, size]);
+            let seen = logits_size(&spec, size);
+            assert_eq!(logits.dims(), [batch, classes, seen, seen]);
             let numbers = logits.to_data().try_to_vec::<f32>().unwrap();
             assert!(numbers.iter().all(|number| number.is_finite()), "{spec:?}");
         }
@@ -101,7 +118,8 @@ fn the_layer_table_has_the_parameters_and_shapes_of_the_network() {
         let count = ParameterCount { total: sum(false), trainable: sum(true) };
         assert_eq!(net.parameters(), count, "{spec:?}");
         assert_eq!(rows[0].input, [5, 3, size, size]);
-        assert_eq!(rows[rows.len() - 1].output, [5, 2, size, size]);
+        let seen = logits_size(&spec, size);
+        assert_eq!(rows[rows.len() - 1].output, [5, 2, seen, seen]);
         let mut named: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
         named.sort_unstable();
         named.dedup();
@@ -111,11 +129,10 @@ fn the_layer_table_has_the_parameters_and_shapes_of_the_network() {
 
 #[test]
 fn every_tensor_is_named_after_its_row_of_the_layer_table() {
-    use burn::store::{BurnToPyTorchAdapter, ModuleSnapshot};
     for spec in specs() {
         let rows = layers(&spec, 3, 2, 2 * size_divisor(&spec) as usize, 1);
         let net = init(&spec, 3, 2, &Device::flex());
-        let tensors = net.collect(None, Some(Box::new(BurnToPyTorchAdapter)), true);
+        let tensors = names::collected(&net);
         for row in rows {
             let own = tensors.iter().filter(|tensor| {
                 tensor
@@ -267,10 +284,28 @@ fn cmunext_has_the_parameters_of_its_paper() {
     assert_eq!(parameters(&ModelSpec::Cmunext(CmunextSpec::default()), 3), 3_149_185);
 }
 
+#[test]
+fn classifiers_have_the_parameters_of_torchvision() {
+    let spec = ClassifierSpec::default;
+    let of = |spec: &ModelSpec| -> u64 {
+        layers(spec, 3, 1000, 224, 1).iter().map(|row| row.parameters).sum()
+    };
+    assert_eq!(of(&ModelSpec::Resnet18(spec())), 11_689_512);
+    assert_eq!(of(&ModelSpec::Resnet34(spec())), 21_797_672);
+    assert_eq!(of(&ModelSpec::Resnet50(spec())), 25_557_032);
+    assert_eq!(of(&ModelSpec::Densenet169(spec())), 14_149_480);
+    assert_eq!(of(&ModelSpec::EfficientnetB0(EfficientnetSpec::default())), 5_288_548);
+    // That of the package efficientnet-lite-pytorch.
+    assert_eq!(of(&ModelSpec::EfficientnetLite0(EfficientnetSpec::default())), 4_652_008);
+}
+
 fn without_dropout(mut spec: ModelSpec) -> ModelSpec {
     match &mut spec {
         ModelSpec::AttentionUnet(spec) => spec.dropout.fill(0.0),
         ModelSpec::Unet(UnetSpec { encoder: EncoderSpec::Plain(spec), .. }) => spec.dropout = 0.0,
+        ModelSpec::EfficientnetB0(spec) | ModelSpec::EfficientnetLite0(spec) => {
+            (spec.dropout, spec.stochastic_depth) = (0.0, 0.0);
+        }
         _ => {}
     }
     spec

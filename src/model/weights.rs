@@ -14,14 +14,15 @@ use burn::module::Module;
 use burn::store::bridge::{from_data, to_data};
 use burn::store::burn_pack::Tensor as StoredTensor;
 use burn::store::{
-    BurnToPyTorchAdapter, ModuleSnapshot, ModuleStore, PyTorchToBurnAdapter, PytorchStore,
-    SafetensorsStore,
+    ModuleSnapshot, ModuleStore, PyTorchToBurnAdapter, PytorchStore, SafetensorsStore,
 };
 use burn::tensor::{DType, TensorData};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::Net;
+use super::efficientnet::name_from_lite;
+use super::names::{ToPytorch, collected, inward};
 use crate::error::{Error, Result};
 use crate::spec::WeightsSpec;
 
@@ -30,8 +31,64 @@ use crate::spec::WeightsSpec;
 pub enum Part {
     /// The encoder of a U-Net that has one from elsewhere.
     Encoder,
+    /// A classifier without its head.
+    Backbone,
     /// The whole network.
     Whole,
+}
+
+/// Which tensors of a network a file is to fill.
+#[derive(Clone, Copy, Debug)]
+struct Wanted {
+    /// What their names begin with.
+    prefix: &'static str,
+    /// What the names of those begin with that are left as they are.
+    head: Option<&'static str>,
+    /// The first layer, where files come for images of three channels.
+    first: Option<&'static str>,
+    /// Whether it may be adapted to other channels.
+    adapts: bool,
+    /// Whether files may have the names of efficientnet-lite-pytorch.
+    lite: bool,
+}
+
+impl Wanted {
+    /// # Errors
+    /// If the network has no such part.
+    fn of(net: &Net, part: Part, path: &Path) -> Result<Self> {
+        let encoder = "encoder.";
+        let (first, encoder, head) = match net {
+            Net::ResnetUnet(_) | Net::ResnetUnetPlusPlus(_) => {
+                (Some("encoder.conv1.weight"), Some(encoder), None)
+            }
+            Net::Resnet(_) => (Some("conv1.weight"), None, Some("fc.")),
+            Net::Densenet(_) => (Some("features.conv0.weight"), None, Some("classifier.")),
+            Net::Efficientnet(_) => (Some("features.0.0.weight"), None, Some("classifier.")),
+            Net::Unet(_)
+            | Net::AttentionUnet(_)
+            | Net::UnetPlusPlus(_)
+            | Net::Cmunext(_)
+            | Net::Unext(_) => (None, None, None),
+        };
+        let whole = Self { prefix: "", head: None, first, adapts: false, lite: false };
+        match (part, encoder, head) {
+            (Part::Whole, _, _) => Ok(whole),
+            (Part::Encoder, Some(prefix), _) => Ok(Self { prefix, adapts: true, ..whole }),
+            (Part::Backbone, _, Some(_)) => {
+                let lite = matches!(net, Net::Efficientnet(net) if net.is_lite());
+                Ok(Self { head, adapts: true, lite, ..whole })
+            }
+            (Part::Encoder | Part::Backbone, _, _) => Err(Error::user(format!(
+                "{}: this network has no encoder with weights of its own",
+                path.display()
+            ))),
+        }
+    }
+
+    /// Whether a tensor of the network is among them.
+    fn has(&self, name: &str) -> bool {
+        name.starts_with(self.prefix) && self.head.is_none_or(|head| !name.starts_with(head))
+    }
 }
 
 /// The kinds of files at hand.
@@ -125,7 +182,9 @@ impl fmt::Display for WeightsReport {
 ///
 /// The encoder takes files with torchvision's names (`conv1.weight`), without regard for the
 /// classifier `fc`, and with segmentation_models_pytorch's (`encoder.conv1.weight`), without regard
-/// for the rest of that network; a first layer for three channels is adapted to another number. Of tensors nested under `state_dict`, `model_state_dict`, `model` or
+/// for the rest of that network. A classifier without its head takes torchvision's names, EfficientNet-Lite0 those
+/// of efficientnet-lite-pytorch as well, without regard for the file's head. A first layer for three channels is
+/// adapted to another number. Of tensors nested under `state_dict`, `model_state_dict`, `model` or
 /// `module`, as checkpoints have them, these are taken and the rest ignored. Numbers of any float type become float32.
 ///
 /// # Errors
@@ -142,19 +201,20 @@ pub fn load_weights(net: Net, file: &WeightsSpec, part: Part) -> Result<(Net, We
             path.display()
         )));
     }
-    let (mut stored, ignored) = renamed(read(path)?, part);
-    let expected = expected(&net, part, path)?;
-    let adapted = match part {
-        Part::Encoder => adapt_first_layer(&mut stored, &expected, path)?,
-        Part::Whole => None,
+    let wanted = Wanted::of(&net, part, path)?;
+    let (mut stored, ignored) = renamed(read(path)?, wanted);
+    let expected = expected(&net, wanted);
+    let adapted = match wanted.first {
+        Some(first) if wanted.adapts => adapt_first_layer(first, &mut stored, &expected, path)?,
+        _ => None,
     };
     let report = WeightsReport { adapted, ..compare(file, sha256, &expected, &stored, ignored) };
     if !report.fits() {
-        return Err(Error::user(misfit(&report, part)));
+        return Err(Error::user(misfit(&report, part, wanted)));
     }
     let tensors = stored
         .into_iter()
-        .map(|(name, tensor)| Ok(from_data(numbers(path, &name, &tensor)?, name, None)))
+        .map(|(name, tensor)| Ok(from_data(numbers(path, &name, &tensor)?, inward(&name), None)))
         .collect::<Result<Vec<_>>>()?;
     Ok((apply(net, tensors, path)?, report))
 }
@@ -170,7 +230,7 @@ pub fn save_weights(net: &Net, path: &Path) -> Result<()> {
         .overwrite(true)
         .clear_metadata()
         .metadata("format", "pt")
-        .with_to_adapter(BurnToPyTorchAdapter)
+        .with_to_adapter(ToPytorch)
         .skip_enum_variants(true);
     store
         .collect_from(&net.valid())
@@ -245,23 +305,23 @@ fn refuse_stand_ins(path: &Path) -> Result<()> {
 }
 
 /// The tensors under the network's names, and the names of those that are not for it.
-fn renamed(tensors: Tensors, part: Part) -> (Tensors, Vec<String>) {
+fn renamed(tensors: Tensors, wanted: Wanted) -> (Tensors, Vec<String>) {
     let (tensors, mut ignored) = unwrapped(tensors);
-    let whole = tensors.keys().any(|name| name.starts_with("encoder."));
+    let prefix = wanted.prefix;
+    let inside = prefix.is_empty() || tensors.keys().any(|name| name.starts_with(prefix));
     let mut kept = Tensors::new();
     for (name, tensor) in tensors {
-        let counter = name.ends_with(".num_batches_tracked");
-        let elsewhere = match (part, whole) {
-            (Part::Whole, _) => false,
-            (Part::Encoder, true) => !name.starts_with("encoder."),
-            (Part::Encoder, false) => name.starts_with("fc."),
+        let own = match (inside, wanted.lite) {
+            (false, _) => format!("{prefix}{name}"),
+            (true, true) => name_from_lite(&name).unwrap_or_else(|| name.clone()),
+            (true, false) => name.clone(),
         };
-        if counter || elsewhere {
+        let counter = name.ends_with(".num_batches_tracked");
+        let classifier = !inside && name.starts_with("fc.");
+        if counter || classifier || !wanted.has(&own) {
             ignored.push(name);
-        } else if part == Part::Encoder && !whole {
-            kept.insert(format!("encoder.{name}"), tensor);
         } else {
-            kept.insert(name, tensor);
+            kept.insert(own, tensor);
         }
     }
     (kept, ignored)
@@ -284,27 +344,9 @@ fn unwrapped(mut tensors: Tensors) -> (Tensors, Vec<String>) {
 }
 
 /// Names and shapes of the network's tensors.
-fn expected(net: &Net, part: Part, path: &Path) -> Result<BTreeMap<String, Vec<usize>>> {
-    let prefix = match (part, net) {
-        (Part::Whole, _) => "",
-        (Part::Encoder, Net::ResnetUnet(_) | Net::ResnetUnetPlusPlus(_)) => "encoder.",
-        (
-            Part::Encoder,
-            Net::Unet(_)
-            | Net::AttentionUnet(_)
-            | Net::UnetPlusPlus(_)
-            | Net::Cmunext(_)
-            | Net::Unext(_),
-        ) => {
-            return Err(Error::user(format!(
-                "{}: this network has no encoder with weights of its own",
-                path.display()
-            )));
-        }
-    };
-    let tensors = net.collect(None, Some(Box::new(BurnToPyTorchAdapter)), true);
-    let tensors = tensors.into_iter().filter(|tensor| tensor.name.starts_with(prefix));
-    Ok(tensors.map(|tensor| (tensor.name, tensor.shape.to_vec())).collect())
+fn expected(net: &Net, wanted: Wanted) -> BTreeMap<String, Vec<usize>> {
+    let tensors = collected(net).into_iter().filter(|tensor| wanted.has(&tensor.name));
+    tensors.map(|tensor| (tensor.name, tensor.shape.to_vec())).collect()
 }
 
 fn compare(
@@ -332,17 +374,16 @@ fn compare(
     report
 }
 
-const FIRST_LAYER: &str = "encoder.conv1.weight";
-
 /// Makes a first layer for red, green and blue one for another number of channels, as timm's
 /// `adapt_input_conv` does: for one channel the sum of the three; for others the three in turn, scaled so
 /// that equal channels give what they gave. Says what it did.
 fn adapt_first_layer(
+    first: &str,
     stored: &mut Tensors,
     expected: &BTreeMap<String, Vec<usize>>,
     path: &Path,
 ) -> Result<Option<String>> {
-    let (Some(tensor), Some(shape)) = (stored.get(FIRST_LAYER), expected.get(FIRST_LAYER)) else {
+    let (Some(tensor), Some(shape)) = (stored.get(first), expected.get(first)) else {
         return Ok(None);
     };
     let found = tensor.shape.to_vec();
@@ -350,7 +391,7 @@ fn adapt_first_layer(
     if channels == 3 || found != [outputs, 3, height, width] {
         return Ok(None);
     }
-    let given: Vec<f32> = numbers(path, FIRST_LAYER, tensor)?.iter().collect();
+    let given: Vec<f32> = numbers(path, first, tensor)?.iter().collect();
     let kernel = height * width;
     let mut values = Vec::with_capacity(outputs * channels * kernel);
     for filter in given.chunks(3 * kernel) {
@@ -366,25 +407,26 @@ fn adapt_first_layer(
         }
     }
     let data = TensorData::new(values, shape.clone());
-    stored.insert(FIRST_LAYER.into(), from_data(data, FIRST_LAYER.into(), None));
+    stored.insert(first.into(), from_data(data, first.into(), None));
     let how = if channels == 1 {
         "is the sum over red, green and blue".to_string()
     } else {
         format!("repeats red, green and blue, times 3 / {channels}")
     };
-    Ok(Some(format!("{FIRST_LAYER} {how}: the file's is for 3 channels, images have {channels}")))
+    Ok(Some(format!("{first} {how}: the file's is for 3 channels, images have {channels}")))
 }
 
 /// Why a file does not fit, with the reason in words where there is a usual one.
-fn misfit(report: &WeightsReport, part: Part) -> String {
+fn misfit(report: &WeightsReport, part: Part, wanted: Wanted) -> String {
     let what = match part {
         Part::Encoder => "the encoder",
+        Part::Backbone => "the network without its head",
         Part::Whole => "the network",
     };
     let first_layer = report
         .mismatched
         .iter()
-        .find(|m| m.name == FIRST_LAYER && m.found.len() == 4 && m.expected.len() == 4);
+        .find(|m| wanted.first.is_some_and(|first| m.name == first) && m.found.len() == 4 && m.expected.len() == 4);
     let hint = match first_layer {
         Some(m) if m.found[1] != m.expected[1] => format!(
             "\n  its first layer is for images with {} channels, these have {}",

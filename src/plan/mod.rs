@@ -177,5 +177,6 @@ impl Plan {
 pub fn weights(spec: &ModelSpec) -> Vec<(&WeightsSpec, model::Part)> {
     let encoder = spec.resnet().and_then(|encoder| encoder.weights.as_ref());
     let encoder = encoder.map(|weights| (weights, model::Part::Encoder));
-    encoder.into_iter().chain(spec.weights().map(|weights| (weights, model::Part::Whole))).collect()
+    let part = if spec.classifies() { model::Part::Backbone } else { model::Part::Whole };
+    encoder.into_iter().chain(spec.weights().map(|weights| (weights, part))).collect()
 }

@@ -83,6 +83,12 @@ fn model(spec: &ModelSpec) -> String {
         ModelSpec::AttentionUnet(_) => "Attention U-Net".into(),
         ModelSpec::Cmunext(_) => "CMUNeXt".into(),
         ModelSpec::Unext(_) => "UNeXt".into(),
+        ModelSpec::Resnet18(_) => "ResNet-18".into(),
+        ModelSpec::Resnet34(_) => "ResNet-34".into(),
+        ModelSpec::Resnet50(_) => "ResNet-50".into(),
+        ModelSpec::Densenet169(_) => "DenseNet-169".into(),
+        ModelSpec::EfficientnetB0(_) => "EfficientNet-B0".into(),
+        ModelSpec::EfficientnetLite0(_) => "EfficientNet-Lite0".into(),
         ModelSpec::Unet(unet) => with_encoder("U-Net", &unet.encoder),
         ModelSpec::UnetPlusPlus(unet) => {
             let deep = if unet.deep_supervision { ", deep supervision" } else { "" };

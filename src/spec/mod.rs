@@ -6,6 +6,7 @@
 mod arguments;
 mod augment;
 mod check;
+mod classifier;
 mod dataset;
 mod defaults;
 mod evaluation;
@@ -30,6 +31,7 @@ mod tests;
 
 pub use arguments::environment;
 pub use augment::*;
+pub use classifier::*;
 pub use dataset::*;
 pub use evaluation::*;
 pub use explain::explain;

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::{ClassifierSpec, EfficientnetSpec};
+
 /// The network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
@@ -17,12 +19,31 @@ pub enum ModelSpec {
     Cmunext(CmunextSpec),
     /// UNeXt (Valanarasu and Patel 2022): few convolutions, then multi-layer perceptrons on shifted maps.
     Unext(UnextSpec),
+    /// ResNet-18 (He et al. 2016), for the class of a whole image.
+    Resnet18(ClassifierSpec),
+    /// ResNet-34, for the class of a whole image.
+    Resnet34(ClassifierSpec),
+    /// ResNet-50, for the class of a whole image.
+    Resnet50(ClassifierSpec),
+    /// DenseNet-169 (Huang et al. 2017), for the class of a whole image.
+    Densenet169(ClassifierSpec),
+    /// EfficientNet-B0 (Tan and Le 2019), for the class of a whole image.
+    EfficientnetB0(EfficientnetSpec),
+    /// EfficientNet-Lite0 (Google 2020), EfficientNet-B0 without squeeze-and-excitation, for the class of a whole image.
+    EfficientnetLite0(EfficientnetSpec),
 }
 
 impl ModelSpec {
-    /// Weights of the whole network to start from.
+    /// Weights to start from: of the whole network, of a classifier all but its head.
     pub fn weights(&self) -> Option<&WeightsSpec> {
         match self {
+            Self::Resnet18(spec)
+            | Self::Resnet34(spec)
+            | Self::Resnet50(spec)
+            | Self::Densenet169(spec) => {
+                spec.weights.as_ref()
+            }
+            Self::EfficientnetB0(spec) | Self::EfficientnetLite0(spec) => spec.weights.as_ref(),
             Self::Unet(spec) => spec.weights.as_ref(),
             Self::AttentionUnet(spec) => spec.weights.as_ref(),
             Self::UnetPlusPlus(spec) => spec.weights.as_ref(),
@@ -35,8 +56,41 @@ impl ModelSpec {
     pub fn encoder(&self) -> Option<&EncoderSpec> {
         match self {
             Self::Unet(spec) => Some(&spec.encoder),
-            Self::AttentionUnet(_) | Self::Cmunext(_) | Self::Unext(_) => None,
             Self::UnetPlusPlus(spec) => Some(&spec.encoder),
+            Self::AttentionUnet(_)
+            | Self::Cmunext(_)
+            | Self::Unext(_)
+            | Self::Resnet18(_)
+            | Self::Resnet34(_)
+            | Self::Resnet50(_)
+            | Self::Densenet169(_)
+            | Self::EfficientnetB0(_)
+            | Self::EfficientnetLite0(_) => None,
+        }
+    }
+
+    /// Whether it gives a whole image its class, rather than each pixel.
+    pub fn classifies(&self) -> bool {
+        self.frozen_stages().is_some()
+    }
+
+    /// Of a classifier, the stages that keep their parameters.
+    pub fn frozen_stages(&self) -> Option<usize> {
+        match self {
+            Self::Unet(_)
+            | Self::AttentionUnet(_)
+            | Self::UnetPlusPlus(_)
+            | Self::Cmunext(_)
+            | Self::Unext(_) => None,
+            Self::Resnet18(spec)
+            | Self::Resnet34(spec)
+            | Self::Resnet50(spec)
+            | Self::Densenet169(spec) => {
+                Some(spec.frozen_stages as usize)
+            }
+            Self::EfficientnetB0(spec) | Self::EfficientnetLite0(spec) => {
+                Some(spec.frozen_stages as usize)
+            }
         }
     }
 

@@ -196,7 +196,7 @@ fn a_first_layer_for_colours_is_adapted_to_other_channels_as_timm_does() {
     let given = filled(resnet(3));
     save_weights(&given, &whole).unwrap();
     let first = |net: &Net| {
-        let layer = tensors(net, FIRST_LAYER).remove(0).1;
+        let layer = tensors(net, "encoder.conv1.weight").remove(0).1;
         layer.iter::<f32>().collect::<Vec<_>>()
     };
     let colours = first(&given);
@@ -232,7 +232,7 @@ fn an_archive_for_pytorch_holds_the_same_numbers() {
 }
 
 fn tensors(net: &Net, prefix: &str) -> Vec<(String, TensorData)> {
-    let tensors = net.collect(None, Some(Box::new(BurnToPyTorchAdapter)), true).into_iter();
+    let tensors = collected(net).into_iter();
     let tensors = tensors.filter(|tensor| tensor.name.starts_with(prefix));
     tensors.map(|tensor| (tensor.name.clone(), to_data(&tensor).unwrap())).collect()
 }

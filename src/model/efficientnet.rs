@@ -1,0 +1,447 @@
+//! EfficientNet-B0 (Tan and Le 2019, "EfficientNet: Rethinking Model Scaling for Convolutional Neural
+//! Networks") with torchvision's layers, names and initialisation; and EfficientNet-Lite0, Google's variant
+//! for phones without squeeze-and-excitation, with ReLU6 and TensorFlow's padding and epsilon, whose tensors
+//! have the same names here.
+
+use burn::module::{Initializer, Module};
+use burn::nn::conv::Conv2d;
+use burn::nn::{BatchNorm, BatchNormConfig, Dropout, DropoutConfig};
+use burn::tensor::activation::sigmoid;
+use burn::tensor::{Device, Tensor};
+
+use super::blocks::Convolution;
+use super::head::{Head, HeadConfig, summarise_average};
+use super::summary::{Maps, Table};
+use super::watch::place;
+use crate::kernels::{After, Input, add, average, block, conv2d, conv2d_batch_norm, weigh};
+use crate::spec::EfficientnetSpec;
+
+/// The variants at hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EfficientnetKind {
+    /// With squeeze-and-excitation and SiLU.
+    B0,
+    /// With ReLU6.
+    Lite0,
+}
+
+/// Blocks that look alike, the first of which may halve the maps and changes their channels.
+#[derive(Clone, Copy, Debug)]
+struct Stage {
+    expansion: usize,
+    channels: usize,
+    blocks: usize,
+    stride: usize,
+    kernel: usize,
+}
+
+/// Table 1 of the paper.
+const STAGES: [Stage; 7] = [
+    Stage { expansion: 1, channels: 16, blocks: 1, stride: 1, kernel: 3 },
+    Stage { expansion: 6, channels: 24, blocks: 2, stride: 2, kernel: 3 },
+    Stage { expansion: 6, channels: 40, blocks: 2, stride: 2, kernel: 5 },
+    Stage { expansion: 6, channels: 80, blocks: 3, stride: 2, kernel: 3 },
+    Stage { expansion: 6, channels: 112, blocks: 3, stride: 1, kernel: 5 },
+    Stage { expansion: 6, channels: 192, blocks: 4, stride: 2, kernel: 5 },
+    Stage { expansion: 6, channels: 320, blocks: 1, stride: 1, kernel: 3 },
+];
+const STEM: usize = 32;
+const FEATURES: usize = 1280;
+
+impl EfficientnetKind {
+    /// A convolution of the network, of half the size where the stride is 2.
+    fn convolution(self, channels: [usize; 2], kernel: usize, stride: usize) -> Convolution {
+        let initializer = Initializer::KaimingNormal { gain: 2f64.sqrt(), fan_out_only: true };
+        let conv = Convolution::new(channels, kernel, initializer).without_bias();
+        match (self, stride) {
+            (Self::Lite0, 2) => conv.halving_same(),
+            _ => conv.strided(stride),
+        }
+    }
+
+    fn norm(self, channels: usize, device: &Device) -> BatchNorm {
+        let config = BatchNormConfig::new(channels);
+        match self {
+            Self::B0 => config.init(device),
+            Self::Lite0 => config.with_epsilon(1e-3).with_momentum(0.01).init(device),
+        }
+    }
+
+    /// What follows the norms.
+    fn after(self) -> After<'static> {
+        match self {
+            Self::B0 => After::silu(),
+            Self::Lite0 => After::relu6(),
+        }
+    }
+
+    fn excites(self) -> bool {
+        self == Self::B0
+    }
+}
+
+/// What an [`Efficientnet`] is made of.
+pub(super) struct EfficientnetConfig {
+    kind: EfficientnetKind,
+    channels: usize,
+    head: HeadConfig,
+    dropout: f64,
+    stochastic_depth: f64,
+    frozen_stages: usize,
+}
+
+/// EfficientNet.
+#[derive(Module, Debug)]
+pub struct Efficientnet {
+    features: Vec<EfficientnetStage>,
+    classifier: (Dropout, Head),
+    #[module(skip)]
+    kind: EfficientnetKind,
+}
+
+/// A stage of the features.
+#[derive(Module, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a network has nine of them")]
+pub enum EfficientnetStage {
+    /// The stem, or the last convolution.
+    Convolution((Conv2d, BatchNorm)),
+    /// Blocks.
+    Blocks(Vec<InvertedResidual>),
+}
+
+/// An inverted residual block (Sandler et al. 2018): a 1x1 convolution to more channels, a depthwise one,
+/// squeeze-and-excitation, a 1x1 convolution back, and the input added where it has the output's shape.
+#[derive(Module, Debug)]
+pub struct InvertedResidual {
+    block: Vec<InvertedLayer>,
+    stochastic_depth: Dropout,
+    #[module(skip)]
+    adds: bool,
+    #[module(skip)]
+    kind: EfficientnetKind,
+}
+
+/// A layer of a block.
+#[derive(Module, Debug)]
+#[expect(clippy::large_enum_variant, reason = "a block has four of them")]
+pub enum InvertedLayer {
+    /// Convolution, norm, and in all but the last an activation.
+    Convolution((Conv2d, BatchNorm)),
+    /// Squeeze-and-excitation.
+    Excitation(Excitation),
+}
+
+/// Squeeze-and-excitation (Hu, Shen and Sun 2018): factors of the channels from their means.
+#[derive(Module, Debug)]
+pub struct Excitation {
+    fc1: Conv2d,
+    fc2: Conv2d,
+}
+
+impl EfficientnetConfig {
+    /// From the variant, the spec, and the channels of images and logits.
+    pub fn new(
+        kind: EfficientnetKind,
+        spec: &EfficientnetSpec,
+        [images, classes]: [usize; 2],
+    ) -> Self {
+        let width = spec.hidden.first().map_or(classes, |&width| width as usize);
+        let range = 1.0 / (width as f64).sqrt();
+        let initializer = Initializer::Uniform { min: -range, max: range };
+        Self {
+            kind,
+            channels: images,
+            head: HeadConfig::new(FEATURES, &spec.hidden, classes)
+                .with_initializer(initializer),
+            dropout: spec.dropout,
+            stochastic_depth: spec.stochastic_depth,
+            frozen_stages: spec.frozen_stages as usize,
+        }
+    }
+
+    fn stem(&self) -> Convolution {
+        self.kind.convolution([self.channels, STEM], 3, 2)
+    }
+
+    fn last(&self) -> Convolution {
+        self.kind.convolution([STAGES[6].channels, FEATURES], 1, 1)
+    }
+
+    /// The blocks of each stage.
+    fn stages(&self) -> Vec<Vec<InvertedResidualConfig>> {
+        let total: usize = STAGES.iter().map(|stage| stage.blocks).sum();
+        let mut before = 0;
+        let mut inputs = STEM;
+        let mut stages = Vec::new();
+        for stage in STAGES {
+            let blocks = (0..stage.blocks).map(|index| {
+                let config = InvertedResidualConfig {
+                    kind: self.kind,
+                    channels: [inputs, stage.channels],
+                    expansion: stage.expansion,
+                    kernel: stage.kernel,
+                    stride: if index == 0 { stage.stride } else { 1 },
+                    stochastic_depth: self.stochastic_depth * before as f64 / total as f64,
+                };
+                inputs = stage.channels;
+                before += 1;
+                config
+            });
+            stages.push(blocks.collect());
+        }
+        stages
+    }
+
+    /// The places that can be looked at, in the order of the forward pass.
+    pub fn places(&self) -> Vec<String> {
+        let blocks = (1..).zip(STAGES).flat_map(|(stage, blocks)| {
+            (0..blocks.blocks).map(move |block| format!("features.{stage}.{block}"))
+        });
+        blocks.chain(["features.8".to_string()]).collect()
+    }
+
+    /// The network.
+    pub fn init(&self, device: &Device) -> Efficientnet {
+        let convolution = |conv: Convolution| {
+            let norm = self.kind.norm(conv.channels[1], device);
+            EfficientnetStage::Convolution((conv.init(device), norm))
+        };
+        let blocks = self.stages().into_iter().map(|blocks| {
+            EfficientnetStage::Blocks(blocks.iter().map(|block| block.init(device)).collect())
+        });
+        let features = [convolution(self.stem())].into_iter().chain(blocks);
+        let features = features.chain([convolution(self.last())]).collect();
+        let classifier = (DropoutConfig::new(self.dropout).init(), self.head.init(device));
+        Efficientnet { features, classifier, kind: self.kind }
+    }
+
+    /// Fills in the layer table.
+    pub fn summarise(&self, table: &mut Table, size: usize) {
+        let norm = |table: &mut Table, name: String, maps| {
+            table.norm(&format!("{name}.1"), "BatchNorm2d".to_string(), maps)
+        };
+        table.set_frozen(self.frozen_stages > 0);
+        let maps = Maps { channels: self.channels, size };
+        let maps = self.stem().summarise(table, "features.0.0", maps);
+        let mut maps = norm(table, "features.0".into(), maps);
+        for (index, blocks) in self.stages().into_iter().enumerate() {
+            table.set_frozen(self.frozen_stages > index + 1);
+            for (block, config) in blocks.into_iter().enumerate() {
+                maps = config.summarise(table, &format!("features.{}.{block}.block", index + 1), maps);
+            }
+        }
+        table.set_frozen(self.frozen_stages > 8);
+        let maps = self.last().summarise(table, "features.8.0", maps);
+        let maps = norm(table, "features.8".into(), maps);
+        table.set_frozen(false);
+        summarise_average(table, "avgpool", maps);
+        self.head.summarise(table, "classifier.1");
+    }
+}
+
+impl Efficientnet {
+    /// Logits of each class of the whole image.
+    ///
+    /// # Shapes
+    /// - images: `[batch, channels, height, width]`, height and width multiples of 32
+    /// - output: `[batch, classes, 1, 1]`
+    pub fn forward(&self, images: Tensor<4>) -> Tensor<4> {
+        let stages = self.features.iter().enumerate();
+        let maps = stages.fold(images, |maps, (index, stage)| match stage {
+            EfficientnetStage::Convolution((conv, norm)) => {
+                let maps = conv2d_batch_norm(conv, norm, maps, self.kind.after());
+                if index == 0 { maps } else { place(|| format!("features.{index}"), maps) }
+            }
+            EfficientnetStage::Blocks(blocks) => {
+                blocks.iter().enumerate().fold(maps, |maps, (block, layer)| {
+                    place(|| format!("features.{index}.{block}"), layer.forward(maps))
+                })
+            }
+        });
+        let (dropout, head) = &self.classifier;
+        head.forward(maps, dropout)
+    }
+
+    /// Whether it is EfficientNet-Lite0.
+    pub(super) fn is_lite(&self) -> bool {
+        self.kind == EfficientnetKind::Lite0
+    }
+
+    /// With the parameters and running statistics of the first stages left as they are by training.
+    pub(super) fn freeze_stages(self, stages: usize) -> Self {
+        let features = self.features.into_iter().enumerate();
+        let features = features
+            .map(|(index, stage)| if index < stages { stage.freeze() } else { stage })
+            .collect();
+        Self { features, ..self }
+    }
+}
+
+/// The name here of a tensor that efficientnet-lite-pytorch names otherwise.
+pub(super) fn name_from_lite(name: &str) -> Option<String> {
+    let whole = [
+        ("_conv_stem", "features.0.0"),
+        ("_bn0", "features.0.1"),
+        ("_conv_head", "features.8.0"),
+        ("_bn1", "features.8.1"),
+        ("_fc", "classifier.1"),
+    ];
+    let replaced = |name: &str, (old, new): (&str, &str)| {
+        let rest = name.strip_prefix(old)?;
+        rest.starts_with('.').then(|| format!("{new}{rest}"))
+    };
+    if let Some(name) = whole.into_iter().find_map(|pair| replaced(name, pair)) {
+        return Some(name);
+    }
+    let (index, layer) = name.strip_prefix("_blocks.")?.split_once('.')?;
+    let mut block: usize = index.parse().ok()?;
+    let stage = STAGES.iter().position(|stage| {
+        let here = block < stage.blocks;
+        block -= if here { 0 } else { stage.blocks };
+        here
+    })?;
+    let layers: &[(&str, &str)] = if STAGES[stage].expansion == 1 {
+        &[("_depthwise_conv", "0.0"), ("_bn1", "0.1"), ("_project_conv", "1.0"), ("_bn2", "1.1")]
+    } else {
+        &[
+            ("_expand_conv", "0.0"),
+            ("_bn0", "0.1"),
+            ("_depthwise_conv", "1.0"),
+            ("_bn1", "1.1"),
+            ("_project_conv", "2.0"),
+            ("_bn2", "2.1"),
+        ]
+    };
+    let layer = layers.iter().find_map(|&pair| replaced(layer, pair))?;
+    Some(format!("features.{}.{block}.block.{layer}", stage + 1))
+}
+
+/// What an [`InvertedResidual`] is made of.
+#[derive(Clone, Copy, Debug)]
+struct InvertedResidualConfig {
+    kind: EfficientnetKind,
+    channels: [usize; 2],
+    expansion: usize,
+    kernel: usize,
+    stride: usize,
+    stochastic_depth: f64,
+}
+
+impl InvertedResidualConfig {
+    fn width(&self) -> usize {
+        self.channels[0] * self.expansion
+    }
+
+    /// The convolutions in order: to more channels, unless there are as many; depthwise; back.
+    fn convolutions(&self) -> Vec<Convolution> {
+        let [inputs, outputs] = self.channels;
+        let width = self.width();
+        let widening = self.kind.convolution([inputs, width], 1, 1);
+        let depthwise = self.kind.convolution([width, width], self.kernel, self.stride);
+        let narrowing = self.kind.convolution([width, outputs], 1, 1);
+        let widening = (self.expansion > 1).then_some(widening);
+        widening.into_iter().chain([depthwise.grouped(width), narrowing]).collect()
+    }
+
+    /// The two layers of the excitation, where there is one.
+    fn excitation(&self) -> Option<[Convolution; 2]> {
+        let (width, squeezed) = (self.width(), (self.channels[0] / 4).max(1));
+        let layer = |channels| {
+            let initializer = Initializer::KaimingNormal { gain: 2f64.sqrt(), fan_out_only: true };
+            Convolution::new(channels, 1, initializer).strided(1)
+        };
+        self.kind.excites().then(|| [layer([width, squeezed]), layer([squeezed, width])])
+    }
+
+    fn init(&self, device: &Device) -> InvertedResidual {
+        let mut block: Vec<InvertedLayer> = self
+            .convolutions()
+            .iter()
+            .map(|conv| {
+                let norm = self.kind.norm(conv.channels[1], device);
+                InvertedLayer::Convolution((conv.init(device), norm))
+            })
+            .collect();
+        if let Some([fc1, fc2]) = self.excitation() {
+            let excitation = Excitation { fc1: fc1.init(device), fc2: fc2.init(device) };
+            block.insert(block.len() - 1, InvertedLayer::Excitation(excitation));
+        }
+        InvertedResidual {
+            block,
+            stochastic_depth: DropoutConfig::new(self.stochastic_depth).init(),
+            adds: self.stride == 1 && self.channels[0] == self.channels[1],
+            kind: self.kind,
+        }
+    }
+
+    fn summarise(&self, table: &mut Table, name: &str, input: Maps) -> Maps {
+        let mut maps = input;
+        let convolutions = self.convolutions();
+        let mut layer = 0;
+        for (index, conv) in convolutions.iter().enumerate() {
+            if let (true, Some([fc1, fc2])) = (index + 1 == convolutions.len(), self.excitation()) {
+                let means = summarise_average(table, &format!("{name}.{layer}.avgpool"), maps);
+                let squeezed = fc1.summarise(table, &format!("{name}.{layer}.fc1"), means);
+                fc2.summarise(table, &format!("{name}.{layer}.fc2"), squeezed);
+                layer += 1;
+            }
+            maps = conv.summarise(table, &format!("{name}.{layer}.0"), maps);
+            maps = table.norm(&format!("{name}.{layer}.1"), "BatchNorm2d".to_string(), maps);
+            layer += 1;
+        }
+        maps
+    }
+}
+
+impl InvertedResidual {
+    /// Applies the block.
+    ///
+    /// # Shapes
+    /// - input: `[batch, channels_in, height, width]`
+    /// - output: `[batch, channels_out, height / stride, width / stride]`
+    pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+        if !self.adds {
+            return block(self, input.into(), |block, input| block.apply(input, After::nothing()));
+        }
+        let learns = self.stochastic_depth.training.is_enabled() && input.device().is_autodiff();
+        if !learns || self.stochastic_depth.prob == 0.0 {
+            return block(self, input.into(), |block, input| {
+                let after = After::nothing().residual(input.clone().into_maps());
+                block.apply(input, after)
+            });
+        }
+        let maps =
+            block(self, input.clone().into(), |block, input| block.apply(input, After::nothing()));
+        let [batch, channels, _, _] = maps.dims();
+        let ones = Tensor::<4>::ones([batch, 1, 1, 1], &maps.device());
+        let kept = self.stochastic_depth.forward(ones);
+        add(weigh(maps, kept.expand([batch, channels, 1, 1])), input)
+    }
+
+    fn apply(&self, input: Input, last: After) -> Tensor<4> {
+        let mut last = Some(last);
+        let count = self.block.len();
+        let layers = self.block.iter().enumerate();
+        let output = layers.fold(input, |x, (index, layer)| match layer {
+            InvertedLayer::Convolution((conv, norm)) => {
+                let end = if index + 1 == count { last.take() } else { None };
+                let after = end.unwrap_or_else(|| self.kind.after());
+                conv2d_batch_norm(conv, norm, x, after).into()
+            }
+            InvertedLayer::Excitation(excitation) => excitation.forward(x.into_maps()).into(),
+        });
+        output.into_maps()
+    }
+}
+
+impl Excitation {
+    /// Weighs the channels.
+    ///
+    /// # Shapes
+    /// - maps and output: `[batch, channels, height, width]`
+    pub fn forward(&self, maps: Tensor<4>) -> Tensor<4> {
+        let squeezed = conv2d(&self.fc1, average(maps.clone()), After::silu());
+        let factors = sigmoid(conv2d(&self.fc2, squeezed, After::nothing()));
+        weigh(maps, factors)
+    }
+}

@@ -1,0 +1,77 @@
+//! Names of tensors as PyTorch's libraries have them, where Burn's modules cannot have the same.
+
+use burn::module::Module;
+use burn::store::burn_pack::Tensor as StoredTensor;
+use burn::store::{BurnToPyTorchAdapter, ModuleAdapter, ModuleContext, ModuleSnapshot};
+
+/// The layers of torchvision's dense blocks count from 1 and carry a word, those of a vector from 0.
+const DENSE: (&str, &str) = ("denseblock", "denselayer");
+
+/// The name outside of a tensor of the network.
+fn outward(name: &str) -> String {
+    match layer_of(name) {
+        Some((before, layer, after)) => match layer.parse::<usize>() {
+            Ok(layer) => format!("{before}.{}{}.{after}", DENSE.1, layer + 1),
+            Err(_) => name.to_string(),
+        },
+        None => name.to_string(),
+    }
+}
+
+/// The name in the network of a tensor outside.
+pub(super) fn inward(name: &str) -> String {
+    let layer = layer_of(name).and_then(|(before, layer, after)| {
+        let layer = layer.strip_prefix(DENSE.1)?.parse::<usize>().ok()?.checked_sub(1)?;
+        Some(format!("{before}.{layer}.{after}"))
+    });
+    layer.unwrap_or_else(|| name.to_string())
+}
+
+/// What comes before the layer of a dense block, the layer, and what comes after it.
+fn layer_of(name: &str) -> Option<(&str, &str, &str)> {
+    let block = name.find(DENSE.0)?;
+    let end = block + name[block..].find('.')?;
+    let (layer, after) = name[end + 1..].split_once('.')?;
+    Some((&name[..end], layer, after))
+}
+
+/// From Burn's modules to PyTorch's names and shapes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ToPytorch;
+
+impl ModuleAdapter for ToPytorch {
+    fn adapt(&self, tensor: StoredTensor, context: ModuleContext<'_>) -> StoredTensor {
+        let mut tensor = BurnToPyTorchAdapter.adapt(tensor, context);
+        tensor.name = outward(&tensor.name);
+        tensor
+    }
+
+    fn get_alternative_param_name(&self, name: &str, container: &str) -> Option<String> {
+        BurnToPyTorchAdapter.get_alternative_param_name(name, container)
+    }
+
+    fn clone_box(&self) -> Box<dyn ModuleAdapter> {
+        Box::new(self.clone())
+    }
+}
+
+/// The tensors of a module with PyTorch's names and shapes.
+pub(super) fn collected<M: Module>(module: &M) -> Vec<StoredTensor> {
+    module.collect(None, Some(Box::new(ToPytorch)), true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layers_of_dense_blocks_count_from_one_and_other_names_stay() {
+        let own = "features.denseblock3.11.norm1.weight";
+        let outside = "features.denseblock3.denselayer12.norm1.weight";
+        assert_eq!(outward(own), outside);
+        assert_eq!(inward(outside), own);
+        for name in ["features.transition1.conv.weight", "encoder.layer1.0.conv1.weight"] {
+            assert_eq!((outward(name), inward(name)), (name.to_string(), name.to_string()));
+        }
+    }
+}
