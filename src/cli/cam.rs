@@ -12,7 +12,8 @@ use super::{Output, pretty, print};
 use crate::data::{Decoded, decode_image};
 use crate::error::{Error, Result};
 use crate::evaluate::jpeg;
-use crate::explain::{CamMethod, explain, panels};
+use crate::explain::{CamMethod, explain, hot, panels};
+use crate::loss::Outputs;
 use crate::model;
 use crate::record::write_file;
 
@@ -24,13 +25,14 @@ pub struct CamArgs {
     /// PNG or JPEG images, or folders of them.
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
-    /// Folder for IMAGE_cam.jpg: the image, the part of it that was found, the map over the image.
+    /// Folder for IMAGE_cam.jpg: the image, the part of it that was found (of a classifier: that speaks most for the
+    /// class), the map over the image.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
     /// The layer; system A's last gate or the last of the decoder if not given.
     #[arg(long)]
     layer: Option<String>,
-    /// Number of the class to explain; that with the most predicted pixels if not given.
+    /// Number of the class to explain; the predicted one, or that with the most predicted pixels, if not given.
     #[arg(long)]
     class: Option<usize>,
     /// How channels are weighed.
@@ -55,10 +57,15 @@ pub fn execute(args: CamArgs, output: Output) -> Result<u8> {
     for (stem, image) in images {
         let decoded = Decoded { image: decode_image(&image)?, labels: None };
         let heat = explain(&predictor, &decoded, &layer, args.class, args.method)?;
-        let (width, height) = decoded.image.dimensions();
-        let seen = predictor.predict(&[&decoded])?.remove(0);
-        let seen = seen.resized(width as usize, height as usize)?;
-        let found = seen.labels(predictor.outputs, threshold);
+        let found = match predictor.outputs {
+            Outputs::Images(_) => hot(&decoded.image, &heat)?,
+            Outputs::Binary | Outputs::Classes(_) => {
+                let (width, height) = decoded.image.dimensions();
+                let seen = predictor.predict(&[&decoded])?.remove(0);
+                let seen = seen.resized(width as usize, height as usize)?;
+                seen.labels(predictor.outputs, threshold)
+            }
+        };
         let picture = args.out.join(format!("{stem}_cam.jpg"));
         write_file(&picture, &jpeg(&panels(&decoded.image, &found, &heat)?)?)?;
         output.say(format!("{} -> {}", image.display(), picture.display()));

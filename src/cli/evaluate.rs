@@ -7,11 +7,11 @@ use clap::{Args, ValueEnum};
 
 use super::runs::{Trained, TrainedArgs};
 use super::{Output, pretty, print};
-use crate::data::{Dataset, SplitName, open};
+use crate::data::{Dataset, Labels, SplitName, open_for};
 use crate::error::{Error, Result};
-use crate::evaluate::{Cases, evaluate};
+use crate::evaluate::{Cases, classify, evaluate};
 use crate::record::{Figure, Record, RunDir};
-use crate::run::figures;
+use crate::run::{figures, image_figures};
 use crate::spec::SourceSpec;
 
 /// Arguments of `evaluate`.
@@ -46,7 +46,7 @@ pub fn execute(args: EvaluateArgs, output: Output) -> Result<u8> {
     if let Some(folder) = &args.data {
         set_root(&mut spec.dataset.source, folder)?;
     }
-    let dataset = open(&spec.dataset)?;
+    let dataset = open_for(&spec)?;
     let indices = match &args.data {
         Some(_) => (0..dataset.cases.len()).collect(),
         None => cases_of(&record, &dataset, split)?,
@@ -54,13 +54,28 @@ pub fn execute(args: EvaluateArgs, output: Output) -> Result<u8> {
     let groups: Vec<String> = groups(&record, &dataset);
     let split = if args.data.is_some() { SplitName::Test } else { split };
     let cases = Cases { dataset: &dataset, indices: &indices, groups: &groups, split };
-    let evaluation = evaluate(&predictor, &cases, &spec.evaluation, threshold, &|_| Ok(()))?;
+    let figures = match &dataset.labels {
+        Labels::Binary { .. } | Labels::Classes { .. } => {
+            let seen = evaluate(&predictor, &cases, &spec.evaluation, threshold, &|_| Ok(()))?;
+            figures(&seen, &spec)
+        }
+        Labels::Images { names } if *names == decisions.labels.names() => {
+            let scores = classify(&predictor, &cases, threshold, &|_| Ok(()))?;
+            image_figures(&scores, split, names, &spec)
+        }
+        Labels::Images { names } => {
+            return Err(Error::user(format!(
+                "the run tells {} apart, these images are {}",
+                decisions.labels.names().join(", "),
+                names.join(", ")
+            )));
+        }
+    };
     if args.data.is_none() && split == SplitName::Test {
         let mut provenance = record.provenance.clone();
         provenance.test_reads += 1;
         RunDir::open_write(&run)?.write_provenance(&provenance)?;
     }
-    let figures = figures(&evaluation, &spec);
     if output.json {
         return print(&pretty(&figures)?);
     }

@@ -70,9 +70,11 @@ struct Input {
 #[derive(Debug, Serialize)]
 struct Prediction {
     activation: &'static str,
+    /// Whether there are probabilities of pixels or of whole images.
+    of: &'static str,
     /// Of the channels.
     classes: Vec<String>,
-    /// Of one foreground class, the lowest probability.
+    /// Of one foreground class, or of the second of two classes of images, the lowest probability.
     threshold: Option<f64>,
     resize: &'static str,
 }
@@ -124,8 +126,9 @@ pub fn execute(args: ExportArgs, output: Output) -> Result<u8> {
         },
         output: Prediction {
             activation: if binary { "sigmoid" } else { "softmax" },
+            of: if spec.task.classifies() { "images" } else { "pixels" },
             classes: decisions.labels.names(),
-            threshold: binary.then(|| record.threshold()),
+            threshold: record.summary.threshold.as_ref().map(|threshold| threshold.value),
             resize: "probabilities to the image's own size, bilinear and antialiased, before the \
                      threshold",
         },

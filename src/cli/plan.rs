@@ -9,6 +9,7 @@ use super::spec::Overrides;
 use super::{Output, pretty, print};
 use crate::device::for_training;
 use crate::error::Result;
+use crate::model;
 use crate::plan::{Depth, Estimate, Extent, describe, survey};
 use crate::run::{initial_net, loss};
 use crate::train::measure;
@@ -34,7 +35,8 @@ pub fn execute(args: PlanArgs, output: Output) -> Result<u8> {
     let (net, weights) = initial_net(&plan.decisions, &device)?;
     let side = spec.dataset.image_size as usize;
     let shape = [spec.dataset.channels.count(), side, side];
-    let measured = measure(net, &loss(&plan.decisions)?, &spec.schedule, shape, &device);
+    let labels = [plan.decisions.labels.side(side); 2];
+    let measured = measure(net, &loss(&plan.decisions)?, &spec.schedule, shape, labels, &device);
     let estimate = Estimate::new(&plan, measured);
     if output.json {
         return print(&pretty(&json!({
@@ -42,6 +44,7 @@ pub fn execute(args: PlanArgs, output: Output) -> Result<u8> {
             "decisions": plan.decisions,
             "balance": plan.balance,
             "layers": plan.layers,
+            "places": model::places(&spec.model),
             "weights": weights,
             "estimate": estimate,
             "device": chosen.kind.to_string(),

@@ -11,7 +11,7 @@ use super::runs::{Trained, TrainedArgs};
 use super::{Output, pretty, print};
 use crate::data::{Decoded, decode_image};
 use crate::error::{Error, Result};
-use crate::evaluate::{Predictor, overlay, png_gray};
+use crate::evaluate::{Predictor, called, overlay, png_gray};
 use crate::loss::Outputs;
 use crate::record::write_file;
 
@@ -23,7 +23,7 @@ pub struct PredictArgs {
     /// PNG or JPEG images, or folders of them.
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
-    /// Folder for IMAGE_mask.png, IMAGE_probability.png and IMAGE_overlay.png.
+    /// Folder for IMAGE_mask.png, IMAGE_probability.png and IMAGE_overlay.png; of a classifier, for predictions.json.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
 }
@@ -39,26 +39,64 @@ struct Written {
     parts: Vec<f64>,
 }
 
-/// Predicts masks at each image's own size. Binary masks are 0 and 255, others hold class numbers.
+/// The class of an image.
+#[derive(Debug, Serialize)]
+struct Called {
+    image: PathBuf,
+    class: String,
+    probabilities: BTreeMap<String, f32>,
+}
+
+/// Predicts masks at each image's own size, or the class of each image. Binary masks are 0 and 255, others hold
+/// class numbers.
 pub fn execute(args: PredictArgs, output: Output) -> Result<u8> {
-    let Trained { predictor, threshold, .. } = args.trained.open()?;
-    let images = named(images(&args.images)?)?;
+    let Trained { decisions, predictor, threshold, .. } = args.trained.open()?;
+    let paths = images(&args.images)?;
+    if let Outputs::Images(_) = predictor.outputs {
+        let classes = decisions.labels.names();
+        let paths = paths.into_iter().map(|path| (String::new(), path));
+        let (called, failed) = each(paths, |path, _| {
+            let called = call(&predictor, threshold, path, &classes)?;
+            let probability = called.probabilities[&called.class];
+            output.say(format!("{}: {} ({probability:.2})", path.display(), called.class));
+            Ok(called)
+        });
+        fs::create_dir_all(&args.out).map_err(Error::io(&args.out, "cannot create"))?;
+        let text = pretty(&called)?;
+        write_file(&args.out.join("predictions.json"), format!("{text}\n").as_bytes())?;
+        return ended(&called, failed, output);
+    }
+    let images = named(paths)?;
     fs::create_dir_all(&args.out).map_err(Error::io(&args.out, "cannot create"))?;
-    let (mut written, mut failed) = (Vec::new(), 0);
+    let (written, failed) = each(images, |path, stem| {
+        let one = predict(&predictor, threshold, path, &args.out, stem)?;
+        output.say(format!("{} -> {}", path.display(), one.mask.display()));
+        Ok(one)
+    });
+    ended(&written, failed, output)
+}
+
+/// What was made of each image, and how many could not be predicted; these are named at once.
+fn each<T>(
+    images: impl IntoIterator<Item = (String, PathBuf)>,
+    predict: impl Fn(&Path, &str) -> Result<T>,
+) -> (Vec<T>, usize) {
+    let (mut done, mut failed) = (Vec::new(), 0);
     for (stem, path) in images {
-        match predict(&predictor, threshold, &path, &args.out, &stem) {
-            Ok(one) => {
-                output.say(format!("{} -> {}", path.display(), one.mask.display()));
-                written.push(one);
-            }
+        match predict(&path, &stem) {
+            Ok(one) => done.push(one),
             Err(error) => {
                 failed += 1;
                 eprintln!("error: {error}");
             }
         }
     }
+    (done, failed)
+}
+
+fn ended<T: Serialize>(done: &[T], failed: usize, output: Output) -> Result<u8> {
     if output.json {
-        print(&pretty(&written)?)?;
+        print(&pretty(&done)?)?;
     }
     match failed {
         0 => Ok(0),
@@ -66,6 +104,21 @@ pub fn execute(args: PredictArgs, output: Output) -> Result<u8> {
             Err(Error::user(format!("{count} images could not be predicted, the others were")))
         }
     }
+}
+
+fn call(
+    predictor: &Predictor,
+    threshold: f64,
+    path: &Path,
+    classes: &[String],
+) -> Result<Called> {
+    let decoded = Decoded { image: decode_image(path)?, labels: None };
+    let seen = predictor.predict(&[&decoded])?.remove(0);
+    Ok(Called {
+        image: path.to_path_buf(),
+        class: classes[called(&seen.values, threshold)].clone(),
+        probabilities: classes.iter().cloned().zip(seen.values).collect(),
+    })
 }
 
 /// The image files that arguments mean: folders are searched, not below.
@@ -135,7 +188,7 @@ fn predict(
     };
     let (mask, parts) = match predictor.outputs {
         Outputs::Binary => (labels.iter().map(|&label| label * 255).collect(), vec![share(1)]),
-        Outputs::Classes(classes) => {
+        Outputs::Classes(classes) | Outputs::Images(classes) => {
             (labels.clone(), (0..classes).map(|class| share(class as u8)).collect())
         }
     };

@@ -16,8 +16,10 @@ pub struct Batch {
     pub cases: Vec<usize>,
     /// `[cases, channels, size, size]`, normalised.
     pub images: Vec<f32>,
-    /// `[cases, size, size]`: class numbers, [`super::IGNORE`] where a pixel takes no part.
+    /// `[cases, label_size, label_size]`: class numbers, [`super::IGNORE`] where a pixel takes no part.
     pub labels: Vec<u8>,
+    /// Side of the labels: that of the images, or 1 where a whole image has one.
+    pub label_size: usize,
     /// Channels of an image.
     pub channels: usize,
     /// Side of an image in pixels.
@@ -45,10 +47,12 @@ impl Source {
         let size = self.preprocess.size as usize;
         let channels = self.preprocess.channels.count();
         let area = size * size;
+        let label_size = self.dataset.labels.side(size);
         let mut batch = Batch {
             cases: cases.to_vec(),
             images: Vec::with_capacity(cases.len() * channels * area),
-            labels: Vec::with_capacity(cases.len() * area),
+            labels: Vec::with_capacity(cases.len() * label_size * label_size),
+            label_size,
             channels,
             size,
         };
@@ -67,6 +71,11 @@ impl Source {
     fn append(&self, batch: &mut Batch, case: usize, draw: Option<(u32, u32)>) -> Result<()> {
         let Preprocess { size, channels, .. } = self.preprocess;
         let sample = self.cache.sample(&self.dataset, case, size, channels)?;
+        let class = self.dataset.class_of(case);
+        let mut label = |pixels: &[u8]| match class {
+            Some(class) => batch.labels.push(class),
+            None => batch.labels.extend_from_slice(pixels),
+        };
         match (&self.augment, draw) {
             (Some(spec), Some((seed, epoch))) => {
                 let id = &self.dataset.cases[case].id;
@@ -76,11 +85,11 @@ impl Source {
                     sample.planes,
                     &changed.image,
                 );
-                batch.labels.extend_from_slice(&changed.labels);
+                label(&changed.labels);
             }
             (None, _) | (_, None) => {
                 self.preprocess.extend_plain(&mut batch.images, &sample);
-                batch.labels.extend_from_slice(&sample.labels);
+                label(&sample.labels);
             }
         }
         Ok(())

@@ -145,6 +145,11 @@ pub enum Labels {
         /// Their names, by label.
         names: Vec<String>,
     },
+    /// One class for every image: the network has one output channel for each.
+    Images {
+        /// Their names, by label.
+        names: Vec<String>,
+    },
 }
 
 impl Labels {
@@ -152,7 +157,7 @@ impl Labels {
     pub fn channels(&self) -> usize {
         match self {
             Self::Binary { .. } => 1,
-            Self::Classes { names } => names.len(),
+            Self::Classes { names } | Self::Images { names } => names.len(),
         }
     }
 
@@ -160,7 +165,15 @@ impl Labels {
     pub fn names(&self) -> Vec<String> {
         match self {
             Self::Binary { foreground } => vec![foreground.clone()],
-            Self::Classes { names } => names.clone(),
+            Self::Classes { names } | Self::Images { names } => names.clone(),
+        }
+    }
+
+    /// Side of the labels of images of a size: 1 where a whole image has one.
+    pub fn side(&self, size: usize) -> usize {
+        match self {
+            Self::Binary { .. } | Self::Classes { .. } => size,
+            Self::Images { .. } => 1,
         }
     }
 
@@ -168,8 +181,17 @@ impl Labels {
     pub fn values(&self) -> usize {
         match self {
             Self::Binary { .. } => 2,
-            Self::Classes { names } => names.len(),
+            Self::Classes { names } | Self::Images { names } => names.len(),
         }
+    }
+}
+
+impl Dataset {
+    /// The class of a case's whole image; `None` where pixels have the classes.
+    pub fn class_of(&self, case: usize) -> Option<u8> {
+        let Labels::Images { names } = &self.labels else { return None };
+        let class = names.iter().position(|name| *name == self.cases[case].label)?;
+        u8::try_from(class).ok()
     }
 }
 

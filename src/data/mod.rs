@@ -19,6 +19,7 @@ mod roi;
 mod sample;
 mod split;
 mod synth;
+mod task;
 
 pub use case::{
     Case, Dataset, Decoded, Finding, IGNORE, ImageSource, Labels, Level, MaskSource, Region,
@@ -35,6 +36,7 @@ pub use random::stream as random_stream;
 pub use roi::RoiCache;
 pub use split::{Split, crossing, split};
 pub use synth::{SynthKind, Synthesis, synth};
+pub use task::open_for;
 
 pub mod augment;
 mod batch;

@@ -188,7 +188,7 @@ pub fn decode_labels(dataset: &Dataset, case: &Case) -> Result<Option<GrayImage>
         MaskSource::Unlabelled => return Ok(None),
         MaskSource::Empty => GrayImage::new(case.width, case.height),
         MaskSource::Files(paths) => match &dataset.labels {
-            Labels::Binary { .. } => union_of(paths, case)?,
+            Labels::Binary { .. } | Labels::Images { .. } => union_of(paths, case)?,
             Labels::Classes { .. } => codes_of(paths, case)?,
         },
         MaskSource::Region(region) => {
@@ -256,7 +256,7 @@ fn translate(dataset: &Dataset, case: &Case, mut codes: GrayImage) -> Result<Gra
 }
 
 /// Pixels of each label over some cases: background and foreground for binary labels, else one for
-/// each class. Ignored pixels are not counted.
+/// each class. Ignored pixels are not counted. Of classes of whole images, the images.
 ///
 /// # Errors
 /// As [`decode`]; of several, the first in the order of `cases`.
@@ -265,7 +265,9 @@ pub fn pixel_counts(dataset: &Dataset, cases: &[usize]) -> Result<Vec<u64>> {
         .par_iter()
         .map(|&index| {
             let mut counts = vec![0; dataset.labels.values()];
-            if let Some(labels) = decode_labels(dataset, &dataset.cases[index])? {
+            if let Some(class) = dataset.class_of(index) {
+                counts[usize::from(class)] = 1;
+            } else if let Some(labels) = decode_labels(dataset, &dataset.cases[index])? {
                 let all = super::classes::count_codes(&labels);
                 counts.copy_from_slice(&all[..dataset.labels.values()]);
             }

@@ -74,6 +74,37 @@ impl ResampledSums {
     }
 }
 
+/// Percentile intervals ([`CONFIDENCE`]) of statistics that are given how often each group was drawn; `None`
+/// where one is undefined in every resample. The draws are those of [`ResampledSums`].
+pub fn weighted_interval(
+    groups: usize,
+    statistics: usize,
+    statistic: impl Fn(&[u32]) -> Vec<Option<f64>>,
+) -> Vec<Option<(f64, f64)>> {
+    let mut found: Vec<Vec<f64>> = vec![Vec::new(); statistics];
+    if groups >= FEWEST_GROUPS {
+        let mut random = ChaCha8Rng::seed_from_u64(SEED);
+        for _ in 0..RESAMPLES {
+            let mut times = vec![0; groups];
+            for _ in 0..groups {
+                times[draw(&mut random, groups)] += 1;
+            }
+            for (found, value) in found.iter_mut().zip(statistic(&times)) {
+                found.extend(value);
+            }
+        }
+    }
+    let tail = (1.0 - CONFIDENCE) / 2.0;
+    found
+        .into_iter()
+        .map(|mut values| {
+            values.sort_unstable_by(f64::total_cmp);
+            let interval = || (quantile(&values, tail), quantile(&values, 1.0 - tail));
+            (!values.is_empty()).then(interval)
+        })
+        .collect()
+}
+
 /// A number below `groups`.
 fn draw(random: &mut ChaCha8Rng, groups: usize) -> usize {
     ((u64::from(random.next_u32()) * groups as u64) >> 32) as usize

@@ -1,13 +1,22 @@
 //! The figures of one epoch on one split, gathered batch by batch.
 
 use super::counts::Counts;
+use super::images::{ImageScore, image_values};
 use super::summary::across_classes;
 use crate::evaluate::overlap;
+use crate::loss::Outputs;
 use crate::spec::{EmptyRule, MetricKind};
 
 /// Names of the figures recorded each epoch, without the split: what `schedule.best`,
 /// `schedule.early-stopping` and `reduce-on-plateau` may name.
-pub const EPOCH_FIGURES: [&str; 8] = [
+pub fn epoch_figures(outputs: Outputs) -> &'static [&'static str] {
+    match outputs {
+        Outputs::Binary | Outputs::Classes(_) => &OF_PIXELS,
+        Outputs::Images(_) => &OF_IMAGES,
+    }
+}
+
+const OF_PIXELS: [&str; 8] = [
     "loss",
     "accuracy.pooled",
     "dice.mean",
@@ -18,38 +27,49 @@ pub const EPOCH_FIGURES: [&str; 8] = [
     "iou.pooled",
 ];
 
-/// Sums of one epoch on one split; all but the loss come from pixel counts.
+const OF_IMAGES: [&str; 5] = ["loss", "accuracy", "balanced-accuracy", "f1.macro", "auc.macro"];
+
+/// Sums of one epoch on one split.
 ///
-/// The figures mean what the figures of the same names from [`figures`](super::figures) mean.
+/// The figures mean what the figures of the same names from [`figures`](super::figures) and
+/// [`image_figures`](super::image_figures) mean; images of two classes are called the second from 0.5 on.
 #[derive(Clone, Debug)]
 pub struct EpochTally {
+    outputs: Outputs,
     empty: EmptyRule,
     loss: Mean,
     pooled: Vec<Counts>,
     dice: Means,
     iou: Means,
+    images: Vec<ImageScore>,
 }
 
 impl EpochTally {
-    /// An empty tally of so many classes (one for a binary task).
-    pub fn new(classes: usize, empty: EmptyRule) -> Self {
+    /// An empty tally.
+    pub fn new(outputs: Outputs, empty: EmptyRule) -> Self {
         Self {
+            outputs,
             empty,
             loss: Mean::default(),
-            pooled: vec![Counts::default(); classes],
+            pooled: vec![Counts::default(); outputs.channels()],
             dice: Means::default(),
             iou: Means::default(),
+            images: Vec::new(),
         }
     }
 
-    /// Adds a batch: its loss (the mean over its cases) and, for each case, the counts of each class.
+    /// Adds the loss of a batch, the mean over so many cases.
+    pub fn add_loss(&mut self, loss: f64, cases: usize) {
+        self.loss.sum += loss * cases as f64;
+        self.loss.n += cases;
+    }
+
+    /// Adds, for each case, the counts of each class.
     ///
     /// # Panics
     ///
     /// If a case has not the counts of each class.
-    pub fn add_batch(&mut self, loss: f64, cases: &[Vec<Counts>]) {
-        self.loss.sum += loss * cases.len() as f64;
-        self.loss.n += cases.len();
+    pub fn add_counts(&mut self, cases: &[Vec<Counts>]) {
         for case in cases {
             assert_eq!(case.len(), self.pooled.len(), "counts of each class");
             for (sum, &counts) in self.pooled.iter_mut().zip(case) {
@@ -60,10 +80,23 @@ impl EpochTally {
         }
     }
 
-    /// The figures, in the order of [`EPOCH_FIGURES`]; NaN where undefined.
-    pub fn figures(&self) -> [(&'static str, f64); EPOCH_FIGURES.len()] {
+    /// Adds classified images.
+    pub fn add_images(&mut self, images: &[ImageScore]) {
+        self.images.extend_from_slice(images);
+    }
+
+    /// The figures, in the order of [`epoch_figures`]; NaN where undefined.
+    pub fn figures(&self) -> Vec<(&'static str, f64)> {
+        let values = match self.outputs {
+            Outputs::Binary | Outputs::Classes(_) => self.of_pixels(),
+            Outputs::Images(classes) => self.of_images(classes),
+        };
+        epoch_figures(self.outputs).iter().copied().zip(values).collect()
+    }
+
+    fn of_pixels(&self) -> Vec<f64> {
         let pooled = |kind| across_classes(kind, &self.pooled, self.empty).unwrap_or(f64::NAN);
-        let values = [
+        vec![
             self.loss.value(),
             pooled(MetricKind::Accuracy),
             self.dice.cases.value(),
@@ -72,8 +105,23 @@ impl EpochTally {
             self.iou.cases.value(),
             self.iou.lesions.value(),
             pooled(MetricKind::Iou),
+        ]
+    }
+
+    fn of_images(&self, classes: usize) -> Vec<f64> {
+        let names: Vec<String> = (0..classes).map(|class| class.to_string()).collect();
+        let metrics = [
+            MetricKind::Accuracy,
+            MetricKind::BalancedAccuracy,
+            MetricKind::F1,
+            MetricKind::Auc,
         ];
-        std::array::from_fn(|i| (EPOCH_FIGURES[i], values[i]))
+        let found = image_values(&self.images, &names, &metrics);
+        let of_split = OF_IMAGES[1..].iter().map(|name| {
+            let value = found.iter().find(|(found, _)| found == name);
+            value.and_then(|(_, value)| *value).unwrap_or(f64::NAN)
+        });
+        [self.loss.value()].into_iter().chain(of_split).collect()
     }
 }
 
@@ -125,22 +173,26 @@ mod tests {
     #[test]
     fn the_loss_is_the_mean_over_cases_when_the_last_batch_is_smaller() {
         let case = vec![counts(1, 0, 0, 0)];
-        let mut tally = EpochTally::new(1, EmptyRule::One);
-        tally.add_batch(0.5, &[case.clone(), case.clone(), case.clone()]);
-        tally.add_batch(1.5, &[case]);
+        let mut tally = EpochTally::new(Outputs::Binary, EmptyRule::One);
+        tally.add_counts(&[case]);
+        tally.add_loss(0.5, 3);
+        tally.add_loss(1.5, 1);
         assert_eq!(tally.figures()[0], ("loss", 0.75));
     }
 
     #[test]
     fn an_empty_epoch_has_no_figures() {
-        assert!(EpochTally::new(1, EmptyRule::One).figures().iter().all(|(_, v)| v.is_nan()));
+        for outputs in [Outputs::Binary, Outputs::Images(2)] {
+            let figures = EpochTally::new(outputs, EmptyRule::One).figures();
+            assert!(figures.iter().all(|(_, value)| value.is_nan()));
+        }
     }
 
     #[test]
     fn a_loss_that_is_no_number_stays_visible() {
-        let mut tally = EpochTally::new(1, EmptyRule::One);
-        tally.add_batch(f64::NAN, &[vec![counts(1, 0, 0, 0)]]);
-        tally.add_batch(1.0, &[vec![counts(1, 0, 0, 0)]]);
+        let mut tally = EpochTally::new(Outputs::Binary, EmptyRule::One);
+        tally.add_loss(f64::NAN, 1);
+        tally.add_loss(1.0, 1);
         assert!(tally.figures()[0].1.is_nan());
     }
 
@@ -159,9 +211,13 @@ mod tests {
         ];
         for empty in [EmptyRule::One, EmptyRule::Skip] {
             for cases in [&binary[..], &several[..]] {
-                let mut tally = EpochTally::new(cases[0].len(), empty);
-                tally.add_batch(1.0, &cases[..1]);
-                tally.add_batch(1.0, &cases[1..]);
+                let outputs = match cases[0].len() {
+                    1 => Outputs::Binary,
+                    classes => Outputs::Classes(classes),
+                };
+                let mut tally = EpochTally::new(outputs, empty);
+                tally.add_counts(&cases[..1]);
+                tally.add_counts(&cases[1..]);
                 let scores: Vec<CaseScore> = (0..).zip(cases).flat_map(scores_of).collect();
                 let metrics = [MetricKind::Dice, MetricKind::Iou, MetricKind::Accuracy];
                 let evaluation = figures(&scores, &metrics, empty);
@@ -171,6 +227,22 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn figures_of_images_are_those_of_an_evaluation() {
+        let image = |truth, p: f32| ImageScore {
+            truth,
+            predicted: usize::from(p >= 0.5),
+            probabilities: vec![1.0 - p, p],
+            ..ImageScore::default()
+        };
+        let mut tally = EpochTally::new(Outputs::Images(2), EmptyRule::One);
+        tally.add_images(&[image(0, 0.1), image(1, 0.2)]);
+        tally.add_images(&[image(1, 0.9), image(0, 0.3)]);
+        let figures = tally.figures();
+        assert_eq!(figures[1], ("accuracy", 0.75));
+        assert_eq!(figures[4], ("auc.macro", 0.75));
     }
 
     fn scores_of((case, classes): (usize, &Vec<Counts>)) -> Vec<CaseScore> {

@@ -16,6 +16,8 @@ pub fn metric_name(kind: MetricKind) -> &'static str {
         MetricKind::Hd95 => "hd95",
         MetricKind::Assd => "assd",
         MetricKind::Auc => "auc",
+        MetricKind::BalancedAccuracy => "balanced-accuracy",
+        MetricKind::AveragePrecision => "average-precision",
     }
 }
 
@@ -31,14 +33,19 @@ pub fn metric_goal(kind: MetricKind) -> Goal {
         | MetricKind::Accuracy
         | MetricKind::F1
         | MetricKind::Mcc
-        | MetricKind::Auc => Goal::Highest,
+        | MetricKind::Auc
+        | MetricKind::BalancedAccuracy
+        | MetricKind::AveragePrecision => Goal::Highest,
     }
 }
 
 /// Whether a metric is a function of pixel counts, so that counts of several images can be pooled.
 pub fn has_counts(kind: MetricKind) -> bool {
     match kind {
-        MetricKind::Hd95 | MetricKind::Assd | MetricKind::Auc => false,
+        MetricKind::Hd95
+        | MetricKind::Assd
+        | MetricKind::Auc
+        | MetricKind::AveragePrecision => false,
         MetricKind::Dice
         | MetricKind::Iou
         | MetricKind::Precision
@@ -46,7 +53,8 @@ pub fn has_counts(kind: MetricKind) -> bool {
         | MetricKind::Specificity
         | MetricKind::Accuracy
         | MetricKind::F1
-        | MetricKind::Mcc => true,
+        | MetricKind::Mcc
+        | MetricKind::BalancedAccuracy => true,
     }
 }
 
@@ -57,8 +65,21 @@ mod tests {
     #[test]
     fn names_are_those_of_the_spec() {
         use MetricKind::*;
-        for kind in [Dice, Iou, Precision, Recall, Specificity, Accuracy, F1, Mcc, Hd95, Assd, Auc]
-        {
+        for kind in [
+            Dice,
+            Iou,
+            Precision,
+            Recall,
+            Specificity,
+            Accuracy,
+            F1,
+            Mcc,
+            Hd95,
+            Assd,
+            Auc,
+            BalancedAccuracy,
+            AveragePrecision,
+        ] {
             assert_eq!(serde_json::to_value(kind).unwrap(), metric_name(kind));
         }
     }

@@ -5,15 +5,16 @@
 //! Predictor -> probabilities -> Counts, SurfaceDistances, AUC -> CaseScore -> Figure
 //! ```
 //!
-//! [`evaluate`] takes a network through a split; from the probabilities on, everything is a pure function
+//! [`evaluate`] takes a network through a split, [`classify`] one that gives images their class; from the probabilities on, everything is a pure function
 //! of arrays. What a metric scores in every degenerate case is said at [`overlap`], [`surface_distances`]
-//! and [`auc`], how cases become one number at [`figures`].
+//! and [`auc`], how cases become one number at [`figures`] and [`image_figures`].
 
 mod auc;
 pub mod bootstrap;
 mod confusion;
 mod counts;
 mod epoch;
+mod images;
 mod metric;
 mod overlap;
 pub mod pictures;
@@ -28,14 +29,21 @@ mod threshold;
 pub use auc::auc;
 pub use confusion::Confusion;
 pub use counts::{Counts, count_binary, count_classes};
-pub use epoch::{EPOCH_FIGURES, EpochTally};
+pub use epoch::{EpochTally, epoch_figures};
+pub use images::{
+    ImageScore, best_image_threshold, called, image_figure_names, image_figures, is_of_images,
+    precision_recall_curve, roc_curve,
+};
 pub use metric::{has_counts, metric_goal, metric_name};
 pub use overlap::overlap;
 pub use pictures::{CasePictures, colour, draw, jpeg, overlay, png_gray, shown};
 pub use predictor::{Predictor, Probabilities, likeliest};
-pub use run::{Cases, Evaluation, Tick, evaluate, outputs, threshold};
+pub use run::{Cases, Evaluation, Tick, classify, evaluate, outputs, threshold};
 pub use score::{CaseScore, LabelledCase, score_binary, score_classes};
-pub use semantics::{describe_empty, describe_intervals, describe_reductions};
+pub use semantics::{
+    describe_absent, describe_empty, describe_image_reductions, describe_intervals,
+    describe_reductions,
+};
 pub use summary::{Figure, figure_names, figures};
 pub use surface::{SurfaceDistances, class_masks, surface_distances};
 pub use threshold::{CANDIDATES, best_threshold, binarize, count_at_candidates};

@@ -17,6 +17,7 @@ use crate::spec::{EmptyRule, MetricKind};
 /// | recall | tp / (tp + fn) | the truth lacks the class |
 /// | specificity | tn / (tn + fp) | the truth is the class everywhere |
 /// | accuracy | (tp + tn) / all | never |
+/// | balanced accuracy | (recall + specificity) / 2 | recall or specificity is |
 /// | MCC | (tp tn - fp fn) / sqrt((tp+fp) (tp+fn) (tn+fp) (tn+fn)) | truth or prediction is constant |
 ///
 /// Where a metric is 0 / 0, [`EmptyRule::One`] gives 1 if prediction and truth are the same, otherwise
@@ -45,7 +46,15 @@ pub fn overlap(kind: MetricKind, counts: &Counts, empty: EmptyRule) -> Option<f6
         MetricKind::Specificity => ratio(tn, tn + fp),
         MetricKind::Accuracy => ratio(tp + tn, counts.total()),
         MetricKind::Mcc => matthews(counts),
-        MetricKind::Hd95 | MetricKind::Assd | MetricKind::Auc => return None,
+        MetricKind::BalancedAccuracy => {
+            let [recall, specificity] =
+                [MetricKind::Recall, MetricKind::Specificity].map(|of| overlap(of, counts, empty));
+            return Some((recall? + specificity?) / 2.0);
+        }
+        MetricKind::Hd95
+        | MetricKind::Assd
+        | MetricKind::Auc
+        | MetricKind::AveragePrecision => return None,
     };
     match (defined, empty) {
         (Some(value), _) => Some(value),

@@ -138,7 +138,9 @@ fn mask(labels: &[u8], size: (u32, u32), outputs: Outputs) -> Result<Vec<u8>> {
         (IGNORE, _) => [128; 3],
         (0, Outputs::Binary) => [0; 3],
         (_, Outputs::Binary) => [255; 3],
-        (label, Outputs::Classes(_)) => colour(label, outputs).unwrap_or([0; 3]),
+        (label, Outputs::Classes(_) | Outputs::Images(_)) => {
+            colour(label, outputs).unwrap_or([0; 3])
+        }
     }))
 }
 
@@ -151,8 +153,8 @@ fn errors(labels: &[u8], truth: &[u8], size: (u32, u32), outputs: Outputs) -> Rg
         (_, 0, Outputs::Binary) => FALSE_POSITIVE,
         (0, _, Outputs::Binary) => FALSE_NEGATIVE,
         (_, _, Outputs::Binary) => TRUE_POSITIVE,
-        (label, truth, Outputs::Classes(_)) if label == truth => [24; 3],
-        (_, _, Outputs::Classes(_)) => FALSE_POSITIVE,
+        (label, truth, Outputs::Classes(_) | Outputs::Images(_)) if label == truth => [24; 3],
+        (_, _, Outputs::Classes(_) | Outputs::Images(_)) => FALSE_POSITIVE,
     })
 }
 
@@ -161,7 +163,7 @@ pub fn colour(label: u8, outputs: Outputs) -> Option<[u8; 3]> {
     match (label, outputs) {
         (IGNORE, _) | (0, Outputs::Binary) => None,
         (_, Outputs::Binary) => Some(TRUE_POSITIVE),
-        (label, Outputs::Classes(_)) => {
+        (label, Outputs::Classes(_) | Outputs::Images(_)) => {
             Some(CLASS_COLOURS[usize::from(label) % CLASS_COLOURS.len()])
         }
     }

@@ -23,7 +23,7 @@ pub struct Predictor {
 }
 
 /// Probabilities of one image, `[channels, height, width]`: of the foreground for binary outputs,
-/// else of each class.
+/// else of each class. Those of a whole image are of one pixel.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Probabilities {
     /// Width, in pixels.
@@ -49,24 +49,24 @@ impl Predictor {
         Ok(Tensor::from_data(TensorData::new(input, shape), &self.device))
     }
 
-    /// Predicts a batch of images at the network's size.
+    /// Predicts a batch of images at the network's size; where images have classes, as of one pixel.
     ///
     /// # Errors
     /// If an image has no pixels.
     pub fn predict(&self, images: &[&Decoded]) -> Result<Vec<Probabilities>> {
-        let size = self.preprocess.size as usize;
         let logits = self.net.forward(self.input(images)?);
+        let [_, _, height, width] = logits.dims();
         let probabilities = match self.outputs {
             Outputs::Binary => sigmoid(logits),
-            Outputs::Classes(_) => softmax(logits, 1),
+            Outputs::Classes(_) | Outputs::Images(_) => softmax(logits, 1),
         };
         let values: Vec<f32> = probabilities
             .try_into_vec_as()
             .map_err(|error| Error::failed(format!("cannot read the prediction: {error}")))?;
-        let each = self.outputs.channels() * size * size;
+        let each = self.outputs.channels() * height * width;
         Ok(values
             .chunks(each)
-            .map(|values| Probabilities { width: size, height: size, values: values.to_vec() })
+            .map(|values| Probabilities { width, height, values: values.to_vec() })
             .collect())
     }
 }
@@ -104,11 +104,13 @@ impl Probabilities {
         self.values.len() / (self.width * self.height).max(1)
     }
 
-    /// The label of each pixel: 1 from `threshold` on for binary outputs, else the likeliest class.
+    /// The label of each pixel: 1 from `threshold` on for binary outputs, else the likeliest class; of a whole
+    /// image the class it is called.
     pub fn labels(&self, outputs: Outputs, threshold: f64) -> Vec<u8> {
         match outputs {
             Outputs::Binary => super::binarize(&self.values, threshold),
             Outputs::Classes(classes) => likeliest(&self.values, classes),
+            Outputs::Images(_) => vec![super::called(&self.values, threshold) as u8],
         }
     }
 }

@@ -4,8 +4,8 @@ use rayon::prelude::*;
 
 use super::predictor::{Predictor, Probabilities};
 use super::{
-    CaseScore, Confusion, Counts, LabelledCase, best_threshold, count_at_candidates, score_binary,
-    score_classes,
+    CANDIDATES, CaseScore, Confusion, Counts, ImageScore, LabelledCase, best_image_threshold,
+    best_threshold, called, count_at_candidates, score_binary, score_classes,
 };
 use crate::data::{Case, Dataset, Decoded, Labels, SplitName, decode, network_size};
 use crate::error::{Error, Result};
@@ -53,7 +53,7 @@ impl Evaluation {
 /// Told after each batch how many cases are done; an error ends the work.
 pub type Tick<'a> = &'a dyn Fn(usize) -> Result<()>;
 
-/// The threshold of binary outputs: as the spec fixes it, or the best on the validation cases.
+/// The threshold of binary outputs or two classes of images: as the spec fixes it, or the best on the validation cases.
 ///
 /// # Errors
 /// If a case cannot be decoded.
@@ -65,6 +65,10 @@ pub fn threshold(
 ) -> Result<f64> {
     match &spec.threshold {
         ThresholdSpec::Fixed(fixed) => Ok(fixed.value),
+        ThresholdSpec::BestOnValid(_) if matches!(predictor.outputs, Outputs::Images(_)) => {
+            let scores = classify(predictor, valid, 0.5, tick)?;
+            Ok(best_image_threshold(&scores, &CANDIDATES))
+        }
         ThresholdSpec::BestOnValid(_) => {
             let mut counts: Vec<Vec<Counts>> = Vec::new();
             over_batches(predictor, valid, tick, |_, decoded, probabilities| {
@@ -119,11 +123,35 @@ pub fn evaluate(
     Ok(evaluation)
 }
 
+/// Gives every image its class.
+///
+/// # Errors
+/// If a case cannot be decoded, has no class, or `tick` says so.
+pub fn classify(
+    predictor: &Predictor,
+    cases: &Cases,
+    threshold: f64,
+    tick: Tick,
+) -> Result<Vec<ImageScore>> {
+    over_batches(predictor, cases, tick, |index, _, probabilities| {
+        let truth = cases.dataset.class_of(index);
+        let truth = truth.ok_or_else(|| Error::failed("a case without a class cannot be scored"))?;
+        Ok(ImageScore {
+            case: cases.dataset.cases[index].id.clone(),
+            group: cases.groups[index].clone(),
+            truth: usize::from(truth),
+            predicted: called(&probabilities.values, threshold),
+            probabilities: probabilities.values.clone(),
+        })
+    })
+}
+
 /// What the network's outputs mean for a data set.
 pub fn outputs(labels: &Labels) -> Outputs {
     match labels {
         Labels::Binary { .. } => Outputs::Binary,
         Labels::Classes { names } => Outputs::Classes(names.len()),
+        Labels::Images { names } => Outputs::Images(names.len()),
     }
 }
 
@@ -208,7 +236,7 @@ impl View {
             Outputs::Binary => {
                 vec![score_binary(&labelled, &names[0], values, threshold, &spec.metrics)]
             }
-            Outputs::Classes(_) => {
+            Outputs::Classes(_) | Outputs::Images(_) => {
                 score_classes(&labelled, names, labels, Some(values), &spec.metrics)
             }
         }

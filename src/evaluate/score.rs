@@ -64,10 +64,12 @@ impl CaseScore {
             | MetricKind::Specificity
             | MetricKind::Accuracy
             | MetricKind::F1
-            | MetricKind::Mcc => overlap(kind, &self.counts, empty),
+            | MetricKind::Mcc
+            | MetricKind::BalancedAccuracy => overlap(kind, &self.counts, empty),
             MetricKind::Hd95 => distance(self.hd95),
             MetricKind::Assd => distance(self.assd),
             MetricKind::Auc => self.auc,
+            MetricKind::AveragePrecision => None,
         }
     }
 }

@@ -39,6 +39,19 @@ pub fn describe_empty(empty: EmptyRule, classes: usize) -> String {
     )
 }
 
+/// How classified images become figures.
+pub fn describe_image_reductions() -> &'static str {
+    "Each image counts once. accuracy: part called right; balanced accuracy: mean recall over the classes that \
+     occur; class: the class against all others; macro: its mean over the classes that occur. AUC is that of the \
+     ROC curve, average precision that of the precision-recall curve."
+}
+
+/// What figures of images are where a class is absent.
+pub fn describe_absent() -> &'static str {
+    "Precision, F1 and MCC are 0 where they would be 0 / 0; recall, AUC and average precision of a class without \
+     images are undefined and left out of means (scikit-learn's rules)."
+}
+
 /// How intervals are computed.
 pub fn describe_intervals() -> String {
     format!(

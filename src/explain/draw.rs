@@ -17,10 +17,7 @@ const COLOURS: [[u8; 3]; 5] =
 /// # Errors
 /// If the image or the map has no pixels.
 pub fn heat_over(image: &RgbImage, heat: &Heat) -> Result<RgbImage> {
-    let (width, height) = image.dimensions();
-    let Heat { width: columns, height: rows, values } = heat.clone();
-    let heat = Probabilities { width: columns, height: rows, values };
-    let heat = heat.resized(width as usize, height as usize)?;
+    let heat = sized(image, heat)?;
     let mut out = image.clone();
     for (pixel, &value) in out.pixels_mut().zip(&heat.values) {
         let weight = 0.2 + 0.5 * value;
@@ -29,6 +26,21 @@ pub fn heat_over(image: &RgbImage, heat: &Heat) -> Result<RgbImage> {
         }
     }
     Ok(out)
+}
+
+/// A heat map at the size of an image.
+fn sized(image: &RgbImage, heat: &Heat) -> Result<Probabilities> {
+    let (width, height) = image.dimensions();
+    let Heat { width: columns, height: rows, values } = heat.clone();
+    Probabilities { width: columns, height: rows, values }.resized(width as usize, height as usize)
+}
+
+/// 1 where the heat is at least half of its highest, at the size of an image, else 0.
+///
+/// # Errors
+/// If the image or the map has no pixels.
+pub fn hot(image: &RgbImage, heat: &Heat) -> Result<Vec<u8>> {
+    Ok(sized(image, heat)?.values.iter().map(|&value| u8::from(value >= 0.5)).collect())
 }
 
 /// Image, what was found in it (with a margin of a tenth of its size), and heat over the image, side by side;

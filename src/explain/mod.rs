@@ -4,7 +4,7 @@ mod cam;
 mod draw;
 
 pub use cam::{CamMethod, grad_cam, grad_cam_plus_plus};
-pub use draw::{heat_over, panels};
+pub use draw::{heat_over, hot, panels};
 
 use burn::module::{Flag, Module, ModuleMapper, Param};
 use burn::tensor::Tensor;
@@ -39,7 +39,8 @@ impl ModuleMapper for Still {
     }
 }
 
-/// Seg-Grad-CAM (Vinogradova, Dibrov and Myers 2020): the class activation map of what was predicted to be
+/// Where images have classes, the class activation map of the one named, or else of the likeliest. Where pixels have,
+/// Seg-Grad-CAM (Vinogradova, Dibrov and Myers 2020): the map of what was predicted to be
 /// `class`, for one image; of several classes that with the most predicted pixels, unless one is named. The score is the sum of the class's logits over the pixels that are predicted to be
 /// it, or over all where none is.
 ///
@@ -62,8 +63,8 @@ pub fn class_activation(
     let [_, channels, height, width] = logits.dims();
     let channel = match (outputs, class) {
         (Outputs::Binary, _) => 0,
-        (Outputs::Classes(_), Some(class)) => class,
-        (Outputs::Classes(classes), None) => {
+        (Outputs::Classes(_) | Outputs::Images(_), Some(class)) => class,
+        (Outputs::Classes(classes) | Outputs::Images(classes), None) => {
             let seen = likeliest(&numbers(logits.clone().inner()), classes);
             let pixels = |class: &usize| seen.iter().filter(|&&l| usize::from(l) == *class).count();
             (0..classes).rev().max_by_key(pixels).unwrap_or(0)
@@ -77,7 +78,7 @@ pub fn class_activation(
     let of_class = logits.clone().slice([0..1, channel..channel + 1]);
     let found = match outputs {
         Outputs::Binary => of_class.clone().detach().greater_equal_elem(0.0),
-        Outputs::Classes(_) => logits.detach().argmax(1).equal_elem(channel as i64),
+        Outputs::Classes(_) | Outputs::Images(_) => logits.detach().argmax(1).equal_elem(channel as i64),
     };
     let found = found.float();
     let none = found.clone().sum().into_scalar::<f32>() == 0.0;

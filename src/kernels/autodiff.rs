@@ -11,7 +11,8 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, AutodiffBackend};
 
 use super::activation::Activation;
-use super::bridge::{by_pixel, contiguous, dims, owned, vector};
+use super::bridge::{by_pixel, contiguous, dims, owned, shaped, vector};
+use super::excitation::{self, Middle};
 use super::geometry::{Dims, Window};
 use super::layer_norm;
 use super::norm::{self, Moments};
@@ -318,6 +319,39 @@ impl Backward<Flex, 2> for WeighingBackward {
 }
 
 #[derive(Debug)]
+struct ExcitationBackward;
+
+#[derive(Clone, Debug)]
+struct ExcitationState {
+    input: FlexTensor,
+    layers: [FlexTensor; 4],
+    middle: Middle,
+}
+
+impl Backward<Flex, 5> for ExcitationBackward {
+    type State = ExcitationState;
+
+    fn backward(self, ops: Ops<Self::State, 5>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let [input, layers @ ..] = ops.parents;
+        let ExcitationState { input: given, layers: weights, middle } = ops.state;
+        let gradient = by_pixel(grads.consume::<Flex>(&ops.node));
+        let size = dims(&given);
+        let read = ops::excitation_layers(&weights);
+        let found =
+            excitation::backward(gradient.storage(), given.storage(), size, read, &middle);
+        if let Some(node) = input {
+            grads.register::<Flex>(node.id, super::bridge::maps(found.maps, size));
+        }
+        let of_layers = [found.first, found.first_bias, found.second, found.second_bias];
+        for ((node, gradient), weights) in layers.into_iter().zip(of_layers).zip(&weights) {
+            if let Some(node) = node {
+                grads.register::<Flex>(node.id, shaped(&gradient, weights));
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
 struct ActivationBackward;
 
 impl Backward<Flex, 1> for ActivationBackward {
@@ -493,6 +527,26 @@ impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
         let [input, factors] = [input, factors].map(|tensor| by_pixel(tensor.into_primitive()));
         let output = ops::weigh(&input, &factors);
         finish(WeighingBackward.prepare::<C>(nodes), output, |_| FactorsState { input, factors })
+    }
+
+    fn excitation(
+        input: Tracked<C>,
+        first: Tracked<C>,
+        first_bias: Tracked<C>,
+        second: Tracked<C>,
+        second_bias: Tracked<C>,
+    ) -> Tracked<C> {
+        let layers = [first, first_bias, second, second_bias];
+        let [a, b, c, d] = layers.each_ref().map(|layer| layer.node());
+        let nodes = [input.node(), a, b, c, d];
+        let input = by_pixel(input.into_primitive());
+        let layers = layers.map(|layer| contiguous(layer.into_primitive()));
+        let (output, middle) = ops::excite(&input, &layers);
+        finish(ExcitationBackward.prepare::<C>(nodes), output, |_| ExcitationState {
+            input,
+            layers,
+            middle,
+        })
     }
 
     fn activation(input: Tracked<C>, activation: Activation) -> Tracked<C> {

@@ -76,6 +76,14 @@ pub fn maps(buffer: Buffer, dims: Dims) -> FlexTensor {
     FlexTensor::new(buffer.into_bytes(), layout, DType::F32)
 }
 
+/// Numbers row by row with the shape of another tensor.
+pub fn shaped(values: &[f32], like: &FlexTensor) -> FlexTensor {
+    let mut buffer = Buffer::new(values.len());
+    buffer.copy_from_slice(values);
+    let layout = Layout::contiguous(like.layout().shape().clone());
+    FlexTensor::new(buffer.into_bytes(), layout, DType::F32)
+}
+
 /// A tensor of the given shape from numbers row by row.
 pub fn rows<const D: usize>(buffer: Buffer, shape: [usize; D]) -> FlexTensor {
     FlexTensor::new(buffer.into_bytes(), Layout::contiguous(Shape::new(shape)), DType::F32)

@@ -6,7 +6,7 @@
 //! From the outside in: this file and [`standard`] choose; `ops.rs` and `autodiff.rs` join kernels and
 //! Burn's tensors; `recompute.rs` and `replay.rs` run a block again instead of keeping what it made;
 //! `winograd.rs`, `direct.rs`, `depthwise.rs`, `norm.rs`, `layer_norm.rs`, `activation.rs`, `pool.rs`,
-//! `resample.rs`, `channels.rs`, `pointwise.rs` and `adam.rs` are kernels on slices; `gemm.rs`, `simd.rs` and `buffer.rs` are what
+//! `resample.rs`, `channels.rs`, `excitation.rs`, `pointwise.rs` and `adam.rs` are kernels on slices; `gemm.rs`, `simd.rs` and `buffer.rs` are what
 //! those are made of.
 
 #![expect(unsafe_code, reason = "raw vectors, and outputs that threads share out among them")]
@@ -25,6 +25,7 @@ mod depthwise;
 mod direct;
 mod dropout;
 mod epilogue;
+mod excitation;
 mod gemm;
 mod geometry;
 mod layer_norm;
@@ -520,6 +521,26 @@ pub fn concat(a: Tensor<4>, b: Tensor<4>) -> Tensor<4> {
         return Tensor::cat(vec![a, b], 1);
     }
     Tensor::from_dispatch(Dispatch::concatenation(a.into_dispatch(), b.into_dispatch()))
+}
+
+/// Squeeze-and-excitation: the mean of each channel through two 1x1 convolutions with biases, SiLU between them, and
+/// a sigmoid; its factors weigh the channels.
+///
+/// # Shapes
+/// - maps and output: `[batch, channels, height, width]`
+pub fn excite(first: &Conv2d, second: &Conv2d, maps: Tensor<4>) -> Tensor<4> {
+    match (&first.bias, &second.bias) {
+        (Some(first_bias), Some(second_bias)) if here(&maps) => {
+            Tensor::from_dispatch(Dispatch::excitation(
+                maps.into_dispatch(),
+                first.weight.val().into_dispatch(),
+                first_bias.val().into_dispatch(),
+                second.weight.val().into_dispatch(),
+                second_bias.val().into_dispatch(),
+            ))
+        }
+        _ => standard::excite(first, second, maps),
+    }
 }
 
 /// Rectified linear units, where no convolution or norm comes directly before them.

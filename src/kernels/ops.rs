@@ -16,7 +16,7 @@ use super::norm::{self, Affine, Moments, Over};
 use super::pointwise::{self, Followed};
 use super::recompute::{Block, Seed};
 use super::weights::{self, Form, Key};
-use super::{channels, depthwise, direct, layer_norm, pool, resample, winograd};
+use super::{channels, depthwise, direct, excitation, layer_norm, pool, resample, winograd};
 
 /// A tensor that may be absent.
 #[derive(ExtensionType)]
@@ -130,6 +130,16 @@ pub trait Kernels: Backend {
 
     /// Each channel of each image times its factor, `[batch, channels, 1, 1]`.
     fn weighing(input: FloatTensor<Self>, factors: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// Squeeze-and-excitation; `layers` are `[squeezed, channels, 1, 1]` and `[channels, squeezed, 1, 1]`, each
+    /// followed by its bias.
+    fn excitation(
+        input: FloatTensor<Self>,
+        first: FloatTensor<Self>,
+        first_bias: FloatTensor<Self>,
+        second: FloatTensor<Self>,
+        second_bias: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
 
     /// An activation of each number.
     fn activation(input: FloatTensor<Self>, activation: Activation) -> FloatTensor<Self>;
@@ -496,8 +506,23 @@ pub fn average_backward(gradient: FlexTensor, dims: Dims) -> FlexTensor {
 pub fn weigh(input: &FlexTensor, factors: &FlexTensor) -> FlexTensor {
     let dims = dims(input);
     let mut buffer = Buffer::new(dims.len());
-    channels::weigh(input.storage(), factors.storage(), dims, &mut buffer);
+    channels::weigh(input.storage(), factors.storage(), None, dims, &mut buffer);
     maps(buffer, dims)
+}
+
+/// The weights of squeeze-and-excitation as the kernel reads them.
+pub fn excitation_layers(layers: &[FlexTensor; 4]) -> excitation::Layers<'_> {
+    let [first, first_bias, second, second_bias] = layers.each_ref().map(|layer| layer.storage());
+    excitation::Layers { first, first_bias, second, second_bias }
+}
+
+/// Squeeze-and-excitation, and what its backward pass needs.
+pub fn excite(input: &FlexTensor, layers: &[FlexTensor; 4]) -> (FlexTensor, excitation::Middle) {
+    let dims = dims(input);
+    let mut buffer = Buffer::new(dims.len());
+    let layers = excitation_layers(layers);
+    let middle = excitation::forward(input.storage(), dims, layers, &mut buffer);
+    (maps(buffer, dims), middle)
 }
 
 /// The gradient of the factors of channels.
@@ -613,6 +638,16 @@ impl Kernels for Flex {
 
     fn weighing(input: FlexTensor, factors: FlexTensor) -> FlexTensor {
         weigh(&by_pixel(input), &by_pixel(factors))
+    }
+
+    fn excitation(
+        input: FlexTensor,
+        first: FlexTensor,
+        first_bias: FlexTensor,
+        second: FlexTensor,
+        second_bias: FlexTensor,
+    ) -> FlexTensor {
+        excite(&by_pixel(input), &[first, first_bias, second, second_bias].map(contiguous)).0
     }
 
     fn activation(input: FlexTensor, activation: Activation) -> FlexTensor {

@@ -2,9 +2,10 @@
 //! with.
 
 use burn::nn::PaddingConfig2d;
+use burn::nn::conv::Conv2d;
 use burn::nn::pool::{AvgPool2dConfig, MaxPool2dConfig};
 use burn::tensor::Tensor;
-use burn::tensor::activation::{gelu, relu, silu};
+use burn::tensor::activation::{gelu, relu, sigmoid, silu};
 use burn::tensor::module::interpolate;
 use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
 
@@ -62,6 +63,12 @@ pub(super) fn max_pool2d(
         .with_padding(PaddingConfig2d::Explicit(padding, padding, padding, padding))
         .init()
         .forward(maps)
+}
+
+/// Squeeze-and-excitation.
+pub(super) fn excite(first: &Conv2d, second: &Conv2d, maps: Tensor<4>) -> Tensor<4> {
+    let factors = second.forward(silu(first.forward(average(maps.clone()))));
+    maps * sigmoid(factors)
 }
 
 /// The mean of each 2x2 block.

@@ -445,6 +445,18 @@ fn norms_with_residual_and_relu_are_burns() {
 }
 
 #[test]
+fn squeeze_and_excitation_is_that_of_convolutions() {
+    let layers = vec![conv([70, 5], 1, 1, true), conv([5, 70], 1, 1, true)];
+    compare(
+        "excitation",
+        &[[3, 70, 9, 11]],
+        &layers,
+        |layers, maps| super::excite(&layers[0], &layers[1], maps[0].clone()),
+        |layers, maps| standard::excite(&layers[0], &layers[1], maps[0].clone()),
+    );
+}
+
+#[test]
 fn layer_norm_is_burns() {
     for channels in [1, 7, 32, 83] {
         let norm = LayerNormConfig::new(channels).init(&Device::flex().autodiff());

@@ -40,6 +40,8 @@ pub enum Outputs {
     Binary,
     /// A channel for each of so many classes, by their softmax.
     Classes(usize),
+    /// The same for whole images, as for maps of one pixel.
+    Images(usize),
 }
 
 impl Outputs {
@@ -47,7 +49,7 @@ impl Outputs {
     pub fn channels(self) -> usize {
         match self {
             Self::Binary => 1,
-            Self::Classes(classes) => classes,
+            Self::Classes(classes) | Self::Images(classes) => classes,
         }
     }
 }
@@ -148,7 +150,7 @@ fn collect_problems(
 ) {
     let mut report = |key: String, message: String| found.push((key, message));
     match (spec, outputs) {
-        (LossSpec::Bce(_), Outputs::Classes(classes)) => report(
+        (LossSpec::Bce(_), Outputs::Classes(classes) | Outputs::Images(classes)) => report(
             format!("{key}.kind"),
             format!(
                 "`bce` is for one foreground class, and this network tells {classes} classes \
@@ -161,7 +163,7 @@ fn collect_problems(
              foreground; use `bce`"
                 .into(),
         ),
-        (LossSpec::CrossEntropy(spec), Outputs::Classes(classes)) => {
+        (LossSpec::CrossEntropy(spec), Outputs::Classes(classes) | Outputs::Images(classes)) => {
             if let ClassWeights::Given(given) = &spec.class_weights {
                 let key = format!("{key}.class-weights.values");
                 if given.values.len() != classes {
@@ -172,7 +174,17 @@ fn collect_problems(
                 }
             }
         }
-        (LossSpec::Focal(spec), Outputs::Classes(classes)) if spec.alpha.is_some() => report(
+        (
+            LossSpec::Dice(_) | LossSpec::Jaccard(_) | LossSpec::Tversky(_) | LossSpec::Lovasz(_),
+            Outputs::Images(_),
+        ) => report(
+            format!("{key}.kind"),
+            "this loss measures the overlap of pixels, and this network gives whole images their \
+             class; use `cross-entropy` or `focal`"
+                .into(),
+        ),
+        (LossSpec::Focal(spec), Outputs::Classes(classes) | Outputs::Images(classes))
+            if spec.alpha.is_some() => report(
             format!("{key}.alpha"),
             format!(
                 "`alpha` weighs one foreground class against the rest, and this network tells \

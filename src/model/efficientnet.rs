@@ -6,14 +6,13 @@
 use burn::module::{Initializer, Module};
 use burn::nn::conv::Conv2d;
 use burn::nn::{BatchNorm, BatchNormConfig, Dropout, DropoutConfig};
-use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Tensor};
 
 use super::blocks::Convolution;
 use super::head::{Head, HeadConfig, summarise_average};
 use super::summary::{Maps, Table};
 use super::watch::place;
-use crate::kernels::{After, Input, add, average, block, conv2d, conv2d_batch_norm, weigh};
+use crate::kernels::{After, Input, add, block, conv2d_batch_norm, excite, weigh};
 use crate::spec::EfficientnetSpec;
 
 /// The variants at hand.
@@ -440,8 +439,6 @@ impl Excitation {
     /// # Shapes
     /// - maps and output: `[batch, channels, height, width]`
     pub fn forward(&self, maps: Tensor<4>) -> Tensor<4> {
-        let squeezed = conv2d(&self.fc1, average(maps.clone()), After::silu());
-        let factors = sigmoid(conv2d(&self.fc2, squeezed, After::nothing()));
-        weigh(maps, factors)
+        excite(&self.fc1, &self.fc2, maps)
     }
 }

@@ -3,12 +3,17 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::data::{Dataset, Split, augment_problems, open, split};
+use crate::data::{Dataset, Labels, Split, augment_problems, open_for, split};
 use crate::error::Result;
-use crate::evaluate::{EPOCH_FIGURES, figure_names, outputs};
-use crate::loss;
+use crate::evaluate::{
+    epoch_figures, figure_names, image_figure_names, is_of_images, metric_name, outputs,
+};
+use crate::loss::{self, Outputs};
 use crate::model;
-use crate::spec::{EvaluatedSplit, GroupKey, Loaded, Problem, Problems, RateSpec, SplitSpec};
+use crate::spec::{
+    EvaluatedSplit, GroupKey, Loaded, MetricKind, Problem, Problems, RateSpec, SplitSpec,
+    ThresholdSpec,
+};
 
 /// A spec in which nothing is wrong, with its data found and divided.
 #[derive(Clone, Debug)]
@@ -42,19 +47,22 @@ pub fn check(loaded: Loaded, depth: Depth) -> Result<Checked, Problems> {
     found.all(model::problems(&spec.model, spec.dataset.image_size));
     found.all(augment_problems(&spec.augment));
     found.all(crate::train::problems(&spec.schedule));
-    found.epoch_figures();
+    found.task();
     found.film();
 
-    let dataset = match open(&spec.dataset) {
+    let dataset = match open_for(spec) {
         Ok(dataset) => Some(dataset),
         Err(error) => {
-            found.add("dataset.root", error.to_string());
+            let key = if error.to_string().starts_with("task.") { "task" } else { "dataset.root" };
+            found.add(key, error.to_string());
             None
         }
     };
     let mut divided = None;
     if let Some(dataset) = &dataset {
         found.all(loss::problems(&spec.loss, outputs(&dataset.labels)));
+        found.epoch_figures(outputs(&dataset.labels));
+        found.threshold(&dataset.labels);
         found.gates(dataset);
         match split(&division(&spec.dataset.split, depth), dataset) {
             Ok(split) => {
@@ -104,8 +112,59 @@ impl Findings<'_> {
         }
     }
 
+    /// Network and metrics must be of what is predicted.
+    fn task(&mut self) {
+        let spec = &self.loaded.spec;
+        let classifies = spec.task.classifies();
+        let mut wrong: Vec<(&str, String)> = Vec::new();
+        if classifies != spec.model.classifies() {
+            let (does, asked, others) = if classifies {
+                ("gives each pixel its class", "classify", "resnet18, efficientnet-b0, densenet169")
+            } else {
+                ("gives whole images their class", "segment", "unet, attention-unet, unet-plus-plus")
+            };
+            wrong.push((
+                "model.kind",
+                format!(
+                    "this network {does}, and `task.kind` is `{asked}`: use one of {others}, .. or \
+                     set the other task"
+                ),
+            ));
+        }
+        for &metric in &spec.evaluation.metrics {
+            let of_pixels = metric != MetricKind::AveragePrecision;
+            let fits = if classifies { is_of_images(metric) } else { of_pixels };
+            if !fits {
+                let what = if classifies { "pixels, and" } else { "whole images, and" };
+                let asked = if classifies { "whole images" } else { "pixels" };
+                let name = metric_name(metric);
+                wrong.push((
+                    "evaluation.metrics",
+                    format!("`{name}` is a metric of {what} this task is about {asked}"),
+                ));
+            }
+        }
+        for (key, message) in wrong {
+            self.add(key, message);
+        }
+    }
+
+    /// A threshold is for the second of two classes.
+    fn threshold(&mut self, labels: &Labels) {
+        let Labels::Images { names } = labels else { return };
+        let unsaid = ThresholdSpec::default();
+        if names.len() > 2 && self.loaded.spec.evaluation.threshold != unsaid {
+            let message = format!(
+                "a threshold is for two classes, and there are {}: {}; an image gets the likeliest",
+                names.len(),
+                names.join(", ")
+            );
+            self.add("evaluation.threshold", message);
+        }
+    }
+
     /// Figures that decide during training must be recorded each epoch.
-    fn epoch_figures(&mut self) {
+    fn epoch_figures(&mut self, outputs: Outputs) {
         let schedule = &self.loaded.spec.schedule;
         let mut named = vec![("schedule.best.metric", schedule.best.metric.clone())];
         if let Some(stopping) = &schedule.early_stopping {
@@ -116,7 +175,7 @@ impl Findings<'_> {
         }
         let recorded: Vec<String> = ["train", "valid"]
             .iter()
-            .flat_map(|split| EPOCH_FIGURES.iter().map(move |figure| format!("{split}.{figure}")))
+            .flat_map(|split| epoch_figures(outputs).iter().map(move |figure| format!("{split}.{figure}")))
             .collect();
         for (key, name) in named {
             self.figure(key, &name, &recorded, "is not recorded during training");
@@ -144,7 +203,13 @@ impl Findings<'_> {
         let labels: BTreeSet<String> =
             dataset.cases.iter().map(|case| case.label.clone()).collect();
         let labels: Vec<String> = labels.into_iter().collect();
-        let names = figure_names(&evaluation.metrics, &dataset.labels.names(), &labels);
+        let classes = dataset.labels.names();
+        let names = match dataset.labels {
+            Labels::Binary { .. } | Labels::Classes { .. } => {
+                figure_names(&evaluation.metrics, &classes, &labels)
+            }
+            Labels::Images { .. } => image_figure_names(&evaluation.metrics, &classes),
+        };
         let recorded: Vec<String> = evaluation
             .splits
             .iter()

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::Plan;
 use crate::data::{SplitName, crossing};
-use crate::model::WeightsReport;
+use crate::model::{self, WeightsReport};
 use crate::train::Measured;
 
 /// What the whole run will cost, from one real step.
@@ -59,6 +59,8 @@ pub fn describe(
     data(&mut out, plan);
     line(&mut out, "\n# Layers\n".into());
     layers(&mut out, plan);
+    let places = model::places(&decisions.spec.model);
+    line(&mut out, format!("\n`cam` and the film can look at {}", places.join(", ")));
     if !weights.is_empty() {
         line(&mut out, "\n# Weights to start from\n".into());
     }
@@ -105,7 +107,11 @@ fn data(out: &mut String, plan: &Plan) {
     let _ = writeln!(
         out,
         "\n{:7} {:22} {:>7} {:>13} {:>7}",
-        "split", "class", "cases", "pixels", "part"
+        "split",
+        "class",
+        "cases",
+        if plan.decisions.spec.task.classifies() { "images" } else { "pixels" },
+        "part"
     );
     for share in &plan.balance {
         let of_split = plan.balance.iter().filter(|other| other.split == share.split);

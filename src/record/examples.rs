@@ -38,6 +38,7 @@ pub fn busi(root: &Path, experiment: &str, seed: u32, epochs: u32, cases: usize)
                 valid_s: 0.9,
             })
             .collect(),
+        scores: Vec::new(),
         figures: vec![
             figure("test", "dice.mean", mean, cases.len() / 2),
             figure("test", "iou.mean", mean * 0.86, cases.len() / 2),
@@ -73,7 +74,7 @@ fn film(pictures: &[Picture], epochs: u32) -> Vec<Frame> {
             picture.images.clone();
         let (case, label) = (picture.case.clone(), picture.label.clone());
         let images = FrameImages { image, truth, prediction, heat };
-        Frame { epoch, fixed, case, label, layer: "gates.3".into(), images }
+        Frame { epoch, fixed, case, label, layer: "gates.3".into(), predicted: String::new(), images }
     };
     let shown = [1, epochs / 2, epochs].into_iter().zip(&pictures[1..]);
     shown
@@ -279,6 +280,7 @@ fn busi_summary(experiment: &str) -> Summary {
     let shares = [("train", 0.91), ("valid", 0.92), ("test", 0.905)];
     Summary {
         experiment: experiment.into(),
+        task: Task::Segment,
         description: "Attention U-Net of system A on BUSI, normals included.".into(),
         dataset: "BUSI, several masks of an image united".into(),
         model: "attention-unet".into(),
@@ -478,6 +480,7 @@ fn busi_pictures(run: &RunDir, cases: &[CaseRow], random: &mut ChaCha8Rng) -> Ve
                 label: case.label.clone(),
                 kind,
                 score: case.dice,
+                predicted: String::new(),
                 images: draw(run, number, case, random),
             });
         }
@@ -529,5 +532,6 @@ fn draw(run: &RunDir, number: usize, case: &CaseRow, random: &mut ChaCha8Rng) ->
             (true, false) => [0xd5, 0x40, 0x8c],
             (false, false) => [0x18, 0x1c, 0x22],
         }),
+        heat: None,
     }
 }

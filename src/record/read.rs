@@ -7,7 +7,7 @@ use super::run_dir::RunDir;
 use super::tables;
 use super::{
     CaseRow, Confusion, EpochRow, Figure, Frame, Gate, Layer, Picture, PictureFile, Provenance,
-    RunState, SplitRow, Status, Summary, TimesRow,
+    RunState, ScoreRow, SplitRow, Status, Summary, TimesRow,
 };
 use crate::error::{Error, Result};
 
@@ -32,6 +32,8 @@ pub struct Record {
     pub times: Vec<TimesRow>,
     /// Counts and distances of cases and classes.
     pub cases: Vec<CaseRow>,
+    /// What classified images were given.
+    pub scores: Vec<ScoreRow>,
     /// Recorded figures.
     pub figures: Vec<Figure>,
     /// Confusion matrices.
@@ -66,6 +68,7 @@ impl Record {
             epochs: tables::read_epochs(&file("epochs.parquet"))?,
             times: tables::read_times(&file("times.parquet"))?,
             cases: tables::read_cases(&file("cases.parquet"))?,
+            scores: tables::read_scores(&file("scores.parquet"))?,
             figures: files::read_json(&file("figures.json"))?.unwrap_or_default(),
             confusion: files::read_json(&file("confusion.json"))?.unwrap_or_default(),
             layers: files::read_json(&file("layers.json"))?.unwrap_or_default(),
@@ -83,7 +86,7 @@ impl Record {
         self.figures.iter().find(|figure| figure.split == split && figure.name == name)
     }
 
-    /// The probability from which on a pixel is foreground; 0.5 where none was chosen.
+    /// The probability from which on a pixel is foreground, or an image of the second of two classes; 0.5 where none was chosen.
     pub fn threshold(&self) -> f64 {
         self.summary.threshold.as_ref().map_or(0.5, |threshold| threshold.value)
     }

@@ -190,6 +190,23 @@ pub struct CaseRow {
     pub dice: Option<f64>,
 }
 
+/// A row of `scores.parquet`: one classified image.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ScoreRow {
+    /// `train`, `valid` or `test`.
+    pub split: String,
+    /// Name of the case.
+    pub case: String,
+    /// What keeps cases together.
+    pub group: String,
+    /// Its class.
+    pub truth: String,
+    /// The class it was called.
+    pub predicted: String,
+    /// Probability of each class, in the order of the summary's classes.
+    pub probabilities: Vec<f64>,
+}
+
 /// A recorded figure: one number about one split.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Figure {
@@ -228,7 +245,7 @@ pub struct Interval {
     pub high: f64,
 }
 
-/// A confusion matrix of pixels.
+/// A confusion matrix of pixels, or of whole images.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Confusion {
     /// `train`, `valid` or `test`.
@@ -266,6 +283,8 @@ pub struct Summary {
     pub experiment: String,
     /// What it is for.
     pub description: String,
+    /// What is predicted.
+    pub task: Task,
     /// The data set in a few words, such as `BUSI, masks united`.
     pub dataset: String,
     /// The network in a few words, such as `attention-unet`.
@@ -284,7 +303,8 @@ pub struct Summary {
     pub weights_bytes: u64,
     /// Pixels of each class in each split.
     pub class_balance: Vec<ClassShare>,
-    /// The probability from which on a pixel is lesion; `None` with several classes.
+    /// The probability from which on a pixel is lesion, or an image of the second of two classes; `None` with
+    /// several classes.
     pub threshold: Option<Threshold>,
     /// How figures are to be read.
     pub semantics: Semantics,
@@ -303,7 +323,18 @@ pub struct Summary {
     pub published: Vec<PublishedSpec>,
 }
 
-/// Pixels of a class in a split.
+/// What a run predicts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Task {
+    /// A class for every pixel.
+    #[default]
+    Segment,
+    /// A class for every image.
+    Classify,
+}
+
+/// Pixels of a class in a split; where images have classes, cases.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ClassShare {
     /// `train`, `valid` or `test`.
@@ -321,7 +352,7 @@ pub struct ClassShare {
 pub struct Threshold {
     /// The probability.
     pub value: f64,
-    /// Where it comes from: `fixed in the spec`, or `best mean Dice on the validation split`.
+    /// Where it comes from: `fixed in the spec`, or what it was best by on the validation split.
     pub chosen: String,
 }
 
@@ -392,8 +423,10 @@ pub struct Picture {
     pub label: String,
     /// Why it is shown.
     pub kind: PictureKind,
-    /// Its Dice; `None` where undefined.
+    /// Its Dice; of a classified image the probability of its class; `None` where undefined.
     pub score: Option<f64>,
+    /// The class that an image was called; empty where pixels have classes.
+    pub predicted: String,
     /// What is shown of it.
     pub images: PictureImages,
 }
@@ -412,6 +445,8 @@ pub struct PictureImages {
     pub prediction: Option<PictureFile>,
     /// Where they differ: true positive, false positive, false negative.
     pub error: Option<PictureFile>,
+    /// The class activation map of a classified image.
+    pub heat: Option<PictureFile>,
 }
 
 /// A case as the network saw it in an epoch.
@@ -428,6 +463,8 @@ pub struct Frame {
     pub label: String,
     /// The layer that the heat map is of.
     pub layer: String,
+    /// What an image was called, and how surely; empty where pixels have classes.
+    pub predicted: String,
     /// What is shown of it.
     pub images: FrameImages,
 }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::files::{self, TEMPORARY_PREFIX};
 use super::tables;
 use super::{
-    CaseRow, Confusion, EpochRow, Figure, Frame, Gate, Layer, Picture, Provenance, SplitRow,
+    CaseRow, Confusion, EpochRow, Figure, Frame, Gate, Layer, Picture, Provenance, ScoreRow, SplitRow,
     Status, Summary, TimesRow,
 };
 use crate::error::{Error, Result};
@@ -168,6 +168,11 @@ impl RunDir {
     /// Writes counts and distances of cases and classes.
     pub fn write_cases(&self, rows: &[CaseRow]) -> Result<()> {
         tables::write_cases(&self.file("cases.parquet"), rows)
+    }
+
+    /// Writes what classified images were given.
+    pub fn write_scores(&self, classes: &[String], rows: &[ScoreRow]) -> Result<()> {
+        tables::write_scores(&self.file("scores.parquet"), classes, rows)
     }
 
     /// Writes the recorded figures.

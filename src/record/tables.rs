@@ -8,7 +8,7 @@ use std::path::Path;
 use polars::prelude::*;
 
 use super::files;
-use super::{CaseRow, EpochRow, SplitRow, TimesRow};
+use super::{CaseRow, EpochRow, ScoreRow, SplitRow, TimesRow};
 use crate::error::Result;
 
 /// Writes `split.parquet`.
@@ -173,6 +173,48 @@ pub fn read_cases(path: &Path) -> Result<Vec<CaseRow>> {
             assd: assd[row],
             auc: auc[row],
             dice: dice[row],
+        })
+        .collect())
+}
+
+/// What the columns of probabilities begin with; the class follows.
+const PROBABILITY: &str = "probability.";
+
+/// Writes `scores.parquet`, with a column for the probability of each class.
+pub fn write_scores(path: &Path, classes: &[String], rows: &[ScoreRow]) -> Result<()> {
+    let mut columns = vec![
+        column("split", rows, |row| row.split.as_str()),
+        column("case", rows, |row| row.case.as_str()),
+        column("group", rows, |row| row.group.as_str()),
+        column("truth", rows, |row| row.truth.as_str()),
+        column("predicted", rows, |row| row.predicted.as_str()),
+    ];
+    columns.extend(classes.iter().enumerate().map(|(class, name)| {
+        column(&format!("{PROBABILITY}{name}"), rows, |row| row.probabilities[class])
+    }));
+    write(path, columns)
+}
+
+/// Reads `scores.parquet`; no rows where there is no file.
+pub fn read_scores(path: &Path) -> Result<Vec<ScoreRow>> {
+    let Some(table) = Table::read(path)? else { return Ok(Vec::new()) };
+    let [mut split, mut case, mut group, mut truth, mut predicted] = [
+        table.strings("split")?,
+        table.strings("case")?,
+        table.strings("group")?,
+        table.strings("truth")?,
+        table.strings("predicted")?,
+    ];
+    let columns = table.names().into_iter().filter(|name| name.starts_with(PROBABILITY));
+    let columns = columns.map(|name| table.f64(&name)).collect::<Result<Vec<_>>>()?;
+    Ok((0..table.height())
+        .map(|row| ScoreRow {
+            split: std::mem::take(&mut split[row]),
+            case: std::mem::take(&mut case[row]),
+            group: std::mem::take(&mut group[row]),
+            truth: std::mem::take(&mut truth[row]),
+            predicted: std::mem::take(&mut predicted[row]),
+            probabilities: columns.iter().map(|column| column[row]).collect(),
         })
         .collect())
 }

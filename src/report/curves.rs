@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::charts::{self, Chart, Line};
 use super::names;
-use super::tables::DiceOfCase;
+use super::tables::ValueOfCase;
 use super::words;
 use crate::error::Result;
 use crate::record::Record;
@@ -25,7 +25,15 @@ pub struct Curve {
 const LEARNING_RATE: &str = "learning-rate";
 
 /// Figures drawn first; the others come under "more".
-const FIRST: [&str; 4] = ["loss", "dice.mean", "iou.mean", "accuracy.pooled"];
+const FIRST: [&str; 7] = [
+    "loss",
+    "dice.mean",
+    "iou.mean",
+    "accuracy.pooled",
+    "accuracy",
+    "balanced-accuracy",
+    "auc.macro",
+];
 
 /// Curves of training and validation over the epochs of all runs: the first ones, then the others.
 ///
@@ -111,7 +119,7 @@ fn points(record: &Record, name: &str, split: &str) -> Vec<(f64, f64)> {
 ///
 /// # Errors
 /// When plotters cannot draw.
-pub fn distributions(runs: &[Vec<DiceOfCase>], labels: &[String]) -> Result<Vec<Curve>> {
+pub fn distributions(runs: &[Vec<ValueOfCase>], labels: &[String]) -> Result<Vec<Curve>> {
     let mut splits: Vec<&str> = Vec::new();
     for case in runs.iter().flatten() {
         if !splits.contains(&case.split.as_str()) {
@@ -122,12 +130,12 @@ pub fn distributions(runs: &[Vec<DiceOfCase>], labels: &[String]) -> Result<Vec<
     splits.into_iter().map(|split| distribution(split, runs, labels)).collect()
 }
 
-fn distribution(split: &str, runs: &[Vec<DiceOfCase>], labels: &[String]) -> Result<Curve> {
+fn distribution(split: &str, runs: &[Vec<ValueOfCase>], labels: &[String]) -> Result<Curve> {
     let mut lines = Vec::new();
     let mut described = Vec::new();
     for (run, (cases, label)) in runs.iter().zip(labels).enumerate() {
         let of_split = cases.iter().filter(|case| case.split == split);
-        let dice: Vec<f64> = of_split.filter_map(|case| case.dice).collect();
+        let dice: Vec<f64> = of_split.filter_map(|case| case.value).collect();
         if dice.is_empty() {
             continue;
         }

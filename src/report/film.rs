@@ -25,6 +25,8 @@ pub struct Still {
     pub case: String,
     /// Its label; empty where cases carry none.
     pub label: String,
+    /// What an image was called; empty where pixels have classes.
+    pub predicted: String,
     /// The image.
     pub image: Shown,
     /// The true mask.
@@ -51,6 +53,7 @@ fn still(record: &Record, frame: &Frame) -> Still {
         epoch: frame.epoch,
         case: frame.case.clone(),
         label: frame.label.clone(),
+        predicted: frame.predicted.clone(),
         image: load(record, "Image", &images.image),
         truth: load(record, "Truth", &images.truth),
         prediction: load(record, "Prediction", &images.prediction),

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::names;
 use super::words;
-use crate::record::{Figure, Record, RunState};
+use crate::record::{Figure, Record, RunState, Task};
 use crate::spec::PublishedSpec;
 
 /// Runs against figures.
@@ -180,7 +180,7 @@ pub fn semantics(records: &[Record], labels: &[String]) -> Vec<Semantic> {
     type Said = (&'static str, fn(&Record) -> String);
     let rules: [Said; 6] = [
         ("Reduction", |record| record.summary.semantics.reduction.clone()),
-        ("Empty masks", |record| record.summary.semantics.empty.clone()),
+        ("Absent classes", |record| record.summary.semantics.empty.clone()),
         ("Resolution", |record| record.summary.semantics.resolution.clone()),
         ("Threshold", threshold),
         ("Intervals", |record| record.summary.semantics.interval.clone()),
@@ -213,12 +213,19 @@ fn merged(records: &[Record], labels: &[String], text: fn(&Record) -> String) ->
 
 fn threshold(record: &Record) -> String {
     match &record.summary.threshold {
-        Some(threshold) => format!(
-            "A pixel is foreground from probability {} on ({}).",
-            threshold.value, threshold.chosen
-        ),
+        Some(threshold) => {
+            let what = match (record.summary.task, record.summary.classes.last()) {
+                (Task::Classify, Some(class)) => format!("An image is called {class}"),
+                _ => "A pixel is foreground".into(),
+            };
+            format!("{what} from probability {} on ({}).", threshold.value, threshold.chosen)
+        }
         None if record.summary.classes.len() > 1 => {
-            "None: each pixel takes the class of the highest probability.".into()
+            let what = match record.summary.task {
+                Task::Segment => "pixel",
+                Task::Classify => "image",
+            };
+            format!("None: each {what} takes the class of the highest probability.")
         }
         None => String::new(),
     }

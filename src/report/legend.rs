@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::evaluate::colour;
 use crate::evaluate::pictures::{FALSE_NEGATIVE, FALSE_POSITIVE, TRUE_POSITIVE};
 use crate::loss::Outputs;
-use crate::record::Record;
+use crate::record::{Record, Task};
 
 /// A colour and its meaning.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -19,6 +19,9 @@ pub struct Meaning {
 /// The colours of a run's pictures: of its error maps, and of its classes where it has several.
 pub fn legend(record: &Record) -> Vec<Meaning> {
     let classes = &record.summary.classes;
+    if record.summary.task == Task::Classify {
+        return Vec::new();
+    }
     if classes.len() < 2 {
         return vec![
             meaning(TRUE_POSITIVE, "true positive: lesion found"),

@@ -9,6 +9,7 @@ mod configuration;
 mod curves;
 mod film;
 mod headline;
+mod images;
 mod legend;
 mod markdown;
 mod names;
@@ -54,6 +55,8 @@ struct Page<'a> {
     curves: Vec<curves::Curve>,
     more_curves: Vec<curves::Curve>,
     distributions: Vec<curves::Curve>,
+    /// ROC and precision-recall curves of classified images.
+    image_curves: Vec<curves::Curve>,
     cases: Vec<tables::CaseTable>,
     differences: Vec<configuration::Difference>,
     /// Runs with equal data and split, by index.
@@ -78,6 +81,9 @@ pub fn render(records: &[Record], options: &ReportOptions) -> Result<String> {
         .map(|(index, (record, label))| run::view(index, label, record))
         .collect::<Result<Vec<_>>>()?;
     let dice = records.iter().map(tables::dice_of_cases).collect::<Result<Vec<_>>>()?;
+    let probabilities: Vec<_> = records.iter().map(images::probabilities).collect();
+    let mut cases = tables::case_tables("Dice", &dice);
+    cases.extend(tables::case_tables("Probability of its own class", &probabilities));
     let (curves, more_curves) = curves::training(records, &labels)?;
     let page = Page {
         title: title(records, options),
@@ -89,7 +95,8 @@ pub fn render(records: &[Record], options: &ReportOptions) -> Result<String> {
         curves,
         more_curves,
         distributions: curves::distributions(&dice, &labels)?,
-        cases: tables::case_tables(&dice),
+        image_curves: images::curves(records, &labels)?,
+        cases,
         differences: configuration::differences(records),
         data_groups: run::groups(&runs, run::RunView::same_data),
         model_groups: run::groups(&runs, run::RunView::same_model),

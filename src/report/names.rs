@@ -80,6 +80,8 @@ fn metric(name: &str) -> &str {
         "hd95" => "HD95 (px)",
         "assd" => "ASSD (px)",
         "auc" => "AUC",
+        "balanced-accuracy" => "Balanced accuracy",
+        "average-precision" => "Average precision",
         "learning-rate" => "Learning rate",
         other => other,
     }
@@ -90,6 +92,7 @@ fn reduction(name: &str) -> &str {
         "mean" => "mean over cases",
         "lesion" => "mean where present",
         "pooled" => "pixels pooled",
+        "macro" => "mean over classes",
         other => other,
     }
 }

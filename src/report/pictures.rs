@@ -26,9 +26,11 @@ pub struct ShownCase {
     pub case: String,
     /// Label of the case; empty where cases carry none.
     pub label: String,
-    /// Its Dice.
+    /// Its Dice; of a classified image the probability of its class.
     pub score: Option<f64>,
-    /// Image, truth, probability, prediction, error map, as far as they were made.
+    /// The class that an image was called; empty where pixels have classes.
+    pub predicted: String,
+    /// Image, truth, probability, prediction, error map, class activation map, as far as they were made.
     pub pictures: Vec<Shown>,
 }
 
@@ -95,11 +97,13 @@ fn shown(record: &Record, picture: &Picture) -> ShownCase {
         ("Probability", &images.probability),
         ("Prediction", &images.prediction),
         ("Errors", &images.error),
+        ("Grad-CAM++", &images.heat),
     ];
     ShownCase {
         case: picture.case.clone(),
         label: picture.label.clone(),
         score: picture.score,
+        predicted: picture.predicted.clone(),
         pictures: roles.into_iter().map(|(role, file)| load(record, role, file)).collect(),
     }
 }

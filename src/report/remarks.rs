@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::names;
 use super::tables::SplitTable;
 use super::words;
-use crate::record::{Confusion, Record, RunState};
+use crate::record::{Confusion, Record, RunState, Task};
 
 /// A remark on a run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -148,14 +148,18 @@ const GAP: f64 = 0.15;
 
 fn generalisation_gap(record: &Record) -> Option<Remark> {
     let epoch = record.summary.selection.as_ref()?.epoch;
-    let dice = |split: &str| {
-        let row = record.epochs.iter().find(|row| row.epoch == epoch && row.split == split)?;
-        row.figures.get("dice.mean").copied()
+    let (name, figure) = match record.summary.task {
+        Task::Segment => ("Dice", "dice.mean"),
+        Task::Classify => ("balanced accuracy", "balanced-accuracy"),
     };
-    let (train, valid) = (dice("train")?, dice("valid")?);
+    let value = |split: &str| {
+        let row = record.epochs.iter().find(|row| row.epoch == epoch && row.split == split)?;
+        row.figures.get(figure).copied()
+    };
+    let (train, valid) = (value("train")?, value("valid")?);
     (train - valid > GAP).then(|| {
         note(format!(
-            "At the chosen epoch Dice is {} on training and {} on validation cases: the network \
+            "At the chosen epoch {name} is {} on training and {} on validation cases: the network \
              fits what it has seen much better.",
             words::figure(train),
             words::figure(valid)

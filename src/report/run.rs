@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::charts::RUN_COLOURS;
 use super::film::{self, Film};
+use super::images::{self, ClassTable};
 use super::legend::{self, Meaning};
 use super::names;
 use super::pictures::{self, Group};
@@ -11,7 +12,7 @@ use super::remarks::{self, Remark};
 use super::tables::{self, Block, SplitTable};
 use crate::error::Result;
 use crate::record::{
-    Confusion, Figure, Gate, Layer, Provenance, Record, RunState, Status, Summary, TimesRow,
+    Confusion, Figure, Gate, Layer, Provenance, Record, RunState, Status, Summary, Task, TimesRow,
 };
 
 /// What the page shows of one run.
@@ -41,6 +42,10 @@ pub struct RunView<'a> {
     film: Option<Film>,
     legend: Vec<Meaning>,
     classes: Vec<Block>,
+    /// Figures of the classes of images.
+    image_classes: Vec<ClassTable>,
+    /// Whether whole images have classes.
+    classifies: bool,
     labels: Vec<Block>,
     confusion: Vec<ConfusionView>,
     split: SplitTable,
@@ -77,6 +82,8 @@ pub fn view<'a>(index: usize, label: &'a str, record: &'a Record) -> Result<RunV
         film: film::film(record),
         legend: legend::legend(record),
         classes: tables::by_class(record)?,
+        image_classes: images::class_tables(record),
+        classifies: record.summary.task == Task::Classify,
         labels: tables::by_label(record)?,
         confusion: confusions(record),
         balance: balance(&record.summary, &split.splits),

@@ -186,26 +186,28 @@ fn text(part: &DataFrame, name: &str) -> PolarsResult<String> {
     Ok(part.column(name)?.str()?.get(0).unwrap_or_default().to_owned())
 }
 
-/// Dice of the cases of a split, a column for each run.
+/// A number for each case of a split, a column for each run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct CaseTable {
+    /// What the number is, such as `Dice`.
+    pub measure: &'static str,
     /// The split.
     pub split: String,
     /// Cases in all.
     pub cases: usize,
     /// The cases with the lowest mean over the runs, lowest first.
-    pub rows: Vec<CaseDice>,
+    pub rows: Vec<CaseValues>,
 }
 
-/// Dice of one case in each run, the mean over its classes where there are several.
+/// The number of one case in each run; Dice is the mean over its classes where there are several.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct CaseDice {
+pub struct CaseValues {
     /// Name of the case.
     pub case: String,
     /// Label of the case; empty where cases carry none.
     pub label: String,
-    /// Dice; `None` where the run lacks the case or Dice is undefined.
-    pub dice: Vec<Option<f64>>,
+    /// The number; `None` where the run lacks the case or it is undefined.
+    pub values: Vec<Option<f64>>,
     /// Mean over the runs that have it.
     pub mean: Option<f64>,
 }
@@ -213,8 +215,8 @@ pub struct CaseDice {
 /// A table has at most this many cases.
 const CASES_SHOWN: usize = 200;
 
-/// Dice of each case in each run, the hardest cases first; one table per split.
-pub fn case_tables(runs: &[Vec<DiceOfCase>]) -> Vec<CaseTable> {
+/// The number of each case in each run, the hardest cases first; one table per split.
+pub fn case_tables(measure: &'static str, runs: &[Vec<ValueOfCase>]) -> Vec<CaseTable> {
     let mut tables: Vec<CaseTable> = Vec::new();
     let mut index: BTreeMap<(String, String), (usize, usize)> = BTreeMap::new();
     for (run, cases) in runs.iter().enumerate() {
@@ -227,27 +229,29 @@ pub fn case_tables(runs: &[Vec<DiceOfCase>]) -> Vec<CaseTable> {
                     let table = match tables.iter().position(|table| table.split == split) {
                         Some(table) => table,
                         None => {
-                            tables.push(CaseTable { split, cases: 0, rows: Vec::new() });
+                            tables.push(CaseTable { measure, split, cases: 0, rows: Vec::new() });
                             tables.len() - 1
                         }
                     };
-                    let dice = vec![None; runs.len()];
-                    let row = CaseDice { case: name, label: case.label.clone(), dice, mean: None };
+                    let values = vec![None; runs.len()];
+                    let label = case.label.clone();
+                    let row = CaseValues { case: name, label, values, mean: None };
                     tables[table].rows.push(row);
                     index.insert(key, (table, tables[table].rows.len() - 1));
                     (table, tables[table].rows.len() - 1)
                 }
             };
-            tables[table].rows[row].dice[run] = case.dice;
+            tables[table].rows[row].values[run] = case.value;
         }
     }
     for table in &mut tables {
         for row in &mut table.rows {
-            let dice: Vec<f64> = row.dice.iter().flatten().copied().collect();
-            row.mean = (!dice.is_empty()).then(|| dice.iter().sum::<f64>() / dice.len() as f64);
+            let values: Vec<f64> = row.values.iter().flatten().copied().collect();
+            let mean = || values.iter().sum::<f64>() / values.len() as f64;
+            row.mean = (!values.is_empty()).then(mean);
         }
         table.cases = table.rows.len();
-        let rank = |row: &CaseDice| row.mean.unwrap_or(f64::INFINITY);
+        let rank = |row: &CaseValues| row.mean.unwrap_or(f64::INFINITY);
         table.rows.sort_by(|a, b| rank(a).total_cmp(&rank(b)).then_with(|| a.case.cmp(&b.case)));
         table.rows.truncate(CASES_SHOWN);
     }
@@ -255,26 +259,26 @@ pub fn case_tables(runs: &[Vec<DiceOfCase>]) -> Vec<CaseTable> {
     tables
 }
 
-/// Dice of a case.
+/// A number of a case.
 #[derive(Clone, Debug, PartialEq)]
-pub struct DiceOfCase {
+pub struct ValueOfCase {
     /// The split.
     pub split: String,
     /// Name of the case.
     pub case: String,
     /// Label of the case; empty where cases carry none.
     pub label: String,
-    /// Its Dice; `None` where undefined.
-    pub dice: Option<f64>,
+    /// The number; `None` where undefined.
+    pub value: Option<f64>,
 }
 
 /// Dice of each case at the headline resolution. With several classes, the mean over those in its
 /// truth or prediction, as in the figure `dice.mean`.
-pub fn dice_of_cases(record: &Record) -> Result<Vec<DiceOfCase>> {
+pub fn dice_of_cases(record: &Record) -> Result<Vec<ValueOfCase>> {
     dice_by_polars(record).map_err(untabled)
 }
 
-fn dice_by_polars(record: &Record) -> PolarsResult<Vec<DiceOfCase>> {
+fn dice_by_polars(record: &Record) -> PolarsResult<Vec<ValueOfCase>> {
     let resolution = headline_resolution(record);
     let one_class = record.cases.windows(2).all(|pair| pair[0].class == pair[1].class);
     let cases: Vec<CaseRow> = record
@@ -292,11 +296,11 @@ fn dice_by_polars(record: &Record) -> PolarsResult<Vec<DiceOfCase>> {
     parts
         .iter()
         .map(|part| {
-            Ok(DiceOfCase {
+            Ok(ValueOfCase {
                 split: text(part, "split")?,
                 case: text(part, "case")?,
                 label: text(part, "label")?,
-                dice: part.column("dice")?.f64()?.mean(),
+                value: part.column("dice")?.f64()?.mean(),
             })
         })
         .collect()
@@ -511,10 +515,10 @@ mod tests {
             ]),
             record(vec![named("b", "x", 0.3), named("c", "x", 0.1)]),
         ];
-        let tables = case_tables(&records.map(|record| dice_of_cases(&record).unwrap()));
+        let tables = case_tables("Dice", &records.map(|record| dice_of_cases(&record).unwrap()));
         assert_eq!((tables.len(), tables[0].cases), (1, 3));
         let rows: Vec<_> =
-            tables[0].rows.iter().map(|row| (row.case.as_str(), row.dice.clone())).collect();
+            tables[0].rows.iter().map(|row| (row.case.as_str(), row.values.clone())).collect();
         assert_eq!(rows[0], ("c", vec![None, Some(0.1)]));
         assert_eq!(rows[1], ("b", vec![Some(0.5), Some(0.3)]));
         assert_eq!(rows[2].0, "a");

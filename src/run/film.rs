@@ -7,10 +7,11 @@ use rand::Rng;
 
 use crate::data::{Dataset, Decoded, Preprocess, decode, random_stream};
 use crate::error::Result;
-use crate::evaluate::{Predictor, draw, jpeg, shown};
+use super::pictures::film_layer;
+use crate::evaluate::{Predictor, called, draw, jpeg, shown};
 use crate::explain::{CamMethod, explain, heat_over};
 use crate::loss::Outputs;
-use crate::model::{self, Net};
+use crate::model::Net;
 use crate::plan::Plan;
 use crate::record::{Checkpoints, Frame, FrameImages, PictureFile, RunDir};
 use crate::train::{Keeper, Part, Progressed};
@@ -45,7 +46,6 @@ impl Film {
     pub fn new(plan: &Plan, device: &Device, run: Arc<RunDir>) -> Self {
         let decisions = &plan.decisions;
         let spec = &decisions.spec;
-        let film = &spec.report.film;
         Self {
             run,
             dataset: Arc::clone(&plan.dataset),
@@ -54,10 +54,10 @@ impl Film {
             outputs: decisions.outputs(),
             preprocess: decisions.preprocess(),
             device: device.clone(),
-            layer: film.layer.clone().unwrap_or_else(|| model::usual_place(&spec.model)),
+            layer: film_layer(spec),
             seed: decisions.seed,
             epochs: spec.schedule.epochs,
-            frames: film.frames,
+            frames: spec.report.film.frames,
         }
     }
 
@@ -94,9 +94,13 @@ impl Film {
         decode(&self.dataset, &self.dataset.cases[case])
     }
 
-    /// A case that has a label other than the first; the first case where none has.
+    /// A case that has a label other than the first, or the last class; the first case where none has.
     fn first_with_something_to_find(&self) -> usize {
+        let last = self.outputs.channels() as u8 - 1;
         let has = |case: &&usize| {
+            if let Some(class) = self.dataset.class_of(**case) {
+                return class == last;
+            }
             let labels = self.decode(**case).ok().and_then(|decoded| decoded.labels);
             labels.is_some_and(|labels| labels.iter().any(|&label| (1..255).contains(&label)))
         };
@@ -114,7 +118,6 @@ impl Film {
         let decoded = self.decode(case)?;
         let case = &self.dataset.cases[case];
         let probabilities = predictor.predict(&[&decoded])?.remove(0);
-        let drawn = draw(&decoded, &probabilities, predictor.outputs, 0.5)?;
         let heat = explain(predictor, &decoded, &self.layer, None, CamMethod::GradCam)?;
         let heat = jpeg(&heat_over(&shown(&decoded.image), &heat)?)?;
         let kind = if fixed { "fixed" } else { "drawn" };
@@ -123,22 +126,32 @@ impl Film {
             self.run.write_picture(&file, &bytes)?;
             Ok(Some(PictureFile { file, alt: format!("{said} of {} in epoch {epoch}", case.id) }))
         };
-        let truth = match drawn.truth {
-            Some(bytes) => save("truth.png", "true mask", bytes)?,
-            None => None,
+        let mut images = FrameImages {
+            heat: save("heat.jpg", "Grad-CAM", heat)?,
+            ..FrameImages::default()
         };
+        let mut predicted = String::new();
+        if let Outputs::Images(_) = predictor.outputs {
+            let called = called(&probabilities.values, 0.5);
+            let name = &self.dataset.labels.names()[called];
+            predicted = format!("{name} ({:.2})", probabilities.values[called]);
+            images.image = save("image.jpg", "image", jpeg(&shown(&decoded.image))?)?;
+        } else {
+            let drawn = draw(&decoded, &probabilities, predictor.outputs, 0.5)?;
+            images.image = save("image.jpg", "image", drawn.image)?;
+            images.prediction = save("prediction.png", "predicted mask", drawn.prediction)?;
+            if let Some(bytes) = drawn.truth {
+                images.truth = save("truth.png", "true mask", bytes)?;
+            }
+        }
         Ok(Frame {
             epoch,
             fixed,
             case: case.id.clone(),
             label: case.label.clone(),
             layer: self.layer.clone(),
-            images: FrameImages {
-                image: save("image.jpg", "image", drawn.image)?,
-                truth,
-                prediction: save("prediction.png", "predicted mask", drawn.prediction)?,
-                heat: save("heat.jpg", "Grad-CAM", heat)?,
-            },
+            predicted,
+            images,
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::judge_images::judge_images;
 use super::{net, pictures};
 use crate::data::{Dataset, Labels, SplitName};
 use crate::device::Chosen;
@@ -12,14 +13,17 @@ use crate::record::{CaseRow, Confusion, Figure, Gate, Interval, RunDir, Threshol
 use crate::spec::{EvaluatedSplit, MetricKind, Resolution, Spec, ThresholdSpec};
 use crate::train::Stop;
 
-/// What the evaluation decided: the threshold of binary outputs.
-type Decided = Option<Threshold>;
+/// What the evaluation decided: the threshold of binary outputs or of two classes of images.
+pub type Decided = Option<Threshold>;
 
 /// Evaluates the best weights on the splits of the spec and writes all that comes of it; `None` if
 /// someone asked to stop.
 pub fn judge(plan: &Plan, device: &Chosen, run: &RunDir, stop: &Stop) -> Result<Option<Decided>> {
     let spec = &plan.decisions.spec;
     let predictor = net::predictor(run.path(), &plan.decisions, device)?;
+    if let Labels::Images { .. } = plan.decisions.labels {
+        return judge_images(plan, &predictor, run, stop);
+    }
     let tick = |_: usize| go_on(stop);
     let cases = |split: SplitName| Cases {
         dataset: &plan.dataset,
@@ -47,10 +51,18 @@ pub fn judge(plan: &Plan, device: &Chosen, run: &RunDir, stop: &Stop) -> Result<
     if let Some(evaluation) = evaluations.last() {
         pictures::write(plan, &predictor, evaluation, threshold, run)?;
     }
-    Ok(Some(match plan.decisions.labels {
-        Labels::Binary { .. } => Some(Threshold { value: threshold, chosen: chosen(spec).into() }),
-        Labels::Classes { .. } => None,
-    }))
+    let binary = matches!(plan.decisions.labels, Labels::Binary { .. });
+    Ok(Some(binary.then(|| threshold_of(spec, threshold))))
+}
+
+/// A threshold and where it comes from.
+pub fn threshold_of(spec: &Spec, value: f64) -> Threshold {
+    let chosen = match (&spec.evaluation.threshold, spec.task.classifies()) {
+        (ThresholdSpec::Fixed(_), _) => "fixed in the spec",
+        (ThresholdSpec::BestOnValid(_), false) => "best mean Dice on the validation split",
+        (ThresholdSpec::BestOnValid(_), true) => "best balanced accuracy on the validation split",
+    };
+    Threshold { value, chosen: chosen.into() }
 }
 
 /// The split of the data that a spec names.
@@ -62,18 +74,13 @@ pub fn split_name(split: EvaluatedSplit) -> SplitName {
     }
 }
 
-fn chosen(spec: &Spec) -> &'static str {
-    match spec.evaluation.threshold {
-        ThresholdSpec::Fixed(_) => "fixed in the spec",
-        ThresholdSpec::BestOnValid(_) => "best mean Dice on the validation split",
-    }
-}
-
-fn go_on(stop: &Stop) -> Result<()> {
+/// An error, if someone asked to stop.
+pub fn go_on(stop: &Stop) -> Result<()> {
     if stop.asked() { Err(Error::failed("asked to stop by a signal")) } else { Ok(()) }
 }
 
-fn unless_stopped<T>(result: Result<T>, stop: &Stop) -> Result<Option<T>> {
+/// A result, or `None` where it is an error because someone asked to stop.
+pub fn unless_stopped<T>(result: Result<T>, stop: &Stop) -> Result<Option<T>> {
     match result {
         Err(_) if stop.asked() => Ok(None),
         other => other.map(Some),
@@ -85,15 +92,20 @@ pub fn figures(evaluation: &Evaluation, spec: &Spec) -> Vec<Figure> {
     let scores = evaluation.at(spec.evaluation.resolution);
     evaluate::figures(scores, &spec.evaluation.metrics, spec.evaluation.empty)
         .into_iter()
-        .map(|figure| Figure {
-            split: evaluation.split.to_string(),
-            name: figure.name,
-            value: figure.value,
-            n: figure.n as u64,
-            left_out: figure.left_out as u64,
-            interval: figure.interval.map(|(low, high)| Interval { low, high }),
-        })
+        .map(|figure| recorded(figure, evaluation.split))
         .collect()
+}
+
+/// A figure as the record keeps it.
+pub fn recorded(figure: evaluate::Figure, split: SplitName) -> Figure {
+    Figure {
+        split: split.to_string(),
+        name: figure.name,
+        value: figure.value,
+        n: figure.n as u64,
+        left_out: figure.left_out as u64,
+        interval: figure.interval.map(|(low, high)| Interval { low, high }),
+    }
 }
 
 fn case_rows(evaluation: &Evaluation, spec: &Spec) -> Vec<CaseRow> {

@@ -2,12 +2,14 @@
 
 mod film;
 mod judge;
+mod judge_images;
 mod net;
 mod outcome;
 mod pictures;
 mod summary;
 
 pub use judge::{figures, gates, rejudge, split_name};
+pub use judge_images::image_figures;
 pub use net::{initial_net, loss, predictor};
 pub use outcome::Outcome;
 

@@ -4,9 +4,11 @@ use std::cmp::Ordering;
 
 use rand::Rng;
 
-use crate::data::{decode, random_stream};
+use crate::data::{SplitName, decode, random_stream};
 use crate::error::Result;
-use crate::evaluate::{Evaluation, Predictor, draw};
+use crate::evaluate::{Evaluation, ImageScore, Predictor, draw, jpeg, shown};
+use crate::explain::{CamMethod, explain, heat_over};
+use crate::model;
 use crate::plan::Plan;
 use crate::record::{Picture, PictureFile, PictureImages, PictureKind, RunDir};
 use crate::spec::{MetricKind, ReportSpec, Spec};
@@ -47,6 +49,7 @@ pub fn write(
             probability: save("probability.png", "predicted probability", drawn.probability)?,
             prediction: save("prediction.png", "predicted mask", drawn.prediction)?,
             error: maybe("error.png", "errors", drawn.error)?,
+            heat: None,
         };
         pictures.push(Picture {
             split: evaluation.split.to_string(),
@@ -54,17 +57,85 @@ pub fn write(
             label: case.label.clone(),
             kind,
             score,
+            predicted: String::new(),
             images,
         });
     }
     run.write_pictures(&pictures)
 }
 
+/// Draws the classified images that the spec asks for, with the class activation map of what each is called.
+///
+/// # Errors
+/// If a case cannot be decoded or a picture not written.
+pub fn write_images(
+    plan: &Plan,
+    predictor: &Predictor,
+    split: SplitName,
+    scores: &[ImageScore],
+    run: &RunDir,
+) -> Result<()> {
+    let spec = &plan.decisions.spec;
+    let classes = plan.decisions.labels.names();
+    let scored: Vec<Scored> = scores
+        .iter()
+        .map(|score| Scored {
+            case: score.case.clone(),
+            score: Some(f64::from(score.probabilities[score.truth])),
+            empty: false,
+        })
+        .collect();
+    let layer = film_layer(spec);
+    let mut pictures = Vec::new();
+    for (number, (kind, name, score)) in
+        choose(&scored, &spec.report, plan.decisions.seed).into_iter().enumerate()
+    {
+        let Some(case) = plan.dataset.cases.iter().find(|case| case.id == name) else { continue };
+        let Some(seen) = scores.iter().find(|seen| seen.case == name) else { continue };
+        let decoded = decode(&plan.dataset, case)?;
+        let called = Some(seen.predicted);
+        let heat = explain(predictor, &decoded, &layer, called, CamMethod::GradCamPlusPlus)?;
+        let save = |what: &str, said: String, bytes: Vec<u8>| -> Result<Option<PictureFile>> {
+            let file = format!("{number:03}-{what}");
+            run.write_picture(&file, &bytes)?;
+            Ok(Some(PictureFile { file, alt: said }))
+        };
+        let image = shown(&decoded.image);
+        let predicted = &classes[seen.predicted];
+        let said = format!("where {name} speaks for {predicted}");
+        pictures.push(Picture {
+            split: split.to_string(),
+            label: case.label.clone(),
+            kind,
+            score,
+            predicted: said_of(seen, &classes),
+            images: PictureImages {
+                image: save("image.jpg", format!("image of {name}"), jpeg(&image)?)?,
+                heat: save("heat.jpg", said, jpeg(&heat_over(&image, &heat)?)?)?,
+                ..PictureImages::default()
+            },
+            case: name,
+        });
+    }
+    run.write_pictures(&pictures)
+}
+
+/// What an image was called, and how surely.
+pub fn said_of(score: &ImageScore, classes: &[String]) -> String {
+    let probability = score.probabilities[score.predicted];
+    format!("{} ({probability:.2})", classes[score.predicted])
+}
+
+/// The layer that class activation maps are of.
+pub fn film_layer(spec: &Spec) -> String {
+    spec.report.film.layer.clone().unwrap_or_else(|| model::usual_place(&spec.model))
+}
+
 /// A case as it is ranked.
 #[derive(Clone, Debug, PartialEq)]
 struct Scored {
     case: String,
-    /// Mean Dice over its classes; `None` where undefined.
+    /// Mean Dice over its classes, or the probability of an image's class; `None` where undefined.
     score: Option<f64>,
     /// Whether there is nothing to find in it.
     empty: bool,

@@ -1,12 +1,15 @@
 //! What a run is about, in words and totals.
 
 use crate::data::{Labels, crossing};
-use crate::evaluate::{describe_empty, describe_intervals, describe_reductions};
+use crate::evaluate::{
+    describe_absent, describe_empty, describe_image_reductions, describe_intervals,
+    describe_reductions,
+};
 use crate::plan::Plan;
-use crate::record::{Selection, Semantics, Summary};
+use crate::record::{Selection, Semantics, Summary, Task};
 use crate::spec::{
     BcssClasses, BcssLayout, EncoderSpec, GroupKey, MetricKind, Modality, ModelSpec, MultiMask,
-    Resolution, SourceSpec, SplitSpec,
+    Resolution, SourceSpec, Spec, SplitSpec, TaskSpec,
 };
 use crate::train::Progressed;
 
@@ -20,6 +23,10 @@ pub fn summary(plan: &Plan) -> Summary {
     Summary {
         experiment: spec.name.clone(),
         description: spec.description.clone(),
+        task: match spec.task {
+            TaskSpec::Segment(_) => Task::Segment,
+            TaskSpec::Classify(_) => Task::Classify,
+        },
         dataset: dataset(&spec.dataset.source),
         model: model(&spec.model),
         input: vec![batch, spec.dataset.channels.count(), side, side],
@@ -29,12 +36,7 @@ pub fn summary(plan: &Plan) -> Summary {
         weights_bytes: decisions.parameters * 4,
         class_balance: plan.balance.clone(),
         threshold: None,
-        semantics: Semantics {
-            reduction: describe_reductions(classes.len()).into(),
-            empty: describe_empty(spec.evaluation.empty, classes.len()),
-            resolution: resolution(spec.evaluation.resolution).into(),
-            interval: describe_intervals(),
-        },
+        semantics: semantics(spec, classes.len()),
         selection: None,
         group_key: group_key(&spec.dataset.split).into(),
         headline: headline(plan),
@@ -42,6 +44,24 @@ pub fn summary(plan: &Plan) -> Summary {
         notes: Vec::new(),
         published: spec.published.clone(),
         classes,
+    }
+}
+
+/// How figures are to be read.
+fn semantics(spec: &Spec, classes: usize) -> Semantics {
+    match spec.task {
+        TaskSpec::Segment(_) => Semantics {
+            reduction: describe_reductions(classes).into(),
+            empty: describe_empty(spec.evaluation.empty, classes),
+            resolution: resolution(spec.evaluation.resolution).into(),
+            interval: describe_intervals(),
+        },
+        TaskSpec::Classify(_) => Semantics {
+            reduction: describe_image_reductions().into(),
+            empty: describe_absent().into(),
+            resolution: String::new(),
+            interval: describe_intervals(),
+        },
     }
 }
 
@@ -137,19 +157,9 @@ fn group_key(split: &SplitSpec) -> &'static str {
 fn headline(plan: &Plan) -> Vec<String> {
     let evaluation = &plan.decisions.spec.evaluation;
     let asked = |kind| evaluation.metrics.contains(&kind);
-    let names: &[(MetricKind, &str)] = match plan.decisions.labels {
-        Labels::Binary { .. } => &[
-            (MetricKind::Dice, "dice.lesion"),
-            (MetricKind::Dice, "dice.mean"),
-            (MetricKind::Iou, "iou.lesion"),
-            (MetricKind::Accuracy, "accuracy.pooled"),
-        ],
-        Labels::Classes { .. } => &[
-            (MetricKind::Dice, "dice.mean"),
-            (MetricKind::Dice, "dice.pooled"),
-            (MetricKind::Iou, "iou.pooled"),
-            (MetricKind::Accuracy, "accuracy.pooled"),
-        ],
+    let names: Vec<(MetricKind, String)> = match &plan.decisions.labels {
+        Labels::Images { names } => of_images(names),
+        labels => of_pixels(labels).iter().map(|&(kind, name)| (kind, name.into())).collect(),
     };
     let mut headline = Vec::new();
     for split in evaluation.splits.iter().rev() {
@@ -157,6 +167,36 @@ fn headline(plan: &Plan) -> Vec<String> {
         headline.extend(named.map(|(_, name)| format!("{}.{name}", split.as_str())));
     }
     headline
+}
+
+/// Of two classes, those of the published tables: recall and precision of the second.
+fn of_images(classes: &[String]) -> Vec<(MetricKind, String)> {
+    let mut names = vec![
+        (MetricKind::Accuracy, "accuracy".to_string()),
+        (MetricKind::BalancedAccuracy, "balanced-accuracy".to_string()),
+    ];
+    let last = classes.last().map(String::as_str).unwrap_or_default();
+    names.push((MetricKind::Recall, format!("recall.class.{last}")));
+    names.push((MetricKind::Precision, format!("precision.class.{last}")));
+    names.push((MetricKind::Auc, "auc.macro".to_string()));
+    names
+}
+
+fn of_pixels(labels: &Labels) -> &'static [(MetricKind, &'static str)] {
+    match labels {
+        Labels::Binary { .. } => &[
+            (MetricKind::Dice, "dice.lesion"),
+            (MetricKind::Dice, "dice.mean"),
+            (MetricKind::Iou, "iou.lesion"),
+            (MetricKind::Accuracy, "accuracy.pooled"),
+        ],
+        Labels::Classes { .. } | Labels::Images { .. } => &[
+            (MetricKind::Dice, "dice.mean"),
+            (MetricKind::Dice, "dice.pooled"),
+            (MetricKind::Iou, "iou.pooled"),
+            (MetricKind::Accuracy, "accuracy.pooled"),
+        ],
+    }
 }
 
 fn findings(plan: &Plan) -> Vec<String> {

@@ -4,6 +4,27 @@ use figment::value::{Dict, Value as Said};
 use serde_json::Value;
 
 use super::schema::{Shape, is_shared, properties, shape};
+use super::{CrossEntropySpec, LossSpec, MetricKind};
+
+/// What a task fills in for keys that `said` leaves out, before the other defaults: a classifier's loss and
+/// metrics.
+pub(super) fn of_task(said: &Dict) -> Dict {
+    let table = |key: &str| said.get(key).and_then(Said::as_dict);
+    if table("task").and_then(kind) != Some("classify") {
+        return Dict::new();
+    }
+    let mut filled = Dict::new();
+    if table("loss").is_none() {
+        let loss = LossSpec::CrossEntropy(CrossEntropySpec::default());
+        filled.extend(Said::serialize(loss).ok().map(|loss| ("loss".to_string(), loss)));
+    }
+    if table("evaluation").is_none_or(|evaluation| !evaluation.contains_key("metrics")) {
+        let metrics = Said::serialize(MetricKind::OF_IMAGES).ok();
+        let evaluation = metrics.map(|metrics| Dict::from([("metrics".to_string(), metrics)]));
+        filled.extend(evaluation.map(|evaluation| ("evaluation".to_string(), Said::from(evaluation))));
+    }
+    filled
+}
 
 /// The defaults of everything that `said` leaves out of the table `node`.
 ///

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct EvaluationSpec {
-    /// From which probability on a pixel is lesion. For one foreground class.
+    /// From which probability on a pixel is lesion, or an image of the second of two classes.
     pub threshold: ThresholdSpec,
-    /// Which metrics to compute for each case and class; counts are always stored.
+    /// Which metrics to compute; counts, and probabilities of images, are always stored.
     #[schemars(length(min = 1))]
     pub metrics: Vec<MetricKind>,
     /// What overlap metrics score where a class is absent from truth and prediction alike.
@@ -44,13 +44,14 @@ impl Default for EvaluationSpec {
     }
 }
 
-/// From which probability on a pixel is lesion.
+/// From which probability on a pixel is lesion, or an image of the second of two classes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum ThresholdSpec {
     /// A fixed probability.
     Fixed(FixedThreshold),
-    /// The one of 0.05, 0.10, .. 0.95 with the highest mean Dice on the validation split.
+    /// The one of 0.05, 0.10, .. 0.95 with the highest mean Dice on the validation split, of images the highest
+    /// balanced accuracy.
     BestOnValid(BestOnValidThreshold),
 }
 
@@ -74,7 +75,7 @@ pub struct FixedThreshold {
 #[serde(deny_unknown_fields)]
 pub struct BestOnValidThreshold {}
 
-/// Metrics of a case and class.
+/// Metrics of the pixels of a case and class, or of classified images.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
@@ -100,8 +101,27 @@ pub enum MetricKind {
     Hd95,
     /// Average symmetric surface distance, in pixels.
     Assd,
-    /// Area under the ROC curve of the pixel probabilities.
+    /// Area under the ROC curve of the probabilities of pixels or images.
     Auc,
+    /// Mean of recall and specificity; of images, mean recall over the classes.
+    BalancedAccuracy,
+    /// Area under the precision-recall curve, as scikit-learn's average precision. Of images alone.
+    AveragePrecision,
+}
+
+impl MetricKind {
+    /// The metrics of classified images, in the order of tables.
+    pub const OF_IMAGES: [Self; 9] = [
+        Self::Accuracy,
+        Self::BalancedAccuracy,
+        Self::Precision,
+        Self::Recall,
+        Self::Specificity,
+        Self::F1,
+        Self::Mcc,
+        Self::Auc,
+        Self::AveragePrecision,
+    ];
 }
 
 /// What overlap metrics score where a class is absent from truth and prediction alike.

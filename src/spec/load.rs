@@ -164,6 +164,8 @@ fn merge(layers: &[Layer]) -> (Figment, Value) {
         .iter()
         .enumerate()
         .fold(Figment::new(), |below, (rank, layer)| below.merge(Ranked(rank, layer)));
+    let whole_said = whole(&said);
+    let said = said.join(Defaults(defaults::of_task(&whole_said)));
     let filled = defaults::defaults(schema::root(), &whole(&said));
     let figment = said.join(Defaults(filled));
     let root = Value::from(whole(&figment));

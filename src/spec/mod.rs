@@ -26,6 +26,7 @@ mod schedule;
 mod schema;
 mod suggest;
 mod suite;
+mod task;
 #[cfg(test)]
 mod tests;
 
@@ -44,6 +45,7 @@ pub use render::{diff, render, to_toml};
 pub use schedule::*;
 pub use schema::schema;
 pub use suite::{Suite, spec_files, suite};
+pub use task::*;
 
 use std::collections::BTreeMap;
 
@@ -99,25 +101,6 @@ pub struct Spec {
     /// Where and with how many threads to run; changes no result.
     #[serde(default)]
     pub run: RunSpec,
-}
-
-/// What is predicted.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum TaskSpec {
-    /// A class for every pixel.
-    Segment(SegmentSpec),
-}
-
-/// Settings of segmentation; it has none beyond its kind.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct SegmentSpec {}
-
-impl Default for TaskSpec {
-    fn default() -> Self {
-        Self::Segment(SegmentSpec {})
-    }
 }
 
 /// A bound on a figure; at least one of the two keys is needed.

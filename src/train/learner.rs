@@ -2,11 +2,14 @@
 
 use burn::module::Module;
 use burn::tensor::ExecutionError;
+use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn_train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
 
 use crate::data::Batch;
-use crate::evaluate::{Counts, count_binary, count_classes, likeliest};
+use crate::evaluate::{
+    Counts, EpochTally, ImageScore, called, count_binary, count_classes, likeliest,
+};
 use crate::loss::{Loss, Outputs};
 use crate::model::{Net, combined};
 
@@ -26,8 +29,28 @@ pub struct Output {
     pub cases: Vec<usize>,
     /// Loss of the batch.
     pub loss: f32,
-    /// Counts of each case and class, at a threshold of 0.5 for binary outputs.
-    pub counts: Vec<Vec<Counts>>,
+    /// What was predicted.
+    pub seen: Seen,
+}
+
+/// What was predicted of a batch, at a threshold of 0.5.
+#[derive(Clone, Debug)]
+pub enum Seen {
+    /// Counts of each case and class.
+    Pixels(Vec<Vec<Counts>>),
+    /// The class of each image.
+    Images(Vec<ImageScore>),
+}
+
+impl Output {
+    /// Adds it to the figures of an epoch.
+    pub fn tally(&self, tally: &mut EpochTally) {
+        tally.add_loss(f64::from(self.loss), self.cases.len());
+        match &self.seen {
+            Seen::Pixels(counts) => tally.add_counts(counts),
+            Seen::Images(images) => tally.add_images(images),
+        }
+    }
 }
 
 impl ItemLazy for Output {
@@ -36,9 +59,9 @@ impl ItemLazy for Output {
     }
 }
 
-/// A network that is trained to give every pixel its class.
+/// A network that is trained to give every pixel, or every image, its class.
 #[derive(Module, Debug)]
-pub struct Segmenter {
+pub struct Trainable {
     /// The network.
     pub net: Net,
     #[module(skip)]
@@ -47,7 +70,7 @@ pub struct Segmenter {
     outputs: Outputs,
 }
 
-impl Segmenter {
+impl Trainable {
     /// A network with its loss.
     pub fn new(net: Net, loss: Loss, outputs: Outputs) -> Self {
         Self { net, loss, outputs }
@@ -65,22 +88,39 @@ impl Segmenter {
         let heads = self.net.heads(images_tensor(&batch, &device));
         let logits = combined(heads.iter().cloned().map(Tensor::inner).collect());
         let loss = self.loss.mean(heads, labels);
-        let predicted = predictions(logits, self.outputs);
-        let plane = batch.size * batch.size;
-        let counts = predicted
-            .chunks(plane)
-            .zip(batch.labels.chunks(plane))
-            .map(|(predicted, labels)| match self.outputs {
-                Outputs::Binary => vec![count_binary(predicted, labels)],
-                Outputs::Classes(classes) => count_classes(predicted, labels, classes),
-            })
-            .collect();
         let value = loss.clone().inner().into_scalar::<f32>();
-        (loss, Output { cases: batch.cases, loss: value, counts })
+        let seen = self.seen(logits, &batch);
+        (loss, Output { cases: batch.cases, loss: value, seen })
+    }
+
+    fn seen(&self, logits: Tensor<4>, batch: &Batch) -> Seen {
+        let plane = batch.label_size * batch.label_size;
+        let counted = |count: &dyn Fn(&[u8], &[u8]) -> Vec<Counts>| {
+            let predicted = predictions(logits.clone(), self.outputs);
+            let pairs = predicted.chunks(plane).zip(batch.labels.chunks(plane));
+            Seen::Pixels(pairs.map(|(predicted, labels)| count(predicted, labels)).collect())
+        };
+        match self.outputs {
+            Outputs::Binary => counted(&|predicted, labels| vec![count_binary(predicted, labels)]),
+            Outputs::Classes(classes) => {
+                counted(&|predicted, labels| count_classes(predicted, labels, classes))
+            }
+            Outputs::Images(classes) => {
+                let probabilities = floats(softmax(logits, 1));
+                let images = probabilities.chunks(classes).zip(&batch.labels);
+                let scored = images.map(|(probabilities, &truth)| ImageScore {
+                    truth: usize::from(truth),
+                    predicted: called(probabilities, 0.5),
+                    probabilities: probabilities.to_vec(),
+                    ..ImageScore::default()
+                });
+                Seen::Images(scored.collect())
+            }
+        }
     }
 }
 
-impl TrainStep for Segmenter {
+impl TrainStep for Trainable {
     type Input = Input;
     type Output = Output;
 
@@ -91,7 +131,7 @@ impl TrainStep for Segmenter {
     }
 }
 
-impl InferenceStep for Segmenter {
+impl InferenceStep for Trainable {
     type Input = Input;
     type Output = Output;
 
@@ -106,14 +146,14 @@ pub fn images_tensor(batch: &Batch, device: &Device) -> Tensor<4> {
     Tensor::from_data(TensorData::new(batch.images.clone(), shape), device)
 }
 
-/// The labels of a batch, `[batch, size, size]`.
+/// The labels of a batch, `[batch, size, size]`; of whole images `[batch, 1, 1]`.
 pub fn labels_tensor(batch: &Batch, device: &Device) -> Tensor<3, Int> {
-    let shape = [batch.cases.len(), batch.size, batch.size];
+    let shape = [batch.cases.len(), batch.label_size, batch.label_size];
     let labels: Vec<i32> = batch.labels.iter().map(|&label| i32::from(label)).collect();
     Tensor::from_data(TensorData::new(labels, shape), device)
 }
 
-/// The label each pixel is given, `[batch * height * width]`: the likeliest class, or for binary
+/// The label each pixel, or whole image, is given, `[batch * height * width]`: the likeliest class, or for binary
 /// outputs 1 where the probability is at least 0.5.
 ///
 /// # Shapes
@@ -121,7 +161,7 @@ pub fn labels_tensor(batch: &Batch, device: &Device) -> Tensor<3, Int> {
 pub fn predictions(logits: Tensor<4>, outputs: Outputs) -> Vec<u8> {
     match outputs {
         Outputs::Binary => floats(logits).into_iter().map(|logit| u8::from(logit >= 0.0)).collect(),
-        Outputs::Classes(classes) => {
+        Outputs::Classes(classes) | Outputs::Images(classes) => {
             let [_, _, height, width] = logits.dims();
             let images = floats(logits);
             let images = images.chunks(classes * height * width);

@@ -80,17 +80,19 @@ pub struct Measured {
 ///
 /// # Shapes
 /// - `shape`: channels, height, width of the input
+/// - `labels`: height, width of the labels
 pub fn measure(
     net: Net,
     loss: &Loss,
     schedule: &ScheduleSpec,
     shape: [usize; 3],
+    [rows, columns]: [usize; 2],
     device: &Device,
 ) -> Measured {
     let [channels, height, width] = shape;
     let before = peak_memory();
     let images = Tensor::<4>::zeros([1, channels, height, width], device);
-    let labels = Tensor::<3, Int>::zeros([1, height, width], device);
+    let labels = Tensor::<3, Int>::zeros([1, rows, columns], device);
     let (_, step) = Steps::new(net, loss.clone(), schedule, device).step(images, labels);
     let memory_bytes = peak_memory().saturating_sub(before);
     Measured { step_s: step.seconds(), memory_bytes }

@@ -156,8 +156,8 @@ pub fn train(
     let (steps, plateau) = (training.train.batches(), rate::SharedPlateau::default());
     let schedule = training.schedule.clone();
     let rate = rate::Rate::new(schedule.clone(), steps as u64, plateau.clone());
-    let segmenter = learner::Segmenter::new(training.net, training.loss, training.outputs);
-    let learner = Learner::new(segmenter, optimizer::init(&schedule, &training.device), rate);
+    let trainable = learner::Trainable::new(training.net, training.loss, training.outputs);
+    let learner = Learner::new(trainable, optimizer::init(&schedule, &training.device), rate);
     let interrupter = Interrupter::new();
     let epoch = batches::EpochNumber::default();
     let train_loader = batches::TrainBatches::new(

@@ -16,7 +16,7 @@ use burn_train::{
 use super::batches::EpochNumber;
 use super::checkpoint::{Saved, average_bytes};
 use super::ema::Ema;
-use super::learner::{Output, Segmenter};
+use super::learner::{Output, Trainable};
 use super::progress::Lines;
 use super::rate::{Plateau, SharedPlateau};
 use super::stopping::Stopping;
@@ -64,15 +64,15 @@ pub struct Epochs {
     pub lines: Lines,
 }
 
-impl SupervisedLearningStrategy<Segmenter> for Epochs {
+impl SupervisedLearningStrategy<Trainable> for Epochs {
     fn fit(
         &self,
-        components: TrainingComponents<Segmenter>,
-        mut learner: Learner<Segmenter>,
-        train: TrainLoader<Segmenter>,
-        valid: ValidLoader<Segmenter>,
+        components: TrainingComponents<Trainable>,
+        mut learner: Learner<Trainable>,
+        train: TrainLoader<Trainable>,
+        valid: ValidLoader<Trainable>,
         first_epoch: usize,
-    ) -> (Segmenter, SupervisedTrainingEventProcessor<Segmenter>) {
+    ) -> (Trainable, SupervisedTrainingEventProcessor<Trainable>) {
         let mut events = components.event_processor;
         let mut checkpointer = components.checkpointer;
         let interrupter = components.interrupter;
@@ -114,7 +114,7 @@ impl SupervisedLearningStrategy<Segmenter> for Epochs {
                 self.shared().failure = Some(error.to_string());
                 break;
             }
-            self.lines.say(&told(&progressed, components.num_epochs, improved));
+            self.lines.say(&told(&progressed, self.outputs, components.num_epochs, improved));
             self.shared().progressed = progressed;
             if interrupter.should_stop() {
                 break;
@@ -151,7 +151,7 @@ impl Epochs {
     }
 
     /// The network whose figures count: the moving average where there is one.
-    fn judged(&self, learner: &Learner<Segmenter>) -> Segmenter {
+    fn judged(&self, learner: &Learner<Trainable>) -> Trainable {
         let model = learner.model();
         match &*self.average() {
             Some(average) => model.with_net(average.model()),
@@ -162,7 +162,7 @@ impl Epochs {
     /// Waits for the background writers, then makes this epoch the one to resume from.
     fn keep(
         &self,
-        learner: &Learner<Segmenter>,
+        learner: &Learner<Trainable>,
         progressed: &Progressed,
         improved: bool,
     ) -> Result<()> {
@@ -233,23 +233,27 @@ fn figure(rows: &[EpochRow], epoch: u32, full_name: &str) -> f64 {
 }
 
 /// An epoch in a line.
-fn told(progressed: &Progressed, epochs: usize, improved: bool) -> String {
-    let value = |name| figure(&progressed.rows, progressed.epoch, name);
+fn told(progressed: &Progressed, outputs: Outputs, epochs: usize, improved: bool) -> String {
+    let value = |name: &str| figure(&progressed.rows, progressed.epoch, name);
     let seconds = progressed.times.last().map_or(0.0, |times| times.train_s + times.valid_s);
+    let [first, second] = match outputs {
+        Outputs::Binary | Outputs::Classes(_) => [("Dice", "dice.lesion"), ("IoU", "iou.lesion")],
+        Outputs::Images(_) => [("accuracy", "accuracy"), ("AUC", "auc.macro")],
+    }
+    .map(|(name, figure)| format!("{name} {:.4}", value(&format!("valid.{figure}"))));
     format!(
-        "epoch {:>width$}/{epochs}  loss {:.4} (valid {:.4})  valid Dice {:.4}, IoU {:.4}  {seconds:.1} s{}",
+        "epoch {:>width$}/{epochs}  loss {:.4} (valid {:.4})  valid {first}, {second}  {seconds:.1} s{}",
         progressed.epoch,
         value("train.loss"),
         value("valid.loss"),
-        value("valid.dice.lesion"),
-        value("valid.iou.lesion"),
         if improved { "  best" } else { "" },
         width = epochs.to_string().len()
     )
 }
 
 fn row(epoch: usize, split: &str, learning_rate: f64, tally: EpochTally) -> EpochRow {
-    let figures = tally.figures().map(|(name, value)| (name.to_string(), value)).into();
+    let figures = tally.figures().into_iter();
+    let figures = figures.map(|(name, value)| (name.to_string(), value)).collect();
     EpochRow { epoch: epoch as u32, split: split.into(), learning_rate, figures }
 }
 
@@ -262,22 +266,22 @@ pub fn epoch_seed(seed: u32, epoch: u32) -> u64 {
 /// One pass over a split. A pass that cannot be finished gives `None`, and the reason is noted.
 struct Pass<'a> {
     epochs: &'a Epochs,
-    events: &'a mut SupervisedTrainingEventProcessor<Segmenter>,
+    events: &'a mut SupervisedTrainingEventProcessor<Trainable>,
     interrupter: &'a Interrupter,
 }
 
 impl Pass<'_> {
     fn train(
         &mut self,
-        learner: &mut Learner<Segmenter>,
-        loader: &TrainLoader<Segmenter>,
+        learner: &mut Learner<Trainable>,
+        loader: &TrainLoader<Trainable>,
         epoch: usize,
     ) -> Option<EpochTally> {
         let start =
             LearnerEvent::StartSplit { epoch_number: epoch, total_items: loader.num_items() };
         self.interrupter.fail_on_error(self.events.process_train(start));
         let accumulate = self.epochs.schedule.accumulate as usize;
-        let mut tally = EpochTally::new(self.epochs.outputs.channels(), self.epochs.empty);
+        let mut tally = EpochTally::new(self.epochs.outputs, self.epochs.empty);
         let mut gradients = GradientsAccumulator::new();
         let mut step = 0;
         let mut batches = loader.iter();
@@ -296,7 +300,7 @@ impl Pass<'_> {
                 self.fail(not_finite(&output.item, &self.epochs.case_names, epoch, step));
                 return None;
             }
-            tally.add_batch(f64::from(output.item.loss), &output.item.counts);
+            output.item.tally(&mut tally);
             gradients.accumulate(&learner.model(), output.grads);
             if step % accumulate == 0 || progress.is_completed() {
                 learner.lr_step();
@@ -317,15 +321,15 @@ impl Pass<'_> {
 
     fn validate(
         &mut self,
-        learner: &Learner<Segmenter>,
-        loader: &ValidLoader<Segmenter>,
+        learner: &Learner<Trainable>,
+        loader: &ValidLoader<Trainable>,
         epoch: usize,
     ) -> Option<EpochTally> {
         let start =
             LearnerEvent::StartSplit { epoch_number: epoch, total_items: loader.num_items() };
         self.interrupter.fail_on_error(self.events.process_valid(start));
         let model = self.epochs.judged(learner).valid();
-        let mut tally = EpochTally::new(self.epochs.outputs.channels(), self.epochs.empty);
+        let mut tally = EpochTally::new(self.epochs.outputs, self.epochs.empty);
         let mut step = 0;
         let mut batches = loader.iter();
         while let Some(batch) = batches.next() {
@@ -339,7 +343,7 @@ impl Pass<'_> {
             let progress: Count = batches.progress();
             let output = InferenceStep::step(&model, input);
             step += 1;
-            tally.add_batch(f64::from(output.loss), &output.counts);
+            output.tally(&mut tally);
             let item = TrainingItem::new(output, progress, Some(step), None);
             let told = self.events.process_valid(LearnerEvent::ProcessedItem(item));
             self.interrupter.fail_on_error(told);

@@ -1,0 +1,87 @@
+//! A data set as a task sees it.
+
+use super::case::{Dataset, Labels, MaskSource};
+use super::open::open;
+use crate::error::{Error, Result};
+use crate::spec::{Spec, TaskSpec};
+
+/// Opens the data set of a spec, with the labels that its task asks for.
+///
+/// # Errors
+/// As [`open`]; the user's too, if images have no class of their own to be told.
+pub fn open_for(spec: &Spec) -> Result<Dataset> {
+    let dataset = open(&spec.dataset)?;
+    match &spec.task {
+        TaskSpec::Segment(_) => Ok(dataset),
+        TaskSpec::Classify(_) => of_images(dataset),
+    }
+}
+
+/// The data set with a class for each image and none for its pixels.
+fn of_images(mut dataset: Dataset) -> Result<Dataset> {
+    let mut names: Vec<String> = Vec::new();
+    for case in &dataset.cases {
+        if case.label.is_empty() {
+            return Err(Error::user(format!(
+                "task.kind: `classify` needs images with a class of their own, and `{}` has none; \
+                 BUSI has benign, malignant and normal ones",
+                case.id
+            )));
+        }
+        if !names.contains(&case.label) {
+            names.push(case.label.clone());
+        }
+    }
+    if names.len() < 2 {
+        return Err(Error::user(format!(
+            "task.kind: `classify` tells at least two classes apart, and all images are {}",
+            names.first().map_or("absent", String::as_str)
+        )));
+    }
+    names.sort_by_key(|name| (severity(name), name.clone()));
+    dataset.labels = Labels::Images { names };
+    for case in &mut dataset.cases {
+        case.mask = MaskSource::Unlabelled;
+    }
+    Ok(dataset)
+}
+
+/// Where a diagnosis stands among the others.
+fn severity(name: &str) -> u8 {
+    match name {
+        "normal" => 0,
+        "benign" => 1,
+        "malignant" => 2,
+        _ => 3,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::ClassifySpec;
+
+    fn spec(dataset: &str) -> Spec {
+        let text = format!("name = 'x'\n[dataset]\n{dataset}\n[model]\nkind = 'resnet18'");
+        let mut spec: Spec = toml::from_str(&text).unwrap();
+        spec.task = TaskSpec::Classify(ClassifySpec::default());
+        spec
+    }
+
+    #[test]
+    fn classes_are_those_of_the_images_from_normal_to_malignant() {
+        let dataset = open_for(&spec("kind = 'phantom'\ncases = 30")).unwrap();
+        let names = ["normal", "benign", "malignant"].map(String::from).to_vec();
+        assert_eq!(dataset.labels, Labels::Images { names });
+        for (index, case) in dataset.cases.iter().enumerate() {
+            let class = dataset.class_of(index).unwrap();
+            assert_eq!(dataset.labels.names()[usize::from(class)], case.label);
+        }
+    }
+
+    #[test]
+    fn images_without_a_class_of_their_own_cannot_be_classified() {
+        let error = open_for(&spec("kind = 'phantom'\nmodality = 'histology'")).unwrap_err();
+        assert!(error.to_string().contains("needs images with a class of their own"), "{error}");
+    }
+}

@@ -1,0 +1,234 @@
+//! What the page shows of classified images: a table for each split, and curves.
+
+use serde::Serialize;
+
+use super::charts::{self, Chart, Line};
+use super::curves::Curve;
+use super::names;
+use super::tables::ValueOfCase;
+use crate::error::Result;
+use crate::evaluate::{ImageScore, precision_recall_curve, roc_curve};
+use crate::record::{Figure, Record, ScoreRow};
+
+/// The figures of each class of a split.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ClassTable {
+    /// The split.
+    pub split: String,
+    /// The metrics, for people.
+    pub metrics: Vec<String>,
+    /// One row for each class.
+    pub rows: Vec<ClassRow>,
+}
+
+/// The figures of a class.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ClassRow {
+    /// The class.
+    pub class: String,
+    /// Its images.
+    pub images: usize,
+    /// Figures in the order of the metrics; `None` where not recorded.
+    pub cells: Vec<Option<Figure>>,
+}
+
+/// Metrics of a class against all others.
+const METRICS: [&str; 6] =
+    ["recall", "precision", "specificity", "f1", "auc", "average-precision"];
+
+/// The tables of a run, test first; none where pixels have classes.
+pub fn class_tables(record: &Record) -> Vec<ClassTable> {
+    let metrics: Vec<&str> = METRICS
+        .into_iter()
+        .filter(|metric| {
+            let begin = format!("{metric}.class.");
+            record.figures.iter().any(|figure| figure.name.starts_with(&begin))
+        })
+        .collect();
+    splits(&record.scores)
+        .into_iter()
+        .map(|split| {
+            let row = |class: &String| ClassRow {
+                class: class.clone(),
+                images: record
+                    .scores
+                    .iter()
+                    .filter(|row| row.split == split && row.truth == *class)
+                    .count(),
+                cells: metrics
+                    .iter()
+                    .map(|metric| record.figure(&format!("{split}.{metric}.class.{class}")).cloned())
+                    .collect(),
+            };
+            ClassTable {
+                metrics: metrics.iter().map(|metric| names::figure(metric)).collect(),
+                rows: record.summary.classes.iter().map(row).collect(),
+                split,
+            }
+        })
+        .collect()
+}
+
+/// The splits that have scores, test first.
+fn splits(scores: &[ScoreRow]) -> Vec<String> {
+    let mut splits: Vec<String> = Vec::new();
+    for row in scores {
+        if !splits.contains(&row.split) {
+            splits.push(row.split.clone());
+        }
+    }
+    splits.sort_by_key(|split| names::split_rank(split));
+    splits
+}
+
+/// The probability that each image's own class was given.
+pub fn probabilities(record: &Record) -> Vec<ValueOfCase> {
+    record
+        .scores
+        .iter()
+        .map(|row| ValueOfCase {
+            split: row.split.clone(),
+            case: row.case.clone(),
+            label: row.truth.clone(),
+            value: class_of(record, &row.truth)
+                .and_then(|class| row.probabilities.get(class).copied()),
+        })
+        .collect()
+}
+
+fn class_of(record: &Record, name: &str) -> Option<usize> {
+    record.summary.classes.iter().position(|class| class == name)
+}
+
+/// ROC and precision-recall curves of each evaluated split: of the second of two classes, or of each of several;
+/// one line per run.
+///
+/// # Errors
+/// When plotters cannot draw.
+pub fn curves(records: &[Record], labels: &[String]) -> Result<Vec<Curve>> {
+    let mut wanted: Vec<(String, String)> = Vec::new();
+    for record in records {
+        for split in splits(&record.scores) {
+            let classes = &record.summary.classes;
+            let shown = if classes.len() == 2 { &classes[1..] } else { &classes[..] };
+            for class in shown {
+                let pair = (split.clone(), class.clone());
+                if !wanted.contains(&pair) {
+                    wanted.push(pair);
+                }
+            }
+        }
+    }
+    wanted.sort_by_key(|(split, _)| names::split_rank(split));
+    let mut curves = Vec::new();
+    for (split, class) in &wanted {
+        let roc = ["ROC curve", "Part of the others called so", "Part of the class called so"];
+        curves.push(curve(records, labels, split, class, roc, roc_curve)?);
+        let precision = ["Precision-recall curve", "Recall", "Precision"];
+        curves.push(curve(records, labels, split, class, precision, precision_recall_curve)?);
+    }
+    Ok(curves)
+}
+
+fn curve(
+    records: &[Record],
+    labels: &[String],
+    split: &str,
+    class: &str,
+    [kind, x_label, y_label]: [&str; 3],
+    points: fn(&[ImageScore], usize) -> Vec<(f64, f64)>,
+) -> Result<Curve> {
+    let mut lines = Vec::new();
+    let mut described = Vec::new();
+    for (run, (record, label)) in records.iter().zip(labels).enumerate() {
+        let Some(index) = class_of(record, class) else { continue };
+        let scores: Vec<ImageScore> = record
+            .scores
+            .iter()
+            .filter(|row| row.split == split)
+            .filter_map(|row| {
+                Some(ImageScore {
+                    truth: class_of(record, &row.truth)?,
+                    probabilities: row.probabilities.iter().map(|&p| p as f32).collect(),
+                    ..ImageScore::default()
+                })
+            })
+            .collect();
+        let points = points(&scores, index);
+        if points.is_empty() {
+            continue;
+        }
+        described.push(format!("{label}: {} thresholds", points.len() - 1));
+        lines.push(Line { run, dashed: false, points, marked: None });
+    }
+    let title = format!("{}: {kind} of {class}", names::split(split));
+    let svg = charts::draw(&Chart {
+        description: &format!("{title}. {}.", described.join("; ")),
+        x_label,
+        y_label,
+        whole_x: false,
+        y_ends: Some((0.0, 1.02)),
+        lines,
+    })?;
+    Ok(Curve { title, name: format!("{split}.{class}"), svg })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Summary;
+
+    fn record() -> Record {
+        let row = |truth: &str, p: f64| ScoreRow {
+            split: "test".into(),
+            case: format!("{truth} {p}"),
+            truth: truth.into(),
+            probabilities: vec![1.0 - p, p],
+            ..ScoreRow::default()
+        };
+        Record {
+            summary: Summary {
+                classes: vec!["benign".into(), "malignant".into()],
+                ..Summary::default()
+            },
+            scores: vec![row("benign", 0.25), row("malignant", 0.75), row("malignant", 0.125)],
+            figures: vec![Figure {
+                split: "test".into(),
+                name: "recall.class.malignant".into(),
+                value: 0.5,
+                ..Figure::default()
+            }],
+            ..Record::default()
+        }
+    }
+
+    #[test]
+    fn a_class_has_its_images_and_the_figures_recorded_of_it() {
+        let tables = class_tables(&record());
+        assert_eq!(tables.len(), 1);
+        assert_eq!(tables[0].metrics, ["Recall"]);
+        let rows: Vec<(usize, Option<f64>)> = tables[0]
+            .rows
+            .iter()
+            .map(|row| (row.images, row.cells[0].as_ref().map(|figure| figure.value)))
+            .collect();
+        assert_eq!(rows, [(1, None), (2, Some(0.5))]);
+    }
+
+    #[test]
+    fn an_image_counts_by_the_probability_of_its_own_class() {
+        let values: Vec<Option<f64>> =
+            probabilities(&record()).into_iter().map(|case| case.value).collect();
+        assert_eq!(values, [Some(0.75), Some(0.75), Some(0.125)]);
+    }
+
+    #[test]
+    fn two_classes_have_the_curves_of_the_second() {
+        let curves = curves(&[record()], &["a".into()]).unwrap();
+        let titles: Vec<&str> = curves.iter().map(|curve| curve.title.as_str()).collect();
+        let expected =
+            ["Test: ROC curve of malignant", "Test: Precision-recall curve of malignant"];
+        assert_eq!(titles, expected);
+        assert!(curves.iter().all(|curve| curve.svg.is_some()));
+    }
+}

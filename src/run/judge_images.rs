@@ -1,0 +1,81 @@
+//! The best weights of a classifier against the truth, and what is written of it.
+
+use super::judge::{Decided, go_on, split_name, threshold_of, unless_stopped};
+use super::{judge, pictures};
+use crate::data::SplitName;
+use crate::error::Result;
+use crate::evaluate::{self, Cases, ImageScore, Predictor};
+use crate::plan::Plan;
+use crate::record::{Confusion, Figure, RunDir, ScoreRow};
+use crate::spec::Spec;
+use crate::train::Stop;
+
+/// Evaluates a classifier on the splits of the spec and writes all that comes of it; `None` if someone asked to
+/// stop.
+pub fn judge_images(
+    plan: &Plan,
+    predictor: &Predictor,
+    run: &RunDir,
+    stop: &Stop,
+) -> Result<Option<Decided>> {
+    let spec = &plan.decisions.spec;
+    let classes = plan.decisions.labels.names();
+    let tick = |_: usize| go_on(stop);
+    let cases = |split: SplitName| Cases {
+        dataset: &plan.dataset,
+        indices: plan.split.part(split),
+        groups: &plan.split.groups,
+        split,
+    };
+    let found = evaluate::threshold(predictor, &cases(SplitName::Valid), &spec.evaluation, &tick);
+    let Some(threshold) = unless_stopped(found, stop)? else { return Ok(None) };
+    let (mut figures, mut rows, mut confusion) = (Vec::new(), Vec::new(), Vec::new());
+    let mut last = None;
+    for split in &spec.evaluation.splits {
+        let split = split_name(*split);
+        let found = evaluate::classify(predictor, &cases(split), threshold, &tick);
+        let Some(scores) = unless_stopped(found, stop)? else { return Ok(None) };
+        figures.extend(image_figures(&scores, split, &classes, spec));
+        rows.extend(scores.iter().map(|score| row(score, split, &classes)));
+        confusion.push(confusion_of(&scores, split, &classes));
+        last = Some((split, scores));
+    }
+    run.write_scores(&classes, &rows)?;
+    run.write_confusion(&confusion)?;
+    run.write_figures(&figures)?;
+    run.write_gates(&judge::gates(spec, &figures))?;
+    if let Some((split, scores)) = last {
+        pictures::write_images(plan, predictor, split, &scores, run)?;
+    }
+    Ok(Some((classes.len() == 2).then(|| threshold_of(spec, threshold))))
+}
+
+/// The figures of a split, as the record keeps them.
+pub fn image_figures(
+    scores: &[ImageScore],
+    split: SplitName,
+    classes: &[String],
+    spec: &Spec,
+) -> Vec<Figure> {
+    let figures = evaluate::image_figures(scores, classes, &spec.evaluation.metrics);
+    figures.into_iter().map(|figure| judge::recorded(figure, split)).collect()
+}
+
+fn row(score: &ImageScore, split: SplitName, classes: &[String]) -> ScoreRow {
+    ScoreRow {
+        split: split.to_string(),
+        case: score.case.clone(),
+        group: score.group.clone(),
+        truth: classes[score.truth].clone(),
+        predicted: classes[score.predicted].clone(),
+        probabilities: score.probabilities.iter().map(|&p| f64::from(p)).collect(),
+    }
+}
+
+fn confusion_of(scores: &[ImageScore], split: SplitName, classes: &[String]) -> Confusion {
+    let mut matrix = vec![vec![0; classes.len()]; classes.len()];
+    for score in scores {
+        matrix[score.truth][score.predicted] += 1;
+    }
+    Confusion { split: split.to_string(), classes: classes.to_vec(), matrix }
+}
