@@ -115,7 +115,7 @@ pub fn execute(args: BenchArgs, output: Output) -> Result<u8> {
         threads: rayon::current_num_threads(),
         batch_size: spec.schedule.batch_size as usize,
         image_size: spec.dataset.image_size,
-        channels: spec.dataset.channels.count(),
+        channels: spec.input_channels(),
         parameters,
         losses: timed.steps.iter().map(|step| step.loss).collect(),
         steps_s: after(Step::seconds),

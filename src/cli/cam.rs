@@ -9,7 +9,6 @@ use serde::Serialize;
 use super::predict::{images, named};
 use super::runs::{Trained, TrainedArgs};
 use super::{Output, pretty, print};
-use crate::data::{Decoded, decode_image};
 use crate::error::{Error, Result};
 use crate::evaluate::jpeg;
 use crate::explain::{CamMethod, explain, hot, panels};
@@ -49,21 +48,22 @@ struct Written {
 
 /// Draws class activation maps of a run's best weights.
 pub fn execute(args: CamArgs, output: Output) -> Result<u8> {
-    let Trained { decisions, predictor, threshold, .. } = args.trained.open()?;
+    let trained = args.trained.open()?;
+    let Trained { decisions, predictor, threshold, .. } = &trained;
     let images = named(images(&args.images)?)?;
     let layer = args.layer.unwrap_or_else(|| model::usual_place(&decisions.spec.model));
     fs::create_dir_all(&args.out).map_err(Error::io(&args.out, "cannot create"))?;
     let mut written = Vec::new();
     for (stem, image) in images {
-        let decoded = Decoded { image: decode_image(&image)?, labels: None };
-        let heat = explain(&predictor, &decoded, &layer, args.class, args.method)?;
+        let decoded = trained.image(&image)?;
+        let heat = explain(predictor, &decoded, &layer, args.class, args.method)?;
         let found = match predictor.outputs {
             Outputs::Images(_) => hot(&decoded.image, &heat)?,
             Outputs::Binary | Outputs::Classes(_) => {
                 let (width, height) = decoded.image.dimensions();
                 let seen = predictor.predict(&[&decoded])?.remove(0);
                 let seen = seen.resized(width as usize, height as usize)?;
-                seen.labels(predictor.outputs, threshold)
+                seen.labels(predictor.outputs, *threshold)
             }
         };
         let picture = args.out.join(format!("{stem}_cam.jpg"));

@@ -46,7 +46,7 @@ pub fn execute(args: CiArgs, output: Output) -> Result<u8> {
             quiet: output.quiet,
             command: command_line(),
         };
-        for plan in run::plans(one)? {
+        for plan in run::plans(one, &options, &stop, output)? {
             let outcome = run::run_one(&plan, &options, &stop, output)?;
             held &= outcome.state == RunState::Finished;
             if outcome.state == RunState::Finished {

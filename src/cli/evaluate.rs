@@ -11,7 +11,7 @@ use crate::data::{Dataset, Labels, SplitName, open_for};
 use crate::error::{Error, Result};
 use crate::evaluate::{Cases, classify, evaluate};
 use crate::record::{Figure, Record, RunDir};
-use crate::run::{figures, image_figures};
+use crate::run::{figures, image_figures, put_masks};
 use crate::spec::SourceSpec;
 
 /// Arguments of `evaluate`.
@@ -36,7 +36,7 @@ enum Part {
 
 /// Scores the best weights of a run. A reading of the run's own test split is counted in its record.
 pub fn execute(args: EvaluateArgs, output: Output) -> Result<u8> {
-    let Trained { run, record, decisions, predictor, threshold } = args.trained.open()?;
+    let Trained { run, record, decisions, predictor, threshold, guide } = args.trained.open()?;
     let mut spec = decisions.spec.clone();
     let split = match args.split {
         Part::Train => SplitName::Train,
@@ -46,7 +46,12 @@ pub fn execute(args: EvaluateArgs, output: Output) -> Result<u8> {
     if let Some(folder) = &args.data {
         set_root(&mut spec.dataset.source, folder)?;
     }
-    let dataset = open_for(&spec)?;
+    let mut dataset = open_for(&spec)?;
+    let folder = tempfile::tempdir().map_err(Error::io("temporary folder", "cannot create"))?;
+    if let Some((guide, threshold)) = &guide {
+        let rows = if args.data.is_some() { &[][..] } else { &record.guide };
+        put_masks(&mut dataset, rows, (guide, *threshold), folder.path())?;
+    }
     let indices = match &args.data {
         Some(_) => (0..dataset.cases.len()).collect(),
         None => cases_of(&record, &dataset, split)?,

@@ -114,7 +114,7 @@ pub fn execute(args: ExportArgs, output: Output) -> Result<u8> {
         network: spec.model.clone(),
         pytorch: in_pytorch(
             &spec.model,
-            [spec.dataset.channels.count(), decisions.labels.channels()],
+            [spec.input_channels(), decisions.labels.channels()],
         ),
         input: Input {
             channels: spec.dataset.channels,

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::spec::Overrides;
 use super::{Output, pretty, print};
 use crate::device::for_training;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model;
 use crate::plan::{Depth, Estimate, Extent, describe, survey};
 use crate::run::{initial_net, loss};
@@ -29,12 +29,19 @@ pub fn execute(args: PlanArgs, output: Output) -> Result<u8> {
     let checked = args.overrides.check(&args.path, Depth::Pixels)?;
     let spec = &checked.loaded.spec;
     let chosen = args.overrides.device(spec, output)?;
+    if let Some(guide) = &checked.guide {
+        return Err(Error::user(format!(
+            "{} is guided by {}, whose masks `oncospec run` makes first; `oncospec plan` shows that one",
+            spec.name,
+            guide.loaded.path.display()
+        )));
+    }
     let survey = survey(&checked, Extent::All)?;
     let plan = checked.plan(&survey, spec.seeds[0])?;
     let device = for_training(&chosen.device, spec.schedule.activation_checkpointing);
     let (net, weights) = initial_net(&plan.decisions, &device)?;
     let side = spec.dataset.image_size as usize;
-    let shape = [spec.dataset.channels.count(), side, side];
+    let shape = [spec.input_channels(), side, side];
     let labels = [plan.decisions.labels.side(side); 2];
     let measured = measure(net, &loss(&plan.decisions)?, &spec.schedule, shape, labels, &device);
     let estimate = Estimate::new(&plan, measured);

@@ -50,13 +50,14 @@ struct Called {
 /// Predicts masks at each image's own size, or the class of each image. Binary masks are 0 and 255, others hold
 /// class numbers.
 pub fn execute(args: PredictArgs, output: Output) -> Result<u8> {
-    let Trained { decisions, predictor, threshold, .. } = args.trained.open()?;
+    let trained = args.trained.open()?;
+    let Trained { decisions, predictor, threshold, .. } = &trained;
     let paths = images(&args.images)?;
     if let Outputs::Images(_) = predictor.outputs {
         let classes = decisions.labels.names();
         let paths = paths.into_iter().map(|path| (String::new(), path));
         let (called, failed) = each(paths, |path, _| {
-            let called = call(&predictor, threshold, path, &classes)?;
+            let called = call(&trained, path, &classes)?;
             let probability = called.probabilities[&called.class];
             output.say(format!("{}: {} ({probability:.2})", path.display(), called.class));
             Ok(called)
@@ -69,7 +70,7 @@ pub fn execute(args: PredictArgs, output: Output) -> Result<u8> {
     let images = named(paths)?;
     fs::create_dir_all(&args.out).map_err(Error::io(&args.out, "cannot create"))?;
     let (written, failed) = each(images, |path, stem| {
-        let one = predict(&predictor, threshold, path, &args.out, stem)?;
+        let one = predict(predictor, *threshold, path, &args.out, stem)?;
         output.say(format!("{} -> {}", path.display(), one.mask.display()));
         Ok(one)
     });
@@ -106,17 +107,11 @@ fn ended<T: Serialize>(done: &[T], failed: usize, output: Output) -> Result<u8> 
     }
 }
 
-fn call(
-    predictor: &Predictor,
-    threshold: f64,
-    path: &Path,
-    classes: &[String],
-) -> Result<Called> {
-    let decoded = Decoded { image: decode_image(path)?, labels: None };
-    let seen = predictor.predict(&[&decoded])?.remove(0);
+fn call(trained: &Trained, path: &Path, classes: &[String]) -> Result<Called> {
+    let seen = trained.predictor.predict(&[&trained.image(path)?])?.remove(0);
     Ok(Called {
         image: path.to_path_buf(),
-        class: classes[called(&seen.values, threshold)].clone(),
+        class: classes[called(&seen.values, trained.threshold)].clone(),
         probabilities: classes.iter().cloned().zip(seen.values).collect(),
     })
 }

@@ -9,7 +9,7 @@ use super::{Output, command_line, pretty, print, report};
 use crate::error::{Error, Result};
 use crate::plan::{Checked, Depth, Extent, Plan, survey};
 use crate::record::RunState;
-use crate::run::{Options, Outcome, run};
+use crate::run::{Options, Outcome, guided, run};
 use crate::spec::{Suite, suite};
 use crate::train::Stop;
 
@@ -38,7 +38,6 @@ pub fn execute(args: RunArgs, output: Output) -> Result<u8> {
     let checked = args.specs.check(Depth::Pixels)?;
     let mut outcomes = Vec::new();
     for one in &checked {
-        let plans = plans(one)?;
         let device = args.specs.overrides.device(&one.loaded.spec, output)?;
         let options = Options {
             device,
@@ -47,7 +46,7 @@ pub fn execute(args: RunArgs, output: Output) -> Result<u8> {
             quiet: output.quiet,
             command: command_line(),
         };
-        for plan in &plans {
+        for plan in &plans(one, &options, &stop, output)? {
             if stop.asked() {
                 break;
             }
@@ -70,8 +69,15 @@ pub fn execute(args: RunArgs, output: Output) -> Result<u8> {
     Ok(if outcomes.iter().all(whole) && !stop.asked() { 0 } else { 1 })
 }
 
-/// A plan for each seed.
-pub fn plans(checked: &Checked) -> Result<Vec<Plan>> {
+/// A plan for each seed, once the runs that it depends on are made.
+pub fn plans(
+    checked: &Checked,
+    options: &Options,
+    stop: &Stop,
+    output: Output,
+) -> Result<Vec<Plan>> {
+    let run = |plan: &Plan| run_one(plan, options, stop, output);
+    let checked = &guided(checked.clone(), &options.device, &run)?;
     let survey = survey(checked, Extent::All)?;
     checked.loaded.spec.seeds.iter().map(|&seed| checked.plan(&survey, seed)).collect()
 }

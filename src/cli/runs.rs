@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use crate::data::{Decoded, decode_image};
 use crate::device::{Request, choose};
 use crate::error::{Error, Result};
 use crate::evaluate::Predictor;
 use crate::plan::Decisions;
 use crate::record::{Record, list_runs};
-use crate::run::predictor;
+use crate::run::{predictor, with_mask};
 
 /// Arguments that name a run whose weights are used.
 #[derive(Debug, Args)]
@@ -35,8 +36,24 @@ pub struct Trained {
     pub decisions: Decisions,
     /// Its best weights, ready to predict.
     pub predictor: Predictor,
-    /// The probability from which on a pixel is foreground.
+    /// The probability from which on a pixel is foreground, or an image of the second of two classes.
     pub threshold: f64,
+    /// The network that makes masks for a guided classifier, with its threshold.
+    pub guide: Option<(Predictor, f64)>,
+}
+
+impl Trained {
+    /// An image file, with a mask where the network wants one.
+    ///
+    /// # Errors
+    /// If it cannot be decoded.
+    pub fn image(&self, path: &Path) -> Result<Decoded> {
+        let image = Decoded { image: decode_image(path)?, labels: None };
+        match &self.guide {
+            Some((guide, threshold)) => with_mask(guide, *threshold, image),
+            None => Ok(image),
+        }
+    }
 }
 
 impl TrainedArgs {
@@ -51,7 +68,16 @@ impl TrainedArgs {
         let chosen = choose(self.device.parse::<Request>()?)?;
         let predictor = predictor(&run, &decisions, &chosen)?;
         let threshold = record.threshold();
-        Ok(Trained { run, record, decisions, predictor, threshold })
+        let guide = match &decisions.guide {
+            Some(path) => {
+                let path = Path::new(path);
+                let record = Record::read(path)?;
+                let of_guide = Decisions::from_toml(&record.plan)?;
+                Some((crate::run::predictor(path, &of_guide, &chosen)?, record.threshold()))
+            }
+            None => None,
+        };
+        Ok(Trained { run, record, decisions, predictor, threshold, guide })
     }
 }
 

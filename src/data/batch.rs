@@ -45,7 +45,7 @@ impl Source {
         stopped: impl Fn() -> bool,
     ) -> Option<Result<Batch>> {
         let size = self.preprocess.size as usize;
-        let channels = self.preprocess.channels.count();
+        let channels = self.preprocess.count();
         let area = size * size;
         let label_size = self.dataset.labels.side(size);
         let mut batch = Batch {
@@ -84,6 +84,7 @@ impl Source {
                     &mut batch.images,
                     sample.planes,
                     &changed.image,
+                    &changed.labels,
                 );
                 label(&changed.labels);
             }

@@ -206,7 +206,12 @@ mod tests {
 
     fn preprocess() -> Preprocess {
         let channels = Channels::Rgb;
-        Preprocess { size: 4, channels, normalization: Normalization::unit(channels) }
+        Preprocess {
+            size: 4,
+            channels,
+            inputs: vec![],
+            normalization: Normalization::unit(channels),
+        }
     }
 
     fn augment() -> Option<AugmentSpec> {
@@ -371,7 +376,7 @@ mod tests {
         let index = |id: &str| dataset.cases.iter().position(|case| case.id == id).unwrap();
         let cases = expected.iter().map(|case| index(&case.id)).collect();
         let normalization = Normalization::unit(channels);
-        let preprocess = Preprocess { size: 256, channels, normalization };
+        let preprocess = Preprocess { size: 256, channels, inputs: vec![], normalization };
         let cache = Arc::new(Cache::new(0));
         let loader = Loader::new(Arc::clone(&dataset), cases, preprocess, None, 1, 2, cache);
         for (batch, expected) in loader.epoch(Order::Sequential).zip(&expected) {

@@ -5,11 +5,13 @@
 mod bcss;
 mod busi;
 pub mod case;
+mod clahe;
 mod classes;
 mod decode;
 mod duplicates;
 mod files;
 mod fingerprint;
+mod inputs;
 mod inspect;
 mod open;
 pub mod phantom;
@@ -34,7 +36,7 @@ pub use open::{decode, decode_labels, open, pixel_counts};
 pub use phantom::PhantomImage;
 pub use random::stream as random_stream;
 pub use roi::RoiCache;
-pub use split::{Split, crossing, split};
+pub use split::{Split, crossing, folds, split};
 pub use synth::{SynthKind, Synthesis, synth};
 pub use task::open_for;
 

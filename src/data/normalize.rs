@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::cache::Cache;
 use super::case::{Dataset, Decoded};
+use super::inputs;
 use super::resize::{Sample, network_size};
 use crate::error::{Error, Result};
-use crate::spec::{Channels, NormalizeSpec};
+use crate::spec::{Channels, InputKind, NormalizeSpec};
 
 /// ImageNet's mean and standard deviation of red, green and blue, as torchvision states them.
 const IMAGENET_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
@@ -182,20 +183,27 @@ fn sum_over(
 pub struct Preprocess {
     /// Side of the square in pixels.
     pub size: u32,
-    /// Channels the network sees.
+    /// Channels of the image that the network sees.
     pub channels: Channels,
+    /// What its channels are made of, if not those of the image: gray, whose normalisation they get.
+    pub inputs: Vec<InputKind>,
     /// Mean and standard deviation of each.
     pub normalization: Normalization,
 }
 
 impl Preprocess {
+    /// Number of channels of the network's input.
+    pub fn count(&self) -> usize {
+        if self.inputs.is_empty() { self.channels.count() } else { self.inputs.len() }
+    }
+
     /// The network's input for one image, `[channels, size, size]`, without augmentation.
     ///
     /// # Errors
     /// If the image has no pixels.
     pub fn input(&self, decoded: &Decoded) -> Result<Vec<f32>> {
         let sample = network_size(decoded, self.size, self.channels)?;
-        let mut input = Vec::with_capacity(self.channels.count() * sample.size * sample.size);
+        let mut input = Vec::with_capacity(self.count() * sample.size * sample.size);
         self.extend_plain(&mut input, &sample);
         Ok(input)
     }
@@ -203,6 +211,11 @@ impl Preprocess {
     /// Appends a sample as it is.
     pub(super) fn extend_plain(&self, images: &mut Vec<f32>, sample: &Sample) {
         let area = sample.size * sample.size;
+        if !self.inputs.is_empty() {
+            let gray: Vec<f32> =
+                sample.image[..area].iter().map(|&value| f32::from(value) / 255.0).collect();
+            return self.extend_intensities(images, 1, &gray, &sample.labels);
+        }
         for channel in 0..self.channels.count() {
             let table: [f32; 256] =
                 std::array::from_fn(|byte| self.normalization.apply(channel, byte as f32 / 255.0));
@@ -212,9 +225,22 @@ impl Preprocess {
         }
     }
 
-    /// Appends planes of intensities from 0 to 1.
-    pub(super) fn extend_intensities(&self, images: &mut Vec<f32>, planes: usize, image: &[f32]) {
+    /// Appends planes of intensities from 0 to 1; labels are those of the pixels.
+    pub(super) fn extend_intensities(
+        &self,
+        images: &mut Vec<f32>,
+        planes: usize,
+        image: &[f32],
+        labels: &[u8],
+    ) {
         let area = image.len() / planes;
+        if !self.inputs.is_empty() {
+            let size = self.size as usize;
+            for plane in inputs::planes(&self.inputs, &image[..area], labels, size) {
+                images.extend(plane.into_iter().map(|value| self.normalization.apply(0, value)));
+            }
+            return;
+        }
         for channel in 0..self.channels.count() {
             let plane = channel % planes;
             let values = &image[plane * area..(plane + 1) * area];
@@ -322,7 +348,7 @@ mod tests {
     #[test]
     fn input_is_normalised_channel_by_channel() {
         let normalization = Normalization { mean: vec![0.0, 0.5, 1.0], std: vec![1.0, 0.5, 0.25] };
-        let preprocess = Preprocess { size: 2, channels: Channels::Rgb, normalization };
+        let preprocess = Preprocess { size: 2, channels: Channels::Rgb, inputs: vec![], normalization };
         let image = RgbImage::from_pixel(2, 2, image::Rgb([255, 0, 51]));
         let input = preprocess.input(&Decoded { image, labels: None }).unwrap();
         close(&input, &[1.0, 1.0, 1.0, 1.0, -1.0, -1.0, -1.0, -1.0, -3.2, -3.2, -3.2, -3.2]);

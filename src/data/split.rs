@@ -213,6 +213,14 @@ fn strata_of(stratify: Stratify, dataset: &Dataset) -> Vec<usize> {
     }
 }
 
+/// The fold, of so many, of each of some cases: groups stay together and labels are spread evenly.
+pub fn folds(dataset: &Dataset, groups: &[String], cases: &[usize], count: usize) -> Vec<usize> {
+    let strata = strata_of(Stratify::Class, dataset);
+    let strata: Vec<usize> = cases.iter().map(|&case| strata[case]).collect();
+    let groups: Vec<String> = cases.iter().map(|&case| groups[case].clone()).collect();
+    deal(&groups, &strata, &vec![1.0 / count.max(1) as f64; count.max(1)], 0)
+}
+
 /// Deals groups of cases into bins, and says for every case which bin it is in.
 ///
 /// Groups come largest first, in seeded order among equals. Each goes where it brings the number of

@@ -20,6 +20,9 @@ use super::metric::metric_name;
 use super::summary::Figure;
 use crate::spec::MetricKind;
 
+/// Name of the figure that says how good the masks are which guide a classifier: their mean Dice.
+pub const MASK_DICE: &str = "mask-dice";
+
 /// One image and what a network says of it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ImageScore {

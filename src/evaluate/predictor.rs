@@ -40,7 +40,7 @@ impl Predictor {
     /// # Errors
     /// If an image has no pixels.
     pub fn input(&self, images: &[&Decoded]) -> Result<Tensor<4>> {
-        let (size, channels) = (self.preprocess.size as usize, self.preprocess.channels.count());
+        let (size, channels) = (self.preprocess.size as usize, self.preprocess.count());
         let mut input = Vec::with_capacity(images.len() * channels * size * size);
         for image in images {
             input.extend(self.preprocess.input(image)?);

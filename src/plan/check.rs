@@ -1,18 +1,20 @@
 //! Everything that can be wrong, found before anything runs.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::data::{Dataset, Labels, Split, augment_problems, open_for, split};
 use crate::error::Result;
 use crate::evaluate::{
-    epoch_figures, figure_names, image_figure_names, is_of_images, metric_name, outputs,
+    MASK_DICE, epoch_figures, figure_names, image_figure_names, is_of_images, metric_name, outputs,
 };
 use crate::loss::{self, Outputs};
 use crate::model;
+use crate::record::GuideRow;
 use crate::spec::{
-    EvaluatedSplit, GroupKey, Loaded, MetricKind, Problem, Problems, RateSpec, SplitSpec,
-    ThresholdSpec,
+    Channels, EvaluatedSplit, GroupKey, Loaded, MetricKind, Problem, Problems, RateSpec, SplitSpec,
+    ThresholdSpec, load,
 };
 
 /// A spec in which nothing is wrong, with its data found and divided.
@@ -24,6 +26,10 @@ pub struct Checked {
     pub dataset: Arc<Dataset>,
     /// How it is divided.
     pub split: Split,
+    /// The segmentation that is to make masks for it.
+    pub guide: Option<Box<Checked>>,
+    /// Which network made the mask of each case; empty until they are made.
+    pub guide_rows: Vec<GuideRow>,
 }
 
 /// How far [`check`] looks.
@@ -72,12 +78,23 @@ pub fn check(loaded: Loaded, depth: Depth) -> Result<Checked, Problems> {
             Err(error) => found.add("dataset.split", error.to_string()),
         }
     }
+    let guide = match &divided {
+        Some(split) => found.guide(split),
+        None => None,
+    };
     let list = found.list;
     match (dataset, divided) {
         (Some(dataset), Some(split)) if list.is_empty() => {
-            Ok(Checked { loaded, dataset: Arc::new(dataset), split })
+            Ok(Checked { loaded, dataset: Arc::new(dataset), split, guide, guide_rows: Vec::new() })
         }
         _ => Err(Problems::new(loaded.path, list)),
+    }
+}
+
+fn same_file(a: &Path, b: &Path) -> bool {
+    match (a.canonicalize(), b.canonicalize()) {
+        (Ok(a), Ok(b)) => a == b,
+        _ => false,
     }
 }
 
@@ -144,9 +161,80 @@ impl Findings<'_> {
                 ));
             }
         }
+        let inputs = spec.task.inputs();
+        if !inputs.is_empty() && spec.dataset.channels != Channels::Gray {
+            let message = "`task.inputs` are made from gray images: set it to \"gray\"".into();
+            wrong.push(("dataset.channels", message));
+        }
+        let read = inputs.iter().any(|input| input.reads_mask());
+        match (read, spec.task.guide().is_some()) {
+            (true, false) => wrong.push((
+                "task.inputs",
+                "`lesion`, `mask` and `crop` are made from masks: name the segmentation that makes \
+                 them in `task.guide`"
+                    .into(),
+            )),
+            (false, true) => wrong.push((
+                "task.guide",
+                "no input is made from its masks: add `lesion`, `mask` or `crop` to `task.inputs`"
+                    .into(),
+            )),
+            (true, true) | (false, false) => {}
+        }
         for (key, message) in wrong {
             self.add(key, message);
         }
+    }
+
+    /// The segmentation that makes masks, checked on the data and the division of what it guides.
+    fn guide(&mut self, split: &Split) -> Option<Box<Checked>> {
+        let spec = &self.loaded.spec;
+        let guide = spec.task.guide()?;
+        if !self.list.is_empty() {
+            return None;
+        }
+        const KEY: &str = "task.guide.experiment";
+        let path = Path::new(&guide.experiment);
+        if same_file(path, &self.loaded.path) {
+            self.add(KEY, "an experiment cannot guide itself".into());
+            return None;
+        }
+        let mut loaded = match load(path, &guide.overrides, std::iter::empty()) {
+            Ok(loaded) => loaded,
+            Err(problems) => {
+                self.add(KEY, format!("{} is wrong:\n{problems}", path.display()));
+                return None;
+            }
+        };
+        if loaded.spec.task.classifies() {
+            let message = format!(
+                "{} gives images their class; what makes masks must be a segmentation, which cannot \
+                 be guided in turn",
+                path.display()
+            );
+            self.add(KEY, message);
+            return None;
+        }
+        loaded.spec.dataset.source = spec.dataset.source.clone();
+        loaded.spec.run = spec.run.clone();
+        let sizes = model::problems(&loaded.spec.model, loaded.spec.dataset.image_size);
+        for (key, message) in sizes {
+            self.add(KEY, format!("{}: {key}: {message}", path.display()));
+        }
+        let dataset = match open_for(&loaded.spec) {
+            Ok(dataset) => dataset,
+            Err(error) => {
+                self.add(KEY, format!("{}: {error}", path.display()));
+                return None;
+            }
+        };
+        if !matches!(dataset.labels, Labels::Binary { .. }) {
+            let message = "masks of one foreground, a lesion, are needed to guide".into();
+            self.add(KEY, message);
+            return None;
+        }
+        let (split, dataset) = (split.clone(), Arc::new(dataset));
+        Some(Box::new(Checked { loaded, dataset, split, guide: None, guide_rows: Vec::new() }))
     }
 
     /// A threshold is for the second of two classes.
@@ -208,7 +296,11 @@ impl Findings<'_> {
             Labels::Binary { .. } | Labels::Classes { .. } => {
                 figure_names(&evaluation.metrics, &classes, &labels)
             }
-            Labels::Images { .. } => image_figure_names(&evaluation.metrics, &classes),
+            Labels::Images { .. } => {
+                let mut names = image_figure_names(&evaluation.metrics, &classes);
+                names.extend(self.loaded.spec.task.guide().map(|_| MASK_DICE.to_string()));
+                names
+            }
         };
         let recorded: Vec<String> = evaluation
             .splits

@@ -11,8 +11,8 @@ use crate::error::{Error, Result};
 const DIGITS: usize = 12;
 
 /// Keys of a spec that change no result, or that stand for something hashed on its own: names and
-/// words, the seeds of other runs, places on this machine, and what is shown.
-const LEFT_OUT: [&[&str]; 11] = [
+/// words, the seeds of other runs, places on this machine, what makes masks (which are data), and what is shown.
+const LEFT_OUT: [&[&str]; 12] = [
     &["name"],
     &["description"],
     &["seeds"],
@@ -24,6 +24,7 @@ const LEFT_OUT: [&[&str]; 11] = [
     &["dataset", "cache-mib"],
     &["dataset", "split"],
     &["model", "weights", "path"],
+    &["task", "guide"],
 ];
 
 /// The hash of what decides a run: the spec's meaning, the seed, the division, the data, the weights

@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 use crate::evaluate::outputs;
 use crate::loss::Outputs;
 use crate::model;
-use crate::record::{ClassShare, Layer};
+use crate::record::{ClassShare, GuideRow, Layer};
 use crate::spec::{ModelSpec, Spec, WeightsSpec};
 
 /// Version of the engine's own sources, set by the build script.
@@ -39,6 +39,8 @@ pub struct Plan {
     pub dataset: Arc<Dataset>,
     /// How it is divided.
     pub split: Split,
+    /// Which network made the mask of each case, where masks guide a classifier.
+    pub guide_rows: Vec<GuideRow>,
     /// Pixels of each class in each split.
     pub balance: Vec<ClassShare>,
     /// The layer table, for one batch.
@@ -77,6 +79,9 @@ pub struct Decisions {
     pub labels: Labels,
     /// How pixel values become network input.
     pub normalization: Normalization,
+    /// Run directory of the network that makes masks of new images for a guided classifier.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guide: Option<String>,
     /// The spec with every default written out.
     pub spec: Spec,
 }
@@ -111,6 +116,7 @@ impl Decisions {
         Preprocess {
             size: self.spec.dataset.image_size,
             channels: self.spec.dataset.channels,
+            inputs: self.spec.task.inputs().to_vec(),
             normalization: self.normalization.clone(),
         }
     }
@@ -129,7 +135,7 @@ impl Checked {
             .collect::<Result<Vec<_>>>()?;
         let layers = model::layers(
             &spec.model,
-            spec.dataset.channels.count(),
+            spec.input_channels(),
             self.dataset.labels.channels(),
             spec.dataset.image_size as usize,
             spec.schedule.batch_size as usize,
@@ -150,6 +156,7 @@ impl Checked {
             multiply_adds: sum(&|layer| layer.multiply_adds),
             labels: self.dataset.labels.clone(),
             normalization: survey.normalization.clone(),
+            guide: self.guide_rows.iter().find(|row| row.fold == 0).map(|row| row.path.clone()),
             spec: spec.clone(),
         };
         decisions.run_id = identity::run_id(&decisions, &self.dataset, split)?;
@@ -158,6 +165,7 @@ impl Checked {
             spec_text: crate::spec::render(&self.loaded),
             dataset: Arc::clone(&self.dataset),
             split: split.clone(),
+            guide_rows: self.guide_rows.clone(),
             balance: survey.balance.clone(),
             layers,
             decisions,

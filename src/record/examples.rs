@@ -39,6 +39,7 @@ pub fn busi(root: &Path, experiment: &str, seed: u32, epochs: u32, cases: usize)
             })
             .collect(),
         scores: Vec::new(),
+        guide: Vec::new(),
         figures: vec![
             figure("test", "dice.mean", mean, cases.len() / 2),
             figure("test", "iou.mean", mean * 0.86, cases.len() / 2),

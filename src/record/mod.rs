@@ -7,7 +7,7 @@
 //!   provenance.json     git, host, device, versions      status.json        how far it came, and why it ended
 //!   split.parquet       one row per case                 epochs.parquet     one row per epoch and split
 //!   times.parquet       seconds per epoch                cases.parquet      counts and distances per case and class
-//!   scores.parquet      probabilities of classified images
+//!   scores.parquet      probabilities of classified images     guide.parquet  which network made the mask of each case
 //!   figures.json        recorded figures                 confusion.json     confusion matrices
 //!   layers.json         layer table                      summary.json       sizes, semantics, notes
 //!   gates.json          bounds and whether they held     model.safetensors  best weights

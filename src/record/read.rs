@@ -6,7 +6,7 @@ use super::files;
 use super::run_dir::RunDir;
 use super::tables;
 use super::{
-    CaseRow, Confusion, EpochRow, Figure, Frame, Gate, Layer, Picture, PictureFile, Provenance,
+    CaseRow, Confusion, EpochRow, Figure, Frame, Gate, GuideRow, Layer, Picture, PictureFile, Provenance,
     RunState, ScoreRow, SplitRow, Status, Summary, TimesRow,
 };
 use crate::error::{Error, Result};
@@ -32,6 +32,8 @@ pub struct Record {
     pub times: Vec<TimesRow>,
     /// Counts and distances of cases and classes.
     pub cases: Vec<CaseRow>,
+    /// Which network made the mask of each case; empty where no masks guide.
+    pub guide: Vec<GuideRow>,
     /// What classified images were given.
     pub scores: Vec<ScoreRow>,
     /// Recorded figures.
@@ -68,6 +70,7 @@ impl Record {
             epochs: tables::read_epochs(&file("epochs.parquet"))?,
             times: tables::read_times(&file("times.parquet"))?,
             cases: tables::read_cases(&file("cases.parquet"))?,
+            guide: tables::read_guide(&file("guide.parquet"))?,
             scores: tables::read_scores(&file("scores.parquet"))?,
             figures: files::read_json(&file("figures.json"))?.unwrap_or_default(),
             confusion: files::read_json(&file("confusion.json"))?.unwrap_or_default(),

@@ -207,6 +207,25 @@ pub struct ScoreRow {
     pub probabilities: Vec<f64>,
 }
 
+/// A row of `guide.parquet`: the mask of a case that a guided classifier is given.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct GuideRow {
+    /// Name of the case.
+    pub case: String,
+    /// `train`, `valid` or `test`.
+    pub split: String,
+    /// What keeps cases together.
+    pub group: String,
+    /// Id of the run whose network made the mask; it was trained on other cases and groups.
+    pub run: String,
+    /// Its run directory.
+    pub path: String,
+    /// The fold of the training cases that it was trained without.
+    pub fold: u32,
+    /// Dice of the mask against the truth; `None` where undefined.
+    pub dice: Option<f64>,
+}
+
 /// A recorded figure: one number about one split.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Figure {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::files::{self, TEMPORARY_PREFIX};
 use super::tables;
 use super::{
-    CaseRow, Confusion, EpochRow, Figure, Frame, Gate, Layer, Picture, Provenance, ScoreRow, SplitRow,
+    CaseRow, Confusion, EpochRow, Figure, Frame, Gate, Layer, Picture, Provenance, GuideRow, ScoreRow, SplitRow,
     Status, Summary, TimesRow,
 };
 use crate::error::{Error, Result};
@@ -168,6 +168,11 @@ impl RunDir {
     /// Writes counts and distances of cases and classes.
     pub fn write_cases(&self, rows: &[CaseRow]) -> Result<()> {
         tables::write_cases(&self.file("cases.parquet"), rows)
+    }
+
+    /// Writes which network made the mask of each case.
+    pub fn write_guide(&self, rows: &[GuideRow]) -> Result<()> {
+        tables::write_guide(&self.file("guide.parquet"), rows)
     }
 
     /// Writes what classified images were given.

@@ -8,7 +8,7 @@ use std::path::Path;
 use polars::prelude::*;
 
 use super::files;
-use super::{CaseRow, EpochRow, ScoreRow, SplitRow, TimesRow};
+use super::{CaseRow, EpochRow, GuideRow, ScoreRow, SplitRow, TimesRow};
 use crate::error::Result;
 
 /// Writes `split.parquet`.
@@ -215,6 +215,46 @@ pub fn read_scores(path: &Path) -> Result<Vec<ScoreRow>> {
             truth: std::mem::take(&mut truth[row]),
             predicted: std::mem::take(&mut predicted[row]),
             probabilities: columns.iter().map(|column| column[row]).collect(),
+        })
+        .collect())
+}
+
+/// Writes `guide.parquet`.
+pub fn write_guide(path: &Path, rows: &[GuideRow]) -> Result<()> {
+    write(
+        path,
+        vec![
+            column("case", rows, |row| row.case.as_str()),
+            column("split", rows, |row| row.split.as_str()),
+            column("group", rows, |row| row.group.as_str()),
+            column("run", rows, |row| row.run.as_str()),
+            column("path", rows, |row| row.path.as_str()),
+            column("fold", rows, |row| row.fold),
+            column("dice", rows, |row| row.dice),
+        ],
+    )
+}
+
+/// Reads `guide.parquet`; no rows where there is no file.
+pub fn read_guide(path: &Path) -> Result<Vec<GuideRow>> {
+    let Some(table) = Table::read(path)? else { return Ok(Vec::new()) };
+    let [mut case, mut split, mut group, mut run, mut folder] = [
+        table.strings("case")?,
+        table.strings("split")?,
+        table.strings("group")?,
+        table.strings("run")?,
+        table.strings("path")?,
+    ];
+    let (fold, dice) = (table.u32("fold")?, table.optional_f64("dice")?);
+    Ok((0..table.height())
+        .map(|row| GuideRow {
+            case: std::mem::take(&mut case[row]),
+            split: std::mem::take(&mut split[row]),
+            group: std::mem::take(&mut group[row]),
+            run: std::mem::take(&mut run[row]),
+            path: std::mem::take(&mut folder[row]),
+            fold: fold[row],
+            dice: dice[row],
         })
         .collect())
 }

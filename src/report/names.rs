@@ -80,6 +80,7 @@ fn metric(name: &str) -> &str {
         "hd95" => "HD95 (px)",
         "assd" => "ASSD (px)",
         "auc" => "AUC",
+        "mask-dice" => "Dice of the guiding masks",
         "balanced-accuracy" => "Balanced accuracy",
         "average-precision" => "Average precision",
         "learning-rate" => "Learning rate",

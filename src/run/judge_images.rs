@@ -4,9 +4,9 @@ use super::judge::{Decided, go_on, split_name, threshold_of, unless_stopped};
 use super::{judge, pictures};
 use crate::data::SplitName;
 use crate::error::Result;
-use crate::evaluate::{self, Cases, ImageScore, Predictor};
+use crate::evaluate::{self, Cases, ImageScore, MASK_DICE, Predictor, bootstrap};
 use crate::plan::Plan;
-use crate::record::{Confusion, Figure, RunDir, ScoreRow};
+use crate::record::{Confusion, Figure, GuideRow, Interval, RunDir, ScoreRow};
 use crate::spec::Spec;
 use crate::train::Stop;
 
@@ -36,6 +36,7 @@ pub fn judge_images(
         let found = evaluate::classify(predictor, &cases(split), threshold, &tick);
         let Some(scores) = unless_stopped(found, stop)? else { return Ok(None) };
         figures.extend(image_figures(&scores, split, &classes, spec));
+        figures.extend(mask_dice(&plan.guide_rows, split));
         rows.extend(scores.iter().map(|score| row(score, split, &classes)));
         confusion.push(confusion_of(&scores, split, &classes));
         last = Some((split, scores));
@@ -59,6 +60,22 @@ pub fn image_figures(
 ) -> Vec<Figure> {
     let figures = evaluate::image_figures(scores, classes, &spec.evaluation.metrics);
     figures.into_iter().map(|figure| judge::recorded(figure, split)).collect()
+}
+
+/// Mean Dice of the masks that guide, over the cases of a split.
+fn mask_dice(rows: &[GuideRow], split: SplitName) -> Option<Figure> {
+    let of_split = rows.iter().filter(|row| row.split == split.as_str());
+    let (values, groups): (Vec<f64>, Vec<&str>) =
+        of_split.filter_map(|row| Some((row.dice?, row.group.as_str()))).unzip();
+    let interval = bootstrap::mean_interval(&values, &groups);
+    (!values.is_empty()).then(|| Figure {
+        split: split.to_string(),
+        name: MASK_DICE.into(),
+        value: values.iter().sum::<f64>() / values.len() as f64,
+        n: values.len() as u64,
+        left_out: 0,
+        interval: interval.map(|(low, high)| Interval { low, high }),
+    })
 }
 
 fn row(score: &ImageScore, split: SplitName, classes: &[String]) -> ScoreRow {

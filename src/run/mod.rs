@@ -1,6 +1,7 @@
 //! One run, from its plan to its record.
 
 mod film;
+mod guide;
 mod judge;
 mod judge_images;
 mod net;
@@ -8,6 +9,7 @@ mod outcome;
 mod pictures;
 mod summary;
 
+pub use guide::{guided, put_masks, with_mask};
 pub use judge::{figures, gates, rejudge, split_name};
 pub use judge_images::image_figures;
 pub use net::{initial_net, loss, predictor};
@@ -188,6 +190,9 @@ fn write_plan(plan: &Plan, options: &Options, run: &RunDir, resumed: bool) -> Re
     run.write_layers(&plan.layers)?;
     run.write_summary(&summary::summary(plan))?;
     run.write_split(&split_rows(plan))?;
+    if !plan.guide_rows.is_empty() {
+        run.write_guide(&plan.guide_rows)?;
+    }
     let before = if resumed { Record::read(run.path()).ok() } else { None };
     let mut provenance = provenance::of(plan, options);
     if let Some(before) = before {

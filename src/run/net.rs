@@ -20,7 +20,7 @@ use crate::spec::WeightsSpec;
 pub fn initial_net(decisions: &Decisions, device: &Device) -> Result<(Net, Vec<WeightsReport>)> {
     let spec = &decisions.spec;
     device.seed(u64::from(decisions.seed));
-    let channels = spec.dataset.channels.count();
+    let channels = spec.input_channels();
     let mut net = model::init(&spec.model, channels, decisions.labels.channels(), device);
     let mut reports = Vec::new();
     for (file, part) in weights(&spec.model) {
@@ -52,7 +52,7 @@ pub fn predictor(run: &Path, decisions: &Decisions, chosen: &Chosen) -> Result<P
         )));
     }
     let spec = &decisions.spec;
-    let channels = spec.dataset.channels.count();
+    let channels = spec.input_channels();
     let net = model::outline(&spec.model, channels, decisions.labels.channels(), &chosen.device);
     let file = WeightsSpec { path: path.display().to_string(), sha256: None };
     let (net, _) = model::load_weights(net, &file, model::Part::Whole)?;

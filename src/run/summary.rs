@@ -2,7 +2,7 @@
 
 use crate::data::{Labels, crossing};
 use crate::evaluate::{
-    describe_absent, describe_empty, describe_image_reductions, describe_intervals,
+    MASK_DICE, describe_absent, describe_empty, describe_image_reductions, describe_intervals,
     describe_reductions,
 };
 use crate::plan::Plan;
@@ -29,7 +29,7 @@ pub fn summary(plan: &Plan) -> Summary {
         },
         dataset: dataset(&spec.dataset.source),
         model: model(&spec.model),
-        input: vec![batch, spec.dataset.channels.count(), side, side],
+        input: vec![batch, spec.input_channels(), side, side],
         parameters: decisions.parameters,
         trainable: decisions.trainable,
         multiply_adds: decisions.multiply_adds,
@@ -165,6 +165,9 @@ fn headline(plan: &Plan) -> Vec<String> {
     for split in evaluation.splits.iter().rev() {
         let named = names.iter().filter(|(kind, _)| asked(*kind));
         headline.extend(named.map(|(_, name)| format!("{}.{name}", split.as_str())));
+        if !plan.guide_rows.is_empty() {
+            headline.push(format!("{}.{MASK_DICE}", split.as_str()));
+        }
     }
     headline
 }

@@ -103,6 +103,16 @@ pub struct Spec {
     pub run: RunSpec,
 }
 
+impl Spec {
+    /// Channels of the network's input.
+    pub fn input_channels(&self) -> usize {
+        match self.task.inputs() {
+            [] => self.dataset.channels.count(),
+            inputs => inputs.len(),
+        }
+    }
+}
+
 /// A bound on a figure; at least one of the two keys is needed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]

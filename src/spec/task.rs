@@ -25,7 +25,65 @@ pub struct SegmentSpec {}
 /// metrics of whole images are measured.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-pub struct ClassifySpec {}
+pub struct ClassifySpec {
+    /// What the channels of the network's input are; if empty, the image's own. Needs `dataset.channels = "gray"`,
+    /// whose normalisation all of them get.
+    #[schemars(length(max = 8))]
+    pub inputs: Vec<InputKind>,
+    /// The segmentation that makes the masks which `inputs` are made from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guide: Option<GuideSpec>,
+}
+
+/// A channel made from a gray image and the mask of its lesion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum InputKind {
+    /// The image.
+    Gray,
+    /// The image after contrast-limited adaptive histogram equalisation (clip limit 2, 8 x 8 tiles).
+    Clahe,
+    /// That inside the mask, black elsewhere.
+    Lesion,
+    /// The mask.
+    Mask,
+    /// The lesion with a tenth of its size around it, enlarged to the whole.
+    Crop,
+}
+
+impl InputKind {
+    /// Whether it is made from a mask.
+    pub fn reads_mask(self) -> bool {
+        match self {
+            Self::Gray | Self::Clahe => false,
+            Self::Lesion | Self::Mask | Self::Crop => true,
+        }
+    }
+}
+
+/// A segmentation that guides a classification.
+///
+/// The training cases are divided into folds, groups staying together, and as many networks are trained, each
+/// without one fold, whose masks it then makes, and with its epoch chosen on another. The first one makes the masks of
+/// validation and test cases. So no network has seen a case whose mask it makes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct GuideSpec {
+    /// Spec file of the segmentation, relative to this file. Its data and division are this experiment's.
+    #[schemars(extend("x-path" = true))]
+    pub experiment: String,
+    /// Folds of the training cases, and networks.
+    #[serde(default = "default_folds")]
+    #[schemars(range(min = 3, max = 20))]
+    pub folds: u32,
+    /// Overrides of that spec, each `key=value`.
+    #[serde(default)]
+    pub overrides: Vec<String>,
+}
+
+fn default_folds() -> u32 {
+    5
+}
 
 impl Default for TaskSpec {
     fn default() -> Self {
@@ -39,6 +97,22 @@ impl TaskSpec {
         match self {
             Self::Segment(_) => false,
             Self::Classify(_) => true,
+        }
+    }
+
+    /// What the channels of the input are, where they are not the image's own.
+    pub fn inputs(&self) -> &[InputKind] {
+        match self {
+            Self::Segment(_) => &[],
+            Self::Classify(spec) => &spec.inputs,
+        }
+    }
+
+    /// The segmentation that makes masks for it.
+    pub fn guide(&self) -> Option<&GuideSpec> {
+        match self {
+            Self::Segment(_) => None,
+            Self::Classify(spec) => spec.guide.as_ref(),
         }
     }
 }

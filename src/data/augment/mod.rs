@@ -104,7 +104,7 @@ fn drawn_amount(
 }
 
 /// The position inside `0..size` that `position` mirrors to.
-fn mirror(position: i32, size: usize) -> usize {
+pub(super) fn mirror(position: i32, size: usize) -> usize {
     let last = size as i32 - 1;
     if (0..=last).contains(&position) {
         return position as usize;

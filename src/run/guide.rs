@@ -1,0 +1,229 @@
+//! Masks for a classifier, from segmentation networks that have not seen the images they are of.
+//!
+//! The training cases are dealt into folds. For each fold a network is trained without it; the next fold chooses its
+//! epoch. The first network also makes the masks of validation and test cases, which no network is given. Before
+//! the classifier is trained, what every network was given is read back from its record and compared with the cases
+//! whose masks it made.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::net::predictor;
+use super::outcome::Outcome;
+use crate::data::{Dataset, Decoded, MaskSource, Split, SplitName, decode, folds};
+use crate::device::Chosen;
+use crate::error::{Error, Result};
+use crate::evaluate::{Predictor, count_binary, overlap, png_gray};
+use crate::plan::{Checked, Decisions, Extent, Plan, survey};
+use crate::record::{GuideRow, Record, RunState, write_file};
+use crate::spec::{EmptyRule, EvaluatedSplit, MetricKind};
+
+/// What makes a run: its training and all that comes of it.
+pub type Runner<'a> = &'a dyn Fn(&Plan) -> Result<Outcome>;
+
+/// A classifier's cases with the masks that its guide makes of them; others stay as they are.
+///
+/// # Errors
+/// If a segmentation network does not finish its training, or has seen a case whose mask it made.
+pub fn guided(checked: Checked, device: &Chosen, run: Runner) -> Result<Checked> {
+    let Some(guide) = checked.guide.clone() else { return Ok(checked) };
+    let folds = divide(&checked);
+    let count = checked.loaded.spec.task.guide().map_or(0, |guide| guide.folds as usize);
+    let mut dataset = Dataset::clone(&checked.dataset);
+    let mut rows = Vec::new();
+    for fold in 0..count {
+        let plan = plan_of(&guide, &checked.split, &folds, fold, count)?;
+        let outcome = run(&plan)?;
+        if outcome.state != RunState::Finished {
+            let why = outcome.why.unwrap_or_else(|| outcome.state.to_string());
+            return Err(Error::failed(format!(
+                "{}: the segmentation that guides {} did not finish: {why}",
+                outcome.path.display(),
+                checked.loaded.spec.name
+            )));
+        }
+        let of_fold = folds.iter().filter(|(_, number)| *number == fold).map(|(case, _)| *case);
+        let mut cases: Vec<usize> = of_fold.collect();
+        if fold == 0 {
+            cases.extend(checked.split.valid.iter().chain(&checked.split.test));
+        }
+        rows.extend(masks(&outcome.path, &cases, fold, &checked, &guide, &mut dataset, device)?);
+    }
+    unseen(&rows, &checked)?;
+    rows.sort_by(|a, b| a.case.cmp(&b.case));
+    Ok(Checked { dataset: Arc::new(dataset), guide_rows: rows, ..checked })
+}
+
+/// Training cases with their folds; groups stay together and classes are spread evenly.
+fn divide(checked: &Checked) -> Vec<(usize, usize)> {
+    let count = checked.loaded.spec.task.guide().map_or(1, |guide| guide.folds as usize);
+    let train = &checked.split.train;
+    let dealt = folds(&checked.dataset, &checked.split.groups, train, count);
+    train.iter().copied().zip(dealt).collect()
+}
+
+/// The run whose network never sees a fold.
+fn plan_of(
+    guide: &Checked,
+    shared: &Split,
+    folds: &[(usize, usize)],
+    fold: usize,
+    count: usize,
+) -> Result<Plan> {
+    let part = |wanted: &dyn Fn(usize) -> bool| -> Vec<usize> {
+        folds.iter().filter(|(_, number)| wanted(*number)).map(|(case, _)| *case).collect()
+    };
+    let chooses = (fold + 1) % count;
+    let left_out = shared.valid.iter().chain(&shared.test).chain(&shared.left_out).copied();
+    let split = Split {
+        train: part(&|number| number != fold && number != chooses),
+        valid: part(&|number| number == chooses),
+        test: Vec::new(),
+        left_out: part(&|number| number == fold).into_iter().chain(left_out).collect(),
+        groups: shared.groups.clone(),
+        fold: Some(fold as u32),
+    };
+    let mut checked = Checked { split, ..guide.clone() };
+    checked.loaded.spec.evaluation.splits = vec![EvaluatedSplit::Valid];
+    checked.loaded.spec.gate.clear();
+    let seed = checked.loaded.spec.seeds[0];
+    checked.plan(&survey(&checked, Extent::All)?, seed)
+}
+
+/// Makes the masks of some cases and puts them into the data set.
+fn masks(
+    run: &Path,
+    cases: &[usize],
+    fold: usize,
+    checked: &Checked,
+    guide: &Checked,
+    dataset: &mut Dataset,
+    device: &Chosen,
+) -> Result<Vec<GuideRow>> {
+    let record = Record::read(run)?;
+    let decisions = Decisions::from_toml(&record.plan)?;
+    let predictor = predictor(run, &decisions, device)?;
+    let folder = run.join("masks");
+    fs::create_dir_all(&folder).map_err(Error::io(&folder, "cannot create"))?;
+    let mut rows = Vec::new();
+    for &index in cases {
+        let case = &guide.dataset.cases[index];
+        let truth = decode(&guide.dataset, case)?;
+        let path = mask_path(folder.clone(), &case.id);
+        let labels = mask(&predictor, record.threshold(), &truth)?;
+        let pixels = labels.iter().map(|label| label * 255).collect();
+        write_file(&path, &png_gray(pixels, truth.image.dimensions())?)?;
+        let dice = truth.labels.as_ref().and_then(|truth| {
+            overlap(MetricKind::Dice, &count_binary(&labels, truth), EmptyRule::One)
+        });
+        dataset.cases[index].mask = MaskSource::Files(vec![path]);
+        rows.push(GuideRow {
+            case: case.id.clone(),
+            split: part_of(&checked.split, index).map_or("", SplitName::as_str).into(),
+            run: decisions.run_id.clone(),
+            path: run.display().to_string(),
+            fold: fold as u32,
+            group: checked.split.groups[index].clone(),
+            dice,
+        });
+    }
+    Ok(rows)
+}
+
+fn part_of(split: &Split, case: usize) -> Option<SplitName> {
+    SplitName::ALL.into_iter().find(|part| split.part(*part).contains(&case))
+}
+
+/// The lesion that a network finds in an image, at the image's own size.
+///
+/// # Errors
+/// If the image has no pixels.
+pub fn mask(predictor: &Predictor, threshold: f64, image: &Decoded) -> Result<Vec<u8>> {
+    let (width, height) = image.image.dimensions();
+    let seen = predictor.predict(&[image])?.remove(0);
+    let seen = seen.resized(width as usize, height as usize)?;
+    Ok(seen.labels(predictor.outputs, threshold))
+}
+
+/// Makes sure that no network was given a case whose mask it made, or one of its group.
+///
+/// # Errors
+/// If one was; the case, the network and what it was given are named.
+fn unseen(rows: &[GuideRow], checked: &Checked) -> Result<()> {
+    let runs: BTreeSet<PathBuf> = rows.iter().map(|row| PathBuf::from(&row.path)).collect();
+    for run in runs {
+        let record = Record::read(&run)?;
+        let of_run = rows.iter().filter(|row| Path::new(&row.path) == run);
+        for row in of_run {
+            let given = record.split.iter().find(|given| {
+                given.case == row.case || (!row.group.is_empty() && given.group == row.group)
+            });
+            if let Some(given) = given {
+                return Err(Error::user(format!(
+                    "leak: {} made the mask of `{}`, and its {} cases hold {}; {} is not trained on \
+                     masks of cases that their network had seen. Remove that run directory to make it \
+                     again",
+                    run.display(),
+                    row.case,
+                    given.split,
+                    if given.case == row.case {
+                        "that very case".to_string()
+                    } else {
+                        format!("`{}`, of the same group", given.case)
+                    },
+                    checked.loaded.spec.name
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// An image with the mask that the network which guides a run finds in it.
+///
+/// # Errors
+/// If the network or the image cannot be read.
+pub fn with_mask(predictor: &Predictor, threshold: f64, image: Decoded) -> Result<Decoded> {
+    let (width, height) = image.image.dimensions();
+    let labels = mask(predictor, threshold, &image)?;
+    let labels = image::GrayImage::from_raw(width, height, labels);
+    Ok(Decoded { labels, ..image })
+}
+
+/// Puts the recorded masks of a guided run into its data set, and has the network that guides it make those of
+/// other cases, in a folder.
+///
+/// # Errors
+/// If an image cannot be read, or a mask not be written.
+pub fn put_masks(
+    dataset: &mut Dataset,
+    rows: &[GuideRow],
+    (predictor, threshold): (&Predictor, f64),
+    folder: &Path,
+) -> Result<()> {
+    for index in 0..dataset.cases.len() {
+        let case = &dataset.cases[index];
+        let row = rows.iter().find(|row| row.case == case.id);
+        let path = match row.map(|row| mask_path(Path::new(&row.path).join("masks"), &case.id)) {
+            Some(path) if path.is_file() => path,
+            _ => {
+                let image = decode(dataset, case)?;
+                let size = image.image.dimensions();
+                let labels = mask(predictor, threshold, &image)?;
+                let path = mask_path(folder.to_path_buf(), &case.id);
+                let pixels = labels.iter().map(|label| label * 255).collect();
+                write_file(&path, &png_gray(pixels, size)?)?;
+                path
+            }
+        };
+        dataset.cases[index].mask = MaskSource::Files(vec![path]);
+    }
+    Ok(())
+}
+
+/// The file of a case's mask in a folder.
+fn mask_path(folder: PathBuf, case: &str) -> PathBuf {
+    folder.join(format!("{}.png", case.replace(['/', '\\'], "__")))
+}
