@@ -147,7 +147,11 @@ fn in_pytorch(spec: &ModelSpec, [channels, classes]: [usize; 2]) -> Option<Value
     let class = match spec {
         ModelSpec::Unet(_) => "Unet",
         ModelSpec::UnetPlusPlus(_) => "UnetPlusPlus",
-        ModelSpec::AttentionUnet(_) | ModelSpec::Cmunext(_) | ModelSpec::Unext(_) => return None,
+        ModelSpec::AttentionUnet(_)
+        | ModelSpec::Cmunext(_)
+        | ModelSpec::Unext(_)
+        | ModelSpec::MobileUvit(_)
+        | ModelSpec::RguNet(_) => return None,
     };
     let (encoder, ResnetEncoderSpec { decoder_filters, .. }) = match spec.encoder()? {
         EncoderSpec::Plain(_) => return None,

@@ -7,12 +7,15 @@ mod attention_unet;
 mod blocks;
 mod cmunext;
 mod deep_supervision;
+mod mobile_uvit;
 mod problems;
 mod pth;
 mod resnet;
 mod resnet_unet;
 mod resnet_unet_plus_plus;
+mod rgu_net;
 mod summary;
+mod transformer;
 mod unet;
 mod unet_plus_plus;
 mod unext;
@@ -28,11 +31,17 @@ pub use attention_unet::{AttentionGate, AttentionUnet};
 pub use blocks::{ConvNorm, DoubleConv, Norm};
 pub use cmunext::{Cmunext, CmunextBlock, CmunextFusion, CmunextLevel};
 pub use deep_supervision::combined;
+pub use mobile_uvit::{
+    ConvPair, ConvUtr, LocalAggregation, LocalGlobalLocal, MobileUvit, MobileUvitFusion,
+    MobileUvitLevel,
+};
 pub use problems::{problems, size_divisor};
 pub use pth::archive as pth_archive;
 pub use resnet::{Residual, ResnetEncoder};
 pub use resnet_unet::{Decoder, DecoderBlock, ResnetUnet};
 pub use resnet_unet_plus_plus::{NestedBlocks, NestedDecoder, ResnetUnetPlusPlus};
+pub use rgu_net::RguNet;
+pub use transformer::{Perceptron, Propagation, SelfAttention, Transformer};
 pub use unet::Unet;
 pub use unet_plus_plus::UnetPlusPlus;
 pub use unext::{TokenLevel, TokenMixer, Unext};
@@ -46,9 +55,11 @@ use crate::record::Layer;
 use crate::spec::{EncoderSpec, ModelSpec, PlainEncoderSpec, ResnetEncoderSpec};
 use attention_unet::AttentionUnetConfig;
 use cmunext::CmunextConfig;
+use mobile_uvit::MobileUvitConfig;
 use resnet::ResnetKind;
 use resnet_unet::ResnetUnetConfig;
 use resnet_unet_plus_plus::ResnetUnetPlusPlusConfig;
+use rgu_net::RguNetConfig;
 use summary::Table;
 use unet::UnetConfig;
 use unet_plus_plus::UnetPlusPlusConfig;
@@ -72,6 +83,10 @@ pub enum Net {
     Cmunext(Cmunext),
     /// UNeXt.
     Unext(Unext),
+    /// Mobile U-ViT.
+    MobileUvit(MobileUvit),
+    /// RGU-Net.
+    RguNet(RguNet),
 }
 
 /// What a network is made of.
@@ -83,6 +98,8 @@ enum NetConfig {
     ResnetUnetPlusPlus(ResnetUnetPlusPlusConfig),
     Cmunext(CmunextConfig),
     Unext(UnextConfig),
+    MobileUvit(MobileUvitConfig),
+    RguNet(RguNetConfig),
 }
 
 impl NetConfig {
@@ -109,6 +126,8 @@ impl NetConfig {
             },
             ModelSpec::Cmunext(spec) => Self::Cmunext(CmunextConfig::new(spec, channels)),
             ModelSpec::Unext(spec) => Self::Unext(UnextConfig::new(spec, channels)),
+            ModelSpec::MobileUvit(spec) => Self::MobileUvit(MobileUvitConfig::new(spec, channels)),
+            ModelSpec::RguNet(spec) => Self::RguNet(RguNetConfig::new(spec, channels)),
         }
     }
 }
@@ -153,6 +172,8 @@ pub fn outline(spec: &ModelSpec, in_channels: usize, out_channels: usize, device
         NetConfig::ResnetUnetPlusPlus(config) => Net::ResnetUnetPlusPlus(config.init(device)),
         NetConfig::Cmunext(config) => Net::Cmunext(config.init(device)),
         NetConfig::Unext(config) => Net::Unext(config.init(device)),
+        NetConfig::MobileUvit(config) => Net::MobileUvit(config.init(device)),
+        NetConfig::RguNet(config) => Net::RguNet(config.init(device)),
     }
 }
 
@@ -168,6 +189,8 @@ pub fn places(spec: &ModelSpec) -> Vec<String> {
         NetConfig::ResnetUnetPlusPlus(config) => config.places(),
         NetConfig::Cmunext(config) => config.places(),
         NetConfig::Unext(config) => config.places(),
+        NetConfig::MobileUvit(config) => config.places(),
+        NetConfig::RguNet(config) => config.places(),
     }
 }
 
@@ -212,6 +235,8 @@ pub fn layers(
         NetConfig::ResnetUnetPlusPlus(config) => config.summarise(&mut table, size),
         NetConfig::Cmunext(config) => config.summarise(&mut table, size),
         NetConfig::Unext(config) => config.summarise(&mut table, size),
+        NetConfig::MobileUvit(config) => config.summarise(&mut table, size),
+        NetConfig::RguNet(config) => config.summarise(&mut table, size),
     }
     table.into_rows()
 }
@@ -232,7 +257,9 @@ pub fn freeze(net: Net, spec: &ModelSpec) -> Net {
         | Net::AttentionUnet(_)
         | Net::UnetPlusPlus(_)
         | Net::Cmunext(_)
-        | Net::Unext(_)) => net,
+        | Net::Unext(_)
+        | Net::MobileUvit(_)
+        | Net::RguNet(_)) => net,
     }
 }
 
@@ -269,6 +296,8 @@ impl Net {
             Self::ResnetUnetPlusPlus(net) => vec![net.forward(images)],
             Self::Cmunext(net) => vec![net.forward(images)],
             Self::Unext(net) => vec![net.forward(images)],
+            Self::MobileUvit(net) => vec![net.forward(images)],
+            Self::RguNet(net) => vec![net.forward(images)],
         }
     }
 

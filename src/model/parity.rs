@@ -11,8 +11,9 @@ use serde::Deserialize;
 
 use super::{Net, init};
 use crate::spec::{
-    AttentionUnetSpec, CmunextSpec, EncoderSpec, ModelSpec, NormKind, PlainEncoderSpec,
-    ResnetEncoderSpec, UnetPlusPlusSpec, UnetSpec, UnextSpec, UpSampling,
+    AttentionUnetSpec, CmunextSpec, EncoderSpec, MobileUvitSpec, ModelSpec, NormKind,
+    PlainEncoderSpec, ResnetEncoderSpec, RguNetSpec, UnetPlusPlusSpec, UnetSpec, UnextSpec,
+    UpSampling,
 };
 
 #[derive(Deserialize)]
@@ -275,4 +276,25 @@ fn unext_is_pytorchs() {
     let spec = ModelSpec::Unext(UnextSpec { filters: [4, 6, 8, 11, 12], weights: None });
     agrees("unext", &spec);
     agrees("unext-train", &spec);
+}
+
+#[test]
+fn mobile_uvit_is_pytorchs() {
+    let spec = ModelSpec::MobileUvit(MobileUvitSpec {
+        filters: [4, 6, 8, 12],
+        depths: [1, 2, 1, 2, 1],
+        kernels: [3, 5, 7],
+        heads: 2,
+        drop_path: 0.0,
+        weights: None,
+    });
+    agrees("mobile-uvit", &spec);
+    agrees("mobile-uvit-train", &spec);
+}
+
+#[test]
+fn rgu_net_is_pytorchs() {
+    let spec = ModelSpec::RguNet(RguNetSpec { filters: vec![4, 8, 12], groups: 2, weights: None });
+    agrees("rgu-net", &spec);
+    agrees("rgu-net-train", &spec);
 }

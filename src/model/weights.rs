@@ -294,7 +294,9 @@ fn expected(net: &Net, part: Part, path: &Path) -> Result<BTreeMap<String, Vec<u
             | Net::AttentionUnet(_)
             | Net::UnetPlusPlus(_)
             | Net::Cmunext(_)
-            | Net::Unext(_),
+            | Net::Unext(_)
+            | Net::MobileUvit(_)
+            | Net::RguNet(_),
         ) => {
             return Err(Error::user(format!(
                 "{}: this network has no encoder with weights of its own",

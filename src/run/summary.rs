@@ -83,6 +83,8 @@ fn model(spec: &ModelSpec) -> String {
         ModelSpec::AttentionUnet(_) => "Attention U-Net".into(),
         ModelSpec::Cmunext(_) => "CMUNeXt".into(),
         ModelSpec::Unext(_) => "UNeXt".into(),
+        ModelSpec::MobileUvit(_) => "Mobile U-ViT".into(),
+        ModelSpec::RguNet(_) => "RGU-Net".into(),
         ModelSpec::Unet(unet) => with_encoder("U-Net", &unet.encoder),
         ModelSpec::UnetPlusPlus(unet) => {
             let deep = if unet.deep_supervision { ", deep supervision" } else { "" };
