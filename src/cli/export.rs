@@ -162,6 +162,8 @@ fn in_pytorch(spec: &ModelSpec, [channels, classes]: [usize; 2]) -> Option<Value
         ModelSpec::AttentionUnet(_)
         | ModelSpec::Cmunext(_)
         | ModelSpec::Unext(_)
+        | ModelSpec::MobileUvit(_)
+        | ModelSpec::RguNet(_)
         | ModelSpec::EfficientnetLite0(_) => return None,
     };
     let (encoder, ResnetEncoderSpec { decoder_filters, .. }) = match spec.encoder()? {

@@ -305,6 +305,11 @@ pub(super) fn summarise_bilinear(table: &mut Table, name: &str, maps: Maps) -> M
     table.plain(name, "Upsample bilinear x2", maps, Maps { size: 2 * maps.size, ..maps })
 }
 
+/// Adds the row of layer normalisation to the layer table.
+pub(super) fn summarise_layer_norm(table: &mut Table, name: &str, maps: Maps) -> Maps {
+    table.norm(name, "LayerNorm".to_string(), maps)
+}
+
 /// 2x2 maximum, halving height and width.
 pub(super) fn max_pool(input: Tensor<4>) -> Tensor<4> {
     kernels::max_pool2d(input, 2, 2, 0)

@@ -10,13 +10,16 @@ mod deep_supervision;
 mod densenet;
 mod efficientnet;
 mod head;
+mod mobile_uvit;
 mod names;
 mod problems;
 mod pth;
 mod resnet;
 mod resnet_unet;
 mod resnet_unet_plus_plus;
+mod rgu_net;
 mod summary;
+mod transformer;
 mod unet;
 mod unet_plus_plus;
 mod unext;
@@ -32,6 +35,10 @@ pub use attention_unet::{AttentionGate, AttentionUnet};
 pub use blocks::{ConvNorm, DoubleConv, Norm};
 pub use cmunext::{Cmunext, CmunextBlock, CmunextFusion, CmunextLevel};
 pub use deep_supervision::combined;
+pub use mobile_uvit::{
+    ConvPair, ConvUtr, LocalAggregation, LocalGlobalLocal, MobileUvit, MobileUvitFusion,
+    MobileUvitLevel,
+};
 pub use problems::{problems, size_divisor};
 pub use pth::archive as pth_archive;
 pub use densenet::{DenseLayer, Densenet, DensenetFeatures, Transition};
@@ -42,6 +49,8 @@ pub use head::Head;
 pub use resnet::{Residual, Resnet};
 pub use resnet_unet::{Decoder, DecoderBlock, ResnetUnet};
 pub use resnet_unet_plus_plus::{NestedBlocks, NestedDecoder, ResnetUnetPlusPlus};
+pub use rgu_net::RguNet;
+pub use transformer::{Perceptron, Propagation, SelfAttention, Transformer};
 pub use unet::Unet;
 pub use unet_plus_plus::UnetPlusPlus;
 pub use unext::{TokenLevel, TokenMixer, Unext};
@@ -57,9 +66,11 @@ use attention_unet::AttentionUnetConfig;
 use cmunext::CmunextConfig;
 use densenet::DensenetConfig;
 use efficientnet::EfficientnetConfig;
+use mobile_uvit::MobileUvitConfig;
 use resnet::{ResnetConfig, ResnetKind};
 use resnet_unet::ResnetUnetConfig;
 use resnet_unet_plus_plus::ResnetUnetPlusPlusConfig;
+use rgu_net::RguNetConfig;
 use summary::Table;
 use unet::UnetConfig;
 use unet_plus_plus::UnetPlusPlusConfig;
@@ -83,6 +94,10 @@ pub enum Net {
     Cmunext(Cmunext),
     /// UNeXt.
     Unext(Unext),
+    /// Mobile U-ViT.
+    MobileUvit(MobileUvit),
+    /// RGU-Net.
+    RguNet(RguNet),
     /// ResNet.
     Resnet(Resnet),
     /// EfficientNet.
@@ -100,6 +115,8 @@ enum NetConfig {
     ResnetUnetPlusPlus(ResnetUnetPlusPlusConfig),
     Cmunext(CmunextConfig),
     Unext(UnextConfig),
+    MobileUvit(MobileUvitConfig),
+    RguNet(RguNetConfig),
     Resnet(ResnetConfig),
     Efficientnet(EfficientnetConfig),
     Densenet(DensenetConfig),
@@ -129,6 +146,8 @@ impl NetConfig {
             },
             ModelSpec::Cmunext(spec) => Self::Cmunext(CmunextConfig::new(spec, channels)),
             ModelSpec::Unext(spec) => Self::Unext(UnextConfig::new(spec, channels)),
+            ModelSpec::MobileUvit(spec) => Self::MobileUvit(MobileUvitConfig::new(spec, channels)),
+            ModelSpec::RguNet(spec) => Self::RguNet(RguNetConfig::new(spec, channels)),
             ModelSpec::Resnet18(spec) => {
                 Self::Resnet(ResnetConfig::classifier(ResnetKind::Resnet18, spec, channels))
             }
@@ -193,6 +212,8 @@ pub fn outline(spec: &ModelSpec, in_channels: usize, out_channels: usize, device
         NetConfig::ResnetUnetPlusPlus(config) => Net::ResnetUnetPlusPlus(config.init(device)),
         NetConfig::Cmunext(config) => Net::Cmunext(config.init(device)),
         NetConfig::Unext(config) => Net::Unext(config.init(device)),
+        NetConfig::MobileUvit(config) => Net::MobileUvit(config.init(device)),
+        NetConfig::RguNet(config) => Net::RguNet(config.init(device)),
         NetConfig::Resnet(config) => Net::Resnet(config.init(device)),
         NetConfig::Efficientnet(config) => Net::Efficientnet(config.init(device)),
         NetConfig::Densenet(config) => Net::Densenet(config.init(device)),
@@ -211,6 +232,8 @@ pub fn places(spec: &ModelSpec) -> Vec<String> {
         NetConfig::ResnetUnetPlusPlus(config) => config.places(),
         NetConfig::Cmunext(config) => config.places(),
         NetConfig::Unext(config) => config.places(),
+        NetConfig::MobileUvit(config) => config.places(),
+        NetConfig::RguNet(config) => config.places(),
         NetConfig::Resnet(config) => config.places(),
         NetConfig::Efficientnet(config) => config.places(),
         NetConfig::Densenet(config) => config.places(),
@@ -258,6 +281,8 @@ pub fn layers(
         NetConfig::ResnetUnetPlusPlus(config) => config.summarise(&mut table, size),
         NetConfig::Cmunext(config) => config.summarise(&mut table, size),
         NetConfig::Unext(config) => config.summarise(&mut table, size),
+        NetConfig::MobileUvit(config) => config.summarise(&mut table, size),
+        NetConfig::RguNet(config) => config.summarise(&mut table, size),
         NetConfig::Resnet(config) => {
             config.summarise(&mut table, size);
         }
@@ -288,7 +313,9 @@ pub fn freeze(net: Net, spec: &ModelSpec) -> Net {
         | Net::AttentionUnet(_)
         | Net::UnetPlusPlus(_)
         | Net::Cmunext(_)
-        | Net::Unext(_)) => net,
+        | Net::Unext(_)
+        | Net::MobileUvit(_)
+        | Net::RguNet(_)) => net,
     }
 }
 
@@ -325,6 +352,8 @@ impl Net {
             Self::ResnetUnetPlusPlus(net) => vec![net.forward(images)],
             Self::Cmunext(net) => vec![net.forward(images)],
             Self::Unext(net) => vec![net.forward(images)],
+            Self::MobileUvit(net) => vec![net.forward(images)],
+            Self::RguNet(net) => vec![net.forward(images)],
             Self::Resnet(net) => vec![net.classify(images)],
             Self::Efficientnet(net) => vec![net.forward(images)],
             Self::Densenet(net) => vec![net.forward(images)],

@@ -12,8 +12,9 @@ use serde::Deserialize;
 use super::names::{collected, inward};
 use super::{Net, init};
 use crate::spec::{
-    AttentionUnetSpec, ClassifierSpec, CmunextSpec, EfficientnetSpec, EncoderSpec, ModelSpec, NormKind, PlainEncoderSpec,
-    ResnetEncoderSpec, UnetPlusPlusSpec, UnetSpec, UnextSpec, UpSampling,
+    AttentionUnetSpec, ClassifierSpec, CmunextSpec, EfficientnetSpec, EncoderSpec, MobileUvitSpec,
+    ModelSpec, NormKind, PlainEncoderSpec, ResnetEncoderSpec, RguNetSpec, UnetPlusPlusSpec,
+    UnetSpec, UnextSpec, UpSampling,
 };
 
 #[derive(Deserialize)]
@@ -301,4 +302,25 @@ fn efficientnets_in_training_are_those_of_pytorch() {
     };
     agrees("efficientnet-b0-train", &ModelSpec::EfficientnetB0(spec()));
     agrees("efficientnet-lite0-train", &ModelSpec::EfficientnetLite0(spec()));
+}
+
+#[test]
+fn mobile_uvit_is_pytorchs() {
+    let spec = ModelSpec::MobileUvit(MobileUvitSpec {
+        filters: [4, 6, 8, 12],
+        depths: [1, 2, 1, 2, 1],
+        kernels: [3, 5, 7],
+        heads: 2,
+        drop_path: 0.0,
+        weights: None,
+    });
+    agrees("mobile-uvit", &spec);
+    agrees("mobile-uvit-train", &spec);
+}
+
+#[test]
+fn rgu_net_is_pytorchs() {
+    let spec = ModelSpec::RguNet(RguNetSpec { filters: vec![4, 8, 12], groups: 2, weights: None });
+    agrees("rgu-net", &spec);
+    agrees("rgu-net-train", &spec);
 }

@@ -18,6 +18,9 @@ fn depth(spec: &ModelSpec) -> u32 {
         | ModelSpec::Densenet169(_)
         | ModelSpec::EfficientnetB0(_)
         | ModelSpec::EfficientnetLite0(_) => 5,
+        // Three pools, and attention between every other token.
+        ModelSpec::MobileUvit(_) => 4,
+        ModelSpec::RguNet(spec) => spec.filters.len().saturating_sub(1) as u32,
     }
 }
 
@@ -68,13 +71,19 @@ pub fn problems(spec: &ModelSpec, image_size: u32) -> Vec<(String, String)> {
         }
         ModelSpec::Cmunext(spec) => {
             found.filters("model.filters", &spec.filters, 5, 5);
-            if let Some(wrong) = spec.depths.iter().find(|depth| !(1..=64).contains(*depth)) {
-                found.push("model.depths", format!("{wrong} is no number of blocks; give 1 to 64"));
-            }
-            let odd = |kernel: &u32| kernel % 2 == 1 && *kernel <= 31;
-            if let Some(wrong) = spec.kernels.iter().find(|kernel| !odd(kernel)) {
-                found.push("model.kernels", format!("{wrong} is no odd number from 1 to 31"));
-            }
+            found.depths(&spec.depths);
+            found.kernels(&spec.kernels);
+        }
+        ModelSpec::MobileUvit(spec) => {
+            found.filters("model.filters", &spec.filters, 4, 4);
+            found.depths(&spec.depths);
+            found.kernels(&spec.kernels);
+            found.divisor("model.heads", spec.heads, &spec.filters[2..]);
+            found.dropout("model.drop-path", spec.drop_path);
+        }
+        ModelSpec::RguNet(spec) => {
+            found.filters("model.filters", &spec.filters, 2, 8);
+            found.divisor("model.groups", spec.groups, &spec.filters);
         }
     }
     found.weights("model.weights.path", spec.weights());
@@ -111,6 +120,29 @@ impl Problems {
         }
         if let Some(wrong) = filters.iter().find(|filters| !(1..=4096).contains(*filters)) {
             self.push(key, format!("{wrong} is no number of channels; give 1 to 4096"));
+        }
+    }
+
+    fn depths(&mut self, depths: &[u32]) {
+        if let Some(wrong) = depths.iter().find(|depth| !(1..=64).contains(*depth)) {
+            self.push("model.depths", format!("{wrong} is no number of blocks; give 1 to 64"));
+        }
+    }
+
+    fn kernels(&mut self, kernels: &[u32]) {
+        let odd = |kernel: &u32| kernel % 2 == 1 && *kernel <= 31;
+        if let Some(wrong) = kernels.iter().find(|kernel| !odd(kernel)) {
+            self.push("model.kernels", format!("{wrong} is no odd number from 1 to 31"));
+        }
+    }
+
+    /// Channels are shared out equally among heads or groups.
+    fn divisor(&mut self, key: &str, parts: u32, filters: &[u32]) {
+        if let Some(filters) = filters.iter().find(|filters| !filters.is_multiple_of(parts)) {
+            self.push(key, format!(
+                "{filters} channels of `filters` cannot be shared out among {parts}; give a number \
+                 that divides them"
+            ));
         }
     }
 
@@ -197,7 +229,7 @@ impl Problems {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{AttentionUnetSpec, ResnetEncoderSpec, UnetSpec};
+    use crate::spec::{AttentionUnetSpec, MobileUvitSpec, ResnetEncoderSpec, RguNetSpec, UnetSpec};
 
     fn unet(encoder: EncoderSpec) -> ModelSpec {
         ModelSpec::Unet(UnetSpec { encoder, weights: None })
@@ -254,6 +286,20 @@ mod tests {
         let spec = unet(EncoderSpec::Plain(plain));
         assert_eq!(only(&spec, 16).0, "model.encoder.norm");
         assert_eq!(problems(&spec, 32), []);
+    }
+
+    #[test]
+    fn channels_must_be_shared_out_equally_among_heads_and_groups() {
+        let spec = MobileUvitSpec { heads: 3, ..Default::default() };
+        assert_eq!(only(&ModelSpec::MobileUvit(spec), 64).0, "model.heads");
+        for groups in [0, 3] {
+            let spec = RguNetSpec { filters: vec![6, 8], groups, weights: None };
+            let (key, message) = only(&ModelSpec::RguNet(spec), 64);
+            assert_eq!(key, "model.groups");
+            let ends =
+                format!("cannot be shared out among {groups}; give a number that divides them");
+            assert!(message.ends_with(&ends), "{message}");
+        }
     }
 
     #[test]

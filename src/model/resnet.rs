@@ -106,6 +106,7 @@ impl ResnetConfig {
                 channels: [if block == 0 { inputs } else { outputs }, outputs],
                 expansion: self.kind.expansion(),
                 stride: if block == 0 && stage > 0 { 2 } else { 1 },
+                groups: 1,
             })
             .collect()
     }
@@ -219,10 +220,12 @@ fn prefix(classifies: bool) -> &'static str {
 
 /// What a [`Residual`] is made of.
 #[derive(Clone, Copy, Debug)]
-struct ResidualConfig {
-    channels: [usize; 2],
-    expansion: usize,
-    stride: usize,
+pub(super) struct ResidualConfig {
+    pub channels: [usize; 2],
+    pub expansion: usize,
+    pub stride: usize,
+    /// Of the convolutions of a block that is no bottleneck.
+    pub groups: usize,
 }
 
 /// A residual block: two 3x3 convolutions, or 1x1, 3x3 and 1x1 (bottleneck, stride on the 3x3 one as
@@ -245,8 +248,8 @@ impl ResidualConfig {
         let width = outputs / self.expansion;
         if self.expansion == 1 {
             vec![
-                convolution([inputs, width], 3).strided(self.stride),
-                convolution([width, width], 3).strided(1),
+                convolution([inputs, width], 3).strided(self.stride).grouped(self.groups),
+                convolution([width, width], 3).strided(1).grouped(self.groups),
             ]
         } else {
             vec![
@@ -262,7 +265,8 @@ impl ResidualConfig {
         needed.then(|| convolution(self.channels, 1).strided(self.stride))
     }
 
-    fn init(&self, device: &Device) -> Residual {
+    /// The block.
+    pub fn init(&self, device: &Device) -> Residual {
         let layer = |conv: &Convolution| {
             (conv.init(device), BatchNormConfig::new(conv.channels[1]).init(device))
         };
@@ -274,7 +278,8 @@ impl ResidualConfig {
         Residual { conv1, bn1, conv2, bn2, conv3, bn3, downsample }
     }
 
-    fn summarise(&self, table: &mut Table, name: &str, input: Maps) -> Maps {
+    /// Adds its rows to the layer table.
+    pub fn summarise(&self, table: &mut Table, name: &str, input: Maps) -> Maps {
         let mut maps = input;
         for (index, conv) in self.convolutions().iter().enumerate() {
             maps = conv.summarise(table, &format!("{name}.conv{}", index + 1), maps);
@@ -292,9 +297,9 @@ impl Residual {
     /// Applies the block.
     ///
     /// # Shapes
-    /// - input: `[batch, channels_in, height, width]`
+    /// - input: `[batch, channels_in, height, width]` in all
     /// - output: `[batch, channels_out, height / stride, width / stride]`
-    pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+    pub fn forward(&self, input: impl Into<Input>) -> Tensor<4> {
         block(self, input.into(), Self::apply)
     }
 

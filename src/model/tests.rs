@@ -7,8 +7,9 @@ use super::parity::{filled, first_gradient, images};
 use super::*;
 use crate::device::for_training;
 use crate::spec::{
-    AttentionUnetSpec, ClassifierSpec, CmunextSpec, EfficientnetSpec, NormKind, PlainEncoderSpec, ResnetEncoderSpec,
-    UnetPlusPlusSpec, UnetSpec, UnextSpec, UpSampling, WeightsSpec,
+    AttentionUnetSpec, ClassifierSpec, CmunextSpec, EfficientnetSpec, MobileUvitSpec, NormKind,
+    PlainEncoderSpec, ResnetEncoderSpec, RguNetSpec, UnetPlusPlusSpec, UnetSpec, UnextSpec,
+    UpSampling, WeightsSpec,
 };
 
 fn plain(encoder: PlainEncoderSpec) -> ModelSpec {
@@ -56,6 +57,14 @@ fn specs() -> Vec<ModelSpec> {
             ..CmunextSpec::default()
         }),
         ModelSpec::Unext(UnextSpec { filters: [2, 4, 6, 7, 8], weights: None }),
+        ModelSpec::MobileUvit(MobileUvitSpec {
+            filters: [2, 3, 4, 6],
+            depths: [1, 1, 2, 2, 1],
+            kernels: [1, 3, 5],
+            heads: 2,
+            ..MobileUvitSpec::default()
+        }),
+        ModelSpec::RguNet(RguNetSpec { filters: vec![2, 4, 6], groups: 2, weights: None }),
         ModelSpec::Resnet18(ClassifierSpec { frozen_stages: 2, ..ClassifierSpec::default() }),
         ModelSpec::Resnet50(ClassifierSpec { hidden: vec![5, 3], ..ClassifierSpec::default() }),
         ModelSpec::Densenet169(ClassifierSpec { frozen_stages: 1, ..ClassifierSpec::default() }),
@@ -299,10 +308,28 @@ fn classifiers_have_the_parameters_of_torchvision() {
     assert_eq!(of(&ModelSpec::EfficientnetLite0(EfficientnetSpec::default())), 4_652_008);
 }
 
+#[test]
+fn mobile_uvit_has_the_figures_of_its_paper() {
+    let rows = layers(&ModelSpec::MobileUvit(MobileUvitSpec::default()), 3, 1, 256, 1);
+    // Printed as 1.39 M.
+    assert_eq!(rows.iter().map(|row| row.parameters).sum::<u64>(), 1_390_305);
+    // Printed as 2.51 G, by thop, which counts four for each number normalised and eleven for each interpolated
+    // and no biases; neither counts the products of attention.
+    assert_eq!(rows.iter().map(|row| row.multiply_adds).sum::<u64>(), 2_439_600_576);
+}
+
+#[test]
+fn rgu_net_has_few_parameters_for_its_filters() {
+    assert_eq!(parameters(&ModelSpec::RguNet(RguNetSpec::default()), 3), 2_821_857);
+    let ungrouped = RguNetSpec { groups: 1, ..RguNetSpec::default() };
+    assert_eq!(parameters(&ModelSpec::RguNet(ungrouped), 3), 8_123_361);
+}
+
 fn without_dropout(mut spec: ModelSpec) -> ModelSpec {
     match &mut spec {
         ModelSpec::AttentionUnet(spec) => spec.dropout.fill(0.0),
         ModelSpec::Unet(UnetSpec { encoder: EncoderSpec::Plain(spec), .. }) => spec.dropout = 0.0,
+        ModelSpec::MobileUvit(spec) => spec.drop_path = 0.0,
         ModelSpec::EfficientnetB0(spec) | ModelSpec::EfficientnetLite0(spec) => {
             (spec.dropout, spec.stochastic_depth) = (0.0, 0.0);
         }
@@ -341,7 +368,8 @@ fn activation_checkpointing_changes_rounding_at_most() {
         assert_eq!(with.0, without.0, "{spec:?}");
         assert_eq!(with.1.len(), without.1.len(), "{spec:?}");
         for (with, without) in with.1.iter().zip(&without.1) {
-            let norm = without.iter().map(|value| value * value).sum::<f32>().sqrt().max(1e-3);
+            // That of a bias before a normalisation is nothing but rounding.
+            let norm = without.iter().map(|value| value * value).sum::<f32>().sqrt().max(1e-2);
             for (with, without) in with.iter().zip(without) {
                 assert!((with - without).abs() <= 1e-4 * norm, "{with}, not {without}: {spec:?}");
             }

@@ -10,7 +10,8 @@ use burn::nn::{LayerNorm, LayerNormConfig, PaddingConfig2d};
 use burn::tensor::{Device, Tensor};
 
 use super::blocks::{
-    ConvNorm, Convolution, max_pool, pytorch_convolution, summarise_bilinear, summarise_max_pool,
+    ConvNorm, Convolution, max_pool, pytorch_convolution, summarise_bilinear, summarise_layer_norm,
+    summarise_max_pool,
 };
 use super::summary::{Maps, Table};
 use super::watch::place;
@@ -75,10 +76,6 @@ fn init_mixer(channels: usize, device: &Device) -> TokenMixer {
     let [fc1, depthwise, fc2] = of_mixer(channels).map(|conv| conv.init(device));
     let norm = || LayerNormConfig::new(channels).init(device);
     TokenMixer { norm1: norm(), fc1, depthwise, fc2, norm2: norm() }
-}
-
-fn summarise_layer_norm(table: &mut Table, name: &str, maps: Maps) -> Maps {
-    table.norm(name, "LayerNorm".to_string(), maps)
 }
 
 fn summarise_mixer(table: &mut Table, name: &str, maps: Maps) -> Maps {

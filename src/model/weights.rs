@@ -68,7 +68,9 @@ impl Wanted {
             | Net::AttentionUnet(_)
             | Net::UnetPlusPlus(_)
             | Net::Cmunext(_)
-            | Net::Unext(_) => (None, None, None),
+            | Net::Unext(_)
+            | Net::MobileUvit(_)
+            | Net::RguNet(_) => (None, None, None),
         };
         let whole = Self { prefix: "", head: None, first, adapts: false, lite: false };
         match (part, encoder, head) {

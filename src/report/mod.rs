@@ -8,6 +8,7 @@ mod charts;
 mod configuration;
 mod curves;
 mod film;
+mod guide;
 mod headline;
 mod images;
 mod legend;

@@ -14,7 +14,7 @@ use super::words;
 use crate::error::{Error, Result};
 
 /// The templates in the binary, by the file names that a folder of one's own may replace.
-const TEMPLATES: [(&str, &str); 13] = [
+const TEMPLATES: [(&str, &str); 14] = [
     ("page.html.j2", include_str!("../../templates/page.html.j2")),
     ("macros.html.j2", include_str!("../../templates/macros.html.j2")),
     ("status.html.j2", include_str!("../../templates/status.html.j2")),
@@ -24,6 +24,7 @@ const TEMPLATES: [(&str, &str); 13] = [
     ("pictures.html.j2", include_str!("../../templates/pictures.html.j2")),
     ("classes.html.j2", include_str!("../../templates/classes.html.j2")),
     ("data.html.j2", include_str!("../../templates/data.html.j2")),
+    ("guide.html.j2", include_str!("../../templates/guide.html.j2")),
     ("model.html.j2", include_str!("../../templates/model.html.j2")),
     ("configuration.html.j2", include_str!("../../templates/configuration.html.j2")),
     ("provenance.html.j2", include_str!("../../templates/provenance.html.j2")),

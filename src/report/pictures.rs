@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::names;
 use crate::error::{Error, Result};
-use crate::record::{Picture, PictureFile, PictureKind, Record};
+use crate::record::{Picture, PictureFile, PictureKind, Record, Task};
 
 /// The cases of one split that are shown for one reason.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -91,11 +91,15 @@ fn reason(kind: PictureKind) -> (u8, &'static str) {
 
 fn shown(record: &Record, picture: &Picture) -> ShownCase {
     let images = &picture.images;
+    let prediction = match record.summary.task {
+        Task::Segment => "Prediction",
+        Task::Classify => "Guiding mask",
+    };
     let roles = [
         ("Image", &images.image),
         ("Truth", &images.truth),
         ("Probability", &images.probability),
-        ("Prediction", &images.prediction),
+        (prediction, &images.prediction),
         ("Errors", &images.error),
         ("Grad-CAM++", &images.heat),
     ];

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::charts::RUN_COLOURS;
 use super::film::{self, Film};
+use super::guide::{self, Guide};
 use super::images::{self, ClassTable};
 use super::legend::{self, Meaning};
 use super::names;
@@ -48,6 +49,7 @@ pub struct RunView<'a> {
     classifies: bool,
     labels: Vec<Block>,
     confusion: Vec<ConfusionView>,
+    guide: Option<Guide<'a>>,
     split: SplitTable,
     balance: Vec<ShareRow>,
     layers: &'a [Layer],
@@ -86,6 +88,7 @@ pub fn view<'a>(index: usize, label: &'a str, record: &'a Record) -> Result<RunV
         classifies: record.summary.task == Task::Classify,
         labels: tables::by_label(record)?,
         confusion: confusions(record),
+        guide: guide::guide(record),
         balance: balance(&record.summary, &split.splits),
         split,
         layers: &record.layers,

@@ -2,12 +2,14 @@
 
 use std::cmp::Ordering;
 
+use image::imageops::{FilterType, resize};
 use rand::Rng;
 
 use crate::data::{SplitName, decode, random_stream};
 use crate::error::Result;
-use crate::evaluate::{Evaluation, ImageScore, Predictor, draw, jpeg, shown};
+use crate::evaluate::{Evaluation, ImageScore, Predictor, draw, jpeg, overlay, shown};
 use crate::explain::{CamMethod, explain, heat_over};
+use crate::loss::Outputs;
 use crate::model;
 use crate::plan::Plan;
 use crate::record::{Picture, PictureFile, PictureImages, PictureKind, RunDir};
@@ -101,6 +103,15 @@ pub fn write_images(
             Ok(Some(PictureFile { file, alt: said }))
         };
         let image = shown(&decoded.image);
+        let mask = match &decoded.labels {
+            Some(labels) => {
+                let (width, height) = image.dimensions();
+                let labels = resize(labels, width, height, FilterType::Nearest);
+                let bytes = overlay(&image, labels.as_raw(), Outputs::Binary)?;
+                save("mask.png", format!("guiding mask of {name}"), bytes)?
+            }
+            None => None,
+        };
         let predicted = &classes[seen.predicted];
         let said = format!("where {name} speaks for {predicted}");
         pictures.push(Picture {
@@ -111,6 +122,7 @@ pub fn write_images(
             predicted: said_of(seen, &classes),
             images: PictureImages {
                 image: save("image.jpg", format!("image of {name}"), jpeg(&image)?)?,
+                prediction: mask,
                 heat: save("heat.jpg", said, jpeg(&heat_over(&image, &heat)?)?)?,
                 ..PictureImages::default()
             },

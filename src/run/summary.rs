@@ -103,6 +103,8 @@ fn model(spec: &ModelSpec) -> String {
         ModelSpec::AttentionUnet(_) => "Attention U-Net".into(),
         ModelSpec::Cmunext(_) => "CMUNeXt".into(),
         ModelSpec::Unext(_) => "UNeXt".into(),
+        ModelSpec::MobileUvit(_) => "Mobile U-ViT".into(),
+        ModelSpec::RguNet(_) => "RGU-Net".into(),
         ModelSpec::Resnet18(_) => "ResNet-18".into(),
         ModelSpec::Resnet34(_) => "ResNet-34".into(),
         ModelSpec::Resnet50(_) => "ResNet-50".into(),

@@ -19,6 +19,10 @@ pub enum ModelSpec {
     Cmunext(CmunextSpec),
     /// UNeXt (Valanarasu and Patel 2022): few convolutions, then multi-layer perceptrons on shifted maps.
     Unext(UnextSpec),
+    /// Mobile U-ViT (Tang et al. 2025): large depthwise convolutions, then attention between few tokens.
+    MobileUvit(MobileUvitSpec),
+    /// RGU-Net: U-Net of residual blocks whose convolutions are in groups.
+    RguNet(RguNetSpec),
     /// ResNet-18 (He et al. 2016), for the class of a whole image.
     Resnet18(ClassifierSpec),
     /// ResNet-34, for the class of a whole image.
@@ -49,6 +53,8 @@ impl ModelSpec {
             Self::UnetPlusPlus(spec) => spec.weights.as_ref(),
             Self::Cmunext(spec) => spec.weights.as_ref(),
             Self::Unext(spec) => spec.weights.as_ref(),
+            Self::MobileUvit(spec) => spec.weights.as_ref(),
+            Self::RguNet(spec) => spec.weights.as_ref(),
         }
     }
 
@@ -60,6 +66,8 @@ impl ModelSpec {
             Self::AttentionUnet(_)
             | Self::Cmunext(_)
             | Self::Unext(_)
+            | Self::MobileUvit(_)
+            | Self::RguNet(_)
             | Self::Resnet18(_)
             | Self::Resnet34(_)
             | Self::Resnet50(_)
@@ -81,7 +89,9 @@ impl ModelSpec {
             | Self::AttentionUnet(_)
             | Self::UnetPlusPlus(_)
             | Self::Cmunext(_)
-            | Self::Unext(_) => None,
+            | Self::Unext(_)
+            | Self::MobileUvit(_)
+            | Self::RguNet(_) => None,
             Self::Resnet18(spec)
             | Self::Resnet34(spec)
             | Self::Resnet50(spec)
@@ -307,5 +317,63 @@ pub struct UnextSpec {
 impl Default for UnextSpec {
     fn default() -> Self {
         Self { filters: [16, 32, 128, 160, 256], weights: None }
+    }
+}
+
+/// Mobile U-ViT; the defaults are the published network of 1.39 M parameters.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct MobileUvitSpec {
+    /// Channels of the three convolutional levels, the last being that of the tokens too, and of the bottleneck.
+    #[schemars(inner(range(min = 1, max = 4096)))]
+    pub filters: [u32; 4],
+    /// Blocks of each convolutional level, local-global-local blocks, and transformers of the bottleneck.
+    #[schemars(inner(range(min = 1, max = 64)))]
+    pub depths: [u32; 5],
+    /// Width of each convolutional level's depthwise convolutions, an odd number of pixels.
+    #[schemars(inner(range(min = 1, max = 31)))]
+    pub kernels: [u32; 3],
+    /// Heads of attention; the last two of `filters` must be multiples of them.
+    #[schemars(range(min = 1, max = 4096))]
+    pub heads: u32,
+    /// Probability with which a branch of a local-global-local block is left out of an image in training.
+    #[schemars(range(min = 0.0, max = 0.95))]
+    pub drop_path: f64,
+    /// Weights of the whole network to start from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights: Option<WeightsSpec>,
+}
+
+impl Default for MobileUvitSpec {
+    fn default() -> Self {
+        Self {
+            filters: [16, 32, 64, 128],
+            depths: [1, 1, 3, 3, 3],
+            kernels: [3, 3, 7],
+            heads: 4,
+            drop_path: 0.1,
+            weights: None,
+        }
+    }
+}
+
+/// RGU-Net.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct RguNetSpec {
+    /// Channels at each level, the last being the bottleneck; their number less one is the depth.
+    #[schemars(length(min = 2, max = 8), inner(range(min = 1, max = 4096)))]
+    pub filters: Vec<u32>,
+    /// Groups of the 3x3 convolutions; all of `filters` must be multiples of them.
+    #[schemars(range(min = 1, max = 4096))]
+    pub groups: u32,
+    /// Weights of the whole network to start from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights: Option<WeightsSpec>,
+}
+
+impl Default for RguNetSpec {
+    fn default() -> Self {
+        Self { filters: vec![32, 64, 128, 256, 512], groups: 4, weights: None }
     }
 }

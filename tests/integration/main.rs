@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod browser;
+mod classify;
 mod cli;
 mod real_data;
 mod runs;

@@ -68,6 +68,8 @@ fn the_experiments_on_real_data_find_them() {
         ("busi_unet_plus_plus_resnet34.toml", "Dataset_BUSI_with_GT"),
         ("busi_cmunext.toml", "Dataset_BUSI_with_GT"),
         ("busi_unext.toml", "Dataset_BUSI_with_GT"),
+        ("busi_mobile_uvit.toml", "Dataset_BUSI_with_GT"),
+        ("busi_rgu_net.toml", "Dataset_BUSI_with_GT"),
         ("bcss_unet_resnet34.toml", "BCSS_22"),
         ("bcss_unet_resnet34_frozen.toml", "BCSS_22"),
         ("suites/busi.toml", "Dataset_BUSI_with_GT"),

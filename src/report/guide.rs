@@ -1,0 +1,80 @@
+//! Which network made the mask of each case that a guided classifier was given.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::record::{GuideRow, Record};
+
+/// The networks that made masks, and the cases.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Guide<'a> {
+    /// The networks, by fold.
+    pub networks: Vec<Network<'a>>,
+    /// The cases, by split and name.
+    pub cases: Vec<&'a GuideRow>,
+}
+
+/// A network that made masks.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Network<'a> {
+    /// Id of its run.
+    pub run: &'a str,
+    /// The fold of the training cases that it was trained without.
+    pub fold: u32,
+    /// Cases whose masks it made, by split.
+    pub made: BTreeMap<&'a str, usize>,
+    /// Mean Dice of these masks; `None` where undefined.
+    pub dice: Option<f64>,
+}
+
+/// The guide of a run; none where no masks guide.
+pub fn guide(record: &Record) -> Option<Guide<'_>> {
+    let mut networks: Vec<Network> = Vec::new();
+    for row in &record.guide {
+        if networks.iter().all(|network| network.run != row.run) {
+            let of_run = || record.guide.iter().filter(|other| other.run == row.run);
+            let mut made = BTreeMap::new();
+            of_run().for_each(|row| *made.entry(row.split.as_str()).or_insert(0) += 1);
+            let dice: Vec<f64> = of_run().filter_map(|row| row.dice).collect();
+            let mean = || dice.iter().sum::<f64>() / dice.len() as f64;
+            let dice = (!dice.is_empty()).then(mean);
+            networks.push(Network { run: &row.run, fold: row.fold, made, dice });
+        }
+    }
+    networks.sort_by_key(|network| network.fold);
+    let mut cases: Vec<&GuideRow> = record.guide.iter().collect();
+    cases.sort_by_key(|row| (&row.split, &row.case));
+    (!networks.is_empty()).then_some(Guide { networks, cases })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_are_listed_with_what_they_made() {
+        let row = |case: &str, split: &str, run: &str, fold, dice| GuideRow {
+            case: case.into(),
+            split: split.into(),
+            run: run.into(),
+            fold,
+            dice,
+            ..GuideRow::default()
+        };
+        let rows = vec![
+            row("b", "train", "r1", 1, Some(0.5)),
+            row("a", "train", "r0", 0, Some(0.25)),
+            row("c", "test", "r0", 0, Some(0.75)),
+            row("d", "test", "r0", 0, None),
+        ];
+        let record = Record { guide: rows, ..Record::default() };
+        let guide = guide(&record).unwrap();
+        assert_eq!(guide.networks[0].made, BTreeMap::from([("test", 2), ("train", 1)]));
+        assert_eq!(guide.networks[0].dice, Some(0.5));
+        assert_eq!(guide.networks[1].run, "r1");
+        let names: Vec<&str> = guide.cases.iter().map(|row| row.case.as_str()).collect();
+        assert_eq!(names, ["c", "d", "a", "b"]);
+        assert_eq!(super::guide(&Record::default()), None);
+    }
+}

@@ -1,0 +1,194 @@
+//! Classification from the command line, alone and guided by masks.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use oncospec::record::{Record, RunDir, RunState, SplitRow, Task};
+
+use crate::support::Bench;
+
+const CLASSIFIER: &str = r#"
+name = "sorted"
+[task]
+kind = "classify"
+[dataset]
+kind = "phantom"
+cases = 48
+image-size = 32
+channels = "gray"
+[model]
+kind = "resnet18"
+[schedule]
+epochs = 2
+batch-size = 8
+best = { metric = "valid.auc.macro", goal = "highest" }
+[report]
+best = 1
+worst = 1
+random = 1
+film = { frames = 1 }
+[run]
+device = "cpu"
+"#;
+
+fn figure(record: &Record, name: &str) -> f64 {
+    record.figure(name).unwrap_or_else(|| panic!("no figure {name}")).value
+}
+
+#[test]
+fn a_classifier_leaves_scores_figures_and_a_page_and_predicts() {
+    let bench = Bench::new();
+    bench.file("sorted.toml", CLASSIFIER);
+    bench.oncospec(&["run", "sorted.toml"]).with(0).telling(&["finished", "test.auc.macro"]);
+    let run = bench.only_run("runs", "sorted");
+    let record = Record::read(&run).unwrap();
+    assert_eq!(record.summary.task, Task::Classify);
+    assert_eq!(record.summary.classes, ["normal", "benign", "malignant"]);
+    let test: Vec<_> = record.scores.iter().filter(|row| row.split == "test").collect();
+    let right = test.iter().filter(|row| row.truth == row.predicted).count();
+    assert_eq!(figure(&record, "test.accuracy"), right as f64 / test.len() as f64);
+    for row in &record.scores {
+        assert!((row.probabilities.iter().sum::<f64>() - 1.0).abs() < 1e-5, "{row:?}");
+    }
+    let page = fs::read_to_string(bench.path().join("reports/sorted.html")).unwrap();
+    for part in ["ROC curve of malignant", "Confusion of images", "Probability of its own class"] {
+        assert!(page.contains(part), "{part}");
+    }
+    assert!(record.pictures.iter().all(|picture| picture.images.heat.is_some()));
+
+    let scored = bench.oncospec(&["evaluate", "sorted", "--split", "test", "--json"]).with(0);
+    let figures: serde_json::Value = serde_json::from_str(&scored.out).unwrap();
+    let again = figures.as_array().unwrap().iter().find(|f| f["name"] == "mcc").unwrap();
+    assert_eq!(again["value"].as_f64().unwrap(), figure(&record, "test.mcc"));
+
+    bench.oncospec(&["data", "synth", "--kind", "busi", "--out", "data", "--cases", "6"]).with(0);
+    bench.oncospec(&["predict", "sorted", "data/benign", "--out", "called"]).with(0);
+    let called = fs::read_to_string(bench.path().join("called/predictions.json")).unwrap();
+    let called: serde_json::Value = serde_json::from_str(&called).unwrap();
+    assert!(called[0]["probabilities"]["malignant"].is_number(), "{called}");
+    bench.oncospec(&["cam", "sorted", "data/benign", "--out", "cams"]).with(0);
+    assert!(fs::read_dir(bench.path().join("cams")).unwrap().count() > 0);
+
+    bench.oncospec(&["export", "sorted", "--format", "pytorch", "--out", "exported"]).with(0);
+    let card = fs::read_to_string(bench.path().join("exported/model.json")).unwrap();
+    let card: serde_json::Value = serde_json::from_str(&card).unwrap();
+    assert_eq!(card["pytorch"]["class"], "resnet18");
+    assert_eq!(card["output"]["of"], "images");
+    let weights = format!("model.weights.path={}/exported/model.pth", bench.path().display());
+    let planned = bench.oncospec(&["plan", "sorted.toml", "--set", &weights]).with(0).out;
+    for part in ["100 tensors match", "2 ignored: fc.bias, fc.weight", "can look at layer1.0"] {
+        assert!(planned.contains(part), "no `{part}` in {planned}");
+    }
+}
+
+#[test]
+fn what_does_not_fit_classification_is_refused_at_its_key() {
+    let bench = Bench::new();
+    bench.file("sorted.toml", CLASSIFIER);
+    let refused = |set: &str, told: &[&str]| {
+        bench.oncospec(&["check", "sorted.toml", "--set", set]).with(2).telling(told);
+    };
+    refused("model.kind=unet", &["gives each pixel its class", "resnet18"]);
+    refused("task.kind=segment", &["gives whole images their class", "unet"]);
+    refused("evaluation.metrics=[\"dice\"]", &["`dice` is a metric of pixels"]);
+    refused("evaluation.threshold={kind=\"fixed\", value=0.3}", &["a threshold is for two classes"]);
+    refused("loss={kind=\"dice\"}", &["overlap of pixels", "cross-entropy"]);
+    refused("model.frozen-stages=6", &["6 of 5 stages"]);
+    refused("task.inputs=[\"mask\"]", &["name the segmentation"]);
+    refused("dataset.modality=histology", &["needs images with a class of their own"]);
+    refused("schedule.best.metric=valid.auc.makro", &["did you mean `valid.auc.macro`?"]);
+}
+
+const SEGMENTATION: &str = r#"
+name = "finder"
+[dataset]
+kind = "phantom"
+image-size = 32
+channels = "gray"
+[model]
+kind = "unet"
+encoder = { kind = "plain", filters = [4, 8] }
+[schedule]
+epochs = 1
+"#;
+
+const GUIDED: &str = r#"
+extends = "sorted.toml"
+name = "guided"
+[task]
+inputs = ["gray", "lesion", "mask", "crop"]
+guide = { experiment = "finder.toml", folds = 3 }
+[schedule]
+epochs = 1
+"#;
+
+fn segmentations(bench: &Bench) -> Vec<PathBuf> {
+    let folder = bench.path().join("runs/finder");
+    let mut runs: Vec<PathBuf> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    runs.sort();
+    runs
+}
+
+fn plant(run: &Path, row: SplitRow) {
+    let mut rows = Record::read(run).unwrap().split;
+    rows.push(row);
+    RunDir::open_write(run).unwrap().write_split(&rows).unwrap();
+}
+
+#[test]
+fn a_guided_classifier_gets_masks_of_networks_that_had_not_seen_its_cases() {
+    let bench = Bench::new();
+    bench.file("sorted.toml", CLASSIFIER);
+    bench.file("finder.toml", SEGMENTATION);
+    bench.file("guided.toml", GUIDED);
+    bench.oncospec(&["plan", "guided.toml"]).with(2).telling(&["guided by", "finder.toml"]);
+    bench.oncospec(&["run", "guided.toml"]).with(0).telling(&["test.mask-dice"]);
+    assert_eq!(segmentations(&bench).len(), 3);
+    let run = bench.only_run("runs", "guided");
+    let record = Record::read(&run).unwrap();
+    assert_eq!(record.status.state, RunState::Finished);
+    assert_eq!(record.guide.len(), 48, "every case has its mask");
+    for row in &record.guide {
+        let maker = Record::read(&row.path).unwrap();
+        let seen = maker.split.iter().any(|g| g.case == row.case || g.group == row.group);
+        assert!(!seen, "{} was seen by {}", row.case, row.path);
+    }
+    let page = fs::read_to_string(bench.path().join("reports/guided.html")).unwrap();
+    assert!(page.contains("No network had seen a case whose mask it made"));
+
+    // New images get the mask of the first network.
+    bench.oncospec(&["data", "synth", "--kind", "busi", "--out", "data", "--cases", "6"]).with(0);
+    bench.oncospec(&["predict", "guided", "data/benign", "--out", "called"]).with(0);
+    let scored = bench.oncospec(&["evaluate", "guided", "--split", "valid", "--json"]).with(0);
+    assert!(scored.out.contains("balanced-accuracy"), "{}", scored.out);
+
+    // A leak: one of the networks was given a case whose mask it made.
+    let of_case = &record.guide[0];
+    let (case, split) = (of_case.case.clone(), "train".to_string());
+    plant(Path::new(&of_case.path), SplitRow { case, split, ..SplitRow::default() });
+    let other = ["run", "guided.toml", "--set", "schedule.epochs=2"];
+    bench.oncospec(&other).with(2).telling(&["leak", &of_case.case, "train"]);
+    assert_eq!(bench.only_run("runs", "guided"), run, "nothing was trained");
+}
+
+#[test]
+fn a_guide_must_be_another_experiment_and_a_segmentation() {
+    let bench = Bench::new();
+    bench.file("sorted.toml", CLASSIFIER);
+    bench.file("finder.toml", SEGMENTATION);
+    bench.file("guided.toml", GUIDED);
+    let refused = |set: &str, told: &str| {
+        bench.oncospec(&["check", "guided.toml", "--set", set]).with(2).telling(&[told]);
+    };
+    let path = |name: &str| {
+        let path = bench.path().join(name);
+        format!("task.guide.experiment={}", path.display())
+    };
+    refused(&path("guided.toml"), "cannot guide itself");
+    refused(&path("sorted.toml"), "must be a segmentation");
+    refused(&path("nowhere.toml"), "no such file");
+    refused("task.inputs=[\"gray\"]", "no input is made from its masks");
+    refused("dataset.channels=rgb", "made from gray images");
+    refused("task.guide.overrides=[\"schedule.epoch=1\"]", "schedule.epochs");
+}
