@@ -50,7 +50,7 @@ pub fn execute(args: EvaluateArgs, output: Output) -> Result<u8> {
     let folder = tempfile::tempdir().map_err(Error::io("temporary folder", "cannot create"))?;
     if let Some((guide, threshold)) = &guide {
         let rows = if args.data.is_some() { &[][..] } else { &record.guide };
-        put_masks(&mut dataset, rows, (guide, *threshold), folder.path())?;
+        put_masks(&mut dataset, &run, rows, (guide, *threshold), folder.path())?;
     }
     let indices = match &args.data {
         Some(_) => (0..dataset.cases.len()).collect(),

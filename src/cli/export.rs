@@ -112,10 +112,7 @@ pub fn execute(args: ExportArgs, output: Output) -> Result<u8> {
         experiment: spec.name.clone(),
         run: decisions.run_id.clone(),
         network: spec.model.clone(),
-        pytorch: in_pytorch(
-            &spec.model,
-            [spec.input_channels(), decisions.labels.channels()],
-        ),
+        pytorch: in_pytorch(&spec.model, [spec.input_channels(), decisions.labels.channels()]),
         input: Input {
             channels: spec.dataset.channels,
             size: spec.dataset.image_size,
@@ -150,9 +147,15 @@ fn in_pytorch(spec: &ModelSpec, [channels, classes]: [usize; 2]) -> Option<Value
     let class = match spec {
         ModelSpec::Unet(_) => "Unet",
         ModelSpec::UnetPlusPlus(_) => "UnetPlusPlus",
-        ModelSpec::Resnet18(spec) => return in_torchvision("resnet18", spec.hidden.is_empty(), classes),
-        ModelSpec::Resnet34(spec) => return in_torchvision("resnet34", spec.hidden.is_empty(), classes),
-        ModelSpec::Resnet50(spec) => return in_torchvision("resnet50", spec.hidden.is_empty(), classes),
+        ModelSpec::Resnet18(spec) => {
+            return in_torchvision("resnet18", spec.hidden.is_empty(), classes);
+        }
+        ModelSpec::Resnet34(spec) => {
+            return in_torchvision("resnet34", spec.hidden.is_empty(), classes);
+        }
+        ModelSpec::Resnet50(spec) => {
+            return in_torchvision("resnet50", spec.hidden.is_empty(), classes);
+        }
         ModelSpec::Densenet169(spec) => {
             return in_torchvision("densenet169", spec.hidden.is_empty(), classes);
         }

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::evaluate::Predictor;
 use crate::plan::Decisions;
 use crate::record::{Record, list_runs};
-use crate::run::{predictor, with_mask};
+use crate::run::{beside, predictor, with_mask};
 
 /// Arguments that name a run whose weights are used.
 #[derive(Debug, Args)]
@@ -70,10 +70,10 @@ impl TrainedArgs {
         let threshold = record.threshold();
         let guide = match &decisions.guide {
             Some(path) => {
-                let path = Path::new(path);
-                let record = Record::read(path)?;
+                let path = beside(&run, path);
+                let record = Record::read(&path)?;
                 let of_guide = Decisions::from_toml(&record.plan)?;
-                Some((crate::run::predictor(path, &of_guide, &chosen)?, record.threshold()))
+                Some((predictor(&path, &of_guide, &chosen)?, record.threshold()))
             }
             None => None,
         };

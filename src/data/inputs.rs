@@ -115,9 +115,8 @@ mod tests {
     fn a_crop_enlarges_the_lesion_and_is_the_whole_image_where_there_is_none() {
         let (gray, mask) = image();
         let cropped = &planes(&[InputKind::Crop], &gray, &mask, 8)[0];
-        let (least, most) = cropped
-            .iter()
-            .fold((f32::MAX, f32::MIN), |(low, high), &v| (low.min(v), high.max(v)));
+        let (least, most) =
+            cropped.iter().fold((f32::MAX, f32::MIN), |(low, high), &v| (low.min(v), high.max(v)));
         assert!(least > 0.2 && most < 0.5, "{least} to {most}: columns 3 and 4, and a tenth");
         assert_eq!(planes(&[InputKind::Crop], &gray, &[0; 64], 8)[0], gray);
         // A label that takes no part is no lesion.

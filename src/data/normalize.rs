@@ -348,7 +348,8 @@ mod tests {
     #[test]
     fn input_is_normalised_channel_by_channel() {
         let normalization = Normalization { mean: vec![0.0, 0.5, 1.0], std: vec![1.0, 0.5, 0.25] };
-        let preprocess = Preprocess { size: 2, channels: Channels::Rgb, inputs: vec![], normalization };
+        let preprocess =
+            Preprocess { size: 2, channels: Channels::Rgb, inputs: vec![], normalization };
         let image = RgbImage::from_pixel(2, 2, image::Rgb([255, 0, 51]));
         let input = preprocess.input(&Decoded { image, labels: None }).unwrap();
         close(&input, &[1.0, 1.0, 1.0, 1.0, -1.0, -1.0, -1.0, -1.0, -3.2, -3.2, -3.2, -3.2]);

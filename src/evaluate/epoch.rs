@@ -110,12 +110,8 @@ impl EpochTally {
 
     fn of_images(&self, classes: usize) -> Vec<f64> {
         let names: Vec<String> = (0..classes).map(|class| class.to_string()).collect();
-        let metrics = [
-            MetricKind::Accuracy,
-            MetricKind::BalancedAccuracy,
-            MetricKind::F1,
-            MetricKind::Auc,
-        ];
+        let metrics =
+            [MetricKind::Accuracy, MetricKind::BalancedAccuracy, MetricKind::F1, MetricKind::Auc];
         let found = image_values(&self.images, &names, &metrics);
         let of_split = OF_IMAGES[1..].iter().map(|name| {
             let value = found.iter().find(|(found, _)| found == name);

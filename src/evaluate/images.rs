@@ -226,9 +226,7 @@ impl<'a> Weighed<'a> {
                     let right: f64 = (0..classes).map(|class| self.confusion[class][class]).sum();
                     ratio(right, self.total())
                 }
-                MetricKind::BalancedAccuracy => {
-                    self.value(MetricKind::Recall, Reduction::Macro)
-                }
+                MetricKind::BalancedAccuracy => self.value(MetricKind::Recall, Reduction::Macro),
                 _ => self.matthews(),
             },
         }
@@ -433,7 +431,9 @@ mod tests {
         // Of the four pairs, 0.9 wins both and 0.4 one.
         assert_eq!(value(&scores, "auc.class.1"), 0.75);
         // Recall is won at 0.9 with precision 1 and at 0.4 with precision 2 / 3.
-        assert!((value(&scores, "average-precision.class.1") - (1.0 + 2.0 / 3.0) / 2.0).abs() < 1e-12);
+        assert!(
+            (value(&scores, "average-precision.class.1") - (1.0 + 2.0 / 3.0) / 2.0).abs() < 1e-12
+        );
     }
 
     #[test]

@@ -42,10 +42,9 @@ pub fn metric_goal(kind: MetricKind) -> Goal {
 /// Whether a metric is a function of pixel counts, so that counts of several images can be pooled.
 pub fn has_counts(kind: MetricKind) -> bool {
     match kind {
-        MetricKind::Hd95
-        | MetricKind::Assd
-        | MetricKind::Auc
-        | MetricKind::AveragePrecision => false,
+        MetricKind::Hd95 | MetricKind::Assd | MetricKind::Auc | MetricKind::AveragePrecision => {
+            false
+        }
         MetricKind::Dice
         | MetricKind::Iou
         | MetricKind::Precision

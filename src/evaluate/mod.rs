@@ -31,8 +31,8 @@ pub use confusion::Confusion;
 pub use counts::{Counts, count_binary, count_classes};
 pub use epoch::{EpochTally, epoch_figures};
 pub use images::{
-    ImageScore, MASK_DICE, best_image_threshold, called, image_figure_names, image_figures, is_of_images,
-    precision_recall_curve, roc_curve,
+    ImageScore, MASK_DICE, best_image_threshold, called, image_figure_names, image_figures,
+    is_of_images, precision_recall_curve, roc_curve,
 };
 pub use metric::{has_counts, metric_goal, metric_name};
 pub use overlap::overlap;

@@ -51,10 +51,9 @@ pub fn overlap(kind: MetricKind, counts: &Counts, empty: EmptyRule) -> Option<f6
                 [MetricKind::Recall, MetricKind::Specificity].map(|of| overlap(of, counts, empty));
             return Some((recall? + specificity?) / 2.0);
         }
-        MetricKind::Hd95
-        | MetricKind::Assd
-        | MetricKind::Auc
-        | MetricKind::AveragePrecision => return None,
+        MetricKind::Hd95 | MetricKind::Assd | MetricKind::Auc | MetricKind::AveragePrecision => {
+            return None;
+        }
     };
     match (defined, empty) {
         (Some(value), _) => Some(value),

@@ -135,7 +135,8 @@ pub fn classify(
 ) -> Result<Vec<ImageScore>> {
     over_batches(predictor, cases, tick, |index, _, probabilities| {
         let truth = cases.dataset.class_of(index);
-        let truth = truth.ok_or_else(|| Error::failed("a case without a class cannot be scored"))?;
+        let truth =
+            truth.ok_or_else(|| Error::failed("a case without a class cannot be scored"))?;
         Ok(ImageScore {
             case: cases.dataset.cases[index].id.clone(),
             group: cases.groups[index].clone(),

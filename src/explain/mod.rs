@@ -78,7 +78,9 @@ pub fn class_activation(
     let of_class = logits.clone().slice([0..1, channel..channel + 1]);
     let found = match outputs {
         Outputs::Binary => of_class.clone().detach().greater_equal_elem(0.0),
-        Outputs::Classes(_) | Outputs::Images(_) => logits.detach().argmax(1).equal_elem(channel as i64),
+        Outputs::Classes(_) | Outputs::Images(_) => {
+            logits.detach().argmax(1).equal_elem(channel as i64)
+        }
     };
     let found = found.float();
     let none = found.clone().sum().into_scalar::<f32>() == 0.0;

@@ -154,7 +154,10 @@ impl Backward<Flex, 4> for NormalisationBackward {
             output,
         } = ops.state;
         let gradient = grads.consume::<Flex>(&ops.node);
-        let (gradient, _) = before(gradient, output.as_ref(), settings.dropout);
+        let gradient = match (&output, settings.dropout) {
+            (None, None) => by_pixel(gradient),
+            (output, dropout) => before(gradient, output.as_ref(), dropout).0,
+        };
         drop(output);
         let affine = ops::affine(&factors, &summands, &settings);
         let size = dims(&maps);
@@ -337,8 +340,7 @@ impl Backward<Flex, 5> for ExcitationBackward {
         let gradient = by_pixel(grads.consume::<Flex>(&ops.node));
         let size = dims(&given);
         let read = ops::excitation_layers(&weights);
-        let found =
-            excitation::backward(gradient.storage(), given.storage(), size, read, &middle);
+        let found = excitation::backward(gradient.storage(), given.storage(), size, read, &middle);
         if let Some(node) = input {
             grads.register::<Flex>(node.id, super::bridge::maps(found.maps, size));
         }

@@ -31,13 +31,7 @@ pub fn means_backward(gradient: &[f32], dims: Dims, out: &mut [f32]) {
 
 /// Multiplies each channel of each image by its factor, `[batch, channels]`, and adds its summand if there are
 /// some.
-pub fn weigh(
-    maps: &[f32],
-    factors: &[f32],
-    summands: Option<&[f32]>,
-    dims: Dims,
-    out: &mut [f32],
-) {
+pub fn weigh(maps: &[f32], factors: &[f32], summands: Option<&[f32]>, dims: Dims, out: &mut [f32]) {
     let row = (dims.width * dims.channels).max(1);
     out.par_chunks_mut(row).zip(maps.par_chunks(row)).enumerate().for_each(
         |(index, (out, maps))| {

@@ -124,13 +124,6 @@ fn forward_row<'a, S: Simd>(
             })
             .collect()
     };
-    let write = |sum: Vector<S>, column: usize, channel: usize, out: &mut [f32]| {
-        let left = channels - channel;
-        let index = column * channels + channel;
-        let value = epilogue.apply::<S>(sum, channel, start + index, left);
-        // SAFETY: `left` channels of an output pixel of this row.
-        unsafe { store_part(out.as_mut_ptr().add(index), value, left) };
-    };
     let interior = interior(window, 1, dims.width, width);
     let step = window.stride[1] * channels;
     let inner = reads(
@@ -152,18 +145,23 @@ fn forward_row<'a, S: Simd>(
         let mut channel = 0;
         while channel < channels {
             let left = channels - channel;
-            // SAFETY: reads are inside the maps for each of these columns, and `left` channels follow.
+            // SAFETY: reads are inside the maps for each of these columns, and `left` channels follow, as they do in
+            // an output pixel of this row.
             unsafe {
                 let source = source.add(from + channel);
                 let weights = weights.as_ptr().add(channel);
                 if tile == TILE {
                     let sums = sums::<S, TILE>(source, weights, reads, step, left);
                     for (index, sum) in sums.into_iter().enumerate() {
-                        write(sum, column + index, channel, out);
+                        let index = (column + index) * channels + channel;
+                        let value = epilogue.apply::<S>(sum, channel, start + index, left);
+                        store_part(out.as_mut_ptr().add(index), value, left);
                     }
                 } else {
                     let [sum] = sums::<S, 1>(source, weights, reads, step, left);
-                    write(sum, column, channel, out);
+                    let index = column * channels + channel;
+                    let value = epilogue.apply::<S>(sum, channel, start + index, left);
+                    store_part(out.as_mut_ptr().add(index), value, left);
                 }
             }
             channel += S::lanes32();
@@ -326,33 +324,37 @@ fn add_taps<S: Simd, const N: usize>(
         [start.min(width), end.min(width).max(start.min(width))]
     };
     let ranges: [[usize; 2]; N] = std::array::from_fn(|index| columns(first + index));
-    let all = ranges.iter().fold([0, width], |[start, end], range| {
-        [start.max(range[0]), end.min(range[1])]
-    });
+    let all = ranges
+        .iter()
+        .fold([0, width], |[start, end], range| [start.max(range[0]), end.min(range[1])]);
     let all = [all[0], all[1].max(all[0])];
     let mut channel = 0;
     while channel < channels {
         let left = channels - channel;
-        let read = |column: usize, index: usize| {
-            let x = column * stride + (first + index) * dilation - before;
-            // SAFETY: a pixel inside the row, `left` channels of which follow.
-            unsafe { load_part::<S>(maps.as_ptr().add(x * channels + channel), left) }
-        };
-        let factor = |column: usize| {
-            // SAFETY: an output of the row, `left` channels of which follow.
-            unsafe { load_part::<S>(gradient.as_ptr().add(column * channels + channel), left) }
-        };
         let mut sums = [zero::<S>(); N];
         for column in all[0]..all[1] {
-            let factor = factor(column);
-            for (index, sum) in sums.iter_mut().enumerate() {
-                *sum = read(column, index).mul_add(factor, *sum);
+            let x = column * stride + first * dilation - before;
+            // SAFETY: an output of the row, and pixels inside the row, `left` channels of each.
+            unsafe {
+                let factor =
+                    load_part::<S>(gradient.as_ptr().add(column * channels + channel), left);
+                for (index, sum) in sums.iter_mut().enumerate() {
+                    let at = (x + index * dilation) * channels + channel;
+                    *sum = load_part::<S>(maps.as_ptr().add(at), left).mul_add(factor, *sum);
+                }
             }
         }
         for (index, sum) in sums.iter_mut().enumerate() {
             let [start, end] = ranges[index];
             for column in (start..all[0].min(end)).chain(all[1].max(start)..end) {
-                *sum = read(column, index).mul_add(factor(column), *sum);
+                let x = column * stride + (first + index) * dilation - before;
+                // SAFETY: as above.
+                unsafe {
+                    let output = column * channels + channel;
+                    let factor = load_part::<S>(gradient.as_ptr().add(output), left);
+                    let value = load_part::<S>(maps.as_ptr().add(x * channels + channel), left);
+                    *sum = value.mul_add(factor, *sum);
+                }
             }
             let at = out[index * channels + channel..].as_mut_ptr();
             // SAFETY: `left` sums of this tap.

@@ -155,10 +155,7 @@ impl<'a> After<'a> {
     /// This without its activation and dropout, and what is then left to do.
     fn parted(self) -> (Self, Self) {
         let Self { residual, activation, dropout } = self;
-        (
-            Self { residual, ..Self::default() },
-            Self { residual: None, activation, dropout },
-        )
+        (Self { residual, ..Self::default() }, Self { residual: None, activation, dropout })
     }
 }
 
@@ -246,7 +243,8 @@ fn convolution(
     after: After,
 ) -> Tensor<4> {
     let learns = input.first.maps.device().is_autodiff();
-    if !after.is_simple() || (learns && !matches!(after.activation, None | Some(Activation::Relu))) {
+    if !after.is_simple() || (learns && !matches!(after.activation, None | Some(Activation::Relu)))
+    {
         let (now, then) = after.parted();
         return followed(convolution(conv, affine, input, now), then);
     }
@@ -418,8 +416,7 @@ fn normalisation(
 ) -> (Tensor<4>, Tensor<1>, Tensor<1>) {
     if !after.is_simple() {
         let (now, then) = after.parted();
-        let (maps, mean, variance) =
-            normalisation(maps, before, [gamma, beta], over, epsilon, now);
+        let (maps, mean, variance) = normalisation(maps, before, [gamma, beta], over, epsilon, now);
         return (followed(maps, then), mean, variance);
     }
     let dropout = after.dropout.and_then(|dropout| drawn(dropout, &maps.device()));

@@ -214,7 +214,8 @@ pub fn before_activation(
         let (scale, shift) = line(dims, over, moments, affine, image);
         let range = image * len..(image + 1) * len;
         let block = BLOCK * dims.channels.max(1);
-        let pairs = gradient[range.clone()].par_chunks_mut(block).zip(maps[range].par_chunks(block));
+        let pairs =
+            gradient[range.clone()].par_chunks_mut(block).zip(maps[range].par_chunks(block));
         pairs.for_each(|(gradient, maps)| {
             let mut normalised = vec![0.0; maps.len()];
             apply(maps, &scale, &shift, After::default(), 0, &mut normalised);

@@ -184,13 +184,16 @@ fn collect_problems(
                 .into(),
         ),
         (LossSpec::Focal(spec), Outputs::Classes(classes) | Outputs::Images(classes))
-            if spec.alpha.is_some() => report(
-            format!("{key}.alpha"),
-            format!(
-                "`alpha` weighs one foreground class against the rest, and this network tells \
+            if spec.alpha.is_some() =>
+        {
+            report(
+                format!("{key}.alpha"),
+                format!(
+                    "`alpha` weighs one foreground class against the rest, and this network tells \
                  {classes} classes apart; leave it out"
-            ),
-        ),
+                ),
+            )
+        }
         (LossSpec::Tversky(spec), _) if spec.alpha == 0.0 && spec.beta == 0.0 => report(
             format!("{key}.beta"),
             "`alpha` and `beta` are both 0, so nothing would be learned".into(),

@@ -150,8 +150,7 @@ impl EfficientnetConfig {
         Self {
             kind,
             channels: images,
-            head: HeadConfig::new(FEATURES, &spec.hidden, classes)
-                .with_initializer(initializer),
+            head: HeadConfig::new(FEATURES, &spec.hidden, classes).with_initializer(initializer),
             dropout: spec.dropout,
             stochastic_depth: spec.stochastic_depth,
             frozen_stages: spec.frozen_stages as usize,
@@ -226,7 +225,8 @@ impl EfficientnetConfig {
         for (index, blocks) in self.stages().into_iter().enumerate() {
             table.set_frozen(self.frozen_stages > index + 1);
             for (block, config) in blocks.into_iter().enumerate() {
-                maps = config.summarise(table, &format!("features.{}.{block}.block", index + 1), maps);
+                maps =
+                    config.summarise(table, &format!("features.{}.{block}.block", index + 1), maps);
             }
         }
         table.set_frozen(self.frozen_stages > 8);

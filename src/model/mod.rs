@@ -35,17 +35,17 @@ pub use attention_unet::{AttentionGate, AttentionUnet};
 pub use blocks::{ConvNorm, DoubleConv, Norm};
 pub use cmunext::{Cmunext, CmunextBlock, CmunextFusion, CmunextLevel};
 pub use deep_supervision::combined;
+pub use densenet::{DenseLayer, Densenet, DensenetFeatures, Transition};
+pub use efficientnet::{
+    Efficientnet, EfficientnetKind, EfficientnetStage, Excitation, InvertedLayer, InvertedResidual,
+};
+pub use head::Head;
 pub use mobile_uvit::{
     ConvPair, ConvUtr, LocalAggregation, LocalGlobalLocal, MobileUvit, MobileUvitFusion,
     MobileUvitLevel,
 };
 pub use problems::{problems, size_divisor};
 pub use pth::archive as pth_archive;
-pub use densenet::{DenseLayer, Densenet, DensenetFeatures, Transition};
-pub use efficientnet::{
-    Efficientnet, EfficientnetKind, EfficientnetStage, Excitation, InvertedLayer, InvertedResidual,
-};
-pub use head::Head;
 pub use resnet::{Residual, Resnet};
 pub use resnet_unet::{Decoder, DecoderBlock, ResnetUnet};
 pub use resnet_unet_plus_plus::{NestedBlocks, NestedDecoder, ResnetUnetPlusPlus};
@@ -158,16 +158,12 @@ impl NetConfig {
                 Self::Resnet(ResnetConfig::classifier(ResnetKind::Resnet50, spec, channels))
             }
             ModelSpec::Densenet169(spec) => Self::Densenet(DensenetConfig::new(spec, channels)),
-            ModelSpec::EfficientnetB0(spec) => Self::Efficientnet(EfficientnetConfig::new(
-                EfficientnetKind::B0,
-                spec,
-                channels,
-            )),
-            ModelSpec::EfficientnetLite0(spec) => Self::Efficientnet(EfficientnetConfig::new(
-                EfficientnetKind::Lite0,
-                spec,
-                channels,
-            )),
+            ModelSpec::EfficientnetB0(spec) => {
+                Self::Efficientnet(EfficientnetConfig::new(EfficientnetKind::B0, spec, channels))
+            }
+            ModelSpec::EfficientnetLite0(spec) => {
+                Self::Efficientnet(EfficientnetConfig::new(EfficientnetKind::Lite0, spec, channels))
+            }
         }
     }
 }

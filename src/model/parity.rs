@@ -73,9 +73,7 @@ fn formula(name: &str, shape: &[usize]) -> TensorData {
 pub(crate) fn filled(mut net: Net) -> Net {
     let tensors: Vec<_> = collected(&net)
         .into_iter()
-        .map(|tensor| {
-            from_data(formula(&tensor.name, &tensor.shape), inward(&tensor.name), None)
-        })
+        .map(|tensor| from_data(formula(&tensor.name, &tensor.shape), inward(&tensor.name), None))
         .collect();
     let given = tensors.len();
     let result = net.apply(tensors, None, Some(Box::new(PyTorchToBurnAdapter)), true);
@@ -295,11 +293,8 @@ fn efficientnet_lite0_is_the_packages() {
 
 #[test]
 fn efficientnets_in_training_are_those_of_pytorch() {
-    let spec = || EfficientnetSpec {
-        dropout: 0.0,
-        stochastic_depth: 0.0,
-        ..EfficientnetSpec::default()
-    };
+    let spec =
+        || EfficientnetSpec { dropout: 0.0, stochastic_depth: 0.0, ..EfficientnetSpec::default() };
     agrees("efficientnet-b0-train", &ModelSpec::EfficientnetB0(spec()));
     agrees("efficientnet-lite0-train", &ModelSpec::EfficientnetLite0(spec()));
 }

@@ -196,13 +196,27 @@ impl Problems {
 
     fn weights(&mut self, key: &str, weights: Option<&WeightsSpec>) {
         let Some(weights) = weights else { return };
-        let path = Path::new(&weights.path);
+        let path = weights.path();
         if super::weights::Format::of(path).is_none() {
             self.push(
                 key,
                 format!(
                     "{}: not a `.pth`, `.pt` or `.safetensors` file by its name",
                     path.display()
+                ),
+            );
+        } else if let (Some(name), false) = (weights.name, path.is_file()) {
+            let entry = name.entry();
+            let folder = path.parent().unwrap_or(Path::new("."));
+            self.push(
+                key,
+                format!(
+                    "{} is not there: get it ({}; {}) and put it into {}, or name that folder in \
+                     `run.weights`",
+                    path.display(),
+                    entry.source,
+                    entry.licence,
+                    folder.display()
                 ),
             );
         } else if !path.is_file() {
@@ -306,7 +320,7 @@ mod tests {
     fn weights_must_be_a_file_of_a_known_kind() {
         let weights = |path: &str| {
             ModelSpec::AttentionUnet(AttentionUnetSpec {
-                weights: Some(WeightsSpec { path: path.to_string(), sha256: None }),
+                weights: Some(WeightsSpec::at(path)),
                 ..Default::default()
             })
         };

@@ -193,10 +193,10 @@ impl fmt::Display for WeightsReport {
 /// Where the file cannot be read, has another checksum than the spec says, is no file of weights or a
 /// damaged one, holds numbers that are not finite, or has other names or shapes than the network.
 pub fn load_weights(net: Net, file: &WeightsSpec, part: Part) -> Result<(Net, WeightsReport)> {
-    let path = Path::new(&file.path);
+    let path = file.path();
     let sha256 = checksum(path)?;
     if let Some(expected) = &file.sha256
-        && !expected.eq_ignore_ascii_case(&sha256)
+        && !sha256.starts_with(&expected.to_ascii_lowercase())
     {
         return Err(Error::user(format!(
             "{}: not the file that was meant: its SHA-256 is {sha256}, `sha256` says {expected}",
@@ -358,8 +358,12 @@ fn compare(
     stored: &Tensors,
     ignored: Vec<String>,
 ) -> WeightsReport {
-    let mut report =
-        WeightsReport { path: file.path.clone(), sha256, ignored, ..WeightsReport::default() };
+    let mut report = WeightsReport {
+        path: file.path().display().to_string(),
+        sha256,
+        ignored,
+        ..WeightsReport::default()
+    };
     for (name, shape) in expected {
         match stored.get(name) {
             None => report.missing.push(name.clone()),
@@ -425,10 +429,11 @@ fn misfit(report: &WeightsReport, part: Part, wanted: Wanted) -> String {
         Part::Backbone => "the network without its head",
         Part::Whole => "the network",
     };
-    let first_layer = report
-        .mismatched
-        .iter()
-        .find(|m| wanted.first.is_some_and(|first| m.name == first) && m.found.len() == 4 && m.expected.len() == 4);
+    let first_layer = report.mismatched.iter().find(|m| {
+        wanted.first.is_some_and(|first| m.name == first)
+            && m.found.len() == 4
+            && m.expected.len() == 4
+    });
     let hint = match first_layer {
         Some(m) if m.found[1] != m.expected[1] => format!(
             "\n  its first layer is for images with {} channels, these have {}",

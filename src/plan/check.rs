@@ -138,7 +138,11 @@ impl Findings<'_> {
             let (does, asked, others) = if classifies {
                 ("gives each pixel its class", "classify", "resnet18, efficientnet-b0, densenet169")
             } else {
-                ("gives whole images their class", "segment", "unet, attention-unet, unet-plus-plus")
+                (
+                    "gives whole images their class",
+                    "segment",
+                    "unet, attention-unet, unet-plus-plus",
+                )
             };
             wrong.push((
                 "model.kind",
@@ -263,7 +267,9 @@ impl Findings<'_> {
         }
         let recorded: Vec<String> = ["train", "valid"]
             .iter()
-            .flat_map(|split| epoch_figures(outputs).iter().map(move |figure| format!("{split}.{figure}")))
+            .flat_map(|split| {
+                epoch_figures(outputs).iter().map(move |figure| format!("{split}.{figure}"))
+            })
             .collect();
         for (key, name) in named {
             self.figure(key, &name, &recorded, "is not recorded during training");

@@ -12,7 +12,7 @@ const DIGITS: usize = 12;
 
 /// Keys of a spec that change no result, or that stand for something hashed on its own: names and
 /// words, the seeds of other runs, places on this machine, what makes masks (which are data), and what is shown.
-const LEFT_OUT: [&[&str]; 12] = [
+const LEFT_OUT: [&[&str]; 13] = [
     &["name"],
     &["description"],
     &["seeds"],
@@ -24,6 +24,7 @@ const LEFT_OUT: [&[&str]; 12] = [
     &["dataset", "cache-mib"],
     &["dataset", "split"],
     &["model", "weights", "path"],
+    &["model", "weights", "name"],
     &["task", "guide"],
 ];
 
@@ -36,6 +37,7 @@ pub fn run_id(decisions: &Decisions, dataset: &Dataset, split: &Split) -> Result
         remove(&mut meaning, path);
     }
     remove(&mut meaning, &["model", "encoder", "weights", "path"]);
+    remove(&mut meaning, &["model", "encoder", "weights", "name"]);
     let parts: Vec<Vec<&str>> = SplitName::ALL
         .into_iter()
         .map(|part| split.part(part).iter().map(|&case| dataset.cases[case].id.as_str()).collect())

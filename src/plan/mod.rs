@@ -79,7 +79,8 @@ pub struct Decisions {
     pub labels: Labels,
     /// How pixel values become network input.
     pub normalization: Normalization,
-    /// Run directory of the network that makes masks of new images for a guided classifier.
+    /// Run directory, below the folder of all runs, of the network that makes masks of new images for a guided
+    /// classifier.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guide: Option<String>,
     /// The spec with every default written out.
@@ -131,7 +132,7 @@ impl Checked {
         let spec = &self.loaded.spec;
         let weights_sha256 = weights(&spec.model)
             .into_iter()
-            .map(|(weights, _)| model::checksum(weights.path.as_ref()))
+            .map(|(weights, _)| model::checksum(weights.path()))
             .collect::<Result<Vec<_>>>()?;
         let layers = model::layers(
             &spec.model,

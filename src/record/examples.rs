@@ -75,7 +75,15 @@ fn film(pictures: &[Picture], epochs: u32) -> Vec<Frame> {
             picture.images.clone();
         let (case, label) = (picture.case.clone(), picture.label.clone());
         let images = FrameImages { image, truth, prediction, heat };
-        Frame { epoch, fixed, case, label, layer: "gates.3".into(), predicted: String::new(), images }
+        Frame {
+            epoch,
+            fixed,
+            case,
+            label,
+            layer: "gates.3".into(),
+            predicted: String::new(),
+            images,
+        }
     };
     let shown = [1, epochs / 2, epochs].into_iter().zip(&pictures[1..]);
     shown

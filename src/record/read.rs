@@ -6,8 +6,8 @@ use super::files;
 use super::run_dir::RunDir;
 use super::tables;
 use super::{
-    CaseRow, Confusion, EpochRow, Figure, Frame, Gate, GuideRow, Layer, Picture, PictureFile, Provenance,
-    RunState, ScoreRow, SplitRow, Status, Summary, TimesRow,
+    CaseRow, Confusion, EpochRow, Figure, Frame, Gate, GuideRow, Layer, Picture, PictureFile,
+    Provenance, RunState, ScoreRow, SplitRow, Status, Summary, TimesRow,
 };
 use crate::error::{Error, Result};
 

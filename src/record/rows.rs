@@ -218,7 +218,7 @@ pub struct GuideRow {
     pub group: String,
     /// Id of the run whose network made the mask; it was trained on other cases and groups.
     pub run: String,
-    /// Its run directory.
+    /// Its run directory, below the folder of all runs.
     pub path: String,
     /// The fold of the training cases that it was trained without.
     pub fold: u32,

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::files::{self, TEMPORARY_PREFIX};
 use super::tables;
 use super::{
-    CaseRow, Confusion, EpochRow, Figure, Frame, Gate, Layer, Picture, Provenance, GuideRow, ScoreRow, SplitRow,
-    Status, Summary, TimesRow,
+    CaseRow, Confusion, EpochRow, Figure, Frame, Gate, GuideRow, Layer, Picture, Provenance,
+    ScoreRow, SplitRow, Status, Summary, TimesRow,
 };
 use crate::error::{Error, Result};
 

@@ -33,8 +33,7 @@ pub struct ClassRow {
 }
 
 /// Metrics of a class against all others.
-const METRICS: [&str; 6] =
-    ["recall", "precision", "specificity", "f1", "auc", "average-precision"];
+const METRICS: [&str; 6] = ["recall", "precision", "specificity", "f1", "auc", "average-precision"];
 
 /// The tables of a run, test first; none where pixels have classes.
 pub fn class_tables(record: &Record) -> Vec<ClassTable> {
@@ -57,7 +56,9 @@ pub fn class_tables(record: &Record) -> Vec<ClassTable> {
                     .count(),
                 cells: metrics
                     .iter()
-                    .map(|metric| record.figure(&format!("{split}.{metric}.class.{class}")).cloned())
+                    .map(|metric| {
+                        record.figure(&format!("{split}.{metric}.class.{class}")).cloned()
+                    })
                     .collect(),
             };
             ClassTable {

@@ -5,9 +5,9 @@ use std::sync::{Arc, OnceLock};
 use burn::tensor::Device;
 use rand::Rng;
 
+use super::pictures::film_layer;
 use crate::data::{Dataset, Decoded, Preprocess, decode, random_stream};
 use crate::error::Result;
-use super::pictures::film_layer;
 use crate::evaluate::{Predictor, called, draw, jpeg, shown};
 use crate::explain::{CamMethod, explain, heat_over};
 use crate::loss::Outputs;
@@ -126,10 +126,8 @@ impl Film {
             self.run.write_picture(&file, &bytes)?;
             Ok(Some(PictureFile { file, alt: format!("{said} of {} in epoch {epoch}", case.id) }))
         };
-        let mut images = FrameImages {
-            heat: save("heat.jpg", "Grad-CAM", heat)?,
-            ..FrameImages::default()
-        };
+        let mut images =
+            FrameImages { heat: save("heat.jpg", "Grad-CAM", heat)?, ..FrameImages::default() };
         let mut predicted = String::new();
         if let Outputs::Images(_) = predictor.outputs {
             let called = called(&probabilities.values, 0.5);

@@ -123,7 +123,7 @@ fn masks(
             case: case.id.clone(),
             split: part_of(&checked.split, index).map_or("", SplitName::as_str).into(),
             run: decisions.run_id.clone(),
-            path: run.display().to_string(),
+            path: below(run),
             fold: fold as u32,
             group: checked.split.groups[index].clone(),
             dice,
@@ -147,16 +147,27 @@ pub fn mask(predictor: &Predictor, threshold: f64, image: &Decoded) -> Result<Ve
     Ok(seen.labels(predictor.outputs, threshold))
 }
 
+/// A run directory as `<experiment>/<run-id>`, below the folder of all runs.
+fn below(run: &Path) -> String {
+    let names: Vec<_> = run.components().rev().take(2).map(|part| part.as_os_str()).collect();
+    names.iter().rev().map(|name| name.to_string_lossy()).collect::<Vec<_>>().join("/")
+}
+
+/// Where a run that guides another lies, from the directory of the other.
+pub fn beside(run: &Path, path: &str) -> PathBuf {
+    run.ancestors().nth(2).unwrap_or(Path::new(".")).join(path)
+}
+
 /// Makes sure that no network was given a case whose mask it made, or one of its group.
 ///
 /// # Errors
 /// If one was; the case, the network and what it was given are named.
 fn unseen(rows: &[GuideRow], checked: &Checked) -> Result<()> {
-    let runs: BTreeSet<PathBuf> = rows.iter().map(|row| PathBuf::from(&row.path)).collect();
-    for run in runs {
+    let runs: BTreeSet<&String> = rows.iter().map(|row| &row.path).collect();
+    for path in runs {
+        let run = Path::new(&checked.loaded.spec.run.output).join(path);
         let record = Record::read(&run)?;
-        let of_run = rows.iter().filter(|row| Path::new(&row.path) == run);
-        for row in of_run {
+        for row in rows.iter().filter(|row| row.path == *path) {
             let given = record.split.iter().find(|given| {
                 given.case == row.case || (!row.group.is_empty() && given.group == row.group)
             });
@@ -192,13 +203,14 @@ pub fn with_mask(predictor: &Predictor, threshold: f64, image: Decoded) -> Resul
     Ok(Decoded { labels, ..image })
 }
 
-/// Puts the recorded masks of a guided run into its data set, and has the network that guides it make those of
+/// Puts the recorded masks of a guided run, by its directory, into its data set, and has the network that guides it make those of
 /// other cases, in a folder.
 ///
 /// # Errors
 /// If an image cannot be read, or a mask not be written.
 pub fn put_masks(
     dataset: &mut Dataset,
+    run: &Path,
     rows: &[GuideRow],
     (predictor, threshold): (&Predictor, f64),
     folder: &Path,
@@ -206,7 +218,7 @@ pub fn put_masks(
     for index in 0..dataset.cases.len() {
         let case = &dataset.cases[index];
         let row = rows.iter().find(|row| row.case == case.id);
-        let path = match row.map(|row| mask_path(Path::new(&row.path).join("masks"), &case.id)) {
+        let path = match row.map(|row| mask_path(beside(run, &row.path).join("masks"), &case.id)) {
             Some(path) if path.is_file() => path,
             _ => {
                 let image = decode(dataset, case)?;

@@ -9,7 +9,7 @@ mod outcome;
 mod pictures;
 mod summary;
 
-pub use guide::{guided, put_masks, with_mask};
+pub use guide::{beside, guided, put_masks, with_mask};
 pub use judge::{figures, gates, rejudge, split_name};
 pub use judge_images::image_figures;
 pub use net::{initial_net, loss, predictor};

@@ -54,7 +54,7 @@ pub fn predictor(run: &Path, decisions: &Decisions, chosen: &Chosen) -> Result<P
     let spec = &decisions.spec;
     let channels = spec.input_channels();
     let net = model::outline(&spec.model, channels, decisions.labels.channels(), &chosen.device);
-    let file = WeightsSpec { path: path.display().to_string(), sha256: None };
+    let file = WeightsSpec::at(&path);
     let (net, _) = model::load_weights(net, &file, model::Part::Whole)?;
     Ok(Predictor {
         net,

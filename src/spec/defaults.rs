@@ -21,7 +21,9 @@ pub(super) fn of_task(said: &Dict) -> Dict {
     if table("evaluation").is_none_or(|evaluation| !evaluation.contains_key("metrics")) {
         let metrics = Said::serialize(MetricKind::OF_IMAGES).ok();
         let evaluation = metrics.map(|metrics| Dict::from([("metrics".to_string(), metrics)]));
-        filled.extend(evaluation.map(|evaluation| ("evaluation".to_string(), Said::from(evaluation))));
+        filled.extend(
+            evaluation.map(|evaluation| ("evaluation".to_string(), Said::from(evaluation))),
+        );
     }
     filled
 }

@@ -11,7 +11,7 @@ use super::check::{Checker, place_above};
 use super::layer::{Layer, Ranked, Source};
 use super::locate::KeyPath;
 use super::problem::{Place, Problem, Problems};
-use super::{Spec, arguments, defaults, files, rules, schema};
+use super::{Spec, arguments, defaults, files, rules, schema, weights};
 
 /// A spec that is right as far as can be told without looking at data.
 #[derive(Clone, Debug)]
@@ -121,7 +121,10 @@ pub fn load(
     let mut origins = Origins::default();
     record_origins(&checker, &layers, &KeyPath::default(), &root, &mut origins);
     match root.deserialize::<Spec>() {
-        Ok(spec) => Ok(Loaded { spec, origins, path: path.into(), layers }),
+        Ok(mut spec) => {
+            weights::resolve(&mut spec);
+            Ok(Loaded { spec, origins, path: path.into(), layers })
+        }
         Err(error) => {
             let key = error.path.join(".");
             let place = place_above(&layers, &KeyPath::parse(&key));

@@ -29,6 +29,7 @@ mod suite;
 mod task;
 #[cfg(test)]
 mod tests;
+mod weights;
 
 pub use arguments::environment;
 pub use augment::*;
@@ -46,6 +47,7 @@ pub use schedule::*;
 pub use schema::schema;
 pub use suite::{Suite, spec_files, suite};
 pub use task::*;
+pub use weights::*;
 
 use std::collections::BTreeMap;
 
@@ -138,11 +140,14 @@ pub struct RunSpec {
     /// Folder of the run directories, relative to this file; if absent, `runs` in the working directory.
     #[schemars(extend("x-path" = true))]
     pub output: String,
+    /// Folder of weights with a name, relative to this file; if absent, `weights` in the working directory.
+    #[schemars(extend("x-path" = true))]
+    pub weights: String,
 }
 
 impl Default for RunSpec {
     fn default() -> Self {
-        Self { device: "auto".into(), workers: 2, output: "runs".into() }
+        Self { device: "auto".into(), workers: 2, output: "runs".into(), weights: "weights".into() }
     }
 }
 

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ClassifierSpec, EfficientnetSpec};
+use super::{ClassifierSpec, EfficientnetSpec, WeightsSpec};
 
 /// The network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -44,9 +44,7 @@ impl ModelSpec {
             Self::Resnet18(spec)
             | Self::Resnet34(spec)
             | Self::Resnet50(spec)
-            | Self::Densenet169(spec) => {
-                spec.weights.as_ref()
-            }
+            | Self::Densenet169(spec) => spec.weights.as_ref(),
             Self::EfficientnetB0(spec) | Self::EfficientnetLite0(spec) => spec.weights.as_ref(),
             Self::Unet(spec) => spec.weights.as_ref(),
             Self::AttentionUnet(spec) => spec.weights.as_ref(),
@@ -95,9 +93,7 @@ impl ModelSpec {
             Self::Resnet18(spec)
             | Self::Resnet34(spec)
             | Self::Resnet50(spec)
-            | Self::Densenet169(spec) => {
-                Some(spec.frozen_stages as usize)
-            }
+            | Self::Densenet169(spec) => Some(spec.frozen_stages as usize),
             Self::EfficientnetB0(spec) | Self::EfficientnetLite0(spec) => {
                 Some(spec.frozen_stages as usize)
             }
@@ -233,19 +229,6 @@ impl Default for ResnetEncoderSpec {
     fn default() -> Self {
         Self { weights: None, frozen: false, decoder_filters: [256, 128, 64, 32, 16] }
     }
-}
-
-/// A file of weights.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct WeightsSpec {
-    /// A `.pth`, `.pt` or `.safetensors` file, relative to this file.
-    #[schemars(extend("x-path" = true))]
-    pub path: String,
-    /// SHA-256 of the file, 64 hexadecimal digits; checked when given.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = r"^[0-9a-fA-F]{64}$"))]
-    pub sha256: Option<String>,
 }
 
 /// Attention U-Net of system A.

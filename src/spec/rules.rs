@@ -25,6 +25,8 @@ pub(super) fn check(checker: &mut Checker, root: &Dict) {
     rules.no_repeats::<EvaluatedSplit>("evaluation.splits");
     rules.no_repeats::<BusiClass>("dataset.classes");
     rules.split();
+    rules.weights("model.weights");
+    rules.weights("model.encoder.weights");
     rules.gates();
     rules.amounts();
     rules.codes();
@@ -122,6 +124,19 @@ impl Rules<'_, '_> {
         };
         let help = "give `path`, or `train` and `valid` and perhaps `test`";
         self.report(path, format!("`{path}` {found}"), Some(help));
+    }
+
+    /// Weights are named in one way.
+    fn weights(&mut self, path: &str) {
+        let path = KeyPath::parse(path);
+        let Some(Value::Dict(_, weights)) = self.find(&path) else { return };
+        let found = match (weights.contains_key("path"), weights.contains_key("name")) {
+            (true, false) | (false, true) => return,
+            (true, true) => "says both `path` and `name`",
+            (false, false) => "says no file",
+        };
+        let help = "give `path`, or the `name` of published weights";
+        self.report(&path, format!("`{path}` {found}"), Some(help));
     }
 
     fn gates(&mut self) {

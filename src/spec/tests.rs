@@ -535,7 +535,7 @@ fn paths_are_relative_to_the_file_that_says_them() {
     assert_eq!(split.test.as_deref(), Some("d.txt"));
     let ModelSpec::Unet(unet) = spec.model else { panic!("a U-Net") };
     let EncoderSpec::Resnet34(resnet) = unet.encoder else { panic!("a ResNet") };
-    assert_eq!(resnet.weights.map(|weights| weights.path), Some(said("DIR/w.pth")));
+    assert_eq!(resnet.weights.and_then(|weights| weights.path), Some(said("DIR/w.pth")));
     assert_eq!(spec.run.output, said("DIR/out"));
     assert_eq!(loaded(SMALLEST).spec.run.output, "runs");
 }

@@ -91,7 +91,10 @@ fn what_does_not_fit_classification_is_refused_at_its_key() {
     refused("model.kind=unet", &["gives each pixel its class", "resnet18"]);
     refused("task.kind=segment", &["gives whole images their class", "unet"]);
     refused("evaluation.metrics=[\"dice\"]", &["`dice` is a metric of pixels"]);
-    refused("evaluation.threshold={kind=\"fixed\", value=0.3}", &["a threshold is for two classes"]);
+    refused(
+        "evaluation.threshold={kind=\"fixed\", value=0.3}",
+        &["a threshold is for two classes"],
+    );
     refused("loss={kind=\"dice\"}", &["overlap of pixels", "cross-entropy"]);
     refused("model.frozen-stages=6", &["6 of 5 stages"]);
     refused("task.inputs=[\"mask\"]", &["name the segmentation"]);
@@ -150,7 +153,7 @@ fn a_guided_classifier_gets_masks_of_networks_that_had_not_seen_its_cases() {
     assert_eq!(record.status.state, RunState::Finished);
     assert_eq!(record.guide.len(), 48, "every case has its mask");
     for row in &record.guide {
-        let maker = Record::read(&row.path).unwrap();
+        let maker = Record::read(bench.path().join("runs").join(&row.path)).unwrap();
         let seen = maker.split.iter().any(|g| g.case == row.case || g.group == row.group);
         assert!(!seen, "{} was seen by {}", row.case, row.path);
     }
@@ -166,7 +169,10 @@ fn a_guided_classifier_gets_masks_of_networks_that_had_not_seen_its_cases() {
     // A leak: one of the networks was given a case whose mask it made.
     let of_case = &record.guide[0];
     let (case, split) = (of_case.case.clone(), "train".to_string());
-    plant(Path::new(&of_case.path), SplitRow { case, split, ..SplitRow::default() });
+    plant(
+        &bench.path().join("runs").join(&of_case.path),
+        SplitRow { case, split, ..SplitRow::default() },
+    );
     let other = ["run", "guided.toml", "--set", "schedule.epochs=2"];
     bench.oncospec(&other).with(2).telling(&["leak", &of_case.case, "train"]);
     assert_eq!(bench.only_run("runs", "guided"), run, "nothing was trained");
@@ -190,5 +196,5 @@ fn a_guide_must_be_another_experiment_and_a_segmentation() {
     refused(&path("nowhere.toml"), "no such file");
     refused("task.inputs=[\"gray\"]", "no input is made from its masks");
     refused("dataset.channels=rgb", "made from gray images");
-    refused("task.guide.overrides=[\"schedule.epoch=1\"]", "schedule.epochs");
+    refused("task.guide.overrides=[\"schedule.epoch=1\"]", "did you mean `epochs`?");
 }

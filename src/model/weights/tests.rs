@@ -21,7 +21,7 @@ fn resnet(channels: usize) -> Net {
 }
 
 fn file(path: impl AsRef<Path>) -> WeightsSpec {
-    WeightsSpec { path: path.as_ref().to_str().unwrap().to_string(), sha256: None }
+    WeightsSpec::at(path)
 }
 
 fn refused(net: Net, path: impl AsRef<Path>, part: Part) -> String {

