@@ -70,7 +70,7 @@ fn epoch(bencher: Bencher, cache_mib: usize, augment: Option<AugmentSpec>) {
     let all: Vec<usize> = (0..dataset.cases.len()).collect();
     let channels = Channels::Rgb;
     let normalization = Normalization::unit(channels);
-    let preprocess = Preprocess { size: SIZE, channels, normalization };
+    let preprocess = Preprocess { size: SIZE, channels, inputs: Vec::new(), normalization };
     let cache = Arc::new(Cache::new(cache_mib << 20));
     let cases = all.len();
     let loader = Loader::new(dataset, all, preprocess, augment, BATCH_SIZE, WORKERS, cache);

@@ -1,4 +1,4 @@
-"""The losses of experiments/busi_*.toml and experiments/bcss_unet_resnet34.toml."""
+"""The losses of experiments/busi_*.toml and experiments/bcss_unet_resnet34.toml, and of efficientnet_b0.toml."""
 
 import torch
 from torch.nn import functional as F
@@ -22,3 +22,8 @@ def bce_dice(logits, labels, smooth=1.0, bce_weight=1.0):
 def cross_entropy(logits, labels):
     """Cross-entropy over labelled pixels: logits `[N, C, H, W]`, labels `[N, H, W]`."""
     return F.cross_entropy(logits, labels.long(), ignore_index=IGNORED)
+
+
+def cross_entropy_of_images(logits, labels):
+    """Cross-entropy of whole images: logits `[N, C]`, labels `[N, 1, 1]`."""
+    return F.cross_entropy(logits, labels.flatten().long())

@@ -81,6 +81,13 @@ def unext():
     return Unext(3, 1, [16, 32, 128, 160, 256])
 
 
+def efficientnet_b0():
+    """torchvision's EfficientNet-B0 for two classes."""
+    import torchvision
+
+    return torchvision.models.efficientnet_b0(num_classes=2)
+
+
 def unet_resnet34(classes):
     """segmentation_models_pytorch's U-Net, imported here since importing it takes seconds."""
     import segmentation_models_pytorch as smp

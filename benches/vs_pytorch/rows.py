@@ -47,6 +47,11 @@ SMALL = ATTENTION_UNET | {"spec": EXPERIMENT, "experiment": "attention-unet-16"}
 NESTED = {"spec": "experiments/busi_unet_plus_plus_resnet34.toml", "experiment": "unet-plus-plus-resnet34"}
 CMUNEXT = {"spec": "experiments/busi_cmunext.toml", "experiment": "cmunext"}
 UNEXT = {"spec": "experiments/busi_unext.toml", "experiment": "unext"}
+EFFICIENTNET = {
+    "spec": "benches/vs_pytorch/efficientnet_b0.toml",
+    "experiment": "efficientnet-b0",
+    "without_dropout": "model={kind=\"efficientnet-b0\", dropout=0.0, stochastic-depth=0.0}",
+}
 RESNET34 = {"spec": "experiments/bcss_unet_resnet34.toml", "experiment": "unet-resnet34"}
 
 ONE_IMAGE = {"mode": "infer", "batch_size": 1, "warmup": 3, "steps": 15, "goals": {"step": 0.80}}
@@ -71,6 +76,9 @@ ROWS = {
     "train-unext": Steps(
         "train step, UNeXt, 256x256x3, batch 8", goals={"step": 1.00, "memory": 0.80}, **UNEXT
     ),
+    "train-efficientnet-b0": Steps(
+        "train step, EfficientNet-B0, 224x224x3, batch 8", goals={"step": 1.00, "memory": 0.80}, **EFFICIENTNET
+    ),
     "infer-attention-unet-1": Steps(f"inference, {A}, batch 1", **ONE_IMAGE, **ATTENTION_UNET),
     "infer-attention-unet-8": Steps(f"inference, {A}, batch 8", **EIGHT_IMAGES, **ATTENTION_UNET),
     "infer-resnet34-1": Steps(f"inference, {C}, batch 1", **ONE_IMAGE, **RESNET34),
@@ -79,6 +87,12 @@ ROWS = {
     "infer-unet-plus-plus-8": Steps(f"inference, {B}, batch 8", **EIGHT_IMAGES, **NESTED),
     "infer-cmunext-1": Steps("inference, CMUNeXt, 256x256x3, batch 1", **ONE_IMAGE, **CMUNEXT),
     "infer-cmunext-8": Steps("inference, CMUNeXt, 256x256x3, batch 8", **EIGHT_IMAGES, **CMUNEXT),
+    "infer-efficientnet-b0-1": Steps(
+        "inference, EfficientNet-B0, 224x224x3, batch 1", **ONE_IMAGE, **EFFICIENTNET
+    ),
+    "infer-efficientnet-b0-8": Steps(
+        "inference, EfficientNet-B0, 224x224x3, batch 8", **EIGHT_IMAGES, **EFFICIENTNET
+    ),
     "infer-unext-1": Steps("inference, UNeXt, 256x256x3, batch 1", **ONE_IMAGE, **UNEXT),
     "infer-unext-8": Steps("inference, UNeXt, 256x256x3, batch 8", **EIGHT_IMAGES, **UNEXT),
     "loader-augment": Loading(

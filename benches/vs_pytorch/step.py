@@ -10,11 +10,12 @@ import time
 from functools import partial
 
 import torch
-from losses import bce_dice, cross_entropy
+from losses import bce_dice, cross_entropy, cross_entropy_of_images
 from models import (
     FORMATS,
     AttentionUnet,
     cmunext,
+    efficientnet_b0,
     load_weights,
     unet_plus_plus_resnet34,
     unet_resnet34,
@@ -25,6 +26,10 @@ from torch import nn
 
 def adam(epsilon):
     return lambda parameters: torch.optim.Adam(parameters, lr=1e-3, eps=epsilon)
+
+
+def adamw(parameters):
+    return torch.optim.AdamW(parameters, lr=1e-3, weight_decay=1e-4)
 
 
 def sgd(parameters):
@@ -38,6 +43,7 @@ EXPERIMENTS = {
     "attention-unet-16": (lambda: AttentionUnet(base=16), bce_dice, adam(1e-8)),
     "attention-unet-32": (lambda: AttentionUnet(base=32), bce_dice, adam(1e-7)),
     "cmunext": (cmunext, benchmark_loss, sgd),
+    "efficientnet-b0": (efficientnet_b0, cross_entropy_of_images, adamw),
     "unet-plus-plus-resnet34": (unet_plus_plus_resnet34, bce_dice, adam(1e-7)),
     "unet-resnet34": (lambda: unet_resnet34(classes=21), cross_entropy, adam(1e-8)),
     "unext": (unext, benchmark_loss, sgd),
@@ -107,7 +113,8 @@ def inference_step(network, loss_of, images, labels):
 
 def switch_off_dropout(network):
     for module in network.modules():
-        if isinstance(module, nn.Dropout):
+        # torchvision's stochastic depth is no nn.Dropout, but has its probability too.
+        if isinstance(module, nn.Dropout) or type(module).__name__ == "StochasticDepth":
             module.p = 0.0
 
 

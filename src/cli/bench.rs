@@ -280,7 +280,7 @@ fn dump_batches(batches: &[Batch], path: &Path) -> Result<()> {
         };
         let labels = Numbers {
             dtype: Dtype::I32,
-            shape: vec![cases, side, side],
+            shape: vec![cases, batch.label_size, batch.label_size],
             bytes: batch.labels.iter().flat_map(|&label| i32::from(label).to_le_bytes()).collect(),
         };
         tensors.push((format!("images.{index}"), images));

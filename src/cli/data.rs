@@ -1,12 +1,18 @@
 //! `oncospec data`.
 
+use std::fs;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use image::{Rgb, RgbImage};
+use serde::Serialize;
 
+use super::predict::{each, ended, images, named};
 use super::{Output, pretty, print};
-use crate::data::{SynthKind, inspect, synth};
-use crate::error::Result;
+use crate::data::{Proposal, SynthKind, decode_image, inspect, propose, synth};
+use crate::error::{Error, Result};
+use crate::evaluate::{png_gray, png_rgb};
+use crate::record::write_file;
 
 /// Arguments of `data`.
 #[derive(Debug, Args)]
@@ -37,6 +43,38 @@ enum DataCommand {
         #[arg(long, default_value_t = 0)]
         seed: u32,
     },
+    /// Propose masks of images without labels: regions of their dominant colours, to be looked at and corrected.
+    ProposeMasks(ProposeArgs),
+}
+
+/// Arguments of `data propose-masks`.
+#[derive(Debug, Args)]
+struct ProposeArgs {
+    /// PNG or JPEG images, or folders of them.
+    #[arg(required = true, value_name = "IMAGE")]
+    images: Vec<PathBuf>,
+    /// Folder for IMAGE_mask.png (1 for the darkest colour, 2 for the next, ..), IMAGE_colours.png and proposals.json.
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Dominant colours to look for.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(2..))]
+    clusters: u8,
+    /// Smallest region, in pixels; smaller ones go to what surrounds them.
+    #[arg(long, default_value_t = 64)]
+    minimum_px: u32,
+    /// Seed of the clustering.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+}
+
+/// What was proposed for an image.
+#[derive(Debug, Serialize)]
+struct Proposed {
+    image: PathBuf,
+    mask: PathBuf,
+    /// Colours and their shares of the pixels, in the order of the mask's numbers.
+    colours: Vec<[u8; 3]>,
+    shares: Vec<f64>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -71,5 +109,35 @@ pub fn execute(args: DataArgs, output: Output) -> Result<u8> {
             output.say(format!("{} images in {} files", made.images, made.files));
             Ok(0)
         }
+        DataCommand::ProposeMasks(args) => propose_masks(&args, output),
     }
+}
+
+fn propose_masks(args: &ProposeArgs, output: Output) -> Result<u8> {
+    let images = named(images(&args.images)?)?;
+    fs::create_dir_all(&args.out).map_err(Error::io(&args.out, "cannot create"))?;
+    let (proposed, failed) = each(images, |path, stem| {
+        let image = decode_image(path)?;
+        let found = propose(&image, usize::from(args.clusters), args.minimum_px, args.seed);
+        let mask = args.out.join(format!("{stem}_mask.png"));
+        let labels = found.labels.iter().map(|label| label + 1).collect();
+        write_file(&mask, &png_gray(labels, image.dimensions())?)?;
+        let picture = args.out.join(format!("{stem}_colours.png"));
+        write_file(&picture, &painted(&found)?)?;
+        output.say(format!("{} -> {}", path.display(), mask.display()));
+        let (image, colours, shares) = (path.to_path_buf(), found.colours, found.shares);
+        Ok(Proposed { image, mask, colours, shares })
+    });
+    let text = pretty(&proposed)?;
+    write_file(&args.out.join("proposals.json"), format!("{text}\n").as_bytes())?;
+    ended(&proposed, failed, output)
+}
+
+/// Each pixel in the colour of its cluster.
+fn painted(proposal: &Proposal) -> Result<Vec<u8>> {
+    let mut picture = RgbImage::new(proposal.labels.width(), proposal.labels.height());
+    for (pixel, label) in picture.pixels_mut().zip(proposal.labels.iter()) {
+        *pixel = Rgb(proposal.colours[usize::from(*label)]);
+    }
+    png_rgb(&picture)
 }

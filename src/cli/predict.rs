@@ -78,7 +78,7 @@ pub fn execute(args: PredictArgs, output: Output) -> Result<u8> {
 }
 
 /// What was made of each image, and how many could not be predicted; these are named at once.
-fn each<T>(
+pub fn each<T>(
     images: impl IntoIterator<Item = (String, PathBuf)>,
     predict: impl Fn(&Path, &str) -> Result<T>,
 ) -> (Vec<T>, usize) {
@@ -95,7 +95,11 @@ fn each<T>(
     (done, failed)
 }
 
-fn ended<T: Serialize>(done: &[T], failed: usize, output: Output) -> Result<u8> {
+/// Prints what was made where machines read; an error if images failed.
+///
+/// # Errors
+/// As said.
+pub fn ended<T: Serialize>(done: &[T], failed: usize, output: Output) -> Result<u8> {
     if output.json {
         print(&pretty(&done)?)?;
     }

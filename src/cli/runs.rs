@@ -66,7 +66,7 @@ impl TrainedArgs {
         let record = Record::read(&run)?;
         let decisions = Decisions::from_toml(&record.plan)?;
         let chosen = choose(self.device.parse::<Request>()?)?;
-        let predictor = predictor(&run, &decisions, &chosen)?;
+        let own = predictor(&run, &decisions, &chosen)?;
         let threshold = record.threshold();
         let guide = match &decisions.guide {
             Some(path) => {
@@ -77,7 +77,7 @@ impl TrainedArgs {
             }
             None => None,
         };
-        Ok(Trained { run, record, decisions, predictor, threshold, guide })
+        Ok(Trained { run, record, decisions, predictor: own, threshold, guide })
     }
 }
 

@@ -8,6 +8,7 @@ pub mod case;
 mod clahe;
 mod classes;
 mod decode;
+mod dominant_colours;
 mod duplicates;
 mod files;
 mod fingerprint;
@@ -29,6 +30,7 @@ pub use case::{
 };
 pub use classes::Codes;
 pub use decode::decode_image;
+pub use dominant_colours::{Proposal, propose};
 pub use duplicates::duplicate_groups;
 pub use fingerprint::fingerprint;
 pub use inspect::{Inspection, inspect};

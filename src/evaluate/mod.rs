@@ -36,7 +36,7 @@ pub use images::{
 };
 pub use metric::{has_counts, metric_goal, metric_name};
 pub use overlap::overlap;
-pub use pictures::{CasePictures, colour, draw, jpeg, overlay, png_gray, shown};
+pub use pictures::{CasePictures, colour, draw, jpeg, overlay, png_gray, png_rgb, shown};
 pub use predictor::{Predictor, Probabilities, likeliest};
 pub use run::{Cases, Evaluation, Tick, classify, evaluate, outputs, threshold};
 pub use score::{CaseScore, LabelledCase, score_binary, score_classes};

@@ -194,7 +194,10 @@ pub fn jpeg(image: &RgbImage) -> Result<Vec<u8>> {
 }
 
 /// An RGB picture as a PNG file.
-fn png_rgb(image: &RgbImage) -> Result<Vec<u8>> {
+///
+/// # Errors
+/// If it cannot be encoded.
+pub fn png_rgb(image: &RgbImage) -> Result<Vec<u8>> {
     let mut bytes = Cursor::new(Vec::new());
     image
         .write_to(&mut bytes, ImageFormat::Png)

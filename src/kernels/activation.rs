@@ -165,13 +165,17 @@ fn erf(x: f32) -> f32 {
 /// is a Taylor series on [-ln 2 / 2, ln 2 / 2]: relative error 2e-7.
 #[inline(always)]
 fn exp(x: f32) -> f32 {
+    /// 1.5 * 2^23: a sum with it has no room for a fraction, and ends in the whole number's bits. A conversion would
+    /// keep the loop from becoming one of vectors.
+    const WHOLE: f32 = 12_582_912.0;
     let x = x.max(-87.0);
-    let power = (x * std::f32::consts::LOG2_E).round();
+    let sum = x * std::f32::consts::LOG2_E + WHOLE;
+    let power = sum - WHOLE;
     // ln 2 in two parts, the first of which times a power is exact.
     let rest = (x - power * 0.693_359_4) - power * -2.121_944_4e-4;
     let series = [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0];
     let value = series.iter().fold(0.0, |sum, coefficient| sum * rest + coefficient);
-    value * f32::from_bits(((power as i32 + 127) as u32) << 23)
+    value * f32::from_bits((sum.to_bits().wrapping_add(127)) << 23)
 }
 
 #[cfg(test)]

@@ -164,9 +164,9 @@ impl DensenetConfig {
         let maps = summarise_norm(table, "features.norm0", maps);
         let pooled = Maps { size: maps.size / 2, ..maps };
         let mut maps = table.plain("features.pool0", "MaxPool2d 3x3 /2", maps, pooled);
-        for index in 0..4 {
+        for (index, layers) in LAYERS.into_iter().enumerate() {
             table.set_frozen(self.frozen_stages > index + 1);
-            for layer in 0..LAYERS[index] {
+            for layer in 0..layers {
                 let name = format!("features.denseblock{}.denselayer{}", index + 1, layer + 1);
                 let given = maps;
                 for (number, conv) in (1..).zip(of_layer(maps.channels)) {

@@ -122,7 +122,6 @@ pub struct InvertedResidual {
 
 /// A layer of a block.
 #[derive(Module, Debug)]
-#[expect(clippy::large_enum_variant, reason = "a block has four of them")]
 pub enum InvertedLayer {
     /// Convolution, norm, and in all but the last an activation.
     Convolution((Conv2d, BatchNorm)),

@@ -131,13 +131,16 @@ pub fn curves(records: &[Record], labels: &[String]) -> Result<Vec<Curve>> {
     Ok(curves)
 }
 
+/// Points of a curve of a class.
+type Points = fn(&[ImageScore], usize) -> Vec<(f64, f64)>;
+
 fn curve(
     records: &[Record],
     labels: &[String],
     split: &str,
     class: &str,
     [kind, x_label, y_label]: [&str; 3],
-    points: fn(&[ImageScore], usize) -> Vec<(f64, f64)>,
+    points: Points,
 ) -> Result<Curve> {
     let mut lines = Vec::new();
     let mut described = Vec::new();

@@ -95,15 +95,17 @@ impl Trainable {
 
     fn seen(&self, logits: Tensor<4>, batch: &Batch) -> Seen {
         let plane = batch.label_size * batch.label_size;
-        let counted = |count: &dyn Fn(&[u8], &[u8]) -> Vec<Counts>| {
-            let predicted = predictions(logits.clone(), self.outputs);
-            let pairs = predicted.chunks(plane).zip(batch.labels.chunks(plane));
-            Seen::Pixels(pairs.map(|(predicted, labels)| count(predicted, labels)).collect())
-        };
         match self.outputs {
-            Outputs::Binary => counted(&|predicted, labels| vec![count_binary(predicted, labels)]),
-            Outputs::Classes(classes) => {
-                counted(&|predicted, labels| count_classes(predicted, labels, classes))
+            Outputs::Binary | Outputs::Classes(_) => {
+                let predicted = predictions(logits, self.outputs);
+                let pairs = predicted.chunks(plane).zip(batch.labels.chunks(plane));
+                let counts = pairs.map(|(predicted, labels)| match self.outputs {
+                    Outputs::Binary => vec![count_binary(predicted, labels)],
+                    Outputs::Classes(classes) | Outputs::Images(classes) => {
+                        count_classes(predicted, labels, classes)
+                    }
+                });
+                Seen::Pixels(counts.collect())
             }
             Outputs::Images(classes) => {
                 let probabilities = floats(softmax(logits, 1));

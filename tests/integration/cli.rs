@@ -106,3 +106,21 @@ fn synthetic_data_can_be_written_inspected_and_trained_on() {
     let root = "dataset={kind=\"busi\", root=\"my data (1)\", image-size=32}";
     bench.oncospec(&["check", "tiny.toml", "--set", root]).with(0);
 }
+
+#[test]
+fn masks_are_proposed_from_dominant_colours() {
+    let bench = Bench::new();
+    bench.oncospec(&["data", "synth", "--kind", "bcss", "--out", "data", "--cases", "4"]).with(0);
+    let images = bench.path().join("data/BCSS/train");
+    let images = images.to_str().unwrap();
+    bench.oncospec(&["data", "propose-masks", images, "--out", "proposed"]).with(0);
+    let text = std::fs::read_to_string(bench.path().join("proposed/proposals.json")).unwrap();
+    let proposed: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let shares = proposed[0]["shares"].as_array().unwrap();
+    assert!(shares.len() >= 2, "{text}");
+    let whole: f64 = shares.iter().map(|share| share.as_f64().unwrap()).sum();
+    assert!((whole - 1.0).abs() < 1e-9);
+    bench.file("broken.png", "no picture");
+    let broken = bench.oncospec(&["data", "propose-masks", "broken.png", "--out", "more"]);
+    broken.with(2).telling(&["broken.png"]);
+}
