@@ -15,7 +15,7 @@ use crate::loss::Outputs;
 use crate::model::{checksum, pth_archive};
 use crate::plan::Decisions;
 use crate::record::{Record, write_file};
-use crate::spec::{Channels, EncoderSpec, ModelSpec, ResnetEncoderSpec};
+use crate::spec::{Channels, EncoderSpec, InputKind, ModelSpec, ResnetEncoderSpec};
 
 /// Arguments of `export`.
 #[derive(Debug, Args)]
@@ -58,6 +58,8 @@ struct Card {
 #[derive(Debug, Serialize)]
 struct Input {
     channels: Channels,
+    /// What the network's channels are made of, if not those of the image.
+    inputs: Vec<InputKind>,
     /// Height and width in pixels.
     size: u32,
     resize: &'static str,
@@ -115,6 +117,7 @@ pub fn execute(args: ExportArgs, output: Output) -> Result<u8> {
         pytorch: in_pytorch(&spec.model, [spec.input_channels(), decisions.labels.channels()]),
         input: Input {
             channels: spec.dataset.channels,
+            inputs: spec.task.inputs().to_vec(),
             size: spec.dataset.image_size,
             resize: "bilinear and antialiased, as Pillow's BILINEAR, on red, green and blue; gray, if \
                      any, is taken after it as Pillow's mode L",
@@ -144,24 +147,24 @@ pub fn execute(args: ExportArgs, output: Output) -> Result<u8> {
 
 /// The call that makes a network whose `load_state_dict` takes the weights with `strict=True`.
 fn in_pytorch(spec: &ModelSpec, [channels, classes]: [usize; 2]) -> Option<Value> {
+    let torchvision = |name: &str, hidden: &[u32]| {
+        // Its classifiers are for images of three channels and have linear heads.
+        (channels == 3 && hidden.is_empty()).then(|| {
+            json!({
+                "module": "torchvision.models",
+                "class": name,
+                "arguments": { "num_classes": classes },
+            })
+        })
+    };
     let class = match spec {
         ModelSpec::Unet(_) => "Unet",
         ModelSpec::UnetPlusPlus(_) => "UnetPlusPlus",
-        ModelSpec::Resnet18(spec) => {
-            return in_torchvision("resnet18", spec.hidden.is_empty(), classes);
-        }
-        ModelSpec::Resnet34(spec) => {
-            return in_torchvision("resnet34", spec.hidden.is_empty(), classes);
-        }
-        ModelSpec::Resnet50(spec) => {
-            return in_torchvision("resnet50", spec.hidden.is_empty(), classes);
-        }
-        ModelSpec::Densenet169(spec) => {
-            return in_torchvision("densenet169", spec.hidden.is_empty(), classes);
-        }
-        ModelSpec::EfficientnetB0(spec) => {
-            return in_torchvision("efficientnet_b0", spec.hidden.is_empty(), classes);
-        }
+        ModelSpec::Resnet18(spec) => return torchvision("resnet18", &spec.hidden),
+        ModelSpec::Resnet34(spec) => return torchvision("resnet34", &spec.hidden),
+        ModelSpec::Resnet50(spec) => return torchvision("resnet50", &spec.hidden),
+        ModelSpec::Densenet169(spec) => return torchvision("densenet169", &spec.hidden),
+        ModelSpec::EfficientnetB0(spec) => return torchvision("efficientnet_b0", &spec.hidden),
         ModelSpec::AttentionUnet(_)
         | ModelSpec::Cmunext(_)
         | ModelSpec::Unext(_)
@@ -186,15 +189,4 @@ fn in_pytorch(spec: &ModelSpec, [channels, classes]: [usize; 2]) -> Option<Value
             "classes": classes,
         },
     }))
-}
-
-/// The call of torchvision's classifiers, which have linear heads.
-fn in_torchvision(name: &str, linear: bool, classes: usize) -> Option<Value> {
-    linear.then(|| {
-        json!({
-            "module": "torchvision.models",
-            "class": name,
-            "arguments": { "num_classes": classes },
-        })
-    })
 }

@@ -105,9 +105,7 @@ pub fn ended<T: Serialize>(done: &[T], failed: usize, output: Output) -> Result<
     }
     match failed {
         0 => Ok(0),
-        count => {
-            Err(Error::user(format!("{count} images could not be predicted, the others were")))
-        }
+        count => Err(Error::user(format!("{count} images failed, the others are done"))),
     }
 }
 

@@ -123,7 +123,7 @@ pub fn curves(records: &[Record], labels: &[String]) -> Result<Vec<Curve>> {
     wanted.sort_by_key(|(split, _)| names::split_rank(split));
     let mut curves = Vec::new();
     for (split, class) in &wanted {
-        let roc = ["ROC curve", "Part of the others called so", "Part of the class called so"];
+        let roc = ["ROC curve", "False positive rate", "True positive rate"];
         curves.push(curve(records, labels, split, class, roc, roc_curve)?);
         let precision = ["Precision-recall curve", "Recall", "Precision"];
         curves.push(curve(records, labels, split, class, precision, precision_recall_curve)?);

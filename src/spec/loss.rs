@@ -71,7 +71,7 @@ pub struct CrossEntropySpec {
 pub enum ClassWeights {
     /// All alike.
     Equal(EqualWeights),
-    /// Inverse to each class's pixels in the training split, averaging 1 over the classes present.
+    /// Inverse to each class's pixels (or images) in the training split, averaging 1 over the classes present.
     Balanced(BalancedWeights),
     /// As listed, in the order of the classes.
     Given(GivenWeights),

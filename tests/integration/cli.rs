@@ -111,7 +111,7 @@ fn synthetic_data_can_be_written_inspected_and_trained_on() {
 fn masks_are_proposed_from_dominant_colours() {
     let bench = Bench::new();
     bench.oncospec(&["data", "synth", "--kind", "bcss", "--out", "data", "--cases", "4"]).with(0);
-    let images = bench.path().join("data/BCSS/train");
+    let images = bench.path().join("data/tiles/train");
     let images = images.to_str().unwrap();
     bench.oncospec(&["data", "propose-masks", images, "--out", "proposed"]).with(0);
     let text = std::fs::read_to_string(bench.path().join("proposed/proposals.json")).unwrap();

@@ -111,7 +111,7 @@ fn a_run_leaves_a_whole_record_and_a_page_and_is_not_made_again() {
     bench
         .oncospec(&["predict", "tiny", "broken.png", image.to_str().unwrap(), "--out", "more"])
         .with(2)
-        .telling(&["broken.png", "1 images could not be predicted"]);
+        .telling(&["broken.png", "1 images failed"]);
     assert_eq!(fs::read_dir(bench.path().join("more")).unwrap().count(), 3);
 
     // A fixed and a drawn case of each of the three epochs.
