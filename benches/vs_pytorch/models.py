@@ -82,10 +82,10 @@ def unext():
 
 
 def efficientnet_b0():
-    """torchvision's EfficientNet-B0 for two classes."""
+    """torchvision's EfficientNet-B0 for three classes."""
     import torchvision
 
-    return torchvision.models.efficientnet_b0(num_classes=2)
+    return torchvision.models.efficientnet_b0(num_classes=3)
 
 
 def unet_resnet34(classes):

@@ -15,7 +15,7 @@ use super::bridge::{by_pixel, contiguous, dims, owned, shaped, vector};
 use super::excitation::{self, Middle};
 use super::geometry::{Dims, Window};
 use super::layer_norm;
-use super::norm::{self, Moments};
+use super::norm::{self, Given, Moments};
 use super::ops::{
     self, Convolution, Kernels, Normalisation, Operands, Optional, Prepared, before, scaled,
 };
@@ -163,18 +163,15 @@ impl Backward<Flex, 4> for NormalisationBackward {
         let size = dims(&maps);
         let activated = settings.before.map(|activation| ops::activated(&maps, activation));
         let values: &[f32] = activated.as_deref().unwrap_or(maps.storage());
-        let gradient = match settings.activation {
-            Some(Activation::Relu) | None => gradient,
+        let mut gradient = gradient;
+        let given = match settings.activation {
+            Some(Activation::Relu) | None => Given::Normalised(gradient.storage()),
             Some(activation) => {
-                let mut gradient = owned(gradient);
-                let numbers = gradient.storage_mut();
-                let over = settings.over;
-                norm::before_activation(numbers, values, size, over, &moments, affine, activation);
-                gradient
+                gradient = owned(gradient);
+                Given::Activated(gradient.storage_mut(), activation)
             }
         };
-        let mut found =
-            norm::backward(gradient.storage(), values, size, settings.over, &moments, affine);
+        let mut found = norm::backward(given, values, size, settings.over, &moments, affine);
         if let Some(node) = residual {
             grads.register::<Flex>(node.id, gradient);
         }

@@ -62,30 +62,16 @@ pub struct After<'a> {
     pub dropout: Option<Dropout>,
 }
 
-/// Pairs of sums for each channel of each image, `[batch][channels]`.
-fn sums(dims: Dims, block: impl Fn(usize, usize, &mut [[f32; 2]]) + Sync) -> Vec<Vec<[f64; 2]>> {
-    let pixels = dims.height * dims.width;
-    (0..dims.batch)
-        .map(|image| {
-            let blocks: Vec<Vec<[f32; 2]>> = (0..pixels.div_ceil(BLOCK))
-                .into_par_iter()
-                .map(|index| {
-                    let mut sums = vec![[0.0; 2]; dims.channels];
-                    let start = image * pixels + index * BLOCK;
-                    block(start, BLOCK.min(pixels - index * BLOCK), &mut sums);
-                    sums
-                })
-                .collect();
-            let mut total = vec![[0f64; 2]; dims.channels];
-            for sums in blocks {
-                for (total, sum) in total.iter_mut().zip(sums) {
-                    total[0] += f64::from(sum[0]);
-                    total[1] += f64::from(sum[1]);
-                }
-            }
-            total
-        })
-        .collect()
+/// Pairs of sums for each channel of an image, from those of its blocks in their order.
+fn added(blocks: Vec<Vec<[f32; 2]>>, channels: usize) -> Vec<[f64; 2]> {
+    let mut total = vec![[0f64; 2]; channels];
+    for sums in blocks {
+        for (total, sum) in total.iter_mut().zip(sums) {
+            total[0] += f64::from(sum[0]);
+            total[1] += f64::from(sum[1]);
+        }
+    }
+    total
 }
 
 /// Mean and variance of maps `[batch, height, width, channels]`.
@@ -198,32 +184,6 @@ fn line(
         .unzip()
 }
 
-/// Goes back through an activation of the normalised maps, which are computed again: turns the gradient of
-/// its output into that of its input, in place.
-pub fn before_activation(
-    gradient: &mut [f32],
-    maps: &[f32],
-    dims: Dims,
-    over: Over,
-    moments: &Moments,
-    affine: Affine,
-    activation: Activation,
-) {
-    let len = dims.height * dims.width * dims.channels;
-    for image in 0..dims.batch {
-        let (scale, shift) = line(dims, over, moments, affine, image);
-        let range = image * len..(image + 1) * len;
-        let block = BLOCK * dims.channels.max(1);
-        let pairs =
-            gradient[range.clone()].par_chunks_mut(block).zip(maps[range].par_chunks(block));
-        pairs.for_each(|(gradient, maps)| {
-            let mut normalised = vec![0.0; maps.len()];
-            apply(maps, &scale, &shift, After::default(), 0, &mut normalised);
-            activation.turn(gradient, &normalised);
-        });
-    }
-}
-
 fn deviation(variance: f32, epsilon: f64) -> f32 {
     (1.0 / (f64::from(variance) + epsilon).sqrt()) as f32
 }
@@ -271,10 +231,16 @@ pub struct Gradients {
     pub beta: Vec<f32>,
 }
 
-/// The gradients of maps, `gamma` and `beta` from that of the normalised maps, in which ReLU and
-/// dropout have been gone back through.
+/// The gradient of the normalised maps, in which ReLU and dropout have been gone back through, or of another
+/// activation of them: the normalised maps are then computed again and the gradient is turned in place.
+pub enum Given<'a> {
+    Normalised(&'a [f32]),
+    Activated(&'a mut [f32], Activation),
+}
+
+/// The gradients of maps, `gamma` and `beta`.
 pub fn backward(
-    gradient: &[f32],
+    mut given: Given,
     maps: &[f32],
     dims: Dims,
     over: Over,
@@ -287,15 +253,46 @@ pub fn backward(
     let inverse: Vec<f32> =
         moments.variance.iter().map(|&variance| deviation(variance, affine.epsilon)).collect();
     // Of each image and channel: the sum of gradients, and of gradients times normalised values.
-    let images = sums(dims, |start, pixels, sums| {
-        let image = start / (dims.height * dims.width);
-        let range = start * channels..(start + pixels) * channels;
-        let (mean, inverse): (Vec<f32>, Vec<f32>) = (0..channels)
-            .map(|channel| set(image, channel))
-            .map(|set| (moments.mean[set], inverse[set]))
-            .unzip();
-        gradient_sums(&gradient[range.clone()], &maps[range], &mean, &inverse, sums);
-    });
+    let len = pixels * channels;
+    let block = BLOCK * channels.max(1);
+    let images: Vec<Vec<[f64; 2]>> = (0..dims.batch)
+        .map(|image| {
+            let range = image * len..(image + 1) * len;
+            let values = maps[range.clone()].par_chunks(block);
+            let (mean, inverse): (Vec<f32>, Vec<f32>) = (0..channels)
+                .map(|channel| set(image, channel))
+                .map(|set| (moments.mean[set], inverse[set]))
+                .unzip();
+            let sums = |gradient: &[f32], values: &[f32]| {
+                let mut sums = vec![[0.0; 2]; channels];
+                gradient_sums(gradient, values, &mean, &inverse, &mut sums);
+                sums
+            };
+            let blocks = match &mut given {
+                Given::Normalised(gradient) => {
+                    let pairs = gradient[range].par_chunks(block).zip(values);
+                    pairs.map(|(gradient, values)| sums(gradient, values)).collect()
+                }
+                Given::Activated(gradient, activation) => {
+                    let (scale, shift) = line(dims, over, moments, affine, image);
+                    let pairs = gradient[range].par_chunks_mut(block).zip(values);
+                    pairs
+                        .map(|(gradient, values)| {
+                            let mut normalised = vec![0.0; values.len()];
+                            apply(values, &scale, &shift, After::default(), 0, &mut normalised);
+                            activation.turn(gradient, &normalised);
+                            sums(gradient, values)
+                        })
+                        .collect()
+                }
+            };
+            added(blocks, channels)
+        })
+        .collect();
+    let gradient: &[f32] = match &given {
+        Given::Normalised(gradient) => gradient,
+        Given::Activated(gradient, _) => gradient,
+    };
     let (mut gamma, mut beta) = (vec![0f64; channels], vec![0f64; channels]);
     let mut weighted = vec![[0f64; 2]; sets];
     let mut count = vec![0f64; sets];
@@ -311,7 +308,6 @@ pub fn backward(
         }
     }
     let mut out = Buffer::new(dims.len());
-    let len = pixels * channels;
     for image in 0..dims.batch {
         // gradient * a + value * b + c
         let coefficients: Vec<[f32; 3]> = (0..channels)
@@ -328,7 +324,6 @@ pub fn backward(
         let [a, b, c] = std::array::from_fn(|index| {
             coefficients.iter().map(|row| row[index]).collect::<Vec<_>>()
         });
-        let block = BLOCK * channels.max(1);
         let range = image * len..(image + 1) * len;
         let inputs =
             gradient[range.clone()].par_chunks(block).zip(maps[range.clone()].par_chunks(block));
