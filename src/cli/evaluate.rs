@@ -47,8 +47,9 @@ pub fn execute(args: EvaluateArgs, output: Output) -> Result<u8> {
         set_root(&mut spec.dataset.source, folder)?;
     }
     let mut dataset = open_for(&spec)?;
-    let folder = tempfile::tempdir().map_err(Error::io("temporary folder", "cannot create"))?;
+    let folder;
     if let Some((guide, threshold)) = &guide {
+        folder = tempfile::tempdir().map_err(Error::io("temporary folder", "cannot create"))?;
         let rows = if args.data.is_some() { &[][..] } else { &record.guide };
         put_masks(&mut dataset, &run, rows, (guide, *threshold), folder.path())?;
     }

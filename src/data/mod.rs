@@ -40,7 +40,7 @@ pub use random::stream as random_stream;
 pub use roi::RoiCache;
 pub use split::{Split, crossing, folds, split};
 pub use synth::{SynthKind, Synthesis, synth};
-pub use task::open_for;
+pub use task::{for_task, open_for};
 
 pub mod augment;
 mod batch;

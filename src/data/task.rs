@@ -8,10 +8,17 @@ use crate::spec::{Spec, TaskSpec};
 /// Opens the data set of a spec, with the labels that its task asks for.
 ///
 /// # Errors
-/// As [`open`]; the user's too, if images have no class of their own to be told.
+/// As [`open`] and [`for_task`].
 pub fn open_for(spec: &Spec) -> Result<Dataset> {
-    let dataset = open(&spec.dataset)?;
-    match &spec.task {
+    for_task(open(&spec.dataset)?, &spec.task)
+}
+
+/// A data set with the labels that a task asks for.
+///
+/// # Errors
+/// The user's, if images have no class of their own to be told.
+pub fn for_task(dataset: Dataset, task: &TaskSpec) -> Result<Dataset> {
+    match task {
         TaskSpec::Segment(_) => Ok(dataset),
         TaskSpec::Classify(_) => of_images(dataset),
     }
@@ -23,7 +30,7 @@ fn of_images(mut dataset: Dataset) -> Result<Dataset> {
     for case in &dataset.cases {
         if case.label.is_empty() {
             return Err(Error::user(format!(
-                "task.kind: `classify` needs images with a class of their own, and `{}` has none; \
+                "`classify` needs images with a class of their own, and `{}` has none; \
                  BUSI has benign, malignant and normal ones",
                 case.id
             )));
@@ -34,7 +41,7 @@ fn of_images(mut dataset: Dataset) -> Result<Dataset> {
     }
     if names.len() < 2 {
         return Err(Error::user(format!(
-            "task.kind: `classify` tells at least two classes apart, and all images are {}",
+            "`classify` tells at least two classes apart, and all images are {}",
             names.first().map_or("absent", String::as_str)
         )));
     }

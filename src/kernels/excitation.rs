@@ -33,13 +33,10 @@ pub struct Middle {
 
 /// Weighs the maps.
 pub fn forward(maps: &[f32], dims: Dims, layers: Layers, out: &mut [f32]) -> Middle {
-    let squeezed = layers.first_bias.len();
     let mut means = vec![0.0; dims.batch * dims.channels];
     channels::means(maps, dims, &mut means);
     let hidden = layer(&means, layers.first, layers.first_bias);
-    let activated = silu(&hidden);
-    debug_assert_eq!(activated.len(), dims.batch * squeezed);
-    let mut factors = layer(&activated, layers.second, layers.second_bias);
+    let mut factors = layer(&silu(&hidden), layers.second, layers.second_bias);
     factors.iter_mut().for_each(|factor| *factor = 1.0 / (1.0 + (-*factor).exp()));
     channels::weigh(maps, &factors, None, dims, out);
     Middle { means, hidden, factors }

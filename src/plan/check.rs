@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::data::{Dataset, Labels, Split, augment_problems, open_for, split};
+use crate::data::{Dataset, Labels, Split, augment_problems, for_task, open, open_for, split};
 use crate::error::Result;
 use crate::evaluate::{
     MASK_DICE, epoch_figures, figure_names, image_figure_names, is_of_images, metric_name, outputs,
@@ -56,10 +56,12 @@ pub fn check(loaded: Loaded, depth: Depth) -> Result<Checked, Problems> {
     found.task();
     found.film();
 
-    let dataset = match open_for(spec) {
+    let opened = open(&spec.dataset).map_err(|error| ("dataset.root", error));
+    let opened = opened
+        .and_then(|dataset| for_task(dataset, &spec.task).map_err(|error| ("task.kind", error)));
+    let dataset = match opened {
         Ok(dataset) => Some(dataset),
-        Err(error) => {
-            let key = if error.to_string().starts_with("task.") { "task" } else { "dataset.root" };
+        Err((key, error)) => {
             found.add(key, error.to_string());
             None
         }

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use burn::tensor::Device;
 use rand::Rng;
 
-use super::pictures::film_layer;
+use super::pictures::{film_layer, said_of};
 use crate::data::{Dataset, Decoded, Preprocess, decode, random_stream};
 use crate::error::Result;
 use crate::evaluate::{Predictor, called, draw, jpeg, shown};
@@ -131,8 +131,7 @@ impl Film {
         let mut predicted = String::new();
         if let Outputs::Images(_) = predictor.outputs {
             let called = called(&probabilities.values, 0.5);
-            let name = &self.dataset.labels.names()[called];
-            predicted = format!("{name} ({:.2})", probabilities.values[called]);
+            predicted = said_of(&probabilities.values, called, &self.dataset.labels.names());
             images.image = save("image.jpg", "image", jpeg(&shown(&decoded.image))?)?;
         } else {
             let drawn = draw(&decoded, &probabilities, predictor.outputs, 0.5)?;

@@ -29,8 +29,8 @@ pub type Runner<'a> = &'a dyn Fn(&Plan) -> Result<Outcome>;
 /// If a segmentation network does not finish its training, or has seen a case whose mask it made.
 pub fn guided(checked: Checked, device: &Chosen, run: Runner) -> Result<Checked> {
     let Some(guide) = checked.guide.clone() else { return Ok(checked) };
-    let folds = divide(&checked);
     let count = checked.loaded.spec.task.guide().map_or(0, |guide| guide.folds as usize);
+    let folds = divide(&checked, count);
     let mut dataset = Dataset::clone(&checked.dataset);
     let mut rows = Vec::new();
     for fold in 0..count {
@@ -57,8 +57,7 @@ pub fn guided(checked: Checked, device: &Chosen, run: Runner) -> Result<Checked>
 }
 
 /// Training cases with their folds; groups stay together and classes are spread evenly.
-fn divide(checked: &Checked) -> Vec<(usize, usize)> {
-    let count = checked.loaded.spec.task.guide().map_or(1, |guide| guide.folds as usize);
+fn divide(checked: &Checked, count: usize) -> Vec<(usize, usize)> {
     let train = &checked.split.train;
     let dealt = folds(&checked.dataset, &checked.split.groups, train, count);
     train.iter().copied().zip(dealt).collect()
@@ -111,10 +110,8 @@ fn masks(
     for &index in cases {
         let case = &guide.dataset.cases[index];
         let truth = decode(&guide.dataset, case)?;
-        let path = mask_path(folder.clone(), &case.id);
-        let labels = mask(&predictor, record.threshold(), &truth)?;
-        let pixels = labels.iter().map(|label| label * 255).collect();
-        write_file(&path, &png_gray(pixels, truth.image.dimensions())?)?;
+        let path = mask_path(&folder, &case.id);
+        let labels = write_mask(&predictor, record.threshold(), &truth, &path)?;
         let dice = truth.labels.as_ref().and_then(|truth| {
             overlap(MetricKind::Dice, &count_binary(&labels, truth), EmptyRule::One)
         });
@@ -140,11 +137,24 @@ fn part_of(split: &Split, case: usize) -> Option<SplitName> {
 ///
 /// # Errors
 /// If the image has no pixels.
-pub fn mask(predictor: &Predictor, threshold: f64, image: &Decoded) -> Result<Vec<u8>> {
+fn mask(predictor: &Predictor, threshold: f64, image: &Decoded) -> Result<Vec<u8>> {
     let (width, height) = image.image.dimensions();
     let seen = predictor.predict(&[image])?.remove(0);
     let seen = seen.resized(width as usize, height as usize)?;
     Ok(seen.labels(predictor.outputs, threshold))
+}
+
+/// The same, written to a file as 0 and 255.
+fn write_mask(
+    predictor: &Predictor,
+    threshold: f64,
+    image: &Decoded,
+    path: &Path,
+) -> Result<Vec<u8>> {
+    let labels = mask(predictor, threshold, image)?;
+    let pixels = labels.iter().map(|label| label * 255).collect();
+    write_file(path, &png_gray(pixels, image.image.dimensions())?)?;
+    Ok(labels)
 }
 
 /// A run directory as `<experiment>/<run-id>`, below the folder of all runs.
@@ -218,15 +228,11 @@ pub fn put_masks(
     for index in 0..dataset.cases.len() {
         let case = &dataset.cases[index];
         let row = rows.iter().find(|row| row.case == case.id);
-        let path = match row.map(|row| mask_path(beside(run, &row.path).join("masks"), &case.id)) {
+        let path = match row.map(|row| mask_path(&beside(run, &row.path).join("masks"), &case.id)) {
             Some(path) if path.is_file() => path,
             _ => {
-                let image = decode(dataset, case)?;
-                let size = image.image.dimensions();
-                let labels = mask(predictor, threshold, &image)?;
-                let path = mask_path(folder.to_path_buf(), &case.id);
-                let pixels = labels.iter().map(|label| label * 255).collect();
-                write_file(&path, &png_gray(pixels, size)?)?;
+                let path = mask_path(folder, &case.id);
+                write_mask(predictor, threshold, &decode(dataset, case)?, &path)?;
                 path
             }
         };
@@ -236,6 +242,6 @@ pub fn put_masks(
 }
 
 /// The file of a case's mask in a folder.
-fn mask_path(folder: PathBuf, case: &str) -> PathBuf {
+fn mask_path(folder: &Path, case: &str) -> PathBuf {
     folder.join(format!("{}.png", case.replace(['/', '\\'], "__")))
 }

@@ -119,7 +119,7 @@ pub fn write_images(
             label: case.label.clone(),
             kind,
             score,
-            predicted: said_of(seen, &classes),
+            predicted: said_of(&seen.probabilities, seen.predicted, &classes),
             images: PictureImages {
                 image: save("image.jpg", format!("image of {name}"), jpeg(&image)?)?,
                 prediction: mask,
@@ -133,9 +133,8 @@ pub fn write_images(
 }
 
 /// What an image was called, and how surely.
-pub fn said_of(score: &ImageScore, classes: &[String]) -> String {
-    let probability = score.probabilities[score.predicted];
-    format!("{} ({probability:.2})", classes[score.predicted])
+pub fn said_of(probabilities: &[f32], called: usize, classes: &[String]) -> String {
+    format!("{} ({:.2})", classes[called], probabilities[called])
 }
 
 /// The layer that class activation maps are of.
