@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::Output;
 use crate::device::{Chosen, Request, choose};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::plan::{Checked, Depth, check};
 use crate::spec::{Spec, environment, load, spec_files};
 
@@ -16,19 +16,55 @@ pub struct Overrides {
     /// Override a key, such as `schedule.epochs=3`; may be given several times.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
+    /// Override a key of the segmentation that guides a spec; may be given several times.
+    #[arg(long = "set-guide", value_name = "KEY=VALUE")]
+    pub guide_sets: Vec<String>,
     /// auto, cpu, cuda or cuda:INDEX; overrides run.device.
     #[arg(long)]
     pub device: Option<String>,
 }
 
 impl Overrides {
-    /// Loads and checks a spec.
+    /// Loads and checks one of several specs.
     ///
     /// # Errors
     /// Everything wrong with it.
-    pub fn check(&self, path: &Path, depth: Depth) -> Result<Checked> {
-        let loaded = load(path, &self.sets, environment())?;
+    fn check_one(&self, path: &Path, depth: Depth) -> Result<Checked> {
+        let mut loaded = load(path, &self.sets, environment())?;
+        if let Some(guide) = loaded.spec.task.guide()
+            && !self.guide_sets.is_empty()
+        {
+            let overrides = guide.overrides.iter().chain(&self.guide_sets).cloned();
+            let overrides = toml::Value::Array(overrides.map(toml::Value::String).collect());
+            let set = format!("task.guide.overrides={overrides}");
+            let sets: Vec<String> = self.sets.iter().cloned().chain([set]).collect();
+            loaded = load(path, &sets, environment())?;
+        }
         Ok(check(loaded, depth)?)
+    }
+
+    /// Overrides of a guide must find one.
+    ///
+    /// # Errors
+    /// If no spec has a guide.
+    fn find_guides(&self, checked: &[Checked]) -> Result<()> {
+        if self.guide_sets.is_empty() || checked.iter().any(|one| one.guide.is_some()) {
+            return Ok(());
+        }
+        Err(Error::user(format!(
+            "--set-guide {}: no spec has a `task.guide`; --set overrides the spec itself",
+            self.guide_sets[0]
+        )))
+    }
+
+    /// Loads and checks the only spec of a command.
+    ///
+    /// # Errors
+    /// Everything wrong with it, or if overrides are for a guide and it has none.
+    pub fn check(&self, path: &Path, depth: Depth) -> Result<Checked> {
+        let checked = self.check_one(path, depth)?;
+        self.find_guides(std::slice::from_ref(&checked))?;
+        Ok(checked)
     }
 
     /// The device that the command line or the spec asks for.
@@ -61,16 +97,20 @@ impl Specs {
     /// # Errors
     /// Everything wrong with any of them.
     pub fn check(&self, depth: Depth) -> Result<Vec<Checked>> {
-        let results: Vec<Result<Checked>> =
-            spec_files(&self.paths)?.iter().map(|path| self.overrides.check(path, depth)).collect();
+        let results: Vec<Result<Checked>> = spec_files(&self.paths)?
+            .iter()
+            .map(|path| self.overrides.check_one(path, depth))
+            .collect();
         let mistakes: Vec<String> = results
             .iter()
             .filter_map(|result| result.as_ref().err())
             .map(ToString::to_string)
             .collect();
         if mistakes.is_empty() {
-            return results.into_iter().collect();
+            let checked = results.into_iter().collect::<Result<Vec<_>>>()?;
+            self.overrides.find_guides(&checked)?;
+            return Ok(checked);
         }
-        Err(crate::Error::user(mistakes.join("\n\n")))
+        Err(Error::user(mistakes.join("\n\n")))
     }
 }

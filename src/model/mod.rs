@@ -44,6 +44,7 @@ pub use mobile_uvit::{
     ConvPair, ConvUtr, LocalAggregation, LocalGlobalLocal, MobileUvit, MobileUvitFusion,
     MobileUvitLevel,
 };
+pub use names::{TensorPath, tensor_paths};
 pub use problems::{problems, size_divisor};
 pub use pth::archive as pth_archive;
 pub use resnet::{Residual, Resnet};

@@ -1,8 +1,9 @@
 //! Names of tensors as PyTorch's libraries have them, where Burn's modules cannot have the same.
 
-use burn::module::Module;
+use burn::module::{Module, ModuleVisitor, Param};
 use burn::store::burn_pack::Tensor as StoredTensor;
 use burn::store::{BurnToPyTorchAdapter, ModuleAdapter, ModuleContext, ModuleSnapshot};
+use burn::tensor::Tensor;
 
 /// The layers of torchvision's dense blocks count from 1 and carry a word, those of a vector from 0.
 const DENSE: (&str, &str) = ("denseblock", "denselayer");
@@ -58,6 +59,48 @@ impl ModuleAdapter for ToPytorch {
 /// The tensors of a module with PyTorch's names and shapes.
 pub(super) fn collected<M: Module>(module: &M) -> Vec<StoredTensor> {
     module.collect(None, Some(Box::new(ToPytorch)), true)
+}
+
+/// A tensor of a module.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TensorPath {
+    /// The layer's name as outside, with Burn's for the tensor: `encoder.conv1.weight`, `encoder.bn1.gamma`.
+    pub name: String,
+    /// Where it lies among Burn's modules, which name the variants of enums too.
+    pub path: String,
+}
+
+/// The tensors of a module, in the order of its parts.
+pub fn tensor_paths<M: Module>(module: &M) -> Vec<TensorPath> {
+    let mut paths = Paths::default();
+    module.visit(&mut paths);
+    paths.found
+}
+
+#[derive(Default)]
+struct Paths {
+    /// Each part with whether it is the variant of an enum.
+    path: Vec<(String, bool)>,
+    found: Vec<TensorPath>,
+}
+
+impl ModuleVisitor for Paths {
+    fn enter_module(&mut self, name: &str, container_type: &str) {
+        self.path.push((name.to_string(), container_type.starts_with("Enum:")));
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, _param: &Param<Tensor<D>>) {
+        let joined = |parts: &mut dyn Iterator<Item = &(String, bool)>| {
+            parts.map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(".")
+        };
+        let path = joined(&mut self.path.iter());
+        let name = outward(&joined(&mut self.path.iter().filter(|(_, variant)| !variant)));
+        self.found.push(TensorPath { name, path });
+    }
 }
 
 #[cfg(test)]

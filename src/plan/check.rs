@@ -55,6 +55,7 @@ pub fn check(loaded: Loaded, depth: Depth) -> Result<Checked, Problems> {
     found.all(crate::train::problems(&spec.schedule));
     found.task();
     found.film();
+    found.unfreezing();
 
     let opened = open(&spec.dataset).map_err(|error| ("dataset.root", error));
     let opened = opened
@@ -72,6 +73,7 @@ pub fn check(loaded: Loaded, depth: Depth) -> Result<Checked, Problems> {
         found.epoch_figures(outputs(&dataset.labels));
         found.threshold(&dataset.labels);
         found.gates(dataset);
+        found.layer_rates(dataset);
         match split(&division(&spec.dataset.split, depth), dataset) {
             Ok(split) => {
                 found.splits(&split);
@@ -290,6 +292,62 @@ impl Findings<'_> {
             let message = format!("the network has no layer `{layer}` to look at");
             let help = Some(format!("it has {}", places.join(", ")));
             self.list.push(self.loaded.problem_at("report.film.layer", message, help));
+        }
+    }
+
+    /// What is unfrozen must have been frozen, and be so for a while before the end.
+    fn unfreezing(&mut self) {
+        let spec = &self.loaded.spec;
+        let Some(epoch) = spec.schedule.unfreeze_epoch else { return };
+        let message = if !spec.model.freezes() {
+            "nothing is frozen: set `frozen` or `frozen-stages` of the model".to_string()
+        } else if epoch > spec.schedule.epochs {
+            format!("there are {} epochs, so it would never come", spec.schedule.epochs)
+        } else {
+            return;
+        };
+        self.add("schedule.unfreeze-epoch", message);
+    }
+
+    /// Rates must be for layers that the network has and trains.
+    fn layer_rates(&mut self, dataset: &Dataset) {
+        let spec = &self.loaded.spec;
+        if spec.schedule.layer_rates.is_empty() || !self.list.is_empty() {
+            return;
+        }
+        let channels = [spec.input_channels(), dataset.labels.channels()];
+        let layers = model::layers(
+            &spec.model,
+            channels[0],
+            channels[1],
+            spec.dataset.image_size as usize,
+            1,
+        );
+        let trained: Vec<&str> = layers
+            .iter()
+            .filter(|layer| layer.parameters > 0)
+            .filter(|layer| layer.trainable || spec.schedule.unfreeze_epoch.is_some())
+            .map(|layer| layer.name.as_str())
+            .collect();
+        let mut wrong = Vec::new();
+        for (index, rate) in spec.schedule.layer_rates.iter().enumerate() {
+            if trained.iter().any(|name| rate.fits(name)) {
+                continue;
+            }
+            let frozen = layers.iter().any(|layer| rate.fits(&layer.name));
+            let why = if frozen { "are frozen or have no parameters" } else { "are not there" };
+            let first = |name: &&str| name.split('.').next().unwrap_or_default().to_string();
+            let mut above: Vec<String> = trained.iter().map(first).collect();
+            above.dedup();
+            let help = format!("the network trains {}; `plan` lists all layers", above.join(", "));
+            wrong.push((
+                format!("schedule.layer-rates[{index}].layers"),
+                format!("layers `{}` {why}", rate.layers),
+                help,
+            ));
+        }
+        for (key, message, help) in wrong {
+            self.list.push(self.loaded.problem_at(&key, message, Some(help)));
         }
     }
 

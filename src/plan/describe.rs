@@ -165,6 +165,14 @@ fn layers(out: &mut String, plan: &Plan) {
     let fixed = decisions.parameters - decisions.trainable;
     let _ = writeln!(out, "non-trainable  {}", grouped(fixed));
     let giga = decisions.multiply_adds as f64 / 1e9;
+    let schedule = &decisions.spec.schedule;
+    if let Some(epoch) = schedule.unfreeze_epoch {
+        let _ = writeln!(out, "               trained as well from epoch {epoch} on");
+    }
+    for rate in &schedule.layer_rates {
+        let name = format!("rate x {}", rate.factor);
+        let _ = writeln!(out, "{name:14} {}", rate.layers);
+    }
     let _ = writeln!(out, "multiply-adds  {giga:.2} G for a batch of {batch}");
     let _ = writeln!(out, "weights        {:.2} MB", decisions.parameters as f64 * 4e-6);
 }

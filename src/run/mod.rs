@@ -26,8 +26,8 @@ use crate::error::{Error, Result};
 use crate::plan::Plan;
 use crate::provenance;
 use crate::record::{Checkpoints, Provenance, Record, RunDir, RunState, SplitRow, Status};
-use crate::spec::EvaluatedSplit;
-use crate::train::{Ending, Progress, Progressed, Stop, Training, train};
+use crate::spec::{EvaluatedSplit, Spec};
+use crate::train::{Ending, Progress, Progressed, Resting, Stop, Training, train};
 use film::{Film, Filmed};
 
 /// How a run is made; nothing here changes its result.
@@ -220,6 +220,12 @@ fn split_rows(plan: &Plan) -> Vec<SplitRow> {
     rows
 }
 
+/// What is frozen until an epoch.
+fn resting(spec: &Spec) -> Option<Resting> {
+    let until = spec.schedule.unfreeze_epoch?;
+    Some(Resting { model: spec.model.clone(), until })
+}
+
 fn training(plan: &Plan, chosen: &Chosen) -> Result<Training> {
     let decisions = &plan.decisions;
     let spec = &decisions.spec;
@@ -238,6 +244,7 @@ fn training(plan: &Plan, chosen: &Chosen) -> Result<Training> {
     };
     Ok(Training {
         net: initial_net(decisions, &device)?.0,
+        resting: resting(spec),
         loss: loss(decisions)?,
         schedule: spec.schedule.clone(),
         outputs: decisions.outputs(),

@@ -13,7 +13,7 @@ use crate::plan::{Decisions, weights};
 use crate::spec::WeightsSpec;
 
 /// The network at its start, drawn from the seed, then filled from files of weights; and how each of these
-/// met it.
+/// met it. What is frozen for good is frozen; what rests until an epoch is not.
 ///
 /// # Errors
 /// If a file of weights does not fit.
@@ -28,7 +28,11 @@ pub fn initial_net(decisions: &Decisions, device: &Device) -> Result<(Net, Vec<W
         net = filled;
         reports.push(report);
     }
-    Ok((model::freeze(net, &spec.model), reports))
+    let net = match spec.schedule.unfreeze_epoch {
+        None => model::freeze(net, &spec.model),
+        Some(_) => net,
+    };
+    Ok((net, reports))
 }
 
 /// The loss of a plan.

@@ -100,6 +100,12 @@ impl ModelSpec {
         }
     }
 
+    /// Whether some of its layers stay as they are.
+    pub fn freezes(&self) -> bool {
+        self.resnet().is_some_and(|encoder| encoder.frozen)
+            || self.frozen_stages().is_some_and(|stages| stages > 0)
+    }
+
     /// The settings of its ResNet encoder, if it has one.
     pub fn resnet(&self) -> Option<&ResnetEncoderSpec> {
         match self.encoder()? {

@@ -26,6 +26,14 @@ pub struct ScheduleSpec {
     /// Epochs over which the learning rate first rises linearly from 0.
     #[schemars(range(min = 0.0, max = 10_000.0))]
     pub warm_up_epochs: f64,
+    /// Layers that learn at another rate than the rest; of several that fit a layer the last counts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 256))]
+    pub layer_rates: Vec<LayerRateSpec>,
+    /// The epoch, from 1, from which on layers are trained that the model says are frozen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 2, max = 100_000))]
+    pub unfreeze_epoch: Option<u32>,
     /// Limit on the gradients.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip: Option<ClipSpec>,
@@ -49,6 +57,8 @@ impl Default for ScheduleSpec {
             optimizer: OptimizerSpec::default(),
             learning_rate_schedule: RateSpec::default(),
             warm_up_epochs: 0.0,
+            layer_rates: Vec::new(),
+            unfreeze_epoch: None,
             clip: None,
             ema: None,
             early_stopping: None,
@@ -272,6 +282,25 @@ impl Goal {
             Self::Lowest => new < old,
             Self::Highest => new > old,
         }
+    }
+}
+
+/// Layers that learn at another rate than the rest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LayerRateSpec {
+    /// A name of the layer table, or one above it: `encoder`, `encoder.layer4`, `encoder.layer4.0.conv1`.
+    pub layers: String,
+    /// What the learning rate is multiplied by, at every step of its schedule.
+    #[schemars(range(min = 1e-9, max = 1000.0))]
+    pub factor: f64,
+}
+
+impl LayerRateSpec {
+    /// Whether it is meant for a layer, or a tensor of one, of this name.
+    pub fn fits(&self, name: &str) -> bool {
+        let rest = name.strip_prefix(&self.layers);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     }
 }
 

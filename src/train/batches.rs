@@ -20,7 +20,8 @@ impl EpochNumber {
         self.0.store(epoch, Ordering::SeqCst);
     }
 
-    fn get(&self) -> u32 {
+    /// The epoch at work.
+    pub fn get(&self) -> u32 {
         self.0.load(Ordering::SeqCst)
     }
 }

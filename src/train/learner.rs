@@ -6,12 +6,14 @@ use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn_train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
 
+use super::batches::EpochNumber;
 use crate::data::Batch;
 use crate::evaluate::{
     Counts, EpochTally, ImageScore, called, count_binary, count_classes, likeliest,
 };
 use crate::loss::{Loss, Outputs};
-use crate::model::{Net, combined};
+use crate::model::{Net, combined, freeze};
+use crate::spec::ModelSpec;
 
 /// A batch and its share of an optimizer step.
 #[derive(Debug)]
@@ -68,24 +70,50 @@ pub struct Trainable {
     loss: Loss,
     #[module(skip)]
     outputs: Outputs,
+    #[module(skip)]
+    resting: Option<(Resting, EpochNumber)>,
+}
+
+/// Layers that are frozen until an epoch.
+#[derive(Clone, Debug)]
+pub struct Resting {
+    /// The model, which says which layers.
+    pub model: ModelSpec,
+    /// The first epoch in which they are trained.
+    pub until: u32,
 }
 
 impl Trainable {
     /// A network with its loss.
     pub fn new(net: Net, loss: Loss, outputs: Outputs) -> Self {
-        Self { net, loss, outputs }
+        Self { net, loss, outputs, resting: None }
+    }
+
+    /// With layers that rest until an epoch.
+    pub fn resting(self, resting: Resting, epoch: EpochNumber) -> Self {
+        Self { resting: Some((resting, epoch)), ..self }
     }
 
     /// The same with another network.
     pub fn with_net(&self, net: Net) -> Self {
-        Self { net, loss: self.loss.clone(), outputs: self.outputs }
+        Self { net, ..self.clone() }
+    }
+
+    /// The network as the epoch at work trains it: a copy that shares all weights, in which what rests is frozen.
+    fn in_training(&self) -> Net {
+        match &self.resting {
+            Some((resting, epoch)) if epoch.get() < resting.until => {
+                freeze(self.net.clone(), &resting.model)
+            }
+            Some(_) | None => self.net.clone(),
+        }
     }
 
     /// The loss of a batch, still in the graph, and the output without the gradients.
-    fn run(&self, batch: Batch) -> (Tensor<1>, Output) {
-        let device = self.net.devices()[0].clone();
+    fn run(&self, net: &Net, batch: Batch) -> (Tensor<1>, Output) {
+        let device = net.devices()[0].clone();
         let labels = labels_tensor(&batch, &device);
-        let heads = self.net.heads(images_tensor(&batch, &device));
+        let heads = net.heads(images_tensor(&batch, &device));
         let logits = combined(heads.iter().cloned().map(Tensor::inner).collect());
         let loss = self.loss.mean(heads, labels);
         let value = loss.clone().inner().into_scalar::<f32>();
@@ -127,7 +155,7 @@ impl TrainStep for Trainable {
     type Output = Output;
 
     fn step(&self, input: Input) -> TrainOutput<Output> {
-        let (loss, output) = self.run(input.batch);
+        let (loss, output) = self.run(&self.in_training(), input.batch);
         let gradients = (loss * input.share).backward();
         TrainOutput::new(self, gradients, output)
     }
@@ -138,7 +166,7 @@ impl InferenceStep for Trainable {
     type Output = Output;
 
     fn step(&self, input: Input) -> Output {
-        self.run(input.batch).1
+        self.run(&self.net, input.batch).1
     }
 }
 
@@ -175,4 +203,47 @@ pub fn predictions(logits: Tensor<4>, outputs: Outputs) -> Vec<u8> {
 /// The values of a tensor, row by row.
 fn floats<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.try_into_vec_as::<f32>().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::optim::GradientsParams;
+
+    use super::*;
+    use crate::loss::init;
+    use crate::model;
+    use crate::spec::LossSpec;
+
+    #[test]
+    fn what_rests_learns_from_its_epoch_on() {
+        let spec: ModelSpec = toml::from_str(
+            "kind = 'unet'\nencoder = { kind = 'resnet18', frozen = true, \
+             decoder-filters = [8, 8, 8, 8, 8] }",
+        )
+        .unwrap();
+        let device = Device::flex().autodiff();
+        let net = model::init(&spec, 1, 1, &device);
+        let loss = init(&LossSpec::default(), Outputs::Binary, &[]).unwrap();
+        let epoch = EpochNumber::default();
+        let resting = Resting { model: spec, until: 2 };
+        let trainable = Trainable::new(net, loss, Outputs::Binary).resting(resting, epoch.clone());
+        let learning = |number| {
+            epoch.set(number);
+            let batch = Batch {
+                cases: vec![0, 1],
+                images: (0..2 * 32 * 32).map(|pixel| (pixel % 7) as f32).collect(),
+                labels: (0..2 * 32 * 32).map(|pixel| (pixel % 2) as u8).collect(),
+                label_size: 32,
+                channels: 1,
+                size: 32,
+            };
+            let (loss, _) = trainable.run(&trainable.in_training(), batch);
+            GradientsParams::from_grads(loss.backward(), &trainable).len()
+        };
+        let all = trainable.net.parameters();
+        assert_eq!(all.total, all.trainable);
+        let [resting, awake] = [learning(1), learning(2)];
+        // ResNet-18 has 20 convolutions without bias and as many norms of two tensors.
+        assert_eq!(awake - resting, 60);
+    }
 }

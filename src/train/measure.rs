@@ -7,7 +7,7 @@ use burn::tensor::{Device, Int, Tensor};
 
 use super::optimizer;
 use crate::loss::Loss;
-use crate::model::Net;
+use crate::model::{Net, tensor_paths};
 use crate::spec::ScheduleSpec;
 
 /// A network in training, whose steps are timed.
@@ -41,7 +41,8 @@ impl Step {
 impl Steps {
     /// Before the first step; the learning rate stays that of the optimizer.
     pub fn new(net: Net, loss: Loss, schedule: &ScheduleSpec, device: &Device) -> Self {
-        let optimizer = optimizer::init(schedule, device);
+        let rates = optimizer::group_rates(schedule, &tensor_paths(&net));
+        let optimizer = optimizer::init(schedule, &rates, device);
         Self { net, loss, optimizer, learning_rate: schedule.optimizer.learning_rate() }
     }
 

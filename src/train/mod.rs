@@ -16,7 +16,7 @@ mod stopping;
 mod strategy;
 
 pub use checkpoint::Part;
-pub use learner::{images_tensor, labels_tensor, predictions};
+pub use learner::{Resting, images_tensor, labels_tensor, predictions};
 pub use measure::{Measured, Step, Steps, measure, peak_memory};
 pub use progress::Progress;
 pub use rate::learning_rate;
@@ -31,7 +31,7 @@ use burn_train::{Interrupter, Learner, SupervisedTraining, TrainingStrategy};
 use crate::data::Loader;
 use crate::error::{Error, Result};
 use crate::loss::{Loss, Outputs};
-use crate::model::Net;
+use crate::model::{Net, tensor_paths};
 use crate::record::{EpochRow, TimesRow};
 use crate::spec::{EmptyRule, ScheduleSpec};
 
@@ -44,6 +44,8 @@ pub fn problems(schedule: &ScheduleSpec) -> Vec<(String, String)> {
 pub struct Training {
     /// The network, initialised.
     pub net: Net,
+    /// Layers that are frozen until an epoch, where there are any.
+    pub resting: Option<Resting>,
     /// What is minimised.
     pub loss: Loss,
     /// How.
@@ -156,10 +158,16 @@ pub fn train(
     let (steps, plateau) = (training.train.batches(), rate::SharedPlateau::default());
     let schedule = training.schedule.clone();
     let rate = rate::Rate::new(schedule.clone(), steps as u64, plateau.clone());
-    let trainable = learner::Trainable::new(training.net, training.loss, training.outputs);
-    let learner = Learner::new(trainable, optimizer::init(&schedule, &training.device), rate);
-    let interrupter = Interrupter::new();
     let epoch = batches::EpochNumber::default();
+    let trainable = learner::Trainable::new(training.net, training.loss, training.outputs);
+    let trainable = match training.resting {
+        Some(resting) => trainable.resting(resting, epoch.clone()),
+        None => trainable,
+    };
+    let rates = optimizer::group_rates(&schedule, &tensor_paths(&trainable));
+    let optimizer = optimizer::init(&schedule, &rates, &training.device);
+    let learner = Learner::new(trainable, optimizer, rate);
+    let interrupter = Interrupter::new();
     let train_loader = batches::TrainBatches::new(
         training.train,
         training.seed,

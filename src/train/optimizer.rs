@@ -12,13 +12,15 @@ use burn::{
 };
 
 use crate::kernels::{self, AdamStep};
+use crate::model::TensorPath;
 use crate::spec::{AdamSpec, ClipSpec, OptimizerSpec, ScheduleSpec};
 
 /// The optimizer of a schedule, to train weights on `device`.
 ///
 /// Steps are those of PyTorch's `Adam`, `AdamW` and `SGD`: Burn's defaults for epsilon (1e-5) and
 /// for the damping of momentum (0.1) are not used. Gradients are clipped parameter by parameter.
-pub fn init(spec: &ScheduleSpec, device: &Device) -> ModuleOptimizer {
+/// `rates` are what the learning rate of groups of parameters is multiplied by.
+pub fn init(spec: &ScheduleSpec, rates: &[GroupRate], device: &Device) -> ModuleOptimizer {
     match &spec.optimizer {
         OptimizerSpec::Adam(adam) => {
             let config = AdamConfig::new()
@@ -26,7 +28,12 @@ pub fn init(spec: &ScheduleSpec, device: &Device) -> ModuleOptimizer {
                 .with_beta_2(adam.betas[1] as f32)
                 .with_epsilon(adam.epsilon as f32)
                 .with_weight_decay(weight_decay(adam.weight_decay));
-            module_optimizer(OnePass::new(Standard::Adam(config.build()), adam), spec, device)
+            module_optimizer(
+                OnePass::new(Standard::Adam(config.build()), adam),
+                spec,
+                rates,
+                device,
+            )
         }
         OptimizerSpec::Adamw(adam) => {
             let config = AdamWConfig::new()
@@ -34,7 +41,12 @@ pub fn init(spec: &ScheduleSpec, device: &Device) -> ModuleOptimizer {
                 .with_beta_2(adam.betas[1] as f32)
                 .with_epsilon(adam.epsilon as f32)
                 .with_weight_decay(adam.weight_decay as f32);
-            module_optimizer(OnePass::new(Standard::Adamw(config.build()), adam), spec, device)
+            module_optimizer(
+                OnePass::new(Standard::Adamw(config.build()), adam),
+                spec,
+                rates,
+                device,
+            )
         }
         OptimizerSpec::Sgd(sgd) => {
             let momentum = MomentumConfig::new()
@@ -44,7 +56,7 @@ pub fn init(spec: &ScheduleSpec, device: &Device) -> ModuleOptimizer {
             let config = SgdConfig::new()
                 .with_momentum((sgd.momentum > 0.0).then_some(momentum))
                 .with_weight_decay(weight_decay(sgd.weight_decay));
-            module_optimizer(config.build(), spec, device)
+            module_optimizer(config.build(), spec, rates, device)
         }
     }
 }
@@ -86,14 +98,33 @@ fn weight_decay(decay: f64) -> Option<WeightDecayConfig> {
 fn module_optimizer<O: Optimizer>(
     optimizer: O,
     spec: &ScheduleSpec,
+    rates: &[GroupRate],
     device: &Device,
 ) -> ModuleOptimizer {
     let clipping = spec.clip.as_ref().map(|clip| match clip {
         ClipSpec::Value(clip) => GradientClipping::Value(clip.limit as f32),
         ClipSpec::Norm(clip) => GradientClipping::Norm(clip.limit as f32),
     });
-    let on_device = OnDevice { optimizer: optimizer.clone(), device: device.clone().inner() };
-    ModuleOptimizer::from(optimizer).with_group(ParamGroup::all(), on_device, clipping)
+    let everything = (ParamGroup::all(), 1.0);
+    let groups = [&everything].into_iter().chain(rates);
+    groups.fold(ModuleOptimizer::from(optimizer.clone()), |all, (group, factor)| {
+        let (optimizer, device) = (optimizer.clone(), device.clone().inner());
+        let of_group = OnDevice { optimizer, factor: *factor, device };
+        all.with_group(group.clone(), of_group, clipping.clone())
+    })
+}
+
+/// Parameters, and what their learning rate is multiplied by.
+pub type GroupRate = (ParamGroup, f64);
+
+/// The groups that a schedule gives rates of their own, among the tensors of a module with their names and paths.
+pub fn group_rates(spec: &ScheduleSpec, tensors: &[TensorPath]) -> Vec<GroupRate> {
+    let of_layers = spec.layer_rates.iter().map(|rate| {
+        let fitting = tensors.iter().filter(|tensor| rate.fits(&tensor.name));
+        let paths: Vec<&str> = fitting.map(|tensor| tensor.path.as_str()).collect();
+        (ParamGroup::from_paths(paths), rate.factor)
+    });
+    of_layers.collect()
 }
 
 /// Adam or AdamW, on the CPU in one pass over the numbers of a parameter.
@@ -168,11 +199,12 @@ impl Optimizer for OnePass {
     }
 }
 
-/// An optimizer whose saved state is read back on a given device. Burn reads it on its default
+/// An optimizer at a part or a multiple of the learning rate, whose saved state is read back on a given device. Burn reads it on its default
 /// device, which is CUDA wherever it is compiled in, with a GPU or without, and moves it only at
 /// the next step.
 struct OnDevice<O> {
     optimizer: O,
+    factor: f64,
     device: Device,
 }
 
@@ -185,7 +217,7 @@ impl<O: Optimizer> DynOptimizer for OnDevice<O> {
         gradient: BridgeTensor,
         state: Option<DynState>,
     ) -> (BridgeTensor, Option<DynState>) {
-        self.optimizer.step_dyn(rank, rate, tensor, gradient, state)
+        self.optimizer.step_dyn(rank, rate * self.factor, tensor, gradient, state)
     }
 
     fn to_device_dyn(&self, state: DynState, device: &Device) -> DynState {
@@ -217,6 +249,8 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
+    use crate::model::tensor_paths;
+    use crate::spec::LayerRateSpec;
     use crate::testing::fixture;
 
     #[derive(Module, Debug)]
@@ -275,7 +309,7 @@ mod tests {
         let cases = serde_json::from_str::<Fixture>(&file).unwrap().optimizers;
         assert!(cases.len() >= 8);
         for case in cases {
-            let mut optimizer = init(&case.schedule, &Device::flex());
+            let mut optimizer = init(&case.schedule, &[], &Device::flex());
             let rate = case.schedule.optimizer.learning_rate();
             let mut weights = Weights::new(A, B);
             for (index, expected) in case.steps.iter().enumerate() {
@@ -300,7 +334,7 @@ mod tests {
         let a = Tensor::<2>::from_floats([[3.0, 0.0], [0.0, 4.0]], &device) * weights.a.val();
         let b = Tensor::<1>::from_floats([0.6, 0.8], &device) * weights.b.val();
         let gradients = GradientsParams::from_grads((a.sum() + b.sum()).backward(), &weights);
-        let moved = init(&spec, &Device::flex()).step(1.0, weights, gradients);
+        let moved = init(&spec, &[], &Device::flex()).step(1.0, weights, gradients);
         moved.values().into_iter().map(|value| -value).collect()
     }
 
@@ -328,16 +362,46 @@ mod tests {
         for optimizer in ["adam", "adamw", "sgd"] {
             let toml = format!("optimizer = {{ kind = '{optimizer}', learning-rate = 0.01 }}");
             let spec: ScheduleSpec = toml::from_str(&toml).unwrap();
-            let mut original = init(&spec, &Device::flex());
             let mut weights = Weights::new(A, B);
+            let half = LayerRateSpec { layers: "b".into(), factor: 0.5 };
+            let spec = ScheduleSpec { layer_rates: vec![half], ..spec };
+            let rates = group_rates(&spec, &tensor_paths(&weights));
+            let mut original = init(&spec, &rates, &Device::flex());
             for _ in 0..2 {
                 weights = step(&mut original, 0.01, weights);
             }
             let bytes = original.into_bytes().unwrap();
-            let mut resumed = init(&spec, &Device::flex()).from_bytes(bytes).unwrap();
+            let mut resumed = init(&spec, &rates, &Device::flex()).from_bytes(bytes).unwrap();
             let expected = step(&mut original, 0.01, weights.clone()).values();
             assert_eq!(step(&mut resumed, 0.01, weights).values(), expected, "{optimizer}");
         }
+    }
+
+    #[test]
+    fn layers_with_a_rate_of_their_own_move_as_at_that_rate() {
+        for optimizer in ["adam", "adamw", "sgd"] {
+            let toml = format!(
+                "optimizer = {{ kind = '{optimizer}', learning-rate = 0.01, weight-decay = 0.1 }}
+                 layer-rates = [{{ layers = 'a', factor = 7.0 }}, {{ layers = 'a', factor = 0.5 }}]"
+            );
+            let spec: ScheduleSpec = toml::from_str(&toml).unwrap();
+            let start = Weights::new(A, B);
+            let rates = group_rates(&spec, &tensor_paths(&start));
+            let device = Device::flex();
+            let moved = step(&mut init(&spec, &rates, &device), 0.01, start.clone()).values();
+            let slow = step(&mut init(&spec, &[], &device), 0.005, start.clone()).values();
+            let usual = step(&mut init(&spec, &[], &device), 0.01, start).values();
+            assert_eq!(moved[..4], slow[..4], "{optimizer}");
+            assert_eq!(moved[4..], usual[4..], "{optimizer}");
+            assert_ne!(slow[..4], usual[..4], "{optimizer}");
+        }
+    }
+
+    #[test]
+    fn a_rate_is_for_whole_names() {
+        let rate = LayerRateSpec { layers: "encoder.layer1".into(), factor: 0.1 };
+        assert!(rate.fits("encoder.layer1.0.conv1.weight") && rate.fits("encoder.layer1"));
+        assert!(!rate.fits("encoder.layer10.0") && !rate.fits("encoder"));
     }
 
     #[test]
@@ -361,7 +425,7 @@ mod tests {
         weights.b = weights.b.set_require_grad(false);
         let spec: ScheduleSpec =
             toml::from_str("optimizer = { kind = 'adamw', weight-decay = 0.1 }").unwrap();
-        let moved = step(&mut init(&spec, &Device::flex()), 0.1, weights);
+        let moved = step(&mut init(&spec, &[], &Device::flex()), 0.1, weights);
         assert_eq!(moved.b.val().into_data(), TensorData::from(B));
         assert_ne!(moved.a.val().into_data(), TensorData::from(A));
     }

@@ -102,6 +102,29 @@ fn what_does_not_fit_classification_is_refused_at_its_key() {
     refused("schedule.best.metric=valid.auc.makro", &["did you mean `valid.auc.macro`?"]);
 }
 
+#[test]
+fn layers_rest_until_their_epoch_and_learn_at_their_own_rate() {
+    let bench = Bench::new();
+    bench.file("sorted.toml", CLASSIFIER);
+    let frozen = ["--set", "model.frozen-stages=5", "--set", "schedule.unfreeze-epoch=2"];
+    let rates = ["--set", "schedule.layer-rates=[{ layers = \"layer1\", factor = 0.1 }]"];
+    let plan = [&["plan", "sorted.toml"], &frozen[..], &rates[..]].concat();
+    let planned = bench.oncospec(&plan).with(0).out;
+    for part in ["trained as well from epoch 2 on", "rate x 0.1     layer1"] {
+        assert!(planned.contains(part), "no `{part}` in {planned}");
+    }
+    bench.oncospec(&[&["run", "sorted.toml"], &frozen[..], &rates[..]].concat()).with(0);
+    let refused = |sets: &[&str], told: &[&str]| {
+        bench.oncospec(&[&["check", "sorted.toml"], sets].concat()).with(2).telling(told);
+    };
+    refused(&frozen[2..], &["nothing is frozen"]);
+    let late = ["--set", "model.frozen-stages=5", "--set", "schedule.unfreeze-epoch=3"];
+    refused(&late, &["there are 2 epochs"]);
+    let typo = ["--set", "schedule.layer-rates=[{ layers = \"layer7\", factor = 0.1 }]"];
+    refused(&typo, &["layers `layer7` are not there", "conv1, bn1, layer1"]);
+    refused(&[&rates[..], &frozen[..2]].concat(), &["layers `layer1` are frozen"]);
+}
+
 const SEGMENTATION: &str = r#"
 name = "finder"
 [dataset]
@@ -146,8 +169,15 @@ fn a_guided_classifier_gets_masks_of_networks_that_had_not_seen_its_cases() {
     bench.file("finder.toml", SEGMENTATION);
     bench.file("guided.toml", GUIDED);
     bench.oncospec(&["plan", "guided.toml"]).with(2).telling(&["guided by", "finder.toml"]);
-    bench.oncospec(&["run", "guided.toml"]).with(0).telling(&["test.mask-dice"]);
+    let two_epochs = ["--set-guide", "schedule.epochs=2"];
+    bench
+        .oncospec(&[&["run", "guided.toml"], &two_epochs[..]].concat())
+        .with(0)
+        .telling(&["test.mask-dice"]);
     assert_eq!(segmentations(&bench).len(), 3);
+    for run in segmentations(&bench) {
+        assert_eq!(Record::read(run).unwrap().status.epochs, 2);
+    }
     let run = bench.only_run("runs", "guided");
     let record = Record::read(&run).unwrap();
     assert_eq!(record.status.state, RunState::Finished);
@@ -173,7 +203,7 @@ fn a_guided_classifier_gets_masks_of_networks_that_had_not_seen_its_cases() {
         &bench.path().join("runs").join(&of_case.path),
         SplitRow { case, split, ..SplitRow::default() },
     );
-    let other = ["run", "guided.toml", "--set", "schedule.epochs=2"];
+    let other = [&["run", "guided.toml", "--set", "schedule.epochs=2"], &two_epochs[..]].concat();
     bench.oncospec(&other).with(2).telling(&["leak", &of_case.case, "train"]);
     assert_eq!(bench.only_run("runs", "guided"), run, "nothing was trained");
 }
@@ -197,4 +227,9 @@ fn a_guide_must_be_another_experiment_and_a_segmentation() {
     refused("task.inputs=[\"gray\"]", "no input is made from its masks");
     refused("dataset.channels=rgb", "made from gray images");
     refused("task.guide.overrides=[\"schedule.epoch=1\"]", "did you mean `epochs`?");
+    let guide_set = |spec: &str, set: &str, told: &str| {
+        bench.oncospec(&["check", spec, "--set-guide", set]).with(2).telling(&[told]);
+    };
+    guide_set("guided.toml", "schedule.epoch=1", "did you mean `epochs`?");
+    guide_set("sorted.toml", "schedule.epochs=1", "no spec has a `task.guide`");
 }
