@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use oncospec::data::{Cache, Dataset, Loader, Normalization, Order, Preprocess, open};
+use oncospec::data::{Cache, Dataset, Loader, Normalization, Order, Preprocess, Sampling, open};
 use oncospec::spec::{
     AmountSpec, AugmentSpec, BusiClass, BusiSpec, Chance, Channels, DatasetSpec, MultiMask,
     NormalizeSpec, SourceSpec, SplitSpec,
@@ -39,6 +39,7 @@ fn busi(root: &Path) -> Arc<Dataset> {
         source,
         image_size: SIZE,
         channels: Channels::Rgb,
+        filters: Vec::new(),
         normalize: NormalizeSpec::default(),
         split: SplitSpec::default(),
         cache_mib: 0,
@@ -70,7 +71,8 @@ fn epoch(bencher: Bencher, cache_mib: usize, augment: Option<AugmentSpec>) {
     let all: Vec<usize> = (0..dataset.cases.len()).collect();
     let channels = Channels::Rgb;
     let normalization = Normalization::unit(channels);
-    let preprocess = Preprocess { size: SIZE, channels, inputs: Vec::new(), normalization };
+    let sampling = Sampling { size: SIZE, channels, filters: Vec::new() };
+    let preprocess = Preprocess { sampling, inputs: Vec::new(), normalization };
     let cache = Arc::new(Cache::new(cache_mib << 20));
     let cases = all.len();
     let loader = Loader::new(dataset, all, preprocess, augment, BATCH_SIZE, WORKERS, cache);

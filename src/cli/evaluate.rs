@@ -9,7 +9,7 @@ use super::runs::{Trained, TrainedArgs};
 use super::{Output, pretty, print};
 use crate::data::{Dataset, Labels, SplitName, open_for};
 use crate::error::{Error, Result};
-use crate::evaluate::{Cases, classify, evaluate};
+use crate::evaluate::{Cases, classify, describe_refinement, evaluate};
 use crate::record::{Figure, Record, RunDir};
 use crate::run::{figures, image_figures, put_masks};
 use crate::spec::SourceSpec;
@@ -85,7 +85,8 @@ pub fn execute(args: EvaluateArgs, output: Output) -> Result<u8> {
     if output.json {
         return print(&pretty(&figures)?);
     }
-    print(&table(&figures, indices.len(), args.data.as_deref(), split))
+    let refined = describe_refinement(&spec.evaluation.refine);
+    print(&table(&figures, indices.len(), args.data.as_deref(), split, refined.as_deref()))
 }
 
 /// The cases of a split, by the record.
@@ -137,12 +138,19 @@ fn set_root(source: &mut SourceSpec, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-fn table(figures: &[Figure], cases: usize, data: Option<&Path>, split: SplitName) -> String {
+fn table(
+    figures: &[Figure],
+    cases: usize,
+    data: Option<&Path>,
+    split: SplitName,
+    refined: Option<&str>,
+) -> String {
     let place = match data {
         Some(folder) => folder.display().to_string(),
         None => format!("the {split} split"),
     };
-    let mut text = format!("{cases} cases of {place}\n");
+    let refined = refined.map(|how| format!(", probabilities {how}")).unwrap_or_default();
+    let mut text = format!("{cases} cases of {place}{refined}\n");
     for figure in figures {
         let interval = figure
             .interval

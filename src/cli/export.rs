@@ -15,7 +15,9 @@ use crate::loss::Outputs;
 use crate::model::{checksum, pth_archive};
 use crate::plan::Decisions;
 use crate::record::{Record, write_file};
-use crate::spec::{Channels, EncoderSpec, InputKind, ModelSpec, ResnetEncoderSpec};
+use crate::spec::{
+    Channels, EncoderSpec, FilterSpec, InputKind, ModelSpec, RefineSpec, ResnetEncoderSpec,
+};
 
 /// Arguments of `export`.
 #[derive(Debug, Args)]
@@ -62,6 +64,8 @@ struct Input {
     inputs: Vec<InputKind>,
     /// Height and width in pixels.
     size: u32,
+    /// What is done to the image, in this order, before it is resized.
+    filters: Vec<FilterSpec>,
     resize: &'static str,
     /// What is taken off values from 0 to 1.
     mean: Vec<f32>,
@@ -78,6 +82,8 @@ struct Prediction {
     classes: Vec<String>,
     /// Of one foreground class, or of the second of two classes of images, the lowest probability.
     threshold: Option<f64>,
+    /// What is made of probabilities of pixels, at the network's size.
+    refine: RefineSpec,
     resize: &'static str,
 }
 
@@ -119,8 +125,14 @@ pub fn execute(args: ExportArgs, output: Output) -> Result<u8> {
             channels: spec.dataset.channels,
             inputs: spec.task.inputs().to_vec(),
             size: spec.dataset.image_size,
-            resize: "bilinear and antialiased, as Pillow's BILINEAR, on red, green and blue; gray, if \
-                     any, is taken after it as Pillow's mode L",
+            filters: spec.dataset.filters.clone(),
+            resize: if spec.dataset.filters.is_empty() {
+                "bilinear and antialiased, as Pillow's BILINEAR, on red, green and blue; gray, if any, \
+                 is taken after it as Pillow's mode L"
+            } else {
+                "bilinear and antialiased, as Pillow's BILINEAR, on red, green and blue; gray, if any, \
+                 is taken before the filters as Pillow's mode L"
+            },
             mean: decisions.normalization.mean.clone(),
             std: decisions.normalization.std.clone(),
         },
@@ -129,6 +141,7 @@ pub fn execute(args: ExportArgs, output: Output) -> Result<u8> {
             of: if spec.task.classifies() { "images" } else { "pixels" },
             classes: decisions.labels.names(),
             threshold: record.summary.threshold.as_ref().map(|threshold| threshold.value),
+            refine: spec.evaluation.refine.clone(),
             resize: "probabilities to the image's own size, bilinear and antialiased, before the \
                      threshold",
         },

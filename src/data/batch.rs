@@ -44,7 +44,7 @@ impl Source {
         draw: Option<(u32, u32)>,
         stopped: impl Fn() -> bool,
     ) -> Option<Result<Batch>> {
-        let size = self.preprocess.size as usize;
+        let size = self.preprocess.sampling.size as usize;
         let channels = self.preprocess.count();
         let area = size * size;
         let label_size = self.dataset.labels.side(size);
@@ -69,8 +69,7 @@ impl Source {
 
     /// Appends one case.
     fn append(&self, batch: &mut Batch, case: usize, draw: Option<(u32, u32)>) -> Result<()> {
-        let Preprocess { size, channels, .. } = self.preprocess;
-        let sample = self.cache.sample(&self.dataset, case, size, channels)?;
+        let sample = self.cache.sample(&self.dataset, case, &self.preprocess.sampling)?;
         let class = self.dataset.class_of(case);
         let mut label = |pixels: &[u8]| match class {
             Some(class) => batch.labels.push(class),

@@ -5,9 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::case::Dataset;
 use super::open::decode;
-use super::resize::{Sample, network_size};
+use super::resize::{Sample, Sampling, network_size};
 use crate::error::{Error, Result};
-use crate::spec::Channels;
 
 /// Cases of one data set at the network's size, filled as they are first asked for.
 ///
@@ -44,8 +43,8 @@ impl Cache {
         self.lock().samples.len()
     }
 
-    /// Case `index` of `dataset` at `size` x `size`, from memory or decoded. A cache serves one data
-    /// set: it knows cases by their index alone.
+    /// Case `index` of `dataset` at the network's size, from memory or decoded. A cache serves one
+    /// data set and one list of filters: it knows cases by their index alone.
     ///
     /// # Errors
     /// If the case cannot be decoded; the message names it.
@@ -53,10 +52,9 @@ impl Cache {
         &self,
         dataset: &Dataset,
         index: usize,
-        size: u32,
-        channels: Channels,
+        sampling: &Sampling,
     ) -> Result<Arc<Sample>> {
-        let key = (index, size, channels.count());
+        let key = (index, sampling.size, sampling.channels.count());
         if let Some(sample) = self.lock().samples.get(&key) {
             return Ok(Arc::clone(sample));
         }
@@ -64,7 +62,7 @@ impl Cache {
             Error::failed(format!("there is no case {index} among {}", dataset.cases.len()))
         })?;
         let sample = decode(dataset, case)
-            .and_then(|decoded| network_size(&decoded, size, channels))
+            .and_then(|decoded| network_size(&decoded, sampling))
             .map_err(|error| name_case(&case.id, error))?;
         let sample = Arc::new(sample);
         self.keep(key, &sample);
@@ -97,12 +95,17 @@ fn name_case(id: &str, error: Error) -> Error {
 mod tests {
     use super::*;
     use crate::data::tiny;
+    use crate::spec::Channels;
+
+    fn sampling(size: u32) -> Sampling {
+        Sampling { size, channels: Channels::Rgb, filters: Vec::new() }
+    }
 
     #[test]
     fn the_first_that_fit_stay_and_the_bound_is_kept() {
         let folder = tempfile::tempdir().unwrap();
         let dataset = tiny::dataset(folder.path(), 4);
-        let read = |cache: &Cache, index| cache.sample(&dataset, index, 4, Channels::Rgb).unwrap();
+        let read = |cache: &Cache, index| cache.sample(&dataset, index, &sampling(4)).unwrap();
         let one = read(&Cache::new(0), 0).bytes();
         let limit = 2 * one + one / 2;
         let cache = Cache::new(limit);
@@ -121,11 +124,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let dataset = tiny::dataset(folder.path(), 1);
         let cache = Cache::new(1 << 20);
-        let decoded = cache.sample(&dataset, 0, 4, Channels::Rgb).unwrap();
+        let decoded = cache.sample(&dataset, 0, &sampling(4)).unwrap();
         assert_eq!(decoded.image, [0, 0, 5, 5].repeat(4));
         assert_eq!(decoded.labels, [1, 1, 0, 0].repeat(4));
-        assert_eq!(decoded, cache.sample(&dataset, 0, 4, Channels::Rgb).unwrap());
-        assert_eq!(cache.sample(&dataset, 0, 2, Channels::Rgb).unwrap().size, 2);
+        assert_eq!(decoded, cache.sample(&dataset, 0, &sampling(4)).unwrap());
+        assert_eq!(cache.sample(&dataset, 0, &sampling(2)).unwrap().size, 2);
     }
 
     #[test]
@@ -133,7 +136,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let dataset = tiny::dataset(folder.path(), 1);
         let cache = Cache::new(0);
-        cache.sample(&dataset, 0, 4, Channels::Rgb).unwrap();
+        cache.sample(&dataset, 0, &sampling(4)).unwrap();
         assert_eq!((cache.count(), cache.bytes()), (0, 0));
     }
 
@@ -144,13 +147,13 @@ mod tests {
         let file = folder.path().join("1.png");
         std::fs::write(&file, b"").unwrap();
         let cache = Cache::new(1 << 20);
-        let error = cache.sample(&dataset, 1, 4, Channels::Rgb).unwrap_err();
+        let error = cache.sample(&dataset, 1, &sampling(4)).unwrap_err();
         assert_eq!(error.exit_code(), 2);
         let message = error.to_string();
         assert!(message.starts_with("case `c1`: "), "{message}");
         assert!(message.contains(&file.display().to_string()), "{message}");
         assert_eq!(cache.count(), 0);
-        let error = cache.sample(&dataset, 7, 4, Channels::Rgb).unwrap_err();
+        let error = cache.sample(&dataset, 7, &sampling(4)).unwrap_err();
         assert_eq!(error.to_string(), "there is no case 7 among 2");
     }
 }

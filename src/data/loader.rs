@@ -197,6 +197,7 @@ impl Drop for Batches {
 mod tests {
     use super::*;
     use crate::data::normalize::Normalization;
+    use crate::data::resize::Sampling;
     use crate::data::tiny;
     use crate::spec::{
         AmountSpec, BusiClass, BusiSpec, Chance, Channels, DatasetSpec, MultiMask, NormalizeSpec,
@@ -207,8 +208,7 @@ mod tests {
     fn preprocess() -> Preprocess {
         let channels = Channels::Rgb;
         Preprocess {
-            size: 4,
-            channels,
+            sampling: Sampling { size: 4, channels, filters: vec![] },
             inputs: vec![],
             normalization: Normalization::unit(channels),
         }
@@ -366,6 +366,7 @@ mod tests {
             source,
             image_size: 256,
             channels,
+            filters: vec![],
             normalize: NormalizeSpec::default(),
             split: SplitSpec::default(),
             cache_mib: 0,
@@ -376,7 +377,8 @@ mod tests {
         let index = |id: &str| dataset.cases.iter().position(|case| case.id == id).unwrap();
         let cases = expected.iter().map(|case| index(&case.id)).collect();
         let normalization = Normalization::unit(channels);
-        let preprocess = Preprocess { size: 256, channels, inputs: vec![], normalization };
+        let preprocess =
+            Preprocess { sampling: Sampling::new(&spec), inputs: vec![], normalization };
         let cache = Arc::new(Cache::new(0));
         let loader = Loader::new(Arc::clone(&dataset), cases, preprocess, None, 1, 2, cache);
         for (batch, expected) in loader.epoch(Order::Sequential).zip(&expected) {

@@ -11,6 +11,7 @@ mod decode;
 mod dominant_colours;
 mod duplicates;
 mod files;
+mod filter;
 mod fingerprint;
 mod inputs;
 mod inspect;
@@ -23,6 +24,7 @@ mod sample;
 mod split;
 mod synth;
 mod task;
+mod wiener;
 
 pub use case::{
     Case, Dataset, Decoded, Finding, IGNORE, ImageSource, Labels, Level, MaskSource, Region,
@@ -57,4 +59,4 @@ pub use batch::Batch;
 pub use cache::Cache;
 pub use loader::{Batches, Loader, Order};
 pub use normalize::{Normalization, Preprocess, normalization};
-pub use resize::{Sample, network_size};
+pub use resize::{Sample, Sampling, resize_labels};

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::cache::Cache;
 use super::case::{Dataset, Decoded};
 use super::inputs;
-use super::resize::{Sample, network_size};
+use super::resize::{Sample, Sampling, network_size};
 use crate::error::{Error, Result};
 use crate::spec::{Channels, InputKind, NormalizeSpec};
 
@@ -35,18 +35,18 @@ pub struct Normalization {
 /// channel are equal.
 pub fn normalization(
     spec: &NormalizeSpec,
-    channels: Channels,
+    sampling: &Sampling,
     dataset: &Dataset,
     train: &[usize],
-    size: u32,
     workers: usize,
     cache: &Cache,
 ) -> Result<Normalization> {
+    let channels = sampling.channels;
     match spec {
         NormalizeSpec::Unit(_) => Ok(Normalization::unit(channels)),
         NormalizeSpec::Imagenet(_) => Ok(Normalization::imagenet(channels)),
         NormalizeSpec::Dataset(_) => {
-            let sums = sum_over(dataset, train, size, channels, workers, cache)?;
+            let sums = sum_over(dataset, train, sampling, workers, cache)?;
             sums.normalization(channels)
         }
     }
@@ -134,8 +134,7 @@ impl Sums {
 fn sum_over(
     dataset: &Dataset,
     cases: &[usize],
-    size: u32,
-    channels: Channels,
+    sampling: &Sampling,
     workers: usize,
     cache: &Cache,
 ) -> Result<Sums> {
@@ -145,7 +144,7 @@ fn sum_over(
         loop {
             let position = next.fetch_add(1, Ordering::Relaxed);
             let Some(&case) = cases.get(position) else { return Ok(sums) };
-            match cache.sample(dataset, case, size, channels) {
+            match cache.sample(dataset, case, sampling) {
                 Ok(sample) => sums = sums.add(&Sums::of(&sample)),
                 Err(error) => {
                     next.store(cases.len(), Ordering::Relaxed);
@@ -181,10 +180,8 @@ fn sum_over(
 /// How a decoded case becomes network input.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Preprocess {
-    /// Side of the square in pixels.
-    pub size: u32,
-    /// Channels of the image that the network sees.
-    pub channels: Channels,
+    /// How it gets the network's size.
+    pub sampling: Sampling,
     /// What its channels are made of, if not those of the image: gray, whose normalisation they get.
     pub inputs: Vec<InputKind>,
     /// Mean and standard deviation of each.
@@ -194,29 +191,26 @@ pub struct Preprocess {
 impl Preprocess {
     /// Number of channels of the network's input.
     pub fn count(&self) -> usize {
-        if self.inputs.is_empty() { self.channels.count() } else { self.inputs.len() }
+        if self.inputs.is_empty() { self.sampling.channels.count() } else { self.inputs.len() }
     }
 
-    /// The network's input for one image, `[channels, size, size]`, without augmentation.
+    /// An image at the network's size, in bytes.
     ///
     /// # Errors
     /// If the image has no pixels.
-    pub fn input(&self, decoded: &Decoded) -> Result<Vec<f32>> {
-        let sample = network_size(decoded, self.size, self.channels)?;
-        let mut input = Vec::with_capacity(self.count() * sample.size * sample.size);
-        self.extend_plain(&mut input, &sample);
-        Ok(input)
+    pub fn sample(&self, decoded: &Decoded) -> Result<Sample> {
+        network_size(decoded, &self.sampling)
     }
 
-    /// Appends a sample as it is.
-    pub(super) fn extend_plain(&self, images: &mut Vec<f32>, sample: &Sample) {
+    /// Appends the network's input for a sample, `[channels, size, size]`, without augmentation.
+    pub fn extend_plain(&self, images: &mut Vec<f32>, sample: &Sample) {
         let area = sample.size * sample.size;
         if !self.inputs.is_empty() {
             let gray: Vec<f32> =
                 sample.image[..area].iter().map(|&value| f32::from(value) / 255.0).collect();
             return self.extend_intensities(images, 1, &gray, &sample.labels);
         }
-        for channel in 0..self.channels.count() {
+        for channel in 0..self.sampling.channels.count() {
             let table: [f32; 256] =
                 std::array::from_fn(|byte| self.normalization.apply(channel, byte as f32 / 255.0));
             let plane = channel % sample.planes;
@@ -235,13 +229,13 @@ impl Preprocess {
     ) {
         let area = image.len() / planes;
         if !self.inputs.is_empty() {
-            let size = self.size as usize;
+            let size = self.sampling.size as usize;
             for plane in inputs::planes(&self.inputs, &image[..area], labels, size) {
                 images.extend(plane.into_iter().map(|value| self.normalization.apply(0, value)));
             }
             return;
         }
-        for channel in 0..self.channels.count() {
+        for channel in 0..self.sampling.channels.count() {
             let plane = channel % planes;
             let values = &image[plane * area..(plane + 1) * area];
             images.extend(values.iter().map(|&value| self.normalization.apply(channel, value)));
@@ -258,6 +252,10 @@ mod tests {
 
     fn sample(image: &[u8], planes: usize) -> Sample {
         Sample { image: image.to_vec(), planes, labels: vec![0; 4], size: 2 }
+    }
+
+    fn sampling(size: u32, channels: Channels) -> Sampling {
+        Sampling { size, channels, filters: Vec::new() }
     }
 
     fn close(found: &[f32], expected: &[f32]) {
@@ -293,7 +291,8 @@ mod tests {
         let spec = NormalizeSpec::Dataset(DatasetNormalize {});
         let found = |train: &[usize], workers, limit| {
             let cache = Cache::new(limit);
-            normalization(&spec, Channels::Rgb, &dataset, train, 4, workers, &cache).unwrap()
+            normalization(&spec, &sampling(4, Channels::Rgb), &dataset, train, workers, &cache)
+                .unwrap()
         };
         // Case 3 holds 30 and 35: mean 32.5, deviation 2.5.
         let third = found(&[3], 1, 0);
@@ -314,7 +313,7 @@ mod tests {
         let spec = NormalizeSpec::Dataset(DatasetNormalize {});
         let fail = |train: &[usize]| {
             let cache = Cache::new(0);
-            normalization(&spec, Channels::Rgb, &dataset, train, 4, 2, &cache)
+            normalization(&spec, &sampling(4, Channels::Rgb), &dataset, train, 2, &cache)
                 .unwrap_err()
                 .to_string()
         };
@@ -334,7 +333,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let dataset = tiny::dataset(folder.path(), 0);
         let found = |spec: NormalizeSpec, channels| {
-            normalization(&spec, channels, &dataset, &[], 4, 1, &Cache::new(0)).unwrap()
+            normalization(&spec, &sampling(4, channels), &dataset, &[], 1, &Cache::new(0)).unwrap()
         };
         let unit = found(NormalizeSpec::Unit(UnitNormalize {}), Channels::Gray);
         assert_eq!(unit, Normalization { mean: vec![0.0], std: vec![1.0] });
@@ -348,13 +347,17 @@ mod tests {
     #[test]
     fn input_is_normalised_channel_by_channel() {
         let normalization = Normalization { mean: vec![0.0, 0.5, 1.0], std: vec![1.0, 0.5, 0.25] };
-        let preprocess =
-            Preprocess { size: 2, channels: Channels::Rgb, inputs: vec![], normalization };
-        let image = RgbImage::from_pixel(2, 2, image::Rgb([255, 0, 51]));
-        let input = preprocess.input(&Decoded { image, labels: None }).unwrap();
-        close(&input, &[1.0, 1.0, 1.0, 1.0, -1.0, -1.0, -1.0, -1.0, -3.2, -3.2, -3.2, -3.2]);
-        let image = RgbImage::from_pixel(2, 2, image::Rgb([255; 3]));
-        let input = preprocess.input(&Decoded { image, labels: None }).unwrap();
-        close(&input, &[1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0]);
+        let sampling = sampling(2, Channels::Rgb);
+        let preprocess = Preprocess { sampling, inputs: vec![], normalization };
+        let input = |level: [u8; 3]| {
+            let image = RgbImage::from_pixel(2, 2, image::Rgb(level));
+            let mut input = Vec::new();
+            let sample = preprocess.sample(&Decoded { image, labels: None }).unwrap();
+            preprocess.extend_plain(&mut input, &sample);
+            input
+        };
+        let expected = [1.0, 1.0, 1.0, 1.0, -1.0, -1.0, -1.0, -1.0, -3.2, -3.2, -3.2, -3.2];
+        close(&input([255, 0, 51]), &expected);
+        close(&input([255; 3]), &[1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0]);
     }
 }

@@ -5,8 +5,27 @@ use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer
 use image::{GrayImage, RgbImage};
 
 use super::case::{Decoded, IGNORE};
+use super::filter::filtered;
 use crate::error::{Error, Result};
-use crate::spec::Channels;
+use crate::spec::{Channels, DatasetSpec, FilterSpec};
+
+/// What is decided of how images become those of the network's size, before their values are normalised.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sampling {
+    /// Side of the square in pixels.
+    pub size: u32,
+    /// Channels of the image that the network sees.
+    pub channels: Channels,
+    /// What is done to the image at its own size.
+    pub filters: Vec<FilterSpec>,
+}
+
+impl Sampling {
+    /// What a spec decides.
+    pub fn new(spec: &DatasetSpec) -> Self {
+        Self { size: spec.image_size, channels: spec.channels, filters: spec.filters.clone() }
+    }
+}
 
 /// A case at the network's size, still in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,14 +49,17 @@ impl Sample {
 
 /// Brings a case to `size` x `size` pixels, whatever its shape was.
 ///
-/// The image goes through an antialiased bilinear filter (a triangle as wide as the reduction, as
-/// Pillow's `BILINEAR`); luma, where asked for, is taken after it. Each label is that of the pixel
+/// The image goes through its filters, and then through an antialiased bilinear filter (a triangle as wide as the reduction, as
+/// Pillow's `BILINEAR`); luma, where asked for, is taken after it, or
+/// before the filters. Each label is that of the pixel
 /// that holds the centre of the new one. A case without labels gets [`IGNORE`] everywhere.
 ///
 /// # Errors
 /// If the image has no pixels.
-pub fn network_size(decoded: &Decoded, size: u32, channels: Channels) -> Result<Sample> {
-    let (image, planes) = resize_image(&decoded.image, size, channels)?;
+pub fn network_size(decoded: &Decoded, sampling: &Sampling) -> Result<Sample> {
+    let &Sampling { size, channels, ref filters } = sampling;
+    let image = filtered(&decoded.image, channels, filters);
+    let (image, planes) = resize_image(&image, size, channels)?;
     let side = size as usize;
     let labels = match &decoded.labels {
         Some(labels) => resize_labels(labels, size),
@@ -66,7 +88,7 @@ fn resize_image(image: &RgbImage, size: u32, channels: Channels) -> Result<(Vec<
 }
 
 /// ITU-R BT.601 luma of red, green and blue, rounded as Pillow's mode `L` does.
-fn luma(pixel: &[u8]) -> u8 {
+pub(super) fn luma(pixel: &[u8]) -> u8 {
     let [r, g, b] = [pixel[0], pixel[1], pixel[2]].map(u32::from);
     ((19_595 * r + 38_470 * g + 7_471 * b + 32_768) >> 16) as u8
 }
@@ -90,7 +112,7 @@ fn resize_pixels(image: &RgbImage, size: u32) -> Result<Vec<u8>> {
 }
 
 /// Labels at `size` x `size` by the nearest pixel centre: only values that were there.
-fn resize_labels(labels: &GrayImage, size: u32) -> Vec<u8> {
+pub fn resize_labels(labels: &GrayImage, size: u32) -> Vec<u8> {
     let (width, height) = labels.dimensions();
     let columns: Vec<usize> = (0..size).map(|x| nearest(x, size, width)).collect();
     let rows = (0..size).map(|y| nearest(y, size, height));
@@ -120,6 +142,10 @@ mod tests {
         }
     }
 
+    fn sample(decoded: &Decoded, size: u32, channels: Channels) -> Result<Sample> {
+        network_size(decoded, &Sampling { size, channels, filters: Vec::new() })
+    }
+
     fn grays(values: &[u8]) -> Vec<u8> {
         values.iter().flat_map(|&value| [value; 3]).collect()
     }
@@ -128,7 +154,7 @@ mod tests {
     fn halving_averages_with_a_triangle() {
         // The left new pixel reads the first three under a triangle of width 4: 3/7, 3/7, 1/7.
         let rows = [0u8, 70, 140, 210].repeat(4);
-        let sample = network_size(&decoded(4, 4, grays(&rows), None), 2, Channels::Rgb).unwrap();
+        let sample = sample(&decoded(4, 4, grays(&rows), None), 2, Channels::Rgb).unwrap();
         assert_eq!((sample.planes, sample.size), (1, 2));
         assert_eq!(sample.image, [50, 160, 50, 160]);
         assert_eq!(sample.labels, [IGNORE; 4]);
@@ -137,7 +163,7 @@ mod tests {
     #[test]
     fn a_coloured_image_keeps_three_planes() {
         let rgb = vec![1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
-        let sample = network_size(&decoded(2, 2, rgb, None), 2, Channels::Rgb).unwrap();
+        let sample = sample(&decoded(2, 2, rgb, None), 2, Channels::Rgb).unwrap();
         assert_eq!(sample.planes, 3);
         assert_eq!(sample.image, [1, 4, 7, 10, 2, 5, 8, 11, 3, 6, 9, 12]);
     }
@@ -146,7 +172,7 @@ mod tests {
     fn a_late_coloured_pixel_is_found() {
         let mut rgb = grays(&[9; 64 * 64]);
         *rgb.last_mut().unwrap() = 10;
-        let sample = network_size(&decoded(64, 64, rgb, None), 64, Channels::Rgb).unwrap();
+        let sample = sample(&decoded(64, 64, rgb, None), 64, Channels::Rgb).unwrap();
         assert_eq!(sample.planes, 3);
         assert_eq!(sample.image.last(), Some(&10));
     }
@@ -156,8 +182,7 @@ mod tests {
         // 0.299 * 255 = 76.2, 0.587 * 255 = 149.7, 0.114 * 255 = 29.07.
         let pixels = [[255, 0, 0], [0, 255, 0], [0, 0, 255], [7, 7, 7]];
         assert_eq!(pixels.map(|pixel| luma(&pixel)), [76, 150, 29, 7]);
-        let sample =
-            network_size(&decoded(1, 1, vec![255, 0, 0], None), 2, Channels::Gray).unwrap();
+        let sample = sample(&decoded(1, 1, vec![255, 0, 0], None), 2, Channels::Gray).unwrap();
         assert_eq!((sample.planes, sample.image), (1, vec![76; 4]));
     }
 
@@ -195,7 +220,7 @@ mod tests {
         for Resized { width, height, size, pixels, rgb, gray } in fixture.cases {
             let decoded = decoded(width, height, pixels, None);
             for (channels, expected) in [(Channels::Rgb, rgb), (Channels::Gray, gray)] {
-                let sample = network_size(&decoded, size, channels).unwrap();
+                let sample = sample(&decoded, size, channels).unwrap();
                 assert_eq!(sample.image.len(), expected.len());
                 let off = sample.image.iter().zip(&expected).map(|(a, b)| a.abs_diff(*b)).max();
                 assert!(off <= Some(1), "{width}x{height} to {size}, {channels:?}: {off:?}");
@@ -205,7 +230,7 @@ mod tests {
 
     #[test]
     fn an_empty_image_is_an_error() {
-        let error = network_size(&decoded(0, 3, vec![], None), 4, Channels::Rgb).unwrap_err();
+        let error = sample(&decoded(0, 3, vec![], None), 4, Channels::Rgb).unwrap_err();
         assert_eq!(error.to_string(), "cannot resize an image of 0x3 pixels: it is empty");
     }
 

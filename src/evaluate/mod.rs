@@ -13,12 +13,14 @@ mod auc;
 pub mod bootstrap;
 mod confusion;
 mod counts;
+mod crf;
 mod epoch;
 mod images;
 mod metric;
 mod overlap;
 pub mod pictures;
 mod predictor;
+mod refine;
 mod run;
 mod score;
 mod semantics;
@@ -42,7 +44,7 @@ pub use run::{Cases, Evaluation, Tick, classify, evaluate, outputs, threshold};
 pub use score::{CaseScore, LabelledCase, score_binary, score_classes};
 pub use semantics::{
     describe_absent, describe_empty, describe_image_reductions, describe_intervals,
-    describe_reductions,
+    describe_reductions, describe_refinement,
 };
 pub use summary::{Figure, figure_names, figures};
 pub use surface::{SurfaceDistances, class_masks, surface_distances};

@@ -4,11 +4,14 @@ use burn::tensor::activation::{sigmoid, softmax};
 use burn::tensor::{Device, Tensor, TensorData};
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use rayon::prelude::*;
 
-use crate::data::{Decoded, Preprocess};
+use super::refine::refined;
+use crate::data::{Decoded, Preprocess, Sample};
 use crate::error::{Error, Result};
 use crate::loss::Outputs;
 use crate::model::Net;
+use crate::spec::RefineSpec;
 
 /// A network with the preparation its images need.
 pub struct Predictor {
@@ -18,6 +21,8 @@ pub struct Predictor {
     pub outputs: Outputs,
     /// How images become its input.
     pub preprocess: Preprocess,
+    /// What is made of its probabilities.
+    pub refine: RefineSpec,
     /// Where it computes.
     pub device: Device,
 }
@@ -40,21 +45,31 @@ impl Predictor {
     /// # Errors
     /// If an image has no pixels.
     pub fn input(&self, images: &[&Decoded]) -> Result<Tensor<4>> {
-        let (size, channels) = (self.preprocess.size as usize, self.preprocess.count());
-        let mut input = Vec::with_capacity(images.len() * channels * size * size);
-        for image in images {
-            input.extend(self.preprocess.input(image)?);
-        }
-        let shape = [images.len(), channels, size, size];
-        Ok(Tensor::from_data(TensorData::new(input, shape), &self.device))
+        Ok(self.input_of(&self.samples(images)?))
     }
 
-    /// Predicts a batch of images at the network's size; where images have classes, as of one pixel.
+    fn samples(&self, images: &[&Decoded]) -> Result<Vec<Sample>> {
+        images.par_iter().map(|image| self.preprocess.sample(image)).collect()
+    }
+
+    fn input_of(&self, samples: &[Sample]) -> Tensor<4> {
+        let (size, channels) = (self.preprocess.sampling.size as usize, self.preprocess.count());
+        let mut input = Vec::with_capacity(samples.len() * channels * size * size);
+        for sample in samples {
+            self.preprocess.extend_plain(&mut input, sample);
+        }
+        let shape = [samples.len(), channels, size, size];
+        Tensor::from_data(TensorData::new(input, shape), &self.device)
+    }
+
+    /// Predicts a batch of images at the network's size, refined; where images have classes, as of one
+    /// pixel.
     ///
     /// # Errors
     /// If an image has no pixels.
     pub fn predict(&self, images: &[&Decoded]) -> Result<Vec<Probabilities>> {
-        let logits = self.net.forward(self.input(images)?);
+        let samples = self.samples(images)?;
+        let logits = self.net.forward(self.input_of(&samples));
         let [_, _, height, width] = logits.dims();
         let probabilities = match self.outputs {
             Outputs::Binary => sigmoid(logits),
@@ -64,10 +79,12 @@ impl Predictor {
             .try_into_vec_as()
             .map_err(|error| Error::failed(format!("cannot read the prediction: {error}")))?;
         let each = self.outputs.channels() * height * width;
-        Ok(values
-            .chunks(each)
-            .map(|values| Probabilities { width, height, values: values.to_vec() })
-            .collect())
+        let refine = |(values, sample): (&[f32], &Sample)| Probabilities {
+            width,
+            height,
+            values: refined(&self.refine, self.outputs, sample, values),
+        };
+        Ok(values.par_chunks(each).zip(&samples).map(refine).collect())
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
     CANDIDATES, CaseScore, Confusion, Counts, ImageScore, LabelledCase, best_image_threshold,
     best_threshold, called, count_at_candidates, score_binary, score_classes,
 };
-use crate::data::{Case, Dataset, Decoded, Labels, SplitName, decode, network_size};
+use crate::data::{Case, Dataset, Decoded, Labels, SplitName, decode, resize_labels};
 use crate::error::{Error, Result};
 use crate::loss::Outputs;
 use crate::spec::{EvaluationSpec, Resolution, ThresholdSpec};
@@ -195,21 +195,18 @@ impl View {
         probabilities: &Probabilities,
         resolution: Resolution,
     ) -> Result<Self> {
-        let unlabelled = || Error::failed("a case without a mask cannot be scored");
-        let preprocess = &predictor.preprocess;
+        let truth = decoded.labels.as_ref();
+        let truth = truth.ok_or_else(|| Error::failed("a case without a mask cannot be scored"))?;
         match resolution {
             Resolution::Original => {
-                let truth = decoded.labels.as_ref().ok_or_else(unlabelled)?;
                 let (width, height) = (truth.width() as usize, truth.height() as usize);
                 let probabilities = probabilities.resized(width, height)?;
                 Ok(Self { truth: truth.as_raw().clone(), probabilities })
             }
-            Resolution::Network => {
-                let sample = network_size(decoded, preprocess.size, preprocess.channels)?;
-                let truth = decoded.labels.as_ref().map(|_| sample.labels);
-                let truth = truth.ok_or_else(unlabelled)?;
-                Ok(Self { truth, probabilities: probabilities.clone() })
-            }
+            Resolution::Network => Ok(Self {
+                truth: resize_labels(truth, predictor.preprocess.sampling.size),
+                probabilities: probabilities.clone(),
+            }),
         }
     }
 

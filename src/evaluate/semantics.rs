@@ -1,7 +1,7 @@
 //! What figures mean, in words for the report.
 
 use super::bootstrap::{CONFIDENCE, FEWEST_GROUPS, RESAMPLES};
-use crate::spec::EmptyRule;
+use crate::spec::{EmptyRule, RefineSpec};
 
 /// How the scores of cases become figures.
 pub fn describe_reductions(classes: usize) -> &'static str {
@@ -37,6 +37,17 @@ pub fn describe_empty(empty: EmptyRule, classes: usize) -> String {
         "{rule}. Surface distances are undefined, and left out, where one of the two masks is \
          empty; AUC where the truth has one class only.{classes}"
     )
+}
+
+/// What was made of the probabilities of pixels; `None` where nothing was.
+pub fn describe_refinement(refine: &RefineSpec) -> Option<String> {
+    match refine {
+        RefineSpec::None(_) => None,
+        RefineSpec::Crf(spec) => {
+            let updates = if spec.iterations == 1 { "update" } else { "updates" };
+            Some(format!("refined by a conditional random field ({} {updates})", spec.iterations))
+        }
+    }
 }
 
 /// How classified images become figures.

@@ -1,8 +1,8 @@
 //! RGU-Net: a U-Net whose blocks are residual and whose convolutions are in groups, for few parameters.
 //!
 //! From the literature on breast ultrasound are the name and three things: the U-Net, residual blocks, group
-//! convolutions. There a conditional random field refines the masks afterwards, which is no part of the network
-//! and not done here.
+//! convolutions. There a conditional random field refines the masks afterwards, which is no part of the network:
+//! `evaluation.refine`.
 //!
 //! Chosen here, for its authors' program is not public: a plain 3x3 convolution, norm and ReLU before the first
 //! block; one ResNet basic block at each level, of two 3x3 convolutions in groups (He et al. 2016; Xie et al.

@@ -13,8 +13,8 @@ use crate::loss::{self, Outputs};
 use crate::model;
 use crate::record::GuideRow;
 use crate::spec::{
-    Channels, EvaluatedSplit, GroupKey, Loaded, MetricKind, Problem, Problems, RateSpec, SplitSpec,
-    ThresholdSpec, load,
+    Channels, EvaluatedSplit, GroupKey, Loaded, MetricKind, Problem, Problems, RateSpec,
+    RefineSpec, SplitSpec, ThresholdSpec, load,
 };
 
 /// A spec in which nothing is wrong, with its data found and divided.
@@ -168,6 +168,12 @@ impl Findings<'_> {
                     format!("`{name}` is a metric of {what} this task is about {asked}"),
                 ));
             }
+        }
+        if classifies && spec.evaluation.refine != RefineSpec::default() {
+            let message = "it refines the probabilities of pixels, and this task is about whole \
+                           images: set it to { kind = \"none\" }"
+                .into();
+            wrong.push(("evaluation.refine", message));
         }
         let inputs = spec.task.inputs();
         if !inputs.is_empty() && spec.dataset.channels != Channels::Gray {

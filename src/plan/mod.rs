@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::{Dataset, Labels, Normalization, Preprocess, Split};
+use crate::data::{Dataset, Labels, Normalization, Preprocess, Sampling, Split};
 use crate::error::{Error, Result};
 use crate::evaluate::outputs;
 use crate::loss::Outputs;
@@ -115,8 +115,7 @@ impl Decisions {
     /// How images become network input.
     pub fn preprocess(&self) -> Preprocess {
         Preprocess {
-            size: self.spec.dataset.image_size,
-            channels: self.spec.dataset.channels,
+            sampling: Sampling::new(&self.spec.dataset),
             inputs: self.spec.task.inputs().to_vec(),
             normalization: self.normalization.clone(),
         }

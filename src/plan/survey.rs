@@ -3,7 +3,9 @@
 use rayon::prelude::*;
 
 use super::Checked;
-use crate::data::{Cache, Normalization, SplitName, fingerprint, normalization, pixel_counts};
+use crate::data::{
+    Cache, Normalization, Sampling, SplitName, fingerprint, normalization, pixel_counts,
+};
 use crate::error::Result;
 use crate::record::ClassShare;
 
@@ -72,10 +74,9 @@ pub fn survey(checked: &Checked, extent: Extent) -> Result<Survey> {
         class_pixels,
         normalization: normalization(
             &spec.normalize,
-            spec.channels,
+            &Sampling::new(spec),
             dataset,
             &split.train,
-            spec.image_size,
             checked.loaded.spec.run.workers as usize,
             &Cache::new((spec.cache_mib as usize) << 20),
         )?,

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::configuration::spec_text;
 use super::names;
 use super::tables::SplitTable;
 use super::words;
@@ -26,6 +27,7 @@ pub fn remarks(record: &Record, split: &SplitTable) -> Vec<Remark> {
     remarks.extend(generalisation_gap(record));
     remarks.extend(record.confusion.iter().flat_map(never_predicted));
     remarks.extend(few_cases(record));
+    remarks.extend(refinement(record));
     remarks.sort_by_key(|remark| !remark.warning);
     remarks
 }
@@ -202,6 +204,15 @@ fn few_cases(record: &Record) -> Option<Remark> {
     })
 }
 
+/// What the figures are of, where it is not the network alone.
+fn refinement(record: &Record) -> Option<Remark> {
+    let kind = spec_text(record, "evaluation.refine.kind").filter(|kind| kind != "none")?;
+    Some(note(format!(
+        "Figures, masks and pictures are of probabilities after refinement (`evaluation.refine`: {kind}); curves, and \
+         the choice of the epoch by them, are of the network alone."
+    )))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -285,6 +296,17 @@ mod tests {
         }];
         let record = Record { confusion, ..Default::default() };
         assert_eq!(said(&record), ["Test: the class b is never predicted, though it occurs."]);
+    }
+
+    #[test]
+    fn figures_after_refinement_are_said_to_be_so() {
+        let of_kind = |kind: &str| {
+            let spec = format!("[evaluation.refine]\nkind = '{kind}'");
+            said(&Record { spec, ..Default::default() })
+        };
+        let said = of_kind("crf");
+        assert!(said[0].contains("after refinement (`evaluation.refine`: crf)"), "{said:?}");
+        assert!(of_kind("none").is_empty());
     }
 
     #[test]

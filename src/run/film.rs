@@ -14,6 +14,7 @@ use crate::loss::Outputs;
 use crate::model::Net;
 use crate::plan::Plan;
 use crate::record::{Checkpoints, Frame, FrameImages, PictureFile, RunDir};
+use crate::spec::RefineSpec;
 use crate::train::{Keeper, Part, Progressed};
 
 /// Keeps what training gives, and takes pictures of some epochs.
@@ -34,6 +35,7 @@ pub struct Film {
     fixed: OnceLock<usize>,
     outputs: Outputs,
     preprocess: Preprocess,
+    refine: RefineSpec,
     device: Device,
     layer: String,
     seed: u32,
@@ -53,6 +55,7 @@ impl Film {
             fixed: OnceLock::new(),
             outputs: decisions.outputs(),
             preprocess: decisions.preprocess(),
+            refine: spec.evaluation.refine.clone(),
             device: device.clone(),
             layer: film_layer(spec),
             seed: decisions.seed,
@@ -79,6 +82,7 @@ impl Film {
             net: net.clone(),
             outputs: self.outputs,
             preprocess: self.preprocess.clone(),
+            refine: self.refine.clone(),
             device: self.device.clone(),
         };
         let fixed = *self.fixed.get_or_init(|| self.first_with_something_to_find());

@@ -64,6 +64,7 @@ pub fn predictor(run: &Path, decisions: &Decisions, chosen: &Chosen) -> Result<P
         net,
         outputs: decisions.outputs(),
         preprocess: decisions.preprocess(),
+        refine: spec.evaluation.refine.clone(),
         device: chosen.device.clone(),
     })
 }

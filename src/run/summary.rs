@@ -3,13 +3,13 @@
 use crate::data::{Labels, crossing};
 use crate::evaluate::{
     MASK_DICE, describe_absent, describe_empty, describe_image_reductions, describe_intervals,
-    describe_reductions,
+    describe_reductions, describe_refinement,
 };
 use crate::plan::Plan;
 use crate::record::{Selection, Semantics, Summary, Task};
 use crate::spec::{
-    BcssClasses, BcssLayout, EncoderSpec, GroupKey, MetricKind, Modality, ModelSpec, MultiMask,
-    Resolution, SourceSpec, Spec, SplitSpec, TaskSpec,
+    BcssClasses, BcssLayout, EncoderSpec, EvaluationSpec, GroupKey, MetricKind, Modality,
+    ModelSpec, MultiMask, Resolution, SourceSpec, Spec, SplitSpec, TaskSpec,
 };
 use crate::train::Progressed;
 
@@ -53,7 +53,7 @@ fn semantics(spec: &Spec, classes: usize) -> Semantics {
         TaskSpec::Segment(_) => Semantics {
             reduction: describe_reductions(classes).into(),
             empty: describe_empty(spec.evaluation.empty, classes),
-            resolution: resolution(spec.evaluation.resolution).into(),
+            resolution: resolution(&spec.evaluation),
             interval: describe_intervals(),
         },
         TaskSpec::Classify(_) => Semantics {
@@ -132,12 +132,16 @@ fn with_encoder(name: &str, encoder: &EncoderSpec) -> String {
     }
 }
 
-fn resolution(resolution: Resolution) -> &'static str {
-    match resolution {
+fn resolution(spec: &EvaluationSpec) -> String {
+    let masks = match spec.resolution {
         Resolution::Original => {
             "at the size of the original image: probabilities are resized to it before the threshold"
         }
         Resolution::Network => "at the size the network works at: masks are resized to it",
+    };
+    match describe_refinement(&spec.refine) {
+        Some(refined) => format!("{masks}; before that, probabilities are {refined}"),
+        None => masks.into(),
     }
 }
 

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::FilterSpec;
+
 /// Images, labels and how they are divided.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -20,6 +22,11 @@ pub struct DatasetSpec {
     /// Colour channels the network sees: `rgb` (3) or `gray` (1, ITU-R BT.601 luma).
     #[serde(default)]
     pub channels: Channels,
+    /// What is done to every image before it is resized, in this order; of a tile cut from an ROI, to the tile. With
+    /// `channels = "gray"` the luma is taken first. Pictures show images without it.
+    #[serde(default)]
+    #[schemars(length(max = 8))]
+    pub filters: Vec<FilterSpec>,
     /// How pixel values become network input.
     #[serde(default)]
     pub normalize: NormalizeSpec,

@@ -3,12 +3,18 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::RefineSpec;
+
 /// What is measured and how.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct EvaluationSpec {
     /// From which probability on a pixel is lesion, or an image of the second of two classes.
     pub threshold: ThresholdSpec,
+    /// What is made of a network's probabilities, at its own size, wherever masks come of them: in figures, pictures
+    /// and `predict`, and before a threshold is chosen. Figures of epochs, and what they decide, are of the network
+    /// alone.
+    pub refine: RefineSpec,
     /// Which metrics to compute; counts, and probabilities of images, are always stored.
     #[schemars(length(min = 1))]
     pub metrics: Vec<MetricKind>,
@@ -25,6 +31,7 @@ impl Default for EvaluationSpec {
     fn default() -> Self {
         Self {
             threshold: ThresholdSpec::default(),
+            refine: RefineSpec::default(),
             metrics: vec![
                 MetricKind::Dice,
                 MetricKind::Iou,
