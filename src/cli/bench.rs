@@ -85,7 +85,7 @@ struct Figures {
     step_gflop: f64,
 }
 
-/// Times steps on real batches of the training split.
+/// Times steps of the network, without a second head, on real batches of the training split.
 pub fn execute(args: BenchArgs, output: Output) -> Result<u8> {
     let mut overrides = args.overrides.clone();
     overrides.sets.extend(args.batch_size.map(|size| format!("schedule.batch-size={size}")));
@@ -94,12 +94,13 @@ pub fn execute(args: BenchArgs, output: Output) -> Result<u8> {
     let chosen = overrides.device(&spec, output)?;
     let plan = checked.plan(&survey(&checked, Extent::Training)?, spec.seeds[0])?;
     let device = for_training(&chosen.device, spec.schedule.activation_checkpointing);
-    let (net, _) = initial_net(&plan.decisions, &device)?;
+    let (model, _) = initial_net(&plan.decisions, &device)?;
     let loss = loss(&plan.decisions)?;
     if let Some(folder) = &args.dump {
         fs::create_dir_all(folder).map_err(Error::io(folder, "cannot create"))?;
-        save_weights(&net.valid(), &folder.join("weights.safetensors"))?;
+        save_weights(&model.valid(), &folder.join("weights.safetensors"))?;
     }
+    let net = model.net;
     let parameters = net.parameters().total;
     let total = args.warmup + args.steps;
     let timed = Timed::run(&plan, net, loss, &device, args.mode, total, args.dump.is_some())?;

@@ -63,7 +63,7 @@ pub fn execute(args: EvaluateArgs, output: Output) -> Result<u8> {
     let figures = match &dataset.labels {
         Labels::Binary { .. } | Labels::Classes { .. } => {
             let seen = evaluate(&predictor, &cases, &spec.evaluation, threshold, &|_| Ok(()))?;
-            figures(&seen, &spec)
+            figures(&seen, &dataset.image_classes, &spec)
         }
         Labels::Images { names } if *names == decisions.labels.names() => {
             let scores = classify(&predictor, &cases, threshold, &|_| Ok(()))?;

@@ -12,7 +12,7 @@ use super::runs::find_run;
 use super::{Output, pretty, print};
 use crate::error::{Error, Result};
 use crate::loss::Outputs;
-use crate::model::{checksum, pth_archive};
+use crate::model::{SecondHead, checksum, pth_archive};
 use crate::plan::Decisions;
 use crate::record::{Record, write_file};
 use crate::spec::{
@@ -82,6 +82,9 @@ struct Prediction {
     classes: Vec<String>,
     /// Of one foreground class, or of the second of two classes of images, the lowest probability.
     threshold: Option<f64>,
+    /// The classes that a second head tells images apart by, with the softmax of its logits.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    image_classes: Vec<String>,
     /// What is made of probabilities of pixels, at the network's size.
     refine: RefineSpec,
     resize: &'static str,
@@ -120,7 +123,11 @@ pub fn execute(args: ExportArgs, output: Output) -> Result<u8> {
         experiment: spec.name.clone(),
         run: decisions.run_id.clone(),
         network: spec.model.clone(),
-        pytorch: in_pytorch(&spec.model, [spec.input_channels(), decisions.labels.channels()]),
+        pytorch: in_pytorch(
+            &spec.model,
+            [spec.input_channels(), decisions.labels.channels()],
+            decisions.second_head(),
+        ),
         input: Input {
             channels: spec.dataset.channels,
             inputs: spec.task.inputs().to_vec(),
@@ -141,6 +148,7 @@ pub fn execute(args: ExportArgs, output: Output) -> Result<u8> {
             of: if spec.task.classifies() { "images" } else { "pixels" },
             classes: decisions.labels.names(),
             threshold: record.summary.threshold.as_ref().map(|threshold| threshold.value),
+            image_classes: decisions.image_classes.clone(),
             refine: spec.evaluation.refine.clone(),
             resize: "probabilities to the image's own size, bilinear and antialiased, before the \
                      threshold",
@@ -159,7 +167,11 @@ pub fn execute(args: ExportArgs, output: Output) -> Result<u8> {
 }
 
 /// The call that makes a network whose `load_state_dict` takes the weights with `strict=True`.
-fn in_pytorch(spec: &ModelSpec, [channels, classes]: [usize; 2]) -> Option<Value> {
+fn in_pytorch(
+    spec: &ModelSpec,
+    [channels, classes]: [usize; 2],
+    second_head: Option<SecondHead>,
+) -> Option<Value> {
     let torchvision = |name: &str, hidden: &[u32]| {
         // Its classifiers are for images of three channels and have linear heads.
         (channels == 3 && hidden.is_empty()).then(|| {
@@ -200,6 +212,10 @@ fn in_pytorch(spec: &ModelSpec, [channels, classes]: [usize; 2]) -> Option<Value
             "decoder_channels": decoder_filters,
             "in_channels": channels,
             "classes": classes,
+            "aux_params": second_head.map(|head| json!({
+                "classes": head.classes,
+                "dropout": (head.spec.dropout > 0.0).then_some(head.spec.dropout),
+            })),
         },
     }))
 }

@@ -43,7 +43,8 @@ pub fn execute(args: PlanArgs, output: Output) -> Result<u8> {
     let side = spec.dataset.image_size as usize;
     let shape = [spec.input_channels(), side, side];
     let labels = [plan.decisions.labels.side(side); 2];
-    let measured = measure(net, &loss(&plan.decisions)?, &spec.schedule, shape, labels, &device);
+    let measured =
+        measure(net.net, &loss(&plan.decisions)?, &spec.schedule, shape, labels, &device);
     let estimate = Estimate::new(&plan, measured);
     if output.json {
         return print(&pretty(&json!({

@@ -11,7 +11,7 @@ use super::runs::{Trained, TrainedArgs};
 use super::{Output, pretty, print};
 use crate::data::{Decoded, decode_image};
 use crate::error::{Error, Result};
-use crate::evaluate::{Predictor, called, overlay, png_gray};
+use crate::evaluate::{SECOND_HEAD_THRESHOLD, called, overlay, png_gray};
 use crate::loss::Outputs;
 use crate::record::write_file;
 
@@ -23,7 +23,7 @@ pub struct PredictArgs {
     /// PNG or JPEG images, or folders of them.
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
-    /// Folder for IMAGE_mask.png, IMAGE_probability.png and IMAGE_overlay.png; of a classifier, for predictions.json.
+    /// Folder for IMAGE_mask.png, IMAGE_probability.png and IMAGE_overlay.png; where images have classes, for predictions.json.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
 }
@@ -37,44 +37,76 @@ struct Written {
     overlay: PathBuf,
     /// Part of the pixels that are not background (one foreground) or of each class.
     parts: Vec<f64>,
+    /// The class of the image, where a second head tells it.
+    #[serde(skip_serializing_if = "Option::is_none", flatten)]
+    called: Option<Saying>,
+}
+
+/// An image and its class.
+#[derive(Debug, Serialize)]
+struct Called {
+    image: PathBuf,
+    #[serde(flatten)]
+    saying: Saying,
 }
 
 /// The class of an image.
 #[derive(Debug, Serialize)]
-struct Called {
-    image: PathBuf,
+struct Saying {
     class: String,
     probabilities: BTreeMap<String, f32>,
+}
+
+impl Saying {
+    fn new(probabilities: &[f32], threshold: f64, classes: &[String]) -> Self {
+        Self {
+            class: classes[called(probabilities, threshold)].clone(),
+            probabilities: classes.iter().cloned().zip(probabilities.iter().copied()).collect(),
+        }
+    }
+
+    /// The class with its probability.
+    fn told(&self) -> String {
+        format!("{} ({:.2})", self.class, self.probabilities[&self.class])
+    }
 }
 
 /// Predicts masks at each image's own size, or the class of each image. Binary masks are 0 and 255, others hold
 /// class numbers.
 pub fn execute(args: PredictArgs, output: Output) -> Result<u8> {
     let trained = args.trained.open()?;
-    let Trained { decisions, predictor, threshold, .. } = &trained;
+    let Trained { decisions, predictor, .. } = &trained;
     let paths = images(&args.images)?;
     if let Outputs::Images(_) = predictor.outputs {
         let classes = decisions.labels.names();
         let paths = paths.into_iter().map(|path| (String::new(), path));
         let (called, failed) = each(paths, |path, _| {
             let called = call(&trained, path, &classes)?;
-            let probability = called.probabilities[&called.class];
-            output.say(format!("{}: {} ({probability:.2})", path.display(), called.class));
+            output.say(format!("{}: {}", path.display(), called.saying.told()));
             Ok(called)
         });
         fs::create_dir_all(&args.out).map_err(Error::io(&args.out, "cannot create"))?;
-        let text = pretty(&called)?;
-        write_file(&args.out.join("predictions.json"), format!("{text}\n").as_bytes())?;
+        write_predictions(&called, &args.out)?;
         return ended(&called, failed, output);
     }
     let images = named(paths)?;
     fs::create_dir_all(&args.out).map_err(Error::io(&args.out, "cannot create"))?;
     let (written, failed) = each(images, |path, stem| {
-        let one = predict(predictor, *threshold, path, &args.out, stem)?;
-        output.say(format!("{} -> {}", path.display(), one.mask.display()));
+        let one = predict(&trained, path, &args.out, stem)?;
+        let class = one.called.as_ref().map(|called| format!(": {}", called.told()));
+        let class = class.unwrap_or_default();
+        output.say(format!("{} -> {}{class}", path.display(), one.mask.display()));
         Ok(one)
     });
+    if decisions.second_head().is_some() {
+        write_predictions(&written, &args.out)?;
+    }
     ended(&written, failed, output)
+}
+
+fn write_predictions<T: Serialize>(predictions: &[T], folder: &Path) -> Result<()> {
+    let text = pretty(&predictions)?;
+    write_file(&folder.join("predictions.json"), format!("{text}\n").as_bytes())
 }
 
 /// What was made of each image, and how many could not be predicted; these are named at once.
@@ -113,8 +145,7 @@ fn call(trained: &Trained, path: &Path, classes: &[String]) -> Result<Called> {
     let seen = trained.predictor.predict(&[&trained.image(path)?])?.remove(0);
     Ok(Called {
         image: path.to_path_buf(),
-        class: classes[called(&seen.values, trained.threshold)].clone(),
-        probabilities: classes.iter().cloned().zip(seen.values).collect(),
+        saying: Saying::new(&seen.values, trained.threshold, classes),
     })
 }
 
@@ -166,19 +197,14 @@ pub fn named(images: Vec<PathBuf>) -> Result<BTreeMap<String, PathBuf>> {
     Ok(named)
 }
 
-fn predict(
-    predictor: &Predictor,
-    threshold: f64,
-    path: &Path,
-    out: &Path,
-    stem: &str,
-) -> Result<Written> {
+fn predict(trained: &Trained, path: &Path, out: &Path, stem: &str) -> Result<Written> {
+    let Trained { predictor, threshold, decisions, .. } = trained;
     let decoded = Decoded { image: decode_image(path)?, labels: None };
     let (width, height) = decoded.image.dimensions();
     let found = predictor.predict(&[&decoded])?.pop();
     let found = found.ok_or_else(|| Error::failed("the network gave no prediction"))?;
     let seen = found.resized(width as usize, height as usize)?;
-    let labels = seen.labels(predictor.outputs, threshold);
+    let labels = seen.labels(predictor.outputs, *threshold);
     let pixels = labels.len();
     let share = |label: u8| {
         labels.iter().filter(|&&found| found == label).count() as f64 / pixels.max(1) as f64
@@ -202,6 +228,8 @@ fn predict(
         probability: file("probability"),
         overlay: file("overlay"),
         parts,
+        called: (!seen.of_image.is_empty())
+            .then(|| Saying::new(&seen.of_image, SECOND_HEAD_THRESHOLD, &decisions.image_classes)),
     };
     write_file(&written.mask, &png_gray(mask, (width, height))?)?;
     write_file(&written.probability, &png_gray(highest, (width, height))?)?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::augment::augment_sample;
 use super::cache::Cache;
-use super::case::Dataset;
+use super::case::{Dataset, Labels};
 use super::normalize::Preprocess;
 use crate::error::Result;
 use crate::spec::AugmentSpec;
@@ -18,6 +18,8 @@ pub struct Batch {
     pub images: Vec<f32>,
     /// `[cases, label_size, label_size]`: class numbers, [`super::IGNORE`] where a pixel takes no part.
     pub labels: Vec<u8>,
+    /// `[cases]`: the class of each image, where a network tells both that and those of pixels; else empty.
+    pub classes: Vec<u8>,
     /// Side of the labels: that of the images, or 1 where a whole image has one.
     pub label_size: usize,
     /// Channels of an image.
@@ -52,6 +54,7 @@ impl Source {
             cases: cases.to_vec(),
             images: Vec::with_capacity(cases.len() * channels * area),
             labels: Vec::with_capacity(cases.len() * label_size * label_size),
+            classes: Vec::new(),
             label_size,
             channels,
             size,
@@ -71,9 +74,12 @@ impl Source {
     fn append(&self, batch: &mut Batch, case: usize, draw: Option<(u32, u32)>) -> Result<()> {
         let sample = self.cache.sample(&self.dataset, case, &self.preprocess.sampling)?;
         let class = self.dataset.class_of(case);
-        let mut label = |pixels: &[u8]| match class {
-            Some(class) => batch.labels.push(class),
-            None => batch.labels.extend_from_slice(pixels),
+        let mut label = |pixels: &[u8]| match (&self.dataset.labels, class) {
+            (Labels::Images { .. }, Some(class)) => batch.labels.push(class),
+            (_, class) => {
+                batch.labels.extend_from_slice(pixels);
+                batch.classes.extend(class);
+            }
         };
         match (&self.augment, draw) {
             (Some(spec), Some((seed, epoch))) => {

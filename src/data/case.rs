@@ -123,6 +123,8 @@ pub struct Dataset {
     pub unlabelled: Vec<Case>,
     /// The classes.
     pub labels: Labels,
+    /// The classes of whole images, where a network tells both these and `labels`; else none.
+    pub image_classes: Vec<String>,
     /// How pixel values of the masks become labels.
     pub codes: Codes,
     /// What was noticed on opening; none is an error.
@@ -187,9 +189,12 @@ impl Labels {
 }
 
 impl Dataset {
-    /// The class of a case's whole image; `None` where pixels have the classes.
+    /// The class of a case's whole image; `None` where only pixels have classes.
     pub fn class_of(&self, case: usize) -> Option<u8> {
-        let Labels::Images { names } = &self.labels else { return None };
+        let names = match &self.labels {
+            Labels::Images { names } => names,
+            Labels::Binary { .. } | Labels::Classes { .. } => &self.image_classes,
+        };
         let class = names.iter().position(|name| *name == self.cases[case].label)?;
         u8::try_from(class).ok()
     }

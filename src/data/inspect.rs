@@ -284,6 +284,7 @@ fn dataset(scan: &Scan, labels: Labels, codes: Codes) -> Dataset {
         cases: scan.cases.clone(),
         unlabelled: scan.unlabelled.clone(),
         labels,
+        image_classes: Vec::new(),
         codes,
         findings: Vec::new(),
         rois: Arc::new(RoiCache::default()),

@@ -59,6 +59,7 @@ pub fn open(spec: &DatasetSpec) -> Result<Dataset> {
         cases: scan.cases,
         unlabelled: scan.unlabelled,
         labels,
+        image_classes: Vec::new(),
         codes,
         findings,
         // Half of what the loader's own cache of cases may take.

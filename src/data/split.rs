@@ -620,6 +620,7 @@ mod tests {
             cases: cases.iter().enumerate().map(case).collect(),
             unlabelled: Vec::new(),
             labels: Labels::Binary { foreground: "lesion".into() },
+            image_classes: vec![],
             codes: Codes::binary(),
             findings: Vec::new(),
             rois: Arc::new(RoiCache::default()),

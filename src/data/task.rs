@@ -21,16 +21,29 @@ pub fn for_task(dataset: Dataset, task: &TaskSpec) -> Result<Dataset> {
     match task {
         TaskSpec::Segment(_) => Ok(dataset),
         TaskSpec::Classify(_) => of_images(dataset),
+        TaskSpec::MultiTask(_) => {
+            let image_classes = classes(&dataset, "multi-task")?;
+            Ok(Dataset { image_classes, ..dataset })
+        }
     }
 }
 
 /// The data set with a class for each image and none for its pixels.
 fn of_images(mut dataset: Dataset) -> Result<Dataset> {
+    dataset.labels = Labels::Images { names: classes(&dataset, "classify")? };
+    for case in &mut dataset.cases {
+        case.mask = MaskSource::Unlabelled;
+    }
+    Ok(dataset)
+}
+
+/// The classes that a task tells images apart by, from normal to malignant.
+fn classes(dataset: &Dataset, task: &str) -> Result<Vec<String>> {
     let mut names: Vec<String> = Vec::new();
     for case in &dataset.cases {
         if case.label.is_empty() {
             return Err(Error::user(format!(
-                "`classify` needs images with a class of their own, and `{}` has none; \
+                "`{task}` needs images with a class of their own, and `{}` has none; \
                  BUSI has benign, malignant and normal ones",
                 case.id
             )));
@@ -41,16 +54,12 @@ fn of_images(mut dataset: Dataset) -> Result<Dataset> {
     }
     if names.len() < 2 {
         return Err(Error::user(format!(
-            "`classify` tells at least two classes apart, and all images are {}",
+            "`{task}` tells at least two classes apart, and all images are {}",
             names.first().map_or("absent", String::as_str)
         )));
     }
     names.sort_by_key(|name| (severity(name), name.clone()));
-    dataset.labels = Labels::Images { names };
-    for case in &mut dataset.cases {
-        case.mask = MaskSource::Unlabelled;
-    }
-    Ok(dataset)
+    Ok(names)
 }
 
 /// Where a diagnosis stands among the others.

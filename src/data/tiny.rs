@@ -18,6 +18,7 @@ pub fn dataset(folder: &Path, count: u8) -> Arc<Dataset> {
         cases,
         unlabelled: Vec::new(),
         labels: Labels::Binary { foreground: "lesion".into() },
+        image_classes: vec![],
         codes: Codes::binary(),
         findings: Vec::new(),
         rois: Arc::new(RoiCache::default()),

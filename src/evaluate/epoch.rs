@@ -8,12 +8,15 @@ use crate::loss::Outputs;
 use crate::spec::{EmptyRule, MetricKind};
 
 /// Names of the figures recorded each epoch, without the split: what `schedule.best`,
-/// `schedule.early-stopping` and `reduce-on-plateau` may name.
-pub fn epoch_figures(outputs: Outputs) -> &'static [&'static str] {
-    match outputs {
+/// `schedule.early-stopping` and `reduce-on-plateau` may name; also those of a second head for images, where there is
+/// one.
+pub fn epoch_figures(outputs: Outputs, second_head: bool) -> Vec<&'static str> {
+    let of_head: &[&str] = if second_head { &OF_SECOND_HEAD } else { &[] };
+    let figures: &[&str] = match outputs {
         Outputs::Binary | Outputs::Classes(_) => &OF_PIXELS,
         Outputs::Images(_) => &OF_IMAGES,
-    }
+    };
+    [figures, of_head].concat()
 }
 
 const OF_PIXELS: [&str; 8] = [
@@ -29,6 +32,10 @@ const OF_PIXELS: [&str; 8] = [
 
 const OF_IMAGES: [&str; 5] = ["loss", "accuracy", "balanced-accuracy", "f1.macro", "auc.macro"];
 
+/// Those of images again, where pixels have figures too.
+const OF_SECOND_HEAD: [&str; 4] =
+    ["image-accuracy", "image-balanced-accuracy", "image-f1.macro", "image-auc.macro"];
+
 /// Sums of one epoch on one split.
 ///
 /// The figures mean what the figures of the same names from [`figures`](super::figures) and
@@ -36,6 +43,8 @@ const OF_IMAGES: [&str; 5] = ["loss", "accuracy", "balanced-accuracy", "f1.macro
 #[derive(Clone, Debug)]
 pub struct EpochTally {
     outputs: Outputs,
+    /// Classes of images that a second head tells; 0 without one.
+    image_classes: usize,
     empty: EmptyRule,
     loss: Mean,
     pooled: Vec<Counts>,
@@ -45,10 +54,11 @@ pub struct EpochTally {
 }
 
 impl EpochTally {
-    /// An empty tally.
-    pub fn new(outputs: Outputs, empty: EmptyRule) -> Self {
+    /// An empty tally, with the number of classes of images that a second head tells.
+    pub fn new(outputs: Outputs, image_classes: usize, empty: EmptyRule) -> Self {
         Self {
             outputs,
+            image_classes,
             empty,
             loss: Mean::default(),
             pooled: vec![Counts::default(); outputs.channels()],
@@ -87,11 +97,16 @@ impl EpochTally {
 
     /// The figures, in the order of [`epoch_figures`]; NaN where undefined.
     pub fn figures(&self) -> Vec<(&'static str, f64)> {
-        let values = match self.outputs {
+        let mut values = match self.outputs {
             Outputs::Binary | Outputs::Classes(_) => self.of_pixels(),
-            Outputs::Images(classes) => self.of_images(classes),
+            Outputs::Images(classes) => {
+                [self.loss.value()].into_iter().chain(self.of_images(classes)).collect()
+            }
         };
-        epoch_figures(self.outputs).iter().copied().zip(values).collect()
+        if self.image_classes > 0 {
+            values.extend(self.of_images(self.image_classes));
+        }
+        epoch_figures(self.outputs, self.image_classes > 0).into_iter().zip(values).collect()
     }
 
     fn of_pixels(&self) -> Vec<f64> {
@@ -117,7 +132,7 @@ impl EpochTally {
             let value = found.iter().find(|(found, _)| found == name);
             value.and_then(|(_, value)| *value).unwrap_or(f64::NAN)
         });
-        [self.loss.value()].into_iter().chain(of_split).collect()
+        of_split.collect()
     }
 }
 
@@ -169,7 +184,7 @@ mod tests {
     #[test]
     fn the_loss_is_the_mean_over_cases_when_the_last_batch_is_smaller() {
         let case = vec![counts(1, 0, 0, 0)];
-        let mut tally = EpochTally::new(Outputs::Binary, EmptyRule::One);
+        let mut tally = EpochTally::new(Outputs::Binary, 0, EmptyRule::One);
         tally.add_counts(&[case]);
         tally.add_loss(0.5, 3);
         tally.add_loss(1.5, 1);
@@ -179,14 +194,14 @@ mod tests {
     #[test]
     fn an_empty_epoch_has_no_figures() {
         for outputs in [Outputs::Binary, Outputs::Images(2)] {
-            let figures = EpochTally::new(outputs, EmptyRule::One).figures();
+            let figures = EpochTally::new(outputs, 0, EmptyRule::One).figures();
             assert!(figures.iter().all(|(_, value)| value.is_nan()));
         }
     }
 
     #[test]
     fn a_loss_that_is_no_number_stays_visible() {
-        let mut tally = EpochTally::new(Outputs::Binary, EmptyRule::One);
+        let mut tally = EpochTally::new(Outputs::Binary, 0, EmptyRule::One);
         tally.add_loss(f64::NAN, 1);
         tally.add_loss(1.0, 1);
         assert!(tally.figures()[0].1.is_nan());
@@ -211,7 +226,7 @@ mod tests {
                     1 => Outputs::Binary,
                     classes => Outputs::Classes(classes),
                 };
-                let mut tally = EpochTally::new(outputs, empty);
+                let mut tally = EpochTally::new(outputs, 0, empty);
                 tally.add_counts(&cases[..1]);
                 tally.add_counts(&cases[1..]);
                 let scores: Vec<CaseScore> = (0..).zip(cases).flat_map(scores_of).collect();
@@ -233,7 +248,7 @@ mod tests {
             probabilities: vec![1.0 - p, p],
             ..ImageScore::default()
         };
-        let mut tally = EpochTally::new(Outputs::Images(2), EmptyRule::One);
+        let mut tally = EpochTally::new(Outputs::Images(2), 0, EmptyRule::One);
         tally.add_images(&[image(0, 0.1), image(1, 0.2)]);
         tally.add_images(&[image(1, 0.9), image(0, 0.3)]);
         let figures = tally.figures();

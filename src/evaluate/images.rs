@@ -23,6 +23,18 @@ use crate::spec::MetricKind;
 /// Name of the figure that says how good the masks are which guide a classifier: their mean Dice.
 pub const MASK_DICE: &str = "mask-dice";
 
+/// What the names of figures begin with that a second head's images have, beside those of pixels.
+pub const OF_SECOND_HEAD: &str = "image-";
+
+/// Names of all figures of a second head that tells such classes, without the split; none without classes.
+pub fn second_head_names(classes: &[String]) -> Vec<String> {
+    if classes.is_empty() {
+        return Vec::new();
+    }
+    let names = image_figure_names(&MetricKind::OF_IMAGES, classes);
+    names.into_iter().map(|name| format!("{OF_SECOND_HEAD}{name}")).collect()
+}
+
 /// One image and what a network says of it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ImageScore {

@@ -33,14 +33,16 @@ pub use confusion::Confusion;
 pub use counts::{Counts, count_binary, count_classes};
 pub use epoch::{EpochTally, epoch_figures};
 pub use images::{
-    ImageScore, MASK_DICE, best_image_threshold, called, image_figure_names, image_figures,
-    is_of_images, precision_recall_curve, roc_curve,
+    ImageScore, MASK_DICE, OF_SECOND_HEAD, best_image_threshold, called, image_figure_names,
+    image_figures, is_of_images, precision_recall_curve, roc_curve, second_head_names,
 };
 pub use metric::{has_counts, metric_goal, metric_name};
 pub use overlap::overlap;
 pub use pictures::{CasePictures, colour, draw, jpeg, overlay, png_gray, png_rgb, shown};
 pub use predictor::{Predictor, Probabilities, likeliest};
-pub use run::{Cases, Evaluation, Tick, classify, evaluate, outputs, threshold};
+pub use run::{
+    Cases, Evaluation, SECOND_HEAD_THRESHOLD, Tick, classify, evaluate, outputs, threshold,
+};
 pub use score::{CaseScore, LabelledCase, score_binary, score_classes};
 pub use semantics::{
     describe_absent, describe_empty, describe_image_reductions, describe_intervals,

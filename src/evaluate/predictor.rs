@@ -10,13 +10,13 @@ use super::refine::refined;
 use crate::data::{Decoded, Preprocess, Sample};
 use crate::error::{Error, Result};
 use crate::loss::Outputs;
-use crate::model::Net;
+use crate::model::Model;
 use crate::spec::RefineSpec;
 
 /// A network with the preparation its images need.
 pub struct Predictor {
     /// The network, without autodiff.
-    pub net: Net,
+    pub net: Model,
     /// What its channels mean.
     pub outputs: Outputs,
     /// How images become its input.
@@ -37,6 +37,8 @@ pub struct Probabilities {
     pub height: usize,
     /// The values, channel by channel, row by row.
     pub values: Vec<f32>,
+    /// Of each class of the image, where a second head tells it; else none.
+    pub of_image: Vec<f32>,
 }
 
 impl Predictor {
@@ -69,23 +71,33 @@ impl Predictor {
     /// If an image has no pixels.
     pub fn predict(&self, images: &[&Decoded]) -> Result<Vec<Probabilities>> {
         let samples = self.samples(images)?;
-        let logits = self.net.forward(self.input_of(&samples));
+        let mut heads = self.net.heads(self.input_of(&samples));
+        let of_images = heads.images.take().map(|logits| read(softmax(logits, 1))).transpose()?;
+        let of_images = of_images.unwrap_or_default();
+        let classes = of_images.len() / samples.len().max(1);
+        let logits = heads.combined();
         let [_, _, height, width] = logits.dims();
         let probabilities = match self.outputs {
             Outputs::Binary => sigmoid(logits),
             Outputs::Classes(_) | Outputs::Images(_) => softmax(logits, 1),
         };
-        let values: Vec<f32> = probabilities
-            .try_into_vec_as()
-            .map_err(|error| Error::failed(format!("cannot read the prediction: {error}")))?;
+        let values = read(probabilities)?;
         let each = self.outputs.channels() * height * width;
-        let refine = |(values, sample): (&[f32], &Sample)| Probabilities {
+        let refine = |(index, (values, sample)): (usize, (&[f32], &Sample))| Probabilities {
             width,
             height,
             values: refined(&self.refine, self.outputs, sample, values),
+            of_image: of_images[index * classes..][..classes].to_vec(),
         };
-        Ok(values.par_chunks(each).zip(&samples).map(refine).collect())
+        Ok(values.par_chunks(each).zip(&samples).enumerate().map(refine).collect())
     }
+}
+
+/// The numbers of a prediction.
+fn read(tensor: Tensor<4>) -> Result<Vec<f32>> {
+    tensor
+        .try_into_vec_as()
+        .map_err(|error| Error::failed(format!("cannot read the prediction: {error}")))
 }
 
 impl Probabilities {
@@ -113,7 +125,7 @@ impl Probabilities {
             let floats = resized.buffer().as_chunks::<4>().0;
             values.extend(floats.iter().map(|&bytes| f32::from_ne_bytes(bytes).clamp(0.0, 1.0)));
         }
-        Ok(Self { width, height, values })
+        Ok(Self { width, height, values, of_image: self.of_image.clone() })
     }
 
     /// Number of channels.
@@ -163,7 +175,8 @@ mod tests {
 
     #[test]
     fn doubling_a_step_interpolates_it_bilinearly() {
-        let step = Probabilities { width: 2, height: 1, values: vec![0.0, 1.0] };
+        let step =
+            Probabilities { width: 2, height: 1, values: vec![0.0, 1.0], of_image: Vec::new() };
         let doubled = step.resized(4, 1).unwrap();
         assert_eq!(doubled.values, [0.0, 0.25, 0.75, 1.0]);
     }

@@ -36,6 +36,8 @@ pub struct Evaluation {
     pub original: Vec<CaseScore>,
     /// At the network's size, one per case and class.
     pub network: Vec<CaseScore>,
+    /// What a second head says of the images; none without one.
+    pub images: Vec<ImageScore>,
     /// Pixels by truth and prediction, at the resolution of the headline figures.
     pub confusion: Confusion,
 }
@@ -107,15 +109,21 @@ pub fn evaluate(
         });
         let network = std::mem::replace(&mut scores[1], Ok(Vec::new()))?;
         let original = std::mem::replace(&mut scores[0], Ok(Vec::new()))?;
-        Ok((original, network, confusion))
+        let image = match probabilities.of_image.as_slice() {
+            [] => None,
+            of_image => Some(image_score(cases, index, of_image, SECOND_HEAD_THRESHOLD)?),
+        };
+        Ok((original, network, confusion, image))
     })?;
     let mut evaluation = Evaluation {
         split: cases.split,
         original: Vec::new(),
         network: Vec::new(),
+        images: Vec::new(),
         confusion: Confusion::new(cases.dataset.labels.values()),
     };
-    for (original, network, confusion) in scored {
+    for (original, network, confusion, image) in scored {
+        evaluation.images.extend(image);
         evaluation.original.extend(original);
         evaluation.network.extend(network);
         evaluation.confusion.add(&confusion);
@@ -134,16 +142,27 @@ pub fn classify(
     tick: Tick,
 ) -> Result<Vec<ImageScore>> {
     over_batches(predictor, cases, tick, |index, _, probabilities| {
-        let truth = cases.dataset.class_of(index);
-        let truth =
-            truth.ok_or_else(|| Error::failed("a case without a class cannot be scored"))?;
-        Ok(ImageScore {
-            case: cases.dataset.cases[index].id.clone(),
-            group: cases.groups[index].clone(),
-            truth: usize::from(truth),
-            predicted: called(&probabilities.values, threshold),
-            probabilities: probabilities.values.clone(),
-        })
+        image_score(cases, index, &probabilities.values, threshold)
+    })
+}
+
+/// From which probability on a second head calls an image the second of two classes.
+pub const SECOND_HEAD_THRESHOLD: f64 = 0.5;
+
+fn image_score(
+    cases: &Cases,
+    index: usize,
+    probabilities: &[f32],
+    threshold: f64,
+) -> Result<ImageScore> {
+    let truth = cases.dataset.class_of(index);
+    let truth = truth.ok_or_else(|| Error::failed("a case without a class cannot be scored"))?;
+    Ok(ImageScore {
+        case: cases.dataset.cases[index].id.clone(),
+        group: cases.groups[index].clone(),
+        truth: usize::from(truth),
+        predicted: called(probabilities, threshold),
+        probabilities: probabilities.to_vec(),
     })
 }
 

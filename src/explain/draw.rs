@@ -32,7 +32,8 @@ pub fn heat_over(image: &RgbImage, heat: &Heat) -> Result<RgbImage> {
 fn sized(image: &RgbImage, heat: &Heat) -> Result<Probabilities> {
     let (width, height) = image.dimensions();
     let Heat { width: columns, height: rows, values } = heat.clone();
-    Probabilities { width: columns, height: rows, values }.resized(width as usize, height as usize)
+    Probabilities { width: columns, height: rows, values, of_image: Vec::new() }
+        .resized(width as usize, height as usize)
 }
 
 /// 1 where the heat is at least half of its highest, at the size of an image, else 0.

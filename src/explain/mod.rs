@@ -111,7 +111,7 @@ pub fn explain(
     method: CamMethod,
 ) -> Result<Heat> {
     let input = predictor.input(&[image])?;
-    class_activation(&predictor.net, input, place, class, predictor.outputs, method)
+    class_activation(&predictor.net.net, input, place, class, predictor.outputs, method)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ pub mod dice;
 pub mod focal;
 pub mod jaccard;
 pub mod lovasz;
+pub mod multi_task;
 mod overlap;
 mod reduce;
 pub mod sum;
@@ -22,6 +23,7 @@ mod testing;
 
 use burn::tensor::{Int, Tensor};
 
+pub use multi_task::MultiTask;
 pub use target::{IGNORED, Target};
 
 use self::{
@@ -137,8 +139,12 @@ pub fn balanced_weights(class_pixels: &[u64]) -> Result<Vec<f64>> {
 /// What keeps a loss from fitting a network's outputs: for each problem the key that says it, such
 /// as `loss.terms[1].kind`, and a message.
 pub fn problems(spec: &LossSpec, outputs: Outputs) -> Vec<(String, String)> {
+    problems_at(spec, outputs, "loss")
+}
+
+fn problems_at(spec: &LossSpec, outputs: Outputs, key: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
-    collect_problems(spec, outputs, "loss", &mut found);
+    collect_problems(spec, outputs, key, &mut found);
     found
 }
 

@@ -85,6 +85,11 @@ impl AttentionUnetConfig {
         format!("gates.{}", self.filters.len() - 2)
     }
 
+    /// Where the deepest features pass, and their channels.
+    pub fn bottleneck(&self) -> (String, usize) {
+        ("bottleneck".into(), self.filters[self.filters.len() - 1])
+    }
+
     /// The network.
     pub fn init(&self, device: &Device) -> AttentionUnet {
         let (encoder, bottleneck) = self.down();

@@ -115,6 +115,11 @@ impl CmunextConfig {
         encoder.chain((0..4).map(|level| format!("decoder.{level}"))).collect()
     }
 
+    /// Where the deepest features pass, and their channels.
+    pub fn bottleneck(&self) -> (String, usize) {
+        ("encoder.4".into(), self.filters[4])
+    }
+
     /// The network.
     pub fn init(&self, device: &Device) -> Cmunext {
         let layer = |conv: &Convolution| ConvNorm::init(conv, device);

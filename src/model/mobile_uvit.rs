@@ -204,6 +204,12 @@ impl MobileUvitConfig {
         numbered("encoder", 3).chain(tokens).chain(numbered("decoder", 3)).collect()
     }
 
+    /// Where the deepest features pass, and their channels.
+    pub fn bottleneck(&self) -> (String, usize) {
+        let [.., transformers] = self.depths;
+        (format!("transformer.{}", transformers - 1), self.filters[3])
+    }
+
     /// The network.
     pub fn init(&self, device: &Device) -> MobileUvit {
         let layer = |conv: &Convolution| ConvNorm::init(conv, device);

@@ -11,6 +11,7 @@ mod densenet;
 mod efficientnet;
 mod head;
 mod mobile_uvit;
+mod multi_task;
 mod names;
 mod problems;
 mod pth;
@@ -44,6 +45,7 @@ pub use mobile_uvit::{
     ConvPair, ConvUtr, LocalAggregation, LocalGlobalLocal, MobileUvit, MobileUvitFusion,
     MobileUvitLevel,
 };
+pub use multi_task::{ClassificationHead, Logits, Model, SecondHead};
 pub use names::{TensorPath, tensor_paths};
 pub use problems::{problems, size_divisor};
 pub use pth::archive as pth_archive;
@@ -244,6 +246,29 @@ pub fn usual_place(spec: &ModelSpec) -> String {
     match NetConfig::new(spec, [1, 1]) {
         NetConfig::AttentionUnet(config) => config.usual_place(),
         _ => places(spec).pop().expect("every network has places"),
+    }
+}
+
+/// Where the deepest features of a segmentation network pass, and how many channels they have.
+///
+/// The spec must have no [`problems()`].
+///
+/// # Panics
+/// If the network is a classifier.
+fn bottleneck(spec: &ModelSpec) -> (String, usize) {
+    match NetConfig::new(spec, [1, 1]) {
+        NetConfig::Unet(config) => config.bottleneck(),
+        NetConfig::AttentionUnet(config) => config.bottleneck(),
+        NetConfig::ResnetUnet(config) => config.bottleneck(),
+        NetConfig::UnetPlusPlus(config) => config.bottleneck(),
+        NetConfig::ResnetUnetPlusPlus(config) => config.0.bottleneck(),
+        NetConfig::Cmunext(config) => config.bottleneck(),
+        NetConfig::Unext(config) => config.bottleneck(),
+        NetConfig::MobileUvit(config) => config.bottleneck(),
+        NetConfig::RguNet(config) => config.bottleneck(),
+        NetConfig::Resnet(_) | NetConfig::Efficientnet(_) | NetConfig::Densenet(_) => {
+            unreachable!("a second head is for segmentation, which `check` sees to")
+        }
     }
 }
 

@@ -8,8 +8,18 @@ use burn::tensor::Tensor;
 /// The layers of torchvision's dense blocks count from 1 and carry a word, those of a vector from 0.
 const DENSE: (&str, &str) = ("denseblock", "denselayer");
 
-/// The name outside of a tensor of the network.
+/// What a model calls its network; outside it has no name.
+const NETWORK: &str = "net.";
+
+/// The linear layer of a head for whole images, which segmentation_models_pytorch makes the fourth of its parts.
+const HEAD: [&str; 2] = ["classification_head.linear.", "classification_head.3."];
+
+/// The name outside of a tensor of a network or a model.
 fn outward(name: &str) -> String {
+    let name = name.trim_start_matches(NETWORK);
+    if let Some(rest) = name.strip_prefix(HEAD[0]) {
+        return format!("{}{rest}", HEAD[1]);
+    }
     match layer_of(name) {
         Some((before, layer, after)) => match layer.parse::<usize>() {
             Ok(layer) => format!("{before}.{}{}.{after}", DENSE.1, layer + 1),
@@ -19,13 +29,16 @@ fn outward(name: &str) -> String {
     }
 }
 
-/// The name in the network of a tensor outside.
+/// The name in a model of a tensor outside.
 pub(super) fn inward(name: &str) -> String {
+    if let Some(rest) = name.strip_prefix(HEAD[1]) {
+        return format!("{}{rest}", HEAD[0]);
+    }
     let layer = layer_of(name).and_then(|(before, layer, after)| {
         let layer = layer.strip_prefix(DENSE.1)?.parse::<usize>().ok()?.checked_sub(1)?;
         Some(format!("{before}.{layer}.{after}"))
     });
-    layer.unwrap_or_else(|| name.to_string())
+    format!("{NETWORK}{}", layer.as_deref().unwrap_or(name))
 }
 
 /// What comes before the layer of a dense block, the layer, and what comes after it.
@@ -112,9 +125,12 @@ mod tests {
         let own = "features.denseblock3.11.norm1.weight";
         let outside = "features.denseblock3.denselayer12.norm1.weight";
         assert_eq!(outward(own), outside);
-        assert_eq!(inward(outside), own);
+        assert_eq!(inward(outside), format!("net.{own}"));
         for name in ["features.transition1.conv.weight", "encoder.layer1.0.conv1.weight"] {
-            assert_eq!((outward(name), inward(name)), (name.to_string(), name.to_string()));
+            assert_eq!((outward(name), inward(name)), (name.to_string(), format!("net.{name}")));
         }
+        let head = "classification_head.3.weight";
+        assert_eq!(inward(head), "classification_head.linear.weight");
+        assert_eq!(outward(&inward(head)), head);
     }
 }

@@ -10,11 +10,11 @@ use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use serde::Deserialize;
 
 use super::names::{collected, inward};
-use super::{Net, init};
+use super::{Model, Net, SecondHead, init};
 use crate::spec::{
     AttentionUnetSpec, ClassifierSpec, CmunextSpec, EfficientnetSpec, EncoderSpec, MobileUvitSpec,
-    ModelSpec, NormKind, PlainEncoderSpec, ResnetEncoderSpec, RguNetSpec, UnetPlusPlusSpec,
-    UnetSpec, UnextSpec, UpSampling,
+    ModelSpec, MultiTaskSpec, NormKind, PlainEncoderSpec, ResnetEncoderSpec, RguNetSpec,
+    UnetPlusPlusSpec, UnetSpec, UnextSpec, UpSampling,
 };
 
 #[derive(Deserialize)]
@@ -70,15 +70,20 @@ fn formula(name: &str, shape: &[usize]) -> TensorData {
 }
 
 /// The network with weights by the formula.
-pub(crate) fn filled(mut net: Net) -> Net {
-    let tensors: Vec<_> = collected(&net)
+pub(crate) fn filled(net: Net) -> Net {
+    filled_model(net.into()).net
+}
+
+/// The model with weights by the formula.
+fn filled_model(mut model: Model) -> Model {
+    let tensors: Vec<_> = collected(&model)
         .into_iter()
         .map(|tensor| from_data(formula(&tensor.name, &tensor.shape), inward(&tensor.name), None))
         .collect();
     let given = tensors.len();
-    let result = net.apply(tensors, None, Some(Box::new(PyTorchToBurnAdapter)), true);
+    let result = model.apply(tensors, None, Some(Box::new(PyTorchToBurnAdapter)), true);
     assert_eq!((result.applied.len(), result.errors.len()), (given, 0));
-    net
+    model
 }
 
 /// Images by the formula.
@@ -318,4 +323,57 @@ fn rgu_net_is_pytorchs() {
     let spec = ModelSpec::RguNet(RguNetSpec { filters: vec![4, 8, 12], groups: 2, weights: None });
     agrees("rgu-net", &spec);
     agrees("rgu-net-train", &spec);
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case")]
+struct SecondHeadCase {
+    network: String,
+    input: [usize; 4],
+    classes: [usize; 2],
+    parameters: u64,
+    pixels: Vec<(usize, f32)>,
+    images: Vec<f32>,
+    gradient: Vec<(usize, f32)>,
+}
+
+#[test]
+fn a_second_head_gives_what_segmentation_models_pytorch_gives() {
+    let text = std::fs::read_to_string(crate::testing::fixture("second_head.json")).unwrap();
+    let cases: Vec<SecondHeadCase> = serde_json::from_str(&text).unwrap();
+    assert_eq!(cases.len(), 2);
+    for case in cases {
+        let spec: ModelSpec = toml::from_str(&case.network).unwrap();
+        let [pixels, classes] = case.classes;
+        let (device, head) = (Device::flex().autodiff(), MultiTaskSpec::default());
+        let head = Some(SecondHead { spec: &head, classes });
+        let model = Model::init(&spec, [case.input[1], pixels], head, &device);
+        let model = filled_model(model).map(&mut Evaluating);
+        let numbers: usize = collected(&model)
+            .iter()
+            .filter(|tensor| !tensor.name.contains("running_"))
+            .map(|tensor| tensor.shape.num_elements())
+            .sum();
+        assert_eq!(numbers as u64, case.parameters);
+        let seen = model.heads(images(case.input, &device));
+        let of_images = seen.images.clone().unwrap();
+        let squares = |logits: Tensor<4>| logits.powf_scalar(2.0).mean();
+        let gradients = (squares(seen.pixels[0].clone()) + squares(of_images.clone())).backward();
+        let of_images = of_images.to_data().try_to_vec::<f32>().unwrap();
+        for (found, expected) in of_images.iter().zip(&case.images) {
+            assert!((found - expected).abs() < 1e-4, "{found}, not {expected}");
+        }
+        let of_pixels = seen.pixels[0].to_data().try_to_vec::<f32>().unwrap();
+        let gradient = first_gradient(&model.net, &gradients).unwrap();
+        for (found, expected) in [(of_pixels, case.pixels), (gradient, case.gradient)] {
+            for (place, expected) in expected {
+                let tolerance = 1e-4 * expected.abs().max(1.0);
+                assert!(
+                    (found[place] - expected).abs() < tolerance,
+                    "{}, not {expected}",
+                    found[place]
+                );
+            }
+        }
+    }
 }

@@ -65,6 +65,12 @@ impl ResnetUnetConfig {
         self.encoder.places().into_iter().chain(decoder).collect()
     }
 
+    /// Where the deepest features pass, and their channels.
+    pub fn bottleneck(&self) -> (String, usize) {
+        let place = self.encoder.places().pop().expect("a ResNet has blocks");
+        (place, self.encoder.kind.features()[4])
+    }
+
     /// The network.
     pub fn init(&self, device: &Device) -> ResnetUnet {
         ResnetUnet {

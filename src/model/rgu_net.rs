@@ -91,6 +91,11 @@ impl RguNetConfig {
         numbered("encoder").chain(["bottleneck".into()]).chain(numbered("decoder")).collect()
     }
 
+    /// Where the deepest features pass, and their channels.
+    pub fn bottleneck(&self) -> (String, usize) {
+        ("bottleneck".into(), self.filters[self.filters.len() - 1])
+    }
+
     /// The network.
     pub fn init(&self, device: &Device) -> RguNet {
         let (bottleneck, encoder) = self.down();

@@ -6,6 +6,7 @@ use burn::tensor::Device;
 use super::parity::{filled, first_gradient, images};
 use super::*;
 use crate::device::for_training;
+use crate::spec::MultiTaskSpec;
 use crate::spec::{
     AttentionUnetSpec, ClassifierSpec, CmunextSpec, EfficientnetSpec, MobileUvitSpec, NormKind,
     PlainEncoderSpec, ResnetEncoderSpec, RguNetSpec, UnetPlusPlusSpec, UnetSpec, UnextSpec,
@@ -163,12 +164,49 @@ fn saved_weights_load_into_a_network_that_gives_the_same_logits() {
         let size = size_divisor(&spec) as usize * 2;
         let path = folder.path().join("net.safetensors");
         let net = filled(init(&spec, 3, 2, &device));
-        save_weights(&net, &path).unwrap();
+        save_weights(&net.clone().into(), &path).unwrap();
         let file = WeightsSpec::at(&path);
-        let (again, report) = load_weights(init(&spec, 3, 2, &device), &file, Part::Whole).unwrap();
+        let other = init(&spec, 3, 2, &device).into();
+        let (again, report) = load_weights(other, &file, Part::Whole).unwrap();
         assert!(report.fits() && report.ignored.is_empty());
+        let again = again.net;
         let logits = |net: &Net| net.forward(images([1, 3, size, size], &device)).to_data();
         assert_eq!(logits(&net), logits(&again), "{spec:?}");
+    }
+}
+
+#[test]
+fn a_second_head_tells_images_apart_by_features_that_its_loss_trains() {
+    let device = Device::flex().autodiff();
+    let folder = tempfile::tempdir().unwrap();
+    let head = MultiTaskSpec::default();
+    let head = Some(SecondHead { spec: &head, classes: 3 });
+    for spec in specs().into_iter().filter(|spec| !spec.classifies()) {
+        let size = size_divisor(&spec) as usize * 2;
+        let model = Model::init(&spec, [1, 2], head, &device);
+        let seen = model.heads(images([2, 1, size, size], &device));
+        assert_eq!(seen.pixels[0].dims(), [2, 2, size, size]);
+        let of_images = seen.images.unwrap();
+        assert_eq!(of_images.dims(), [2, 3, 1, 1], "{spec:?}");
+        let gradients = of_images.powf_scalar(2.0).mean().backward();
+        let first = first_gradient(&model.net, &gradients);
+        assert!(first.unwrap().iter().any(|number| *number != 0.0), "{spec:?}");
+
+        let rows = head.unwrap().layers(&spec, 2);
+        let tensors = names::collected(&model);
+        let own = tensors.iter().filter(|tensor| tensor.name.starts_with("classification_head.3."));
+        let numbers: usize = own.map(|tensor| tensor.shape.num_elements()).sum();
+        assert_eq!(numbers as u64, rows.iter().map(|row| row.parameters).sum::<u64>());
+
+        let path = folder.path().join("model.safetensors");
+        save_weights(&model, &path).unwrap();
+        let other = Model::outline(&spec, [1, 2], head, &Device::flex());
+        let (again, _) = load_weights(other, &WeightsSpec::at(&path), Part::Whole).unwrap();
+        let of_images = |model: &Model| {
+            let seen = model.heads(images([2, 1, size, size], &Device::flex()));
+            seen.images.unwrap().to_data()
+        };
+        assert_eq!(of_images(&again), of_images(&model.valid()), "{spec:?}");
     }
 }
 

@@ -95,6 +95,11 @@ impl UnetConfig {
         self.places_down().chain(decoder).collect()
     }
 
+    /// Where the deepest features pass, and their channels.
+    pub fn bottleneck(&self) -> (String, usize) {
+        ("bottleneck".into(), self.filters[self.filters.len() - 1])
+    }
+
     /// The network.
     pub fn init(&self, device: &Device) -> Unet {
         let (bottleneck, encoder) = self.split_down();

@@ -64,6 +64,11 @@ impl UnetPlusPlusConfig {
         self.unet.places_down().chain(nodes).collect()
     }
 
+    /// Where the deepest features pass, and their channels.
+    pub fn bottleneck(&self) -> (String, usize) {
+        self.unet.bottleneck()
+    }
+
     /// The network.
     pub fn init(&self, device: &Device) -> UnetPlusPlus {
         let unet = &self.unet;

@@ -122,6 +122,11 @@ impl UnextConfig {
         numbered("encoder", 3).chain(numbered("tokens", 2)).chain(numbered("decoder", 4)).collect()
     }
 
+    /// Where the deepest features pass, and their channels.
+    pub fn bottleneck(&self) -> (String, usize) {
+        ("tokens.1".into(), self.filters[4])
+    }
+
     /// The network.
     pub fn init(&self, device: &Device) -> Unext {
         let layer = |conv: &Convolution| ConvNorm::init(conv, device);

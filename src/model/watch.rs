@@ -11,14 +11,17 @@ thread_local! {
 }
 
 /// What is looked for on this thread.
+#[derive(Default)]
 struct Watch {
     name: String,
+    /// Whether the graph is cut there.
+    cuts: bool,
     found: Option<Tensor<4>>,
     /// Every place that was passed.
     passed: Vec<String>,
 }
 
-/// Names a place. Where it is the one looked for, what follows hangs on a leaf of the graph with these values.
+/// Names a place. Where it is the one looked for, what follows may hang on a leaf of the graph with these values.
 pub(super) fn place(name: impl FnOnce() -> String, maps: Tensor<4>) -> Tensor<4> {
     WATCH.with_borrow_mut(|watch| match watch {
         None => maps,
@@ -29,11 +32,18 @@ pub(super) fn place(name: impl FnOnce() -> String, maps: Tensor<4>) -> Tensor<4>
             if !here {
                 return maps;
             }
-            let leaf = maps.detach().require_grad();
-            watch.found = Some(leaf.clone());
-            leaf
+            let maps = if watch.cuts { maps.detach().require_grad() } else { maps };
+            watch.found = Some(maps.clone());
+            maps
         }
     })
+}
+
+/// What a forward pass gives, and the maps that pass at a place, which stay a part of its graph.
+pub(super) fn passing<T>(name: &str, run: impl FnOnce() -> T) -> (T, Option<Tensor<4>>) {
+    let (output, watch) =
+        watching(Watch { name: name.to_string(), cuts: false, ..Watch::default() }, run);
+    (output, watch.found)
 }
 
 /// What a forward pass gives, the maps at a place as a leaf of its graph, and the names of all places that
@@ -42,9 +52,13 @@ pub(super) fn watched<T>(
     name: &str,
     run: impl FnOnce() -> T,
 ) -> (T, Option<Tensor<4>>, Vec<String>) {
-    let watch = Watch { name: name.to_string(), found: None, passed: Vec::new() };
+    let (output, watch) =
+        watching(Watch { name: name.to_string(), cuts: true, ..Watch::default() }, run);
+    (output, watch.found, watch.passed)
+}
+
+fn watching<T>(watch: Watch, run: impl FnOnce() -> T) -> (T, Watch) {
     WATCH.replace(Some(watch));
     let output = run();
-    let watch = WATCH.take().expect("set above, and nobody else takes it");
-    (output, watch.found, watch.passed)
+    (output, WATCH.take().expect("set above, and nobody else takes it"))
 }

@@ -20,9 +20,9 @@ use burn::tensor::{DType, TensorData};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::Net;
 use super::efficientnet::name_from_lite;
 use super::names::{ToPytorch, collected, inward};
+use super::{Model, Net};
 use crate::error::{Error, Result};
 use crate::spec::WeightsSpec;
 
@@ -180,7 +180,7 @@ impl fmt::Display for WeightsReport {
     }
 }
 
-/// Loads a file of weights into a network, or into its encoder.
+/// Loads a file of weights into a model, or into the encoder of its network.
 ///
 /// The encoder takes files with torchvision's names (`conv1.weight`), without regard for the
 /// classifier `fc`, and with segmentation_models_pytorch's (`encoder.conv1.weight`), without regard
@@ -192,7 +192,11 @@ impl fmt::Display for WeightsReport {
 /// # Errors
 /// Where the file cannot be read, has another checksum than the spec says, is no file of weights or a
 /// damaged one, holds numbers that are not finite, or has other names or shapes than the network.
-pub fn load_weights(net: Net, file: &WeightsSpec, part: Part) -> Result<(Net, WeightsReport)> {
+pub fn load_weights(
+    model: Model,
+    file: &WeightsSpec,
+    part: Part,
+) -> Result<(Model, WeightsReport)> {
     let path = file.path();
     let sha256 = checksum(path)?;
     if let Some(expected) = &file.sha256
@@ -203,9 +207,9 @@ pub fn load_weights(net: Net, file: &WeightsSpec, part: Part) -> Result<(Net, We
             path.display()
         )));
     }
-    let wanted = Wanted::of(&net, part, path)?;
+    let wanted = Wanted::of(&model.net, part, path)?;
     let (mut stored, ignored) = renamed(read(path)?, wanted);
-    let expected = expected(&net, wanted);
+    let expected = expected(&model, wanted);
     let adapted = match wanted.first {
         Some(first) if wanted.adapts => adapt_first_layer(first, &mut stored, &expected, path)?,
         _ => None,
@@ -218,16 +222,16 @@ pub fn load_weights(net: Net, file: &WeightsSpec, part: Part) -> Result<(Net, We
         .into_iter()
         .map(|(name, tensor)| Ok(from_data(numbers(path, &name, &tensor)?, inward(&name), None)))
         .collect::<Result<Vec<_>>>()?;
-    Ok((apply(net, tensors, path)?, report))
+    Ok((apply(model, tensors, path)?, report))
 }
 
-/// Writes the weights of a network as `.safetensors`, replacing the file at once or not at all.
+/// Writes the weights of a model as `.safetensors`, replacing the file at once or not at all.
 ///
 /// Running statistics are brought up to date first. PyTorch loads the file with `strict=True`.
 ///
 /// # Errors
 /// Where the file cannot be written.
-pub fn save_weights(net: &Net, path: &Path) -> Result<()> {
+pub fn save_weights(model: &Model, path: &Path) -> Result<()> {
     let mut store = SafetensorsStore::from_file(path)
         .overwrite(true)
         .clear_metadata()
@@ -235,7 +239,7 @@ pub fn save_weights(net: &Net, path: &Path) -> Result<()> {
         .with_to_adapter(ToPytorch)
         .skip_enum_variants(true);
     store
-        .collect_from(&net.valid())
+        .collect_from(&model.valid())
         .map_err(|error| Error::failed(format!("{}: cannot write: {error}", path.display())))
 }
 
@@ -346,8 +350,8 @@ fn unwrapped(mut tensors: Tensors) -> (Tensors, Vec<String>) {
 }
 
 /// Names and shapes of the network's tensors.
-fn expected(net: &Net, wanted: Wanted) -> BTreeMap<String, Vec<usize>> {
-    let tensors = collected(net).into_iter().filter(|tensor| wanted.has(&tensor.name));
+fn expected(model: &Model, wanted: Wanted) -> BTreeMap<String, Vec<usize>> {
+    let tensors = collected(model).into_iter().filter(|tensor| wanted.has(&tensor.name));
     tensors.map(|tensor| (tensor.name, tensor.shape.to_vec())).collect()
 }
 
@@ -466,13 +470,13 @@ fn numbers(path: &Path, name: &str, tensor: &StoredTensor) -> Result<TensorData>
 }
 
 /// Puts float32 tensors with the network's names into it.
-fn apply(mut net: Net, tensors: Vec<StoredTensor>, path: &Path) -> Result<Net> {
+fn apply(mut model: Model, tensors: Vec<StoredTensor>, path: &Path) -> Result<Model> {
     let given = tensors.len();
-    let result = net.apply(tensors, None, Some(Box::new(PyTorchToBurnAdapter)), true);
+    let result = model.apply(tensors, None, Some(Box::new(PyTorchToBurnAdapter)), true);
     if !result.errors.is_empty() || result.applied.len() != given {
         return Err(Error::failed(format!("{}: cannot load: {result}", path.display())));
     }
-    Ok(net)
+    Ok(model)
 }
 
 #[cfg(test)]

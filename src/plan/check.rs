@@ -8,8 +8,9 @@ use crate::data::{Dataset, Labels, Split, augment_problems, for_task, open, open
 use crate::error::Result;
 use crate::evaluate::{
     MASK_DICE, epoch_figures, figure_names, image_figure_names, is_of_images, metric_name, outputs,
+    second_head_names,
 };
-use crate::loss::{self, Outputs};
+use crate::loss;
 use crate::model;
 use crate::record::GuideRow;
 use crate::spec::{
@@ -70,7 +71,8 @@ pub fn check(loaded: Loaded, depth: Depth) -> Result<Checked, Problems> {
     let mut divided = None;
     if let Some(dataset) = &dataset {
         found.all(loss::problems(&spec.loss, outputs(&dataset.labels)));
-        found.epoch_figures(outputs(&dataset.labels));
+        found.second_head(dataset);
+        found.epoch_figures(dataset);
         found.threshold(&dataset.labels);
         found.gates(dataset);
         found.layer_rates(dataset);
@@ -265,8 +267,15 @@ impl Findings<'_> {
         }
     }
 
+    /// The loss of a second head must fit the classes of images.
+    fn second_head(&mut self, dataset: &Dataset) {
+        if let Some(head) = self.loaded.spec.task.second_head() {
+            self.all(loss::multi_task::problems(head, dataset.image_classes.len()));
+        }
+    }
+
     /// Figures that decide during training must be recorded each epoch.
-    fn epoch_figures(&mut self, outputs: Outputs) {
+    fn epoch_figures(&mut self, dataset: &Dataset) {
         let schedule = &self.loaded.spec.schedule;
         let mut named = vec![("schedule.best.metric", schedule.best.metric.clone())];
         if let Some(stopping) = &schedule.early_stopping {
@@ -278,7 +287,9 @@ impl Findings<'_> {
         let recorded: Vec<String> = ["train", "valid"]
             .iter()
             .flat_map(|split| {
-                epoch_figures(outputs).iter().map(move |figure| format!("{split}.{figure}"))
+                let second_head = !dataset.image_classes.is_empty();
+                let figures = epoch_figures(outputs(&dataset.labels), second_head);
+                figures.into_iter().map(move |figure| format!("{split}.{figure}"))
             })
             .collect();
         for (key, name) in named {
@@ -366,7 +377,9 @@ impl Findings<'_> {
         let classes = dataset.labels.names();
         let names = match dataset.labels {
             Labels::Binary { .. } | Labels::Classes { .. } => {
-                figure_names(&evaluation.metrics, &classes, &labels)
+                let mut names = figure_names(&evaluation.metrics, &classes, &labels);
+                names.extend(second_head_names(&dataset.image_classes));
+                names
             }
             Labels::Images { .. } => {
                 let mut names = image_figure_names(&evaluation.metrics, &classes);

@@ -21,7 +21,7 @@ use crate::data::{Dataset, Labels, Normalization, Preprocess, Sampling, Split};
 use crate::error::{Error, Result};
 use crate::evaluate::outputs;
 use crate::loss::Outputs;
-use crate::model;
+use crate::model::{self, SecondHead};
 use crate::record::{ClassShare, GuideRow, Layer};
 use crate::spec::{ModelSpec, Spec, WeightsSpec};
 
@@ -69,6 +69,12 @@ pub struct Decisions {
     pub batches: usize,
     /// Labelled pixels of each class in the training split (background first for one foreground).
     pub class_pixels: Vec<u64>,
+    /// The classes of images that a second head tells.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub image_classes: Vec<String>,
+    /// Images of each of them in the training split.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub class_images: Vec<u64>,
     /// Parameters of the network.
     pub parameters: u64,
     /// Parameters that training changes.
@@ -112,6 +118,12 @@ impl Decisions {
         outputs(&self.labels)
     }
 
+    /// The second head, for the class of the image, where the task has one.
+    pub fn second_head(&self) -> Option<SecondHead<'_>> {
+        let classes = self.image_classes.len();
+        self.spec.task.second_head().map(|spec| SecondHead { spec, classes })
+    }
+
     /// How images become network input.
     pub fn preprocess(&self) -> Preprocess {
         Preprocess {
@@ -133,13 +145,19 @@ impl Checked {
             .into_iter()
             .map(|(weights, _)| model::checksum(weights.path()))
             .collect::<Result<Vec<_>>>()?;
-        let layers = model::layers(
+        let batch = spec.schedule.batch_size as usize;
+        let mut layers = model::layers(
             &spec.model,
             spec.input_channels(),
             self.dataset.labels.channels(),
             spec.dataset.image_size as usize,
-            spec.schedule.batch_size as usize,
+            batch,
         );
+        let image_classes = &self.dataset.image_classes;
+        if let Some(head) = spec.task.second_head() {
+            let head = SecondHead { spec: head, classes: image_classes.len() };
+            layers.extend(head.layers(&spec.model, batch));
+        }
         let sum = |of: &dyn Fn(&Layer) -> u64| layers.iter().map(of).sum();
         let split = &self.split;
         let mut decisions = Decisions {
@@ -151,6 +169,8 @@ impl Checked {
             cases: [split.train.len(), split.valid.len(), split.test.len()],
             batches: split.train.len().div_ceil(spec.schedule.batch_size as usize),
             class_pixels: survey.class_pixels.clone(),
+            image_classes: image_classes.clone(),
+            class_images: class_images(&self.dataset, &split.train),
             parameters: sum(&|layer| layer.parameters),
             trainable: sum(&|layer| if layer.trainable { layer.parameters } else { 0 }),
             multiply_adds: sum(&|layer| layer.multiply_adds),
@@ -171,6 +191,15 @@ impl Checked {
             decisions,
         })
     }
+}
+
+/// How many of some cases are of each class of images that a second head tells.
+fn class_images(dataset: &Dataset, cases: &[usize]) -> Vec<u64> {
+    let of_class = |class: usize| {
+        let same = |case: &&usize| dataset.class_of(**case).map(usize::from) == Some(class);
+        cases.iter().filter(same).count() as u64
+    };
+    (0..dataset.image_classes.len()).map(of_class).collect()
 }
 
 impl Plan {

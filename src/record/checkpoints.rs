@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::{RunDir, RunState, Status, files};
 use crate::error::{Error, Result};
-use crate::model::{Net, save_weights};
+use crate::model::{Model, save_weights};
 use crate::train::{Keeper, Part, Progressed};
 
 /// Keeps what training gives in a run directory.
@@ -94,7 +94,7 @@ impl Keeper for Checkpoints {
         fs::read(&path).map_err(Error::io(&path, "cannot read"))
     }
 
-    fn keep_best(&self, net: &Net) -> Result<()> {
+    fn keep_best(&self, net: &Model) -> Result<()> {
         self.run.write_with("model.safetensors", |path| save_weights(net, path))
     }
 

@@ -295,6 +295,7 @@ fn busi_summary(experiment: &str) -> Summary {
         model: "attention-unet".into(),
         input: vec![8, 3, 256, 256],
         classes: vec!["lesion".into()],
+        image_classes: Vec::new(),
         parameters: 10_199_141,
         trainable: 10_199_141,
         multiply_adds: 53_210_000_000,

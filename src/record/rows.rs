@@ -312,6 +312,8 @@ pub struct Summary {
     pub input: Vec<usize>,
     /// Names of the classes.
     pub classes: Vec<String>,
+    /// Names of the classes of images that a second head tells, beside those of pixels.
+    pub image_classes: Vec<String>,
     /// Number of parameters.
     pub parameters: u64,
     /// Parameters that training changes.

@@ -25,7 +25,7 @@ pub struct Curve {
 const LEARNING_RATE: &str = "learning-rate";
 
 /// Figures drawn first; the others come under "more".
-const FIRST: [&str; 7] = [
+const FIRST: [&str; 9] = [
     "loss",
     "dice.mean",
     "iou.mean",
@@ -33,6 +33,8 @@ const FIRST: [&str; 7] = [
     "accuracy",
     "balanced-accuracy",
     "auc.macro",
+    "image-balanced-accuracy",
+    "image-auc.macro",
 ];
 
 /// Curves of training and validation over the epochs of all runs: the first ones, then the others.

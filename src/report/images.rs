@@ -7,8 +7,8 @@ use super::curves::Curve;
 use super::names;
 use super::tables::ValueOfCase;
 use crate::error::Result;
-use crate::evaluate::{ImageScore, precision_recall_curve, roc_curve};
-use crate::record::{Figure, Record, ScoreRow};
+use crate::evaluate::{ImageScore, OF_SECOND_HEAD, precision_recall_curve, roc_curve};
+use crate::record::{Figure, Record, ScoreRow, Summary};
 
 /// The figures of each class of a split.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -35,12 +35,24 @@ pub struct ClassRow {
 /// Metrics of a class against all others.
 const METRICS: [&str; 6] = ["recall", "precision", "specificity", "f1", "auc", "average-precision"];
 
-/// The tables of a run, test first; none where pixels have classes.
+/// The classes that images have: of a network with a second head, those of that.
+fn classes(record: &Record) -> &[String] {
+    let Summary { classes, image_classes, .. } = &record.summary;
+    if image_classes.is_empty() { classes } else { image_classes }
+}
+
+/// What the names of figures of images begin with.
+fn prefix(record: &Record) -> &'static str {
+    if record.summary.image_classes.is_empty() { "" } else { OF_SECOND_HEAD }
+}
+
+/// The tables of a run, test first; none where only pixels have classes.
 pub fn class_tables(record: &Record) -> Vec<ClassTable> {
+    let prefix = prefix(record);
     let metrics: Vec<&str> = METRICS
         .into_iter()
         .filter(|metric| {
-            let begin = format!("{metric}.class.");
+            let begin = format!("{prefix}{metric}.class.");
             record.figures.iter().any(|figure| figure.name.starts_with(&begin))
         })
         .collect();
@@ -57,13 +69,13 @@ pub fn class_tables(record: &Record) -> Vec<ClassTable> {
                 cells: metrics
                     .iter()
                     .map(|metric| {
-                        record.figure(&format!("{split}.{metric}.class.{class}")).cloned()
+                        record.figure(&format!("{split}.{prefix}{metric}.class.{class}")).cloned()
                     })
                     .collect(),
             };
             ClassTable {
                 metrics: metrics.iter().map(|metric| names::figure(metric)).collect(),
-                rows: record.summary.classes.iter().map(row).collect(),
+                rows: classes(record).iter().map(row).collect(),
                 split,
             }
         })
@@ -98,7 +110,7 @@ pub fn probabilities(record: &Record) -> Vec<ValueOfCase> {
 }
 
 fn class_of(record: &Record, name: &str) -> Option<usize> {
-    record.summary.classes.iter().position(|class| class == name)
+    classes(record).iter().position(|class| class == name)
 }
 
 /// ROC and precision-recall curves of each evaluated split: of the second of two classes, or of each of several;
@@ -110,7 +122,7 @@ pub fn curves(records: &[Record], labels: &[String]) -> Result<Vec<Curve>> {
     let mut wanted: Vec<(String, String)> = Vec::new();
     for record in records {
         for split in splits(&record.scores) {
-            let classes = &record.summary.classes;
+            let classes = classes(record);
             let shown = if classes.len() == 2 { &classes[1..] } else { &classes[..] };
             for class in shown {
                 let pair = (split.clone(), class.clone());

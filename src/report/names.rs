@@ -1,5 +1,6 @@
 //! Names of runs, splits and figures for people.
 
+use crate::evaluate::OF_SECOND_HEAD;
 use crate::record::Record;
 
 /// One label per run, distinct: the experiment, the seed where it repeats, the id where both do.
@@ -56,6 +57,9 @@ pub fn split_rank(split: &str) -> u8 {
 
 /// A figure's name for people, such as `Dice, mean over cases` for `dice.mean`.
 pub fn figure(name: &str) -> String {
+    if let Some(of_images) = name.strip_prefix(OF_SECOND_HEAD) {
+        return format!("{} (image)", figure(of_images));
+    }
     let (first, rest) = name.split_once('.').unwrap_or((name, ""));
     let metric = metric(first);
     match rest.split_once('.') {
@@ -130,6 +134,7 @@ mod tests {
     fn figures_are_named_with_their_reduction() {
         assert_eq!(figure("dice.mean"), "Dice, mean over cases");
         assert_eq!(figure("loss"), "Loss");
+        assert_eq!(figure("image-auc.macro"), "AUC, mean over classes (image)");
         assert_eq!(figure("dice.class.tumor"), "Dice, tumor");
         assert_eq!(figure("hd95.label.grade.2"), "HD95 (px), grade.2 cases");
     }

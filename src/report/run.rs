@@ -197,6 +197,10 @@ fn times(rows: &[TimesRow]) -> Times {
 #[derive(Serialize)]
 struct ConfusionView {
     split: String,
+    /// What is counted.
+    unit: &'static str,
+    /// Whether it is of the first split that has any.
+    first: bool,
     classes: Vec<String>,
     rows: Vec<ConfusionRow>,
 }
@@ -217,12 +221,19 @@ struct ConfusionCell {
 
 /// The matrices, test first.
 fn confusions(record: &Record) -> Vec<ConfusionView> {
-    let mut views: Vec<ConfusionView> = record.confusion.iter().map(confusion).collect();
+    let of_images = |one: &Confusion| {
+        record.summary.task == Task::Classify || one.classes == record.summary.image_classes
+    };
+    let mut views: Vec<ConfusionView> =
+        record.confusion.iter().map(|one| confusion(one, of_images(one))).collect();
     views.sort_by_key(|view| names::split_rank(&view.split));
+    if let Some(first) = views.first().map(|view| view.split.clone()) {
+        views.iter_mut().for_each(|view| view.first = view.split == first);
+    }
     views
 }
 
-fn confusion(confusion: &Confusion) -> ConfusionView {
+fn confusion(confusion: &Confusion, of_images: bool) -> ConfusionView {
     let rows = confusion
         .matrix
         .iter()
@@ -242,7 +253,13 @@ fn confusion(confusion: &Confusion) -> ConfusionView {
             }
         })
         .collect();
-    ConfusionView { split: confusion.split.clone(), classes: confusion.classes.clone(), rows }
+    ConfusionView {
+        split: confusion.split.clone(),
+        unit: if of_images { "Images" } else { "Pixels" },
+        first: false,
+        classes: confusion.classes.clone(),
+        rows,
+    }
 }
 
 /// A class's part of the pixels of each split.
@@ -306,11 +323,14 @@ mod tests {
 
     #[test]
     fn cells_of_a_confusion_matrix_are_parts_of_their_row() {
-        let view = confusion(&Confusion {
-            split: "test".into(),
-            classes: vec!["a".into(), "b".into()],
-            matrix: vec![vec![3, 1], vec![0, 0]],
-        });
+        let view = confusion(
+            &Confusion {
+                split: "test".into(),
+                classes: vec!["a".into(), "b".into()],
+                matrix: vec![vec![3, 1], vec![0, 0]],
+            },
+            false,
+        );
         assert_eq!((view.rows[0].total, view.rows[0].cells[0].part), (4, 0.75));
         assert!(view.rows[1].cells[0].part.is_nan(), "a class without pixels has no parts");
     }

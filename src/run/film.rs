@@ -5,13 +5,13 @@ use std::sync::{Arc, OnceLock};
 use burn::tensor::Device;
 use rand::Rng;
 
-use super::pictures::{film_layer, said_of};
+use super::pictures::{film_layer, said_by_second_head, said_of};
 use crate::data::{Dataset, Decoded, Preprocess, decode, random_stream};
 use crate::error::Result;
 use crate::evaluate::{Predictor, called, draw, jpeg, shown};
 use crate::explain::{CamMethod, explain, heat_over};
 use crate::loss::Outputs;
-use crate::model::Net;
+use crate::model::Model;
 use crate::plan::Plan;
 use crate::record::{Checkpoints, Frame, FrameImages, PictureFile, RunDir};
 use crate::spec::RefineSpec;
@@ -34,6 +34,7 @@ pub struct Film {
     /// The one of them that every epoch shows.
     fixed: OnceLock<usize>,
     outputs: Outputs,
+    image_classes: Vec<String>,
     preprocess: Preprocess,
     refine: RefineSpec,
     device: Device,
@@ -54,6 +55,7 @@ impl Film {
             cases: plan.split.valid.clone(),
             fixed: OnceLock::new(),
             outputs: decisions.outputs(),
+            image_classes: decisions.image_classes.clone(),
             preprocess: decisions.preprocess(),
             refine: spec.evaluation.refine.clone(),
             device: device.clone(),
@@ -74,7 +76,7 @@ impl Film {
     }
 
     /// Takes the pictures of an epoch.
-    fn take(&self, epoch: u32, net: &Net) -> Result<()> {
+    fn take(&self, epoch: u32, net: &Model) -> Result<()> {
         if self.cases.is_empty() || !self.shows(epoch) {
             return Ok(());
         }
@@ -102,7 +104,8 @@ impl Film {
     fn first_with_something_to_find(&self) -> usize {
         let last = self.outputs.channels() as u8 - 1;
         let has = |case: &&usize| {
-            if let Some(class) = self.dataset.class_of(**case) {
+            if let (Outputs::Images(_), Some(class)) = (self.outputs, self.dataset.class_of(**case))
+            {
                 return class == last;
             }
             let labels = self.decode(**case).ok().and_then(|decoded| decoded.labels);
@@ -132,12 +135,13 @@ impl Film {
         };
         let mut images =
             FrameImages { heat: save("heat.jpg", "Grad-CAM", heat)?, ..FrameImages::default() };
-        let mut predicted = String::new();
+        let predicted;
         if let Outputs::Images(_) = predictor.outputs {
             let called = called(&probabilities.values, 0.5);
             predicted = said_of(&probabilities.values, called, &self.dataset.labels.names());
             images.image = save("image.jpg", "image", jpeg(&shown(&decoded.image))?)?;
         } else {
+            predicted = said_by_second_head(&probabilities.of_image, &self.image_classes);
             let drawn = draw(&decoded, &probabilities, predictor.outputs, 0.5)?;
             images.image = save("image.jpg", "image", drawn.image)?;
             images.prediction = save("prediction.png", "predicted mask", drawn.prediction)?;
@@ -166,11 +170,11 @@ impl Keeper for Filmed {
         self.checkpoints.load_part(epoch, part)
     }
 
-    fn keep_best(&self, net: &Net) -> Result<()> {
+    fn keep_best(&self, net: &Model) -> Result<()> {
         self.checkpoints.keep_best(net)
     }
 
-    fn see(&self, epoch: u32, net: &Net) -> Result<()> {
+    fn see(&self, epoch: u32, net: &Model) -> Result<()> {
         self.film.take(epoch, net)
     }
 

@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use super::judge_images::judge_images;
+use super::judge_images::{self, judge_images};
 use super::{net, pictures};
 use crate::data::{Dataset, Labels, SplitName};
 use crate::device::Chosen;
 use crate::error::{Error, Result};
-use crate::evaluate::{self, CaseScore, Cases, Evaluation};
+use crate::evaluate::{self, CaseScore, Cases, Evaluation, OF_SECOND_HEAD};
 use crate::plan::Plan;
-use crate::record::{CaseRow, Confusion, Figure, Gate, Interval, RunDir, Threshold};
+use crate::record::{CaseRow, Confusion, Figure, Gate, Interval, RunDir, ScoreRow, Threshold};
 use crate::spec::{EvaluatedSplit, MetricKind, Resolution, Spec, ThresholdSpec};
 use crate::train::Stop;
 
@@ -40,11 +40,25 @@ pub fn judge(plan: &Plan, device: &Chosen, run: &RunDir, stop: &Stop) -> Result<
         let Some(evaluation) = unless_stopped(found, stop)? else { return Ok(None) };
         evaluations.push(evaluation);
     }
-    let figures: Vec<Figure> = evaluations.iter().flat_map(|seen| figures(seen, spec)).collect();
+    let classes = &plan.dataset.image_classes;
+    let figures: Vec<Figure> =
+        evaluations.iter().flat_map(|seen| figures(seen, classes, spec)).collect();
     let rows: Vec<CaseRow> = evaluations.iter().flat_map(|seen| case_rows(seen, spec)).collect();
+    let of_images = evaluations.iter().filter(|seen| !seen.images.is_empty());
+    let of_images =
+        of_images.map(|seen| judge_images::confusion_of(&seen.images, seen.split, classes));
     let confusion: Vec<Confusion> =
-        evaluations.iter().map(|seen| confusion_of(seen, &plan.dataset)).collect();
+        evaluations.iter().map(|seen| confusion_of(seen, &plan.dataset)).chain(of_images).collect();
+    let scores: Vec<ScoreRow> = evaluations
+        .iter()
+        .flat_map(|seen| {
+            seen.images.iter().map(|score| judge_images::row(score, seen.split, classes))
+        })
+        .collect();
     run.write_cases(&rows)?;
+    if !scores.is_empty() {
+        run.write_scores(classes, &scores)?;
+    }
     run.write_confusion(&confusion)?;
     run.write_figures(&figures)?;
     run.write_gates(&gates(spec, &figures))?;
@@ -87,13 +101,21 @@ pub fn unless_stopped<T>(result: Result<T>, stop: &Stop) -> Result<Option<T>> {
     }
 }
 
-/// The figures of a split, as the record keeps them.
-pub fn figures(evaluation: &Evaluation, spec: &Spec) -> Vec<Figure> {
+/// The figures of a split, as the record keeps them, those of images that a second head tells apart by
+/// `image_classes` last.
+pub fn figures(evaluation: &Evaluation, image_classes: &[String], spec: &Spec) -> Vec<Figure> {
     let scores = evaluation.at(spec.evaluation.resolution);
-    evaluate::figures(scores, &spec.evaluation.metrics, spec.evaluation.empty)
-        .into_iter()
-        .map(|figure| recorded(figure, evaluation.split))
-        .collect()
+    let of_pixels = evaluate::figures(scores, &spec.evaluation.metrics, spec.evaluation.empty);
+    let of_images = match evaluation.images.as_slice() {
+        [] => Vec::new(),
+        images => evaluate::image_figures(images, image_classes, &MetricKind::OF_IMAGES),
+    };
+    let of_images = of_images.into_iter().map(|figure| evaluate::Figure {
+        name: format!("{OF_SECOND_HEAD}{}", figure.name),
+        ..figure
+    });
+    let all = of_pixels.into_iter().chain(of_images);
+    all.map(|figure| recorded(figure, evaluation.split)).collect()
 }
 
 /// A figure as the record keeps it.

@@ -78,7 +78,8 @@ fn mask_dice(rows: &[GuideRow], split: SplitName) -> Option<Figure> {
     })
 }
 
-fn row(score: &ImageScore, split: SplitName, classes: &[String]) -> ScoreRow {
+/// An image as the record keeps it.
+pub fn row(score: &ImageScore, split: SplitName, classes: &[String]) -> ScoreRow {
     ScoreRow {
         split: split.to_string(),
         case: score.case.clone(),
@@ -89,7 +90,8 @@ fn row(score: &ImageScore, split: SplitName, classes: &[String]) -> ScoreRow {
     }
 }
 
-fn confusion_of(scores: &[ImageScore], split: SplitName, classes: &[String]) -> Confusion {
+/// Images by truth and what they are called.
+pub fn confusion_of(scores: &[ImageScore], split: SplitName, classes: &[String]) -> Confusion {
     let mut matrix = vec![vec![0; classes.len()]; classes.len()];
     for score in scores {
         matrix[score.truth][score.predicted] += 1;

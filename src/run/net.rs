@@ -7,8 +7,8 @@ use burn::tensor::Device;
 use crate::device::Chosen;
 use crate::error::{Error, Result};
 use crate::evaluate::Predictor;
-use crate::loss::{self, Loss};
-use crate::model::{self, Net, WeightsReport};
+use crate::loss::{self, Loss, MultiTask};
+use crate::model::{self, Model, WeightsReport};
 use crate::plan::{Decisions, weights};
 use crate::spec::WeightsSpec;
 
@@ -17,11 +17,10 @@ use crate::spec::WeightsSpec;
 ///
 /// # Errors
 /// If a file of weights does not fit.
-pub fn initial_net(decisions: &Decisions, device: &Device) -> Result<(Net, Vec<WeightsReport>)> {
+pub fn initial_net(decisions: &Decisions, device: &Device) -> Result<(Model, Vec<WeightsReport>)> {
     let spec = &decisions.spec;
     device.seed(u64::from(decisions.seed));
-    let channels = spec.input_channels();
-    let mut net = model::init(&spec.model, channels, decisions.labels.channels(), device);
+    let mut net = Model::init(&spec.model, channels(decisions), decisions.second_head(), device);
     let mut reports = Vec::new();
     for (file, part) in weights(&spec.model) {
         let (filled, report) = model::load_weights(net, file, part)?;
@@ -29,10 +28,24 @@ pub fn initial_net(decisions: &Decisions, device: &Device) -> Result<(Net, Vec<W
         reports.push(report);
     }
     let net = match spec.schedule.unfreeze_epoch {
-        None => model::freeze(net, &spec.model),
+        None => net.freeze(&spec.model),
         Some(_) => net,
     };
     Ok((net, reports))
+}
+
+/// Channels of images and logits.
+fn channels(decisions: &Decisions) -> [usize; 2] {
+    [decisions.spec.input_channels(), decisions.labels.channels()]
+}
+
+/// What is minimised with the loss, where a second head gives images their class.
+///
+/// # Errors
+/// If it does not fit the classes.
+pub fn multi_task(decisions: &Decisions) -> Result<Option<MultiTask>> {
+    let head = decisions.spec.task.second_head();
+    head.map(|head| MultiTask::new(head, &decisions.class_images)).transpose()
 }
 
 /// The loss of a plan.
@@ -56,8 +69,8 @@ pub fn predictor(run: &Path, decisions: &Decisions, chosen: &Chosen) -> Result<P
         )));
     }
     let spec = &decisions.spec;
-    let channels = spec.input_channels();
-    let net = model::outline(&spec.model, channels, decisions.labels.channels(), &chosen.device);
+    let head = decisions.second_head();
+    let net = Model::outline(&spec.model, channels(decisions), head, &chosen.device);
     let file = WeightsSpec::at(&path);
     let (net, _) = model::load_weights(net, &file, model::Part::Whole)?;
     Ok(Predictor {

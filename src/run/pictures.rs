@@ -7,7 +7,9 @@ use rand::Rng;
 
 use crate::data::{SplitName, decode, random_stream};
 use crate::error::Result;
-use crate::evaluate::{Evaluation, ImageScore, Predictor, draw, jpeg, overlay, shown};
+use crate::evaluate::{
+    Evaluation, ImageScore, Predictor, SECOND_HEAD_THRESHOLD, called, draw, jpeg, overlay, shown,
+};
 use crate::explain::{CamMethod, explain, heat_over};
 use crate::loss::Outputs;
 use crate::model;
@@ -59,7 +61,7 @@ pub fn write(
             label: case.label.clone(),
             kind,
             score,
-            predicted: String::new(),
+            predicted: said_by_second_head(&probabilities.of_image, &plan.dataset.image_classes),
             images,
         });
     }
@@ -135,6 +137,14 @@ pub fn write_images(
 /// What an image was called, and how surely.
 pub fn said_of(probabilities: &[f32], called: usize, classes: &[String]) -> String {
     format!("{} ({:.2})", classes[called], probabilities[called])
+}
+
+/// The same of an image whose class a second head tells; nothing without one.
+pub fn said_by_second_head(probabilities: &[f32], classes: &[String]) -> String {
+    match probabilities {
+        [] => String::new(),
+        _ => said_of(probabilities, called(probabilities, SECOND_HEAD_THRESHOLD), classes),
+    }
 }
 
 /// The layer that class activation maps are of.

@@ -2,8 +2,8 @@
 
 use crate::data::{Labels, crossing};
 use crate::evaluate::{
-    MASK_DICE, describe_absent, describe_empty, describe_image_reductions, describe_intervals,
-    describe_reductions, describe_refinement,
+    MASK_DICE, OF_SECOND_HEAD, SECOND_HEAD_THRESHOLD, describe_absent, describe_empty,
+    describe_image_reductions, describe_intervals, describe_reductions, describe_refinement,
 };
 use crate::plan::Plan;
 use crate::record::{Selection, Semantics, Summary, Task};
@@ -24,7 +24,7 @@ pub fn summary(plan: &Plan) -> Summary {
         experiment: spec.name.clone(),
         description: spec.description.clone(),
         task: match spec.task {
-            TaskSpec::Segment(_) => Task::Segment,
+            TaskSpec::Segment(_) | TaskSpec::MultiTask(_) => Task::Segment,
             TaskSpec::Classify(_) => Task::Classify,
         },
         dataset: dataset(&spec.dataset.source),
@@ -43,6 +43,7 @@ pub fn summary(plan: &Plan) -> Summary {
         findings: findings(plan),
         notes: Vec::new(),
         published: spec.published.clone(),
+        image_classes: decisions.image_classes.clone(),
         classes,
     }
 }
@@ -53,6 +54,21 @@ fn semantics(spec: &Spec, classes: usize) -> Semantics {
         TaskSpec::Segment(_) => Semantics {
             reduction: describe_reductions(classes).into(),
             empty: describe_empty(spec.evaluation.empty, classes),
+            resolution: resolution(&spec.evaluation),
+            interval: describe_intervals(),
+        },
+        TaskSpec::MultiTask(_) => Semantics {
+            reduction: format!(
+                "{} Of images, whose class the second head tells: {} Of two classes an image is \
+                 called the second from probability {SECOND_HEAD_THRESHOLD} on.",
+                describe_reductions(classes),
+                describe_image_reductions()
+            ),
+            empty: format!(
+                "{} Of images: {}",
+                describe_empty(spec.evaluation.empty, classes),
+                describe_absent()
+            ),
             resolution: resolution(&spec.evaluation),
             interval: describe_intervals(),
         },
@@ -171,6 +187,13 @@ fn headline(plan: &Plan) -> Vec<String> {
     for split in evaluation.splits.iter().rev() {
         let named = names.iter().filter(|(kind, _)| asked(*kind));
         headline.extend(named.map(|(_, name)| format!("{}.{name}", split.as_str())));
+        if !plan.decisions.image_classes.is_empty() {
+            let of_second_head = of_images(&plan.decisions.image_classes).into_iter();
+            headline.extend(
+                of_second_head
+                    .map(|(_, name)| format!("{}.{OF_SECOND_HEAD}{name}", split.as_str())),
+            );
+        }
         if !plan.guide_rows.is_empty() {
             headline.push(format!("{}.{MASK_DICE}", split.as_str()));
         }

@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::{CrossEntropySpec, LossSpec};
+
 /// What is predicted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
@@ -11,6 +13,8 @@ pub enum TaskSpec {
     Segment(SegmentSpec),
     /// A class for every image: that of its folder or diagnosis, such as benign or malignant.
     Classify(ClassifySpec),
+    /// Both by one network: a class for every pixel, and one for the image from the deepest features.
+    MultiTask(MultiTaskSpec),
 }
 
 /// Settings of segmentation; it has none beyond its kind.
@@ -33,6 +37,39 @@ pub struct ClassifySpec {
     /// The segmentation that makes the masks which `inputs` are made from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub guide: Option<GuideSpec>,
+}
+
+/// Settings of a network that tells the class of every pixel and that of the image.
+///
+/// The network is one of segmentation; a second head takes the mean of its deepest features (the deepest of the
+/// encoder) to a linear layer, as segmentation_models_pytorch's `aux_params`. What is minimised is the weighted sum of
+/// `loss`, of pixels, and of this table's, of images. `evaluation` is of pixels; images get all metrics of classes,
+/// whose names begin with `image-`, and of two classes the second from a probability of 0.5 on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct MultiTaskSpec {
+    /// Weight of the loss of pixels.
+    #[schemars(range(min = 1e-9, max = 1e9))]
+    pub segmentation_weight: f64,
+    /// Weight of the loss of images.
+    #[schemars(range(min = 1e-9, max = 1e9))]
+    pub classification_weight: f64,
+    /// What is minimised of the classes of images.
+    pub classification_loss: LossSpec,
+    /// Dropout probability before the linear layer.
+    #[schemars(range(min = 0.0, max = 0.95))]
+    pub dropout: f64,
+}
+
+impl Default for MultiTaskSpec {
+    fn default() -> Self {
+        Self {
+            segmentation_weight: 1.0,
+            classification_weight: 1.0,
+            classification_loss: LossSpec::CrossEntropy(CrossEntropySpec::default()),
+            dropout: 0.0,
+        }
+    }
 }
 
 /// A channel made from a gray image and the mask of its lesion.
@@ -92,18 +129,26 @@ impl Default for TaskSpec {
 }
 
 impl TaskSpec {
-    /// Whether it gives whole images their class.
+    /// Whether it gives whole images their class, and nothing else.
     pub fn classifies(&self) -> bool {
         match self {
-            Self::Segment(_) => false,
+            Self::Segment(_) | Self::MultiTask(_) => false,
             Self::Classify(_) => true,
+        }
+    }
+
+    /// The second head of a network that tells both the class of every pixel and that of the image.
+    pub fn second_head(&self) -> Option<&MultiTaskSpec> {
+        match self {
+            Self::Segment(_) | Self::Classify(_) => None,
+            Self::MultiTask(spec) => Some(spec),
         }
     }
 
     /// What the channels of the input are, where they are not the image's own.
     pub fn inputs(&self) -> &[InputKind] {
         match self {
-            Self::Segment(_) => &[],
+            Self::Segment(_) | Self::MultiTask(_) => &[],
             Self::Classify(spec) => &spec.inputs,
         }
     }
@@ -111,7 +156,7 @@ impl TaskSpec {
     /// The segmentation that makes masks for it.
     pub fn guide(&self) -> Option<&GuideSpec> {
         match self {
-            Self::Segment(_) => None,
+            Self::Segment(_) | Self::MultiTask(_) => None,
             Self::Classify(spec) => spec.guide.as_ref(),
         }
     }

@@ -14,7 +14,7 @@ use burn_train::metric::store::EventStoreClient;
 use super::Keeper;
 use super::ema::Ema;
 use crate::error::{Error, Result};
-use crate::model::Net;
+use crate::model::Model;
 
 /// The parts of a checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -120,7 +120,7 @@ impl<R: Checkpoint> Checkpointer<R> for PartKeeper<R> {
 }
 
 /// The bytes of a moving average.
-pub fn average_bytes(average: &Ema<Net>) -> Result<Bytes> {
+pub fn average_bytes(average: &Ema<Model>) -> Result<Bytes> {
     let record: ModuleRecord = average.model().into_record();
     record
         .into_bytes()
@@ -128,7 +128,7 @@ pub fn average_bytes(average: &Ema<Net>) -> Result<Bytes> {
 }
 
 /// A moving average from its bytes.
-pub fn restore_average(decay: f64, net: &Net, bytes: Vec<u8>) -> Result<Ema<Net>> {
+pub fn restore_average(decay: f64, net: &Model, bytes: Vec<u8>) -> Result<Ema<Model>> {
     let record = ModuleRecord::from_bytes(Bytes::from_bytes_vec(bytes)).map_err(|error| {
         Error::failed(format!("cannot read the moving average of the checkpoint: {error}"))
     })?;

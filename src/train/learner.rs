@@ -11,8 +11,8 @@ use crate::data::Batch;
 use crate::evaluate::{
     Counts, EpochTally, ImageScore, called, count_binary, count_classes, likeliest,
 };
-use crate::loss::{Loss, Outputs};
-use crate::model::{Net, combined, freeze};
+use crate::loss::{Loss, MultiTask, Outputs};
+use crate::model::{Logits, Model, combined};
 use crate::spec::ModelSpec;
 
 /// A batch and its share of an optimizer step.
@@ -37,21 +37,19 @@ pub struct Output {
 
 /// What was predicted of a batch, at a threshold of 0.5.
 #[derive(Clone, Debug)]
-pub enum Seen {
-    /// Counts of each case and class.
-    Pixels(Vec<Vec<Counts>>),
-    /// The class of each image.
-    Images(Vec<ImageScore>),
+pub struct Seen {
+    /// Counts of each case and class, where pixels have classes.
+    counts: Vec<Vec<Counts>>,
+    /// The class of each image, where these have classes.
+    images: Vec<ImageScore>,
 }
 
 impl Output {
     /// Adds it to the figures of an epoch.
     pub fn tally(&self, tally: &mut EpochTally) {
         tally.add_loss(f64::from(self.loss), self.cases.len());
-        match &self.seen {
-            Seen::Pixels(counts) => tally.add_counts(counts),
-            Seen::Images(images) => tally.add_images(images),
-        }
+        tally.add_counts(&self.seen.counts);
+        tally.add_images(&self.seen.images);
     }
 }
 
@@ -65,9 +63,11 @@ impl ItemLazy for Output {
 #[derive(Module, Debug)]
 pub struct Trainable {
     /// The network.
-    pub net: Net,
+    pub net: Model,
     #[module(skip)]
     loss: Loss,
+    #[module(skip)]
+    multi_task: Option<MultiTask>,
     #[module(skip)]
     outputs: Outputs,
     #[module(skip)]
@@ -85,8 +85,8 @@ pub struct Resting {
 
 impl Trainable {
     /// A network with its loss.
-    pub fn new(net: Net, loss: Loss, outputs: Outputs) -> Self {
-        Self { net, loss, outputs, resting: None }
+    pub fn new(net: Model, loss: Loss, multi_task: Option<MultiTask>, outputs: Outputs) -> Self {
+        Self { net, loss, multi_task, outputs, resting: None }
     }
 
     /// With layers that rest until an epoch.
@@ -95,29 +95,33 @@ impl Trainable {
     }
 
     /// The same with another network.
-    pub fn with_net(&self, net: Net) -> Self {
+    pub fn with_net(&self, net: Model) -> Self {
         Self { net, ..self.clone() }
     }
 
     /// The network as the epoch at work trains it: a copy that shares all weights, in which what rests is frozen.
-    fn in_training(&self) -> Net {
+    fn in_training(&self) -> Model {
         match &self.resting {
             Some((resting, epoch)) if epoch.get() < resting.until => {
-                freeze(self.net.clone(), &resting.model)
+                self.net.clone().freeze(&resting.model)
             }
             Some(_) | None => self.net.clone(),
         }
     }
 
     /// The loss of a batch, still in the graph, and the output without the gradients.
-    fn run(&self, net: &Net, batch: Batch) -> (Tensor<1>, Output) {
+    fn run(&self, net: &Model, batch: Batch) -> (Tensor<1>, Output) {
         let device = net.devices()[0].clone();
         let labels = labels_tensor(&batch, &device);
-        let heads = net.heads(images_tensor(&batch, &device));
-        let logits = combined(heads.iter().cloned().map(Tensor::inner).collect());
-        let loss = self.loss.mean(heads, labels);
+        let Logits { pixels, images } = net.heads(images_tensor(&batch, &device));
+        let logits = combined(pixels.iter().cloned().map(Tensor::inner).collect());
+        let mut loss = self.loss.mean(pixels, labels);
+        let mut seen = self.seen(logits, &batch);
+        if let (Some(multi_task), Some(logits)) = (&self.multi_task, images) {
+            seen.images = scored(logits.clone().inner(), &batch.classes);
+            loss = multi_task.forward(loss, logits, classes_tensor(&batch, &device));
+        }
         let value = loss.clone().inner().into_scalar::<f32>();
-        let seen = self.seen(logits, &batch);
         (loss, Output { cases: batch.cases, loss: value, seen })
     }
 
@@ -133,21 +137,27 @@ impl Trainable {
                         count_classes(predicted, labels, classes)
                     }
                 });
-                Seen::Pixels(counts.collect())
+                Seen { counts: counts.collect(), images: Vec::new() }
             }
-            Outputs::Images(classes) => {
-                let probabilities = floats(softmax(logits, 1));
-                let images = probabilities.chunks(classes).zip(&batch.labels);
-                let scored = images.map(|(probabilities, &truth)| ImageScore {
-                    truth: usize::from(truth),
-                    predicted: called(probabilities, 0.5),
-                    probabilities: probabilities.to_vec(),
-                    ..ImageScore::default()
-                });
-                Seen::Images(scored.collect())
+            Outputs::Images(_) => {
+                Seen { counts: Vec::new(), images: scored(logits, &batch.labels) }
             }
         }
     }
+}
+
+/// What is said of images, from their logits and classes.
+fn scored(logits: Tensor<4>, classes: &[u8]) -> Vec<ImageScore> {
+    let width = logits.dims()[1];
+    let probabilities = floats(softmax(logits, 1));
+    let images = probabilities.chunks(width).zip(classes);
+    let scored = images.map(|(probabilities, &truth)| ImageScore {
+        truth: usize::from(truth),
+        predicted: called(probabilities, 0.5),
+        probabilities: probabilities.to_vec(),
+        ..ImageScore::default()
+    });
+    scored.collect()
 }
 
 impl TrainStep for Trainable {
@@ -181,6 +191,12 @@ pub fn labels_tensor(batch: &Batch, device: &Device) -> Tensor<3, Int> {
     let shape = [batch.cases.len(), batch.label_size, batch.label_size];
     let labels: Vec<i32> = batch.labels.iter().map(|&label| i32::from(label)).collect();
     Tensor::from_data(TensorData::new(labels, shape), device)
+}
+
+/// The classes of the images of a batch, `[batch, 1, 1]`.
+fn classes_tensor(batch: &Batch, device: &Device) -> Tensor<3, Int> {
+    let classes: Vec<i32> = batch.classes.iter().map(|&class| i32::from(class)).collect();
+    Tensor::from_data(TensorData::new(classes, [batch.classes.len(), 1, 1]), device)
 }
 
 /// The label each pixel, or whole image, is given, `[batch * height * width]`: the likeliest class, or for binary
@@ -226,13 +242,15 @@ mod tests {
         let loss = init(&LossSpec::default(), Outputs::Binary, &[]).unwrap();
         let epoch = EpochNumber::default();
         let resting = Resting { model: spec, until: 2 };
-        let trainable = Trainable::new(net, loss, Outputs::Binary).resting(resting, epoch.clone());
+        let trainable =
+            Trainable::new(net.into(), loss, None, Outputs::Binary).resting(resting, epoch.clone());
         let learning = |number| {
             epoch.set(number);
             let batch = Batch {
                 cases: vec![0, 1],
                 images: (0..2 * 32 * 32).map(|pixel| (pixel % 7) as f32).collect(),
                 labels: (0..2 * 32 * 32).map(|pixel| (pixel % 2) as u8).collect(),
+                classes: Vec::new(),
                 label_size: 32,
                 channels: 1,
                 size: 32,
@@ -240,7 +258,7 @@ mod tests {
             let (loss, _) = trainable.run(&trainable.in_training(), batch);
             GradientsParams::from_grads(loss.backward(), &trainable).len()
         };
-        let all = trainable.net.parameters();
+        let all = trainable.net.net.parameters();
         assert_eq!(all.total, all.trainable);
         let [resting, awake] = [learning(1), learning(2)];
         // ResNet-18 has 20 convolutions without bias and as many norms of two tensors.

@@ -30,8 +30,8 @@ use burn_train::{Interrupter, Learner, SupervisedTraining, TrainingStrategy};
 
 use crate::data::Loader;
 use crate::error::{Error, Result};
-use crate::loss::{Loss, Outputs};
-use crate::model::{Net, tensor_paths};
+use crate::loss::{Loss, MultiTask, Outputs};
+use crate::model::{Model, tensor_paths};
 use crate::record::{EpochRow, TimesRow};
 use crate::spec::{EmptyRule, ScheduleSpec};
 
@@ -43,15 +43,19 @@ pub fn problems(schedule: &ScheduleSpec) -> Vec<(String, String)> {
 /// Everything training needs.
 pub struct Training {
     /// The network, initialised.
-    pub net: Net,
+    pub net: Model,
     /// Layers that are frozen until an epoch, where there are any.
     pub resting: Option<Resting>,
     /// What is minimised.
     pub loss: Loss,
+    /// What is minimised with it, where a second head gives images their class.
+    pub multi_task: Option<MultiTask>,
     /// How.
     pub schedule: ScheduleSpec,
     /// What the network's channels mean.
     pub outputs: Outputs,
+    /// Classes of images that a second head tells; 0 without one.
+    pub image_classes: usize,
     /// What an overlap figure counts where a class is absent from truth and prediction alike.
     pub empty: EmptyRule,
     /// Seed of shuffling, augmentation and dropout.
@@ -73,9 +77,9 @@ pub trait Keeper: Send + Sync {
     /// Reads it back.
     fn load_part(&self, epoch: u32, part: Part) -> Result<Vec<u8>>;
     /// Keeps weights as the best so far.
-    fn keep_best(&self, net: &Net) -> Result<()>;
+    fn keep_best(&self, net: &Model) -> Result<()>;
     /// Looks at the network of an epoch that is done; changes nothing of training.
-    fn see(&self, _epoch: u32, _net: &Net) -> Result<()> {
+    fn see(&self, _epoch: u32, _net: &Model) -> Result<()> {
         Ok(())
     }
     /// Makes an epoch's parts the ones to resume from, with all that was recorded until then.
@@ -159,7 +163,8 @@ pub fn train(
     let schedule = training.schedule.clone();
     let rate = rate::Rate::new(schedule.clone(), steps as u64, plateau.clone());
     let epoch = batches::EpochNumber::default();
-    let trainable = learner::Trainable::new(training.net, training.loss, training.outputs);
+    let trainable =
+        learner::Trainable::new(training.net, training.loss, training.multi_task, training.outputs);
     let trainable = match training.resting {
         Some(resting) => trainable.resting(resting, epoch.clone()),
         None => trainable,
@@ -180,6 +185,7 @@ pub fn train(
         device: training.device.clone(),
         schedule: schedule.clone(),
         outputs: training.outputs,
+        image_classes: training.image_classes,
         empty: training.empty,
         seed: training.seed,
         case_names: training.case_names,

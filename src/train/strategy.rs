@@ -24,7 +24,7 @@ use super::{Keeper, Part, Progressed, Stop};
 use crate::error::Result;
 use crate::evaluate::EpochTally;
 use crate::loss::Outputs;
-use crate::model::Net;
+use crate::model::Model;
 use crate::record::{EpochRow, TimesRow};
 use crate::spec::{EmptyRule, RateSpec, ScheduleSpec};
 
@@ -51,12 +51,13 @@ pub struct Epochs {
     pub device: Device,
     pub schedule: ScheduleSpec,
     pub outputs: Outputs,
+    pub image_classes: usize,
     pub empty: EmptyRule,
     pub seed: u32,
     pub case_names: Vec<String>,
     pub number: EpochNumber,
     pub plateau: SharedPlateau,
-    pub ema: Mutex<Option<Ema<Net>>>,
+    pub ema: Mutex<Option<Ema<Model>>>,
     pub keeper: Arc<dyn Keeper>,
     pub saved: Saved,
     pub shared: Arc<Mutex<Shared>>,
@@ -133,7 +134,7 @@ impl Epochs {
         self.shared.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    fn average(&self) -> MutexGuard<'_, Option<Ema<Net>>> {
+    fn average(&self) -> MutexGuard<'_, Option<Ema<Model>>> {
         self.ema.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
@@ -157,6 +158,11 @@ impl Epochs {
             Some(average) => model.with_net(average.model()),
             None => model,
         }
+    }
+
+    /// An empty tally of a split.
+    fn tally(&self) -> EpochTally {
+        EpochTally::new(self.outputs, self.image_classes, self.empty)
     }
 
     /// Waits for the background writers, then makes this epoch the one to resume from.
@@ -281,7 +287,7 @@ impl Pass<'_> {
             LearnerEvent::StartSplit { epoch_number: epoch, total_items: loader.num_items() };
         self.interrupter.fail_on_error(self.events.process_train(start));
         let accumulate = self.epochs.schedule.accumulate as usize;
-        let mut tally = EpochTally::new(self.epochs.outputs, self.epochs.empty);
+        let mut tally = self.epochs.tally();
         let mut gradients = GradientsAccumulator::new();
         let mut step = 0;
         let mut batches = loader.iter();
@@ -329,7 +335,7 @@ impl Pass<'_> {
             LearnerEvent::StartSplit { epoch_number: epoch, total_items: loader.num_items() };
         self.interrupter.fail_on_error(self.events.process_valid(start));
         let model = self.epochs.judged(learner).valid();
-        let mut tally = EpochTally::new(self.epochs.outputs, self.epochs.empty);
+        let mut tally = self.epochs.tally();
         let mut step = 0;
         let mut batches = loader.iter();
         while let Some(batch) = batches.next() {

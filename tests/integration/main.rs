@@ -5,6 +5,7 @@ mod browser;
 mod classify;
 mod cli;
 mod imaging;
+mod multi_task;
 mod real_data;
 mod runs;
 mod specs;

@@ -24,6 +24,14 @@ fn file(path: impl AsRef<Path>) -> WeightsSpec {
     WeightsSpec::at(path)
 }
 
+fn load_weights(net: Net, file: &WeightsSpec, part: Part) -> Result<(Net, WeightsReport)> {
+    super::load_weights(net.into(), file, part).map(|(model, report)| (model.net, report))
+}
+
+fn save_weights(net: &Net, path: &Path) -> Result<()> {
+    super::save_weights(&net.clone().into(), path)
+}
+
 fn refused(net: Net, path: impl AsRef<Path>, part: Part) -> String {
     let error = load_weights(net, &file(path), part).expect_err("these weights must be refused");
     assert_eq!(error.exit_code(), 2, "{error}");
