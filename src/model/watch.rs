@@ -16,6 +16,8 @@ struct Watch {
     found: Option<Tensor<4>>,
     /// Every place that was passed.
     passed: Vec<String>,
+    /// The coefficients of every attention gate that was passed.
+    gates: Vec<(String, Tensor<4>)>,
 }
 
 /// Names a place. Where it is the one looked for, what follows hangs on a leaf of the graph with these values.
@@ -36,15 +38,34 @@ pub(super) fn place(name: impl FnOnce() -> String, maps: Tensor<4>) -> Tensor<4>
     })
 }
 
+/// Names the coefficients of an attention gate.
+pub(super) fn gate(name: impl FnOnce() -> String, coefficients: &Tensor<4>) {
+    WATCH.with_borrow_mut(|watch| {
+        if let Some(watch) = watch {
+            watch.gates.push((name(), coefficients.clone()));
+        }
+    });
+}
+
 /// What a forward pass gives, the maps at a place as a leaf of its graph, and the names of all places that
 /// it passed.
 pub(super) fn watched<T>(
     name: &str,
     run: impl FnOnce() -> T,
 ) -> (T, Option<Tensor<4>>, Vec<String>) {
-    let watch = Watch { name: name.to_string(), found: None, passed: Vec::new() };
+    let (output, watch) = watching(name, run);
+    (output, watch.found, watch.passed)
+}
+
+/// The attention gates that a forward pass leads through, with their coefficients.
+pub(super) fn gates<T>(run: impl FnOnce() -> T) -> Vec<(String, Tensor<4>)> {
+    watching("", run).1.gates
+}
+
+fn watching<T>(name: &str, run: impl FnOnce() -> T) -> (T, Watch) {
+    let watch =
+        Watch { name: name.to_string(), found: None, passed: Vec::new(), gates: Vec::new() };
     WATCH.replace(Some(watch));
     let output = run();
-    let watch = WATCH.take().expect("set above, and nobody else takes it");
-    (output, watch.found, watch.passed)
+    (output, WATCH.take().expect("set above, and nobody else takes it"))
 }

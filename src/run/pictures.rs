@@ -8,7 +8,7 @@ use rand::Rng;
 use crate::data::{SplitName, decode, random_stream};
 use crate::error::Result;
 use crate::evaluate::{Evaluation, ImageScore, Predictor, draw, jpeg, overlay, shown};
-use crate::explain::{CamMethod, explain, heat_over};
+use crate::explain::{Method, explain, heat_over};
 use crate::loss::Outputs;
 use crate::model;
 use crate::plan::Plan;
@@ -87,7 +87,7 @@ pub fn write_images(
             empty: false,
         })
         .collect();
-    let layer = film_layer(spec);
+    let method = Method::GradCamPlusPlus { layer: film_layer(spec) };
     let mut pictures = Vec::new();
     for (number, (kind, name, score)) in
         choose(&scored, &spec.report, plan.decisions.seed).into_iter().enumerate()
@@ -96,7 +96,7 @@ pub fn write_images(
         let Some(seen) = scores.iter().find(|seen| seen.case == name) else { continue };
         let decoded = decode(&plan.dataset, case)?;
         let called = Some(seen.predicted);
-        let heat = explain(predictor, &decoded, &layer, called, CamMethod::GradCamPlusPlus)?;
+        let heat = explain(predictor, &decoded, called, &method)?;
         let save = |what: &str, said: String, bytes: Vec<u8>| -> Result<Option<PictureFile>> {
             let file = format!("{number:03}-{what}");
             run.write_picture(&file, &bytes)?;
@@ -138,7 +138,7 @@ pub fn said_of(probabilities: &[f32], called: usize, classes: &[String]) -> Stri
 }
 
 /// The layer that class activation maps are of.
-pub fn film_layer(spec: &Spec) -> String {
+fn film_layer(spec: &Spec) -> String {
     spec.report.film.layer.clone().unwrap_or_else(|| model::usual_place(&spec.model))
 }
 

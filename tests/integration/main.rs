@@ -4,6 +4,7 @@ mod bad_input;
 mod browser;
 mod classify;
 mod cli;
+mod explain;
 mod real_data;
 mod runs;
 mod specs;
