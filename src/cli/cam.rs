@@ -11,10 +11,10 @@ use super::runs::{Trained, TrainedArgs};
 use super::{Output, pretty, print};
 use crate::error::{Error, Result};
 use crate::evaluate::jpeg;
-use crate::explain::{CamMethod, explain, hot, panels};
+use crate::explain::{Method, Settings, explain, hot, panels};
 use crate::loss::Outputs;
-use crate::model;
 use crate::record::write_file;
+use crate::spec::{ExplanationKind, Spec};
 
 /// Arguments of `cam`.
 #[derive(Debug, Args)]
@@ -28,15 +28,44 @@ pub struct CamArgs {
     /// class), the map over the image.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// The layer; system A's last gate or the last of the decoder if not given.
+    /// How the map is made.
+    #[arg(long, value_enum, default_value_t = ExplanationKind::GradCam)]
+    method: ExplanationKind,
+    /// The layer of Grad-CAM and Grad-CAM++, or the gate, as `plan` lists them; the last gate or the last layer of the
+    /// decoder if not given.
     #[arg(long)]
     layer: Option<String>,
-    /// Number of the class to explain; the predicted one, or that with the most predicted pixels, if not given.
+    /// Side of the patch of occlusion, in pixels of the network's input; a tenth of the input's side if not given.
+    #[arg(long, value_name = "PIXELS")]
+    patch: Option<usize>,
+    /// From one patch of occlusion to the next, in pixels of the network's input; half of the patch if not given.
+    #[arg(long, value_name = "PIXELS")]
+    stride: Option<usize>,
+    /// Steps of integrated gradients from an input of zeros to the image; 50 if not given.
+    #[arg(long, value_name = "COUNT")]
+    steps: Option<usize>,
+    /// Number of the class to explain, from 0; the predicted one, or that with the most predicted pixels, if not given.
     #[arg(long)]
     class: Option<usize>,
-    /// How channels are weighed.
-    #[arg(long, value_enum, default_value_t = CamMethod::GradCam)]
-    method: CamMethod,
+}
+
+impl CamArgs {
+    /// The method with its settings.
+    fn method(&self, spec: &Spec) -> Result<Method> {
+        if let (ExplanationKind::Gate, Some(_)) = (self.method, self.class) {
+            return Err(Error::user(
+                "`class`: an attention gate lets through the same for every class; leave it out",
+            ));
+        }
+        let settings = Settings {
+            layer: self.layer.clone(),
+            patch: self.patch,
+            stride: self.stride,
+            steps: self.steps,
+        };
+        let size = spec.dataset.image_size as usize;
+        Ok(Method::new(self.method, settings, &spec.model, size)?)
+    }
 }
 
 /// What was written for an image.
@@ -46,17 +75,17 @@ struct Written {
     picture: PathBuf,
 }
 
-/// Draws class activation maps of a run's best weights.
+/// Draws what speaks for the predictions of a run's best weights.
 pub fn execute(args: CamArgs, output: Output) -> Result<u8> {
     let trained = args.trained.open()?;
     let Trained { decisions, predictor, threshold, .. } = &trained;
     let images = named(images(&args.images)?)?;
-    let layer = args.layer.unwrap_or_else(|| model::usual_place(&decisions.spec.model));
+    let method = args.method(&decisions.spec)?;
     fs::create_dir_all(&args.out).map_err(Error::io(&args.out, "cannot create"))?;
     let mut written = Vec::new();
     for (stem, image) in images {
         let decoded = trained.image(&image)?;
-        let heat = explain(predictor, &decoded, &layer, args.class, args.method)?;
+        let heat = explain(predictor, &decoded, args.class, &method)?;
         let found = match predictor.outputs {
             Outputs::Images(_) => hot(&decoded.image, &heat)?,
             Outputs::Binary | Outputs::Classes(_) => {

@@ -62,7 +62,7 @@ enum Command {
     Evaluate(evaluate::EvaluateArgs),
     /// Predict masks for images without labels.
     Predict(predict::PredictArgs),
-    /// Draw what in images speaks for a run's predictions: Grad-CAM of a layer.
+    /// Draw what in images speaks for a run's predictions.
     Cam(cam::CamArgs),
     /// Write the best weights of a run for PyTorch, with what a prediction needs besides.
     Export(export::ExportArgs),

@@ -1,15 +1,36 @@
 //! Class activation maps from maps and the gradient of a score with respect to them.
 
-use clap::ValueEnum;
+use burn::tensor::Tensor;
 
-/// How channels are weighed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum CamMethod {
-    /// Grad-CAM.
-    #[default]
-    GradCam,
-    /// Grad-CAM++.
-    GradCamPlusPlus,
+use super::{Heat, Score, numbers, positive};
+use crate::error::{Error, Result};
+use crate::loss::Outputs;
+use crate::model::Net;
+
+/// The class activation map of one image at a layer; where pixels have classes, that of Seg-Grad-CAM (Vinogradova,
+/// Dibrov and Myers 2020). `weighed` is [`grad_cam`] or [`grad_cam_plus_plus`].
+///
+/// # Shapes
+/// - net, input: with autodiff; input `[1, channels, height, width]`
+///
+/// # Errors
+/// If the network has no such layer or class.
+pub fn class_activation(
+    net: &Net,
+    input: Tensor<4>,
+    layer: &str,
+    outputs: Outputs,
+    class: Option<usize>,
+    weighed: fn(&[f32], &[f32], usize) -> Vec<f32>,
+) -> Result<Heat> {
+    let (logits, maps) = net.watched(input, layer)?;
+    let gradients = Score::new(&logits, outputs, class)?.of(logits).sum().backward();
+    let gradient = maps
+        .grad(&gradients)
+        .ok_or_else(|| Error::user(format!("`{layer}` does not bear on the prediction")))?;
+    let [_, channels, height, width] = maps.dims();
+    let values = weighed(&numbers(maps.inner()), &numbers(gradient), channels);
+    Ok(Heat { width, height, values })
 }
 
 /// Grad-CAM (Selvaraju et al. 2017): each channel weighs the mean of its gradient; what speaks against the class
@@ -53,9 +74,7 @@ fn weighed(maps: &[f32], weights: Vec<f64>, pixels: usize) -> Vec<f32> {
             *sum += weight * f64::from(value);
         }
     }
-    let highest = sums.iter().copied().fold(0.0, f64::max);
-    let scale = if highest > 0.0 { 1.0 / highest } else { 0.0 };
-    sums.into_iter().map(|sum| (sum.max(0.0) * scale) as f32).collect()
+    positive(sums)
 }
 
 #[cfg(test)]

@@ -1,19 +1,33 @@
-//! Why a network predicts what it predicts: class activation maps of any named place.
+//! Why a network predicts what it predicts: class activation maps of any named layer, occlusion, integrated gradients,
+//! and the coefficients of attention gates.
 
 mod cam;
 mod draw;
+mod gate;
+mod integrated_gradients;
+mod method;
+mod occlusion;
+mod score;
 
-pub use cam::{CamMethod, grad_cam, grad_cam_plus_plus};
+pub use cam::{class_activation, grad_cam, grad_cam_plus_plus};
 pub use draw::{heat_over, hot, panels};
+pub use gate::coefficients;
+pub use integrated_gradients::integrated_gradients;
+pub use method::{Method, Settings, Unfit};
+pub use occlusion::occlusion;
+pub use score::Score;
 
 use burn::module::{Flag, Module, ModuleMapper, Param};
 use burn::tensor::Tensor;
 
 use crate::data::Decoded;
-use crate::error::{Error, Result};
-use crate::evaluate::{Predictor, likeliest};
+use crate::error::Result;
+use crate::evaluate::Predictor;
 use crate::loss::Outputs;
 use crate::model::Net;
+
+/// Inputs that pass the network at a time.
+const BATCH: usize = 8;
 
 /// How much each place of an image speaks for a class, from 0 to 1.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,93 +53,125 @@ impl ModuleMapper for Still {
     }
 }
 
-/// Where images have classes, the class activation map of the one named, or else of the likeliest. Where pixels have,
-/// Seg-Grad-CAM (Vinogradova, Dibrov and Myers 2020): the map of what was predicted to be
-/// `class`, for one image; of several classes that with the most predicted pixels, unless one is named. The score is the sum of the class's logits over the pixels that are predicted to be
-/// it, or over all where none is.
+/// What in one image speaks for a class, or else for what is predicted ([`Score`] says what that is): what speaks
+/// against it is left out, and the highest value is 1. Of a gate, its coefficients.
 ///
 /// # Shapes
-/// - net, image: without autodiff; image `[1, channels, height, width]`
+/// - net, input: without autodiff; input `[1, channels, height, width]`
 ///
 /// # Errors
-/// If the network has no place of that name.
-pub fn class_activation(
+/// If the network has no such layer, gate or class.
+pub fn heat(
     net: &Net,
-    image: Tensor<4>,
-    place: &str,
-    class: Option<usize>,
+    input: Tensor<4>,
     outputs: Outputs,
-    method: CamMethod,
+    class: Option<usize>,
+    method: &Method,
 ) -> Result<Heat> {
-    let still = net.clone().train().map(&mut Still);
-    let (logits, maps) = still.watched(Tensor::from_inner(image), place)?;
-    let numbers = |tensor: Tensor<4>| tensor.into_data().iter::<f32>().collect::<Vec<_>>();
-    let [_, channels, height, width] = logits.dims();
-    let channel = match (outputs, class) {
-        (Outputs::Binary, _) => 0,
-        (Outputs::Classes(_) | Outputs::Images(_), Some(class)) => class,
-        (Outputs::Classes(classes) | Outputs::Images(classes), None) => {
-            let seen = likeliest(&numbers(logits.clone().inner()), classes);
-            let pixels = |class: &usize| seen.iter().filter(|&&l| usize::from(l) == *class).count();
-            (0..classes).rev().max_by_key(pixels).unwrap_or(0)
-        }
+    let [_, _, height, width] = input.dims();
+    let at_input = |values: Vec<f32>| {
+        let values = positive(values.into_iter().map(f64::from).collect());
+        Heat { width, height, values }
     };
-    if channel >= channels {
-        return Err(Error::user(format!(
-            "there is no class {channel}: the network has {channels}"
-        )));
+    let activation = |layer, weighed| {
+        let input = Tensor::from_inner(input.clone());
+        class_activation(&still(net), input, layer, outputs, class, weighed)
+    };
+    match method {
+        Method::GradCam { layer } => activation(layer, grad_cam),
+        Method::GradCamPlusPlus { layer } => activation(layer, grad_cam_plus_plus),
+        Method::Occlusion { patch, stride } => {
+            Ok(at_input(occluded(net, &input, outputs, class, *patch, *stride)?))
+        }
+        Method::IntegratedGradients { steps } => {
+            Ok(at_input(integrated(net, &input, outputs, class, *steps)?))
+        }
+        Method::Gate { gate } => coefficients(net, input, gate),
     }
-    let of_class = logits.clone().slice([0..1, channel..channel + 1]);
-    let found = match outputs {
-        Outputs::Binary => of_class.clone().detach().greater_equal_elem(0.0),
-        Outputs::Classes(_) | Outputs::Images(_) => {
-            logits.detach().argmax(1).equal_elem(channel as i64)
-        }
-    };
-    let found = found.float();
-    let none = found.clone().sum().into_scalar::<f32>() == 0.0;
-    let region = if none { Tensor::ones([1, 1, height, width], &found.device()) } else { found };
-    let gradients = (of_class * region).sum().backward();
-    let gradient = maps
-        .grad(&gradients)
-        .ok_or_else(|| Error::user(format!("`{place}` does not bear on the prediction")))?;
-    let [_, channels, height, width] = maps.dims();
-    let (maps, gradient) = (numbers(maps.inner()), numbers(gradient));
-    let values = match method {
-        CamMethod::GradCam => grad_cam(&maps, &gradient, channels),
-        CamMethod::GradCamPlusPlus => grad_cam_plus_plus(&maps, &gradient, channels),
-    };
-    Ok(Heat { width, height, values })
 }
 
-/// The class activation map of one image at a place of a predictor's network; of several classes that of the
-/// one with the most predicted pixels, unless one is named.
+/// What in one image speaks for a class, or else for what is predicted.
 ///
 /// # Errors
-/// If the network has no such place or class, or the image no pixels.
+/// If the network has no such layer, gate or class, or the image no pixels.
 pub fn explain(
     predictor: &Predictor,
     image: &Decoded,
-    place: &str,
     class: Option<usize>,
-    method: CamMethod,
+    method: &Method,
 ) -> Result<Heat> {
     let input = predictor.input(&[image])?;
-    class_activation(&predictor.net.net, input, place, class, predictor.outputs, method)
+    heat(&predictor.net.net, input, predictor.outputs, class, method)
+}
+
+/// [`occlusion`] of a class's score.
+fn occluded(
+    net: &Net,
+    input: &Tensor<4>,
+    outputs: Outputs,
+    class: Option<usize>,
+    patch: usize,
+    stride: usize,
+) -> Result<Vec<f32>> {
+    let whole = net.forward(input.clone());
+    let score = Score::new(&whole, outputs, class)?;
+    let drop = |inputs| score.of(whole.clone() - net.forward(inputs));
+    Ok(occlusion(input, patch, stride, drop))
+}
+
+/// [`integrated_gradients`] of a class's score.
+fn integrated(
+    net: &Net,
+    input: &Tensor<4>,
+    outputs: Outputs,
+    class: Option<usize>,
+    steps: usize,
+) -> Result<Vec<f32>> {
+    let net = still(net);
+    let whole = net.forward(Tensor::from_inner(input.clone()));
+    let score = Score::new(&whole, outputs, class)?;
+    Ok(integrated_gradients(input, steps, |inputs| score.of(net.forward(inputs))))
+}
+
+/// A network as in evaluation, with autodiff of its input alone.
+fn still(net: &Net) -> Net {
+    net.clone().train().map(&mut Still)
+}
+
+fn numbers<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
+    tensor.into_data().iter::<f32>().collect()
+}
+
+/// What is positive, scaled to a highest value of 1.
+fn positive(values: Vec<f64>) -> Vec<f32> {
+    let highest = values.iter().copied().fold(0.0, f64::max);
+    let scale = if highest > 0.0 { 1.0 / highest } else { 0.0 };
+    values.into_iter().map(|value| (value.max(0.0) * scale) as f32).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use burn::tensor::Device;
     use serde::Deserialize;
+    use serde::de::DeserializeOwned;
 
     use super::*;
     use crate::model::init;
     use crate::model::parity::{filled, images};
     use crate::spec::ModelSpec;
 
+    fn fixture<T: DeserializeOwned>(name: &str) -> T {
+        let file = std::fs::read_to_string(crate::testing::fixture(name)).unwrap();
+        serde_json::from_str(&file).unwrap()
+    }
+
+    fn net(model: &str, channels: usize, classes: usize) -> Net {
+        let spec: ModelSpec = toml::from_str(model).unwrap();
+        filled(init(&spec, channels, classes, &Device::flex()))
+    }
+
     #[derive(Deserialize)]
-    struct Case {
+    struct Cam {
         model: String,
         input: [usize; 4],
         classes: usize,
@@ -137,26 +183,22 @@ mod tests {
     }
 
     #[test]
-    fn maps_are_those_of_an_independent_program() {
-        let file = std::fs::read_to_string(crate::testing::fixture("cams.json")).unwrap();
-        let cases: Vec<Case> = serde_json::from_str(&file).unwrap();
+    fn class_activation_maps_are_those_of_an_independent_program() {
+        let cases: Vec<Cam> = fixture("cams.json");
         assert!(cases.len() >= 8);
         for case in cases {
-            let spec: ModelSpec = toml::from_str(&case.model).unwrap();
-            let device = Device::flex();
-            let net = filled(init(&spec, case.input[1], case.classes, &device));
-            let (outputs, method) = (
-                if case.classes == 1 { Outputs::Binary } else { Outputs::Classes(case.classes) },
-                if case.method == "GradCAM" {
-                    CamMethod::GradCam
-                } else {
-                    CamMethod::GradCamPlusPlus
-                },
-            );
-            let input = images(case.input, &device);
-            let heat =
-                class_activation(&net, input, &case.place, Some(case.class), outputs, method)
-                    .unwrap();
+            let net = net(&case.model, case.input[1], case.classes);
+            let outputs = match case.classes {
+                1 => Outputs::Binary,
+                classes => Outputs::Classes(classes),
+            };
+            let layer = case.place.clone();
+            let method = match case.method.as_str() {
+                "GradCAM" => Method::GradCam { layer },
+                _ => Method::GradCamPlusPlus { layer },
+            };
+            let input = images(case.input, &Device::flex());
+            let heat = heat(&net, input, outputs, Some(case.class), &method).unwrap();
             assert_eq!([heat.height, heat.width], case.size);
             for (found, expected) in heat.values.iter().zip(&case.values) {
                 let what = format!("{} at {} of {}", case.method, case.place, case.model);
@@ -165,22 +207,137 @@ mod tests {
         }
     }
 
+    #[derive(Deserialize)]
+    struct Attributions {
+        attributions: Vec<Attribution>,
+        gates: Vec<Gate>,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    struct Attribution {
+        model: String,
+        input: [usize; 4],
+        classes: usize,
+        class: usize,
+        of_image: bool,
+        method: Made,
+        values: Vec<f32>,
+        #[serde(default)]
+        change: f32,
+    }
+
+    #[derive(Clone, Copy, Deserialize)]
+    #[serde(tag = "kind", rename_all = "kebab-case")]
+    enum Made {
+        Occlusion { patch: usize, stride: usize },
+        IntegratedGradients { steps: usize },
+    }
+
+    #[derive(Deserialize)]
+    struct Gate {
+        gate: String,
+        size: [usize; 2],
+        values: Vec<f32>,
+    }
+
+    impl Attribution {
+        fn outputs(&self) -> Outputs {
+            match (self.of_image, self.classes) {
+                (true, classes) => Outputs::Images(classes),
+                (false, 1) => Outputs::Binary,
+                (false, classes) => Outputs::Classes(classes),
+            }
+        }
+    }
+
     #[test]
-    fn a_place_or_class_that_is_not_there_is_an_error() {
-        let device = Device::flex();
-        let spec: ModelSpec =
-            toml::from_str("kind = 'unet'\nencoder = { kind = 'plain', filters = [2, 4] }")
-                .unwrap();
-        let net = init(&spec, 1, 2, &device);
-        let explained = |place: &str, class| {
-            let image = images([1, 1, 8, 8], &device);
-            let method = CamMethod::GradCam;
-            class_activation(&net, image, place, Some(class), Outputs::Classes(2), method)
+    fn attributions_are_those_of_an_independent_program() {
+        let Attributions { attributions, .. } = fixture("attributions.json");
+        assert_eq!(attributions.len(), 6);
+        for case in attributions {
+            let net = net(&case.model, case.input[1], case.classes);
+            let (outputs, class) = (case.outputs(), Some(case.class));
+            let input = images(case.input, &Device::flex());
+            let (name, found) = match case.method {
+                Made::Occlusion { patch, stride } => {
+                    ("occlusion", occluded(&net, &input, outputs, class, patch, stride).unwrap())
+                }
+                Made::IntegratedGradients { steps } => (
+                    "integrated gradients",
+                    integrated(&net, &input, outputs, class, steps).unwrap(),
+                ),
+            };
+            let highest = case.values.iter().fold(0f32, |highest, value| highest.max(value.abs()));
+            assert_eq!(found.len(), case.values.len());
+            for (found, expected) in found.iter().zip(&case.values) {
+                let off = (found - expected).abs();
+                assert!(off < 1e-3 * highest, "{name} of {}: {found}, not {expected}", case.model);
+            }
+        }
+    }
+
+    const PLAIN: &str = "kind = 'unet'\nencoder = { kind = 'plain', filters = [6, 12, 16] }";
+
+    #[test]
+    fn integrated_gradients_add_up_to_the_change_of_the_score() {
+        let Attributions { attributions, .. } = fixture("attributions.json");
+        let found = attributions.iter().find(|case| case.model == PLAIN && case.change != 0.0);
+        let case = found.expect("one of a plain network");
+        let input = images(case.input, &Device::flex());
+        let values = integrated(&net(PLAIN, 3, 1), &input, Outputs::Binary, None, 200).unwrap();
+        let sum: f32 = values.iter().sum();
+        assert!((sum / case.change - 1.0).abs() < 2e-3, "{sum}, not {}", case.change);
+    }
+
+    #[test]
+    fn heat_is_what_speaks_for_the_class_scaled_to_1() {
+        let (net, input) = (net(PLAIN, 3, 1), images([1, 3, 16, 24], &Device::flex()));
+        let values = integrated(&net, &input, Outputs::Binary, None, 4).unwrap();
+        let method = Method::IntegratedGradients { steps: 4 };
+        let heat = heat(&net, input, Outputs::Binary, None, &method).unwrap();
+        assert_eq!([heat.height, heat.width], [16, 24]);
+        let highest = values.iter().copied().fold(0.0, f32::max);
+        assert!(values.iter().any(|&value| value < 0.0));
+        for (value, heat) in values.iter().zip(&heat.values) {
+            assert!((heat - value.max(0.0) / highest).abs() < 1e-6, "{heat} of {value}");
+        }
+    }
+
+    #[test]
+    fn coefficients_of_gates_are_those_of_an_independent_program() {
+        let Attributions { gates, .. } = fixture("attributions.json");
+        assert_eq!(gates.len(), 4);
+        let model = "kind = 'attention-unet'\nfilters = [8, 16, 32, 64]";
+        let net = net(model, 3, 1);
+        for Gate { gate, size, values } in gates {
+            let input = images([1, 3, 32, 32], &Device::flex());
+            let method = Method::Gate { gate };
+            let heat = heat(&net, input, Outputs::Binary, None, &method).unwrap();
+            assert_eq!([heat.height, heat.width], size);
+            for (found, expected) in heat.values.iter().zip(&values) {
+                assert!((found - expected).abs() < 1e-5, "{method:?}: {found}, not {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_layer_gate_or_class_that_is_not_there_is_an_error() {
+        let net = net("kind = 'unet'\nencoder = { kind = 'plain', filters = [2, 4] }", 1, 2);
+        let explained = |method: Method, class| {
+            let image = images([1, 1, 8, 8], &Device::flex());
+            heat(&net, image, Outputs::Classes(2), Some(class), &method)
         };
-        assert!(explained("decoder.0", 1).is_ok());
-        let error = explained("decoder.1", 1).unwrap_err().to_string();
-        assert!(error.contains("it has encoder.0, bottleneck, decoder.0"), "{error}");
-        let error = explained("decoder.0", 2).unwrap_err().to_string();
-        assert!(error.contains("the network has 2"), "{error}");
+        let cam = |layer: &str| Method::GradCam { layer: layer.into() };
+        assert!(explained(cam("decoder.0"), 1).is_ok());
+        let refused = |method, class, told: &str| {
+            let error = explained(method, class).unwrap_err().to_string();
+            assert!(error.contains(told), "{error}");
+        };
+        refused(cam("decoder.1"), 1, "it has encoder.0, bottleneck, decoder.0");
+        refused(cam("decoder.0"), 2, "the network has 2");
+        refused(Method::Occlusion { patch: 2, stride: 2 }, 2, "the network has 2");
+        refused(Method::IntegratedGradients { steps: 2 }, 2, "the network has 2");
+        refused(Method::Gate { gate: "gates.0".into() }, 1, "no gate `gates.0`; it has none");
     }
 }

@@ -17,7 +17,7 @@ use super::blocks::{
     summarise_max_pool, summarise_nearest,
 };
 use super::summary::{Maps, Table};
-use super::watch::place;
+use super::watch::{self, place};
 use crate::kernels::{self, After, Input, Source};
 use crate::spec::{AttentionUnetSpec, NormKind};
 
@@ -75,9 +75,14 @@ impl AttentionUnetConfig {
     pub fn places(&self) -> Vec<String> {
         let levels = self.filters.len() - 1;
         let encoder = (0..levels).map(|level| format!("encoder.{level}"));
-        let decoder =
-            (0..levels).flat_map(|level| [format!("gates.{level}"), format!("decoder.{level}")]);
+        let decoder = self.gates().into_iter().enumerate();
+        let decoder = decoder.flat_map(|(level, gate)| [gate, format!("decoder.{level}")]);
         encoder.chain(["bottleneck".into()]).chain(decoder).collect()
+    }
+
+    /// The attention gates, in the order of the forward pass.
+    pub fn gates(&self) -> Vec<String> {
+        (0..self.filters.len() - 1).map(|level| format!("gates.{level}")).collect()
     }
 
     /// The last gate, the notebook's "Attention4".
@@ -141,7 +146,10 @@ impl AttentionUnet {
         x = place(|| "bottleneck".into(), self.bottleneck.forward(x));
         let levels = self.gates.iter().zip(&self.decoder).zip(skips.into_iter().rev());
         for (level, ((gate, block), skip)) in levels.enumerate() {
-            let gated = place(|| format!("gates.{level}"), gate.forward(x.clone(), skip));
+            let name = || format!("gates.{level}");
+            let coefficients = gate.coefficients(x.clone(), skip.clone());
+            watch::gate(name, &coefficients);
+            let gated = place(name, gate.forward(skip, coefficients));
             let maps = block.forward(Input::pair(Source::doubled(x), gated));
             x = place(|| format!("decoder.{level}"), maps);
         }
@@ -199,17 +207,26 @@ impl AttentionGateConfig {
 }
 
 impl AttentionGate {
-    /// The skip, gated and normalised.
+    /// How much of each place of the skip is let through, from 0 to 1.
     ///
     /// # Shapes
     /// - below: `[batch, channels_below, height / 2, width / 2]`
-    /// - skip and output: `[batch, channels, height, width]`
-    pub fn forward(&self, below: Tensor<4>, skip: Tensor<4>) -> Tensor<4> {
+    /// - skip: `[batch, channels, height, width]`
+    /// - output: `[batch, 1, height / 2, width / 2]`
+    pub fn coefficients(&self, below: Tensor<4>, skip: Tensor<4>) -> Tensor<4> {
         let gating = kernels::conv2d(&self.gating, below, After::relu());
-        let reduced = kernels::conv2d(&self.skip, skip.clone(), After::relu());
+        let reduced = kernels::conv2d(&self.skip, skip, After::relu());
         let sum = kernels::add(gating, reduced);
-        let attention = sigmoid(kernels::conv2d(&self.attention, sum, After::nothing()));
-        kernels::batch_norm(&self.norm, kernels::gate(skip, attention), After::nothing())
+        sigmoid(kernels::conv2d(&self.attention, sum, After::nothing()))
+    }
+
+    /// The skip, gated and normalised.
+    ///
+    /// # Shapes
+    /// - skip and output: `[batch, channels, height, width]`
+    /// - coefficients: `[batch, 1, height / 2, width / 2]`
+    pub fn forward(&self, skip: Tensor<4>, coefficients: Tensor<4>) -> Tensor<4> {
+        kernels::batch_norm(&self.norm, kernels::gate(skip, coefficients), After::nothing())
     }
 }
 

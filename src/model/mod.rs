@@ -272,6 +272,17 @@ fn bottleneck(spec: &ModelSpec) -> (String, usize) {
     }
 }
 
+/// The attention gates of a network whose coefficients can be looked at, in the order of the forward pass; empty
+/// where it has none.
+///
+/// The spec must have no [`problems()`].
+pub fn gates(spec: &ModelSpec) -> Vec<String> {
+    match NetConfig::new(spec, [1, 1]) {
+        NetConfig::AttentionUnet(config) => config.gates(),
+        _ => Vec::new(),
+    }
+}
+
 /// Burn draws a parameter when its value is first asked for.
 struct Draw;
 
@@ -398,6 +409,14 @@ impl Net {
                 passed.join(", ")
             ))),
         }
+    }
+
+    /// The attention [`gates`] that images pass, each with its coefficients from 0 to 1.
+    ///
+    /// # Shapes
+    /// - images: as [`forward`](Self::forward); coefficients: `[batch, 1, height, width]` of their own
+    pub fn gates(&self, images: Tensor<4>) -> Vec<(String, Tensor<4>)> {
+        watch::gates(|| self.forward(images))
     }
 
     /// Counts the parameters of a network on a training (autodiff) device; elsewhere none is trainable.

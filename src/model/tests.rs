@@ -427,6 +427,8 @@ fn every_place_of_a_forward_pass_is_named_and_bears_on_the_logits() {
         let named = format!("no place `nowhere` to look at; it has {}", places.join(", "));
         assert!(error.ends_with(&named), "{error}, not {named}");
         assert!(places.contains(&usual_place(&spec)));
+        let passed = net.gates(images.clone()).into_iter().map(|(gate, _)| gate);
+        assert_eq!(passed.collect::<Vec<_>>(), gates(&spec));
         for place in places {
             let (logits, maps) = net.watched(images.clone(), &place).unwrap();
             let gradients = logits.powf_scalar(2.0).mean().backward();

@@ -19,6 +19,8 @@ struct Watch {
     found: Option<Tensor<4>>,
     /// Every place that was passed.
     passed: Vec<String>,
+    /// The coefficients of every attention gate that was passed.
+    gates: Vec<(String, Tensor<4>)>,
 }
 
 /// Names a place. Where it is the one looked for, what follows may hang on a leaf of the graph with these values.
@@ -41,9 +43,17 @@ pub(super) fn place(name: impl FnOnce() -> String, maps: Tensor<4>) -> Tensor<4>
 
 /// What a forward pass gives, and the maps that pass at a place, which stay a part of its graph.
 pub(super) fn passing<T>(name: &str, run: impl FnOnce() -> T) -> (T, Option<Tensor<4>>) {
-    let (output, watch) =
-        watching(Watch { name: name.to_string(), cuts: false, ..Watch::default() }, run);
+    let (output, watch) = watching(Watch { name: name.to_string(), ..Watch::default() }, run);
     (output, watch.found)
+}
+
+/// Names the coefficients of an attention gate.
+pub(super) fn gate(name: impl FnOnce() -> String, coefficients: &Tensor<4>) {
+    WATCH.with_borrow_mut(|watch| {
+        if let Some(watch) = watch {
+            watch.gates.push((name(), coefficients.clone()));
+        }
+    });
 }
 
 /// What a forward pass gives, the maps at a place as a leaf of its graph, and the names of all places that
@@ -55,6 +65,11 @@ pub(super) fn watched<T>(
     let (output, watch) =
         watching(Watch { name: name.to_string(), cuts: true, ..Watch::default() }, run);
     (output, watch.found, watch.passed)
+}
+
+/// The attention gates that a forward pass leads through, with their coefficients.
+pub(super) fn gates<T>(run: impl FnOnce() -> T) -> Vec<(String, Tensor<4>)> {
+    watching(Watch::default(), run).1.gates
 }
 
 fn watching<T>(watch: Watch, run: impl FnOnce() -> T) -> (T, Watch) {

@@ -10,6 +10,7 @@ use crate::evaluate::{
     MASK_DICE, epoch_figures, figure_names, image_figure_names, is_of_images, metric_name, outputs,
     second_head_names,
 };
+use crate::explain::{Method, Settings};
 use crate::loss;
 use crate::model;
 use crate::record::GuideRow;
@@ -297,18 +298,18 @@ impl Findings<'_> {
         }
     }
 
-    /// The film must look at a layer that the network has.
+    /// The film must look at a layer or gate that the network has, if at any.
     fn film(&mut self) {
         let spec = &self.loaded.spec;
-        let Some(layer) = &spec.report.film.layer else { return };
         if !self.list.is_empty() {
             return;
         }
-        let places = model::places(&spec.model);
-        if !places.contains(layer) {
-            let message = format!("the network has no layer `{layer}` to look at");
-            let help = Some(format!("it has {}", places.join(", ")));
-            self.list.push(self.loaded.problem_at("report.film.layer", message, help));
+        let film = &spec.report.film;
+        let settings = Settings { layer: film.layer.clone(), ..Settings::default() };
+        let size = spec.dataset.image_size as usize;
+        if let Err(unfit) = Method::new(film.method, settings, &spec.model, size) {
+            let key = format!("report.film.{}", unfit.key);
+            self.list.push(self.loaded.problem_at(&key, unfit.message, Some(unfit.help)));
         }
     }
 

@@ -61,6 +61,10 @@ pub fn describe(
     layers(&mut out, plan);
     let places = model::places(&decisions.spec.model);
     line(&mut out, format!("\n`cam` and the film can look at {}", places.join(", ")));
+    let gates = model::gates(&decisions.spec.model);
+    if !gates.is_empty() {
+        line(&mut out, format!("with the method `gate` at {}", gates.join(", ")));
+    }
     if !weights.is_empty() {
         line(&mut out, "\n# Weights to start from\n".into());
     }

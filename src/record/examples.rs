@@ -7,7 +7,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::*;
-use crate::spec::PublishedSpec;
+use crate::spec::{ExplanationKind, PublishedSpec};
 
 /// Twelve epochs of a network on ultrasound that overfits from the fifth.
 pub fn overfitting(root: &Path) -> Record {
@@ -80,6 +80,7 @@ fn film(pictures: &[Picture], epochs: u32) -> Vec<Frame> {
             fixed,
             case,
             label,
+            method: ExplanationKind::GradCam,
             layer: "gates.3".into(),
             predicted: String::new(),
             images,

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::spec::PublishedSpec;
+use crate::spec::{ExplanationKind, PublishedSpec};
 
 /// How far a run came.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -482,7 +482,10 @@ pub struct Frame {
     pub case: String,
     /// Label of the case; empty where cases carry none.
     pub label: String,
-    /// The layer that the heat map is of.
+    /// How the heat map was made.
+    #[serde(default)]
+    pub method: ExplanationKind,
+    /// The layer or gate that it is of; empty where it is of the input.
     pub layer: String,
     /// What an image was called, and how surely; empty where pixels have classes.
     pub predicted: String,
@@ -500,7 +503,7 @@ pub struct FrameImages {
     pub truth: Option<PictureFile>,
     /// The predicted mask.
     pub prediction: Option<PictureFile>,
-    /// The class activation map over the image.
+    /// The heat map over the image.
     pub heat: Option<PictureFile>,
 }
 

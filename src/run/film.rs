@@ -5,16 +5,16 @@ use std::sync::{Arc, OnceLock};
 use burn::tensor::Device;
 use rand::Rng;
 
-use super::pictures::{film_layer, said_by_second_head, said_of};
+use super::pictures::{said_by_second_head, said_of};
 use crate::data::{Dataset, Decoded, Preprocess, decode, random_stream};
 use crate::error::Result;
 use crate::evaluate::{Predictor, called, draw, jpeg, shown};
-use crate::explain::{CamMethod, explain, heat_over};
+use crate::explain::{Method, Settings, explain, heat_over};
 use crate::loss::Outputs;
 use crate::model::Model;
 use crate::plan::Plan;
 use crate::record::{Checkpoints, Frame, FrameImages, PictureFile, RunDir};
-use crate::spec::RefineSpec;
+use crate::spec::{ExplanationKind, RefineSpec};
 use crate::train::{Keeper, Part, Progressed};
 
 /// Keeps what training gives, and takes pictures of some epochs.
@@ -38,7 +38,8 @@ pub struct Film {
     preprocess: Preprocess,
     refine: RefineSpec,
     device: Device,
-    layer: String,
+    kind: ExplanationKind,
+    method: Method,
     seed: u32,
     epochs: u32,
     frames: u32,
@@ -46,10 +47,15 @@ pub struct Film {
 
 impl Film {
     /// A film of a plan's validation cases.
-    pub fn new(plan: &Plan, device: &Device, run: Arc<RunDir>) -> Self {
+    ///
+    /// # Errors
+    /// If the network has no such layer or gate.
+    pub fn new(plan: &Plan, device: &Device, run: Arc<RunDir>) -> Result<Self> {
         let decisions = &plan.decisions;
         let spec = &decisions.spec;
-        Self {
+        let settings = Settings { layer: spec.report.film.layer.clone(), ..Settings::default() };
+        let (kind, size) = (spec.report.film.method, spec.dataset.image_size as usize);
+        Ok(Self {
             run,
             dataset: Arc::clone(&plan.dataset),
             cases: plan.split.valid.clone(),
@@ -59,11 +65,12 @@ impl Film {
             preprocess: decisions.preprocess(),
             refine: spec.evaluation.refine.clone(),
             device: device.clone(),
-            layer: film_layer(spec),
+            kind,
+            method: Method::new(kind, settings, &spec.model, size)?,
             seed: decisions.seed,
             epochs: spec.schedule.epochs,
             frames: spec.report.film.frames,
-        }
+        })
     }
 
     /// Whether an epoch is shown: evenly spaced, the last in any case.
@@ -125,7 +132,7 @@ impl Film {
         let decoded = self.decode(case)?;
         let case = &self.dataset.cases[case];
         let probabilities = predictor.predict(&[&decoded])?.remove(0);
-        let heat = explain(predictor, &decoded, &self.layer, None, CamMethod::GradCam)?;
+        let heat = explain(predictor, &decoded, None, &self.method)?;
         let heat = jpeg(&heat_over(&shown(&decoded.image), &heat)?)?;
         let kind = if fixed { "fixed" } else { "drawn" };
         let save = |what: &str, said: &str, bytes: Vec<u8>| -> Result<Option<PictureFile>> {
@@ -133,8 +140,10 @@ impl Film {
             self.run.write_picture(&file, &bytes)?;
             Ok(Some(PictureFile { file, alt: format!("{said} of {} in epoch {epoch}", case.id) }))
         };
-        let mut images =
-            FrameImages { heat: save("heat.jpg", "Grad-CAM", heat)?, ..FrameImages::default() };
+        let mut images = FrameImages {
+            heat: save("heat.jpg", self.kind.title(), heat)?,
+            ..FrameImages::default()
+        };
         let predicted;
         if let Outputs::Images(_) = predictor.outputs {
             let called = called(&probabilities.values, 0.5);
@@ -154,7 +163,8 @@ impl Film {
             fixed,
             case: case.id.clone(),
             label: case.label.clone(),
-            layer: self.layer.clone(),
+            method: self.kind,
+            layer: self.method.layer().unwrap_or_default().to_string(),
             predicted,
             images,
         })

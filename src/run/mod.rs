@@ -139,7 +139,7 @@ fn work(
 
     let training = training(plan, &options.device)?;
     let progress = Progress::new(options.quiet);
-    let film = Film::new(plan, &options.device.device, Arc::clone(run));
+    let film = Film::new(plan, &options.device.device, Arc::clone(run))?;
     let keeper = Arc::new(Filmed { checkpoints, film });
     let trained = train(training, from, keeper, progress, stop.clone())?;
     let epoch = trained.progressed.epoch;

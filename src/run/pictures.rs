@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::evaluate::{
     Evaluation, ImageScore, Predictor, SECOND_HEAD_THRESHOLD, called, draw, jpeg, overlay, shown,
 };
-use crate::explain::{CamMethod, explain, heat_over};
+use crate::explain::{Method, explain, heat_over};
 use crate::loss::Outputs;
 use crate::model;
 use crate::plan::Plan;
@@ -89,7 +89,7 @@ pub fn write_images(
             empty: false,
         })
         .collect();
-    let layer = film_layer(spec);
+    let method = Method::GradCamPlusPlus { layer: film_layer(spec) };
     let mut pictures = Vec::new();
     for (number, (kind, name, score)) in
         choose(&scored, &spec.report, plan.decisions.seed).into_iter().enumerate()
@@ -98,7 +98,7 @@ pub fn write_images(
         let Some(seen) = scores.iter().find(|seen| seen.case == name) else { continue };
         let decoded = decode(&plan.dataset, case)?;
         let called = Some(seen.predicted);
-        let heat = explain(predictor, &decoded, &layer, called, CamMethod::GradCamPlusPlus)?;
+        let heat = explain(predictor, &decoded, called, &method)?;
         let save = |what: &str, said: String, bytes: Vec<u8>| -> Result<Option<PictureFile>> {
             let file = format!("{number:03}-{what}");
             run.write_picture(&file, &bytes)?;
@@ -148,7 +148,7 @@ pub fn said_by_second_head(probabilities: &[f32], classes: &[String]) -> String 
 }
 
 /// The layer that class activation maps are of.
-pub fn film_layer(spec: &Spec) -> String {
+fn film_layer(spec: &Spec) -> String {
     spec.report.film.layer.clone().unwrap_or_else(|| model::usual_place(&spec.model))
 }
 

@@ -23,6 +23,7 @@ mod problem;
 mod published;
 mod refine;
 mod render;
+mod report;
 mod rules;
 mod schedule;
 mod schema;
@@ -47,6 +48,7 @@ pub use problem::{Place, Problem, Problems};
 pub use published::PublishedSpec;
 pub use refine::*;
 pub use render::{diff, render, to_toml};
+pub use report::*;
 pub use schedule::*;
 pub use schema::schema;
 pub use suite::{Suite, spec_files, suite};
@@ -152,47 +154,6 @@ pub struct RunSpec {
 impl Default for RunSpec {
     fn default() -> Self {
         Self { device: "auto".into(), workers: 2, output: "runs".into(), weights: "weights".into() }
-    }
-}
-
-/// What the report shows of a run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-pub struct ReportSpec {
-    /// Cases with the highest score in the prediction grid.
-    #[schemars(range(max = 100))]
-    pub best: u32,
-    /// Cases with the lowest score in the prediction grid.
-    #[schemars(range(max = 100))]
-    pub worst: u32,
-    /// Cases drawn at random in the prediction grid.
-    #[schemars(range(max = 100))]
-    pub random: u32,
-    /// What is shown of epochs.
-    pub film: FilmSpec,
-}
-
-/// Validation cases as the network saw them while it learned, with a Grad-CAM: one throughout, one drawn anew.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-pub struct FilmSpec {
-    /// Epochs shown, evenly spaced, the last among them; 0 for none.
-    #[schemars(range(max = 1000))]
-    pub frames: u32,
-    /// The layer of the Grad-CAM; if absent, system A's last gate, or the last layer of the decoder.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub layer: Option<String>,
-}
-
-impl Default for FilmSpec {
-    fn default() -> Self {
-        Self { frames: 6, layer: None }
-    }
-}
-
-impl Default for ReportSpec {
-    fn default() -> Self {
-        Self { best: 4, worst: 4, random: 4, film: FilmSpec::default() }
     }
 }
 

@@ -4,6 +4,7 @@ mod bad_input;
 mod browser;
 mod classify;
 mod cli;
+mod explain;
 mod imaging;
 mod multi_task;
 mod real_data;

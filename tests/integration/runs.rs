@@ -123,7 +123,7 @@ fn a_run_leaves_a_whole_record_and_a_page_and_is_not_made_again() {
         .with(0);
     assert_eq!(fs::read_dir(bench.path().join("cams")).unwrap().count(), 1);
     let unknown = bench.oncospec(&["cam", "tiny", image, "--out", "cams", "--layer", "gates.0"]);
-    unknown.with(2).telling(&["no place `gates.0`", "decoder.0"]);
+    unknown.with(2).telling(&["no layer `gates.0`", "decoder.0"]);
     bench
         .oncospec(&["check", "tiny.toml", "--set", "report.film.layer=gates.0"])
         .with(2)

@@ -1,0 +1,82 @@
+//! What the report shows of a run.
+
+use clap::ValueEnum;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What the report shows of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct ReportSpec {
+    /// Cases with the highest score in the prediction grid.
+    #[schemars(range(max = 100))]
+    pub best: u32,
+    /// Cases with the lowest score in the prediction grid.
+    #[schemars(range(max = 100))]
+    pub worst: u32,
+    /// Cases drawn at random in the prediction grid.
+    #[schemars(range(max = 100))]
+    pub random: u32,
+    /// What is shown of epochs.
+    pub film: FilmSpec,
+}
+
+/// Validation cases as the network saw them while it learned, with a map of what speaks for what is predicted: one
+/// throughout, one drawn anew.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct FilmSpec {
+    /// Epochs shown, evenly spaced, the last among them; 0 for none.
+    #[schemars(range(max = 1000))]
+    pub frames: u32,
+    /// How the map is made. Of `occlusion` and `integrated-gradients`, with their usual settings, each map costs as
+    /// much as some hundred images predicted, or fifty trained on.
+    pub method: ExplanationKind,
+    /// The layer or gate that is looked at; if absent, system A's last gate, or the last layer of the decoder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub layer: Option<String>,
+}
+
+/// How a map is made of what in an image speaks for a prediction.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ValueEnum,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum ExplanationKind {
+    /// Grad-CAM of a layer (Selvaraju et al. 2017).
+    #[default]
+    GradCam,
+    /// Grad-CAM++ of a layer (Chattopadhay et al. 2018).
+    GradCamPlusPlus,
+    /// What the score loses where a patch hides the input (Zeiler and Fergus 2014).
+    Occlusion,
+    /// The score's gradients from an input of zeros to the image (Sundararajan, Taly and Yan 2017).
+    IntegratedGradients,
+    /// The coefficients of an attention gate (Oktay et al. 2018), of networks that have one.
+    Gate,
+}
+
+impl ExplanationKind {
+    /// Its name in the literature.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::GradCam => "Grad-CAM",
+            Self::GradCamPlusPlus => "Grad-CAM++",
+            Self::Occlusion => "Occlusion",
+            Self::IntegratedGradients => "Integrated gradients",
+            Self::Gate => "Attention gate",
+        }
+    }
+}
+
+impl Default for FilmSpec {
+    fn default() -> Self {
+        Self { frames: 6, method: ExplanationKind::default(), layer: None }
+    }
+}
+
+impl Default for ReportSpec {
+    fn default() -> Self {
+        Self { best: 4, worst: 4, random: 4, film: FilmSpec::default() }
+    }
+}
