@@ -39,8 +39,9 @@ fn every_toml_block_of_the_readme_is_right() {
     let blocks: Vec<&str> =
         readme.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
     assert!(!blocks.is_empty());
-    for (number, block) in blocks.iter().enumerate() {
-        let file = bench.file(&format!("block-{number}.toml"), block);
+    for block in &blocks {
+        let table: toml::Table = block.parse().unwrap();
+        let file = bench.file(&format!("{}.toml", table["name"].as_str().unwrap()), block);
         if let Err(problems) = load(&file, &[], std::iter::empty()) {
             panic!("{block}\n{problems}");
         }
@@ -70,6 +71,7 @@ fn the_experiments_on_real_data_find_them() {
         ("busi_unext.toml", "Dataset_BUSI_with_GT"),
         ("busi_mobile_uvit.toml", "Dataset_BUSI_with_GT"),
         ("busi_rgu_net.toml", "Dataset_BUSI_with_GT"),
+        ("busi_multi_task.toml", "Dataset_BUSI_with_GT"),
         ("bcss_unet_resnet34.toml", "BCSS_22"),
         ("bcss_unet_resnet34_frozen.toml", "BCSS_22"),
         ("suites/busi.toml", "Dataset_BUSI_with_GT"),
