@@ -29,8 +29,8 @@ pub struct FilmSpec {
     /// Epochs shown, evenly spaced, the last among them; 0 for none.
     #[schemars(range(max = 1000))]
     pub frames: u32,
-    /// How the map is made. Of `occlusion` and `integrated-gradients`, with their usual settings, each map costs as
-    /// much as some hundred images predicted, or fifty trained on.
+    /// How the map is made. A map of `occlusion`, with a patch and stride of `cam`'s, takes as long as some 450
+    /// predictions, one of `integrated-gradients` as 50 training steps on one case; the others take no more than one.
     pub method: ExplanationKind,
     /// The layer or gate that is looked at; if absent, system A's last gate, or the last layer of the decoder.
     #[serde(skip_serializing_if = "Option::is_none")]

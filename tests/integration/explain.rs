@@ -15,6 +15,7 @@ kind = "phantom"
 cases = 16
 image-size = 32
 channels = "gray"
+split = { kind = "holdout", fractions = { train = 0.5, valid = 0.25, test = 0.25 } }
 [model]
 kind = "attention-unet"
 filters = [4, 8]
@@ -34,9 +35,10 @@ name = "called"
 kind = "classify"
 [dataset]
 kind = "phantom"
-cases = 24
+cases = 16
 image-size = 32
 channels = "gray"
+split = { kind = "holdout", fractions = { train = 0.5, valid = 0.25, test = 0.25 } }
 [model]
 kind = "resnet18"
 [schedule]
