@@ -60,21 +60,27 @@ pub fn execute(args: EvaluateArgs, output: Output) -> Result<u8> {
     let groups: Vec<String> = groups(&record, &dataset);
     let split = if args.data.is_some() { SplitName::Test } else { split };
     let cases = Cases { dataset: &dataset, indices: &indices, groups: &groups, split };
+    let (told, found) = match &dataset.labels {
+        Labels::Images { names } => (decisions.labels.names(), names),
+        Labels::Binary { .. } | Labels::Classes { .. } => {
+            (decisions.image_classes.clone(), &dataset.image_classes)
+        }
+    };
+    if told != *found {
+        return Err(Error::user(format!(
+            "the run tells {} apart, these images are {}",
+            told.join(", "),
+            found.join(", ")
+        )));
+    }
     let figures = match &dataset.labels {
         Labels::Binary { .. } | Labels::Classes { .. } => {
             let seen = evaluate(&predictor, &cases, &spec.evaluation, threshold, &|_| Ok(()))?;
             figures(&seen, &dataset.image_classes, &spec)
         }
-        Labels::Images { names } if *names == decisions.labels.names() => {
+        Labels::Images { names } => {
             let scores = classify(&predictor, &cases, threshold, &|_| Ok(()))?;
             image_figures(&scores, split, names, &spec)
-        }
-        Labels::Images { names } => {
-            return Err(Error::user(format!(
-                "the run tells {} apart, these images are {}",
-                decisions.labels.names().join(", "),
-                names.join(", ")
-            )));
         }
     };
     if args.data.is_none() && split == SplitName::Test {
