@@ -15,7 +15,7 @@ use crate::loss::Outputs;
 use crate::model::{checksum, pth_archive};
 use crate::plan::Decisions;
 use crate::record::{Record, write_file};
-use crate::spec::{Channels, EncoderSpec, InputKind, ModelSpec, ResnetEncoderSpec};
+use crate::spec::{Channels, EncoderSpec, InputKind, ModelSpec, PlainClassifierSpec, ResnetEncoderSpec};
 
 /// Arguments of `export`.
 #[derive(Debug, Args)]
@@ -147,15 +147,19 @@ pub fn execute(args: ExportArgs, output: Output) -> Result<u8> {
 
 /// The call that makes a network whose `load_state_dict` takes the weights with `strict=True`.
 fn in_pytorch(spec: &ModelSpec, [channels, classes]: [usize; 2]) -> Option<Value> {
-    let torchvision = |name: &str, hidden: &[u32]| {
-        // Its classifiers are for images of three channels and have linear heads.
-        (channels == 3 && hidden.is_empty()).then(|| {
+    let with_head = |name: &str, hidden: &[u32], theirs: &[u32]| {
+        // torchvision's classifiers are for images of three channels and have heads of one kind.
+        (channels == 3 && hidden == theirs).then(|| {
             json!({
                 "module": "torchvision.models",
                 "class": name,
                 "arguments": { "num_classes": classes },
             })
         })
+    };
+    let torchvision = |name: &str, hidden: &[u32]| with_head(name, hidden, &[]);
+    let perceptron = |name: &str, spec: &PlainClassifierSpec| {
+        with_head(name, &spec.hidden, &PlainClassifierSpec::default().hidden)
     };
     let class = match spec {
         ModelSpec::Unet(_) => "Unet",
@@ -164,6 +168,8 @@ fn in_pytorch(spec: &ModelSpec, [channels, classes]: [usize; 2]) -> Option<Value
         ModelSpec::Resnet34(spec) => return torchvision("resnet34", &spec.hidden),
         ModelSpec::Resnet50(spec) => return torchvision("resnet50", &spec.hidden),
         ModelSpec::Densenet169(spec) => return torchvision("densenet169", &spec.hidden),
+        ModelSpec::Vgg16(spec) => return perceptron("vgg16", spec),
+        ModelSpec::Alexnet(spec) => return perceptron("alexnet", spec),
         ModelSpec::EfficientnetB0(spec) => return torchvision("efficientnet_b0", &spec.hidden),
         ModelSpec::AttentionUnet(_)
         | ModelSpec::Cmunext(_)

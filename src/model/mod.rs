@@ -12,6 +12,7 @@ mod efficientnet;
 mod head;
 mod mobile_uvit;
 mod names;
+mod plain_classifier;
 mod problems;
 mod pth;
 mod resnet;
@@ -44,6 +45,7 @@ pub use mobile_uvit::{
     ConvPair, ConvUtr, LocalAggregation, LocalGlobalLocal, MobileUvit, MobileUvitFusion,
     MobileUvitLevel,
 };
+pub use plain_classifier::{FeatureLayer, PerceptronLayer, PlainClassifier, PlainKind};
 pub use problems::{problems, size_divisor};
 pub use pth::archive as pth_archive;
 pub use resnet::{Residual, Resnet};
@@ -67,6 +69,7 @@ use cmunext::CmunextConfig;
 use densenet::DensenetConfig;
 use efficientnet::EfficientnetConfig;
 use mobile_uvit::MobileUvitConfig;
+use plain_classifier::PlainClassifierConfig;
 use resnet::{ResnetConfig, ResnetKind};
 use resnet_unet::ResnetUnetConfig;
 use resnet_unet_plus_plus::ResnetUnetPlusPlusConfig;
@@ -104,6 +107,8 @@ pub enum Net {
     Efficientnet(Efficientnet),
     /// DenseNet.
     Densenet(Densenet),
+    /// VGG or AlexNet.
+    PlainClassifier(PlainClassifier),
 }
 
 /// What a network is made of.
@@ -120,6 +125,7 @@ enum NetConfig {
     Resnet(ResnetConfig),
     Efficientnet(EfficientnetConfig),
     Densenet(DensenetConfig),
+    PlainClassifier(PlainClassifierConfig),
 }
 
 impl NetConfig {
@@ -158,6 +164,16 @@ impl NetConfig {
                 Self::Resnet(ResnetConfig::classifier(ResnetKind::Resnet50, spec, channels))
             }
             ModelSpec::Densenet169(spec) => Self::Densenet(DensenetConfig::new(spec, channels)),
+            ModelSpec::Vgg16(spec) => Self::PlainClassifier(PlainClassifierConfig::new(
+                PlainKind::Vgg16,
+                spec,
+                channels,
+            )),
+            ModelSpec::Alexnet(spec) => Self::PlainClassifier(PlainClassifierConfig::new(
+                PlainKind::Alexnet,
+                spec,
+                channels,
+            )),
             ModelSpec::EfficientnetB0(spec) => {
                 Self::Efficientnet(EfficientnetConfig::new(EfficientnetKind::B0, spec, channels))
             }
@@ -213,6 +229,7 @@ pub fn outline(spec: &ModelSpec, in_channels: usize, out_channels: usize, device
         NetConfig::Resnet(config) => Net::Resnet(config.init(device)),
         NetConfig::Efficientnet(config) => Net::Efficientnet(config.init(device)),
         NetConfig::Densenet(config) => Net::Densenet(config.init(device)),
+        NetConfig::PlainClassifier(config) => Net::PlainClassifier(config.init(device)),
     }
 }
 
@@ -233,6 +250,7 @@ pub fn places(spec: &ModelSpec) -> Vec<String> {
         NetConfig::Resnet(config) => config.places(),
         NetConfig::Efficientnet(config) => config.places(),
         NetConfig::Densenet(config) => config.places(),
+        NetConfig::PlainClassifier(config) => config.places(),
     }
 }
 
@@ -284,6 +302,7 @@ pub fn layers(
         }
         NetConfig::Efficientnet(config) => config.summarise(&mut table, size),
         NetConfig::Densenet(config) => config.summarise(&mut table, size),
+        NetConfig::PlainClassifier(config) => config.summarise(&mut table, size),
     }
     table.into_rows()
 }
@@ -303,6 +322,7 @@ pub fn freeze(net: Net, spec: &ModelSpec) -> Net {
         Net::Resnet(net) => Net::Resnet(net.freeze_stages(stages)),
         Net::Efficientnet(net) => Net::Efficientnet(net.freeze_stages(stages)),
         Net::Densenet(net) => Net::Densenet(net.freeze_stages(stages)),
+        Net::PlainClassifier(net) => Net::PlainClassifier(net.freeze_stages(stages)),
         net @ (Net::ResnetUnet(_)
         | Net::ResnetUnetPlusPlus(_)
         | Net::Unet(_)
@@ -353,6 +373,7 @@ impl Net {
             Self::Resnet(net) => vec![net.classify(images)],
             Self::Efficientnet(net) => vec![net.forward(images)],
             Self::Densenet(net) => vec![net.forward(images)],
+            Self::PlainClassifier(net) => vec![net.forward(images)],
         }
     }
 

@@ -13,7 +13,7 @@ use super::names::{collected, inward};
 use super::{Net, init};
 use crate::spec::{
     AttentionUnetSpec, ClassifierSpec, CmunextSpec, EfficientnetSpec, EncoderSpec, MobileUvitSpec,
-    ModelSpec, NormKind, PlainEncoderSpec, ResnetEncoderSpec, RguNetSpec, UnetPlusPlusSpec,
+    ModelSpec, NormKind, PlainClassifierSpec, PlainEncoderSpec, ResnetEncoderSpec, RguNetSpec, UnetPlusPlusSpec,
     UnetSpec, UnextSpec, UpSampling,
 };
 
@@ -284,6 +284,18 @@ fn classifiers_are_torchvisions() {
     agrees("classify-resnet50", &ModelSpec::Resnet50(spec()));
     agrees("classify-densenet169", &ModelSpec::Densenet169(spec()));
     agrees("efficientnet-b0", &ModelSpec::EfficientnetB0(EfficientnetSpec::default()));
+}
+
+#[test]
+fn classifiers_with_perceptrons_are_torchvisions_whatever_is_left_to_pool() {
+    let hidden = vec![24, 16];
+    let vgg = ModelSpec::Vgg16(PlainClassifierSpec { hidden, ..PlainClassifierSpec::default() });
+    agrees("classify-vgg16-64", &vgg);
+    agrees("classify-vgg16-256", &vgg);
+    let alexnet = ModelSpec::Alexnet(PlainClassifierSpec::default());
+    agrees("classify-alexnet-64", &alexnet);
+    agrees("classify-alexnet-224", &alexnet);
+    agrees("classify-alexnet-288", &alexnet);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::*;
 use crate::device::for_training;
 use crate::spec::{
     AttentionUnetSpec, ClassifierSpec, CmunextSpec, EfficientnetSpec, MobileUvitSpec, NormKind,
-    PlainEncoderSpec, ResnetEncoderSpec, RguNetSpec, UnetPlusPlusSpec, UnetSpec, UnextSpec,
+    PlainClassifierSpec, PlainEncoderSpec, ResnetEncoderSpec, RguNetSpec, UnetPlusPlusSpec, UnetSpec, UnextSpec,
     UpSampling, WeightsSpec,
 };
 
@@ -68,6 +68,16 @@ fn specs() -> Vec<ModelSpec> {
         ModelSpec::Resnet18(ClassifierSpec { frozen_stages: 2, ..ClassifierSpec::default() }),
         ModelSpec::Resnet50(ClassifierSpec { hidden: vec![5, 3], ..ClassifierSpec::default() }),
         ModelSpec::Densenet169(ClassifierSpec { frozen_stages: 1, ..ClassifierSpec::default() }),
+        ModelSpec::Vgg16(PlainClassifierSpec {
+            hidden: vec![5, 3],
+            frozen_stages: 2,
+            ..PlainClassifierSpec::default()
+        }),
+        ModelSpec::Alexnet(PlainClassifierSpec {
+            hidden: vec![6],
+            frozen_stages: 4,
+            ..PlainClassifierSpec::default()
+        }),
         ModelSpec::EfficientnetB0(EfficientnetSpec {
             frozen_stages: 3,
             ..EfficientnetSpec::default()
@@ -303,6 +313,9 @@ fn classifiers_have_the_parameters_of_torchvision() {
     assert_eq!(of(&ModelSpec::Resnet34(spec())), 21_797_672);
     assert_eq!(of(&ModelSpec::Resnet50(spec())), 25_557_032);
     assert_eq!(of(&ModelSpec::Densenet169(spec())), 14_149_480);
+    let plain = PlainClassifierSpec::default;
+    assert_eq!(of(&ModelSpec::Vgg16(plain())), 138_357_544);
+    assert_eq!(of(&ModelSpec::Alexnet(plain())), 61_100_840);
     assert_eq!(of(&ModelSpec::EfficientnetB0(EfficientnetSpec::default())), 5_288_548);
     // That of the package efficientnet-lite-pytorch.
     assert_eq!(of(&ModelSpec::EfficientnetLite0(EfficientnetSpec::default())), 4_652_008);
@@ -330,6 +343,7 @@ fn without_dropout(mut spec: ModelSpec) -> ModelSpec {
         ModelSpec::AttentionUnet(spec) => spec.dropout.fill(0.0),
         ModelSpec::Unet(UnetSpec { encoder: EncoderSpec::Plain(spec), .. }) => spec.dropout = 0.0,
         ModelSpec::MobileUvit(spec) => spec.drop_path = 0.0,
+        ModelSpec::Vgg16(spec) | ModelSpec::Alexnet(spec) => spec.dropout = 0.0,
         ModelSpec::EfficientnetB0(spec) | ModelSpec::EfficientnetLite0(spec) => {
             (spec.dropout, spec.stochastic_depth) = (0.0, 0.0);
         }

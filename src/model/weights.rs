@@ -63,6 +63,7 @@ impl Wanted {
             }
             Net::Resnet(_) => (Some("conv1.weight"), None, Some("fc.")),
             Net::Densenet(_) => (Some("features.conv0.weight"), None, Some("classifier.")),
+            Net::PlainClassifier(net) => (Some("features.0.weight"), None, Some(net.head())),
             Net::Efficientnet(_) => (Some("features.0.0.weight"), None, Some("classifier.")),
             Net::Unet(_)
             | Net::AttentionUnet(_)
@@ -185,7 +186,8 @@ impl fmt::Display for WeightsReport {
 /// The encoder takes files with torchvision's names (`conv1.weight`), without regard for the
 /// classifier `fc`, and with segmentation_models_pytorch's (`encoder.conv1.weight`), without regard
 /// for the rest of that network. A classifier without its head takes torchvision's names, EfficientNet-Lite0 those
-/// of efficientnet-lite-pytorch as well, without regard for the file's head. A first layer for three channels is
+/// of efficientnet-lite-pytorch as well, without regard for the file's head: of VGG and AlexNet the last layer, or, where their hidden widths are not
+/// torchvision's, all of them. A first layer for three channels is
 /// adapted to another number. Of tensors nested under `state_dict`, `model_state_dict`, `model` or
 /// `module`, as checkpoints have them, these are taken and the rest ignored. Numbers of any float type become float32.
 ///

@@ -109,6 +109,8 @@ fn model(spec: &ModelSpec) -> String {
         ModelSpec::Resnet34(_) => "ResNet-34".into(),
         ModelSpec::Resnet50(_) => "ResNet-50".into(),
         ModelSpec::Densenet169(_) => "DenseNet-169".into(),
+        ModelSpec::Vgg16(_) => "VGG-16".into(),
+        ModelSpec::Alexnet(_) => "AlexNet".into(),
         ModelSpec::EfficientnetB0(_) => "EfficientNet-B0".into(),
         ModelSpec::EfficientnetLite0(_) => "EfficientNet-Lite0".into(),
         ModelSpec::Unet(unet) => with_encoder("U-Net", &unet.encoder),

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ClassifierSpec, EfficientnetSpec, WeightsSpec};
+use super::{ClassifierSpec, EfficientnetSpec, PlainClassifierSpec, WeightsSpec};
 
 /// The network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -31,6 +31,10 @@ pub enum ModelSpec {
     Resnet50(ClassifierSpec),
     /// DenseNet-169 (Huang et al. 2017), for the class of a whole image.
     Densenet169(ClassifierSpec),
+    /// VGG-16 (Simonyan and Zisserman 2015), for the class of a whole image.
+    Vgg16(PlainClassifierSpec),
+    /// AlexNet (Krizhevsky 2014), for the class of a whole image.
+    Alexnet(PlainClassifierSpec),
     /// EfficientNet-B0 (Tan and Le 2019), for the class of a whole image.
     EfficientnetB0(EfficientnetSpec),
     /// EfficientNet-Lite0 (Google 2020), EfficientNet-B0 without squeeze-and-excitation, for the class of a whole image.
@@ -45,6 +49,7 @@ impl ModelSpec {
             | Self::Resnet34(spec)
             | Self::Resnet50(spec)
             | Self::Densenet169(spec) => spec.weights.as_ref(),
+            Self::Vgg16(spec) | Self::Alexnet(spec) => spec.weights.as_ref(),
             Self::EfficientnetB0(spec) | Self::EfficientnetLite0(spec) => spec.weights.as_ref(),
             Self::Unet(spec) => spec.weights.as_ref(),
             Self::AttentionUnet(spec) => spec.weights.as_ref(),
@@ -70,6 +75,8 @@ impl ModelSpec {
             | Self::Resnet34(_)
             | Self::Resnet50(_)
             | Self::Densenet169(_)
+            | Self::Vgg16(_)
+            | Self::Alexnet(_)
             | Self::EfficientnetB0(_)
             | Self::EfficientnetLite0(_) => None,
         }
@@ -94,6 +101,7 @@ impl ModelSpec {
             | Self::Resnet34(spec)
             | Self::Resnet50(spec)
             | Self::Densenet169(spec) => Some(spec.frozen_stages as usize),
+            Self::Vgg16(spec) | Self::Alexnet(spec) => Some(spec.frozen_stages as usize),
             Self::EfficientnetB0(spec) | Self::EfficientnetLite0(spec) => {
                 Some(spec.frozen_stages as usize)
             }
