@@ -15,7 +15,7 @@ use crate::loss::Outputs;
 use crate::model::{checksum, pth_archive};
 use crate::plan::Decisions;
 use crate::record::{Record, write_file};
-use crate::spec::{Channels, EncoderSpec, InputKind, ModelSpec, PlainClassifierSpec, ResnetEncoderSpec};
+use crate::spec::{Channels, EncoderSpec, InputKind, ModelSpec, PlainClassifierSpec};
 
 /// Arguments of `export`.
 #[derive(Debug, Args)]
@@ -178,11 +178,13 @@ fn in_pytorch(spec: &ModelSpec, [channels, classes]: [usize; 2]) -> Option<Value
         | ModelSpec::RguNet(_)
         | ModelSpec::EfficientnetLite0(_) => return None,
     };
-    let (encoder, ResnetEncoderSpec { decoder_filters, .. }) = match spec.encoder()? {
+    let encoder = match spec.encoder()? {
         EncoderSpec::Plain(_) => return None,
-        EncoderSpec::Resnet18(spec) => ("resnet18", spec),
-        EncoderSpec::Resnet34(spec) => ("resnet34", spec),
-        EncoderSpec::Resnet50(spec) => ("resnet50", spec),
+        EncoderSpec::Resnet18(_) => "resnet18",
+        EncoderSpec::Resnet34(_) => "resnet34",
+        EncoderSpec::Resnet50(_) => "resnet50",
+        EncoderSpec::EfficientnetB0(_) => "efficientnet-b0",
+        EncoderSpec::EfficientnetLite0(_) => "tu-tf_efficientnet_lite0",
     };
     Some(json!({
         "module": "segmentation_models_pytorch",
@@ -190,7 +192,7 @@ fn in_pytorch(spec: &ModelSpec, [channels, classes]: [usize; 2]) -> Option<Value
         "arguments": {
             "encoder_name": encoder,
             "encoder_weights": null,
-            "decoder_channels": decoder_filters,
+            "decoder_channels": spec.pretrained()?.decoder_filters,
             "in_channels": channels,
             "classes": classes,
         },

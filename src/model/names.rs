@@ -4,11 +4,17 @@ use burn::module::Module;
 use burn::store::burn_pack::Tensor as StoredTensor;
 use burn::store::{BurnToPyTorchAdapter, ModuleAdapter, ModuleContext, ModuleSnapshot};
 
+use super::efficientnet_names::Library::{self, EfficientnetPytorch, Timm, Torchvision};
+use super::efficientnet_names::translated;
+
 /// The layers of torchvision's dense blocks count from 1 and carry a word, those of a vector from 0.
 const DENSE: (&str, &str) = ("denseblock", "denselayer");
 
-/// The name outside of a tensor of the network.
-fn outward(name: &str) -> String {
+/// The name outside of a tensor of the network, or of a layer or block of an EfficientNet encoder.
+pub(super) fn outward(name: &str) -> String {
+    if let Some(name) = of_encoder(name, |theirs| [Torchvision, theirs]) {
+        return name;
+    }
     match layer_of(name) {
         Some((before, layer, after)) => match layer.parse::<usize>() {
             Ok(layer) => format!("{before}.{}{}.{after}", DENSE.1, layer + 1),
@@ -20,11 +26,27 @@ fn outward(name: &str) -> String {
 
 /// The name in the network of a tensor outside.
 pub(super) fn inward(name: &str) -> String {
+    if let Some(name) = of_encoder(name, |theirs| [theirs, Torchvision]) {
+        return name;
+    }
     let layer = layer_of(name).and_then(|(before, layer, after)| {
         let layer = layer.strip_prefix(DENSE.1)?.parse::<usize>().ok()?.checked_sub(1)?;
         Some(format!("{before}.{layer}.{after}"))
     });
     layer.unwrap_or_else(|| name.to_string())
+}
+
+/// The name in a library of a layer that an EfficientNet encoder has under another's name: the one that comes from
+/// timm is in a module `model`.
+fn of_encoder(name: &str, way: impl Fn(Library) -> [Library; 2]) -> Option<String> {
+    let (prefix, theirs, excites) = if name.starts_with("encoder.model.") {
+        ("encoder.model.", Timm, false)
+    } else {
+        ("encoder.", EfficientnetPytorch, true)
+    };
+    let [from, to] = way(theirs);
+    let layer = translated(name.strip_prefix(prefix)?, from, to, excites)?;
+    Some(format!("{prefix}{layer}"))
 }
 
 /// What comes before the layer of a dense block, the layer, and what comes after it.
@@ -65,11 +87,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn layers_of_dense_blocks_count_from_one_and_other_names_stay() {
+    fn layers_of_dense_blocks_count_from_one_efficientnet_encoders_have_their_librarys_and_other_names_stay()
+     {
         let own = "features.denseblock3.11.norm1.weight";
         let outside = "features.denseblock3.denselayer12.norm1.weight";
         assert_eq!(outward(own), outside);
         assert_eq!(inward(outside), own);
+        for (own, outside) in [
+            ("encoder.features.8.0.weight", "encoder._conv_head.weight"),
+            (
+                "encoder.model.features.1.0.block.0.0.weight",
+                "encoder.model.blocks.0.0.conv_dw.weight",
+            ),
+        ] {
+            assert_eq!((outward(own), inward(outside)), (outside.to_string(), own.to_string()));
+        }
         for name in ["features.transition1.conv.weight", "encoder.layer1.0.conv1.weight"] {
             assert_eq!((outward(name), inward(name)), (name.to_string(), name.to_string()));
         }

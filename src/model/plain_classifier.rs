@@ -139,11 +139,7 @@ enum PerceptronConfig {
 
 impl PlainClassifierConfig {
     /// From the network, the spec, and the channels of images and logits.
-    pub fn new(
-        kind: PlainKind,
-        spec: &PlainClassifierSpec,
-        [images, classes]: [usize; 2],
-    ) -> Self {
+    pub fn new(kind: PlainKind, spec: &PlainClassifierSpec, [images, classes]: [usize; 2]) -> Self {
         Self {
             kind,
             channels: images,

@@ -29,7 +29,11 @@ fn depth(spec: &ModelSpec) -> u32 {
 fn encoder_depth(spec: &EncoderSpec) -> u32 {
     match spec {
         EncoderSpec::Plain(spec) => spec.filters.len().saturating_sub(1) as u32,
-        EncoderSpec::Resnet18(_) | EncoderSpec::Resnet34(_) | EncoderSpec::Resnet50(_) => 5,
+        EncoderSpec::Resnet18(_)
+        | EncoderSpec::Resnet34(_)
+        | EncoderSpec::Resnet50(_)
+        | EncoderSpec::EfficientnetB0(_)
+        | EncoderSpec::EfficientnetLite0(_) => 5,
     }
 }
 
@@ -49,7 +53,7 @@ pub fn problems(model: &ModelSpec, image_size: u32) -> Vec<(String, String)> {
         ModelSpec::Unet(unet) => found.encoder(&unet.encoder, model, image_size),
         ModelSpec::UnetPlusPlus(unet) => {
             found.encoder(&unet.encoder, model, image_size);
-            if unet.deep_supervision && model.resnet().is_some() {
+            if unet.deep_supervision && model.pretrained().is_some() {
                 found.push(
                     "model.deep-supervision",
                     "is for the `plain` encoder: the decoder of segmentation_models_pytorch, which \
@@ -73,7 +77,8 @@ pub fn problems(model: &ModelSpec, image_size: u32) -> Vec<(String, String)> {
             if matches!(model, ModelSpec::Alexnet(_)) && image_size == 32 {
                 found.push(
                     "dataset.image-size",
-                    "the third pool of AlexNet has nothing left of 32 pixels: give 64 or more".into(),
+                    "the third pool of AlexNet has nothing left of 32 pixels: give 64 or more"
+                        .into(),
                 );
             }
         }
@@ -123,6 +128,11 @@ impl Problems {
             | EncoderSpec::Resnet50(encoder) => {
                 self.filters("model.encoder.decoder-filters", &encoder.decoder_filters, 5, 5);
                 self.weights("model.encoder.weights.path", encoder.weights.as_ref());
+            }
+            EncoderSpec::EfficientnetB0(encoder) | EncoderSpec::EfficientnetLite0(encoder) => {
+                self.filters("model.encoder.decoder-filters", &encoder.decoder_filters, 5, 5);
+                self.weights("model.encoder.weights.path", encoder.weights.as_ref());
+                self.dropout("model.encoder.stochastic-depth", encoder.stochastic_depth);
             }
         }
     }

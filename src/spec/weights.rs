@@ -136,6 +136,9 @@ pub(super) fn resolve(spec: &mut Spec) {
             | EncoderSpec::Resnet34(encoder)
             | EncoderSpec::Resnet50(encoder),
         ) => encoder.weights.as_mut(),
+        Some(EncoderSpec::EfficientnetB0(encoder) | EncoderSpec::EfficientnetLite0(encoder)) => {
+            encoder.weights.as_mut()
+        }
         Some(EncoderSpec::Plain(_)) | None => None,
     };
     fill(of_encoder, &folder);
