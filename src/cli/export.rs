@@ -16,7 +16,7 @@ use crate::model::{SecondHead, checksum, pth_archive};
 use crate::plan::Decisions;
 use crate::record::{Record, write_file};
 use crate::spec::{
-    Channels, EncoderSpec, FilterSpec, InputKind, ModelSpec, RefineSpec, ResnetEncoderSpec,
+    Channels, EncoderSpec, FilterSpec, InputKind, ModelSpec, PlainClassifierSpec, RefineSpec,
 };
 
 /// Arguments of `export`.
@@ -172,15 +172,19 @@ fn in_pytorch(
     [channels, classes]: [usize; 2],
     second_head: Option<SecondHead>,
 ) -> Option<Value> {
-    let torchvision = |name: &str, hidden: &[u32]| {
-        // Its classifiers are for images of three channels and have linear heads.
-        (channels == 3 && hidden.is_empty()).then(|| {
+    let with_head = |name: &str, hidden: &[u32], theirs: &[u32]| {
+        // torchvision's classifiers are for images of three channels and have heads of one kind.
+        (channels == 3 && hidden == theirs).then(|| {
             json!({
                 "module": "torchvision.models",
                 "class": name,
                 "arguments": { "num_classes": classes },
             })
         })
+    };
+    let torchvision = |name: &str, hidden: &[u32]| with_head(name, hidden, &[]);
+    let perceptron = |name: &str, spec: &PlainClassifierSpec| {
+        with_head(name, &spec.hidden, &PlainClassifierSpec::default().hidden)
     };
     let class = match spec {
         ModelSpec::Unet(_) => "Unet",
@@ -189,6 +193,8 @@ fn in_pytorch(
         ModelSpec::Resnet34(spec) => return torchvision("resnet34", &spec.hidden),
         ModelSpec::Resnet50(spec) => return torchvision("resnet50", &spec.hidden),
         ModelSpec::Densenet169(spec) => return torchvision("densenet169", &spec.hidden),
+        ModelSpec::Vgg16(spec) => return perceptron("vgg16", spec),
+        ModelSpec::Alexnet(spec) => return perceptron("alexnet", spec),
         ModelSpec::EfficientnetB0(spec) => return torchvision("efficientnet_b0", &spec.hidden),
         ModelSpec::AttentionUnet(_)
         | ModelSpec::Cmunext(_)
@@ -197,11 +203,13 @@ fn in_pytorch(
         | ModelSpec::RguNet(_)
         | ModelSpec::EfficientnetLite0(_) => return None,
     };
-    let (encoder, ResnetEncoderSpec { decoder_filters, .. }) = match spec.encoder()? {
+    let encoder = match spec.encoder()? {
         EncoderSpec::Plain(_) => return None,
-        EncoderSpec::Resnet18(spec) => ("resnet18", spec),
-        EncoderSpec::Resnet34(spec) => ("resnet34", spec),
-        EncoderSpec::Resnet50(spec) => ("resnet50", spec),
+        EncoderSpec::Resnet18(_) => "resnet18",
+        EncoderSpec::Resnet34(_) => "resnet34",
+        EncoderSpec::Resnet50(_) => "resnet50",
+        EncoderSpec::EfficientnetB0(_) => "efficientnet-b0",
+        EncoderSpec::EfficientnetLite0(_) => "tu-tf_efficientnet_lite0",
     };
     Some(json!({
         "module": "segmentation_models_pytorch",
@@ -209,7 +217,7 @@ fn in_pytorch(
         "arguments": {
             "encoder_name": encoder,
             "encoder_weights": null,
-            "decoder_channels": decoder_filters,
+            "decoder_channels": spec.pretrained()?.decoder_filters,
             "in_channels": channels,
             "classes": classes,
             "aux_params": second_head.map(|head| json!({

@@ -59,6 +59,11 @@ impl Convolution {
         Self { stride, padding: PaddingConfig2d::Explicit(half, half, half, half), ..self }
     }
 
+    /// With so many zeros on each side.
+    pub fn padded(self, padding: usize) -> Self {
+        Self { padding: PaddingConfig2d::Explicit(padding, padding, padding, padding), ..self }
+    }
+
     /// With the channels in groups, each convolved by itself; as many as channels are a depthwise one.
     pub fn grouped(self, groups: usize) -> Self {
         Self { groups, ..self }
@@ -84,7 +89,13 @@ impl Convolution {
 
     /// Adds its row to the layer table.
     pub fn summarise(&self, table: &mut Table, name: &str, maps: Maps) -> Maps {
-        let output = Maps { channels: self.channels[1], size: maps.size / self.stride };
+        let size = match self.padding {
+            PaddingConfig2d::Explicit(top, _, bottom, _) => {
+                (maps.size + top + bottom - self.kernel) / self.stride + 1
+            }
+            PaddingConfig2d::Same | PaddingConfig2d::Valid => maps.size / self.stride,
+        };
+        let output = Maps { channels: self.channels[1], size };
         let [inputs, outputs] = self.channels;
         let weights = inputs / self.groups * outputs * self.kernel * self.kernel;
         let parameters = weights + if self.bias { self.channels[1] } else { 0 };

@@ -1,7 +1,8 @@
 //! EfficientNet-B0 (Tan and Le 2019, "EfficientNet: Rethinking Model Scaling for Convolutional Neural
 //! Networks") with torchvision's layers, names and initialisation; and EfficientNet-Lite0, Google's variant
 //! for phones without squeeze-and-excitation, with ReLU6 and TensorFlow's padding and epsilon, whose tensors
-//! have the same names here.
+//! have the same names here. Both classify, and both are encoders, which segmentation_models_pytorch has with
+//! TensorFlow's padding and epsilon.
 
 use burn::module::{Initializer, Module};
 use burn::nn::conv::Conv2d;
@@ -10,10 +11,11 @@ use burn::tensor::{Device, Tensor};
 
 use super::blocks::Convolution;
 use super::head::{Head, HeadConfig, summarise_average};
+use super::names::outward;
 use super::summary::{Maps, Table};
 use super::watch::place;
-use crate::kernels::{After, Input, add, block, conv2d_batch_norm, excite, weigh};
-use crate::spec::EfficientnetSpec;
+use crate::kernels::{After, Input, add, average, block, conv2d_batch_norm, excite, weigh};
+use crate::spec::{EfficientnetEncoderSpec, EfficientnetSpec};
 
 /// The variants at hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,20 +24,24 @@ pub enum EfficientnetKind {
     B0,
     /// With ReLU6.
     Lite0,
+    /// B0 as segmentation_models_pytorch's encoder `efficientnet-b0`.
+    EncoderB0,
+    /// Lite0 as timm's `tf_efficientnet_lite0`.
+    EncoderLite0,
 }
 
 /// Blocks that look alike, the first of which may halve the maps and changes their channels.
 #[derive(Clone, Copy, Debug)]
-struct Stage {
-    expansion: usize,
+pub(super) struct Stage {
+    pub expansion: usize,
     channels: usize,
-    blocks: usize,
+    pub blocks: usize,
     stride: usize,
     kernel: usize,
 }
 
 /// Table 1 of the paper.
-const STAGES: [Stage; 7] = [
+pub(super) const STAGES: [Stage; 7] = [
     Stage { expansion: 1, channels: 16, blocks: 1, stride: 1, kernel: 3 },
     Stage { expansion: 6, channels: 24, blocks: 2, stride: 2, kernel: 3 },
     Stage { expansion: 6, channels: 40, blocks: 2, stride: 2, kernel: 5 },
@@ -53,7 +59,7 @@ impl EfficientnetKind {
         let initializer = Initializer::KaimingNormal { gain: 2f64.sqrt(), fan_out_only: true };
         let conv = Convolution::new(channels, kernel, initializer).without_bias();
         match (self, stride) {
-            (Self::Lite0, 2) => conv.halving_same(),
+            (Self::Lite0 | Self::EncoderB0 | Self::EncoderLite0, 2) => conv.halving_same(),
             _ => conv.strided(stride),
         }
     }
@@ -62,20 +68,47 @@ impl EfficientnetKind {
         let config = BatchNormConfig::new(channels);
         match self {
             Self::B0 => config.init(device),
-            Self::Lite0 => config.with_epsilon(1e-3).with_momentum(0.01).init(device),
+            Self::Lite0 | Self::EncoderB0 => {
+                config.with_epsilon(1e-3).with_momentum(0.01).init(device)
+            }
+            Self::EncoderLite0 => config.with_epsilon(1e-3).init(device),
         }
     }
 
     /// What follows the norms.
     fn after(self) -> After<'static> {
         match self {
-            Self::B0 => After::silu(),
-            Self::Lite0 => After::relu6(),
+            Self::B0 | Self::EncoderB0 => After::silu(),
+            Self::Lite0 | Self::EncoderLite0 => After::relu6(),
         }
     }
 
     fn excites(self) -> bool {
-        self == Self::B0
+        matches!(self, Self::B0 | Self::EncoderB0)
+    }
+
+    /// Stage and block of the maps that are features at a half, a quarter, ... and a 32nd of the size. At a 16th
+    /// segmentation_models_pytorch takes the first block of its stage, timm the last.
+    fn features(self) -> [[usize; 2]; 5] {
+        match self {
+            Self::B0 | Self::EncoderB0 => [[0, 0], [2, 1], [3, 1], [5, 0], [7, 0]],
+            Self::Lite0 | Self::EncoderLite0 => [[1, 0], [2, 1], [3, 1], [5, 2], [7, 0]],
+        }
+    }
+
+    /// Whether there is a last convolution: an encoder from timm has none, that of segmentation_models_pytorch holds
+    /// it without using it.
+    fn has_last(self) -> bool {
+        self != Self::EncoderLite0
+    }
+
+    /// The name outside of a block or layer.
+    fn named(self, name: &str) -> String {
+        match self {
+            Self::B0 | Self::Lite0 => name.to_string(),
+            Self::EncoderB0 => outward(&format!("encoder.{name}")),
+            Self::EncoderLite0 => outward(&format!("encoder.model.{name}")),
+        }
     }
 }
 
@@ -83,7 +116,8 @@ impl EfficientnetKind {
 pub(super) struct EfficientnetConfig {
     kind: EfficientnetKind,
     channels: usize,
-    head: HeadConfig,
+    /// Where it classifies.
+    head: Option<HeadConfig>,
     dropout: f64,
     stochastic_depth: f64,
     frozen_stages: usize,
@@ -93,7 +127,7 @@ pub(super) struct EfficientnetConfig {
 #[derive(Module, Debug)]
 pub struct Efficientnet {
     features: Vec<EfficientnetStage>,
-    classifier: (Dropout, Head),
+    classifier: Option<(Dropout, Head)>,
     #[module(skip)]
     kind: EfficientnetKind,
 }
@@ -137,8 +171,19 @@ pub struct Excitation {
 }
 
 impl EfficientnetConfig {
-    /// From the variant, the spec, and the channels of images and logits.
-    pub fn new(
+    /// The encoder of a segmentation network, for images with so many channels.
+    pub fn encoder(
+        kind: EfficientnetKind,
+        spec: &EfficientnetEncoderSpec,
+        channels: usize,
+    ) -> Self {
+        let frozen_stages = if spec.frozen { 9 } else { 0 };
+        let stochastic_depth = spec.stochastic_depth;
+        Self { kind, channels, head: None, dropout: 0.0, stochastic_depth, frozen_stages }
+    }
+
+    /// A classifier, from the variant, the spec, and the channels of images and logits.
+    pub fn classifier(
         kind: EfficientnetKind,
         spec: &EfficientnetSpec,
         [images, classes]: [usize; 2],
@@ -146,10 +191,11 @@ impl EfficientnetConfig {
         let width = spec.hidden.first().map_or(classes, |&width| width as usize);
         let range = 1.0 / (width as f64).sqrt();
         let initializer = Initializer::Uniform { min: -range, max: range };
+        let head = HeadConfig::new(FEATURES, &spec.hidden, classes);
         Self {
             kind,
             channels: images,
-            head: HeadConfig::new(FEATURES, &spec.hidden, classes).with_initializer(initializer),
+            head: Some(head.with_initializer(initializer)),
             dropout: spec.dropout,
             stochastic_depth: spec.stochastic_depth,
             frozen_stages: spec.frozen_stages as usize,
@@ -194,7 +240,16 @@ impl EfficientnetConfig {
         let blocks = (1..).zip(STAGES).flat_map(|(stage, blocks)| {
             (0..blocks.blocks).map(move |block| format!("features.{stage}.{block}"))
         });
-        blocks.chain(["features.8".to_string()]).collect()
+        let last = self.head.is_some().then(|| "features.8".to_string());
+        blocks.chain(last).map(|name| self.kind.named(&name)).collect()
+    }
+
+    /// Channels of the features of an encoder.
+    pub fn features(&self) -> [usize; 5] {
+        self.kind.features().map(|[stage, _]| match stage.checked_sub(1) {
+            None => STEM,
+            Some(stage) => STAGES[stage].channels,
+        })
     }
 
     /// The network.
@@ -207,62 +262,130 @@ impl EfficientnetConfig {
             EfficientnetStage::Blocks(blocks.iter().map(|block| block.init(device)).collect())
         });
         let features = [convolution(self.stem())].into_iter().chain(blocks);
-        let features = features.chain([convolution(self.last())]).collect();
-        let classifier = (DropoutConfig::new(self.dropout).init(), self.head.init(device));
-        Efficientnet { features, classifier, kind: self.kind }
+        let last = self.kind.has_last().then(|| convolution(self.last()));
+        let classifier = self.head.as_ref().map(|head| {
+            let dropout = DropoutConfig::new(self.dropout).init();
+            (dropout, head.init(device))
+        });
+        Efficientnet { features: features.chain(last).collect(), classifier, kind: self.kind }
     }
 
-    /// Fills in the layer table.
-    pub fn summarise(&self, table: &mut Table, size: usize) {
-        let norm = |table: &mut Table, name: String, maps| {
-            table.norm(&format!("{name}.1"), "BatchNorm2d".to_string(), maps)
+    /// Fills in the layer table; gives the features' maps.
+    pub fn summarise(&self, table: &mut Table, size: usize) -> [Maps; 5] {
+        let named = |name: &str| self.kind.named(name);
+        let norm = |table: &mut Table, name: &str, maps| {
+            table.norm(&named(name), "BatchNorm2d".to_string(), maps)
         };
         table.set_frozen(self.frozen_stages > 0);
         let maps = Maps { channels: self.channels, size };
-        let maps = self.stem().summarise(table, "features.0.0", maps);
-        let mut maps = norm(table, "features.0".into(), maps);
+        let maps = self.stem().summarise(table, &named("features.0.0"), maps);
+        let mut given = vec![norm(table, "features.0.1", maps)];
         for (index, blocks) in self.stages().into_iter().enumerate() {
             table.set_frozen(self.frozen_stages > index + 1);
+            let mut maps = given[index];
             for (block, config) in blocks.into_iter().enumerate() {
-                maps =
-                    config.summarise(table, &format!("features.{}.{block}.block", index + 1), maps);
+                let name = format!("features.{}.{block}.block", index + 1);
+                maps = config.summarise(table, &name, maps);
             }
+            given.push(maps);
         }
-        table.set_frozen(self.frozen_stages > 8);
-        let maps = self.last().summarise(table, "features.8.0", maps);
-        let maps = norm(table, "features.8".into(), maps);
+        if let Some(head) = &self.head {
+            table.set_frozen(self.frozen_stages > 8);
+            let maps = self.last().summarise(table, "features.8.0", given[7]);
+            let maps = norm(table, "features.8.1", maps);
+            table.set_frozen(false);
+            summarise_average(table, "avgpool", maps);
+            head.summarise(table, "classifier.1");
+        } else if self.kind.has_last() {
+            let [inputs, outputs] = self.last().channels;
+            let maps = Maps { channels: outputs, ..given[7] };
+            let name = named("features.8.0");
+            table.unused(&name, "Conv2d 1x1, not used", given[7], maps, inputs * outputs);
+            let name = named("features.8.1");
+            table.unused(&name, "BatchNorm2d, not used", maps, maps, 2 * outputs);
+        }
         table.set_frozen(false);
-        summarise_average(table, "avgpool", maps);
-        self.head.summarise(table, "classifier.1");
+        self.kind.features().map(|[stage, _]| given[stage])
     }
 }
 
 impl Efficientnet {
-    /// Logits of each class of the whole image.
+    /// Logits of each class of the whole image; of an encoder, its last features' means.
     ///
     /// # Shapes
     /// - images: `[batch, channels, height, width]`, height and width multiples of 32
     /// - output: `[batch, classes, 1, 1]`
-    pub fn forward(&self, images: Tensor<4>) -> Tensor<4> {
-        let stages = self.features.iter().enumerate();
-        let maps = stages.fold(images, |maps, (index, stage)| match stage {
+    pub fn classify(&self, images: Tensor<4>) -> Tensor<4> {
+        match &self.classifier {
+            Some((dropout, head)) => {
+                let stages = self.features.iter().enumerate();
+                let maps = stages
+                    .fold(images, |maps, (index, stage)| self.stage(index, stage, maps, |_, _| ()));
+                head.forward(maps, dropout)
+            }
+            None => {
+                let [.., last] = self.features(images);
+                average(last)
+            }
+        }
+    }
+
+    /// Features at a half, a quarter, ... and a 32nd of the size.
+    ///
+    /// # Shapes
+    /// - images: `[batch, channels, height, width]`, height and width multiples of 32
+    /// - output k: `[batch, features k, height / 2^(k + 1), width / 2^(k + 1)]`
+    pub fn features(&self, images: Tensor<4>) -> [Tensor<4>; 5] {
+        let wanted = self.kind.features();
+        let mut features = Vec::new();
+        self.features.iter().enumerate().take(8).fold(images, |maps, (index, stage)| {
+            self.stage(index, stage, maps, |block, maps| {
+                if wanted.contains(&[index, block]) {
+                    features.push(maps.clone());
+                }
+            })
+        });
+        <[Tensor<4>; 5]>::try_from(features).expect("each is a block that was passed")
+    }
+
+    /// Runs a stage and shows the maps after each of its blocks.
+    fn stage(
+        &self,
+        index: usize,
+        stage: &EfficientnetStage,
+        maps: Tensor<4>,
+        mut show: impl FnMut(usize, &Tensor<4>),
+    ) -> Tensor<4> {
+        let named = |name: String| self.kind.named(&name);
+        match stage {
             EfficientnetStage::Convolution((conv, norm)) => {
                 let maps = conv2d_batch_norm(conv, norm, maps, self.kind.after());
-                if index == 0 { maps } else { place(|| format!("features.{index}"), maps) }
+                show(0, &maps);
+                if index == 0 { maps } else { place(|| named(format!("features.{index}")), maps) }
             }
             EfficientnetStage::Blocks(blocks) => {
                 blocks.iter().enumerate().fold(maps, |maps, (block, layer)| {
-                    place(|| format!("features.{index}.{block}"), layer.forward(maps))
+                    let maps = layer.forward(maps);
+                    let maps = place(|| named(format!("features.{index}.{block}")), maps);
+                    show(block, &maps);
+                    maps
                 })
             }
-        });
-        let (dropout, head) = &self.classifier;
-        head.forward(maps, dropout)
+        }
     }
 
     /// Whether it is EfficientNet-Lite0.
     pub(super) fn is_lite(&self) -> bool {
         self.kind == EfficientnetKind::Lite0
+    }
+
+    /// With the last convolution, which an encoder holds without using it, left as it is by training.
+    pub(super) fn freeze_unused(self) -> Self {
+        let features = self.features.into_iter().enumerate();
+        let features = features
+            .map(|(index, stage)| if index == 8 { stage.freeze() } else { stage })
+            .collect();
+        Self { features, ..self }
     }
 
     /// With the parameters and running statistics of the first stages left as they are by training.
@@ -273,45 +396,6 @@ impl Efficientnet {
             .collect();
         Self { features, ..self }
     }
-}
-
-/// The name here of a tensor that efficientnet-lite-pytorch names otherwise.
-pub(super) fn name_from_lite(name: &str) -> Option<String> {
-    let whole = [
-        ("_conv_stem", "features.0.0"),
-        ("_bn0", "features.0.1"),
-        ("_conv_head", "features.8.0"),
-        ("_bn1", "features.8.1"),
-        ("_fc", "classifier.1"),
-    ];
-    let replaced = |name: &str, (old, new): (&str, &str)| {
-        let rest = name.strip_prefix(old)?;
-        rest.starts_with('.').then(|| format!("{new}{rest}"))
-    };
-    if let Some(name) = whole.into_iter().find_map(|pair| replaced(name, pair)) {
-        return Some(name);
-    }
-    let (index, layer) = name.strip_prefix("_blocks.")?.split_once('.')?;
-    let mut block: usize = index.parse().ok()?;
-    let stage = STAGES.iter().position(|stage| {
-        let here = block < stage.blocks;
-        block -= if here { 0 } else { stage.blocks };
-        here
-    })?;
-    let layers: &[(&str, &str)] = if STAGES[stage].expansion == 1 {
-        &[("_depthwise_conv", "0.0"), ("_bn1", "0.1"), ("_project_conv", "1.0"), ("_bn2", "1.1")]
-    } else {
-        &[
-            ("_expand_conv", "0.0"),
-            ("_bn0", "0.1"),
-            ("_depthwise_conv", "1.0"),
-            ("_bn1", "1.1"),
-            ("_project_conv", "2.0"),
-            ("_bn2", "2.1"),
-        ]
-    };
-    let layer = layers.iter().find_map(|&pair| replaced(layer, pair))?;
-    Some(format!("features.{}.{block}.block.{layer}", stage + 1))
 }
 
 /// What an [`InvertedResidual`] is made of.
@@ -373,18 +457,19 @@ impl InvertedResidualConfig {
     }
 
     fn summarise(&self, table: &mut Table, name: &str, input: Maps) -> Maps {
+        let named = |layer: usize, part: &str| self.kind.named(&format!("{name}.{layer}.{part}"));
         let mut maps = input;
         let convolutions = self.convolutions();
         let mut layer = 0;
         for (index, conv) in convolutions.iter().enumerate() {
             if let (true, Some([fc1, fc2])) = (index + 1 == convolutions.len(), self.excitation()) {
-                let means = summarise_average(table, &format!("{name}.{layer}.avgpool"), maps);
-                let squeezed = fc1.summarise(table, &format!("{name}.{layer}.fc1"), means);
-                fc2.summarise(table, &format!("{name}.{layer}.fc2"), squeezed);
+                let means = summarise_average(table, &named(layer, "avgpool"), maps);
+                let squeezed = fc1.summarise(table, &named(layer, "fc1"), means);
+                fc2.summarise(table, &named(layer, "fc2"), squeezed);
                 layer += 1;
             }
-            maps = conv.summarise(table, &format!("{name}.{layer}.0"), maps);
-            maps = table.norm(&format!("{name}.{layer}.1"), "BatchNorm2d".to_string(), maps);
+            maps = conv.summarise(table, &named(layer, "0"), maps);
+            maps = table.norm(&named(layer, "1"), "BatchNorm2d".to_string(), maps);
             layer += 1;
         }
         maps

@@ -9,15 +9,18 @@ mod cmunext;
 mod deep_supervision;
 mod densenet;
 mod efficientnet;
+mod efficientnet_names;
+mod encoder;
+mod encoder_unet;
+mod encoder_unet_plus_plus;
 mod head;
 mod mobile_uvit;
 mod multi_task;
 mod names;
+mod plain_classifier;
 mod problems;
 mod pth;
 mod resnet;
-mod resnet_unet;
-mod resnet_unet_plus_plus;
 mod rgu_net;
 mod summary;
 mod transformer;
@@ -40,6 +43,9 @@ pub use densenet::{DenseLayer, Densenet, DensenetFeatures, Transition};
 pub use efficientnet::{
     Efficientnet, EfficientnetKind, EfficientnetStage, Excitation, InvertedLayer, InvertedResidual,
 };
+pub use encoder::{Encoder, TimmEncoder};
+pub use encoder_unet::{Decoder, DecoderBlock, EncoderUnet};
+pub use encoder_unet_plus_plus::{EncoderUnetPlusPlus, NestedBlocks, NestedDecoder};
 pub use head::Head;
 pub use mobile_uvit::{
     ConvPair, ConvUtr, LocalAggregation, LocalGlobalLocal, MobileUvit, MobileUvitFusion,
@@ -47,11 +53,10 @@ pub use mobile_uvit::{
 };
 pub use multi_task::{ClassificationHead, Logits, Model, SecondHead};
 pub use names::{TensorPath, tensor_paths};
+pub use plain_classifier::{FeatureLayer, PerceptronLayer, PlainClassifier, PlainKind};
 pub use problems::{problems, size_divisor};
 pub use pth::archive as pth_archive;
 pub use resnet::{Residual, Resnet};
-pub use resnet_unet::{Decoder, DecoderBlock, ResnetUnet};
-pub use resnet_unet_plus_plus::{NestedBlocks, NestedDecoder, ResnetUnetPlusPlus};
 pub use rgu_net::RguNet;
 pub use transformer::{Perceptron, Propagation, SelfAttention, Transformer};
 pub use unet::Unet;
@@ -69,10 +74,12 @@ use attention_unet::AttentionUnetConfig;
 use cmunext::CmunextConfig;
 use densenet::DensenetConfig;
 use efficientnet::EfficientnetConfig;
+use encoder::EncoderConfig;
+use encoder_unet::EncoderUnetConfig;
+use encoder_unet_plus_plus::EncoderUnetPlusPlusConfig;
 use mobile_uvit::MobileUvitConfig;
+use plain_classifier::PlainClassifierConfig;
 use resnet::{ResnetConfig, ResnetKind};
-use resnet_unet::ResnetUnetConfig;
-use resnet_unet_plus_plus::ResnetUnetPlusPlusConfig;
 use rgu_net::RguNetConfig;
 use summary::Table;
 use unet::UnetConfig;
@@ -87,12 +94,12 @@ pub enum Net {
     Unet(Unet),
     /// Attention U-Net of system A.
     AttentionUnet(AttentionUnet),
-    /// U-Net with a ResNet encoder.
-    ResnetUnet(ResnetUnet),
+    /// U-Net with an encoder from elsewhere.
+    EncoderUnet(EncoderUnet),
     /// Plain U-Net++.
     UnetPlusPlus(UnetPlusPlus),
-    /// U-Net++ with a ResNet encoder.
-    ResnetUnetPlusPlus(ResnetUnetPlusPlus),
+    /// U-Net++ with an encoder from elsewhere.
+    EncoderUnetPlusPlus(EncoderUnetPlusPlus),
     /// CMUNeXt.
     Cmunext(Cmunext),
     /// UNeXt.
@@ -107,15 +114,17 @@ pub enum Net {
     Efficientnet(Efficientnet),
     /// DenseNet.
     Densenet(Densenet),
+    /// VGG or AlexNet.
+    PlainClassifier(PlainClassifier),
 }
 
 /// What a network is made of.
 enum NetConfig {
     Unet(UnetConfig),
     AttentionUnet(AttentionUnetConfig),
-    ResnetUnet(ResnetUnetConfig),
+    EncoderUnet(EncoderUnetConfig),
     UnetPlusPlus(UnetPlusPlusConfig),
-    ResnetUnetPlusPlus(ResnetUnetPlusPlusConfig),
+    EncoderUnetPlusPlus(EncoderUnetPlusPlusConfig),
     Cmunext(CmunextConfig),
     Unext(UnextConfig),
     MobileUvit(MobileUvitConfig),
@@ -123,6 +132,7 @@ enum NetConfig {
     Resnet(ResnetConfig),
     Efficientnet(EfficientnetConfig),
     Densenet(DensenetConfig),
+    PlainClassifier(PlainClassifierConfig),
 }
 
 impl NetConfig {
@@ -131,20 +141,17 @@ impl NetConfig {
             ModelSpec::AttentionUnet(spec) => {
                 Self::AttentionUnet(AttentionUnetConfig::new(spec, channels))
             }
-            ModelSpec::Unet(spec) => match Encoder::of(&spec.encoder) {
-                Encoder::Plain(spec) => Self::Unet(UnetConfig::new(spec, channels)),
-                Encoder::Resnet(kind, spec) => {
-                    Self::ResnetUnet(ResnetUnetConfig::new(kind, spec, channels))
-                }
+            ModelSpec::Unet(spec) => match ContractingPath::of(&spec.encoder, channels) {
+                ContractingPath::Plain(spec) => Self::Unet(UnetConfig::new(spec, channels)),
+                ContractingPath::Encoder(unet) => Self::EncoderUnet(unet),
             },
-            ModelSpec::UnetPlusPlus(spec) => match Encoder::of(&spec.encoder) {
-                Encoder::Plain(encoder) => {
+            ModelSpec::UnetPlusPlus(spec) => match ContractingPath::of(&spec.encoder, channels) {
+                ContractingPath::Plain(encoder) => {
                     let deep = spec.deep_supervision;
                     Self::UnetPlusPlus(UnetPlusPlusConfig::new(encoder, deep, channels))
                 }
-                Encoder::Resnet(kind, spec) => {
-                    let unet = ResnetUnetConfig::new(kind, spec, channels);
-                    Self::ResnetUnetPlusPlus(ResnetUnetPlusPlusConfig(unet))
+                ContractingPath::Encoder(unet) => {
+                    Self::EncoderUnetPlusPlus(EncoderUnetPlusPlusConfig(unet))
                 }
             },
             ModelSpec::Cmunext(spec) => Self::Cmunext(CmunextConfig::new(spec, channels)),
@@ -161,29 +168,55 @@ impl NetConfig {
                 Self::Resnet(ResnetConfig::classifier(ResnetKind::Resnet50, spec, channels))
             }
             ModelSpec::Densenet169(spec) => Self::Densenet(DensenetConfig::new(spec, channels)),
-            ModelSpec::EfficientnetB0(spec) => {
-                Self::Efficientnet(EfficientnetConfig::new(EfficientnetKind::B0, spec, channels))
+            ModelSpec::Vgg16(spec) => {
+                Self::PlainClassifier(PlainClassifierConfig::new(PlainKind::Vgg16, spec, channels))
             }
-            ModelSpec::EfficientnetLite0(spec) => {
-                Self::Efficientnet(EfficientnetConfig::new(EfficientnetKind::Lite0, spec, channels))
-            }
+            ModelSpec::Alexnet(spec) => Self::PlainClassifier(PlainClassifierConfig::new(
+                PlainKind::Alexnet,
+                spec,
+                channels,
+            )),
+            ModelSpec::EfficientnetB0(spec) => Self::Efficientnet(EfficientnetConfig::classifier(
+                EfficientnetKind::B0,
+                spec,
+                channels,
+            )),
+            ModelSpec::EfficientnetLite0(spec) => Self::Efficientnet(
+                EfficientnetConfig::classifier(EfficientnetKind::Lite0, spec, channels),
+            ),
         }
     }
 }
 
-/// What an encoder is made of.
-enum Encoder<'a> {
+/// What the contracting path is made of, where it can be chosen.
+enum ContractingPath<'a> {
     Plain(&'a PlainEncoderSpec),
-    Resnet(ResnetKind, &'a ResnetEncoderSpec),
+    /// An encoder from elsewhere, with the decoder and head of its U-Net.
+    Encoder(EncoderUnetConfig),
 }
 
-impl<'a> Encoder<'a> {
-    fn of(spec: &'a EncoderSpec) -> Self {
+impl<'a> ContractingPath<'a> {
+    fn of(spec: &'a EncoderSpec, [images, logits]: [usize; 2]) -> Self {
+        let unet =
+            |encoder, filters| Self::Encoder(EncoderUnetConfig::new(encoder, filters, logits));
+        let resnet = |kind, spec: &ResnetEncoderSpec| {
+            let encoder = ResnetConfig::encoder(kind, images, spec.frozen);
+            unet(EncoderConfig::Resnet(encoder), spec.decoder_filters)
+        };
+        let efficientnet = |kind, spec| EfficientnetConfig::encoder(kind, spec, images);
         match spec {
             EncoderSpec::Plain(spec) => Self::Plain(spec),
-            EncoderSpec::Resnet18(spec) => Self::Resnet(ResnetKind::Resnet18, spec),
-            EncoderSpec::Resnet34(spec) => Self::Resnet(ResnetKind::Resnet34, spec),
-            EncoderSpec::Resnet50(spec) => Self::Resnet(ResnetKind::Resnet50, spec),
+            EncoderSpec::Resnet18(spec) => resnet(ResnetKind::Resnet18, spec),
+            EncoderSpec::Resnet34(spec) => resnet(ResnetKind::Resnet34, spec),
+            EncoderSpec::Resnet50(spec) => resnet(ResnetKind::Resnet50, spec),
+            EncoderSpec::EfficientnetB0(spec) => {
+                let encoder = efficientnet(EfficientnetKind::EncoderB0, spec);
+                unet(EncoderConfig::EfficientnetB0(encoder), spec.decoder_filters)
+            }
+            EncoderSpec::EfficientnetLite0(spec) => {
+                let encoder = efficientnet(EfficientnetKind::EncoderLite0, spec);
+                unet(EncoderConfig::EfficientnetLite0(encoder), spec.decoder_filters)
+            }
         }
     }
 }
@@ -206,9 +239,9 @@ pub fn outline(spec: &ModelSpec, in_channels: usize, out_channels: usize, device
     match NetConfig::new(spec, [in_channels, out_channels]) {
         NetConfig::Unet(config) => Net::Unet(config.init(device)),
         NetConfig::AttentionUnet(config) => Net::AttentionUnet(config.init(device)),
-        NetConfig::ResnetUnet(config) => Net::ResnetUnet(config.init(device)),
+        NetConfig::EncoderUnet(config) => Net::EncoderUnet(config.init(device)),
         NetConfig::UnetPlusPlus(config) => Net::UnetPlusPlus(config.init(device)),
-        NetConfig::ResnetUnetPlusPlus(config) => Net::ResnetUnetPlusPlus(config.init(device)),
+        NetConfig::EncoderUnetPlusPlus(config) => Net::EncoderUnetPlusPlus(config.init(device)),
         NetConfig::Cmunext(config) => Net::Cmunext(config.init(device)),
         NetConfig::Unext(config) => Net::Unext(config.init(device)),
         NetConfig::MobileUvit(config) => Net::MobileUvit(config.init(device)),
@@ -216,6 +249,7 @@ pub fn outline(spec: &ModelSpec, in_channels: usize, out_channels: usize, device
         NetConfig::Resnet(config) => Net::Resnet(config.init(device)),
         NetConfig::Efficientnet(config) => Net::Efficientnet(config.init(device)),
         NetConfig::Densenet(config) => Net::Densenet(config.init(device)),
+        NetConfig::PlainClassifier(config) => Net::PlainClassifier(config.init(device)),
     }
 }
 
@@ -226,9 +260,9 @@ pub fn places(spec: &ModelSpec) -> Vec<String> {
     match NetConfig::new(spec, [1, 1]) {
         NetConfig::Unet(config) => config.places(),
         NetConfig::AttentionUnet(config) => config.places(),
-        NetConfig::ResnetUnet(config) => config.places(),
+        NetConfig::EncoderUnet(config) => config.places(),
         NetConfig::UnetPlusPlus(config) => config.places(),
-        NetConfig::ResnetUnetPlusPlus(config) => config.places(),
+        NetConfig::EncoderUnetPlusPlus(config) => config.places(),
         NetConfig::Cmunext(config) => config.places(),
         NetConfig::Unext(config) => config.places(),
         NetConfig::MobileUvit(config) => config.places(),
@@ -236,6 +270,7 @@ pub fn places(spec: &ModelSpec) -> Vec<String> {
         NetConfig::Resnet(config) => config.places(),
         NetConfig::Efficientnet(config) => config.places(),
         NetConfig::Densenet(config) => config.places(),
+        NetConfig::PlainClassifier(config) => config.places(),
     }
 }
 
@@ -259,14 +294,17 @@ fn bottleneck(spec: &ModelSpec) -> (String, usize) {
     match NetConfig::new(spec, [1, 1]) {
         NetConfig::Unet(config) => config.bottleneck(),
         NetConfig::AttentionUnet(config) => config.bottleneck(),
-        NetConfig::ResnetUnet(config) => config.bottleneck(),
+        NetConfig::EncoderUnet(config) => config.bottleneck(),
         NetConfig::UnetPlusPlus(config) => config.bottleneck(),
-        NetConfig::ResnetUnetPlusPlus(config) => config.0.bottleneck(),
+        NetConfig::EncoderUnetPlusPlus(config) => config.0.bottleneck(),
         NetConfig::Cmunext(config) => config.bottleneck(),
         NetConfig::Unext(config) => config.bottleneck(),
         NetConfig::MobileUvit(config) => config.bottleneck(),
         NetConfig::RguNet(config) => config.bottleneck(),
-        NetConfig::Resnet(_) | NetConfig::Efficientnet(_) | NetConfig::Densenet(_) => {
+        NetConfig::Resnet(_)
+        | NetConfig::Efficientnet(_)
+        | NetConfig::Densenet(_)
+        | NetConfig::PlainClassifier(_) => {
             unreachable!("a second head is for segmentation, which `check` sees to")
         }
     }
@@ -309,9 +347,9 @@ pub fn layers(
     match NetConfig::new(spec, [in_channels, out_channels]) {
         NetConfig::Unet(config) => config.summarise(&mut table, size),
         NetConfig::AttentionUnet(config) => config.summarise(&mut table, size),
-        NetConfig::ResnetUnet(config) => config.summarise(&mut table, size),
+        NetConfig::EncoderUnet(config) => config.summarise(&mut table, size),
         NetConfig::UnetPlusPlus(config) => config.summarise(&mut table, size),
-        NetConfig::ResnetUnetPlusPlus(config) => config.summarise(&mut table, size),
+        NetConfig::EncoderUnetPlusPlus(config) => config.summarise(&mut table, size),
         NetConfig::Cmunext(config) => config.summarise(&mut table, size),
         NetConfig::Unext(config) => config.summarise(&mut table, size),
         NetConfig::MobileUvit(config) => config.summarise(&mut table, size),
@@ -319,8 +357,11 @@ pub fn layers(
         NetConfig::Resnet(config) => {
             config.summarise(&mut table, size);
         }
-        NetConfig::Efficientnet(config) => config.summarise(&mut table, size),
+        NetConfig::Efficientnet(config) => {
+            config.summarise(&mut table, size);
+        }
         NetConfig::Densenet(config) => config.summarise(&mut table, size),
+        NetConfig::PlainClassifier(config) => config.summarise(&mut table, size),
     }
     table.into_rows()
 }
@@ -332,17 +373,16 @@ pub fn layers(
 /// leaves them alone, in training as in evaluation. segmentation_models_pytorch with
 /// `requires_grad = False` goes on updating these statistics while it trains; here frozen means frozen.
 pub fn freeze(net: Net, spec: &ModelSpec) -> Net {
-    let encoder = spec.resnet().is_some_and(|encoder| encoder.frozen);
+    let encoder = spec.pretrained().is_some_and(|encoder| encoder.frozen);
     let stages = spec.frozen_stages().unwrap_or(0);
     match net {
-        Net::ResnetUnet(net) if encoder => Net::ResnetUnet(net.freeze_encoder()),
-        Net::ResnetUnetPlusPlus(net) if encoder => Net::ResnetUnetPlusPlus(net.freeze_encoder()),
+        Net::EncoderUnet(net) => Net::EncoderUnet(net.for_training(encoder)),
+        Net::EncoderUnetPlusPlus(net) => Net::EncoderUnetPlusPlus(net.for_training(encoder)),
         Net::Resnet(net) => Net::Resnet(net.freeze_stages(stages)),
         Net::Efficientnet(net) => Net::Efficientnet(net.freeze_stages(stages)),
         Net::Densenet(net) => Net::Densenet(net.freeze_stages(stages)),
-        net @ (Net::ResnetUnet(_)
-        | Net::ResnetUnetPlusPlus(_)
-        | Net::Unet(_)
+        Net::PlainClassifier(net) => Net::PlainClassifier(net.freeze_stages(stages)),
+        net @ (Net::Unet(_)
         | Net::AttentionUnet(_)
         | Net::UnetPlusPlus(_)
         | Net::Cmunext(_)
@@ -380,16 +420,17 @@ impl Net {
         match self {
             Self::Unet(net) => vec![net.forward(images)],
             Self::AttentionUnet(net) => vec![net.forward(images)],
-            Self::ResnetUnet(net) => vec![net.forward(images)],
+            Self::EncoderUnet(net) => vec![net.forward(images)],
             Self::UnetPlusPlus(net) => net.forward(images),
-            Self::ResnetUnetPlusPlus(net) => vec![net.forward(images)],
+            Self::EncoderUnetPlusPlus(net) => vec![net.forward(images)],
             Self::Cmunext(net) => vec![net.forward(images)],
             Self::Unext(net) => vec![net.forward(images)],
             Self::MobileUvit(net) => vec![net.forward(images)],
             Self::RguNet(net) => vec![net.forward(images)],
             Self::Resnet(net) => vec![net.classify(images)],
-            Self::Efficientnet(net) => vec![net.forward(images)],
+            Self::Efficientnet(net) => vec![net.classify(images)],
             Self::Densenet(net) => vec![net.forward(images)],
+            Self::PlainClassifier(net) => vec![net.forward(images)],
         }
     }
 

@@ -5,6 +5,9 @@ use burn::store::burn_pack::Tensor as StoredTensor;
 use burn::store::{BurnToPyTorchAdapter, ModuleAdapter, ModuleContext, ModuleSnapshot};
 use burn::tensor::Tensor;
 
+use super::efficientnet_names::Library::{self, EfficientnetPytorch, Timm, Torchvision};
+use super::efficientnet_names::translated;
+
 /// The layers of torchvision's dense blocks count from 1 and carry a word, those of a vector from 0.
 const DENSE: (&str, &str) = ("denseblock", "denselayer");
 
@@ -14,11 +17,14 @@ const NETWORK: &str = "net.";
 /// The linear layer of a head for whole images, which segmentation_models_pytorch makes the fourth of its parts.
 const HEAD: [&str; 2] = ["classification_head.linear.", "classification_head.3."];
 
-/// The name outside of a tensor of a network or a model.
-fn outward(name: &str) -> String {
+/// The name outside of a tensor of a network or a model, or of a layer or block of an EfficientNet encoder.
+pub(super) fn outward(name: &str) -> String {
     let name = name.trim_start_matches(NETWORK);
     if let Some(rest) = name.strip_prefix(HEAD[0]) {
         return format!("{}{rest}", HEAD[1]);
+    }
+    if let Some(name) = of_encoder(name, |theirs| [Torchvision, theirs]) {
+        return name;
     }
     match layer_of(name) {
         Some((before, layer, after)) => match layer.parse::<usize>() {
@@ -34,11 +40,27 @@ pub(super) fn inward(name: &str) -> String {
     if let Some(rest) = name.strip_prefix(HEAD[1]) {
         return format!("{}{rest}", HEAD[0]);
     }
+    if let Some(name) = of_encoder(name, |theirs| [theirs, Torchvision]) {
+        return format!("{NETWORK}{name}");
+    }
     let layer = layer_of(name).and_then(|(before, layer, after)| {
         let layer = layer.strip_prefix(DENSE.1)?.parse::<usize>().ok()?.checked_sub(1)?;
         Some(format!("{before}.{layer}.{after}"))
     });
     format!("{NETWORK}{}", layer.as_deref().unwrap_or(name))
+}
+
+/// The name in a library of a layer that an EfficientNet encoder has under another's name: the one that comes from
+/// timm is in a module `model`.
+fn of_encoder(name: &str, way: impl Fn(Library) -> [Library; 2]) -> Option<String> {
+    let (prefix, theirs, excites) = if name.starts_with("encoder.model.") {
+        ("encoder.model.", Timm, false)
+    } else {
+        ("encoder.", EfficientnetPytorch, true)
+    };
+    let [from, to] = way(theirs);
+    let layer = translated(name.strip_prefix(prefix)?, from, to, excites)?;
+    Some(format!("{prefix}{layer}"))
 }
 
 /// What comes before the layer of a dense block, the layer, and what comes after it.
@@ -121,11 +143,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn layers_of_dense_blocks_count_from_one_and_other_names_stay() {
+    fn layers_of_dense_blocks_count_from_one_efficientnet_encoders_have_their_librarys_and_other_names_stay()
+     {
         let own = "features.denseblock3.11.norm1.weight";
         let outside = "features.denseblock3.denselayer12.norm1.weight";
         assert_eq!(outward(own), outside);
         assert_eq!(inward(outside), format!("net.{own}"));
+        for (own, outside) in [
+            ("encoder.features.8.0.weight", "encoder._conv_head.weight"),
+            (
+                "encoder.model.features.1.0.block.0.0.weight",
+                "encoder.model.blocks.0.0.conv_dw.weight",
+            ),
+        ] {
+            assert_eq!(outward(own), outside);
+            assert_eq!(inward(outside), format!("net.{own}"));
+        }
         for name in ["features.transition1.conv.weight", "encoder.layer1.0.conv1.weight"] {
             assert_eq!((outward(name), inward(name)), (name.to_string(), format!("net.{name}")));
         }

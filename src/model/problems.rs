@@ -16,6 +16,8 @@ fn depth(spec: &ModelSpec) -> u32 {
         | ModelSpec::Resnet34(_)
         | ModelSpec::Resnet50(_)
         | ModelSpec::Densenet169(_)
+        | ModelSpec::Vgg16(_)
+        | ModelSpec::Alexnet(_)
         | ModelSpec::EfficientnetB0(_)
         | ModelSpec::EfficientnetLite0(_) => 5,
         // Three pools, and attention between every other token.
@@ -27,7 +29,11 @@ fn depth(spec: &ModelSpec) -> u32 {
 fn encoder_depth(spec: &EncoderSpec) -> u32 {
     match spec {
         EncoderSpec::Plain(spec) => spec.filters.len().saturating_sub(1) as u32,
-        EncoderSpec::Resnet18(_) | EncoderSpec::Resnet34(_) | EncoderSpec::Resnet50(_) => 5,
+        EncoderSpec::Resnet18(_)
+        | EncoderSpec::Resnet34(_)
+        | EncoderSpec::Resnet50(_)
+        | EncoderSpec::EfficientnetB0(_)
+        | EncoderSpec::EfficientnetLite0(_) => 5,
     }
 }
 
@@ -37,17 +43,17 @@ pub fn size_divisor(spec: &ModelSpec) -> u32 {
 }
 
 /// What is wrong with a model and an image size: each the path of a key, and what would be right.
-pub fn problems(spec: &ModelSpec, image_size: u32) -> Vec<(String, String)> {
+pub fn problems(model: &ModelSpec, image_size: u32) -> Vec<(String, String)> {
     let mut found = Problems(Vec::new());
-    match spec {
+    match model {
         ModelSpec::AttentionUnet(spec) => {
             found.filters("model.filters", &spec.filters, 1, 7);
             found.dropouts(&spec.dropout, spec.filters.len());
         }
-        ModelSpec::Unet(unet) => found.encoder(&unet.encoder, spec, image_size),
+        ModelSpec::Unet(unet) => found.encoder(&unet.encoder, model, image_size),
         ModelSpec::UnetPlusPlus(unet) => {
-            found.encoder(&unet.encoder, spec, image_size);
-            if unet.deep_supervision && spec.resnet().is_some() {
+            found.encoder(&unet.encoder, model, image_size);
+            if unet.deep_supervision && model.pretrained().is_some() {
                 found.push(
                     "model.deep-supervision",
                     "is for the `plain` encoder: the decoder of segmentation_models_pytorch, which \
@@ -63,6 +69,18 @@ pub fn problems(spec: &ModelSpec, image_size: u32) -> Vec<(String, String)> {
         | ModelSpec::Densenet169(spec) => {
             found.head(&spec.hidden, spec.dropout);
             found.stages(spec.frozen_stages, 5);
+        }
+        ModelSpec::Vgg16(spec) | ModelSpec::Alexnet(spec) => {
+            found.filters("model.hidden", &spec.hidden, 1, 4);
+            found.dropout("model.dropout", spec.dropout);
+            found.stages(spec.frozen_stages, 5);
+            if matches!(model, ModelSpec::Alexnet(_)) && image_size == 32 {
+                found.push(
+                    "dataset.image-size",
+                    "the third pool of AlexNet has nothing left of 32 pixels: give 64 or more"
+                        .into(),
+                );
+            }
         }
         ModelSpec::EfficientnetB0(spec) | ModelSpec::EfficientnetLite0(spec) => {
             found.head(&spec.hidden, spec.dropout);
@@ -86,8 +104,8 @@ pub fn problems(spec: &ModelSpec, image_size: u32) -> Vec<(String, String)> {
             found.divisor("model.groups", spec.groups, &spec.filters);
         }
     }
-    found.weights("model.weights.path", spec.weights());
-    found.image_size(image_size, spec);
+    found.weights("model.weights.path", model.weights());
+    found.image_size(image_size, model);
     found.0
 }
 
@@ -110,6 +128,11 @@ impl Problems {
             | EncoderSpec::Resnet50(encoder) => {
                 self.filters("model.encoder.decoder-filters", &encoder.decoder_filters, 5, 5);
                 self.weights("model.encoder.weights.path", encoder.weights.as_ref());
+            }
+            EncoderSpec::EfficientnetB0(encoder) | EncoderSpec::EfficientnetLite0(encoder) => {
+                self.filters("model.encoder.decoder-filters", &encoder.decoder_filters, 5, 5);
+                self.weights("model.encoder.weights.path", encoder.weights.as_ref());
+                self.dropout("model.encoder.stochastic-depth", encoder.stochastic_depth);
             }
         }
     }

@@ -58,6 +58,13 @@ impl Table {
         self.push(name, "Linear".to_string(), input, output, parameters, self.batch as u64)
     }
 
+    /// A layer that is held with its parameters, which keep their values, and not run.
+    pub fn unused(&mut self, name: &str, kind: &str, input: Maps, output: Maps, parameters: usize) {
+        let frozen = std::mem::replace(&mut self.frozen, true);
+        self.push(name, kind.to_string(), input, output, parameters, 0);
+        self.frozen = frozen;
+    }
+
     /// A layer without parameters.
     pub fn plain(&mut self, name: &str, kind: &str, input: Maps, output: Maps) -> Maps {
         self.push(name, kind.to_string(), input, output, 0, 0)

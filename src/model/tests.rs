@@ -8,9 +8,9 @@ use super::*;
 use crate::device::for_training;
 use crate::spec::MultiTaskSpec;
 use crate::spec::{
-    AttentionUnetSpec, ClassifierSpec, CmunextSpec, EfficientnetSpec, MobileUvitSpec, NormKind,
-    PlainEncoderSpec, ResnetEncoderSpec, RguNetSpec, UnetPlusPlusSpec, UnetSpec, UnextSpec,
-    UpSampling, WeightsSpec,
+    AttentionUnetSpec, ClassifierSpec, CmunextSpec, EfficientnetEncoderSpec, EfficientnetSpec,
+    MobileUvitSpec, NormKind, PlainClassifierSpec, PlainEncoderSpec, ResnetEncoderSpec, RguNetSpec,
+    UnetPlusPlusSpec, UnetSpec, UnextSpec, UpSampling, WeightsSpec,
 };
 
 fn plain(encoder: PlainEncoderSpec) -> ModelSpec {
@@ -19,6 +19,11 @@ fn plain(encoder: PlainEncoderSpec) -> ModelSpec {
 
 fn resnet(kind: fn(ResnetEncoderSpec) -> EncoderSpec, frozen: bool) -> ModelSpec {
     let encoder = ResnetEncoderSpec { frozen, ..ResnetEncoderSpec::default() };
+    ModelSpec::Unet(UnetSpec { encoder: kind(encoder), weights: None })
+}
+
+fn efficientnet(kind: fn(EfficientnetEncoderSpec) -> EncoderSpec, frozen: bool) -> ModelSpec {
+    let encoder = EfficientnetEncoderSpec { frozen, ..EfficientnetEncoderSpec::default() };
     ModelSpec::Unet(UnetSpec { encoder: kind(encoder), weights: None })
 }
 
@@ -49,9 +54,14 @@ fn specs() -> Vec<ModelSpec> {
         resnet(EncoderSpec::Resnet18, false),
         resnet(EncoderSpec::Resnet34, true),
         resnet(EncoderSpec::Resnet50, true),
+        efficientnet(EncoderSpec::EfficientnetB0, false),
+        efficientnet(EncoderSpec::EfficientnetB0, true),
+        efficientnet(EncoderSpec::EfficientnetLite0, false),
         nested(EncoderSpec::Plain(plain_small(UpSampling::Transposed)), false),
         nested(EncoderSpec::Plain(plain_small(UpSampling::Bilinear)), true),
         nested(EncoderSpec::Resnet18(ResnetEncoderSpec::default()), false),
+        nested(EncoderSpec::EfficientnetB0(EfficientnetEncoderSpec::default()), false),
+        nested(EncoderSpec::EfficientnetLite0(EfficientnetEncoderSpec::default()), false),
         ModelSpec::Cmunext(CmunextSpec {
             filters: [2, 2, 4, 4, 6],
             kernels: [3, 5, 7, 7, 1],
@@ -69,6 +79,16 @@ fn specs() -> Vec<ModelSpec> {
         ModelSpec::Resnet18(ClassifierSpec { frozen_stages: 2, ..ClassifierSpec::default() }),
         ModelSpec::Resnet50(ClassifierSpec { hidden: vec![5, 3], ..ClassifierSpec::default() }),
         ModelSpec::Densenet169(ClassifierSpec { frozen_stages: 1, ..ClassifierSpec::default() }),
+        ModelSpec::Vgg16(PlainClassifierSpec {
+            hidden: vec![5, 3],
+            frozen_stages: 2,
+            ..PlainClassifierSpec::default()
+        }),
+        ModelSpec::Alexnet(PlainClassifierSpec {
+            hidden: vec![6],
+            frozen_stages: 4,
+            ..PlainClassifierSpec::default()
+        }),
         ModelSpec::EfficientnetB0(EfficientnetSpec {
             frozen_stages: 3,
             ..EfficientnetSpec::default()
@@ -244,8 +264,13 @@ fn another_seed_gives_other_weights() {
 #[test]
 fn a_frozen_encoder_gets_no_gradient_and_keeps_its_running_statistics() {
     let device = Device::flex().autodiff();
-    for frozen in [false, true] {
-        let spec = resnet(EncoderSpec::Resnet18, frozen);
+    let encoders: [fn(bool) -> ModelSpec; 3] = [
+        |frozen| resnet(EncoderSpec::Resnet18, frozen),
+        |frozen| efficientnet(EncoderSpec::EfficientnetB0, frozen),
+        |frozen| efficientnet(EncoderSpec::EfficientnetLite0, frozen),
+    ];
+    for (spec, frozen) in encoders.into_iter().flat_map(|spec| [(spec, false), (spec, true)]) {
+        let spec = spec(frozen);
         let net = freeze(filled(init(&spec, 3, 1, &device)), &spec);
         let before = statistics(&net);
         let logits = net.forward(images([2, 3, 32, 32], &device));
@@ -320,6 +345,29 @@ fn unet_plus_plus_has_the_parameters_of_its_paper() {
 }
 
 #[test]
+fn efficientnet_encoders_give_the_parameters_of_segmentation_models_pytorch() {
+    let spec = EfficientnetEncoderSpec::default;
+    let [b0, lite0] =
+        [EncoderSpec::EfficientnetB0, EncoderSpec::EfficientnetLite0].map(|kind| kind(spec()));
+    let unet = |encoder: &EncoderSpec| {
+        parameters(&ModelSpec::Unet(UnetSpec { encoder: encoder.clone(), weights: None }), 3)
+    };
+    assert_eq!([unet(&b0), unet(&lite0)], [6_251_469, 5_198_161]);
+    assert_eq!(
+        [b0, lite0].map(|encoder| parameters(&nested(encoder, false), 3)),
+        [6_569_581, 5_429_681]
+    );
+    // The encoder holds the classifier's last convolution without using it.
+    let rows = layers(&efficientnet(EncoderSpec::EfficientnetB0, false), 3, 1, 64, 1);
+    let unused: Vec<&str> = rows
+        .iter()
+        .filter(|row| row.parameters > 0 && row.multiply_adds == 0)
+        .map(|row| row.name.as_str())
+        .collect();
+    assert_eq!(unused, ["encoder._conv_head", "encoder._bn1"]);
+}
+
+#[test]
 fn unext_has_the_parameters_of_its_paper() {
     // Printed as 1.47 M.
     assert_eq!(parameters(&ModelSpec::Unext(UnextSpec::default()), 3), 1_471_921);
@@ -341,6 +389,9 @@ fn classifiers_have_the_parameters_of_torchvision() {
     assert_eq!(of(&ModelSpec::Resnet34(spec())), 21_797_672);
     assert_eq!(of(&ModelSpec::Resnet50(spec())), 25_557_032);
     assert_eq!(of(&ModelSpec::Densenet169(spec())), 14_149_480);
+    let plain = PlainClassifierSpec::default;
+    assert_eq!(of(&ModelSpec::Vgg16(plain())), 138_357_544);
+    assert_eq!(of(&ModelSpec::Alexnet(plain())), 61_100_840);
     assert_eq!(of(&ModelSpec::EfficientnetB0(EfficientnetSpec::default())), 5_288_548);
     // That of the package efficientnet-lite-pytorch.
     assert_eq!(of(&ModelSpec::EfficientnetLite0(EfficientnetSpec::default())), 4_652_008);
@@ -366,8 +417,16 @@ fn rgu_net_has_few_parameters_for_its_filters() {
 fn without_dropout(mut spec: ModelSpec) -> ModelSpec {
     match &mut spec {
         ModelSpec::AttentionUnet(spec) => spec.dropout.fill(0.0),
-        ModelSpec::Unet(UnetSpec { encoder: EncoderSpec::Plain(spec), .. }) => spec.dropout = 0.0,
+        ModelSpec::Unet(UnetSpec { encoder, .. })
+        | ModelSpec::UnetPlusPlus(UnetPlusPlusSpec { encoder, .. }) => match encoder {
+            EncoderSpec::Plain(spec) => spec.dropout = 0.0,
+            EncoderSpec::EfficientnetB0(spec) | EncoderSpec::EfficientnetLite0(spec) => {
+                spec.stochastic_depth = 0.0;
+            }
+            _ => {}
+        },
         ModelSpec::MobileUvit(spec) => spec.drop_path = 0.0,
+        ModelSpec::Vgg16(spec) | ModelSpec::Alexnet(spec) => spec.dropout = 0.0,
         ModelSpec::EfficientnetB0(spec) | ModelSpec::EfficientnetLite0(spec) => {
             (spec.dropout, spec.stochastic_depth) = (0.0, 0.0);
         }

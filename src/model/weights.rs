@@ -1,7 +1,7 @@
 //! Weights from and to files: `.pth` and `.pt` of PyTorch, `.safetensors`.
 //!
-//! Names are PyTorch's: a U-Net with a ResNet encoder has those of segmentation_models_pytorch, and its
-//! encoder alone takes torchvision's as well. Loading is strict: every tensor of the network must be
+//! Names are PyTorch's: a U-Net with an encoder from elsewhere has those of segmentation_models_pytorch, and its
+//! encoder alone takes torchvision's as well, that of an EfficientNet timm's and EfficientNet-PyTorch's too. Loading is strict: every tensor of the network must be
 //! in the file with its shape, and the file must have none besides. A pickle is parsed, not executed.
 
 use std::collections::BTreeMap;
@@ -20,7 +20,8 @@ use burn::tensor::{DType, TensorData};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::efficientnet::name_from_lite;
+use super::efficientnet_names::{Library, translated};
+use super::encoder::EncoderFiles;
 use super::names::{ToPytorch, collected, inward};
 use super::{Model, Net};
 use crate::error::{Error, Result};
@@ -48,21 +49,23 @@ struct Wanted {
     first: Option<&'static str>,
     /// Whether it may be adapted to other channels.
     adapts: bool,
-    /// Whether files may have the names of efficientnet-lite-pytorch.
-    lite: bool,
+    /// What the names of a classifier's tensors begin with that an encoder has no place for.
+    beside: &'static [&'static str],
+    /// The name here of a tensor that another library names otherwise.
+    renamed: fn(&str) -> Option<String>,
 }
 
 impl Wanted {
     /// # Errors
     /// If the network has no such part.
     fn of(net: &Net, part: Part, path: &Path) -> Result<Self> {
-        let encoder = "encoder.";
+        let with_encoder = |files: EncoderFiles| (Some(files.first), Some(files), None);
         let (first, encoder, head) = match net {
-            Net::ResnetUnet(_) | Net::ResnetUnetPlusPlus(_) => {
-                (Some("encoder.conv1.weight"), Some(encoder), None)
-            }
+            Net::EncoderUnet(net) => with_encoder(net.encoder().files()),
+            Net::EncoderUnetPlusPlus(net) => with_encoder(net.encoder().files()),
             Net::Resnet(_) => (Some("conv1.weight"), None, Some("fc.")),
             Net::Densenet(_) => (Some("features.conv0.weight"), None, Some("classifier.")),
+            Net::PlainClassifier(net) => (Some("features.0.weight"), None, Some(net.head())),
             Net::Efficientnet(_) => (Some("features.0.0.weight"), None, Some("classifier.")),
             Net::Unet(_)
             | Net::AttentionUnet(_)
@@ -72,13 +75,17 @@ impl Wanted {
             | Net::MobileUvit(_)
             | Net::RguNet(_) => (None, None, None),
         };
-        let whole = Self { prefix: "", head: None, first, adapts: false, lite: false };
+        let renamed = |_: &str| None;
+        let whole = Self { prefix: "", head: None, first, adapts: false, beside: &[], renamed };
         match (part, encoder, head) {
             (Part::Whole, _, _) => Ok(whole),
-            (Part::Encoder, Some(prefix), _) => Ok(Self { prefix, adapts: true, ..whole }),
+            (Part::Encoder, Some(EncoderFiles { prefix, beside, renamed, .. }), _) => {
+                Ok(Self { prefix, adapts: true, beside, renamed, ..whole })
+            }
             (Part::Backbone, _, Some(_)) => {
                 let lite = matches!(net, Net::Efficientnet(net) if net.is_lite());
-                Ok(Self { head, adapts: true, lite, ..whole })
+                let renamed = if lite { from_lite } else { whole.renamed };
+                Ok(Self { head, adapts: true, renamed, ..whole })
             }
             (Part::Encoder | Part::Backbone, _, _) => Err(Error::user(format!(
                 "{}: this network has no encoder with weights of its own",
@@ -91,6 +98,11 @@ impl Wanted {
     fn has(&self, name: &str) -> bool {
         name.starts_with(self.prefix) && self.head.is_none_or(|head| !name.starts_with(head))
     }
+}
+
+/// The name here of a tensor of efficientnet-lite-pytorch's EfficientNet-Lite0.
+fn from_lite(name: &str) -> Option<String> {
+    translated(name, Library::EfficientnetPytorch, Library::Torchvision, false)
 }
 
 /// The kinds of files at hand.
@@ -182,10 +194,11 @@ impl fmt::Display for WeightsReport {
 
 /// Loads a file of weights into a model, or into the encoder of its network.
 ///
-/// The encoder takes files with torchvision's names (`conv1.weight`), without regard for the
-/// classifier `fc`, and with segmentation_models_pytorch's (`encoder.conv1.weight`), without regard
+/// The encoder takes files with torchvision's names (`conv1.weight`), an EfficientNet with timm's and
+/// EfficientNet-PyTorch's besides, without regard for the classifier, and with segmentation_models_pytorch's (`encoder.conv1.weight`), without regard
 /// for the rest of that network. A classifier without its head takes torchvision's names, EfficientNet-Lite0 those
-/// of efficientnet-lite-pytorch as well, without regard for the file's head. A first layer for three channels is
+/// of efficientnet-lite-pytorch as well, without regard for the file's head: of VGG and AlexNet the last layer, or, where their hidden widths are not
+/// torchvision's, all of them. A first layer for three channels is
 /// adapted to another number. Of tensors nested under `state_dict`, `model_state_dict`, `model` or
 /// `module`, as checkpoints have them, these are taken and the rest ignored. Numbers of any float type become float32.
 ///
@@ -317,13 +330,10 @@ fn renamed(tensors: Tensors, wanted: Wanted) -> (Tensors, Vec<String>) {
     let inside = prefix.is_empty() || tensors.keys().any(|name| name.starts_with(prefix));
     let mut kept = Tensors::new();
     for (name, tensor) in tensors {
-        let own = match (inside, wanted.lite) {
-            (false, _) => format!("{prefix}{name}"),
-            (true, true) => name_from_lite(&name).unwrap_or_else(|| name.clone()),
-            (true, false) => name.clone(),
-        };
+        let own = (wanted.renamed)(&name).unwrap_or_else(|| name.clone());
+        let classifier = !inside && wanted.beside.iter().any(|beside| own.starts_with(beside));
+        let own = if inside { own } else { format!("{prefix}{own}") };
         let counter = name.ends_with(".num_batches_tracked");
-        let classifier = !inside && name.starts_with("fc.");
         if counter || classifier || !wanted.has(&own) {
             ignored.push(name);
         } else {

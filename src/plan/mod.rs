@@ -212,7 +212,7 @@ impl Plan {
 
 /// The files of weights that a model starts from, and which part of it each fills.
 pub fn weights(spec: &ModelSpec) -> Vec<(&WeightsSpec, model::Part)> {
-    let encoder = spec.resnet().and_then(|encoder| encoder.weights.as_ref());
+    let encoder = spec.pretrained().and_then(|encoder| encoder.weights);
     let encoder = encoder.map(|weights| (weights, model::Part::Encoder));
     let part = if spec.classifies() { model::Part::Backbone } else { model::Part::Whole };
     encoder.into_iter().chain(spec.weights().map(|weights| (weights, part))).collect()

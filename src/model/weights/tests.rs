@@ -5,7 +5,10 @@ use burn::tensor::Device;
 use super::*;
 use crate::model::init;
 use crate::model::parity::{draws, filled, images};
-use crate::spec::{EncoderSpec, ModelSpec, PlainEncoderSpec, ResnetEncoderSpec, UnetSpec};
+use crate::spec::{
+    EfficientnetEncoderSpec, EfficientnetSpec, EncoderSpec, ModelSpec, PlainClassifierSpec,
+    PlainEncoderSpec, ResnetEncoderSpec, UnetSpec,
+};
 use crate::testing::fixture;
 
 /// The network of the fixtures: a plain U-Net with filters [2, 4].
@@ -195,6 +198,69 @@ fn an_encoder_takes_the_files_of_torchvision_and_of_segmentation_models_pytorch(
     let (_, report) =
         load_weights(resnet(3), &file(fixture("resnet18_smp.pth")), Part::Whole).unwrap();
     assert_eq!((report.matched.len(), report.ignored.len()), (152, 30));
+}
+
+#[test]
+fn an_efficientnet_encoder_takes_the_files_of_classifiers_and_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let unet = |kind: fn(EfficientnetEncoderSpec) -> EncoderSpec, channels| {
+        let encoder = kind(EfficientnetEncoderSpec::default());
+        init(&ModelSpec::Unet(UnetSpec { encoder, weights: None }), channels, 1, &Device::flex())
+    };
+    let classifier = |kind: fn(EfficientnetSpec) -> ModelSpec| {
+        filled(init(&kind(EfficientnetSpec::default()), 3, 2, &Device::flex()))
+    };
+    let path = folder.path().join("b0.safetensors");
+    let given = classifier(ModelSpec::EfficientnetB0);
+    save_weights(&given, &path).unwrap();
+    let (net, report) =
+        load_weights(unet(EncoderSpec::EfficientnetB0, 3), &file(&path), Part::Encoder).unwrap();
+    assert_eq!(report.ignored, ["classifier.1.bias", "classifier.1.weight"]);
+    for (theirs, ours) in [
+        ("features.0.0.weight", "encoder._conv_stem.weight"),
+        ("features.5.2.block.2.fc1.bias", "encoder._blocks.10._se_reduce.bias"),
+        ("features.8.1.running_var", "encoder._bn1.running_var"),
+    ] {
+        assert_eq!(tensors(&given, theirs)[0].1, tensors(&net, ours)[0].1, "{ours}");
+    }
+    let whole = folder.path().join("whole.safetensors");
+    save_weights(&net, &whole).unwrap();
+    let (again, _) =
+        load_weights(unet(EncoderSpec::EfficientnetB0, 1), &file(&whole), Part::Encoder).unwrap();
+    assert_eq!(tensors(&again, "encoder._blocks"), tensors(&net, "encoder._blocks"));
+
+    let path = folder.path().join("lite0.safetensors");
+    let given = classifier(ModelSpec::EfficientnetLite0);
+    save_weights(&given, &path).unwrap();
+    let lite0 = unet(EncoderSpec::EfficientnetLite0, 3);
+    let (net, report) = load_weights(lite0, &file(&path), Part::Encoder).unwrap();
+    // Head and last convolution.
+    assert_eq!(report.ignored.len(), 2 + 5);
+    assert_eq!(
+        tensors(&given, "features.7.0.block.2.1.running_mean")[0].1,
+        tensors(&net, "encoder.model.blocks.6.0.bn3.running_mean")[0].1
+    );
+    let error = refused(unet(EncoderSpec::EfficientnetB0, 3), &path, Part::Encoder);
+    assert!(error.contains("missing: encoder._blocks.0._"), "{error}");
+}
+
+#[test]
+fn a_perceptron_takes_published_layers_where_its_hidden_widths_are_those() {
+    let folder = tempfile::tempdir().unwrap();
+    let alexnet = |hidden: &[u32], classes| {
+        let spec = PlainClassifierSpec { hidden: hidden.into(), ..PlainClassifierSpec::default() };
+        init(&ModelSpec::Alexnet(spec), 3, classes, &Device::flex())
+    };
+    let path = folder.path().join("alexnet.safetensors");
+    let given = filled(alexnet(&[4096, 4096], 5));
+    save_weights(&given, &path).unwrap();
+    for (hidden, matched, same) in [(&[4096, 4096][..], 14, true), (&[8], 10, false)] {
+        let (net, report) = load_weights(alexnet(hidden, 2), &file(&path), Part::Backbone).unwrap();
+        assert_eq!((report.matched.len(), report.ignored.len()), (matched, 16 - matched));
+        assert_eq!(tensors(&net, "features."), tensors(&given, "features."));
+        let layer = |net: &Net| tensors(net, "classifier.4.").into_iter().next();
+        assert_eq!(layer(&net) == layer(&given), same);
+    }
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! U-Net++ with a ResNet encoder: segmentation_models_pytorch's `UnetPlusPlus("resnet34", ...)`, with its
-//! decoder, head, tensor names and initialisation.
+//! U-Net++ with an encoder from elsewhere: segmentation_models_pytorch's `UnetPlusPlus("resnet34", ...)`, with its
+//! decoder, head, tensor names and initialisation; EfficientNets start as torchvision's do.
 //!
 //! Its names are kept: block `x_d_l` is in column l, which has the size of the l-th skip counted from the
 //! deepest, and d = l stands on the encoder. Each gets the block `x_d_(l-1)` up-sampled, and the skip behind all
@@ -9,8 +9,8 @@ use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::tensor::{Device, Tensor};
 
-use super::resnet::Resnet;
-use super::resnet_unet::{DecoderBlock, DecoderBlockConfig, ResnetUnetConfig};
+use super::encoder::Encoder;
+use super::encoder_unet::{DecoderBlock, DecoderBlockConfig, EncoderUnetConfig};
 use super::summary::{Maps, Table};
 use super::watch::place;
 use crate::kernels::{After, concat, conv2d};
@@ -18,13 +18,13 @@ use crate::kernels::{After, concat, conv2d};
 /// Skips: columns of blocks.
 const COLUMNS: usize = 4;
 
-/// What a [`ResnetUnetPlusPlus`] is made of: the encoder and the head are the U-Net's.
-pub(super) struct ResnetUnetPlusPlusConfig(pub ResnetUnetConfig);
+/// What a [`EncoderUnetPlusPlus`] is made of: the encoder and the head are the U-Net's.
+pub(super) struct EncoderUnetPlusPlusConfig(pub EncoderUnetConfig);
 
-/// U-Net++ with a ResNet encoder.
+/// U-Net++ with an encoder from elsewhere.
 #[derive(Module, Debug)]
-pub struct ResnetUnetPlusPlus {
-    encoder: Resnet,
+pub struct EncoderUnetPlusPlus {
+    encoder: Encoder,
     decoder: NestedDecoder,
     segmentation_head: [Conv2d; 1],
 }
@@ -56,9 +56,9 @@ fn order() -> impl Iterator<Item = [usize; 2]> {
     (0..COLUMNS).flat_map(|from| (0..COLUMNS - from).map(move |d| [d, d + from]))
 }
 
-impl ResnetUnetPlusPlusConfig {
+impl EncoderUnetPlusPlusConfig {
     fn block(&self, [d, l]: [usize; 2]) -> DecoderBlockConfig {
-        let features = self.0.encoder.kind.features();
+        let features = self.0.encoder.features();
         let skip = |l: usize| features[COLUMNS - 1 - l];
         if l == COLUMNS {
             return DecoderBlockConfig {
@@ -84,7 +84,7 @@ impl ResnetUnetPlusPlusConfig {
     }
 
     /// The network.
-    pub fn init(&self, device: &Device) -> ResnetUnetPlusPlus {
+    pub fn init(&self, device: &Device) -> EncoderUnetPlusPlus {
         let encoder = self.0.encoder.init(device);
         let block = |d, l| self.block([d, l]).init(device);
         let blocks = NestedBlocks {
@@ -100,7 +100,7 @@ impl ResnetUnetPlusPlusConfig {
             x_3_3: block(3, 3),
             x_0_4: block(0, 4),
         };
-        ResnetUnetPlusPlus {
+        EncoderUnetPlusPlus {
             encoder,
             decoder: NestedDecoder { blocks },
             segmentation_head: [self.0.head().init(device)],
@@ -125,7 +125,7 @@ impl ResnetUnetPlusPlusConfig {
     }
 }
 
-impl ResnetUnetPlusPlus {
+impl EncoderUnetPlusPlus {
     /// Logits of each class at each pixel.
     ///
     /// # Shapes
@@ -150,9 +150,14 @@ impl ResnetUnetPlusPlus {
         conv2d(&self.segmentation_head[0], x, After::nothing())
     }
 
-    /// With the encoder's parameters and running statistics left as they are by training.
-    pub(super) fn freeze_encoder(self) -> Self {
-        Self { encoder: self.encoder.freeze(), ..self }
+    /// Its encoder.
+    pub(super) fn encoder(&self) -> &Encoder {
+        &self.encoder
+    }
+
+    /// As training is to change it, whether the encoder is frozen or not.
+    pub(super) fn for_training(self, frozen: bool) -> Self {
+        Self { encoder: self.encoder.for_training(frozen), ..self }
     }
 }
 

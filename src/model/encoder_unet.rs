@@ -1,5 +1,5 @@
-//! U-Net with a ResNet encoder: segmentation_models_pytorch's `Unet("resnet34", ...)`, with its
-//! decoder, head, tensor names and initialisation.
+//! U-Net with an encoder from elsewhere: segmentation_models_pytorch's `Unet("resnet34", ...)`, with its
+//! decoder, head, tensor names and initialisation; EfficientNets start as torchvision's do.
 
 use burn::module::{Initializer, Module};
 use burn::nn::conv::Conv2d;
@@ -7,23 +7,22 @@ use burn::nn::{BatchNorm, BatchNormConfig};
 use burn::tensor::{Device, Tensor};
 
 use super::blocks::{Convolution, glorot_uniform, summarise_nearest};
-use super::resnet::{Resnet, ResnetConfig, ResnetKind};
+use super::encoder::{Encoder, EncoderConfig};
 use super::summary::{Maps, Table};
 use super::watch::place;
 use crate::kernels::{After, Input, Source, block, conv2d, conv2d_batch_norm};
-use crate::spec::ResnetEncoderSpec;
 
-/// What a [`ResnetUnet`] is made of.
-pub(super) struct ResnetUnetConfig {
-    pub encoder: ResnetConfig,
+/// What a [`EncoderUnet`] is made of.
+pub(super) struct EncoderUnetConfig {
+    pub encoder: EncoderConfig,
     pub filters: [usize; 5],
     classes: usize,
 }
 
-/// U-Net with a ResNet encoder.
+/// U-Net with an encoder from elsewhere.
 #[derive(Module, Debug)]
-pub struct ResnetUnet {
-    encoder: Resnet,
+pub struct EncoderUnet {
+    encoder: Encoder,
     decoder: Decoder,
     segmentation_head: [Conv2d; 1],
 }
@@ -34,19 +33,15 @@ pub struct Decoder {
     blocks: Vec<DecoderBlock>,
 }
 
-impl ResnetUnetConfig {
-    /// From the depth, the spec, and the channels of images and logits.
-    pub fn new(kind: ResnetKind, spec: &ResnetEncoderSpec, [images, logits]: [usize; 2]) -> Self {
-        Self {
-            encoder: ResnetConfig::encoder(kind, images, spec.frozen),
-            filters: spec.decoder_filters.map(|filters| filters as usize),
-            classes: logits,
-        }
+impl EncoderUnetConfig {
+    /// From the encoder, the channels of the decoder's blocks, and those of the logits.
+    pub fn new(encoder: EncoderConfig, filters: [u32; 5], classes: usize) -> Self {
+        Self { encoder, filters: filters.map(|filters| filters as usize), classes }
     }
 
     /// Decoder blocks, deepest first; the last one has no skip.
     fn blocks(&self) -> [DecoderBlockConfig; 5] {
-        let features = self.encoder.kind.features();
+        let features = self.encoder.features();
         std::array::from_fn(|index| DecoderBlockConfig {
             below: if index == 0 { features[4] } else { self.filters[index - 1] },
             skip: if index == 4 { 0 } else { features[3 - index] },
@@ -67,13 +62,13 @@ impl ResnetUnetConfig {
 
     /// Where the deepest features pass, and their channels.
     pub fn bottleneck(&self) -> (String, usize) {
-        let place = self.encoder.places().pop().expect("a ResNet has blocks");
-        (place, self.encoder.kind.features()[4])
+        let place = self.encoder.places().pop().expect("an encoder has blocks");
+        (place, self.encoder.features()[4])
     }
 
     /// The network.
-    pub fn init(&self, device: &Device) -> ResnetUnet {
-        ResnetUnet {
+    pub fn init(&self, device: &Device) -> EncoderUnet {
+        EncoderUnet {
             encoder: self.encoder.init(device),
             decoder: Decoder { blocks: self.blocks().map(|block| block.init(device)).into() },
             segmentation_head: [self.head().init(device)],
@@ -92,7 +87,7 @@ impl ResnetUnetConfig {
     }
 }
 
-impl ResnetUnet {
+impl EncoderUnet {
     /// Logits of each class at each pixel.
     ///
     /// # Shapes
@@ -108,9 +103,14 @@ impl ResnetUnet {
         conv2d(&self.segmentation_head[0], x, After::nothing())
     }
 
-    /// With the encoder's parameters and running statistics left as they are by training.
-    pub(super) fn freeze_encoder(self) -> Self {
-        Self { encoder: self.encoder.freeze(), ..self }
+    /// Its encoder.
+    pub(super) fn encoder(&self) -> &Encoder {
+        &self.encoder
+    }
+
+    /// As training is to change it, whether the encoder is frozen or not.
+    pub(super) fn for_training(self, frozen: bool) -> Self {
+        Self { encoder: self.encoder.for_training(frozen), ..self }
     }
 }
 

@@ -1,0 +1,333 @@
+//! Classifiers of plain convolutions, each with ReLU, and a multi-layer perceptron on their pooled maps: VGG-16
+//! (Simonyan and Zisserman 2015, "Very Deep Convolutional Networks for Large-Scale Image Recognition") and AlexNet
+//! (Krizhevsky 2014, "One weird trick for parallelizing convolutional neural networks"), with torchvision's layers,
+//! names and initialisation.
+
+use burn::module::{Initializer, Module};
+use burn::nn::conv::Conv2d;
+use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
+use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig, Relu};
+use burn::tensor::module::adaptive_avg_pool2d;
+use burn::tensor::{Device, Tensor};
+
+use super::blocks::Convolution;
+use super::summary::{Maps, Table};
+use super::watch::place;
+use crate::kernels::{After, conv2d, max_pool2d};
+use crate::spec::PlainClassifierSpec;
+
+/// The networks at hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlainKind {
+    /// VGG-16.
+    Vgg16,
+    /// AlexNet.
+    Alexnet,
+}
+
+/// Convolutions that look alike, each with ReLU, and maybe a max-pool with stride 2 after them.
+#[derive(Clone, Copy, Debug)]
+struct Stage {
+    convolutions: usize,
+    channels: usize,
+    kernel: usize,
+    stride: usize,
+    padding: usize,
+    /// Width of its windows.
+    pool: Option<usize>,
+}
+
+/// Column D of table 1 of the paper.
+const VGG16: [Stage; 5] = [vgg(2, 64), vgg(2, 128), vgg(3, 256), vgg(3, 512), vgg(3, 512)];
+
+const fn vgg(convolutions: usize, channels: usize) -> Stage {
+    Stage { convolutions, channels, kernel: 3, stride: 1, padding: 1, pool: Some(2) }
+}
+
+/// A stage is one convolution.
+const ALEXNET: [Stage; 5] = [
+    Stage { convolutions: 1, channels: 64, kernel: 11, stride: 4, padding: 2, pool: Some(3) },
+    Stage { convolutions: 1, channels: 192, kernel: 5, stride: 1, padding: 2, pool: Some(3) },
+    Stage { convolutions: 1, channels: 384, kernel: 3, stride: 1, padding: 1, pool: None },
+    Stage { convolutions: 1, channels: 256, kernel: 3, stride: 1, padding: 1, pool: None },
+    Stage { convolutions: 1, channels: 256, kernel: 3, stride: 1, padding: 1, pool: Some(3) },
+];
+
+impl PlainKind {
+    fn stages(self) -> [Stage; 5] {
+        match self {
+            Self::Vgg16 => VGG16,
+            Self::Alexnet => ALEXNET,
+        }
+    }
+
+    /// Height and width of the maps that the perceptron reads.
+    fn pooled(self) -> usize {
+        match self {
+            Self::Vgg16 => 7,
+            Self::Alexnet => 6,
+        }
+    }
+
+    fn initializer(self) -> Initializer {
+        match self {
+            Self::Vgg16 => Initializer::KaimingNormal { gain: 2f64.sqrt(), fan_out_only: true },
+            Self::Alexnet => pytorchs(),
+        }
+    }
+}
+
+/// As PyTorch starts its layers, biases too: uniform with variance 1 / (3 fan-in).
+fn pytorchs() -> Initializer {
+    Initializer::KaimingUniform { gain: 1.0 / 3f64.sqrt(), fan_out_only: false }
+}
+
+/// What a [`PlainClassifier`] is made of.
+pub(super) struct PlainClassifierConfig {
+    kind: PlainKind,
+    channels: usize,
+    hidden: Vec<usize>,
+    classes: usize,
+    dropout: f64,
+    frozen_stages: usize,
+}
+
+/// VGG-16 or AlexNet.
+#[derive(Module, Debug)]
+pub struct PlainClassifier {
+    features: Vec<FeatureLayer>,
+    classifier: Vec<PerceptronLayer>,
+    #[module(skip)]
+    kind: PlainKind,
+}
+
+/// A layer of the features, in torchvision's order.
+#[derive(Module, Debug)]
+pub enum FeatureLayer {
+    /// Convolution.
+    Convolution(Conv2d),
+    /// ReLU.
+    Relu(Relu),
+    /// Maximum.
+    Pool(MaxPool2d),
+}
+
+/// A layer of the perceptron, in torchvision's order.
+#[derive(Module, Debug)]
+pub enum PerceptronLayer {
+    /// Linear.
+    Linear(Linear),
+    /// ReLU.
+    Relu(Relu),
+    /// Dropout.
+    Dropout(Dropout),
+}
+
+/// What a [`FeatureLayer`] is made of.
+enum FeatureConfig {
+    Convolution(Convolution),
+    Relu,
+    Pool(usize),
+}
+
+/// What a [`PerceptronLayer`] is made of.
+enum PerceptronConfig {
+    Linear([usize; 2]),
+    Relu,
+    Dropout,
+}
+
+impl PlainClassifierConfig {
+    /// From the network, the spec, and the channels of images and logits.
+    pub fn new(kind: PlainKind, spec: &PlainClassifierSpec, [images, classes]: [usize; 2]) -> Self {
+        Self {
+            kind,
+            channels: images,
+            hidden: spec.hidden.iter().map(|&width| width as usize).collect(),
+            classes,
+            dropout: spec.dropout,
+            frozen_stages: spec.frozen_stages as usize,
+        }
+    }
+
+    /// The layers of each stage of the features.
+    fn features(&self) -> Vec<Vec<FeatureConfig>> {
+        let mut inputs = self.channels;
+        let stages = self.kind.stages().into_iter().map(|stage| {
+            let mut layers = Vec::new();
+            for _ in 0..stage.convolutions {
+                let channels = [inputs, stage.channels];
+                let conv = Convolution::new(channels, stage.kernel, self.kind.initializer())
+                    .strided(stage.stride)
+                    .padded(stage.padding);
+                layers.extend([FeatureConfig::Convolution(conv), FeatureConfig::Relu]);
+                inputs = stage.channels;
+            }
+            layers.extend(stage.pool.map(FeatureConfig::Pool));
+            layers
+        });
+        stages.collect()
+    }
+
+    /// VGG drops out what a hidden layer gives, AlexNet what it reads.
+    fn perceptron(&self) -> Vec<PerceptronConfig> {
+        use PerceptronConfig::{Dropout, Linear, Relu};
+        let channels = self.kind.stages()[4].channels;
+        let mut inputs = channels * self.kind.pooled() * self.kind.pooled();
+        let mut layers = Vec::new();
+        for &width in &self.hidden {
+            let linear = Linear([inputs, width]);
+            match self.kind {
+                PlainKind::Vgg16 => layers.extend([linear, Relu, Dropout]),
+                PlainKind::Alexnet => layers.extend([Dropout, linear, Relu]),
+            }
+            inputs = width;
+        }
+        layers.push(Linear([inputs, self.classes]));
+        layers
+    }
+
+    /// The places that can be looked at, in the order of the forward pass: after each ReLU of the features.
+    pub fn places(&self) -> Vec<String> {
+        let layers = self.features().into_iter().flatten().enumerate();
+        let rectified = layers.filter(|(_, layer)| matches!(layer, FeatureConfig::Relu));
+        rectified.map(|(index, _)| place_name(index)).collect()
+    }
+
+    /// The network.
+    pub fn init(&self, device: &Device) -> PlainClassifier {
+        let features = self.features().into_iter().flatten().map(|layer| match layer {
+            FeatureConfig::Convolution(config) => {
+                let mut conv = config.init(device);
+                if self.kind == PlainKind::Alexnet {
+                    let [inputs, outputs] = config.channels;
+                    let fan_in = inputs * config.kernel * config.kernel;
+                    conv.bias = Some(pytorchs().init_with([outputs], Some(fan_in), None, device));
+                }
+                FeatureLayer::Convolution(conv)
+            }
+            FeatureConfig::Relu => FeatureLayer::Relu(Relu::new()),
+            FeatureConfig::Pool(kernel) => {
+                let pool = MaxPool2dConfig::new([kernel; 2]).with_strides([2; 2]);
+                FeatureLayer::Pool(pool.init())
+            }
+        });
+        let perceptron = self.perceptron().into_iter().map(|layer| match layer {
+            PerceptronConfig::Linear([inputs, outputs]) => {
+                let config = LinearConfig::new(inputs, outputs);
+                PerceptronLayer::Linear(match self.kind {
+                    PlainKind::Vgg16 => {
+                        let normal = Initializer::Normal { mean: 0.0, std: 0.01 };
+                        let mut linear = config.with_initializer(normal).init(device);
+                        linear.bias = Some(Initializer::Zeros.init([outputs], device));
+                        linear
+                    }
+                    PlainKind::Alexnet => config.with_initializer(pytorchs()).init(device),
+                })
+            }
+            PerceptronConfig::Relu => PerceptronLayer::Relu(Relu::new()),
+            PerceptronConfig::Dropout => {
+                PerceptronLayer::Dropout(DropoutConfig::new(self.dropout).init())
+            }
+        });
+        PlainClassifier {
+            features: features.collect(),
+            classifier: perceptron.collect(),
+            kind: self.kind,
+        }
+    }
+
+    /// Fills in the layer table.
+    pub fn summarise(&self, table: &mut Table, size: usize) {
+        let mut maps = Maps { channels: self.channels, size };
+        let mut names = (0..).map(|index| format!("features.{index}"));
+        for (stage, layers) in self.features().into_iter().enumerate() {
+            table.set_frozen(self.frozen_stages > stage);
+            for (layer, name) in layers.into_iter().zip(&mut names) {
+                maps = match layer {
+                    FeatureConfig::Convolution(conv) => conv.summarise(table, &name, maps),
+                    FeatureConfig::Relu => maps,
+                    FeatureConfig::Pool(kernel) => {
+                        let pooled = Maps { size: (maps.size - kernel) / 2 + 1, ..maps };
+                        table.plain(&name, &format!("MaxPool2d {kernel}x{kernel} /2"), maps, pooled)
+                    }
+                };
+            }
+        }
+        table.set_frozen(false);
+        let side = self.kind.pooled();
+        let kind = format!("Average over pixels to {side}x{side}");
+        let mut maps = table.plain("avgpool", &kind, maps, Maps { size: side, ..maps });
+        for (index, layer) in self.perceptron().into_iter().enumerate() {
+            let name = format!("classifier.{index}");
+            maps = match layer {
+                PerceptronConfig::Linear([inputs, outputs]) => table.linear(&name, inputs, outputs),
+                PerceptronConfig::Relu => maps,
+                PerceptronConfig::Dropout => table.dropout(&name, self.dropout, maps),
+            };
+        }
+    }
+}
+
+/// The place after a ReLU.
+fn place_name(index: usize) -> String {
+    format!("features.{index}")
+}
+
+impl PlainClassifier {
+    /// Logits of each class of the whole image.
+    ///
+    /// # Shapes
+    /// - images: `[batch, channels, height, width]`, height and width multiples of 32, of AlexNet 64 or more
+    /// - output: `[batch, classes, 1, 1]`
+    pub fn forward(&self, images: Tensor<4>) -> Tensor<4> {
+        let maps = self.features.iter().enumerate().fold(images, |x, (index, layer)| match layer {
+            // With the ReLU that follows every convolution.
+            FeatureLayer::Convolution(conv) => conv2d(conv, x, After::relu()),
+            FeatureLayer::Relu(_) => place(|| place_name(index), x),
+            FeatureLayer::Pool(pool) => max_pool2d(x, pool.kernel_size[0], pool.stride[0], 0),
+        });
+        let side = self.kind.pooled();
+        let maps = match maps.dims() {
+            [_, _, height, width] if [height, width] == [side; 2] => maps,
+            _ => adaptive_avg_pool2d(maps, [side; 2]),
+        };
+        let logits: Tensor<2> =
+            self.classifier.iter().fold(maps.flatten(1, 3), |x, layer| match layer {
+                PerceptronLayer::Linear(linear) => linear.forward(x),
+                PerceptronLayer::Relu(relu) => relu.forward(x),
+                PerceptronLayer::Dropout(dropout) => dropout.forward(x),
+            });
+        let [batch, classes] = logits.dims();
+        logits.reshape([batch, classes, 1, 1])
+    }
+
+    /// With the parameters of the first stages left as they are by training.
+    pub(super) fn freeze_stages(self, stages: usize) -> Self {
+        let frozen: usize = self.kind.stages()[..stages].iter().map(Stage::layers).sum();
+        let features = self.features.into_iter().enumerate();
+        let features = features
+            .map(|(index, layer)| if index < frozen { layer.freeze() } else { layer })
+            .collect();
+        Self { features, ..self }
+    }
+
+    /// What the names begin with of the tensors that published weights do not fill: the last layer's where the
+    /// hidden ones are torchvision's, else the whole perceptron's.
+    pub(super) fn head(&self) -> &'static str {
+        let linear = self.classifier.iter().filter_map(|layer| match layer {
+            PerceptronLayer::Linear(linear) => Some(linear.weight.lazy_shape()[0] as u32),
+            PerceptronLayer::Relu(_) | PerceptronLayer::Dropout(_) => None,
+        });
+        // What each layer but the first reads is what a hidden one gives.
+        let torchvisions = linear.skip(1).eq(PlainClassifierSpec::default().hidden);
+        if torchvisions { "classifier.6." } else { "classifier." }
+    }
+}
+
+impl Stage {
+    /// Layers of it, ReLU and pool among them.
+    fn layers(&self) -> usize {
+        2 * self.convolutions + usize::from(self.pool.is_some())
+    }
+}
