@@ -266,8 +266,11 @@ pub fn pixel_counts(dataset: &Dataset, cases: &[usize]) -> Result<Vec<u64>> {
         .par_iter()
         .map(|&index| {
             let mut counts = vec![0; dataset.labels.values()];
-            if let Some(class) = dataset.class_of(index) {
-                counts[usize::from(class)] = 1;
+            if let Labels::Images { .. } = dataset.labels {
+                dataset
+                    .class_of(index)
+                    .into_iter()
+                    .for_each(|class| counts[usize::from(class)] = 1);
             } else if let Some(labels) = decode_labels(dataset, &dataset.cases[index])? {
                 let all = super::classes::count_codes(&labels);
                 counts.copy_from_slice(&all[..dataset.labels.values()]);

@@ -6,6 +6,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use crate::classify::CLASSIFIER;
+use crate::multi_task::BOTH;
 use crate::support::Bench;
 
 /// What a page measures of a report in a frame of a given width.
@@ -66,19 +68,15 @@ fn measure(browser: &str, bench: &Bench, report: &Path, width: u32) -> Value {
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {dom}"))
 }
 
-#[test]
-fn the_report_is_whole_at_any_width() {
-    let Some(browser) = browser() else { return };
-    let bench = Bench::new();
-    bench.tiny("[gate]\n\"test.dice.mean\" = { at-least = 0.1 }\n");
-    bench.oncospec(&["run", "tiny.toml", "--set", "seeds=[0, 1]", "-o", "report.html"]).with(0);
+/// A report loads nothing and shows all it has at any width.
+fn assert_whole(browser: &str, bench: &Bench) {
     let report = bench.path().join("report.html");
     let html = fs::read_to_string(&report).unwrap();
     for load in ["src=\"http", "href=\"http", "@import", "<script", "<link", "url(http"] {
         assert!(!html.contains(load), "the page loads something: {load}");
     }
     for width in [390, 800, 1400] {
-        let found = measure(browser, &bench, &report, width);
+        let found = measure(browser, bench, &report, width);
         assert_eq!(found["overflow"], 0, "{width} px: {found}");
         assert_eq!(found["cut"], serde_json::json!([]), "{width} px");
         assert!(found["images"].as_u64().unwrap() > 10 && found["charts"].as_u64().unwrap() >= 4);
@@ -88,4 +86,23 @@ fn the_report_is_whole_at_any_width() {
             "{found}"
         );
     }
+}
+
+#[test]
+fn the_report_is_whole_at_any_width() {
+    let Some(browser) = browser() else { return };
+    let bench = Bench::new();
+    bench.tiny("[gate]\n\"test.dice.mean\" = { at-least = 0.1 }\n");
+    bench.oncospec(&["run", "tiny.toml", "--set", "seeds=[0, 1]", "-o", "report.html"]).with(0);
+    assert_whole(browser, &bench);
+}
+
+#[test]
+fn so_is_that_of_networks_that_tell_images_apart() {
+    let Some(browser) = browser() else { return };
+    let bench = Bench::new();
+    bench.file("sorted.toml", CLASSIFIER);
+    bench.file("both.toml", BOTH);
+    bench.oncospec(&["run", "sorted.toml", "both.toml", "-o", "report.html"]).with(0);
+    assert_whole(browser, &bench);
 }

@@ -7,7 +7,7 @@ use oncospec::record::{Record, RunDir, RunState, SplitRow, Task};
 
 use crate::support::Bench;
 
-const CLASSIFIER: &str = r#"
+pub const CLASSIFIER: &str = r#"
 name = "sorted"
 [task]
 kind = "classify"

@@ -6,7 +6,7 @@ use oncospec::record::Record;
 
 use crate::support::Bench;
 
-const BOTH: &str = r#"
+pub const BOTH: &str = r#"
 name = "both"
 [task]
 kind = "multi-task"
