@@ -200,10 +200,10 @@ fn a_second_head_tells_images_apart_by_features_that_its_loss_trains() {
     let device = Device::flex().autodiff();
     let folder = tempfile::tempdir().unwrap();
     let head = MultiTaskSpec::default();
-    let head = Some(SecondHead { spec: &head, classes: 3 });
+    let head = SecondHead { spec: &head, classes: 3 };
     for spec in specs().into_iter().filter(|spec| !spec.classifies()) {
         let size = size_divisor(&spec) as usize * 2;
-        let model = Model::init(&spec, [1, 2], head, &device);
+        let model = Model::init(&spec, [1, 2], Some(head), &device);
         let seen = model.heads(images([2, 1, size, size], &device));
         assert_eq!(seen.pixels[0].dims(), [2, 2, size, size]);
         let of_images = seen.images.unwrap();
@@ -212,7 +212,7 @@ fn a_second_head_tells_images_apart_by_features_that_its_loss_trains() {
         let first = first_gradient(&model.net, &gradients);
         assert!(first.unwrap().iter().any(|number| *number != 0.0), "{spec:?}");
 
-        let rows = head.unwrap().layers(&spec, 2);
+        let rows = head.layers(&spec, 2);
         let tensors = names::collected(&model);
         let own = tensors.iter().filter(|tensor| tensor.name.starts_with("classification_head.3."));
         let numbers: usize = own.map(|tensor| tensor.shape.num_elements()).sum();
@@ -220,7 +220,7 @@ fn a_second_head_tells_images_apart_by_features_that_its_loss_trains() {
 
         let path = folder.path().join("model.safetensors");
         save_weights(&model, &path).unwrap();
-        let other = Model::outline(&spec, [1, 2], head, &Device::flex());
+        let other = Model::outline(&spec, [1, 2], Some(head), &Device::flex());
         let (again, _) = load_weights(other, &WeightsSpec::at(&path), Part::Whole).unwrap();
         let of_images = |model: &Model| {
             let seen = model.heads(images([2, 1, size, size], &Device::flex()));

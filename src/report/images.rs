@@ -123,7 +123,7 @@ pub fn curves(records: &[Record], labels: &[String]) -> Result<Vec<Curve>> {
     for record in records {
         for split in splits(&record.scores) {
             let classes = classes(record);
-            let shown = if classes.len() == 2 { &classes[1..] } else { &classes[..] };
+            let shown = if classes.len() == 2 { &classes[1..] } else { classes };
             for class in shown {
                 let pair = (split.clone(), class.clone());
                 if !wanted.contains(&pair) {

@@ -174,5 +174,5 @@ fn a_classification_is_explained_by_every_method_but_a_gates() {
         &["report.film.method=gate"],
         &["report.film.method", "no attention gate", "`attention-unet` has"],
     );
-    refused(&["report.film.method=gradcam"], &["did you mean `grad-cam`?"]);
+    refused(&["report.film.method=gradcam"], &["did you mean \"grad-cam\"?"]);
 }

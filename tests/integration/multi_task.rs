@@ -75,7 +75,7 @@ fn both_heads_are_trained_scored_shown_and_predict() {
     bench.oncospec(&["export", "both", "--out", "exported"]).with(0);
     let card = fs::read_to_string(bench.path().join("exported/model.json")).unwrap();
     let card: serde_json::Value = serde_json::from_str(&card).unwrap();
-    assert_eq!(card["output"]["image-classes"][2], "malignant");
+    assert_eq!(card["output"]["image_classes"][2], "malignant");
 }
 
 #[test]
