@@ -28,7 +28,10 @@ pub fn summary(plan: &Plan) -> Summary {
             TaskSpec::Classify(_) => Task::Classify,
         },
         dataset: dataset(&spec.dataset.source),
-        model: model(&spec.model),
+        model: match spec.task.second_head() {
+            Some(_) => format!("{}, with a head for images", model(&spec.model)),
+            None => model(&spec.model),
+        },
         input: vec![batch, spec.input_channels(), side, side],
         parameters: decisions.parameters,
         trainable: decisions.trainable,
