@@ -12,7 +12,7 @@ use crate::evaluate::{
 };
 use crate::explain::{Method, Settings};
 use crate::loss;
-use crate::model;
+use crate::model::{self, SecondHead};
 use crate::record::GuideRow;
 use crate::spec::{
     Channels, EvaluatedSplit, GroupKey, Loaded, MetricKind, Problem, Problems, RateSpec,
@@ -334,13 +334,17 @@ impl Findings<'_> {
             return;
         }
         let channels = [spec.input_channels(), dataset.labels.channels()];
-        let layers = model::layers(
+        let mut layers = model::layers(
             &spec.model,
             channels[0],
             channels[1],
             spec.dataset.image_size as usize,
             1,
         );
+        if let Some(head) = spec.task.second_head() {
+            let head = SecondHead { spec: head, classes: dataset.image_classes.len() };
+            layers.extend(head.layers(&spec.model, 1));
+        }
         let trained: Vec<&str> = layers
             .iter()
             .filter(|layer| layer.parameters > 0)

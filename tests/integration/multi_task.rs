@@ -82,6 +82,9 @@ fn both_heads_are_trained_scored_shown_and_predict() {
 fn what_does_not_fit_both_heads_is_refused_at_its_key() {
     let bench = Bench::new();
     bench.file("both.toml", BOTH);
+    let rates =
+        |layers: &str| format!("schedule.layer-rates=[{{ layers = \"{layers}\", factor = 10.0 }}]");
+    bench.oncospec(&["check", "both.toml", "--set", &rates("classification_head")]).with(0);
     let refused = |set: &str, told: &[&str]| {
         bench.oncospec(&["check", "both.toml", "--set", set]).with(2).telling(told);
     };
@@ -96,4 +99,5 @@ fn what_does_not_fit_both_heads_is_refused_at_its_key() {
         "schedule.best.metric=valid.image-auk.macro",
         &["did you mean `valid.image-auc.macro`?"],
     );
+    refused(&rates("classification"), &["layers `classification` are not there"]);
 }
