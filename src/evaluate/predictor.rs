@@ -16,7 +16,7 @@ use crate::spec::RefineSpec;
 /// A network with the preparation its images need.
 pub struct Predictor {
     /// The network, without autodiff.
-    pub net: Model,
+    pub model: Model,
     /// What its channels mean.
     pub outputs: Outputs,
     /// How images become its input.
@@ -71,7 +71,7 @@ impl Predictor {
     /// If an image has no pixels.
     pub fn predict(&self, images: &[&Decoded]) -> Result<Vec<Probabilities>> {
         let samples = self.samples(images)?;
-        let mut heads = self.net.heads(self.input_of(&samples));
+        let mut heads = self.model.heads(self.input_of(&samples));
         let of_images = heads.images.take().map(|logits| read(softmax(logits, 1))).transpose()?;
         let of_images = of_images.unwrap_or_default();
         let classes = of_images.len() / samples.len().max(1);

@@ -101,7 +101,7 @@ pub fn explain(
     method: &Method,
 ) -> Result<Heat> {
     let input = predictor.input(&[image])?;
-    heat(&predictor.net.net, input, predictor.outputs, class, method)
+    heat(&predictor.model.net, input, predictor.outputs, class, method)
 }
 
 /// [`occlusion`] of a class's score.

@@ -12,7 +12,7 @@ use crate::evaluate::{
 };
 use crate::explain::{Method, Settings};
 use crate::loss;
-use crate::model::{self, SecondHead};
+use crate::model;
 use crate::record::GuideRow;
 use crate::spec::{
     Channels, EvaluatedSplit, GroupKey, Loaded, MetricKind, Problem, Problems, RateSpec,
@@ -333,18 +333,7 @@ impl Findings<'_> {
         if spec.schedule.layer_rates.is_empty() || !self.list.is_empty() {
             return;
         }
-        let channels = [spec.input_channels(), dataset.labels.channels()];
-        let mut layers = model::layers(
-            &spec.model,
-            channels[0],
-            channels[1],
-            spec.dataset.image_size as usize,
-            1,
-        );
-        if let Some(head) = spec.task.second_head() {
-            let head = SecondHead { spec: head, classes: dataset.image_classes.len() };
-            layers.extend(head.layers(&spec.model, 1));
-        }
+        let layers = super::layers(spec, dataset, 1);
         let trained: Vec<&str> = layers
             .iter()
             .filter(|layer| layer.parameters > 0)

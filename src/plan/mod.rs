@@ -120,8 +120,7 @@ impl Decisions {
 
     /// The second head, for the class of the image, where the task has one.
     pub fn second_head(&self) -> Option<SecondHead<'_>> {
-        let classes = self.image_classes.len();
-        self.spec.task.second_head().map(|spec| SecondHead { spec, classes })
+        second_head(&self.spec, self.image_classes.len())
     }
 
     /// How images become network input.
@@ -145,19 +144,7 @@ impl Checked {
             .into_iter()
             .map(|(weights, _)| model::checksum(weights.path()))
             .collect::<Result<Vec<_>>>()?;
-        let batch = spec.schedule.batch_size as usize;
-        let mut layers = model::layers(
-            &spec.model,
-            spec.input_channels(),
-            self.dataset.labels.channels(),
-            spec.dataset.image_size as usize,
-            batch,
-        );
-        let image_classes = &self.dataset.image_classes;
-        if let Some(head) = spec.task.second_head() {
-            let head = SecondHead { spec: head, classes: image_classes.len() };
-            layers.extend(head.layers(&spec.model, batch));
-        }
+        let layers = layers(spec, &self.dataset, spec.schedule.batch_size as usize);
         let sum = |of: &dyn Fn(&Layer) -> u64| layers.iter().map(of).sum();
         let split = &self.split;
         let mut decisions = Decisions {
@@ -169,7 +156,7 @@ impl Checked {
             cases: [split.train.len(), split.valid.len(), split.test.len()],
             batches: split.train.len().div_ceil(spec.schedule.batch_size as usize),
             class_pixels: survey.class_pixels.clone(),
-            image_classes: image_classes.clone(),
+            image_classes: self.dataset.image_classes.clone(),
             class_images: class_images(&self.dataset, &split.train),
             parameters: sum(&|layer| layer.parameters),
             trainable: sum(&|layer| if layer.trainable { layer.parameters } else { 0 }),
@@ -191,6 +178,26 @@ impl Checked {
             decisions,
         })
     }
+}
+
+/// The second head of a spec's network, where its task has one.
+fn second_head(spec: &Spec, classes: usize) -> Option<SecondHead<'_>> {
+    spec.task.second_head().map(|spec| SecondHead { spec, classes })
+}
+
+/// The layer table of a spec's network and its second head, for batches of a size.
+fn layers(spec: &Spec, dataset: &Dataset, batch: usize) -> Vec<Layer> {
+    let mut layers = model::layers(
+        &spec.model,
+        spec.input_channels(),
+        dataset.labels.channels(),
+        spec.dataset.image_size as usize,
+        batch,
+    );
+    if let Some(head) = second_head(spec, dataset.image_classes.len()) {
+        layers.extend(head.layers(&spec.model, batch));
+    }
+    layers
 }
 
 /// How many of some cases are of each class of images that a second head tells.

@@ -88,7 +88,7 @@ impl Film {
             return Ok(());
         }
         let predictor = Predictor {
-            net: net.clone(),
+            model: net.clone(),
             outputs: self.outputs,
             preprocess: self.preprocess.clone(),
             refine: self.refine.clone(),

@@ -70,11 +70,11 @@ pub fn predictor(run: &Path, decisions: &Decisions, chosen: &Chosen) -> Result<P
     }
     let spec = &decisions.spec;
     let head = decisions.second_head();
-    let net = Model::outline(&spec.model, channels(decisions), head, &chosen.device);
+    let model = Model::outline(&spec.model, channels(decisions), head, &chosen.device);
     let file = WeightsSpec::at(&path);
-    let (net, _) = model::load_weights(net, &file, model::Part::Whole)?;
+    let (model, _) = model::load_weights(model, &file, model::Part::Whole)?;
     Ok(Predictor {
-        net,
+        model,
         outputs: decisions.outputs(),
         preprocess: decisions.preprocess(),
         refine: spec.evaluation.refine.clone(),

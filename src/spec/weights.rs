@@ -71,51 +71,29 @@ pub struct CatalogueEntry {
     pub source: &'static str,
 }
 
+/// What torchvision publishes, by the name of the file and the beginning of its checksum, which it carries.
+macro_rules! torchvision {
+    ($name:literal, $sha256:literal) => {
+        CatalogueEntry {
+            file: concat!($name, "-", $sha256, ".pth"),
+            sha256: $sha256,
+            licence: "BSD-3-Clause, torchvision",
+            source: concat!("https://download.pytorch.org/models/", $name, "-", $sha256, ".pth"),
+        }
+    };
+}
+
 impl WeightsName {
     /// What is known of it.
     pub fn entry(self) -> CatalogueEntry {
-        let torchvision = |file, sha256, source| CatalogueEntry {
-            file,
-            sha256,
-            licence: "BSD-3-Clause, torchvision",
-            source,
-        };
         match self {
-            Self::Resnet18Imagenet => torchvision(
-                "resnet18-f37072fd.pth",
-                "f37072fd",
-                "https://download.pytorch.org/models/resnet18-f37072fd.pth",
-            ),
-            Self::Resnet34Imagenet => torchvision(
-                "resnet34-b627a593.pth",
-                "b627a593",
-                "https://download.pytorch.org/models/resnet34-b627a593.pth",
-            ),
-            Self::Resnet50Imagenet => torchvision(
-                "resnet50-0676ba61.pth",
-                "0676ba61",
-                "https://download.pytorch.org/models/resnet50-0676ba61.pth",
-            ),
-            Self::Densenet169Imagenet => torchvision(
-                "densenet169-b2777c0a.pth",
-                "b2777c0a",
-                "https://download.pytorch.org/models/densenet169-b2777c0a.pth",
-            ),
-            Self::Vgg16Imagenet => torchvision(
-                "vgg16-397923af.pth",
-                "397923af",
-                "https://download.pytorch.org/models/vgg16-397923af.pth",
-            ),
-            Self::AlexnetImagenet => torchvision(
-                "alexnet-owt-7be5be79.pth",
-                "7be5be79",
-                "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
-            ),
-            Self::EfficientnetB0Imagenet => torchvision(
-                "efficientnet_b0_rwightman-7f5810bc.pth",
-                "7f5810bc",
-                "https://download.pytorch.org/models/efficientnet_b0_rwightman-7f5810bc.pth",
-            ),
+            Self::Resnet18Imagenet => torchvision!("resnet18", "f37072fd"),
+            Self::Resnet34Imagenet => torchvision!("resnet34", "b627a593"),
+            Self::Resnet50Imagenet => torchvision!("resnet50", "0676ba61"),
+            Self::Densenet169Imagenet => torchvision!("densenet169", "b2777c0a"),
+            Self::Vgg16Imagenet => torchvision!("vgg16", "397923af"),
+            Self::AlexnetImagenet => torchvision!("alexnet-owt", "7be5be79"),
+            Self::EfficientnetB0Imagenet => torchvision!("efficientnet_b0_rwightman", "7f5810bc"),
             Self::EfficientnetLite0Imagenet => CatalogueEntry {
                 file: "efficientnet-lite0-57934424.pth",
                 sha256: "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
