@@ -1,6 +1,7 @@
 //! Arguments that name a spec, and what overrides it.
 
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 
 use clap::Args;
 
@@ -75,7 +76,9 @@ impl Overrides {
         let request: Request = self.device.as_deref().unwrap_or(&spec.run.device).parse()?;
         let chosen = choose(request)?;
         if let Some(note) = &chosen.note {
-            output.say(note);
+            // The same for each of several specs.
+            static SAID: Once = Once::new();
+            SAID.call_once(|| output.say(note));
         }
         Ok(chosen)
     }

@@ -201,7 +201,7 @@ mod tests {
     use crate::data::tiny;
     use crate::spec::{
         AmountSpec, BusiClass, BusiSpec, Chance, Channels, DatasetSpec, MultiMask, NormalizeSpec,
-        SourceSpec, SplitSpec,
+        SourceSpec, SplitSpec, SubsetSpec,
     };
     use std::path::Path;
 
@@ -369,6 +369,7 @@ mod tests {
             filters: vec![],
             normalize: NormalizeSpec::default(),
             split: SplitSpec::default(),
+            subset: SubsetSpec::default(),
             cache_mib: 0,
         };
         let dataset = Arc::new(crate::data::open(&spec).unwrap());

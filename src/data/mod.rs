@@ -22,6 +22,7 @@ mod roi;
 #[cfg(test)]
 mod sample;
 mod split;
+mod subset;
 mod synth;
 mod task;
 mod wiener;
@@ -41,6 +42,7 @@ pub use phantom::PhantomImage;
 pub use random::stream as random_stream;
 pub use roi::RoiCache;
 pub use split::{Split, crossing, folds, split};
+pub use subset::subset;
 pub use synth::{SynthKind, Synthesis, synth};
 pub use task::{for_task, open_for};
 

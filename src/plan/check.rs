@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::data::{Dataset, Labels, Split, augment_problems, for_task, open, open_for, split};
+use crate::data::{Dataset, Labels, Split, augment_problems, for_task, open, open_for, split, subset};
 use crate::error::Result;
 use crate::evaluate::{
     MASK_DICE, epoch_figures, figure_names, image_figure_names, is_of_images, metric_name, outputs,
@@ -79,6 +79,7 @@ pub fn check(loaded: Loaded, depth: Depth) -> Result<Checked, Problems> {
         found.layer_rates(dataset);
         match split(&division(&spec.dataset.split, depth), dataset) {
             Ok(split) => {
+                let split = subset(&spec.dataset.subset, dataset, split);
                 found.splits(&split);
                 divided = Some(split);
             }

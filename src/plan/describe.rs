@@ -5,6 +5,7 @@ use std::fmt::Write;
 use super::Plan;
 use crate::data::{SplitName, crossing};
 use crate::model::{self, WeightsReport};
+use crate::spec::SubsetSpec;
 use crate::train::Measured;
 
 /// What the whole run will cost, from one real step.
@@ -130,6 +131,24 @@ fn data(out: &mut String, plan: &Plan) {
     for finding in &plan.dataset.findings {
         let _ = writeln!(out, "{finding}");
     }
+    if let Some(left_out) = left_out(plan) {
+        let _ = writeln!(out, "{left_out}");
+    }
+}
+
+/// How many cases are in no part, and why.
+pub fn left_out(plan: &Plan) -> Option<String> {
+    let count = plan.split.left_out.len();
+    let SubsetSpec { train, valid, test, .. } = plan.decisions.spec.dataset.subset;
+    let why = if (train, valid, test) == (1.0, 1.0, 1.0) {
+        "they are in no list of the split".to_string()
+    } else {
+        format!(
+            "`dataset.subset` keeps {train} of the training cases, {valid} of validation and \
+             {test} of test"
+        )
+    };
+    (count > 0).then(|| format!("{count} cases were left out: {why}"))
 }
 
 fn layers(out: &mut String, plan: &Plan) {

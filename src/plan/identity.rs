@@ -12,7 +12,7 @@ const DIGITS: usize = 12;
 
 /// Keys of a spec that change no result, or that stand for something hashed on its own: names and
 /// words, the seeds of other runs, places on this machine, what makes masks (which are data), and what is shown.
-const LEFT_OUT: [&[&str]; 13] = [
+const LEFT_OUT: [&[&str]; 14] = [
     &["name"],
     &["description"],
     &["seeds"],
@@ -23,6 +23,7 @@ const LEFT_OUT: [&[&str]; 13] = [
     &["dataset", "root"],
     &["dataset", "cache-mib"],
     &["dataset", "split"],
+    &["dataset", "subset"],
     &["model", "weights", "path"],
     &["model", "weights", "name"],
     &["task", "guide"],

@@ -9,7 +9,7 @@ mod identity;
 mod survey;
 
 pub use check::{Checked, Depth, check};
-pub use describe::{Estimate, describe};
+pub use describe::{Estimate, describe, left_out};
 pub use survey::{Extent, Survey, survey};
 
 use std::path::PathBuf;
@@ -35,6 +35,8 @@ pub struct Plan {
     pub spec_path: PathBuf,
     /// The spec as merged, each value with its origin.
     pub spec_text: String,
+    /// What the command line or the environment said otherwise than the spec's files, as `key = value`.
+    pub overrides: Vec<String>,
     /// The data set.
     pub dataset: Arc<Dataset>,
     /// How it is divided.
@@ -170,6 +172,7 @@ impl Checked {
         Ok(Plan {
             spec_path: self.loaded.path.clone(),
             spec_text: crate::spec::render(&self.loaded),
+            overrides: crate::spec::overridden(&self.loaded),
             dataset: Arc::clone(&self.dataset),
             split: split.clone(),
             guide_rows: self.guide_rows.clone(),

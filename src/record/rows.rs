@@ -342,6 +342,9 @@ pub struct Summary {
     /// Figures that others printed of such a system.
     #[serde(default)]
     pub published: Vec<PublishedSpec>,
+    /// What the command line or the environment said otherwise than the spec's files, as `key = value`.
+    #[serde(default)]
+    pub overrides: Vec<String>,
 }
 
 /// What a run predicts.

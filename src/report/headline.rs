@@ -1,4 +1,4 @@
-//! The first table: runs against the figures that matter most, and how to read them.
+//! The first tables: runs against the figures that matter most, and how to read them.
 
 use serde::Serialize;
 
@@ -7,9 +7,11 @@ use super::words;
 use crate::record::{Figure, Record, RunState, Task};
 use crate::spec::PublishedSpec;
 
-/// Runs against figures.
+/// Runs of one task against its figures.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Headline {
+    /// What is predicted.
+    pub task: Task,
     /// The figures.
     pub columns: Vec<Column>,
     /// The runs.
@@ -62,23 +64,36 @@ pub struct MeanAndDeviation {
     pub deviation: f64,
 }
 
-/// Builds the table.
-pub fn headline(records: &[Record], labels: &[String]) -> Headline {
-    let names = columns(records);
-    let rows = records
+/// Builds a table for each task, since figures of pixels and of images have no columns in common.
+pub fn headlines(records: &[Record], labels: &[String]) -> Vec<Headline> {
+    by_task(records).into_iter().map(|(task, runs)| headline(records, labels, task, &runs)).collect()
+}
+
+/// Indices of the runs of each task that there is.
+pub fn by_task(records: &[Record]) -> Vec<(Task, Vec<usize>)> {
+    let of_task = |task: Task| {
+        let runs = (0..records.len()).filter(|&run| records[run].summary.task == task);
+        (task, runs.collect::<Vec<usize>>())
+    };
+    let tasks = [Task::Segment, Task::Classify].into_iter().map(of_task);
+    tasks.filter(|(_, runs)| !runs.is_empty()).collect()
+}
+
+fn headline(records: &[Record], labels: &[String], task: Task, runs: &[usize]) -> Headline {
+    let of_task: Vec<&Record> = runs.iter().map(|&run| &records[run]).collect();
+    let names = columns(&of_task);
+    let rows = runs
         .iter()
-        .zip(labels)
-        .enumerate()
-        .map(|(run, (record, label))| Row {
-            label: label.clone(),
+        .map(|&run| Row {
+            label: labels[run].clone(),
             run,
-            state: record.status.state.to_string(),
-            cells: names.iter().map(|name| record.figure(name).cloned()).collect(),
+            state: records[run].status.state.to_string(),
+            cells: names.iter().map(|name| records[run].figure(name).cloned()).collect(),
         })
         .collect();
-    let spreads = spreads(records, &names);
+    let spreads = spreads(&of_task, &names);
     let columns = names.into_iter().map(column).collect();
-    Headline { columns, rows, spreads }
+    Headline { task, columns, rows, spreads }
 }
 
 fn column(name: String) -> Column {
@@ -98,7 +113,7 @@ pub fn published(records: &[Record]) -> Vec<&PublishedSpec> {
 }
 
 /// What the runs call their headline, else the first figures of the first split that has any.
-pub fn columns(records: &[Record]) -> Vec<String> {
+pub fn columns(records: &[&Record]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for name in records.iter().flat_map(|record| &record.summary.headline) {
         if !names.contains(name) {
@@ -118,10 +133,10 @@ pub fn columns(records: &[Record]) -> Vec<String> {
 }
 
 /// Experiments that finished under two seeds or more.
-fn spreads(records: &[Record], names: &[String]) -> Vec<Spread> {
+fn spreads(records: &[&Record], names: &[String]) -> Vec<Spread> {
     let finished = |record: &&Record| record.status.state == RunState::Finished;
     let mut experiments: Vec<&str> = Vec::new();
-    for record in records.iter().filter(finished) {
+    for record in records.iter().copied().filter(finished) {
         if !experiments.contains(&record.summary.experiment.as_str()) {
             experiments.push(&record.summary.experiment);
         }
@@ -131,6 +146,7 @@ fn spreads(records: &[Record], names: &[String]) -> Vec<Spread> {
         .filter_map(|experiment| {
             let runs: Vec<&Record> = records
                 .iter()
+                .copied()
                 .filter(finished)
                 .filter(|record| record.summary.experiment == experiment)
                 .collect();
@@ -285,7 +301,7 @@ mod tests {
     #[test]
     fn the_spread_over_seeds_is_the_sample_deviation() {
         let records = [run(0, 0.5), run(1, 0.6), run(2, 0.7)];
-        let table = headline(&records, &labels(&records));
+        let table = headlines(&records, &labels(&records)).remove(0);
         let spread = table.spreads[0].cells[0].clone().unwrap();
         assert!((spread.mean - 0.6).abs() < 1e-12 && (spread.deviation - 0.1).abs() < 1e-12);
         assert_eq!(table.spreads[0].seeds, 3);
@@ -297,7 +313,31 @@ mod tests {
         let mut stopped = run(1, 0.1);
         stopped.status.state = RunState::Interrupted;
         let records = [run(0, 0.5), stopped];
-        assert!(headline(&records, &labels(&records)).spreads.is_empty());
+        assert!(headlines(&records, &labels(&records))[0].spreads.is_empty());
+    }
+
+    #[test]
+    fn runs_of_pixels_and_of_images_have_tables_of_their_own() {
+        let mut classifier = run(0, 0.5);
+        classifier.summary.task = Task::Classify;
+        classifier.summary.headline = vec!["test.accuracy".into()];
+        let records = [run(0, 0.5), classifier, run(1, 0.6)];
+        let tables = headlines(&records, &labels(&records));
+        let seen: Vec<(Task, &str, Vec<usize>)> = tables
+            .iter()
+            .map(|table| {
+                let runs = table.rows.iter().map(|row| row.run).collect();
+                (table.task, table.columns[0].name.as_str(), runs)
+            })
+            .collect();
+        assert_eq!(
+            seen,
+            [
+                (Task::Segment, "test.dice.mean", vec![0, 2]),
+                (Task::Classify, "test.accuracy", vec![1])
+            ]
+        );
+        assert_eq!((tables[0].spreads[0].seeds, tables[1].spreads.len()), (2, 0));
     }
 
     #[test]
@@ -319,6 +359,6 @@ mod tests {
         record
             .figures
             .insert(0, Figure { split: "valid".into(), name: "loss".into(), ..Default::default() });
-        assert_eq!(columns(&[record]), ["test.dice.mean", "valid.loss"]);
+        assert_eq!(columns(&[&record]), ["test.dice.mean", "valid.loss"]);
     }
 }

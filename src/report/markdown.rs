@@ -2,32 +2,19 @@
 
 use std::fmt::Write;
 
-use super::headline::{columns, with_interval};
+use super::headline::{by_task, columns, with_interval};
 use super::names;
 use super::run::epochs_done;
 use super::words::{self, UNDEFINED};
 use crate::record::{Gate, Record};
 
-/// One Markdown table: a row for each run with its status, headline figures and gates; then each
-/// gate that fell and each run that did not finish, with the reason.
+/// A Markdown table for each task: a row for each run with its status, headline figures and gates; then
+/// each gate that fell and each run that did not finish, with the reason.
 pub fn markdown(records: &[Record]) -> String {
     let labels = names::labels(records);
-    let figures = columns(records);
-    let mut text = String::from("| run | status |");
-    for figure in &figures {
-        let _ = write!(text, " {} |", cell(figure));
-    }
-    text.push_str(" gates |\n|---|---|");
-    text.push_str(&"---:|".repeat(figures.len()));
-    text.push_str("---|\n");
-    for (record, label) in records.iter().zip(&labels) {
-        let _ = write!(text, "| {} | {} |", cell(label), status(record));
-        for figure in &figures {
-            let value = record.figure(figure).map_or_else(|| UNDEFINED.into(), with_interval);
-            let _ = write!(text, " {value} |");
-        }
-        let _ = writeln!(text, " {} |", gates(record));
-    }
+    let tables: Vec<String> =
+        by_task(records).iter().map(|(_, runs)| table(records, &labels, runs)).collect();
+    let mut text = tables.join("\n");
     let mut reasons = String::new();
     for (record, label) in records.iter().zip(&labels) {
         for gate in record.gates.iter().filter(|gate| !gate.held) {
@@ -40,6 +27,28 @@ pub fn markdown(records: &[Record]) -> String {
     if !reasons.is_empty() {
         text.push('\n');
         text.push_str(&reasons);
+    }
+    text
+}
+
+fn table(records: &[Record], labels: &[String], runs: &[usize]) -> String {
+    let of_table: Vec<&Record> = runs.iter().map(|&run| &records[run]).collect();
+    let figures = columns(&of_table);
+    let mut text = String::from("| run | status |");
+    for figure in &figures {
+        let _ = write!(text, " {} |", cell(figure));
+    }
+    text.push_str(" gates |\n|---|---|");
+    text.push_str(&"---:|".repeat(figures.len()));
+    text.push_str("---|\n");
+    for &run in runs {
+        let record = &records[run];
+        let _ = write!(text, "| {} | {} |", cell(&labels[run]), status(record));
+        for figure in &figures {
+            let value = record.figure(figure).map_or_else(|| UNDEFINED.into(), with_interval);
+            let _ = write!(text, " {value} |");
+        }
+        let _ = writeln!(text, " {} |", gates(record));
     }
     text
 }

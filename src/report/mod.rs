@@ -50,7 +50,10 @@ struct Page<'a> {
     command: String,
     version: &'static str,
     runs: Vec<run::RunView<'a>>,
-    headline: headline::Headline,
+    /// One for each task.
+    headlines: Vec<headline::Headline>,
+    /// Remarks that hold for each of several runs.
+    shared_remarks: Vec<remarks::Remark>,
     semantics: Vec<headline::Semantic>,
     published: Vec<&'a PublishedSpec>,
     curves: Vec<curves::Curve>,
@@ -75,12 +78,13 @@ pub fn render(records: &[Record], options: &ReportOptions) -> Result<String> {
         return Err(Error::user("a report needs at least one run; `oncospec list` names the runs"));
     }
     let labels = names::labels(records);
-    let runs = records
+    let mut runs = records
         .iter()
         .zip(&labels)
         .enumerate()
         .map(|(index, (record, label))| run::view(index, label, record))
         .collect::<Result<Vec<_>>>()?;
+    let shared_remarks = run::take_shared_remarks(&mut runs);
     let dice = records.iter().map(tables::dice_of_cases).collect::<Result<Vec<_>>>()?;
     let probabilities: Vec<_> = records.iter().map(images::probabilities).collect();
     let mut cases = tables::case_tables("Dice", &dice);
@@ -90,7 +94,8 @@ pub fn render(records: &[Record], options: &ReportOptions) -> Result<String> {
         title: title(records, options),
         command: options.command.clone(),
         version: env!("CARGO_PKG_VERSION"),
-        headline: headline::headline(records, &labels),
+        headlines: headline::headlines(records, &labels),
+        shared_remarks,
         semantics: headline::semantics(records, &labels),
         published: headline::published(records),
         curves,

@@ -28,6 +28,7 @@ pub fn remarks(record: &Record, split: &SplitTable) -> Vec<Remark> {
     remarks.extend(record.confusion.iter().flat_map(never_predicted));
     remarks.extend(few_cases(record));
     remarks.extend(refinement(record));
+    remarks.extend(overrides(record));
     remarks.sort_by_key(|remark| !remark.warning);
     remarks
 }
@@ -38,6 +39,17 @@ fn warning(text: String) -> Remark {
 
 fn note(text: String) -> Remark {
     Remark { warning: false, text }
+}
+
+fn overrides(record: &Record) -> Option<Remark> {
+    let overrides = &record.summary.overrides;
+    (!overrides.is_empty()).then(|| {
+        note(format!(
+            "Set on the command line or in the environment: {}. The description, and what is said \
+             of published figures, are those of the spec's file.",
+            overrides.join(", ")
+        ))
+    })
 }
 
 fn leak(split: &SplitTable) -> Vec<Remark> {
@@ -307,6 +319,13 @@ mod tests {
         let said = of_kind("crf");
         assert!(said[0].contains("after refinement (`evaluation.refine`: crf)"), "{said:?}");
         assert!(of_kind("none").is_empty());
+    }
+
+    #[test]
+    fn what_was_said_otherwise_than_the_file_is_listed() {
+        let mut record = Record::default();
+        record.summary.overrides = vec!["dataset.image-size = 64".into(), "schedule.epochs = 1".into()];
+        assert!(said(&record)[0].contains("environment: dataset.image-size = 64, schedule.epochs = 1."));
     }
 
     #[test]

@@ -119,6 +119,20 @@ impl RunView<'_> {
     }
 }
 
+/// Takes out of several runs the remarks that all of them have.
+pub fn take_shared_remarks(runs: &mut [RunView]) -> Vec<Remark> {
+    let [first, others @ ..] = &*runs else { return Vec::new() };
+    if others.is_empty() {
+        return Vec::new();
+    }
+    let by_all = |remark: &&Remark| others.iter().all(|run| run.remarks.contains(remark));
+    let shared: Vec<Remark> = first.remarks.iter().filter(by_all).cloned().collect();
+    for run in runs {
+        run.remarks.retain(|remark| !shared.contains(remark));
+    }
+    shared
+}
+
 /// Indices of runs that have something in common, in order of appearance.
 pub fn groups<'a>(
     runs: &[RunView<'a>],

@@ -5,7 +5,7 @@ use crate::evaluate::{
     MASK_DICE, OF_SECOND_HEAD, SECOND_HEAD_THRESHOLD, describe_absent, describe_empty,
     describe_image_reductions, describe_intervals, describe_reductions, describe_refinement,
 };
-use crate::plan::Plan;
+use crate::plan::{Plan, left_out};
 use crate::record::{Selection, Semantics, Summary, Task};
 use crate::spec::{
     BcssClasses, BcssLayout, EncoderSpec, EvaluationSpec, GroupKey, MetricKind, Modality,
@@ -46,6 +46,7 @@ pub fn summary(plan: &Plan) -> Summary {
         findings: findings(plan),
         notes: Vec::new(),
         published: spec.published.clone(),
+        overrides: plan.overrides.clone(),
         image_classes: decisions.image_classes.clone(),
         classes,
     }
@@ -239,10 +240,7 @@ fn of_pixels(labels: &Labels) -> &'static [(MetricKind, &'static str)] {
 
 fn findings(plan: &Plan) -> Vec<String> {
     let mut findings: Vec<String> = plan.dataset.findings.iter().map(ToString::to_string).collect();
-    let left_out = plan.split.left_out.len();
-    if left_out > 0 {
-        findings.push(format!("{left_out} cases are in no list of the split and were left out"));
-    }
+    findings.extend(left_out(plan));
     let crossing = crossing(&plan.dataset, &plan.split);
     if !crossing.is_empty() {
         let names = crossing.join(", ");

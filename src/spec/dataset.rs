@@ -33,6 +33,9 @@ pub struct DatasetSpec {
     /// How cases are divided into training, validation and test.
     #[serde(default)]
     pub split: SplitSpec,
+    /// How many of each split's cases are used: for curves of what more cases buy, and for short trials.
+    #[serde(default)]
+    pub subset: SubsetSpec,
     /// Memory that decoded and resized cases may take, in MiB; beyond it they are decoded again.
     #[serde(default = "default_cache_mib")]
     #[schemars(range(max = 1_000_000))]
@@ -391,6 +394,30 @@ pub enum GroupKey {
     Institution,
     /// Clusters of near-duplicate images (any data set).
     Duplicates,
+}
+
+/// How many of each split's cases are used. Of each class the first in a seeded order are, and at least one, so that
+/// a smaller part lies within a larger one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct SubsetSpec {
+    /// Part of the training cases.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub train: f64,
+    /// Part of the validation cases.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub valid: f64,
+    /// Part of the test cases.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub test: f64,
+    /// Seed of the order; independent of `seeds`.
+    pub seed: u32,
+}
+
+impl Default for SubsetSpec {
+    fn default() -> Self {
+        Self { train: 1.0, valid: 1.0, test: 1.0, seed: 0 }
+    }
 }
 
 /// Into k folds.

@@ -5,7 +5,11 @@ use std::fmt::Write;
 use toml::{Table, Value};
 
 use super::locate::{KeyPath, quoted_string, toml_key};
-use super::{Loaded, Spec};
+use super::{Loaded, Origin, Spec};
+
+/// Beginnings of keys that change no result.
+const INDIFFERENT: [&str; 7] =
+    ["name", "description", "seeds", "run.", "report.", "dataset.root", "dataset.cache-mib"];
 
 /// The whole spec as TOML, each value followed by a comment that says who said it.
 ///
@@ -52,6 +56,19 @@ pub fn diff(specs: &[&Spec]) -> Vec<(String, Vec<String>)> {
         })
         .filter(|(_, values)| values.windows(2).any(|pair| pair[0] != pair[1]))
         .collect()
+}
+
+/// What the command line or the environment said otherwise than the files, each as `key = value`; without
+/// what changes no result: seeds, names, places and pictures.
+pub fn overridden(loaded: &Loaded) -> Vec<String> {
+    let mut leaves = Vec::new();
+    flatten(&Value::Table(to_table(&loaded.spec)), &KeyPath::default(), &mut leaves);
+    let from_outside = |key: &str| {
+        matches!(loaded.origins.of(key), Origin::Set(_) | Origin::Env(_))
+            && !INDIFFERENT.iter().any(|prefix| key.starts_with(prefix))
+    };
+    let leaves = leaves.into_iter().filter(|(key, _)| from_outside(key));
+    leaves.map(|(key, value)| format!("{key} = {value}")).collect()
 }
 
 fn to_table(spec: &Spec) -> Table {

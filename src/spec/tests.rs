@@ -439,6 +439,20 @@ fn higher_layers_win_and_each_value_knows_its_origin() {
 }
 
 #[test]
+fn what_the_files_did_not_say_is_told_without_seeds_and_places() {
+    let folder = Folder::new(&[("spec.toml", LARGE)]);
+    let env =
+        [("ONCOSPEC_SCHEDULE__BATCH_SIZE", "4"), ("ONCOSPEC_RUN__OUTPUT", "\"elsewhere\"")];
+    let sets = ["seeds=[5]", "dataset.subset={train=0.5}", "schedule.clip.limit=3.0"];
+    let loaded = folder.load("spec.toml", &sets, &env).expect("a right spec");
+    assert_eq!(
+        overridden(&loaded),
+        ["dataset.subset.train = 0.5", "schedule.batch-size = 4", "schedule.clip.limit = 3.0"]
+    );
+    assert!(overridden(&self::loaded(LARGE)).is_empty());
+}
+
+#[test]
 fn another_kind_replaces_what_the_old_kind_had_and_keeps_what_both_share() {
     let folder = Folder::new(&[
         (
