@@ -16,11 +16,10 @@ use super::{Output, pretty, print};
 use crate::data::{Batch, Cache, Loader, Order};
 use crate::device::for_training;
 use crate::error::{Error, Result};
-use crate::loss::Loss;
-use crate::model::{Net, save_weights};
+use crate::model::{Model, save_weights};
 use crate::plan::{Depth, Extent, Plan, survey};
-use crate::run::{initial_net, loss};
-use crate::train::{Step, Steps, images_tensor, labels_tensor, peak_memory};
+use crate::run::{initial_net, objective};
+use crate::train::{Inputs, Objective, Step, Steps, infer, peak_memory};
 
 /// Arguments of `bench`.
 #[derive(Debug, Args)]
@@ -85,7 +84,7 @@ struct Figures {
     step_gflop: f64,
 }
 
-/// Times steps of the network, without a second head, on real batches of the training split.
+/// Times steps on real batches of the training split.
 pub fn execute(args: BenchArgs, output: Output) -> Result<u8> {
     let mut overrides = args.overrides.clone();
     overrides.sets.extend(args.batch_size.map(|size| format!("schedule.batch-size={size}")));
@@ -95,15 +94,17 @@ pub fn execute(args: BenchArgs, output: Output) -> Result<u8> {
     let plan = checked.plan(&survey(&checked, Extent::Training)?, spec.seeds[0])?;
     let device = for_training(&chosen.device, spec.schedule.activation_checkpointing);
     let (model, _) = initial_net(&plan.decisions, &device)?;
-    let loss = loss(&plan.decisions)?;
+    let objective = objective(&plan.decisions)?;
     if let Some(folder) = &args.dump {
         fs::create_dir_all(folder).map_err(Error::io(folder, "cannot create"))?;
         save_weights(&model.valid(), &folder.join("weights.safetensors"))?;
     }
-    let net = model.net;
-    let parameters = net.parameters().total;
     let total = args.warmup + args.steps;
-    let timed = Timed::run(&plan, net, loss, &device, args.mode, total, args.dump.is_some())?;
+    let work = match args.mode {
+        Mode::Train => Work::Train(Box::new(Steps::new(model, objective, &spec.schedule, &device))),
+        Mode::Infer => Work::Infer(Box::new(model.valid()), objective),
+    };
+    let timed = Timed::run(&plan, work, &device, total, args.dump.is_some())?;
     if let Some(folder) = &args.dump {
         dump_batches(&timed.batches, &folder.join("batches.safetensors"))?;
     }
@@ -117,7 +118,7 @@ pub fn execute(args: BenchArgs, output: Output) -> Result<u8> {
         batch_size: spec.schedule.batch_size as usize,
         image_size: spec.dataset.image_size,
         channels: spec.input_channels(),
-        parameters,
+        parameters: plan.decisions.parameters,
         losses: timed.steps.iter().map(|step| step.loss).collect(),
         steps_s: after(Step::seconds),
         forward_s: after(|step| step.forward_s),
@@ -142,47 +143,32 @@ struct Timed {
 }
 
 impl Timed {
-    fn run(
-        plan: &Plan,
-        net: Net,
-        loss: Loss,
-        device: &Device,
-        mode: Mode,
-        total: usize,
-        keep: bool,
-    ) -> Result<Self> {
+    fn run(plan: &Plan, mut work: Work, device: &Device, total: usize, keep: bool) -> Result<Self> {
         let mut timed = Self {
             steps: Vec::new(),
             loader_s: Vec::new(),
             first_step_s: 0.0,
             batches: Vec::new(),
         };
-        let schedule = &plan.decisions.spec.schedule;
         let mut batches = Forever::new(plan);
-        let mut work = match mode {
-            Mode::Train => Work::Train(Box::new(Steps::new(net, loss, schedule, device))),
-            Mode::Infer => Work::Infer(Box::new(net.valid()), loss),
+        let device = match work {
+            Work::Train(_) => device.clone(),
+            Work::Infer(..) => device.clone().inner(),
         };
         for index in 0..total {
             let started = Instant::now();
             let batch = batches.next()?;
-            let device = if mode == Mode::Train { device.clone() } else { device.clone().inner() };
-            let (images, labels) = (images_tensor(&batch, &device), labels_tensor(&batch, &device));
+            let inputs = Inputs::new(&batch, &device);
             timed.loader_s.push(started.elapsed().as_secs_f64());
             work = match work {
                 Work::Train(steps) => {
-                    let (steps, step) = steps.step(images, labels);
+                    let (steps, step) = steps.step(inputs);
                     timed.steps.push(step);
                     Work::Train(Box::new(steps))
                 }
-                Work::Infer(net, loss) => {
-                    let started = Instant::now();
-                    let logits = net.forward(images);
-                    let forward_s = started.elapsed().as_secs_f64();
-                    let loss_value = loss.forward(logits, labels).into_scalar::<f32>();
-                    let (backward_s, optimizer_s) = (0.0, 0.0);
-                    timed.steps.push(Step { forward_s, backward_s, optimizer_s, loss: loss_value });
-                    Work::Infer(net, loss)
+                Work::Infer(model, objective) => {
+                    timed.steps.push(infer(&model, &objective, inputs));
+                    Work::Infer(model, objective)
                 }
             };
             if index == 0 {
@@ -198,7 +184,7 @@ impl Timed {
 
 enum Work {
     Train(Box<Steps>),
-    Infer(Box<Net>, Loss),
+    Infer(Box<Model>, Objective),
 }
 
 /// Whole training batches of epoch after epoch, unaugmented.

@@ -11,8 +11,8 @@ use crate::device::for_training;
 use crate::error::{Error, Result};
 use crate::model;
 use crate::plan::{Depth, Estimate, Extent, describe, survey};
-use crate::run::{initial_net, loss};
-use crate::train::measure;
+use crate::run::{initial_net, objective};
+use crate::train::{Inputs, measure};
 
 /// Arguments of `plan`.
 #[derive(Debug, Args)]
@@ -42,9 +42,9 @@ pub fn execute(args: PlanArgs, output: Output) -> Result<u8> {
     let (net, weights) = initial_net(&plan.decisions, &device)?;
     let side = spec.dataset.image_size as usize;
     let shape = [spec.input_channels(), side, side];
-    let labels = [plan.decisions.labels.side(side); 2];
-    let measured =
-        measure(net.net, &loss(&plan.decisions)?, &spec.schedule, shape, labels, &device);
+    let inputs = Inputs::zeros(shape, [plan.decisions.labels.side(side); 2], &device);
+    let objective = objective(&plan.decisions)?;
+    let measured = measure(net, objective, &spec.schedule, inputs, &device);
     let estimate = Estimate::new(&plan, measured);
     if output.json {
         return print(&pretty(&json!({

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::data::{Dataset, Labels, Split, augment_problems, for_task, open, open_for, split, subset};
+use crate::data::{
+    Dataset, Labels, Split, augment_problems, for_task, open, open_for, split, subset,
+};
 use crate::error::Result;
 use crate::evaluate::{
     MASK_DICE, epoch_figures, figure_names, image_figure_names, is_of_images, metric_name, outputs,

@@ -66,7 +66,10 @@ pub struct MeanAndDeviation {
 
 /// Builds a table for each task, since figures of pixels and of images have no columns in common.
 pub fn headlines(records: &[Record], labels: &[String]) -> Vec<Headline> {
-    by_task(records).into_iter().map(|(task, runs)| headline(records, labels, task, &runs)).collect()
+    by_task(records)
+        .into_iter()
+        .map(|(task, runs)| headline(records, labels, task, &runs))
+        .collect()
 }
 
 /// Indices of the runs of each task that there is.

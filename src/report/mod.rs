@@ -52,8 +52,7 @@ struct Page<'a> {
     runs: Vec<run::RunView<'a>>,
     /// One for each task.
     headlines: Vec<headline::Headline>,
-    /// Remarks that hold for each of several runs.
-    shared_remarks: Vec<remarks::Remark>,
+    shared_remarks: Vec<run::SharedRemark>,
     semantics: Vec<headline::Semantic>,
     published: Vec<&'a PublishedSpec>,
     curves: Vec<curves::Curve>,

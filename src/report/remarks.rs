@@ -207,9 +207,10 @@ const FEW: u64 = 20;
 fn few_cases(record: &Record) -> Option<Remark> {
     let name = record.summary.headline.first()?;
     let figure = record.figure(name)?;
+    let cases = if figure.n == 1 { "case" } else { "cases" };
     (figure.n < FEW).then(|| {
         note(format!(
-            "{name} is taken over {} cases only: differences between runs below the width of its \
+            "{name} is taken over {} {cases} only: differences between runs below the width of its \
              interval mean nothing.",
             figure.n
         ))
@@ -324,8 +325,11 @@ mod tests {
     #[test]
     fn what_was_said_otherwise_than_the_file_is_listed() {
         let mut record = Record::default();
-        record.summary.overrides = vec!["dataset.image-size = 64".into(), "schedule.epochs = 1".into()];
-        assert!(said(&record)[0].contains("environment: dataset.image-size = 64, schedule.epochs = 1."));
+        record.summary.overrides =
+            vec!["dataset.image-size = 64".into(), "schedule.epochs = 1".into()];
+        assert!(
+            said(&record)[0].contains("environment: dataset.image-size = 64, schedule.epochs = 1.")
+        );
     }
 
     #[test]

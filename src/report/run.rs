@@ -119,16 +119,34 @@ impl RunView<'_> {
     }
 }
 
-/// Takes out of several runs the remarks that all of them have.
-pub fn take_shared_remarks(runs: &mut [RunView]) -> Vec<Remark> {
-    let [first, others @ ..] = &*runs else { return Vec::new() };
-    if others.is_empty() {
-        return Vec::new();
+/// A remark on several runs.
+#[derive(Debug, PartialEq, Serialize)]
+pub struct SharedRemark {
+    remark: Remark,
+    /// Their indices; empty where it is on all.
+    runs: Vec<usize>,
+}
+
+/// Takes out of the runs the remarks that several of them have, the doubts first.
+pub fn take_shared_remarks(runs: &mut [RunView]) -> Vec<SharedRemark> {
+    let mut shared: Vec<SharedRemark> = Vec::new();
+    for (index, run) in runs.iter().enumerate() {
+        for remark in &run.remarks {
+            match shared.iter_mut().find(|shared| shared.remark == *remark) {
+                Some(shared) => shared.runs.push(index),
+                None => shared.push(SharedRemark { remark: remark.clone(), runs: vec![index] }),
+            }
+        }
     }
-    let by_all = |remark: &&Remark| others.iter().all(|run| run.remarks.contains(remark));
-    let shared: Vec<Remark> = first.remarks.iter().filter(by_all).cloned().collect();
-    for run in runs {
-        run.remarks.retain(|remark| !shared.contains(remark));
+    shared.retain(|shared| shared.runs.len() > 1);
+    shared.sort_by_key(|shared| !shared.remark.warning);
+    for run in runs.iter_mut() {
+        run.remarks.retain(|remark| shared.iter().all(|shared| shared.remark != *remark));
+    }
+    for shared in &mut shared {
+        if shared.runs.len() == runs.len() {
+            shared.runs.clear();
+        }
     }
     shared
 }
@@ -347,6 +365,28 @@ mod tests {
         );
         assert_eq!((view.rows[0].total, view.rows[0].cells[0].part), (4, 0.75));
         assert!(view.rows[1].cells[0].part.is_nan(), "a class without pixels has no parts");
+    }
+
+    #[test]
+    fn a_remark_on_several_runs_is_said_once_with_whom_it_is_about() {
+        let record = |overrides: &[&str], test_reads| {
+            let mut record = Record::default();
+            record.summary.overrides = overrides.iter().map(ToString::to_string).collect();
+            record.provenance.test_reads = test_reads;
+            record
+        };
+        let few = ["schedule.epochs = 1"];
+        let records = [record(&few, 1), record(&[], 3), record(&few, 3), record(&["a = 1"], 1)];
+        let view = |(index, record)| view(index, "a run", record).unwrap();
+        let mut runs: Vec<RunView> = records.iter().enumerate().map(view).collect();
+        let shared = take_shared_remarks(&mut runs);
+        let seen: Vec<_> = shared.iter().map(|one| (one.remark.warning, &one.runs[..])).collect();
+        assert_eq!(seen, [(true, &[1, 2][..]), (false, &[0, 2][..])]);
+        let left: Vec<usize> = runs.iter().map(|run| run.remarks.len()).collect();
+        assert_eq!(left, [0, 0, 0, 1]);
+        let mut equal = [view((0, &records[0])), view((1, &records[0]))];
+        assert!(take_shared_remarks(&mut equal)[0].runs.is_empty(), "it is on all");
+        assert!(take_shared_remarks(&mut [view((0, &records[0]))]).is_empty());
     }
 
     #[test]

@@ -12,7 +12,7 @@ mod summary;
 pub use guide::{beside, guided, put_masks, with_mask};
 pub use judge::{figures, gates, rejudge, split_name};
 pub use judge_images::image_figures;
-pub use net::{initial_net, loss, predictor};
+pub use net::{initial_net, objective, predictor};
 pub use outcome::Outcome;
 
 use std::fs;
@@ -245,8 +245,7 @@ fn training(plan: &Plan, chosen: &Chosen) -> Result<Training> {
     Ok(Training {
         net: initial_net(decisions, &device)?.0,
         resting: resting(spec),
-        loss: loss(decisions)?,
-        multi_task: net::multi_task(decisions)?,
+        objective: objective(decisions)?,
         schedule: spec.schedule.clone(),
         outputs: decisions.outputs(),
         image_classes: decisions.image_classes.len(),

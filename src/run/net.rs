@@ -7,10 +7,11 @@ use burn::tensor::Device;
 use crate::device::Chosen;
 use crate::error::{Error, Result};
 use crate::evaluate::Predictor;
-use crate::loss::{self, Loss, MultiTask};
+use crate::loss::{self, MultiTask};
 use crate::model::{self, Model, WeightsReport};
 use crate::plan::{Decisions, weights};
 use crate::spec::WeightsSpec;
+use crate::train::Objective;
 
 /// The network at its start, drawn from the seed, then filled from files of weights; and how each of these
 /// met it. What is frozen for good is frozen; what rests until an epoch is not.
@@ -39,21 +40,17 @@ fn channels(decisions: &Decisions) -> [usize; 2] {
     [decisions.spec.input_channels(), decisions.labels.channels()]
 }
 
-/// What is minimised with the loss, where a second head gives images their class.
+/// What the training of a plan minimises.
 ///
 /// # Errors
-/// If it does not fit the classes.
-pub fn multi_task(decisions: &Decisions) -> Result<Option<MultiTask>> {
-    let head = decisions.spec.task.second_head();
-    head.map(|head| MultiTask::new(head, &decisions.class_images)).transpose()
-}
-
-/// The loss of a plan.
-///
-/// # Errors
-/// If it does not fit the classes.
-pub fn loss(decisions: &Decisions) -> Result<Loss> {
-    loss::init(&decisions.spec.loss, decisions.outputs(), &decisions.class_pixels)
+/// If a loss does not fit the classes.
+pub fn objective(decisions: &Decisions) -> Result<Objective> {
+    let spec = &decisions.spec;
+    let second = spec.task.second_head();
+    Ok(Objective {
+        loss: loss::init(&spec.loss, decisions.outputs(), &decisions.class_pixels)?,
+        multi_task: second.map(|head| MultiTask::new(head, &decisions.class_images)).transpose()?,
+    })
 }
 
 /// The best weights of a run, ready to predict.

@@ -441,8 +441,7 @@ fn higher_layers_win_and_each_value_knows_its_origin() {
 #[test]
 fn what_the_files_did_not_say_is_told_without_seeds_and_places() {
     let folder = Folder::new(&[("spec.toml", LARGE)]);
-    let env =
-        [("ONCOSPEC_SCHEDULE__BATCH_SIZE", "4"), ("ONCOSPEC_RUN__OUTPUT", "\"elsewhere\"")];
+    let env = [("ONCOSPEC_SCHEDULE__BATCH_SIZE", "4"), ("ONCOSPEC_RUN__OUTPUT", "\"elsewhere\"")];
     let sets = ["seeds=[5]", "dataset.subset={train=0.5}", "schedule.clip.limit=3.0"];
     let loaded = folder.load("spec.toml", &sets, &env).expect("a right spec");
     assert_eq!(

@@ -2,17 +2,19 @@
 
 use burn::module::Module;
 use burn::tensor::ExecutionError;
+use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
-use burn::tensor::{Device, Int, Tensor, TensorData};
 use burn_train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
 
 use super::batches::EpochNumber;
+use super::inputs::Inputs;
+use super::objective::Objective;
 use crate::data::Batch;
 use crate::evaluate::{
     Counts, EpochTally, ImageScore, called, count_binary, count_classes, likeliest,
 };
-use crate::loss::{Loss, MultiTask, Outputs};
-use crate::model::{Logits, Model, combined};
+use crate::loss::Outputs;
+use crate::model::{Model, combined};
 use crate::spec::ModelSpec;
 
 /// A batch and its share of an optimizer step.
@@ -65,9 +67,7 @@ pub struct Trainable {
     /// The network.
     pub net: Model,
     #[module(skip)]
-    loss: Loss,
-    #[module(skip)]
-    multi_task: Option<MultiTask>,
+    objective: Objective,
     #[module(skip)]
     outputs: Outputs,
     #[module(skip)]
@@ -84,9 +84,9 @@ pub struct Resting {
 }
 
 impl Trainable {
-    /// A network with its loss.
-    pub fn new(net: Model, loss: Loss, multi_task: Option<MultiTask>, outputs: Outputs) -> Self {
-        Self { net, loss, multi_task, outputs, resting: None }
+    /// A network with what is minimised.
+    pub fn new(net: Model, objective: Objective, outputs: Outputs) -> Self {
+        Self { net, objective, outputs, resting: None }
     }
 
     /// With layers that rest until an epoch.
@@ -112,15 +112,14 @@ impl Trainable {
     /// The loss of a batch, still in the graph, and the output without the gradients.
     fn run(&self, net: &Model, batch: Batch) -> (Tensor<1>, Output) {
         let device = net.devices()[0].clone();
-        let labels = labels_tensor(&batch, &device);
-        let Logits { pixels, images } = net.heads(images_tensor(&batch, &device));
-        let logits = combined(pixels.iter().cloned().map(Tensor::inner).collect());
-        let mut loss = self.loss.mean(pixels, labels);
-        let mut seen = self.seen(logits, &batch);
-        if let (Some(multi_task), Some(logits)) = (&self.multi_task, images) {
-            seen.images = scored(logits.clone().inner(), &batch.classes);
-            loss = multi_task.forward(loss, logits, classes_tensor(&batch, &device));
+        let Inputs { images, labels, classes } = Inputs::new(&batch, &device);
+        let logits = net.heads(images);
+        let pixels = combined(logits.pixels.iter().cloned().map(Tensor::inner).collect());
+        let mut seen = self.seen(pixels, &batch);
+        if let Some(images) = &logits.images {
+            seen.images = scored(images.clone().inner(), &batch.classes);
         }
+        let loss = self.objective.mean(logits, labels, classes);
         let value = loss.clone().inner().into_scalar::<f32>();
         (loss, Output { cases: batch.cases, loss: value, seen })
     }
@@ -180,31 +179,12 @@ impl InferenceStep for Trainable {
     }
 }
 
-/// The images of a batch, `[batch, channels, size, size]`.
-pub fn images_tensor(batch: &Batch, device: &Device) -> Tensor<4> {
-    let shape = [batch.cases.len(), batch.channels, batch.size, batch.size];
-    Tensor::from_data(TensorData::new(batch.images.clone(), shape), device)
-}
-
-/// The labels of a batch, `[batch, size, size]`; of whole images `[batch, 1, 1]`.
-pub fn labels_tensor(batch: &Batch, device: &Device) -> Tensor<3, Int> {
-    let shape = [batch.cases.len(), batch.label_size, batch.label_size];
-    let labels: Vec<i32> = batch.labels.iter().map(|&label| i32::from(label)).collect();
-    Tensor::from_data(TensorData::new(labels, shape), device)
-}
-
-/// The classes of the images of a batch, `[batch, 1, 1]`.
-fn classes_tensor(batch: &Batch, device: &Device) -> Tensor<3, Int> {
-    let classes: Vec<i32> = batch.classes.iter().map(|&class| i32::from(class)).collect();
-    Tensor::from_data(TensorData::new(classes, [batch.classes.len(), 1, 1]), device)
-}
-
 /// The label each pixel, or whole image, is given, `[batch * height * width]`: the likeliest class, or for binary
 /// outputs 1 where the probability is at least 0.5.
 ///
 /// # Shapes
 /// - logits: `[batch, channels, height, width]`
-pub fn predictions(logits: Tensor<4>, outputs: Outputs) -> Vec<u8> {
+fn predictions(logits: Tensor<4>, outputs: Outputs) -> Vec<u8> {
     match outputs {
         Outputs::Binary => floats(logits).into_iter().map(|logit| u8::from(logit >= 0.0)).collect(),
         Outputs::Classes(classes) | Outputs::Images(classes) => {
@@ -224,6 +204,7 @@ fn floats<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use burn::optim::GradientsParams;
+    use burn::tensor::Device;
 
     use super::*;
     use crate::loss::init;
@@ -242,8 +223,9 @@ mod tests {
         let loss = init(&LossSpec::default(), Outputs::Binary, &[]).unwrap();
         let epoch = EpochNumber::default();
         let resting = Resting { model: spec, until: 2 };
+        let objective = Objective { loss, multi_task: None };
         let trainable =
-            Trainable::new(net.into(), loss, None, Outputs::Binary).resting(resting, epoch.clone());
+            Trainable::new(net.into(), objective, Outputs::Binary).resting(resting, epoch.clone());
         let learning = |number| {
             epoch.set(number);
             let batch = Batch {

@@ -3,17 +3,18 @@
 use std::time::Instant;
 
 use burn::optim::{GradientsParams, ModuleOptimizer};
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::Device;
 
+use super::inputs::Inputs;
+use super::objective::Objective;
 use super::optimizer;
-use crate::loss::Loss;
-use crate::model::{Net, tensor_paths};
+use crate::model::{Model, tensor_paths};
 use crate::spec::ScheduleSpec;
 
 /// A network in training, whose steps are timed.
 pub struct Steps {
-    net: Net,
-    loss: Loss,
+    net: Model,
+    objective: Objective,
     optimizer: ModuleOptimizer,
     learning_rate: f64,
 }
@@ -40,21 +41,17 @@ impl Step {
 
 impl Steps {
     /// Before the first step; the learning rate stays that of the optimizer.
-    pub fn new(net: Net, loss: Loss, schedule: &ScheduleSpec, device: &Device) -> Self {
+    pub fn new(net: Model, objective: Objective, schedule: &ScheduleSpec, device: &Device) -> Self {
         let rates = optimizer::group_rates(schedule, &tensor_paths(&net));
         let optimizer = optimizer::init(schedule, &rates, device);
-        Self { net, loss, optimizer, learning_rate: schedule.optimizer.learning_rate() }
+        Self { net, objective, optimizer, learning_rate: schedule.optimizer.learning_rate() }
     }
 
     /// Makes a step.
-    ///
-    /// # Shapes
-    /// - images: `[batch, channels, height, width]`
-    /// - labels: `[batch, height, width]`
-    pub fn step(self, images: Tensor<4>, labels: Tensor<3, Int>) -> (Self, Step) {
-        let Self { net, loss, mut optimizer, learning_rate } = self;
+    pub fn step(self, inputs: Inputs) -> (Self, Step) {
+        let Self { net, objective, mut optimizer, learning_rate } = self;
         let started = Instant::now();
-        let value = loss.mean(net.heads(images), labels);
+        let value = objective.mean(net.heads(inputs.images), inputs.labels, inputs.classes);
         let number = value.clone().inner().into_scalar::<f32>();
         let forward_s = started.elapsed().as_secs_f64();
         let started = Instant::now();
@@ -64,8 +61,17 @@ impl Steps {
         let net = optimizer.step(learning_rate, net, gradients);
         let optimizer_s = started.elapsed().as_secs_f64();
         let step = Step { forward_s, backward_s, optimizer_s, loss: number };
-        (Self { net, loss, optimizer, learning_rate }, step)
+        (Self { net, objective, optimizer, learning_rate }, step)
     }
+}
+
+/// Predicts a batch, and measures its loss, which counts for no time.
+pub fn infer(net: &Model, objective: &Objective, inputs: Inputs) -> Step {
+    let started = Instant::now();
+    let logits = net.heads(inputs.images);
+    let forward_s = started.elapsed().as_secs_f64();
+    let loss = objective.mean(logits, inputs.labels, inputs.classes).into_scalar::<f32>();
+    Step { forward_s, backward_s: 0.0, optimizer_s: 0.0, loss }
 }
 
 /// What a training step of one case costs.
@@ -77,24 +83,16 @@ pub struct Measured {
     pub memory_bytes: u64,
 }
 
-/// Makes one training step on one case of zeros, on a device with autodiff.
-///
-/// # Shapes
-/// - `shape`: channels, height, width of the input
-/// - `labels`: height, width of the labels
+/// Makes one training step on one case, on a device with autodiff.
 pub fn measure(
-    net: Net,
-    loss: &Loss,
+    net: Model,
+    objective: Objective,
     schedule: &ScheduleSpec,
-    shape: [usize; 3],
-    [rows, columns]: [usize; 2],
+    inputs: Inputs,
     device: &Device,
 ) -> Measured {
-    let [channels, height, width] = shape;
     let before = peak_memory();
-    let images = Tensor::<4>::zeros([1, channels, height, width], device);
-    let labels = Tensor::<3, Int>::zeros([1, rows, columns], device);
-    let (_, step) = Steps::new(net, loss.clone(), schedule, device).step(images, labels);
+    let (_, step) = Steps::new(net, objective, schedule, device).step(inputs);
     let memory_bytes = peak_memory().saturating_sub(before);
     Measured { step_s: step.seconds(), memory_bytes }
 }
@@ -109,6 +107,8 @@ pub fn peak_memory() -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use burn::tensor::Tensor;
+
     use super::*;
     use crate::device::for_training;
     use crate::loss::{self, Outputs};
@@ -123,11 +123,16 @@ mod tests {
         let net = model::init(&spec, 1, 1, &device);
         let loss: LossSpec = toml::from_str("kind = 'bce'").unwrap();
         let loss = loss::init(&loss, Outputs::Binary, &[1, 1]).unwrap();
-        let mut steps = Steps::new(net, loss, &ScheduleSpec::default(), &device);
+        let objective = Objective { loss, multi_task: None };
+        let mut steps = Steps::new(net.into(), objective, &ScheduleSpec::default(), &device);
         let mut losses = Vec::new();
         for _ in 0..10 {
-            let images = Tensor::<4>::ones([2, 1, 16, 16], &device);
-            let (next, step) = steps.step(images, Tensor::ones([2, 16, 16], &device));
+            let inputs = Inputs {
+                images: Tensor::ones([2, 1, 16, 16], &device),
+                labels: Tensor::ones([2, 16, 16], &device),
+                classes: None,
+            };
+            let (next, step) = steps.step(inputs);
             losses.push(step.loss);
             steps = next;
         }

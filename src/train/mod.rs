@@ -7,8 +7,10 @@
 mod batches;
 mod checkpoint;
 mod ema;
+mod inputs;
 mod learner;
 mod measure;
+mod objective;
 mod optimizer;
 mod progress;
 mod rate;
@@ -16,8 +18,10 @@ mod stopping;
 mod strategy;
 
 pub use checkpoint::Part;
-pub use learner::{Resting, images_tensor, labels_tensor, predictions};
-pub use measure::{Measured, Step, Steps, measure, peak_memory};
+pub use inputs::Inputs;
+pub use learner::Resting;
+pub use measure::{Measured, Step, Steps, infer, measure, peak_memory};
+pub use objective::Objective;
 pub use progress::Progress;
 pub use rate::learning_rate;
 
@@ -30,7 +34,7 @@ use burn_train::{Interrupter, Learner, SupervisedTraining, TrainingStrategy};
 
 use crate::data::Loader;
 use crate::error::{Error, Result};
-use crate::loss::{Loss, MultiTask, Outputs};
+use crate::loss::Outputs;
 use crate::model::{Model, tensor_paths};
 use crate::record::{EpochRow, TimesRow};
 use crate::spec::{EmptyRule, ScheduleSpec};
@@ -47,9 +51,7 @@ pub struct Training {
     /// Layers that are frozen until an epoch, where there are any.
     pub resting: Option<Resting>,
     /// What is minimised.
-    pub loss: Loss,
-    /// What is minimised with it, where a second head gives images their class.
-    pub multi_task: Option<MultiTask>,
+    pub objective: Objective,
     /// How.
     pub schedule: ScheduleSpec,
     /// What the network's channels mean.
@@ -163,8 +165,7 @@ pub fn train(
     let schedule = training.schedule.clone();
     let rate = rate::Rate::new(schedule.clone(), steps as u64, plateau.clone());
     let epoch = batches::EpochNumber::default();
-    let trainable =
-        learner::Trainable::new(training.net, training.loss, training.multi_task, training.outputs);
+    let trainable = learner::Trainable::new(training.net, training.objective, training.outputs);
     let trainable = match training.resting {
         Some(resting) => trainable.resting(resting, epoch.clone()),
         None => trainable,

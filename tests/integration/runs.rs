@@ -1,7 +1,7 @@
 //! Runs: the same twice, resumed after any end, never two at once.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -34,11 +34,25 @@ fn wait_for_epoch(child: &mut Child, checkpoints: &Path, epoch: u32) {
     }
 }
 
+const RESTING: &str = r#"
+name = "tiny"
+[dataset]
+kind = "phantom"
+image-size = 32
+channels = "gray"
+[model]
+kind = "unet"
+encoder = { kind = "resnet18", frozen = true, decoder-filters = [8, 8, 8, 8, 8] }
+[schedule]
+batch-size = 16
+unfreeze-epoch = 5
+"#;
+
 const LONG: &str = "schedule.epochs=6";
 const MANY: &str = "dataset.cases=200";
 
 /// The run directory that a command would use.
-fn planned(bench: &Bench, output: &str) -> std::path::PathBuf {
+fn planned(bench: &Bench, output: &str) -> PathBuf {
     let said = bench
         .oncospec(&[
             "plan",
@@ -173,6 +187,25 @@ fn the_same_spec_seed_and_device_twice_is_the_same_bit_for_bit_whatever_the_work
 }
 
 #[test]
+fn a_subset_is_planned_trained_and_told_and_what_the_file_did_not_say_is_remarked_on() {
+    let bench = Bench::new();
+    bench.tiny("");
+    let sets = ["--set", "dataset.subset={train=0.5, test=0.0}", "--set", "schedule.epochs=1"];
+    let planned = bench.oncospec(&[&["plan", "tiny.toml"], &sets[..]].concat()).with(0).out;
+    assert!(planned.contains("`dataset.subset` keeps 0.5 of the training cases"), "{planned}");
+    bench.oncospec(&[&["run", "tiny.toml"], &sets[..]].concat()).with(0);
+    let record = Record::read(&bench.only_run("runs", "tiny")).unwrap();
+    let cases = |split| record.split.iter().filter(|row| row.split == split).count();
+    assert_eq!([cases("train"), cases("valid"), cases("test")], [10, 10, 3]);
+    let page = fs::read_to_string(bench.path().join("reports/tiny.html")).unwrap();
+    for part in ["17 cases were left out", "schedule.epochs = 1. The description"] {
+        assert!(page.contains(part), "{part}");
+    }
+    let refused = bench.oncospec(&["check", "tiny.toml", "--set", "dataset.subset.train=2"]);
+    refused.with(2).telling(&["dataset.subset.train", "0", "1"]);
+}
+
+#[test]
 fn seeds_are_runs_of_their_own() {
     let bench = Bench::new();
     bench.tiny("");
@@ -192,17 +225,23 @@ fn seeds_are_runs_of_their_own() {
     assert_eq!(outcomes[1]["seed"], 4);
 }
 
-#[test]
-fn a_killed_run_goes_on_and_equals_an_uninterrupted_one() {
-    let bench = Bench::new();
-    bench.tiny("ema = { decay = 0.9 }\naccumulate = 2\nlearning-rate-schedule = { kind = \"reduce-on-plateau\", patience = 1 }\n");
-    bench.oncospec(&arguments("run.output=whole", &[])).with(0);
-    let folder = planned(&bench, "killed");
+/// The directory of a run below `killed` that has gone so far.
+fn killed_after_epoch_2(bench: &Bench) -> PathBuf {
+    let folder = planned(bench, "killed");
     let mut child = bench.start(&arguments("run.output=killed", &[]));
     wait_for_epoch(&mut child, &folder.join("checkpoints"), 2);
     sleep(Duration::from_millis(30));
     child.kill().unwrap();
     child.wait().unwrap();
+    folder
+}
+
+#[test]
+fn a_killed_run_goes_on_and_equals_an_uninterrupted_one() {
+    let bench = Bench::new();
+    bench.tiny("ema = { decay = 0.9 }\naccumulate = 2\nlearning-rate-schedule = { kind = \"reduce-on-plateau\", patience = 1 }\n");
+    bench.oncospec(&arguments("run.output=whole", &[])).with(0);
+    let folder = killed_after_epoch_2(&bench);
     assert_eq!(Record::read(&folder).unwrap().status.state, RunState::Interrupted);
     bench.oncospec(&["report", "killed/tiny", "-o", "killed.html"]).with(0);
     bench.oncospec(&arguments("run.output=killed", &[])).with(2).telling(&[
@@ -210,6 +249,16 @@ fn a_killed_run_goes_on_and_equals_an_uninterrupted_one() {
         "--resume",
         "--force",
     ]);
+    bench.oncospec(&arguments("run.output=killed", &["--resume"])).with(0);
+    assert_equal_runs(&bench.only_run("whole", "tiny"), &folder);
+}
+
+#[test]
+fn a_killed_run_remembers_which_layers_rest_until_a_later_epoch() {
+    let bench = Bench::new();
+    bench.file("tiny.toml", RESTING);
+    bench.oncospec(&arguments("run.output=whole", &[])).with(0);
+    let folder = killed_after_epoch_2(&bench);
     bench.oncospec(&arguments("run.output=killed", &["--resume"])).with(0);
     assert_equal_runs(&bench.only_run("whole", "tiny"), &folder);
 }

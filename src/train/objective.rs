@@ -1,0 +1,36 @@
+//! What training minimises.
+
+use burn::tensor::{Int, Tensor};
+
+use crate::loss::{Loss, MultiTask};
+use crate::model::Logits;
+
+/// The loss of pixels, or of whole images; with a second head the weighted sum of both.
+#[derive(Clone, Debug)]
+pub struct Objective {
+    /// The loss of what the network itself tells.
+    pub loss: Loss,
+    /// What is minimised with it, where a second head gives images their class.
+    pub multi_task: Option<MultiTask>,
+}
+
+impl Objective {
+    /// Its mean over a batch.
+    ///
+    /// # Shapes
+    /// - labels: `[batch, height, width]`; of whole images `[batch, 1, 1]`
+    /// - classes: those of images, for a second head, `[batch, 1, 1]`
+    /// - output: `[1]`
+    pub fn mean(
+        &self,
+        logits: Logits,
+        labels: Tensor<3, Int>,
+        classes: Option<Tensor<3, Int>>,
+    ) -> Tensor<1> {
+        let loss = self.loss.mean(logits.pixels, labels);
+        match (&self.multi_task, logits.images, classes) {
+            (Some(second), Some(images), Some(classes)) => second.forward(loss, images, classes),
+            _ => loss,
+        }
+    }
+}
