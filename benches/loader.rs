@@ -13,7 +13,7 @@ use divan::counter::ItemsCount;
 use oncospec::data::{Cache, Dataset, Loader, Normalization, Order, Preprocess, Sampling, open};
 use oncospec::spec::{
     AmountSpec, AugmentSpec, BusiClass, BusiSpec, Chance, Channels, DatasetSpec, MultiMask,
-    NormalizeSpec, SourceSpec, SplitSpec,
+    NormalizeSpec, SourceSpec, SplitSpec, SubsetSpec,
 };
 
 /// Threads, as many as the peer's.
@@ -42,6 +42,7 @@ fn busi(root: &Path) -> Arc<Dataset> {
         filters: Vec::new(),
         normalize: NormalizeSpec::default(),
         split: SplitSpec::default(),
+        subset: SubsetSpec::default(),
         cache_mib: 0,
     };
     Arc::new(open(&spec).expect("BUSI opens"))

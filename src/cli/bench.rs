@@ -162,12 +162,12 @@ impl Timed {
             timed.loader_s.push(started.elapsed().as_secs_f64());
             work = match work {
                 Work::Train(steps) => {
-                    let (steps, step) = steps.step(inputs);
+                    let (steps, step) = steps.step(inputs)?;
                     timed.steps.push(step);
                     Work::Train(Box::new(steps))
                 }
                 Work::Infer(model, objective) => {
-                    timed.steps.push(infer(&model, &objective, inputs));
+                    timed.steps.push(infer(&model, &objective, inputs)?);
                     Work::Infer(model, objective)
                 }
             };
@@ -255,7 +255,7 @@ impl View for Numbers {
     }
 }
 
-/// Writes `images.0`, `labels.0`, `images.1`, ...
+/// Writes `images.0`, `labels.0`, where images have classes `classes.0`, then `images.1`, ...
 fn dump_batches(batches: &[Batch], path: &Path) -> Result<()> {
     let mut tensors = Vec::new();
     for (index, batch) in batches.iter().enumerate() {
@@ -272,6 +272,18 @@ fn dump_batches(batches: &[Batch], path: &Path) -> Result<()> {
         };
         tensors.push((format!("images.{index}"), images));
         tensors.push((format!("labels.{index}"), labels));
+        if !batch.classes.is_empty() {
+            let classes = Numbers {
+                dtype: Dtype::I32,
+                shape: vec![cases],
+                bytes: batch
+                    .classes
+                    .iter()
+                    .flat_map(|&class| i32::from(class).to_le_bytes())
+                    .collect(),
+            };
+            tensors.push((format!("classes.{index}"), classes));
+        }
     }
     safetensors::serialize_to_file(tensors, None, path)
         .map_err(|error| Error::failed(format!("cannot write {}: {error}", path.display())))

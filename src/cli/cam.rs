@@ -10,7 +10,7 @@ use super::predict::{images, named};
 use super::runs::{Trained, TrainedArgs};
 use super::{Output, pretty, print};
 use crate::error::{Error, Result};
-use crate::evaluate::jpeg;
+use crate::evaluate::{called, jpeg};
 use crate::explain::{Method, Settings, explain, hot, panels};
 use crate::loss::Outputs;
 use crate::record::write_file;
@@ -79,13 +79,20 @@ struct Written {
 pub fn execute(args: CamArgs, output: Output) -> Result<u8> {
     let trained = args.trained.open()?;
     let Trained { decisions, predictor, threshold, .. } = &trained;
-    let images = named(images(&args.images)?)?;
+    let images = named(images(&args.images)?, "cam.jpg")?;
     let method = args.method(&decisions.spec)?;
     fs::create_dir_all(&args.out).map_err(Error::io(&args.out, "cannot create"))?;
     let mut written = Vec::new();
     for (stem, image) in images {
         let decoded = trained.image(&image)?;
-        let heat = explain(predictor, &decoded, args.class, &method)?;
+        let class = match (args.class, predictor.outputs) {
+            (None, Outputs::Images(_)) => {
+                let seen = predictor.predict(&[&decoded])?.remove(0);
+                Some(called(&seen.values, *threshold))
+            }
+            (class, _) => class,
+        };
+        let heat = explain(predictor, &decoded, class, &method)?;
         let found = match predictor.outputs {
             Outputs::Images(_) => hot(&decoded.image, &heat)?,
             Outputs::Binary | Outputs::Classes(_) => {

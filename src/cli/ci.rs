@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::run::Planned;
 use super::spec::{Overrides, Specs};
 use super::{Output, command_line, pretty, print, report, run};
 use crate::error::{Error, Result};
@@ -46,7 +47,15 @@ pub fn execute(args: CiArgs, output: Output) -> Result<u8> {
             quiet: output.quiet,
             command: command_line(),
         };
-        for plan in run::plans(one, &options, &stop, output)? {
+        let plans = match run::plans(one, &options, &stop, output)? {
+            Planned::All(plans) => plans,
+            Planned::None(unfinished) => {
+                held = false;
+                outcomes.push(unfinished);
+                Vec::new()
+            }
+        };
+        for plan in plans {
             let outcome = run::run_one(&plan, &options, &stop, output)?;
             held &= outcome.state == RunState::Finished;
             if outcome.state == RunState::Finished {
@@ -57,6 +66,9 @@ pub fn execute(args: CiArgs, output: Output) -> Result<u8> {
             if stop.asked() {
                 return Ok(1);
             }
+        }
+        if stop.asked() {
+            return Ok(1);
         }
     }
     let runs: Vec<PathBuf> = outcomes.iter().map(|outcome| outcome.path.clone()).collect();

@@ -114,7 +114,7 @@ pub fn execute(args: DataArgs, output: Output) -> Result<u8> {
 }
 
 fn propose_masks(args: &ProposeArgs, output: Output) -> Result<u8> {
-    let images = named(images(&args.images)?)?;
+    let images = named(images(&args.images)?, "mask.png")?;
     fs::create_dir_all(&args.out).map_err(Error::io(&args.out, "cannot create"))?;
     let (proposed, failed) = each(images, |path, stem| {
         let image = decode_image(path)?;

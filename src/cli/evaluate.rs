@@ -11,7 +11,7 @@ use crate::data::{Dataset, Labels, SplitName, open_for};
 use crate::error::{Error, Result};
 use crate::evaluate::{Cases, classify, describe_refinement, evaluate};
 use crate::record::{Figure, Record, RunDir};
-use crate::run::{figures, image_figures, put_masks};
+use crate::run::{figures, image_figures, put_new_masks, put_recorded_masks};
 use crate::spec::SourceSpec;
 
 /// Arguments of `evaluate`.
@@ -47,16 +47,18 @@ pub fn execute(args: EvaluateArgs, output: Output) -> Result<u8> {
         set_root(&mut spec.dataset.source, folder)?;
     }
     let mut dataset = open_for(&spec)?;
-    let folder;
-    if let Some((guide, threshold)) = &guide {
-        folder = tempfile::tempdir().map_err(Error::io("temporary folder", "cannot create"))?;
-        let rows = if args.data.is_some() { &[][..] } else { &record.guide };
-        put_masks(&mut dataset, &run, rows, (guide, *threshold), folder.path())?;
-    }
     let indices = match &args.data {
         Some(_) => (0..dataset.cases.len()).collect(),
         None => cases_of(&record, &dataset, split)?,
     };
+    let folder = tempfile::tempdir().map_err(Error::io("temporary folder", "cannot create"))?;
+    match &guide {
+        Some((guide, threshold)) if args.data.is_some() => {
+            put_new_masks(&mut dataset, (guide, *threshold), folder.path())?;
+        }
+        Some(_) => put_recorded_masks(&mut dataset, &indices, &run, &record.guide)?,
+        None => {}
+    }
     let groups: Vec<String> = groups(&record, &dataset);
     let split = if args.data.is_some() { SplitName::Test } else { split };
     let cases = Cases { dataset: &dataset, indices: &indices, groups: &groups, split };

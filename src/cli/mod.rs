@@ -52,7 +52,7 @@ struct Output {
 enum Command {
     /// Train, evaluate, record and report; a finished run is not made again.
     Run(run::RunArgs),
-    /// Find what is wrong with specs and their data, without reading an image.
+    /// Find what is wrong with specs and their data, from names and headers of the images.
     Check(check::CheckArgs),
     /// Show every decision of a spec, the layers and the cost; train nothing.
     Plan(plan::PlanArgs),

@@ -44,7 +44,7 @@ pub fn execute(args: PlanArgs, output: Output) -> Result<u8> {
     let shape = [spec.input_channels(), side, side];
     let inputs = Inputs::zeros(shape, [plan.decisions.labels.side(side); 2], &device);
     let objective = objective(&plan.decisions)?;
-    let measured = measure(net, objective, &spec.schedule, inputs, &device);
+    let measured = measure(net, objective, &spec.schedule, inputs, &device)?;
     let estimate = Estimate::new(&plan, measured);
     if output.json {
         return print(&pretty(&json!({

@@ -89,7 +89,7 @@ pub fn execute(args: PredictArgs, output: Output) -> Result<u8> {
         write_predictions(&called, &args.out)?;
         return ended(&called, failed, output);
     }
-    let images = named(paths)?;
+    let images = named(paths, "mask.png")?;
     fs::create_dir_all(&args.out).map_err(Error::io(&args.out, "cannot create"))?;
     let (written, failed) = each(images, |path, stem| {
         let one = predict(&trained, path, &args.out, stem)?;
@@ -177,17 +177,17 @@ pub fn images(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
     Ok(images)
 }
 
-/// Images with the stems that their masks are named by.
+/// Images with the stems of the files that they write, the first of which ends in `_what`.
 ///
 /// # Errors
 /// If two images would write the same files.
-pub fn named(images: Vec<PathBuf>) -> Result<BTreeMap<String, PathBuf>> {
+pub fn named(images: Vec<PathBuf>, what: &str) -> Result<BTreeMap<String, PathBuf>> {
     let mut named: BTreeMap<String, PathBuf> = BTreeMap::new();
     for image in images {
         let stem = image.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         if let Some(other) = named.get(&stem).filter(|other| **other != image) {
             return Err(Error::user(format!(
-                "{} and {} would both write {stem}_mask.png: predict them into different folders",
+                "{} and {} would both write {stem}_{what}: write them into different folders",
                 other.display(),
                 image.display()
             )));

@@ -9,7 +9,7 @@ use super::{Output, command_line, pretty, print, report};
 use crate::error::{Error, Result};
 use crate::plan::{Checked, Depth, Extent, Plan, survey};
 use crate::record::RunState;
-use crate::run::{Options, Outcome, guided, run};
+use crate::run::{Guided, Options, Outcome, guided, run};
 use crate::spec::{Suite, suite};
 use crate::train::Stop;
 
@@ -38,6 +38,9 @@ pub fn execute(args: RunArgs, output: Output) -> Result<u8> {
     let checked = args.specs.check(Depth::Pixels)?;
     let mut outcomes = Vec::new();
     for one in &checked {
+        if stop.asked() {
+            break;
+        }
         let device = args.specs.overrides.device(&one.loaded.spec, output)?;
         let options = Options {
             device,
@@ -46,7 +49,14 @@ pub fn execute(args: RunArgs, output: Output) -> Result<u8> {
             quiet: output.quiet,
             command: command_line(),
         };
-        for plan in &plans(one, &options, &stop, output)? {
+        let plans = match plans(one, &options, &stop, output)? {
+            Planned::All(plans) => plans,
+            Planned::None(unfinished) => {
+                outcomes.push(unfinished);
+                continue;
+            }
+        };
+        for plan in &plans {
             if stop.asked() {
                 break;
             }
@@ -69,17 +79,29 @@ pub fn execute(args: RunArgs, output: Output) -> Result<u8> {
     Ok(if outcomes.iter().all(whole) && !stop.asked() { 0 } else { 1 })
 }
 
+/// What can be run of a spec.
+pub enum Planned {
+    /// A plan for each seed.
+    All(Vec<Plan>),
+    /// Nothing, since this run, which the spec depends on, did not finish.
+    None(Outcome),
+}
+
 /// A plan for each seed, once the runs that it depends on are made.
-pub fn plans(
-    checked: &Checked,
-    options: &Options,
-    stop: &Stop,
-    output: Output,
-) -> Result<Vec<Plan>> {
+pub fn plans(checked: &Checked, options: &Options, stop: &Stop, output: Output) -> Result<Planned> {
     let run = |plan: &Plan| run_one(plan, options, stop, output);
-    let checked = &guided(checked.clone(), &options.device, &run)?;
-    let survey = survey(checked, Extent::All)?;
-    checked.loaded.spec.seeds.iter().map(|&seed| checked.plan(&survey, seed)).collect()
+    let checked = match guided(checked.clone(), &options.device, &run)? {
+        Guided::Ready(checked) => checked,
+        Guided::Unfinished(outcome) => {
+            let (name, path) = (&checked.loaded.spec.name, outcome.path.display());
+            output.say(format!("{name}: not run: {path}, which guides it, did not finish"));
+            return Ok(Planned::None(outcome));
+        }
+    };
+    let survey = survey(&checked, Extent::All)?;
+    let seeds = checked.loaded.spec.seeds.iter();
+    let plans = seeds.map(|&seed| checked.plan(&survey, seed)).collect::<Result<_>>()?;
+    Ok(Planned::All(plans))
 }
 
 /// Makes one run and says how it ended.

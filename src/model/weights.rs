@@ -83,8 +83,11 @@ impl Wanted {
                 Ok(Self { prefix, adapts: true, beside, renamed, ..whole })
             }
             (Part::Backbone, _, Some(_)) => {
-                let lite = matches!(net, Net::Efficientnet(net) if net.is_lite());
-                let renamed = if lite { from_lite } else { whole.renamed };
+                let renamed = match net {
+                    Net::Efficientnet(net) if net.is_lite() => from_lite,
+                    Net::Densenet(_) => from_published_densenet,
+                    _ => whole.renamed,
+                };
                 Ok(Self { head, adapts: true, renamed, ..whole })
             }
             (Part::Encoder | Part::Backbone, _, _) => Err(Error::user(format!(
@@ -103,6 +106,17 @@ impl Wanted {
 /// The name here of a tensor of efficientnet-lite-pytorch's EfficientNet-Lite0.
 fn from_lite(name: &str) -> Option<String> {
     translated(name, Library::EfficientnetPytorch, Library::Torchvision, false)
+}
+
+/// The name here of a tensor of a DenseNet that torchvision publishes: the files keep the names that its layers had
+/// before, `norm.1` for `norm1`.
+fn from_published_densenet(name: &str) -> Option<String> {
+    let (layer, tensor) = name.rsplit_once('.')?;
+    let (layer, number) = layer.rsplit_once('.')?;
+    let renames = matches!(number, "1" | "2")
+        && [".norm", ".conv"].iter().any(|kind| layer.ends_with(kind))
+        && layer.contains(".denselayer");
+    renames.then(|| format!("{layer}{number}.{tensor}"))
 }
 
 /// The kinds of files at hand.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::data::{
-    Dataset, Labels, Split, augment_problems, for_task, open, open_for, split, subset,
+    Dataset, Labels, Split, augment_problems, folds, for_task, open, open_for, split, subset,
 };
 use crate::error::Result;
 use crate::evaluate::{
@@ -26,7 +26,7 @@ use crate::spec::{
 pub struct Checked {
     /// The spec and where its values come from.
     pub loaded: Loaded,
-    /// The data set; no image is decoded.
+    /// The data set; no image is decoded but for codes of BCSS masks.
     pub dataset: Arc<Dataset>,
     /// How it is divided.
     pub split: Split,
@@ -54,13 +54,7 @@ pub enum Depth {
 pub fn check(loaded: Loaded, depth: Depth) -> Result<Checked, Problems> {
     let spec = &loaded.spec;
     let mut found = Findings { loaded: &loaded, list: Vec::new() };
-    found.all(model::problems(&spec.model, spec.dataset.image_size));
-    found.all(augment_problems(&spec.augment));
-    found.all(crate::train::problems(&spec.schedule));
-    found.task();
-    found.film();
-    found.unfreezing();
-
+    found.settings();
     let opened = open(&spec.dataset).map_err(|error| ("dataset.root", error));
     let opened = opened
         .and_then(|dataset| for_task(dataset, &spec.task).map_err(|error| ("task.kind", error)));
@@ -73,12 +67,8 @@ pub fn check(loaded: Loaded, depth: Depth) -> Result<Checked, Problems> {
     };
     let mut divided = None;
     if let Some(dataset) = &dataset {
-        found.all(loss::problems(&spec.loss, outputs(&dataset.labels)));
-        found.second_head(dataset);
-        found.epoch_figures(dataset);
-        found.threshold(&dataset.labels);
+        found.on(dataset);
         found.gates(dataset);
-        found.layer_rates(dataset);
         match split(&division(&spec.dataset.split, depth), dataset) {
             Ok(split) => {
                 let split = subset(&spec.dataset.subset, dataset, split);
@@ -139,26 +129,43 @@ impl Findings<'_> {
         }
     }
 
+    /// What is wrong whatever the data are.
+    fn settings(&mut self) {
+        let spec = &self.loaded.spec;
+        self.all(model::problems(&spec.model, spec.dataset.image_size));
+        self.all(augment_problems(&spec.augment));
+        self.all(crate::train::problems(&spec.schedule));
+        self.task();
+        self.film();
+        self.unfreezing();
+    }
+
+    /// What is wrong for the classes of a data set.
+    fn on(&mut self, dataset: &Dataset) {
+        self.all(loss::problems(&self.loaded.spec.loss, outputs(&dataset.labels)));
+        self.second_head(dataset);
+        self.epoch_figures(dataset);
+        self.threshold(&dataset.labels);
+        self.layer_rates(dataset);
+    }
+
     /// Network and metrics must be of what is predicted.
     fn task(&mut self) {
         let spec = &self.loaded.spec;
         let classifies = spec.task.classifies();
         let mut wrong: Vec<(&str, String)> = Vec::new();
         if classifies != spec.model.classifies() {
-            let (does, asked, others) = if classifies {
-                ("gives each pixel its class", "classify", "resnet18, efficientnet-b0, densenet169")
+            let (does, others) = if classifies {
+                ("gives each pixel its class", "resnet18, efficientnet-b0, densenet169")
             } else {
-                (
-                    "gives whole images their class",
-                    "segment",
-                    "unet, attention-unet, unet-plus-plus",
-                )
+                ("gives whole images their class", "unet, attention-unet, unet-plus-plus")
             };
             wrong.push((
                 "model.kind",
                 format!(
-                    "this network {does}, and `task.kind` is `{asked}`: use one of {others}, .. or \
-                     set the other task"
+                    "this network {does}, and `task.kind` is `{}`: use one of {others}, .. or set the \
+                     other task",
+                    spec.task.kind()
                 ),
             ));
         }
@@ -237,10 +244,6 @@ impl Findings<'_> {
         }
         loaded.spec.dataset.source = spec.dataset.source.clone();
         loaded.spec.run = spec.run.clone();
-        let sizes = model::problems(&loaded.spec.model, loaded.spec.dataset.image_size);
-        for (key, message) in sizes {
-            self.add(KEY, format!("{}: {key}: {message}", path.display()));
-        }
         let dataset = match open_for(&loaded.spec) {
             Ok(dataset) => dataset,
             Err(error) => {
@@ -253,17 +256,43 @@ impl Findings<'_> {
             self.add(KEY, message);
             return None;
         }
+        let mut of_guide = Findings { loaded: &loaded, list: Vec::new() };
+        of_guide.settings();
+        of_guide.on(&dataset);
+        for problem in of_guide.list {
+            let help = problem.help.map(|help| format!("; {help}")).unwrap_or_default();
+            let (key, message) = (problem.key, problem.message);
+            self.add(KEY, format!("{}: {key}: {message}{help}", path.display()));
+        }
+        let count = guide.folds as usize;
+        let dealt = folds(&dataset, &split.groups, &split.train, count);
+        if (0..count).any(|fold| !dealt.contains(&fold)) {
+            let groups: BTreeSet<&String> =
+                split.train.iter().map(|&case| &split.groups[case]).collect();
+            let message = format!(
+                "{} training cases in {} groups are too few for {count} folds, each of which needs \
+                 a case",
+                split.train.len(),
+                groups.len()
+            );
+            self.add("task.guide.folds", message);
+        }
         let (split, dataset) = (split.clone(), Arc::new(dataset));
         Some(Box::new(Checked { loaded, dataset, split, guide: None, guide_rows: Vec::new() }))
     }
 
-    /// A threshold is for the second of two classes.
+    /// A threshold is for one foreground, or for the second of two classes of images.
     fn threshold(&mut self, labels: &Labels) {
-        let Labels::Images { names } = labels else { return };
-        let unsaid = ThresholdSpec::default();
-        if names.len() > 2 && self.loaded.spec.evaluation.threshold != unsaid {
+        let (names, what) = match labels {
+            Labels::Binary { .. } => return,
+            Labels::Images { names } if names.len() == 2 => return,
+            Labels::Images { names } => (names, "an image"),
+            Labels::Classes { names } => (names, "a pixel"),
+        };
+        if self.loaded.spec.evaluation.threshold != ThresholdSpec::default() {
             let message = format!(
-                "a threshold is for two classes, and there are {}: {}; an image gets the likeliest",
+                "a threshold is for one foreground, or for two classes of images, and there are {}: \
+                 {}; {what} gets the likeliest",
                 names.len(),
                 names.join(", ")
             );

@@ -279,7 +279,8 @@ fn check_format(path: &Path) -> Result<bool> {
     if format.version != FORMAT_VERSION {
         return Err(Error::user(format!(
             "{}: this run was written in format version {}, and this oncospec {} reads version \
-             {FORMAT_VERSION}; use the oncospec that wrote it, or run the experiment again with --force",
+             {FORMAT_VERSION}; use the oncospec that wrote it, or remove the folder and run the \
+             experiment again",
             path.display(),
             format.version,
             env!("CARGO_PKG_VERSION"),

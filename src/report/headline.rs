@@ -135,35 +135,41 @@ pub fn columns(records: &[&Record]) -> Vec<String> {
     names
 }
 
-/// Experiments that finished under two seeds or more.
+/// Mean and spread of the experiments of several seeds.
 fn spreads(records: &[&Record], names: &[String]) -> Vec<Spread> {
-    let finished = |record: &&Record| record.status.state == RunState::Finished;
-    let mut experiments: Vec<&str> = Vec::new();
-    for record in records.iter().copied().filter(finished) {
-        if !experiments.contains(&record.summary.experiment.as_str()) {
-            experiments.push(&record.summary.experiment);
-        }
-    }
-    experiments
+    seeded(records)
         .into_iter()
-        .filter_map(|experiment| {
-            let runs: Vec<&Record> = records
-                .iter()
-                .copied()
-                .filter(finished)
-                .filter(|record| record.summary.experiment == experiment)
-                .collect();
-            let mut seeds: Vec<u32> = runs.iter().map(|run| run.provenance.seed).collect();
-            seeds.sort_unstable();
-            seeds.dedup();
-            let distinct = seeds.len() == runs.len() && seeds.len() > 1;
-            distinct.then(|| Spread {
+        .map(|(experiment, runs)| {
+            let runs: Vec<&Record> = runs.into_iter().map(|run| records[run]).collect();
+            Spread {
                 experiment: experiment.to_owned(),
-                seeds: seeds.len(),
+                seeds: runs.len(),
                 cells: names.iter().map(|name| spread(&runs, name)).collect(),
-            })
+            }
         })
         .collect()
+}
+
+/// Experiments whose finished runs differ in their seeds, two or more, with the runs' indices.
+pub fn seeded<'a>(records: &[&'a Record]) -> Vec<(&'a str, Vec<usize>)> {
+    let mut experiments: Vec<(&str, Vec<usize>)> = Vec::new();
+    for (run, record) in records.iter().enumerate() {
+        if record.status.state != RunState::Finished {
+            continue;
+        }
+        let name = record.summary.experiment.as_str();
+        match experiments.iter_mut().find(|(experiment, _)| *experiment == name) {
+            Some((_, runs)) => runs.push(run),
+            None => experiments.push((name, vec![run])),
+        }
+    }
+    experiments.retain(|(_, runs)| {
+        let mut seeds: Vec<u32> = runs.iter().map(|&run| records[run].provenance.seed).collect();
+        seeds.sort_unstable();
+        seeds.dedup();
+        seeds.len() == runs.len() && seeds.len() > 1
+    });
+    experiments
 }
 
 fn spread(runs: &[&Record], name: &str) -> Option<MeanAndDeviation> {

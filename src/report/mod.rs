@@ -5,6 +5,7 @@
 //! runs no script and names what made it.
 
 mod charts;
+mod comparison;
 mod configuration;
 mod curves;
 mod film;
@@ -15,6 +16,7 @@ mod legend;
 mod markdown;
 mod names;
 mod page;
+mod permutation;
 mod pictures;
 mod remarks;
 mod run;
@@ -53,6 +55,9 @@ struct Page<'a> {
     /// One for each task.
     headlines: Vec<headline::Headline>,
     shared_remarks: Vec<run::SharedRemark>,
+    comparisons: Vec<comparison::Comparison>,
+    /// Flips of the test behind them: the most groups flipped in all ways, and how often more are at random.
+    flips: (usize, u32),
     semantics: Vec<headline::Semantic>,
     published: Vec<&'a PublishedSpec>,
     curves: Vec<curves::Curve>,
@@ -95,6 +100,8 @@ pub fn render(records: &[Record], options: &ReportOptions) -> Result<String> {
         version: env!("CARGO_PKG_VERSION"),
         headlines: headline::headlines(records, &labels),
         shared_remarks,
+        comparisons: comparison::comparisons(records, &labels)?,
+        flips: (permutation::MOST_IN_ALL_WAYS, permutation::FLIPS),
         semantics: headline::semantics(records, &labels),
         published: headline::published(records),
         curves,

@@ -56,14 +56,15 @@ fn leak(split: &SplitTable) -> Vec<Remark> {
     let mut remarks = Vec::new();
     if !split.crossing.is_empty() {
         remarks.push(warning(format!(
-            "{} of the groups that should stay together lie in more than one split: figures on \
-             validation and test are too good.",
-            split.crossing.len()
+            "Of the groups that should stay together, {} {} in more than one split: figures on validation \
+             and test are too good.",
+            split.crossing.len(),
+            if split.crossing.len() == 1 { "lies" } else { "lie" }
         )));
     }
     if !split.repeated.is_empty() {
         remarks.push(warning(format!(
-            "{} cases are named in more than one split, such as {}.",
+            "Cases named in more than one split: {}, such as {}.",
             split.repeated.len(),
             split.repeated[0]
         )));

@@ -73,6 +73,19 @@ fn the_page_loads_nothing_and_runs_nothing() {
 }
 
 #[test]
+fn runs_on_the_same_cases_are_compared_with_their_seeds_as_one() {
+    let root = tempfile::tempdir().unwrap();
+    let runs = [("a", 0), ("a", 1), ("b", 0)];
+    let records: Vec<Record> =
+        runs.iter().map(|&(name, seed)| examples::busi(root.path(), name, seed, 12, 40)).collect();
+    let html = render(&records, &ReportOptions::default()).unwrap();
+    for part in ["Differences in the Dice of a case", "correction for 1 pair.", "a, 2 seeds"] {
+        assert!(html.contains(part), "{part}");
+    }
+    assert!(!html.contains("Not compared, since"));
+}
+
+#[test]
 fn names_cannot_become_markup() {
     let html = page();
     assert!(!html.contains("<script") && !html.contains("<b>"));

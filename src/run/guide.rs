@@ -23,12 +23,20 @@ use crate::spec::{EmptyRule, EvaluatedSplit, MetricKind};
 /// What makes a run: its training and all that comes of it.
 pub type Runner<'a> = &'a dyn Fn(&Plan) -> Result<Outcome>;
 
+/// What comes of the runs that a spec depends on.
+pub enum Guided {
+    /// All are finished: the spec with the masks that they made.
+    Ready(Box<Checked>),
+    /// One did not finish, and nothing can be made of the spec.
+    Unfinished(Outcome),
+}
+
 /// A classifier's cases with the masks that its guide makes of them; others stay as they are.
 ///
 /// # Errors
-/// If a segmentation network does not finish its training, or has seen a case whose mask it made.
-pub fn guided(checked: Checked, device: &Chosen, run: Runner) -> Result<Checked> {
-    let Some(guide) = checked.guide.clone() else { return Ok(checked) };
+/// If a segmentation network has seen a case whose mask it made, or a mask cannot be written.
+pub fn guided(checked: Checked, device: &Chosen, run: Runner) -> Result<Guided> {
+    let Some(guide) = checked.guide.clone() else { return Ok(Guided::Ready(checked.into())) };
     let count = checked.loaded.spec.task.guide().map_or(0, |guide| guide.folds as usize);
     let folds = divide(&checked, count);
     let mut dataset = Dataset::clone(&checked.dataset);
@@ -37,12 +45,7 @@ pub fn guided(checked: Checked, device: &Chosen, run: Runner) -> Result<Checked>
         let plan = plan_of(&guide, &checked.split, &folds, fold, count)?;
         let outcome = run(&plan)?;
         if outcome.state != RunState::Finished {
-            let why = outcome.why.unwrap_or_else(|| outcome.state.to_string());
-            return Err(Error::failed(format!(
-                "{}: the segmentation that guides {} did not finish: {why}",
-                outcome.path.display(),
-                checked.loaded.spec.name
-            )));
+            return Ok(Guided::Unfinished(outcome));
         }
         let of_fold = folds.iter().filter(|(_, number)| *number == fold).map(|(case, _)| *case);
         let mut cases: Vec<usize> = of_fold.collect();
@@ -53,7 +56,8 @@ pub fn guided(checked: Checked, device: &Chosen, run: Runner) -> Result<Checked>
     }
     unseen(&rows, &checked)?;
     rows.sort_by(|a, b| a.case.cmp(&b.case));
-    Ok(Checked { dataset: Arc::new(dataset), guide_rows: rows, ..checked })
+    let dataset = Arc::new(dataset);
+    Ok(Guided::Ready(Checked { dataset, guide_rows: rows, ..checked }.into()))
 }
 
 /// Training cases with their folds; groups stay together and classes are spread evenly.
@@ -91,7 +95,7 @@ fn plan_of(
     checked.plan(&survey(&checked, Extent::All)?, seed)
 }
 
-/// Makes the masks of some cases and puts them into the data set.
+/// Makes the masks of some cases, where they are not there yet, and puts them into the data set.
 fn masks(
     run: &Path,
     cases: &[usize],
@@ -111,7 +115,10 @@ fn masks(
         let case = &guide.dataset.cases[index];
         let truth = decode(&guide.dataset, case)?;
         let path = mask_path(&folder, &case.id);
-        let labels = write_mask(&predictor, record.threshold(), &truth, &path)?;
+        let labels = match read_mask(&path, truth.image.dimensions()) {
+            Some(labels) => labels,
+            None => write_mask(&predictor, record.threshold(), &truth, &path)?,
+        };
         let dice = truth.labels.as_ref().and_then(|truth| {
             overlap(MetricKind::Dice, &count_binary(&labels, truth), EmptyRule::One)
         });
@@ -157,6 +164,13 @@ fn write_mask(
     Ok(labels)
 }
 
+/// A mask that was written before, if it is of this size.
+fn read_mask(path: &Path, dimensions: (u32, u32)) -> Option<Vec<u8>> {
+    let mask = image::open(path).ok()?.into_luma8();
+    let labels = mask.pixels().map(|pixel| u8::from(pixel.0[0] > 127)).collect();
+    (mask.dimensions() == dimensions).then_some(labels)
+}
+
 /// A run directory as `<experiment>/<run-id>`, below the folder of all runs.
 fn below(run: &Path) -> String {
     let names: Vec<_> = run.components().rev().take(2).map(|part| part.as_os_str()).collect();
@@ -165,6 +179,8 @@ fn below(run: &Path) -> String {
 
 /// Where a run that guides another lies, from the directory of the other.
 pub fn beside(run: &Path, path: &str) -> PathBuf {
+    // A path such as `.` does not name the folders above it.
+    let run = run.canonicalize().unwrap_or_else(|_| run.to_path_buf());
     run.ancestors().nth(2).unwrap_or(Path::new(".")).join(path)
 }
 
@@ -213,29 +229,49 @@ pub fn with_mask(predictor: &Predictor, threshold: f64, image: Decoded) -> Resul
     Ok(Decoded { labels, ..image })
 }
 
-/// Puts the recorded masks of a guided run, by its directory, into its data set, and has the network that guides it make those of
-/// other cases, in a folder.
+/// Puts the recorded masks of a guided run, by its directory, into some cases of its data set.
+///
+/// # Errors
+/// If a mask is not there any more: the other networks may have seen its case.
+pub fn put_recorded_masks(
+    dataset: &mut Dataset,
+    cases: &[usize],
+    run: &Path,
+    rows: &[GuideRow],
+) -> Result<()> {
+    for &index in cases {
+        let case = &dataset.cases[index];
+        let row = rows.iter().find(|row| row.case == case.id);
+        let row = row.ok_or_else(|| {
+            Error::user(format!("{}: no mask of `{}` is recorded", run.display(), case.id))
+        })?;
+        let path = mask_path(&beside(run, &row.path).join("masks"), &case.id);
+        if !path.is_file() {
+            return Err(Error::user(format!(
+                "{}: the mask of `{}` is not there any more; run the experiment again, which makes \
+                 it with the network that has not seen the case",
+                path.display(),
+                case.id
+            )));
+        }
+        dataset.cases[index].mask = MaskSource::Files(vec![path]);
+    }
+    Ok(())
+}
+
+/// Has a network make the masks of all cases of a data set that it has not seen, in a folder.
 ///
 /// # Errors
 /// If an image cannot be read, or a mask not be written.
-pub fn put_masks(
+pub fn put_new_masks(
     dataset: &mut Dataset,
-    run: &Path,
-    rows: &[GuideRow],
     (predictor, threshold): (&Predictor, f64),
     folder: &Path,
 ) -> Result<()> {
     for index in 0..dataset.cases.len() {
         let case = &dataset.cases[index];
-        let row = rows.iter().find(|row| row.case == case.id);
-        let path = match row.map(|row| mask_path(&beside(run, &row.path).join("masks"), &case.id)) {
-            Some(path) if path.is_file() => path,
-            _ => {
-                let path = mask_path(folder, &case.id);
-                write_mask(predictor, threshold, &decode(dataset, case)?, &path)?;
-                path
-            }
-        };
+        let path = mask_path(folder, &case.id);
+        write_mask(predictor, threshold, &decode(dataset, case)?, &path)?;
         dataset.cases[index].mask = MaskSource::Files(vec![path]);
     }
     Ok(())

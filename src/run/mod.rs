@@ -9,7 +9,7 @@ mod outcome;
 mod pictures;
 mod summary;
 
-pub use guide::{beside, guided, put_masks, with_mask};
+pub use guide::{Guided, beside, guided, put_new_masks, put_recorded_masks, with_mask};
 pub use judge::{figures, gates, rejudge, split_name};
 pub use judge_images::image_figures;
 pub use net::{initial_net, objective, predictor};
@@ -52,29 +52,29 @@ pub struct Options {
 /// `resume` nor `force` says what to do. A training run that fails is an [`Outcome`].
 pub fn run(plan: &Plan, options: &Options, stop: &Stop) -> Result<Outcome> {
     let folder = plan.folder();
-    let before = status(&folder)?;
-    if before.as_ref().is_some_and(|status| status.state == RunState::Finished) && !options.force {
-        return Outcome::read(folder, true);
+    if !options.force {
+        let before = status(&folder)?;
+        if before.is_some_and(|status| status.state == RunState::Finished) {
+            return Outcome::read(folder, true);
+        }
     }
     let run = Arc::new(RunDir::open_write(&folder)?);
     let checkpoints = Checkpoints::new(Arc::clone(&run), plan.decisions.spec.schedule.epochs);
-    let from = match (options.force, checkpoints.last()?) {
-        (true, _) => {
-            clear(&folder)?;
-            None
-        }
-        (false, Some(progressed)) if options.resume => Some(progressed),
-        (false, Some(progressed)) => {
-            return Err(Error::user(format!(
-                "{}: an unfinished run is here, {} of {} epochs done: --resume goes on, \
-                 --force starts over",
-                folder.display(),
-                progressed.epoch,
-                plan.decisions.spec.schedule.epochs
-            )));
-        }
-        (false, None) => None,
+    let from = if options.force {
+        clear(&folder)?;
+        None
+    } else {
+        checkpoints.last()?
     };
+    if let (Some(progressed), false) = (&from, options.resume) {
+        return Err(Error::user(format!(
+            "{}: an unfinished run is here, {} of {} epochs done: --resume goes on, --force starts \
+             over",
+            folder.display(),
+            progressed.epoch,
+            plan.decisions.spec.schedule.epochs
+        )));
+    }
     let work = AssertUnwindSafe(|| work(plan, options, stop, &run, checkpoints, from));
     let ended = catch_unwind(work).unwrap_or_else(|panic| Err(Error::Failed(said(&*panic))));
     let (state, why) = match ended {

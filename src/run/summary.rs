@@ -1,6 +1,6 @@
 //! What a run is about, in words and totals.
 
-use crate::data::{Labels, crossing};
+use crate::data::{Dataset, Labels, crossing};
 use crate::evaluate::{
     MASK_DICE, OF_SECOND_HEAD, SECOND_HEAD_THRESHOLD, describe_absent, describe_empty,
     describe_image_reductions, describe_intervals, describe_reductions, describe_refinement,
@@ -41,7 +41,7 @@ pub fn summary(plan: &Plan) -> Summary {
         threshold: None,
         semantics: semantics(spec, classes.len()),
         selection: None,
-        group_key: group_key(&spec.dataset.split).into(),
+        group_key: group_key(&spec.dataset.split, &plan.dataset).into(),
         headline: headline(plan),
         findings: findings(plan),
         notes: Vec::new(),
@@ -168,11 +168,15 @@ fn resolution(spec: &EvaluationSpec) -> String {
     }
 }
 
-fn group_key(split: &SplitSpec) -> &'static str {
+/// What the groups of a division are; a given one has the slides that the images name.
+fn group_key(split: &SplitSpec, dataset: &Dataset) -> &'static str {
     let key = match split {
         SplitSpec::Holdout(holdout) => holdout.group,
         SplitSpec::Kfold(kfold) => kfold.group,
-        SplitSpec::File(_) | SplitSpec::ByFolder(_) => GroupKey::None,
+        SplitSpec::File(_) | SplitSpec::ByFolder(_) => {
+            let slides = dataset.cases.iter().any(|case| case.slide.is_some());
+            if slides { GroupKey::Slide } else { GroupKey::None }
+        }
     };
     match key {
         GroupKey::None => "none",

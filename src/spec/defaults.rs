@@ -3,7 +3,7 @@
 use figment::value::{Dict, Value as Said};
 use serde_json::Value;
 
-use super::schema::{Shape, is_shared, properties, shape};
+use super::schema::{Shape, is_shared, properties, replacing, shape};
 use super::{CrossEntropySpec, LossSpec, MetricKind};
 
 /// What a task fills in for keys that `said` leaves out, before the other defaults: a classifier's loss and
@@ -78,13 +78,19 @@ fn kind(table: &Dict) -> Option<&str> {
 }
 
 /// Removes from `lower` (tables at `node`, from the lowest layer up) what belongs to a `kind` that
-/// `upper` changes, here and in all tables inside. Keys that all kinds share stay.
+/// `upper` changes, here and in all tables inside; keys that all kinds share stay. All of it, where `upper` names
+/// another file in a table about one.
 pub(super) fn drop_replaced(node: &'static Value, lower: &mut [&mut Dict], upper: &Dict) {
     let below = lower.iter().rev().map(|layer| &**layer).find(|layer| kind(layer).is_some());
     let of_kind = kind(upper).or_else(|| kind(below?)).map(String::from);
     if below.is_some_and(|below| changes_kind(below, upper)) {
         for layer in &mut *lower {
             layer.retain(|key, _| property(node, key, None).is_some_and(is_shared));
+        }
+    }
+    if replacing(node).any(|key| upper.contains_key(key)) {
+        for layer in &mut *lower {
+            layer.clear();
         }
     }
     for (key, value) in upper {

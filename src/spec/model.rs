@@ -324,7 +324,7 @@ impl Default for AttentionUnetSpec {
     }
 }
 
-/// CMUNeXt; the defaults are the published network of 3.15 M parameters.
+/// CMUNeXt; the defaults are the published network of 3.14 M parameters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct CmunextSpec {

@@ -23,7 +23,7 @@ pub struct ScheduleSpec {
     pub optimizer: OptimizerSpec,
     /// How the learning rate changes over the run.
     pub learning_rate_schedule: RateSpec,
-    /// Epochs over which the learning rate first rises linearly from 0.
+    /// Epochs over whose n steps the learning rate first rises, from 1/n of itself to all of it.
     #[schemars(range(min = 0.0, max = 10_000.0))]
     pub warm_up_epochs: f64,
     /// Layers that learn at another rate than the rest; of several that fit a layer the last counts.
@@ -314,11 +314,11 @@ pub enum ClipSpec {
     Norm(ClipLimit),
 }
 
-/// A limit.
+/// The limit of a gradient.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ClipLimit {
-    /// The limit.
+    /// The largest value, or norm, that a gradient keeps.
     #[schemars(range(min = 1e-9, max = 1e9))]
     pub limit: f64,
 }

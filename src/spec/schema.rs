@@ -145,6 +145,12 @@ pub(super) fn resolve(node: &'static Value) -> &'static Value {
     node
 }
 
+/// The keys any of which, said in a higher layer, replace the whole table `node` of lower ones.
+pub(super) fn replacing(node: &'static Value) -> impl Iterator<Item = &'static str> {
+    let keys = resolve(node).get("x-replacing").and_then(Value::as_array);
+    keys.into_iter().flatten().filter_map(Value::as_str)
+}
+
 /// What `node` allows.
 pub(super) fn shape(node: &'static Value) -> Shape {
     let node = resolve(node);

@@ -80,7 +80,7 @@ pub enum InputKind {
     Gray,
     /// The image after contrast-limited adaptive histogram equalisation (clip limit 2, 8 x 8 tiles).
     Clahe,
-    /// That inside the mask, black elsewhere.
+    /// The equalised image inside the mask, black elsewhere.
     Lesion,
     /// The mask.
     Mask,
@@ -129,6 +129,15 @@ impl Default for TaskSpec {
 }
 
 impl TaskSpec {
+    /// Its `kind`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Segment(_) => "segment",
+            Self::Classify(_) => "classify",
+            Self::MultiTask(_) => "multi-task",
+        }
+    }
+
     /// Whether it gives whole images their class, and nothing else.
     pub fn classifies(&self) -> bool {
         match self {

@@ -452,6 +452,31 @@ fn what_the_files_did_not_say_is_told_without_seeds_and_places() {
 }
 
 #[test]
+fn another_file_of_weights_replaces_the_one_below_with_its_checksum() {
+    let sum = "0".repeat(64);
+    let folder = Folder::new(&[(
+        "spec.toml",
+        &format!(
+            "name = \"a\"\n[dataset]\nkind = \"phantom\"\n\
+             [model]\nkind = \"resnet18\"\nweights = {{ path = \"/w.pth\", sha256 = \"{sum}\" }}\n\
+             [task]\nkind = \"classify\"\n"
+        ),
+    )]);
+    let weights = |set: &str| {
+        let loaded = folder.load("spec.toml", &[set], &[]).expect("a right spec");
+        loaded.spec.model.weights().cloned().expect("weights")
+    };
+    let named = weights("model.weights.name=resnet18-imagenet");
+    assert!(named.path().ends_with("resnet18-f37072fd.pth"), "{named:?}");
+    assert_eq!(named.sha256.as_deref(), Some("f37072fd"));
+    let other = weights("model.weights.path=/v.pth");
+    assert_eq!((other.path.as_deref(), other.sha256), (Some("/v.pth"), None));
+    let checked =
+        weights(&format!("model.weights={{name=\"resnet18-imagenet\",sha256=\"{sum}\"}}"));
+    assert_eq!(checked.sha256, Some(sum.clone()), "a given checksum counts");
+}
+
+#[test]
 fn another_kind_replaces_what_the_old_kind_had_and_keeps_what_both_share() {
     let folder = Folder::new(&[
         (

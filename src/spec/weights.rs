@@ -10,6 +10,7 @@ use super::{EncoderSpec, ModelSpec, Spec};
 /// A file of weights: its path, or its name in the catalogue.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[schemars(extend("x-replacing" = ["path", "name"]))]
 pub struct WeightsSpec {
     /// A `.pth`, `.pt` or `.safetensors` file, relative to this file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -128,7 +129,7 @@ fn fill(weights: Option<&mut WeightsSpec>, folder: &Path) {
     let Some(name) = weights.name else { return };
     let entry = name.entry();
     weights.path = Some(folder.join(entry.file).display().to_string());
-    weights.sha256 = Some(entry.sha256.into());
+    weights.sha256.get_or_insert_with(|| entry.sha256.into());
 }
 
 impl ModelSpec {

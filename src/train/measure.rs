@@ -8,6 +8,7 @@ use burn::tensor::Device;
 use super::inputs::Inputs;
 use super::objective::Objective;
 use super::optimizer;
+use crate::error::{Error, Result};
 use crate::model::{Model, tensor_paths};
 use crate::spec::ScheduleSpec;
 
@@ -17,6 +18,7 @@ pub struct Steps {
     objective: Objective,
     optimizer: ModuleOptimizer,
     learning_rate: f64,
+    device: Device,
 }
 
 /// What a step took, in seconds, and its loss.
@@ -44,34 +46,49 @@ impl Steps {
     pub fn new(net: Model, objective: Objective, schedule: &ScheduleSpec, device: &Device) -> Self {
         let rates = optimizer::group_rates(schedule, &tensor_paths(&net));
         let optimizer = optimizer::init(schedule, &rates, device);
-        Self { net, objective, optimizer, learning_rate: schedule.optimizer.learning_rate() }
+        let (learning_rate, device) = (schedule.optimizer.learning_rate(), device.clone());
+        Self { net, objective, optimizer, learning_rate, device }
     }
 
     /// Makes a step.
-    pub fn step(self, inputs: Inputs) -> (Self, Step) {
-        let Self { net, objective, mut optimizer, learning_rate } = self;
+    ///
+    /// # Errors
+    /// If the device fails.
+    pub fn step(self, inputs: Inputs) -> Result<(Self, Step)> {
+        let Self { net, objective, mut optimizer, learning_rate, device } = self;
         let started = Instant::now();
         let value = objective.mean(net.heads(inputs.images), inputs.labels, inputs.classes);
-        let number = value.clone().inner().into_scalar::<f32>();
+        let loss = value.clone().inner().into_scalar::<f32>();
         let forward_s = started.elapsed().as_secs_f64();
         let started = Instant::now();
         let gradients = GradientsParams::from_grads(value.backward(), &net);
-        let backward_s = started.elapsed().as_secs_f64();
+        let backward_s = seconds_to_end(started, &device)?;
         let started = Instant::now();
         let net = optimizer.step(learning_rate, net, gradients);
-        let optimizer_s = started.elapsed().as_secs_f64();
-        let step = Step { forward_s, backward_s, optimizer_s, loss: number };
-        (Self { net, objective, optimizer, learning_rate }, step)
+        let optimizer_s = seconds_to_end(started, &device)?;
+        let step = Step { forward_s, backward_s, optimizer_s, loss };
+        Ok((Self { net, objective, optimizer, learning_rate, device }, step))
     }
 }
 
 /// Predicts a batch, and measures its loss, which counts for no time.
-pub fn infer(net: &Model, objective: &Objective, inputs: Inputs) -> Step {
+///
+/// # Errors
+/// If the device fails.
+pub fn infer(net: &Model, objective: &Objective, inputs: Inputs) -> Result<Step> {
+    let device = inputs.images.device();
     let started = Instant::now();
     let logits = net.heads(inputs.images);
-    let forward_s = started.elapsed().as_secs_f64();
+    let forward_s = seconds_to_end(started, &device)?;
     let loss = objective.mean(logits, inputs.labels, inputs.classes).into_scalar::<f32>();
-    Step { forward_s, backward_s: 0.0, optimizer_s: 0.0, loss }
+    Ok(Step { forward_s, backward_s: 0.0, optimizer_s: 0.0, loss })
+}
+
+/// Seconds from an instant until a device has done all that it was given.
+fn seconds_to_end(started: Instant, device: &Device) -> Result<f64> {
+    let failed = |error| Error::failed(format!("the device failed: {error}"));
+    device.sync().map_err(failed)?;
+    Ok(started.elapsed().as_secs_f64())
 }
 
 /// What a training step of one case costs.
@@ -84,17 +101,20 @@ pub struct Measured {
 }
 
 /// Makes one training step on one case, on a device with autodiff.
+///
+/// # Errors
+/// If the device fails.
 pub fn measure(
     net: Model,
     objective: Objective,
     schedule: &ScheduleSpec,
     inputs: Inputs,
     device: &Device,
-) -> Measured {
+) -> Result<Measured> {
     let before = peak_memory();
-    let (_, step) = Steps::new(net, objective, schedule, device).step(inputs);
+    let (_, step) = Steps::new(net, objective, schedule, device).step(inputs)?;
     let memory_bytes = peak_memory().saturating_sub(before);
-    Measured { step_s: step.seconds(), memory_bytes }
+    Ok(Measured { step_s: step.seconds(), memory_bytes })
 }
 
 /// The process's peak resident memory in bytes, from `/proc`; 0 where there is none.
@@ -132,7 +152,7 @@ mod tests {
                 labels: Tensor::ones([2, 16, 16], &device),
                 classes: None,
             };
-            let (next, step) = steps.step(inputs);
+            let (next, step) = steps.step(inputs).unwrap();
             losses.push(step.loss);
             steps = next;
         }

@@ -223,3 +223,19 @@ fn a_read_only_disk_is_said_before_any_training() {
     let said = said.telling(&["disk"]);
     assert!(said.err.to_lowercase().contains("read-only"), "{}", said.err);
 }
+
+#[test]
+fn a_threshold_is_refused_where_pixels_have_several_classes() {
+    let bench = Bench::new();
+    bench.tiny("");
+    bench.oncospec(&["data", "synth", "--kind", "bcss", "--out", "data", "--cases", "4"]).with(0);
+    let data =
+        "dataset={kind=\"bcss\", root=\"data/tiles\", image-size=32, split={kind=\"by-folder\"}}";
+    for threshold in ["{kind=\"best-on-valid\"}", "{kind=\"fixed\",value=0.3}"] {
+        let threshold = format!("evaluation.threshold={threshold}");
+        bench
+            .oncospec(&["check", "tiny.toml", "--set", data, "--set", &threshold])
+            .with(2)
+            .telling(&["evaluation.threshold", "a pixel gets the likeliest"]);
+    }
+}

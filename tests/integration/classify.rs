@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use oncospec::record::{Record, RunDir, RunState, SplitRow, Task};
 
-use crate::support::Bench;
+use crate::support::{Bench, said};
 
 pub const CLASSIFIER: &str = r#"
 name = "sorted"
@@ -93,7 +93,7 @@ fn what_does_not_fit_classification_is_refused_at_its_key() {
     refused("evaluation.metrics=[\"dice\"]", &["`dice` is a metric of pixels"]);
     refused(
         "evaluation.threshold={kind=\"fixed\", value=0.3}",
-        &["a threshold is for two classes"],
+        &["a threshold is for one foreground"],
     );
     refused(
         "evaluation.refine={kind=\"crf\"}",
@@ -199,6 +199,22 @@ fn a_guided_classifier_gets_masks_of_networks_that_had_not_seen_its_cases() {
     bench.oncospec(&["predict", "guided", "data/benign", "--out", "called"]).with(0);
     let scored = bench.oncospec(&["evaluate", "guided", "--split", "valid", "--json"]).with(0);
     assert!(scored.out.contains("balanced-accuracy"), "{}", scored.out);
+    let inside =
+        bench.command(&["evaluate", ".", "--split", "valid", "--json"]).current_dir(&run).output();
+    let inside = said(inside.unwrap()).with(0);
+    assert_eq!(inside.out, scored.out, "the run may be named from inside");
+
+    // A recorded mask is not made by a network that may have seen its case.
+    let row = record.guide.iter().find(|row| row.split == "train").unwrap();
+    let masks = bench.path().join("runs").join(&row.path).join("masks");
+    let mask = masks.join(format!("{}.png", row.case.replace('/', "__")));
+    let before = fs::read(&mask).unwrap();
+    fs::remove_file(&mask).unwrap();
+    let scored = ["evaluate", "guided", "--split", "train"];
+    bench.oncospec(&scored).with(2).telling(&[&row.case, "not there any more"]);
+    bench.oncospec(&[&["run", "guided.toml"], &two_epochs[..]].concat()).with(0);
+    assert_eq!(fs::read(&mask).unwrap(), before);
+    bench.oncospec(&scored).with(0);
 
     // A leak: one of the networks was given a case whose mask it made.
     let of_case = &record.guide[0];
@@ -236,4 +252,39 @@ fn a_guide_must_be_another_experiment_and_a_segmentation() {
     };
     guide_set("guided.toml", "schedule.epoch=1", "did you mean `epochs`?");
     guide_set("sorted.toml", "schedule.epochs=1", "no spec has a `task.guide`");
+    guide_set("guided.toml", "schedule.best.metric=valid.dic", "schedule.best.metric");
+    guide_set("guided.toml", "report.film.layer=nowhere", "report.film.layer");
+    guide_set("guided.toml", "model.kind=resnet18", "model.kind");
+    let few = [
+        "check",
+        "guided.toml",
+        "--set",
+        "dataset.subset.train=0.4",
+        "--set",
+        "task.guide.folds=20",
+    ];
+    bench.oncospec(&few).with(2).telling(&["task.guide.folds", "too few for 20 folds"]);
+}
+
+#[test]
+fn a_guide_that_fails_leaves_a_page_with_the_other_runs() {
+    let bench = Bench::new();
+    bench.file("sorted.toml", CLASSIFIER);
+    bench.file("finder.toml", SEGMENTATION);
+    bench.file("guided.toml", GUIDED);
+    let mut arguments = vec!["run", "guided.toml", "sorted.toml", "-o", "page.html"];
+    for diverging in [
+        "schedule.optimizer={kind=\"sgd\", learning-rate=10.0, momentum=0.99}",
+        "schedule.epochs=30",
+        "loss={kind=\"bce\", positive-weight=1000.0}",
+        "model={kind=\"attention-unet\", filters=[4, 8], dropout=[0.0, 0.0, 0.0]}",
+    ] {
+        arguments.extend(["--set-guide", diverging]);
+    }
+    let told = ["guided: not run", "did not finish", "sorted seed 0: finished"];
+    bench.oncospec(&arguments).with(1).telling(&told);
+    let page = fs::read_to_string(bench.path().join("page.html")).unwrap();
+    for part in ["finder", "sorted", "failed"] {
+        assert!(page.contains(part), "{part}");
+    }
 }

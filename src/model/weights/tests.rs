@@ -6,8 +6,8 @@ use super::*;
 use crate::model::init;
 use crate::model::parity::{draws, filled, images};
 use crate::spec::{
-    EfficientnetEncoderSpec, EfficientnetSpec, EncoderSpec, ModelSpec, PlainClassifierSpec,
-    PlainEncoderSpec, ResnetEncoderSpec, UnetSpec,
+    ClassifierSpec, EfficientnetEncoderSpec, EfficientnetSpec, EncoderSpec, ModelSpec,
+    PlainClassifierSpec, PlainEncoderSpec, ResnetEncoderSpec, UnetSpec,
 };
 use crate::testing::fixture;
 
@@ -242,6 +242,35 @@ fn an_efficientnet_encoder_takes_the_files_of_classifiers_and_its_own() {
     );
     let error = refused(unet(EncoderSpec::EfficientnetB0, 3), &path, Part::Encoder);
     assert!(error.contains("missing: encoder._blocks.0._"), "{error}");
+}
+
+#[test]
+fn a_densenet_takes_the_names_of_torchvisions_files() {
+    let densenet = |classes| {
+        let spec = ModelSpec::Densenet169(ClassifierSpec::default());
+        init(&spec, 3, classes, &Device::flex())
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("densenet169.safetensors");
+    let given = filled(densenet(5));
+    save_weights(&given, &path).unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    // As torchvision's `_load_state_dict` finds them in the files.
+    let published = |name: &str| {
+        ["norm1", "norm2", "conv1", "conv2"].iter().fold(name.to_string(), |name, layer| {
+            let (kind, number) = layer.split_at(4);
+            name.replace(&format!(".{layer}."), &format!(".{kind}.{number}."))
+        })
+    };
+    let tensors_of_file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let renamed = tensors_of_file.iter().map(|(name, tensor)| (published(name), tensor));
+    let renamed: Vec<_> = renamed.collect();
+    let name = "features.denseblock2.denselayer3.norm.2.running_mean";
+    assert!(renamed.iter().any(|(renamed, _)| renamed == name));
+    safetensors::serialize_to_file(renamed, None, &path).unwrap();
+    let (net, report) = load_weights(densenet(2), &file(&path), Part::Backbone).unwrap();
+    assert_eq!(report.ignored, ["classifier.bias", "classifier.weight"]);
+    assert_eq!(tensors(&net, "features."), tensors(&given, "features."));
 }
 
 #[test]
