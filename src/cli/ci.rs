@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::run::Planned;
 use super::spec::{Overrides, Specs};
 use super::{Output, command_line, pretty, print, report, run};
 use crate::error::{Error, Result};
@@ -47,14 +46,8 @@ pub fn execute(args: CiArgs, output: Output) -> Result<u8> {
             quiet: output.quiet,
             command: command_line(),
         };
-        let plans = match run::plans(one, &options, &stop, output)? {
-            Planned::All(plans) => plans,
-            Planned::None(unfinished) => {
-                held = false;
-                outcomes.push(unfinished);
-                Vec::new()
-            }
-        };
+        let plans = run::plans(one, &options, &stop, output, &mut outcomes)?;
+        held &= !plans.is_empty();
         for plan in plans {
             let outcome = run::run_one(&plan, &options, &stop, output)?;
             held &= outcome.state == RunState::Finished;

@@ -51,9 +51,10 @@ pub fn execute(args: EvaluateArgs, output: Output) -> Result<u8> {
         Some(_) => (0..dataset.cases.len()).collect(),
         None => cases_of(&record, &dataset, split)?,
     };
-    let folder = tempfile::tempdir().map_err(Error::io("temporary folder", "cannot create"))?;
+    let folder;
     match &guide {
         Some((guide, threshold)) if args.data.is_some() => {
+            folder = tempfile::tempdir().map_err(Error::io("temporary folder", "cannot create"))?;
             put_new_masks(&mut dataset, (guide, *threshold), folder.path())?;
         }
         Some(_) => put_recorded_masks(&mut dataset, &indices, &run, &record.guide)?,

@@ -49,19 +49,16 @@ pub fn execute(args: RunArgs, output: Output) -> Result<u8> {
             quiet: output.quiet,
             command: command_line(),
         };
-        let plans = match plans(one, &options, &stop, output)? {
-            Planned::All(plans) => plans,
-            Planned::None(unfinished) => {
-                outcomes.push(unfinished);
-                continue;
-            }
-        };
+        let plans = plans(one, &options, &stop, output, &mut outcomes)?;
         for plan in &plans {
             if stop.asked() {
                 break;
             }
             outcomes.push(run_one(plan, &options, &stop, output)?);
         }
+    }
+    if outcomes.is_empty() {
+        return Ok(1);
     }
     let suite = match args.specs.paths.as_slice() {
         [only] => suite(only)?,
@@ -79,29 +76,37 @@ pub fn execute(args: RunArgs, output: Output) -> Result<u8> {
     Ok(if outcomes.iter().all(whole) && !stop.asked() { 0 } else { 1 })
 }
 
-/// What can be run of a spec.
-pub enum Planned {
-    /// A plan for each seed.
-    All(Vec<Plan>),
-    /// Nothing, since this run, which the spec depends on, did not finish.
-    None(Outcome),
-}
-
-/// A plan for each seed, once the runs that it depends on are made.
-pub fn plans(checked: &Checked, options: &Options, stop: &Stop, output: Output) -> Result<Planned> {
-    let run = |plan: &Plan| run_one(plan, options, stop, output);
+/// A plan for each seed, once the runs that it depends on are made; none if one of these did not finish, which then
+/// goes to `outcomes`.
+pub fn plans(
+    checked: &Checked,
+    options: &Options,
+    stop: &Stop,
+    output: Output,
+    outcomes: &mut Vec<Outcome>,
+) -> Result<Vec<Plan>> {
+    // What failed for one spec is not tried again for another.
+    let failed = |plan: &Plan| {
+        let found = outcomes.iter().find(|outcome| outcome.path == plan.folder())?;
+        (found.state != RunState::Finished).then(|| found.clone())
+    };
+    let run = |plan: &Plan| match failed(plan) {
+        Some(outcome) => Ok(outcome),
+        None => run_one(plan, options, stop, output),
+    };
     let checked = match guided(checked.clone(), &options.device, &run)? {
         Guided::Ready(checked) => checked,
         Guided::Unfinished(outcome) => {
             let (name, path) = (&checked.loaded.spec.name, outcome.path.display());
             output.say(format!("{name}: not run: {path}, which guides it, did not finish"));
-            return Ok(Planned::None(outcome));
+            if outcomes.iter().all(|other| other.path != outcome.path) {
+                outcomes.push(outcome);
+            }
+            return Ok(Vec::new());
         }
     };
     let survey = survey(&checked, Extent::All)?;
-    let seeds = checked.loaded.spec.seeds.iter();
-    let plans = seeds.map(|&seed| checked.plan(&survey, seed)).collect::<Result<_>>()?;
-    Ok(Planned::All(plans))
+    checked.loaded.spec.seeds.iter().map(|&seed| checked.plan(&survey, seed)).collect()
 }
 
 /// Makes one run and says how it ended.

@@ -9,7 +9,7 @@ use crate::device::{Request, choose};
 use crate::error::{Error, Result};
 use crate::evaluate::Predictor;
 use crate::plan::Decisions;
-use crate::record::{Record, list_runs};
+use crate::record::{Record, list_experiment, list_runs};
 use crate::run::{beside, predictor, with_mask};
 
 /// Arguments that name a run whose weights are used.
@@ -120,15 +120,12 @@ fn find(name: &str, root: &Path) -> Result<Vec<PathBuf>> {
         return Ok(vec![path.to_path_buf()]);
     }
     if path.is_dir() {
-        let mut runs: Vec<PathBuf> = subfolders(path)?
-            .into_iter()
-            .filter(|folder| folder.join("format.json").exists())
-            .collect();
+        let mut runs = list_experiment(path)?;
         if runs.is_empty() {
-            runs = list_runs(path)?.into_iter().map(|run| run.path).collect();
+            runs = list_runs(path)?;
         }
         if !runs.is_empty() {
-            return Ok(runs);
+            return Ok(runs.into_iter().map(|run| run.path).collect());
         }
     }
     let runs: Vec<PathBuf> = list_runs(root)?
@@ -144,12 +141,4 @@ fn find(name: &str, root: &Path) -> Result<Vec<PathBuf>> {
         )));
     }
     Ok(runs)
-}
-
-fn subfolders(folder: &Path) -> Result<Vec<PathBuf>> {
-    let entries = std::fs::read_dir(folder).map_err(Error::io(folder, "cannot read"))?;
-    let mut folders: Vec<PathBuf> =
-        entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
-    folders.sort();
-    Ok(folders)
 }

@@ -29,8 +29,10 @@ pub struct Split {
     pub valid: Vec<usize>,
     /// Test; may be empty.
     pub test: Vec<usize>,
-    /// Cases that no list names.
+    /// Cases that are in no part.
     pub left_out: Vec<usize>,
+    /// Why these are left out, as a clause.
+    pub left_out_why: String,
     /// The group of every case; its own id where it stands alone.
     pub groups: Vec<String>,
     /// The fold that is the test split, of a division into folds.
@@ -61,6 +63,7 @@ impl Split {
             valid: of(Some(SplitName::Valid)),
             test: of(Some(SplitName::Test)),
             left_out: of(None),
+            left_out_why: "they are in no list of the split".into(),
             groups,
             fold,
         }

@@ -27,12 +27,19 @@ pub fn subset(spec: &SubsetSpec, dataset: &Dataset, split: Split) -> Split {
         kept.sort_unstable();
         kept
     };
+    let SubsetSpec { train, valid, test, .. } = spec;
+    if (*train, *valid, *test) == (1.0, 1.0, 1.0) {
+        return split;
+    }
     let mut left_out = split.left_out;
-    let train = keep(split.train, spec.train, &mut left_out);
-    let valid = keep(split.valid, spec.valid, &mut left_out);
-    let test = keep(split.test, spec.test, &mut left_out);
+    let left_out_why = format!(
+        "`dataset.subset` keeps {train} of the training cases, {valid} of validation and {test} of test"
+    );
+    let train = keep(split.train, *train, &mut left_out);
+    let valid = keep(split.valid, *valid, &mut left_out);
+    let test = keep(split.test, *test, &mut left_out);
     left_out.sort_unstable();
-    Split { train, valid, test, left_out, groups: split.groups, fold: split.fold }
+    Split { train, valid, test, left_out, left_out_why, ..split }
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use crate::model;
 use crate::record::GuideRow;
 use crate::spec::{
     Channels, EvaluatedSplit, GroupKey, Loaded, MetricKind, Problem, Problems, RateSpec,
-    RefineSpec, SplitSpec, ThresholdSpec, load,
+    RefineSpec, SplitSpec, SubsetSpec, ThresholdSpec, load,
 };
 
 /// A spec in which nothing is wrong, with its data found and divided.
@@ -39,7 +39,7 @@ pub struct Checked {
 /// How far [`check`] looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
-    /// At folders and headers only. Near-duplicates are not looked for: the division is then the one
+    /// At folders and headers only, and at masks of BCSS tiles to tell which codes they hold. Near-duplicates are not looked for: the division is then the one
     /// that cases standing alone would get.
     Headers,
     /// At pixels too, where the division depends on them.
@@ -242,7 +242,16 @@ impl Findings<'_> {
             self.add(KEY, message);
             return None;
         }
+        if loaded.spec.dataset.subset != SubsetSpec::default() {
+            let message = format!(
+                "{}: dataset.subset: a guide has the cases of what it guides; set it there",
+                path.display()
+            );
+            self.add(KEY, message);
+        }
         loaded.spec.dataset.source = spec.dataset.source.clone();
+        loaded.spec.dataset.split = spec.dataset.split.clone();
+        loaded.spec.dataset.subset = spec.dataset.subset.clone();
         loaded.spec.run = spec.run.clone();
         let dataset = match open_for(&loaded.spec) {
             Ok(dataset) => dataset,

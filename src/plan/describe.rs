@@ -3,9 +3,8 @@
 use std::fmt::Write;
 
 use super::Plan;
-use crate::data::{SplitName, crossing};
+use crate::data::{Split, SplitName, crossing};
 use crate::model::{self, WeightsReport};
-use crate::spec::SubsetSpec;
 use crate::train::Measured;
 
 /// What the whole run will cost, from one real step.
@@ -138,17 +137,8 @@ fn data(out: &mut String, plan: &Plan) {
 
 /// How many cases are in no part, and why.
 pub fn left_out(plan: &Plan) -> Option<String> {
-    let count = plan.split.left_out.len();
-    let SubsetSpec { train, valid, test, .. } = plan.decisions.spec.dataset.subset;
-    let why = if (train, valid, test) == (1.0, 1.0, 1.0) {
-        "they are in no list of the split".to_string()
-    } else {
-        format!(
-            "`dataset.subset` keeps {train} of the training cases, {valid} of validation and \
-             {test} of test"
-        )
-    };
-    (count > 0).then(|| format!("{count} cases were left out: {why}"))
+    let Split { left_out, left_out_why, .. } = &plan.split;
+    (!left_out.is_empty()).then(|| format!("Cases left out: {}; {left_out_why}", left_out.len()))
 }
 
 fn layers(out: &mut String, plan: &Plan) {

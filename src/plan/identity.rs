@@ -6,22 +6,13 @@ use sha2::{Digest, Sha256};
 use super::Decisions;
 use crate::data::{Dataset, Split, SplitName};
 use crate::error::{Error, Result};
+use crate::spec::INDIFFERENT;
 
 /// Digits of a run id.
 const DIGITS: usize = 12;
 
-/// Keys of a spec that change no result, or that stand for something hashed on its own: names and
-/// words, the seeds of other runs, places on this machine, what makes masks (which are data), and what is shown.
-const LEFT_OUT: [&[&str]; 14] = [
-    &["name"],
-    &["description"],
-    &["seeds"],
-    &["report"],
-    &["published"],
-    &["gate"],
-    &["run"],
-    &["dataset", "root"],
-    &["dataset", "cache-mib"],
+/// Keys of a spec that stand for something hashed on its own: the division, the weights, and the masks, which are data.
+const LEFT_OUT: [&[&str]; 5] = [
     &["dataset", "split"],
     &["dataset", "subset"],
     &["model", "weights", "path"],
@@ -34,6 +25,9 @@ const LEFT_OUT: [&[&str]; 14] = [
 pub fn run_id(decisions: &Decisions, dataset: &Dataset, split: &Split) -> Result<String> {
     let mut meaning = serde_json::to_value(&decisions.spec)
         .map_err(|error| Error::failed(format!("the spec cannot be hashed: {error}")))?;
+    for key in INDIFFERENT {
+        remove(&mut meaning, &key.split('.').collect::<Vec<_>>());
+    }
     for path in LEFT_OUT {
         remove(&mut meaning, path);
     }

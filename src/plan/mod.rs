@@ -1,6 +1,6 @@
 //! From a spec to a plan: what was wished becomes what is decided.
 //!
-//! [`check`] finds everything that can be wrong without reading an image; [`survey`] reads the data
+//! [`check`] finds everything that can be wrong from names and headers of files; [`survey`] reads the data
 //! once; [`Checked::plan`] decides a run for one seed. No default is left open in a [`Plan`].
 
 mod check;

@@ -32,7 +32,7 @@ pub struct RunSummary {
     pub problem: Option<String>,
 }
 
-/// The runs under `root/<experiment>/<run-id>`, in order of their names; none where there is no `root`.
+/// The runs under `root/<experiment>/<run-id>`, in order of experiments and seeds; none where there is no `root`.
 ///
 /// A run that cannot be read is listed with its problem.
 ///
@@ -41,12 +41,19 @@ pub struct RunSummary {
 pub fn list_runs(root: &Path) -> Result<Vec<RunSummary>> {
     let mut runs = Vec::new();
     for experiment in folders(root)? {
-        for path in folders(&experiment)? {
-            if path.join("format.json").exists() {
-                runs.push(summarise(&path, &experiment));
-            }
-        }
+        runs.extend(list_experiment(&experiment)?);
     }
+    Ok(runs)
+}
+
+/// The runs of one experiment, in order of their seeds.
+///
+/// # Errors
+/// As [`list_runs`].
+pub fn list_experiment(folder: &Path) -> Result<Vec<RunSummary>> {
+    let paths = folders(folder)?.into_iter().filter(|path| path.join("format.json").exists());
+    let mut runs: Vec<RunSummary> = paths.map(|path| summarise(&path, folder)).collect();
+    runs.sort_by_key(|run| run.seed);
     Ok(runs)
 }
 

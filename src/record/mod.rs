@@ -27,7 +27,7 @@ mod tables;
 
 pub use checkpoints::Checkpoints;
 pub use files::write as write_file;
-pub use list::{RunSummary, list_runs};
+pub use list::{RunSummary, list_experiment, list_runs};
 pub use read::Record;
 pub use rows::*;
 pub use run_dir::{FORMAT_VERSION, RunDir};

@@ -7,22 +7,25 @@ use serde::Serialize;
 use super::headline::seeded;
 use super::names;
 use super::permutation::{holm, p_of_difference};
-use super::tables::{dice_of_cases, headline_resolution};
-use crate::error::Result;
+use super::tables::headline_resolution;
 use crate::evaluate::bootstrap::mean_interval;
+use crate::evaluate::{Counts, overlap};
 use crate::record::{Interval, Record, RunState};
+use crate::spec::{EmptyRule, MetricKind};
 
 /// Pairs with a lower corrected p are said to differ.
 const LEVEL: f64 = 0.05;
 
-/// Runs against each other on the same cases of a split.
+/// Runs against each other on the same cases.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Comparison {
     /// What is compared: the mean of this over the cases; higher is better.
     pub measure: &'static str,
+    /// How a case without anything to find scores, where that must be said.
+    pub rule: &'static str,
     /// All pairs that can be compared.
     pub pairs: Vec<Pair>,
-    /// Those that have no case, or another truth, in common with each other one.
+    /// Runs that could be paired with no other.
     pub alone: Vec<String>,
 }
 
@@ -33,9 +36,9 @@ pub struct Pair {
     pub first: String,
     /// With whom.
     pub second: String,
-    /// The split.
+    /// The split, for people.
     pub split: String,
-    /// Cases that both have a number for.
+    /// Its cases.
     pub cases: usize,
     /// Groups that these lie in.
     pub groups: usize,
@@ -52,134 +55,140 @@ pub struct Pair {
 }
 
 /// What is known of a case.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 struct Case {
     group: String,
     /// What two runs must agree on to be compared.
     truth: String,
-    value: Option<f64>,
+    value: f64,
 }
 
+/// Cases by name.
 type Cases = BTreeMap<String, Case>;
 
 struct Contestant {
     label: String,
-    split: String,
-    cases: Cases,
+    splits: BTreeMap<String, Cases>,
 }
 
 /// Comparisons of finished runs: of pixels by Dice, of images by whether they are called right.
-///
-/// # Errors
-/// When polars cannot tabulate the cases.
-pub fn comparisons(records: &[Record], labels: &[String]) -> Result<Vec<Comparison>> {
-    let by_dice = contestants(records, labels, dice)?;
-    let by_class = contestants(records, labels, |record| Ok(right_class(record)))?;
+pub fn comparisons(records: &[Record], labels: &[String]) -> Vec<Comparison> {
+    let empty = "A case that has nothing to find, and in which nothing is found, has a Dice of 1 here, whatever the \
+                 runs' own rules.";
     let all = [
-        comparison("Dice of a case", &by_dice),
-        comparison("share of images called right", &by_class),
+        comparison("Dice of a case", empty, &contestants(records, labels, dice)),
+        comparison("share of images called right", "", &contestants(records, labels, right_class)),
     ];
-    Ok(all.into_iter().flatten().collect())
+    all.into_iter().flatten().collect()
 }
 
-/// The cases of each split with their Dice at the headline resolution.
-fn dice(record: &Record) -> Result<BTreeMap<String, Cases>> {
+/// The cases of each split with their Dice at the headline resolution; with several classes, the mean over those in
+/// truth or prediction.
+///
+/// Cases without a Dice would be those that a run gets right, so none is left out.
+fn dice(record: &Record) -> BTreeMap<String, Cases> {
     let resolution = headline_resolution(record);
     let mut splits: BTreeMap<String, Cases> = BTreeMap::new();
-    for seen in dice_of_cases(record)? {
-        let case = Case { group: String::new(), truth: String::new(), value: seen.value };
-        splits.entry(seen.split).or_default().insert(seen.case, case);
-    }
+    let mut classes: BTreeMap<(&str, &str), Vec<f64>> = BTreeMap::new();
     for row in record.cases.iter().filter(|row| row.resolution == resolution) {
-        let case = splits.get_mut(&row.split).and_then(|cases| cases.get_mut(&row.case));
-        let Some(case) = case else { continue };
+        let cases = splits.entry(row.split.clone()).or_default();
+        let case = cases.entry(row.case.clone()).or_default();
         case.group.clone_from(&row.group);
-        let pixels = row.tp + row.fn_;
-        if pixels > 0 {
-            case.truth += &format!("{} {pixels} ", row.class);
+        case.value = 1.0;
+        let counts = Counts { tp: row.tp, fp: row.fp, fn_: row.fn_, tn: row.tn };
+        let (truth, found) = (row.tp + row.fn_, row.tp + row.fp);
+        if truth > 0 {
+            case.truth += &format!("{} {truth} ", row.class);
+        }
+        if truth + found > 0 {
+            let of_case = classes.entry((&row.split, &row.case)).or_default();
+            of_case.extend(overlap(MetricKind::Dice, &counts, EmptyRule::One));
         }
     }
-    Ok(splits)
+    for ((split, name), dice) in classes {
+        if let Some(case) = splits.get_mut(split).and_then(|cases| cases.get_mut(name)) {
+            case.value = dice.iter().sum::<f64>() / dice.len() as f64;
+        }
+    }
+    splits
 }
 
 /// The images of each split, 1 if called right, else 0.
 fn right_class(record: &Record) -> BTreeMap<String, Cases> {
     let mut splits: BTreeMap<String, Cases> = BTreeMap::new();
     for row in &record.scores {
-        let case = Case {
-            group: row.group.clone(),
-            truth: row.truth.clone(),
-            value: Some(f64::from(u8::from(row.truth == row.predicted))),
-        };
+        let value = f64::from(u8::from(row.truth == row.predicted));
+        let case = Case { group: row.group.clone(), truth: row.truth.clone(), value };
         splits.entry(row.split.clone()).or_default().insert(row.case.clone(), case);
     }
     splits
 }
 
-/// Finished runs on the first of test, validation and training split that they have cases of; runs that differ in
-/// their seeds as one, with the mean of each case.
+/// Finished runs that have cases; runs that differ in their seeds as one, with the mean of each case.
 fn contestants(
     records: &[Record],
     labels: &[String],
-    cases: impl Fn(&Record) -> Result<BTreeMap<String, Cases>>,
-) -> Result<Vec<Contestant>> {
-    let mut all: Vec<Option<Contestant>> = Vec::new();
-    for (record, label) in records.iter().zip(labels) {
-        let splits = if record.status.state == RunState::Finished {
-            cases(record)?
-        } else {
-            BTreeMap::new()
-        };
-        let first = splits.into_iter().min_by_key(|(split, _)| names::split_rank(split));
-        all.push(first.map(|(split, cases)| Contestant { label: label.clone(), split, cases }));
-    }
+    cases: impl Fn(&Record) -> BTreeMap<String, Cases>,
+) -> Vec<Contestant> {
+    let contestant = |(record, label): (&Record, &String)| {
+        let finished = record.status.state == RunState::Finished;
+        let splits = if finished { cases(record) } else { BTreeMap::new() };
+        (!splits.is_empty()).then(|| Contestant { label: label.clone(), splits })
+    };
+    let mut all: Vec<Option<Contestant>> = records.iter().zip(labels).map(contestant).collect();
     for (experiment, runs) in seeded(&records.iter().collect::<Vec<_>>()) {
         let seeds: Vec<&Contestant> = runs.iter().filter_map(|&run| all[run].as_ref()).collect();
-        let [first, others @ ..] = seeds.as_slice() else { continue };
-        if others.iter().any(|other| !comparable(first, other)) {
-            continue;
-        }
-        let mean = Contestant {
-            label: format!("{experiment}, {} seeds", seeds.len()),
-            split: first.split.clone(),
-            cases: mean_of(&seeds),
-        };
-        let place = runs[0];
-        for run in runs {
+        let Some(splits) = mean_of(&seeds) else { continue };
+        let label = format!("{experiment}, {} seeds", seeds.len());
+        for &run in &runs {
             all[run] = None;
         }
-        all[place] = Some(mean);
+        all[runs[0]] = Some(Contestant { label, splits });
     }
-    Ok(all.into_iter().flatten().collect())
+    all.into_iter().flatten().collect()
 }
 
-/// Each case with the mean of its numbers; none where one is undefined.
-fn mean_of(seeds: &[&Contestant]) -> Cases {
-    let mean = |name: &String| {
-        let values: Option<Vec<f64>> = seeds.iter().map(|seed| seed.cases[name].value).collect();
-        values.map(|values| values.iter().sum::<f64>() / values.len() as f64)
+/// Each case with the mean of its numbers; `None` where the runs have not the same cases.
+fn mean_of(seeds: &[&Contestant]) -> Option<BTreeMap<String, Cases>> {
+    let [first, others @ ..] = seeds else { return None };
+    let same = |other: &&Contestant| {
+        let splits = first.splits.iter().zip(&other.splits);
+        first.splits.len() == other.splits.len()
+            && splits.into_iter().all(|(a, b)| a.0 == b.0 && same_cases(a.1, b.1))
     };
-    let cases = seeds[0].cases.iter();
-    cases.map(|(name, case)| (name.clone(), Case { value: mean(name), ..case.clone() })).collect()
+    if !others.iter().all(same) {
+        return None;
+    }
+    let mut splits = first.splits.clone();
+    for (split, cases) in &mut splits {
+        for (name, case) in cases {
+            let sum: f64 = seeds.iter().map(|seed| seed.splits[split][name].value).sum();
+            case.value = sum / seeds.len() as f64;
+        }
+    }
+    Some(splits)
 }
 
-/// Whether two have the same cases of the same split, in the same groups and with the same truth.
-fn comparable(a: &Contestant, b: &Contestant) -> bool {
+/// Whether cases are the same, in the same groups and with the same truth.
+fn same_cases(a: &Cases, b: &Cases) -> bool {
     let same = |((name, case), (other_name, other)): ((&String, &Case), (&String, &Case))| {
         name == other_name && case.group == other.group && case.truth == other.truth
     };
-    a.split == b.split && a.cases.len() == b.cases.len() && a.cases.iter().zip(&b.cases).all(same)
+    a.len() == b.len() && a.iter().zip(b).all(same)
 }
 
 /// All pairs against each other; `None` with fewer than two.
-fn comparison(measure: &'static str, contestants: &[Contestant]) -> Option<Comparison> {
+fn comparison(
+    measure: &'static str,
+    rule: &'static str,
+    contestants: &[Contestant],
+) -> Option<Comparison> {
     if contestants.len() < 2 {
         return None;
     }
-    let mut pairs = Vec::new();
+    let mut pairs: Vec<Pair> = Vec::new();
     for (index, first) in contestants.iter().enumerate() {
-        let others = contestants[index + 1..].iter().filter(|second| comparable(first, second));
-        pairs.extend(others.filter_map(|second| pair(first, second)));
+        pairs.extend(contestants[index + 1..].iter().filter_map(|second| pair(first, second)));
     }
     let corrected = holm(&pairs.iter().map(|pair| pair.p).collect::<Vec<_>>());
     for (pair, corrected) in pairs.iter_mut().zip(corrected) {
@@ -192,37 +201,32 @@ fn comparison(measure: &'static str, contestants: &[Contestant]) -> Option<Compa
     let paired = |label: &String| pairs.iter().any(|p| p.first == *label || p.second == *label);
     let labels = contestants.iter().map(|contestant| &contestant.label);
     let alone = labels.filter(|label| !paired(label)).cloned().collect();
-    Some(Comparison { measure, pairs, alone })
+    Some(Comparison { measure, rule, pairs, alone })
 }
 
-/// Two on the cases that both have a number for; `None` where there is none.
+/// Two on the first of test, validation and training split whose cases are the same; `None` where there is none.
 fn pair(first: &Contestant, second: &Contestant) -> Option<Pair> {
-    let differences: Vec<(&str, f64)> = first
-        .cases
-        .iter()
-        .filter_map(|(name, case)| {
-            Some((case.group.as_str(), case.value? - second.cases[name].value?))
-        })
-        .collect();
-    if differences.is_empty() {
-        return None;
-    }
+    let same = |split: &&String| {
+        second.splits.get(*split).is_some_and(|cases| same_cases(&first.splits[*split], cases))
+    };
+    let split = first.splits.keys().filter(same).min_by_key(|split| names::split_rank(split))?;
+    let cases = first.splits[split].values().zip(second.splits[split].values());
+    let (groups, differences): (Vec<&str>, Vec<f64>) =
+        cases.map(|(a, b)| (a.group.as_str(), a.value - b.value)).unzip();
     let mut of_groups: BTreeMap<&str, f64> = BTreeMap::new();
-    for (group, difference) in &differences {
+    for (group, difference) in groups.iter().zip(&differences) {
         *of_groups.entry(group).or_default() += difference;
     }
-    let sums: Vec<f64> = of_groups.into_values().collect();
-    let (groups, values): (Vec<&str>, Vec<f64>) = differences.into_iter().unzip();
-    let interval = mean_interval(&values, &groups).map(|(low, high)| Interval { low, high });
+    let interval = mean_interval(&differences, &groups).map(|(low, high)| Interval { low, high });
     Some(Pair {
         first: first.label.clone(),
         second: second.label.clone(),
-        split: names::split(&first.split).to_owned(),
-        cases: values.len(),
-        groups: sums.len(),
-        difference: values.iter().sum::<f64>() / values.len() as f64,
+        split: names::split(split).to_owned(),
+        cases: differences.len(),
+        groups: of_groups.len(),
+        difference: differences.iter().sum::<f64>() / differences.len() as f64,
         interval,
-        p: p_of_difference(&sums),
+        p: p_of_difference(&of_groups.into_values().collect::<Vec<_>>()),
         corrected: 1.0,
         better: None,
     })
@@ -233,18 +237,23 @@ mod tests {
     use super::*;
     use crate::record::{CaseRow, Provenance, ScoreRow, Status, Summary};
 
-    /// A finished run whose test cases have these Dice, each in a group of its own.
+    /// A finished run whose test cases, of 1000 pixels with a lesion of 500, have about these Dice, each in a group of
+    /// its own.
     fn run(experiment: &str, seed: u32, dice: &[f64]) -> Record {
-        let case = |(index, &dice): (usize, &f64)| CaseRow {
-            split: "test".into(),
-            resolution: "original".into(),
-            case: format!("case {index}"),
-            group: format!("group {index}"),
-            class: "lesion".into(),
-            tp: 10,
-            fn_: 5,
-            dice: Some(dice),
-            ..Default::default()
+        let case = |(index, &dice): (usize, &f64)| {
+            let tp = (500.0 * dice).round() as u64;
+            CaseRow {
+                split: "test".into(),
+                resolution: "original".into(),
+                case: format!("case {index}"),
+                group: format!("group {index}"),
+                class: "lesion".into(),
+                // As much is found as there is.
+                tp,
+                fp: 500 - tp,
+                fn_: 500 - tp,
+                ..Default::default()
+            }
         };
         Record {
             status: Status { state: RunState::Finished, ..Default::default() },
@@ -256,7 +265,7 @@ mod tests {
     }
 
     fn compared(records: &[Record]) -> Vec<Comparison> {
-        comparisons(records, &names::labels(records)).unwrap()
+        comparisons(records, &names::labels(records))
     }
 
     /// 40 numbers around 0.7.
@@ -281,7 +290,7 @@ mod tests {
         assert_eq!(told[1], ("a", "c", None));
         let pair = &found.pairs[0];
         assert_eq!((pair.cases, pair.groups), (40, 40));
-        assert!((pair.difference + 0.05).abs() < 1e-12 && pair.p < 0.001);
+        assert!((pair.difference + 0.05).abs() < 1e-9 && pair.p < 0.001);
         assert!(pair.corrected >= 2.0 * pair.p && found.alone.is_empty());
     }
 
@@ -306,20 +315,52 @@ mod tests {
             [run("a", 0, &shifted(0.02)), run("a", 1, &shifted(0.04)), run("b", 0, &base)];
         let pair = &compared(&records)[0].pairs[0];
         assert_eq!((pair.first.as_str(), pair.second.as_str()), ("a, 2 seeds", "b"));
-        assert!((pair.difference - 0.03).abs() < 1e-12);
+        assert!((pair.difference - 0.03).abs() < 1e-9);
     }
 
     #[test]
     fn other_cases_other_truths_and_unfinished_runs_are_not_compared() {
         let base = numbers();
         let mut other_truth = run("b", 0, &base);
-        other_truth.cases[3].fn_ = 6;
+        other_truth.cases[3].fn_ += 1;
         let fewer = run("c", 0, &base[..39]);
         let mut stopped = run("d", 0, &base);
         stopped.status.state = RunState::Interrupted;
         let found = compared(&[run("a", 0, &base), other_truth, fewer, stopped.clone()]).remove(0);
         assert_eq!((found.pairs.len(), found.alone), (0, vec!["a".into(), "b".into(), "c".into()]));
         assert!(compared(&[run("a", 0, &base), stopped]).is_empty());
+    }
+
+    #[test]
+    fn a_case_without_a_lesion_counts_whatever_is_found_in_it() {
+        let empty = |name: &str, found: u64| {
+            let mut record = run(name, 0, &numbers());
+            for row in &mut record.cases[..20] {
+                (row.tp, row.fp, row.fn_, row.dice) = (0, found, 0, None);
+            }
+            record
+        };
+        let pair = compared(&[empty("a", 0), empty("b", 9)]).remove(0).pairs.remove(0);
+        assert_eq!((pair.cases, pair.better.as_deref()), (40, Some("a")));
+        assert!((pair.difference - 0.5).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_pair_is_compared_on_the_first_split_that_both_have() {
+        let both = |name: &str| {
+            let mut record = run(name, 0, &numbers());
+            let valid = record.cases.clone().into_iter();
+            record.cases.extend(valid.map(|row| CaseRow { split: "valid".into(), ..row }));
+            record
+        };
+        let mut of_valid = both("b");
+        of_valid.cases.retain(|row| row.split == "valid");
+        let splits: Vec<String> = compared(&[both("a"), of_valid, both("c")])[0]
+            .pairs
+            .iter()
+            .map(|pair| pair.split.clone())
+            .collect();
+        assert_eq!(splits, ["Validation", "Test", "Validation"]);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::words::UNDEFINED;
 use crate::record::Record;
+use crate::spec::matters;
 
 /// A key in which runs differ.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -29,9 +30,18 @@ pub fn differences(records: &[Record]) -> Vec<Difference> {
         .collect()
 }
 
+/// Whether two runs were asked for the same, but for what changes no result and the seed.
+pub fn same_recipe(a: &Record, b: &Record) -> bool {
+    let recipe = |record: &Record| {
+        let keys = spec_of(record).into_iter().filter(|(key, _)| matters(key));
+        keys.collect::<BTreeSet<(String, String)>>()
+    };
+    recipe(a) == recipe(b)
+}
+
 /// A value of one run's spec, such as `evaluation.resolution`, without quotes.
 pub fn spec_text(record: &Record, key: &str) -> Option<String> {
-    let spec = flat_spec(record);
+    let spec = spec_of(record);
     let (_, value) = spec.iter().find(|(name, _)| name == key)?;
     Some(value.trim_matches('"').to_owned())
 }
@@ -45,6 +55,13 @@ fn value(spec: &[(String, String)], key: &str) -> String {
 /// A run's spec as dotted keys and TOML values, and the seed this run had.
 fn flat_spec(record: &Record) -> Vec<(String, String)> {
     let mut flat = vec![("(seed of this run)".to_owned(), record.provenance.seed.to_string())];
+    flat.extend(spec_of(record));
+    flat
+}
+
+/// A run's spec as dotted keys and TOML values.
+fn spec_of(record: &Record) -> Vec<(String, String)> {
+    let mut flat = Vec::new();
     if let Ok(table) = record.spec.parse::<toml::Table>() {
         flatten("", &toml::Value::Table(table), &mut flat);
     }
@@ -96,6 +113,14 @@ mod tests {
                 Difference { key: "name".into(), values: vec!["\"a\"".into(), "\"b\"".into()] },
             ]
         );
+    }
+
+    #[test]
+    fn a_recipe_is_all_but_names_places_and_seeds() {
+        let one = record("name = 'a'\nseeds = [0]\n[schedule]\nepochs = 3");
+        let other = record("name = 'b'\nseeds = [1]\n[schedule]\nepochs = 3\n[run]\nworkers = 4");
+        let longer = record("name = 'a'\nseeds = [0]\n[schedule]\nepochs = 4");
+        assert!(same_recipe(&one, &other) && !same_recipe(&one, &longer));
     }
 
     #[test]

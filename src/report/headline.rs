@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::configuration::same_recipe;
 use super::names;
 use super::words;
 use crate::record::{Figure, Record, RunState, Task};
@@ -150,7 +151,8 @@ fn spreads(records: &[&Record], names: &[String]) -> Vec<Spread> {
         .collect()
 }
 
-/// Experiments whose finished runs differ in their seeds, two or more, with the runs' indices.
+/// Experiments whose finished runs differ in their seeds and nothing else that matters, two or more, with the runs'
+/// indices.
 pub fn seeded<'a>(records: &[&'a Record]) -> Vec<(&'a str, Vec<usize>)> {
     let mut experiments: Vec<(&str, Vec<usize>)> = Vec::new();
     for (run, record) in records.iter().enumerate() {
@@ -167,7 +169,10 @@ pub fn seeded<'a>(records: &[&'a Record]) -> Vec<(&'a str, Vec<usize>)> {
         let mut seeds: Vec<u32> = runs.iter().map(|&run| records[run].provenance.seed).collect();
         seeds.sort_unstable();
         seeds.dedup();
-        seeds.len() == runs.len() && seeds.len() > 1
+        let first = records[runs[0]];
+        seeds.len() == runs.len()
+            && seeds.len() > 1
+            && runs.iter().all(|&run| same_recipe(first, records[run]))
     });
     experiments
 }

@@ -100,7 +100,7 @@ pub fn render(records: &[Record], options: &ReportOptions) -> Result<String> {
         version: env!("CARGO_PKG_VERSION"),
         headlines: headline::headlines(records, &labels),
         shared_remarks,
-        comparisons: comparison::comparisons(records, &labels)?,
+        comparisons: comparison::comparisons(records, &labels),
         flips: (permutation::MOST_IN_ALL_WAYS, permutation::FLIPS),
         semantics: headline::semantics(records, &labels),
         published: headline::published(records),

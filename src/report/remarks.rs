@@ -45,8 +45,8 @@ fn overrides(record: &Record) -> Option<Remark> {
     let overrides = &record.summary.overrides;
     (!overrides.is_empty()).then(|| {
         note(format!(
-            "Set on the command line or in the environment: {}. The description, and what is said \
-             of published figures, are those of the spec's file.",
+            "Set outside of the spec's file: {}. The description, and what is said of published \
+             figures, are those of the file.",
             overrides.join(", ")
         ))
     })
@@ -328,9 +328,7 @@ mod tests {
         let mut record = Record::default();
         record.summary.overrides =
             vec!["dataset.image-size = 64".into(), "schedule.epochs = 1".into()];
-        assert!(
-            said(&record)[0].contains("environment: dataset.image-size = 64, schedule.epochs = 1.")
-        );
+        assert!(said(&record)[0].contains("file: dataset.image-size = 64, schedule.epochs = 1."));
     }
 
     #[test]

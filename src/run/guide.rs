@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use super::net::predictor;
@@ -85,6 +85,8 @@ fn plan_of(
         valid: part(&|number| number == chooses),
         test: Vec::new(),
         left_out: part(&|number| number == fold).into_iter().chain(left_out).collect(),
+        left_out_why:
+            "of a network that guides a classifier, the cases of one fold and the classifier's validation and test cases".into(),
         groups: shared.groups.clone(),
         fold: Some(fold as u32),
     };
@@ -179,8 +181,11 @@ fn below(run: &Path) -> String {
 
 /// Where a run that guides another lies, from the directory of the other.
 pub fn beside(run: &Path, path: &str) -> PathBuf {
+    let names = run.components().rev().take(2);
+    let named = names.filter(|part| matches!(part, Component::Normal(_))).count() == 2;
     // A path such as `.` does not name the folders above it.
-    let run = run.canonicalize().unwrap_or_else(|_| run.to_path_buf());
+    let whole = if named { None } else { run.canonicalize().ok() };
+    let run = whole.as_deref().unwrap_or(run);
     run.ancestors().nth(2).unwrap_or(Path::new(".")).join(path)
 }
 

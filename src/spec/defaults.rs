@@ -88,8 +88,9 @@ pub(super) fn drop_replaced(node: &'static Value, lower: &mut [&mut Dict], upper
             layer.retain(|key, _| property(node, key, None).is_some_and(is_shared));
         }
     }
-    if replacing(node).any(|key| upper.contains_key(key)) {
-        for layer in &mut *lower {
+    let says_which = |table: &Dict| replacing(node).any(|key| table.contains_key(key));
+    if says_which(upper) {
+        for layer in lower.iter_mut().filter(|layer| says_which(layer)) {
             layer.clear();
         }
     }

@@ -47,7 +47,7 @@ pub use model::*;
 pub use problem::{Place, Problem, Problems};
 pub use published::PublishedSpec;
 pub use refine::*;
-pub use render::{diff, overridden, render, to_toml};
+pub use render::{INDIFFERENT, diff, matters, overridden, render, to_toml};
 pub use report::*;
 pub use schedule::*;
 pub use schema::schema;

@@ -7,9 +7,26 @@ use toml::{Table, Value};
 use super::locate::{KeyPath, quoted_string, toml_key};
 use super::{Loaded, Origin, Spec};
 
-/// Beginnings of keys that change no result.
-const INDIFFERENT: [&str; 7] =
-    ["name", "description", "seeds", "run.", "report.", "dataset.root", "dataset.cache-mib"];
+/// Keys that change no result of a run, whatever is below them.
+pub const INDIFFERENT: [&str; 9] = [
+    "name",
+    "description",
+    "seeds",
+    "report",
+    "published",
+    "gate",
+    "run",
+    "dataset.root",
+    "dataset.cache-mib",
+];
+
+/// Whether a key, dotted, may change the result of a run.
+pub fn matters(key: &str) -> bool {
+    !INDIFFERENT.iter().any(|indifferent| {
+        let below = key.strip_prefix(indifferent);
+        below.is_some_and(|below| below.is_empty() || below.starts_with(['.', '[']))
+    })
+}
 
 /// The whole spec as TOML, each value followed by a comment that says who said it.
 ///
@@ -58,14 +75,13 @@ pub fn diff(specs: &[&Spec]) -> Vec<(String, Vec<String>)> {
         .collect()
 }
 
-/// What the command line or the environment said otherwise than the files, each as `key = value`; without
-/// what changes no result: seeds, names, places and pictures.
+/// What the command line, the environment or a spec that this one guides said otherwise than the files, each as
+/// `key = value`; without what changes no result: seeds, names, places and pictures.
 pub fn overridden(loaded: &Loaded) -> Vec<String> {
     let mut leaves = Vec::new();
     flatten(&Value::Table(to_table(&loaded.spec)), &KeyPath::default(), &mut leaves);
     let from_outside = |key: &str| {
-        matches!(loaded.origins.of(key), Origin::Set(_) | Origin::Env(_))
-            && !INDIFFERENT.iter().any(|prefix| key.starts_with(prefix))
+        matches!(loaded.origins.of(key), Origin::Set(_) | Origin::Env(_)) && matters(key)
     };
     let leaves = leaves.into_iter().filter(|(key, _)| from_outside(key));
     leaves.map(|(key, value)| format!("{key} = {value}")).collect()

@@ -474,6 +474,10 @@ fn another_file_of_weights_replaces_the_one_below_with_its_checksum() {
     let checked =
         weights(&format!("model.weights={{name=\"resnet18-imagenet\",sha256=\"{sum}\"}}"));
     assert_eq!(checked.sha256, Some(sum.clone()), "a given checksum counts");
+    let sets = [&*format!("model.weights.sha256={sum}"), "model.weights.path=/v.pth"];
+    let loaded = folder.load("spec.toml", &sets, &[]).expect("a right spec");
+    let weights = loaded.spec.model.weights().cloned().expect("weights");
+    assert_eq!((weights.path.as_deref(), weights.sha256), (Some("/v.pth"), Some(sum.clone())));
 }
 
 #[test]
