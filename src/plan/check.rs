@@ -244,7 +244,8 @@ impl Findings<'_> {
         }
         if loaded.spec.dataset.subset != SubsetSpec::default() {
             let message = format!(
-                "{}: dataset.subset: a guide has the cases of what it guides; set it there",
+                "{}: dataset.subset: a guide has the cases of the spec that it guides: set \
+                 `dataset.subset` of that one",
                 path.display()
             );
             self.add(KEY, message);
