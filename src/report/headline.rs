@@ -116,7 +116,7 @@ pub fn published(records: &[Record]) -> Vec<&PublishedSpec> {
     all
 }
 
-/// What the runs call their headline, else the first figures of the first split that has any.
+/// What the runs call their headline, test first, else the first figures of the first split that has any.
 pub fn columns(records: &[&Record]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for name in records.iter().flat_map(|record| &record.summary.headline) {
@@ -124,6 +124,7 @@ pub fn columns(records: &[&Record]) -> Vec<String> {
             names.push(name.clone());
         }
     }
+    names.sort_by_key(|name| names::split_rank(name.split('.').next().unwrap_or_default()));
     if names.is_empty() {
         let mut figures: Vec<&Figure> = records.iter().flat_map(|record| &record.figures).collect();
         figures.sort_by_key(|figure| names::split_rank(&figure.split));
@@ -364,6 +365,16 @@ mod tests {
         records[1].summary.semantics.empty = "left out".into();
         let rules = semantics(&records, &labels(&records));
         assert_eq!(rules[0].rules[1].runs, ["a, seed 1"]);
+    }
+
+    #[test]
+    fn test_figures_come_first_whatever_the_first_run_has() {
+        let mut of_valid = run(0, 0.5);
+        of_valid.summary.headline = vec!["valid.dice.mean".into(), "valid.iou.mean".into()];
+        assert_eq!(
+            columns(&[&of_valid, &run(0, 0.5)]),
+            ["test.dice.mean", "valid.dice.mean", "valid.iou.mean"]
+        );
     }
 
     #[test]
