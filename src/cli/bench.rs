@@ -237,6 +237,13 @@ struct Numbers {
     bytes: Vec<u8>,
 }
 
+impl Numbers {
+    fn integers(values: &[u8], shape: Vec<usize>) -> Self {
+        let bytes = values.iter().flat_map(|&value| i32::from(value).to_le_bytes()).collect();
+        Self { dtype: Dtype::I32, shape, bytes }
+    }
+}
+
 impl View for Numbers {
     fn dtype(&self) -> Dtype {
         self.dtype
@@ -265,23 +272,11 @@ fn dump_batches(batches: &[Batch], path: &Path) -> Result<()> {
             shape: vec![cases, batch.channels, side, side],
             bytes: batch.images.iter().flat_map(|value| value.to_le_bytes()).collect(),
         };
-        let labels = Numbers {
-            dtype: Dtype::I32,
-            shape: vec![cases, batch.label_size, batch.label_size],
-            bytes: batch.labels.iter().flat_map(|&label| i32::from(label).to_le_bytes()).collect(),
-        };
         tensors.push((format!("images.{index}"), images));
-        tensors.push((format!("labels.{index}"), labels));
+        let labels = vec![cases, batch.label_size, batch.label_size];
+        tensors.push((format!("labels.{index}"), Numbers::integers(&batch.labels, labels)));
         if !batch.classes.is_empty() {
-            let classes = Numbers {
-                dtype: Dtype::I32,
-                shape: vec![cases],
-                bytes: batch
-                    .classes
-                    .iter()
-                    .flat_map(|&class| i32::from(class).to_le_bytes())
-                    .collect(),
-            };
+            let classes = Numbers::integers(&batch.classes, vec![cases]);
             tensors.push((format!("classes.{index}"), classes));
         }
     }

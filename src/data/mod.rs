@@ -32,7 +32,7 @@ pub use case::{
     SplitName,
 };
 pub use classes::Codes;
-pub use decode::decode_image;
+pub use decode::{decode_binary, decode_image};
 pub use dominant_colours::{Proposal, propose};
 pub use duplicates::duplicate_groups;
 pub use fingerprint::fingerprint;

@@ -12,6 +12,10 @@ use crate::spec::SubsetSpec;
 /// Of each class the first cases in a seeded order stay, and at least one: classes keep their shares, and a smaller
 /// part lies within a larger one.
 pub fn subset(spec: &SubsetSpec, dataset: &Dataset, split: Split) -> Split {
+    let SubsetSpec { train, valid, test, .. } = spec;
+    if (*train, *valid, *test) == (1.0, 1.0, 1.0) {
+        return split;
+    }
     let keep = |cases: Vec<usize>, fraction: f64, left_out: &mut Vec<usize>| {
         let mut of_class: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for case in cases {
@@ -27,10 +31,6 @@ pub fn subset(spec: &SubsetSpec, dataset: &Dataset, split: Split) -> Split {
         kept.sort_unstable();
         kept
     };
-    let SubsetSpec { train, valid, test, .. } = spec;
-    if (*train, *valid, *test) == (1.0, 1.0, 1.0) {
-        return split;
-    }
     let mut left_out = split.left_out;
     let left_out_why = format!(
         "`dataset.subset` keeps {train} of the training cases, {valid} of validation and {test} of test"

@@ -39,8 +39,8 @@ pub struct Checked {
 /// How far [`check`] looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
-    /// At folders and headers only, and at masks of BCSS tiles to tell which codes they hold. Near-duplicates are not looked for: the division is then the one
-    /// that cases standing alone would get.
+    /// At folders and headers only, and at masks of BCSS tiles to tell which codes they hold. Near-duplicates are not
+    /// looked for: the division is then the one that cases standing alone would get.
     Headers,
     /// At pixels too, where the division depends on them.
     Pixels,
@@ -274,8 +274,14 @@ impl Findings<'_> {
             let (key, message) = (problem.key, problem.message);
             self.add(KEY, format!("{}: {key}: {message}{help}", path.display()));
         }
-        let count = guide.folds as usize;
-        let dealt = folds(&dataset, &split.groups, &split.train, count);
+        self.guide_folds(guide.folds as usize, &dataset, split);
+        let (split, dataset) = (split.clone(), Arc::new(dataset));
+        Some(Box::new(Checked { loaded, dataset, split, guide: None, guide_rows: Vec::new() }))
+    }
+
+    /// Each fold of the training cases needs a case.
+    fn guide_folds(&mut self, count: usize, dataset: &Dataset, split: &Split) {
+        let dealt = folds(dataset, &split.groups, &split.train, count);
         if (0..count).any(|fold| !dealt.contains(&fold)) {
             let groups: BTreeSet<&String> =
                 split.train.iter().map(|&case| &split.groups[case]).collect();
@@ -287,8 +293,6 @@ impl Findings<'_> {
             );
             self.add("task.guide.folds", message);
         }
-        let (split, dataset) = (split.clone(), Arc::new(dataset));
-        Some(Box::new(Checked { loaded, dataset, split, guide: None, guide_rows: Vec::new() }))
     }
 
     /// A threshold is for one foreground, or for the second of two classes of images.

@@ -12,11 +12,13 @@ use crate::spec::INDIFFERENT;
 const DIGITS: usize = 12;
 
 /// Keys of a spec that stand for something hashed on its own: the division, the weights, and the masks, which are data.
-const LEFT_OUT: [&[&str]; 5] = [
+const LEFT_OUT: [&[&str]; 7] = [
     &["dataset", "split"],
     &["dataset", "subset"],
     &["model", "weights", "path"],
     &["model", "weights", "name"],
+    &["model", "encoder", "weights", "path"],
+    &["model", "encoder", "weights", "name"],
     &["task", "guide"],
 ];
 
@@ -31,8 +33,6 @@ pub fn run_id(decisions: &Decisions, dataset: &Dataset, split: &Split) -> Result
     for path in LEFT_OUT {
         remove(&mut meaning, path);
     }
-    remove(&mut meaning, &["model", "encoder", "weights", "path"]);
-    remove(&mut meaning, &["model", "encoder", "weights", "name"]);
     let parts: Vec<Vec<&str>> = SplitName::ALL
         .into_iter()
         .map(|part| split.part(part).iter().map(|&case| dataset.cases[case].id.as_str()).collect())

@@ -7,9 +7,9 @@ use serde::Serialize;
 use super::headline::seeded;
 use super::names;
 use super::permutation::{holm, p_of_difference};
-use super::tables::headline_resolution;
+use super::tables::{counts, headline_resolution};
 use crate::evaluate::bootstrap::mean_interval;
-use crate::evaluate::{Counts, overlap};
+use crate::evaluate::overlap;
 use crate::record::{Interval, Record, RunState};
 use crate::spec::{EmptyRule, MetricKind};
 
@@ -75,9 +75,13 @@ struct Contestant {
 pub fn comparisons(records: &[Record], labels: &[String]) -> Vec<Comparison> {
     let empty = "A case that has nothing to find, and in which nothing is found, has a Dice of 1 here, whatever the \
                  runs' own rules.";
+    let seeded = seeded(&records.iter().collect::<Vec<_>>());
+    let contestants = |cases: fn(&Record) -> BTreeMap<String, Cases>| {
+        contestants(records, labels, &seeded, cases)
+    };
     let all = [
-        comparison("Dice of a case", empty, &contestants(records, labels, dice)),
-        comparison("share of images called right", "", &contestants(records, labels, right_class)),
+        comparison("Dice of a case", empty, &contestants(dice)),
+        comparison("share of images called right", "", &contestants(right_class)),
     ];
     all.into_iter().flatten().collect()
 }
@@ -95,14 +99,13 @@ fn dice(record: &Record) -> BTreeMap<String, Cases> {
         let case = cases.entry(row.case.clone()).or_default();
         case.group.clone_from(&row.group);
         case.value = 1.0;
-        let counts = Counts { tp: row.tp, fp: row.fp, fn_: row.fn_, tn: row.tn };
         let (truth, found) = (row.tp + row.fn_, row.tp + row.fp);
         if truth > 0 {
             case.truth += &format!("{} {truth} ", row.class);
         }
         if truth + found > 0 {
             let of_case = classes.entry((&row.split, &row.case)).or_default();
-            of_case.extend(overlap(MetricKind::Dice, &counts, EmptyRule::One));
+            of_case.extend(overlap(MetricKind::Dice, &counts(row), EmptyRule::One));
         }
     }
     for ((split, name), dice) in classes {
@@ -128,7 +131,8 @@ fn right_class(record: &Record) -> BTreeMap<String, Cases> {
 fn contestants(
     records: &[Record],
     labels: &[String],
-    cases: impl Fn(&Record) -> BTreeMap<String, Cases>,
+    seeded: &[(&str, Vec<usize>)],
+    cases: fn(&Record) -> BTreeMap<String, Cases>,
 ) -> Vec<Contestant> {
     let contestant = |(record, label): (&Record, &String)| {
         let finished = record.status.state == RunState::Finished;
@@ -136,11 +140,11 @@ fn contestants(
         (!splits.is_empty()).then(|| Contestant { label: label.clone(), splits })
     };
     let mut all: Vec<Option<Contestant>> = records.iter().zip(labels).map(contestant).collect();
-    for (experiment, runs) in seeded(&records.iter().collect::<Vec<_>>()) {
+    for (experiment, runs) in seeded {
         let seeds: Vec<&Contestant> = runs.iter().filter_map(|&run| all[run].as_ref()).collect();
         let Some(splits) = mean_of(&seeds) else { continue };
         let label = format!("{experiment}, {} seeds", seeds.len());
-        for &run in &runs {
+        for &run in runs {
             all[run] = None;
         }
         all[runs[0]] = Some(Contestant { label, splits });

@@ -139,7 +139,8 @@ const OVERLAPS: [(&str, MetricKind); 3] = [
     ("recall", MetricKind::Recall),
 ];
 
-fn counts(case: &CaseRow) -> Counts {
+/// The counts of a class of a case.
+pub fn counts(case: &CaseRow) -> Counts {
     Counts { tp: case.tp, fp: case.fp, fn_: case.fn_, tn: case.tn }
 }
 

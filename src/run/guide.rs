@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use super::net::predictor;
 use super::outcome::Outcome;
-use crate::data::{Dataset, Decoded, MaskSource, Split, SplitName, decode, folds};
+use crate::data::{Dataset, Decoded, MaskSource, Split, SplitName, decode, decode_binary, folds};
 use crate::device::Chosen;
 use crate::error::{Error, Result};
 use crate::evaluate::{Predictor, count_binary, overlap, png_gray};
@@ -168,9 +168,8 @@ fn write_mask(
 
 /// A mask that was written before, if it is of this size.
 fn read_mask(path: &Path, dimensions: (u32, u32)) -> Option<Vec<u8>> {
-    let mask = image::open(path).ok()?.into_luma8();
-    let labels = mask.pixels().map(|pixel| u8::from(pixel.0[0] > 127)).collect();
-    (mask.dimensions() == dimensions).then_some(labels)
+    let mask = decode_binary(path).ok()?;
+    (mask.dimensions() == dimensions).then(|| mask.into_raw())
 }
 
 /// A run directory as `<experiment>/<run-id>`, below the folder of all runs.

@@ -1,9 +1,8 @@
 //! One step: a batch through network and loss, and what is counted of it.
 
 use burn::module::Module;
-use burn::tensor::ExecutionError;
-use burn::tensor::Tensor;
 use burn::tensor::activation::softmax;
+use burn::tensor::{ExecutionError, Tensor};
 use burn_train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
 
 use super::batches::EpochNumber;

@@ -152,6 +152,15 @@ guide = { experiment = "finder.toml", folds = 3 }
 epochs = 1
 "#;
 
+/// A classifier, and one that a segmentation guides.
+fn with_guide() -> Bench {
+    let bench = Bench::new();
+    bench.file("sorted.toml", CLASSIFIER);
+    bench.file("finder.toml", SEGMENTATION);
+    bench.file("guided.toml", GUIDED);
+    bench
+}
+
 fn segmentations(bench: &Bench) -> Vec<PathBuf> {
     let folder = bench.path().join("runs/finder");
     let mut runs: Vec<PathBuf> =
@@ -168,10 +177,7 @@ fn plant(run: &Path, row: SplitRow) {
 
 #[test]
 fn a_guided_classifier_gets_masks_of_networks_that_had_not_seen_its_cases() {
-    let bench = Bench::new();
-    bench.file("sorted.toml", CLASSIFIER);
-    bench.file("finder.toml", SEGMENTATION);
-    bench.file("guided.toml", GUIDED);
+    let bench = with_guide();
     bench.oncospec(&["plan", "guided.toml"]).with(2).telling(&["guided by", "finder.toml"]);
     let two_epochs = ["--set-guide", "schedule.epochs=2"];
     bench
@@ -230,10 +236,7 @@ fn a_guided_classifier_gets_masks_of_networks_that_had_not_seen_its_cases() {
 
 #[test]
 fn a_guide_must_be_another_experiment_and_a_segmentation() {
-    let bench = Bench::new();
-    bench.file("sorted.toml", CLASSIFIER);
-    bench.file("finder.toml", SEGMENTATION);
-    bench.file("guided.toml", GUIDED);
+    let bench = with_guide();
     let refused = |set: &str, told: &str| {
         bench.oncospec(&["check", "guided.toml", "--set", set]).with(2).telling(&[told]);
     };
@@ -268,10 +271,7 @@ fn a_guide_must_be_another_experiment_and_a_segmentation() {
 
 #[test]
 fn a_guide_that_fails_leaves_a_page_with_the_other_runs() {
-    let bench = Bench::new();
-    bench.file("sorted.toml", CLASSIFIER);
-    bench.file("finder.toml", SEGMENTATION);
-    bench.file("guided.toml", GUIDED);
+    let bench = with_guide();
     let mut arguments = vec!["run", "guided.toml", "sorted.toml", "-o", "page.html"];
     for diverging in [
         "schedule.optimizer={kind=\"sgd\", learning-rate=10.0, momentum=0.99}",
