@@ -19,6 +19,7 @@ pub mod device;
 pub mod error;
 pub mod evaluate;
 pub mod explain;
+pub mod finding;
 mod kernels;
 pub mod loss;
 pub mod model;

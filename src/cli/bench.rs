@@ -88,7 +88,7 @@ struct Figures {
 pub fn execute(args: BenchArgs, output: Output) -> Result<u8> {
     let mut overrides = args.overrides.clone();
     overrides.sets.extend(args.batch_size.map(|size| format!("schedule.batch-size={size}")));
-    let checked = overrides.check(&args.path, Depth::Headers)?;
+    let checked = overrides.check(&args.path, Depth::Headers, output)?;
     let spec = checked.loaded.spec.clone();
     let chosen = overrides.device(&spec, output)?;
     let plan = checked.plan(&survey(&checked, Extent::Training)?, spec.seeds[0])?;

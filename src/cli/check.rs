@@ -17,7 +17,7 @@ pub struct CheckArgs {
 
 /// Checks specs and says what they would run on.
 pub fn execute(args: CheckArgs, output: Output) -> Result<u8> {
-    let checked = args.specs.check(Depth::Headers)?;
+    let checked = args.specs.check(Depth::Headers, output)?;
     for one in &checked {
         output.say(said(one));
     }
@@ -31,7 +31,7 @@ pub fn execute(args: CheckArgs, output: Output) -> Result<u8> {
                     "train": one.split.train.len(),
                     "valid": one.split.valid.len(),
                     "test": one.split.test.len(),
-                    "findings": one.dataset.findings,
+                    "findings": one.findings,
                 })
             })
             .collect();
@@ -42,15 +42,11 @@ pub fn execute(args: CheckArgs, output: Output) -> Result<u8> {
 
 fn said(checked: &Checked) -> String {
     let split = &checked.split;
-    let mut text = format!(
+    format!(
         "{}: ok: {} training, {} validation and {} test cases",
         checked.loaded.path.display(),
         split.train.len(),
         split.valid.len(),
         split.test.len()
-    );
-    for finding in &checked.dataset.findings {
-        text.push_str(&format!("\n  {finding}"));
-    }
-    text
+    )
 }

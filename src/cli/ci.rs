@@ -33,7 +33,7 @@ pub struct CiArgs {
 pub fn execute(args: CiArgs, output: Output) -> Result<u8> {
     let paths = files(&args.paths)?;
     let specs = Specs { paths, overrides: args.overrides };
-    let checked = specs.check(Depth::Pixels)?;
+    let checked = specs.check(Depth::Pixels, output)?;
     let stop = run::stop_on_signal()?;
     let mut outcomes: Vec<Outcome> = Vec::new();
     let mut held = true;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 
 use super::runs::{Trained, TrainedArgs};
+use super::spec::tell;
 use super::{Output, pretty, print};
 use crate::data::{Dataset, Labels, SplitName, open_for};
 use crate::error::{Error, Result};
@@ -47,6 +48,7 @@ pub fn execute(args: EvaluateArgs, output: Output) -> Result<u8> {
         set_root(&mut spec.dataset.source, folder)?;
     }
     let mut dataset = open_for(&spec)?;
+    tell(&dataset.findings, &spec.name, output);
     let indices = match &args.data {
         Some(_) => (0..dataset.cases.len()).collect(),
         None => cases_of(&record, &dataset, split)?,

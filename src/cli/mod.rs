@@ -26,6 +26,7 @@ use clap_complete::Shell;
 
 use crate::device;
 use crate::error::Result;
+use crate::finding::Level;
 
 /// Declarative experiments for breast-cancer imaging: one TOML in, one HTML report out.
 #[derive(Debug, Parser)]
@@ -154,6 +155,13 @@ impl Output {
     /// Says a line to the person at the terminal.
     fn say(self, text: impl AsRef<str>) {
         if !self.quiet {
+            eprintln!("{}", text.as_ref());
+        }
+    }
+
+    /// Says what was found about data; only a note is left out where silence is asked for.
+    fn warn(self, level: Level, text: impl AsRef<str>) {
+        if !self.quiet || level != Level::Note {
             eprintln!("{}", text.as_ref());
         }
     }

@@ -26,7 +26,7 @@ pub struct PlanArgs {
 
 /// Shows every decision; nothing is trained or written.
 pub fn execute(args: PlanArgs, output: Output) -> Result<u8> {
-    let checked = args.overrides.check(&args.path, Depth::Pixels)?;
+    let checked = args.overrides.check(&args.path, Depth::Pixels, output)?;
     let spec = &checked.loaded.spec;
     let chosen = args.overrides.device(spec, output)?;
     if let Some(guide) = &checked.guide {
@@ -50,6 +50,7 @@ pub fn execute(args: PlanArgs, output: Output) -> Result<u8> {
         return print(&pretty(&json!({
             "run": plan.folder(),
             "decisions": plan.decisions,
+            "findings": plan.findings,
             "balance": plan.balance,
             "layers": plan.layers,
             "places": model::places(&spec.model),

@@ -35,7 +35,7 @@ pub struct RunArgs {
 /// Runs every seed of every spec, then renders one report over all of them.
 pub fn execute(args: RunArgs, output: Output) -> Result<u8> {
     let stop = stop_on_signal()?;
-    let checked = args.specs.check(Depth::Pixels)?;
+    let checked = args.specs.check(Depth::Pixels, output)?;
     let mut outcomes = Vec::new();
     for one in &checked {
         if stop.asked() {

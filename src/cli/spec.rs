@@ -8,6 +8,7 @@ use clap::Args;
 use super::Output;
 use crate::device::{Chosen, Request, choose};
 use crate::error::{Error, Result};
+use crate::finding::Findings;
 use crate::plan::{Checked, Depth, check};
 use crate::spec::{Spec, environment, load, spec_files};
 
@@ -62,9 +63,10 @@ impl Overrides {
     ///
     /// # Errors
     /// Everything wrong with it, or if overrides are for a guide and it has none.
-    pub fn check(&self, path: &Path, depth: Depth) -> Result<Checked> {
+    pub fn check(&self, path: &Path, depth: Depth, output: Output) -> Result<Checked> {
         let checked = self.check_one(path, depth)?;
         self.find_guides(std::slice::from_ref(&checked))?;
+        tell_all(std::slice::from_ref(&checked), output);
         Ok(checked)
     }
 
@@ -84,6 +86,24 @@ impl Overrides {
     }
 }
 
+/// Tells what was found about the data of specs, once for data that several have.
+fn tell_all(checked: &[Checked], output: Output) {
+    let mut told: Vec<&Findings> = Vec::new();
+    for one in checked {
+        if !told.contains(&&one.findings) {
+            tell(&one.findings, &one.loaded.spec.name, output);
+            told.push(&one.findings);
+        }
+    }
+}
+
+/// Tells what was found about data: one line for each kind.
+pub fn tell(findings: &Findings, of: &str, output: Output) {
+    for finding in findings {
+        output.warn(finding.level, format!("{of}: {finding}"));
+    }
+}
+
 /// Spec files, or suites of them.
 #[derive(Clone, Debug, Args)]
 pub struct Specs {
@@ -99,7 +119,7 @@ impl Specs {
     ///
     /// # Errors
     /// Everything wrong with any of them.
-    pub fn check(&self, depth: Depth) -> Result<Vec<Checked>> {
+    pub fn check(&self, depth: Depth, output: Output) -> Result<Vec<Checked>> {
         let results: Vec<Result<Checked>> = spec_files(&self.paths)?
             .iter()
             .map(|path| self.overrides.check_one(path, depth))
@@ -112,6 +132,7 @@ impl Specs {
         if mistakes.is_empty() {
             let checked = results.into_iter().collect::<Result<Vec<_>>>()?;
             self.overrides.find_guides(&checked)?;
+            tell_all(&checked, output);
             return Ok(checked);
         }
         Err(Error::user(mistakes.join("\n\n")))

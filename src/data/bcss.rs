@@ -5,14 +5,16 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::case::{Case, Finding, ImageSource, MaskSource, Region, SplitName};
+use super::case::{Case, ImageSource, MaskSource, Region, SplitName};
 use super::classes::{CODE_NAMES, count_codes};
-use super::decode::{Header, Limit, decode_codes, judge_image, judge_mask, read_header};
-use super::files::{self, Entry, files_of, folders_of, image_stem, is_foreign_image};
+use super::decode::{Header, Limit, decode_codes};
+use super::files::{self, Entry, files_of, folders_of, image_stem};
+use super::look::Look;
 use super::open::Scan;
 use super::random::{below, stream};
 use super::roi;
 use crate::error::{Error, Result};
+use crate::finding::{Finding, FindingKind, Findings};
 use crate::spec::{BcssClasses, RoisSpec};
 
 /// The table of codes; where it lies beside the data, masks hold the 22 codes.
@@ -123,52 +125,55 @@ pub fn scan_tiles(root: &Path) -> Result<Scan> {
             root.display()
         )));
     }
+    let look = Look { root, limit: Limit::Image };
     for folder in &folders {
-        let name = folder.images.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let split = folder.split;
         match &folder.masks {
             Some(masks) => {
-                let pairs = pair(&folder.images, masks, &mut scan.findings)?;
+                let pairs = pair(&look, &folder.images, masks, &mut scan.findings)?;
                 let cases: Vec<_> = pairs
                     .into_par_iter()
-                    .map(|(stem, image, mask)| check_tile(folder.split, &stem, image, Some(mask)))
+                    .map(|(stem, image, mask)| check_tile(&look, split, &stem, image, Some(mask)))
                     .collect();
                 for (case, findings) in cases {
                     scan.cases.extend(case);
                     scan.findings.extend(findings);
                 }
             }
-            None if folder.split == SplitName::Test => {
-                let images = images_of(&folder.images, &mut scan.findings)?;
+            None if split == SplitName::Test => {
+                let images = images_of(&look, &folder.images, &mut scan.findings)?;
                 let cases: Vec<_> = images
                     .into_par_iter()
-                    .map(|(stem, image)| check_tile(folder.split, &stem, image, None))
+                    .map(|(stem, image)| check_tile(&look, split, &stem, image, None))
                     .collect();
                 for (case, findings) in cases {
                     scan.unlabelled.extend(case);
                     scan.findings.extend(findings);
                 }
             }
-            None => scan.findings.push(Finding::error(
-                root,
-                format!("tiles in `{name}` but no folder with their masks"),
-            )),
+            None => scan.findings.push(
+                Finding::error(FindingKind::MissingFolder, "tiles without a folder of their masks")
+                    .naming(look.name(&folder.images)),
+            ),
         }
     }
     if scan.cases.is_empty() && !scan.has_errors() {
-        scan.findings.push(Finding::error(root, "no tile with a mask"));
+        scan.findings.push(Finding::error(FindingKind::MissingFolder, "no tile with a mask"));
     }
     Ok(scan)
 }
 
 /// Image files by their stems, in natural order; others are left out with a finding.
-fn images_of(folder: &Path, findings: &mut Vec<Finding>) -> Result<Vec<(String, PathBuf)>> {
+fn images_of(
+    look: &Look,
+    folder: &Path,
+    findings: &mut Findings,
+) -> Result<Vec<(String, PathBuf)>> {
     let mut images = Vec::new();
     for Entry { path, name } in files_of(folder)? {
         match image_stem(&name) {
             Some(stem) => images.push((stem.to_string(), path)),
-            None if is_foreign_image(&name) => findings
-                .push(Finding::warning(path, "left out: only PNG and JPEG are read; convert it")),
-            None => findings.push(Finding::note(path, "left out: not an image")),
+            None => findings.push(files::not_read(look.root, &path, &name)),
         }
     }
     Ok(images)
@@ -176,85 +181,48 @@ fn images_of(folder: &Path, findings: &mut Vec<Finding>) -> Result<Vec<(String, 
 
 /// Images with the masks of the same stem; what has no partner is an error.
 fn pair(
+    look: &Look,
     images: &Path,
     masks: &Path,
-    findings: &mut Vec<Finding>,
+    findings: &mut Findings,
 ) -> Result<Vec<(String, PathBuf, PathBuf)>> {
     let mut by_stem: BTreeMap<String, PathBuf> = BTreeMap::new();
-    for (stem, path) in images_of(masks, findings)? {
+    for (stem, path) in images_of(look, masks, findings)? {
         if let Some(twin) = by_stem.insert(stem, path.clone()) {
-            let twin = twin.display();
-            findings.push(Finding::error(path, format!("stands for the same case as {twin}")));
+            findings.push(files::same_case(look.root, &path, &twin));
         }
     }
     let mut pairs: Vec<(String, PathBuf, PathBuf)> = Vec::new();
-    let mut seen = BTreeSet::new();
-    for (stem, image) in images_of(images, findings)? {
-        if !seen.insert(stem.clone()) {
-            findings.push(Finding::error(image, "another file of this folder has the same stem"));
+    let mut seen: BTreeMap<String, PathBuf> = BTreeMap::new();
+    for (stem, image) in images_of(look, images, findings)? {
+        if let Some(twin) = seen.insert(stem.clone(), image.clone()) {
+            findings.push(files::same_case(look.root, &image, &twin));
             continue;
         }
         match by_stem.remove(&stem) {
             Some(mask) => pairs.push((stem, image, mask)),
-            None => {
-                let missing = masks.join(format!("{stem}.png"));
-                let message = format!("an image without its mask {}", missing.display());
-                findings.push(Finding::error(image, message));
-            }
+            None => findings.push(
+                Finding::error(FindingKind::ImageWithoutMask, "images without their mask")
+                    .naming(look.name(&image)),
+            ),
         }
     }
-    for (stem, mask) in by_stem {
-        let missing = images.join(format!("{stem}.png"));
-        let message = format!("a mask without its image {}", missing.display());
-        findings.push(Finding::error(mask, message));
-    }
+    findings.extend(by_stem.values().map(|mask| {
+        Finding::error(FindingKind::MaskWithoutImage, "masks without their image")
+            .naming(look.name(mask))
+    }));
     Ok(pairs)
 }
 
-/// Reads the headers of an image and its mask, if it has one; both must be usable and of one size.
-fn check_pair(
-    image: &Path,
-    mask: Option<&Path>,
-    limit: Limit,
-    findings: &mut Vec<Finding>,
-) -> Option<Header> {
-    let judged = read_header(image, limit).and_then(|header| Ok((header, judge_image(&header)?)));
-    let header = match judged {
-        Ok((header, warning)) => {
-            findings.extend(warning.map(|warning| Finding::warning(image, warning)));
-            header
-        }
-        Err(complaint) => {
-            findings.push(Finding::error(image, complaint));
-            return None;
-        }
-    };
-    let Some(mask) = mask else { return Some(header) };
-    let judged = read_header(mask, limit).and_then(|other| {
-        judge_mask(&other)?;
-        if (other.width, other.height) == (header.width, header.height) {
-            return Ok(header);
-        }
-        Err(format!(
-            "a mask of {}x{} for an image of {}x{} ({}): they must be alike",
-            other.width,
-            other.height,
-            header.width,
-            header.height,
-            image.display()
-        ))
-    });
-    judged.map_err(|complaint| findings.push(Finding::error(mask, complaint))).ok()
-}
-
 fn check_tile(
+    look: &Look,
     split: SplitName,
     stem: &str,
     image: PathBuf,
     mask: Option<PathBuf>,
-) -> (Option<Case>, Vec<Finding>) {
-    let mut findings = Vec::new();
-    let Some(header) = check_pair(&image, mask.as_deref(), Limit::Image, &mut findings) else {
+) -> (Option<Case>, Findings) {
+    let mut findings = Findings::default();
+    let Some(header) = look.pair(&image, mask.as_slice(), &mut findings) else {
         return (None, findings);
     };
     let (slide, institution) = slide_of(stem);
@@ -276,12 +244,10 @@ fn check_tile(
 ///
 /// A table of codes beside the data settles it. Otherwise masks are decoded, all of them or
 /// 200 spread over the set: a code above 2 anywhere means the 22 codes.
-pub fn detect_codes(root: &Path, cases: &[Case], findings: &mut Vec<Finding>) -> CodeSet {
+pub fn detect_codes(root: &Path, cases: &[Case], findings: &mut Findings) -> CodeSet {
     if root.join(CODE_TABLE).is_file() {
-        findings.push(Finding::note(
-            root,
-            format!("masks hold the 22 codes (`{CODE_TABLE}` is there)"),
-        ));
+        let what = format!("masks hold the 22 codes (`{CODE_TABLE}` is there)");
+        findings.push(Finding::note(FindingKind::CodeSet, what));
         return CodeSet::Full;
     }
     let masks: Vec<&Path> = cases
@@ -306,7 +272,8 @@ pub fn detect_codes(root: &Path, cases: &[Case], findings: &mut Vec<Finding>) ->
                 let text = error.to_string();
                 let prefix = format!("{}: ", mask.display());
                 let message = text.strip_prefix(&prefix).unwrap_or(&text);
-                findings.push(Finding::error(mask, message));
+                let look = Look { root, limit: Limit::Image };
+                findings.push(look.unreadable(mask, message));
             }
         }
     }
@@ -317,7 +284,7 @@ pub fn detect_codes(root: &Path, cases: &[Case], findings: &mut Vec<Finding>) ->
         CodeSet::Full => "the 22 codes",
     };
     findings.push(Finding::note(
-        root,
+        FindingKind::CodeSet,
         format!(
             "masks hold {meaning}: {} found in {count} of {} masks",
             found.join(", "),
@@ -339,28 +306,34 @@ fn spread(all: usize, count: usize) -> Vec<usize> {
 }
 
 /// Checks that the classes of a spec are made for the codes that were found.
-pub fn check_classes(root: &Path, set: CodeSet, classes: &BcssClasses) -> Option<Finding> {
+pub fn check_classes(set: CodeSet, classes: &BcssClasses) -> Option<Finding> {
     let named = match classes {
         BcssClasses::Raw(_) => "raw",
         BcssClasses::Five(_) => "five",
         BcssClasses::Merged(_) => "merged",
         BcssClasses::Custom(_) => "custom",
     };
+    let error = |what: String, remedy: &str| {
+        Some(Finding::error(FindingKind::CodeSet, what).remedy(remedy))
+    };
     match (set, classes) {
         (CodeSet::Merged, BcssClasses::Merged(_)) => None,
-        (CodeSet::Merged, _) => Some(Finding::error(
-            root,
+        (CodeSet::Merged, _) => error(
             format!(
                 "`dataset.classes = {{ kind = \"{named}\" }}` needs the 22 codes, but the masks hold \
-                 the three merged ones: set `dataset.classes = {{ kind = \"merged\" }}` (if they are \
-                 the 22 after all, put `{CODE_TABLE}` beside the folders)"
+                 the three merged ones"
             ),
-        )),
-        (CodeSet::Full, BcssClasses::Merged(_)) => Some(Finding::error(
-            root,
+            &format!(
+                "set `dataset.classes = {{ kind = \"merged\" }}` (if they are the 22 after all, put \
+                 `{CODE_TABLE}` beside the folders)"
+            ),
+        ),
+        (CodeSet::Full, BcssClasses::Merged(_)) => error(
             "`dataset.classes = { kind = \"merged\" }` is for masks with the codes 0, 1 and 2, but \
-             these hold the 22 codes: set `kind` to \"raw\", \"five\" or \"custom\"",
-        )),
+             these hold the 22 codes"
+                .into(),
+            "set `kind` to \"raw\", \"five\" or \"custom\"",
+        ),
         (CodeSet::Full, _) => None,
     }
 }
@@ -385,7 +358,7 @@ pub struct WholeRoi {
 }
 
 /// Finds whole ROIs with their masks, reading names and headers only.
-pub fn scan_rois(root: &Path) -> Result<(Vec<WholeRoi>, Vec<Finding>)> {
+pub fn scan_rois(root: &Path) -> Result<(Vec<WholeRoi>, Findings)> {
     files::check_root(root)?;
     let Some((images, masks)) = roi_folders(root) else {
         let names: Vec<_> = folders_of(root)?.into_iter().take(8).map(|entry| entry.name).collect();
@@ -403,13 +376,14 @@ pub fn scan_rois(root: &Path) -> Result<(Vec<WholeRoi>, Vec<Finding>)> {
             ROI_IMAGES[0]
         )));
     };
-    let mut findings = Vec::new();
-    let pairs = pair(&images, &masks, &mut findings)?;
+    let look = Look { root, limit: Limit::Roi };
+    let mut findings = Findings::default();
+    let pairs = pair(&look, &images, &masks, &mut findings)?;
     let checked: Vec<_> = pairs
         .into_par_iter()
         .map(|(stem, image, mask)| {
-            let mut findings = Vec::new();
-            let header = check_pair(&image, Some(&mask), Limit::Roi, &mut findings);
+            let mut findings = Findings::default();
+            let header = look.pair(&image, std::slice::from_ref(&mask), &mut findings);
             (header.map(|header| WholeRoi { stem, image, mask, header }), findings)
         })
         .collect();
@@ -418,8 +392,11 @@ pub fn scan_rois(root: &Path) -> Result<(Vec<WholeRoi>, Vec<Finding>)> {
         rois.extend(roi);
         findings.extend(found);
     }
-    if rois.is_empty() && !findings.iter().any(Finding::is_error) {
-        findings.push(Finding::error(&images, "no ROI in this folder"));
+    if rois.is_empty() && !findings.has_errors() {
+        findings.push(
+            Finding::error(FindingKind::MissingFolder, "no ROI in this folder")
+                .naming(look.name(&images)),
+        );
     }
     Ok((rois, findings))
 }
@@ -427,8 +404,9 @@ pub fn scan_rois(root: &Path) -> Result<(Vec<WholeRoi>, Vec<Finding>)> {
 /// Cuts whole ROIs into tiles of `tile` pixels, leaving out those with too few labels.
 pub fn cut_rois(root: &Path, spec: &RoisSpec, tile: u32) -> Result<Scan> {
     let (rois, findings) = scan_rois(root)?;
+    let look = Look { root, limit: Limit::Roi };
     let mut scan = Scan { findings, ..Scan::default() };
-    let cut: Vec<_> = rois.par_iter().map(|roi| cut_roi(roi, spec, tile)).collect();
+    let cut: Vec<_> = rois.par_iter().map(|roi| cut_roi(&look, roi, spec, tile)).collect();
     let (mut left_out, mut all) = (0, 0);
     for cut in cut {
         match cut {
@@ -441,7 +419,7 @@ pub fn cut_rois(root: &Path, spec: &RoisSpec, tile: u32) -> Result<Scan> {
         }
     }
     scan.findings.push(Finding::note(
-        root,
+        FindingKind::Tiles,
         format!(
             "{} tiles of {tile} px from {} ROIs; {left_out} of {all} left out (less than {} labelled)",
             scan.cases.len(),
@@ -450,25 +428,28 @@ pub fn cut_rois(root: &Path, spec: &RoisSpec, tile: u32) -> Result<Scan> {
         ),
     ));
     if scan.cases.is_empty() && !scan.has_errors() {
-        scan.findings.push(Finding::error(
-            root,
-            format!(
-                "no tile has {} of its pixels labelled: lower `dataset.layout.minimum-labelled`",
-                spec.minimum_labelled
-            ),
-        ));
+        let what = format!("no tile has {} of its pixels labelled", spec.minimum_labelled);
+        scan.findings.push(
+            Finding::error(FindingKind::Tiles, what)
+                .remedy("lower `dataset.layout.minimum-labelled`"),
+        );
     }
     Ok(scan)
 }
 
 /// The tiles of one ROI that carry enough labels, and how many there were.
-fn cut_roi(roi: &WholeRoi, spec: &RoisSpec, tile: u32) -> Result<(Vec<Case>, usize), Finding> {
+fn cut_roi(
+    look: &Look,
+    roi: &WholeRoi,
+    spec: &RoisSpec,
+    tile: u32,
+) -> Result<(Vec<Case>, usize), Finding> {
     let stride = if spec.stride == 0 { tile } else { spec.stride };
     let size = (roi.header.width, roi.header.height);
     let mask = decode_codes(&roi.mask, Limit::Roi).map_err(|error| {
         let text = error.to_string();
         let message = text.strip_prefix(&format!("{}: ", roi.mask.display())).unwrap_or(&text);
-        Finding::error(&roi.mask, message)
+        look.unreadable(&roi.mask, message)
     })?;
     let counts = count_codes(&mask);
     let unknown: Vec<_> = (0u8..=255)
@@ -476,7 +457,8 @@ fn cut_roi(roi: &WholeRoi, spec: &RoisSpec, tile: u32) -> Result<(Vec<Case>, usi
         .map(|code| (code, counts[usize::from(code)]))
         .collect();
     if !unknown.is_empty() {
-        return Err(Finding::error(&roi.mask, unknown_codes(&unknown)));
+        let name = format!("{}: {}", look.name(&roi.mask), unknown_codes(&unknown));
+        return Err(Finding::error(FindingKind::UnknownCodes, UNKNOWN).naming(name));
     }
     let images = roi::tiles(&roi.image, size, tile, stride, spec.magnification);
     let parts = roi::labelled_parts(&mask, &images);
@@ -500,6 +482,9 @@ fn cut_roi(roi: &WholeRoi, spec: &RoisSpec, tile: u32) -> Result<(Vec<Case>, usi
         .collect();
     Ok((cases, total))
 }
+
+/// What is said of masks with codes that BCSS does not have.
+const UNKNOWN: &str = "masks with codes that BCSS does not have";
 
 /// Says which codes no mask may hold, and how many pixels have them.
 pub fn unknown_codes(unknown: &[(u8, u64)]) -> String {
@@ -561,14 +546,14 @@ mod tests {
     #[test]
     fn the_wrong_classes_for_the_codes_name_the_right_setting() {
         use crate::spec::{FiveClasses, MergedClasses};
-        let (root, five) = (Path::new("d"), BcssClasses::Five(FiveClasses {}));
+        let five = BcssClasses::Five(FiveClasses {});
         let merged = BcssClasses::Merged(MergedClasses {});
-        let message = check_classes(root, CodeSet::Merged, &five).unwrap().message;
+        let message = check_classes(CodeSet::Merged, &five).unwrap().line();
         assert!(message.contains(r#"set `dataset.classes = { kind = "merged" }`"#), "{message}");
-        let message = check_classes(root, CodeSet::Full, &merged).unwrap().message;
+        let message = check_classes(CodeSet::Full, &merged).unwrap().line();
         assert!(message.contains(r#""raw", "five" or "custom""#), "{message}");
-        assert_eq!(check_classes(root, CodeSet::Full, &five), None);
-        assert_eq!(check_classes(root, CodeSet::Merged, &merged), None);
+        assert_eq!(check_classes(CodeSet::Full, &five), None);
+        assert_eq!(check_classes(CodeSet::Merged, &merged), None);
     }
 
     fn error_of(toml: &str, root: &Path) -> String {
@@ -588,7 +573,8 @@ mod tests {
         let folders: Vec<_> = dataset.cases.iter().filter_map(|case| case.folder).collect();
         assert_eq!(folders, [[SplitName::Train; 5].as_slice(), &[SplitName::Valid; 3]].concat());
         assert!(dataset.cases.iter().all(|case| case.slide.as_deref() == Some("TCGA-A1-A0SK-DX1")));
-        assert!(dataset.findings[0].message.contains("the three merged codes"));
+        let found = dataset.findings.iter().next().unwrap();
+        assert!(found.what.contains("the three merged codes"));
         let counts = pixel_counts(&dataset, &(0..8).collect::<Vec<_>>()).unwrap();
         assert_eq!(counts.iter().sum::<u64>(), 8 * 224 * 224);
         assert!(counts.iter().all(|&count| count > 0), "{counts:?}");
@@ -602,7 +588,7 @@ mod tests {
         let dataset = open(&spec(&tiles("raw"), &data.join("BCSS_22"))).unwrap();
         let train = dataset.cases.iter().filter(|case| case.folder == Some(SplitName::Train));
         assert_eq!((train.count(), dataset.cases.len()), (60, 68));
-        let found = &dataset.findings[0].message;
+        let found = &dataset.findings.iter().next().unwrap().what;
         assert!(found.contains("the 22 codes: 1, 2, 3, 4 found in 68 of 68"), "{found}");
         assert_eq!(dataset.cases[0].institution.as_deref(), Some("A2"));
         let message = error_of(&tiles("merged"), &data.join("BCSS_22"));
@@ -716,11 +702,9 @@ mod tests {
         assert_eq!(decode(&dataset, &dataset.unlabelled[0]).unwrap().labels, None);
         let labels = decode_labels(&dataset, &dataset.cases[0]).unwrap().unwrap();
         assert_eq!(labels.as_raw()[..6], [IGNORE, 0, 1, 2, 3, IGNORE]);
-        let warning = &dataset.findings[0].message;
-        assert!(
-            warning.contains("3 of 3 tiles are not 224x224 (`train/t1` is 16x16)"),
-            "{warning}"
-        );
+        let warning = dataset.findings.iter().next().unwrap().line();
+        assert!(warning.contains("not 224x224 are resized"), "{warning}");
+        assert!(warning.contains("(3: train/t1 is 16x16; "), "{warning}");
     }
 
     #[test]
@@ -746,9 +730,9 @@ mod tests {
         save_mask(&folder.path().join("val_mask/v1.png"), 16, 17, |_| 5);
         let message = error_of(&tiles("raw"), folder.path());
         for part in [
-            "3 problems",
-            "alone.png: an image without its mask",
-            "orphan.png: a mask without its image",
+            "3 kinds of problems",
+            "images without their mask (train/alone.png)",
+            "masks without their image (val_mask/orphan.png)",
             "v1.png: a mask of 16x17 for an image of 16x16",
         ] {
             assert!(message.contains(part), "{part} in {message}");

@@ -5,11 +5,13 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::case::{Case, Finding, ImageSource, MaskSource};
-use super::decode::{Limit, judge_image, judge_mask, read_header};
+use super::case::{Case, ImageSource, MaskSource};
+use super::decode::Limit;
 use super::files::{self, Entry, files_of, folders_of, image_stem};
+use super::look::Look;
 use super::open::Scan;
 use crate::error::Result;
+use crate::finding::{Finding, FindingKind, Findings};
 use crate::spec::{BusiClass, MultiMask};
 
 /// Every class folder.
@@ -34,18 +36,23 @@ struct Found {
 /// Finds the cases of some classes, reading names and headers only.
 pub fn scan(root: &Path, classes: &[BusiClass], policy: MultiMask) -> Result<Scan> {
     files::check_root(root)?;
+    let look = Look { root, limit: Limit::Image };
     let mut scan = Scan::default();
     for class in CLASSES.into_iter().filter(|class| classes.contains(class)) {
         let folder = root.join(folder_of(class));
-        if folder.is_dir() {
-            let cases = scan_class(&folder, class, policy, &mut scan.findings)?;
-            if cases.is_empty() && scan.findings.iter().all(|finding| finding.path != folder) {
-                scan.findings.push(Finding::error(&folder, "no images in this class folder"));
-            }
-            scan.cases.extend(cases);
-        } else {
+        if !folder.is_dir() {
             scan.findings.push(missing_folder(root, folder_of(class)));
+            continue;
         }
+        let before = scan.findings.clone();
+        let cases = scan_class(&look, &folder, class, policy, &mut scan.findings)?;
+        if cases.is_empty() && scan.findings == before {
+            scan.findings.push(
+                Finding::error(FindingKind::MissingFolder, "no images in class folders")
+                    .naming(folder_of(class)),
+            );
+        }
+        scan.cases.extend(cases);
     }
     Ok(scan)
 }
@@ -53,53 +60,58 @@ pub fn scan(root: &Path, classes: &[BusiClass], policy: MultiMask) -> Result<Sca
 fn missing_folder(root: &Path, name: &str) -> Finding {
     let folders = folders_of(root).unwrap_or_default();
     let deeper = folders.iter().find(|entry| entry.path.join(name).is_dir());
-    let hint = match deeper {
-        Some(entry) => format!("; it is in `{}`: set `dataset.root` to that", entry.path.display()),
-        None if folders.is_empty() => "; the root has no folders at all".into(),
+    let there = match deeper {
+        Some(entry) => format!("it is in `{}`: set `dataset.root` to that", entry.path.display()),
+        None if folders.is_empty() => "the root has no folders at all".into(),
         None => {
             let names: Vec<_> = folders.iter().take(8).map(|entry| entry.name.as_str()).collect();
-            format!("; the root has {}", names.join(", "))
+            format!("the root has {}", names.join(", "))
         }
     };
-    Finding::error(root, format!("no folder `{name}`{hint} (or leave it out of `dataset.classes`)"))
+    Finding::error(FindingKind::MissingFolder, "class folders that are not there")
+        .naming(format!("no folder `{name}`"))
+        .remedy(format!("{there} (or leave the class out of `dataset.classes`)"))
 }
 
 fn scan_class(
+    look: &Look,
     folder: &Path,
     class: BusiClass,
     policy: MultiMask,
-    findings: &mut Vec<Finding>,
+    findings: &mut Findings,
 ) -> Result<Vec<Case>> {
     let label = folder_of(class);
-    let mut dropped = 0;
-    let mut unmasked = 0;
     let mut candidates = Vec::new();
-    for (stem, found) in gather(files_of(folder)?, findings) {
+    for (stem, found) in gather(look, files_of(folder)?, findings) {
         let Some(image) = found.image else {
-            for mask in found.masks.into_values() {
-                findings
-                    .push(Finding::error(mask, format!("a mask without its image `{stem}.png`")));
-            }
+            findings.extend(found.masks.values().map(|mask| {
+                Finding::error(FindingKind::MaskWithoutImage, "masks without their image")
+                    .naming(look.name(mask))
+            }));
             continue;
         };
         let masks: Vec<_> = found.masks.values().cloned().collect();
         let mask = match (masks.len(), policy) {
             (0, _) if class == BusiClass::Normal => {
-                unmasked += 1;
+                let what = "images without a mask file count as empty";
+                findings.push(
+                    Finding::note(FindingKind::CountsAsEmpty, what).naming(look.name(&image)),
+                );
                 MaskSource::Empty
             }
             (0, _) => {
-                let missing = format!("an image without its mask `{stem}_mask.png`");
-                findings.push(Finding::error(image, missing));
+                findings.push(without_mask(look, &image, format!("no `{stem}_mask.png`")));
                 continue;
             }
             (2.., MultiMask::Drop) => {
-                dropped += 1;
+                let what = "images with several masks are left out (`multi-mask = \"drop\"`)";
+                findings
+                    .push(Finding::note(FindingKind::SeveralMasks, what).naming(look.name(&image)));
                 continue;
             }
             _ if !found.masks.contains_key(&0) => {
-                let missing = format!("has numbered masks but no `{stem}_mask.png`");
-                findings.push(Finding::error(image, missing));
+                let missing = format!("numbered masks but no `{stem}_mask.png`");
+                findings.push(without_mask(look, &image, missing));
                 continue;
             }
             (_, MultiMask::First) => MaskSource::Files(masks[..1].to_vec()),
@@ -107,18 +119,9 @@ fn scan_class(
         };
         candidates.push((stem, image, mask));
     }
-    if dropped > 0 {
-        let message =
-            format!("{dropped} images with several masks left out (`multi-mask = \"drop\"`)");
-        findings.push(Finding::note(folder, message));
-    }
-    if unmasked > 0 {
-        let message = format!("{unmasked} images without a mask file count as empty");
-        findings.push(Finding::note(folder, message));
-    }
     let checked: Vec<_> = candidates
         .into_par_iter()
-        .map(|(stem, image, mask)| check(label, &stem, image, mask))
+        .map(|(stem, image, mask)| check(look, label, &stem, image, mask))
         .collect();
     let mut cases = Vec::new();
     for (case, found) in checked {
@@ -128,17 +131,18 @@ fn scan_class(
     Ok(cases)
 }
 
+fn without_mask(look: &Look, image: &Path, missing: String) -> Finding {
+    Finding::error(FindingKind::ImageWithoutMask, "images without their mask")
+        .naming(format!("{}: {missing}", look.name(image)))
+}
+
 /// Sorts the files of a class folder by the image they belong to, in natural order.
-fn gather(files: Vec<Entry>, findings: &mut Vec<Finding>) -> Vec<(String, Found)> {
+fn gather(look: &Look, files: Vec<Entry>, findings: &mut Findings) -> Vec<(String, Found)> {
     let mut order: Vec<(String, Found)> = Vec::new();
     let mut places: BTreeMap<String, usize> = BTreeMap::new();
     for Entry { path, name } in files {
         let Some(stem) = image_stem(&name) else {
-            findings.push(if files::is_foreign_image(&name) {
-                Finding::warning(path, "left out: only PNG and JPEG are read; convert it")
-            } else {
-                Finding::note(path, "left out: not an image")
-            });
+            findings.push(files::not_read(look.root, &path, &name));
             continue;
         };
         let (owner, number) = split_mask_name(stem);
@@ -152,8 +156,7 @@ fn gather(files: Vec<Entry>, findings: &mut Vec<Finding>) -> Vec<(String, Found)
             Some(number) => found.masks.insert(number, path.clone()),
         };
         if let Some(twin) = twin {
-            let twin = twin.display();
-            findings.push(Finding::error(path, format!("stands for the same case as {twin}")));
+            findings.push(files::same_case(look.root, &path, &twin));
         }
     }
     order.sort_by(|a, b| files::natural_order(&a.0, &b.0));
@@ -176,39 +179,18 @@ fn split_mask_name(stem: &str) -> (&str, Option<u64>) {
 
 /// Reads headers, and makes a case if nothing stands against it.
 fn check(
+    look: &Look,
     label: &str,
     stem: &str,
     image: PathBuf,
     mask: MaskSource,
-) -> (Option<Case>, Vec<Finding>) {
-    let header = match read_header(&image, Limit::Image).and_then(|header| {
-        let warning = judge_image(&header)?;
-        Ok((header, warning))
-    }) {
-        Ok(header) => header,
-        Err(complaint) => return (None, vec![Finding::error(image, complaint)]),
+) -> (Option<Case>, Findings) {
+    let masks = match &mask {
+        MaskSource::Files(masks) => masks.as_slice(),
+        _ => &[],
     };
-    let (header, warning) = header;
-    let mut findings: Vec<_> =
-        warning.into_iter().map(|warning| Finding::warning(&image, warning)).collect();
-    let (width, height) = (header.width, header.height);
-    if let MaskSource::Files(masks) = &mask {
-        for path in masks {
-            let complaint = read_header(path, Limit::Image).and_then(|header| {
-                judge_mask(&header)?;
-                if (header.width, header.height) != (width, height) {
-                    return Err(format!(
-                        "a mask of {}x{} for an image of {width}x{height} ({}): they must be alike",
-                        header.width,
-                        header.height,
-                        image.display()
-                    ));
-                }
-                Ok(())
-            });
-            findings.extend(complaint.err().map(|complaint| Finding::error(path, complaint)));
-        }
-    }
+    let mut findings = Findings::default();
+    let Some(header) = look.pair(&image, masks, &mut findings) else { return (None, findings) };
     let case = Case {
         id: format!("{label}/{stem}"),
         label: label.into(),
@@ -217,18 +199,19 @@ fn check(
         folder: None,
         image: ImageSource::File(image),
         mask,
-        width,
-        height,
+        width: header.width,
+        height: header.height,
     };
     (Some(case), findings)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::case::{Dataset, Labels, Level};
+    use super::super::case::{Dataset, Labels};
     use super::super::sample::{save_bytes, save_image, save_mask, spec};
     use super::super::{decode, open, pixel_counts};
     use super::*;
+    use crate::finding::Level;
 
     const ALL: &str = "kind = 'busi'\nroot = $";
 
@@ -315,7 +298,11 @@ mod tests {
         std::fs::remove_file(folder.path().join("normal/normal (1)_mask.png")).unwrap();
         let dataset = open(&spec(ALL, folder.path())).unwrap();
         assert_eq!(dataset.cases[2].mask, MaskSource::Empty);
-        assert_eq!(dataset.findings[0].level, Level::Note);
+        let lines: Vec<String> = dataset.findings.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            lines,
+            ["note: images without a mask file count as empty (normal/normal (1).png)"]
+        );
         assert_eq!(pixel_counts(&dataset, &[2]).unwrap(), [28, 0]);
     }
 
@@ -344,13 +331,13 @@ mod tests {
         save_image(&benign.join("numbered.png"), 9, 5);
         save_mask(&benign.join("numbered_mask_1.png"), 9, 5, |_| 0);
         let message = error_of(ALL, folder.path());
-        assert!(message.starts_with("5 problems in the data set:"), "{message}");
+        assert!(message.contains(": 4 kinds of problems:"), "{message}");
         for part in [
-            "alone.png: an image without its mask `alone_mask.png`",
-            "orphan_mask.png: a mask without its image `orphan.png`",
+            "images without their mask (2: benign/alone.png: no `alone_mask.png`; \
+             benign/numbered.png: numbered masks but no `numbered_mask.png`)",
+            "masks without their image (benign/orphan_mask.png)",
             "benign (1)_mask.png: a mask of 10x5 for an image of 9x5 (",
             "broken.png: the file is empty (0 bytes)",
-            "numbered.png: has numbered masks but no `numbered_mask.png`",
         ] {
             assert!(message.contains(part), "{part} in {message}");
         }
@@ -365,10 +352,10 @@ mod tests {
         save_bytes(&folder.path().join("benign/Thumbs.db"), b"x");
         let dataset = open(&spec(ALL, folder.path())).unwrap();
         let levels: Vec<_> = dataset.findings.iter().map(|finding| finding.level).collect();
-        assert_eq!(levels, [Level::Note, Level::Warning]);
+        assert_eq!(levels, [Level::Warning, Level::Note]);
         save_image(&folder.path().join("benign/benign (1).jpg"), 9, 5);
         let message = error_of(ALL, folder.path());
-        assert!(message.contains("stands for the same case as"), "{message}");
+        assert!(message.contains("stand for the same case as another"), "{message}");
     }
 
     #[test]
@@ -386,6 +373,6 @@ mod tests {
         std::fs::remove_dir_all(folder.path().join("malignant")).unwrap();
         std::fs::create_dir(folder.path().join("malignant")).unwrap();
         let message = error_of(ALL, folder.path());
-        assert!(message.contains("malignant: no images in this class folder"), "{message}");
+        assert!(message.contains("no images in class folders (malignant)"), "{message}");
     }
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::classes::Codes;
 use super::phantom::PhantomImage;
 use super::roi::RoiCache;
+use crate::finding::Findings;
 
 /// The label of a pixel that takes no part in loss, metrics or pictures.
 pub const IGNORE: u8 = 255;
@@ -127,8 +128,8 @@ pub struct Dataset {
     pub image_classes: Vec<String>,
     /// How pixel values of the masks become labels.
     pub codes: Codes,
-    /// What was noticed on opening; none is an error.
-    pub findings: Vec<Finding>,
+    /// What was found on opening; none is an error.
+    pub findings: Findings,
     /// Decoded ROIs, so that the tiles of one share the work.
     pub rois: Arc<RoiCache>,
 }
@@ -207,66 +208,4 @@ pub struct Decoded {
     pub image: RgbImage,
     /// 0 or 1 for binary labels, else 0 to n-1; [`IGNORE`] takes no part. `None` if unlabelled.
     pub labels: Option<GrayImage>,
-}
-
-/// How much a finding matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Level {
-    /// The data cannot be used like this.
-    Error,
-    /// It can, but someone should look.
-    Warning,
-    /// Good to know.
-    Note,
-}
-
-impl fmt::Display for Level {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Error => "error",
-            Self::Warning => "warning",
-            Self::Note => "note",
-        })
-    }
-}
-
-/// Something noticed about a file or folder.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub struct Finding {
-    /// How much it matters.
-    pub level: Level,
-    /// The file or folder.
-    pub path: PathBuf,
-    /// What was found and what would be right.
-    pub message: String,
-}
-
-impl Finding {
-    /// The data cannot be used like this.
-    pub fn error(path: impl Into<PathBuf>, message: impl Into<String>) -> Self {
-        Self { level: Level::Error, path: path.into(), message: message.into() }
-    }
-
-    /// Someone should look.
-    pub fn warning(path: impl Into<PathBuf>, message: impl Into<String>) -> Self {
-        Self { level: Level::Warning, path: path.into(), message: message.into() }
-    }
-
-    /// Whether the data cannot be used like this.
-    pub fn is_error(&self) -> bool {
-        self.level == Level::Error
-    }
-
-    /// Good to know.
-    pub fn note(path: impl Into<PathBuf>, message: impl Into<String>) -> Self {
-        Self { level: Level::Note, path: path.into(), message: message.into() }
-    }
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}: {}", self.level, self.path.display(), self.message)
-    }
 }

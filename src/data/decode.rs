@@ -22,6 +22,7 @@ use png::{BitDepth, ColorType, Transformations};
 use serde::Serialize;
 
 use crate::error::{Error, Result};
+use crate::finding::{Finding, FindingKind};
 
 /// Most pixels of an image that is decoded whole.
 pub const MAX_PIXELS: u64 = 64_000_000;
@@ -174,20 +175,22 @@ pub fn decode_codes(path: &Path, limit: Limit) -> Result<GrayImage> {
 }
 
 /// What stands against using a file as an image; `Err` if it cannot be used.
-pub fn judge_image(header: &Header) -> Result<Option<String>, Complaint> {
+pub fn judge_image(header: &Header) -> Result<Option<Finding>, Complaint> {
     if header.mode.color == Color::Cmyk {
         return Err("a CMYK JPEG, whose colours depend on a profile: convert it to RGB".into());
     }
     if header.animated {
-        return Ok(Some("an animated PNG: only its first picture is used".into()));
+        let what = "animated PNG images, of which only the first picture is used";
+        return Ok(Some(Finding::warning(FindingKind::AnimatedImage, what)));
     }
     if header.mode.bits == 16 {
-        return Ok(Some("a 16-bit image: only the high byte of each channel is used".into()));
+        let what = "16-bit images, of which only the high byte of each channel is used";
+        return Ok(Some(Finding::warning(FindingKind::DeepImage, what)));
     }
     if header.turned {
-        return Ok(Some(
-            "an Exif orientation, which is not applied: pixels are used as stored".into(),
-        ));
+        let what =
+            "images with an Exif orientation, which is not applied: pixels are used as stored";
+        return Ok(Some(Finding::warning(FindingKind::TurnedImage, what)));
     }
     Ok(None)
 }
@@ -741,7 +744,7 @@ mod tests {
         let (_folder, path) = file(&bytes);
         assert_eq!(decode_image(&path).unwrap().into_raw(), [0x12, 0x12, 0x12, 255, 255, 255]);
         let header = read_header(&path, Limit::Image).unwrap();
-        assert!(judge_image(&header).unwrap().unwrap().contains("16-bit"));
+        assert!(judge_image(&header).unwrap().unwrap().what.contains("16-bit"));
         let complaint = complaints(&bytes)[1].clone().unwrap();
         assert!(complaint.contains("16 bits a channel (16-bit gray)"), "{complaint}");
         assert!(decode_binary(&path).is_err());
@@ -751,7 +754,7 @@ mod tests {
     fn an_animated_image_is_its_first_picture_and_an_animated_mask_is_refused() {
         let path = fixture("images/animated.png");
         let header = read_header(&path, Limit::Image).unwrap();
-        assert!(judge_image(&header).unwrap().unwrap().contains("animated"));
+        assert!(judge_image(&header).unwrap().unwrap().what.contains("animated"));
         assert_eq!(decode_image(&path).unwrap().get_pixel(5, 5).0, [255, 0, 0]);
         let complaint = decode_binary(&path).unwrap_err().to_string();
         assert!(complaint.contains("a mask in an animated PNG"), "{complaint}");
@@ -824,7 +827,7 @@ mod tests {
         let path = fixture("images/turned.jpg");
         let header = read_header(&path, Limit::Image).unwrap();
         assert!(header.turned);
-        assert!(judge_image(&header).unwrap().unwrap().contains("Exif"));
+        assert!(judge_image(&header).unwrap().unwrap().what.contains("Exif"));
         assert_eq!(decode_image(&path).unwrap().dimensions(), (24, 16));
     }
 }

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::finding::{Finding, FindingKind};
 
 /// Orders names as people do: runs of digits count as numbers, so `benign (2)` precedes `benign (10)`.
 pub fn natural_order(a: &str, b: &str) -> Ordering {
@@ -97,6 +98,34 @@ pub fn is_foreign_image(name: &str) -> bool {
         ["bmp", "tif", "tiff", "gif", "webp", "dcm", "jp2", "svs", "npy"]
             .contains(&extension.to_ascii_lowercase().as_str())
     })
+}
+
+/// A path as findings name it: below the root, with `/` between its parts.
+pub fn shown(root: &Path, path: &Path) -> String {
+    let below = path.strip_prefix(root).ok().filter(|below| !below.as_os_str().is_empty());
+    let parts = below.unwrap_or(path).components();
+    let parts: Vec<_> = parts.map(|part| part.as_os_str().to_string_lossy()).collect();
+    match below {
+        Some(_) => parts.join("/"),
+        None => path.display().to_string(),
+    }
+}
+
+/// A file of a folder of images that is not one, or not one that is read.
+pub fn not_read(root: &Path, path: &Path, name: &str) -> Finding {
+    let finding = if is_foreign_image(name) {
+        Finding::warning(FindingKind::ForeignFormat, "images left out: only PNG and JPEG are read")
+            .remedy("convert them, such as with `magick mogrify -format png`")
+    } else {
+        Finding::note(FindingKind::NotAnImage, "files left out that are not images")
+    };
+    finding.naming(shown(root, path))
+}
+
+/// Two files that stand for one case.
+pub fn same_case(root: &Path, path: &Path, twin: &Path) -> Finding {
+    Finding::error(FindingKind::SameCase, "files that stand for the same case as another")
+        .naming(format!("{} and {}", shown(root, twin), shown(root, path)))
 }
 
 /// Checks that a data set's root is a folder, and says what is there instead.

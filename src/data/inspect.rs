@@ -10,14 +10,16 @@ use serde::Serialize;
 
 use super::bcss::{self, CodeSet};
 use super::busi;
-use super::case::{Case, Dataset, Finding, ImageSource, Labels, Level, MaskSource};
+use super::case::{Case, Dataset, ImageSource, Labels, MaskSource};
 use super::classes::{CODE_NAMES, Codes, MERGED_NAMES, count_codes};
 use super::decode::{Limit, decode_codes, read_header};
 use super::duplicates::{Thumbnail, clusters, thumbnail};
-use super::files;
+use super::files::{self, shown};
+use super::look::Look;
 use super::open::{Scan, decode_labels, decode_pixels};
 use super::roi::RoiCache;
 use crate::error::{Error, Result};
+use crate::finding::{Finding, FindingKind, Findings, Level};
 use crate::spec::MultiMask;
 
 /// Most images that are compared with each other.
@@ -126,13 +128,13 @@ pub struct Inspection {
     /// Clusters of near-duplicate images, by the ids of their members.
     pub duplicates: Vec<Vec<String>>,
     /// Everything that was noticed, the worst first.
-    pub findings: Vec<Finding>,
+    pub findings: Findings,
 }
 
 impl Inspection {
     /// Whether the data can be used as it is.
     pub fn is_usable(&self) -> bool {
-        !self.findings.iter().any(Finding::is_error)
+        !self.findings.has_errors()
     }
 }
 
@@ -192,8 +194,10 @@ fn inspect_busi(root: &Path) -> Result<Inspection> {
         .collect();
     let mut scan = busi::scan(root, &present, MultiMask::Union)?;
     for class in busi::CLASSES.into_iter().filter(|class| !present.contains(class)) {
-        let message = format!("no folder `{}`", busi::folder_of(class));
-        scan.findings.push(Finding::warning(root, message));
+        scan.findings.push(
+            Finding::warning(FindingKind::MissingFolder, "class folders that are not there")
+                .naming(format!("no folder `{}`", busi::folder_of(class))),
+        );
     }
     let parts = present.iter().map(|&class| busi::folder_of(class).to_string()).collect();
     let of = |case: &Case| case.label.clone();
@@ -205,12 +209,15 @@ fn inspect_busi(root: &Path) -> Result<Inspection> {
         if let Ok(seen) = seen {
             let lesion = seen.counts[1];
             if case.label == "normal" && lesion > 0 {
-                let message = format!("a normal image whose mask has {lesion} pixels of lesion");
-                findings.push(Finding::warning(image_path(case), message));
+                let what = "normal images whose mask has lesion";
+                findings.push(
+                    Finding::warning(FindingKind::LesionInNormal, what)
+                        .naming(format!("{}: {lesion} pixels", case.id)),
+                );
             }
             if case.label != "normal" && lesion == 0 {
-                let message = format!("a {} image whose mask is empty", case.label);
-                findings.push(Finding::warning(image_path(case), message));
+                let what = "images of a lesion whose mask is empty";
+                findings.push(Finding::warning(FindingKind::NoLesion, what).naming(&case.id));
             }
         }
     }
@@ -222,8 +229,6 @@ fn inspect_busi(root: &Path) -> Result<Inspection> {
 fn inspect_tiles(root: &Path) -> Result<Inspection> {
     let mut scan = bcss::scan_tiles(root)?;
     let set = bcss::detect_codes(root, &scan.cases, &mut scan.findings);
-    // Already found while the codes were looked for.
-    scan.findings.retain(|finding| finding.level != Level::Error || finding.path != *root);
     let parts = bcss::tile_folders(root)?.iter().map(|folder| folder.split.to_string()).collect();
     let of = |case: &Case| case.folder.map_or(String::new(), |split| split.to_string());
     let dataset = dataset(&scan, Labels::Classes { names: Vec::new() }, Codes::as_found());
@@ -265,17 +270,18 @@ fn inspect_rois(root: &Path) -> Result<Inspection> {
     let dataset = dataset(&scan, Labels::Classes { names: Vec::new() }, Codes::as_found());
     let of = |_: &Case| "images".to_string();
     let mut inspection = summarise(root, Layout::BcssRois, &dataset, vec!["images".into()], of);
+    let look = Look { root, limit: Limit::Roi };
     let mut codes = Tally::default();
     for (roi, counts) in rois.iter().zip(counted) {
         match counts {
             Ok(counts) => codes.add(&counts),
-            Err(error) => findings.push(Finding::error(&roi.mask, plain(&error, &roi.mask))),
+            Err(error) => findings.push(look.unreadable(&roi.mask, &plain(&error, &roi.mask))),
         }
     }
     inspection.code_set = "full".into();
     inspection.codes = codes.named(&CODE_NAMES);
-    findings.extend(unknown_codes(root, &inspection.codes, &CODE_NAMES));
-    inspection.findings = sorted(findings);
+    findings.extend(unknown_codes(&inspection.codes, &CODE_NAMES));
+    inspection.findings = findings;
     Ok(inspection)
 }
 
@@ -286,7 +292,7 @@ fn dataset(scan: &Scan, labels: Labels, codes: Codes) -> Dataset {
         labels,
         image_classes: Vec::new(),
         codes,
-        findings: Vec::new(),
+        findings: Findings::default(),
         rois: Arc::new(RoiCache::default()),
     }
 }
@@ -360,7 +366,7 @@ fn summarise(
         code_set: String::new(),
         codes: Vec::new(),
         duplicates: Vec::new(),
-        findings: Vec::new(),
+        findings: Findings::default(),
     }
 }
 
@@ -427,14 +433,14 @@ impl Tally {
     }
 }
 
-fn unknown_codes(root: &Path, codes: &[CodeCount], names: &[&str]) -> Option<Finding> {
-    let unknown: Vec<_> = codes
-        .iter()
-        .filter(|count| usize::from(count.code) >= names.len())
-        .map(|count| format!("{} ({} pixels in {} masks)", count.code, count.pixels, count.masks))
-        .collect();
-    let message = format!("unknown codes: {}", unknown.join(", "));
-    (!unknown.is_empty()).then(|| Finding::error(root, message))
+fn unknown_codes(codes: &[CodeCount], names: &[&str]) -> Option<Finding> {
+    let unknown = codes.iter().filter(|count| usize::from(count.code) >= names.len());
+    let told = unknown.map(|count| {
+        format!("code {}: {} pixels in {} masks", count.code, count.pixels, count.masks)
+    });
+    let what = "codes that are not known";
+    let finding = Finding::error(FindingKind::UnknownCodes, what).naming_all(told);
+    (finding.count > 0).then_some(finding)
 }
 
 /// Adds what decoding showed to an inspection.
@@ -442,7 +448,7 @@ fn conclude(
     inspection: &mut Inspection,
     dataset: &Dataset,
     seen: Vec<Result<Seen>>,
-    mut findings: Vec<Finding>,
+    mut findings: Findings,
     names: &[&str],
 ) {
     let all: Vec<&Case> = dataset.cases.iter().chain(&dataset.unlabelled).collect();
@@ -456,25 +462,30 @@ fn conclude(
                 thumbnails.push(seen.thumbnail);
             }
             Err(error) => {
+                let path = image_path(case);
+                let masks = match &case.mask {
+                    MaskSource::Files(masks) => masks.as_slice(),
+                    _ => &[],
+                };
                 let text = error.to_string();
-                let known = findings.iter().any(|finding| {
-                    text.starts_with(&finding.path.display().to_string()) && finding.is_error()
-                });
-                if !known {
-                    let path = image_path(case);
-                    let message = plain(&error, &path);
-                    findings.push(Finding::error(path, message));
+                let named = |path: &&PathBuf| text.starts_with(&path.display().to_string());
+                let path = masks.iter().chain([&path]).find(named).unwrap_or(&path);
+                let known = findings.of(Level::Error).flat_map(|finding| &finding.names);
+                let name = shown(&inspection.root, path);
+                if !known.into_iter().any(|known| known.starts_with(&name)) {
+                    let look = Look { root: &inspection.root, limit: Limit::Image };
+                    findings.push(look.unreadable(path, &plain(&error, path)));
                 }
             }
         }
     }
     inspection.codes = codes.named(names);
-    findings.extend(unknown_codes(&inspection.root, &inspection.codes, names));
+    findings.extend(unknown_codes(&inspection.codes, names));
     if thumbnails.len() <= COMPARED {
         inspection.duplicates = members(&whole, &clusters(&thumbnails));
-        findings.extend(judge_duplicates(&inspection.root, &whole, &inspection.duplicates));
+        findings.extend(judge_duplicates(&whole, &inspection.duplicates));
     }
-    inspection.findings = sorted(findings);
+    inspection.findings = findings;
 }
 
 /// Clusters of more than one, by the ids of their members.
@@ -486,33 +497,23 @@ fn members(cases: &[&Case], firsts: &[usize]) -> Vec<Vec<String>> {
     clusters.into_values().filter(|ids| ids.len() > 1).collect()
 }
 
-fn judge_duplicates(root: &Path, cases: &[&Case], clusters: &[Vec<String>]) -> Vec<Finding> {
-    if clusters.is_empty() {
-        return Vec::new();
-    }
+fn judge_duplicates(cases: &[&Case], clusters: &[Vec<String>]) -> Findings {
     let labels: BTreeMap<&str, &str> =
         cases.iter().map(|case| (case.id.as_str(), case.label.as_str())).collect();
-    let images: usize = clusters.iter().map(Vec::len).sum();
-    let mut findings = vec![Finding::warning(
-        root,
-        format!(
-            "{images} images are in {} clusters of near duplicates: split with \
-             `group = \"duplicates\"`",
-            clusters.len()
-        ),
-    )];
+    let mut findings = Findings::default();
     for cluster in clusters {
+        let names = cluster.join(", ");
+        findings.push(
+            Finding::warning(FindingKind::Duplicates, "clusters of near-duplicates")
+                .naming(&names)
+                .remedy("split with `group = \"duplicates\"`"),
+        );
         let label = |id: &String| labels.get(id.as_str()).copied();
         if cluster.iter().any(|id| label(id) != label(&cluster[0])) {
-            let message = format!("near duplicates under several labels: {}", cluster.join(", "));
-            findings.push(Finding::warning(root, message));
+            let what = "near-duplicates under several labels";
+            findings.push(Finding::warning(FindingKind::ConflictingLabels, what).naming(names));
         }
     }
-    findings
-}
-
-fn sorted(mut findings: Vec<Finding>) -> Vec<Finding> {
-    findings.sort_by_key(|finding| finding.level);
     findings
 }
 
@@ -556,7 +557,7 @@ impl fmt::Display for Inspection {
         for finding in &self.findings {
             writeln!(f, "  {finding}")?;
         }
-        let of = |level| self.findings.iter().filter(|finding| finding.level == level).count();
+        let of = |level| self.findings.of(level).count();
         write!(f, "  {} errors, {} warnings", of(Level::Error), of(Level::Warning))
     }
 }
@@ -629,8 +630,8 @@ mod tests {
         for part in [
             "b.png: a damaged PNG",
             "c.png: the file is empty",
-            "d_mask.png: a mask without its image",
-            "a normal image whose mask has 270 pixels of lesion",
+            "masks without their image (benign/d_mask.png)",
+            "normal images whose mask has lesion (normal/n: 270 pixels)",
             "no folder `malignant`",
         ] {
             assert!(
@@ -654,7 +655,7 @@ mod tests {
         let inspection = inspect(folder.path()).unwrap();
         assert_eq!(inspection.duplicates, [["benign/benign (1)", "malignant/malignant (1)"]]);
         let text = inspection.to_string();
-        assert!(text.contains("near duplicates under several labels: benign/benign (1)"), "{text}");
+        assert!(text.contains("near-duplicates under several labels (benign/benign (1)"), "{text}");
     }
 
     #[test]

@@ -15,6 +15,8 @@ mod filter;
 mod fingerprint;
 mod inputs;
 mod inspect;
+mod kept;
+mod look;
 mod open;
 pub mod phantom;
 mod random;
@@ -28,8 +30,7 @@ mod task;
 mod wiener;
 
 pub use case::{
-    Case, Dataset, Decoded, Finding, IGNORE, ImageSource, Labels, Level, MaskSource, Region,
-    SplitName,
+    Case, Dataset, Decoded, IGNORE, ImageSource, Labels, MaskSource, Region, SplitName,
 };
 pub use classes::Codes;
 pub use decode::{decode_binary, decode_image};
@@ -37,6 +38,7 @@ pub use dominant_colours::{Proposal, propose};
 pub use duplicates::duplicate_groups;
 pub use fingerprint::fingerprint;
 pub use inspect::{Inspection, inspect};
+pub use kept::kept;
 pub use open::{decode, decode_labels, open, pixel_counts};
 pub use phantom::PhantomImage;
 pub use random::stream as random_stream;

@@ -8,17 +8,15 @@ use rayon::prelude::*;
 
 use super::bcss::{self, CodeSet, unknown_codes};
 use super::busi;
-use super::case::{Case, Dataset, Decoded, Finding, ImageSource, Labels, MaskSource};
+use super::case::{Case, Dataset, Decoded, ImageSource, Labels, MaskSource};
 use super::classes::{Codes, FIVE_NAMES, bcss_classes};
 use super::decode::{Limit, decode_binary, decode_codes, decode_image};
 use super::files::natural_order;
 use super::phantom;
 use super::roi::{self, RoiCache};
 use crate::error::{Error, Result};
+use crate::finding::{Finding, FindingKind, Findings, Level};
 use crate::spec::{BcssLayout, BcssSpec, BusiSpec, DatasetSpec, Modality, PhantomSpec, SourceSpec};
-
-/// Most findings that one error lists.
-const LISTED: usize = 40;
 
 /// What a look at folders and headers found.
 #[derive(Clone, Debug, Default)]
@@ -27,14 +25,14 @@ pub struct Scan {
     pub cases: Vec<Case>,
     /// Cases without.
     pub unlabelled: Vec<Case>,
-    /// What was noticed.
-    pub findings: Vec<Finding>,
+    /// What was found.
+    pub findings: Findings,
 }
 
 impl Scan {
     /// Whether something stands against using the data.
     pub fn has_errors(&self) -> bool {
-        self.findings.iter().any(Finding::is_error)
+        self.findings.has_errors()
     }
 }
 
@@ -48,10 +46,8 @@ pub fn open(spec: &DatasetSpec) -> Result<Dataset> {
         SourceSpec::Bcss(bcss) => open_bcss(bcss, spec.image_size)?,
         SourceSpec::Phantom(phantom) => open_phantom(phantom),
     };
-    let (errors, findings): (Vec<_>, Vec<_>) =
-        scan.findings.into_iter().partition(Finding::is_error);
-    if !errors.is_empty() {
-        return Err(Error::user(listing(&errors)));
+    if scan.has_errors() {
+        return Err(Error::user(listing(root_of(spec), &scan.findings)));
     }
     scan.cases.sort_by(|a, b| natural_order(&a.id, &b.id));
     scan.unlabelled.sort_by(|a, b| natural_order(&a.id, &b.id));
@@ -61,26 +57,30 @@ pub fn open(spec: &DatasetSpec) -> Result<Dataset> {
         labels,
         image_classes: Vec::new(),
         codes,
-        findings,
+        findings: scan.findings,
         // Half of what the loader's own cache of cases may take.
         rois: Arc::new(RoiCache::new((spec.cache_mib as usize) << 19)),
     })
 }
 
-/// All problems of a data set in one text.
-fn listing(errors: &[Finding]) -> String {
-    let mut lines: Vec<_> = errors
-        .iter()
-        .take(LISTED)
-        .map(|finding| format!("{}: {}", finding.path.display(), finding.message))
-        .collect();
-    if errors.len() > 1 {
-        lines.insert(0, format!("{} problems in the data set:", errors.len()));
+/// Everything that stands against using a data set, in one text.
+fn listing(root: &str, findings: &Findings) -> String {
+    let errors: Vec<String> = findings.of(Level::Error).map(Finding::line).collect();
+    match errors.as_slice() {
+        [only] => format!("{root}: {only}"),
+        several => {
+            format!("{root}: {} kinds of problems:\n  {}", several.len(), several.join("\n  "))
+        }
     }
-    if errors.len() > LISTED {
-        lines.push(format!("... and {} more", errors.len() - LISTED));
+}
+
+/// The folder of a data set; none for phantoms.
+fn root_of(spec: &DatasetSpec) -> &str {
+    match &spec.source {
+        SourceSpec::Busi(busi) => &busi.root,
+        SourceSpec::Bcss(bcss) => &bcss.root,
+        SourceSpec::Phantom(_) => "phantom",
     }
-    lines.join("\n  ")
 }
 
 fn binary() -> (Labels, Codes) {
@@ -99,33 +99,26 @@ fn open_bcss(spec: &BcssSpec, image_size: u32) -> Result<(Scan, Labels, Codes)> 
     let (mut scan, set) = match &spec.layout {
         BcssLayout::Tiles(_) => {
             let mut scan = bcss::scan_tiles(root)?;
-            scan.findings.extend(resized(root, &scan.cases, image_size));
+            scan.findings.extend(resized(&scan.cases, image_size));
             let set = bcss::detect_codes(root, &scan.cases, &mut scan.findings);
             (scan, set)
         }
         BcssLayout::Rois(rois) => (bcss::cut_rois(root, rois, image_size)?, CodeSet::Full),
     };
-    scan.findings.extend(bcss::check_classes(root, set, &spec.classes));
+    scan.findings.extend(bcss::check_classes(set, &spec.classes));
     Ok((scan, labels, codes))
 }
 
 /// Warns where tiles are not of the size that the spec expects.
-fn resized(root: &Path, cases: &[Case], image_size: u32) -> Option<Finding> {
-    let mut others =
-        cases.iter().filter(|case| (case.width, case.height) != (image_size, image_size));
-    let first = others.next()?;
-    Some(Finding::warning(
-        root,
-        format!(
-            "{} of {} tiles are not {image_size}x{image_size} (`{}` is {}x{}): they are resized to \
-             `dataset.image-size`",
-            others.count() + 1,
-            cases.len(),
-            first.id,
-            first.width,
-            first.height
-        ),
-    ))
+fn resized(cases: &[Case], image_size: u32) -> Option<Finding> {
+    let others = cases.iter().filter(|case| (case.width, case.height) != (image_size, image_size));
+    let names = others.map(|case| format!("{} is {}x{}", case.id, case.width, case.height));
+    let finding = Finding::warning(
+        FindingKind::Resized,
+        format!("tiles that are not {image_size}x{image_size} are resized to `dataset.image-size`"),
+    )
+    .naming_all(names);
+    (finding.count > 0).then_some(finding)
 }
 
 fn open_phantom(spec: &PhantomSpec) -> (Scan, Labels, Codes) {

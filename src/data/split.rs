@@ -625,7 +625,7 @@ mod tests {
             labels: Labels::Binary { foreground: "lesion".into() },
             image_classes: vec![],
             codes: Codes::binary(),
-            findings: Vec::new(),
+            findings: Default::default(),
             rois: Arc::new(RoiCache::default()),
         }
     }

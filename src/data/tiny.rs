@@ -20,7 +20,7 @@ pub fn dataset(folder: &Path, count: u8) -> Arc<Dataset> {
         labels: Labels::Binary { foreground: "lesion".into() },
         image_classes: vec![],
         codes: Codes::binary(),
-        findings: Vec::new(),
+        findings: Default::default(),
         rois: Arc::new(RoiCache::default()),
     })
 }

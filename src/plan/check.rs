@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::data::{
-    Dataset, Labels, Split, augment_problems, folds, for_task, open, open_for, split, subset,
+    Dataset, Labels, Split, augment_problems, crossing, folds, for_task, open, open_for, split,
+    subset,
 };
 use crate::error::Result;
 use crate::evaluate::{
@@ -13,6 +14,7 @@ use crate::evaluate::{
     second_head_names,
 };
 use crate::explain::{Method, Settings};
+use crate::finding::{Finding, FindingKind, Findings};
 use crate::loss;
 use crate::model;
 use crate::record::GuideRow;
@@ -30,6 +32,8 @@ pub struct Checked {
     pub dataset: Arc<Dataset>,
     /// How it is divided.
     pub split: Split,
+    /// What was found about the data and their division; none is an error.
+    pub findings: Findings,
     /// The segmentation that is to make masks for it.
     pub guide: Option<Box<Checked>>,
     /// Which network made the mask of each case; empty until they are made.
@@ -53,7 +57,7 @@ pub enum Depth {
 /// All mistakes together.
 pub fn check(loaded: Loaded, depth: Depth) -> Result<Checked, Problems> {
     let spec = &loaded.spec;
-    let mut found = Findings { loaded: &loaded, list: Vec::new() };
+    let mut found = Mistakes { loaded: &loaded, list: Vec::new() };
     found.settings();
     let opened = open(&spec.dataset).map_err(|error| ("dataset.root", error));
     let opened = opened
@@ -85,10 +89,29 @@ pub fn check(loaded: Loaded, depth: Depth) -> Result<Checked, Problems> {
     let list = found.list;
     match (dataset, divided) {
         (Some(dataset), Some(split)) if list.is_empty() => {
-            Ok(Checked { loaded, dataset: Arc::new(dataset), split, guide, guide_rows: Vec::new() })
+            let mut findings = dataset.findings.clone();
+            findings.extend(of_division(&dataset, &split));
+            let (dataset, guide_rows) = (Arc::new(dataset), Vec::new());
+            Ok(Checked { loaded, dataset, split, findings, guide, guide_rows })
         }
         _ => Err(Problems::new(loaded.path, list)),
     }
+}
+
+/// What a reader must know of a division: cases in no part, groups in several.
+fn of_division(dataset: &Dataset, split: &Split) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if !split.left_out.is_empty() {
+        let what = format!("cases in no split; {}", split.left_out_why);
+        let names = split.left_out.iter().map(|&case| dataset.cases[case].id.clone());
+        findings.push(Finding::note(FindingKind::LeftOut, what).naming_all(names));
+    }
+    let crossing = crossing(dataset, split);
+    if !crossing.is_empty() {
+        let what = "groups that lie in more than one split";
+        findings.push(Finding::warning(FindingKind::Crossing, what).naming_all(crossing));
+    }
+    findings
 }
 
 fn same_file(a: &Path, b: &Path) -> bool {
@@ -113,12 +136,12 @@ fn division(spec: &SplitSpec, depth: Depth) -> SplitSpec {
 }
 
 /// What was found, each at its key.
-struct Findings<'a> {
+struct Mistakes<'a> {
     loaded: &'a Loaded,
     list: Vec<Problem>,
 }
 
-impl Findings<'_> {
+impl Mistakes<'_> {
     fn add(&mut self, key: &str, message: String) {
         self.list.push(self.loaded.problem_at(key, message, None));
     }
@@ -266,7 +289,7 @@ impl Findings<'_> {
             self.add(KEY, message);
             return None;
         }
-        let mut of_guide = Findings { loaded: &loaded, list: Vec::new() };
+        let mut of_guide = Mistakes { loaded: &loaded, list: Vec::new() };
         of_guide.settings();
         of_guide.on(&dataset);
         for problem in of_guide.list {
@@ -275,8 +298,10 @@ impl Findings<'_> {
             self.add(KEY, format!("{}: {key}: {message}{help}", path.display()));
         }
         self.guide_folds(guide.folds as usize, &dataset, split);
-        let (split, dataset) = (split.clone(), Arc::new(dataset));
-        Some(Box::new(Checked { loaded, dataset, split, guide: None, guide_rows: Vec::new() }))
+        let mut findings = dataset.findings.clone();
+        findings.extend(of_division(&dataset, split));
+        let (split, dataset, guide_rows) = (split.clone(), Arc::new(dataset), Vec::new());
+        Some(Box::new(Checked { loaded, dataset, split, findings, guide: None, guide_rows }))
     }
 
     /// Each fold of the training cases needs a case.

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::Plan;
-use crate::data::{Split, SplitName, crossing};
+use crate::data::{SplitName, crossing};
 use crate::model::{self, WeightsReport};
 use crate::train::Measured;
 
@@ -127,18 +127,6 @@ fn data(out: &mut String, plan: &Plan) {
             share.split, share.class, share.cases, share.pixels
         );
     }
-    for finding in &plan.dataset.findings {
-        let _ = writeln!(out, "{finding}");
-    }
-    if let Some(left_out) = left_out(plan) {
-        let _ = writeln!(out, "{left_out}");
-    }
-}
-
-/// How many cases are in no part, and why.
-pub fn left_out(plan: &Plan) -> Option<String> {
-    let Split { left_out, left_out_why, .. } = &plan.split;
-    (!left_out.is_empty()).then(|| format!("Cases left out: {}; {left_out_why}", left_out.len()))
 }
 
 fn layers(out: &mut String, plan: &Plan) {

@@ -9,7 +9,7 @@ mod identity;
 mod survey;
 
 pub use check::{Checked, Depth, check};
-pub use describe::{Estimate, describe, left_out};
+pub use describe::{Estimate, describe};
 pub use survey::{Extent, Survey, survey};
 
 use std::path::PathBuf;
@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::data::{Dataset, Labels, Normalization, Preprocess, Sampling, Split};
 use crate::error::{Error, Result};
 use crate::evaluate::outputs;
+use crate::finding::Findings;
 use crate::loss::Outputs;
 use crate::model::{self, SecondHead};
 use crate::record::{ClassShare, GuideRow, Layer};
@@ -41,6 +42,8 @@ pub struct Plan {
     pub dataset: Arc<Dataset>,
     /// How it is divided.
     pub split: Split,
+    /// What was found about the data and their division.
+    pub findings: Findings,
     /// Which network made the mask of each case, where masks guide a classifier.
     pub guide_rows: Vec<GuideRow>,
     /// Pixels of each class in each split.
@@ -175,6 +178,7 @@ impl Checked {
             overrides: crate::spec::overridden(&self.loaded),
             dataset: Arc::clone(&self.dataset),
             split: split.clone(),
+            findings: self.findings.clone(),
             guide_rows: self.guide_rows.clone(),
             balance: survey.balance.clone(),
             layers,

@@ -7,6 +7,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::*;
+use crate::finding::{Finding, FindingKind};
 use crate::spec::{ExplanationKind, PublishedSpec};
 
 /// Twelve epochs of a network on ultrasound that overfits from the fifth.
@@ -222,7 +223,10 @@ pub fn multi_class(root: &Path) -> Record {
             selection: Some(Selection { epoch: 4, metric: "valid.loss".into(), value: 0.52 }),
             group_key: "slide".into(),
             headline: vec!["test.dice.mean".into(), "test.accuracy.pooled".into(), "test.hd95.mean".into()],
-            findings: vec!["masks hold the 22 codes; code 0 (outside the region) is ignored: 4.1 % of all pixels".into()],
+            findings: vec![Finding::note(
+                FindingKind::CodeSet,
+                "masks hold the 22 codes; code 0 (outside the region) is ignored: 4.1 % of all pixels",
+            )],
             ..busi_summary("bcss-unet-resnet34")
         },
         split,
@@ -324,8 +328,10 @@ fn busi_summary(experiment: &str) -> Summary {
         group_key: "duplicates".into(),
         headline: vec!["test.dice.mean".into(), "test.iou.mean".into(), "test.hd95.mean".into(), "valid.dice.mean".into()],
         findings: vec![
-            "17 images have more than one mask; they were united.".into(),
-            "malignant (145) and benign (433) are the same picture under two labels.".into(),
+            Finding::warning(FindingKind::ConflictingLabels, "near-duplicates under several labels")
+                .naming("malignant (145), benign (433)"),
+            Finding::note(FindingKind::SeveralMasks, "images with several masks, which are united")
+                .naming_all((1..=17).map(|number| format!("benign ({number})"))),
         ],
         notes: Vec::new(),
         published: vec![PublishedSpec {

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::finding::Finding;
 use crate::spec::{ExplanationKind, PublishedSpec};
 
 /// How far a run came.
@@ -335,8 +336,8 @@ pub struct Summary {
     pub group_key: String,
     /// Full names of the figures that matter most, most important first, such as `test.dice.mean`.
     pub headline: Vec<String>,
-    /// What was found about the data: cases left out, masks united, and the like.
-    pub findings: Vec<String>,
+    /// What was found about the data, the worst first.
+    pub findings: Vec<Finding>,
     /// What else a reader must know.
     pub notes: Vec<String>,
     /// Figures that others printed of such a system.

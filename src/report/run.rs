@@ -12,6 +12,7 @@ use super::pictures::{self, Group};
 use super::remarks::{self, Remark};
 use super::tables::{self, Block, SplitTable};
 use crate::error::Result;
+use crate::finding::{Finding, Level};
 use crate::record::{
     Confusion, Figure, Gate, Layer, Provenance, Record, RunState, Status, Summary, Task, TimesRow,
 };
@@ -52,6 +53,7 @@ pub struct RunView<'a> {
     guide: Option<Guide<'a>>,
     split: SplitTable,
     balance: Vec<ShareRow>,
+    findings: Vec<FindingLine>,
     layers: &'a [Layer],
 }
 
@@ -90,6 +92,7 @@ pub fn view<'a>(index: usize, label: &'a str, record: &'a Record) -> Result<RunV
         confusion: confusions(record),
         guide: guide::guide(record),
         balance: balance(&record.summary, &split.splits),
+        findings: record.summary.findings.iter().map(FindingLine::new).collect(),
         split,
         layers: &record.layers,
     })
@@ -291,6 +294,19 @@ fn confusion(confusion: &Confusion, of_images: bool) -> ConfusionView {
         first: false,
         classes: confusion.classes.clone(),
         rows,
+    }
+}
+
+/// What was found about the data, in a line.
+#[derive(Serialize)]
+struct FindingLine {
+    level: Level,
+    line: String,
+}
+
+impl FindingLine {
+    fn new(finding: &Finding) -> Self {
+        Self { level: finding.level, line: finding.line() }
     }
 }
 

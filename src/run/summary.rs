@@ -1,11 +1,11 @@
 //! What a run is about, in words and totals.
 
-use crate::data::{Dataset, Labels, crossing};
+use crate::data::{Dataset, Labels};
 use crate::evaluate::{
     MASK_DICE, OF_SECOND_HEAD, SECOND_HEAD_THRESHOLD, describe_absent, describe_empty,
     describe_image_reductions, describe_intervals, describe_reductions, describe_refinement,
 };
-use crate::plan::{Plan, left_out};
+use crate::plan::Plan;
 use crate::record::{Selection, Semantics, Summary, Task};
 use crate::spec::{
     BcssClasses, BcssLayout, EncoderSpec, EvaluationSpec, GroupKey, MetricKind, Modality,
@@ -43,7 +43,7 @@ pub fn summary(plan: &Plan) -> Summary {
         selection: None,
         group_key: group_key(&spec.dataset.split, &plan.dataset).into(),
         headline: headline(plan),
-        findings: findings(plan),
+        findings: plan.findings.to_vec(),
         notes: Vec::new(),
         published: spec.published.clone(),
         overrides: plan.overrides.clone(),
@@ -240,15 +240,4 @@ fn of_pixels(labels: &Labels) -> &'static [(MetricKind, &'static str)] {
             (MetricKind::Accuracy, "accuracy.pooled"),
         ],
     }
-}
-
-fn findings(plan: &Plan) -> Vec<String> {
-    let mut findings: Vec<String> = plan.dataset.findings.iter().map(ToString::to_string).collect();
-    findings.extend(left_out(plan));
-    let crossing = crossing(&plan.dataset, &plan.split);
-    if !crossing.is_empty() {
-        let names = crossing.join(", ");
-        findings.push(format!("{} groups lie in more than one split: {names}", crossing.len()));
-    }
-    findings
 }
