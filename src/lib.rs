@@ -31,6 +31,7 @@ pub mod run;
 pub mod spec;
 #[cfg(test)]
 mod testing;
+pub mod text;
 pub mod train;
 
 pub use error::{Error, Result};

@@ -28,6 +28,13 @@ pub struct Batch {
     pub size: usize,
 }
 
+impl Batch {
+    /// Whether anything in it is labelled: a pixel, or an image where these have classes.
+    pub fn is_labelled(&self) -> bool {
+        self.labels.iter().chain(&self.classes).any(|&label| label != super::IGNORE)
+    }
+}
+
 /// Everything needed to make batches of a data set.
 #[derive(Clone, Debug)]
 pub(super) struct Source {

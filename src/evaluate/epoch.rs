@@ -1,17 +1,18 @@
 //! The figures of one epoch on one split, gathered batch by batch.
 
 use super::counts::Counts;
-use super::images::{ImageScore, image_values};
+use super::images::{ImageScore, OF_SECOND_HEAD, image_values};
 use super::summary::across_classes;
 use crate::evaluate::overlap;
-use crate::loss::Outputs;
+use crate::loss::{Outputs, Sums};
 use crate::spec::{EmptyRule, MetricKind};
+use crate::text;
 
 /// Names of the figures recorded each epoch, without the split: what `schedule.best`,
 /// `schedule.early-stopping` and `reduce-on-plateau` may name; also those of a second head for images, where there is
 /// one.
 pub fn epoch_figures(outputs: Outputs, second_head: bool) -> Vec<&'static str> {
-    let of_head: &[&str] = if second_head { &OF_SECOND_HEAD } else { &[] };
+    let of_head: &[&str] = if second_head { &OF_HEAD } else { &[] };
     let figures: &[&str] = match outputs {
         Outputs::Binary | Outputs::Classes(_) => &OF_PIXELS,
         Outputs::Images(_) => &OF_IMAGES,
@@ -33,8 +34,19 @@ const OF_PIXELS: [&str; 8] = [
 const OF_IMAGES: [&str; 5] = ["loss", "accuracy", "balanced-accuracy", "f1.macro", "auc.macro"];
 
 /// Those of images again, where pixels have figures too.
-const OF_SECOND_HEAD: [&str; 4] =
+const OF_HEAD: [&str; 4] =
     ["image-accuracy", "image-balanced-accuracy", "image-f1.macro", "image-auc.macro"];
+
+/// What numbers in a tally stand for, in words.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    /// Every case that may be named by index.
+    pub cases: Vec<String>,
+    /// The classes of pixels, of one foreground that alone; of classified images theirs.
+    pub classes: Vec<String>,
+    /// The classes of images that a second head tells.
+    pub image_classes: Vec<String>,
+}
 
 /// Sums of one epoch on one split.
 ///
@@ -46,7 +58,9 @@ pub struct EpochTally {
     /// Classes of images that a second head tells; 0 without one.
     image_classes: usize,
     empty: EmptyRule,
-    loss: Mean,
+    loss: Sums,
+    /// The first batch whose loss was no finite number: that loss, and the indices of its cases.
+    no_number: Option<(f32, Vec<usize>)>,
     pooled: Vec<Counts>,
     dice: Means,
     iou: Means,
@@ -60,7 +74,8 @@ impl EpochTally {
             outputs,
             image_classes,
             empty,
-            loss: Mean::default(),
+            loss: Sums::default(),
+            no_number: None,
             pooled: vec![Counts::default(); outputs.channels()],
             dice: Means::default(),
             iou: Means::default(),
@@ -68,10 +83,68 @@ impl EpochTally {
         }
     }
 
-    /// Adds the loss of a batch, the mean over so many cases.
-    pub fn add_loss(&mut self, loss: f64, cases: usize) {
-        self.loss.sum += loss * cases as f64;
-        self.loss.n += cases;
+    /// Adds the loss of a batch of cases, and the sums behind it.
+    pub fn add_loss(&mut self, loss: f32, sums: &Sums, cases: &[usize]) {
+        self.loss.add(sums);
+        if !loss.is_finite() && self.no_number.is_none() {
+            self.no_number = Some((loss, cases.to_vec()));
+        }
+    }
+
+    /// Pixels so far whose class is known, or images where these have classes.
+    pub fn labelled(&self) -> u64 {
+        match self.outputs {
+            Outputs::Binary | Outputs::Classes(_) => self.pooled.first().map_or(0, Counts::total),
+            Outputs::Images(_) => self.images.len() as u64,
+        }
+    }
+
+    /// Why a figure of [`figures`](Self::figures) is no finite number; for one that is, or that there is not, in
+    /// general words.
+    pub fn cause(&self, figure: &str, split: &str, names: &Names) -> String {
+        let (of_image, name) = match figure.strip_prefix(OF_SECOND_HEAD) {
+            Some(name) => (true, name),
+            None => (matches!(self.outputs, Outputs::Images(_)), figure),
+        };
+        let first = |cases: &[usize]| {
+            let shown = cases.iter().take(3).filter_map(|&case| names.cases.get(case));
+            let shown: Vec<_> = shown.map(|name| text::name(name)).collect();
+            let more = if cases.len() > 3 {
+                format!(" and {} more", cases.len() - 3)
+            } else {
+                String::new()
+            };
+            format!("{}{more}", shown.join(", "))
+        };
+        if self.labelled() == 0 {
+            let what = if of_image { "image" } else { "pixel" };
+            return format!("no {what} of the {split} split is labelled");
+        }
+        match (name, &self.no_number) {
+            ("loss", Some((loss, cases))) => {
+                format!("the loss of a batch is {loss}; its cases: {}", first(cases))
+            }
+            ("loss", None) => format!("no labelled pixel of the {split} split counts in the loss"),
+            ("auc.macro", _) => {
+                let classes = match of_image && !names.image_classes.is_empty() {
+                    true => &names.image_classes,
+                    false => &names.classes,
+                };
+                let found = self.images.first().and_then(|image| classes.get(image.truth));
+                let found = found.map_or_else(String::new, |class| text::name(class).into_owned());
+                format!(
+                    "all images of the {split} split are of one class, {found}, and AUC needs others"
+                )
+            }
+            _ if self.pooled.iter().all(|counts| counts.truth() == 0) => {
+                let classes: Vec<_> = names.classes.iter().map(|name| text::name(name)).collect();
+                format!(
+                    "no case of the {split} split has a labelled pixel of class {}",
+                    classes.join(" or ")
+                )
+            }
+            _ => format!("it is undefined for every case of the {split} split"),
+        }
     }
 
     /// Adds, for each case, the counts of each class.
@@ -100,7 +173,7 @@ impl EpochTally {
         let mut values = match self.outputs {
             Outputs::Binary | Outputs::Classes(_) => self.of_pixels(),
             Outputs::Images(classes) => {
-                [self.loss.value()].into_iter().chain(self.of_images(classes)).collect()
+                [self.loss_value()].into_iter().chain(self.of_images(classes)).collect()
             }
         };
         if self.image_classes > 0 {
@@ -109,10 +182,14 @@ impl EpochTally {
         epoch_figures(self.outputs, self.image_classes > 0).into_iter().zip(values).collect()
     }
 
+    fn loss_value(&self) -> f64 {
+        self.loss.loss().unwrap_or(f64::NAN)
+    }
+
     fn of_pixels(&self) -> Vec<f64> {
         let pooled = |kind| across_classes(kind, &self.pooled, self.empty).unwrap_or(f64::NAN);
         vec![
-            self.loss.value(),
+            self.loss_value(),
             pooled(MetricKind::Accuracy),
             self.dice.cases.value(),
             self.dice.lesions.value(),
@@ -181,14 +258,13 @@ mod tests {
         Counts { tp, fp, fn_, tn }
     }
 
-    #[test]
-    fn the_loss_is_the_mean_over_cases_when_the_last_batch_is_smaller() {
-        let case = vec![counts(1, 0, 0, 0)];
-        let mut tally = EpochTally::new(Outputs::Binary, 0, EmptyRule::One);
-        tally.add_counts(&[case]);
-        tally.add_loss(0.5, 3);
-        tally.add_loss(1.5, 1);
-        assert_eq!(tally.figures()[0], ("loss", 0.75));
+    fn names() -> Names {
+        let owned = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+        Names {
+            cases: owned(&["a", "b\u{202e}", "c", "d"]),
+            classes: owned(&["benign", "malignant"]),
+            image_classes: Vec::new(),
+        }
     }
 
     #[test]
@@ -200,11 +276,37 @@ mod tests {
     }
 
     #[test]
-    fn a_loss_that_is_no_number_stays_visible() {
-        let mut tally = EpochTally::new(Outputs::Binary, 0, EmptyRule::One);
-        tally.add_loss(f64::NAN, 1);
-        tally.add_loss(1.0, 1);
-        assert!(tally.figures()[0].1.is_nan());
+    fn a_figure_that_is_no_number_has_a_cause() {
+        let tally = || EpochTally::new(Outputs::Binary, 0, EmptyRule::Skip);
+        let mut of_normals = tally();
+        assert_eq!(
+            of_normals.cause("dice.mean", "validation", &names()),
+            "no pixel of the validation split is labelled"
+        );
+        of_normals.add_counts(&[vec![counts(0, 0, 0, 9)]]);
+        let lesion = Names { classes: vec!["lesion".into()], ..names() };
+        for figure in ["dice.lesion", "dice.mean", "iou.pooled"] {
+            assert_eq!(
+                of_normals.cause(figure, "validation", &lesion),
+                "no case of the validation split has a labelled pixel of class lesion"
+            );
+        }
+        let mut diverged = tally();
+        diverged.add_counts(&[vec![counts(1, 0, 0, 9)]]);
+        diverged.add_loss(0.5, &Sums::default(), &[0]);
+        diverged.add_loss(f32::NAN, &Sums::default(), &[1, 2, 3, 0]);
+        diverged.add_loss(f32::INFINITY, &Sums::default(), &[0]);
+        assert_eq!(
+            diverged.cause("loss", "validation", &names()),
+            "the loss of a batch is NaN; its cases: b\\u{202e}, c, d and 1 more"
+        );
+        let mut images = EpochTally::new(Outputs::Images(2), 0, EmptyRule::One);
+        let score = ImageScore { truth: 1, probabilities: vec![0.5; 2], ..ImageScore::default() };
+        images.add_images(&[score]);
+        assert_eq!(
+            images.cause("auc.macro", "validation", &names()),
+            "all images of the validation split are of one class, malignant, and AUC needs others"
+        );
     }
 
     #[test]

@@ -31,12 +31,12 @@ mod threshold;
 pub use auc::auc;
 pub use confusion::Confusion;
 pub use counts::{Counts, count_binary, count_classes};
-pub use epoch::{EpochTally, epoch_figures};
+pub use epoch::{EpochTally, Names, epoch_figures};
 pub use images::{
     ImageScore, MASK_DICE, OF_SECOND_HEAD, best_image_threshold, called, image_figure_names,
     image_figures, is_of_images, precision_recall_curve, roc_curve, second_head_names,
 };
-pub use metric::{has_counts, metric_goal, metric_name};
+pub use metric::{figure_goal, has_counts, measure_title, metric_name};
 pub use overlap::overlap;
 pub use pictures::{CasePictures, colour, draw, jpeg, overlay, png_gray, png_rgb, shown};
 pub use predictor::{Predictor, Probabilities, likeliest};

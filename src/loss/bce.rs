@@ -2,7 +2,7 @@
 
 use burn::tensor::{Tensor, activation::log_sigmoid};
 
-use super::{reduce, target::Target};
+use super::{measured::Measured, reduce, target::Target};
 use crate::spec::BceSpec;
 
 /// Binary cross-entropy of each pixel, averaged over the valid pixels.
@@ -33,8 +33,7 @@ impl Bce {
     /// # Shapes
     ///
     /// - logits: `[N, 1, H, W]`
-    /// - output: `[1]`
-    pub fn forward(&self, logits: Tensor<4>, target: &Target) -> Tensor<1> {
+    pub fn forward(&self, logits: Tensor<4>, target: &Target) -> Measured {
         let margin = margin(logits, target);
         let right = -log_sigmoid(margin.clone());
         reduce::mean_over_pixels(self.per_pixel(margin, right, target), target.valid.clone())
@@ -75,7 +74,7 @@ mod tests {
 
     fn loss(spec: BceSpec, values: &[f32], truth: &[i64]) -> f32 {
         let target = Target::new(labels(truth), 1);
-        Bce::from(&spec).forward(logits(1, values), &target).into_scalar()
+        Bce::from(&spec).forward(logits(1, values), &target).value.into_scalar()
     }
 
     #[test]

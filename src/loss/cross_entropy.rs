@@ -2,7 +2,7 @@
 
 use burn::tensor::{Tensor, TensorData, activation::log_softmax};
 
-use super::{reduce, target::Target};
+use super::{measured::Measured, reduce, target::Target};
 
 /// Cross-entropy of each pixel over the classes, averaged over the valid pixels.
 ///
@@ -34,8 +34,7 @@ impl CrossEntropy {
     /// # Shapes
     ///
     /// - logits: `[N, C, H, W]`
-    /// - output: `[1]`
-    pub fn forward(&self, logits: Tensor<4>, target: &Target) -> Tensor<1> {
+    pub fn forward(&self, logits: Tensor<4>, target: &Target) -> Measured {
         let surprise = -log_softmax(logits, 1);
         let of_truth = surprise.clone().gather(1, target.labels.clone());
         let weights = self.weights.as_ref().map(|weights| {
@@ -61,7 +60,7 @@ impl CrossEntropy {
             let part = self.label_smoothing / classes as f64;
             of_truth * (1.0 - self.label_smoothing) + of_all * part
         };
-        reduce::ratio(loss, reduce::sum(weight))
+        Measured::mean(loss, reduce::sum(weight))
     }
 }
 
@@ -73,7 +72,7 @@ mod tests {
     fn loss(loss: CrossEntropy, values: &[f32], truth: &[i64]) -> f32 {
         let classes = values.len() / truth.len();
         let target = Target::new(labels(truth), classes);
-        loss.forward(logits(classes, values), &target).into_scalar()
+        loss.forward(logits(classes, values), &target).value.into_scalar()
     }
 
     #[test]

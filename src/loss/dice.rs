@@ -2,7 +2,11 @@
 
 use burn::tensor::Tensor;
 
-use super::{overlap::Overlap, target::Target};
+use super::{
+    measured::Measured,
+    overlap::{Overlap, Ratio},
+    target::Target,
+};
 use crate::spec::{OverlapSpec, Pool};
 
 /// 1 - soft Dice (Milletari, Navab and Ahmadi 2016, V-Net, with plain sums in the denominator).
@@ -38,12 +42,19 @@ impl Dice {
     /// # Shapes
     ///
     /// - logits: `[N, C, H, W]`
-    /// - output: `[1]`
-    pub fn forward(&self, logits: Tensor<4>, target: &Target) -> Tensor<1> {
+    pub fn forward(&self, logits: Tensor<4>, target: &Target) -> Measured {
         let overlap = Overlap::new(logits, target, self.pool);
         let numerator = overlap.both.clone() * 2.0 + self.smooth;
         let denominator = overlap.predicted.clone() + overlap.truth.clone() + self.smooth;
-        overlap.mean_over_rows(overlap.loss_of_rows(numerator, denominator))
+        let ratio = Ratio {
+            gain: 2.0,
+            alpha: 1.0,
+            beta: 1.0,
+            smooth: self.smooth,
+            gamma: 1.0,
+            binary: target.is_binary(),
+        };
+        overlap.mean_over_rows(overlap.loss_of_rows(numerator, denominator), ratio)
     }
 }
 
@@ -63,14 +74,14 @@ mod tests {
         // p = 1/2 on two pixels, one of them lesion: 1 - (2 * 1/2 + 1) / (1 + 1 + 1)
         let target = Target::new(labels(&[0, 1]), 1);
         let loss = dice(1.0, Pool::Batch).forward(logits(1, &[0.0, 0.0]), &target);
-        assert_close(loss.into_scalar(), 1.0 / 3.0);
+        assert_close(loss.value.into_scalar(), 1.0 / 3.0);
     }
 
     #[test]
     fn probability_on_an_image_without_a_lesion_has_a_cost() {
         let target = Target::new(labels(&[0, 0]), 1);
         let loss = dice(1.0, Pool::Batch).forward(logits(1, &[0.0, 0.0]), &target);
-        assert_close(loss.into_scalar(), 1.0 - 1.0 / 2.0);
+        assert_close(loss.value.into_scalar(), 1.0 - 1.0 / 2.0);
     }
 
     #[test]
@@ -78,7 +89,7 @@ mod tests {
         // p = 1/3 for each of three classes on two pixels, of classes 0 and 1.
         let target = Target::new(labels(&[0, 1]), 3);
         let loss = dice(0.0, Pool::Batch).forward(logits(3, &[0.0; 6]), &target);
-        assert_close(loss.into_scalar(), 1.0 - (2.0 / 3.0) / (2.0 / 3.0 + 1.0));
+        assert_close(loss.value.into_scalar(), 1.0 - (2.0 / 3.0) / (2.0 / 3.0 + 1.0));
     }
 
     #[test]
@@ -89,9 +100,9 @@ mod tests {
         let target = Target::new(truth, 1);
         let logits = || Tensor::<4>::zeros([3, 1, 1, 1], &device);
         let by_image = dice(1.0, Pool::Image).forward(logits(), &target);
-        assert_close(by_image.into_scalar(), (1.0 - 2.0 / 2.5 + 1.0 - 1.0 / 1.5) / 2.0);
+        assert_close(by_image.value.into_scalar(), (1.0 - 2.0 / 2.5 + 1.0 - 1.0 / 1.5) / 2.0);
         let pooled = dice(1.0, Pool::Batch).forward(logits(), &target);
-        assert_close(pooled.into_scalar(), 1.0 - 2.0 / 3.0);
+        assert_close(pooled.value.into_scalar(), 1.0 - 2.0 / 3.0);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use burn::tensor::{
     activation::{log_sigmoid, log_softmax},
 };
 
-use super::{bce::margin, reduce, target::Target};
+use super::{bce::margin, measured::Measured, reduce, target::Target};
 use crate::spec::FocalSpec;
 
 /// Focal loss of each pixel (Lin et al. 2017), averaged over the valid pixels.
@@ -39,8 +39,7 @@ impl Focal {
     /// # Shapes
     ///
     /// - logits: `[N, C, H, W]`
-    /// - output: `[1]`
-    pub fn forward(&self, logits: Tensor<4>, target: &Target) -> Tensor<1> {
+    pub fn forward(&self, logits: Tensor<4>, target: &Target) -> Measured {
         let (right, wrong) = if target.is_binary() {
             let margin = margin(logits, target);
             (log_sigmoid(margin.clone()), log_sigmoid(-margin).exp())
@@ -72,7 +71,7 @@ mod tests {
     fn loss(gamma: f64, alpha: Option<f64>, classes: usize, values: &[f32], truth: &[i64]) -> f32 {
         let target = Target::new(labels(truth), classes);
         let focal = Focal::from(&FocalSpec { gamma, alpha });
-        focal.forward(logits(classes, values), &target).into_scalar()
+        focal.forward(logits(classes, values), &target).value.into_scalar()
     }
 
     #[test]

@@ -2,7 +2,11 @@
 
 use burn::tensor::Tensor;
 
-use super::{overlap::Overlap, target::Target};
+use super::{
+    measured::Measured,
+    overlap::{Overlap, Ratio},
+    target::Target,
+};
 use crate::spec::{OverlapSpec, Pool};
 
 /// 1 - soft Jaccard index, or intersection over union (Rahman and Wang 2016).
@@ -34,12 +38,20 @@ impl Jaccard {
     /// # Shapes
     ///
     /// - logits: `[N, C, H, W]`
-    /// - output: `[1]`
-    pub fn forward(&self, logits: Tensor<4>, target: &Target) -> Tensor<1> {
+    pub fn forward(&self, logits: Tensor<4>, target: &Target) -> Measured {
         let overlap = Overlap::new(logits, target, self.pool);
         let both = overlap.both.clone();
         let union = overlap.predicted.clone() + overlap.truth.clone() - both.clone();
-        overlap.mean_over_rows(overlap.loss_of_rows(both + self.smooth, union + self.smooth))
+        let ratio = Ratio {
+            gain: 1.0,
+            alpha: 1.0,
+            beta: 1.0,
+            smooth: self.smooth,
+            gamma: 1.0,
+            binary: target.is_binary(),
+        };
+        let rows = overlap.loss_of_rows(both + self.smooth, union + self.smooth);
+        overlap.mean_over_rows(rows, ratio)
     }
 }
 
@@ -57,14 +69,14 @@ mod tests {
         // p = 1/2 on two pixels, one of them lesion: 1 - (1/2 + 1) / (1 + 1 - 1/2 + 1)
         let target = Target::new(labels(&[0, 1]), 1);
         let loss = jaccard(1.0).forward(logits(1, &[0.0, 0.0]), &target);
-        assert_close(loss.into_scalar(), 1.0 - 1.5 / 2.5);
+        assert_close(loss.value.into_scalar(), 1.0 - 1.5 / 2.5);
     }
 
     #[test]
     fn the_mean_is_over_the_classes_present() {
         let target = Target::new(labels(&[0, 1]), 3);
         let loss = jaccard(0.0).forward(logits(3, &[0.0; 6]), &target);
-        assert_close(loss.into_scalar(), 1.0 - (1.0 / 3.0) / (2.0 / 3.0 + 1.0 - 1.0 / 3.0));
+        assert_close(loss.value.into_scalar(), 1.0 - (1.0 / 3.0) / (2.0 / 3.0 + 1.0 - 1.0 / 3.0));
     }
 
     #[test]

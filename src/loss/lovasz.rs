@@ -4,6 +4,7 @@ use burn::tensor::{Tensor, activation::relu};
 
 use super::{
     bce::margin,
+    measured::Measured,
     overlap::probabilities,
     reduce::{self, positive},
     target::Target,
@@ -40,8 +41,7 @@ impl Lovasz {
     /// # Shapes
     ///
     /// - logits: `[N, C, H, W]`
-    /// - output: `[1]`
-    pub fn forward(&self, logits: Tensor<4>, target: &Target) -> Tensor<1> {
+    pub fn forward(&self, logits: Tensor<4>, target: &Target) -> Measured {
         let [images, classes, height, width] = logits.dims();
         let truth = target.truth();
         let errors = if target.is_binary() {
@@ -65,7 +65,17 @@ impl Lovasz {
         let present = if target.is_binary() { rows(valid) } else { truth.clone() };
         let present = positive(present.sum_dim(1)).reshape([units, classes]);
         let loss = extension(rows(errors), truth).reshape([units, classes]);
-        reduce::mean_over_rows(reduce::mean_over_classes(loss, present.clone()), present)
+        let loss = reduce::mean_over_classes(loss, present.clone());
+        let mean = reduce::mean_over_rows(loss, present);
+        match self.pool {
+            Pool::Image => mean,
+            Pool::Batch => Measured::of_batch(mean.value, reduce::sum(target.valid.clone())),
+        }
+    }
+
+    /// The loss of each image, averaged: errors cannot be ranked over more than one batch.
+    pub fn by_image(self) -> Self {
+        Self { pool: Pool::Image }
     }
 }
 
@@ -101,7 +111,7 @@ mod tests {
 
     fn loss(classes: usize, values: &[f32], truth: &[i64]) -> f32 {
         let target = Target::new(labels(truth), classes);
-        Lovasz { pool: Pool::Batch }.forward(logits(classes, values), &target).into_scalar()
+        Lovasz { pool: Pool::Batch }.forward(logits(classes, values), &target).value.into_scalar()
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Losses, one file each, and the choice between them.
 //!
 //! All take logits, stay finite with logits of ±10,000 in single precision, and leave ignored
-//! pixels out of value and gradient; a batch without a valid pixel costs 0 and has no gradient.
+//! pixels out of value and gradient; a batch without a valid pixel costs 0 and has no gradient, and
+//! takes no part in the loss of a split ([`Sums`]).
 
 pub mod bce;
 pub mod cross_entropy;
@@ -9,6 +10,7 @@ pub mod dice;
 pub mod focal;
 pub mod jaccard;
 pub mod lovasz;
+mod measured;
 pub mod multi_task;
 mod overlap;
 mod reduce;
@@ -23,6 +25,7 @@ mod testing;
 
 use burn::tensor::{Int, Tensor};
 
+pub use measured::{Measured, Sums};
 pub use multi_task::MultiTask;
 pub use target::{IGNORED, Target};
 
@@ -230,29 +233,36 @@ fn collect_problems(
 }
 
 impl Loss {
-    /// The loss of a batch; 0 if no pixel is valid.
+    /// The mean loss of one or several heads; 0 if no pixel is valid.
     ///
     /// # Shapes
     ///
-    /// - logits: `[N, C, H, W]`, one channel for a lesion or one for each class
+    /// - heads: `[N, C, H, W]` each, one channel for a lesion or one for each class
     /// - labels: `[N, H, W]`, [`IGNORED`] where a pixel takes no part
-    /// - output: `[1]`
-    pub fn forward(&self, logits: Tensor<4>, labels: Tensor<3, Int>) -> Tensor<1> {
-        let target = Target::new(labels, logits.dims()[1]);
-        self.of(logits, &target)
-    }
-
-    /// The mean loss of several heads.
-    ///
-    /// # Shapes
-    ///
-    /// - as [`forward`](Self::forward)
-    pub fn mean(&self, heads: Vec<Tensor<4>>, labels: Tensor<3, Int>) -> Tensor<1> {
+    pub fn measure(&self, heads: Vec<Tensor<4>>, labels: Tensor<3, Int>) -> Measured {
         let target = Target::new(labels, heads[0].dims()[1]);
         let share = 1.0 / heads.len() as f64;
         let losses = heads.into_iter().map(|logits| self.of(logits, &target));
-        let sum = losses.reduce(|a, b| a + b).expect("a network has a head");
-        if share == 1.0 { sum } else { sum * share }
+        let sum = losses.reduce(Measured::plus).expect("a network has a head");
+        if share == 1.0 { sum } else { sum.weighted(share) }
+    }
+
+    /// The same loss in a form that is the same for a split, however it is parted into batches: what ranks the pixels
+    /// of a batch ranks those of each image.
+    pub fn for_splits(self) -> Self {
+        match self {
+            Self::Lovasz(loss) => Self::Lovasz(loss.by_image()),
+            Self::Sum(Sum { terms }) => {
+                let terms = terms.into_iter().map(|(weight, loss)| (weight, loss.for_splits()));
+                Self::Sum(Sum { terms: terms.collect() })
+            }
+            Self::Bce(_)
+            | Self::CrossEntropy(_)
+            | Self::Dice(_)
+            | Self::Jaccard(_)
+            | Self::Tversky(_)
+            | Self::Focal(_) => self,
+        }
     }
 
     /// The loss of a batch whose target is derived already; 0 if no pixel is valid.
@@ -260,8 +270,7 @@ impl Loss {
     /// # Shapes
     ///
     /// - logits: `[N, C, H, W]`
-    /// - output: `[1]`
-    pub fn of(&self, logits: Tensor<4>, target: &Target) -> Tensor<1> {
+    pub fn of(&self, logits: Tensor<4>, target: &Target) -> Measured {
         match self {
             Self::Bce(loss) => loss.forward(logits, target),
             Self::CrossEntropy(loss) => loss.forward(logits, target),
@@ -370,7 +379,7 @@ mod tests {
     /// Value and gradient.
     fn found(loss: &Loss, channels: usize, values: &[f32], truth: &[i64]) -> (f32, Vec<f32>) {
         let target = Target::new(testing::labels(truth), channels);
-        let value = loss.of(testing::logits(channels, values), &target).into_scalar();
+        let value = loss.of(testing::logits(channels, values), &target).value.into_scalar();
         let gradient =
             testing::gradient(channels, values, truth, |logits, target| loss.of(logits, target));
         (value, gradient)

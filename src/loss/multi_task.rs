@@ -2,7 +2,7 @@
 
 use burn::tensor::{Int, Tensor};
 
-use super::{Loss, Outputs, decided, problems_at};
+use super::{Loss, Measured, Outputs, decided, problems_at};
 use crate::error::{Error, Result};
 use crate::spec::MultiTaskSpec;
 
@@ -36,18 +36,17 @@ impl MultiTask {
     /// The sum, from the loss of pixels.
     ///
     /// # Shapes
-    /// - pixels: `[1]`
     /// - logits: `[N, classes, 1, 1]`
     /// - classes: `[N, 1, 1]`
-    /// - output: `[1]`
     pub fn forward(
         &self,
-        pixels: Tensor<1>,
+        pixels: Measured,
         logits: Tensor<4>,
         classes: Tensor<3, Int>,
-    ) -> Tensor<1> {
+    ) -> Measured {
         let [of_pixels, of_images] = self.weights;
-        pixels * of_pixels + self.images.forward(logits, classes) * of_images
+        let images = self.images.measure(vec![logits], classes);
+        pixels.weighted(of_pixels).plus(images.weighted(of_images))
     }
 }
 
@@ -72,10 +71,11 @@ mod tests {
         let device = Device::flex();
         let logits = Tensor::from_data(TensorData::new(vec![0f32, 0.0], [1, 2, 1, 1]), &device);
         let classes = Tensor::from_data(TensorData::new(vec![1i32], [1, 1, 1]), &device);
-        let pixels = Tensor::from_floats([0.25], &device);
+        let number = |value: f32| Tensor::from_floats([value], &device);
+        let pixels = Measured::mean(number(0.5), number(2.0));
         let loss = MultiTask::new(&spec, &[1, 1]).unwrap().forward(pixels, logits, classes);
         // 2 * 0.25 + 0.5 * ln 2
-        assert!((loss.into_scalar::<f32>() - 0.846_573_6).abs() < 1e-6);
+        assert!((loss.value.into_scalar::<f32>() - 0.846_573_6).abs() < 1e-6);
     }
 
     #[test]

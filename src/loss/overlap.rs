@@ -6,6 +6,7 @@ use burn::tensor::{
 };
 
 use super::{
+    measured::Measured,
     reduce::{self, per_channel, positive},
     target::Target,
 };
@@ -25,6 +26,9 @@ pub struct Overlap {
     /// but divides by all). A lesion takes part in every row with a valid pixel, so that
     /// probability on an image without one has a cost.
     pub present: Tensor<2>,
+    /// `[R, 1]`: number of valid pixels.
+    valid: Tensor<2>,
+    pool: Pool,
 }
 
 impl Overlap {
@@ -38,12 +42,10 @@ impl Overlap {
         let truth = target.truth();
         let both = pooled(probability.clone() * truth.clone(), pool);
         let truth = pooled(truth, pool);
-        let present = if target.is_binary() {
-            positive(pooled(target.valid.clone(), pool))
-        } else {
-            positive(truth.clone())
-        };
-        Self { both, predicted: pooled(probability, pool), truth, present }
+        let valid = pooled(target.valid.clone(), pool);
+        let present =
+            if target.is_binary() { positive(valid.clone()) } else { positive(truth.clone()) };
+        Self { both, predicted: pooled(probability, pool), truth, present, valid, pool }
     }
 
     /// 1 - `numerator / denominator`, averaged over the classes present in each row.
@@ -57,19 +59,77 @@ impl Overlap {
         reduce::mean_over_classes(loss, self.present.clone())
     }
 
-    /// Mean over the rows with a valid pixel.
+    /// Mean over the rows with a valid pixel. Over several batches, counts pooled by batch are pooled over all of them.
     ///
     /// # Shapes
     ///
     /// - loss: `[R, 1]`
-    /// - output: `[1]`
-    pub fn mean_over_rows(&self, loss: Tensor<2>) -> Tensor<1> {
-        reduce::mean_over_rows(loss, self.present.clone())
+    pub fn mean_over_rows(&self, loss: Tensor<2>, ratio: Ratio) -> Measured {
+        let mean = reduce::mean_over_rows(loss, self.present.clone());
+        match self.pool {
+            Pool::Image => mean,
+            Pool::Batch => {
+                let counts = [&self.both, &self.predicted, &self.truth, &self.valid];
+                let counts = counts.map(|counts| counts.clone().flatten::<1>(0, 1));
+                Measured::ratio(mean.value, ratio, counts.to_vec())
+            }
+        }
+    }
+}
+
+/// A ratio of soft counts, as plain numbers: `(gain tp + smooth) / (gain tp + alpha fp + beta fn + smooth)`, and the loss
+/// `(1 - ratio)^gamma`, the power taken of the mean over classes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Ratio {
+    /// Weight of true positives.
+    pub gain: f64,
+    /// Weight of false positives.
+    pub alpha: f64,
+    /// Weight of false negatives.
+    pub beta: f64,
+    /// Added to both sides.
+    pub smooth: f64,
+    /// The power.
+    pub gamma: f64,
+    /// Whether there is one channel, which counts on pixels without a lesion too.
+    pub binary: bool,
+}
+
+impl Ratio {
+    /// The loss of sums over any number of pixels: of each class the probability where the truth is the class, then of
+    /// each all its probability, then of each its pixels, and last the number of valid pixels. `None` without any.
+    pub fn loss(&self, sums: &[f64]) -> Option<f64> {
+        let (valid, counts) = sums.split_last()?;
+        let classes = counts.len() / 3;
+        let [both, predicted, truth] =
+            [0, 1, 2].map(|part| &counts[part * classes..(part + 1) * classes]);
+        if *valid == 0.0 {
+            return None;
+        }
+        let present = (0..classes).filter(|&class| self.binary || truth[class] > 0.0);
+        let losses: Vec<f64> = present
+            .map(|class| {
+                let tp = both[class];
+                let (fp, missed) = (predicted[class] - tp, truth[class] - tp);
+                let denominator =
+                    self.gain * tp + self.alpha * fp + self.beta * missed + self.smooth;
+                let denominator = denominator.max(f64::from(SMALLEST_DENOMINATOR));
+                1.0 - (self.gain * tp + self.smooth) / denominator
+            })
+            .collect();
+        let mean = losses.iter().sum::<f64>() / losses.len() as f64;
+        Some(match self.gamma {
+            1.0 => mean,
+            gamma => mean.max(f64::from(SMALLEST_BASE)).powf(gamma),
+        })
     }
 }
 
 /// Keeps 0 / 0 away where `smooth` is 0, as in segmentation_models_pytorch.
 const SMALLEST_DENOMINATOR: f32 = 1e-7;
+
+/// Rounding may leave a perfect row below 0, where a power is not defined, and the power's slope at 0 may be infinite.
+pub const SMALLEST_BASE: f32 = 1e-7;
 
 /// Probability of the lesion, or of each class.
 ///

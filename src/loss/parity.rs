@@ -37,9 +37,9 @@ fn found(case: &Case, batch: &Batch) -> (f64, Vec<f64>) {
     let labels = TensorData::new(batch.labels.clone(), [images, height, width]);
     let labels = Tensor::<3, Int>::from_data(labels, &device);
     let outputs = if channels == 1 { Outputs::Binary } else { Outputs::Classes(channels) };
-    let loss = init(&case.loss, outputs, &[]).unwrap().forward(logits.clone(), labels);
-    let gradient = logits.grad(&loss.backward()).unwrap();
-    (loss.into_scalar::<f64>(), gradient.into_data().iter::<f64>().collect())
+    let loss = init(&case.loss, outputs, &[]).unwrap().measure(vec![logits.clone()], labels);
+    let gradient = logits.grad(&loss.value.backward()).unwrap();
+    (loss.value.into_scalar::<f64>(), gradient.into_data().iter::<f64>().collect())
 }
 
 fn norm(values: impl IntoIterator<Item = f64>) -> f64 {

@@ -5,6 +5,8 @@
 
 use burn::tensor::{ElementConversion, Tensor};
 
+use super::measured::Measured;
+
 /// Sum of all elements, in an order that does not depend on threads.
 ///
 /// # Shapes
@@ -37,9 +39,8 @@ pub fn ratio<const D: usize>(numerator: Tensor<D>, denominator: Tensor<D>) -> Te
 ///
 /// - loss: `[N, 1, H, W]`
 /// - valid: `[N, 1, H, W]`, 0 or 1
-/// - output: `[1]`
-pub fn mean_over_pixels(loss: Tensor<4>, valid: Tensor<4>) -> Tensor<1> {
-    ratio(sum(loss * valid.clone()), sum(valid))
+pub fn mean_over_pixels(loss: Tensor<4>, valid: Tensor<4>) -> Measured {
+    Measured::mean(sum(loss * valid.clone()), sum(valid))
 }
 
 /// Mean over the classes present in each row, rows being images or the whole batch; 0 in a row
@@ -60,10 +61,9 @@ pub fn mean_over_classes(loss: Tensor<2>, present: Tensor<2>) -> Tensor<2> {
 ///
 /// - loss: `[R, 1]`
 /// - present: `[R, C]`, 0 or 1
-/// - output: `[1]`
-pub fn mean_over_rows(loss: Tensor<2>, present: Tensor<2>) -> Tensor<1> {
+pub fn mean_over_rows(loss: Tensor<2>, present: Tensor<2>) -> Measured {
     let counts = positive(present.sum_dim(1));
-    ratio((loss * counts.clone()).sum(), counts.sum())
+    Measured::mean((loss * counts.clone()).sum(), counts.sum())
 }
 
 /// 1 where an element is above 0, else 0.
@@ -93,7 +93,7 @@ mod tests {
         let loss = Tensor::<2>::from_floats([[0.2, 0.4], [0.6, 9.0], [9.0, 9.0]], &device);
         let present = Tensor::<2>::from_floats([[1.0, 1.0], [1.0, 0.0], [0.0, 0.0]], &device);
         let rows = mean_over_classes(loss, present.clone());
-        let mean: f32 = mean_over_rows(rows, present).into_scalar();
+        let mean: f32 = mean_over_rows(rows, present).value.into_scalar();
         assert!((mean - (0.3 + 0.6) / 2.0).abs() < 1e-6, "{mean}");
     }
 }

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use super::{Loss, target::Target};
+use super::{Loss, measured::Measured, target::Target};
 
 /// `sum over terms (weight * loss)`, of one forward pass and one target.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,12 +17,10 @@ impl Sum {
     /// # Shapes
     ///
     /// - logits: `[N, C, H, W]`
-    /// - output: `[1]`
-    pub fn forward(&self, logits: Tensor<4>, target: &Target) -> Tensor<1> {
-        let zero = Tensor::zeros([1], &logits.device());
-        self.terms
-            .iter()
-            .fold(zero, |sum, (weight, loss)| sum + loss.of(logits.clone(), target) * *weight)
+    pub fn forward(&self, logits: Tensor<4>, target: &Target) -> Measured {
+        let terms = self.terms.iter();
+        let terms = terms.map(|(weight, loss)| loss.of(logits.clone(), target).weighted(*weight));
+        terms.reduce(Measured::plus).expect("a sum has a term")
     }
 }
 
@@ -45,7 +43,7 @@ mod tests {
     fn terms_are_added_with_their_weights() {
         let target = Target::new(labels(&[0, 1]), 1);
         let loss = bce_and_dice().forward(logits(1, &[0.0, 0.0]), &target);
-        assert_close(loss.into_scalar(), 0.5 * 2f32.ln() + 2.0 / 3.0);
+        assert_close(loss.value.into_scalar(), 0.5 * 2f32.ln() + 2.0 / 3.0);
     }
 
     #[test]

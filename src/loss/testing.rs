@@ -2,7 +2,7 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use super::target::Target;
+use super::{measured::Measured, target::Target};
 
 /// Labels of one row of pixels, `[1, 1, W]`.
 pub fn labels(labels: &[i64]) -> Tensor<3, Int> {
@@ -21,11 +21,11 @@ pub fn gradient(
     channels: usize,
     values: &[f32],
     truth: &[i64],
-    loss: impl Fn(Tensor<4>, &Target) -> Tensor<1>,
+    loss: impl Fn(Tensor<4>, &Target) -> Measured,
 ) -> Vec<f32> {
     let logits = logits(channels, values).autodiff().require_grad();
     let target = Target::new(labels(truth).autodiff(), channels);
-    let gradients = loss(logits.clone(), &target).backward();
+    let gradients = loss(logits.clone(), &target).value.backward();
     logits.grad(&gradients).unwrap().into_data().iter::<f32>().collect()
 }
 

@@ -2,7 +2,11 @@
 
 use burn::tensor::Tensor;
 
-use super::{overlap::Overlap, target::Target};
+use super::{
+    measured::Measured,
+    overlap::{Overlap, Ratio, SMALLEST_BASE},
+    target::Target,
+};
 use crate::spec::{Pool, TverskySpec};
 
 /// 1 - Tversky index (Salehi, Erdogmus and Gholipour 2017), to the power `gamma` (focal Tversky,
@@ -39,8 +43,7 @@ impl Tversky {
     /// # Shapes
     ///
     /// - logits: `[N, C, H, W]`
-    /// - output: `[1]`
-    pub fn forward(&self, logits: Tensor<4>, target: &Target) -> Tensor<1> {
+    pub fn forward(&self, logits: Tensor<4>, target: &Target) -> Measured {
         let overlap = Overlap::new(logits, target, self.pool);
         let tp = overlap.both.clone();
         let false_positives = overlap.predicted.clone() - tp.clone();
@@ -48,18 +51,22 @@ impl Tversky {
         let denominator =
             tp.clone() + false_positives * self.alpha + false_negatives * self.beta + self.smooth;
         let rows = overlap.loss_of_rows(tp + self.smooth, denominator);
-        // Rounding may leave a perfect row below 0, where a power is not defined, and the power's
-        // slope at 0 may be infinite.
         let rows = if self.gamma == 1.0 {
             rows
         } else {
             rows.clamp_min(SMALLEST_BASE).powf_scalar(self.gamma)
         };
-        overlap.mean_over_rows(rows)
+        let ratio = Ratio {
+            gain: 1.0,
+            alpha: self.alpha,
+            beta: self.beta,
+            smooth: self.smooth,
+            gamma: self.gamma,
+            binary: target.is_binary(),
+        };
+        overlap.mean_over_rows(rows, ratio)
     }
 }
-
-const SMALLEST_BASE: f32 = 1e-7;
 
 #[cfg(test)]
 mod tests {
@@ -75,14 +82,14 @@ mod tests {
         // p = 1/2 on three pixels, one of them lesion: tp 1/2, fp 1, fn 1/2.
         let target = Target::new(labels(&[0, 1, 0]), 1);
         let loss = tversky(0.3, 0.7, 1.0).forward(logits(1, &[0.0; 3]), &target);
-        assert_close(loss.into_scalar(), 1.0 - 1.5 / (0.5 + 0.3 + 0.35 + 1.0));
+        assert_close(loss.value.into_scalar(), 1.0 - 1.5 / (0.5 + 0.3 + 0.35 + 1.0));
     }
 
     #[test]
     fn gamma_is_the_exponent_of_the_loss() {
         let target = Target::new(labels(&[0, 1, 0]), 1);
         let loss = tversky(0.3, 0.7, 2.0).forward(logits(1, &[0.0; 3]), &target);
-        assert_close(loss.into_scalar(), (1.0 - 1.5f32 / 2.15).powi(2));
+        assert_close(loss.value.into_scalar(), (1.0 - 1.5f32 / 2.15).powi(2));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::figures::{self, Deciding};
 use crate::data::{
     Dataset, Labels, Split, augment_problems, crossing, folds, for_task, open, open_for, split,
     subset,
@@ -15,11 +16,11 @@ use crate::evaluate::{
 };
 use crate::explain::{Method, Settings};
 use crate::finding::{Finding, FindingKind, Findings};
-use crate::loss;
+use crate::loss::{self, Outputs};
 use crate::model;
 use crate::record::GuideRow;
 use crate::spec::{
-    Channels, EvaluatedSplit, GroupKey, Loaded, MetricKind, Problem, Problems, RateSpec,
+    Channels, EvaluatedSplit, GateSpec, GroupKey, Loaded, MetricKind, Problem, Problems,
     RefineSpec, SplitSpec, SubsetSpec, ThresholdSpec, load,
 };
 
@@ -161,13 +162,13 @@ impl Mistakes<'_> {
         self.task();
         self.film();
         self.unfreezing();
+        self.deciding();
     }
 
     /// What is wrong for the classes of a data set.
     fn on(&mut self, dataset: &Dataset) {
         self.all(loss::problems(&self.loaded.spec.loss, outputs(&dataset.labels)));
         self.second_head(dataset);
-        self.epoch_figures(dataset);
         self.threshold(&dataset.labels);
         self.layer_rates(dataset);
     }
@@ -346,26 +347,35 @@ impl Mistakes<'_> {
         }
     }
 
-    /// Figures that decide during training must be recorded each epoch.
-    fn epoch_figures(&mut self, dataset: &Dataset) {
-        let schedule = &self.loaded.spec.schedule;
-        let mut named = vec![("schedule.best.metric", schedule.best.metric.clone())];
-        if let Some(stopping) = &schedule.early_stopping {
-            named.push(("schedule.early-stopping.metric", stopping.metric.clone()));
+    /// Figures that decide during training must be recorded each epoch, the best epoch's on validation; directions, if
+    /// given, must be theirs.
+    fn deciding(&mut self) {
+        let spec = &self.loaded.spec;
+        // Names do not depend on how many classes there are.
+        let outputs = if spec.task.classifies() { Outputs::Images(2) } else { Outputs::Binary };
+        let names = epoch_figures(outputs, spec.task.second_head().is_some());
+        let names: Vec<String> = names.into_iter().map(String::from).collect();
+        let mut found = Vec::new();
+        for Deciding { table, metric, goal } in figures::deciding(&spec.schedule) {
+            let splits: &[&str] =
+                if table == "schedule.best" { &["valid"] } else { &["train", "valid"] };
+            let recorded = figures::with_splits(splits, &names);
+            if !recorded.iter().any(|known| known == metric) {
+                let why = match metric.starts_with("train.") && splits == ["valid"] {
+                    true => "is of the training split; the best epoch is chosen on validation",
+                    false => "is not recorded during training",
+                };
+                found.push((
+                    format!("{table}.metric"),
+                    format!("figure `{metric}` {why}"),
+                    figures::help(metric, &recorded),
+                ));
+            } else if let Some(message) = figures::wrong_goal(metric, goal) {
+                found.push((format!("{table}.goal"), message, None));
+            }
         }
-        if let RateSpec::ReduceOnPlateau(plateau) = &schedule.learning_rate_schedule {
-            named.push(("schedule.learning-rate-schedule.metric", plateau.metric.clone()));
-        }
-        let recorded: Vec<String> = ["train", "valid"]
-            .iter()
-            .flat_map(|split| {
-                let second_head = !dataset.image_classes.is_empty();
-                let figures = epoch_figures(outputs(&dataset.labels), second_head);
-                figures.into_iter().map(move |figure| format!("{split}.{figure}"))
-            })
-            .collect();
-        for (key, name) in named {
-            self.figure(key, &name, &recorded, "is not recorded during training");
+        for (key, message, help) in found {
+            self.list.push(self.loaded.problem_at(&key, message, help));
         }
     }
 
@@ -452,25 +462,20 @@ impl Mistakes<'_> {
                 names
             }
         };
-        let recorded: Vec<String> = evaluation
-            .splits
-            .iter()
-            .flat_map(|split| names.iter().map(move |name| format!("{}.{name}", split.as_str())))
-            .collect();
-        let gates: Vec<String> = self.loaded.spec.gate.keys().cloned().collect();
-        for name in gates {
-            let why = "is not recorded by [evaluation]";
-            self.figure(&format!("gate.\"{name}\""), &name, &recorded, why);
+        let splits: Vec<&str> = evaluation.splits.iter().map(|split| split.as_str()).collect();
+        let recorded = figures::with_splits(&splits, &names);
+        let gates: Vec<(String, GateSpec)> =
+            self.loaded.spec.gate.iter().map(|(name, gate)| (name.clone(), gate.clone())).collect();
+        for (name, gate) in gates {
+            let key = format!("gate.\"{name}\"");
+            if !recorded.contains(&name) {
+                let message = format!("figure `{name}` is not recorded by [evaluation]");
+                let help = figures::help(&name, &recorded);
+                self.list.push(self.loaded.problem_at(&key, message, help));
+            } else if let Some(message) = figures::wrong_bound(&name, &gate) {
+                self.add(&key, message);
+            }
         }
-    }
-
-    fn figure(&mut self, key: &str, name: &str, recorded: &[String], why: &str) {
-        if recorded.iter().any(|known| known == name) {
-            return;
-        }
-        let nearest = recorded.iter().min_by_key(|known| strsim::levenshtein(known, name));
-        let help = nearest.map(|nearest| format!("did you mean `{nearest}`?"));
-        self.list.push(self.loaded.problem_at(key, format!("figure `{name}` {why}"), help));
     }
 
     /// Splits that are evaluated must have cases.

@@ -5,6 +5,7 @@
 
 mod check;
 mod describe;
+mod figures;
 mod identity;
 mod survey;
 
@@ -144,12 +145,13 @@ impl Checked {
     /// # Errors
     /// If a file of weights cannot be read.
     pub fn plan(&self, survey: &Survey, seed: u32) -> Result<Plan> {
-        let spec = &self.loaded.spec;
+        let mut spec = self.loaded.spec.clone();
+        figures::settle(&mut spec.schedule);
         let weights_sha256 = weights(&spec.model)
             .into_iter()
             .map(|(weights, _)| model::checksum(weights.path()))
             .collect::<Result<Vec<_>>>()?;
-        let layers = layers(spec, &self.dataset, spec.schedule.batch_size as usize);
+        let layers = layers(&spec, &self.dataset, spec.schedule.batch_size as usize);
         let sum = |of: &dyn Fn(&Layer) -> u64| layers.iter().map(of).sum();
         let split = &self.split;
         let mut decisions = Decisions {
@@ -169,7 +171,7 @@ impl Checked {
             labels: self.dataset.labels.clone(),
             normalization: survey.normalization.clone(),
             guide: self.guide_rows.iter().find(|row| row.fold == 0).map(|row| row.path.clone()),
-            spec: spec.clone(),
+            spec,
         };
         decisions.run_id = identity::run_id(&decisions, &self.dataset, split)?;
         Ok(Plan {

@@ -1,6 +1,6 @@
 //! Names of runs, splits and figures for people.
 
-use crate::evaluate::OF_SECOND_HEAD;
+use crate::evaluate::{OF_SECOND_HEAD, measure_title};
 use crate::record::Record;
 
 /// One label per run, distinct: the experiment, the seed where it repeats, the id where both do.
@@ -72,23 +72,8 @@ pub fn figure(name: &str) -> String {
 
 fn metric(name: &str) -> &str {
     match name {
-        "loss" => "Loss",
-        "dice" => "Dice",
-        "iou" => "IoU",
-        "precision" => "Precision",
-        "recall" => "Recall",
-        "specificity" => "Specificity",
-        "accuracy" => "Accuracy",
-        "f1" => "F1",
-        "mcc" => "MCC",
-        "hd95" => "HD95 (px)",
-        "assd" => "ASSD (px)",
-        "auc" => "AUC",
-        "mask-dice" => "Dice of the guiding masks",
-        "balanced-accuracy" => "Balanced accuracy",
-        "average-precision" => "Average precision",
         "learning-rate" => "Learning rate",
-        other => other,
+        other => measure_title(other).unwrap_or(other),
     }
 }
 

@@ -23,6 +23,7 @@ use std::sync::Arc;
 use crate::data::{Cache, Loader, SplitName};
 use crate::device::{Chosen, for_training};
 use crate::error::{Error, Result};
+use crate::evaluate::Names;
 use crate::plan::Plan;
 use crate::provenance;
 use crate::record::{Checkpoints, Provenance, Record, RunDir, RunState, SplitRow, Status};
@@ -163,6 +164,7 @@ fn work(
     summary.threshold = threshold;
     summary.selection = summary::selection(plan, &trained.progressed);
     summary.notes.extend(note);
+    summary.notes.extend(skipped(trained.skipped, resumed));
     run.write_summary(&summary)?;
     if plan.decisions.spec.evaluation.splits.contains(&EvaluatedSplit::Test) {
         provenance.test_reads += 1;
@@ -170,6 +172,13 @@ fn work(
     provenance.finished = Some(provenance::now());
     run.write_provenance(&provenance)?;
     Ok(None)
+}
+
+/// That batches were left out, if any were.
+fn skipped(batches: u64, resumed: u32) -> Option<String> {
+    let of = if batches == 1 { "batch" } else { "batches" };
+    let since = if resumed > 0 { format!(" after epoch {resumed}") } else { String::new() };
+    (batches > 0).then(|| format!("{batches} {of} without a labelled pixel made no step{since}"))
 }
 
 fn write_status(
@@ -248,12 +257,15 @@ fn training(plan: &Plan, chosen: &Chosen) -> Result<Training> {
         objective: objective(decisions)?,
         schedule: spec.schedule.clone(),
         outputs: decisions.outputs(),
-        image_classes: decisions.image_classes.len(),
+        names: Names {
+            cases: plan.dataset.cases.iter().map(|case| case.id.clone()).collect(),
+            classes: decisions.labels.names(),
+            image_classes: decisions.image_classes.clone(),
+        },
         empty: spec.evaluation.empty,
         seed: decisions.seed,
         train: loader(&plan.split.train, Some(spec.augment.clone())),
         valid: loader(&plan.split.valid, None),
-        case_names: plan.dataset.cases.iter().map(|case| case.id.clone()).collect(),
         device,
     })
 }

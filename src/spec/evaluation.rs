@@ -117,6 +117,23 @@ pub enum MetricKind {
 }
 
 impl MetricKind {
+    /// All of them.
+    pub const ALL: [Self; 13] = [
+        Self::Dice,
+        Self::Iou,
+        Self::Precision,
+        Self::Recall,
+        Self::Specificity,
+        Self::Accuracy,
+        Self::F1,
+        Self::Mcc,
+        Self::Hd95,
+        Self::Assd,
+        Self::Auc,
+        Self::BalancedAccuracy,
+        Self::AveragePrecision,
+    ];
+
     /// The metrics of classified images, in the order of tables.
     pub const OF_IMAGES: [Self; 9] = [
         Self::Accuracy,

@@ -1,5 +1,7 @@
 //! `[schedule]`: epochs, batches and the optimizer.
 
+use std::fmt;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -235,8 +237,9 @@ impl Default for OneCycleRate {
 pub struct PlateauRate {
     /// Recorded figure to watch, such as `valid.loss` or `valid.dice.mean`.
     pub metric: String,
-    /// Whether it should fall or rise.
-    pub goal: Goal,
+    /// Whether it should fall or rise. Each figure knows that; if given, it must agree.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub goal: Option<Goal>,
     /// Epochs without improvement before the rate is reduced.
     #[schemars(range(min = 1, max = 100_000))]
     pub patience: u32,
@@ -250,13 +253,7 @@ pub struct PlateauRate {
 
 impl Default for PlateauRate {
     fn default() -> Self {
-        Self {
-            metric: "valid.loss".into(),
-            goal: Goal::Lowest,
-            patience: 10,
-            factor: 0.1,
-            minimum: 0.0,
-        }
+        Self { metric: "valid.loss".into(), goal: None, patience: 10, factor: 0.1, minimum: 0.0 }
     }
 }
 
@@ -265,14 +262,22 @@ fn tenth() -> f64 {
 }
 
 /// Whether a figure should fall or rise.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Goal {
     /// Lower is better.
-    #[default]
     Lowest,
     /// Higher is better.
     Highest,
+}
+
+impl fmt::Display for Goal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Lowest => "lowest",
+            Self::Highest => "highest",
+        })
+    }
 }
 
 impl Goal {
@@ -339,9 +344,9 @@ pub struct EarlyStoppingSpec {
     /// Recorded figure to watch, such as `valid.loss` or `valid.dice.mean`.
     #[serde(default = "valid_loss")]
     pub metric: String,
-    /// Whether it should fall or rise.
-    #[serde(default)]
-    pub goal: Goal,
+    /// Whether it should fall or rise. Each figure knows that; if given, it must agree.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub goal: Option<Goal>,
     /// Epochs without improvement before training stops.
     #[schemars(range(min = 1, max = 100_000))]
     pub patience: u32,
@@ -360,14 +365,14 @@ fn valid_loss() -> String {
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct BestSpec {
     /// Recorded figure that decides, of the validation split, such as `valid.loss`.
-    #[schemars(regex(pattern = r"^valid\."))]
     pub metric: String,
-    /// Whether it should fall or rise.
-    pub goal: Goal,
+    /// Whether it should fall or rise. Each figure knows that; if given, it must agree.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub goal: Option<Goal>,
 }
 
 impl Default for BestSpec {
     fn default() -> Self {
-        Self { metric: valid_loss(), goal: Goal::Lowest }
+        Self { metric: valid_loss(), goal: None }
     }
 }

@@ -549,7 +549,7 @@ fn arguments_are_toml_or_else_strings() {
     assert_eq!(spec.schedule.epochs, 3);
     assert_eq!(spec.schedule.optimizer, OptimizerSpec::Sgd(SgdSpec::default()));
     assert_eq!(spec.gate["test.dice.mean"].at_least, Some(0.5));
-    assert_eq!(spec.schedule.best.goal, Goal::Highest);
+    assert_eq!(spec.schedule.best.goal, Some(Goal::Highest));
 }
 
 #[test]

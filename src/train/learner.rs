@@ -12,7 +12,7 @@ use crate::data::Batch;
 use crate::evaluate::{
     Counts, EpochTally, ImageScore, called, count_binary, count_classes, likeliest,
 };
-use crate::loss::Outputs;
+use crate::loss::{Outputs, Sums};
 use crate::model::{Model, combined};
 use crate::spec::ModelSpec;
 
@@ -32,6 +32,8 @@ pub struct Output {
     pub cases: Vec<usize>,
     /// Loss of the batch.
     pub loss: f32,
+    /// What the loss of the epoch is made of.
+    sums: Sums,
     /// What was predicted.
     pub seen: Seen,
 }
@@ -48,7 +50,7 @@ pub struct Seen {
 impl Output {
     /// Adds it to the figures of an epoch.
     pub fn tally(&self, tally: &mut EpochTally) {
-        tally.add_loss(f64::from(self.loss), self.cases.len());
+        tally.add_loss(self.loss, &self.sums, &self.cases);
         tally.add_counts(&self.seen.counts);
         tally.add_images(&self.seen.images);
     }
@@ -67,6 +69,9 @@ pub struct Trainable {
     pub net: Model,
     #[module(skip)]
     objective: Objective,
+    /// The objective as validation takes it.
+    #[module(skip)]
+    of_splits: Objective,
     #[module(skip)]
     outputs: Outputs,
     #[module(skip)]
@@ -85,7 +90,8 @@ pub struct Resting {
 impl Trainable {
     /// A network with what is minimised.
     pub fn new(net: Model, objective: Objective, outputs: Outputs) -> Self {
-        Self { net, objective, outputs, resting: None }
+        let of_splits = objective.for_splits();
+        Self { net, objective, of_splits, outputs, resting: None }
     }
 
     /// With layers that rest until an epoch.
@@ -109,7 +115,7 @@ impl Trainable {
     }
 
     /// The loss of a batch, still in the graph, and the output without the gradients.
-    fn run(&self, net: &Model, batch: Batch) -> (Tensor<1>, Output) {
+    fn run(&self, net: &Model, objective: &Objective, batch: Batch) -> (Tensor<1>, Output) {
         let device = net.devices()[0].clone();
         let Inputs { images, labels, classes } = Inputs::new(&batch, &device);
         let logits = net.heads(images);
@@ -118,9 +124,9 @@ impl Trainable {
         if let Some(images) = &logits.images {
             seen.images = scored(images.clone().inner(), &batch.classes);
         }
-        let loss = self.objective.mean(logits, labels, classes);
-        let value = loss.clone().inner().into_scalar::<f32>();
-        (loss, Output { cases: batch.cases, loss: value, seen })
+        let measured = objective.measure(logits, labels, classes);
+        let (loss, sums) = measured.read();
+        (measured.value, Output { cases: batch.cases, loss, sums, seen })
     }
 
     fn seen(&self, logits: Tensor<4>, batch: &Batch) -> Seen {
@@ -163,7 +169,7 @@ impl TrainStep for Trainable {
     type Output = Output;
 
     fn step(&self, input: Input) -> TrainOutput<Output> {
-        let (loss, output) = self.run(&self.in_training(), input.batch);
+        let (loss, output) = self.run(&self.in_training(), &self.objective, input.batch);
         let gradients = (loss * input.share).backward();
         TrainOutput::new(self, gradients, output)
     }
@@ -174,7 +180,7 @@ impl InferenceStep for Trainable {
     type Output = Output;
 
     fn step(&self, input: Input) -> Output {
-        self.run(&self.net, input.batch).1
+        self.run(&self.net, &self.of_splits, input.batch).1
     }
 }
 
@@ -236,7 +242,7 @@ mod tests {
                 channels: 1,
                 size: 32,
             };
-            let (loss, _) = trainable.run(&trainable.in_training(), batch);
+            let (loss, _) = trainable.run(&trainable.in_training(), &trainable.objective, batch);
             GradientsParams::from_grads(loss.backward(), &trainable).len()
         };
         let all = trainable.net.net.parameters();

@@ -57,7 +57,8 @@ impl Steps {
     pub fn step(self, inputs: Inputs) -> Result<(Self, Step)> {
         let Self { net, objective, mut optimizer, learning_rate, device } = self;
         let started = Instant::now();
-        let value = objective.mean(net.heads(inputs.images), inputs.labels, inputs.classes);
+        let value =
+            objective.measure(net.heads(inputs.images), inputs.labels, inputs.classes).value;
         let loss = value.clone().inner().into_scalar::<f32>();
         let forward_s = started.elapsed().as_secs_f64();
         let started = Instant::now();
@@ -80,7 +81,7 @@ pub fn infer(net: &Model, objective: &Objective, inputs: Inputs) -> Result<Step>
     let started = Instant::now();
     let logits = net.heads(inputs.images);
     let forward_s = seconds_to_end(started, &device)?;
-    let loss = objective.mean(logits, inputs.labels, inputs.classes).into_scalar::<f32>();
+    let loss = objective.measure(logits, inputs.labels, inputs.classes).value.into_scalar::<f32>();
     Ok(Step { forward_s, backward_s: 0.0, optimizer_s: 0.0, loss })
 }
 

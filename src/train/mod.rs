@@ -16,6 +16,7 @@ mod progress;
 mod rate;
 mod stopping;
 mod strategy;
+mod watch;
 
 pub use checkpoint::Part;
 pub use inputs::Inputs;
@@ -34,6 +35,7 @@ use burn_train::{Interrupter, Learner, SupervisedTraining, TrainingStrategy};
 
 use crate::data::Loader;
 use crate::error::{Error, Result};
+use crate::evaluate::Names;
 use crate::loss::Outputs;
 use crate::model::{Model, tensor_paths};
 use crate::record::{EpochRow, TimesRow};
@@ -56,8 +58,8 @@ pub struct Training {
     pub schedule: ScheduleSpec,
     /// What the network's channels mean.
     pub outputs: Outputs,
-    /// Classes of images that a second head tells; 0 without one.
-    pub image_classes: usize,
+    /// Names of cases and classes.
+    pub names: Names,
     /// What an overlap figure counts where a class is absent from truth and prediction alike.
     pub empty: EmptyRule,
     /// Seed of shuffling, augmentation and dropout.
@@ -66,8 +68,6 @@ pub struct Training {
     pub train: Loader,
     /// Validation cases.
     pub valid: Loader,
-    /// Name of every case that a batch may name by index.
-    pub case_names: Vec<String>,
     /// Where it computes.
     pub device: Device,
 }
@@ -121,6 +121,8 @@ pub struct Trained {
     pub ending: Ending,
     /// How far it came.
     pub progressed: Progressed,
+    /// Batches without a labelled pixel, of which no step was made.
+    pub skipped: u64,
 }
 
 /// A request to stop, made by a signal.
@@ -142,7 +144,7 @@ impl Stop {
 /// Trains from `from` (or from the beginning) to the last epoch of the schedule.
 ///
 /// # Errors
-/// If a checkpoint cannot be read. What goes wrong while training is an [`Ending::Failed`].
+/// If a checkpoint cannot be read, or a figure that is to decide is none. What goes wrong while training is an [`Ending::Failed`].
 pub fn train(
     training: Training,
     from: Option<Progressed>,
@@ -186,10 +188,10 @@ pub fn train(
         device: training.device.clone(),
         schedule: schedule.clone(),
         outputs: training.outputs,
-        image_classes: training.image_classes,
+        names: training.names,
+        watch: watch::Watch::new(&schedule)?,
         empty: training.empty,
         seed: training.seed,
-        case_names: training.case_names,
         number: epoch,
         plateau,
         ema: Mutex::new(ema),
@@ -231,5 +233,5 @@ pub fn train(
         (None, None, None, Some(why)) => Ending::Early(why),
         (None, None, None, None) => Ending::Complete,
     };
-    Ok(Trained { ending, progressed: shared.progressed })
+    Ok(Trained { ending, progressed: shared.progressed, skipped: shared.skipped })
 }

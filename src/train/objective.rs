@@ -2,7 +2,7 @@
 
 use burn::tensor::{Int, Tensor};
 
-use crate::loss::{Loss, MultiTask};
+use crate::loss::{Loss, Measured, MultiTask};
 use crate::model::Logits;
 
 /// The loss of pixels, or of whole images; with a second head the weighted sum of both.
@@ -15,22 +15,26 @@ pub struct Objective {
 }
 
 impl Objective {
-    /// Its mean over a batch.
+    /// Its mean over a batch, and the sums behind that.
     ///
     /// # Shapes
     /// - labels: `[batch, height, width]`; of whole images `[batch, 1, 1]`
     /// - classes: those of images, for a second head, `[batch, 1, 1]`
-    /// - output: `[1]`
-    pub fn mean(
+    pub fn measure(
         &self,
         logits: Logits,
         labels: Tensor<3, Int>,
         classes: Option<Tensor<3, Int>>,
-    ) -> Tensor<1> {
-        let loss = self.loss.mean(logits.pixels, labels);
+    ) -> Measured {
+        let loss = self.loss.measure(logits.pixels, labels);
         match (&self.multi_task, logits.images, classes) {
             (Some(second), Some(images), Some(classes)) => second.forward(loss, images, classes),
             _ => loss,
         }
+    }
+
+    /// The same in a form that does not depend on how a split is parted into batches.
+    pub fn for_splits(&self) -> Self {
+        Self { loss: self.loss.clone().for_splits(), ..self.clone() }
     }
 }

@@ -9,7 +9,7 @@ use burn::lr_scheduler::{LrScheduler, LrSchedulerRecord};
 use serde::{Deserialize, Serialize};
 
 use super::stopping::Patience;
-use crate::spec::{OneCycleRate, PlateauRate, RateSpec, ScheduleSpec};
+use crate::spec::{Goal, OneCycleRate, PlateauRate, RateSpec, ScheduleSpec};
 
 /// The learning rate at an optimizer step, counted from 0, as PyTorch's schedulers give it when
 /// stepped after each optimizer step (`StepLR`: after each epoch).
@@ -87,22 +87,23 @@ pub fn problems(spec: &ScheduleSpec) -> Vec<(String, String)> {
 #[serde(deny_unknown_fields)]
 pub struct Plateau {
     spec: PlateauRate,
+    goal: Goal,
     patience: Patience,
     factor: f64,
     least: f64,
 }
 
 impl Plateau {
-    /// Before the first epoch, with the learning rate that is to be reduced.
-    pub fn new(spec: &PlateauRate, learning_rate: f64) -> Self {
+    /// Before the first epoch, with the direction of the spec's figure and the learning rate that is to be reduced.
+    pub fn new(spec: &PlateauRate, goal: Goal, learning_rate: f64) -> Self {
         let least = if spec.minimum < learning_rate { spec.minimum / learning_rate } else { 1.0 };
-        Self { spec: spec.clone(), patience: Patience::default(), factor: 1.0, least }
+        Self { spec: spec.clone(), goal, patience: Patience::default(), factor: 1.0, least }
     }
 
     /// Takes an epoch's value of the spec's figure in; what the rate is multiplied by from now
     /// on. NaN is no improvement.
     pub fn update(&mut self, value: f64) -> f64 {
-        self.patience.observe(self.spec.goal, 0.0, value);
+        self.patience.observe(self.goal, 0.0, value);
         if self.patience.waited >= self.spec.patience {
             self.patience.waited = 0;
             self.factor = (self.factor * self.spec.factor).max(self.least);
@@ -239,7 +240,7 @@ mod tests {
     fn plateau(spec: &ScheduleSpec) -> Plateau {
         match &spec.learning_rate_schedule {
             RateSpec::ReduceOnPlateau(plateau) => {
-                Plateau::new(plateau, spec.optimizer.learning_rate())
+                Plateau::new(plateau, Goal::Lowest, spec.optimizer.learning_rate())
             }
             other => panic!("{other:?}"),
         }
@@ -313,7 +314,7 @@ mod tests {
     #[test]
     fn a_minimum_above_the_rate_does_not_raise_it() {
         let spec = PlateauRate { minimum: 2.0, patience: 1, ..PlateauRate::default() };
-        let mut plateau = Plateau::new(&spec, 1.0);
+        let mut plateau = Plateau::new(&spec, Goal::Lowest, 1.0);
         assert_eq!([plateau.update(1.0), plateau.update(1.0)], [1.0, 1.0]);
     }
 

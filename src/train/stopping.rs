@@ -37,18 +37,19 @@ impl Patience {
 #[serde(deny_unknown_fields)]
 pub struct Stopping {
     spec: EarlyStoppingSpec,
+    goal: Goal,
     patience: Patience,
 }
 
 impl Stopping {
-    /// Before the first epoch.
-    pub fn new(spec: &EarlyStoppingSpec) -> Self {
-        Self { spec: spec.clone(), patience: Patience::default() }
+    /// Before the first epoch, with the direction of the spec's figure.
+    pub fn new(spec: &EarlyStoppingSpec, goal: Goal) -> Self {
+        Self { spec: spec.clone(), goal, patience: Patience::default() }
     }
 
     /// Takes an epoch's value of the spec's figure in; whether training should stop now.
     pub fn update(&mut self, value: f64) -> bool {
-        self.patience.observe(self.spec.goal, self.spec.minimum_change, value);
+        self.patience.observe(self.goal, self.spec.minimum_change, value);
         self.patience.waited >= self.spec.patience
     }
 }
@@ -58,9 +59,9 @@ mod tests {
     use super::*;
 
     fn stops(goal: Goal, minimum_change: f64, values: &[f64]) -> Option<usize> {
-        let spec =
-            EarlyStoppingSpec { metric: "valid.loss".into(), goal, patience: 2, minimum_change };
-        let mut stopping = Stopping::new(&spec);
+        let metric = "valid.loss".into();
+        let spec = EarlyStoppingSpec { metric, goal: None, patience: 2, minimum_change };
+        let mut stopping = Stopping::new(&spec, goal);
         values.iter().position(|&value| stopping.update(value))
     }
 
@@ -87,11 +88,11 @@ mod tests {
     fn the_state_survives_a_checkpoint() {
         let spec = EarlyStoppingSpec {
             metric: "valid.loss".into(),
-            goal: Goal::Lowest,
+            goal: None,
             patience: 2,
             minimum_change: 0.0,
         };
-        let mut stopping = Stopping::new(&spec);
+        let mut stopping = Stopping::new(&spec, Goal::Lowest);
         stopping.update(0.1 + 0.2);
         assert!(!stopping.update(1.0));
         let saved = serde_json::to_string(&stopping).unwrap();

@@ -18,15 +18,16 @@ use super::checkpoint::{Saved, average_bytes};
 use super::ema::Ema;
 use super::learner::{Output, Trainable};
 use super::progress::Lines;
-use super::rate::{Plateau, SharedPlateau};
-use super::stopping::Stopping;
+use super::rate::SharedPlateau;
+use super::watch::{Verdict, Watch, figure};
 use super::{Keeper, Part, Progressed, Stop};
 use crate::error::Result;
-use crate::evaluate::EpochTally;
+use crate::evaluate::{EpochTally, Names};
 use crate::loss::Outputs;
 use crate::model::Model;
 use crate::record::{EpochRow, TimesRow};
-use crate::spec::{EmptyRule, RateSpec, ScheduleSpec};
+use crate::spec::{EmptyRule, ScheduleSpec};
+use crate::text;
 
 /// What the loop tells the caller.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +38,8 @@ pub struct Shared {
     pub early: Option<String>,
     /// What went wrong.
     pub failure: Option<String>,
+    /// Batches without a labelled pixel, of which no step was made.
+    pub skipped: u64,
 }
 
 impl Shared {
@@ -51,10 +54,10 @@ pub struct Epochs {
     pub device: Device,
     pub schedule: ScheduleSpec,
     pub outputs: Outputs,
-    pub image_classes: usize,
+    pub names: Names,
     pub empty: EmptyRule,
     pub seed: u32,
-    pub case_names: Vec<String>,
+    pub watch: Watch,
     pub number: EpochNumber,
     pub plateau: SharedPlateau,
     pub ema: Mutex<Option<Ema<Model>>>,
@@ -78,11 +81,18 @@ impl SupervisedLearningStrategy<Trainable> for Epochs {
         let mut checkpointer = components.checkpointer;
         let interrupter = components.interrupter;
         learner.fork(&self.device.clone().autodiff());
-        let (mut watch, stopped) = self.watch();
+        let (mut watch, verdict) = self.replayed();
         self.shared().progressed.best = watch.best;
-        if first_epoch <= components.num_epochs && stopped.is_some() {
-            self.shared().early = stopped;
-            return (learner.model(), events);
+        match verdict {
+            Verdict::NoNumber { what, .. } => {
+                self.shared().failure = Some(format!("{what}, and the run ended there"));
+                return (learner.model(), events);
+            }
+            Verdict::Stop(why) if first_epoch <= components.num_epochs => {
+                self.shared().early = Some(why);
+                return (learner.model(), events);
+            }
+            Verdict::Stop(_) | Verdict::GoOn => {}
         }
 
         for epoch in first_epoch..=components.num_epochs {
@@ -101,10 +111,10 @@ impl SupervisedLearningStrategy<Trainable> for Epochs {
 
             let mut progressed = self.shared().progressed.clone();
             progressed.epoch = epoch as u32;
-            progressed.rows.push(row(epoch, "train", rate, trained));
-            progressed.rows.push(row(epoch, "valid", rate, validated));
+            progressed.rows.push(row(epoch, "train", rate, &trained));
+            progressed.rows.push(row(epoch, "valid", rate, &validated));
             progressed.times.push(TimesRow { epoch: epoch as u32, train_s, valid_s });
-            let why = watch.see(&progressed.rows, epoch as u32, &self.plateau);
+            let verdict = watch.see(&progressed.rows, epoch as u32, &self.plateau);
             let improved = watch.best_epoch() == Some(epoch as u32);
             progressed.best = watch.best;
 
@@ -117,12 +127,21 @@ impl SupervisedLearningStrategy<Trainable> for Epochs {
             }
             self.lines.say(&told(&progressed, self.outputs, components.num_epochs, improved));
             self.shared().progressed = progressed;
+            let failure = self.unlabelled(&trained, &validated);
+            let failure = failure.or_else(|| self.no_number(&verdict, &trained, &validated));
+            if failure.is_some() {
+                self.shared().failure = failure;
+                break;
+            }
             if interrupter.should_stop() {
                 break;
             }
-            if why.is_some() && epoch < components.num_epochs {
-                self.shared().early = why;
-                break;
+            match verdict {
+                Verdict::Stop(why) if epoch < components.num_epochs => {
+                    self.shared().early = Some(why);
+                    break;
+                }
+                Verdict::Stop(_) | Verdict::GoOn | Verdict::NoNumber { .. } => {}
             }
         }
         (learner.model(), events)
@@ -139,16 +158,38 @@ impl Epochs {
     }
 
     /// The state machines that watch figures, brought to where the recorded epochs left them, and
-    /// why the last of those was to be the last of all.
-    fn watch(&self) -> (Watch, Option<String>) {
+    /// what the last of those decided.
+    fn replayed(&self) -> (Watch, Verdict) {
         let rows = self.shared().progressed.rows.clone();
         let last = rows.iter().map(|row| row.epoch).max().unwrap_or(0);
-        let mut watch = Watch::new(&self.schedule);
-        let mut stopped = None;
+        let mut watch = self.watch.clone();
+        let mut verdict = Verdict::GoOn;
         for epoch in 1..=last {
-            stopped = watch.see(&rows, epoch, &self.plateau);
+            verdict = watch.see(&rows, epoch, &self.plateau);
         }
-        (watch, stopped)
+        (watch, verdict)
+    }
+
+    /// That a split has nothing to learn from, or to judge by, where it has not.
+    fn unlabelled(&self, trained: &EpochTally, validated: &EpochTally) -> Option<String> {
+        let splits = [("training", trained), ("validation", validated)];
+        let (split, tally) = splits.into_iter().find(|(_, tally)| tally.labelled() == 0)?;
+        Some(tally.cause("loss", split, &self.names))
+    }
+
+    /// Why training cannot go on by a verdict, with the cause.
+    fn no_number(
+        &self,
+        verdict: &Verdict,
+        trained: &EpochTally,
+        validated: &EpochTally,
+    ) -> Option<String> {
+        let Verdict::NoNumber { figure, what } = verdict else { return None };
+        let (split, tally, name) = match figure.split_once('.')? {
+            ("train", name) => ("training", trained, name),
+            (_, name) => ("validation", validated, name),
+        };
+        Some(format!("{what}: {}", tally.cause(name, split, &self.names)))
     }
 
     /// The network whose figures count: the moving average where there is one.
@@ -162,7 +203,7 @@ impl Epochs {
 
     /// An empty tally of a split.
     fn tally(&self) -> EpochTally {
-        EpochTally::new(self.outputs, self.image_classes, self.empty)
+        EpochTally::new(self.outputs, self.names.image_classes.len(), self.empty)
     }
 
     /// Waits for the background writers, then makes this epoch the one to resume from.
@@ -185,59 +226,6 @@ impl Epochs {
     }
 }
 
-/// The figures that decide: best epoch, plateau, early stopping.
-struct Watch {
-    schedule: ScheduleSpec,
-    stopping: Option<Stopping>,
-    plateau: Option<Plateau>,
-    best: Option<(u32, f64)>,
-}
-
-impl Watch {
-    fn new(schedule: &ScheduleSpec) -> Self {
-        let plateau = match &schedule.learning_rate_schedule {
-            RateSpec::ReduceOnPlateau(spec) => {
-                Some(Plateau::new(spec, schedule.optimizer.learning_rate()))
-            }
-            _ => None,
-        };
-        let stopping = schedule.early_stopping.as_ref().map(Stopping::new);
-        Self { schedule: schedule.clone(), stopping, plateau, best: None }
-    }
-
-    /// Takes in an epoch; the reason to stop, if there is one.
-    fn see(&mut self, rows: &[EpochRow], epoch: u32, shared: &SharedPlateau) -> Option<String> {
-        let best = &self.schedule.best;
-        let value = figure(rows, epoch, &best.metric);
-        let beats = self.best.is_none_or(|(_, old)| best.goal.improves(value, old));
-        if value.is_finite() && beats {
-            self.best = Some((epoch, value));
-        }
-        if let (Some(plateau), RateSpec::ReduceOnPlateau(spec)) =
-            (&mut self.plateau, &self.schedule.learning_rate_schedule)
-        {
-            shared.set(plateau.update(figure(rows, epoch, &spec.metric)));
-        }
-        let (stopping, spec) = (self.stopping.as_mut()?, self.schedule.early_stopping.as_ref()?);
-        stopping
-            .update(figure(rows, epoch, &spec.metric))
-            .then(|| format!("{} has not improved for {} epochs", spec.metric, spec.patience))
-    }
-
-    fn best_epoch(&self) -> Option<u32> {
-        self.best.map(|(epoch, _)| epoch)
-    }
-}
-
-/// The value of a figure such as `valid.loss` in an epoch; NaN where it was not recorded.
-fn figure(rows: &[EpochRow], epoch: u32, full_name: &str) -> f64 {
-    let Some((split, name)) = full_name.split_once('.') else { return f64::NAN };
-    rows.iter()
-        .find(|row| row.epoch == epoch && row.split == split)
-        .and_then(|row| row.figures.get(name).copied())
-        .unwrap_or(f64::NAN)
-}
-
 /// An epoch in a line.
 fn told(progressed: &Progressed, outputs: Outputs, epochs: usize, improved: bool) -> String {
     let value = |name: &str| figure(&progressed.rows, progressed.epoch, name);
@@ -257,7 +245,7 @@ fn told(progressed: &Progressed, outputs: Outputs, epochs: usize, improved: bool
     )
 }
 
-fn row(epoch: usize, split: &str, learning_rate: f64, tally: EpochTally) -> EpochRow {
+fn row(epoch: usize, split: &str, learning_rate: f64, tally: &EpochTally) -> EpochRow {
     let figures = tally.figures().into_iter();
     let figures = figures.map(|(name, value)| (name.to_string(), value)).collect();
     EpochRow { epoch: epoch as u32, split: split.into(), learning_rate, figures }
@@ -289,7 +277,8 @@ impl Pass<'_> {
         let accumulate = self.epochs.schedule.accumulate as usize;
         let mut tally = self.epochs.tally();
         let mut gradients = GradientsAccumulator::new();
-        let mut step = 0;
+        let (mut step, mut skipped) = (0, 0);
+        let mut waiting = false;
         let mut batches = loader.iter();
         while let Some(batch) = batches.next() {
             let input = match batch {
@@ -300,26 +289,53 @@ impl Pass<'_> {
                 }
             };
             let progress = batches.progress();
-            let output = learner.train_step(input);
+            let ends_group = (step + 1) % accumulate == 0 || progress.is_completed();
             step += 1;
-            if !output.item.loss.is_finite() {
-                self.fail(not_finite(&output.item, &self.epochs.case_names, epoch, step));
+            // Nothing can be learned from ignored pixels alone, and a step by no gradient is a step all the same:
+            // moments and weight decay would move the weights.
+            let output = input.batch.is_labelled().then(|| learner.train_step(input));
+            if let Some(output) = &output
+                && !output.item.loss.is_finite()
+            {
+                self.fail(not_finite(&output.item, &self.epochs.names.cases, epoch, step));
                 return None;
             }
-            output.item.tally(&mut tally);
-            gradients.accumulate(&learner.model(), output.grads);
-            if step % accumulate == 0 || progress.is_completed() {
-                learner.lr_step();
-                learner.optimizer_step(gradients.grads());
-                if let Some(average) = &mut *self.epochs.average() {
-                    average.update(&learner.model().net);
+            let item = match output {
+                Some(output) => {
+                    output.item.tally(&mut tally);
+                    gradients.accumulate(&learner.model(), output.grads);
+                    waiting = true;
+                    Some(output.item)
                 }
+                None => {
+                    skipped += 1;
+                    None
+                }
+            };
+            if ends_group {
+                learner.lr_step();
+                if waiting {
+                    learner.optimizer_step(gradients.grads());
+                    if let Some(average) = &mut *self.epochs.average() {
+                        average.update(&learner.model().net);
+                    }
+                }
+                waiting = false;
             }
-            let rate = Some(learner.lr_current());
-            self.tell_train(TrainingItem::new(output.item, progress, Some(step), rate));
+            if let Some(item) = item {
+                let rate = Some(learner.lr_current());
+                self.tell_train(TrainingItem::new(item, progress, Some(step), rate));
+            }
             if self.stopped() {
                 return None;
             }
+        }
+        if skipped > 0 {
+            let batches = if skipped == 1 { "batch" } else { "batches" };
+            let said =
+                format!("epoch {epoch}: {skipped} {batches} without a labelled pixel made no step");
+            self.epochs.lines.say(&said);
+            self.epochs.shared().skipped += skipped;
         }
         self.interrupter.fail_on_error(self.events.process_train(LearnerEvent::EndSplit(epoch)));
         Some(tally)
@@ -381,7 +397,7 @@ impl Pass<'_> {
 
 /// Where a loss stopped being a number.
 fn not_finite(output: &Output, names: &[String], epoch: usize, step: usize) -> String {
-    let cases: Vec<&str> = output.cases.iter().map(|&case| names[case].as_str()).collect();
+    let cases: Vec<_> = output.cases.iter().map(|&case| text::name(&names[case])).collect();
     format!(
         "the training loss is {} in epoch {epoch}, step {step}; cases of the batch: {}",
         output.loss,

@@ -21,7 +21,7 @@ kind = "resnet18"
 [schedule]
 epochs = 2
 batch-size = 8
-best = { metric = "valid.auc.macro", goal = "highest" }
+best = { metric = "valid.auc.macro" }
 [report]
 best = 1
 worst = 1

@@ -23,7 +23,7 @@ encoder = { kind = "plain", filters = [4, 8] }
 [schedule]
 epochs = 2
 batch-size = 8
-best = { metric = "valid.image-auc.macro", goal = "highest" }
+best = { metric = "valid.image-auc.macro" }
 [report]
 best = 1
 worst = 1
