@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::text;
+
 /// The result of anything in oncospec.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -15,7 +17,7 @@ pub enum Error {
     #[error("{0}")]
     Failed(String),
     /// A file could not be read or written. Exit code 1.
-    #[error("{}: {action}: {source}", path.display())]
+    #[error("{}: {action}: {source}", text::path(path))]
     Io {
         /// The file.
         path: PathBuf,

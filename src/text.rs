@@ -64,6 +64,58 @@ fn shown(text: &str, hidden: fn(char) -> bool, escape: impl Fn(char) -> String) 
     Cow::Owned(shown)
 }
 
+/// A name in Markdown, in a cell of a table or elsewhere in a line: as it is where nothing in it is markup, else as code.
+/// No name opens a link, an image, an HTML tag, a mention or another cell.
+pub fn markdown(text: &str) -> String {
+    if is_plain(text) { text.to_owned() } else { markdown_code(text) }
+}
+
+/// A name in Markdown as code.
+pub fn markdown_code(text: &str) -> String {
+    let shown = name(text);
+    if shown.is_empty() {
+        return String::new();
+    }
+    let mut code = String::with_capacity(shown.len());
+    for c in shown.chars() {
+        match c {
+            // After a backslash another would be escaped, and the bar end the cell.
+            '|' if code.ends_with('\\') => code.push_str(r"\u{7c}"),
+            '|' => code.push_str(r"\|"),
+            c => code.push(c),
+        }
+    }
+    let longest = code.split(|c| c != '`').map(str::len).max().unwrap_or(0);
+    let fence = "`".repeat(longest + 1);
+    // One space at each end is not shown.
+    let pad = if code.starts_with(['`', ' ']) || code.ends_with(['`', ' ']) { " " } else { "" };
+    format!("{fence}{pad}{code}{pad}{fence}")
+}
+
+/// Whether nothing in a text is markup, wherever in a line it stands.
+fn is_plain(text: &str) -> bool {
+    let lower = text.to_lowercase();
+    let characters: Vec<char> = text.chars().collect();
+    let at = |index: Option<usize>| index.and_then(|index| characters.get(index)).copied();
+    let fits = |(index, &c): (usize, &char)| match c {
+        '_' => [index.checked_sub(1), Some(index + 1)]
+            .into_iter()
+            .all(|beside| at(beside).is_some_and(char::is_alphanumeric)),
+        ':' => at(Some(index + 1)).is_none_or(|next| next == ' '),
+        c => c.is_alphanumeric() || " ,.;()-=%'/+?\u{2013}\u{b1}".contains(c),
+    };
+    let number = text.trim_start_matches(|c: char| c.is_ascii_digit());
+    let is_item = number.len() < text.len()
+        && number.starts_with(['.', ')'])
+        && !number[1..].starts_with(|c: char| c.is_ascii_digit());
+    text.starts_with(|c: char| c.is_alphanumeric() || c == '(' || c == '\u{2013}')
+        && !text.ends_with(' ')
+        && characters.iter().enumerate().all(fits)
+        && !text.contains(is_hidden)
+        && !lower.contains("www.")
+        && !is_item
+}
+
 /// A path as a name.
 pub fn path(path: &Path) -> String {
     name(&path.to_string_lossy()).into_owned()
@@ -149,7 +201,65 @@ mod tests {
         assert_eq!(path(Path::new("a/b\u{2066}")), r"a/b\u{2066}");
     }
 
+    #[test]
+    fn markdown_keeps_plain_names_and_makes_code_of_others() {
+        for plain in [
+            "busi-unet, seed 0 (0123abcd)",
+            "test.dice.mean",
+            "0.586 (0.501 to 0.662), 9 left out",
+            "a_b",
+            "gr\u{f6}\u{df}e",
+            "stopped early after epoch 5: valid.loss has not improved",
+            "3 runs",
+            "1.5",
+        ] {
+            assert_eq!(markdown(plain), plain);
+        }
+        for (hostile, code) in [
+            ("a|b", r"`a\|b`"),
+            (r"a\|b", r"`a\\u{7c}b`"),
+            ("`x`", "`` `x` ``"),
+            ("a``b", "```a``b```"),
+            ("[x](http://y)", "`[x](http://y)`"),
+            ("<img src=x>", "`<img src=x>`"),
+            ("@user", "`@user`"),
+            ("a\n| b", r"`a\n\| b`"),
+            ("1. x", "`1. x`"),
+            ("- x", "`- x`"),
+            ("# x", "`# x`"),
+            ("_x_", "`_x_`"),
+            ("see www.x.org", "`see www.x.org`"),
+            ("a\u{202e}b", r"`a\u{202e}b`"),
+            (":tada:", "`:tada:`"),
+            ("", ""),
+        ] {
+            assert_eq!(markdown(hostile), code, "{hostile}");
+        }
+    }
+
     proptest! {
+        /// A name stays in its cell and is no markup: it is of plain characters, or it is one code span.
+        #[test]
+        fn a_name_in_markdown_is_inert(text in hostile::name()) {
+            let written = markdown(&text);
+            prop_assert!(!written.contains(is_hidden));
+            // A bar is never bare, nor behind an escaped backslash.
+            for (index, _) in written.match_indices('|') {
+                let backslashes = written[..index].len() - written[..index].trim_end_matches('\\').len();
+                prop_assert_eq!(backslashes, 1, "{}", written);
+            }
+            if written == text {
+                prop_assert!(!written.contains(['`', '<', '>', '[', ']', '*', '@', '#', '&', '!', '~', '$', '\\', '|']));
+            } else if !written.is_empty() {
+                let fence = written.len() - written.trim_start_matches('`').len();
+                let inside = &written[fence..written.len() - fence];
+                let runs = inside.split(|c| c != '`').map(str::len);
+                prop_assert!(fence > 0 && written.ends_with(&"`".repeat(fence)), "{}", written);
+                prop_assert!(runs.max().unwrap_or(0) < fence && !inside.is_empty(), "{}", written);
+                prop_assert!(!inside.starts_with('`') && !inside.ends_with('`'), "{}", written);
+            }
+        }
+
         #[test]
         fn nothing_hidden_is_left(text in hostile::name()) {
             prop_assert!(!name(&text).contains(is_hidden));

@@ -12,6 +12,7 @@ use crate::data::{Dataset, Labels, SplitName, open_for};
 use crate::error::{Error, Result};
 use crate::evaluate::{Cases, classify, describe_refinement, evaluate};
 use crate::record::{Figure, Record, RunDir};
+use crate::report::left_out;
 use crate::run::{figures, image_figures, put_new_masks, put_recorded_masks};
 use crate::spec::SourceSpec;
 
@@ -168,7 +169,8 @@ fn table(
             .map(|interval| format!("  [{:.4}, {:.4}]", interval.low, interval.high))
             .unwrap_or_default();
         let (name, value, n) = (&figure.name, figure.value, figure.n);
-        text.push_str(&format!("{name:32} {value:9.4}  n = {n}{interval}\n"));
+        let left_out = left_out(figure);
+        text.push_str(&format!("{name:32} {value:9.4}  n = {n}{left_out}{interval}\n"));
     }
     text
 }

@@ -7,6 +7,7 @@ use clap::Args;
 use super::{Output, pretty, print};
 use crate::error::Result;
 use crate::record::{RunSummary, list_runs};
+use crate::report::left_out;
 
 /// Arguments of `list`.
 #[derive(Debug, Args)]
@@ -40,7 +41,9 @@ pub fn execute(args: ListArgs, output: Output) -> Result<u8> {
 fn row(run: &RunSummary) -> String {
     let figure = match (&run.problem, run.headline.first()) {
         (Some(problem), _) => problem.lines().next().unwrap_or_default().to_string(),
-        (None, Some(figure)) => format!("{} {:.4}", figure.full_name(), figure.value),
+        (None, Some(figure)) => {
+            format!("{} {:.4}{}", figure.full_name(), figure.value, left_out(figure))
+        }
         (None, None) => String::new(),
     };
     let status = &run.status;

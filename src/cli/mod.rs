@@ -27,6 +27,7 @@ use clap_complete::Shell;
 use crate::device;
 use crate::error::Result;
 use crate::finding::Level;
+use crate::text;
 
 /// Declarative experiments for breast-cancer imaging: one TOML in, one HTML report out.
 #[derive(Debug, Parser)]
@@ -124,9 +125,10 @@ pub fn execute(cli: Cli) -> Result<u8> {
     }
 }
 
-/// Writes a text to standard output; a reader that has gone away is no error.
+/// Writes a text to standard output, what is hidden in it shown; a reader that has gone away is no error.
 fn print(text: &str) -> Result<u8> {
     use std::io::{ErrorKind, Write};
+    let text = text::lines(text);
     let mut out = std::io::stdout().lock();
     let written = out
         .write_all(text.as_bytes())
@@ -143,6 +145,7 @@ fn print(text: &str) -> Result<u8> {
 /// A value as JSON.
 fn pretty<T: serde::Serialize>(value: &T) -> Result<String> {
     serde_json::to_string_pretty(value)
+        .map(|json| text::json(&json).into_owned())
         .map_err(|error| crate::Error::failed(format!("cannot write JSON: {error}")))
 }
 
@@ -155,7 +158,7 @@ impl Output {
     /// Says a line to the person at the terminal.
     fn say(self, text: impl AsRef<str>) {
         if !self.quiet {
-            eprintln!("{}", text.as_ref());
+            eprintln!("{}", text::lines(text.as_ref()));
         }
     }
 

@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::evaluate::{SECOND_HEAD_THRESHOLD, called, overlay, png_gray};
 use crate::loss::Outputs;
 use crate::record::write_file;
+use crate::text;
 
 /// Arguments of `predict`.
 #[derive(Debug, Args)]
@@ -120,7 +121,7 @@ pub fn each<T>(
             Ok(one) => done.push(one),
             Err(error) => {
                 failed += 1;
-                eprintln!("error: {error}");
+                eprintln!("error: {}", text::lines(&error.to_string()));
             }
         }
     }

@@ -126,7 +126,11 @@ pub fn run_one(plan: &Plan, options: &Options, stop: &Stop, output: Output) -> R
     let why = outcome.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
     output.say(format!("{} seed {}: {state}{why}", decisions.spec.name, decisions.seed));
     for (name, value) in &outcome.figures {
-        output.say(format!("  {name:24} {value:.4}"));
+        let left_out = match outcome.left_out.get(name) {
+            Some(cases) => format!(", {cases} left out"),
+            None => String::new(),
+        };
+        output.say(format!("  {name:24} {value:.4}{left_out}"));
     }
     Ok(outcome)
 }

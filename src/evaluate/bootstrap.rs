@@ -15,7 +15,53 @@ pub const RESAMPLES: usize = 2000;
 /// and the interval comes out too narrow.
 pub const FEWEST_GROUPS: usize = 5;
 
+/// Fewest groups of a class that give a part of its images an interval. A part near 1 is the same in nearly every
+/// resample of a few: of six images all found, all resamples say 1.
+pub const FEWEST_OF_CLASS: usize = 10;
+
 const SEED: u64 = 0x6f6e_636f_7370_6563;
+
+/// What resamples say of a statistic.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Resampled {
+    /// Percentile interval ([`CONFIDENCE`]); `None` where they say nothing of what other cases would give.
+    pub interval: Option<(f64, f64)>,
+    /// Why there is none, or how many resamples were left out; else empty.
+    pub note: String,
+}
+
+impl Resampled {
+    /// No interval, for a reason.
+    pub fn none(why: String) -> Self {
+        Self { interval: None, note: why }
+    }
+
+    /// None, because groups are too few.
+    pub fn few(groups: usize, of: &str, least: usize) -> Self {
+        let s = if groups == 1 { "" } else { "s" };
+        Self::none(format!("{groups} group{s}{of}, fewer than {least}"))
+    }
+
+    /// From the values of a statistic in the resamples where it is defined.
+    fn of(mut values: Vec<f64>) -> Self {
+        if values.is_empty() {
+            return Self::none("undefined in every resample".into());
+        }
+        values.sort_unstable_by(f64::total_cmp);
+        let tail = (1.0 - CONFIDENCE) / 2.0;
+        let (low, high) = (quantile(&values, tail), quantile(&values, 1.0 - tail));
+        if values[0] == values[values.len() - 1] {
+            return Self::none("the same in every resample".into());
+        }
+        let note = match RESAMPLES - values.len() {
+            0 => String::new(),
+            left_out => {
+                format!("undefined in {left_out} of {RESAMPLES} resamples, which are left out")
+            }
+        };
+        Self { interval: Some((low, high)), note }
+    }
+}
 
 /// Sums over the groups of each resample, the same on every machine.
 ///
@@ -60,49 +106,35 @@ impl ResampledSums {
         Self { columns, sums }
     }
 
-    /// Percentile interval ([`CONFIDENCE`]) of a statistic of the columns' sums. Resamples for which
-    /// it is undefined are left out; `None` where there are no others.
-    pub fn interval(&self, statistic: impl FnMut(&[f64]) -> Option<f64>) -> Option<(f64, f64)> {
+    /// What the resamples say of a statistic of the columns' sums; those for which it is undefined are left out.
+    pub fn interval(&self, statistic: impl FnMut(&[f64]) -> Option<f64>) -> Resampled {
         let resamples = self.sums.chunks(self.columns.max(1));
-        let mut statistics: Vec<f64> = resamples.filter_map(statistic).collect();
-        if statistics.is_empty() {
-            return None;
-        }
-        statistics.sort_unstable_by(f64::total_cmp);
-        let tail = (1.0 - CONFIDENCE) / 2.0;
-        Some((quantile(&statistics, tail), quantile(&statistics, 1.0 - tail)))
+        Resampled::of(resamples.filter_map(statistic).collect())
     }
 }
 
-/// Percentile intervals ([`CONFIDENCE`]) of statistics that are given how often each group was drawn; `None`
-/// where one is undefined in every resample. The draws are those of [`ResampledSums`].
-pub fn weighted_interval(
+/// What resamples say of statistics that are given how often each group was drawn. Resamples for which one is undefined
+/// are left out of it. The draws are those of [`ResampledSums`].
+pub fn weighted_intervals(
     groups: usize,
     statistics: usize,
     statistic: impl Fn(&[u32]) -> Vec<Option<f64>>,
-) -> Vec<Option<(f64, f64)>> {
+) -> Vec<Resampled> {
+    if groups < FEWEST_GROUPS {
+        return vec![Resampled::few(groups, "", FEWEST_GROUPS); statistics];
+    }
     let mut found: Vec<Vec<f64>> = vec![Vec::new(); statistics];
-    if groups >= FEWEST_GROUPS {
-        let mut random = ChaCha8Rng::seed_from_u64(SEED);
-        for _ in 0..RESAMPLES {
-            let mut times = vec![0; groups];
-            for _ in 0..groups {
-                times[draw(&mut random, groups)] += 1;
-            }
-            for (found, value) in found.iter_mut().zip(statistic(&times)) {
-                found.extend(value);
-            }
+    let mut random = ChaCha8Rng::seed_from_u64(SEED);
+    for _ in 0..RESAMPLES {
+        let mut times = vec![0; groups];
+        for _ in 0..groups {
+            times[draw(&mut random, groups)] += 1;
+        }
+        for (found, value) in found.iter_mut().zip(statistic(&times)) {
+            found.extend(value);
         }
     }
-    let tail = (1.0 - CONFIDENCE) / 2.0;
-    found
-        .into_iter()
-        .map(|mut values| {
-            values.sort_unstable_by(f64::total_cmp);
-            let interval = || (quantile(&values, tail), quantile(&values, 1.0 - tail));
-            (!values.is_empty()).then(interval)
-        })
-        .collect()
+    found.into_iter().map(Resampled::of).collect()
 }
 
 /// A number below `groups`.
@@ -111,7 +143,7 @@ fn draw(random: &mut ChaCha8Rng, groups: usize) -> usize {
 }
 
 /// Percentile interval ([`CONFIDENCE`]) of the mean of `values`, drawing whole groups; `groups` names
-/// the group of each value. `None` where there are fewer than [`FEWEST_GROUPS`].
+/// the group of each value. `None` where there are fewer than [`FEWEST_GROUPS`], or all resamples have the same mean.
 ///
 /// # Panics
 ///
@@ -125,7 +157,7 @@ pub fn mean_interval(values: &[f64], groups: &[&str]) -> Option<(f64, f64)> {
         *n += 1.0;
     }
     let table: Vec<f64> = sums.into_values().flatten().collect();
-    ResampledSums::new(&table, 2).interval(|sums| Some(sums[0] / sums[1]))
+    ResampledSums::new(&table, 2).interval(|sums| Some(sums[0] / sums[1])).interval
 }
 
 /// Quantile of sorted values, linear between ranks (type 7 of Hyndman and Fan 1996; NumPy's and
@@ -168,8 +200,24 @@ mod tests {
     }
 
     #[test]
-    fn the_interval_of_equal_values_is_that_value() {
-        assert_eq!(interval(&[0.25; 20], &alone(20)), Some((0.25, 0.25)));
+    fn equal_values_have_no_interval_since_they_do_not_say_how_others_would_differ() {
+        assert_eq!(interval(&[0.25; 20], &alone(20)), None);
+        let table: Vec<f64> = [1.0, 1.0].repeat(20);
+        let resampled = ResampledSums::new(&table, 2).interval(|sums| Some(sums[0] / sums[1]));
+        assert_eq!(resampled, Resampled::none("the same in every resample".into()));
+    }
+
+    #[test]
+    fn resamples_in_which_a_figure_is_undefined_are_left_out_and_counted() {
+        // One group of ten has what the figure asks for: a resample lacks it with (9/10)^10 = 0.35.
+        let mut table = vec![0.0; 30];
+        (table[0], table[1]) = (1.0, 2.0);
+        (0..10).for_each(|group| table[3 * group + 2] = group as f64);
+        let found = ResampledSums::new(&table, 3).interval(|sums| (sums[1] > 0.0).then(|| sums[2]));
+        assert!(found.interval.is_some());
+        let left_out: usize = found.note.split(' ').nth(2).unwrap().parse().unwrap();
+        assert!((600..800).contains(&left_out), "{}", found.note);
+        assert!(found.note.ends_with("of 2000 resamples, which are left out"));
     }
 
     #[test]
@@ -214,9 +262,11 @@ mod tests {
         let table: Vec<f64> =
             (0..12).flat_map(|i| [f64::from(i), 2.0 * f64::from(i), 1.0]).collect();
         let resampled = ResampledSums::new(&table, 3);
-        assert_eq!(resampled.interval(|sums| Some(sums[1] / sums[0])), Some((2.0, 2.0)));
-        assert_eq!(resampled.interval(|sums| Some(sums[2])), Some((12.0, 12.0)));
-        assert_eq!(resampled.interval(|_| None), None);
+        let same = Resampled::none("the same in every resample".into());
+        assert_eq!(resampled.interval(|sums| Some(sums[1] / sums[0])), same);
+        assert_eq!(resampled.interval(|sums| Some(sums[2])), same);
+        let undefined = Resampled::none("undefined in every resample".into());
+        assert_eq!(resampled.interval(|_| None), undefined);
     }
 
     #[test]

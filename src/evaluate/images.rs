@@ -3,21 +3,31 @@
 //! | figure | meaning |
 //! |---|---|
 //! | `accuracy` | part of the images called right |
-//! | `balanced-accuracy` | mean recall over the classes that occur |
+//! | `balanced-accuracy` | mean recall over the classes that have images |
 //! | `mcc` | Matthews' coefficient; of several classes Gorodkin's (2004) |
 //! | `<metric>.class.<class>` | the class against all others |
-//! | `<metric>.macro` | its mean over the classes that occur |
+//! | `<metric>.macro` | its mean over classes |
 //!
 //! where `<metric>` is precision, recall, specificity, f1, auc (of the ROC curve) or average-precision
-//! (of the precision-recall curve). What they are where a denominator is 0 is scikit-learn's default: 0
-//! for precision, F1 and MCC; undefined, and left out of means, for what asks for images of a class that
-//! has none.
+//! (of the precision-recall curve).
+//!
+//! Where a denominator is 0, precision, F1 and MCC are 0; recall, specificity, AUC and average precision of a class ask
+//! for images of it, or of others, and are undefined without. Means over classes are scikit-learn's
+//! (`average="macro"`, `zero_division=0`) for precision, recall and F1: over the classes in truth or prediction, 0 where
+//! 0 / 0. Those of specificity, AUC and average precision are over the classes that have images and others.
+//!
+//! `n` and `groups` are the images that a figure is a part of: of a class its own (of specificity all others), else
+//! all. An interval is over resamples of whole groups, those left out in which a class lacks that the images have; there
+//! is none where a class that it speaks of has images of few groups ([`FEWEST_OF_CLASS`]).
+
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::bootstrap::{FEWEST_GROUPS, weighted_interval};
+use super::bootstrap::{FEWEST_OF_CLASS, Resampled, weighted_intervals};
 use super::metric::metric_name;
 use super::summary::Figure;
+use super::threshold::{CANDIDATES, best_candidate};
 use crate::spec::MetricKind;
 
 /// Name of the figure that says how good the masks are which guide a classifier: their mean Dice.
@@ -130,19 +140,112 @@ pub fn image_figures(
         wanted.iter().map(|(metric, of)| weighed.value(*metric, *of)).collect::<Vec<_>>()
     };
     let found = values(&vec![1.0; scores.len()]);
-    let intervals = weighted_interval(groups.len(), wanted.len(), |times| {
+    let resampled = weighted_intervals(groups.len(), wanted.len(), |times| {
         let weights: Vec<f64> = group_of.iter().map(|&group| f64::from(times[group])).collect();
         values(&weights)
     });
-    let figure = |(index, (metric, of)): (usize, &(MetricKind, Reduction))| Figure {
-        name: name(*metric, *of, classes),
-        value: found[index].unwrap_or(f64::NAN),
-        n: if found[index].is_some() { scores.len() } else { 0 },
-        left_out: 0,
-        groups: groups.len(),
-        interval: if groups.len() >= FEWEST_GROUPS { intervals[index] } else { None },
-    };
-    wanted.iter().enumerate().map(figure).collect()
+    let sides = Sides::new(scores, &group_of, classes, &sorted.occurs);
+    let figures = wanted.iter().zip(found).zip(resampled);
+    figures
+        .map(|(((metric, of), value), resampled)| {
+            let side = sides.of(*metric, *of);
+            let resampled = match (value, sides.too_few(*metric, *of)) {
+                (None, _) => Resampled::default(),
+                (Some(_), Some(few)) => few,
+                (Some(_), None) => resampled,
+            };
+            Figure {
+                name: name(*metric, *of, classes),
+                value: value.unwrap_or(f64::NAN),
+                n: value.map_or(0, |_| side.images),
+                left_out: 0,
+                groups: value.map_or(0, |_| side.groups.len()),
+                interval: resampled.interval,
+                interval_note: resampled.note,
+            }
+        })
+        .collect()
+}
+
+/// Images that have something in common, and the groups that they come from.
+#[derive(Clone, Debug, Default)]
+struct Side {
+    images: usize,
+    groups: BTreeSet<usize>,
+}
+
+/// Images by class.
+struct Sides<'a> {
+    classes: &'a [String],
+    /// Which classes have images.
+    occurs: &'a [bool],
+    all: Side,
+    /// Images of each class.
+    truth: Vec<Side>,
+    /// Images of all others.
+    others: Vec<Side>,
+    /// Images that are called each class.
+    called: Vec<Side>,
+}
+
+impl<'a> Sides<'a> {
+    fn new(
+        scores: &[ImageScore],
+        group_of: &[usize],
+        classes: &'a [String],
+        occurs: &'a [bool],
+    ) -> Self {
+        let side = |keep: &dyn Fn(&ImageScore) -> bool| {
+            let kept = scores.iter().zip(group_of).filter(|(score, _)| keep(score));
+            let groups: Vec<usize> = kept.map(|(_, &group)| group).collect();
+            Side { images: groups.len(), groups: groups.into_iter().collect() }
+        };
+        let by_class = |keep: &dyn Fn(&ImageScore, usize) -> bool| {
+            (0..classes.len()).map(|class| side(&|score| keep(score, class))).collect()
+        };
+        Self {
+            classes,
+            occurs,
+            all: side(&|_| true),
+            truth: by_class(&|score, class| score.truth == class),
+            others: by_class(&|score, class| score.truth != class),
+            called: by_class(&|score, class| score.predicted == class),
+        }
+    }
+
+    /// The images that a figure is a part of.
+    fn of(&self, metric: MetricKind, reduction: Reduction) -> &Side {
+        match (reduction, metric) {
+            (Reduction::Class(class), MetricKind::Specificity) => &self.others[class],
+            (Reduction::Class(class), _) => &self.truth[class],
+            (Reduction::All | Reduction::Macro, _) => &self.all,
+        }
+    }
+
+    /// Why a figure gets no interval: because a class that it speaks of is seen in few groups.
+    fn too_few(&self, metric: MetricKind, reduction: Reduction) -> Option<Resampled> {
+        let of = |class: usize| (&self.truth[class], format!(" of {}", self.classes[class]));
+        let others = |class: usize| {
+            (&self.others[class], format!(" of others than {}", self.classes[class]))
+        };
+        let called =
+            |class: usize| (&self.called[class], format!(" called {}", self.classes[class]));
+        let asked = match (reduction, metric) {
+            (Reduction::All, MetricKind::Accuracy) => Vec::new(),
+            (Reduction::All | Reduction::Macro, _) => {
+                (0..self.classes.len()).filter(|&class| self.occurs[class]).map(of).collect()
+            }
+            (Reduction::Class(class), MetricKind::Specificity) => vec![others(class)],
+            (Reduction::Class(class), MetricKind::Precision) => vec![of(class), called(class)],
+            (Reduction::Class(class), MetricKind::Auc | MetricKind::AveragePrecision) => {
+                vec![of(class), others(class)]
+            }
+            (Reduction::Class(class), _) => vec![of(class)],
+        };
+        let (side, of) = asked.into_iter().min_by_key(|(side, _)| side.groups.len())?;
+        let groups = side.groups.len();
+        (groups < FEWEST_OF_CLASS).then(|| Resampled::few(groups, &of, FEWEST_OF_CLASS))
+    }
 }
 
 /// The figures of a split by name, without intervals.
@@ -163,8 +266,13 @@ pub(super) fn image_values(
     metrics.iter().flat_map(of_metric).collect()
 }
 
-/// For each class, the images by falling probability of it.
-struct Sorted(Vec<Vec<usize>>);
+/// What all resamples of images have in common.
+struct Sorted {
+    /// For each class, the images by falling probability of it.
+    by_class: Vec<Vec<usize>>,
+    /// Which classes have images.
+    occurs: Vec<bool>,
+}
 
 impl Sorted {
     fn new(scores: &[ImageScore], classes: usize) -> Self {
@@ -174,8 +282,18 @@ impl Sorted {
             order.sort_by(|a, b| of(b).total_cmp(&of(a)).then(a.cmp(b)));
             order
         };
-        Self((0..classes).map(by_class).collect())
+        Self { by_class: (0..classes).map(by_class).collect(), occurs: occurring(scores, classes) }
     }
+
+    /// Of what is said of images without their probabilities.
+    fn unsorted(scores: &[ImageScore], classes: usize) -> Self {
+        Self { by_class: Vec::new(), occurs: occurring(scores, classes) }
+    }
+}
+
+/// Which classes have images.
+fn occurring(scores: &[ImageScore], classes: usize) -> Vec<bool> {
+    (0..classes).map(|class| scores.iter().any(|score| score.truth == class)).collect()
 }
 
 /// Images that count more or less than once.
@@ -224,24 +342,38 @@ impl<'a> Weighed<'a> {
         Against { tp, fp, fn_, tn: self.total() - tp - fp - fn_ }
     }
 
+    /// Whether a class has no image here, but has some among all: a mean over classes would then be another figure.
+    fn lacks_a_class(&self) -> bool {
+        let mut classes = self.sorted.occurs.iter().enumerate();
+        classes.any(|(class, &occurs)| occurs && !self.occurs(class))
+    }
+
     fn value(&self, metric: MetricKind, reduction: Reduction) -> Option<f64> {
-        let classes = self.confusion.len();
-        match reduction {
-            Reduction::Class(class) => self.of_class(metric, class),
-            Reduction::Macro => mean(
-                (0..classes)
-                    .filter(|&class| self.occurs(class))
-                    .filter_map(|class| self.of_class(metric, class)),
-            ),
-            Reduction::All => match metric {
-                MetricKind::Accuracy => {
-                    let right: f64 = (0..classes).map(|class| self.confusion[class][class]).sum();
-                    ratio(right, self.total())
-                }
-                MetricKind::BalancedAccuracy => self.value(MetricKind::Recall, Reduction::Macro),
-                _ => self.matthews(),
-            },
+        let classes = 0..self.confusion.len();
+        match (reduction, metric) {
+            (Reduction::Class(class), _) => self.of_class(metric, class),
+            (Reduction::All, MetricKind::Accuracy) => {
+                let right: f64 = classes.map(|class| self.confusion[class][class]).sum();
+                ratio(right, self.total())
+            }
+            (Reduction::All | Reduction::Macro, _) if self.lacks_a_class() => None,
+            (Reduction::All, MetricKind::BalancedAccuracy) => {
+                mean(classes.filter_map(|class| self.of_class(MetricKind::Recall, class)))
+            }
+            (Reduction::All, _) => self.matthews(),
+            (Reduction::Macro, MetricKind::Precision | MetricKind::Recall | MetricKind::F1) => {
+                let named = classes.filter(|&class| self.occurs(class) || self.is_called(class));
+                mean(named.map(|class| self.of_class(metric, class).unwrap_or(0.0)))
+            }
+            (Reduction::Macro, _) => {
+                let occurring = classes.filter(|&class| self.occurs(class));
+                mean(occurring.filter_map(|class| self.of_class(metric, class)))
+            }
         }
+    }
+
+    fn is_called(&self, class: usize) -> bool {
+        self.confusion.iter().any(|row| row[class] > 0.0)
     }
 
     fn of_class(&self, metric: MetricKind, class: usize) -> Option<f64> {
@@ -278,7 +410,7 @@ impl<'a> Weighed<'a> {
     /// Images of the class and others at each probability of it, from the highest down.
     fn steps(&self, class: usize) -> Vec<[f64; 2]> {
         let mut steps: Vec<(f32, [f64; 2])> = Vec::new();
-        for &index in &self.sorted.0[class] {
+        for &index in &self.sorted.by_class[class] {
             let score = &self.scores[index];
             let probability = score.probabilities[class];
             let side = usize::from(score.truth != class);
@@ -323,32 +455,21 @@ impl<'a> Weighed<'a> {
 
 /// The candidate threshold with the highest balanced accuracy, of those as high the nearest to 0.5, of those
 /// as near the lower; for two classes. 0.5 where there is no image.
-pub fn best_image_threshold(scores: &[ImageScore], candidates: &[f64]) -> f64 {
-    let sorted = Sorted(Vec::new());
+pub fn best_image_threshold(scores: &[ImageScore]) -> f64 {
+    let sorted = Sorted::unsorted(scores, 2);
     let weights = vec![1.0; scores.len()];
-    let balanced = |threshold: f64| {
+    best_candidate(|candidate| {
         let again: Vec<ImageScore> = scores
             .iter()
             .map(|score| ImageScore {
                 truth: score.truth,
-                predicted: called(&score.probabilities, threshold),
+                predicted: called(&score.probabilities, CANDIDATES[candidate]),
                 ..ImageScore::default()
             })
             .collect();
         let weighed = Weighed::new(&again, &sorted, 2, &weights);
         weighed.value(MetricKind::BalancedAccuracy, Reduction::All)
-    };
-    let mut order: Vec<f64> = candidates.to_vec();
-    order.sort_by(|a, b| (a - 0.5).abs().total_cmp(&(b - 0.5).abs()).then(a.total_cmp(b)));
-    let mut best = (0.5, f64::NEG_INFINITY);
-    for threshold in order {
-        if let Some(value) = balanced(threshold)
-            && value > best.1
-        {
-            best = (threshold, value);
-        }
-    }
-    best.0
+    })
 }
 
 /// Points of a class's ROC curve: false positive and true positive rate, from (0, 0) to (1, 1).
@@ -406,6 +527,8 @@ fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -470,8 +593,101 @@ mod tests {
         let scores: Vec<ImageScore> = [(0, 0.1), (0, 0.2), (1, 0.35), (1, 0.9)]
             .map(|(truth, p): (usize, f32)| scored(truth, &[1.0 - p, p]))
             .to_vec();
-        assert_eq!(best_image_threshold(&scores, &crate::evaluate::CANDIDATES), 0.35);
-        assert_eq!(best_image_threshold(&[], &crate::evaluate::CANDIDATES), 0.5);
+        assert_eq!(best_image_threshold(&scores), 0.35);
+        assert_eq!(best_image_threshold(&[]), 0.5);
+    }
+
+    #[test]
+    fn of_thresholds_as_good_and_as_near_to_a_half_the_lower_is_taken() {
+        // At 0.30 and at 0.70 three of the four are called right, elsewhere no more than two.
+        let scores: Vec<ImageScore> = [(0, 0.27), (1, 0.32), (0, 0.67), (1, 0.72)]
+            .map(|(truth, p): (usize, f32)| scored(truth, &[1.0 - p, p]))
+            .to_vec();
+        assert_eq!(best_image_threshold(&scores), 0.30);
+    }
+
+    #[test]
+    fn n_and_groups_are_those_of_the_class() {
+        // Six malignant images in three groups, forty benign ones, each by itself.
+        let mut scores: Vec<ImageScore> = (0..46)
+            .map(|index| {
+                let malignant = index < 6;
+                let p = if malignant { 0.9 } else { (index % 5) as f32 / 9.0 };
+                let group = if malignant { format!("m{}", index / 2) } else { index.to_string() };
+                ImageScore { group, ..scored(usize::from(malignant), &[1.0 - p, p]) }
+            })
+            .collect();
+        scores[40].predicted = 1;
+        let classes = ["benign".to_owned(), "malignant".to_owned()];
+        let figures = image_figures(&scores, &classes, &MetricKind::OF_IMAGES);
+        let of = |name: &str| figures.iter().find(|figure| figure.name == name).unwrap();
+        let counted = |name: &str| (of(name).n, of(name).groups);
+        assert_eq!(counted("recall.class.malignant"), (6, 3));
+        assert_eq!(counted("precision.class.malignant"), (6, 3));
+        assert_eq!(counted("specificity.class.benign"), (6, 3));
+        assert_eq!(counted("specificity.class.malignant"), (40, 40));
+        assert_eq!(counted("recall.class.benign"), (40, 40));
+        assert_eq!(counted("accuracy"), (46, 43));
+        // Each malignant image is found, in every resample: that is no interval.
+        for name in ["recall.class.malignant", "specificity.class.benign", "auc.macro", "mcc"] {
+            assert_eq!(of(name).interval, None, "{name}");
+            assert!(
+                of(name).interval_note.starts_with("3 groups of "),
+                "{}",
+                of(name).interval_note
+            );
+        }
+        assert!(of("accuracy").interval.is_some() && of("recall.class.benign").interval.is_some());
+        assert_eq!(of("accuracy").interval_note, "");
+    }
+
+    #[test]
+    fn a_part_that_is_1_in_every_resample_has_no_interval() {
+        let scores: Vec<ImageScore> = (0..40)
+            .map(|index| {
+                let p = if index % 2 == 0 { 0.9 } else { 0.1 };
+                let truth = usize::from(index % 2 == 0);
+                ImageScore { group: index.to_string(), ..scored(truth, &[1.0 - p, p]) }
+            })
+            .collect();
+        for figure in image_figures(&scores, &names(2), &MetricKind::OF_IMAGES) {
+            assert_eq!((figure.value, figure.interval), (1.0, None), "{}", figure.name);
+            assert_eq!(figure.interval_note, "the same in every resample");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        /// Whatever the images: an interval has two ends, holds its figure, is of a figure that is neither 0 nor 1, and of
+        /// classes seen in as many groups as it takes.
+        #[test]
+        fn no_interval_promises_what_few_images_cannot_say(
+            images in prop::collection::vec((0usize..3, 0usize..12, 0.0f32..1.0, 0.0f32..1.0), 1..60),
+        ) {
+            let scores: Vec<ImageScore> = images
+                .iter()
+                .map(|&(truth, group, a, b)| {
+                    let sum = a + b + 0.5;
+                    let group = group.to_string();
+                    ImageScore { group, ..scored(truth, &[a / sum, b / sum, 0.5 / sum]) }
+                })
+                .collect();
+            for figure in image_figures(&scores, &names(3), &MetricKind::OF_IMAGES) {
+                prop_assert!(figure.n <= scores.len() && figure.groups <= figure.n);
+                prop_assert!(figure.n == 0 || !figure.value.is_nan());
+                // Precision and F1 of a class without images are 0 by rule.
+                prop_assert!(figure.n > 0 || figure.value.is_nan() || figure.value == 0.0);
+                let Some((low, high)) = figure.interval else {
+                    prop_assert!(!figure.interval_note.is_empty() || figure.value.is_nan());
+                    continue;
+                };
+                prop_assert!(low < high, "{}: {} to {}", figure.name, low, high);
+                if figure.name.contains(".class.") {
+                    prop_assert!(figure.groups >= FEWEST_OF_CLASS, "{}", figure.name);
+                }
+            }
+        }
     }
 
     #[test]
@@ -496,7 +712,7 @@ mod tests {
         let file = crate::testing::fixture("image_metrics.json");
         let cases: Vec<Case> =
             serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
-        assert!(cases.len() >= 10);
+        assert!(cases.len() >= 19);
         for case in cases {
             let scores: Vec<ImageScore> =
                 case.truth.iter().zip(&case.probabilities).map(|(&t, p)| scored(t, p)).collect();

@@ -45,10 +45,10 @@ pub use run::{
 };
 pub use score::{CaseScore, LabelledCase, score_binary, score_classes};
 pub use semantics::{
-    describe_absent, describe_empty, describe_image_reductions, describe_intervals,
+    describe_absent, describe_empty, describe_image_reductions, describe_intervals, describe_loss,
     describe_reductions, describe_refinement,
 };
-pub use summary::{Figure, figure_names, figures};
+pub use summary::{Figure, across_classes, figure_names, figures};
 pub use surface::{SurfaceDistances, class_masks, surface_distances};
 pub use threshold::{CANDIDATES, best_threshold, binarize, count_at_candidates};
 

@@ -4,8 +4,8 @@ use rayon::prelude::*;
 
 use super::predictor::{Predictor, Probabilities};
 use super::{
-    CANDIDATES, CaseScore, Confusion, Counts, ImageScore, LabelledCase, best_image_threshold,
-    best_threshold, called, count_at_candidates, score_binary, score_classes,
+    CaseScore, Confusion, Counts, ImageScore, LabelledCase, best_image_threshold, best_threshold,
+    called, count_at_candidates, score_binary, score_classes,
 };
 use crate::data::{Case, Dataset, Decoded, Labels, SplitName, decode, resize_labels};
 use crate::error::{Error, Result};
@@ -69,7 +69,7 @@ pub fn threshold(
         ThresholdSpec::Fixed(fixed) => Ok(fixed.value),
         ThresholdSpec::BestOnValid(_) if matches!(predictor.outputs, Outputs::Images(_)) => {
             let scores = classify(predictor, valid, 0.5, tick)?;
-            Ok(best_image_threshold(&scores, &CANDIDATES))
+            Ok(best_image_threshold(&scores))
         }
         ThresholdSpec::BestOnValid(_) => {
             let mut counts: Vec<Vec<Counts>> = Vec::new();

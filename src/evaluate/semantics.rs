@@ -1,7 +1,7 @@
 //! What figures mean, in words for the report.
 
-use super::bootstrap::{CONFIDENCE, FEWEST_GROUPS, RESAMPLES};
-use crate::spec::{EmptyRule, RefineSpec};
+use super::bootstrap::{CONFIDENCE, FEWEST_GROUPS, FEWEST_OF_CLASS, RESAMPLES};
+use crate::spec::{EmptyRule, LossSpec, Pool, RefineSpec};
 
 /// How the scores of cases become figures.
 pub fn describe_reductions(classes: usize) -> &'static str {
@@ -53,21 +53,71 @@ pub fn describe_refinement(refine: &RefineSpec) -> Option<String> {
 /// How classified images become figures.
 pub fn describe_image_reductions() -> &'static str {
     "Each image counts once. accuracy: part called right; balanced accuracy: mean recall over the classes that \
-     occur; class: the class against all others; macro: its mean over the classes that occur. AUC is that of the \
-     ROC curve, average precision that of the precision-recall curve."
+     have images; class: the class against all others, n its images (of specificity, the others'); macro: its mean \
+     over classes. AUC is that of the ROC curve, average precision that of the precision-recall curve."
 }
 
 /// What figures of images are where a class is absent.
 pub fn describe_absent() -> &'static str {
-    "Precision, F1 and MCC are 0 where they would be 0 / 0; recall, AUC and average precision of a class without \
-     images are undefined and left out of means (scikit-learn's rules)."
+    "Precision, F1 and MCC are 0 where they would be 0 / 0; recall, specificity, AUC and average precision of a class \
+     are undefined without images of it, or of others. Mean precision, recall and F1 are scikit-learn's with \
+     average=\"macro\" and zero_division=0: over the classes in truth or prediction, 0 where they would be 0 / 0. Means \
+     of specificity, AUC and average precision are over the classes that have images and others."
+}
+
+/// What the loss of a split is taken over, in the curves and where it decides.
+pub fn describe_loss(loss: &LossSpec, of_images: bool) -> String {
+    if of_images {
+        return "Of a split: over all its images, in cross-entropy by the weights of their classes.".into();
+    }
+    let kinds = kinds(loss);
+    let any = |wanted: fn(&LossSpec) -> bool| kinds.iter().any(|kind| wanted(kind));
+    let mut said = Vec::new();
+    if any(|loss| matches!(loss, LossSpec::Bce(_) | LossSpec::CrossEntropy(_) | LossSpec::Focal(_)))
+    {
+        said.push("a loss of pixels is the mean over all its labelled pixels, in cross-entropy by the weights of their classes");
+    }
+    if any(|loss| pool(loss) == Some(Pool::Batch) && !matches!(loss, LossSpec::Lovasz(_))) {
+        said.push("a loss of overlap is of the probabilities of all its labelled pixels together");
+    }
+    if any(|loss| pool(loss) == Some(Pool::Image)) {
+        said.push("a loss of overlap by image is the mean over its images with a labelled pixel");
+    }
+    if any(|loss| matches!(loss, LossSpec::Lovasz(spec) if spec.pool == Pool::Batch)) {
+        said.push(
+            "Lov\u{e1}sz is the mean over its images with a labelled pixel (in training over batches, by their \
+             labelled pixels)",
+        );
+    }
+    format!("Of a split, whatever the batch size: {}.", said.join("; "))
+}
+
+/// A loss, or those that it is a sum of.
+fn kinds(loss: &LossSpec) -> Vec<&LossSpec> {
+    match loss {
+        LossSpec::Sum(sum) => sum.terms.iter().flat_map(|term| kinds(&term.loss)).collect(),
+        other => vec![other],
+    }
+}
+
+fn pool(loss: &LossSpec) -> Option<Pool> {
+    match loss {
+        LossSpec::Dice(spec) | LossSpec::Jaccard(spec) => Some(spec.pool),
+        LossSpec::Tversky(spec) => Some(spec.pool),
+        LossSpec::Lovasz(spec) => Some(spec.pool),
+        LossSpec::Bce(_) | LossSpec::CrossEntropy(_) | LossSpec::Focal(_) | LossSpec::Sum(_) => {
+            None
+        }
+    }
 }
 
 /// How intervals are computed.
 pub fn describe_intervals() -> String {
     format!(
         "{:.0} % percentile interval over {RESAMPLES} bootstrap resamples of whole groups; none with \
-         fewer than {FEWEST_GROUPS} groups. It covers the choice of cases, not that of seeds.",
+         fewer than {FEWEST_GROUPS} groups, of classes of images {FEWEST_OF_CLASS} of each class, and none where all \
+         resamples give the same value. Resamples for which a figure is undefined, or which lack a class of images that \
+         a mean is over, are left out. It covers the choice of cases, not that of seeds.",
         100.0 * CONFIDENCE
     )
 }
@@ -85,6 +135,20 @@ mod tests {
         assert!(!describe_empty(EmptyRule::One, 1).contains("mean over classes"));
         assert!(describe_empty(EmptyRule::One, 5).contains("mean over classes"));
         assert_ne!(describe_reductions(1), describe_reductions(2));
+    }
+
+    #[test]
+    fn the_loss_of_a_split_is_said_by_what_it_is_made_of() {
+        let said = |toml: &str| describe_loss(&toml::from_str(toml).unwrap(), false);
+        let of_pixels = said("kind = 'bce'");
+        assert!(
+            of_pixels.contains("labelled pixels") && !of_pixels.contains("overlap"),
+            "{of_pixels}"
+        );
+        let both = said("kind = 'sum'\nterms = [{ kind = 'bce' }, { kind = 'dice' }]");
+        assert!(both.contains("a loss of pixels") && both.contains("pixels together"), "{both}");
+        assert!(said("kind = 'dice'\npool = 'image'").contains("over its images"));
+        assert!(said("kind = 'lovasz'").contains("in training over batches"));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::bootstrap::{FEWEST_GROUPS, ResampledSums};
+use super::bootstrap::{FEWEST_GROUPS, Resampled, ResampledSums};
 use super::counts::Counts;
 use super::metric::{has_counts, metric_name};
 use super::overlap::overlap;
@@ -38,8 +38,11 @@ pub struct Figure {
     pub left_out: usize,
     /// Groups that its cases come from.
     pub groups: usize,
-    /// 95 % interval by cluster bootstrap over groups; `None` with fewer than [`FEWEST_GROUPS`].
+    /// 95 % interval by cluster bootstrap over groups; `None` with fewer than [`FEWEST_GROUPS`], and where all resamples
+    /// give the same value.
     pub interval: Option<(f64, f64)>,
+    /// Why there is no interval, or which resamples it leaves out; empty where that need not be said.
+    pub interval_note: String,
 }
 
 /// How the values of many cases become one.
@@ -147,24 +150,38 @@ pub fn figures(scores: &[CaseScore], metrics: &[MetricKind], empty: EmptyRule) -
 fn mean_figure(
     name: String,
     values: &[(usize, Option<f64>)],
-    interval: impl FnOnce() -> Option<(f64, f64)>,
+    interval: impl FnOnce() -> Resampled,
 ) -> Figure {
     let defined: Vec<f64> = values.iter().filter_map(|&(_, value)| value).collect();
     let groups: BTreeSet<usize> =
         values.iter().filter_map(|&(group, value)| value.map(|_| group)).collect();
+    let resampled = resampled(groups.len(), interval);
     Figure {
         name,
         value: defined.iter().sum::<f64>() / defined.len() as f64,
         n: defined.len(),
         left_out: values.len() - defined.len(),
         groups: groups.len(),
-        interval: if groups.len() >= FEWEST_GROUPS { interval() } else { None },
+        interval: resampled.interval,
+        interval_note: resampled.note,
+    }
+}
+
+/// What resamples of so many groups say; nothing of none, and of few only that they are.
+fn resampled(groups: usize, of: impl FnOnce() -> Resampled) -> Resampled {
+    match groups {
+        0 => Resampled::default(),
+        groups if groups < FEWEST_GROUPS => Resampled::few(groups, "", FEWEST_GROUPS),
+        _ => of(),
     }
 }
 
 /// A metric of an image from the counts of its classes, or of many images from their sums: of the one
 /// class, or the mean over the classes that occur in truth or prediction. Accuracy is that of pixels.
-pub(super) fn across_classes(kind: MetricKind, counts: &[Counts], empty: EmptyRule) -> Option<f64> {
+///
+/// This is what a case scores, wherever it is shown: in the figures of a split, among the best and worst cases, and in
+/// tables of cases.
+pub fn across_classes(kind: MetricKind, counts: &[Counts], empty: EmptyRule) -> Option<f64> {
     match (counts, kind) {
         ([only], _) => overlap(kind, only, empty),
         (_, MetricKind::Accuracy) => {
@@ -332,13 +349,16 @@ impl Pooled {
             })
         };
         let value = across_classes(metric, &self.counts, empty);
+        let groups = value.map_or(0, |_| self.groups);
+        let resampled = resampled(groups, interval);
         Figure {
             name,
             value: value.unwrap_or(f64::NAN),
             n: value.map_or(0, |_| self.cases),
             left_out: value.map_or(self.cases, |_| 0),
-            groups: value.map_or(0, |_| self.groups),
-            interval: if self.groups >= FEWEST_GROUPS { interval() } else { None },
+            groups,
+            interval: resampled.interval,
+            interval_note: resampled.note,
         }
     }
 }

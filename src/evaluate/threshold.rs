@@ -76,16 +76,26 @@ pub fn best_threshold(cases: &[Vec<Counts>], empty: EmptyRule) -> f64 {
         let defined: Vec<f64> = cases.iter().filter_map(dice).collect();
         (!defined.is_empty()).then(|| defined.iter().sum::<f64>() / defined.len() as f64)
     };
-    // Nearest to 0.5 first, the lower of two as near before the higher.
+    best_candidate(mean_dice)
+}
+
+/// What sums of the same values in another order may differ by.
+const ROUNDING: f64 = 1e-12;
+
+/// Of [`CANDIDATES`] the one with the highest value, of those as high but for rounding the nearest to 0.5, of those as
+/// near the lower; 0.5 where no value is defined. `value` is given a candidate's index.
+pub(super) fn best_candidate(value: impl Fn(usize) -> Option<f64>) -> f64 {
+    // By steps from the middle, since 0.7 - 0.5 is less than 0.5 - 0.3 in binary fractions; the lower comes first, and
+    // the order of equals stays.
     let middle = CANDIDATES.len() / 2;
     let mut order: Vec<usize> = (0..CANDIDATES.len()).collect();
     order.sort_by_key(|&candidate| candidate.abs_diff(middle));
     let mut best = (CANDIDATES[middle], f64::NEG_INFINITY);
     for candidate in order {
-        if let Some(mean) = mean_dice(candidate)
-            && mean > best.1
+        if let Some(value) = value(candidate)
+            && value > best.1 + ROUNDING
         {
-            best = (CANDIDATES[candidate], mean);
+            best = (CANDIDATES[candidate], value);
         }
     }
     best.0
@@ -147,6 +157,20 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn of_candidates_as_good_the_nearest_to_a_half_is_taken_and_then_the_lower(
+            values in prop::collection::vec(prop::option::of(0u8..3), CANDIDATES.len()),
+        ) {
+            let best = best_candidate(|index| values[index].map(f64::from));
+            let highest = values.iter().flatten().max();
+            // In whole steps of 0.05, where nothing is rounded.
+            let expected = (0..CANDIDATES.len())
+                .filter(|&index| highest.is_some() && values[index].as_ref() == highest)
+                .min_by_key(|&index| (index.abs_diff(9), index))
+                .map_or(0.5, |index| CANDIDATES[index]);
+            prop_assert_eq!(best, expected);
+        }
+
         #[test]
         fn one_pass_counts_what_each_threshold_counts(
             pixels in prop::collection::vec(

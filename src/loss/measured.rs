@@ -315,7 +315,7 @@ mod tests {
     #[test]
     fn a_loss_that_is_no_number_stays_visible() {
         let bce = loss("kind = 'bce'", Outputs::Binary);
-        let mut logits = vec![0.0; 2 * PIXELS];
+        let mut logits = [0.0; 2 * PIXELS];
         logits[3] = f32::NAN;
         let device = Device::flex();
         let tensor = |values: &[f32]| {

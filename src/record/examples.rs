@@ -323,6 +323,7 @@ fn busi_summary(experiment: &str) -> Summary {
             empty: "A class absent from truth and prediction alike scores 1.".into(),
             resolution: "Probabilities are resized to the original image before they are thresholded.".into(),
             interval: "95 %, bootstrap over groups of cases, 2000 draws.".into(),
+            loss: "Of a split, over all its labelled pixels.".into(),
         },
         selection: Some(Selection { epoch: 5, metric: "valid.loss".into(), value: 0.4981 }),
         group_key: "duplicates".into(),
@@ -414,7 +415,9 @@ fn figure(split: &str, name: &str, value: f64, n: usize) -> Figure {
         value,
         n: n as u64,
         left_out: u64::from(name.starts_with("hd95")) * 9,
+        groups: n as u64,
         interval: Some(Interval { low: value * 0.93, high: value * 1.06 }),
+        interval_note: String::new(),
     }
 }
 

@@ -242,9 +242,15 @@ pub struct Figure {
     /// Cases left out because it is undefined for them.
     #[serde(default)]
     pub left_out: u64,
+    /// Groups that these cases come from; 0 where that was not recorded.
+    #[serde(default)]
+    pub groups: u64,
     /// 95 % confidence interval.
     #[serde(default)]
     pub interval: Option<Interval>,
+    /// Why there is no interval, or which resamples it leaves out; empty where that need not be said.
+    #[serde(default)]
+    pub interval_note: String,
 }
 
 impl Figure {
@@ -393,6 +399,9 @@ pub struct Semantics {
     pub resolution: String,
     /// How intervals are computed.
     pub interval: String,
+    /// What the losses of the curves are taken over.
+    #[serde(default)]
+    pub loss: String,
 }
 
 /// Which epoch's weights were kept.

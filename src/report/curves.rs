@@ -135,11 +135,15 @@ pub fn distributions(runs: &[Vec<ValueOfCase>], labels: &[String]) -> Result<Vec
 fn distribution(split: &str, runs: &[Vec<ValueOfCase>], labels: &[String]) -> Result<Curve> {
     let mut lines = Vec::new();
     let mut described = Vec::new();
+    let mut left_out = Vec::new();
     for (run, (cases, label)) in runs.iter().zip(labels).enumerate() {
-        let of_split = cases.iter().filter(|case| case.split == split);
-        let dice: Vec<f64> = of_split.filter_map(|case| case.value).collect();
+        let of_split: Vec<_> = cases.iter().filter(|case| case.split == split).collect();
+        let dice: Vec<f64> = of_split.iter().filter_map(|case| case.value).collect();
         if dice.is_empty() {
             continue;
+        }
+        if dice.len() < of_split.len() {
+            left_out.push(format!("{} of {label}", of_split.len() - dice.len()));
         }
         let reaching = |bound: f64| {
             100.0 * dice.iter().filter(|&&value| value >= bound).count() as f64 / dice.len() as f64
@@ -149,7 +153,10 @@ fn distribution(split: &str, runs: &[Vec<ValueOfCase>], labels: &[String]) -> Re
             (0..=100).map(|step| f64::from(step) / 100.0).map(|x| (x, reaching(x))).collect();
         lines.push(Line { run, dashed: false, points, marked: None });
     }
-    let title = format!("{}: cases that reach a Dice", names::split(split));
+    let mut title = format!("{}: cases that reach a Dice", names::split(split));
+    if !left_out.is_empty() {
+        title += &format!(" (left out, without a Dice: {})", left_out.join("; "));
+    }
     let svg = charts::draw(&Chart {
         description: &format!("{title}. {}.", described.join("; ")),
         x_label: "Dice of the case",

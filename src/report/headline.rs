@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::configuration::same_recipe;
 use super::names;
 use super::words;
+use crate::evaluate::figure_goal;
 use crate::record::{Figure, Record, RunState, Task};
 use crate::spec::PublishedSpec;
 
@@ -63,6 +64,8 @@ pub struct MeanAndDeviation {
     pub mean: f64,
     /// Sample standard deviation.
     pub deviation: f64,
+    /// The most cases that one of the runs left out.
+    pub left_out: u64,
 }
 
 /// Builds a table for each task, since figures of pixels and of images have no columns in common.
@@ -179,13 +182,14 @@ pub fn seeded<'a>(records: &[&'a Record]) -> Vec<(&'a str, Vec<usize>)> {
 }
 
 fn spread(runs: &[&Record], name: &str) -> Option<MeanAndDeviation> {
-    let values: Option<Vec<f64>> =
-        runs.iter().map(|run| run.figure(name).map(|figure| figure.value)).collect();
-    let values = values?;
+    let figures: Option<Vec<&Figure>> = runs.iter().map(|run| run.figure(name)).collect();
+    let figures = figures?;
+    let left_out = figures.iter().map(|figure| figure.left_out).max().unwrap_or(0);
+    let values: Vec<f64> = figures.iter().map(|figure| figure.value).collect();
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
     let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (n - 1.0);
-    Some(MeanAndDeviation { mean, deviation: variance.sqrt() })
+    Some(MeanAndDeviation { mean, deviation: variance.sqrt(), left_out })
 }
 
 /// One rule of how figures are to be read.
@@ -209,12 +213,13 @@ pub struct Rule {
 /// How figures are to be read, said once where the runs agree.
 pub fn semantics(records: &[Record], labels: &[String]) -> Vec<Semantic> {
     type Said = (&'static str, fn(&Record) -> String);
-    let rules: [Said; 6] = [
+    let rules: [Said; 7] = [
         ("Reduction", |record| record.summary.semantics.reduction.clone()),
         ("Absent classes", |record| record.summary.semantics.empty.clone()),
         ("Resolution", |record| record.summary.semantics.resolution.clone()),
         ("Threshold", threshold),
         ("Intervals", |record| record.summary.semantics.interval.clone()),
+        ("Loss", |record| record.summary.semantics.loss.clone()),
         ("Chosen epoch", chosen_by),
     ];
     rules
@@ -265,16 +270,17 @@ fn threshold(record: &Record) -> String {
 fn chosen_by(record: &Record) -> String {
     match &record.summary.selection {
         Some(selection) => format!(
-            "The weights of the epoch with the best {}; the test split takes no part in the choice.",
+            "The weights of the epoch with the {} {}; the test split takes no part in the choice.",
+            figure_goal(&selection.metric).map_or_else(|| "best".into(), |goal| goal.to_string()),
             selection.metric
         ),
         None => String::new(),
     }
 }
 
-/// A figure's value with its interval, as text.
+/// A figure's value with its interval and the cases left out, as text.
 pub fn with_interval(figure: &Figure) -> String {
-    match figure.interval {
+    let value = match figure.interval {
         Some(interval) if interval.low.is_finite() && interval.high.is_finite() => format!(
             "{} ({} to {})",
             words::figure(figure.value),
@@ -282,6 +288,15 @@ pub fn with_interval(figure: &Figure) -> String {
             words::figure(interval.high)
         ),
         _ => words::figure(figure.value),
+    };
+    format!("{value}{}", left_out(figure))
+}
+
+/// How many cases a figure leaves out, to stand behind its value; nothing where it leaves out none.
+pub fn left_out(figure: &Figure) -> String {
+    match figure.left_out {
+        0 => String::new(),
+        cases => format!(", {} left out", words::count(cases)),
     }
 }
 

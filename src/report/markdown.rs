@@ -2,11 +2,12 @@
 
 use std::fmt::Write;
 
-use super::headline::{by_task, columns, with_interval};
+use super::headline::{by_task, columns, left_out, with_interval};
 use super::names;
 use super::run::epochs_done;
 use super::words::{self, UNDEFINED};
 use crate::record::{Gate, Record};
+use crate::text;
 
 /// A Markdown table for each task: a row for each run with its status, headline figures and gates; then
 /// each gate that fell and each run that did not finish, with the reason.
@@ -18,10 +19,21 @@ pub fn markdown(records: &[Record]) -> String {
     let mut reasons = String::new();
     for (record, label) in records.iter().zip(&labels) {
         for gate in record.gates.iter().filter(|gate| !gate.held) {
-            let _ = writeln!(reasons, "- {}: gate fell: {}", cell(label), fallen(gate));
+            let _ = writeln!(
+                reasons,
+                "- {}: gate fell: {}",
+                text::markdown(label),
+                fallen(gate, record)
+            );
         }
         if let Some(why) = &record.status.why {
-            let _ = writeln!(reasons, "- {}: {}: {}", cell(label), record.status.state, cell(why));
+            let _ = writeln!(
+                reasons,
+                "- {}: {}: {}",
+                text::markdown(label),
+                record.status.state,
+                text::markdown(&why.replace('\n', " "))
+            );
         }
     }
     if !reasons.is_empty() {
@@ -36,14 +48,14 @@ fn table(records: &[Record], labels: &[String], runs: &[usize]) -> String {
     let figures = columns(&of_table);
     let mut text = String::from("| run | status |");
     for figure in &figures {
-        let _ = write!(text, " {} |", cell(figure));
+        let _ = write!(text, " {} |", text::markdown(figure));
     }
     text.push_str(" gates |\n|---|---|");
     text.push_str(&"---:|".repeat(figures.len()));
     text.push_str("---|\n");
     for &run in runs {
         let record = &records[run];
-        let _ = write!(text, "| {} | {} |", cell(&labels[run]), status(record));
+        let _ = write!(text, "| {} | {} |", text::markdown(&labels[run]), status(record));
         for figure in &figures {
             let value = record.figure(figure).map_or_else(|| UNDEFINED.into(), with_interval);
             let _ = write!(text, " {value} |");
@@ -70,9 +82,10 @@ fn gates(record: &Record) -> String {
     }
 }
 
-fn fallen(gate: &Gate) -> String {
+fn fallen(gate: &Gate, record: &Record) -> String {
+    let left_out = record.figure(&gate.figure).map(left_out).unwrap_or_default();
     let value = match gate.value {
-        Some(value) if value.is_finite() => format!("is {}", words::figure(value)),
+        Some(value) if value.is_finite() => format!("is {}{left_out}", words::figure(value)),
         _ => "was not recorded".into(),
     };
     let bounds = [
@@ -80,20 +93,5 @@ fn fallen(gate: &Gate) -> String {
         gate.at_most.map(|bound| format!("at most {bound}")),
     ];
     let bounds: Vec<String> = bounds.into_iter().flatten().collect();
-    format!("`{}` {value}, must be {}", gate.figure.replace('`', "'"), bounds.join(" and "))
-}
-
-/// Text that cannot break out of its cell or become markup.
-fn cell(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '|' => safe.push_str("\\|"),
-            '<' => safe.push_str("&lt;"),
-            '&' => safe.push_str("&amp;"),
-            '\n' | '\r' => safe.push(' '),
-            other => safe.push(other),
-        }
-    }
-    safe
+    format!("{} {value}, must be {}", text::markdown_code(&gate.figure), bounds.join(" and "))
 }

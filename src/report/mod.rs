@@ -23,6 +23,7 @@ mod run;
 mod tables;
 mod words;
 
+pub use headline::left_out;
 pub use markdown::markdown;
 pub use run::shell;
 
@@ -89,7 +90,7 @@ pub fn render(records: &[Record], options: &ReportOptions) -> Result<String> {
         .map(|(index, (record, label))| run::view(index, label, record))
         .collect::<Result<Vec<_>>>()?;
     let shared_remarks = run::take_shared_remarks(&mut runs);
-    let dice = records.iter().map(tables::dice_of_cases).collect::<Result<Vec<_>>>()?;
+    let dice: Vec<_> = records.iter().map(tables::dice_of_cases).collect();
     let probabilities: Vec<_> = records.iter().map(images::probabilities).collect();
     let mut cases = tables::case_tables("Dice", &dice);
     cases.extend(tables::case_tables("Probability of its own class", &probabilities));

@@ -6,12 +6,13 @@ use std::path::Path;
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Value;
-use minijinja::{Environment, UndefinedBehavior};
+use minijinja::{Environment, UndefinedBehavior, escape_formatter};
 use serde::Serialize;
 
 use super::names;
 use super::words;
 use crate::error::{Error, Result};
+use crate::text;
 
 /// The templates in the binary, by the file names that a folder of one's own may replace.
 const TEMPLATES: [(&str, &str); 14] = [
@@ -41,6 +42,13 @@ pub fn render<T: Serialize>(page: &T, folder: Option<&Path>) -> Result<String> {
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
     environment.set_syntax(syntax.map_err(|error| wrong(None, &error))?);
+    environment.set_formatter(|out, state, value| match value.as_str() {
+        // Whatever is printed, by whatever template: a line reads as what it is.
+        Some(printed) if !value.is_safe() => {
+            escape_formatter(out, state, &Value::from(text::lines(printed).into_owned()))
+        }
+        Some(_) | None => escape_formatter(out, state, value),
+    });
     add_filters(&mut environment);
     for (name, source) in sources(folder)? {
         environment.add_template_owned(name, source).map_err(|error| wrong(folder, &error))?;
@@ -127,6 +135,7 @@ fn add_filters(environment: &mut Environment) {
     environment.add_filter("si", |x: Option<f64>| number(x, words::si));
     environment.add_filter("times", words::times);
     environment.add_filter("sentence", |text: String| words::sentence(&text));
+    environment.add_filter("name", |name: String| Value::from_safe_string(words::isolated(&name)));
     environment
         .add_filter("breakable", |name: String| Value::from_safe_string(words::breakable(&name)));
     environment.add_filter("count", words::count);

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::configuration::spec_text;
 use super::names;
 use crate::error::{Error, Result};
-use crate::evaluate::{Counts, overlap};
+use crate::evaluate::{Counts, across_classes, overlap};
 use crate::record::{CaseRow, Record, SplitRow, case_columns, split_columns};
 use crate::spec::{EmptyRule, MetricKind};
 
@@ -39,23 +39,30 @@ pub struct Means {
     /// Cases among those in which some pixel is called the class.
     pub false_alarms: usize,
     /// Dice.
-    pub dice: Option<f64>,
+    pub dice: Mean,
     /// Intersection over union.
-    pub iou: Option<f64>,
+    pub iou: Mean,
     /// Precision of pixels.
-    pub precision: Option<f64>,
+    pub precision: Mean,
     /// Recall of pixels.
-    pub recall: Option<f64>,
+    pub recall: Mean,
     /// Dice of the pixels of all cases together.
     pub pooled_dice: Option<f64>,
     /// 95th percentile of the surface distance, in pixels.
-    pub hd95: Option<f64>,
-    /// Cases that the surface distances are undefined for.
-    pub hd95_left_out: usize,
+    pub hd95: Mean,
     /// Average symmetric surface distance, in pixels.
-    pub assd: Option<f64>,
+    pub assd: Mean,
     /// Area under the ROC curve.
-    pub auc: Option<f64>,
+    pub auc: Mean,
+}
+
+/// A mean over the cases that a metric is defined for.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Mean {
+    /// The mean; `None` over none.
+    pub value: Option<f64>,
+    /// Cases that the metric is undefined for.
+    pub left_out: usize,
 }
 
 /// Means by class, the headline resolution first.
@@ -98,8 +105,9 @@ fn blocks(record: &Record, key: &str) -> Result<Vec<Block>> {
     let headline = headline_resolution(record);
     for block in &mut blocks {
         let order = |name: &str| record.summary.classes.iter().position(|class| class == name);
-        block.distances = block.rows.iter().any(|row| row.hd95.or(row.assd).is_some());
-        block.auc = block.rows.iter().any(|row| row.auc.is_some());
+        let has = |mean: fn(&Means) -> Mean| block.rows.iter().any(|row| mean(row).value.is_some());
+        (block.distances, block.auc) =
+            (has(|row| row.hd95) || has(|row| row.assd), has(|row| row.auc));
         match key {
             "class" => block.rows.sort_by_key(|row| order(&row.name).unwrap_or(usize::MAX)),
             _ => block.rows.sort_by(|a, b| a.name.cmp(&b.name)),
@@ -162,7 +170,10 @@ fn means_of_class(name: String, part: &DataFrame, rule: EmptyRule) -> PolarsResu
 
 /// Means over all cases of a part.
 fn means(name: String, part: &DataFrame, rule: EmptyRule) -> PolarsResult<Means> {
-    let mean = |name: &str| Ok::<_, PolarsError>(part.column(name)?.f64()?.mean());
+    let mean = |name: &str| {
+        let values = part.column(name)?.f64()?;
+        Ok::<_, PolarsError>(Mean { value: values.mean(), left_out: values.null_count() })
+    };
     let total = |name: &str| Ok::<_, PolarsError>(part.column(name)?.u64()?.sum().unwrap_or(0));
     let pooled = Counts { tp: total("tp")?, fp: total("fp")?, fn_: total("fn")?, tn: total("tn")? };
     Ok(Means {
@@ -176,7 +187,6 @@ fn means(name: String, part: &DataFrame, rule: EmptyRule) -> PolarsResult<Means>
         recall: mean("recall")?,
         pooled_dice: overlap(MetricKind::Dice, &pooled, rule),
         hd95: mean("hd95")?,
-        hd95_left_out: part.column("hd95")?.null_count(),
         assd: mean("assd")?,
         auc: mean("auc")?,
     })
@@ -275,34 +285,26 @@ pub struct ValueOfCase {
 
 /// Dice of each case at the headline resolution. With several classes, the mean over those in its
 /// truth or prediction, as in the figure `dice.mean`.
-pub fn dice_of_cases(record: &Record) -> Result<Vec<ValueOfCase>> {
-    dice_by_polars(record).map_err(untabled)
-}
-
-fn dice_by_polars(record: &Record) -> PolarsResult<Vec<ValueOfCase>> {
+pub fn dice_of_cases(record: &Record) -> Vec<ValueOfCase> {
     let resolution = headline_resolution(record);
-    let one_class = record.cases.windows(2).all(|pair| pair[0].class == pair[1].class);
-    let cases: Vec<CaseRow> = record
-        .cases
-        .iter()
-        .filter(|case| case.resolution == resolution)
-        .filter(|case| one_class || case.tp + case.fp + case.fn_ > 0)
-        .cloned()
-        .collect();
-    if cases.is_empty() {
-        return Ok(Vec::new());
+    let rule = empty_rule(record);
+    let mut cases: Vec<(&CaseRow, Vec<Counts>)> = Vec::new();
+    let mut index: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for row in record.cases.iter().filter(|row| row.resolution == resolution) {
+        let next = cases.len();
+        let at = *index.entry((&row.split, &row.case)).or_insert(next);
+        if at == next {
+            cases.push((row, Vec::new()));
+        }
+        cases[at].1.push(counts(row));
     }
-    let frame = DataFrame::new_infer_height(case_columns(&cases))?;
-    let parts = frame.partition_by_stable(["split", "case"], true)?;
-    parts
-        .iter()
-        .map(|part| {
-            Ok(ValueOfCase {
-                split: text(part, "split")?,
-                case: text(part, "case")?,
-                label: text(part, "label")?,
-                value: part.column("dice")?.f64()?.mean(),
-            })
+    cases
+        .into_iter()
+        .map(|(row, counts)| ValueOfCase {
+            split: row.split.clone(),
+            case: row.case.clone(),
+            label: row.label.clone(),
+            value: across_classes(MetricKind::Dice, &counts, rule),
         })
         .collect()
 }
@@ -445,12 +447,13 @@ mod tests {
         let [block] = blocks.as_slice() else { panic!("one block") };
         let [row] = block.rows.as_slice() else { panic!("one class") };
         assert_eq!((row.n, row.absent, row.false_alarms), (2, 2, 1));
-        assert!((row.dice.unwrap() - (2.0 / 3.0 + 12.0 / 14.0) / 2.0).abs() < 1e-12);
-        assert!((row.iou.unwrap() - (0.5 + 0.75) / 2.0).abs() < 1e-12);
-        assert!((row.precision.unwrap() - (1.0 + 0.75) / 2.0).abs() < 1e-12);
-        assert!((row.recall.unwrap() - (0.5 + 1.0) / 2.0).abs() < 1e-12);
+        assert!((row.dice.value.unwrap() - (2.0 / 3.0 + 12.0 / 14.0) / 2.0).abs() < 1e-12);
+        assert!((row.iou.value.unwrap() - (0.5 + 0.75) / 2.0).abs() < 1e-12);
+        assert!((row.precision.value.unwrap() - (1.0 + 0.75) / 2.0).abs() < 1e-12);
+        assert!((row.recall.value.unwrap() - (0.5 + 1.0) / 2.0).abs() < 1e-12);
         assert!((row.pooled_dice.unwrap() - 14.0 / 17.0).abs() < 1e-12);
-        assert_eq!((row.hd95, row.hd95_left_out), (None, 2));
+        assert_eq!(row.hd95, Mean { value: None, left_out: 2 });
+        assert_eq!((row.assd.left_out, row.dice.left_out), (2, 0));
     }
 
     #[test]
@@ -461,7 +464,8 @@ mod tests {
             case("normal", "lesion", [0, 3, 0, 7], Some(0.0)),
         ]);
         let rows = by_label(&record).unwrap().remove(0).rows;
-        let found: Vec<_> = rows.iter().map(|row| (row.name.as_str(), row.n, row.dice)).collect();
+        let found: Vec<_> =
+            rows.iter().map(|row| (row.name.as_str(), row.n, row.dice.value)).collect();
         assert_eq!(found, [("benign", 1, Some(2.0 / 3.0)), ("normal", 2, Some(0.5))]);
     }
 
@@ -470,7 +474,7 @@ mod tests {
         let record = record(vec![case("normal", "lesion", [0, 3, 0, 7], Some(0.0))]);
         let row = by_class(&record).unwrap().remove(0).rows.remove(0);
         assert_eq!((row.name.as_str(), row.n, row.false_alarms), ("lesion", 0, 1));
-        assert_eq!((row.dice, row.pooled_dice), (None, None));
+        assert_eq!((row.dice.value, row.pooled_dice), (None, None));
     }
 
     #[test]
@@ -481,8 +485,9 @@ mod tests {
         ]);
         record.spec = "[evaluation]\nempty = 'skip'".into();
         let rows = by_label(&record).unwrap().remove(0).rows;
-        assert_eq!((rows[0].dice, rows[0].iou), (Some(2.0 / 3.0), Some(0.5)));
-        assert_eq!((rows[1].dice, rows[1].iou, rows[1].recall), (None, None, None));
+        assert_eq!((rows[0].dice.value, rows[0].iou.value), (Some(2.0 / 3.0), Some(0.5)));
+        let nothing = Mean { value: None, left_out: 1 };
+        assert_eq!([rows[1].dice, rows[1].iou, rows[1].recall], [nothing; 3]);
     }
 
     #[test]
@@ -502,28 +507,29 @@ mod tests {
 
     #[test]
     fn cases_are_set_side_by_side_with_the_hardest_first() {
-        let named = |name: &str, class: &str, dice: f64| CaseRow {
+        // Dice of tp found and 10 - tp missed: 2 tp / (tp + 10).
+        let named = |name: &str, class: &str, tp: u64| CaseRow {
             case: name.into(),
-            dice: Some(dice),
-            ..case("benign", class, [1, 0, 0, 1], None)
+            ..case("benign", class, [tp, 0, 10 - tp, 1], None)
         };
         let records = [
             record(vec![
-                named("a", "x", 0.9),
-                named("a", "y", 0.7),
-                CaseRow { tp: 0, ..named("a", "absent", 1.0) },
-                named("b", "x", 0.5),
+                named("a", "x", 10),
+                named("a", "y", 6),
+                CaseRow { tp: 0, fn_: 0, dice: Some(1.0), ..named("a", "absent", 0) },
+                named("b", "x", 5),
+                named("b", "y", 0),
             ]),
-            record(vec![named("b", "x", 0.3), named("c", "x", 0.1)]),
+            record(vec![named("b", "x", 2), named("c", "x", 1)]),
         ];
-        let tables = case_tables("Dice", &records.map(|record| dice_of_cases(&record).unwrap()));
+        let tables = case_tables("Dice", &records.map(|record| dice_of_cases(&record)));
         assert_eq!((tables.len(), tables[0].cases), (1, 3));
         let rows: Vec<_> =
             tables[0].rows.iter().map(|row| (row.case.as_str(), row.values.clone())).collect();
-        assert_eq!(rows[0], ("c", vec![None, Some(0.1)]));
-        assert_eq!(rows[1], ("b", vec![Some(0.5), Some(0.3)]));
-        assert_eq!(rows[2].0, "a");
-        assert!((rows[2].1[0].unwrap() - 0.8).abs() < 1e-12);
+        assert_eq!(rows[0], ("c", vec![None, Some(2.0 / 11.0)]));
+        assert_eq!(rows[1], ("b", vec![Some(1.0 / 3.0), Some(1.0 / 3.0)]));
+        // A class in neither truth nor prediction counts nothing, though the record has a Dice of it.
+        assert_eq!(rows[2], ("a", vec![Some((1.0 + 0.75) / 2.0), None]));
     }
 
     fn row(case: &str, group: &str, label: &str, split: &str) -> SplitRow {

@@ -1,5 +1,7 @@
 //! Numbers and names as text, and text as HTML.
 
+use crate::text;
+
 /// What stands for a value that is undefined.
 pub const UNDEFINED: &str = "–";
 
@@ -89,22 +91,28 @@ pub fn sentence(text: &str) -> String {
     format!("{}{}{end}", first.to_uppercase(), characters.as_str())
 }
 
-/// Text that cannot become markup, in elements and in quoted attributes.
+/// Text that cannot become markup, in elements and in quoted attributes; what is hidden in it is shown.
 pub fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
+    text::name(text)
+        .replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
         .replace('"', "&quot;")
         .replace('\'', "&#39;")
 }
 
-/// A long name as HTML that may break after its separators.
+/// A name as HTML: its writing, from the right or from the left, does not reach what stands beside it.
+pub fn isolated(name: &str) -> String {
+    format!("<bdi>{}</bdi>", escape(name))
+}
+
+/// The same of a long name, which may break after its separators.
 pub fn breakable(name: &str) -> String {
     let mut html = escape(name);
     for separator in ['.', '/', '_'] {
         html = html.replace(separator, &format!("{separator}<wbr>"));
     }
-    html
+    format!("<bdi>{html}</bdi>")
 }
 
 #[cfg(test)]
@@ -147,8 +155,9 @@ mod tests {
 
     #[test]
     fn names_break_after_separators_and_stay_text() {
-        assert_eq!(breakable("test.dice.<b>"), "test.<wbr>dice.<wbr>&lt;b&gt;");
-        assert_eq!(breakable("a'b&\"c"), "a&#39;b&amp;&quot;c");
+        assert_eq!(breakable("test.dice.<b>"), "<bdi>test.<wbr>dice.<wbr>&lt;b&gt;</bdi>");
+        assert_eq!(breakable("a'b&\"c"), "<bdi>a&#39;b&amp;&quot;c</bdi>");
+        assert_eq!(isolated("a\u{202e}b\n"), r"<bdi>a\u{202e}b\n</bdi>");
     }
 
     #[test]

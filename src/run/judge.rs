@@ -126,7 +126,9 @@ pub fn recorded(figure: evaluate::Figure, split: SplitName) -> Figure {
         value: figure.value,
         n: figure.n as u64,
         left_out: figure.left_out as u64,
+        groups: figure.groups as u64,
         interval: figure.interval.map(|(low, high)| Interval { low, high }),
+        interval_note: figure.interval_note,
     }
 }
 

@@ -1,5 +1,7 @@
 //! The best weights of a classifier against the truth, and what is written of it.
 
+use std::collections::BTreeSet;
+
 use super::judge::{Decided, go_on, split_name, threshold_of, unless_stopped};
 use super::{judge, pictures};
 use crate::data::SplitName;
@@ -68,13 +70,16 @@ fn mask_dice(rows: &[GuideRow], split: SplitName) -> Option<Figure> {
     let (values, groups): (Vec<f64>, Vec<&str>) =
         of_split.filter_map(|row| Some((row.dice?, row.group.as_str()))).unzip();
     let interval = bootstrap::mean_interval(&values, &groups);
+    let left_out = rows.iter().filter(|row| row.split == split.as_str() && row.dice.is_none());
     (!values.is_empty()).then(|| Figure {
         split: split.to_string(),
         name: MASK_DICE.into(),
         value: values.iter().sum::<f64>() / values.len() as f64,
         n: values.len() as u64,
-        left_out: 0,
+        left_out: left_out.count() as u64,
+        groups: groups.iter().collect::<BTreeSet<_>>().len() as u64,
         interval: interval.map(|(low, high)| Interval { low, high }),
+        interval_note: String::new(),
     })
 }
 

@@ -1,11 +1,12 @@
 //! How a run ended.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::Serialize;
 
 use crate::error::Result;
-use crate::record::{Record, RunState};
+use crate::record::{Figure, Record, RunState};
 
 /// How a run ended, and where its record is.
 #[derive(Clone, Debug, Serialize)]
@@ -27,6 +28,8 @@ pub struct Outcome {
     pub reused: bool,
     /// The headline figures.
     pub figures: Vec<(String, f64)>,
+    /// Cases that these leave out, where they are undefined.
+    pub left_out: BTreeMap<String, u64>,
 }
 
 impl Outcome {
@@ -37,8 +40,11 @@ impl Outcome {
     pub fn read(path: PathBuf, reused: bool) -> Result<Self> {
         let record = Record::read(&path)?;
         let headline = record.summary.headline.iter();
-        let figures =
-            headline.filter_map(|name| Some((name.clone(), record.figure(name)?.value))).collect();
+        let found: Vec<(String, &Figure)> =
+            headline.filter_map(|name| Some((name.clone(), record.figure(name)?))).collect();
+        let left_out = found.iter().filter(|(_, figure)| figure.left_out > 0);
+        let left_out = left_out.map(|(name, figure)| (name.clone(), figure.left_out)).collect();
+        let figures = found.into_iter().map(|(name, figure)| (name, figure.value)).collect();
         Ok(Self {
             path,
             experiment: record.summary.experiment,
@@ -48,6 +54,7 @@ impl Outcome {
             why: record.status.why,
             reused,
             figures,
+            left_out,
         })
     }
 }

@@ -8,14 +8,15 @@ use rand::Rng;
 use crate::data::{SplitName, decode, random_stream};
 use crate::error::Result;
 use crate::evaluate::{
-    Evaluation, ImageScore, Predictor, SECOND_HEAD_THRESHOLD, called, draw, jpeg, overlay, shown,
+    CaseScore, Counts, Evaluation, ImageScore, Predictor, SECOND_HEAD_THRESHOLD, across_classes,
+    called, draw, jpeg, overlay, shown,
 };
 use crate::explain::{Method, explain, heat_over};
 use crate::loss::Outputs;
 use crate::model;
 use crate::plan::Plan;
 use crate::record::{Picture, PictureFile, PictureImages, PictureKind, RunDir};
-use crate::spec::{MetricKind, ReportSpec, Spec};
+use crate::spec::{EmptyRule, MetricKind, ReportSpec, Spec};
 
 /// Draws the cases that the spec asks for, from the last split evaluated.
 ///
@@ -29,7 +30,7 @@ pub fn write(
     run: &RunDir,
 ) -> Result<()> {
     let spec = &plan.decisions.spec;
-    let scores = case_scores(evaluation, spec);
+    let scores = case_scores(evaluation.at(spec.evaluation.resolution), spec.evaluation.empty);
     let mut pictures = Vec::new();
     for (number, (kind, name, score)) in
         choose(&scores, &spec.report, plan.decisions.seed).into_iter().enumerate()
@@ -156,29 +157,25 @@ fn film_layer(spec: &Spec) -> String {
 #[derive(Clone, Debug, PartialEq)]
 struct Scored {
     case: String,
-    /// Mean Dice over its classes, or the probability of an image's class; `None` where undefined.
+    /// Dice of its classes, or the probability of an image's class; `None` where undefined.
     score: Option<f64>,
     /// Whether there is nothing to find in it.
     empty: bool,
 }
 
-/// Mean Dice of each case over its classes, in the order of the cases.
-fn case_scores(evaluation: &Evaluation, spec: &Spec) -> Vec<Scored> {
-    let mut scored: Vec<Scored> = Vec::new();
-    let scores = evaluation.at(spec.evaluation.resolution);
-    for of_case in scores.chunk_by(|one, next| one.case == next.case) {
-        let values: Vec<f64> = of_case
-            .iter()
-            .filter_map(|score| score.value(MetricKind::Dice, spec.evaluation.empty))
-            .collect();
-        let mean = values.iter().sum::<f64>() / values.len() as f64;
-        scored.push(Scored {
-            case: of_case[0].case.clone(),
-            score: (!values.is_empty()).then_some(mean),
-            empty: of_case.iter().all(|score| score.truth_empty()),
-        });
-    }
-    scored
+/// Dice of each case, over its classes where there are several, in the order of the cases.
+fn case_scores(scores: &[CaseScore], empty: EmptyRule) -> Vec<Scored> {
+    scores
+        .chunk_by(|one, next| one.case == next.case)
+        .map(|of_case| {
+            let counts: Vec<Counts> = of_case.iter().map(|score| score.counts).collect();
+            Scored {
+                case: of_case[0].case.clone(),
+                score: across_classes(MetricKind::Dice, &counts, empty),
+                empty: of_case.iter().all(CaseScore::truth_empty),
+            }
+        })
+        .collect()
 }
 
 /// Which cases are shown and why; no case twice. Cases with nothing to find are the best only where
@@ -216,6 +213,35 @@ mod tests {
 
     fn scored(case: &str, score: Option<f64>, empty: bool) -> Scored {
         Scored { case: case.into(), score, empty }
+    }
+
+    #[test]
+    fn a_case_scores_the_mean_over_its_own_classes_and_the_figure_is_the_mean_of_that() {
+        // A tile that shows two of five classes, badly: the three it does not show add nothing.
+        let score = |case: &str, class_index: usize, [tp, fp, fn_, tn]: [u64; 4]| CaseScore {
+            case: case.into(),
+            group: case.into(),
+            class: class_index.to_string(),
+            class_index,
+            counts: Counts { tp, fp, fn_, tn },
+            ..CaseScore::default()
+        };
+        let absent = |case: &str| (2..5).map(|class| score(case, class, [0, 0, 0, 100])).collect();
+        let scores: Vec<CaseScore> = [
+            vec![score("a", 0, [2, 48, 48, 2]), score("a", 1, [2, 48, 48, 2])],
+            absent("a"),
+            vec![score("b", 0, [50, 0, 0, 50]), score("b", 1, [50, 0, 0, 50])],
+            absent("b"),
+        ]
+        .concat();
+        for empty in [EmptyRule::One, EmptyRule::Skip] {
+            let shown = case_scores(&scores, empty);
+            let values: Vec<f64> = shown.iter().filter_map(|case| case.score).collect();
+            assert_eq!(values, [0.04, 1.0]);
+            let figures = crate::evaluate::figures(&scores, &[MetricKind::Dice], empty);
+            let figure = figures.iter().find(|figure| figure.name == "dice.mean").unwrap();
+            assert!((figure.value - 0.52).abs() < 1e-12);
+        }
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use crate::data::{Dataset, Labels};
 use crate::evaluate::{
     MASK_DICE, OF_SECOND_HEAD, SECOND_HEAD_THRESHOLD, describe_absent, describe_empty,
-    describe_image_reductions, describe_intervals, describe_reductions, describe_refinement,
+    describe_image_reductions, describe_intervals, describe_loss, describe_reductions,
+    describe_refinement,
 };
 use crate::plan::Plan;
 use crate::record::{Selection, Semantics, Summary, Task};
@@ -60,6 +61,7 @@ fn semantics(spec: &Spec, classes: usize) -> Semantics {
             empty: describe_empty(spec.evaluation.empty, classes),
             resolution: resolution(&spec.evaluation),
             interval: describe_intervals(),
+            loss: describe_loss(&spec.loss, spec.task.classifies()),
         },
         TaskSpec::MultiTask(_) => Semantics {
             reduction: format!(
@@ -75,12 +77,14 @@ fn semantics(spec: &Spec, classes: usize) -> Semantics {
             ),
             resolution: resolution(&spec.evaluation),
             interval: describe_intervals(),
+            loss: describe_loss(&spec.loss, spec.task.classifies()),
         },
         TaskSpec::Classify(_) => Semantics {
             reduction: describe_image_reductions().into(),
             empty: describe_absent().into(),
             resolution: String::new(),
             interval: describe_intervals(),
+            loss: describe_loss(&spec.loss, spec.task.classifies()),
         },
     }
 }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::layer::{Layer, Source};
+use crate::text;
 
 /// Longest stretch of a source line that is shown, in characters.
 const WINDOW: usize = 120;
@@ -98,29 +99,23 @@ impl Excerpt {
     }
 }
 
-/// `text` with its line ends, and what else a terminal would act on made harmless.
-fn in_lines(text: &str) -> String {
-    text.chars().map(|c| if c == '\n' { c } else { harmless(c) }).collect()
-}
-
+/// One character for another, so that carets stand where they should.
 fn harmless(c: char) -> char {
     match c {
         '\t' => ' ',
-        c if c.is_control() => '\u{fffd}',
-        // Marks that turn the direction of writing would make a line read as what it is not.
-        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
+        c if text::is_hidden(c) => '\u{fffd}',
         c => c,
     }
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&in_lines(&self.message))?;
+        f.write_str(&text::lines(&self.message))?;
         let position = self.place.as_ref().and_then(|place| place.position);
         let number = position.map(|(line, _)| line.to_string()).unwrap_or_default();
         let margin = " ".repeat(number.len().max(1));
         if let Some(place) = &self.place {
-            write!(f, "\n{margin}--> {}", in_lines(&place.source))?;
+            write!(f, "\n{margin}--> {}", text::name(&place.source))?;
             if let Some((line, column)) = place.position {
                 write!(f, ":{line}:{column}")?;
             }
@@ -131,7 +126,7 @@ impl fmt::Display for Problem {
         }
         if let Some(help) = &self.help {
             let indent = format!("\n{margin}         ");
-            write!(f, "\n{margin} = help: {}", in_lines(help).replace('\n', &indent))?;
+            write!(f, "\n{margin} = help: {}", text::lines(help).replace('\n', &indent))?;
         }
         Ok(())
     }
@@ -165,7 +160,7 @@ impl fmt::Display for Problems {
         let count = self.list.len();
         let mistakes = if count == 1 { "mistake" } else { "mistakes" };
         let more = if count >= MOST { " or more" } else { "" };
-        write!(f, "{count} {mistakes}{more} in {}", in_lines(&self.file.display().to_string()))
+        write!(f, "{count} {mistakes}{more} in {}", text::path(&self.file))
     }
 }
 

@@ -12,6 +12,8 @@ use burn_train::renderer::{
 };
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::text;
+
 /// Progress of one run, on standard error.
 pub struct Progress {
     bar: ProgressBar,
@@ -69,6 +71,7 @@ pub struct Lines {
 impl Lines {
     /// Says a line.
     pub fn say(&self, line: &str) {
+        let line = text::lines(line);
         if self.plain {
             eprintln!("{line}");
         } else {
