@@ -1,14 +1,21 @@
 //! Layers from the environment and from `--set`.
 
+use serde_json::Value as Node;
+
 use super::layer::{Layer, Source};
 use super::locate::{KeyPath, Spans, Step};
-use super::parse::{MAX_DEPTH, dotted_key, nested, parse_value, unquoted_equals};
+use super::origin::{Note, Origin};
+use super::parse::{MAX_DEPTH, dotted_key, parse_value, unquoted_equals};
 use super::problem::{Place, Problem};
+use super::said::Said;
+use super::schema;
+use super::suggest::slip;
 
 /// What a variable's name starts with to be a key.
 const PREFIX: &str = "ONCOSPEC_";
-/// Variables with that prefix that are no keys: they tell the tests where files are.
-const RESERVED: [&str; 3] = ["ONCOSPEC_SHARED", "ONCOSPEC_FIXTURES", "ONCOSPEC_REPORT_SAMPLES"];
+/// Variables with that prefix that tests and benchmarks read: they are no keys.
+const RESERVED: [&str; 4] =
+    ["ONCOSPEC_SHARED", "ONCOSPEC_FIXTURES", "ONCOSPEC_REPORT_SAMPLES", "ONCOSPEC_BIN"];
 const ENV_HELP: &str = "ONCOSPEC_SCHEDULE__BATCH_SIZE sets `schedule.batch-size`: \
     two underscores part tables, one is a dash";
 
@@ -20,24 +27,139 @@ pub fn environment() -> impl Iterator<Item = (String, String)> {
     })
 }
 
-/// One layer for each `ONCOSPEC_*` variable, in the order of their names.
-pub(super) fn of_environment(
-    env: impl Iterator<Item = (String, String)>,
-) -> Vec<Result<Layer, Problem>> {
-    let is_key = |name: &String| name.starts_with(PREFIX) && !RESERVED.contains(&name.as_str());
-    let mut found: Vec<_> = env.filter(|(name, _)| is_key(name)).collect();
-    found.sort();
-    let variable = |(name, value): (String, String)| {
-        let text = format!("{name}={value}");
-        let parts = name[PREFIX.len()..].to_lowercase();
-        let path = parts
-            .split("__")
-            .take(MAX_DEPTH + 1)
-            .fold(KeyPath::default(), |path, part| path.key(&part.replace('_', "-")));
-        let key = 0..name.len();
-        one_key(Layer::new(Source::Env(name), text), &path, key)
+/// What the environment says.
+#[derive(Default)]
+pub(super) struct Variables {
+    /// Variables that are keys, in the order of their names.
+    pub layers: Vec<Layer>,
+    /// Variables that are meant as keys and are none.
+    pub problems: Vec<Problem>,
+    /// Variables of the prefix that are no keys, and hardly meant as such.
+    pub notes: Vec<Note>,
+}
+
+/// What the `ONCOSPEC_*` variables of an environment say.
+pub(super) fn of_environment(env: impl Iterator<Item = (String, String)>) -> Variables {
+    let mut named: Vec<_> = env
+        .filter(|(name, _)| name.starts_with(PREFIX) && !RESERVED.contains(&name.as_str()))
+        .collect();
+    named.sort();
+    let mut found = Variables::default();
+    for (name, value) in named {
+        let parts = name[PREFIX.len()..].to_lowercase().replace('_', "-");
+        let parts: Vec<&str> = parts.split("--").collect();
+        let is_key = match parts.as_slice() {
+            [only] => meaning(only),
+            _ => Meaning::Key,
+        };
+        match is_key {
+            Meaning::Key => match variable(name, &value, &parts) {
+                Ok(layer) => found.layers.push(layer),
+                Err(problem) => found.problems.push(problem),
+            },
+            Meaning::Misspelt(key) => {
+                let text = format!("{name}={value}");
+                let span = 0..name.len();
+                let layer = Layer::new(Source::Env(name), text);
+                let help = format!("did you mean {}?", variable_of(&key));
+                let message = "this variable is no key of a spec";
+                let problem = problem(&layer, &KeyPath::default(), span, message, Some(&help));
+                found.problems.push(problem);
+            }
+            Meaning::Foreign(near) => {
+                let near = near.map(|key| format!("; did you mean {}?", variable_of(&key)));
+                let fate =
+                    format!("is no key of a spec and is not read{}", near.unwrap_or_default());
+                let (key, value) = (String::new(), String::new());
+                found.notes.push(Note { key, value, origin: Origin::Env(name), fate });
+            }
+        }
+    }
+    found
+}
+
+/// What a variable of one part is.
+enum Meaning {
+    /// A key of the whole spec.
+    Key,
+    /// All but this key.
+    Misspelt(KeyPath),
+    /// A variable of something else, unless this key is meant.
+    Foreign(Option<KeyPath>),
+}
+
+/// What a variable of one part, such as `seeds`, is: misspelt where it is all but a key of the spec that is no table, or
+/// a path with one underscore for two; foreign where it is like no key, or only like a table or a key inside one, by
+/// which a program that knows nothing of specs may well call a variable of its own.
+fn meaning(part: &str) -> Meaning {
+    let top = || schema::properties(schema::root()).keys().map(String::as_str);
+    if top().any(|key| key == part) {
+        return Meaning::Key;
+    }
+    if let Some(key) = slip(part, top()) {
+        let path = KeyPath::default().key(key);
+        let node = schema::properties(schema::root()).get(key);
+        // A whole table is hardly said by a variable.
+        let table = node.is_some_and(|node| schema::holds_keys(node));
+        return if table { Meaning::Foreign(Some(path)) } else { Meaning::Misspelt(path) };
+    }
+    let all = schema::all_keys();
+    let joined = |path: &KeyPath| {
+        let keys = path.steps().iter().filter_map(|step| match step {
+            Step::Key(key) => Some(key.as_str()),
+            Step::Index(_) => None,
+        });
+        keys.collect::<Vec<_>>().join("-")
     };
-    found.into_iter().map(variable).collect()
+    let names: Vec<String> = all.iter().map(joined).collect();
+    let path_of =
+        |name: &str| all[names.iter().position(|other| other == name).unwrap_or(0)].clone();
+    let near = slip(part, names.iter().map(String::as_str));
+    if let Some(name) = near.filter(|name| strsim::damerau_levenshtein(part, name) <= 1) {
+        return Meaning::Misspelt(path_of(name));
+    }
+    let last = |path: &&KeyPath| match path.steps().last() {
+        Some(Step::Key(key)) => slip(part, [key.as_str()]).is_some(),
+        _ => false,
+    };
+    Meaning::Foreign(all.iter().find(last).cloned())
+}
+
+/// The variable that says a key.
+fn variable_of(key: &KeyPath) -> String {
+    let parts = key.steps().iter().map(|step| match step {
+        Step::Key(key) => key.to_uppercase().replace('-', "_"),
+        Step::Index(index) => index.to_string(),
+    });
+    format!("{PREFIX}{}", parts.collect::<Vec<_>>().join("__"))
+}
+
+/// The layer of one variable, whose name has these parts.
+fn variable(name: String, value: &str, parts: &[&str]) -> Result<Layer, Problem> {
+    let text = format!("{name}={value}");
+    let key = 0..name.len();
+    one_key(Layer::new(Source::Env(name), text), &path_of(parts), key)
+}
+
+/// The key that parts mean; a number is an index where the schema has an array.
+fn path_of(parts: &[&str]) -> KeyPath {
+    let mut path = KeyPath::default();
+    let mut nodes: Vec<&'static Node> = vec![schema::root()];
+    for part in parts.iter().take(MAX_DEPTH + 1) {
+        let items: Vec<&'static Node> =
+            nodes.iter().filter_map(|node| schema::items(node)).collect();
+        match part.parse() {
+            Ok(index) if !items.is_empty() => {
+                path = path.index(index);
+                nodes = items;
+            }
+            _ => {
+                path = path.key(part);
+                nodes = nodes.iter().flat_map(|node| schema::children(node, part)).collect();
+            }
+        }
+    }
+    path
 }
 
 /// The layer of one `--set key.path=value`.
@@ -49,7 +171,7 @@ pub(super) fn of_set(argument: &str) -> Result<Layer, Problem> {
     match equals.and_then(|at| dotted_key(&argument[..at])) {
         Some(path) => one_key(layer, &path, key),
         None => {
-            let help = "for example --set schedule.epochs=5";
+            let help = "for example --set schedule.epochs=5 or --set 'loss.terms[0].weight=2'";
             let message = "`--set` wants a key, `=` and a value";
             Err(problem(&layer, &KeyPath::default(), key, message, Some(help)))
         }
@@ -77,7 +199,10 @@ fn one_key(
     let start = key.end + 1;
     let value = match parse_value(&layer.text[start..], start, path, &mut layer.spans) {
         Ok(value) => value,
-        Err((span, message)) => return Err(problem(&layer, path, span, &message, None)),
+        Err(error) => {
+            let help = error.help.as_deref();
+            return Err(problem(&layer, path, error.span, &error.message, help));
+        }
     };
     let whole = Spans { key, value: start..layer.text.len() };
     let mut at = Some(path.clone());
@@ -85,7 +210,7 @@ fn one_key(
         at = here.parent();
         layer.spans.insert(here, whole.clone());
     }
-    layer.table = nested(path.steps(), value);
+    layer.said = Said::of(value).below(path.steps());
     Ok(layer)
 }
 

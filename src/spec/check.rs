@@ -1,13 +1,15 @@
 //! Checks the merged keys against the schema, and finds every mistake at once.
 
-use figment::Figment;
 use figment::value::{Dict, Num, Tag, Value};
 use serde_json::Value as Node;
 
 use super::files::tidy;
+use super::hints;
 use super::layer::Layer;
 use super::locate::{KeyPath, Spans};
+use super::origin::{Origin, rank_of};
 use super::problem::{MOST, Place, Problem};
+use super::render::inline;
 use super::schema::{self, Shape, Variant};
 use super::suggest::{closest, list, slip};
 
@@ -19,7 +21,6 @@ const QUOTED: usize = 60;
 /// What a check needs to know of where values come from.
 pub(super) struct Checker<'l> {
     layers: &'l [Layer],
-    figment: &'l Figment,
     /// Whether every layer could be read; if not, a missing key may be in one that was not.
     complete: bool,
     /// The mistakes found.
@@ -27,34 +28,44 @@ pub(super) struct Checker<'l> {
 }
 
 impl<'l> Checker<'l> {
-    /// A checker of what `figment` merged from `layers`.
-    pub fn new(layers: &'l [Layer], figment: &'l Figment, complete: bool) -> Self {
-        Self { layers, figment, complete, problems: Vec::new() }
+    /// A checker of what `layers` say together.
+    pub fn new(layers: &'l [Layer], complete: bool) -> Self {
+        Self { layers, complete, problems: Vec::new() }
     }
 
     /// The rank of the layer that said a value; `None` for a default.
-    pub fn rank(&self, tag: Tag) -> Option<usize> {
-        self.figment.get_metadata(tag)?.source.as_ref()?.custom()?.parse().ok()
+    fn rank(&self, tag: Tag) -> Option<usize> {
+        rank_of(tag).filter(|&rank| rank < self.layers.len())
     }
 
     /// Checks `value` at `path` against `node`; makes its paths usable from the working directory
-    /// and its arguments the strings that they must be.
+    /// and its arguments the strings that they must be. `false` is right for what may be switched off.
     pub fn check(&mut self, path: &KeyPath, node: &'static Node, value: &mut Value) {
-        if self.problems.len() >= MOST {
+        let off = is_false(value) && schema::may_be_off(node);
+        if off || self.problems.len() >= MOST {
             return;
         }
         match schema::shape(node) {
             Shape::Table(_) => self.table(path, node, None, value),
-            Shape::Union(variants) => self.union(path, &variants, value),
+            Shape::Union(variants) => self.union(path, node, &variants, value),
             Shape::Map(values) => match value {
                 Value::Dict(_, dict) if !is_date(dict) => {
-                    for (key, value) in dict {
+                    for (key, value) in dict.iter_mut().filter(|(_, value)| !is_false(value)) {
                         self.check(&path.key(key), values, value);
                     }
                 }
                 _ => self.wrong_type(path, node, value),
             },
             Shape::Array(items) => self.array(path, node, items, value),
+            Shape::OneOrMore(items) => match value {
+                Value::Array(_, elements) => {
+                    for (index, element) in elements.iter_mut().enumerate() {
+                        self.check(&path.index(index), items, element);
+                    }
+                }
+                Value::String(..) => {}
+                _ => self.wrong_type(path, node, value),
+            },
             Shape::Choice(words) => match value.as_str() {
                 Some(word) if words.iter().any(|known| known.word == word) => {}
                 Some(word) => {
@@ -77,7 +88,13 @@ impl<'l> Checker<'l> {
     }
 
     /// A table whose keys depend on `kind`.
-    fn union(&mut self, path: &KeyPath, variants: &[Variant], value: &mut Value) {
+    fn union(
+        &mut self,
+        path: &KeyPath,
+        node: &'static Node,
+        variants: &[Variant],
+        value: &mut Value,
+    ) {
         let kinds = || variants.iter().map(|variant| variant.kind);
         let dict = match value {
             Value::Dict(_, dict) if !is_date(dict) => dict,
@@ -85,10 +102,9 @@ impl<'l> Checker<'l> {
                 let word = value.as_str().and_then(|word| {
                     kinds().find(|kind| *kind == word).or_else(|| closest(word, kinds()))
                 });
-                let help = match word {
-                    Some(kind) => format!("write {{ kind = \"{kind}\" }}"),
-                    None => kinds_are(kinds()),
-                };
+                let write = |kind| format!("write {{ kind = \"{kind}\" }}");
+                let help = value.as_str().and_then(|word| off(path, node, word));
+                let help = help.or_else(|| word.map(write)).unwrap_or_else(|| kinds_are(kinds()));
                 let message = must_be(path, "a table with a `kind`", value);
                 return self.at_value(path, value.tag(), message, Some(help));
             }
@@ -102,10 +118,9 @@ impl<'l> Checker<'l> {
                     }
                     None => {
                         let near = closest(&kind, kinds());
-                        let help = match near {
-                            Some(near) => format!("did you mean \"{near}\"?"),
-                            None => kinds_are(kinds()),
-                        };
+                        let meant = near.map(|near| format!("did you mean \"{near}\"?"));
+                        let help = off(path, node, &kind).or(meant);
+                        let help = help.unwrap_or_else(|| kinds_are(kinds()));
                         let message = format!("`{path}` has no kind {}", quote(&kind));
                         self.at_value(&path.key("kind"), tag, message, Some(help));
                         let meant = variants.iter().find(|variant| Some(variant.kind) == near);
@@ -153,8 +168,9 @@ impl<'l> Checker<'l> {
         let kind_name = kind.map(|(_, kind)| kind);
         for key in schema::required(node) {
             if !dict.contains_key(key) && (key != "kind" || kind.is_none()) {
-                let help = known.get(key).map_or("", schema::doc);
-                self.missing(path, chosen_by, key, kind_name, format!("`{key}`: {help}"));
+                let doc = known.get(key).map_or("", schema::doc);
+                let help = format!("`{key}`: {doc}{}", else_whole(path, node));
+                self.missing(path, chosen_by, key, kind_name, help);
             }
         }
         for (key, value) in dict {
@@ -188,21 +204,34 @@ impl<'l> Checker<'l> {
         value: &mut Value,
     ) {
         let tag = value.tag();
+        let raw = self.rank(tag).and_then(|rank| self.layers[rank].raw_value());
+        let (least, most) = schema::lengths(node, "Items");
         let Value::Array(_, elements) = value else {
-            let help = format!("write [{}]", toml_like(value));
+            let help = match &*value {
+                Value::Dict(..) => None,
+                Value::Bool(_, false) if least.is_none_or(|least| least == 0) => {
+                    Some("write [] for none".into())
+                }
+                // What is no TOML came as it was typed: seeds=1,2
+                Value::String(_, text) if raw == Some(text) && text.contains(',') => {
+                    Some(format!("write [{text}]"))
+                }
+                scalar => Some(format!("write [{}]", toml_like(scalar))),
+            };
             let message = must_be(path, "an array", value);
-            let scalar = !matches!(value, Value::Dict(..));
-            return self.at_value(path, tag, message, scalar.then_some(help));
+            return self.at_value(path, tag, message, help);
+        };
+        let fits = |count: usize| {
+            least.is_none_or(|least| count as u64 >= least)
+                && most.is_none_or(|most| count as u64 <= most)
         };
         let count = elements.len();
-        let (least, most) = schema::lengths(node, "Items");
-        if least.is_some_and(|least| (count as u64) < least)
-            || most.is_some_and(|most| count as u64 > most)
-        {
-            let elements = if count == 1 { "element" } else { "elements" };
+        if !fits(count) {
+            let noun = if count == 1 { "element" } else { "elements" };
             let wanted = schema::count_in_words(node);
-            let message = format!("`{path}` has {count} {elements}; it must have{wanted}");
-            self.at_value(path, tag, message, None);
+            let message = format!("`{path}` has {count} {noun}; it must have{wanted}");
+            let meant = hints::decimal_commas(elements).filter(|_| fits(count / 2));
+            self.at_value(path, tag, message, meant.map(|meant| hints::point(&meant)));
         }
         for (index, element) in elements.iter_mut().enumerate() {
             self.check(&path.index(index), items, element);
@@ -245,20 +274,17 @@ impl<'l> Checker<'l> {
         let Value::String(_, text) = value else {
             return self.wrong_type(path, node, value);
         };
-        let length = text.chars().count() as u64;
-        let (least, most) = schema::lengths(node, "Length");
-        let fits = least.is_none_or(|least| length >= least)
-            && most.is_none_or(|most| length <= most)
-            && schema::matches_pattern(node, text);
         let wanted = || Some(format!("`{path}`: {}", schema::doc(node)));
-        if !fits {
-            let message = format!("`{path}` cannot be {}", quote(text));
-            self.at_value(path, tag, message, wanted());
-        } else if schema::is_path(node) && text.is_empty() {
-            self.at_value(path, tag, format!("`{path}` is an empty path"), wanted());
-        } else if schema::is_path(node)
-            && let Some(folder) = layer.and_then(Layer::folder)
-        {
+        if let Some(message) = misfit(path, node, text) {
+            return self.at_value(path, tag, message, wanted());
+        }
+        if !schema::is_path(node) {
+            return;
+        }
+        if let Some((message, help)) = no_path(path, text) {
+            return self.at_value(path, tag, message, help.or_else(wanted));
+        }
+        if let Some(folder) = layer.and_then(Layer::folder) {
             match tidy(&folder.join(&text)).into_os_string().into_string() {
                 Ok(joined) => *text = joined,
                 Err(_) => {
@@ -274,13 +300,7 @@ impl<'l> Checker<'l> {
 
     fn wrong_type(&mut self, path: &KeyPath, node: &'static Node, value: &Value) {
         let message = must_be(path, &schema::in_words(node), value);
-        let unquoted = match (value, schema::shape(node)) {
-            (Value::String(_, text), Shape::Integer | Shape::Number | Shape::Boolean) => {
-                text.parse::<f64>().is_ok() || text.parse::<bool>().is_ok()
-            }
-            _ => false,
-        };
-        let help = unquoted.then(|| "write it without quotes".into());
+        let help = value.as_str().and_then(|text| meant(path, node, text));
         self.at_value(path, value.tag(), message, help);
     }
 
@@ -298,6 +318,11 @@ impl<'l> Checker<'l> {
             let key = path.key(key).to_string();
             self.problems.push(Problem { key, message, help: Some(help), place });
         }
+    }
+
+    /// Who said the value of this tag at `path`.
+    pub fn origin(&self, path: &KeyPath, tag: Tag) -> Origin {
+        self.rank(tag).map_or(Origin::Default, |rank| self.layers[rank].origin(path))
     }
 
     /// Records a mistake in the value at `path`.
@@ -344,6 +369,87 @@ pub(super) fn place_above(layers: &[Layer], path: &KeyPath) -> Option<Box<Place>
         at = here.parent();
     }
     files().map(|(rank, layer)| Place::at(layer, rank, None)).next()
+}
+
+/// The help for a string in the place of another type.
+fn meant(path: &KeyPath, node: &'static Node, text: &str) -> Option<String> {
+    let shape = schema::shape(node);
+    let number = matches!(shape, Shape::Integer | Shape::Number);
+    let truth = matches!(shape, Shape::Boolean);
+    if (number || truth) && (text.parse::<f64>().is_ok() || text.parse::<bool>().is_ok()) {
+        return Some("write it without quotes".into());
+    }
+    let decimal = hints::decimal_comma(text).filter(|_| number);
+    decimal
+        .map(|decimal| hints::point(&decimal))
+        .or_else(|| hints::truth(text).filter(|_| truth).map(|truth| format!("write {truth}")))
+        .or_else(|| off(path, node, text))
+}
+
+/// The help for a word by which another language says that there is nothing.
+fn off(path: &KeyPath, node: &Node, word: &str) -> Option<String> {
+    (schema::may_be_off(node) && hints::is_nothing(word))
+        .then(|| format!("`{path} = false` switches it off"))
+}
+
+/// What a table without any key said would be, for the help of one that is said in part.
+fn else_whole(path: &KeyPath, node: &Node) -> String {
+    match node.get("default").and_then(Node::as_object) {
+        Some(default) if !default.is_empty() => {
+            let default = toml::Value::try_from(default).map(|default| inline(&default));
+            let default = default.unwrap_or_default();
+            format!(" Say all of `{path}` or none of it; then it is {default}")
+        }
+        _ => String::new(),
+    }
+}
+
+/// What a text breaks of what the schema says of its length and its characters.
+fn misfit(path: &KeyPath, node: &'static Node, text: &str) -> Option<String> {
+    let length = text.chars().count() as u64;
+    let (least, most) = schema::lengths(node, "Length");
+    if least.is_some_and(|least| length < least) || most.is_some_and(|most| length > most) {
+        let wanted = match (least, most) {
+            (Some(least), Some(most)) if least == most => format!("{least}"),
+            (least, Some(most)) => format!("{} to {most}", least.unwrap_or(0)),
+            (least, None) => format!("{} or more", least.unwrap_or(0)),
+        };
+        let found = quote(text);
+        return Some(format!("`{path}` is {found}, of {length} characters; it must have {wanted}"));
+    }
+    if schema::matches_pattern(node, text) {
+        return None;
+    }
+    let message = format!("`{path}` cannot be {}", quote(text));
+    let Some((place, wrong)) = schema::first_misfit(node, text) else { return Some(message) };
+    Some(format!("{message}: character {} is {}", place + 1, character(wrong)))
+}
+
+/// What makes a text unfit to be a path, and what would be right.
+fn no_path(path: &KeyPath, text: &str) -> Option<(String, Option<String>)> {
+    if text.is_empty() {
+        return Some((format!("`{path}` is an empty path"), None));
+    }
+    if let Some(control) = text.chars().find(|c| c.is_control()) {
+        let help = "in double quotes a backslash begins an escape, such as \\t for a tab: write the path in \
+                    single quotes, or with /";
+        return Some((format!("`{path}` holds {}", character(control)), Some(help.into())));
+    }
+    let found = hints::unexpanded(text)?;
+    let message = format!("`{path}` is {}: `{found}` is not replaced by anything", quote(text));
+    Some((message, Some(hints::write_out(found))))
+}
+
+/// A character as a message names it.
+fn character(c: char) -> String {
+    match c {
+        ' ' => "a space".into(),
+        '\t' => "a tab".into(),
+        '\n' => "a line end".into(),
+        c if c.is_ascii_graphic() => format!("`{c}`"),
+        c if c.is_control() => format!("U+{:04X}", u32::from(c)),
+        c => format!("`{c}` (U+{:04X})", u32::from(c)),
+    }
 }
 
 /// The help for a `key` that another kind of the table at `path` has.
@@ -394,12 +500,17 @@ fn must_be(path: &KeyPath, what: &str, found: &Value) -> String {
     format!("`{path}` must be {what}, found {}", describe(found))
 }
 
-fn is_date(dict: &Dict) -> bool {
+/// Whether a table is how serde passes a TOML date.
+pub(super) fn is_date(dict: &Dict) -> bool {
     dict.contains_key(DATE)
 }
 
+fn is_false(value: &Value) -> bool {
+    value.to_bool() == Some(false)
+}
+
 /// A value as a message names it.
-fn describe(value: &Value) -> String {
+pub(super) fn describe(value: &Value) -> String {
     match value {
         Value::Dict(_, dict) if is_date(dict) => "a date".into(),
         Value::Dict(..) => "a table".into(),
@@ -410,7 +521,7 @@ fn describe(value: &Value) -> String {
 }
 
 /// A value as it would be written.
-fn toml_like(value: &Value) -> String {
+pub(super) fn toml_like(value: &Value) -> String {
     match value {
         Value::String(_, text) => quote(text),
         Value::Char(_, c) => quote(&c.to_string()),

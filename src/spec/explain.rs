@@ -115,6 +115,7 @@ impl Found {
                     .collect(),
             },
             Shape::Choice(_)
+            | Shape::OneOrMore(_)
             | Shape::Integer
             | Shape::Number
             | Shape::Text
@@ -160,7 +161,8 @@ impl Found {
         text.push('\n');
         let is_kind = self.node.pointer("/properties/kind/const").is_some();
         if !is_kind {
-            text += &format!("type:     {}\n", type_in_words(self.node));
+            let off = if self.may_be_off() { "; `false` switches it off" } else { "" };
+            text += &format!("type:     {}{off}\n", type_in_words(self.node));
             text += &format!("default:  {}\n", self.default_in_words());
         }
         if let Some(lines) = self.example(is_kind) {
@@ -168,6 +170,11 @@ impl Found {
         }
         write_inside(&mut text, self.node);
         text
+    }
+
+    /// Whether `false` may be said in its place.
+    fn may_be_off(&self) -> bool {
+        self.named || schema::may_be_off(self.node)
     }
 
     /// Lines of TOML that say this; a table of a kind says the kind itself.
@@ -228,7 +235,12 @@ fn write_inside(text: &mut String, node: &'static Value) {
         }
         Shape::Array(items) => return write_inside(text, items),
         Shape::Map(values) => return write_inside(text, values),
-        Shape::Integer | Shape::Number | Shape::Text | Shape::Boolean | Shape::Any => return,
+        Shape::OneOrMore(_)
+        | Shape::Integer
+        | Shape::Number
+        | Shape::Text
+        | Shape::Boolean
+        | Shape::Any => return,
     };
     let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
     if !rows.is_empty() {
@@ -274,6 +286,7 @@ fn write_tree(text: &mut String, node: &'static Value, depth: usize) {
         }
         // What an array repeats is told by `explain` of the array.
         Shape::Array(_)
+        | Shape::OneOrMore(_)
         | Shape::Choice(_)
         | Shape::Integer
         | Shape::Number
@@ -338,7 +351,8 @@ fn example(node: &'static Value) -> Option<String> {
         }
         Shape::Integer => Some(format!("{}", schema::range(node).0.unwrap_or(1.0).max(1.0))),
         Shape::Number => Some(format!("{:?}", schema::range(node).1.unwrap_or(1.0).min(0.5))),
-        Shape::Text if schema::is_path(node) => Some("\"path/to/it\"".into()),
+        Shape::Text | Shape::OneOrMore(_) if schema::is_path(node) => Some("\"path/to/it\"".into()),
+        Shape::OneOrMore(items) => example(items),
         Shape::Text => Some("example")
             .filter(|text| schema::matches_pattern(node, text))
             .map(|text| format!("\"{text}\"")),

@@ -10,57 +10,140 @@ use super::layer::{Layer, Source};
 use super::locate::KeyPath;
 use super::parse::parse_document;
 use super::problem::{Place, Problem};
+use super::said::Said;
 use super::suggest::closest;
+use super::{extends, hints};
 
 /// Largest spec file that is read.
 const MAX_BYTES: u64 = 1 << 20;
 /// Longest chain of `extends`.
 const MAX_CHAIN: usize = 16;
 
-/// A file of a chain of `extends`, and where it really is.
-struct Link {
+/// A file that was read, where it really is, and what it extends, by index.
+struct SpecFile {
     real: PathBuf,
     layer: Layer,
+    bases: Vec<usize>,
 }
 
-/// The file at `path` above those that it extends, the lowest first. What follows a file that cannot
-/// be used is left out, with the reason.
-pub(super) fn of_chain(path: &Path) -> (Vec<Layer>, Option<Problem>) {
-    let mut chain: Vec<Link> = Vec::new();
-    let mut fault = None;
-    let mut next = Some(path.to_path_buf());
-    while let Some(path) = next.take() {
-        let real = std::fs::canonicalize(&path).unwrap_or_else(|_| path.clone());
-        match read(&path, &real, &chain) {
-            Ok(mut layer) => {
-                next = base_of(&mut layer);
-                chain.push(Link { real, layer });
+/// The file at `path` above those that it extends, the lowest first. Files that cannot be used, and what only they extend,
+/// are left out, with the reason.
+pub(super) fn of_chain(path: &Path) -> (Vec<Layer>, Vec<Problem>) {
+    let mut reader = Reader::default();
+    reader.visit(path, None);
+    let bases: Vec<Vec<usize>> = reader.read.iter().map(|file| file.bases.clone()).collect();
+    let order = extends::order(&bases, &reader.found).unwrap_or_else(|(one, other)| {
+        reader.cannot_order(one, other);
+        reader.found.clone()
+    });
+    let mut layers: Vec<Option<Layer>> =
+        reader.read.into_iter().map(|file| Some(file.layer)).collect();
+    let layers = order.into_iter().filter_map(|file| layers[file].take()).collect();
+    (layers, reader.problems)
+}
+
+/// Reads files and what they extend, each once.
+#[derive(Default)]
+struct Reader {
+    read: Vec<SpecFile>,
+    /// Files in the order in which all that they extend was read.
+    found: Vec<usize>,
+    /// The files from the one that was asked for to the one that is read.
+    chain: Vec<usize>,
+    problems: Vec<Problem>,
+}
+
+impl Reader {
+    /// The file at `path`, which the element `by` of `extends` of the last file of the chain names.
+    fn visit(&mut self, path: &Path, by: Option<&KeyPath>) -> Option<usize> {
+        let real = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+        let read = self.read.iter().position(|file| file.real == real);
+        let layer = match read {
+            Some(file) if self.chain.contains(&file) => Err(self.circle(file, path)),
+            Some(file) => return Some(file),
+            None if self.chain.len() == MAX_CHAIN => {
+                Err(Fault::whole(format!("more than {MAX_CHAIN} files extend one another"), None))
             }
-            Err(found) => fault = Some(found.shown(chain.last().map(|link| &link.layer))),
+            None => read_text(path).and_then(|text| parse_file(path, text)),
+        };
+        let mut layer = match layer {
+            Ok(layer) => layer,
+            Err(fault) => {
+                let extending = by.zip(self.chain.last().map(|&file| &self.read[file].layer));
+                self.problems.push(fault.shown(extending));
+                return None;
+            }
+        };
+        let named = bases_of(&mut layer);
+        let file = self.read.len();
+        self.read.push(SpecFile { real, layer, bases: Vec::new() });
+        self.chain.push(file);
+        for (at, base) in named {
+            let base = match hints::unexpanded(&base) {
+                Some(found) => {
+                    let message =
+                        format!("`extends` is {base:?}: `{found}` is not replaced by anything");
+                    let fault = Fault::whole(message, Some(hints::write_out(found)));
+                    self.problems.push(fault.shown(Some((&at, &self.read[file].layer))));
+                    None
+                }
+                None => {
+                    let base = self.read[file].layer.resolved(&base);
+                    self.visit(&base, Some(&at))
+                }
+            };
+            self.read[file].bases.extend(base);
         }
+        self.chain.pop();
+        self.found.push(file);
+        Some(file)
     }
-    (chain.into_iter().rev().map(|link| link.layer).collect(), fault)
+
+    /// The circle that `path` closes, from file to file.
+    fn circle(&self, file: usize, path: &Path) -> Fault {
+        let links = self.chain.iter().skip_while(|link| **link != file);
+        let names = links.map(|&link| self.read[link].layer.source.place());
+        let names: Vec<String> = names.chain([path.display().to_string()]).collect();
+        Fault::whole(format!("`extends` goes in a circle: {}", names.join(" -> ")), None)
+    }
+
+    /// Says that a file names `one` and then `other`, which must lie below it.
+    fn cannot_order(&mut self, one: usize, other: usize) {
+        let naming = |file: &&SpecFile| file.bases.windows(2).any(|pair| pair == [one, other]);
+        let Some(file) = self.read.iter().find(naming) else { return };
+        let name = |file: usize| self.read[file].layer.source.place();
+        let (message, help) = if one == other {
+            (format!("`extends` names {} twice", name(one)), "name it once".to_string())
+        } else {
+            let (one, other) = (name(one), name(other));
+            let message = format!("`extends` puts {other} over {one}, and elsewhere it lies below");
+            (message, format!("name {other} before {one}, or leave it out where {one} extends it"))
+        };
+        let extends = KeyPath::default().key("extends");
+        let problem = Fault::whole(message, Some(help)).shown(Some((&extends, &file.layer)));
+        self.problems.push(problem);
+    }
 }
 
-fn read(path: &Path, real: &Path, chain: &[Link]) -> Result<Layer, Fault> {
-    if chain.iter().any(|link| link.real == real) {
-        return Err(circle(chain, path, real));
-    }
-    if chain.len() == MAX_CHAIN {
-        return Err(Fault::whole(format!("more than {MAX_CHAIN} files extend one another"), None));
-    }
-    parse_file(path, read_text(path)?)
-}
-
-/// The file that `layer` extends, relative to the working directory.
-fn base_of(layer: &mut Layer) -> Option<PathBuf> {
-    let Value::String(_, base) = layer.table.get("extends")? else { return None };
-    let base = match layer.folder() {
-        Some(folder) => tidy(&folder.join(base)),
-        None => PathBuf::from(base),
+/// What `layer` extends, as it says it, each with its key; it is taken out of the layer.
+fn bases_of(layer: &mut Layer) -> Vec<(KeyPath, String)> {
+    let Said::Table(_, keys) = &mut layer.said else { return Vec::new() };
+    let extends = KeyPath::default().key("extends");
+    let named = match keys.get("extends") {
+        Some(Said::Value(Value::String(_, base))) => vec![(extends, base.clone())],
+        Some(Said::Array { whole: Some(Value::Array(_, bases)), .. }) => {
+            let base = |(index, base): (usize, &Value)| {
+                Some((extends.index(index), base.as_str()?.to_string()))
+            };
+            match bases.iter().enumerate().map(base).collect() {
+                Some(named) => named,
+                None => return Vec::new(),
+            }
+        }
+        _ => return Vec::new(),
     };
-    layer.table.remove("extends");
-    Some(base)
+    keys.remove("extends");
+    named
 }
 
 /// Why a file cannot be used.
@@ -79,27 +162,18 @@ impl Fault {
         Self::whole(format!("{}: {what}", path.display()), help)
     }
 
-    /// The problem, shown where it is, or where `by` extends the file.
-    fn shown(self, by: Option<&Layer>) -> Problem {
-        let extends = KeyPath::default().key("extends");
+    /// The problem, shown where it is, or else at the key of a layer that names the file.
+    fn shown(self, by: Option<(&KeyPath, &Layer)>) -> Problem {
         let (key, place) = match (self.place, by) {
             (Some(place), _) => (String::new(), Some(place)),
             (None, None) => (String::new(), None),
-            (None, Some(by)) => {
-                let span = by.spans.get(&extends).map(|spans| spans.value.clone());
-                (extends.to_string(), Some(Place::at(by, 0, span)))
+            (None, Some((key, by))) => {
+                let span = by.spans.get(key).map(|spans| spans.value.clone());
+                (key.to_string(), Some(Place::at(by, 0, span)))
             }
         };
         Problem { key, message: self.message, help: self.help, place }
     }
-}
-
-/// The circle that `path` closes, from file to file.
-fn circle(chain: &[Link], path: &Path, real: &Path) -> Fault {
-    let names =
-        chain.iter().skip_while(|link| link.real != real).map(|link| link.layer.source.place());
-    let names: Vec<String> = names.chain([path.display().to_string()]).collect();
-    Fault::whole(format!("`extends` goes in a circle: {}", names.join(" -> ")), None)
 }
 
 /// `a/b/../c` as `a/c`, unless `a/b` is a link, which may lead anywhere.
@@ -179,12 +253,12 @@ fn parse_file(path: &Path, text: String) -> Result<Layer, Fault> {
     match parsed {
         Ok(table) if table.is_empty() => Err(Fault::of(path, "is empty", Some(smallest_spec()))),
         Ok(table) => {
-            layer.table = table;
+            layer.said = Said::table(table);
             Ok(layer)
         }
-        Err((span, message)) => {
-            let place = Some(Place::at(&layer, 0, Some(span)));
-            Err(Fault { message, help: None, place })
+        Err(error) => {
+            let place = Some(Place::at(&layer, 0, Some(error.span)));
+            Err(Fault { message: error.message, help: error.help, place })
         }
     }
 }

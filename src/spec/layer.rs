@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use figment::value::{Dict, Map};
-use figment::{Metadata, Profile, Provider};
-
+use super::files::tidy;
 use super::locate::{KeyPath, SpanMap};
+use super::origin::Origin;
+use super::said::Said;
 
 /// Where a layer was said.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,13 +29,13 @@ impl Source {
     }
 }
 
-/// The keys that one source says.
+/// The keys that one source says: a whole layer where it is a file, else one statement of a layer.
 #[derive(Clone, Debug)]
 pub(super) struct Layer {
     /// Who says them.
     pub source: Source,
     /// The keys and values.
-    pub table: Dict,
+    pub said: Said,
     /// How they were written.
     pub text: String,
     /// Where in `text` each is.
@@ -48,7 +48,7 @@ impl Layer {
     /// A layer without keys yet.
     pub fn new(source: Source, text: String) -> Self {
         let line_ends = text.match_indices('\n').map(|(at, _)| at).collect();
-        Self { source, table: Dict::new(), text, spans: SpanMap::new(), line_ends }
+        Self { source, said: Said::nothing(), text, spans: SpanMap::new(), line_ends }
     }
 
     /// The folder that relative paths in this layer start from; `None` is the working directory.
@@ -56,6 +56,14 @@ impl Layer {
         match &self.source {
             Source::File(path) => path.parent().filter(|folder| !folder.as_os_str().is_empty()),
             Source::Env(_) | Source::Set(_) => None,
+        }
+    }
+
+    /// The path that this layer means by `path`, from the working directory.
+    pub fn resolved(&self, path: &str) -> PathBuf {
+        match self.folder() {
+            Some(folder) => tidy(&folder.join(path)),
+            None => PathBuf::from(path),
         }
     }
 
@@ -72,17 +80,31 @@ impl Layer {
         let start = self.spans.get(path)?.key.start;
         Some(self.line_ends.partition_point(|&end| end < start) + 1)
     }
+
+    /// Who says the key at `path`, as a person is told.
+    pub fn origin(&self, path: &KeyPath) -> Origin {
+        match &self.source {
+            Source::File(file) => {
+                Origin::File { path: file.clone(), line: self.line(path).unwrap_or(1) }
+            }
+            Source::Env(name) => Origin::Env(name.clone()),
+            Source::Set(argument) => Origin::Set(argument.clone()),
+        }
+    }
 }
 
-/// A layer on its way into figment, with its rank in the list of layers.
-pub(super) struct Ranked<'l>(pub usize, pub &'l Layer);
-
-impl Provider for Ranked<'_> {
-    fn metadata(&self) -> Metadata {
-        Metadata::from(self.1.source.place(), figment::Source::Custom(self.0.to_string()))
-    }
-
-    fn data(&self) -> figment::Result<Map<Profile, Dict>> {
-        Ok(Map::from([(Profile::Default, self.1.table.clone())]))
-    }
+/// The layers, from the lowest up: each file is one, the variables of the environment are one together, and so are the
+/// arguments of `--set`. Each comes with the rank of its first source in the list.
+pub(super) fn in_layers(sources: &[Layer]) -> impl Iterator<Item = (usize, &[Layer])> {
+    let together = |one: &Layer, next: &Layer| {
+        matches!(
+            (&one.source, &next.source),
+            (Source::Env(_), Source::Env(_)) | (Source::Set(_), Source::Set(_))
+        )
+    };
+    sources.chunk_by(together).scan(0, |rank, layer| {
+        let first = *rank;
+        *rank += layer.len();
+        Some((first, layer))
+    })
 }

@@ -1,17 +1,19 @@
 //! From files, environment and arguments to a checked [`Spec`].
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::{Path, PathBuf};
 
-use figment::value::{Dict, Map, Value};
-use figment::{Figment, Metadata, Profile, Provider};
+use figment::value::Value;
 
 use super::check::{Checker, place_above};
-use super::layer::{Layer, Ranked, Source};
+use super::defaults::completed;
+use super::layer::{Layer, Source};
 use super::locate::KeyPath;
+use super::merge::merge;
+use super::origin::{Note, Origin, rank_of};
 use super::problem::{Place, Problem, Problems};
-use super::{Spec, arguments, defaults, files, rules, schema, weights};
+use super::said::Said;
+use super::{Spec, arguments, files, off, rules, schema, weights};
 
 /// A spec that is right as far as can be told without looking at data.
 #[derive(Clone, Debug)]
@@ -22,36 +24,11 @@ pub struct Loaded {
     pub origins: Origins,
     /// The file that was asked for.
     pub path: PathBuf,
+    /// What was said and does not count, or means another thing than where it was said.
+    pub notes: Vec<Note>,
+    /// The keys that were switched off, and who did.
+    pub(super) off: Vec<(KeyPath, Origin)>,
     layers: Vec<Layer>,
-}
-
-/// Who said a value.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// A line of a spec file, from 1.
-    File {
-        /// The file, as reached from the working directory.
-        path: PathBuf,
-        /// The line of the key.
-        line: usize,
-    },
-    /// An environment variable, by name.
-    Env(String),
-    /// An argument of `--set`, `key=value`.
-    Set(String),
-    /// Nobody.
-    Default,
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File { path, line } => write!(f, "{}:{line}", path.display()),
-            Self::Env(name) => f.write_str(name),
-            Self::Set(_) => f.write_str("--set"),
-            Self::Default => f.write_str("default"),
-        }
-    }
 }
 
 /// Who said each value of a spec.
@@ -95,7 +72,7 @@ impl Loaded {
 }
 
 /// Reads the spec at `path`: defaults, below the files that it extends, below itself, below the
-/// `ONCOSPEC_*` variables of `env`, below `sets` (each `key.path=value`, the last one on top).
+/// `ONCOSPEC_*` variables of `env`, below `sets` (each `key.path=value`).
 ///
 /// # Errors
 /// Everything that is wrong with any of them, all at once.
@@ -104,13 +81,20 @@ pub fn load(
     sets: &[String],
     env: impl Iterator<Item = (String, String)>,
 ) -> Result<Loaded, Problems> {
-    let (mut layers, mut problems) = read_layers(path, sets, env);
-    replace_kinds(&mut layers);
-    let extended = |layer: &Layer| layer.table.contains_key("extends");
+    let Sources { layers, mut notes, mut problems } = read(path, sets, env);
+    let extended = |layer: &Layer| match &layer.said {
+        Said::Table(_, keys) => keys.contains_key("extends"),
+        Said::Value(_) | Said::Array { .. } => false,
+    };
     let complete = problems.is_empty() && !layers.iter().any(extended);
-    let (figment, mut root) = merge(&layers);
-    let mut checker = Checker::new(&layers, &figment, complete);
+    let merged = merge(&layers);
+    notes.extend(merged.notes);
+    problems.extend(merged.problems);
+    let mut root = Value::from(completed(&merged.root));
+    let mut checker = Checker::new(&layers, complete);
     checker.check(&KeyPath::default(), schema::root(), &mut root);
+    let mut off = Vec::new();
+    off::take_out(&KeyPath::default(), schema::root(), &mut root, &mut off);
     if let Some(dict) = root.as_dict() {
         rules::check(&mut checker, dict);
     }
@@ -119,11 +103,13 @@ pub fn load(
         return Err(Problems::new(path.into(), problems));
     }
     let mut origins = Origins::default();
-    record_origins(&checker, &layers, &KeyPath::default(), &root, &mut origins);
+    record_origins(&layers, &KeyPath::default(), &root, &mut origins);
+    let origin = |path: &KeyPath, tag| checker.origin(path, tag);
+    let off = off.into_iter().map(|(path, tag)| (path.clone(), origin(&path, tag))).collect();
     match root.deserialize::<Spec>() {
         Ok(mut spec) => {
             weights::resolve(&mut spec);
-            Ok(Loaded { spec, origins, path: path.into(), layers })
+            Ok(Loaded { spec, origins, path: path.into(), notes, off, layers })
         }
         Err(error) => {
             let key = error.path.join(".");
@@ -134,94 +120,43 @@ pub fn load(
     }
 }
 
-/// The layers from the lowest to the highest, and what was wrong with others.
-fn read_layers(
-    path: &Path,
-    sets: &[String],
-    env: impl Iterator<Item = (String, String)>,
-) -> (Vec<Layer>, Vec<Problem>) {
-    let (mut layers, fault) = files::of_chain(path);
-    let mut problems = Vec::from_iter(fault);
-    let sets = sets.iter().map(|set| arguments::of_set(set));
-    for read in arguments::of_environment(env).into_iter().chain(sets) {
-        match read {
+/// What is to be laid over one another, from the lowest to the highest.
+struct Sources {
+    layers: Vec<Layer>,
+    notes: Vec<Note>,
+    problems: Vec<Problem>,
+}
+
+fn read(path: &Path, sets: &[String], env: impl Iterator<Item = (String, String)>) -> Sources {
+    let (mut layers, mut problems) = files::of_chain(path);
+    let variables = arguments::of_environment(env);
+    layers.extend(variables.layers);
+    problems.extend(variables.problems);
+    for set in sets {
+        match arguments::of_set(set) {
             Ok(layer) => layers.push(layer),
             Err(problem) => problems.push(problem),
         }
     }
-    (layers, problems)
+    Sources { layers, notes: variables.notes, problems }
 }
 
-/// Takes out of each layer what belongs to a `kind` that a higher one changes.
-fn replace_kinds(layers: &mut [Layer]) {
-    for rank in 1..layers.len() {
-        let (lower, upper) = layers.split_at_mut(rank);
-        let mut lower: Vec<&mut Dict> = lower.iter_mut().map(|layer| &mut layer.table).collect();
-        defaults::drop_replaced(schema::root(), &mut lower, &upper[0].table);
-    }
-}
-
-/// All layers in one, over the defaults.
-fn merge(layers: &[Layer]) -> (Figment, Value) {
-    let said = layers
-        .iter()
-        .enumerate()
-        .fold(Figment::new(), |below, (rank, layer)| below.merge(Ranked(rank, layer)));
-    let whole_said = whole(&said);
-    let said = said.join(Defaults(defaults::of_task(&whole_said)));
-    let filled = defaults::defaults(schema::root(), &whole(&said));
-    let figment = said.join(Defaults(filled));
-    let root = Value::from(whole(&figment));
-    (figment, root)
-}
-
-fn whole(figment: &Figment) -> Dict {
-    // Layers are tables in memory: figment has nothing to fail on.
-    figment.data().unwrap_or_default().remove(&Profile::Default).unwrap_or_default()
-}
-
-/// What holds where no layer says anything.
-struct Defaults(Dict);
-
-impl Provider for Defaults {
-    fn metadata(&self) -> Metadata {
-        Metadata::named("defaults")
-    }
-
-    fn data(&self) -> figment::Result<Map<Profile, Dict>> {
-        Ok(Map::from([(Profile::Default, self.0.clone())]))
-    }
-}
-
-fn record_origins(
-    checker: &Checker,
-    layers: &[Layer],
-    path: &KeyPath,
-    value: &Value,
-    origins: &mut Origins,
-) {
-    if let Some(rank) = checker.rank(value.tag())
+fn record_origins(layers: &[Layer], path: &KeyPath, value: &Value, origins: &mut Origins) {
+    if let Some(rank) = rank_of(value.tag())
+        && let Some(layer) = layers.get(rank)
         && !path.is_root()
     {
-        let layer = &layers[rank];
-        let origin = match &layer.source {
-            Source::File(file) => {
-                Origin::File { path: file.clone(), line: layer.line(path).unwrap_or(1) }
-            }
-            Source::Env(name) => Origin::Env(name.clone()),
-            Source::Set(argument) => Origin::Set(argument.clone()),
-        };
-        origins.0.insert(path.clone(), (rank, origin));
+        origins.0.insert(path.clone(), (rank, layer.origin(path)));
     }
     match value {
         Value::Dict(_, dict) => {
             for (key, value) in dict {
-                record_origins(checker, layers, &path.key(key), value, origins);
+                record_origins(layers, &path.key(key), value, origins);
             }
         }
         Value::Array(_, elements) => {
             for (index, value) in elements.iter().enumerate() {
-                record_origins(checker, layers, &path.index(index), value, origins);
+                record_origins(layers, &path.index(index), value, origins);
             }
         }
         _ => {}

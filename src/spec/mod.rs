@@ -11,13 +11,20 @@ mod dataset;
 mod defaults;
 mod evaluation;
 mod explain;
+mod extends;
 mod files;
 mod filter;
+mod hints;
 mod layer;
+#[cfg(test)]
+mod layer_tests;
 mod load;
 mod locate;
 mod loss;
+mod merge;
 mod model;
+mod off;
+mod origin;
 mod parse;
 mod problem;
 mod published;
@@ -25,6 +32,7 @@ mod refine;
 mod render;
 mod report;
 mod rules;
+mod said;
 mod schedule;
 mod schema;
 mod suggest;
@@ -40,10 +48,12 @@ pub use classifier::*;
 pub use dataset::*;
 pub use evaluation::*;
 pub use explain::explain;
+pub use extends::Extends;
 pub use filter::*;
-pub use load::{Loaded, Origin, Origins, load};
+pub use load::{Loaded, Origins, load};
 pub use loss::*;
 pub use model::*;
+pub use origin::{Note, Origin};
 pub use problem::{Place, Problem, Problems};
 pub use published::PublishedSpec;
 pub use refine::*;
@@ -61,14 +71,19 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One experiment: everything that decides its result, and a few keys that do not (`run`, `report`).
+///
+/// A key that may be left out, a table that may be empty and what the author named (a gate, a group of codes) are
+/// switched off by `false` where a lower layer says them: `schedule.clip = false`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Spec {
-    /// Another spec file that this one builds on, relative to this file. Its keys lie below this file's.
+    /// Spec files that this one builds on, relative to this file: one, or an array of several. Their keys lie below
+    /// this file's, and those of a later one over those of an earlier one.
     #[serde(default, skip_serializing)]
     #[schemars(extend("x-path" = true))]
-    pub extends: Option<String>,
-    /// Name of the experiment: letters, digits, `-`, `_` and `.`; its runs lie in `runs/<name>/`.
+    pub extends: Option<Extends>,
+    /// Name of the experiment: up to 100 letters, digits, `-`, `_` and `.`, of which the first is a letter or digit; its
+    /// runs lie in `runs/<name>/`.
     #[schemars(length(min = 1, max = 100), regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"))]
     pub name: String,
     /// What the experiment is for, in a sentence or two; shown in the report.

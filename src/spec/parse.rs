@@ -5,13 +5,33 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::locate::{KeyPath, SpanMap, Step, table_spans, value_spans};
+use super::hints;
+use super::locate::{KeyPath, SpanMap, table_spans, value_spans};
 
 /// Deepest nesting of tables and arrays.
 pub(super) const MAX_DEPTH: usize = 32;
 
-/// What is wrong with a text, and where.
-pub(super) type SyntaxError = (std::ops::Range<usize>, String);
+/// What is wrong with a text.
+#[derive(Debug)]
+pub(super) struct SyntaxError {
+    /// Where, in bytes.
+    pub span: std::ops::Range<usize>,
+    /// What.
+    pub message: String,
+    /// What would be right.
+    pub help: Option<String>,
+}
+
+impl SyntaxError {
+    fn new(span: std::ops::Range<usize>, message: String) -> Self {
+        Self { span, message, help: None }
+    }
+
+    /// The same of a text that begins `by` bytes further on.
+    fn moved(self, by: usize) -> Self {
+        Self { span: self.span.start + by..self.span.end + by, ..self }
+    }
+}
 
 /// The table that the document `text` says; `spans` gets where each key is.
 pub(super) fn parse_document(text: &str, spans: &mut SpanMap) -> Result<Dict, SyntaxError> {
@@ -30,7 +50,7 @@ pub(super) fn parse_value(
     path: &KeyPath,
     spans: &mut SpanMap,
 ) -> Result<Value, SyntaxError> {
-    let moved = |(span, message): SyntaxError| (span.start + shift..span.end + shift, message);
+    let moved = |error: SyntaxError| error.moved(shift);
     refuse_brackets(text).map_err(moved)?;
     match DeValue::parse(text) {
         Ok(value) => {
@@ -38,7 +58,8 @@ pub(super) fn parse_value(
             value_spans(&value, path, shift, spans);
             let value = toml::Value::deserialize(toml::de::ValueDeserializer::from(value));
             let value = value.map_err(|error| moved(syntax_error(text, &error)))?;
-            Value::serialize(value).map_err(|error| moved((0..text.len(), error.to_string())))
+            Value::serialize(value)
+                .map_err(|error| moved(SyntaxError::new(0..text.len(), error.to_string())))
         }
         Err(error) if text.trim_start().starts_with(['[', '{', '"', '\'']) => {
             Err(moved(syntax_error(text, &error)))
@@ -51,7 +72,7 @@ fn to_dict(table: &toml::Table) -> Result<Dict, SyntaxError> {
     match Value::serialize(table) {
         Ok(Value::Dict(_, dict)) => Ok(dict),
         Ok(_) => Ok(Dict::new()),
-        Err(error) => Err((0..0, error.to_string())),
+        Err(error) => Err(SyntaxError::new(0..0, error.to_string())),
     }
 }
 
@@ -59,6 +80,7 @@ fn to_dict(table: &toml::Table) -> Result<Dict, SyntaxError> {
 fn syntax_error(text: &str, error: &toml::de::Error) -> SyntaxError {
     let span = error.span().unwrap_or(0..0);
     let there = text.get(span.clone()).unwrap_or_default();
+    let help = hints::of_syntax(text, span.start, error.message());
     let message = match error.message() {
         "duplicate key" => format!("`{there}` is said twice"),
         "recursion limit" | "cannot recurse further; max recursion depth met" => too_deep(),
@@ -71,7 +93,7 @@ fn syntax_error(text: &str, error: &toml::de::Error) -> SyntaxError {
         }
         message => format!("not TOML: {message}"),
     };
-    (span, message)
+    SyntaxError { span, message, help }
 }
 
 fn too_deep() -> String {
@@ -91,7 +113,7 @@ fn refuse_brackets(text: &str) -> Result<(), SyntaxError> {
             b'[' | b'{' => {
                 depth += 1;
                 if depth > MAX_DEPTH {
-                    return Err((at..at + 1, too_deep()));
+                    return Err(SyntaxError::new(at..at + 1, too_deep()));
                 }
                 1
             }
@@ -133,7 +155,7 @@ fn refuse_depth<'v, 'i: 'v>(
     let mut waiting: Vec<_> = values.into_iter().map(|value| (value, 1)).collect();
     while let Some((value, depth)) = waiting.pop() {
         if depth > MAX_DEPTH {
-            return Err((value.span(), too_deep()));
+            return Err(SyntaxError::new(value.span(), too_deep()));
         }
         match value.get_ref() {
             DeValue::Table(table) => waiting.extend(table.values().map(|value| (value, depth + 1))),
@@ -158,35 +180,39 @@ pub(super) fn unquoted_equals(text: &str) -> Option<usize> {
     None
 }
 
-/// `a."b.c"` as a path, or `None` where it is no TOML key.
+/// `a."b.c"[0]` as a path, or `None` where it is no TOML key with indices.
 pub(super) fn dotted_key(text: &str) -> Option<KeyPath> {
-    if text.contains(['\n', '\r', '#']) {
-        return None;
-    }
-    let table: toml::Table = toml::from_str(&format!("{text} = 0")).ok()?;
     let mut path = KeyPath::default();
-    let mut table = &table;
+    let mut rest = text.trim();
     loop {
-        let (key, value) = table.iter().next()?;
-        path = path.key(key);
-        match value {
-            toml::Value::Table(inner) => table = inner,
-            _ => return Some(path).filter(|path| path.steps().len() <= MAX_DEPTH),
+        let (key, after) = one_key(rest)?;
+        path = path.key(&key);
+        rest = after.trim_start();
+        while let Some(inside) = rest.strip_prefix('[') {
+            let (digits, after) = inside.split_once(']')?;
+            path = path.index(digits.trim().parse().ok()?);
+            rest = after.trim_start();
         }
+        if rest.is_empty() {
+            return Some(path).filter(|path| path.steps().len() <= MAX_DEPTH);
+        }
+        rest = rest.strip_prefix('.')?.trim_start();
     }
 }
 
-/// Tables around `value` so that it lies at `steps`.
-pub(super) fn nested(steps: &[Step], value: Value) -> Dict {
-    let mut dict = Dict::new();
-    match steps {
-        [Step::Key(key)] => {
-            dict.insert(key.clone(), value);
-        }
-        [Step::Key(key), rest @ ..] => {
-            dict.insert(key.clone(), Value::from(nested(rest, value)));
-        }
-        _ => {}
+/// The key, bare or quoted, that `text` starts with, and what follows it.
+fn one_key(text: &str) -> Option<(String, &str)> {
+    let length = match text.as_bytes().first()? {
+        quote @ (b'"' | b'\'') => string_length(text.as_bytes(), *quote),
+        _ => text
+            .find(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_'))
+            .unwrap_or(text.len()),
+    };
+    let (key, rest) = text.split_at_checked(length)?;
+    if key.contains(['\n', '\r']) {
+        return None;
     }
-    dict
+    let table: toml::Table = toml::from_str(&format!("{key} = 0")).ok()?;
+    let (key, _) = table.into_iter().next()?;
+    Some((key, rest))
 }

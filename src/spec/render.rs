@@ -84,7 +84,12 @@ pub fn overridden(loaded: &Loaded) -> Vec<String> {
         matches!(loaded.origins.of(key), Origin::Set(_) | Origin::Env(_)) && matters(key)
     };
     let leaves = leaves.into_iter().filter(|(key, _)| from_outside(key));
-    leaves.map(|(key, value)| format!("{key} = {value}")).collect()
+    let off = loaded.off.iter().filter_map(|(path, origin)| {
+        let key = path.to_string();
+        let outside = matches!(origin, Origin::Set(_) | Origin::Env(_));
+        (outside && matters(&key)).then(|| (key, "false".to_string()))
+    });
+    leaves.chain(off).map(|(key, value)| format!("{key} = {value}")).collect()
 }
 
 fn to_table(spec: &Spec) -> Table {

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::check::Checker;
 use super::locate::{KeyPath, Step};
+use super::origin::Origin;
 use super::{
     AmountSpec, BcssClasses, BusiClass, CustomClasses, EvaluatedSplit, FileSplitSpec, GateSpec,
     HoldoutSpec, KfoldSpec, MetricKind, SplitSpec,
@@ -92,15 +93,25 @@ impl Rules<'_, '_> {
         let sum = parts.train + parts.valid + parts.test;
         if (sum - 1.0).abs() > FRACTION_TOLERANCE {
             let path = path.key("fractions");
-            let message = format!(
-                "`{path}` add up to {}, not 1: train {}, valid {}, test {}",
-                (sum * 1e9).round() / 1e9,
-                parts.train,
-                parts.valid,
-                parts.test
-            );
-            self.report(&path, message, None);
+            let parts = [("train", parts.train), ("valid", parts.valid), ("test", parts.test)];
+            let origins = parts.map(|(name, _)| self.origin(&path.key(name)));
+            let said = parts.iter().zip(&origins).map(|((name, part), origin)| {
+                let by = if origins.iter().all(|other| other.same_source(origin)) {
+                    String::new()
+                } else {
+                    format!(" ({origin})")
+                };
+                format!("{name} {part}{by}")
+            });
+            let said = said.collect::<Vec<_>>().join(", ");
+            let sum = (sum * 1e9).round() / 1e9;
+            self.report(&path, format!("`{path}` add up to {sum}, not 1: {said}"), None);
         }
+    }
+
+    /// Who said the value at `path`.
+    fn origin(&self, path: &KeyPath) -> Origin {
+        self.find(path).map_or(Origin::Default, |value| self.checker.origin(path, value.tag()))
     }
 
     fn fold(&mut self, path: &KeyPath, kfold: &KfoldSpec) {

@@ -8,7 +8,40 @@ use super::locate::KeyPath;
 
 /// The JSON Schema (2020-12) of a spec file, for editors.
 pub fn schema() -> Value {
-    root().clone()
+    let mut schema = root().clone();
+    offer_off(&mut schema);
+    schema
+}
+
+/// Lets `false` stand for what may be switched off, as the checks do.
+fn offer_off(schema: &mut Value) {
+    match schema {
+        Value::Array(items) => items.iter_mut().for_each(offer_off),
+        Value::Object(object) => {
+            object.values_mut().for_each(offer_off);
+            if let Some(Value::Object(properties)) = object.get_mut("properties") {
+                properties.values_mut().filter(|node| may_be_off(node)).for_each(or_false);
+            }
+            if let Some(values) =
+                object.get_mut("additionalProperties").filter(|node| node.is_object())
+            {
+                or_false(values);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// `node`, or `false`; what is said about it stays beside the two.
+fn or_false(node: &mut Value) {
+    let Value::Object(inner) = node else { return };
+    let mut outer = Map::new();
+    for about in ["description", "default"] {
+        outer.extend(inner.shift_remove(about).map(|value| (about.to_string(), value)));
+    }
+    inner.shift_remove("x-optional");
+    outer.insert("anyOf".into(), json!([inner, { "const": false }]));
+    *node = Value::Object(outer);
 }
 
 /// The schema, made once.
@@ -39,17 +72,22 @@ fn simplify(schema: &mut Value) {
     }
 }
 
-/// `T or null` becomes `T`: an absent key is the only null there is.
+/// `T or null` becomes `T`, marked as optional: an absent key is the only null there is.
 fn drop_null(object: &mut Map<String, Value>) {
+    let mut optional = false;
     if let Some(Value::Array(types)) = object.get_mut("type") {
+        let count = types.len();
         types.retain(|name| name != "null");
+        optional |= types.len() < count;
         if let [only] = types.as_slice() {
             let only = only.clone();
             object.insert("type".into(), only);
         }
     }
     if let Some(Value::Array(choices)) = object.get_mut("anyOf") {
+        let count = choices.len();
         choices.retain(|choice| choice != &json!({ "type": "null" }));
+        optional |= choices.len() < count;
         if let [Value::Object(only)] = choices.as_slice() {
             let only = only.clone();
             object.remove("anyOf");
@@ -61,6 +99,9 @@ fn drop_null(object: &mut Map<String, Value>) {
     if object.get("default").is_some_and(Value::is_null) {
         object.remove("default");
     }
+    if optional {
+        object.insert("x-optional".into(), true.into());
+    }
 }
 
 /// Properties beside a union of tables go into each of its variants.
@@ -68,10 +109,7 @@ fn spread_flattened(object: &mut Map<String, Value>) {
     if !object.contains_key("oneOf") || !object.contains_key("unevaluatedProperties") {
         return;
     }
-    let mut shared = object.remove("properties");
-    for property in shared.iter_mut().filter_map(Value::as_object_mut).flat_map(Map::values_mut) {
-        property["x-shared"] = true.into();
-    }
+    let shared = object.remove("properties");
     let shared_required = object.remove("required");
     object.remove("unevaluatedProperties");
     object.remove("type");
@@ -103,6 +141,8 @@ pub(super) enum Shape {
     Choice(Vec<Word>),
     /// An array of these.
     Array(&'static Value),
+    /// One of these, or an array of them.
+    OneOrMore(&'static Value),
     /// A whole number.
     Integer,
     /// A number.
@@ -161,6 +201,9 @@ pub(super) fn shape(node: &'static Value) -> Shape {
         }
         return Shape::Choice(alternatives.iter().flat_map(words).collect());
     }
+    if let Some([_, several]) = node.get("anyOf").and_then(Value::as_array).map(Vec::as_slice) {
+        return several.get("items").map_or(Shape::Any, Shape::OneOrMore);
+    }
     if node.get("enum").is_some() || node.get("const").is_some() {
         return Shape::Choice(words(node));
     }
@@ -216,9 +259,68 @@ pub(super) fn is_path(node: &'static Value) -> bool {
     node.get("x-path").is_some()
 }
 
-/// Whether the key belongs to a table itself, and not to one of its kinds.
-pub(super) fn is_shared(node: &'static Value) -> bool {
-    node.get("x-shared").is_some()
+/// Whether `false` may stand for the value of a key: it can be left out, or is a table that can be empty.
+pub(super) fn may_be_off(node: &Value) -> bool {
+    let empty = node.get("default").and_then(Value::as_object).is_some_and(Map::is_empty);
+    empty || node.get("x-optional").is_some()
+}
+
+/// Whether it is a table.
+pub(super) fn holds_keys(node: &'static Value) -> bool {
+    matches!(shape(node), Shape::Table(_) | Shape::Map(_) | Shape::Union(_))
+}
+
+/// What the elements are, of an array.
+pub(super) fn items(node: &'static Value) -> Option<&'static Value> {
+    match shape(node) {
+        Shape::Array(items) => Some(items),
+        _ => None,
+    }
+}
+
+/// What `key` is in a table, of each kind that has it.
+pub(super) fn children(node: &'static Value, key: &str) -> Vec<&'static Value> {
+    match shape(node) {
+        Shape::Table(properties) => properties.get(key).into_iter().collect(),
+        Shape::Map(values) => vec![values],
+        Shape::Union(variants) => {
+            variants.iter().filter_map(|variant| properties(variant.node).get(key)).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// What the key at `path` is, of each kind that has it.
+#[cfg(test)]
+pub(super) fn nodes_at(path: &KeyPath) -> Vec<&'static Value> {
+    path.steps().iter().fold(vec![root()], |nodes, step| match step {
+        super::locate::Step::Key(key) => {
+            nodes.into_iter().flat_map(|node| children(node, key)).collect()
+        }
+        super::locate::Step::Index(_) => nodes.into_iter().filter_map(items).collect(),
+    })
+}
+
+/// Every key, as TOML writes it, that needs no index and no name of the author's choice.
+pub(super) fn all_keys() -> Vec<KeyPath> {
+    let mut found = Vec::new();
+    list_keys(root(), &KeyPath::default(), &mut found);
+    found
+}
+
+fn list_keys(node: &'static Value, path: &KeyPath, found: &mut Vec<KeyPath>) {
+    let tables: Vec<&'static Value> = match shape(node) {
+        Shape::Table(_) => vec![node],
+        Shape::Union(variants) => variants.iter().map(|variant| variant.node).collect(),
+        _ => Vec::new(),
+    };
+    for (key, property) in tables.into_iter().flat_map(properties) {
+        let path = path.key(key);
+        if !found.contains(&path) {
+            found.push(path.clone());
+        }
+        list_keys(property, &path, found);
+    }
 }
 
 /// The smallest and the largest number allowed.
@@ -259,6 +361,7 @@ pub(super) fn in_words(node: &'static Value) -> String {
             };
             format!("an array{count}, each {}", in_words(items))
         }
+        Shape::OneOrMore(items) => format!("{}, or an array of such", in_words(items)),
         Shape::Integer => format!("a whole number{}", range_in_words(node)),
         Shape::Number => format!("a number{}", range_in_words(node)),
         Shape::Text => "a string".into(),
@@ -337,4 +440,17 @@ fn search(
 pub(super) fn matches_pattern(node: &'static Value, text: &str) -> bool {
     let Some(pattern) = resolve(node).get("pattern").and_then(Value::as_str) else { return true };
     regex::Regex::new(pattern).is_ok_and(|pattern| pattern.is_match(text))
+}
+
+/// The first character, and its index, that the node's `pattern` has no place for; `None` where the pattern is more than
+/// a choice of characters.
+pub(super) fn first_misfit(node: &'static Value, text: &str) -> Option<(usize, char)> {
+    let pattern = resolve(node).get("pattern").and_then(Value::as_str)?;
+    // A pattern that ends in a repeated class fits every beginning of a text that it fits.
+    if !pattern.ends_with("*$") {
+        return None;
+    }
+    let mut ends = text.char_indices().map(|(at, c)| at + c.len_utf8());
+    let place = ends.position(|end| !matches_pattern(node, &text[..end]))?;
+    Some((place, text.chars().nth(place)?))
 }

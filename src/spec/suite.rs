@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::hints::{unexpanded, write_out};
 use crate::error::{Error, Result};
 
 /// A family of experiments.
@@ -35,6 +36,10 @@ pub fn suite(path: &Path) -> Result<Option<Suite>> {
     let suite: Suite = toml::from_str(&text).map_err(|error| wrong(&error))?;
     if suite.experiments.is_empty() {
         return Err(wrong(&"`experiments` is empty; name spec files, relative to this one"));
+    }
+    let shell = |file: &PathBuf| Some(unexpanded(file.to_str()?)?.to_string());
+    if let Some(found) = suite.experiments.iter().find_map(shell) {
+        return Err(wrong(&format!("`experiments` holds `{found}`; {}", write_out(&found))));
     }
     let folder = path.parent().unwrap_or(Path::new(""));
     let experiments = suite.experiments.iter().map(|file| folder.join(file)).collect();
@@ -83,6 +88,7 @@ mod tests {
         for (text, told) in [
             ("name = 'a'\ntitle = 'A'\nexperiments = []\n", "`experiments` is empty"),
             ("name = 'a'\ntitel = 'A'\nexperiments = ['x']\n", "titel"),
+            ("name = 'a'\ntitle = 'A'\nexperiments = ['y.toml', '~/x.toml']\n", "`~`"),
         ] {
             let error = suite(&file("wrong.toml", text)).unwrap_err();
             assert_eq!(error.exit_code(), 2);

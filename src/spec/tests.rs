@@ -480,36 +480,349 @@ fn another_file_of_weights_replaces_the_one_below_with_its_checksum() {
     assert_eq!((weights.path.as_deref(), weights.sha256), (Some("/v.pth"), Some(sum.clone())));
 }
 
+/// The notes of a right spec, the folder written as `DIR`.
+fn notes(folder: &Folder, sets: &[&str], env: &[(&str, &str)]) -> Vec<String> {
+    let loaded = folder.load("spec.toml", sets, env).expect("a right spec");
+    loaded.notes.iter().map(|note| folder.shown(&note.to_string())).collect()
+}
+
 #[test]
-fn another_kind_replaces_what_the_old_kind_had_and_keeps_what_both_share() {
+fn another_kind_keeps_what_it_has_too_and_the_rest_is_noted() {
     let folder = Folder::new(&[
         (
             "base.toml",
             "name = \"a\"\nmodel = { kind = \"unet\", encoder = { kind = \"resnet18\", frozen = true } }\n\
-             loss = { kind = \"tversky\", alpha = 0.1 }\n\
+             loss = { kind = \"tversky\", alpha = 0.1, gamma = 9, smooth = 2.0 }\n\
              [dataset]\nkind = \"busi\"\nroot = \"data\"\nmulti-mask = \"first\"\nimage-size = 64\n\
-             split = { kind = \"kfold\", folds = 4 }\n\
+             split = { kind = \"kfold\", folds = 4, group = \"duplicates\" }\n\
              [schedule.optimizer]\nkind = \"sgd\"\nmomentum = 0.5\nlearning-rate = 0.5\n",
         ),
         (
             "spec.toml",
-            "extends = \"base.toml\"\nloss = { kind = \"dice\" }\n[dataset]\nkind = \"phantom\"\n\
+            "extends = \"base.toml\"\nloss = { kind = \"focal\" }\n[dataset]\nkind = \"phantom\"\n\
              split = { kind = \"holdout\", seed = 4 }\n[schedule.optimizer]\nkind = \"adam\"\n\
              betas = [0.5, 0.5]\n",
         ),
     ]);
-    let spec = folder.load("spec.toml", &["model.encoder.kind=plain"], &[]).expect("right").spec;
-    assert_eq!(spec.loss, LossSpec::Dice(OverlapSpec::default()));
+    let sets = ["model.encoder.kind=plain"];
+    let spec = folder.load("spec.toml", &sets, &[]).expect("right").spec;
+    assert_eq!(spec.loss, LossSpec::Focal(FocalSpec { gamma: 9.0, alpha: Some(0.1) }));
     assert_eq!(spec.dataset.image_size, 64);
     assert!(matches!(spec.dataset.source, SourceSpec::Phantom(_)));
-    assert_eq!(
-        spec.dataset.split,
-        SplitSpec::Holdout(HoldoutSpec { seed: 4, ..HoldoutSpec::default() })
-    );
-    let adam = AdamSpec { betas: [0.5, 0.5], ..AdamSpec::default() };
+    let group = GroupKey::Duplicates;
+    let holdout = HoldoutSpec { seed: 4, group, ..HoldoutSpec::default() };
+    assert_eq!(spec.dataset.split, SplitSpec::Holdout(holdout));
+    let adam = AdamSpec { learning_rate: 0.5, betas: [0.5, 0.5], ..AdamSpec::default() };
     assert_eq!(spec.schedule.optimizer, OptimizerSpec::Adam(adam));
     let ModelSpec::Unet(unet) = spec.model else { panic!("a U-Net") };
     assert_eq!(unet.encoder, EncoderSpec::Plain(PlainEncoderSpec::default()));
+    snapshot("notes", &notes(&folder, &sets, &[]).join("\n"));
+}
+
+#[test]
+fn a_value_that_the_new_kind_does_not_take_is_dropped_and_noted() {
+    let text = with("[schedule.learning-rate-schedule]\nkind = \"step\"\nevery = 3\n")
+        .replace("{ kind = \"unet\" }", "{ kind = \"attention-unet\", filters = [8, 16] }");
+    let folder = Folder::new(&[("spec.toml", &text)]);
+    assert_eq!(
+        notes(&folder, &["model.kind=cmunext"], &[]),
+        [
+            "`model.filters = [8, 16]` (DIR/spec.toml:4) is dropped: `model.kind` is now \"cmunext\" (--set), \
+          where it must be an array of 5, each a whole number from 1 to 4096"
+        ]
+    );
+    assert_eq!(notes(&folder, &["model.kind=rgu-net"], &[]).len(), 1, "kept with another meaning");
+}
+
+#[test]
+fn within_a_layer_the_kind_comes_first() {
+    let folder = Folder::new(&[("spec.toml", SMALLEST)]);
+    let (fold, kind) = ("dataset.split.fold=2", "dataset.split.kind=kfold");
+    let expected = SplitSpec::Kfold(KfoldSpec { fold: 2, ..KfoldSpec::default() });
+    let (fold_first, kind_first) = (
+        [("ONCOSPEC_DATASET__SPLIT__FOLD", "2"), ("ONCOSPEC_DATASET__SPLIT__KIND", "kfold")],
+        [("ONCOSPEC_DATASET__SPLIT__KIND", "kfold"), ("ONCOSPEC_DATASET__SPLIT__FOLD", "2")],
+    );
+    let split = |sets: &[&str], env: &[(&str, &str)]| {
+        folder.load("spec.toml", sets, env).map(|loaded| loaded.spec.dataset.split)
+    };
+    for (sets, env) in [
+        (&[fold, kind][..], &[][..]),
+        (&[kind, fold], &[]),
+        (&[], &fold_first),
+        (&[], &kind_first),
+        (&["dataset.split={ kind = \"kfold\" }", fold], &[]),
+        (&[fold, "dataset.split={ kind = \"kfold\" }"], &[]),
+        (&[fold], &kind_first[..1]),
+    ] {
+        assert_eq!(split(sets, env).expect("right"), expected, "{sets:?} {env:?}");
+    }
+    // Neither the kind of a lower layer nor that of the same layer has a `fold`.
+    let of_env = folder.mistakes("spec.toml", &[], &fold_first[..1]);
+    assert!(of_env.contains("unknown key `fold` in `dataset.split`"), "{of_env}");
+    assert!(of_env.contains("ONCOSPEC_DATASET__SPLIT__FOLD=2\n"), "{of_env}");
+    let of_set = folder.mistakes("spec.toml", &[fold, "dataset.split.kind=holdout"], &[]);
+    assert!(of_set.contains("--set dataset.split.fold=2"), "{of_set}");
+    assert!(of_set.contains("`dataset.split` has it where its kind is \"kfold\""), "{of_set}");
+}
+
+#[test]
+fn what_one_layer_says_twice_is_told() {
+    let folder = Folder::new(&[("spec.toml", SMALLEST)]);
+    let sets = ["schedule.epochs=3", "schedule.epochs=4", "seeds=[1]", "seeds=[1]"];
+    assert_eq!(
+        notes(&folder, &sets, &[]),
+        ["`schedule.epochs = 3` (--set) does not count: a later --set says 4"]
+    );
+    let env = [("ONCOSPEC_SCHEDULE__EPOCHS", "3"), ("ONCOSPEC_Schedule__EPOCHS", "4")];
+    let sets = [
+        "schedule.clip=false",
+        "schedule.clip.limit=1.0",
+        "dataset.split=kfold",
+        "dataset.split.fold=1",
+    ];
+    snapshot("twice", &folder.mistakes("spec.toml", &sets, &env));
+}
+
+#[test]
+fn what_may_be_left_out_is_switched_off_by_false() {
+    let base = format!("{LARGE}\n[report.film]\nlayer = \"encoder\"\n");
+    let spec = "extends = \"base.toml\"\nschedule.early-stopping = false\nmodel.weights = false\n\
+                gate.\"test.dice.mean\" = false\nreport.film.layer = false\n\
+                dataset.classes.groups.stroma = false\n";
+    let folder = Folder::new(&[("base.toml", &base), ("spec.toml", spec)]);
+    let loaded =
+        folder.load("spec.toml", &["schedule.clip=false"], &[("ONCOSPEC_SCHEDULE__EMA", "false")]);
+    let loaded = loaded.expect("a right spec");
+    let spec = &loaded.spec;
+    assert_eq!((&spec.schedule.clip, &spec.schedule.ema), (&None, &None));
+    assert_eq!(spec.schedule.early_stopping, None);
+    assert_eq!(spec.model.weights(), None);
+    assert_eq!(spec.report.film.layer, None);
+    assert_eq!(spec.gate.keys().collect::<Vec<_>>(), ["test.\"odd\"\nname"]);
+    let SourceSpec::Bcss(BcssSpec { classes: BcssClasses::Custom(classes), .. }) =
+        &spec.dataset.source
+    else {
+        panic!("classes of BCSS")
+    };
+    assert_eq!(classes.groups.keys().collect::<Vec<_>>(), ["tumor & co"]);
+    assert_eq!(overridden(&loaded), ["schedule.clip = false", "schedule.ema = false"]);
+    let sets = ["augment=false", "gate=false", "loss.terms[1].terms[0].alpha=false"];
+    let spec = folder.load("base.toml", &sets, &[]).expect("a right spec").spec;
+    assert_eq!(spec.augment, AugmentSpec::default());
+    assert!(spec.gate.is_empty());
+    let again = folder.load(
+        "spec.toml",
+        &["schedule.ema=false", "schedule.early-stopping.patience=2"],
+        &[],
+    );
+    let stopping = again.expect("on again").spec.schedule.early_stopping.expect("stopping");
+    assert_eq!(stopping.patience, 2);
+    let sets = [
+        "model=false",
+        "schedule.optimizer=false",
+        "schedule.epochs=false",
+        "dataset.filters=false",
+        "schedule.clip=none",
+        "schedule.ema.decay=off",
+        "schedule.early-stopping.kind=none",
+    ];
+    snapshot("not_off", &folder.mistakes("base.toml", &sets, &[]));
+}
+
+/// Every key that the schema says may be switched off is switched off.
+#[test]
+fn every_optional_key_takes_false() {
+    let switched = |key: &str, kinds: &[&str]| {
+        let folder = Folder::new(&[("spec.toml", SMALLEST)]);
+        let off = format!("{key}=false");
+        let sets: Vec<&str> = kinds.iter().copied().chain([&*off]).collect();
+        folder.load("spec.toml", &sets, &[]).map(|_| ()).map_err(|problems| problems.to_string())
+    };
+    let optional: Vec<String> = super::schema::all_keys()
+        .iter()
+        .filter(|path| {
+            super::schema::nodes_at(path).iter().any(|node| super::schema::may_be_off(node))
+        })
+        .map(ToString::to_string)
+        .collect();
+    for key in [
+        "schedule.clip",
+        "augment.rotate",
+        "report.film.layer",
+        "gate",
+        "augment",
+        "schedule.unfreeze-epoch",
+    ] {
+        assert!(optional.iter().any(|optional| optional == key), "{key} in {optional:?}");
+        assert_eq!(switched(key, &[]), Ok(()), "{key}");
+    }
+    assert!(optional.len() > 20, "{optional:?}");
+    for (key, kinds) in [
+        ("task.guide", &["task.kind=classify", "model.kind=resnet18"][..]),
+        ("loss.alpha", &["loss.kind=focal"]),
+        ("model.encoder.weights", &["model.encoder.kind=resnet18"]),
+    ] {
+        assert!(optional.iter().any(|optional| optional == key), "{key} in {optional:?}");
+        assert_eq!(switched(key, kinds), Ok(()), "{key}");
+    }
+}
+
+#[test]
+fn elements_of_arrays_are_said_by_index() {
+    let folder = Folder::new(&[("spec.toml", SMALLEST)]);
+    let loss = |sets: &[&str], env: &[(&str, &str)]| {
+        folder.load("spec.toml", sets, env).map(|loaded| loaded.spec.loss)
+    };
+    let bce_and_dice = |first, second| {
+        LossSpec::Sum(SumSpec {
+            terms: vec![
+                TermSpec { weight: first, loss: LossSpec::Bce(BceSpec::default()) },
+                TermSpec { weight: second, loss: LossSpec::Dice(OverlapSpec::default()) },
+            ],
+        })
+    };
+    let env = [("ONCOSPEC_LOSS__TERMS__1__WEIGHT", "3")];
+    assert_eq!(loss(&["loss.terms[0].weight=2"], &env).expect("right"), bce_and_dice(2.0, 3.0));
+    let sets = [
+        "loss.terms[1].weight=5",
+        "loss={ kind = \"sum\", terms = [{ kind = \"bce\" }, { kind = \"dice\" }] }",
+    ];
+    assert_eq!(loss(&sets, &[]).expect("right"), bce_and_dice(1.0, 5.0));
+    let sets = [
+        "loss.terms[0].smooth=3",
+        "loss.terms[0].kind=jaccard",
+        "loss.terms[1]={ kind = \"focal\" }",
+    ];
+    let LossSpec::Sum(sum) = loss(&sets, &[]).expect("right") else { panic!("a sum") };
+    assert_eq!(
+        sum.terms[0].loss,
+        LossSpec::Jaccard(OverlapSpec { smooth: 3.0, ..Default::default() })
+    );
+    assert_eq!(sum.terms[1].loss, LossSpec::Focal(FocalSpec::default()));
+    let sets = ["evaluation.metrics[0]=auc", "evaluation.metrics[9]=dice", "seeds[0]=7"];
+    let loaded = folder.load("spec.toml", &sets, &[]).expect("right");
+    assert_eq!(loaded.spec.seeds, [7]);
+    assert_eq!(loaded.spec.evaluation.metrics[0], MetricKind::Auc);
+    assert_eq!(*loaded.origins.of("evaluation.metrics[0]"), Origin::Set(sets[0].into()));
+    assert_eq!(*loaded.origins.of("evaluation.metrics[1]"), Origin::Default);
+    let sets = [
+        "loss.terms[2].weight=2",
+        "seeds[1]=1",
+        "schedule.layer-rates[0].factor=0.1",
+        "name[0]=a",
+        "schedule.epochs[0]=1",
+        "loss.terms[x]=1",
+        "loss.terms[0]..weight=1",
+        "loss.terms[0].wieght=1",
+    ];
+    let env = [("ONCOSPEC_MODEL__ENCODER__FILTERS__9", "8")];
+    snapshot("no_element", &folder.mistakes("spec.toml", &sets, &env));
+}
+
+#[test]
+fn several_files_are_extended_the_later_over_the_earlier() {
+    let folder = Folder::new(&[
+        (
+            "common.toml",
+            "name = \"common\"\ndataset.kind = \"phantom\"\nmodel.kind = \"unet\"\nseeds = [1]\n",
+        ),
+        ("a.toml", "extends = \"common.toml\"\nname = \"a\"\nseeds = [2]\nschedule.epochs = 2\n"),
+        ("b.toml", "extends = [\"common.toml\"]\nschedule = { epochs = 3, batch-size = 3 }\n"),
+        ("spec.toml", "extends = [\"a.toml\", \"./b.toml\"]\nschedule.batch-size = 4\n"),
+        ("twice.toml", "extends = [\"a.toml\", \"./a.toml\"]\n"),
+        ("crossed.toml", "extends = [\"a.toml\", \"common.toml\"]\n"),
+        ("circle.toml", "extends = [\"a.toml\", \"round.toml\"]\n"),
+        ("round.toml", "extends = [\"b.toml\", \"circle.toml\"]\n"),
+        ("missing.toml", "extends = [\"no.toml\", \"a.toml\", 3]\n"),
+        ("gone.toml", "extends = [\"no.toml\", \"a.toml\", \"~/b.toml\"]\n"),
+    ]);
+    let loaded = folder.load("spec.toml", &[], &[]).expect("a right spec");
+    let spec = &loaded.spec;
+    assert_eq!((spec.name.as_str(), spec.seeds.as_slice()), ("a", &[2][..]), "common lies below a");
+    assert_eq!((spec.schedule.epochs, spec.schedule.batch_size), (3, 4));
+    let files: Vec<PathBuf> = loaded.files().map(Path::to_path_buf).collect();
+    assert_eq!(
+        files,
+        ["common.toml", "a.toml", "b.toml", "spec.toml"].map(|name| folder.path(name))
+    );
+    let names = ["twice.toml", "crossed.toml", "circle.toml", "missing.toml", "gone.toml"];
+    let all = names.map(|name| format!("== {name}\n{}\n", folder.mistakes(name, &[], &[])));
+    snapshot("extends", &all.join("\n"));
+}
+
+#[test]
+fn a_path_that_a_shell_would_have_to_complete_is_refused() {
+    let text = r#"
+name = "a"
+[dataset]
+kind = "busi"
+root = "~/data"
+[model]
+kind = "resnet18"
+weights = { path = "$HOME/w.pth" }
+[run]
+output = 'C:\temp'
+"#;
+    let folder = Folder::new(&[("spec.toml", text)]);
+    let sets =
+        [r"run.weights=%APPDATA%\weights", "dataset.split={ kind = \"file\", path = \"a\\tb\" }"];
+    let env = [("ONCOSPEC_RUN__OUTPUT", "${HOME}/runs")];
+    snapshot("paths", &folder.mistakes("spec.toml", &sets, &env));
+}
+
+#[test]
+fn variables_of_others_break_nothing_and_misspelt_keys_are_told() {
+    let folder = Folder::new(&[("spec.toml", SMALLEST)]);
+    let foreign = [
+        ("ONCOSPEC_HOME", "/opt/oncospec"),
+        ("ONCOSPEC_EPOCHS", "3"),
+        ("ONCOSPEC_MODELS", "/models"),
+        ("ONCOSPEC_RUN_ID", "17"),
+        ("ONCOSPEC_SHARED", "/shared"),
+        ("ONCOSPEC_TOKEN", "a secret"),
+        ("ONCOSPEC_", "1"),
+        ("HOME", "/root"),
+    ];
+    snapshot("foreign_variables", &notes(&folder, &[], &foreign).join("\n"));
+    let misspelt = [
+        ("ONCOSPEC_SEED", "3"),
+        ("ONCOSPEC_SHEDULE__EPOCHS", "3"),
+        ("ONCOSPEC_SCHEDULE_EPOCHS", "3"),
+        ("ONCOSPEC_SCHEDULE__EPOCS", "3"),
+        ("ONCOSPEC_PLUGIN__PATH", "3"),
+    ];
+    snapshot("misspelt_variables", &folder.mistakes("spec.toml", &[], &misspelt));
+}
+
+#[test]
+fn what_was_meant_by_a_value_of_another_language_is_told() {
+    let wrong = [
+        "[schedule]\noptimizer = { kind = \"adam\", learning-rate = 0,01 }\n",
+        "schedule.warm-up-epochs = 0,5\n",
+        "schedule.warm-up-epochs = .5\n",
+        "schedule.warm-up-epochs = 5.\n",
+        "[schedule]\noptimizer = { kind = \"adam\", learning-rate = \"0,01\", betas = [0,9, 0,999] }\n",
+        "dataset2 = \"C:\\Users\\anna\"\n",
+        "dataset2 = \"D:\\busi\\data\"\n",
+        "[schedule]\nactivation-checkpointing = True\n",
+        "[schedule]\nactivation-checkpointing = \"yes\"\n",
+        "[schedule]\nclip = None\n",
+        "description = “a”\n",
+        "loss.kind = \"CrossEntropy\"\n",
+    ];
+    let all: Vec<String> = wrong.iter().map(|text| mistakes(&with(text))).collect();
+    let folder = Folder::new(&[("spec.toml", SMALLEST)]);
+    let sets = [
+        "schedule.optimizer.learning-rate=0,01",
+        "seeds=0,1",
+        "model.kind=unet++",
+        "name=Brüste 2",
+        "schedule.activation-checkpointing=True",
+    ];
+    let set = folder.mistakes("spec.toml", &sets, &[]);
+    let long = folder.mistakes("spec.toml", &[&format!("name={}", "n".repeat(120))], &[]);
+    snapshot("meant", &[all.join("\n\n"), set, long].join("\n\n"));
 }
 
 #[test]

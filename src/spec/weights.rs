@@ -21,7 +21,7 @@ pub struct WeightsSpec {
     pub name: Option<WeightsName>,
     /// SHA-256 of the file, 64 hexadecimal digits; checked when given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = r"^[0-9a-fA-F]{64}$"))]
+    #[schemars(length(min = 64, max = 64), regex(pattern = r"^[0-9a-fA-F]*$"))]
     pub sha256: Option<String>,
 }
 

@@ -1,0 +1,96 @@
+//! Who said a value, and what became of it where it does not count as it was said.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use figment::value::{Tag, Value};
+use serde::de::value::{Error, U64Deserializer};
+use serde::de::{Deserialize, IntoDeserializer};
+
+/// Who said a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A line of a spec file, from 1.
+    File {
+        /// The file, as reached from the working directory.
+        path: PathBuf,
+        /// The line of the key.
+        line: usize,
+    },
+    /// An environment variable, by name.
+    Env(String),
+    /// An argument of `--set`, `key=value`.
+    Set(String),
+    /// Nobody.
+    Default,
+}
+
+impl Origin {
+    /// Whether both are of one file, of the command line, of the environment, or defaults.
+    pub(super) fn same_source(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::File { path, .. }, Self::File { path: other, .. }) => path == other,
+            (Self::Env(_), Self::Env(_)) | (Self::Set(_), Self::Set(_)) => true,
+            (one, other) => one == other,
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { path, line } => write!(f, "{}:{line}", path.display()),
+            Self::Env(name) => f.write_str(name),
+            Self::Set(_) => f.write_str("--set"),
+            Self::Default => f.write_str("default"),
+        }
+    }
+}
+
+/// The mark on values that the source of this rank says.
+pub(super) fn tag_of(rank: usize) -> Tag {
+    let number: U64Deserializer<Error> = (rank as u64).saturating_add(1).into_deserializer();
+    // A tag reads from any number; 0 is that of defaults.
+    Tag::deserialize(number).unwrap_or_default()
+}
+
+/// The rank of the source that says a value with this mark; `None` for a default.
+pub(super) fn rank_of(tag: Tag) -> Option<usize> {
+    let number = Value::from(tag).to_u128()?;
+    usize::try_from(number).ok()?.checked_sub(1)
+}
+
+/// Something that was said and does not count, or not as it was said, though nothing is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// The key, such as `dataset.split.fold`; empty where it is about a variable that is no key.
+    pub key: String,
+    /// The value as TOML; empty where there is no key.
+    pub value: String,
+    /// Who said it.
+    pub origin: Origin,
+    /// What became of it, and why.
+    pub fate: String,
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.key.as_str() {
+            "" => write!(f, "{} {}", self.origin, self.fate),
+            key => write!(f, "`{key} = {}` ({}) {}", self.value, self.origin, self.fate),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_tells_its_rank() {
+        for rank in [0, 1, 40, 100_000] {
+            assert_eq!(rank_of(tag_of(rank)), Some(rank));
+        }
+        assert_eq!(rank_of(Tag::Default), None);
+    }
+}
