@@ -31,6 +31,7 @@ pub fn execute(args: CheckArgs, output: Output) -> Result<u8> {
                     "train": one.split.train.len(),
                     "valid": one.split.valid.len(),
                     "test": one.split.test.len(),
+                    "notes": one.loaded.notes.iter().map(ToString::to_string).collect::<Vec<_>>(),
                     "findings": one.findings,
                 })
             })

@@ -50,6 +50,7 @@ pub fn execute(args: PlanArgs, output: Output) -> Result<u8> {
         return print(&pretty(&json!({
             "run": plan.folder(),
             "decisions": plan.decisions,
+            "notes": plan.notes,
             "findings": plan.findings,
             "balance": plan.balance,
             "layers": plan.layers,

@@ -86,13 +86,32 @@ impl Overrides {
     }
 }
 
-/// Tells what was found about the data of specs, once for data that several have.
+/// Tells what layers of specs say that does not count, and what was found about the data, once for data that several
+/// have.
 fn tell_all(checked: &[Checked], output: Output) {
     let mut told: Vec<&Findings> = Vec::new();
     for one in checked {
+        tell_notes(one, output);
         if !told.contains(&&one.findings) {
             tell(&one.findings, &one.loaded.spec.name, output);
             told.push(&one.findings);
+        }
+    }
+}
+
+/// Tells what layers of a spec, and of one that guides it, say that does not count; what is about no key, once.
+fn tell_notes(checked: &Checked, output: Output) {
+    static SAID: Once = Once::new();
+    let of_spec = &checked.loaded;
+    SAID.call_once(|| {
+        for note in of_spec.notes.iter().filter(|note| note.key.is_empty()) {
+            output.say(note.to_string());
+        }
+    });
+    let guide = checked.guide.as_ref().map(|guide| &guide.loaded);
+    for loaded in std::iter::once(of_spec).chain(guide) {
+        for note in loaded.notes.iter().filter(|note| !note.key.is_empty()) {
+            output.say(format!("{}: {note}", loaded.spec.name));
         }
     }
 }

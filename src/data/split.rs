@@ -94,8 +94,32 @@ pub fn split(spec: &SplitSpec, dataset: &Dataset) -> Result<Split> {
         SplitSpec::File(files) => split_by_lists(files, dataset)?,
         SplitSpec::ByFolder(_) => split_by_folder(dataset)?,
     };
-    check_parts(dataset, &split)?;
+    check_parts(dataset, &split)
+        .map_err(|error| Error::user(format!("{error}\nto mend it, {}", remedy(spec))))?;
     Ok(split)
+}
+
+/// What gives a part, or a class of a part, the cases that it lacks.
+fn remedy(spec: &SplitSpec) -> String {
+    let (larger, stratify, group) = match spec {
+        SplitSpec::Holdout(holdout) => {
+            ("give that part a larger one of `fractions`", holdout.stratify, holdout.group)
+        }
+        SplitSpec::Kfold(kfold) => ("divide into fewer `folds`", kfold.stratify, kfold.group),
+        SplitSpec::File(_) => return "name a case of it in the list of that part".into(),
+        SplitSpec::ByFolder(_) => {
+            return "put a case of it into that folder, or divide by `kind = \"holdout\"`".into();
+        }
+    };
+    let mut ways = vec![larger, "try another `seed` of `dataset.split`", "add cases of the class"];
+    if stratify == Stratify::None {
+        ways.insert(1, "set `stratify = \"class\"`");
+    }
+    if group != GroupKey::None {
+        ways.push("group by something smaller, if cases of one group may part");
+    }
+    ways.push("leave the class out of the data set");
+    format!("{}, or {}", ways[..ways.len() - 1].join(", "), ways[ways.len() - 1])
 }
 
 fn split_holdout(spec: &HoldoutSpec, dataset: &Dataset) -> Result<Split> {
@@ -759,6 +783,8 @@ mod tests {
         let message = error_of(&SplitSpec::Holdout(holdout(0.7, 0.15, 0.15)), &dataset);
         let expected = "no case of class `normal` in `valid` (1 train, 0 valid, 0 test)";
         assert!(message.contains(expected), "{message}");
+        let remedy = "to mend it, give that part a larger one of `fractions`, try another `seed`";
+        assert!(message.contains(remedy), "{message}");
     }
 
     #[test]

@@ -25,7 +25,7 @@ use crate::finding::Findings;
 use crate::loss::Outputs;
 use crate::model::{self, SecondHead};
 use crate::record::{ClassShare, GuideRow, Layer};
-use crate::spec::{ModelSpec, Spec, WeightsSpec};
+use crate::spec::{ModelSpec, Note, Spec, WeightsSpec};
 
 /// Version of the engine's own sources, set by the build script.
 pub const ENGINE: &str = env!("ENGINE_DIGEST");
@@ -39,6 +39,8 @@ pub struct Plan {
     pub spec_text: String,
     /// What the command line or the environment said otherwise than the spec's files, as `key = value`.
     pub overrides: Vec<String>,
+    /// What the spec's layers say that does not count, or means another thing than where it was said.
+    pub notes: Vec<String>,
     /// The data set.
     pub dataset: Arc<Dataset>,
     /// How it is divided.
@@ -178,6 +180,7 @@ impl Checked {
             spec_path: self.loaded.path.clone(),
             spec_text: crate::spec::render(&self.loaded),
             overrides: crate::spec::overridden(&self.loaded),
+            notes: of_keys(&self.loaded.notes),
             dataset: Arc::clone(&self.dataset),
             split: split.clone(),
             findings: self.findings.clone(),
@@ -187,6 +190,11 @@ impl Checked {
             decisions,
         })
     }
+}
+
+/// The notes that are about keys of the spec.
+fn of_keys(notes: &[Note]) -> Vec<String> {
+    notes.iter().filter(|note| !note.key.is_empty()).map(ToString::to_string).collect()
 }
 
 /// The second head of a spec's network, where its task has one.

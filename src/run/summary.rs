@@ -45,7 +45,7 @@ pub fn summary(plan: &Plan) -> Summary {
         group_key: group_key(&spec.dataset.split, &plan.dataset).into(),
         headline: headline(plan),
         findings: plan.findings.to_vec(),
-        notes: Vec::new(),
+        notes: plan.notes.clone(),
         published: spec.published.clone(),
         overrides: plan.overrides.clone(),
         image_classes: decisions.image_classes.clone(),

@@ -100,7 +100,7 @@ fn meaning(part: &str) -> Meaning {
         let path = KeyPath::default().key(key);
         let node = schema::properties(schema::root()).get(key);
         // A whole table is hardly said by a variable.
-        let table = node.is_some_and(|node| schema::holds_keys(node));
+        let table = node.is_some_and(schema::holds_keys);
         return if table { Meaning::Foreign(Some(path)) } else { Meaning::Misspelt(path) };
     }
     let all = schema::all_keys();

@@ -38,7 +38,10 @@ const UNIONS: [Union; 5] = [
         kinds: &[
             ("adam", &[RATE, DECAY, EPSILON]),
             ("adamw", &[RATE, DECAY, EPSILON]),
-            ("sgd", &[RATE, DECAY, ("momentum", &["0.5", "0.25"]), ("nesterov", &["true", "false"])]),
+            (
+                "sgd",
+                &[RATE, DECAY, ("momentum", &["0.5", "0.25"]), ("nesterov", &["true", "false"])],
+            ),
         ],
     },
     Union {
@@ -79,7 +82,8 @@ type Statements = BTreeMap<String, String>;
 /// For each of four layers and each union, maybe a kind, and which keys of the kind it then has; then other keys.
 fn four_layers() -> impl Strategy<Value = Vec<Statements>> {
     let pick = || any::<prop::sample::Index>();
-    let of_union = (prop::option::weighted(0.4, pick()), prop::collection::vec((pick(), pick()), 0..3));
+    let of_union =
+        (prop::option::weighted(0.4, pick()), prop::collection::vec((pick(), pick()), 0..3));
     let layer = (
         prop::collection::vec(of_union, UNIONS.len()),
         prop::collection::vec((pick(), pick()), 0..3),
@@ -116,7 +120,8 @@ fn shuffled(said: &Statements, seed: u64) -> Vec<(String, String)> {
     let mut all: Vec<_> = said.clone().into_iter().collect();
     let mut state = seed | 1;
     for end in (1..all.len()).rev() {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         all.swap(end, (state >> 33) as usize % (end + 1));
     }
     all
@@ -129,9 +134,11 @@ fn lines(said: &[(String, String)]) -> String {
 /// Loads four layers, each in an order of its own: a base, a file, the environment and `--set`.
 fn load_layers(layers: &[Statements], order: u64) -> Result<Loaded, Problems> {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let [base, file, env, set] = [0, 1, 2, 3].map(|at| shuffled(&layers[at], order.rotate_left(at as u32)));
+    let [base, file, env, set] =
+        [0, 1, 2, 3].map(|at| shuffled(&layers[at], order.rotate_left(at as u32)));
     let smallest = "name = \"a\"\ndataset.kind = \"phantom\"\nmodel.kind = \"unet\"\n";
-    std::fs::write(folder.path().join("base.toml"), format!("{smallest}{}", lines(&base))).expect("a file");
+    std::fs::write(folder.path().join("base.toml"), format!("{smallest}{}", lines(&base)))
+        .expect("a file");
     let path = folder.path().join("spec.toml");
     std::fs::write(&path, format!("extends = \"base.toml\"\n{}", lines(&file))).expect("a file");
     let sets: Vec<String> = set.iter().map(|(key, value)| format!("{key}={value}")).collect();
@@ -146,7 +153,12 @@ fn load_layers(layers: &[Statements], order: u64) -> Result<Loaded, Problems> {
 fn sorted_notes(loaded: &Loaded) -> BTreeSet<String> {
     let told = |note: &Note| format!("{} {} {}", note.key, note.value, note.fate);
     // The folder's name is another each time.
-    loaded.notes.iter().map(told).map(|text| text.split(" (").next().unwrap_or_default().to_string()).collect()
+    loaded
+        .notes
+        .iter()
+        .map(told)
+        .map(|text| text.split(" (").next().unwrap_or_default().to_string())
+        .collect()
 }
 
 /// The value of a spec at `key`, as TOML.

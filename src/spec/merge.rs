@@ -198,11 +198,17 @@ impl Merger<'_> {
             Some(Value::Array(tag, elements)) => (tag, elements),
             other => {
                 for (index, said) in said {
-                    let found = match &other {
-                        Some(value) => format!("`{}` is {}", spot.path, describe(value)),
-                        None => format!("there is no array `{}`", spot.path),
+                    let (message, help) = match &other {
+                        Some(value) => (
+                            format!("`{}` is no array: it is {}", spot.path, describe(value)),
+                            None,
+                        ),
+                        None => {
+                            let message = format!("there is no array `{}` to change", spot.path);
+                            (message, Some(format!("say all of `{}`", spot.path)))
+                        }
                     };
-                    self.no_element(spot, index, &said, format!("{found}: it has no elements"));
+                    self.no_element(spot, index, &said, message, help.as_deref());
                 }
                 return other;
             }
@@ -217,7 +223,8 @@ impl Merger<'_> {
                     count => format!("has {count} elements, of indices 0 to {}", count - 1),
                 };
                 let found = format!("`{}` {has}: there is none of index {index}", spot.path);
-                self.no_element(spot, index, &said, found);
+                let help = format!("to make it longer, say all of `{}`", spot.path);
+                self.no_element(spot, index, &said, found, Some(&help));
                 continue;
             };
             let below = std::mem::replace(element, Value::from(false));
@@ -228,11 +235,16 @@ impl Merger<'_> {
         Some(Value::Array(tag, elements))
     }
 
-    fn no_element(&mut self, spot: &Spot, index: usize, said: &Said, message: String) {
-        let path = spot.path.index(index);
+    fn no_element(
+        &mut self,
+        spot: &Spot,
+        index: usize,
+        said: &Said,
+        message: String,
+        help: Option<&str>,
+    ) {
         if let Some((rank, _)) = self.source(said.tag()) {
-            let help = format!("to make it longer, say all of `{}`", spot.path);
-            self.problem(&path, rank, message, Some(&help));
+            self.problem(&spot.path.index(index), rank, message, help);
         }
     }
 

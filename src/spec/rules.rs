@@ -105,7 +105,8 @@ impl Rules<'_, '_> {
             });
             let said = said.collect::<Vec<_>>().join(", ");
             let sum = (sum * 1e9).round() / 1e9;
-            self.report(&path, format!("`{path}` add up to {sum}, not 1: {said}"), None);
+            let help = Some("say all three; they add up to 1");
+            self.report(&path, format!("`{path}` add up to {sum}, not 1: {said}"), help);
         }
     }
 

@@ -152,7 +152,7 @@ impl Said {
                 (table(plain), table(indexed))
             }
             Self::Array { whole, elements } if !elements.is_empty() => {
-                let whole = whole.map(|whole| Self::of(whole));
+                let whole = whole.map(Self::of);
                 (whole, Some(Self::Array { whole: None, elements }))
             }
             said => (Some(said), None),

@@ -826,6 +826,21 @@ fn what_was_meant_by_a_value_of_another_language_is_told() {
 }
 
 #[test]
+fn fractions_said_in_part_are_refused_with_what_is_missing_and_who_said_the_rest() {
+    let folder = Folder::new(&[
+        ("spec.toml", SMALLEST),
+        (
+            "base.toml",
+            "name = \"a\"\nmodel.kind = \"unet\"\ndataset.kind = \"phantom\"\n\
+          dataset.split.fractions = { train = 0.7, valid = 0.15, test = 0.15 }\n",
+        ),
+    ]);
+    let set = ["dataset.split.fractions.train=0.6"];
+    let all = ["spec.toml", "base.toml"].map(|name| folder.mistakes(name, &set, &[]));
+    snapshot("fractions", &all.join("\n\n"));
+}
+
+#[test]
 fn a_table_said_in_part_is_completed_from_its_default() {
     let text = with(
         "[schedule.optimizer]\nlearning-rate = 0.5\n[evaluation]\nthreshold.value = 0.25\n\

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use oncospec::spec::{load, spec_files};
 
-use crate::support::{Bench, repository, shared};
+use crate::support::{Bench, repository, said, shared};
 
 fn experiments(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
@@ -83,4 +83,44 @@ fn the_experiments_on_real_data_find_them() {
         let root = format!("dataset.root={}", data.join(root).display());
         bench.oncospec(&["check", spec.to_str().unwrap(), "--set", &root]).with(0);
     }
+}
+
+#[test]
+fn what_a_changed_kind_drops_is_told_by_every_command_and_on_the_page() {
+    let bench = Bench::new();
+    bench.tiny("[evaluation]\nthreshold = { kind = \"fixed\", value = 0.25 }\n");
+    let spec = "extends = \"tiny.toml\"\nname = \"other\"\nschedule.optimizer.kind = \"sgd\"\n\
+                schedule.epochs = 1\nevaluation.threshold.kind = \"best-on-valid\"\n\
+                report.film.frames = 0\n";
+    let spec = bench.file("other.toml", spec);
+    let spec = spec.to_str().unwrap();
+    let note = "other: `evaluation.threshold.value = 0.25` (";
+    let why = "is dropped: `evaluation.threshold.kind` is now \"best-on-valid\" (";
+    for command in ["check", "plan", "run"] {
+        bench.oncospec(&[command, spec, "--device", "cpu"]).with(0).telling(&[note, why]);
+    }
+    let page = fs::read_to_string(bench.path().join("reports/other.html")).unwrap();
+    assert!(page.contains("`evaluation.threshold.value = 0.25`"), "the page does not tell");
+}
+
+#[test]
+fn the_order_of_arguments_does_not_count_and_other_programs_variables_break_nothing() {
+    let bench = Bench::new();
+    let spec = bench.tiny("");
+    let spec = spec.to_str().unwrap();
+    let sets = ["dataset.split.fold=2", "dataset.split.kind=kfold"];
+    for [first, second] in [sets, [sets[1], sets[0]]] {
+        let arguments = ["plan", spec, "--device", "cpu", "--set", first, "--set", second];
+        let plan = bench.oncospec(&arguments).with(0);
+        assert!(plan.out.contains("fold = 2  # --set"), "{}", plan.out);
+        assert!(plan.out.contains("kind = \"kfold\"  # --set"), "{}", plan.out);
+    }
+    let mut command = bench.command(&["check", spec]);
+    command.env("ONCOSPEC_HOME", "/opt").env("ONCOSPEC_LR", "0.1");
+    said(command.output().unwrap())
+        .with(0)
+        .telling(&["ONCOSPEC_HOME is no key of a spec and is not read", "ONCOSPEC_LR is no key"]);
+    let mut command = bench.command(&["check", spec]);
+    command.env("ONCOSPEC_SCHEDULE_EPOCHS", "3");
+    said(command.output().unwrap()).with(2).telling(&["did you mean ONCOSPEC_SCHEDULE__EPOCHS?"]);
 }
