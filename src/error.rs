@@ -13,6 +13,9 @@ pub enum Error {
     /// The user's mistake: a spec, a path, an argument, a data set. Exit code 2.
     #[error("{0}")]
     User(String),
+    /// Another process holds what is asked for. Exit code 2.
+    #[error("{0}")]
+    Busy(String),
     /// Something failed while working: a disk, a device, a training run. Exit code 1.
     #[error("{0}")]
     Failed(String),
@@ -48,7 +51,7 @@ impl Error {
     /// 2 for the user's mistake, 1 for a failure while working.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::User(_) => 2,
+            Self::User(_) | Self::Busy(_) => 2,
             Self::Failed(_) | Self::Io { .. } => 1,
         }
     }

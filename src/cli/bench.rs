@@ -11,6 +11,7 @@ use clap::{Args, ValueEnum};
 use safetensors::tensor::{Dtype, View};
 use serde::Serialize;
 
+use super::outputs::{Outputs as Files, OverwriteArgs, Planned};
 use super::spec::Overrides;
 use super::{Output, pretty, print};
 use crate::data::{Batch, Cache, Loader, Order};
@@ -20,6 +21,10 @@ use crate::model::{Model, save_weights};
 use crate::plan::{Depth, Extent, Plan, survey};
 use crate::run::{initial_net, objective};
 use crate::train::{Inputs, Objective, Step, Steps, infer, peak_memory};
+
+/// Files of a dump.
+const WEIGHTS: &str = "weights.safetensors";
+const BATCHES: &str = "batches.safetensors";
 
 /// Arguments of `bench`.
 #[derive(Debug, Args)]
@@ -44,6 +49,8 @@ pub struct BenchArgs {
     /// Write the first weights and all batches to a folder, as safetensors.
     #[arg(long, value_name = "DIR")]
     dump: Option<PathBuf>,
+    #[command(flatten)]
+    overwrite: OverwriteArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
@@ -95,9 +102,15 @@ pub fn execute(args: BenchArgs, output: Output) -> Result<u8> {
     let device = for_training(&chosen.device, spec.schedule.activation_checkpointing);
     let (model, _) = initial_net(&plan.decisions, &device)?;
     let objective = objective(&plan.decisions)?;
-    if let Some(folder) = &args.dump {
-        fs::create_dir_all(folder).map_err(Error::io(folder, "cannot create"))?;
-        save_weights(&model.valid(), &folder.join("weights.safetensors"))?;
+    let dump = match &args.dump {
+        Some(folder) => {
+            let planned = [WEIGHTS, BATCHES].map(Planned::named).to_vec();
+            Some(Files::folder(folder, planned, args.overwrite)?)
+        }
+        None => None,
+    };
+    if let Some(files) = &dump {
+        files.write_with(WEIGHTS, |path| save_weights(&model.valid(), path))?;
     }
     let total = args.warmup + args.steps;
     let work = match args.mode {
@@ -105,8 +118,8 @@ pub fn execute(args: BenchArgs, output: Output) -> Result<u8> {
         Mode::Infer => Work::Infer(Box::new(model.valid()), objective),
     };
     let timed = Timed::run(&plan, work, &device, total, args.dump.is_some())?;
-    if let Some(folder) = &args.dump {
-        dump_batches(&timed.batches, &folder.join("batches.safetensors"))?;
+    if let Some(files) = &dump {
+        files.write_with(BATCHES, |path| dump_batches(&timed.batches, path))?;
     }
     let peak_rss_bytes = peak_memory();
     let after = |of: fn(&Step) -> f64| timed.steps.iter().skip(args.warmup).map(of).collect();

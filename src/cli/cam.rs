@@ -1,19 +1,18 @@
 //! `oncospec cam`.
 
-use std::fs;
 use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
 
-use super::predict::{images, named};
+use super::images::{images, named};
+use super::outputs::{Outputs as Files, OverwriteArgs, Planned};
 use super::runs::{Trained, TrainedArgs};
 use super::{Output, pretty, print};
 use crate::error::{Error, Result};
 use crate::evaluate::{called, jpeg};
 use crate::explain::{Method, Settings, explain, hot, panels};
 use crate::loss::Outputs;
-use crate::record::write_file;
 use crate::spec::{ExplanationKind, Spec};
 
 /// Arguments of `cam`.
@@ -21,7 +20,7 @@ use crate::spec::{ExplanationKind, Spec};
 pub struct CamArgs {
     #[command(flatten)]
     trained: TrainedArgs,
-    /// PNG or JPEG images, or folders of them.
+    /// PNG or JPEG images, or folders of them; masks by their names are left out.
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
     /// Folder for IMAGE_cam.jpg: the image, the part of it that was found (of a classifier: that speaks most for the
@@ -47,6 +46,8 @@ pub struct CamArgs {
     /// Number of the class to explain, from 0; the predicted one, or that with the most predicted pixels, if not given.
     #[arg(long)]
     class: Option<usize>,
+    #[command(flatten)]
+    overwrite: OverwriteArgs,
 }
 
 impl CamArgs {
@@ -79,9 +80,10 @@ struct Written {
 pub fn execute(args: CamArgs, output: Output) -> Result<u8> {
     let trained = args.trained.open()?;
     let Trained { decisions, predictor, threshold, .. } = &trained;
-    let images = named(images(&args.images)?, "cam.jpg")?;
+    let images = named(images(&args.images, output)?, "cam.jpg")?;
     let method = args.method(&decisions.spec)?;
-    fs::create_dir_all(&args.out).map_err(Error::io(&args.out, "cannot create"))?;
+    let planned = images.iter().map(|(stem, image)| Planned::of(image, format!("{stem}_cam.jpg")));
+    let files = Files::folder(&args.out, planned.collect(), args.overwrite)?;
     let mut written = Vec::new();
     for (stem, image) in images {
         let decoded = trained.image(&image)?;
@@ -102,8 +104,8 @@ pub fn execute(args: CamArgs, output: Output) -> Result<u8> {
                 seen.labels(predictor.outputs, *threshold)
             }
         };
-        let picture = args.out.join(format!("{stem}_cam.jpg"));
-        write_file(&picture, &jpeg(&panels(&decoded.image, &found, &heat)?)?)?;
+        let bytes = jpeg(&panels(&decoded.image, &found, &heat)?)?;
+        let picture = files.write(&format!("{stem}_cam.jpg"), &bytes)?;
         output.say(format!("{} -> {}", image.display(), picture.display()));
         written.push(Written { image, picture });
     }

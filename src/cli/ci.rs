@@ -5,12 +5,15 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::outputs::{OutputFile, OverwriteArgs};
+use super::report::PageFile;
+use super::run::{Wish, prepare, stop_on_signal, work};
 use super::spec::{Overrides, Specs};
-use super::{Output, command_line, pretty, print, report, run};
+use super::{Output, pretty, print, report};
 use crate::error::{Error, Result};
 use crate::plan::Depth;
-use crate::record::{Record, RunState};
-use crate::run::{Options, Outcome, rejudge};
+use crate::record::RunState;
+use crate::run::{patiently, rejudge};
 
 /// Arguments of `ci`.
 #[derive(Debug, Args)]
@@ -26,54 +29,44 @@ pub struct CiArgs {
     /// The report.
     #[arg(long, short, value_name = "FILE", default_value = "reports/ci.html")]
     output: PathBuf,
+    #[command(flatten)]
+    overwrite: OverwriteArgs,
 }
 
 /// Runs what is not finished, judges the gates, and prints a summary: 0 if all hold, 1 if one fell or
-/// a run failed.
+/// a run failed. A run that another process works on is waited for, and judged like the others.
 pub fn execute(args: CiArgs, output: Output) -> Result<u8> {
     let paths = files(&args.paths)?;
     let specs = Specs { paths, overrides: args.overrides };
     let checked = specs.check(Depth::Pixels, output)?;
-    let stop = run::stop_on_signal()?;
-    let mut outcomes: Vec<Outcome> = Vec::new();
-    let mut held = true;
-    for one in &checked {
-        let device = specs.overrides.device(&one.loaded.spec, output)?;
-        let options = Options {
-            device,
-            force: false,
-            resume: true,
-            quiet: output.quiet,
-            command: command_line(),
-        };
-        let plans = run::plans(one, &options, &stop, output, &mut outcomes)?;
-        held &= !plans.is_empty();
-        for plan in plans {
-            let outcome = run::run_one(&plan, &options, &stop, output)?;
-            held &= outcome.state == RunState::Finished;
-            if outcome.state == RunState::Finished {
-                let gates = rejudge(&outcome.path, &plan.decisions.spec)?;
-                held &= gates.iter().all(|gate| gate.held);
-            }
-            outcomes.push(outcome);
-            if stop.asked() {
-                return Ok(1);
-            }
-        }
-        if stop.asked() {
-            return Ok(1);
-        }
+    let page = PageFile::new(&args.output, None, args.overwrite)?;
+    let summary = args.summary.as_deref().map(|path| OutputFile::new(path, args.overwrite));
+    let summary = summary.transpose()?;
+    let stop = stop_on_signal()?;
+    let wish = Wish { force: false, resume: true, wait: true };
+    let jobs = prepare(&checked, &specs.overrides, wish, false, output)?;
+    let done = work(jobs, &stop, output);
+    if stop.asked() || done.outcomes.is_empty() {
+        return Ok(done.failed.unwrap_or(1));
     }
-    let runs: Vec<PathBuf> = outcomes.iter().map(|outcome| outcome.path.clone()).collect();
-    report::write(&runs, &args.output, String::new(), None)?;
-    let records = runs.iter().map(Record::read).collect::<Result<Vec<_>>>()?;
-    let summary = crate::report::markdown(&records);
-    if let Some(path) = &args.summary {
-        crate::record::write_file(path, summary.as_bytes())?;
+    let mut held = !done.left_out;
+    for outcome in &done.outcomes {
+        held &= outcome.state == RunState::Finished;
     }
-    output.say(format!("report: {}", args.output.display()));
-    print(&if output.json { pretty(&outcomes)? } else { summary })?;
-    Ok(if held { 0 } else { 1 })
+    for (plan, outcome) in done.planned().filter(|(_, run)| run.state == RunState::Finished) {
+        let judge = || rejudge(&outcome.path, &plan.decisions.spec);
+        let gates = patiently(judge, wish.wait, output.quiet, &stop)?;
+        held &= gates.iter().all(|gate| gate.held);
+    }
+    let runs = done.paths();
+    held &= page.write(&runs, String::new())?;
+    let text = crate::report::markdown(&report::read(&runs).0);
+    if let Some(file) = &summary {
+        file.write(text.as_bytes())?;
+    }
+    output.say(format!("report: {}", page.path().display()));
+    print(&if output.json { pretty(&done.outcomes)? } else { text })?;
+    Ok(done.failed.unwrap_or(if held { 0 } else { 1 }))
 }
 
 /// The spec files that paths mean: a folder means the `.toml` files in it, by name.

@@ -1,18 +1,18 @@
 //! `oncospec data`.
 
-use std::fs;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use image::{Rgb, RgbImage};
 use serde::Serialize;
 
-use super::predict::{each, ended, images, named};
+use super::images::{images, named};
+use super::outputs::{Outputs as Files, OverwriteArgs, Planned, absolute};
+use super::predict::{each, ended};
 use super::{Output, pretty, print};
 use crate::data::{Proposal, SynthKind, decode_image, inspect, propose, synth};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::evaluate::{png_gray, png_rgb};
-use crate::record::write_file;
 
 /// Arguments of `data`.
 #[derive(Debug, Args)]
@@ -65,6 +65,8 @@ struct ProposeArgs {
     /// Seed of the clustering.
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    #[command(flatten)]
+    overwrite: OverwriteArgs,
 }
 
 /// What was proposed for an image.
@@ -114,22 +116,26 @@ pub fn execute(args: DataArgs, output: Output) -> Result<u8> {
 }
 
 fn propose_masks(args: &ProposeArgs, output: Output) -> Result<u8> {
-    let images = named(images(&args.images)?, "mask.png")?;
-    fs::create_dir_all(&args.out).map_err(Error::io(&args.out, "cannot create"))?;
+    const PROPOSALS: &str = "proposals.json";
+    let images = named(images(&args.images, output)?, "mask.png")?;
+    let mut planned = vec![Planned::named(PROPOSALS)];
+    for (stem, image) in &images {
+        let of = |what: &&str| Planned::of(image, format!("{stem}_{what}.png"));
+        planned.extend(["mask", "colours"].iter().map(of));
+    }
+    let files = Files::folder(&args.out, planned, args.overwrite)?;
     let (proposed, failed) = each(images, |path, stem| {
         let image = decode_image(path)?;
         let found = propose(&image, usize::from(args.clusters), args.minimum_px, args.seed);
-        let mask = args.out.join(format!("{stem}_mask.png"));
         let labels = found.labels.iter().map(|label| label + 1).collect();
-        write_file(&mask, &png_gray(labels, image.dimensions())?)?;
-        let picture = args.out.join(format!("{stem}_colours.png"));
-        write_file(&picture, &painted(&found)?)?;
+        let bytes = png_gray(labels, image.dimensions())?;
+        let mask = files.write(&format!("{stem}_mask.png"), &bytes)?;
+        files.write(&format!("{stem}_colours.png"), &painted(&found)?)?;
         output.say(format!("{} -> {}", path.display(), mask.display()));
-        let (image, colours, shares) = (path.to_path_buf(), found.colours, found.shares);
+        let (image, colours, shares) = (absolute(path), found.colours, found.shares);
         Ok(Proposed { image, mask, colours, shares })
     });
-    let text = pretty(&proposed)?;
-    write_file(&args.out.join("proposals.json"), format!("{text}\n").as_bytes())?;
+    files.merge(PROPOSALS, &proposed)?;
     ended(&proposed, failed, output)
 }
 

@@ -1,10 +1,10 @@
 //! `oncospec demo`.
 
-use std::fs;
 use std::path::PathBuf;
 
 use clap::Args;
 
+use super::outputs::{OutputFile, OverwriteArgs};
 use super::spec::{Overrides, Specs};
 use super::{Output, run};
 use crate::error::{Error, Result};
@@ -23,14 +23,19 @@ pub struct DemoArgs {
     /// Make the run again if it is finished.
     #[arg(long)]
     force: bool,
+    #[command(flatten)]
+    overwrite: OverwriteArgs,
 }
 
 /// Trains a small network on synthetic images and renders a report.
 pub fn execute(args: DemoArgs, output: Output) -> Result<u8> {
     let runs = args.folder.join("runs");
-    fs::create_dir_all(&runs).map_err(Error::io(&runs, "cannot create"))?;
     let spec = runs.join("demo.toml");
-    crate::record::write_file(&spec, SPEC.as_bytes())?;
+    let file = OutputFile::new(&spec, args.overwrite).map_err(|error| match spec.is_file() {
+        true => Error::user(format!("{error}; `oncospec run {}` runs it as it is", spec.display())),
+        false => error,
+    })?;
+    file.write(SPEC.as_bytes())?;
     output.say(format!("spec: {} (made to be read and changed)", spec.display()));
     let mut overrides = args.overrides;
     overrides.sets.insert(0, format!("run.output={}", toml_string(&runs.display().to_string())));
@@ -41,6 +46,7 @@ pub fn execute(args: DemoArgs, output: Output) -> Result<u8> {
             force: args.force,
             output: Some(args.folder.join("reports").join("demo.html")),
             templates: None,
+            overwrite: args.overwrite,
         },
         output,
     )

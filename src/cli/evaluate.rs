@@ -1,32 +1,39 @@
 //! `oncospec evaluate`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
+use super::overlap::overlap;
 use super::runs::{Trained, TrainedArgs};
 use super::spec::tell;
 use super::{Output, pretty, print};
-use crate::data::{Dataset, Labels, SplitName, open_for};
+use crate::data::{Case, Dataset, Labels, SplitName, fingerprint, open_for};
 use crate::error::{Error, Result};
 use crate::evaluate::{Cases, classify, describe_refinement, evaluate};
+use crate::plan::Decisions;
 use crate::record::{Figure, Record, RunDir};
 use crate::report::left_out;
 use crate::run::{figures, image_figures, put_new_masks, put_recorded_masks};
-use crate::spec::SourceSpec;
+use crate::spec::Spec;
+use crate::text;
 
 /// Arguments of `evaluate`.
 #[derive(Debug, Args)]
 pub struct EvaluateArgs {
     #[command(flatten)]
     trained: TrainedArgs,
-    /// Score on all labelled cases of this folder, of the run's kind of data.
-    #[arg(long, value_name = "DIR", conflicts_with = "split")]
+    /// Score on the data in this folder, of the run's kind: on all labelled cases, or, with --split, on those that the
+    /// run recorded for that split.
+    #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Score on this split of the run's own data.
-    #[arg(long, default_value = "valid")]
-    split: Part,
+    /// Score on this split of the run, as it was recorded; valid unless given.
+    #[arg(long)]
+    split: Option<Part>,
+    /// Go on where images or masks are not those that the run recorded.
+    #[arg(long)]
+    changed_data: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -36,50 +43,92 @@ enum Part {
     Test,
 }
 
+impl Part {
+    fn name(self) -> SplitName {
+        match self {
+            Self::Train => SplitName::Train,
+            Self::Valid => SplitName::Valid,
+            Self::Test => SplitName::Test,
+        }
+    }
+}
+
+/// What is scored.
+enum Scored {
+    /// A split of the run, as recorded.
+    Recorded(SplitName),
+    /// All cases of other data.
+    Other,
+}
+
+impl Scored {
+    /// The name of the split in figures.
+    fn as_str(&self) -> &'static str {
+        match self {
+            Self::Recorded(split) => split.as_str(),
+            Self::Other => "data",
+        }
+    }
+}
+
 /// Scores the best weights of a run. A reading of the run's own test split is counted in its record.
 pub fn execute(args: EvaluateArgs, output: Output) -> Result<u8> {
-    let Trained { run, record, decisions, predictor, threshold, guide } = args.trained.open()?;
+    let Trained { run, record, decisions, predictor, threshold, guide, .. } =
+        args.trained.open()?;
     let mut spec = decisions.spec.clone();
-    let split = match args.split {
-        Part::Train => SplitName::Train,
-        Part::Valid => SplitName::Valid,
-        Part::Test => SplitName::Test,
+    let scored = match (&args.data, args.split) {
+        (Some(_), None) => Scored::Other,
+        (_, split) => Scored::Recorded(split.unwrap_or(Part::Valid).name()),
     };
     if let Some(folder) = &args.data {
-        set_root(&mut spec.dataset.source, folder)?;
+        let Some(root) = spec.dataset.source.root_mut() else {
+            return Err(Error::user(
+                "this run was trained on synthetic images, which lie in no folder: \
+                 leave out --data",
+            ));
+        };
+        *root = folder.display().to_string();
     }
-    let mut dataset = open_for(&spec)?;
+    let mut dataset = open_data(&spec, &args)?;
     tell(&dataset.findings, &spec.name, output);
-    let indices = match &args.data {
-        Some(_) => (0..dataset.cases.len()).collect(),
-        None => cases_of(&record, &dataset, split)?,
+    let indices: Vec<usize> = match scored {
+        Scored::Other => (0..dataset.cases.len()).collect(),
+        Scored::Recorded(split) => cases_of(&record, &dataset, split)?,
     };
     let folder;
-    match &guide {
-        Some((guide, threshold)) if args.data.is_some() => {
+    match (&guide, &scored) {
+        (Some((guide, threshold)), Scored::Other) => {
             folder = tempfile::tempdir().map_err(Error::io("temporary folder", "cannot create"))?;
             put_new_masks(&mut dataset, (guide, *threshold), folder.path())?;
         }
-        Some(_) => put_recorded_masks(&mut dataset, &indices, &run, &record.guide)?,
-        None => {}
-    }
-    let groups: Vec<String> = groups(&record, &dataset);
-    let split = if args.data.is_some() { SplitName::Test } else { split };
-    let cases = Cases { dataset: &dataset, indices: &indices, groups: &groups, split };
-    let (told, found) = match &dataset.labels {
-        Labels::Images { names } => (decisions.labels.names(), names),
-        Labels::Binary { .. } | Labels::Classes { .. } => {
-            (decisions.image_classes.clone(), &dataset.image_classes)
+        (Some(_), Scored::Recorded(_)) => {
+            let guided = |case: &Case| record.guide.iter().any(|row| row.case == case.id);
+            let guided: Vec<usize> =
+                (0..dataset.cases.len()).filter(|&case| guided(&dataset.cases[case])).collect();
+            put_recorded_masks(&mut dataset, &guided, &run, &record.guide)?;
         }
-    };
-    if told != *found {
-        return Err(Error::user(format!(
-            "the run tells {} apart, these images are {}",
-            told.join(", "),
-            found.join(", ")
-        )));
+        (None, _) => {}
     }
-    let figures = match &dataset.labels {
+    match scored {
+        Scored::Recorded(_) => same_data(&dataset, &decisions, &spec, args.changed_data)?,
+        Scored::Other => {
+            let seen = overlap(&dataset, &record, &decisions);
+            if let Some(said) = seen.said() {
+                eprintln!("warning: {}: {said}", spec.dataset.source.root().unwrap_or_default());
+            }
+        }
+    }
+    take_classes(&mut dataset, &decisions)?;
+    let groups = match scored {
+        Scored::Recorded(_) => recorded_groups(&record, &dataset),
+        Scored::Other => dataset.cases.iter().map(group_of).collect(),
+    };
+    let split = match scored {
+        Scored::Recorded(split) => split,
+        Scored::Other => SplitName::Test,
+    };
+    let cases = Cases { dataset: &dataset, indices: &indices, groups: &groups, split };
+    let mut figures = match &dataset.labels {
         Labels::Binary { .. } | Labels::Classes { .. } => {
             let seen = evaluate(&predictor, &cases, &spec.evaluation, threshold, &|_| Ok(()))?;
             figures(&seen, &dataset.image_classes, &spec)
@@ -89,7 +138,10 @@ pub fn execute(args: EvaluateArgs, output: Output) -> Result<u8> {
             image_figures(&scores, split, names, &spec)
         }
     };
-    if args.data.is_none() && split == SplitName::Test {
+    for figure in &mut figures {
+        figure.split = scored.as_str().into();
+    }
+    if matches!(scored, Scored::Recorded(SplitName::Test)) {
         let mut provenance = record.provenance.clone();
         provenance.test_reads += 1;
         RunDir::open_write(&run)?.write_provenance(&provenance)?;
@@ -98,7 +150,69 @@ pub fn execute(args: EvaluateArgs, output: Output) -> Result<u8> {
         return print(&pretty(&figures)?);
     }
     let refined = describe_refinement(&spec.evaluation.refine);
-    print(&table(&figures, indices.len(), args.data.as_deref(), split, refined.as_deref()))
+    let place = match (&args.data, &scored) {
+        (Some(folder), Scored::Other) => folder.display().to_string(),
+        (Some(folder), Scored::Recorded(split)) => {
+            format!("the {split} split, read from {}", folder.display())
+        }
+        (None, _) => format!("the {} split", scored.as_str()),
+    };
+    print(&table(&figures, indices.len(), &place, refined.as_deref()))
+}
+
+/// Opens the data, which lie where they lay when the run was made unless a folder was named.
+fn open_data(spec: &Spec, args: &EvaluateArgs) -> Result<Dataset> {
+    let root = spec.dataset.source.root().map(Path::new);
+    match root {
+        Some(root) if !root.is_dir() && args.data.is_none() => Err(Error::user(format!(
+            "{}: the data of this run are not there any more; `--data DIR --split {}` reads them \
+             from elsewhere",
+            root.display(),
+            args.split.unwrap_or(Part::Valid).name()
+        ))),
+        _ => open_for(spec),
+    }
+}
+
+/// Images and masks must be those that the run recorded, unless a person goes on all the same.
+fn same_data(dataset: &Dataset, decisions: &Decisions, spec: &Spec, go_on: bool) -> Result<()> {
+    let found = fingerprint(dataset)?;
+    if found == decisions.data_fingerprint {
+        return Ok(());
+    }
+    let short = |fingerprint: &str| fingerprint.chars().take(12).collect::<String>();
+    let said = format!(
+        "{}: images or masks are not those of the run: their fingerprint is {}, the run recorded {}",
+        spec.dataset.source.root().unwrap_or("synthetic images"),
+        short(&found),
+        short(&decisions.data_fingerprint)
+    );
+    if !go_on {
+        return Err(Error::user(format!(
+            "{said}: figures would not compare with the recorded ones; --changed-data scores on them \
+             all the same"
+        )));
+    }
+    eprintln!("warning: {}", text::lines(&said));
+    Ok(())
+}
+
+/// Gives a data set the classes of images that the run tells, of which it may lack some.
+fn take_classes(dataset: &mut Dataset, decisions: &Decisions) -> Result<()> {
+    let (told, found) = match &mut dataset.labels {
+        Labels::Images { names } => (decisions.labels.names(), names),
+        Labels::Binary { .. } | Labels::Classes { .. } => {
+            (decisions.image_classes.clone(), &mut dataset.image_classes)
+        }
+    };
+    if let Some(unknown) = found.iter().find(|class| !told.contains(class)) {
+        return Err(Error::user(format!(
+            "the run tells {} apart, and there are images of class {unknown}",
+            told.join(", ")
+        )));
+    }
+    *found = told;
+    Ok(())
 }
 
 /// The cases of a split, by the record.
@@ -125,42 +239,23 @@ fn cases_of(record: &Record, dataset: &Dataset, split: SplitName) -> Result<Vec<
     Ok(found)
 }
 
-/// The group of every case: as recorded, else the case itself.
-fn groups(record: &Record, dataset: &Dataset) -> Vec<String> {
-    let recorded = |id: &str| record.split.iter().find(|row| row.case == id);
-    dataset
-        .cases
-        .iter()
-        .map(|case| recorded(&case.id).map_or_else(|| case.id.clone(), |row| row.group.clone()))
-        .collect()
-}
-
-fn set_root(source: &mut SourceSpec, folder: &Path) -> Result<()> {
-    let folder = folder.display().to_string();
-    match source {
-        SourceSpec::Busi(busi) => busi.root = folder,
-        SourceSpec::Bcss(bcss) => bcss.root = folder,
-        SourceSpec::Phantom(_) => {
-            return Err(Error::user(
-                "this run was trained on synthetic images, which lie in no folder: \
-                 leave out --data",
-            ));
-        }
-    }
-    Ok(())
-}
-
-fn table(
-    figures: &[Figure],
-    cases: usize,
-    data: Option<&Path>,
-    split: SplitName,
-    refined: Option<&str>,
-) -> String {
-    let place = match data {
-        Some(folder) => folder.display().to_string(),
-        None => format!("the {split} split"),
+/// The group of every case as recorded; of one that is in no split, as its source knows it.
+fn recorded_groups(record: &Record, dataset: &Dataset) -> Vec<String> {
+    let recorded: BTreeMap<&str, &str> =
+        record.split.iter().map(|row| (row.case.as_str(), row.group.as_str())).collect();
+    let group = |case: &Case| match recorded.get(case.id.as_str()) {
+        Some(group) => group.to_string(),
+        None => group_of(case),
     };
+    dataset.cases.iter().map(group).collect()
+}
+
+/// The group of a case as its source knows it: its slide, else itself.
+fn group_of(case: &Case) -> String {
+    case.slide.clone().unwrap_or_else(|| case.id.clone())
+}
+
+fn table(figures: &[Figure], cases: usize, place: &str, refined: Option<&str>) -> String {
     let refined = refined.map(|how| format!(", probabilities {how}")).unwrap_or_default();
     let mut text = format!("{cases} cases of {place}{refined}\n");
     for figure in figures {

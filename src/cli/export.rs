@@ -8,13 +8,16 @@ use safetensors::SafeTensors;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::runs::find_run;
+use super::outputs::{Outputs as Files, OverwriteArgs, Planned};
+use super::predict::code_of;
+use super::runs::{find_run, unfinished};
 use super::{Output, pretty, print};
+use crate::data::codes_of;
 use crate::error::{Error, Result};
 use crate::loss::Outputs;
 use crate::model::{SecondHead, checksum, pth_archive};
 use crate::plan::Decisions;
-use crate::record::{Record, write_file};
+use crate::record::{Record, RunDir};
 use crate::spec::{
     Channels, EncoderSpec, FilterSpec, InputKind, ModelSpec, PlainClassifierSpec, RefineSpec,
 };
@@ -34,6 +37,8 @@ pub struct ExportArgs {
     /// Folder of the run directories, for ids and names.
     #[arg(long, value_name = "DIR", default_value = "runs")]
     root: PathBuf,
+    #[command(flatten)]
+    overwrite: OverwriteArgs,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -49,6 +54,9 @@ enum Format {
 struct Card {
     experiment: String,
     run: String,
+    /// How far the run came, where it did not finish.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unfinished: Option<String>,
     network: ModelSpec,
     /// The call that makes the same network in PyTorch, where a library has it.
     pytorch: Option<Value>,
@@ -80,6 +88,9 @@ struct Prediction {
     of: &'static str,
     /// Of the channels.
     classes: Vec<String>,
+    /// The data's code that stands for each class in masks of `oncospec predict`, where pixels have several classes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    codes: Vec<u8>,
     /// Of one foreground class, or of the second of two classes of images, the lowest probability.
     threshold: Option<f64>,
     /// The classes that a second head tells images apart by, with the softmax of its logits.
@@ -103,25 +114,27 @@ pub fn execute(args: ExportArgs, output: Output) -> Result<u8> {
     let run = find_run(&args.run, &args.root)?;
     let record = Record::read(&run)?;
     let decisions = Decisions::from_toml(&record.plan)?;
-    let source = run.join("model.safetensors");
-    let bytes = fs::read(&source).map_err(Error::io(&source, "cannot read"))?;
-    let tensors = SafeTensors::deserialize(&bytes)
-        .map_err(|error| Error::user(format!("{}: damaged: {error}", source.display())))?;
-    fs::create_dir_all(&args.out).map_err(Error::io(&args.out, "cannot create"))?;
     let file = match args.format {
         Format::Safetensors => "model.safetensors",
         Format::Pytorch => "model.pth",
     };
-    let path = args.out.join(file);
-    match args.format {
-        Format::Safetensors => write_file(&path, &bytes)?,
-        Format::Pytorch => write_file(&path, &pth_archive(&tensors)?)?,
-    }
+    let planned = [file, "model.json"].map(Planned::named).to_vec();
+    let files = Files::folder(&args.out, planned, args.overwrite)?;
+    let unfinished = unfinished(&record);
+    let source = RunDir::open_read(&run)?.best_weights()?.path;
+    let bytes = fs::read(&source).map_err(Error::io(&source, "cannot read"))?;
+    let tensors = SafeTensors::deserialize(&bytes)
+        .map_err(|error| Error::user(format!("{}: damaged: {error}", source.display())))?;
+    let path = match args.format {
+        Format::Safetensors => files.write(file, &bytes)?,
+        Format::Pytorch => files.write(file, &pth_archive(&tensors)?)?,
+    };
     let spec = &decisions.spec;
     let binary = decisions.outputs() == Outputs::Binary;
     let card = Card {
         experiment: spec.name.clone(),
         run: decisions.run_id.clone(),
+        unfinished,
         network: spec.model.clone(),
         pytorch: in_pytorch(
             &spec.model,
@@ -147,6 +160,7 @@ pub fn execute(args: ExportArgs, output: Output) -> Result<u8> {
             activation: if binary { "sigmoid" } else { "softmax" },
             of: if spec.task.classifies() { "images" } else { "pixels" },
             classes: decisions.labels.names(),
+            codes: codes(&decisions)?,
             threshold: record.summary.threshold.as_ref().map(|threshold| threshold.value),
             image_classes: decisions.image_classes.clone(),
             refine: spec.evaluation.refine.clone(),
@@ -161,9 +175,16 @@ pub fn execute(args: ExportArgs, output: Output) -> Result<u8> {
         },
     };
     let text = pretty(&card)?;
-    write_file(&args.out.join("model.json"), format!("{text}\n").as_bytes())?;
+    files.write("model.json", format!("{text}\n").as_bytes())?;
     output.say(format!("{} and model.json", path.display()));
     if output.json { print(&text) } else { Ok(0) }
+}
+
+/// The data's code that stands for each class of pixels.
+fn codes(decisions: &Decisions) -> Result<Vec<u8>> {
+    let Outputs::Classes(classes) = decisions.outputs() else { return Ok(Vec::new()) };
+    let codes = codes_of(&decisions.spec.dataset.source)?;
+    Ok((0..classes).map(|label| code_of(&codes, label as u8)).collect())
 }
 
 /// The call that makes a network whose `load_state_dict` takes the weights with `strict=True`.

@@ -6,20 +6,21 @@ use clap::Args;
 
 use super::{Output, pretty, print};
 use crate::error::Result;
-use crate::record::{RunSummary, list_runs};
+use crate::record::{RunSummary, list_experiment, list_runs};
 use crate::report::left_out;
 
 /// Arguments of `list`.
 #[derive(Debug, Args)]
 pub struct ListArgs {
-    /// Folder of the run directories.
+    /// Folder of the run directories, or of those of one experiment.
     #[arg(default_value = "runs", value_name = "DIR")]
     root: PathBuf,
 }
 
 /// Lists runs with how far they came and their first headline figure.
 pub fn execute(args: ListArgs, output: Output) -> Result<u8> {
-    let runs = list_runs(&args.root)?;
+    let mut runs = list_experiment(&args.root)?;
+    runs.extend(list_runs(&args.root)?);
     if output.json {
         return print(&pretty(&runs)?);
     }
@@ -46,10 +47,15 @@ fn row(run: &RunSummary) -> String {
         }
         (None, None) => String::new(),
     };
+    let again = run.again.as_ref().map(|status| {
+        let (epoch, epochs) = (status.epoch, status.epochs);
+        format!("  (made again: {}, {epoch}/{epochs} epochs)", status.state)
+    });
+    let again = again.unwrap_or_default();
     let status = &run.status;
     let epochs = format!("{}/{}", status.epoch, status.epochs);
     format!(
-        "{:32} {:12} {:>5} {:11} {epochs:>9} {:20}  {figure}",
+        "{:32} {:12} {:>5} {:11} {epochs:>9} {:20}  {figure}{again}",
         run.experiment,
         run.run_id,
         run.seed,

@@ -1,41 +1,57 @@
 //! `oncospec predict`.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
 
+use super::images::{images, named};
+use super::outputs::{Outputs as Files, OverwriteArgs, Planned, absolute};
 use super::runs::{Trained, TrainedArgs};
 use super::{Output, pretty, print};
-use crate::data::{Decoded, decode_image};
+use crate::data::{Codes, Decoded, codes_of, decode_image};
 use crate::error::{Error, Result};
 use crate::evaluate::{SECOND_HEAD_THRESHOLD, called, overlay, png_gray};
 use crate::loss::Outputs;
-use crate::record::write_file;
+use crate::plan::Decisions;
 use crate::text;
+
+/// What was predicted of each image, of all commands that wrote into the folder.
+const PREDICTIONS: &str = "predictions.json";
+
+/// What the values of the masks in the folder mean.
+const LEGEND: &str = "legend.json";
 
 /// Arguments of `predict`.
 #[derive(Debug, Args)]
 pub struct PredictArgs {
     #[command(flatten)]
     trained: TrainedArgs,
-    /// PNG or JPEG images, or folders of them.
+    /// PNG or JPEG images, or folders of them; masks by their names are left out.
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
-    /// Folder for IMAGE_mask.png, IMAGE_probability.png and IMAGE_overlay.png; where images have classes, for predictions.json.
+    /// Folder for IMAGE_mask.png, IMAGE_probability.png and IMAGE_overlay.png, with legend.json, what the values of
+    /// masks mean, and predictions.json, what was said of each image.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    #[command(flatten)]
+    overwrite: OverwriteArgs,
 }
 
 /// What was written for an image.
 #[derive(Debug, Serialize)]
 struct Written {
     image: PathBuf,
+    run: String,
+    /// How far the run came, where it did not finish.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unfinished: Option<String>,
     mask: PathBuf,
     probability: PathBuf,
     overlay: PathBuf,
+    /// What the values of the mask mean.
+    legend: Vec<Meaning>,
     /// Part of the pixels that are not background (one foreground) or of each class.
     parts: Vec<f64>,
     /// The class of the image, where a second head tells it.
@@ -43,10 +59,48 @@ struct Written {
     called: Option<Saying>,
 }
 
+/// What a value of a mask means.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Meaning {
+    /// The value.
+    value: u8,
+    /// Its class.
+    class: String,
+    /// The codes of the data's masks that are this class.
+    codes: Vec<u8>,
+}
+
+/// The values of the masks of a run: 0 and 255 for one foreground, else the first of the data's codes of each class.
+fn legend(decisions: &Decisions) -> Result<Vec<Meaning>> {
+    let codes = codes_of(&decisions.spec.dataset.source)?;
+    let names = decisions.labels.names();
+    let meaning = |value: u8, class: &str, label: u8| Meaning {
+        value,
+        class: class.to_string(),
+        codes: codes.of_label(label),
+    };
+    Ok(match decisions.outputs() {
+        Outputs::Binary => vec![meaning(0, "background", 0), meaning(255, &names[0], 1)],
+        Outputs::Classes(_) | Outputs::Images(_) => (0..)
+            .zip(&names)
+            .map(|(label, name)| meaning(code_of(&codes, label), name, label))
+            .collect(),
+    })
+}
+
+/// The data's code that stands for a class.
+pub fn code_of(codes: &Codes, label: u8) -> u8 {
+    codes.of_label(label).first().copied().unwrap_or(label)
+}
+
 /// An image and its class.
 #[derive(Debug, Serialize)]
 struct Called {
     image: PathBuf,
+    run: String,
+    /// How far the run came, where it did not finish.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unfinished: Option<String>,
     #[serde(flatten)]
     saying: Saying,
 }
@@ -73,12 +127,13 @@ impl Saying {
 }
 
 /// Predicts masks at each image's own size, or the class of each image. Binary masks are 0 and 255, others hold
-/// class numbers.
+/// the data's codes.
 pub fn execute(args: PredictArgs, output: Output) -> Result<u8> {
     let trained = args.trained.open()?;
     let Trained { decisions, predictor, .. } = &trained;
-    let paths = images(&args.images)?;
+    let paths = images(&args.images, output)?;
     if let Outputs::Images(_) = predictor.outputs {
+        let files = Files::folder(&args.out, vec![Planned::named(PREDICTIONS)], args.overwrite)?;
         let classes = decisions.labels.names();
         let paths = paths.into_iter().map(|path| (String::new(), path));
         let (called, failed) = each(paths, |path, _| {
@@ -86,28 +141,46 @@ pub fn execute(args: PredictArgs, output: Output) -> Result<u8> {
             output.say(format!("{}: {}", path.display(), called.saying.told()));
             Ok(called)
         });
-        fs::create_dir_all(&args.out).map_err(Error::io(&args.out, "cannot create"))?;
-        write_predictions(&called, &args.out)?;
+        files.merge(PREDICTIONS, &called)?;
         return ended(&called, failed, output);
     }
     let images = named(paths, "mask.png")?;
-    fs::create_dir_all(&args.out).map_err(Error::io(&args.out, "cannot create"))?;
+    let legend = legend(decisions)?;
+    let mut planned = vec![Planned::named(PREDICTIONS), Planned::named(LEGEND)];
+    for (stem, image) in &images {
+        let of = |what: &&str| Planned::of(image, file_name(stem, what));
+        planned.extend(["mask", "probability", "overlay"].iter().map(of));
+    }
+    let files = Files::folder(&args.out, planned, args.overwrite)?;
+    write_legend(&files, &legend, args.overwrite)?;
     let (written, failed) = each(images, |path, stem| {
-        let one = predict(&trained, path, &args.out, stem)?;
+        let one = predict(&trained, path, &files, stem, &legend)?;
         let class = one.called.as_ref().map(|called| format!(": {}", called.told()));
         let class = class.unwrap_or_default();
         output.say(format!("{} -> {}{class}", path.display(), one.mask.display()));
         Ok(one)
     });
-    if decisions.second_head().is_some() {
-        write_predictions(&written, &args.out)?;
-    }
+    files.merge(PREDICTIONS, &written)?;
     ended(&written, failed, output)
 }
 
-fn write_predictions<T: Serialize>(predictions: &[T], folder: &Path) -> Result<()> {
-    let text = pretty(&predictions)?;
-    write_file(&folder.join("predictions.json"), format!("{text}\n").as_bytes())
+/// The name of a file made of the image with this stem.
+fn file_name(stem: &str, what: &str) -> String {
+    format!("{stem}_{what}.png")
+}
+
+/// Writes what masks mean, unless the masks that are there mean something else.
+fn write_legend(files: &Files, legend: &[Meaning], overwrite: OverwriteArgs) -> Result<()> {
+    let text = format!("{}\n", pretty(&legend)?);
+    let path = files.path(LEGEND);
+    let found = std::fs::read_to_string(&path).unwrap_or_else(|_| text.clone());
+    if found != text && !overwrite.overwrite {
+        return Err(Error::user(format!(
+            "{}: masks in this folder have other classes than this run: write into another folder",
+            path.display()
+        )));
+    }
+    files.write(LEGEND, text.as_bytes()).map(|_| ())
 }
 
 /// What was made of each image, and how many could not be predicted; these are named at once.
@@ -145,60 +218,20 @@ pub fn ended<T: Serialize>(done: &[T], failed: usize, output: Output) -> Result<
 fn call(trained: &Trained, path: &Path, classes: &[String]) -> Result<Called> {
     let seen = trained.predictor.predict(&[&trained.image(path)?])?.remove(0);
     Ok(Called {
-        image: path.to_path_buf(),
+        image: absolute(path),
+        run: trained.run.display().to_string(),
+        unfinished: trained.unfinished.clone(),
         saying: Saying::new(&seen.values, trained.threshold, classes),
     })
 }
 
-/// The image files that arguments mean: folders are searched, not below.
-pub fn images(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
-    let mut images = Vec::new();
-    for path in paths {
-        if !path.is_dir() {
-            images.push(path.clone());
-            continue;
-        }
-        let entries = fs::read_dir(path).map_err(Error::io(path, "cannot read"))?;
-        let mut inside: Vec<PathBuf> = entries
-            .flatten()
-            .map(|entry| entry.path())
-            .filter(|path| {
-                let extension = path.extension().and_then(|extension| extension.to_str());
-                extension.is_some_and(|extension| {
-                    ["png", "jpg", "jpeg"].contains(&extension.to_ascii_lowercase().as_str())
-                })
-            })
-            .collect();
-        if inside.is_empty() {
-            return Err(Error::user(format!("{}: no PNG or JPEG file in it", path.display())));
-        }
-        inside.sort();
-        images.extend(inside);
-    }
-    Ok(images)
-}
-
-/// Images with the stems of the files that they write, the first of which ends in `_what`.
-///
-/// # Errors
-/// If two images would write the same files.
-pub fn named(images: Vec<PathBuf>, what: &str) -> Result<BTreeMap<String, PathBuf>> {
-    let mut named: BTreeMap<String, PathBuf> = BTreeMap::new();
-    for image in images {
-        let stem = image.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        if let Some(other) = named.get(&stem).filter(|other| **other != image) {
-            return Err(Error::user(format!(
-                "{} and {} would both write {stem}_{what}: write them into different folders",
-                other.display(),
-                image.display()
-            )));
-        }
-        named.insert(stem, image);
-    }
-    Ok(named)
-}
-
-fn predict(trained: &Trained, path: &Path, out: &Path, stem: &str) -> Result<Written> {
+fn predict(
+    trained: &Trained,
+    path: &Path,
+    files: &Files,
+    stem: &str,
+    legend: &[Meaning],
+) -> Result<Written> {
     let Trained { predictor, threshold, decisions, .. } = trained;
     let decoded = Decoded { image: decode_image(path)?, labels: None };
     let (width, height) = decoded.image.dimensions();
@@ -210,10 +243,11 @@ fn predict(trained: &Trained, path: &Path, out: &Path, stem: &str) -> Result<Wri
     let share = |label: u8| {
         labels.iter().filter(|&&found| found == label).count() as f64 / pixels.max(1) as f64
     };
-    let (mask, parts) = match predictor.outputs {
-        Outputs::Binary => (labels.iter().map(|&label| label * 255).collect(), vec![share(1)]),
+    let mask = labels.iter().map(|&label| legend[usize::from(label)].value).collect();
+    let parts = match predictor.outputs {
+        Outputs::Binary => vec![share(1)],
         Outputs::Classes(classes) | Outputs::Images(classes) => {
-            (labels.clone(), (0..classes).map(|class| share(class as u8)).collect())
+            (0..classes).map(|class| share(class as u8)).collect()
         }
     };
     let highest = (0..pixels)
@@ -222,18 +256,18 @@ fn predict(trained: &Trained, path: &Path, out: &Path, stem: &str) -> Result<Wri
             (values.fold(0.0_f32, |highest, &value| highest.max(value)) * 255.0).round() as u8
         })
         .collect();
-    let file = |what: &str| out.join(format!("{stem}_{what}.png"));
-    let written = Written {
-        image: path.to_path_buf(),
-        mask: file("mask"),
-        probability: file("probability"),
-        overlay: file("overlay"),
+    let size = (width, height);
+    let write = |what: &str, bytes: Vec<u8>| files.write(&file_name(stem, what), &bytes);
+    Ok(Written {
+        image: absolute(path),
+        run: trained.run.display().to_string(),
+        unfinished: trained.unfinished.clone(),
+        mask: write("mask", png_gray(mask, size)?)?,
+        probability: write("probability", png_gray(highest, size)?)?,
+        overlay: write("overlay", overlay(&decoded.image, &labels, predictor.outputs)?)?,
+        legend: legend.to_vec(),
         parts,
         called: (!seen.of_image.is_empty())
             .then(|| Saying::new(&seen.of_image, SECOND_HEAD_THRESHOLD, &decisions.image_classes)),
-    };
-    write_file(&written.mask, &png_gray(mask, (width, height))?)?;
-    write_file(&written.probability, &png_gray(highest, (width, height))?)?;
-    write_file(&written.overlay, &overlay(&decoded.image, &labels, predictor.outputs)?)?;
-    Ok(written)
+    })
 }

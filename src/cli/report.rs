@@ -1,15 +1,16 @@
 //! `oncospec report`.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::outputs::{OutputFile, OverwriteArgs};
 use super::runs::find_runs;
 use super::{Output, command_line};
 use crate::error::{Error, Result};
 use crate::record::Record;
-use crate::report::{ReportOptions, render, shell};
+use crate::report::{ReportOptions, Unreadable, check_templates, render, shell};
+use crate::text;
 
 /// Arguments of `report`.
 #[derive(Debug, Args)]
@@ -26,28 +27,79 @@ pub struct ReportArgs {
     /// Folder whose files replace the built-in templates of the same name.
     #[arg(long, value_name = "DIR")]
     templates: Option<PathBuf>,
+    #[command(flatten)]
+    overwrite: OverwriteArgs,
 }
 
-/// Renders a report over any runs.
+/// Renders a report over any runs; 1 if one of them could not be read.
 pub fn execute(args: ReportArgs, output: Output) -> Result<u8> {
     let runs = find_runs(&args.runs, &args.root)?;
-    write(&runs, &args.output, String::new(), args.templates)?;
+    let page = PageFile::new(&args.output, args.templates, args.overwrite)?;
+    let whole = page.write(&runs, String::new())?;
     output.say(format!("report: {}", args.output.display()));
-    Ok(0)
+    Ok(if whole { 0 } else { 1 })
 }
 
-/// Renders a page over run directories and writes it; without a title it has the experiments' names.
-pub fn write(
-    runs: &[PathBuf],
-    page: &Path,
-    title: String,
+/// A page that is to be written.
+#[derive(Debug)]
+pub struct PageFile {
+    file: OutputFile,
     templates: Option<PathBuf>,
-) -> Result<()> {
-    let records = runs.iter().map(Record::read).collect::<Result<Vec<_>>>()?;
-    let command = shell(&command_line());
-    let html = render(&records, &ReportOptions { title, command, templates })?;
-    if let Some(folder) = page.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        fs::create_dir_all(folder).map_err(Error::io(folder, "cannot create"))?;
+}
+
+impl PageFile {
+    /// Makes sure, before any work, that it can be rendered and written.
+    ///
+    /// # Errors
+    /// If it cannot, or the templates are wrong.
+    pub fn new(path: &Path, templates: Option<PathBuf>, overwrite: OverwriteArgs) -> Result<Self> {
+        if let Some(folder) = &templates {
+            check_templates(folder)?;
+        }
+        Ok(Self { file: OutputFile::new(path, overwrite)?, templates })
     }
-    crate::record::write_file(page, html.as_bytes())
+
+    /// Renders it over run directories and writes it; without a title it has the experiments' names. Whether all of
+    /// them could be read: those that could not are named on standard error and on the page.
+    ///
+    /// # Errors
+    /// If none can be read, or it cannot be written.
+    pub fn write(&self, runs: &[PathBuf], title: String) -> Result<bool> {
+        let (records, mut errors) = read(runs);
+        if records.is_empty() && !errors.is_empty() {
+            return Err(errors.remove(0).1);
+        }
+        let unreadable = errors.iter().map(|(path, error)| Unreadable {
+            path: path.display().to_string(),
+            problem: error.to_string(),
+        });
+        let options = ReportOptions {
+            title,
+            command: shell(&command_line()),
+            templates: self.templates.clone(),
+            unreadable: unreadable.collect(),
+        };
+        self.file.write(render(&records, &options)?.as_bytes())?;
+        for (_, error) in &errors {
+            eprintln!("error: {}", text::lines(&error.to_string()));
+        }
+        Ok(errors.is_empty())
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> PathBuf {
+        self.file.path()
+    }
+}
+
+/// The records of run directories, and those that cannot be read.
+pub fn read(runs: &[PathBuf]) -> (Vec<Record>, Vec<(PathBuf, Error)>) {
+    let (mut records, mut errors) = (Vec::new(), Vec::new());
+    for run in runs {
+        match Record::read(run) {
+            Ok(record) => records.push(record),
+            Err(error) => errors.push((run.clone(), error)),
+        }
+    }
+    (records, errors)
 }

@@ -4,13 +4,16 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::spec::Specs;
-use super::{Output, command_line, pretty, print, report};
+use super::outputs::OverwriteArgs;
+use super::report::PageFile;
+use super::spec::{Overrides, Specs};
+use super::{Output, command_line, pretty, print};
 use crate::error::{Error, Result};
 use crate::plan::{Checked, Depth, Extent, Plan, survey};
 use crate::record::RunState;
-use crate::run::{Guided, Options, Outcome, guided, run};
+use crate::run::{Guided, Options, Outcome, guided, nothing_to_resume, run, startable};
 use crate::spec::{Suite, suite};
+use crate::text;
 use crate::train::Stop;
 
 /// Arguments of `run`.
@@ -18,10 +21,10 @@ use crate::train::Stop;
 pub struct RunArgs {
     #[command(flatten)]
     pub specs: Specs,
-    /// Make finished runs again, and start unfinished ones over.
+    /// Make finished runs again, each of which stays until the new one is whole, and start unfinished ones over.
     #[arg(long, conflicts_with = "resume")]
     pub force: bool,
-    /// Go on with unfinished runs from their last checkpoint.
+    /// Go on with unfinished runs, forced ones too, from their last checkpoint.
     #[arg(long)]
     pub resume: bool,
     /// The report; reports/NAME.html if not given.
@@ -30,55 +33,186 @@ pub struct RunArgs {
     /// Folder whose files replace the built-in templates of the same name.
     #[arg(long, value_name = "DIR")]
     pub templates: Option<PathBuf>,
+    #[command(flatten)]
+    pub overwrite: OverwriteArgs,
 }
 
-/// Runs every seed of every spec, then renders one report over all of them.
+/// Runs every seed of every spec, then renders one report over all of them. What can be told beforehand of all of them
+/// is told before the first one trains; one that cannot start later does not keep the others from their page.
 pub fn execute(args: RunArgs, output: Output) -> Result<u8> {
     let stop = stop_on_signal()?;
     let checked = args.specs.check(Depth::Pixels, output)?;
-    let mut outcomes = Vec::new();
-    for one in &checked {
-        if stop.asked() {
-            break;
-        }
-        let device = args.specs.overrides.device(&one.loaded.spec, output)?;
-        let options = Options {
-            device,
-            force: args.force,
-            resume: args.resume,
-            quiet: output.quiet,
-            command: command_line(),
-        };
-        let plans = plans(one, &options, &stop, output, &mut outcomes)?;
-        for plan in &plans {
-            if stop.asked() {
-                break;
-            }
-            outcomes.push(run_one(plan, &options, &stop, output)?);
-        }
-    }
-    if outcomes.is_empty() {
-        return Ok(1);
-    }
     let suite = match args.specs.paths.as_slice() {
         [only] => suite(only)?,
         _ => None,
     };
     let page = args.output.unwrap_or_else(|| default_report(&checked, suite.as_ref()));
+    let page = PageFile::new(&page, args.templates, args.overwrite)?;
     let title = suite.map(|suite| suite.title).unwrap_or_default();
-    let records: Vec<PathBuf> = outcomes.iter().map(|outcome| outcome.path.clone()).collect();
-    report::write(&records, &page, title, args.templates)?;
-    output.say(format!("report: {}", page.display()));
-    if output.json {
-        print(&pretty(&outcomes)?)?;
+    let wish = Wish { force: args.force, resume: args.resume, wait: false };
+    let jobs = prepare(&checked, &args.specs.overrides, wish, args.resume, output)?;
+    let done = work(jobs, &stop, output);
+    if done.outcomes.is_empty() {
+        return Ok(done.failed.unwrap_or(1));
     }
-    let whole = |outcome: &Outcome| outcome.state == RunState::Finished;
-    Ok(if outcomes.iter().all(whole) && !stop.asked() { 0 } else { 1 })
+    let whole = page.write(&done.paths(), title)?;
+    output.say(format!("report: {}", page.path().display()));
+    if output.json {
+        print(&pretty(&done.outcomes)?)?;
+    }
+    let finished = done.outcomes.iter().all(|outcome| outcome.state == RunState::Finished);
+    let good = finished && whole && !stop.asked();
+    Ok(done.failed.unwrap_or(if good { 0 } else { 1 }))
+}
+
+/// What is to be done where a run is there already.
+#[derive(Clone, Copy, Debug)]
+pub struct Wish {
+    pub force: bool,
+    pub resume: bool,
+    pub wait: bool,
+}
+
+/// A spec, ready to be run.
+pub struct Job<'a> {
+    checked: &'a Checked,
+    options: Options,
+    /// Its plans, one for each seed; `None` where the runs that it depends on come first.
+    plans: Option<Vec<Plan>>,
+}
+
+/// Plans what can be planned, and finds what stands against starting any of it. Where a person asked to go on with
+/// unfinished runs, another unfinished run of the same experiment stands against beginning a new one.
+///
+/// # Errors
+/// All that was found, before anything is trained.
+pub fn prepare<'a>(
+    checked: &'a [Checked],
+    overrides: &Overrides,
+    wish: Wish,
+    go_on: bool,
+    output: Output,
+) -> Result<Vec<Job<'a>>> {
+    let mut jobs = Vec::new();
+    let mut errors = Vec::new();
+    for one in checked {
+        match job(one, overrides, wish, output) {
+            Ok(job) => jobs.push(job),
+            Err(error) => errors.push(error),
+        }
+    }
+    for job in &jobs {
+        for plan in job.plans.iter().flatten() {
+            errors.extend(startable(plan, &job.options).err());
+            if go_on {
+                errors.extend(nothing_to_resume(plan)?.map(Error::user));
+            }
+        }
+    }
+    if errors.len() > 1 && errors.iter().all(|error| error.exit_code() == 2) {
+        let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        return Err(Error::user(texts.join("\n\n")));
+    }
+    if errors.is_empty() { Ok(jobs) } else { Err(errors.remove(0)) }
+}
+
+fn job<'a>(
+    checked: &'a Checked,
+    overrides: &Overrides,
+    wish: Wish,
+    output: Output,
+) -> Result<Job<'a>> {
+    let options = Options {
+        device: overrides.device(&checked.loaded.spec, output)?,
+        force: wish.force,
+        resume: wish.resume,
+        wait: wish.wait,
+        quiet: output.quiet,
+        command: command_line(),
+    };
+    let plans = match checked.guide {
+        Some(_) => None,
+        None => Some(plans_of(checked)?),
+    };
+    Ok(Job { checked, options, plans })
+}
+
+/// What came of some jobs.
+#[derive(Default)]
+pub struct Done {
+    /// How the runs ended that were begun.
+    pub outcomes: Vec<Outcome>,
+    /// The plans of the specs' own runs.
+    plans: Vec<Plan>,
+    /// The exit code of the first run that could not begin.
+    pub failed: Option<u8>,
+    /// Whether runs that a spec depends on kept it from being run.
+    pub left_out: bool,
+}
+
+impl Done {
+    /// The run directories.
+    pub fn paths(&self) -> Vec<PathBuf> {
+        self.outcomes.iter().map(|outcome| outcome.path.clone()).collect()
+    }
+
+    /// The specs' own runs, without those that a spec depends on.
+    pub fn planned(&self) -> impl Iterator<Item = (&Plan, &Outcome)> {
+        self.plans.iter().filter_map(|plan| {
+            let id = &plan.decisions.run_id;
+            Some((plan, self.outcomes.iter().find(|outcome| outcome.run_id == *id)?))
+        })
+    }
+
+    fn fail(&mut self, error: &Error) {
+        eprintln!("error: {}", text::lines(&error.to_string()));
+        self.failed.get_or_insert(error.exit_code());
+    }
+}
+
+/// Makes the runs in turn. One that cannot begin is named, and the others are made.
+pub fn work(jobs: Vec<Job>, stop: &Stop, output: Output) -> Done {
+    let mut done = Done::default();
+    for job in jobs {
+        if stop.asked() {
+            break;
+        }
+        let plans = match job.plans {
+            Some(plans) => plans,
+            None => match plans(job.checked, &job.options, stop, output, &mut done.outcomes) {
+                Ok(plans) => plans,
+                Err(error) => {
+                    done.fail(&error);
+                    continue;
+                }
+            },
+        };
+        done.left_out |= plans.is_empty();
+        for plan in plans {
+            if stop.asked() {
+                break;
+            }
+            match run_one(&plan, &job.options, stop, output) {
+                Ok(outcome) => {
+                    done.outcomes.push(outcome);
+                    done.plans.push(plan);
+                }
+                Err(error) => done.fail(&error),
+            }
+        }
+    }
+    done
+}
+
+/// A plan for each seed of a spec that depends on no run.
+fn plans_of(checked: &Checked) -> Result<Vec<Plan>> {
+    let survey = survey(checked, Extent::All)?;
+    checked.loaded.spec.seeds.iter().map(|&seed| checked.plan(&survey, seed)).collect()
 }
 
 /// A plan for each seed, once the runs that it depends on are made; none if one of these did not finish, which then
 /// goes to `outcomes`.
-pub fn plans(
+fn plans(
     checked: &Checked,
     options: &Options,
     stop: &Stop,
@@ -87,7 +221,11 @@ pub fn plans(
 ) -> Result<Vec<Plan>> {
     // What failed for one spec is not tried again for another.
     let failed = |plan: &Plan| {
-        let found = outcomes.iter().find(|outcome| outcome.path == plan.folder())?;
+        let of_plan = |outcome: &&Outcome| {
+            outcome.run_id == plan.decisions.run_id
+                && outcome.experiment == plan.decisions.spec.name
+        };
+        let found = outcomes.iter().find(of_plan)?;
         (found.state != RunState::Finished).then(|| found.clone())
     };
     let run = |plan: &Plan| match failed(plan) {
@@ -105,12 +243,11 @@ pub fn plans(
             return Ok(Vec::new());
         }
     };
-    let survey = survey(&checked, Extent::All)?;
-    checked.loaded.spec.seeds.iter().map(|&seed| checked.plan(&survey, seed)).collect()
+    plans_of(&checked)
 }
 
 /// Makes one run and says how it ended.
-pub fn run_one(plan: &Plan, options: &Options, stop: &Stop, output: Output) -> Result<Outcome> {
+fn run_one(plan: &Plan, options: &Options, stop: &Stop, output: Output) -> Result<Outcome> {
     let decisions = &plan.decisions;
     output.say(format!(
         "{} seed {}: {} ({} parameters) on {}",

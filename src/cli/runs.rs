@@ -9,7 +9,7 @@ use crate::device::{Request, choose};
 use crate::error::{Error, Result};
 use crate::evaluate::Predictor;
 use crate::plan::Decisions;
-use crate::record::{Record, list_experiment, list_runs};
+use crate::record::{Record, RunState, list_experiment, list_runs};
 use crate::run::{beside, predictor, with_mask};
 
 /// Arguments that name a run whose weights are used.
@@ -40,6 +40,24 @@ pub struct Trained {
     pub threshold: f64,
     /// The network that makes masks for a guided classifier, with its threshold.
     pub guide: Option<(Predictor, f64)>,
+    /// How far the run came, where it did not finish.
+    pub unfinished: Option<String>,
+}
+
+/// How far a run came that did not finish, said to the person at the terminal too.
+pub fn unfinished(record: &Record) -> Option<String> {
+    let status = &record.status;
+    if status.state == RunState::Finished {
+        return None;
+    }
+    let why = status.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+    let (state, epoch, epochs) = (status.state, status.epoch, status.epochs);
+    let said = format!("{state} after {epoch} of {epochs} epochs{why}");
+    eprintln!(
+        "warning: {}: this run is not finished ({said}); its best weights so far are used",
+        record.path.display()
+    );
+    Some(said)
 }
 
 impl Trained {
@@ -68,6 +86,7 @@ impl TrainedArgs {
         let chosen = choose(self.device.parse::<Request>()?)?;
         let own = predictor(&run, &decisions, &chosen)?;
         let threshold = record.threshold();
+        let unfinished = unfinished(&record);
         let guide = match &decisions.guide {
             Some(path) => {
                 let path = beside(&run, path);
@@ -77,7 +96,7 @@ impl TrainedArgs {
             }
             None => None,
         };
-        Ok(Trained { run, record, decisions, predictor: own, threshold, guide })
+        Ok(Trained { run, record, decisions, predictor: own, threshold, guide, unfinished })
     }
 }
 
@@ -128,14 +147,16 @@ fn find(name: &str, root: &Path) -> Result<Vec<PathBuf>> {
             return Ok(runs.into_iter().map(|run| run.path).collect());
         }
     }
-    let runs: Vec<PathBuf> = list_runs(root)?
+    let there = if root.is_dir() { list_runs(root)? } else { Vec::new() };
+    let runs: Vec<PathBuf> = there
         .into_iter()
         .filter(|run| run.experiment == name || (!name.is_empty() && run.run_id.starts_with(name)))
         .map(|run| run.path)
         .collect();
     if runs.is_empty() {
+        let nothing = if root.is_dir() { "" } else { ", which is no folder" };
         return Err(Error::user(format!(
-            "`{name}` is neither a run directory nor an experiment or run id under {}; \
+            "`{name}` is neither a run directory nor an experiment or run id under {}{nothing}; \
              `oncospec list` names the runs",
             root.display()
         )));

@@ -163,6 +163,12 @@ fn gather(look: &Look, files: Vec<Entry>, findings: &mut Findings) -> Vec<(Strin
     order
 }
 
+/// Whether the name of a file says that it is a mask, `_mask.png` or `_mask_2.png`, in any case.
+pub fn is_mask_name(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    image_stem(&name).is_some_and(|stem| split_mask_name(stem).1.is_some())
+}
+
 /// `benign (1)_mask_2` into `benign (1)` and 2; an image has no number.
 fn split_mask_name(stem: &str) -> (&str, Option<u64>) {
     if let Some(owner) = stem.strip_suffix("_mask") {

@@ -87,7 +87,9 @@ impl Cache {
 fn name_case(id: &str, error: Error) -> Error {
     match error {
         Error::User(message) => Error::User(format!("case `{id}`: {message}")),
-        Error::Failed(_) | Error::Io { .. } => Error::failed(format!("case `{id}`: {error}")),
+        Error::Busy(_) | Error::Failed(_) | Error::Io { .. } => {
+            Error::failed(format!("case `{id}`: {error}"))
+        }
     }
 }
 

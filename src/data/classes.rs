@@ -2,7 +2,7 @@
 
 use super::case::{IGNORE, Labels};
 use crate::error::{Error, Result};
-use crate::spec::{BcssClasses, CustomClasses, RestOfCodes};
+use crate::spec::{BcssClasses, CustomClasses, Modality, RestOfCodes, SourceSpec};
 use image::GrayImage;
 
 /// The 22 codes of BCSS, as `gtruth_codes.tsv` names them.
@@ -75,6 +75,11 @@ impl Codes {
         Some(self.table[usize::from(code)]).filter(|&label| label != UNKNOWN)
     }
 
+    /// The codes of a label, ascending; the first stands for it where one code must.
+    pub fn of_label(&self, label: u8) -> Vec<u8> {
+        (0..=255).filter(|&code| self.label(code) == Some(label)).collect()
+    }
+
     /// Replaces codes by labels.
     ///
     /// # Errors
@@ -131,6 +136,21 @@ pub fn bcss_classes(classes: &BcssClasses) -> Result<(Labels, Codes)> {
         BcssClasses::Custom(custom) => custom_pairs(custom)?,
     };
     Ok((Labels::Classes { names }, Codes::from_pairs(pairs)))
+}
+
+/// How the codes of a source's masks become the classes of pixels.
+///
+/// # Errors
+/// As [`bcss_classes`].
+pub fn codes_of(source: &SourceSpec) -> Result<Codes> {
+    match source {
+        SourceSpec::Busi(_) => Ok(Codes::binary()),
+        SourceSpec::Bcss(bcss) => Ok(bcss_classes(&bcss.classes)?.1),
+        SourceSpec::Phantom(phantom) => Ok(match phantom.modality {
+            Modality::Ultrasound => Codes::binary(),
+            Modality::Histology => Codes::five(),
+        }),
+    }
 }
 
 /// The class of a code, 1 to 21, in the 5-group.
@@ -266,6 +286,24 @@ mod tests {
         ] {
             assert!(message.contains(part), "{part} in {message}");
         }
+    }
+
+    #[test]
+    fn the_code_that_stands_for_a_label_is_read_as_that_label() {
+        let sources = [
+            BcssClasses::Raw(RawClasses {}),
+            BcssClasses::Five(FiveClasses {}),
+            BcssClasses::Merged(MergedClasses {}),
+        ];
+        for classes in sources {
+            let (labels, codes) = bcss_classes(&classes).unwrap();
+            for label in 0..labels.channels() as u8 {
+                assert_eq!(codes.label(codes.of_label(label)[0]), Some(label));
+            }
+        }
+        let raw = bcss_classes(&BcssClasses::Raw(RawClasses {})).unwrap().1;
+        assert_eq!((raw.of_label(0), raw.of_label(20)), (vec![1], vec![21]));
+        assert_eq!(Codes::five().of_label(0), [1, 19, 20]);
     }
 
     #[test]

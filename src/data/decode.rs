@@ -17,9 +17,12 @@ use std::path::Path;
 
 use image::codecs::jpeg::JpegDecoder;
 use image::metadata::Orientation;
-use image::{DynamicImage, GrayImage, ImageDecoder, RgbImage};
+use image::{GrayImage, ImageDecoder, RgbImage};
 use png::{BitDepth, ColorType, Transformations};
 use serde::Serialize;
+use zune_jpeg::zune_core::bytestream::ZCursor;
+use zune_jpeg::zune_core::colorspace::ColorSpace;
+use zune_jpeg::zune_core::options::DecoderOptions;
 
 use crate::error::{Error, Result};
 use crate::finding::{Finding, FindingKind};
@@ -455,12 +458,57 @@ fn rgb(path: &Path, limit: Limit) -> Result<RgbImage, Complaint> {
             RgbImage::from_raw(header.width, header.height, data)
                 .ok_or_else(|| "a damaged PNG: pixels are missing".into())
         }
-        Format::Jpeg => {
-            let damaged = |error| format!("a damaged JPEG: {error}");
-            let decoder = JpegDecoder::new(Cursor::new(&bytes)).map_err(damaged)?;
-            Ok(DynamicImage::from_decoder(decoder).map_err(damaged)?.into_rgb8())
+        Format::Jpeg => jpeg_pixels(&bytes, &header),
+    }
+}
+
+/// A JPEG of one pass without its end marker. With the marker the decoder makes up what is missing before it; without,
+/// it finds that the data have come to an end too early. `None` for one of several passes, which is checked as it is.
+fn without_end(bytes: &[u8]) -> Option<Vec<u8>> {
+    // As far as the decoder reads ahead: of whole data it must not find the end.
+    const AHEAD: [u8; 8] = [0; 8];
+    let mut at = 2;
+    loop {
+        let marker = *bytes.get(at + 1)?;
+        match marker {
+            0xff => at += 1,
+            0xc2..=0xcf if !matches!(marker, 0xc4 | 0xc8 | 0xcc) => return None,
+            0xda => break,
+            _ => at = after_segment(bytes, at)?,
         }
     }
+    let end = at + bytes[at..].windows(2).position(|pair| pair == [0xff, 0xd9])?;
+    Some([&bytes[..end], &AHEAD].concat())
+}
+
+/// Where the segment behind this one begins.
+fn after_segment(bytes: &[u8], at: usize) -> Option<usize> {
+    let size = bytes.get(at + 2..at + 4)?;
+    Some(at + 2 + usize::from(u16::from_be_bytes([size[0], size[1]])).max(2))
+}
+
+/// Decodes a JPEG; what other decoders warn of while they fill up what is missing is an error here.
+fn jpeg_pixels(bytes: &[u8], header: &Header) -> Result<RgbImage, Complaint> {
+    let damaged = |error| format!("a damaged or truncated JPEG: {error}");
+    let colors = match header.mode.color {
+        Color::Gray => ColorSpace::Luma,
+        _ => ColorSpace::RGB,
+    };
+    let options = DecoderOptions::default()
+        .set_strict_mode(true)
+        .set_max_width(usize::MAX)
+        .set_max_height(usize::MAX)
+        .jpeg_set_out_colorspace(colors);
+    let scan = without_end(bytes);
+    let bytes = scan.as_deref().unwrap_or(bytes);
+    let mut decoder = zune_jpeg::JpegDecoder::new_with_options(ZCursor::new(bytes), options);
+    let data = decoder.decode().map_err(damaged)?;
+    let data = match colors {
+        ColorSpace::Luma => data.into_iter().flat_map(|gray| [gray; 3]).collect(),
+        _ => data,
+    };
+    RgbImage::from_raw(header.width, header.height, data)
+        .ok_or_else(|| "a damaged JPEG: pixels are missing".into())
 }
 
 fn binary(path: &Path) -> Result<GrayImage, Complaint> {
@@ -801,6 +849,42 @@ mod tests {
         let bytes = png((1, 1), ColorType::Rgb, BitDepth::Eight, &[1, 2, 3]);
         let complaint = complaints(&bytes)[1].clone().unwrap();
         assert!(complaint.contains("a pixel is 1, 2, 3"), "{complaint}");
+    }
+
+    /// A JPEG of noise, and what the image crate makes of it.
+    fn noise_in_jpeg() -> (Vec<u8>, RgbImage) {
+        let noise = |x: u32, y: u32, c: u32| ((x * 31 + y * 57 + c * 83) * (x + 7 * y) % 251) as u8;
+        let picture =
+            RgbImage::from_fn(64, 96, |x, y| image::Rgb([0, 1, 2].map(|c| noise(x, y, c))));
+        let mut bytes = Cursor::new(Vec::new());
+        picture.write_to(&mut bytes, image::ImageFormat::Jpeg).unwrap();
+        let bytes = bytes.into_inner();
+        let decoded = image::load_from_memory(&bytes).unwrap().into_rgb8();
+        (bytes, decoded)
+    }
+
+    #[test]
+    fn a_jpeg_that_was_cut_and_closed_again_is_refused_as_it_was_decoded_before_if_whole() {
+        let (whole, decoded) = noise_in_jpeg();
+        let (_folder, path) = file(&whole);
+        assert_eq!(decode_image(&path).unwrap(), decoded);
+        for percent in [30, 50, 70, 85, 95] {
+            let mut cut = whole[..whole.len() * percent / 100].to_vec();
+            cut.extend([0xff, 0xd9]);
+            let complaint = complaints(&cut)[0].clone().expect("refused");
+            assert!(complaint.contains("truncated JPEG"), "{percent} %: {complaint}");
+        }
+    }
+
+    #[test]
+    fn a_whole_jpeg_is_read_however_little_data_it_has() {
+        for (width, height) in [(1, 1), (8, 8), (9, 40), (64, 200)] {
+            let mut bytes = Cursor::new(Vec::new());
+            let black = RgbImage::new(width, height);
+            black.write_to(&mut bytes, image::ImageFormat::Jpeg).unwrap();
+            let (_folder, path) = file(&bytes.into_inner());
+            assert_eq!(decode_image(&path).unwrap(), black);
+        }
     }
 
     #[test]

@@ -91,6 +91,11 @@ pub fn image_stem(name: &str) -> Option<&str> {
     })
 }
 
+/// Whether the name has the extension of an image format that is read here.
+pub fn is_image_name(name: &str) -> bool {
+    image_stem(name).is_some()
+}
+
 /// Whether the name has the extension of an image format that is not read here.
 pub fn is_foreign_image(name: &str) -> bool {
     let extension = Path::new(name).extension().and_then(|extension| extension.to_str());

@@ -29,17 +29,19 @@ mod synth;
 mod task;
 mod wiener;
 
+pub use busi::is_mask_name;
 pub use case::{
     Case, Dataset, Decoded, IGNORE, ImageSource, Labels, MaskSource, Region, SplitName,
 };
-pub use classes::Codes;
+pub use classes::{Codes, codes_of};
 pub use decode::{decode_binary, decode_image};
 pub use dominant_colours::{Proposal, propose};
 pub use duplicates::duplicate_groups;
+pub use files::{is_foreign_image, is_image_name};
 pub use fingerprint::fingerprint;
 pub use inspect::{Inspection, inspect};
 pub use kept::kept;
-pub use open::{decode, decode_labels, open, pixel_counts};
+pub use open::{decode, decode_labels, decode_pixels, open, pixel_counts};
 pub use phantom::PhantomImage;
 pub use random::stream as random_stream;
 pub use roi::RoiCache;

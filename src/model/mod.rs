@@ -62,7 +62,10 @@ pub use transformer::{Perceptron, Propagation, SelfAttention, Transformer};
 pub use unet::Unet;
 pub use unet_plus_plus::UnetPlusPlus;
 pub use unext::{TokenLevel, TokenMixer, Unext};
-pub use weights::{Part, ShapeMismatch, WeightsReport, checksum, load_weights, save_weights};
+pub use weights::{
+    Part, ShapeMismatch, WeightsReport, checksum, expected_checksum, load_weights, save_weights,
+    weights_misfit,
+};
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};

@@ -225,15 +225,7 @@ pub fn load_weights(
     part: Part,
 ) -> Result<(Model, WeightsReport)> {
     let path = file.path();
-    let sha256 = checksum(path)?;
-    if let Some(expected) = &file.sha256
-        && !sha256.starts_with(&expected.to_ascii_lowercase())
-    {
-        return Err(Error::user(format!(
-            "{}: not the file that was meant: its SHA-256 is {sha256}, `sha256` says {expected}",
-            path.display()
-        )));
-    }
+    let sha256 = expected_checksum(file)?;
     let wanted = Wanted::of(&model.net, part, path)?;
     let (mut stored, ignored) = renamed(read(path)?, wanted);
     let expected = expected(&model, wanted);
@@ -252,6 +244,40 @@ pub fn load_weights(
     Ok((apply(model, tensors, path)?, report))
 }
 
+/// Why a file of weights does not fit a model, as far as names, shapes and kinds of its tensors show; no number is read.
+/// `None` if it fits.
+pub fn weights_misfit(model: &Model, file: &WeightsSpec, part: Part) -> Option<String> {
+    let found = || {
+        let path = file.path();
+        let wanted = Wanted::of(&model.net, part, path)?;
+        let (mut stored, ignored) = renamed(read(path)?, wanted);
+        let expected = expected(model, wanted);
+        if let (Some(first), true) = (wanted.first, wanted.adapts)
+            && adapts(first, &stored, &expected)
+        {
+            stored.remove(first);
+            let adapted = expected.iter().filter(|(name, _)| *name != first);
+            let others = adapted.map(|(name, shape)| (name.clone(), shape.clone())).collect();
+            return Ok((compare(file, String::new(), &others, &stored, ignored), wanted));
+        }
+        Ok::<_, Error>((compare(file, String::new(), &expected, &stored, ignored), wanted))
+    };
+    match found() {
+        Ok((report, _)) if report.fits() => None,
+        Ok((report, wanted)) => Some(misfit(&report, part, wanted)),
+        Err(error) => Some(error.to_string()),
+    }
+}
+
+/// Whether the first layer is for three channels where the network has another number.
+fn adapts(first: &str, stored: &Tensors, expected: &BTreeMap<String, Vec<usize>>) -> bool {
+    let (Some(tensor), Some(shape)) = (stored.get(first), expected.get(first)) else {
+        return false;
+    };
+    let &[outputs, channels, height, width] = &shape[..] else { return false };
+    channels != 3 && tensor.shape.to_vec() == [outputs, 3, height, width]
+}
+
 /// Writes the weights of a model as `.safetensors`, replacing the file at once or not at all.
 ///
 /// Running statistics are brought up to date first. PyTorch loads the file with `strict=True`.
@@ -268,6 +294,24 @@ pub fn save_weights(model: &Model, path: &Path) -> Result<()> {
     store
         .collect_from(&model.valid())
         .map_err(|error| Error::failed(format!("{}: cannot write: {error}", path.display())))
+}
+
+/// SHA-256 of a file of weights, which must be the one that the spec says, if it says one.
+///
+/// # Errors
+/// Where the file cannot be read, or is another.
+pub fn expected_checksum(file: &WeightsSpec) -> Result<String> {
+    let path = file.path();
+    let sha256 = checksum(path)?;
+    if let Some(expected) = &file.sha256
+        && !sha256.starts_with(&expected.to_ascii_lowercase())
+    {
+        return Err(Error::user(format!(
+            "{}: not the file that was meant: its SHA-256 is {sha256}, `sha256` says {expected}",
+            path.display()
+        )));
+    }
+    Ok(sha256)
 }
 
 /// SHA-256 of a file in hexadecimal digits.
@@ -420,9 +464,8 @@ fn adapt_first_layer(
     let (Some(tensor), Some(shape)) = (stored.get(first), expected.get(first)) else {
         return Ok(None);
     };
-    let found = tensor.shape.to_vec();
     let &[outputs, channels, height, width] = &shape[..] else { return Ok(None) };
-    if channels == 3 || found != [outputs, 3, height, width] {
+    if !adapts(first, stored, expected) {
         return Ok(None);
     }
     let given: Vec<f32> = numbers(path, first, tensor)?.iter().collect();

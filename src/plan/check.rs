@@ -9,6 +9,7 @@ use crate::data::{
     Dataset, Labels, Split, augment_problems, crossing, folds, for_task, open, open_for, split,
     subset,
 };
+use crate::device::{Request, choose};
 use crate::error::Result;
 use crate::evaluate::{
     MASK_DICE, epoch_figures, figure_names, image_figure_names, is_of_images, metric_name, outputs,
@@ -171,6 +172,29 @@ impl Mistakes<'_> {
         self.second_head(dataset);
         self.threshold(&dataset.labels);
         self.layer_rates(dataset);
+        self.weights(dataset);
+    }
+
+    /// Files of weights must have the names and shapes of the network's tensors.
+    fn weights(&mut self, dataset: &Dataset) {
+        let spec = &self.loaded.spec;
+        let files = super::weights(&spec.model);
+        if files.is_empty() || !self.list.is_empty() {
+            return;
+        }
+        let Ok(cpu) = choose(Request::Cpu) else { return };
+        let channels = [spec.input_channels(), dataset.labels.channels()];
+        let head = super::second_head(spec, dataset.image_classes.len());
+        let model = model::Model::outline(&spec.model, channels, head, &cpu.device);
+        let mut wrong = Vec::new();
+        for (file, part) in files {
+            let key = match part {
+                model::Part::Encoder => "model.encoder.weights.path",
+                model::Part::Backbone | model::Part::Whole => "model.weights.path",
+            };
+            wrong.extend(model::weights_misfit(&model, file, part).map(|why| (key.into(), why)));
+        }
+        self.all(wrong);
     }
 
     /// Network and metrics must be of what is predicted.

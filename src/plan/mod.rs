@@ -121,6 +121,17 @@ impl Decisions {
             .map_err(|error| Error::failed(format!("the plan cannot be written as TOML: {error}")))
     }
 
+    /// The same with its data where they are from any working directory.
+    pub fn with_absolute_paths(&self) -> Self {
+        let mut decisions = self.clone();
+        if let Some(root) = decisions.spec.dataset.source.root_mut()
+            && let Ok(absolute) = std::path::absolute(&root)
+        {
+            *root = absolute.display().to_string();
+        }
+        decisions
+    }
+
     /// What the network's channels mean.
     pub fn outputs(&self) -> Outputs {
         outputs(&self.labels)
@@ -151,7 +162,7 @@ impl Checked {
         figures::settle(&mut spec.schedule);
         let weights_sha256 = weights(&spec.model)
             .into_iter()
-            .map(|(weights, _)| model::checksum(weights.path()))
+            .map(|(weights, _)| model::expected_checksum(weights))
             .collect::<Result<Vec<_>>>()?;
         let layers = layers(&spec, &self.dataset, spec.schedule.batch_size as usize);
         let sum = |of: &dyn Fn(&Layer) -> u64| layers.iter().map(of).sum();

@@ -1,7 +1,7 @@
 //! Checkpoints: parts of an epoch in a folder of its own, and one file that says which epoch counts.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -9,15 +9,20 @@ use sha2::{Digest, Sha256};
 
 use super::{RunDir, RunState, Status, files};
 use crate::error::{Error, Result};
-use crate::model::{Model, save_weights};
+use crate::model::{self, Model, save_weights};
 use crate::train::{Keeper, Part, Progressed};
 
 /// Keeps what training gives in a run directory.
 ///
 /// ```text
-/// checkpoints/last.json      which epoch to resume from, which was best, checksums of the parts
-/// checkpoints/epoch-7/       model, optimizer and learning-rate state after epoch 7
+/// checkpoints/last.json          which epoch to resume from, which was best, checksums of parts and best weights
+/// checkpoints/epoch-7/           model, optimizer and learning-rate state after epoch 7
+/// checkpoints/best.safetensors   best weights on their way into the run directory
 /// ```
+///
+/// Weights that beat the best are written beside it first. `last.json` then names them by their checksum, which commits
+/// them, and only then do they take the place of the earlier ones. Whoever reads them takes the file that has the
+/// checksum, so that a process killed in between leaves the weights of the epoch that counts.
 pub struct Checkpoints {
     run: Arc<RunDir>,
     epochs: u32,
@@ -30,8 +35,94 @@ struct Last {
     epoch: u32,
     /// The best epoch.
     best: Option<u32>,
+    /// SHA-256 of the best weights; a run of an earlier version has none.
+    #[serde(default)]
+    best_sha256: Option<String>,
     /// Name of each part and the SHA-256 of its file.
     parts: Vec<(String, String)>,
+}
+
+/// The best weights that a run has committed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BestWeights {
+    /// The file that holds them.
+    pub path: PathBuf,
+    /// The epoch that they are of.
+    pub epoch: u32,
+    /// SHA-256 of the file.
+    pub sha256: String,
+}
+
+/// Where new best weights wait for their commit.
+fn staged(run: &RunDir) -> PathBuf {
+    run.checkpoints().join("best.safetensors")
+}
+
+fn last_file(run: &RunDir) -> PathBuf {
+    run.checkpoints().join("last.json")
+}
+
+impl RunDir {
+    /// The best weights that the run has committed.
+    ///
+    /// # Errors
+    /// The user's, if the run has none yet; else if the file is missing or not the one that was recorded.
+    pub fn best_weights(&self) -> Result<BestWeights> {
+        // A process that trains may commit other weights between two looks.
+        const LOOKS: usize = 3;
+        let mut found = self.find_best_weights();
+        for _ in 1..LOOKS {
+            if found.is_ok() || !self.is_locked() {
+                break;
+            }
+            found = self.find_best_weights();
+        }
+        found
+    }
+
+    /// The epoch to resume from; `None` where none was committed, or nothing can say which.
+    pub fn committed_epoch(&self) -> Option<u32> {
+        files::read_json::<Last>(&last_file(self)).ok()?.map(|last| last.epoch)
+    }
+
+    fn find_best_weights(&self) -> Result<BestWeights> {
+        let Some(last) = files::read_json::<Last>(&last_file(self))? else {
+            return Err(match self.model().exists() {
+                true => files::missing(&last_file(self)),
+                false => self.no_weights(),
+            });
+        };
+        let Some(epoch) = last.best else { return Err(self.no_weights()) };
+        let mut other = None;
+        for path in [self.model(), staged(self)] {
+            if !path.exists() {
+                continue;
+            }
+            let sha256 = model::checksum(&path)?;
+            if last.best_sha256.as_ref().is_none_or(|recorded| *recorded == sha256) {
+                return Ok(BestWeights { path, epoch, sha256 });
+            }
+            other.get_or_insert((path, sha256));
+        }
+        let recorded = last.best_sha256.unwrap_or_default();
+        Err(match other {
+            None => files::missing(&self.model()),
+            Some((path, found)) => files::damaged(
+                &path,
+                &format!(
+                    "it does not hold the weights of epoch {epoch}, the best one: its SHA-256 is \
+                     {found}, checkpoints/last.json says {recorded}"
+                ),
+            ),
+        })
+    }
+
+    fn no_weights(&self) -> Error {
+        Error::user(format!(
+            "{}: this run has no weights yet: it must train at least one epoch",
+            self.path().display()
+        ))
+    }
 }
 
 impl Checkpoints {
@@ -51,22 +142,51 @@ impl Checkpoints {
     /// How far the run came, if it has a checkpoint to resume from.
     ///
     /// # Errors
-    /// If a part is missing or is not what was written.
+    /// If a part or the best weights are missing or not what was written.
     pub fn last(&self) -> Result<Option<Progressed>> {
-        let path = self.run.checkpoints().join("last.json");
-        let Some(last) = files::read_json::<Last>(&path)? else { return Ok(None) };
+        let Some(last) = files::read_json::<Last>(&last_file(&self.run))? else { return Ok(None) };
         for (name, expected) in &last.parts {
             let path = self.folder(last.epoch).join(name);
-            let bytes = fs::read(&path).map_err(Error::io(&path, "cannot read"))?;
+            let bytes = files::read(&path)?.ok_or_else(|| files::missing(&path))?;
             if checksum(&bytes) != *expected {
                 return Err(files::damaged(&path, "its checksum is not the one in last.json"));
             }
+        }
+        if last.best.is_some() {
+            self.put_in_place(&self.run.best_weights()?.path)?;
         }
         let mut rows = super::tables::read_epochs(&self.run.file("epochs.parquet"))?;
         let mut times = super::tables::read_times(&self.run.file("times.parquet"))?;
         rows.retain(|row| row.epoch <= last.epoch);
         times.retain(|row| row.epoch <= last.epoch);
         Ok(Some(Progressed { epoch: last.epoch, best: None, rows, times }))
+    }
+
+    /// Moves committed weights to where people look for them.
+    fn put_in_place(&self, weights: &Path) -> Result<()> {
+        if weights == self.run.model() {
+            return Ok(());
+        }
+        files::rename(weights, &self.run.model())
+    }
+
+    /// Writes weights that beat the best; they count once they are committed.
+    fn stage(&self, save: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+        files::write_with(&staged(&self.run), save)
+    }
+
+    /// Checksum of the best weights as of an epoch: those just staged, or those that count already.
+    fn best_sha256(&self, progress: &Progressed) -> Result<Option<String>> {
+        match progress.best {
+            None => Ok(None),
+            Some((best, _)) if best == progress.epoch => {
+                model::checksum(&staged(&self.run)).map(Some)
+            }
+            Some(_) => {
+                let last = files::read_json::<Last>(&last_file(&self.run))?;
+                Ok(last.and_then(|last| last.best_sha256))
+            }
+        }
     }
 
     /// Removes folders of epochs that are neither the last nor the best.
@@ -76,7 +196,7 @@ impl Checkpoints {
             let path = entry.path();
             if path.is_dir() && !kept.contains(&Some(path.clone())) {
                 // A folder that stays costs room and nothing else.
-                let _ = fs::remove_dir_all(path);
+                let _ = files::remove(&path);
             }
         }
     }
@@ -91,11 +211,11 @@ impl Keeper for Checkpoints {
 
     fn load_part(&self, epoch: u32, part: Part) -> Result<Vec<u8>> {
         let path = self.part(epoch, part);
-        fs::read(&path).map_err(Error::io(&path, "cannot read"))
+        files::read(&path)?.ok_or_else(|| files::missing(&path))
     }
 
     fn keep_best(&self, net: &Model) -> Result<()> {
-        self.run.write_with("model.safetensors", |path| save_weights(net, path))
+        self.stage(|path| save_weights(net, path))
     }
 
     fn commit(&self, progress: &Progressed) -> Result<()> {
@@ -109,8 +229,12 @@ impl Keeper for Checkpoints {
         self.run.write_epochs(&progress.rows)?;
         self.run.write_times(&progress.times)?;
         let best = progress.best.map(|(epoch, _)| epoch);
-        let last = Last { epoch: progress.epoch, best, parts };
-        files::write_json(&self.run.checkpoints().join("last.json"), &last)?;
+        let best_sha256 = self.best_sha256(progress)?;
+        let last = Last { epoch: progress.epoch, best, best_sha256, parts };
+        files::write_json(&last_file(&self.run), &last)?;
+        if best == Some(progress.epoch) {
+            self.put_in_place(&staged(&self.run))?;
+        }
         self.clear(&last);
         self.run.write_status(&Status {
             state: RunState::Running,
@@ -123,4 +247,140 @@ impl Keeper for Checkpoints {
 
 fn checksum(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::files::steps::moments;
+    use super::super::{EpochRow, Record, TimesRow};
+    use super::*;
+
+    fn checkpoints(folder: &Path, epochs: u32) -> Checkpoints {
+        Checkpoints::new(Arc::new(RunDir::open_write(folder).unwrap()), epochs)
+    }
+
+    /// What the weights of an epoch are here.
+    fn weights(epoch: u32) -> Vec<u8> {
+        format!("weights of epoch {epoch}").into_bytes()
+    }
+
+    /// How far a run is after an epoch, of which some improve.
+    fn progressed(epoch: u32, improves: &[bool]) -> Progressed {
+        let row = |epoch| EpochRow { epoch, split: "valid".into(), ..EpochRow::default() };
+        let best = (1..=epoch).rev().find(|&epoch| improves[epoch as usize - 1]);
+        Progressed {
+            epoch,
+            best: best.map(|epoch| (epoch, 0.5)),
+            rows: (1..=epoch).map(row).collect(),
+            times: (1..=epoch).map(|epoch| TimesRow { epoch, ..TimesRow::default() }).collect(),
+        }
+    }
+
+    /// What training does with a keeper from an epoch on.
+    fn train(checkpoints: &Checkpoints, from: u32, improves: &[bool]) {
+        for epoch in from..=improves.len() as u32 {
+            for part in [Part::Model, Part::Optimizer, Part::Rate] {
+                let bytes = format!("{} of epoch {epoch}", part.name());
+                checkpoints.save_part(epoch, part, bytes.as_bytes()).unwrap();
+            }
+            if improves[epoch as usize - 1] {
+                let save = |path: &Path| {
+                    fs::write(path, weights(epoch)).map_err(Error::io(path, "cannot write"))
+                };
+                checkpoints.stage(save).unwrap();
+            }
+            checkpoints.commit(&progressed(epoch, improves)).unwrap();
+        }
+    }
+
+    /// A killed run reads as an epoch that was committed, with the best weights as of it.
+    fn assert_whole(run: &Path, improves: &[bool]) {
+        let directory = RunDir::open_read(run).unwrap();
+        let epochs = Record::read(run).unwrap().epochs.len() as u32;
+        let last: Option<Last> = files::read_json(&last_file(&directory)).unwrap();
+        let Some(last) = last else {
+            let none = directory.best_weights().unwrap_err();
+            assert!(none.to_string().contains("no weights yet"), "{none}");
+            return;
+        };
+        assert_eq!(epochs, last.epoch, "figures of the epochs that count");
+        let expected = progressed(last.epoch, improves).best;
+        assert_eq!(last.best, expected.map(|(epoch, _)| epoch));
+        match expected {
+            None => assert!(directory.best_weights().is_err()),
+            Some((epoch, _)) => {
+                let found = directory.best_weights().unwrap();
+                assert_eq!((found.epoch, fs::read(found.path).unwrap()), (epoch, weights(epoch)));
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2))]
+
+        /// Whichever epochs improve and whenever the process is killed.
+        #[test]
+        fn a_run_killed_at_any_moment_is_an_epoch_with_its_weights_and_goes_on(
+            improves in proptest::collection::vec(any::<bool>(), 1..4)
+        ) {
+            let folder = tempfile::tempdir().unwrap();
+            let (run, copies) = (folder.path().join("run"), folder.path().join("copies"));
+            let epochs = improves.len() as u32;
+            let kept = checkpoints(&run, epochs);
+            let sequence = improves.clone();
+            let count = moments(&run, &copies, move || train(&kept, 1, &sequence));
+            prop_assert!(count > 10);
+            for moment in 0..count {
+                let killed = copies.join(moment.to_string());
+                assert_whole(&killed, &improves);
+                let resumed = checkpoints(&killed, epochs);
+                let from = resumed.last().unwrap();
+                train(&resumed, from.map_or(0, |from| from.epoch) + 1, &improves);
+                drop(resumed);
+                assert_whole(&killed, &improves);
+                prop_assert_eq!(Record::read(&killed).unwrap().epochs, Record::read(&run).unwrap().epochs);
+                let best = progressed(epochs, &improves).best;
+                let model = fs::read(killed.join("model.safetensors")).ok();
+                prop_assert_eq!(model, best.map(|(epoch, _)| weights(epoch)));
+            }
+        }
+    }
+
+    #[test]
+    fn damaged_and_missing_weights_name_their_remedy() {
+        let folder = tempfile::tempdir().unwrap();
+        let kept = checkpoints(folder.path(), 1);
+        train(&kept, 1, &[true]);
+        let model = folder.path().join("model.safetensors");
+        let of = || RunDir::open_read(folder.path()).unwrap().best_weights();
+        assert_eq!(of().unwrap().epoch, 1);
+        fs::write(&model, "others").unwrap();
+        let message = of().unwrap_err().to_string();
+        for part in ["model.safetensors", "epoch 1", "SHA-256", "--force"] {
+            assert!(message.contains(part), "{message}");
+        }
+        fs::remove_file(&model).unwrap();
+        let message = of().unwrap_err().to_string();
+        assert!(message.contains("missing") && message.contains("--force"), "{message}");
+        fs::write(&model, weights(1)).unwrap();
+        fs::remove_file(folder.path().join("checkpoints/epoch-1/optimizer.burnpack")).unwrap();
+        let message = kept.last().unwrap_err().to_string();
+        assert!(message.contains("optimizer.burnpack") && message.contains("--force"), "{message}");
+        fs::remove_file(folder.path().join("checkpoints/last.json")).unwrap();
+        assert!(
+            of().unwrap_err().to_string().contains("last.json: this file of the run is missing")
+        );
+    }
+
+    #[test]
+    fn weights_of_an_earlier_version_are_read_without_a_checksum() {
+        let folder = tempfile::tempdir().unwrap();
+        train(&checkpoints(folder.path(), 1), 1, &[true]);
+        let last = folder.path().join("checkpoints/last.json");
+        fs::write(&last, r#"{"epoch": 1, "best": 1, "parts": []}"#).unwrap();
+        let found = RunDir::open_read(folder.path()).unwrap().best_weights().unwrap();
+        assert_eq!(found.path, folder.path().join("model.safetensors"));
+    }
 }

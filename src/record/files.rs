@@ -12,6 +12,117 @@ use crate::error::{Error, Result};
 /// Temporary files begin with this; those left by a killed process are removed by the next.
 pub const TEMPORARY_PREFIX: &str = ".tmp-";
 
+/// What a test looks at between any two changes of the disk: a process may be killed there.
+#[cfg(test)]
+pub mod steps {
+    use std::cell::{Cell, RefCell};
+    use std::fs;
+    use std::path::Path;
+    use std::rc::Rc;
+
+    type Look = Box<dyn FnMut()>;
+
+    thread_local! {
+        static LOOK: RefCell<Option<Look>> = const { RefCell::new(None) };
+    }
+
+    /// Copies a folder before and after every change of the disk that this thread makes in `work`, each time to a
+    /// folder of its own below `copies`, from `0` on; how many there are.
+    pub fn moments(folder: &Path, copies: &Path, work: impl FnOnce()) -> u32 {
+        let count = Rc::new(Cell::new(0));
+        let look = {
+            let (count, from, copies) =
+                (Rc::clone(&count), folder.to_path_buf(), copies.to_path_buf());
+            move || {
+                copy(&from, &copies.join(count.get().to_string()));
+                count.set(count.get() + 1);
+            }
+        };
+        LOOK.with(|place| *place.borrow_mut() = Some(Box::new(look)));
+        work();
+        LOOK.with(|place| place.borrow_mut().take());
+        count.get()
+    }
+
+    fn copy(from: &Path, to: &Path) {
+        fs::create_dir_all(to).unwrap();
+        for entry in fs::read_dir(from).unwrap() {
+            let entry = entry.unwrap();
+            let to = to.join(entry.file_name());
+            if entry.path().is_dir() {
+                copy(&entry.path(), &to);
+            } else {
+                fs::copy(entry.path(), to).unwrap();
+            }
+        }
+    }
+
+    pub fn step() {
+        let look = LOOK.with(|place| place.borrow_mut().take());
+        if let Some(mut look) = look {
+            look();
+            LOOK.with(|place| *place.borrow_mut() = Some(look));
+        }
+    }
+}
+
+/// Between two changes of the disk.
+#[cfg(test)]
+fn step() {
+    steps::step();
+}
+
+/// Between two changes of the disk.
+#[cfg(not(test))]
+fn step() {}
+
+/// Gives a file or folder another name in the same folder, replacing a file that has it.
+pub fn rename(from: &Path, to: &Path) -> Result<()> {
+    step();
+    let renamed = fs::rename(from, to).and_then(|()| sync_folder(folder_of(to)));
+    step();
+    renamed.map_err(|error| cannot_write(to, error))
+}
+
+/// Lets two folders change their names at once, so that each name always means one of them.
+///
+/// # Errors
+/// Where the system has no such call: only Linux is known to have one.
+#[cfg(target_os = "linux")]
+pub fn exchange(one: &Path, other: &Path) -> std::io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    step();
+    renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)?;
+    sync_folder(folder_of(one))?;
+    step();
+    Ok(())
+}
+
+/// Lets two folders change their names at once, which only Linux is known to do.
+#[cfg(not(target_os = "linux"))]
+pub fn exchange(_one: &Path, _other: &Path) -> std::io::Result<()> {
+    Err(ErrorKind::Unsupported.into())
+}
+
+/// Removes a file or a folder with all that is in it, file by file; what is not there is no error.
+pub fn remove(path: &Path) -> Result<()> {
+    step();
+    let removed = if path.is_dir() && !path.is_symlink() {
+        for entry in fs::read_dir(path).map_err(Error::io(path, "cannot read"))?.flatten() {
+            remove(&entry.path())?;
+        }
+        fs::remove_dir(path)
+    } else {
+        fs::remove_file(path)
+    };
+    match removed {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(Error::io(path, "cannot remove")(error))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Replaces a file as a whole: writes beside it, flushes to disk, renames.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = folder_of(path);
@@ -26,8 +137,11 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
         let mut temporary = builder.tempfile_in(folder)?;
         temporary.write_all(bytes)?;
         temporary.as_file().sync_all()?;
+        step();
         temporary.persist(path).map_err(|error| error.error)?;
-        sync_folder(folder)
+        sync_folder(folder)?;
+        step();
+        Ok(())
     })();
     written.map_err(|source| cannot_write(path, source))
 }
@@ -55,7 +169,9 @@ pub fn write_with(path: &Path, save: impl FnOnce(&Path) -> Result<()>) -> Result
             share(&file)?;
             file.sync_all()
         });
+        step();
         let renamed = flushed.and_then(|()| fs::rename(&temporary, path));
+        step();
         renamed.and_then(|()| sync_folder(folder)).map_err(|error| cannot_write(path, error))
     });
     if saved.is_err() {
@@ -75,6 +191,18 @@ fn folder_of(path: &Path) -> &Path {
 /// Makes a rename last; only Unix can and must.
 fn sync_folder(folder: &Path) -> std::io::Result<()> {
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+}
+
+/// Makes sure that files can be written into a folder, which is made where it is not there.
+///
+/// # Errors
+/// If they cannot.
+pub fn check_writable(folder: &Path) -> Result<()> {
+    let mut builder = tempfile::Builder::new();
+    fs::create_dir_all(folder)
+        .and_then(|()| builder.prefix(TEMPORARY_PREFIX).tempfile_in(folder))
+        .map(|_| ())
+        .map_err(|error| cannot_write(folder, error))
 }
 
 /// Writes a value as indented JSON.
@@ -110,7 +238,17 @@ pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
 /// A file of the run directory that is there but cannot be understood.
 pub fn damaged(path: &Path, why: &str) -> Error {
     Error::failed(format!(
-        "{}: this file of the run is damaged: {why}; the other files of the run are not touched",
+        "{}: this file of the run is damaged: {why}; the other files of the run are not touched: put \
+         the file back from a copy, or make the run again with `oncospec run SPEC --force`",
+        path.display()
+    ))
+}
+
+/// A file of the run directory that must be there and is not.
+pub fn missing(path: &Path) -> Error {
+    Error::failed(format!(
+        "{}: this file of the run is missing: put it back from a copy, or make the run again with \
+         `oncospec run SPEC --force`",
         path.display()
     ))
 }

@@ -28,16 +28,18 @@ pub struct RunSummary {
     pub status: Status,
     /// Its headline figures.
     pub headline: Vec<Figure>,
+    /// How far the run came that is to take its place.
+    pub again: Option<Status>,
     /// Why it cannot be read; the fields above are then empty.
     pub problem: Option<String>,
 }
 
-/// The runs under `root/<experiment>/<run-id>`, in order of experiments and seeds; none where there is no `root`.
+/// The runs under `root/<experiment>/<run-id>`, in order of experiments and seeds.
 ///
 /// A run that cannot be read is listed with its problem.
 ///
 /// # Errors
-/// When `root` is there and cannot be listed.
+/// When there is no `root`, or it cannot be listed.
 pub fn list_runs(root: &Path) -> Result<Vec<RunSummary>> {
     let mut runs = Vec::new();
     for experiment in folders(root)? {
@@ -51,7 +53,8 @@ pub fn list_runs(root: &Path) -> Result<Vec<RunSummary>> {
 /// # Errors
 /// As [`list_runs`].
 pub fn list_experiment(folder: &Path) -> Result<Vec<RunSummary>> {
-    let paths = folders(folder)?.into_iter().filter(|path| path.join("format.json").exists());
+    let is_run = |path: &PathBuf| path.join("format.json").exists() && !RunDir::is_again(path);
+    let paths = folders(folder)?.into_iter().filter(is_run);
     let mut runs: Vec<RunSummary> = paths.map(|path| summarise(&path, folder)).collect();
     runs.sort_by_key(|run| run.seed);
     Ok(runs)
@@ -59,13 +62,20 @@ pub fn list_experiment(folder: &Path) -> Result<Vec<RunSummary>> {
 
 /// Folders in a folder, sorted by name.
 fn folders(root: &Path) -> Result<Vec<PathBuf>> {
-    if !root.exists() {
-        return Ok(Vec::new());
+    if !root.is_dir() {
+        let what = if root.exists() { "not a folder" } else { "no such folder" };
+        return Err(Error::user(format!(
+            "{}: {what}: runs lie where `run.output` says, in `runs` unless a spec says otherwise",
+            root.display()
+        )));
     }
     let mut folders = Vec::new();
     for entry in fs::read_dir(root).map_err(Error::io(root, "cannot list"))? {
         let path = entry.map_err(Error::io(root, "cannot list"))?.path();
-        if path.is_dir() {
+        let temporary = path
+            .file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with(files::TEMPORARY_PREFIX));
+        if path.is_dir() && !temporary {
             folders.push(path);
         }
     }
@@ -85,6 +95,7 @@ fn summarise(path: &Path, experiment: &Path) -> RunSummary {
         started: String::new(),
         status: Status::default(),
         headline: Vec::new(),
+        again: None,
         problem: None,
     };
     if let Err(error) = fill(&mut run) {
@@ -97,6 +108,9 @@ fn summarise(path: &Path, experiment: &Path) -> RunSummary {
 fn fill(run: &mut RunSummary) -> Result<()> {
     let directory = RunDir::open_read(&run.path)?;
     run.status = read_status(&directory)?;
+    if let Ok(again) = RunDir::open_read(RunDir::again(&run.path)) {
+        run.again = Some(read_status(&again)?);
+    }
     let provenance: Provenance =
         files::read_json(&directory.file("provenance.json"))?.unwrap_or_default();
     run.seed = provenance.seed;

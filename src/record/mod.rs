@@ -15,7 +15,8 @@
 //! ```
 //!
 //! Every file is replaced as a whole: written beside its place, flushed to disk and renamed. A
-//! process killed at any moment leaves each file as it was before or as it is after.
+//! process killed at any moment leaves each file as it was before or as it is after. A finished run that is made again
+//! is made in `<run-id>.new` beside it, which takes its place when it is whole.
 
 mod checkpoints;
 mod files;
@@ -25,8 +26,8 @@ mod rows;
 mod run_dir;
 mod tables;
 
-pub use checkpoints::Checkpoints;
-pub use files::write as write_file;
+pub use checkpoints::{BestWeights, Checkpoints};
+pub use files::{check_writable, write as write_file, write_with as write_file_with};
 pub use list::{RunSummary, list_experiment, list_runs};
 pub use read::Record;
 pub use rows::*;

@@ -61,14 +61,20 @@ impl Record {
     pub fn read(path: impl Into<PathBuf>) -> Result<Self> {
         let run = RunDir::open_read(path)?;
         let file = |name: &str| run.file(name);
+        // A process that is killed may leave figures of an epoch that it did not commit.
+        let committed = run.committed_epoch().unwrap_or(u32::MAX);
+        let mut epochs = tables::read_epochs(&file("epochs.parquet"))?;
+        let mut times = tables::read_times(&file("times.parquet"))?;
+        epochs.retain(|row| row.epoch <= committed);
+        times.retain(|row| row.epoch <= committed);
         Ok(Self {
             status: read_status(&run)?,
             provenance: files::read_json(&file("provenance.json"))?.unwrap_or_default(),
             spec: files::read_text(&file("spec.toml"))?,
             plan: files::read_text(&file("plan.toml"))?,
             split: tables::read_split(&file("split.parquet"))?,
-            epochs: tables::read_epochs(&file("epochs.parquet"))?,
-            times: tables::read_times(&file("times.parquet"))?,
+            epochs,
+            times,
             cases: tables::read_cases(&file("cases.parquet"))?,
             guide: tables::read_guide(&file("guide.parquet"))?,
             scores: tables::read_scores(&file("scores.parquet"))?,

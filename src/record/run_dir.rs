@@ -1,7 +1,7 @@
 //! A run directory open for writing or reading.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -26,6 +26,9 @@ struct Format {
 }
 
 const FORMAT_NAME: &str = "oncospec-run";
+
+/// Ends the name of the directory in which a finished run is made again.
+const AGAIN: &str = ".new";
 
 /// A run directory, `runs/<experiment>/<run-id>`.
 #[derive(Debug)]
@@ -61,11 +64,77 @@ impl RunDir {
         for folder in [run.path.clone(), run.pictures(), run.checkpoints()] {
             remove_temporaries(&folder);
         }
+        if let Some(experiment) = run.path.parent() {
+            remove_replaced(experiment);
+        }
         if !check_format(&run.path)? {
             let format = Format { format: FORMAT_NAME.into(), version: FORMAT_VERSION };
             files::write_json(&run.file("format.json"), &format)?;
         }
         Ok(run)
+    }
+
+    /// Where a finished run is made again before it takes its place: `<run-id>.new`, beside it.
+    pub fn again(path: &Path) -> PathBuf {
+        let mut name = path.file_name().unwrap_or_default().to_os_string();
+        name.push(AGAIN);
+        path.with_file_name(name)
+    }
+
+    /// Whether a directory is one in which a finished run is made again.
+    pub fn is_again(path: &Path) -> bool {
+        path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(AGAIN))
+    }
+
+    /// Removes all that is in it but the lock and the format, what commits it first.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn clear(&self) -> Result<()> {
+        files::remove(&self.checkpoints().join("last.json"))?;
+        files::remove(&self.file("status.json"))?;
+        let entries = fs::read_dir(&self.path).map_err(Error::io(&self.path, "cannot read"))?;
+        for entry in entries.flatten() {
+            if !["lock", "format.json"].iter().any(|kept| entry.file_name() == *kept) {
+                files::remove(&entry.path())?;
+            }
+        }
+        for folder in [self.pictures(), self.checkpoints()] {
+            fs::create_dir_all(&folder).map_err(|error| files::cannot_write(&folder, error))?;
+        }
+        Ok(())
+    }
+
+    /// Lets this directory take the place of another, which is removed. Whoever looks finds the other until then and
+    /// this one from then on.
+    ///
+    /// # Errors
+    /// When another process works on the other one, which is then left, or the disk refuses.
+    pub fn replace(self, other: &Path) -> Result<()> {
+        // Whoever counts a reading of the test split holds it for a moment.
+        let mut held = lock(&other.join("lock"), other);
+        for _ in 0..100 {
+            if !matches!(held, Err(Error::Busy(_))) {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+            held = lock(&other.join("lock"), other);
+        }
+        let _other_lock = held?;
+        if let Err(error) = files::exchange(&self.path, other) {
+            if !matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::InvalidInput) {
+                return Err(files::cannot_write(other, error));
+            }
+            // Between these two renames the name means nothing; both directories are whole beside it.
+            let aside = other.with_extension("old");
+            files::rename(other, &aside)?;
+            files::rename(&self.path, other)?;
+            files::rename(&aside, &self.path)?;
+        }
+        // What is left over after a kill here is swept away by the next writer.
+        let swept = other.with_file_name(format!("{TEMPORARY_PREFIX}{}", std::process::id()));
+        files::rename(&self.path, &swept)?;
+        files::remove(&swept)
     }
 
     /// Opens a run directory to read it; takes no lock.
@@ -246,7 +315,7 @@ fn lock(file: &Path, run: &Path) -> Result<File> {
                 Ok(_) if !holder.trim().is_empty() => format!("process {}", holder.trim()),
                 _ => "another process".into(),
             };
-            return Err(Error::user(format!(
+            return Err(Error::Busy(format!(
                 "{}: {process} is working on this run; wait for it, or stop it and use --resume",
                 run.display()
             )));
@@ -295,6 +364,21 @@ fn remove_temporaries(folder: &Path) {
     for entry in entries.flatten() {
         if entry.file_name().to_string_lossy().starts_with(TEMPORARY_PREFIX) {
             let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Removes runs that others have replaced and whose process was killed before it removed them.
+fn remove_replaced(experiment: &Path) {
+    let Ok(entries) = fs::read_dir(experiment) else { return };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        if entry.file_name().to_string_lossy().starts_with(TEMPORARY_PREFIX) && path.is_dir() {
+            let lock = File::open(path.join("lock"));
+            if lock.is_ok_and(|lock| lock.try_lock().is_ok()) {
+                // What stays costs room and nothing else.
+                let _ = files::remove(&path);
+            }
         }
     }
 }

@@ -100,6 +100,42 @@ fn a_running_run_that_no_process_holds_was_interrupted() {
 }
 
 #[test]
+fn a_finished_run_is_there_whenever_the_one_that_replaces_it_is_killed() {
+    let root = tempfile::tempdir().unwrap();
+    let experiment = root.path().join("runs/demo");
+    let old = experiment.join("0a1b2c");
+    let finished = |path: &Path, notes: &str| {
+        let run = RunDir::open_write(path).unwrap();
+        run.write_spec(notes).unwrap();
+        let status =
+            Status { state: RunState::Finished, epoch: 3, epochs: 3, ..Default::default() };
+        run.write_status(&status).unwrap();
+        run
+    };
+    drop(finished(&old, "the old one"));
+    let new = finished(&RunDir::again(&old), "the new one");
+    let copies = root.path().join("copies");
+    let place = old.clone();
+    let count = files::steps::moments(&experiment, &copies, move || new.replace(&place).unwrap());
+    assert!(count > 6, "{count}");
+    let mut seen = Vec::new();
+    for moment in 0..count {
+        let runs = list_experiment(&copies.join(moment.to_string())).unwrap();
+        assert_eq!(runs.len(), 1, "{runs:?}");
+        let record = Record::read(&runs[0].path).unwrap();
+        assert_eq!((runs[0].run_id.as_str(), record.status.state), ("0a1b2c", RunState::Finished));
+        seen.push(record.spec);
+    }
+    seen.dedup();
+    assert_eq!(seen, ["the old one", "the new one"]);
+    assert_eq!(Record::read(&old).unwrap().spec, "the new one");
+    assert_eq!(fs::read_dir(&experiment).unwrap().count(), 1, "the old one is gone");
+    let swept = copies.join((count - 1).to_string());
+    drop(RunDir::open_write(swept.join("0a1b2c")).unwrap());
+    assert_eq!(fs::read_dir(&swept).unwrap().count(), 1, "what a kill left is swept away");
+}
+
+#[test]
 fn another_format_version_is_refused_by_name_for_reading_and_writing() {
     let root = tempfile::tempdir().unwrap();
     let path = open(root.path()).path().to_path_buf();
@@ -254,7 +290,7 @@ fn a_read_only_folder_is_refused_with_advice_and_nothing_is_lost() {
 #[test]
 fn runs_are_listed_in_order_with_the_damaged_ones_marked() {
     let root = tempfile::tempdir().unwrap();
-    assert!(list_runs(&root.path().join("nowhere")).unwrap().is_empty());
+    assert!(message(list_runs(&root.path().join("nowhere"))).contains("nowhere: no such folder"));
     let finished = examples::overfitting(root.path());
     let interrupted = examples::interrupted(root.path());
     fs::create_dir_all(root.path().join("stray/folder")).unwrap();

@@ -25,6 +25,7 @@ mod words;
 
 pub use headline::left_out;
 pub use markdown::markdown;
+pub use page::check_templates;
 pub use run::shell;
 
 use std::path::PathBuf;
@@ -44,6 +45,17 @@ pub struct ReportOptions {
     pub command: String,
     /// A folder whose files replace the built-in templates of the same name.
     pub templates: Option<PathBuf>,
+    /// Runs that were asked for and cannot be read.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// A run that cannot be read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Unreadable {
+    /// The run directory.
+    pub path: String,
+    /// What is wrong with it.
+    pub problem: String,
 }
 
 /// What the templates see.
@@ -53,6 +65,7 @@ struct Page<'a> {
     command: String,
     version: &'static str,
     runs: Vec<run::RunView<'a>>,
+    unreadable: &'a [Unreadable],
     /// One for each task.
     headlines: Vec<headline::Headline>,
     shared_remarks: Vec<run::SharedRemark>,
@@ -99,6 +112,7 @@ pub fn render(records: &[Record], options: &ReportOptions) -> Result<String> {
         title: title(records, options),
         command: options.command.clone(),
         version: env!("CARGO_PKG_VERSION"),
+        unreadable: &options.unreadable,
         headlines: headline::headlines(records, &labels),
         shared_remarks,
         comparisons: comparison::comparisons(records, &labels),

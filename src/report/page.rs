@@ -38,6 +38,25 @@ const TEMPLATES: [(&str, &str); 14] = [
 /// When `folder` is not there or holds no template, or when a template is wrong: file and line are
 /// named.
 pub fn render<T: Serialize>(page: &T, folder: Option<&Path>) -> Result<String> {
+    let environment = environment(folder)?;
+    let page = serde_json::to_value(page)
+        .map_err(|error| Error::failed(format!("the page cannot be put together: {error}")))?;
+    environment
+        .get_template("page.html.j2")
+        .and_then(|template| template.render(value(page)))
+        .map_err(|error| wrong(folder, &error))
+}
+
+/// Finds what is wrong with the templates of a folder before there is a page to render.
+///
+/// # Errors
+/// As [`render`], but for what only a page brings to light.
+pub fn check_templates(folder: &Path) -> Result<()> {
+    environment(Some(folder)).map(|_| ())
+}
+
+/// The templates, read and parsed.
+fn environment(folder: Option<&Path>) -> Result<Environment<'static>> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
@@ -53,12 +72,7 @@ pub fn render<T: Serialize>(page: &T, folder: Option<&Path>) -> Result<String> {
     for (name, source) in sources(folder)? {
         environment.add_template_owned(name, source).map_err(|error| wrong(folder, &error))?;
     }
-    let page = serde_json::to_value(page)
-        .map_err(|error| Error::failed(format!("the page cannot be put together: {error}")))?;
-    environment
-        .get_template("page.html.j2")
-        .and_then(|template| template.render(value(page)))
-        .map_err(|error| wrong(folder, &error))
+    Ok(environment)
 }
 
 /// Each template: the folder's own where it has one, else the built-in.

@@ -6,6 +6,7 @@ use crate::record::{Record, examples};
 
 fn options() -> ReportOptions {
     ReportOptions {
+        unreadable: Vec::new(),
         title: "Attention & <others>".into(),
         command: "oncospec report runs/* -o report.html".into(),
         templates: None,

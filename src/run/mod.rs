@@ -15,18 +15,21 @@ pub use judge_images::image_figures;
 pub use net::{initial_net, objective, predictor};
 pub use outcome::Outcome;
 
-use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::data::{Cache, Loader, SplitName};
 use crate::device::{Chosen, for_training};
 use crate::error::{Error, Result};
 use crate::evaluate::Names;
-use crate::plan::Plan;
+use crate::plan::{Decisions, Plan};
 use crate::provenance;
-use crate::record::{Checkpoints, Provenance, Record, RunDir, RunState, SplitRow, Status};
+use crate::record::{
+    Checkpoints, Provenance, Record, RunDir, RunState, SplitRow, Status, check_writable,
+    list_experiment,
+};
 use crate::spec::{EvaluatedSplit, Spec};
 use crate::train::{Ending, Progress, Progressed, Resting, Stop, Training, train};
 use film::{Film, Filmed};
@@ -40,6 +43,8 @@ pub struct Options {
     pub force: bool,
     /// Go on from the last checkpoint of an unfinished run.
     pub resume: bool,
+    /// Wait for a process that works on the run.
+    pub wait: bool,
     /// Say nothing while working.
     pub quiet: bool,
     /// The command line, for the record.
@@ -53,28 +58,24 @@ pub struct Options {
 /// `resume` nor `force` says what to do. A training run that fails is an [`Outcome`].
 pub fn run(plan: &Plan, options: &Options, stop: &Stop) -> Result<Outcome> {
     let folder = plan.folder();
-    if !options.force {
-        let before = status(&folder)?;
-        if before.is_some_and(|status| status.state == RunState::Finished) {
-            return Outcome::read(folder, true);
-        }
-    }
-    let run = Arc::new(RunDir::open_write(&folder)?);
+    let begin = || match place(&folder, options)? {
+        Place::Finished => Ok(None),
+        Place::At(path) => RunDir::open_write(path).map(Some),
+    };
+    let Some(run) = patiently(begin, options.wait, options.quiet, stop)? else {
+        return Outcome::read(folder, true);
+    };
+    let run = Arc::new(run);
+    let path = run.path().to_path_buf();
     let checkpoints = Checkpoints::new(Arc::clone(&run), plan.decisions.spec.schedule.epochs);
     let from = if options.force {
-        clear(&folder)?;
+        run.clear()?;
         None
     } else {
         checkpoints.last()?
     };
     if let (Some(progressed), false) = (&from, options.resume) {
-        return Err(Error::user(format!(
-            "{}: an unfinished run is here, {} of {} epochs done: --resume goes on, --force starts \
-             over",
-            folder.display(),
-            progressed.epoch,
-            plan.decisions.spec.schedule.epochs
-        )));
+        return Err(unfinished(&path, progressed.epoch, plan.decisions.spec.schedule.epochs));
     }
     let work = AssertUnwindSafe(|| work(plan, options, stop, &run, checkpoints, from));
     let ended = catch_unwind(work).unwrap_or_else(|panic| Err(Error::Failed(said(&*panic))));
@@ -83,29 +84,160 @@ pub fn run(plan: &Plan, options: &Options, stop: &Stop) -> Result<Outcome> {
         Ok(Some((state, why))) => (state, Some(why)),
         Err(error) => (RunState::Failed, Some(error.to_string())),
     };
-    let epoch = Record::read(&folder).map_or(0, |record| record.status.epoch);
+    let epoch = Record::read(&path).map_or(0, |record| record.status.epoch);
     write_status(&run, plan, state, why, epoch)?;
-    drop(run);
+    if path == folder || state != RunState::Finished {
+        drop(run);
+        return Outcome::read(path, false);
+    }
+    let Some(run) = Arc::into_inner(run) else {
+        return Err(Error::failed(format!("{}: still in use after the run", path.display())));
+    };
+    run.replace(&folder)?;
     Outcome::read(folder, false)
 }
 
-/// Removes what an earlier run left; the lock and the format stay.
-fn clear(folder: &Path) -> Result<()> {
-    for entry in fs::read_dir(folder).map_err(Error::io(folder, "cannot read"))?.flatten() {
-        let path = entry.path();
-        let name = entry.file_name();
-        if name == "lock" || name == "format.json" {
-            continue;
+/// Where a run is made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Place {
+    /// It is there and finished.
+    Finished,
+    /// In this run directory.
+    At(PathBuf),
+}
+
+/// Where the run of a folder is to be made. A finished run, and one whose state cannot be read, is made again beside
+/// it, so that it stays until the new one is whole.
+fn place(folder: &Path, options: &Options) -> Result<Place> {
+    let again = RunDir::again(folder);
+    let state = |path: &Path| Ok::<_, Error>(status(path)?.map(|status| status.state));
+    let before = match state(folder) {
+        Err(_) if options.force => Some(RunState::Finished),
+        before => before?,
+    };
+    if before != Some(RunState::Finished) {
+        return Ok(Place::At(folder.to_path_buf()));
+    }
+    let begun = state(&again).ok().flatten().is_some_and(|state| state != RunState::Finished);
+    Ok(match options.force || (options.resume && begun) {
+        true => Place::At(again),
+        false => Place::Finished,
+    })
+}
+
+/// Does what needs a run that another process may hold; if asked to `wait`, until that one lets go of it or someone
+/// asks to stop.
+///
+/// # Errors
+/// As `what`.
+pub fn patiently<T>(
+    what: impl Fn() -> Result<T>,
+    wait: bool,
+    quiet: bool,
+    stop: &Stop,
+) -> Result<T> {
+    let mut said = false;
+    loop {
+        match what() {
+            Err(Error::Busy(why)) if wait && !stop.asked() => {
+                if !std::mem::replace(&mut said, true) && !quiet {
+                    eprintln!("waiting: {why}");
+                }
+                std::thread::sleep(Duration::from_millis(200));
+            }
+            other => return other,
         }
-        let removed =
-            if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
-        removed.map_err(Error::io(&path, "cannot remove"))?;
     }
-    for name in ["pictures", "checkpoints"] {
-        let path = folder.join(name);
-        fs::create_dir_all(&path).map_err(Error::io(&path, "cannot create"))?;
+}
+
+/// Finds what stands against making a run that can be told before anything is computed.
+///
+/// # Errors
+/// As [`run`], and if run directories cannot be written.
+pub fn startable(plan: &Plan, options: &Options) -> Result<()> {
+    let Place::At(path) = place(&plan.folder(), options)? else { return Ok(()) };
+    check_writable(Path::new(&plan.decisions.spec.run.output))?;
+    if options.force || !path.join("format.json").exists() {
+        return Ok(());
     }
-    Ok(())
+    let run = RunDir::open_read(&path)?;
+    if run.is_locked() && !options.wait {
+        return RunDir::open_write(&path).map(|_| ());
+    }
+    let epochs = plan.decisions.spec.schedule.epochs;
+    match run.committed_epoch() {
+        Some(epoch) if !options.resume => Err(unfinished(&path, epoch, epochs)),
+        _ => Ok(()),
+    }
+}
+
+/// What `--resume` says where there is nothing to go on from: an unfinished run of the same experiment and seed under
+/// another id, and what differs. `None` if the run itself is there, or no other is unfinished.
+///
+/// # Errors
+/// If the folder of the experiment cannot be listed.
+pub fn nothing_to_resume(plan: &Plan) -> Result<Option<String>> {
+    let folder = plan.folder();
+    let Some(experiment) = folder.parent().filter(|experiment| experiment.is_dir()) else {
+        return Ok(None);
+    };
+    if folder.join("format.json").exists() {
+        return Ok(None);
+    }
+    let unfinished = list_experiment(experiment)?.into_iter().find(|run| {
+        let state = run.status.state;
+        let begun = matches!(state, RunState::Interrupted | RunState::Failed);
+        run.seed == plan.decisions.seed && run.problem.is_none() && begun
+    });
+    let Some(other) = unfinished else { return Ok(None) };
+    let changed = changed(&Record::read(&other.path)?, plan);
+    Ok(Some(format!(
+        "--resume: there is nothing to resume: {} has not begun; {} is there, {} after {} of {} \
+         epochs, and it differs in {}: set these as they were to go on with it, or leave out --resume",
+        folder.display(),
+        other.path.display(),
+        other.status.state,
+        other.status.epoch,
+        other.status.epochs,
+        changed.join(", ")
+    )))
+}
+
+/// What decides the id of a plan and is otherwise in a record.
+fn changed(record: &Record, plan: &Plan) -> Vec<String> {
+    let Ok(before) = Decisions::from_toml(&record.plan) else {
+        return vec!["the version of oncospec".into()];
+    };
+    let now = &plan.decisions;
+    let mut changed: Vec<String> = crate::spec::diff(&[&before.spec, &now.spec])
+        .into_iter()
+        .filter(|(key, _)| crate::spec::matters(key))
+        .map(|(key, values)| {
+            let value = |index: usize| match values.get(index).map(String::as_str) {
+                None | Some("") => "unset".to_string(),
+                Some(value) => value.to_string(),
+            };
+            format!("{key} ({} there, {} now)", value(0), value(1))
+        })
+        .collect();
+    let others = [
+        ("the images or masks", before.data_fingerprint != now.data_fingerprint),
+        ("the files of weights", before.weights_sha256 != now.weights_sha256),
+        ("the sources of oncospec", before.engine != now.engine),
+    ];
+    changed.extend(others.iter().filter(|(_, differs)| *differs).map(|(what, _)| what.to_string()));
+    if changed.is_empty() {
+        changed.push("the division of the cases".into());
+    }
+    changed
+}
+
+fn unfinished(run: &Path, epoch: u32, epochs: u32) -> Error {
+    Error::user(format!(
+        "{}: an unfinished run is here, {epoch} of {epochs} epochs done: --resume goes on, --force \
+         starts over",
+        run.display()
+    ))
 }
 
 /// The message of a panic.
@@ -195,7 +327,7 @@ fn write_status(
 /// Writes what is known before training.
 fn write_plan(plan: &Plan, options: &Options, run: &RunDir, resumed: bool) -> Result<Provenance> {
     run.write_spec(&plan.spec_text)?;
-    run.write_plan(&plan.decisions.to_toml()?)?;
+    run.write_plan(&plan.decisions.with_absolute_paths().to_toml()?)?;
     run.write_layers(&plan.layers)?;
     run.write_summary(&summary::summary(plan))?;
     run.write_split(&split_rows(plan))?;

@@ -5,11 +5,12 @@ use std::path::Path;
 use burn::tensor::Device;
 
 use crate::device::Chosen;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::evaluate::Predictor;
 use crate::loss::{self, MultiTask};
 use crate::model::{self, Model, WeightsReport};
 use crate::plan::{Decisions, weights};
+use crate::record::RunDir;
 use crate::spec::WeightsSpec;
 use crate::train::Objective;
 
@@ -58,13 +59,7 @@ pub fn objective(decisions: &Decisions) -> Result<Objective> {
 /// # Errors
 /// If the run has none, or they do not fit.
 pub fn predictor(run: &Path, decisions: &Decisions, chosen: &Chosen) -> Result<Predictor> {
-    let path = run.join("model.safetensors");
-    if !path.exists() {
-        return Err(Error::user(format!(
-            "{}: this run has no weights yet: it must train at least one epoch",
-            run.display()
-        )));
-    }
+    let path = RunDir::open_read(run)?.best_weights()?.path;
     let spec = &decisions.spec;
     let head = decisions.second_head();
     let model = Model::outline(&spec.model, channels(decisions), head, &chosen.device);

@@ -62,6 +62,26 @@ pub enum SourceSpec {
     Phantom(PhantomSpec),
 }
 
+impl SourceSpec {
+    /// The folder of the data; `None` where images are made on the fly.
+    pub fn root(&self) -> Option<&str> {
+        match self {
+            Self::Busi(busi) => Some(&busi.root),
+            Self::Bcss(bcss) => Some(&bcss.root),
+            Self::Phantom(_) => None,
+        }
+    }
+
+    /// The folder of the data, to be changed.
+    pub fn root_mut(&mut self) -> Option<&mut String> {
+        match self {
+            Self::Busi(busi) => Some(&mut busi.root),
+            Self::Bcss(bcss) => Some(&mut bcss.root),
+            Self::Phantom(_) => None,
+        }
+    }
+}
+
 /// BUSI: `benign/`, `malignant/` and `normal/`, each with `<name>.png` and `<name>_mask*.png`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]

@@ -81,6 +81,7 @@ fn machines_read_standard_output() {
     let doctor: Value =
         serde_json::from_str(&bench.oncospec(&["doctor", "--json"]).with(0).out).unwrap();
     assert!(doctor["host"]["cores"].as_u64().unwrap() > 0);
+    std::fs::create_dir(bench.path().join("runs")).unwrap();
     let list: Value =
         serde_json::from_str(&bench.oncospec(&["list", "--json"]).with(0).out).unwrap();
     assert_eq!(list, Value::Array(Vec::new()));

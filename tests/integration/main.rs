@@ -5,6 +5,7 @@ mod browser;
 mod classify;
 mod cli;
 mod explain;
+mod files;
 mod imaging;
 mod multi_task;
 mod real_data;

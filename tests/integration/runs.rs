@@ -122,13 +122,26 @@ fn a_run_leaves_a_whole_record_and_a_page_and_is_not_made_again() {
     let image =
         fs::read_dir(bench.path().join("data/benign")).unwrap().next().unwrap().unwrap().path();
     bench.oncospec(&["predict", "tiny", image.to_str().unwrap(), "--out", "masks"]).with(0);
-    assert_eq!(fs::read_dir(bench.path().join("masks")).unwrap().count(), 3);
+    let of_image = ["_mask.png", "_overlay.png", "_probability.png"];
+    let beside = [".oncospec-files.jsonl", "legend.json", "predictions.json"];
+    let stem = image.file_stem().unwrap().to_str().unwrap();
+    let mut expected: Vec<String> = of_image.iter().map(|end| format!("{stem}{end}")).collect();
+    expected.extend(beside.map(String::from));
+    let names = |folder: &str| {
+        let entries = fs::read_dir(bench.path().join(folder)).unwrap();
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    };
+    expected.sort();
+    assert_eq!(names("masks"), expected);
     bench.file("broken.png", "not a picture");
     bench
         .oncospec(&["predict", "tiny", "broken.png", image.to_str().unwrap(), "--out", "more"])
         .with(2)
         .telling(&["broken.png", "1 images failed"]);
-    assert_eq!(fs::read_dir(bench.path().join("more")).unwrap().count(), 3);
+    assert_eq!(names("more"), expected);
 
     // A fixed and a drawn case of each of the three epochs.
     assert_eq!(record.film.len(), 6);
@@ -137,7 +150,7 @@ fn a_run_leaves_a_whole_record_and_a_page_and_is_not_made_again() {
     bench
         .oncospec(&["cam", "tiny", image, "--out", "cams", "--method", "grad-cam-plus-plus"])
         .with(0);
-    assert_eq!(fs::read_dir(bench.path().join("cams")).unwrap().count(), 1);
+    assert_eq!(names("cams"), [".oncospec-files.jsonl".to_string(), format!("{stem}_cam.jpg")]);
     let unknown = bench.oncospec(&["cam", "tiny", image, "--out", "cams", "--layer", "gates.0"]);
     unknown.with(2).telling(&["no layer `gates.0`", "decoder.0"]);
     bench

@@ -1,0 +1,123 @@
+//! Images that a command is given, by name or by folder.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::Output;
+use super::outputs::{absolute, named as listed, written_into};
+use crate::data::{is_foreign_image, is_image_name, is_mask_name};
+use crate::error::{Error, Result};
+
+/// The image files that arguments mean: folders are searched, not below. Masks, hidden files, folders with the name of
+/// an image and pictures that oncospec wrote are left out, which is said.
+///
+/// # Errors
+/// If a folder cannot be read, or nothing is left.
+pub fn images(paths: &[PathBuf], output: Output) -> Result<Vec<PathBuf>> {
+    let mut images = Vec::new();
+    let mut left: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for path in paths {
+        let found = if path.is_dir() { inside(path)? } else { vec![path.clone()] };
+        for found in found {
+            let name = name(&found);
+            let why = match found != *path && is_foreign_image(&name) {
+                true => Some("of a format that is not read"),
+                false => reason(&found, &name)?,
+            };
+            match why {
+                Some(why) => left.entry(why).or_default().push(name),
+                None => images.push(found),
+            }
+        }
+    }
+    for (why, names) in &left {
+        let what = if names.len() == 1 { "file" } else { "files" };
+        output.say(format!("left out {} {what} ({why}): {}", names.len(), listed(names)));
+    }
+    if images.is_empty() {
+        let places: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+        return Err(Error::user(format!("{}: no PNG or JPEG image in it", places.join(", "))));
+    }
+    Ok(images)
+}
+
+fn name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// What in a folder looks like an image by its name, in order.
+fn inside(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(folder).map_err(Error::io(folder, "cannot read"))?;
+    let mut found: Vec<PathBuf> = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| is_image_name(&name(path)) || is_foreign_image(&name(path)))
+        .collect();
+    found.sort();
+    Ok(found)
+}
+
+/// Why a file is no image to predict; `None` if it is one, or only its bytes can tell.
+fn reason(path: &Path, name: &str) -> Result<Option<&'static str>> {
+    if name.starts_with('.') {
+        return Ok(Some("hidden, or left by macOS"));
+    }
+    if path.is_dir() {
+        return Ok(Some("a folder"));
+    }
+    if is_mask_name(name) {
+        return Ok(Some("a mask by its name"));
+    }
+    let path = absolute(path);
+    let ours = written_into(path.parent().unwrap_or(Path::new(".")))?;
+    Ok(ours.iter().any(|ours| ours == name).then_some("a picture that oncospec wrote"))
+}
+
+/// Images with the stems of the files that they write, the first of which ends in `_what`.
+///
+/// # Errors
+/// If two images would write the same files.
+pub fn named(images: Vec<PathBuf>, what: &str) -> Result<BTreeMap<String, PathBuf>> {
+    let mut named: BTreeMap<String, PathBuf> = BTreeMap::new();
+    for image in images {
+        let stem = image.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        if let Some(other) = named.get(&stem).filter(|other| **other != image) {
+            return Err(Error::user(format!(
+                "{} and {} would both write {stem}_{what}: write them into different folders",
+                other.display(),
+                image.display()
+            )));
+        }
+        named.insert(stem, image);
+    }
+    Ok(named)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const QUIET: Output = Output { json: false, quiet: true };
+
+    #[test]
+    fn masks_hidden_files_folders_and_own_pictures_are_no_images() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        for name in
+            ["a.png", "b.JPG", "a_mask.png", "b_MASK.PNG", "a_mask_1.png", "._a.png", "t", "c.bmp"]
+        {
+            fs::write(path(name), b"").unwrap();
+        }
+        fs::write(path("made.png"), b"").unwrap();
+        let line = r#"{"file": "made.png", "sha256": ""}"#;
+        fs::write(path(".oncospec-files.jsonl"), line).unwrap();
+        fs::create_dir(path("x.png")).unwrap();
+        let found = images(&[folder.path().to_path_buf()], QUIET).unwrap();
+        assert_eq!(found, [path("a.png"), path("b.JPG")]);
+        let named = ["a.png", "a_Mask.png"].map(path);
+        assert_eq!(images(&named, QUIET).unwrap(), [path("a.png")], "as a shell's pattern gives");
+        let none = images(&[path("a_mask.png")], QUIET).unwrap_err().to_string();
+        assert!(none.contains("no PNG or JPEG image"), "{none}");
+    }
+}
