@@ -114,7 +114,8 @@ pub fn execute(args: EvaluateArgs, output: Output) -> Result<u8> {
         Scored::Other => {
             let seen = overlap(&dataset, &record, &decisions);
             if let Some(said) = seen.said() {
-                eprintln!("warning: {}: {said}", spec.dataset.source.root().unwrap_or_default());
+                let root = spec.dataset.source.root().unwrap_or_default();
+                eprintln!("warning: {}", text::lines(&format!("{root}: {said}")));
             }
         }
     }

@@ -12,60 +12,6 @@ use crate::error::{Error, Result};
 /// Temporary files begin with this; those left by a killed process are removed by the next.
 pub const TEMPORARY_PREFIX: &str = ".tmp-";
 
-/// What a test looks at between any two changes of the disk: a process may be killed there.
-#[cfg(test)]
-pub mod steps {
-    use std::cell::{Cell, RefCell};
-    use std::fs;
-    use std::path::Path;
-    use std::rc::Rc;
-
-    type Look = Box<dyn FnMut()>;
-
-    thread_local! {
-        static LOOK: RefCell<Option<Look>> = const { RefCell::new(None) };
-    }
-
-    /// Copies a folder before and after every change of the disk that this thread makes in `work`, each time to a
-    /// folder of its own below `copies`, from `0` on; how many there are.
-    pub fn moments(folder: &Path, copies: &Path, work: impl FnOnce()) -> u32 {
-        let count = Rc::new(Cell::new(0));
-        let look = {
-            let (count, from, copies) =
-                (Rc::clone(&count), folder.to_path_buf(), copies.to_path_buf());
-            move || {
-                copy(&from, &copies.join(count.get().to_string()));
-                count.set(count.get() + 1);
-            }
-        };
-        LOOK.with(|place| *place.borrow_mut() = Some(Box::new(look)));
-        work();
-        LOOK.with(|place| place.borrow_mut().take());
-        count.get()
-    }
-
-    fn copy(from: &Path, to: &Path) {
-        fs::create_dir_all(to).unwrap();
-        for entry in fs::read_dir(from).unwrap() {
-            let entry = entry.unwrap();
-            let to = to.join(entry.file_name());
-            if entry.path().is_dir() {
-                copy(&entry.path(), &to);
-            } else {
-                fs::copy(entry.path(), to).unwrap();
-            }
-        }
-    }
-
-    pub fn step() {
-        let look = LOOK.with(|place| place.borrow_mut().take());
-        if let Some(mut look) = look {
-            look();
-            LOOK.with(|place| *place.borrow_mut() = Some(look));
-        }
-    }
-}
-
 /// Between two changes of the disk.
 #[cfg(test)]
 fn step() {
@@ -265,4 +211,58 @@ pub fn cannot_write(path: &Path, source: std::io::Error) -> Error {
         _ => return Error::io(path, "cannot write")(source),
     };
     Error::failed(format!("{}: cannot write: {source}: {advice}", path.display()))
+}
+
+/// What a test looks at between any two changes of the disk: a process may be killed there.
+#[cfg(test)]
+pub mod steps {
+    use std::cell::{Cell, RefCell};
+    use std::fs;
+    use std::path::Path;
+    use std::rc::Rc;
+
+    type Look = Box<dyn FnMut()>;
+
+    thread_local! {
+        static LOOK: RefCell<Option<Look>> = const { RefCell::new(None) };
+    }
+
+    /// Copies a folder before and after every change of the disk that this thread makes in `work`, each time to a
+    /// folder of its own below `copies`, from `0` on; how many there are.
+    pub fn moments(folder: &Path, copies: &Path, work: impl FnOnce()) -> u32 {
+        let count = Rc::new(Cell::new(0));
+        let look = {
+            let (count, from, copies) =
+                (Rc::clone(&count), folder.to_path_buf(), copies.to_path_buf());
+            move || {
+                copy(&from, &copies.join(count.get().to_string()));
+                count.set(count.get() + 1);
+            }
+        };
+        LOOK.with(|place| *place.borrow_mut() = Some(Box::new(look)));
+        work();
+        LOOK.with(|place| place.borrow_mut().take());
+        count.get()
+    }
+
+    fn copy(from: &Path, to: &Path) {
+        fs::create_dir_all(to).unwrap();
+        for entry in fs::read_dir(from).unwrap() {
+            let entry = entry.unwrap();
+            let to = to.join(entry.file_name());
+            if entry.path().is_dir() {
+                copy(&entry.path(), &to);
+            } else {
+                fs::copy(entry.path(), to).unwrap();
+            }
+        }
+    }
+
+    pub fn step() {
+        let look = LOOK.with(|place| place.borrow_mut().take());
+        if let Some(mut look) = look {
+            look();
+            LOOK.with(|place| *place.borrow_mut() = Some(look));
+        }
+    }
 }
