@@ -54,7 +54,7 @@ pub fn exchange(_one: &Path, _other: &Path) -> std::io::Result<()> {
 pub fn remove(path: &Path) -> Result<()> {
     step();
     let removed = if path.is_dir() && !path.is_symlink() {
-        for entry in fs::read_dir(path).map_err(Error::io(path, "cannot read"))?.flatten() {
+        for entry in fs::read_dir(path).into_iter().flatten().flatten() {
             remove(&entry.path())?;
         }
         fs::remove_dir(path)

@@ -375,7 +375,8 @@ fn remove_replaced(experiment: &Path) {
         let path = entry.path();
         if entry.file_name().to_string_lossy().starts_with(TEMPORARY_PREFIX) && path.is_dir() {
             let lock = File::open(path.join("lock"));
-            if lock.is_ok_and(|lock| lock.try_lock().is_ok()) {
+            let held = lock.is_ok_and(|lock| lock.try_lock().is_err());
+            if !held {
                 // What stays costs room and nothing else.
                 let _ = files::remove(&path);
             }
