@@ -16,7 +16,9 @@ mod fingerprint;
 mod inputs;
 mod inspect;
 mod kept;
+mod levels;
 mod look;
+mod masks;
 mod open;
 pub mod phantom;
 mod random;
@@ -27,9 +29,10 @@ mod split;
 mod subset;
 mod synth;
 mod task;
+mod tree;
 mod wiener;
 
-pub use busi::is_mask_name;
+pub use busi::{Masks, is_mask_name};
 pub use case::{
     Case, Dataset, Decoded, IGNORE, ImageSource, Labels, MaskSource, Region, SplitName,
 };
@@ -41,14 +44,18 @@ pub use files::{is_foreign_image, is_image_name};
 pub use fingerprint::fingerprint;
 pub use inspect::{Inspection, inspect};
 pub use kept::kept;
-pub use open::{decode, decode_labels, decode_pixels, open, pixel_counts};
+pub use levels::{Levels, Window};
+pub use look::image_findings;
+pub use open::{
+    decode, decode_labels, decode_pixels, open, open_with, percentile_window, pixel_counts,
+};
 pub use phantom::PhantomImage;
 pub use random::stream as random_stream;
 pub use roi::RoiCache;
 pub use split::{Split, crossing, folds, split};
 pub use subset::subset;
 pub use synth::{SynthKind, Synthesis, synth};
-pub use task::{for_task, open_for};
+pub use task::{for_task, masks_of, open_for};
 
 pub mod augment;
 mod batch;
