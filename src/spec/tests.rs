@@ -474,6 +474,13 @@ fn another_file_of_weights_replaces_the_one_below_with_its_checksum() {
     let checked =
         weights(&format!("model.weights={{name=\"resnet18-imagenet\",sha256=\"{sum}\"}}"));
     assert_eq!(checked.sha256, Some(sum.clone()), "a given checksum counts");
+    let same = weights("model.weights.path=/w.pth");
+    assert_eq!(same.sha256, Some(sum.clone()), "the same file keeps its checksum");
+    assert_eq!(
+        notes(&folder, &["model.weights.path=/v.pth"], &[]).len(),
+        1,
+        "a checksum that goes is told"
+    );
     let sets = [&*format!("model.weights.sha256={sum}"), "model.weights.path=/v.pth"];
     let loaded = folder.load("spec.toml", &sets, &[]).expect("a right spec");
     let weights = loaded.spec.model.weights().cloned().expect("weights");
@@ -556,6 +563,13 @@ fn within_a_layer_the_kind_comes_first() {
         (&[fold], &kind_first[..1]),
     ] {
         assert_eq!(split(sets, env).expect("right"), expected, "{sets:?} {env:?}");
+    }
+    let said = with("dataset.split.kind = \"holdout\"\n")
+        .replace("dataset = { kind = \"phantom\" }", "dataset.kind = \"phantom\"");
+    folder.write("holdout.toml", said.as_bytes());
+    for sets in [[fold, kind], [kind, fold]] {
+        let loaded = folder.load("holdout.toml", &sets, &[]).expect("right");
+        assert_eq!(loaded.spec.dataset.split, expected, "{sets:?} over a kind of the file");
     }
     // Neither the kind of a lower layer nor that of the same layer has a `fold`.
     let of_env = folder.mistakes("spec.toml", &[], &fold_first[..1]);
