@@ -1,49 +1,63 @@
-//! Names the engine's own sources and the compiler, so that a run can say what made it.
+//! Names the engines, the commit and the compiler that this is built from, so that a run can say what made it.
 
-use std::path::{Path, PathBuf};
-use std::{env, fs, process::Command};
+#[path = "build/engine.rs"]
+mod engine;
 
-use sha2::{Digest, Sha256};
+use std::path::Path;
+use std::{env, process::Command};
 
-/// What decides a result; the command line, records and reports do not.
-const ENGINE: [&str; 8] = [
-    "src/data",
-    "src/evaluate",
-    "src/kernels",
-    "src/loss",
-    "src/model",
-    "src/plan",
-    "src/train",
-    "Cargo.lock",
-];
+/// What the binary is made of.
+const SOURCES: [&str; 7] =
+    ["src", "vendor", "build", "build.rs", "templates", "Cargo.toml", "Cargo.lock"];
 
 fn main() {
-    let mut files = Vec::new();
-    for part in ENGINE {
-        println!("cargo::rerun-if-changed={part}");
-        collect(Path::new(part), &mut files);
+    for source in SOURCES {
+        println!("cargo::rerun-if-changed={source}");
     }
-    files.sort();
-    let mut hash = Sha256::new();
-    for file in &files {
-        hash.update(file.to_string_lossy().as_bytes());
-        hash.update([0]);
-        hash.update(fs::read(file).unwrap_or_default());
-        hash.update([0]);
+    match engine::digests(Path::new("."), &settings()) {
+        Ok(digests) => {
+            println!("cargo::rustc-env=TRAINING_ENGINE={}", digests.training);
+            println!("cargo::rustc-env=EVALUATION_ENGINE={}", digests.evaluation);
+        }
+        Err(why) => println!("cargo::error=the engine cannot be named: {why}"),
     }
-    let digest: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    println!("cargo::rustc-env=ENGINE_DIGEST={digest}");
     println!("cargo::rustc-env=ENGINE_RUSTC={}", rustc_version());
+    let (commit, dirty) = commit().unwrap_or_default();
+    println!("cargo::rustc-env=TOOL_COMMIT={commit}");
+    println!("cargo::rustc-env=TOOL_DIRTY={dirty}");
 }
 
-fn collect(path: &Path, files: &mut Vec<PathBuf>) {
-    if path.is_dir() {
-        for entry in fs::read_dir(path).into_iter().flatten().flatten() {
-            collect(&entry.path(), files);
-        }
-    } else if path.extension().is_some_and(|extension| extension == "rs" || extension == "lock") {
-        files.push(path.to_path_buf());
+/// How it is compiled, as far as that decides figures.
+fn settings() -> Vec<String> {
+    let told = |name: &str| env::var(name).unwrap_or_default();
+    let mut settings = vec![
+        format!("architecture {}", told("CARGO_CFG_TARGET_ARCH")),
+        format!("pointers of {} bits", told("CARGO_CFG_TARGET_POINTER_WIDTH")),
+        format!("instructions {}", told("CARGO_CFG_TARGET_FEATURE")),
+    ];
+    let mut features: Vec<String> = env::vars()
+        .map(|(name, _)| name)
+        .filter(|name| name.starts_with("CARGO_FEATURE_"))
+        .collect();
+    features.sort();
+    settings.extend(features);
+    settings
+}
+
+/// The commit that the sources are of, and whether they differ from it; `None` outside of a repository of their own.
+fn commit() -> Option<(String, bool)> {
+    let ask = |arguments: &[&str]| {
+        let output = Command::new("git").args(arguments).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_string())
+    };
+    // In a folder of a larger repository, its commit says nothing of these sources.
+    if !ask(&["rev-parse", "--show-prefix"])?.is_empty() {
+        return None;
     }
+    let commit = ask(&["rev-parse", "HEAD"])?;
+    let mut status = vec!["status", "--porcelain", "--"];
+    status.extend(SOURCES);
+    Some((commit, !ask(&status)?.is_empty()))
 }
 
 fn rustc_version() -> String {

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use burn::tensor::Device;
 use nvml_wrapper::Nvml;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::kernels::keep_freed_memory;
@@ -62,6 +63,37 @@ pub enum Kind {
         /// Its name, as the driver gives it.
         name: String,
     },
+}
+
+/// What of a device decides a result: CPU and GPU add numbers in other orders.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Family {
+    /// Any CPU.
+    #[default]
+    Cpu,
+    /// Any GPU.
+    Cuda,
+}
+
+impl Family {
+    /// What asks for a device of it, as `run.device` does.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Cuda => "cuda",
+        }
+    }
+}
+
+impl Kind {
+    /// What of it decides a result.
+    pub fn family(&self) -> Family {
+        match self {
+            Self::Cpu => Family::Cpu,
+            Self::Cuda { .. } => Family::Cuda,
+        }
+    }
 }
 
 impl fmt::Display for Kind {

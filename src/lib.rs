@@ -29,6 +29,7 @@ pub mod record;
 pub mod report;
 pub mod run;
 mod scoped;
+mod shell;
 pub mod spec;
 #[cfg(test)]
 mod testing;

@@ -3,8 +3,8 @@
 use std::process::Command;
 use std::time::SystemTime;
 
-use crate::plan::Plan;
-use crate::record::{Git, Host, Provenance, Versions};
+use crate::plan::{EVALUATION_ENGINE, Plan, TRAINING_ENGINE};
+use crate::record::{Git, Host, Provenance, Session, Versions};
 use crate::run::Options;
 
 /// The Burn release this was built with; kept equal to Cargo.toml by a test.
@@ -14,18 +14,43 @@ const BURN: &str = "0.22.1";
 pub fn of(plan: &Plan, options: &Options) -> Provenance {
     Provenance {
         run_id: plan.decisions.run_id.clone(),
+        training_id: plan.decisions.training_id.clone(),
         seed: plan.decisions.seed,
         command: options.command.clone(),
+        again: options.again.lines(plan),
         spec_path: plan.spec_path.display().to_string(),
         git: git(),
+        tool: tool(),
+        engine: plan.decisions.engine.clone(),
+        evaluation_engine: plan.decisions.evaluation_engine.clone(),
+        sessions: Vec::new(),
+        parent: plan.decisions.parent.clone(),
+        taken_from: None,
+        weights_sha256: None,
         host: host(),
         device: options.device.kind.to_string(),
         versions: versions(),
         started: now(),
         finished: None,
         data_fingerprint: plan.decisions.data_fingerprint.clone(),
-        test_reads: 0,
     }
+}
+
+/// This process, which works on a run of which so many epochs are done.
+pub fn session(options: &Options, after_epoch: u32) -> Session {
+    Session {
+        started: now(),
+        after_epoch,
+        device: options.device.kind.to_string(),
+        host: host(),
+        engines: [TRAINING_ENGINE, EVALUATION_ENGINE].map(String::from),
+    }
+}
+
+/// The commit that this binary was built from; `None` if it was built outside of its repository.
+pub fn tool() -> Option<Git> {
+    let commit = env!("TOOL_COMMIT");
+    (!commit.is_empty()).then(|| Git { commit: commit.into(), dirty: env!("TOOL_DIRTY") == "true" })
 }
 
 /// The time, as RFC 3339 writes it.

@@ -98,7 +98,8 @@ pub fn execute(args: BenchArgs, output: Output) -> Result<u8> {
     let checked = overrides.check(&args.path, Depth::Headers, output)?;
     let spec = checked.loaded.spec.clone();
     let chosen = overrides.device(&spec, output)?;
-    let plan = checked.plan(&survey(&checked, Extent::Training)?, spec.seeds[0])?;
+    let plan =
+        checked.plan(&survey(&checked, Extent::Training)?, spec.seeds[0], chosen.kind.family())?;
     let device = for_training(&chosen.device, spec.schedule.activation_checkpointing);
     let (model, _) = initial_net(&plan.decisions, &device)?;
     let objective = objective(&plan.decisions)?;

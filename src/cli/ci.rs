@@ -12,8 +12,7 @@ use super::spec::{Overrides, Specs};
 use super::{Output, pretty, print, report};
 use crate::error::{Error, Result};
 use crate::plan::Depth;
-use crate::record::RunState;
-use crate::run::{patiently, rejudge};
+use crate::run::Outcome;
 
 /// Arguments of `ci`.
 #[derive(Debug, Args)]
@@ -43,21 +42,13 @@ pub fn execute(args: CiArgs, output: Output) -> Result<u8> {
     let summary = args.summary.as_deref().map(|path| OutputFile::new(path, args.overwrite));
     let summary = summary.transpose()?;
     let stop = stop_on_signal()?;
-    let wish = Wish { force: false, resume: true, wait: true };
+    let wish = Wish { force: false, resume: true, wait: true, extend_epochs: None };
     let jobs = prepare(&checked, &specs.overrides, wish, false, output)?;
     let done = work(jobs, &stop, output);
     if stop.asked() || done.outcomes.is_empty() {
         return Ok(done.failed.unwrap_or(1));
     }
-    let mut held = !done.left_out;
-    for outcome in &done.outcomes {
-        held &= outcome.state == RunState::Finished;
-    }
-    for (plan, outcome) in done.planned().filter(|(_, run)| run.state == RunState::Finished) {
-        let judge = || rejudge(&outcome.path, &plan.decisions.spec);
-        let gates = patiently(judge, wish.wait, output.quiet, &stop)?;
-        held &= gates.iter().all(|gate| gate.held);
-    }
+    let mut held = !done.left_out && done.outcomes.iter().all(Outcome::held);
     let runs = done.paths();
     held &= page.write(&runs, String::new())?;
     let text = crate::report::markdown(&report::read(&runs).0);

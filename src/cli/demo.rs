@@ -44,6 +44,7 @@ pub fn execute(args: DemoArgs, output: Output) -> Result<u8> {
             specs: Specs { paths: vec![spec], overrides },
             resume: !args.force,
             force: args.force,
+            extend_epochs: None,
             output: Some(args.folder.join("reports").join("demo.html")),
             templates: None,
             overwrite: args.overwrite,

@@ -5,7 +5,8 @@ use serde_json::json;
 use super::{Output, pretty, print};
 use crate::device::{Request, choose, gpus};
 use crate::error::Result;
-use crate::provenance::{host, versions};
+use crate::plan::{EVALUATION_ENGINE, TRAINING_ENGINE};
+use crate::provenance::{host, tool, versions};
 
 /// Shows what this machine offers to a run.
 pub fn execute(output: Output) -> Result<u8> {
@@ -18,7 +19,9 @@ pub fn execute(output: Output) -> Result<u8> {
         return print(&pretty(&json!({
             "host": host,
             "versions": versions,
-            "engine": crate::plan::ENGINE,
+            "engine": TRAINING_ENGINE,
+            "evaluation-engine": EVALUATION_ENGINE,
+            "built-from": tool(),
             "memory-mib": memory,
             "instructions": instructions,
             "gpus": gpus.clone().unwrap_or_default(),
@@ -32,11 +35,12 @@ pub fn execute(output: Output) -> Result<u8> {
     };
     let note = chosen.note.map(|note| format!(" ({note})")).unwrap_or_default();
     print(&format!(
-        "oncospec      {}, engine {}\nburn          {}\ncompiler      {}\n\
+        "oncospec      {}, engine {}, {}\nburn          {}\ncompiler      {}\n\
          processor     {}, {} cores\ninstructions  {}\nsystem        {}\nmemory        {} MiB\n\
          GPUs          {gpus}\ndevice auto   {}{note}\n",
         versions.oncospec,
-        &crate::plan::ENGINE[..12],
+        &TRAINING_ENGINE[..12],
+        &EVALUATION_ENGINE[..12],
         versions.burn,
         versions.rustc,
         host.cpu,

@@ -8,14 +8,15 @@ use clap::{Args, ValueEnum};
 use super::overlap::overlap;
 use super::runs::{Trained, TrainedArgs};
 use super::spec::tell;
-use super::{Output, pretty, print};
+use super::{Output, command_line, pretty, print};
 use crate::data::{Case, Dataset, Labels, SplitName, fingerprint, open_for};
 use crate::error::{Error, Result};
 use crate::evaluate::{Cases, classify, describe_refinement, evaluate};
 use crate::plan::Decisions;
-use crate::record::{Figure, Record, RunDir};
+use crate::record::{Figure, Reading, Record, note_reading};
 use crate::report::left_out;
 use crate::run::{figures, image_figures, put_new_masks, put_recorded_masks};
+use crate::shell::shell;
 use crate::spec::Spec;
 use crate::text;
 
@@ -71,7 +72,7 @@ impl Scored {
     }
 }
 
-/// Scores the best weights of a run. A reading of the run's own test split is counted in its record.
+/// Scores the best weights of a run. A reading of its own test split is counted in the experiment's ledger.
 pub fn execute(args: EvaluateArgs, output: Output) -> Result<u8> {
     let Trained { run, record, decisions, predictor, threshold, guide, .. } =
         args.trained.open()?;
@@ -130,6 +131,7 @@ pub fn execute(args: EvaluateArgs, output: Output) -> Result<u8> {
         Scored::Other => SplitName::Test,
     };
     let cases = Cases { dataset: &dataset, indices: &indices, groups: &groups, split };
+    note_test_cases(&run, &record, &cases)?;
     let mut figures = match &dataset.labels {
         Labels::Binary { .. } | Labels::Classes { .. } => {
             let seen = evaluate(&predictor, &cases, &spec.evaluation, threshold, &|_| Ok(()))?;
@@ -142,11 +144,6 @@ pub fn execute(args: EvaluateArgs, output: Output) -> Result<u8> {
     };
     for figure in &mut figures {
         figure.split = scored.as_str().into();
-    }
-    if matches!(scored, Scored::Recorded(SplitName::Test)) {
-        let mut provenance = record.provenance.clone();
-        provenance.test_reads += 1;
-        RunDir::open_write(&run)?.write_provenance(&provenance)?;
     }
     if output.json {
         return print(&pretty(&figures)?);
@@ -215,6 +212,25 @@ fn take_classes(dataset: &mut Dataset, decisions: &Decisions) -> Result<()> {
     }
     *found = told;
     Ok(())
+}
+
+/// Notes that cases of the run's test split are about to be read, if any of these are.
+fn note_test_cases(run: &Path, record: &Record, cases: &Cases) -> Result<()> {
+    let of_test: BTreeSet<&str> = record
+        .split
+        .iter()
+        .filter(|row| row.split == SplitName::Test.as_str())
+        .map(|row| row.case.as_str())
+        .collect();
+    let ids = cases.indices.iter().map(|&index| cases.dataset.cases[index].id.as_str());
+    let read: Vec<&str> = ids.filter(|id| of_test.contains(id)).collect();
+    if read.is_empty() {
+        return Ok(());
+    }
+    let made = &record.provenance;
+    let of = (made.run_id.as_str(), made.seed);
+    let reading = Reading::new(of, shell(&command_line()), &made.data_fingerprint, &read);
+    note_reading(run, &reading)
 }
 
 /// The cases of a split, by the record.

@@ -29,7 +29,7 @@ pub fn execute(args: ListArgs, output: Output) -> Result<u8> {
         return Ok(0);
     }
     let mut text = format!(
-        "{:32} {:12} {:>5} {:11} {:>9} {:20}  {}\n",
+        "{:32} {:19} {:>5} {:11} {:>9} {:20}  {}\n",
         "experiment", "run", "seed", "state", "epochs", "started", "figure"
     );
     for run in &runs {
@@ -52,10 +52,18 @@ fn row(run: &RunSummary) -> String {
         format!("  (made again: {}, {epoch}/{epochs} epochs)", status.state)
     });
     let again = again.unwrap_or_default();
+    let fallen = match run.fallen.len() {
+        0 => String::new(),
+        count => format!(", {count} gate(s) fell"),
+    };
+    let parent = match &run.parent {
+        Some(parent) => format!(", goes on from {} ({} epochs)", parent.training_id, parent.epochs),
+        None => String::new(),
+    };
     let status = &run.status;
     let epochs = format!("{}/{}", status.epoch, status.epochs);
     format!(
-        "{:32} {:12} {:>5} {:11} {epochs:>9} {:20}  {figure}{again}",
+        "{:32} {:19} {:>5} {:11} {epochs:>9} {:20}  {figure}{fallen}{parent}{again}",
         run.experiment,
         run.run_id,
         run.seed,

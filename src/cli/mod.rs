@@ -154,7 +154,7 @@ fn pretty<T: serde::Serialize>(value: &T) -> Result<String> {
 
 /// The command line as one would type it.
 fn command_line() -> Vec<String> {
-    std::env::args().collect()
+    std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect()
 }
 
 impl Output {

@@ -37,7 +37,7 @@ pub fn execute(args: PlanArgs, output: Output) -> Result<u8> {
         )));
     }
     let survey = survey(&checked, Extent::All)?;
-    let plan = checked.plan(&survey, spec.seeds[0])?;
+    let plan = checked.plan(&survey, spec.seeds[0], chosen.kind.family())?;
     let device = for_training(&chosen.device, spec.schedule.activation_checkpointing);
     let (net, weights) = initial_net(&plan.decisions, &device)?;
     let side = spec.dataset.image_size as usize;

@@ -9,7 +9,8 @@ use super::runs::find_runs;
 use super::{Output, command_line};
 use crate::error::{Error, Result};
 use crate::record::Record;
-use crate::report::{ReportOptions, Unreadable, check_templates, render, shell};
+use crate::report::{ReportOptions, Unreadable, check_templates, render};
+use crate::shell::shell;
 use crate::text;
 
 /// Arguments of `report`.

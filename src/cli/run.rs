@@ -10,9 +10,12 @@ use super::spec::{Overrides, Specs};
 use super::{Output, command_line, pretty, print};
 use crate::error::{Error, Result};
 use crate::plan::{Checked, Depth, Extent, Plan, survey};
-use crate::record::RunState;
-use crate::run::{Guided, Options, Outcome, guided, nothing_to_resume, run, startable};
-use crate::spec::{Suite, suite};
+use crate::record::{Record, RunState};
+use crate::report::fallen;
+use crate::run::{
+    Again, Guided, Options, Outcome, going_on, guided, nothing_to_resume, run, startable,
+};
+use crate::spec::{Loaded, Suite, suite};
 use crate::text;
 use crate::train::Stop;
 
@@ -27,6 +30,9 @@ pub struct RunArgs {
     /// Go on with unfinished runs, forced ones too, from their last checkpoint.
     #[arg(long)]
     pub resume: bool,
+    /// Go on from the finished runs of the specs for so many more epochs; runs of their own come of it.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..100_000))]
+    pub extend_epochs: Option<u32>,
     /// The report; reports/NAME.html if not given.
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
@@ -49,7 +55,8 @@ pub fn execute(args: RunArgs, output: Output) -> Result<u8> {
     let page = args.output.unwrap_or_else(|| default_report(&checked, suite.as_ref()));
     let page = PageFile::new(&page, args.templates, args.overwrite)?;
     let title = suite.map(|suite| suite.title).unwrap_or_default();
-    let wish = Wish { force: args.force, resume: args.resume, wait: false };
+    let (force, resume, extend_epochs) = (args.force, args.resume, args.extend_epochs);
+    let wish = Wish { force, resume, wait: false, extend_epochs };
     let jobs = prepare(&checked, &args.specs.overrides, wish, args.resume, output)?;
     let done = work(jobs, &stop, output);
     if done.outcomes.is_empty() {
@@ -60,8 +67,8 @@ pub fn execute(args: RunArgs, output: Output) -> Result<u8> {
     if output.json {
         print(&pretty(&done.outcomes)?)?;
     }
-    let finished = done.outcomes.iter().all(|outcome| outcome.state == RunState::Finished);
-    let good = finished && whole && !stop.asked();
+    let held = done.outcomes.iter().all(Outcome::held);
+    let good = held && whole && !stop.asked();
     Ok(done.failed.unwrap_or(if good { 0 } else { 1 }))
 }
 
@@ -71,12 +78,16 @@ pub struct Wish {
     pub force: bool,
     pub resume: bool,
     pub wait: bool,
+    /// Epochs to add to finished runs.
+    pub extend_epochs: Option<u32>,
 }
 
 /// A spec, ready to be run.
 pub struct Job<'a> {
     checked: &'a Checked,
     options: Options,
+    /// The same with the epochs that are to be added.
+    longer: Option<Loaded>,
     /// Its plans, one for each seed; `None` where the runs that it depends on come first.
     plans: Option<Vec<Plan>>,
 }
@@ -129,12 +140,14 @@ fn job<'a>(
         wait: wish.wait,
         quiet: output.quiet,
         command: command_line(),
+        again: Again { extend_epochs: wish.extend_epochs, ..overrides.again(&checked.loaded) },
     };
+    let longer = wish.extend_epochs.map(|more| longer(overrides, checked, more)).transpose()?;
     let plans = match checked.guide {
         Some(_) => None,
-        None => Some(plans_of(checked)?),
+        None => Some(plans_of(checked, longer.as_ref(), &options)?),
     };
-    Ok(Job { checked, options, plans })
+    Ok(Job { checked, options, longer, plans })
 }
 
 /// What came of some jobs.
@@ -142,8 +155,6 @@ fn job<'a>(
 pub struct Done {
     /// How the runs ended that were begun.
     pub outcomes: Vec<Outcome>,
-    /// The plans of the specs' own runs.
-    plans: Vec<Plan>,
     /// The exit code of the first run that could not begin.
     pub failed: Option<u8>,
     /// Whether runs that a spec depends on kept it from being run.
@@ -154,14 +165,6 @@ impl Done {
     /// The run directories.
     pub fn paths(&self) -> Vec<PathBuf> {
         self.outcomes.iter().map(|outcome| outcome.path.clone()).collect()
-    }
-
-    /// The specs' own runs, without those that a spec depends on.
-    pub fn planned(&self) -> impl Iterator<Item = (&Plan, &Outcome)> {
-        self.plans.iter().filter_map(|plan| {
-            let id = &plan.decisions.run_id;
-            Some((plan, self.outcomes.iter().find(|outcome| outcome.run_id == *id)?))
-        })
     }
 
     fn fail(&mut self, error: &Error) {
@@ -177,9 +180,9 @@ pub fn work(jobs: Vec<Job>, stop: &Stop, output: Output) -> Done {
         if stop.asked() {
             break;
         }
-        let plans = match job.plans {
-            Some(plans) => plans,
-            None => match plans(job.checked, &job.options, stop, output, &mut done.outcomes) {
+        let plans = match &job.plans {
+            Some(plans) => plans.clone(),
+            None => match plans(&job, stop, output, &mut done.outcomes) {
                 Ok(plans) => plans,
                 Err(error) => {
                     done.fail(&error);
@@ -193,10 +196,7 @@ pub fn work(jobs: Vec<Job>, stop: &Stop, output: Output) -> Done {
                 break;
             }
             match run_one(&plan, &job.options, stop, output) {
-                Ok(outcome) => {
-                    done.outcomes.push(outcome);
-                    done.plans.push(plan);
-                }
+                Ok(outcome) => done.outcomes.push(outcome),
                 Err(error) => done.fail(&error),
             }
         }
@@ -204,17 +204,34 @@ pub fn work(jobs: Vec<Job>, stop: &Stop, output: Output) -> Done {
     done
 }
 
-/// A plan for each seed of a spec that depends on no run.
-fn plans_of(checked: &Checked) -> Result<Vec<Plan>> {
+/// A plan for each seed of a spec that depends on no run; with a longer spec, of that, going on from the runs of the
+/// other.
+fn plans_of(checked: &Checked, longer: Option<&Loaded>, options: &Options) -> Result<Vec<Plan>> {
     let survey = survey(checked, Extent::All)?;
-    checked.loaded.spec.seeds.iter().map(|&seed| checked.plan(&survey, seed)).collect()
+    let device = options.device.kind.family();
+    let longer = longer.map(|loaded| Checked { loaded: loaded.clone(), ..checked.clone() });
+    let of_seed = |&seed: &u32| {
+        let plan = checked.plan(&survey, seed, device)?;
+        match &longer {
+            Some(longer) => going_on(longer.plan(&survey, seed, device)?, &plan),
+            None => Ok(plan),
+        }
+    };
+    checked.loaded.spec.seeds.iter().map(of_seed).collect()
+}
+
+/// A spec with more epochs.
+fn longer(overrides: &Overrides, one: &Checked, more: u32) -> Result<Loaded> {
+    let mut overrides = overrides.clone();
+    let epochs = one.loaded.spec.schedule.epochs.saturating_add(more);
+    overrides.sets.push(format!("schedule.epochs={epochs}"));
+    overrides.load(&one.loaded.path)
 }
 
 /// A plan for each seed, once the runs that it depends on are made; none if one of these did not finish, which then
 /// goes to `outcomes`.
 fn plans(
-    checked: &Checked,
-    options: &Options,
+    Job { checked, options, longer, .. }: &Job,
     stop: &Stop,
     output: Output,
     outcomes: &mut Vec<Outcome>,
@@ -232,7 +249,7 @@ fn plans(
         Some(outcome) => Ok(outcome),
         None => run_one(plan, options, stop, output),
     };
-    let checked = match guided(checked.clone(), &options.device, &run)? {
+    let checked = match guided(Checked::clone(checked), &options.device, &run)? {
         Guided::Ready(checked) => checked,
         Guided::Unfinished(outcome) => {
             let (name, path) = (&checked.loaded.spec.name, outcome.path.display());
@@ -243,7 +260,7 @@ fn plans(
             return Ok(Vec::new());
         }
     };
-    plans_of(&checked)
+    plans_of(&checked, longer.as_ref(), options)
 }
 
 /// Makes one run and says how it ended.
@@ -268,6 +285,12 @@ fn run_one(plan: &Plan, options: &Options, stop: &Stop, output: Output) -> Resul
             None => String::new(),
         };
         output.say(format!("  {name:24} {value:.4}{left_out}"));
+    }
+    if outcome.gates.iter().any(|gate| !gate.held) {
+        let record = Record::read(&outcome.path)?;
+        for gate in record.gates.iter().filter(|gate| !gate.held) {
+            output.say(format!("  gate fell: {}", fallen(gate, &record)));
+        }
     }
     Ok(outcome)
 }

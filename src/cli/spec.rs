@@ -10,7 +10,8 @@ use crate::device::{Chosen, Request, choose};
 use crate::error::{Error, Result};
 use crate::finding::Findings;
 use crate::plan::{Checked, Depth, check};
-use crate::spec::{Spec, environment, load, spec_files};
+use crate::run::Again;
+use crate::spec::{Loaded, Spec, environment, load, spec_files};
 
 /// What overrides a spec.
 #[derive(Clone, Debug, Default, Args)]
@@ -32,6 +33,14 @@ impl Overrides {
     /// # Errors
     /// Everything wrong with it.
     fn check_one(&self, path: &Path, depth: Depth) -> Result<Checked> {
+        Ok(check(self.load(path)?, depth)?)
+    }
+
+    /// Loads a spec with these overrides.
+    ///
+    /// # Errors
+    /// Everything wrong with it.
+    pub fn load(&self, path: &Path) -> Result<Loaded> {
         let mut loaded = load(path, &self.sets, environment())?;
         if let Some(guide) = loaded.spec.task.guide()
             && !self.guide_sets.is_empty()
@@ -42,7 +51,22 @@ impl Overrides {
             let sets: Vec<String> = self.sets.iter().cloned().chain([set]).collect();
             loaded = load(path, &sets, environment())?;
         }
-        Ok(check(loaded, depth)?)
+        Ok(loaded)
+    }
+
+    /// What makes runs of a spec again that was loaded with these overrides.
+    pub fn again(&self, loaded: &Loaded) -> Again {
+        let option = |name: &str, said: &[String]| {
+            said.iter().flat_map(|said| [name.to_string(), said.clone()]).collect::<Vec<_>>()
+        };
+        Again {
+            folder: std::env::current_dir().unwrap_or_default(),
+            environment: loaded.environment(),
+            spec: loaded.path.clone(),
+            overrides: [option("--set", &self.sets), option("--set-guide", &self.guide_sets)]
+                .concat(),
+            extend_epochs: None,
+        }
     }
 
     /// Overrides of a guide must find one.

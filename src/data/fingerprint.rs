@@ -1,62 +1,80 @@
 //! What a data set is, as one number: two with the same fingerprint hold the same cases and pixels.
 
-use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-use super::case::{Case, Dataset, ImageSource, MaskSource, Region};
+use super::case::{Case, Dataset, ImageSource, MaskSource};
+use super::kept::kept;
+use super::open::{decode_labels, decode_pixels};
 use super::phantom;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
-/// SHA-256, in hexadecimal, over every case: id, label, size and the contents of its files.
+/// SHA-256, in hexadecimal, over every labelled case: id, label, size, pixels and labels of pixels, as decoded.
 ///
-/// Paths do not enter it, so a copy of the data elsewhere has the same fingerprint. Phantoms enter
-/// by the version and the parameters of their generator.
+/// How files hold them does not enter it: a copy elsewhere, compressed otherwise, or with a palette, is the same data.
+/// Phantoms enter by the version and the parameters of their generator. Kept on disk until a file changes.
 ///
 /// # Errors
-/// A file that cannot be read.
+/// A file that cannot be decoded.
 pub fn fingerprint(dataset: &Dataset) -> Result<String> {
-    let cases: Vec<&Case> = dataset.cases.iter().chain(&dataset.unlabelled).collect();
-    let paths: BTreeSet<&Path> = cases.iter().flat_map(|case| files_of(case)).collect();
-    let paths: Vec<&Path> = paths.into_iter().collect();
-    let digests = paths.par_iter().map(|path| digest(path)).collect::<Result<Vec<_>>>()?;
-    let digest_of = |path: &Path| match paths.binary_search(&path) {
-        Ok(index) => digests[index],
-        Err(_) => [0; 32],
-    };
-    let mut cases = cases;
-    cases.sort_by(|a, b| a.id.cmp(&b.id));
-    let mut total = Hasher::new(b"oncospec data 1");
-    for case in cases {
-        total.text(&case.id);
-        total.text(&case.label);
-        total.numbers(&[case.width, case.height]);
-        match &case.image {
-            ImageSource::File(path) => total.file(b"file", digest_of(path)),
-            ImageSource::Region(region) => total.region(region, digest_of(&region.path)),
-            ImageSource::Phantom(phantom) => {
-                total.text(&format!("phantom {} {phantom:?}", phantom::VERSION));
-            }
+    // Named one by one, so that whatever else comes to decide what is decoded has to be thought of here.
+    let Dataset {
+        cases,
+        labels,
+        codes,
+        foreground,
+        levels,
+        unlabelled: _,
+        image_classes: _,
+        ignored: _,
+        findings: _,
+        rois: _,
+    } = dataset;
+    let mut sorted: Vec<&Case> = cases.iter().collect();
+    sorted.sort_by(|a, b| a.id.cmp(&b.id));
+    let files: Vec<&Path> = sorted.iter().flat_map(|case| files_of(case)).collect();
+    let mut asked = Hasher::new(b"oncospec data as decoded 2");
+    asked.text(env!("TRAINING_ENGINE"));
+    asked.text(&format!("{labels:?} {codes:?} {foreground:?} {levels:?} {sorted:?}"));
+    let compute = || -> Result<String> {
+        let digests =
+            sorted.par_iter().map(|case| of_case(dataset, case)).collect::<Result<Vec<_>>>()?;
+        let mut total = Hasher::new(b"oncospec data 2");
+        for (case, digest) in sorted.iter().zip(&digests) {
+            total.text(&case.id);
+            total.text(&case.label);
+            total.text(digest);
         }
-        match &case.mask {
-            MaskSource::Files(paths) => {
-                total.numbers(&[paths.len() as u32]);
-                for path in paths {
-                    total.file(b"mask", digest_of(path));
-                }
-            }
-            MaskSource::Region(region) => total.region(region, digest_of(&region.path)),
-            MaskSource::Phantom => total.text("phantom"),
-            MaskSource::Empty => total.text("empty"),
-            MaskSource::Unlabelled => total.text("unlabelled"),
+        total.text(&format!("{labels:?}"));
+        Ok(total.finish())
+    };
+    if files.is_empty() { compute() } else { kept(&asked.finish(), &files, compute) }
+}
+
+/// What a case holds, decoded.
+fn of_case(dataset: &Dataset, case: &Case) -> Result<String> {
+    let mut digest = Hasher::new(b"oncospec case 2");
+    digest.numbers(&[case.width, case.height]);
+    match &case.image {
+        ImageSource::Phantom(phantom) => {
+            digest.text(&format!("phantom {} {phantom:?}", phantom::VERSION));
+        }
+        ImageSource::File(_) | ImageSource::Region(_) => {
+            digest.bytes(b"image", decode_pixels(dataset, case)?.as_raw());
         }
     }
-    total.text(&format!("{:?} {:?}", dataset.labels, dataset.codes));
-    Ok(total.finish())
+    match &case.mask {
+        MaskSource::Phantom => digest.text("phantom"),
+        MaskSource::Unlabelled => digest.text("unlabelled"),
+        MaskSource::Files(_) | MaskSource::Region(_) | MaskSource::Empty => {
+            if let Some(labels) = decode_labels(dataset, case)? {
+                digest.bytes(b"label", labels.as_raw());
+            }
+        }
+    }
+    Ok(digest.finish())
 }
 
 /// Feeds values with their lengths, so that no two lists of values look alike.
@@ -78,14 +96,10 @@ impl Hasher {
         }
     }
 
-    fn file(&mut self, kind: &[u8; 4], digest: [u8; 32]) {
+    fn bytes(&mut self, kind: &[u8; 5], bytes: &[u8]) {
         self.0.update(kind);
-        self.0.update(digest);
-    }
-
-    fn region(&mut self, region: &Region, digest: [u8; 32]) {
-        self.file(b"part", digest);
-        self.numbers(&[region.x, region.y, region.width, region.height]);
+        self.0.update((bytes.len() as u64).to_le_bytes());
+        self.0.update(bytes);
     }
 
     fn finish(self) -> String {
@@ -107,28 +121,21 @@ fn files_of(case: &Case) -> Vec<&Path> {
     image.into_iter().chain(masks).collect()
 }
 
-fn digest(path: &Path) -> Result<[u8; 32]> {
-    let mut file = File::open(path).map_err(Error::io(path, "cannot open"))?;
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        match file.read(&mut buffer).map_err(Error::io(path, "cannot read"))? {
-            0 => return Ok(hasher.finalize().into()),
-            count => hasher.update(&buffer[..count]),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
+    use image::{ImageFormat, RgbaImage};
+    use png::{BitDepth, ColorType};
+
     use super::super::open;
-    use super::super::sample::{save_image, save_mask, spec};
+    use super::super::sample::{png, save_bytes, save_image, save_mask, spec};
     use super::*;
 
     fn set(root: &Path) -> Dataset {
         for (label, size) in [("benign", 9), ("malignant", 8), ("normal", 7)] {
             save_image(&root.join(format!("{label}/a (1).png")), size, 5);
-            save_mask(&root.join(format!("{label}/a (1)_mask.png")), size, 5, |x| u8::from(x == 3));
+            save_mask(&root.join(format!("{label}/a (1)_mask.png")), size, 5, |x| u8::from(x > 0));
         }
         open(&spec("kind = 'busi'\nroot = $", root)).unwrap()
     }
@@ -155,6 +162,41 @@ mod tests {
         assert_eq!(fingerprint(&dataset).unwrap(), first);
         dataset.cases[0].label = "other".into();
         assert_ne!(fingerprint(&dataset).unwrap(), first);
+    }
+
+    #[test]
+    fn a_lossless_re_encoding_is_the_same_data() {
+        let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let first = fingerprint(&set(here.path())).unwrap();
+        set(there.path());
+        let same = |what: &str| {
+            let found = open(&spec("kind = 'busi'\nroot = $", there.path())).unwrap();
+            assert_eq!(fingerprint(&found).unwrap(), first, "{what}");
+        };
+        // An image with another compression and an alpha channel that hides nothing.
+        let image = there.path().join("benign/a (1).png");
+        let pixels = image::open(&image).unwrap().to_rgba8();
+        assert!(pixels.pixels().all(|pixel| pixel.0[3] == 255));
+        RgbaImage::save_with_format(&pixels, &image, ImageFormat::Png).unwrap();
+        assert_ne!(
+            fs::read(&image).unwrap(),
+            fs::read(here.path().join("benign/a (1).png")).unwrap()
+        );
+        same("RGBA");
+        // A mask in one bit a pixel.
+        let mask = there.path().join("benign/a (1)_mask.png");
+        let row = [0b0111_1111, 0b1000_0000].repeat(5);
+        save_bytes(&mask, &png((9, 5), ColorType::Grayscale, BitDepth::One, &row));
+        same("one bit");
+        // The same lesion in two parts.
+        let part = |first: bool| move |x: u32| u8::from(x > 0 && (x < 4) == first);
+        save_mask(&mask, 9, 5, part(true));
+        save_mask(&there.path().join("benign/a (1)_mask_1.png"), 9, 5, part(false));
+        same("two masks");
+        // One pixel more.
+        save_mask(&mask, 9, 5, |x| u8::from(x < 4));
+        let found = open(&spec("kind = 'busi'\nroot = $", there.path())).unwrap();
+        assert_ne!(fingerprint(&found).unwrap(), first);
     }
 
     #[test]

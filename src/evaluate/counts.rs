@@ -113,6 +113,25 @@ pub fn count_classes(prediction: &[u8], truth: &[u8], classes: usize) -> Vec<Cou
     (0..classes).map(|class| confusion.of_class(class)).collect()
 }
 
+/// The channel with the highest value at each pixel; the first of equals.
+///
+/// # Shapes
+/// - values: `[classes, pixels]`
+pub fn likeliest(values: &[f32], classes: usize) -> Vec<u8> {
+    let pixels = values.len() / classes.max(1);
+    let mut labels = vec![0; pixels];
+    let mut highest = values[..pixels].to_vec();
+    for class in 1..classes {
+        let channel = &values[class * pixels..][..pixels];
+        for ((label, highest), &value) in labels.iter_mut().zip(&mut highest).zip(channel) {
+            if value > *highest {
+                (*highest, *label) = (value, class as u8);
+            }
+        }
+    }
+    labels
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -2,8 +2,7 @@
 
 use super::counts::Counts;
 use super::images::{ImageScore, OF_SECOND_HEAD, image_values};
-use super::summary::across_classes;
-use crate::evaluate::overlap;
+use super::overlap::{across_classes, overlap};
 use crate::loss::{Outputs, Sums};
 use crate::spec::{EmptyRule, MetricKind};
 use crate::text;

@@ -30,16 +30,16 @@ mod threshold;
 
 pub use auc::auc;
 pub use confusion::Confusion;
-pub use counts::{Counts, count_binary, count_classes};
+pub use counts::{Counts, count_binary, count_classes, likeliest};
 pub use epoch::{EpochTally, Names, epoch_figures};
 pub use images::{
     ImageScore, MASK_DICE, OF_SECOND_HEAD, best_image_threshold, called, image_figure_names,
     image_figures, is_of_images, precision_recall_curve, roc_curve, second_head_names,
 };
 pub use metric::{figure_goal, has_counts, measure_title, metric_name};
-pub use overlap::overlap;
+pub use overlap::{across_classes, overlap};
 pub use pictures::{CasePictures, colour, draw, jpeg, overlay, png_gray, png_rgb, shown};
-pub use predictor::{Predictor, Probabilities, likeliest, not_a_number};
+pub use predictor::{Predictor, Probabilities, not_a_number};
 pub use run::{
     Cases, Evaluation, SECOND_HEAD_THRESHOLD, Tick, classify, evaluate, outputs, threshold,
 };
@@ -48,7 +48,7 @@ pub use semantics::{
     describe_absent, describe_empty, describe_image_reductions, describe_intervals, describe_loss,
     describe_reductions, describe_refinement,
 };
-pub use summary::{Figure, across_classes, figure_names, figures};
+pub use summary::{Figure, figure_names, figures};
 pub use surface::{SurfaceDistances, class_masks, surface_distances};
 pub use threshold::{CANDIDATES, best_threshold, binarize, count_at_candidates};
 

@@ -6,6 +6,7 @@ use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use rayon::prelude::*;
 
+use super::counts::likeliest;
 use super::refine::refined;
 use crate::data::{Decoded, Preprocess, Sample};
 use crate::error::{Error, Result};
@@ -154,25 +155,6 @@ impl Probabilities {
             Outputs::Images(_) => vec![super::called(&self.values, threshold) as u8],
         }
     }
-}
-
-/// The channel with the highest value at each pixel; the first of equals.
-///
-/// # Shapes
-/// - values: `[classes, pixels]`
-pub fn likeliest(values: &[f32], classes: usize) -> Vec<u8> {
-    let pixels = values.len() / classes.max(1);
-    let mut labels = vec![0; pixels];
-    let mut highest = values[..pixels].to_vec();
-    for class in 1..classes {
-        let channel = &values[class * pixels..][..pixels];
-        for ((label, highest), &value) in labels.iter_mut().zip(&mut highest).zip(channel) {
-            if value > *highest {
-                (*highest, *label) = (value, class as u8);
-            }
-        }
-    }
-    labels
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::bootstrap::{FEWEST_GROUPS, Resampled, ResampledSums};
 use super::counts::Counts;
 use super::metric::{has_counts, metric_name};
-use super::overlap::overlap;
+use super::overlap::{across_classes, mean_over_occurring};
 use super::score::CaseScore;
 use crate::spec::{EmptyRule, MetricKind};
 
@@ -174,35 +174,6 @@ fn resampled(groups: usize, of: impl FnOnce() -> Resampled) -> Resampled {
         groups if groups < FEWEST_GROUPS => Resampled::few(groups, "", FEWEST_GROUPS),
         _ => of(),
     }
-}
-
-/// A metric of an image from the counts of its classes, or of many images from their sums: of the one
-/// class, or the mean over the classes that occur in truth or prediction. Accuracy is that of pixels.
-///
-/// This is what a case scores, wherever it is shown: in the figures of a split, among the best and worst cases, and in
-/// tables of cases.
-pub fn across_classes(kind: MetricKind, counts: &[Counts], empty: EmptyRule) -> Option<f64> {
-    match (counts, kind) {
-        ([only], _) => overlap(kind, only, empty),
-        (_, MetricKind::Accuracy) => {
-            let right: u64 = counts.iter().map(|counts| counts.tp).sum();
-            let total = counts.first()?.total();
-            (total > 0).then(|| right as f64 / total as f64)
-        }
-        _ => mean_over_occurring(counts.iter().map(|c| (*c, overlap(kind, c, empty)))),
-    }
-}
-
-/// Mean of the defined values of classes that occur in truth or prediction.
-fn mean_over_occurring(classes: impl Iterator<Item = (Counts, Option<f64>)>) -> Option<f64> {
-    let (mut sum, mut n) = (0.0, 0);
-    for (counts, value) in classes {
-        if let (false, Some(value)) = (counts.absent(), value) {
-            sum += value;
-            n += 1;
-        }
-    }
-    (n > 0).then(|| sum / f64::from(n))
 }
 
 /// The scores of one case, by class.

@@ -1,77 +1,107 @@
-//! The run id: same id, same result.
+//! What a run is called: same id, same result.
+//!
+//! A *training id* names weights: two plans of one training id train to the same weights. An *evaluation id* below it
+//! names figures. A run's id is both, so that another metric or threshold makes a new run of the same weights.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::Decisions;
 use crate::data::{Dataset, Split, SplitName};
 use crate::error::{Error, Result};
-use crate::spec::INDIFFERENT;
+use crate::spec::{Role, role};
 
-/// Digits of a run id.
-const DIGITS: usize = 12;
+/// Digits of a training id.
+const TRAINING_DIGITS: usize = 12;
+/// Digits of an evaluation id.
+const EVALUATION_DIGITS: usize = 6;
 
-/// Keys of a spec that stand for something hashed on its own: the division, the weights, and the masks, which are data.
-const LEFT_OUT: [&[&str]; 7] = [
-    &["dataset", "split"],
-    &["dataset", "subset"],
-    &["model", "weights", "path"],
-    &["model", "weights", "name"],
-    &["model", "encoder", "weights", "path"],
-    &["model", "encoder", "weights", "name"],
-    &["task", "guide"],
-];
+/// The names of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ids {
+    /// Of its weights.
+    pub training: String,
+    /// Of its figures: of its weights, and of how they are scored.
+    pub evaluation: String,
+}
 
-/// The hash of what decides a run: the spec's meaning, the seed, the division, the data, the weights
-/// to start from and the engine's sources.
-pub fn run_id(decisions: &Decisions, dataset: &Dataset, split: &Split) -> Result<String> {
-    let mut meaning = serde_json::to_value(&decisions.spec)
+impl Ids {
+    /// Of the run.
+    pub fn run(&self) -> String {
+        format!("{}-{}", self.training, self.evaluation)
+    }
+}
+
+/// What begins the name of every run of a training id.
+pub fn prefix(training: &str) -> String {
+    format!("{training}-")
+}
+
+/// The ids of decisions about a data set that is divided. Weights follow from the spec's meaning, the seed, the
+/// division with its groups, the data, the weights to start from, the kind of device, the engine, and what was
+/// trained before; figures also from how they are scored, and by which engine.
+///
+/// # Errors
+/// If the spec cannot be written as JSON.
+pub fn ids(decisions: &Decisions, dataset: &Dataset, split: &Split) -> Result<Ids> {
+    let spec = serde_json::to_value(&decisions.spec)
         .map_err(|error| Error::failed(format!("the spec cannot be hashed: {error}")))?;
-    for key in INDIFFERENT {
-        remove(&mut meaning, &key.split('.').collect::<Vec<_>>());
-    }
-    for path in LEFT_OUT {
-        remove(&mut meaning, path);
-    }
     let parts: Vec<Vec<&str>> = SplitName::ALL
         .into_iter()
         .map(|part| split.part(part).iter().map(|&case| dataset.cases[case].id.as_str()).collect())
         .collect();
-    let all = json!({
-        "meaning": meaning,
-        "seed": decisions.seed,
-        "parts": parts,
-        "groups": split.groups,
-        "data": decisions.data_fingerprint,
-        "weights": decisions.weights_sha256,
-        "engine": decisions.engine,
-    });
-    let digest = Sha256::digest(all.to_string());
-    let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(digits[..DIGITS].to_string())
+    let groups = |part: SplitName| -> Vec<&str> {
+        split.part(part).iter().map(|&case| split.groups[case].as_str()).collect()
+    };
+    let training = digits(
+        &json!({
+            "meaning": of_role(&spec, Role::Training),
+            "seed": decisions.seed,
+            "parts": parts,
+            "groups": SplitName::ALL.map(groups),
+            "group-key": decisions.group_key,
+            "data": decisions.data_fingerprint,
+            "weights": decisions.weights_sha256,
+            "device": decisions.device,
+            "engine": decisions.engine,
+            "parent": decisions.parent,
+        }),
+        TRAINING_DIGITS,
+    );
+    let evaluation = digits(
+        &json!({
+            "training": training,
+            "meaning": of_role(&spec, Role::Evaluation),
+            "engine": decisions.evaluation_engine,
+        }),
+        EVALUATION_DIGITS,
+    );
+    Ok(Ids { training, evaluation })
 }
 
-fn remove(value: &mut Value, path: &[&str]) {
-    let Some((last, tables)) = path.split_last() else { return };
-    let mut value = value;
-    for table in tables {
-        let Some(inner) = value.get_mut(table) else { return };
-        value = inner;
-    }
-    if let Some(table) = value.as_object_mut() {
-        table.shift_remove(*last);
-    }
+fn digits(value: &Value, count: usize) -> String {
+    let digest = Sha256::digest(value.to_string());
+    let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    digits[..count].to_string()
+}
+
+/// What a spec says that has a role.
+fn of_role(spec: &Value, wanted: Role) -> Value {
+    kept(spec, "", wanted).unwrap_or_default()
+}
+
+/// A value without what has another role; `None` where nothing is left.
+fn kept(value: &Value, path: &str, wanted: Role) -> Option<Value> {
+    let Some(table) = value.as_object().filter(|table| !table.is_empty()) else {
+        return (role(path) == wanted).then(|| value.clone());
+    };
+    let below = |(key, value): (&String, &Value)| {
+        let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        Some((key.clone(), kept(value, &path, wanted)?))
+    };
+    let table: Map<String, Value> = table.iter().filter_map(below).collect();
+    (!table.is_empty()).then_some(Value::Object(table))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn removing_a_key_leaves_its_neighbours() {
-        let mut value = json!({"a": {"b": 1, "c": 2}, "d": 3});
-        remove(&mut value, &["a", "b"]);
-        remove(&mut value, &["x", "y"]);
-        assert_eq!(value, json!({"a": {"c": 2}, "d": 3}));
-    }
-}
+mod tests;

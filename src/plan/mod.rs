@@ -19,16 +19,21 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::data::{Dataset, Labels, Levels, Normalization, Preprocess, Sampling, Split, Window};
+use crate::device::Family;
 use crate::error::{Error, Result};
 use crate::evaluate::outputs;
 use crate::finding::Findings;
 use crate::loss::Outputs;
 use crate::model::{self, SecondHead};
-use crate::record::{ClassShare, GuideRow, Layer};
-use crate::spec::{ModelSpec, Note, Spec, WeightsSpec};
+use crate::record::{ClassShare, GuideRow, Layer, Parent};
+use crate::spec::{GroupKey, ModelSpec, Note, Spec, SplitSpec, WeightsSpec};
 
-/// Version of the engine's own sources, set by the build script.
-pub const ENGINE: &str = env!("ENGINE_DIGEST");
+pub use identity::prefix;
+
+/// Digest of the sources that decide weights, set by the build script.
+pub const TRAINING_ENGINE: &str = env!("TRAINING_ENGINE");
+/// Digest of the sources that decide figures of given weights, set by the build script.
+pub const EVALUATION_ENGINE: &str = env!("EVALUATION_ENGINE");
 
 /// One run, decided.
 #[derive(Clone, Debug)]
@@ -61,14 +66,26 @@ pub struct Plan {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Decisions {
-    /// Hash of the plan's meaning, the data and the engine.
+    /// Training id and evaluation id.
     pub run_id: String,
+    /// Names the weights: hash of what decides them.
+    #[serde(default)]
+    pub training_id: String,
     /// Seed of initialisation, shuffling, augmentation and dropout.
     pub seed: u32,
-    /// Hash of the engine's own sources.
+    /// Digest of the sources that decide weights.
     pub engine: String,
-    /// Hash of all images and masks.
+    /// Digest of the sources that decide figures of given weights.
+    #[serde(default)]
+    pub evaluation_engine: String,
+    /// The kind of device that trains.
+    #[serde(default)]
+    pub device: Family,
+    /// Hash of the pixels and labels of all cases.
     pub data_fingerprint: String,
+    /// What keeps cases together: `slide`, `institution`, `duplicates` or `none`.
+    #[serde(default)]
+    pub group_key: String,
     /// SHA-256 of the files of weights to start from.
     pub weights_sha256: Vec<String>,
     /// Cases in training, validation and test.
@@ -96,6 +113,9 @@ pub struct Decisions {
     /// The window through which images of 16 bits a channel are read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<Window>,
+    /// The finished run that training goes on from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Parent>,
     /// Run directory, below the folder of all runs, of the network that makes masks of new images for a guided
     /// classifier.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -135,6 +155,14 @@ impl Decisions {
         decisions
     }
 
+    /// Gives a run its ids.
+    fn name(&mut self, dataset: &Dataset, split: &Split) -> Result<()> {
+        let ids = identity::ids(self, dataset, split)?;
+        self.run_id = ids.run();
+        self.training_id = ids.training;
+        Ok(())
+    }
+
     /// What the network's channels mean.
     pub fn outputs(&self) -> Outputs {
         outputs(&self.labels)
@@ -161,11 +189,11 @@ impl Decisions {
 }
 
 impl Checked {
-    /// Decides the run of one seed.
+    /// Decides the run of one seed on a kind of device.
     ///
     /// # Errors
     /// If a file of weights cannot be read.
-    pub fn plan(&self, survey: &Survey, seed: u32) -> Result<Plan> {
+    pub fn plan(&self, survey: &Survey, seed: u32, device: Family) -> Result<Plan> {
         let mut spec = self.loaded.spec.clone();
         figures::settle(&mut spec.schedule);
         let weights_sha256 = weights(&spec.model)
@@ -177,8 +205,13 @@ impl Checked {
         let split = &self.split;
         let mut decisions = Decisions {
             run_id: String::new(),
+            training_id: String::new(),
             seed,
-            engine: ENGINE.into(),
+            engine: TRAINING_ENGINE.into(),
+            evaluation_engine: EVALUATION_ENGINE.into(),
+            device,
+            group_key: group_key(&spec.dataset.split, &self.dataset).into(),
+            parent: None,
             data_fingerprint: survey.fingerprint.clone(),
             weights_sha256,
             cases: [split.train.len(), split.valid.len(), split.test.len()],
@@ -195,7 +228,7 @@ impl Checked {
             guide: self.guide_rows.iter().find(|row| row.fold == 0).map(|row| row.path.clone()),
             spec,
         };
-        decisions.run_id = identity::run_id(&decisions, &self.dataset, split)?;
+        decisions.name(&self.dataset, split)?;
         Ok(Plan {
             spec_path: self.loaded.path.clone(),
             spec_text: crate::spec::render(&self.loaded),
@@ -246,7 +279,35 @@ fn class_images(dataset: &Dataset, cases: &[usize]) -> Vec<u64> {
     (0..dataset.image_classes.len()).map(of_class).collect()
 }
 
+/// What the groups of a division are; a given one has the slides that the images name.
+pub fn group_key(split: &SplitSpec, dataset: &Dataset) -> &'static str {
+    let key = match split {
+        SplitSpec::Holdout(holdout) => holdout.group,
+        SplitSpec::Kfold(kfold) => kfold.group,
+        SplitSpec::File(_) | SplitSpec::ByFolder(_) => {
+            let slides = dataset.cases.iter().any(|case| case.slide.is_some());
+            if slides { GroupKey::Slide } else { GroupKey::None }
+        }
+    };
+    match key {
+        GroupKey::None => "none",
+        GroupKey::Slide => "slide",
+        GroupKey::Institution => "institution",
+        GroupKey::Duplicates => "duplicates",
+    }
+}
+
 impl Plan {
+    /// The same, as going on from a finished run.
+    ///
+    /// # Errors
+    /// If the spec cannot be hashed.
+    pub fn with_parent(mut self, parent: Parent) -> Result<Self> {
+        self.decisions.parent = Some(parent);
+        self.decisions.name(&self.dataset, &self.split)?;
+        Ok(self)
+    }
+
     /// The folder of this run's directory: `<output>/<experiment>/<run-id>`.
     pub fn folder(&self) -> PathBuf {
         let spec = &self.decisions.spec;

@@ -25,10 +25,12 @@ pub fn busi(root: &Path, experiment: &str, seed: u32, epochs: u32, cases: usize)
     let pictures = busi_pictures(&run, &cases, &mut random);
     let dice: Vec<f64> = test_dice(&cases);
     let mean = dice.iter().sum::<f64>() / dice.len() as f64;
+    let made = provenance(&run_id, seed, experiment);
     let record = Record {
         path: run.path().to_path_buf(),
+        readings: read_test_split(&run, &made, 1),
         status: Status { state: RunState::Finished, epoch: epochs, epochs, ..Default::default() },
-        provenance: provenance(&run_id, seed, experiment),
+        provenance: made,
         spec: busi_spec(experiment, seed),
         plan: format!("run-id = \"{run_id}\"\nimage-size = 256\n"),
         epochs: overfitting_epochs(epochs, seed),
@@ -106,11 +108,7 @@ pub fn interrupted(root: &Path) -> Record {
             epochs: 30,
             ..Default::default()
         },
-        provenance: Provenance {
-            finished: None,
-            test_reads: 0,
-            ..provenance(run_id, 0, "busi-unet-interrupted")
-        },
+        provenance: Provenance { finished: None, ..provenance(run_id, 0, "busi-unet-interrupted") },
         spec: busi_spec("busi-unet-interrupted", 0).replace("attention-unet", "unet"),
         epochs: overfitting_epochs(1, 5),
         times: vec![TimesRow { epoch: 1, train_s: 7.9, valid_s: 0.8 }],
@@ -184,10 +182,12 @@ pub fn multi_class(root: &Path) -> Record {
                 .collect()
         })
         .collect();
+    let made = provenance(run_id, 42, "bcss-unet-resnet34");
     let record = Record {
         path: run.path().to_path_buf(),
+        readings: read_test_split(&run, &made, 3),
         status: Status { state: RunState::Finished, epoch: 10, epochs: 10, ..Default::default() },
-        provenance: Provenance { test_reads: 3, ..provenance(run_id, 42, "bcss-unet-resnet34") },
+        provenance: made,
         spec: "name = \"bcss-unet-resnet34\" # experiments/bcss_unet_resnet34.toml\ndescription = \"<script>alert(1)</script>\"\nseeds = [42]\n\n[dataset]\nkind = \"bcss\"\nimage-size = 224\n\n[model]\nkind = \"unet\"\n".into(),
         epochs: overfitting_epochs(10, 3),
         figures: vec![
@@ -238,6 +238,21 @@ pub fn multi_class(root: &Path) -> Record {
     record
 }
 
+/// Readings of the test split in the ledger of an experiment.
+fn read_test_split(run: &RunDir, provenance: &Provenance, times: usize) -> Option<Vec<Reading>> {
+    let reading = Reading {
+        when: "2026-11-22T03:42:00Z".into(),
+        run_id: provenance.run_id.clone(),
+        seed: provenance.seed,
+        command: provenance.command.join(" "),
+        data: provenance.data_fingerprint.clone(),
+        cases: 40,
+        cases_sha256: "9a".into(),
+    };
+    (0..times).for_each(|_| note_reading(run.path(), &reading).unwrap());
+    Some(vec![reading; times])
+}
+
 fn write(run: &RunDir, record: &Record) {
     run.write_status(&record.status).unwrap();
     run.write_provenance(&record.provenance).unwrap();
@@ -280,7 +295,7 @@ fn provenance(run_id: &str, seed: u32, experiment: &str) -> Provenance {
         finished: Some("2026-11-22T03:42:11Z".into()),
         data_fingerprint: "sha256:7d1f0a4be2c93355a1e0f6f2c8b5d4e7a90112233445566778899aabbccddeef"
             .into(),
-        test_reads: 1,
+        ..Default::default()
     }
 }
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::files;
 use super::read::read_status;
 use super::run_dir::RunDir;
-use super::{Figure, Provenance, Status, Summary};
+use super::{Figure, Gate, Parent, Provenance, RunState, Status, Summary};
 use crate::error::{Error, Result};
 
 /// One line of `oncospec list`.
@@ -30,6 +30,10 @@ pub struct RunSummary {
     pub headline: Vec<Figure>,
     /// How far the run came that is to take its place.
     pub again: Option<Status>,
+    /// Its gates that fall.
+    pub fallen: Vec<Gate>,
+    /// The run that its training goes on from.
+    pub parent: Option<Parent>,
     /// Why it cannot be read; the fields above are then empty.
     pub problem: Option<String>,
 }
@@ -58,6 +62,30 @@ pub fn list_experiment(folder: &Path) -> Result<Vec<RunSummary>> {
     let mut runs: Vec<RunSummary> = paths.map(|path| summarise(&path, folder)).collect();
     runs.sort_by_key(|run| run.seed);
     Ok(runs)
+}
+
+/// Finished runs of any experiment under `root` whose id begins so, those of `experiment` first. What cannot be read is
+/// none of them.
+///
+/// # Errors
+/// When `root` is there and cannot be listed.
+pub fn finished_runs(root: &Path, experiment: &str, beginning: &str) -> Result<Vec<PathBuf>> {
+    let mut experiments = if root.is_dir() { folders(root)? } else { Vec::new() };
+    experiments.sort_by_key(|folder| folder.file_name() != Some(experiment.as_ref()));
+    let mut found = Vec::new();
+    for folder in experiments {
+        let begins = |path: &PathBuf| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            // A name with a dot is of a run that is to take another's place.
+            name.starts_with(beginning) && !name.contains('.')
+        };
+        let finished = |path: &PathBuf| {
+            let status = RunDir::open_read(path).and_then(|run| read_status(&run));
+            status.is_ok_and(|status| status.state == RunState::Finished)
+        };
+        found.extend(folders(&folder)?.into_iter().filter(|path| begins(path) && finished(path)));
+    }
+    Ok(found)
 }
 
 /// Folders in a folder, sorted by name.
@@ -96,6 +124,8 @@ fn summarise(path: &Path, experiment: &Path) -> RunSummary {
         status: Status::default(),
         headline: Vec::new(),
         again: None,
+        fallen: Vec::new(),
+        parent: None,
         problem: None,
     };
     if let Err(error) = fill(&mut run) {
@@ -115,9 +145,13 @@ fn fill(run: &mut RunSummary) -> Result<()> {
         files::read_json(&directory.file("provenance.json"))?.unwrap_or_default();
     run.seed = provenance.seed;
     run.started = provenance.started;
+    run.parent = provenance.parent;
     let summary: Summary = files::read_json(&directory.file("summary.json"))?.unwrap_or_default();
     let figures: Vec<Figure> =
         files::read_json(&directory.file("figures.json"))?.unwrap_or_default();
+    let gates: Vec<Gate> = files::read_json(&directory.file("gates.json"))?.unwrap_or_default();
+    let judge = |gate: Gate| Gate::judged(&gate.figure, gate.at_least, gate.at_most, &figures);
+    run.fallen = gates.into_iter().map(judge).filter(|gate| !gate.held).collect();
     run.headline = summary
         .headline
         .iter()

@@ -11,8 +11,11 @@
 //!   figures.json        recorded figures                 confusion.json     confusion matrices
 //!   layers.json         layer table                      summary.json       sizes, semantics, notes
 //!   gates.json          bounds and whether they held     model.safetensors  best weights
+//!   test-readings.json  the ledger when it finished
 //!   pictures/           PNG files and pictures.json      checkpoints/       last and best
 //! ```
+//!
+//! Beside the runs of an experiment lies `test-readings.jsonl`, the ledger of how often its test split was read.
 //!
 //! Every file is replaced as a whole: written beside its place, flushed to disk and renamed. A
 //! process killed at any moment leaves each file as it was before or as it is after. A finished run that is made again
@@ -22,14 +25,16 @@ mod checkpoints;
 mod files;
 mod list;
 mod read;
+mod readings;
 mod rows;
 mod run_dir;
 mod tables;
 
 pub use checkpoints::{BestWeights, Checkpoints};
 pub use files::{check_writable, write as write_file, write_with as write_file_with};
-pub use list::{RunSummary, list_experiment, list_runs};
+pub use list::{RunSummary, finished_runs, list_experiment, list_runs};
 pub use read::Record;
+pub use readings::{Reading, note_reading};
 pub use rows::*;
 pub use run_dir::{FORMAT_VERSION, RunDir};
 pub(crate) use tables::{case_columns, split_columns};

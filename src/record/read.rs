@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::files;
+use super::readings::{Reading, readings};
 use super::run_dir::RunDir;
 use super::tables;
 use super::{
@@ -44,8 +45,10 @@ pub struct Record {
     pub layers: Vec<Layer>,
     /// Sizes, semantics, notes.
     pub summary: Summary,
-    /// Bounds and whether they held.
+    /// Bounds and whether they hold, judged by the recorded figures.
     pub gates: Vec<Gate>,
+    /// Readings of the test split of these data by the runs of the experiment; `None` where nobody counted.
+    pub readings: Option<Vec<Reading>>,
     /// Which pictures show what.
     pub pictures: Vec<Picture>,
     /// What was shown of epochs.
@@ -67,9 +70,22 @@ impl Record {
         let mut times = tables::read_times(&file("times.parquet"))?;
         epochs.retain(|row| row.epoch <= committed);
         times.retain(|row| row.epoch <= committed);
+        let provenance: Provenance =
+            files::read_json(&file("provenance.json"))?.unwrap_or_default();
+        let figures: Vec<Figure> = files::read_json(&file("figures.json"))?.unwrap_or_default();
+        let gates: Vec<Gate> = files::read_json(&file("gates.json"))?.unwrap_or_default();
+        let judge = |gate: Gate| Gate::judged(&gate.figure, gate.at_least, gate.at_most, &figures);
+        // A run directory that was moved away has the ledger of the time when it finished.
+        let readings = match readings(run.path(), &provenance.data_fingerprint)? {
+            Some(readings) => Some(readings),
+            None => files::read_json(&file("test-readings.json"))?,
+        };
         Ok(Self {
             status: read_status(&run)?,
-            provenance: files::read_json(&file("provenance.json"))?.unwrap_or_default(),
+            gates: gates.into_iter().map(judge).collect(),
+            figures,
+            provenance,
+            readings,
             spec: files::read_text(&file("spec.toml"))?,
             plan: files::read_text(&file("plan.toml"))?,
             split: tables::read_split(&file("split.parquet"))?,
@@ -78,11 +94,9 @@ impl Record {
             cases: tables::read_cases(&file("cases.parquet"))?,
             guide: tables::read_guide(&file("guide.parquet"))?,
             scores: tables::read_scores(&file("scores.parquet"))?,
-            figures: files::read_json(&file("figures.json"))?.unwrap_or_default(),
             confusion: files::read_json(&file("confusion.json"))?.unwrap_or_default(),
             layers: files::read_json(&file("layers.json"))?.unwrap_or_default(),
             summary: files::read_json(&file("summary.json"))?.unwrap_or_default(),
-            gates: files::read_json(&file("gates.json"))?.unwrap_or_default(),
             pictures: files::read_json(&run.pictures().join("pictures.json"))?.unwrap_or_default(),
             film: run.film()?,
             path: run.path().to_path_buf(),

@@ -58,30 +58,72 @@ pub struct Status {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Provenance {
-    /// Hash of the plan's meaning, the data and the engine.
+    /// Training id and evaluation id.
     pub run_id: String,
+    /// Names the weights.
+    pub training_id: String,
     /// Seed of initialisation, shuffling and augmentation.
     pub seed: u32,
     /// The command, program name first.
     pub command: Vec<String>,
+    /// Lines for a shell that make this run again.
+    pub again: Vec<String>,
     /// The spec file, as it was named.
     pub spec_path: String,
     /// The repository the process stood in; `None` outside one or without `git`.
     pub git: Option<Git>,
+    /// The commit that oncospec itself was built from; `None` where it was built outside of its repository.
+    pub tool: Option<Git>,
+    /// Digest of the sources that decide weights.
+    pub engine: String,
+    /// Digest of the sources that decide figures of given weights.
+    pub evaluation_engine: String,
     /// The machine.
     pub host: Host,
     /// What computed: `CPU (flex)`, or the GPU's name.
     pub device: String,
+    /// The processes that worked on it, first to last.
+    pub sessions: Vec<Session>,
+    /// The run whose training this one goes on from.
+    pub parent: Option<Parent>,
+    /// The run directory, below the folder of all runs, whose weights and epochs were taken over.
+    pub taken_from: Option<String>,
+    /// SHA-256 of the best weights.
+    pub weights_sha256: Option<String>,
     /// Versions of the software.
     pub versions: Versions,
     /// When the first process of this run started, RFC 3339.
     pub started: String,
     /// When it finished, RFC 3339.
     pub finished: Option<String>,
-    /// Hash of all images and masks used.
+    /// Hash of the pixels and labels of all cases.
     pub data_fingerprint: String,
-    /// How often predictions on the test split were scored in this run.
-    pub test_reads: u32,
+}
+
+/// A process that worked on a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Session {
+    /// When it started, RFC 3339.
+    pub started: String,
+    /// Epochs that were done before.
+    pub after_epoch: u32,
+    /// What computed.
+    pub device: String,
+    /// The machine.
+    pub host: Host,
+    /// Digests of both engines' sources.
+    pub engines: [String; 2],
+}
+
+/// A finished run that training goes on from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Parent {
+    /// Its training id.
+    pub training_id: String,
+    /// Its epochs.
+    pub epochs: u32,
 }
 
 /// A git commit.
@@ -430,6 +472,24 @@ pub struct Gate {
     pub value: Option<f64>,
     /// Whether the bound held.
     pub held: bool,
+}
+
+impl Gate {
+    /// A bound on a figure, judged by recorded figures: the one way to tell whether it holds. A figure that is
+    /// missing or undefined falls.
+    pub fn judged(
+        figure: &str,
+        at_least: Option<f64>,
+        at_most: Option<f64>,
+        figures: &[Figure],
+    ) -> Self {
+        let found = figures.iter().find(|one| one.full_name() == figure);
+        let value = found.map(|one| one.value).filter(|value| !value.is_nan());
+        let held = value.is_some_and(|value| {
+            at_least.is_none_or(|least| value >= least) && at_most.is_none_or(|most| value <= most)
+        });
+        Self { figure: figure.into(), at_least, at_most, value, held }
+    }
 }
 
 /// Why a case is shown.

@@ -8,11 +8,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::files::{self, TEMPORARY_PREFIX};
-use super::tables;
 use super::{
     CaseRow, Confusion, EpochRow, Figure, Frame, Gate, GuideRow, Layer, Picture, Provenance,
     ScoreRow, SplitRow, Status, Summary, TimesRow,
 };
+use super::{readings, tables};
 use crate::error::{Error, Result};
 
 /// Version of the layout and of the files in it.
@@ -272,6 +272,12 @@ impl RunDir {
     /// Writes the gates.
     pub fn write_gates(&self, gates: &[Gate]) -> Result<()> {
         files::write_json(&self.file("gates.json"), gates)
+    }
+
+    /// Writes what the ledger of the experiment says of these data, to be read where the run directory is moved away.
+    pub fn write_readings(&self, data: &str) -> Result<()> {
+        let readings = readings::readings(&self.path, data)?;
+        files::write_json(&self.file("test-readings.json"), &readings)
     }
 
     /// Writes one picture, a PNG or JPEG file as it is, under `pictures/`.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
 use super::words::UNDEFINED;
 use crate::record::Record;
@@ -17,7 +18,7 @@ pub struct Difference {
     pub values: Vec<String>,
 }
 
-/// The keys in which the runs' specs differ, and the seed; none for a single run.
+/// The keys in which the runs' specs differ, the seed, and what else decides a result; none for a single run.
 pub fn differences(records: &[Record]) -> Vec<Difference> {
     let specs: Vec<Vec<(String, String)>> = records.iter().map(flat_spec).collect();
     let keys: BTreeSet<&String> = specs.iter().flatten().map(|(key, _)| key).collect();
@@ -30,13 +31,51 @@ pub fn differences(records: &[Record]) -> Vec<Difference> {
         .collect()
 }
 
-/// Whether two runs were asked for the same, but for what changes no result and the seed.
+/// Whether two runs are seeds of one thing: asked for the same, but for what changes no result, on the same data,
+/// divided alike, by the same engines on the same kind of device.
 pub fn same_recipe(a: &Record, b: &Record) -> bool {
     let recipe = |record: &Record| {
         let keys = spec_of(record).into_iter().filter(|(key, _)| matters(key));
         keys.collect::<BTreeSet<(String, String)>>()
     };
-    recipe(a) == recipe(b)
+    circumstances(a) == circumstances(b) && division(a) == division(b) && recipe(a) == recipe(b)
+}
+
+/// Where each case went: case, group and split.
+pub fn division(record: &Record) -> BTreeSet<(&str, &str, &str)> {
+    let rows = record.split.iter();
+    rows.map(|row| (row.case.as_str(), row.group.as_str(), row.split.as_str())).collect()
+}
+
+/// What decides a result and stands in no spec.
+fn circumstances(record: &Record) -> [(&'static str, String); 6] {
+    let made = &record.provenance;
+    let parent = made.parent.as_ref();
+    [
+        ("(data)", made.data_fingerprint.clone()),
+        ("(groups by)", record.summary.group_key.clone()),
+        ("(training engine)", made.engine.clone()),
+        ("(evaluation engine)", made.evaluation_engine.clone()),
+        // `cuda:1 (NVIDIA H100)` is of the kind `cuda`.
+        (
+            "(kind of device)",
+            made.device.split([':', ' ']).next().unwrap_or_default().to_lowercase(),
+        ),
+        (
+            "(epochs of the run it goes on from)",
+            parent.map_or_else(String::new, |p| p.epochs.to_string()),
+        ),
+    ]
+}
+
+/// A few digits that stand for a division.
+fn division_digits(record: &Record) -> String {
+    let mut digest = Sha256::new();
+    for part in division(record).iter().flat_map(|(case, group, split)| [case, group, split]) {
+        digest.update((part.len() as u64).to_le_bytes());
+        digest.update(part.as_bytes());
+    }
+    digest.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A value of one run's spec, such as `evaluation.resolution`, without quotes.
@@ -52,9 +91,15 @@ fn value(spec: &[(String, String)], key: &str) -> String {
         .map_or_else(|| UNDEFINED.into(), |(_, value)| value.clone())
 }
 
-/// A run's spec as dotted keys and TOML values, and the seed this run had.
+/// A run's spec as dotted keys and TOML values, the seed this run had, and what decides it beside these.
 fn flat_spec(record: &Record) -> Vec<(String, String)> {
     let mut flat = vec![("(seed of this run)".to_owned(), record.provenance.seed.to_string())];
+    let short = |value: String| value.chars().take(24).collect::<String>();
+    let told = circumstances(record).into_iter().filter(|(_, value)| !value.is_empty());
+    flat.extend(told.map(|(key, value)| (key.to_owned(), short(value))));
+    if !record.split.is_empty() {
+        flat.push(("(division of the cases)".to_owned(), division_digits(record)));
+    }
     flat.extend(spec_of(record));
     flat
 }
@@ -88,6 +133,8 @@ fn flatten(prefix: &str, value: &toml::Value, flat: &mut Vec<(String, String)>) 
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn record(spec: &str) -> Record {
@@ -124,6 +171,39 @@ mod tests {
     }
 
     #[test]
+    fn seeds_of_other_data_divisions_engines_or_devices_are_not_of_one_recipe() {
+        use crate::record::{Parent, SplitRow};
+        let row = |case: &str, split: &str| SplitRow {
+            case: case.into(),
+            group: case.into(),
+            split: split.into(),
+            ..SplitRow::default()
+        };
+        let mut one = record("name = 'a'\nseeds = [0, 1]");
+        one.split = vec![row("x", "train"), row("y", "valid"), row("z", "test")];
+        let mut turned = one.clone();
+        turned.split.reverse();
+        assert!(same_recipe(&one, &turned), "rows in another order");
+        let change = |change: &dyn Fn(&mut Record)| {
+            let mut other = one.clone();
+            change(&mut other);
+            assert!(!same_recipe(&one, &other));
+            let told = differences(&[one.clone(), other]);
+            assert_eq!(told.len(), 1, "{told:?}");
+        };
+        // As many cases in each split, but others.
+        change(&|other| other.split = vec![row("y", "train"), row("x", "valid"), row("z", "test")]);
+        change(&|other| other.split[0].group = "y".into());
+        change(&|other| other.provenance.data_fingerprint = "ff".into());
+        change(&|other| other.provenance.engine = "ff".into());
+        change(&|other| other.provenance.evaluation_engine = "ff".into());
+        change(&|other| other.provenance.device = "cuda:0 (NVIDIA H100)".into());
+        change(&|other| other.summary.group_key = "duplicates".into());
+        let parent = Parent { training_id: "ab".into(), epochs: 3 };
+        change(&|other| other.provenance.parent = Some(parent.clone()));
+    }
+
+    #[test]
     fn a_single_run_differs_in_nothing() {
         assert!(differences(&[record("name = 'a'")]).is_empty());
     }
@@ -133,5 +213,36 @@ mod tests {
         let record = record("[evaluation]\nresolution = 'network'");
         assert_eq!(spec_text(&record, "evaluation.resolution").as_deref(), Some("network"));
         assert_eq!(spec_text(&record, "evaluation.empty"), None);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn seeds_are_of_one_recipe_where_every_case_went_to_the_same_split(
+            one in prop::collection::vec(0..3usize, 4),
+            turned in 0..4usize,
+            group in 0..2usize,
+        ) {
+            let divided = |parts: &[usize], group: usize| {
+                let mut record = record("name = 'a'");
+                record.split = parts
+                    .iter()
+                    .enumerate()
+                    .map(|(case, &part)| crate::record::SplitRow {
+                        case: format!("case {case}"),
+                        group: format!("group {}", case * group),
+                        split: ["train", "valid", "test"][part].into(),
+                        ..Default::default()
+                    })
+                    .collect();
+                record
+            };
+            // As many cases in each split.
+            let mut other = one.clone();
+            other.rotate_left(turned);
+            let (a, b) = (divided(&one, 1), divided(&other, group));
+            prop_assert_eq!(same_recipe(&a, &b), one == other && group == 1);
+            prop_assert_eq!(differences(&[a, b]).is_empty(), one == other && group == 1);
+        }
     }
 }

@@ -82,7 +82,8 @@ fn gates(record: &Record) -> String {
     }
 }
 
-fn fallen(gate: &Gate, record: &Record) -> String {
+/// Why a gate fell, by the record of its run.
+pub fn fallen(gate: &Gate, record: &Record) -> String {
     let left_out = record.figure(&gate.figure).map(left_out).unwrap_or_default();
     let value = match gate.value {
         Some(value) if value.is_finite() => format!("is {}{left_out}", words::figure(value)),

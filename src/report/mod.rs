@@ -18,15 +18,15 @@ mod names;
 mod page;
 mod permutation;
 mod pictures;
+mod readings;
 mod remarks;
 mod run;
 mod tables;
 mod words;
 
 pub use headline::left_out;
-pub use markdown::markdown;
+pub use markdown::{fallen, markdown};
 pub use page::check_templates;
-pub use run::shell;
 
 use std::path::PathBuf;
 

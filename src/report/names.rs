@@ -5,7 +5,7 @@ use crate::record::Record;
 
 /// One label per run, distinct: the experiment, the seed where it repeats, the id where both do.
 pub fn labels(records: &[Record]) -> Vec<String> {
-    let levels: Vec<[String; 3]> = records.iter().map(levels).collect();
+    let levels: Vec<[String; 4]> = records.iter().map(levels).collect();
     let distinct = |depth: usize, one: usize| {
         levels
             .iter()
@@ -14,14 +14,14 @@ pub fn labels(records: &[Record]) -> Vec<String> {
     };
     (0..levels.len())
         .map(|one| {
-            let depth = (0..2).find(|&depth| distinct(depth, one)).unwrap_or(2);
+            let depth = (0..3).find(|&depth| distinct(depth, one)).unwrap_or(3);
             levels[one][depth].clone()
         })
         .collect()
 }
 
 /// The label of a run, ever longer.
-fn levels(record: &Record) -> [String; 3] {
+fn levels(record: &Record) -> [String; 4] {
     let folder = record.path.file_name().map(|name| name.to_string_lossy().into_owned());
     let id = if record.provenance.run_id.is_empty() {
         folder.unwrap_or_default()
@@ -31,8 +31,7 @@ fn levels(record: &Record) -> [String; 3] {
     let name = if record.summary.experiment.is_empty() { &id } else { &record.summary.experiment };
     let seeded = format!("{name}, seed {}", record.provenance.seed);
     let short: String = id.chars().take(8).collect();
-    let full = format!("{seeded} ({short})");
-    [name.clone(), seeded, full]
+    [name.clone(), seeded.clone(), format!("{seeded} ({short})"), format!("{seeded} ({id})")]
 }
 
 /// A split's name in a sentence or heading.

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::configuration::spec_text;
 use super::names;
+use super::readings::test_readings;
 use super::tables::SplitTable;
 use super::words;
 use crate::record::{Confusion, Record, RunState, Task};
@@ -73,11 +74,11 @@ fn leak(split: &SplitTable) -> Vec<Remark> {
 }
 
 fn test_reads(record: &Record) -> Option<Remark> {
-    let reads = record.provenance.test_reads;
-    (reads > 1).then(|| {
+    let readings = test_readings(record);
+    readings.doubt.then(|| {
         warning(format!(
-            "The test split was read {reads} times: its figures are no longer those of cases \
-             never looked at."
+            "The test split was {}: its figures are no longer those of cases never looked at.",
+            readings.clause
         ))
     })
 }
@@ -230,7 +231,7 @@ fn refinement(record: &Record) -> Option<Remark> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{EpochRow, Selection};
+    use crate::record::{EpochRow, Reading, Selection};
 
     fn record(train: &[f64], valid: &[f64]) -> Record {
         let rows = |split: &'static str, losses: &[f64]| {
@@ -333,11 +334,12 @@ mod tests {
 
     #[test]
     fn reading_the_test_split_again_and_leaks_are_warnings() {
-        let mut record = Record::default();
-        record.provenance.test_reads = 3;
+        let record = Record { readings: Some(vec![Reading::default(); 3]), ..Default::default() };
         let split = SplitTable { repeated: vec!["case 7".into()], ..Default::default() };
         let remarks = remarks(&record, &split);
         assert!(remarks.iter().all(|remark| remark.warning));
-        assert!(remarks[0].text.contains("case 7") && remarks[1].text.contains("3 times"));
+        assert!(
+            remarks[0].text.contains("case 7") && remarks[1].text.contains("3 times by one run")
+        );
     }
 }

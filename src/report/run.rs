@@ -1,14 +1,18 @@
 //! What the page shows of one run.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use super::charts::RUN_COLOURS;
+use super::configuration::division;
 use super::film::{self, Film};
 use super::guide::{self, Guide};
 use super::images::{self, ClassTable};
 use super::legend::{self, Meaning};
 use super::names;
 use super::pictures::{self, Group};
+use super::readings::{TestReadings, test_readings};
 use super::remarks::{self, Remark};
 use super::tables::{self, Block, SplitTable};
 use crate::error::Result;
@@ -16,6 +20,7 @@ use crate::finding::{Finding, Level};
 use crate::record::{
     Confusion, Figure, Gate, Layer, Provenance, Record, RunState, Status, Summary, Task, TimesRow,
 };
+use crate::shell::shell;
 
 /// What the page shows of one run.
 #[derive(Serialize)]
@@ -31,7 +36,12 @@ pub struct RunView<'a> {
     lone_epoch: bool,
     status: &'a Status,
     provenance: &'a Provenance,
-    command: String,
+    /// The lines of a shell that make it again.
+    again: String,
+    test_readings: TestReadings,
+    /// Where each case went.
+    #[serde(skip)]
+    division: BTreeSet<(&'a str, &'a str, &'a str)>,
     summary: &'a Summary,
     spec: &'a str,
     plan: &'a str,
@@ -73,7 +83,12 @@ pub fn view<'a>(index: usize, label: &'a str, record: &'a Record) -> Result<RunV
         lone_epoch: record.epochs.iter().all(|row| row.epoch == 1) && !record.epochs.is_empty(),
         status: &record.status,
         provenance: &record.provenance,
-        command: shell(&record.provenance.command),
+        again: match record.provenance.again.as_slice() {
+            [] => shell(&record.provenance.command),
+            lines => lines.join("\n"),
+        },
+        test_readings: test_readings(record),
+        division: division(record),
         summary: &record.summary,
         spec: &record.spec,
         plan: &record.plan,
@@ -102,7 +117,8 @@ impl RunView<'_> {
     /// Whether two runs have data and split in common.
     pub fn same_data(&self, other: &Self) -> bool {
         let (a, b) = (self.summary, other.summary);
-        self.split == other.split
+        self.division == other.division
+            && self.split == other.split
             && a.dataset == b.dataset
             && a.input == b.input
             && a.group_key == b.group_key
@@ -192,7 +208,7 @@ struct EpochLine {
 }
 
 fn epoch_table(record: &Record) -> EpochTable {
-    let columns: std::collections::BTreeSet<&String> =
+    let columns: BTreeSet<&String> =
         record.epochs.iter().flat_map(|row| row.figures.keys()).collect();
     let mut columns: Vec<String> = columns.into_iter().cloned().collect();
     columns.sort_by_key(|name| name != "loss");
@@ -346,28 +362,10 @@ fn balance(summary: &Summary, splits: &[String]) -> Vec<ShareRow> {
         .collect()
 }
 
-/// A command as one would type it in a POSIX shell.
-pub fn shell(words: &[String]) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
-    words
-        .iter()
-        .map(|word| match !word.is_empty() && word.chars().all(plain) {
-            true => word.clone(),
-            false => format!("'{}'", word.replace('\'', r"'\''")),
-        })
-        .collect::<Vec<_>>()
-        .join(" ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn words_are_quoted_where_a_shell_would_part_or_read_them() {
-        let words = ["oncospec", "--set", "dataset.root=a b", "it's", "", "x(1)"].map(String::from);
-        assert_eq!(shell(&words), r"oncospec --set 'dataset.root=a b' 'it'\''s' '' 'x(1)'");
-    }
+    use crate::record::Reading;
 
     #[test]
     fn cells_of_a_confusion_matrix_are_parts_of_their_row() {
@@ -388,7 +386,7 @@ mod tests {
         let record = |overrides: &[&str], test_reads| {
             let mut record = Record::default();
             record.summary.overrides = overrides.iter().map(ToString::to_string).collect();
-            record.provenance.test_reads = test_reads;
+            record.readings = Some(vec![Reading::default(); test_reads]);
             record
         };
         let few = ["schedule.epochs = 1"];

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use super::net::predictor;
 use super::outcome::Outcome;
 use crate::data::{Dataset, Decoded, MaskSource, Split, SplitName, decode, decode_binary, folds};
-use crate::device::Chosen;
+use crate::device::{Chosen, Family};
 use crate::error::{Error, Result};
 use crate::evaluate::{Predictor, count_binary, overlap, png_gray};
 use crate::plan::{Checked, Decisions, Extent, Plan, survey};
@@ -42,7 +42,7 @@ pub fn guided(checked: Checked, device: &Chosen, run: Runner) -> Result<Guided> 
     let mut dataset = Dataset::clone(&checked.dataset);
     let mut rows = Vec::new();
     for fold in 0..count {
-        let plan = plan_of(&guide, &checked.split, &folds, fold, count)?;
+        let plan = plan_of(&guide, (&checked.split, &folds), (fold, count), device.kind.family())?;
         let outcome = run(&plan)?;
         if outcome.state != RunState::Finished {
             return Ok(Guided::Unfinished(outcome));
@@ -70,10 +70,9 @@ fn divide(checked: &Checked, count: usize) -> Vec<(usize, usize)> {
 /// The run whose network never sees a fold.
 fn plan_of(
     guide: &Checked,
-    shared: &Split,
-    folds: &[(usize, usize)],
-    fold: usize,
-    count: usize,
+    (shared, folds): (&Split, &[(usize, usize)]),
+    (fold, count): (usize, usize),
+    device: Family,
 ) -> Result<Plan> {
     let part = |wanted: &dyn Fn(usize) -> bool| -> Vec<usize> {
         folds.iter().filter(|(_, number)| wanted(*number)).map(|(case, _)| *case).collect()
@@ -94,7 +93,7 @@ fn plan_of(
     checked.loaded.spec.evaluation.splits = vec![EvaluatedSplit::Valid];
     checked.loaded.spec.gate.clear();
     let seed = checked.loaded.spec.seeds[0];
-    checked.plan(&survey(&checked, Extent::All)?, seed)
+    checked.plan(&survey(&checked, Extent::All)?, seed, device)
 }
 
 /// Makes the masks of some cases, where they are not there yet, and puts them into the data set.
@@ -173,7 +172,7 @@ fn read_mask(path: &Path, dimensions: (u32, u32)) -> Option<Vec<u8>> {
 }
 
 /// A run directory as `<experiment>/<run-id>`, below the folder of all runs.
-fn below(run: &Path) -> String {
+pub fn below(run: &Path) -> String {
     let names: Vec<_> = run.components().rev().take(2).map(|part| part.as_os_str()).collect();
     names.iter().rev().map(|name| name.to_string_lossy()).collect::<Vec<_>>().join("/")
 }

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::evaluate::{self, CaseScore, Cases, Evaluation, OF_SECOND_HEAD};
 use crate::plan::Plan;
 use crate::record::{CaseRow, Confusion, Figure, Gate, Interval, RunDir, ScoreRow, Threshold};
-use crate::spec::{EvaluatedSplit, MetricKind, Resolution, Spec, ThresholdSpec};
+use crate::spec::{EvaluatedSplit, GateSpec, MetricKind, Resolution, Spec, ThresholdSpec};
 use crate::train::Stop;
 
 /// What the evaluation decided: the threshold of binary outputs or of two classes of images.
@@ -163,40 +163,34 @@ fn confusion_of(evaluation: &Evaluation, dataset: &Dataset) -> Confusion {
     Confusion { split, classes, matrix: evaluation.confusion.rows() }
 }
 
-/// The gates of a spec against recorded figures. A figure that is missing or undefined falls.
+/// The gates of a spec against recorded figures.
 pub fn gates(spec: &Spec, figures: &[Figure]) -> Vec<Gate> {
-    spec.gate
-        .iter()
-        .map(|(name, bound)| {
-            let found = figures.iter().find(|figure| figure.full_name() == *name);
-            let value = found.map(|figure| figure.value).filter(|value| !value.is_nan());
-            let held = value.is_some_and(|value| {
-                bound.at_least.is_none_or(|least| value >= least)
-                    && bound.at_most.is_none_or(|most| value <= most)
-            });
-            let (at_least, at_most) = (bound.at_least, bound.at_most);
-            Gate { figure: name.clone(), at_least, at_most, value, held }
-        })
-        .collect()
+    let judged = |(name, bound): (&String, &GateSpec)| {
+        Gate::judged(name, bound.at_least, bound.at_most, figures)
+    };
+    spec.gate.iter().map(judged).collect()
 }
 
 /// Judges a finished run again by the bounds of a spec.
 ///
 /// # Errors
 /// If the gates cannot be written.
-pub fn rejudge(folder: &Path, spec: &Spec) -> Result<Vec<Gate>> {
+pub fn rejudge(folder: &Path, spec: &Spec) -> Result<()> {
     let record = crate::record::Record::read(folder)?;
     let gates = gates(spec, &record.figures);
     if gates != record.gates {
         RunDir::open_write(folder)?.write_gates(&gates)?;
     }
-    Ok(gates)
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
+    use super::super::outcome::Outcome;
     use super::*;
-    use crate::spec::GateSpec;
+    use crate::record::{Record, RunState, Status};
 
     fn spec_with(gates: &[(&str, Option<f64>, Option<f64>)]) -> Spec {
         let text = "name = \"g\"\n[dataset]\nkind = \"phantom\"\n[model]\nkind = \"unet\"\n";
@@ -232,5 +226,57 @@ mod tests {
             ("test.iou.mean", false),
         ];
         assert_eq!(held, expected.map(|(name, held)| (name.to_string(), held)));
+    }
+
+    fn bound() -> impl Strategy<Value = Option<f64>> {
+        prop::option::of(prop::sample::select(vec![0.0, 0.3, 0.5, 1.0]))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn record_outcome_and_page_judge_gates_alike_whatever_was_written_of_them(
+            bounds in prop::collection::vec((0..4usize, bound(), bound()), 1..4),
+            values in prop::collection::vec(prop::option::of(prop::sample::select(vec![0.0, 0.3, 0.4, 1.0, f64::NAN])), 4),
+            forged in any::<bool>(),
+        ) {
+            let name = |index: usize| format!("test.figure{index}");
+            let named: Vec<(String, Option<f64>, Option<f64>)> =
+                bounds.iter().map(|(index, least, most)| (name(*index), *least, *most)).collect();
+            let named: Vec<(&str, Option<f64>, Option<f64>)> =
+                named.iter().map(|(name, least, most)| (name.as_str(), *least, *most)).collect();
+            let spec = spec_with(&named);
+            let figures: Vec<Figure> = values
+                .iter()
+                .enumerate()
+                .filter_map(|(index, value)| {
+                    Some(Figure { split: "test".into(), name: format!("figure{index}"), value: (*value)?, ..Figure::default() })
+                })
+                .collect();
+            let folder = tempfile::tempdir().unwrap();
+            let run = RunDir::create(folder.path(), "a", "0").unwrap();
+            run.write_figures(&figures).unwrap();
+            run.write_status(&Status { state: RunState::Finished, ..Status::default() }).unwrap();
+            let judged = gates(&spec, &figures);
+            // By hand: a figure holds that is there, a number, and within its bounds.
+            for gate in &judged {
+                let index: usize = gate.figure["test.figure".len()..].parse().unwrap();
+                let (least, most) = (gate.at_least.unwrap_or(f64::MIN), gate.at_most.unwrap_or(f64::MAX));
+                let holds = values[index].is_some_and(|value| (least..=most).contains(&value));
+                prop_assert_eq!(gate.held, holds);
+            }
+            let written: Vec<Gate> =
+                judged.iter().map(|gate| Gate { held: gate.held != forged, ..gate.clone() }).collect();
+            run.write_gates(&written).unwrap();
+            drop(run);
+            let path = folder.path().join("a/0");
+            let record = Record::read(&path).unwrap();
+            prop_assert_eq!(&record.gates, &judged);
+            let outcome = Outcome::read(path, true).unwrap();
+            prop_assert_eq!(outcome.held(), judged.iter().all(|gate| gate.held));
+            prop_assert_eq!(&outcome.gates, &judged);
+            let fallen = judged.iter().filter(|gate| !gate.held).count();
+            prop_assert_eq!(crate::report::markdown(&[record]).matches("gate fell").count(), fallen);
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! One run, from its plan to its record.
 
+mod again;
 mod film;
 mod guide;
 mod judge;
@@ -8,12 +9,15 @@ mod net;
 mod outcome;
 mod pictures;
 mod summary;
+mod trained;
 
+pub use again::Again;
 pub use guide::{Guided, beside, guided, put_new_masks, put_recorded_masks, with_mask};
-pub use judge::{figures, gates, rejudge, split_name};
+pub use judge::{figures, gates, split_name};
 pub use judge_images::image_figures;
 pub use net::{initial_net, objective, predictor};
 pub use outcome::Outcome;
+pub use trained::going_on;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -27,9 +31,10 @@ use crate::evaluate::Names;
 use crate::plan::{Decisions, Plan};
 use crate::provenance;
 use crate::record::{
-    Checkpoints, Provenance, Record, RunDir, RunState, SplitRow, Status, check_writable,
-    list_experiment,
+    Checkpoints, Provenance, Reading, Record, RunDir, RunState, SplitRow, Status, check_writable,
+    list_experiment, note_reading,
 };
+use crate::shell::shell;
 use crate::spec::{EvaluatedSplit, Spec};
 use crate::train::{Ending, Progress, Progressed, Resting, Stop, Training, train};
 use film::{Film, Filmed};
@@ -49,6 +54,8 @@ pub struct Options {
     pub quiet: bool,
     /// The command line, for the record.
     pub command: Vec<String>,
+    /// What makes the run again, for the record.
+    pub again: Again,
 }
 
 /// Trains, evaluates and records a plan, unless a finished run of the same id is there.
@@ -63,6 +70,8 @@ pub fn run(plan: &Plan, options: &Options, stop: &Stop) -> Result<Outcome> {
         Place::At(path) => RunDir::open_write(path).map(Some),
     };
     let Some(run) = patiently(begin, options.wait, options.quiet, stop)? else {
+        let judge = || judge::rejudge(&folder, &plan.decisions.spec);
+        patiently(judge, options.wait, options.quiet, stop)?;
         return Outcome::read(folder, true);
     };
     let run = Arc::new(run);
@@ -77,7 +86,16 @@ pub fn run(plan: &Plan, options: &Options, stop: &Stop) -> Result<Outcome> {
     if let (Some(progressed), false) = (&from, options.resume) {
         return Err(unfinished(&path, progressed.epoch, plan.decisions.spec.schedule.epochs));
     }
-    let work = AssertUnwindSafe(|| work(plan, options, stop, &run, checkpoints, from));
+    let taken_from = match &from {
+        Some(_) => None,
+        None => trained::take_over(plan, &run, options.force)?,
+    };
+    let from = match &taken_from {
+        Some(_) => checkpoints.last()?,
+        None => from,
+    };
+    let begun = Begun { from, taken_from };
+    let work = AssertUnwindSafe(|| work(plan, options, stop, &run, checkpoints, begun));
     let ended = catch_unwind(work).unwrap_or_else(|panic| Err(Error::Failed(said(&*panic))));
     let (state, why) = match ended {
         Ok(None) => (RunState::Finished, None),
@@ -224,6 +242,8 @@ fn changed(record: &Record, plan: &Plan) -> Vec<String> {
         ("the images or masks", before.data_fingerprint != now.data_fingerprint),
         ("the files of weights", before.weights_sha256 != now.weights_sha256),
         ("the sources of oncospec", before.engine != now.engine),
+        ("the kind of device", before.device != now.device),
+        ("the run that it goes on from", before.parent != now.parent),
     ];
     changed.extend(others.iter().filter(|(_, differs)| *differs).map(|(what, _)| what.to_string()));
     if changed.is_empty() {
@@ -257,6 +277,14 @@ fn status(folder: &Path) -> Result<Option<Status>> {
     Ok(Some(Record::read(folder)?.status))
 }
 
+/// Where a run begins.
+struct Begun {
+    /// How far it came before, here or where that was taken from.
+    from: Option<Progressed>,
+    /// The run directory that it was taken from.
+    taken_from: Option<String>,
+}
+
 /// All the work; the state it ended in if not finished.
 fn work(
     plan: &Plan,
@@ -264,9 +292,9 @@ fn work(
     stop: &Stop,
     run: &Arc<RunDir>,
     checkpoints: Checkpoints,
-    from: Option<Progressed>,
+    Begun { from, taken_from }: Begun,
 ) -> Result<Option<(RunState, String)>> {
-    let mut provenance = write_plan(plan, options, run, from.is_some())?;
+    let mut provenance = write_plan(plan, options, run, from.as_ref(), taken_from)?;
     let resumed = from.as_ref().map_or(0, |progressed| progressed.epoch);
     write_status(run, plan, RunState::Running, None, resumed)?;
 
@@ -289,6 +317,9 @@ fn work(
         }
     };
     write_status(run, plan, RunState::Running, Some("evaluating".into()), epoch)?;
+    if plan.decisions.spec.evaluation.splits.contains(&EvaluatedSplit::Test) {
+        note_test_reading(plan, options, run)?;
+    }
     let Some(threshold) = judge::judge(plan, &options.device, run, stop)? else {
         return Ok(Some((RunState::Interrupted, "asked to stop while evaluating".into())));
     };
@@ -298,11 +329,10 @@ fn work(
     summary.notes.extend(note);
     summary.notes.extend(skipped(trained.skipped, resumed));
     run.write_summary(&summary)?;
-    if plan.decisions.spec.evaluation.splits.contains(&EvaluatedSplit::Test) {
-        provenance.test_reads += 1;
-    }
+    provenance.weights_sha256 = Some(run.best_weights()?.sha256);
     provenance.finished = Some(provenance::now());
     run.write_provenance(&provenance)?;
+    run.write_readings(&plan.decisions.data_fingerprint)?;
     Ok(None)
 }
 
@@ -311,6 +341,16 @@ fn skipped(batches: u64, resumed: u32) -> Option<String> {
     let of = if batches == 1 { "batch" } else { "batches" };
     let since = if resumed > 0 { format!(" after epoch {resumed}") } else { String::new() };
     (batches > 0).then(|| format!("{batches} {of} without a labelled pixel made no step{since}"))
+}
+
+/// Notes in the experiment's ledger that the test split is about to be read.
+fn note_test_reading(plan: &Plan, options: &Options, run: &RunDir) -> Result<()> {
+    let decisions = &plan.decisions;
+    let cases: Vec<&str> =
+        plan.split.test.iter().map(|&case| plan.dataset.cases[case].id.as_str()).collect();
+    let of = (decisions.run_id.as_str(), decisions.seed);
+    let reading = Reading::new(of, shell(&options.command), &decisions.data_fingerprint, &cases);
+    note_reading(run.path(), &reading)
 }
 
 fn write_status(
@@ -325,7 +365,13 @@ fn write_status(
 }
 
 /// Writes what is known before training.
-fn write_plan(plan: &Plan, options: &Options, run: &RunDir, resumed: bool) -> Result<Provenance> {
+fn write_plan(
+    plan: &Plan,
+    options: &Options,
+    run: &RunDir,
+    from: Option<&Progressed>,
+    taken_from: Option<String>,
+) -> Result<Provenance> {
     run.write_spec(&plan.spec_text)?;
     run.write_plan(&plan.decisions.with_absolute_paths().to_toml()?)?;
     run.write_layers(&plan.layers)?;
@@ -334,12 +380,18 @@ fn write_plan(plan: &Plan, options: &Options, run: &RunDir, resumed: bool) -> Re
     if !plan.guide_rows.is_empty() {
         run.write_guide(&plan.guide_rows)?;
     }
+    let resumed = from.is_some() && taken_from.is_none();
     let before = if resumed { Record::read(run.path()).ok() } else { None };
     let mut provenance = provenance::of(plan, options);
-    if let Some(before) = before {
-        provenance.started = before.provenance.started;
-        provenance.test_reads = before.provenance.test_reads;
+    provenance.taken_from = taken_from;
+    if let Some(Record { provenance: before, .. }) = before {
+        provenance.started = before.started;
+        provenance.taken_from = before.taken_from;
+        provenance.sessions = before.sessions;
     }
+    provenance
+        .sessions
+        .push(provenance::session(options, from.map_or(0, |progressed| progressed.epoch)));
     run.write_provenance(&provenance)?;
     Ok(provenance)
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::error::Result;
-use crate::record::{Figure, Record, RunState};
+use crate::record::{Figure, Gate, Record, RunState};
 
 /// How a run ended, and where its record is.
 #[derive(Clone, Debug, Serialize)]
@@ -30,6 +30,8 @@ pub struct Outcome {
     pub figures: Vec<(String, f64)>,
     /// Cases that these leave out, where they are undefined.
     pub left_out: BTreeMap<String, u64>,
+    /// The bounds of the spec and whether they hold.
+    pub gates: Vec<Gate>,
 }
 
 impl Outcome {
@@ -55,6 +57,12 @@ impl Outcome {
             reused,
             figures,
             left_out,
+            gates: record.gates,
         })
+    }
+
+    /// Whether the run is finished and all of its gates hold.
+    pub fn held(&self) -> bool {
+        self.state == RunState::Finished && self.gates.iter().all(|gate| gate.held)
     }
 }

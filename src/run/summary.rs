@@ -1,6 +1,6 @@
 //! What a run is about, in words and totals.
 
-use crate::data::{Dataset, Labels};
+use crate::data::Labels;
 use crate::evaluate::{
     MASK_DICE, OF_SECOND_HEAD, SECOND_HEAD_THRESHOLD, describe_absent, describe_empty,
     describe_image_reductions, describe_intervals, describe_loss, describe_reductions,
@@ -9,8 +9,8 @@ use crate::evaluate::{
 use crate::plan::Plan;
 use crate::record::{Selection, Semantics, Summary, Task};
 use crate::spec::{
-    BcssClasses, BcssLayout, EncoderSpec, EvaluationSpec, GroupKey, MetricKind, Modality,
-    ModelSpec, MultiMask, Resolution, SourceSpec, Spec, SplitSpec, TaskSpec,
+    BcssClasses, BcssLayout, EncoderSpec, EvaluationSpec, MetricKind, Modality, ModelSpec,
+    MultiMask, Resolution, SourceSpec, Spec, TaskSpec,
 };
 use crate::train::Progressed;
 
@@ -42,7 +42,7 @@ pub fn summary(plan: &Plan) -> Summary {
         threshold: None,
         semantics: semantics(spec, classes.len()),
         selection: None,
-        group_key: group_key(&spec.dataset.split, &plan.dataset).into(),
+        group_key: decisions.group_key.clone(),
         headline: headline(plan),
         findings: plan.findings.to_vec(),
         notes: plan.notes.clone(),
@@ -169,24 +169,6 @@ fn resolution(spec: &EvaluationSpec) -> String {
     match describe_refinement(&spec.refine) {
         Some(refined) => format!("{masks}; before that, probabilities are {refined}"),
         None => masks.into(),
-    }
-}
-
-/// What the groups of a division are; a given one has the slides that the images name.
-fn group_key(split: &SplitSpec, dataset: &Dataset) -> &'static str {
-    let key = match split {
-        SplitSpec::Holdout(holdout) => holdout.group,
-        SplitSpec::Kfold(kfold) => kfold.group,
-        SplitSpec::File(_) | SplitSpec::ByFolder(_) => {
-            let slides = dataset.cases.iter().any(|case| case.slide.is_some());
-            if slides { GroupKey::Slide } else { GroupKey::None }
-        }
-    };
-    match key {
-        GroupKey::None => "none",
-        GroupKey::Slide => "slide",
-        GroupKey::Institution => "institution",
-        GroupKey::Duplicates => "duplicates",
     }
 }
 

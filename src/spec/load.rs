@@ -62,6 +62,15 @@ impl Loaded {
         Problem { key: key.into(), message, help, place }
     }
 
+    /// The environment variables that say keys, with their values.
+    pub fn environment(&self) -> Vec<(String, String)> {
+        let said = |layer: &Layer| match &layer.source {
+            Source::Env(name) => Some((name.clone(), layer.raw_value()?.to_owned())),
+            Source::File(_) | Source::Set(_) => None,
+        };
+        self.layers.iter().filter_map(said).collect()
+    }
+
     /// The spec files that were read, from the lowest base up to the file that was asked for.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         self.layers.iter().filter_map(|layer| match &layer.source {

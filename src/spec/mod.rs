@@ -31,6 +31,7 @@ mod published;
 mod refine;
 mod render;
 mod report;
+mod role;
 mod rules;
 mod said;
 mod schedule;
@@ -57,8 +58,9 @@ pub use origin::{Note, Origin};
 pub use problem::{Place, Problem, Problems};
 pub use published::PublishedSpec;
 pub use refine::*;
-pub use render::{INDIFFERENT, diff, matters, overridden, render, to_toml};
+pub use render::{diff, overridden, render, to_toml};
 pub use report::*;
+pub use role::{Role, matters, role};
 pub use schedule::*;
 pub use schema::schema;
 pub use suite::{Suite, spec_files, suite};
@@ -148,7 +150,7 @@ pub struct GateSpec {
     pub at_most: Option<f64>,
 }
 
-/// Where and how to run. Nothing here changes a result, so nothing here changes the run id.
+/// Where and how to run. Nothing here changes the run id but whether `device` is a CPU or a GPU.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct RunSpec {

@@ -5,28 +5,8 @@ use std::fmt::Write;
 use toml::{Table, Value};
 
 use super::locate::{KeyPath, quoted_string, toml_key};
+use super::role::matters;
 use super::{Loaded, Origin, Spec};
-
-/// Keys that change no result of a run, whatever is below them.
-pub const INDIFFERENT: [&str; 9] = [
-    "name",
-    "description",
-    "seeds",
-    "report",
-    "published",
-    "gate",
-    "run",
-    "dataset.root",
-    "dataset.cache-mib",
-];
-
-/// Whether a key, dotted, may change the result of a run.
-pub fn matters(key: &str) -> bool {
-    !INDIFFERENT.iter().any(|indifferent| {
-        let below = key.strip_prefix(indifferent);
-        below.is_some_and(|below| below.is_empty() || below.starts_with(['.', '[']))
-    })
-}
 
 /// The whole spec as TOML, each value followed by a comment that says who said it.
 ///

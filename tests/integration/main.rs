@@ -5,8 +5,11 @@ mod browser;
 mod classify;
 mod cli;
 mod data_cases;
+#[path = "../../build/engine.rs"]
+mod engine;
 mod explain;
 mod files;
+mod identity;
 mod imaging;
 mod multi_task;
 mod real_data;

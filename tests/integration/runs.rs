@@ -94,7 +94,7 @@ fn a_run_leaves_a_whole_record_and_a_page_and_is_not_made_again() {
         record.figure("test.dice.lesion").is_some() && record.figure("valid.hd95.mean").is_some()
     );
     assert!(!record.pictures.is_empty() && record.gates[0].held);
-    assert_eq!(record.provenance.test_reads, 1);
+    assert_eq!(record.readings.as_ref().map(Vec::len), Some(1));
     assert!(
         record.layers.iter().map(|layer| layer.parameters).sum::<u64>()
             == record.summary.parameters
@@ -114,7 +114,8 @@ fn a_run_leaves_a_whole_record_and_a_page_and_is_not_made_again() {
     let figures: serde_json::Value = serde_json::from_str(&scored.out).unwrap();
     let dice = figures.as_array().unwrap().iter().find(|f| f["name"] == "dice.lesion").unwrap();
     assert_eq!(dice["value"].as_f64().unwrap(), record.figure("test.dice.lesion").unwrap().value);
-    assert_eq!(Record::read(&run).unwrap().provenance.test_reads, 2);
+    // Made once, made again by force, and scored once more.
+    assert_eq!(Record::read(&run).unwrap().readings.map(|readings| readings.len()), Some(3));
 
     bench.oncospec(&["data", "synth", "--kind", "busi", "--out", "data", "--cases", "6"]).with(0);
     let elsewhere = bench.oncospec(&["evaluate", "tiny", "--data", "data"]).with(2);
@@ -266,6 +267,10 @@ fn a_killed_run_goes_on_and_equals_an_uninterrupted_one() {
     ]);
     bench.oncospec(&arguments("run.output=killed", &["--resume"])).with(0);
     assert_equal_runs(&bench.only_run("whole", "tiny"), &folder);
+    let sessions = Record::read(&folder).unwrap().provenance.sessions;
+    assert_eq!(sessions.len(), 2);
+    assert_eq!((sessions[0].after_epoch, sessions[1].after_epoch >= 2), (0, true));
+    assert!(sessions.iter().all(|session| session.device.starts_with("cpu")));
 }
 
 #[test]

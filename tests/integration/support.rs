@@ -75,8 +75,8 @@ impl Bench {
     /// The only run directory of an experiment.
     pub fn only_run(&self, output: &str, experiment: &str) -> PathBuf {
         let folder = self.path().join(output).join(experiment);
-        let mut runs: Vec<PathBuf> =
-            fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let entries = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+        let mut runs: Vec<PathBuf> = entries.filter(|path| path.is_dir()).collect();
         assert_eq!(runs.len(), 1, "{}", folder.display());
         runs.remove(0)
     }

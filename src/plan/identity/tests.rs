@@ -1,0 +1,151 @@
+use std::collections::BTreeSet;
+use std::fs;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::data::{Normalization, fingerprint};
+use crate::device::Family;
+use crate::plan::{Decisions, Depth, Survey, check};
+use crate::record::Parent;
+use crate::spec::load;
+
+const SPEC: &str = "name = 'a'\n[dataset]\nkind = 'phantom'\ncases = 40\nimage-size = 32\n\
+    [model]\nkind = 'unet'\nencoder = { kind = 'plain', filters = [4, 8] }\n";
+
+/// What an override changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Changes {
+    Weights,
+    Figures,
+    Nothing,
+}
+use Changes::{Figures, Nothing, Weights};
+
+const OVERRIDES: [(&str, Changes); 36] = [
+    ("schedule.epochs=7", Weights),
+    ("schedule.batch-size=3", Weights),
+    ("schedule.optimizer={kind='sgd'}", Weights),
+    ("schedule.learning-rate-schedule={kind='cosine'}", Weights),
+    ("schedule.best.metric='train.loss'", Nothing),
+    ("schedule.activation-checkpointing=true", Weights),
+    ("model.encoder.dropout=0.2", Weights),
+    ("loss={kind='dice'}", Weights),
+    ("augment.horizontal-flip={probability=0.5}", Weights),
+    ("dataset.image-size=64", Weights),
+    ("dataset.channels='gray'", Weights),
+    ("dataset.normalize={kind='imagenet'}", Weights),
+    ("dataset.filters=[{kind='wiener'}]", Weights),
+    ("dataset.cases=41", Weights),
+    ("dataset.seed=1", Weights),
+    ("dataset.split.seed=3", Weights),
+    ("dataset.split.group='duplicates'", Weights),
+    ("dataset.split.fractions={train=0.6, valid=0.2, test=0.2}", Weights),
+    ("dataset.subset.train=0.5", Weights),
+    ("evaluation.empty='skip'", Weights),
+    ("evaluation.threshold={kind='fixed', value=0.4}", Figures),
+    ("evaluation.metrics=['dice']", Figures),
+    ("evaluation.resolution='network'", Figures),
+    ("evaluation.splits=['valid']", Figures),
+    ("evaluation.refine={kind='crf'}", Figures),
+    ("name='other'", Nothing),
+    ("description='words'", Nothing),
+    ("seeds=[0, 1]", Nothing),
+    ("report.best=2", Nothing),
+    ("report.film.every=3", Nothing),
+    ("gate={'valid.dice.lesion'={at-least=0.1}}", Nothing),
+    ("gate={'valid.dice.lesion'={at-most=0.9}}", Nothing),
+    ("run.workers=5", Nothing),
+    ("run.output='elsewhere'", Nothing),
+    ("run.device='cpu'", Nothing),
+    ("dataset.cache-mib=7", Nothing),
+];
+
+/// The decisions of the spec with some overrides; `None` where these do not go together.
+fn decided(overrides: &[usize], seed: u32, device: Family) -> Option<Decisions> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.toml");
+    fs::write(&path, SPEC).unwrap();
+    let sets: Vec<String> = overrides.iter().map(|&index| OVERRIDES[index].0.into()).collect();
+    let loaded = load(&path, &sets, std::iter::empty()).ok()?;
+    let checked = check(loaded, Depth::Headers).ok()?;
+    let survey = Survey {
+        fingerprint: fingerprint(&checked.dataset).unwrap(),
+        balance: Vec::new(),
+        class_pixels: vec![1, 1],
+        normalization: Normalization { mean: vec![0.0; 3], std: vec![1.0; 3] },
+    };
+    Some(checked.plan(&survey, seed, device).unwrap().decisions)
+}
+
+/// The overrides that change something of a kind.
+fn of(changes: &[Changes], overrides: &BTreeSet<usize>) -> BTreeSet<usize> {
+    overrides.iter().copied().filter(|&index| changes.contains(&OVERRIDES[index].1)).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+    #[test]
+    fn ids_are_equal_where_what_they_name_was_asked_for_alike_and_nowhere_else(
+        one in prop::collection::btree_set(0..OVERRIDES.len(), 0..4),
+        other in prop::collection::btree_set(0..OVERRIDES.len(), 0..4),
+        shared in any::<bool>(),
+    ) {
+        // Half of the pairs differ in little.
+        let other = if shared { one.iter().copied().chain(other.into_iter().take(1)).collect() } else { other };
+        let list = |set: &BTreeSet<usize>| set.iter().copied().collect::<Vec<_>>();
+        let (Some(a), Some(b)) = (decided(&list(&one), 0, Family::Cpu), decided(&list(&other), 0, Family::Cpu)) else {
+            return Ok(());
+        };
+        prop_assert_eq!(a.training_id == b.training_id, of(&[Weights], &one) == of(&[Weights], &other));
+        let scored = [Weights, Figures];
+        prop_assert_eq!(a.run_id == b.run_id, of(&scored, &one) == of(&scored, &other));
+    }
+}
+
+#[test]
+fn each_override_alone_changes_what_it_should() {
+    let plain = decided(&[], 0, Family::Cpu).unwrap();
+    assert_eq!(plain.run_id.len(), TRAINING_DIGITS + 1 + EVALUATION_DIGITS);
+    assert!(plain.run_id.starts_with(&prefix(&plain.training_id)));
+    for (index, (text, changes)) in OVERRIDES.iter().enumerate() {
+        let Some(changed) = decided(&[index], 0, Family::Cpu) else {
+            assert_eq!(*changes, Nothing, "{text} is refused");
+            continue;
+        };
+        let found = (changed.training_id != plain.training_id, changed.run_id != plain.run_id);
+        let expected = (*changes == Weights, *changes != Nothing);
+        assert_eq!(found, expected, "{text}");
+    }
+}
+
+#[test]
+fn seed_device_engines_data_and_parent_are_of_the_ids() {
+    let plain = decided(&[], 0, Family::Cpu).unwrap();
+    assert_ne!(decided(&[], 1, Family::Cpu).unwrap().training_id, plain.training_id);
+    assert_ne!(decided(&[], 0, Family::Cuda).unwrap().training_id, plain.training_id);
+    let (dataset, split) = divided();
+    let again = ids(&plain, &dataset, &split).unwrap();
+    assert_eq!(again.run(), plain.run_id);
+    let changed = |change: &dyn Fn(&mut Decisions)| {
+        let mut decisions = plain.clone();
+        change(&mut decisions);
+        ids(&decisions, &dataset, &split).unwrap()
+    };
+    assert_ne!(changed(&|d| d.engine.push('0')).training, again.training);
+    assert_ne!(changed(&|d| d.data_fingerprint.push('0')).training, again.training);
+    assert_ne!(changed(&|d| d.weights_sha256.push("0".into())).training, again.training);
+    let parent = Parent { training_id: "0".into(), epochs: 3 };
+    assert_ne!(changed(&|d| d.parent = Some(parent.clone())).training, again.training);
+    let scored = changed(&|d| d.evaluation_engine.push('0'));
+    assert_eq!(scored.training, again.training);
+    assert_ne!(scored.evaluation, again.evaluation);
+}
+
+fn divided() -> (crate::data::Dataset, crate::data::Split) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.toml");
+    fs::write(&path, SPEC).unwrap();
+    let checked = check(load(&path, &[], std::iter::empty()).unwrap(), Depth::Headers).unwrap();
+    (crate::data::Dataset::clone(&checked.dataset), checked.split)
+}

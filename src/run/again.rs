@@ -1,0 +1,86 @@
+//! The lines of a shell that make a run again.
+
+use std::path::{Path, PathBuf};
+
+use crate::plan::Plan;
+use crate::provenance::tool;
+use crate::record::Git;
+use crate::shell::{quoted, shell};
+use crate::spec::SourceSpec;
+
+/// What a run was asked for with, all that its spec's layers came from among it.
+#[derive(Clone, Debug, Default)]
+pub struct Again {
+    /// The working directory: what paths outside of files start from.
+    pub folder: PathBuf,
+    /// The environment variables that say keys, with their values.
+    pub environment: Vec<(String, String)>,
+    /// The spec.
+    pub spec: PathBuf,
+    /// The arguments that override it.
+    pub overrides: Vec<String>,
+    /// Epochs that are added to a finished run.
+    pub extend_epochs: Option<u32>,
+}
+
+impl Again {
+    /// The lines that make the run of a plan again: whatever its values were, from the same spec files, on the same kind
+    /// of device, with the data where they were.
+    pub fn lines(&self, plan: &Plan) -> Vec<String> {
+        let mut lines =
+            vec![comment(plan), format!("cd {}", quoted(&self.folder.display().to_string()))];
+        lines.push(self.command(plan, None));
+        if self.extend_epochs.is_some() {
+            lines.push(self.command(plan, self.extend_epochs));
+        }
+        lines
+    }
+
+    fn command(&self, plan: &Plan, extend_epochs: Option<u32>) -> String {
+        let environment = self.environment.iter();
+        let environment: String =
+            environment.map(|(name, value)| format!("{name}={} ", quoted(value))).collect();
+        let mut words = vec!["oncospec".into(), "run".into(), self.spec.display().to_string()];
+        words.extend(self.overrides.iter().cloned());
+        let spec = &plan.decisions.spec;
+        // The runs that guide another have a spec and seeds of their own.
+        if plan.spec_path == self.spec && spec.seeds.len() > 1 {
+            words.extend(["--set".into(), format!("seeds=[{}]", plan.decisions.seed)]);
+        }
+        if let Some(root) = root(&spec.dataset.source) {
+            let root = self.folder.join(root);
+            let root = root.canonicalize().unwrap_or(root).display().to_string();
+            words.extend(["--set".into(), format!("dataset.root={}", toml::Value::String(root))]);
+        }
+        words.extend(["--device".into(), plan.decisions.device.as_str().into()]);
+        words.extend(
+            extend_epochs.into_iter().flat_map(|n| ["--extend-epochs".into(), n.to_string()]),
+        );
+        format!("{environment}{}", shell(&words))
+    }
+}
+
+/// Which oncospec it takes.
+fn comment(plan: &Plan) -> String {
+    let decisions = &plan.decisions;
+    let short = |digest: &str| digest.chars().take(12).collect::<String>();
+    let engines =
+        format!("engine {}, {}", short(&decisions.engine), short(&decisions.evaluation_engine));
+    let from = match tool() {
+        Some(Git { commit, dirty: false }) => format!("git checkout {commit}"),
+        Some(Git { commit, dirty: true }) => {
+            format!("built from {commit} with uncommitted changes")
+        }
+        None => "built outside of its repository".into(),
+    };
+    format!("# oncospec {}, {engines}: {from}", env!("CARGO_PKG_VERSION"))
+}
+
+/// The folder of the data, where they lie in one.
+fn root(source: &SourceSpec) -> Option<&Path> {
+    match source {
+        SourceSpec::Busi(busi) => Some(Path::new(&busi.root)),
+        SourceSpec::Bcss(bcss) => Some(Path::new(&bcss.root)),
+        SourceSpec::Phantom(_) => None,
+    }
+}

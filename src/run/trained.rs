@@ -1,0 +1,134 @@
+//! Training that was done before: by a run of the same weights, or by the one that a run goes on from.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::plan::{Plan, prefix};
+use crate::record::{Parent, Record, RunDir, finished_runs};
+use crate::spec::RateSpec;
+
+/// What training leaves in a run directory beside best weights, checkpoints and the pictures of its film.
+const TRAINED: [&str; 2] = ["epochs.parquet", "times.parquet"];
+
+/// Takes over, into a new run directory, what a finished run has trained that this one would train again, or that it
+/// goes on from. Where it lies, below the folder of all runs; `None` if there is nothing to take over.
+///
+/// Killed on the way, the new run has no checkpoint yet.
+///
+/// # Errors
+/// If the run that this one goes on from is not there any more, or the disk refuses.
+pub fn take_over(plan: &Plan, run: &RunDir, anew: bool) -> Result<Option<String>> {
+    let decisions = &plan.decisions;
+    let same = if anew { None } else { finished(plan, &decisions.training_id, run.path())? };
+    let before = match (same, &decisions.parent) {
+        (Some(before), _) => before,
+        (None, None) => return Ok(None),
+        (None, Some(parent)) => {
+            finished(plan, &parent.training_id, run.path())?.ok_or_else(|| missing(plan))?
+        }
+    };
+    let trained = RunDir::open_read(&before)?;
+    share(&trained.best_weights()?.path, &run.model())?;
+    for name in TRAINED {
+        take(&before, run.path(), Path::new(name))?;
+    }
+    let film = trained.film()?;
+    for frame in &film {
+        let images = &frame.images;
+        for picture in [&images.image, &images.truth, &images.prediction, &images.heat] {
+            if let Some(name) =
+                picture.as_ref().and_then(|picture| Path::new(&picture.file).file_name())
+            {
+                take(&before, run.path(), &Path::new("pictures").join(name))?;
+            }
+        }
+    }
+    run.write_film(&film)?;
+    let checkpoints = before.join("checkpoints");
+    for folder in entries(&checkpoints)?.into_iter().filter(|path| path.is_dir()) {
+        let name = Path::new("checkpoints").join(folder.file_name().unwrap_or_default());
+        let made = run.path().join(&name);
+        fs::create_dir_all(&made).map_err(Error::io(&made, "cannot create"))?;
+        for part in entries(&folder)? {
+            take(&before, run.path(), &name.join(part.file_name().unwrap_or_default()))?;
+        }
+    }
+    take(&before, run.path(), Path::new("checkpoints/last.json"))?;
+    Ok(Some(super::guide::below(&before)))
+}
+
+/// A finished run of a training id, other than this one.
+fn finished(plan: &Plan, training_id: &str, this: &Path) -> Result<Option<PathBuf>> {
+    let spec = &plan.decisions.spec;
+    let found = finished_runs(Path::new(&spec.run.output), &spec.name, &prefix(training_id))?;
+    Ok(found.into_iter().find(|path| path != this))
+}
+
+fn missing(plan: &Plan) -> Error {
+    let spec = &plan.decisions.spec;
+    Error::user(format!(
+        "{}: no finished run to go on from: run the spec first, without --extend-epochs",
+        Path::new(&spec.run.output).join(&spec.name).display()
+    ))
+}
+
+/// Gives a file of one run directory, by its name there, to another.
+fn take(from: &Path, to: &Path, name: &Path) -> Result<()> {
+    share(&from.join(name), &to.join(name))
+}
+
+/// Gives a file another place; files of a run are replaced and never changed, so that both can have the same bytes on
+/// disk.
+fn share(from: &Path, to: &Path) -> Result<()> {
+    if to.exists() {
+        fs::remove_file(to).map_err(Error::io(to, "cannot remove"))?;
+    }
+    if fs::hard_link(from, to).is_ok() {
+        return Ok(());
+    }
+    let bytes = fs::read(from).map_err(Error::io(from, "cannot read"))?;
+    crate::record::write_file(to, &bytes)
+}
+
+fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    let read = fs::read_dir(folder).map_err(Error::io(folder, "cannot read"))?;
+    Ok(read.flatten().map(|entry| entry.path()).collect())
+}
+
+/// The plan of a run with more epochs, as going on from a finished run of the plan with fewer.
+///
+/// # Errors
+/// The user's, if that run is not there, stopped before its last epoch, or has a learning rate that ends with its last
+/// epoch.
+pub fn going_on(longer: Plan, base: &Plan) -> Result<Plan> {
+    let spec = &base.decisions.spec;
+    let (name, epochs) = (&spec.name, spec.schedule.epochs);
+    let ending = match spec.schedule.learning_rate_schedule {
+        RateSpec::Cosine(_) => Some("cosine"),
+        RateSpec::Polynomial(_) => Some("polynomial"),
+        RateSpec::OneCycle(_) => Some("one-cycle"),
+        RateSpec::Constant(_) | RateSpec::Step(_) | RateSpec::ReduceOnPlateau(_) => None,
+    };
+    if let Some(kind) = ending {
+        return Err(Error::user(format!(
+            "{name}: schedule.learning-rate-schedule: `{kind}` brings the rate to its end in epoch {epochs}, so that \
+             there is no rate to go on with: set schedule.epochs={} and train anew, or choose constant, step or \
+             reduce-on-plateau",
+            longer.decisions.spec.schedule.epochs
+        )));
+    }
+    let found = finished(base, &base.decisions.training_id, Path::new(""))?;
+    let before = found.ok_or_else(|| missing(base))?;
+    let status = Record::read(&before)?.status;
+    if status.epoch < epochs {
+        return Err(Error::user(format!(
+            "{}: it stopped after {} of {epochs} epochs, as `schedule.early-stopping` says, and would stop there again: \
+             run the spec without early stopping first",
+            before.display(),
+            status.epoch
+        )));
+    }
+    let training_id = base.decisions.training_id.clone();
+    longer.with_parent(Parent { training_id, epochs })
+}
