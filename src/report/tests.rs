@@ -1,8 +1,12 @@
 use std::fs;
 use std::time::Instant;
 
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+
 use super::*;
 use crate::record::{Record, examples};
+use crate::text;
 
 fn options() -> ReportOptions {
     ReportOptions {
@@ -295,4 +299,93 @@ fn ten_runs_of_a_hundred_cases_fit_a_page() {
     let html = render(&records, &options()).unwrap();
     eprintln!("{} bytes in {:?}", html.len(), begun.elapsed());
     assert!(html.len() < 25_000_000, "{} bytes", html.len());
+}
+
+/// A record in which everything that a person may name has this name.
+fn named(record: &Record, name: &str) -> Record {
+    let mut record = record.clone();
+    record.summary.experiment = name.to_owned();
+    record.summary.description = name.to_owned();
+    record.summary.classes = vec![name.to_owned()];
+    record.summary.notes = vec![name.to_owned()];
+    record.status.why = Some(name.to_owned());
+    for row in &mut record.cases {
+        row.case = format!("{name}{}", row.case);
+        (row.label, row.class) = (name.to_owned(), name.to_owned());
+    }
+    for row in &mut record.split {
+        row.case = format!("{name}{}", row.case);
+        (row.group, row.label) = (format!("{name}{}", row.group), name.to_owned());
+    }
+    for picture in &mut record.pictures {
+        (picture.case, picture.label) = (name.to_owned(), name.to_owned());
+        picture.images = Default::default();
+    }
+    for figure in &mut record.figures {
+        figure.name = format!("dice.label.{name}");
+    }
+    for gate in &mut record.gates {
+        gate.figure = format!("test.dice.label.{name}");
+        gate.held = false;
+    }
+    record
+}
+
+/// Whatever things are called, the page has the same elements, but for where a name may break, and nothing hidden; the
+/// summary has the same lines and cells.
+#[test]
+fn no_name_changes_the_page_or_the_summary() {
+    let root = tempfile::tempdir().unwrap();
+    let record = examples::busi(root.path(), "named", 0, 4, 40);
+    let elements = |html: &str| -> Vec<String> {
+        let names = tags(html).into_iter().map(|tag| tag.split([' ', '\n']).next().unwrap());
+        names.filter(|name| *name != "wbr").map(String::from).collect()
+    };
+    let hidden = |text: &str| text.contains(|c| text::is_hidden(c) && c != '\n' && c != '\t');
+    // Bars that part cells are those without a backslash.
+    let shape = |summary: &str| -> Vec<usize> {
+        let bars = |line: &str| line.matches('|').count() - line.matches(r"\|").count();
+        summary.lines().map(bars).collect()
+    };
+    let of = |name: &str| {
+        let records = [named(&record, name), named(&record, &format!("{name} 2"))];
+        (render(&records, &ReportOptions::default()).unwrap(), markdown(&records))
+    };
+    let (page, summary) = of("x");
+    let mut runner = TestRunner::new(ProptestConfig::with_cases(24));
+    let whatever = runner.run(&text::hostile::name(), |name| {
+        let hostile = of(&format!("x{name}"));
+        prop_assert!(!hidden(&hostile.0) && !hidden(&hostile.1));
+        prop_assert_eq!(elements(&page), elements(&hostile.0));
+        prop_assert_eq!(shape(&summary), shape(&hostile.1));
+        Ok(())
+    });
+    whatever.unwrap();
+}
+
+#[test]
+fn names_written_from_the_right_are_isolated() {
+    let root = tempfile::tempdir().unwrap();
+    let record = examples::busi(root.path(), "named", 0, 4, 40);
+    let name = "\u{5e9}\u{5dc}";
+    let records = [named(&record, name), named(&record, &format!("{name}2"))];
+    let html = render(&records, &ReportOptions::default()).unwrap();
+    let body = html.split_once("</title>").unwrap().1;
+    let mut isolated = 0;
+    for (at, _) in body.match_indices(name) {
+        let before = &body[..at];
+        let in_tag = before.rfind('<') > before.rfind('>');
+        let in_bdi = before.rfind("<bdi>") > before.rfind("</bdi>");
+        let in_free_text =
+            ["<p class=\"lead\">", "<li>", "<dd>", "<p>", "<pre", "<td class=\"note\">"]
+                .iter()
+                .any(|tag| before.rfind(tag) > before.rfind("</"));
+        assert!(
+            in_tag || in_bdi || in_free_text || before.ends_with("Dice, "),
+            "{}",
+            &before[before.len().saturating_sub(200)..]
+        );
+        isolated += usize::from(in_bdi);
+    }
+    assert!(isolated > 20, "{isolated}");
 }

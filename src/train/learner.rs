@@ -242,6 +242,64 @@ mod tests {
     use crate::model;
     use crate::spec::LossSpec;
 
+    /// Figures of validation over cases of 8 pixels square, some of whose pixels, or all, are ignored.
+    fn validated(loss: &str, filled: &[u8], batch: usize) -> Vec<f64> {
+        const SIDE: usize = 8;
+        let spec: ModelSpec =
+            toml::from_str("kind = 'unet'\nencoder = { kind = 'plain', filters = [2, 4] }")
+                .unwrap();
+        let device = Device::flex();
+        device.seed(3);
+        let net = model::init(&spec, 1, 1, &device);
+        let loss = init(&toml::from_str(loss).unwrap(), Outputs::Binary, &[]).unwrap();
+        let trainable =
+            Trainable::new(net.into(), Objective { loss, multi_task: None }, Outputs::Binary);
+        let mut tally = EpochTally::new(Outputs::Binary, 0, crate::spec::EmptyRule::One);
+        let label = |case: usize, pixel: usize| {
+            let labelled = pixel < usize::from(filled[case]);
+            if labelled { u8::from((pixel * 7 + case) % 5 < 2) } else { crate::data::IGNORE }
+        };
+        let cases: Vec<usize> = (0..filled.len()).collect();
+        for cases in cases.chunks(batch) {
+            let pixels = || cases.iter().flat_map(|&case| (0..SIDE * SIDE).map(move |p| (case, p)));
+            let batch = Batch {
+                cases: cases.to_vec(),
+                images: pixels()
+                    .map(|(case, p)| ((case * 31 + p * 17) % 23) as f32 / 10.0)
+                    .collect(),
+                labels: pixels().map(|(case, p)| label(case, p)).collect(),
+                classes: Vec::new(),
+                label_size: SIDE,
+                channels: 1,
+                size: SIDE,
+            };
+            InferenceStep::step(&trainable, Input { batch, share: 1.0 }).tally(&mut tally);
+        }
+        tally.figures().into_iter().map(|(_, value)| value).collect()
+    }
+
+    #[test]
+    fn figures_of_validation_do_not_depend_on_the_batch_size() {
+        let filled = [64, 0, 64, 3, 0, 40, 0];
+        for loss in [
+            "kind = 'bce'",
+            "kind = 'dice'",
+            "kind = 'lovasz'",
+            "kind = 'sum'\nterms = [{ kind = 'focal' }, { kind = 'jaccard', pool = 'image' }]",
+        ] {
+            let one = validated(loss, &filled, 1);
+            assert!(one.iter().all(|value| value.is_finite()), "{one:?}");
+            for batch in 2..=filled.len() {
+                let found = validated(loss, &filled, batch);
+                for (found, one) in found.iter().zip(&one) {
+                    assert!((found - one).abs() < 1e-4, "{loss} by {batch}: {found}, not {one}");
+                }
+            }
+        }
+        let nothing = validated("kind = 'bce'", &[0, 0], 1);
+        assert!(nothing.iter().all(|value| value.is_nan()), "{nothing:?}");
+    }
+
     #[test]
     fn what_a_device_does_not_give_is_an_error_and_no_empty_prediction() {
         let logits = || unreadable([1, 2, 4, 4]);
