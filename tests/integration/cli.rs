@@ -37,7 +37,7 @@ fn sizes_that_the_network_cannot_halve_are_refused_at_their_key() {
 #[test]
 fn figures_that_nobody_records_are_refused_with_the_nearest_name() {
     let bench = Bench::new();
-    bench.tiny("best = { metric = \"valid.dice.leison\" }\n[gate]\n\"test.dise.mean\" = { at-least = 0.5 }\n");
+    bench.tiny("best = { metric = \"valid.dice.leison\", goal = \"highest\" }\n[gate]\n\"test.dise.mean\" = { at-least = 0.5 }\n");
     let said = bench.oncospec(&["check", "tiny.toml"]).with(2);
     insta::assert_snapshot!(said.err);
 }
