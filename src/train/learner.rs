@@ -273,7 +273,8 @@ mod tests {
                 channels: 1,
                 size: SIDE,
             };
-            InferenceStep::step(&trainable, Input { batch, share: 1.0 }).tally(&mut tally);
+            let outcome = InferenceStep::step(&trainable, Input { batch, share: 1.0 });
+            outcome.0.unwrap().tally(&mut tally);
         }
         tally.figures().into_iter().map(|(_, value)| value).collect()
     }
