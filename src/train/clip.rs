@@ -185,7 +185,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(6))]
+        #![proptest_config(ProptestConfig::with_cases(3))]
 
         /// More numbers than Burn sums on one thread.
         #[test]
