@@ -22,9 +22,6 @@ use crate::error::{Error, Result};
 use crate::finding::{Finding, FindingKind, Findings, Level};
 use crate::spec::MultiMask;
 
-/// Most images that are compared with each other.
-const COMPARED: usize = 5000;
-
 /// How a folder is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -249,24 +246,7 @@ fn inspect_rois(root: &Path) -> Result<Inspection> {
         .par_iter()
         .map(|roi| decode_codes(&roi.mask, Limit::Roi).map(|mask| count_codes(&mask)))
         .collect();
-    let cases = rois
-        .iter()
-        .map(|roi| {
-            let (slide, institution) = bcss::slide_of(&roi.stem);
-            Case {
-                id: roi.stem.clone(),
-                label: String::new(),
-                slide,
-                institution,
-                folder: None,
-                image: ImageSource::File(roi.image.clone()),
-                mask: MaskSource::Files(vec![roi.mask.clone()]),
-                width: roi.header.width,
-                height: roi.header.height,
-            }
-        })
-        .collect();
-    let scan = Scan { cases, ..Scan::default() };
+    let scan = Scan { cases: rois.iter().map(whole_roi).collect(), ..Scan::default() };
     let dataset = dataset(&scan, Labels::Classes { names: Vec::new() }, Codes::as_found());
     let of = |_: &Case| "images".to_string();
     let mut inspection = summarise(root, Layout::BcssRois, &dataset, vec!["images".into()], of);
@@ -283,6 +263,45 @@ fn inspect_rois(root: &Path) -> Result<Inspection> {
     findings.extend(unknown_codes(&inspection.codes, &CODE_NAMES));
     inspection.findings = findings;
     Ok(inspection)
+}
+
+fn whole_roi(roi: &bcss::WholeRoi) -> Case {
+    let (slide, institution) = bcss::slide_of(&roi.stem);
+    Case {
+        id: roi.stem.clone(),
+        label: String::new(),
+        slide,
+        institution,
+        folder: None,
+        image: ImageSource::File(roi.image.clone()),
+        mask: MaskSource::Files(vec![roi.mask.clone()]),
+        width: roi.header.width,
+        height: roi.header.height,
+    }
+}
+
+/// The images of a folder whose layout is recognised, with labels or without; what cannot be used is left out.
+///
+/// # Errors
+/// As [`inspect`].
+pub fn open_root(root: &Path) -> Result<Dataset> {
+    files::check_root(root)?;
+    let mut scan = match recognise(root)? {
+        Layout::Busi => {
+            let present = busi::CLASSES.into_iter();
+            let present: Vec<_> =
+                present.filter(|&class| root.join(busi::folder_of(class)).is_dir()).collect();
+            busi::scan(root, &present, MultiMask::Union)?
+        }
+        Layout::BcssTiles => bcss::scan_tiles(root)?,
+        Layout::BcssRois => {
+            let (rois, findings) = bcss::scan_rois(root)?;
+            Scan { cases: rois.iter().map(whole_roi).collect(), findings, ..Scan::default() }
+        }
+    };
+    scan.cases.append(&mut scan.unlabelled);
+    scan.cases.sort_by(|a, b| files::natural_order(&a.id, &b.id));
+    Ok(dataset(&scan, Labels::Images { names: Vec::new() }, Codes::as_found()))
 }
 
 fn dataset(scan: &Scan, labels: Labels, codes: Codes) -> Dataset {
@@ -481,10 +500,8 @@ fn conclude(
     }
     inspection.codes = codes.named(names);
     findings.extend(unknown_codes(&inspection.codes, names));
-    if thumbnails.len() <= COMPARED {
-        inspection.duplicates = members(&whole, &clusters(&thumbnails));
-        findings.extend(judge_duplicates(&whole, &inspection.duplicates));
-    }
+    inspection.duplicates = members(&whole, &clusters(&thumbnails));
+    findings.extend(judge_duplicates(&whole, &inspection.duplicates));
     inspection.findings = findings;
 }
 

@@ -1,6 +1,6 @@
 //! What a run is about, in words and totals.
 
-use crate::data::{Dataset, Labels};
+use crate::data::{Labels, group_key, overlaps};
 use crate::evaluate::{
     MASK_DICE, OF_SECOND_HEAD, SECOND_HEAD_THRESHOLD, describe_absent, describe_empty,
     describe_image_reductions, describe_intervals, describe_loss, describe_reductions,
@@ -9,8 +9,8 @@ use crate::evaluate::{
 use crate::plan::Plan;
 use crate::record::{Selection, Semantics, Summary, Task};
 use crate::spec::{
-    BcssClasses, BcssLayout, EncoderSpec, EvaluationSpec, GroupKey, MetricKind, Modality,
-    ModelSpec, MultiMask, Resolution, SourceSpec, Spec, SplitSpec, TaskSpec,
+    BcssClasses, BcssLayout, EncoderSpec, EvaluationSpec, MetricKind, Modality, ModelSpec,
+    MultiMask, Resolution, SourceSpec, TaskSpec,
 };
 use crate::train::Progressed;
 
@@ -40,9 +40,9 @@ pub fn summary(plan: &Plan) -> Summary {
         weights_bytes: decisions.parameters * 4,
         class_balance: plan.balance.clone(),
         threshold: None,
-        semantics: semantics(spec, classes.len()),
+        semantics: semantics(plan, classes.len()),
         selection: None,
-        group_key: group_key(&spec.dataset.split, &plan.dataset).into(),
+        group_key: group_key(&spec.dataset.split, &plan.dataset).as_str().into(),
         headline: headline(plan),
         findings: plan.findings.to_vec(),
         notes: plan.notes.clone(),
@@ -54,12 +54,13 @@ pub fn summary(plan: &Plan) -> Summary {
 }
 
 /// How figures are to be read.
-fn semantics(spec: &Spec, classes: usize) -> Semantics {
+fn semantics(plan: &Plan, classes: usize) -> Semantics {
+    let spec = &plan.decisions.spec;
     match spec.task {
         TaskSpec::Segment(_) => Semantics {
             reduction: describe_reductions(classes).into(),
             empty: describe_empty(spec.evaluation.empty, classes),
-            resolution: resolution(&spec.evaluation),
+            resolution: resolution(&spec.evaluation) + shared_pixels(plan),
             interval: describe_intervals(),
             loss: describe_loss(&spec.loss, spec.task.classifies()),
         },
@@ -75,7 +76,7 @@ fn semantics(spec: &Spec, classes: usize) -> Semantics {
                 describe_empty(spec.evaluation.empty, classes),
                 describe_absent()
             ),
-            resolution: resolution(&spec.evaluation),
+            resolution: resolution(&spec.evaluation) + shared_pixels(plan),
             interval: describe_intervals(),
             loss: describe_loss(&spec.loss, spec.task.classifies()),
         },
@@ -86,6 +87,15 @@ fn semantics(spec: &Spec, classes: usize) -> Semantics {
             interval: describe_intervals(),
             loss: describe_loss(&spec.loss, spec.task.classifies()),
         },
+    }
+}
+
+/// How pixels count that several tiles show.
+fn shared_pixels(plan: &Plan) -> &'static str {
+    if overlaps(&plan.dataset) {
+        "; tiles overlap, and a pixel that several of them show counts in the first alone"
+    } else {
+        ""
     }
 }
 
@@ -169,24 +179,6 @@ fn resolution(spec: &EvaluationSpec) -> String {
     match describe_refinement(&spec.refine) {
         Some(refined) => format!("{masks}; before that, probabilities are {refined}"),
         None => masks.into(),
-    }
-}
-
-/// What the groups of a division are; a given one has the slides that the images name.
-fn group_key(split: &SplitSpec, dataset: &Dataset) -> &'static str {
-    let key = match split {
-        SplitSpec::Holdout(holdout) => holdout.group,
-        SplitSpec::Kfold(kfold) => kfold.group,
-        SplitSpec::File(_) | SplitSpec::ByFolder(_) => {
-            let slides = dataset.cases.iter().any(|case| case.slide.is_some());
-            if slides { GroupKey::Slide } else { GroupKey::None }
-        }
-    };
-    match key {
-        GroupKey::None => "none",
-        GroupKey::Slide => "slide",
-        GroupKey::Institution => "institution",
-        GroupKey::Duplicates => "duplicates",
     }
 }
 
