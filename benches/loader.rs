@@ -32,6 +32,7 @@ fn root() -> PathBuf {
 fn busi(root: &Path) -> Arc<Dataset> {
     let source = SourceSpec::Busi(BusiSpec {
         root: root.display().to_string(),
+        foreground: Default::default(),
         multi_mask: MultiMask::Union,
         classes: vec![BusiClass::Benign, BusiClass::Malignant, BusiClass::Normal],
     });
@@ -40,6 +41,7 @@ fn busi(root: &Path) -> Arc<Dataset> {
         image_size: SIZE,
         channels: Channels::Rgb,
         filters: Vec::new(),
+        intensity: Default::default(),
         normalize: NormalizeSpec::default(),
         split: SplitSpec::default(),
         subset: SubsetSpec::default(),

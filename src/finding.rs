@@ -58,6 +58,8 @@ pub enum FindingKind {
     MaskFormat,
     /// Masks that do not say which pixels are lesion.
     MaskValues,
+    /// Masks that are drawn in their alpha channel.
+    MaskAlpha,
     /// Masks of which nearly all is lesion.
     MostlyLesion,
     /// Masks without lesion of images that should have one.
@@ -66,6 +68,8 @@ pub enum FindingKind {
     LesionInNormal,
     /// Images of more than 8 bits a channel.
     DeepImage,
+    /// Images of 8 bits a channel among images of 16.
+    MixedDepth,
     /// Images that a camera says are turned.
     TurnedImage,
     /// Images of several frames.
@@ -94,6 +98,8 @@ pub enum FindingKind {
     Tiles,
     /// How the folders lie.
     Layout,
+    /// A tile without a labelled pixel.
+    UnlabelledTile,
     /// A split without a labelled pixel.
     UnlabelledSplit,
     /// Cases that are in no split.

@@ -28,6 +28,7 @@ pub mod provenance;
 pub mod record;
 pub mod report;
 pub mod run;
+mod scoped;
 pub mod spec;
 #[cfg(test)]
 mod testing;

@@ -8,7 +8,9 @@ use serde::Serialize;
 use super::images::{images, named};
 use super::outputs::{Outputs as Files, OverwriteArgs, Planned};
 use super::runs::{Trained, TrainedArgs};
+use super::spec::tell;
 use super::{Output, pretty, print};
+use crate::data::image_findings;
 use crate::error::{Error, Result};
 use crate::evaluate::{called, jpeg};
 use crate::explain::{Method, Settings, explain, hot, panels};
@@ -80,7 +82,9 @@ struct Written {
 pub fn execute(args: CamArgs, output: Output) -> Result<u8> {
     let trained = args.trained.open()?;
     let Trained { decisions, predictor, threshold, .. } = &trained;
-    let images = named(images(&args.images, output)?, "cam.jpg")?;
+    let paths = images(&args.images, output)?;
+    tell(&image_findings(&paths, decisions.levels()), &decisions.spec.name, output);
+    let images = named(paths, "cam.jpg")?;
     let method = args.method(&decisions.spec)?;
     let planned = images.iter().map(|(stem, image)| Planned::of(image, format!("{stem}_cam.jpg")));
     let files = Files::folder(&args.out, planned.collect(), args.overwrite)?;

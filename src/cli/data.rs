@@ -11,7 +11,7 @@ use super::images::{images, named};
 use super::outputs::{Outputs as Files, OverwriteArgs, Planned, absolute};
 use super::predict::{each, ended};
 use super::{Output, pretty, print};
-use crate::data::{Proposal, SynthKind, decode_image, inspect, propose, synth};
+use crate::data::{Levels, Proposal, SynthKind, decode_image, inspect, propose, synth};
 use crate::error::Result;
 use crate::evaluate::{png_gray, png_rgb};
 
@@ -129,7 +129,7 @@ fn propose_masks(args: &ProposeArgs, output: Output) -> Result<u8> {
     }
     let files = Files::folder(&args.out, planned, args.overwrite)?;
     let (proposed, failed) = each(images, |path, stem| {
-        let image = decode_image(path)?;
+        let image = decode_image(path, Levels::Undecided)?;
         let found = propose(&image, usize::from(args.clusters), args.minimum_px, args.seed);
         let labels = found.labels.iter().map(|label| label + 1).collect();
         let bytes = png_gray(labels, image.dimensions())?;

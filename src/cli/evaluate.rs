@@ -90,6 +90,7 @@ pub fn execute(args: EvaluateArgs, output: Output) -> Result<u8> {
         *root = folder.display().to_string();
     }
     let mut dataset = open_data(&spec, &args)?;
+    dataset.decide_levels(decisions.window);
     tell(&dataset.findings, &spec.name, output);
     let indices: Vec<usize> = match scored {
         Scored::Other => (0..dataset.cases.len()).collect(),

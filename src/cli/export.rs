@@ -12,7 +12,7 @@ use super::outputs::{Outputs as Files, OverwriteArgs, Planned};
 use super::predict::code_of;
 use super::runs::{find_run, unfinished};
 use super::{Output, pretty, print};
-use crate::data::codes_of;
+use crate::data::{Window, codes_of};
 use crate::error::{Error, Result};
 use crate::loss::Outputs;
 use crate::model::{SecondHead, checksum, pth_archive};
@@ -75,6 +75,9 @@ struct Input {
     /// What is done to the image, in this order, before it is resized.
     filters: Vec<FilterSpec>,
     resize: &'static str,
+    /// The values of images of 16 bits a channel that become 0 and 255, before all else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    window: Option<Window>,
     /// What is taken off values from 0 to 1.
     mean: Vec<f32>,
     /// What they are then divided by.
@@ -153,6 +156,7 @@ pub fn execute(args: ExportArgs, output: Output) -> Result<u8> {
                 "bilinear and antialiased, as Pillow's BILINEAR, on red, green and blue; gray, if any, \
                  is taken before the filters as Pillow's mode L"
             },
+            window: decisions.window,
             mean: decisions.normalization.mean.clone(),
             std: decisions.normalization.std.clone(),
         },

@@ -9,8 +9,9 @@ use serde::Serialize;
 use super::images::{images, named};
 use super::outputs::{Outputs as Files, OverwriteArgs, Planned, absolute};
 use super::runs::{Trained, TrainedArgs};
+use super::spec::tell;
 use super::{Output, pretty, print};
-use crate::data::{Codes, Decoded, codes_of, decode_image};
+use crate::data::{Codes, Decoded, codes_of, decode_image, image_findings};
 use crate::error::{Error, Result};
 use crate::evaluate::{SECOND_HEAD_THRESHOLD, called, overlay, png_gray};
 use crate::loss::Outputs;
@@ -132,6 +133,7 @@ pub fn execute(args: PredictArgs, output: Output) -> Result<u8> {
     let trained = args.trained.open()?;
     let Trained { decisions, predictor, .. } = &trained;
     let paths = images(&args.images, output)?;
+    tell(&image_findings(&paths, decisions.levels()), &decisions.spec.name, output);
     if let Outputs::Images(_) = predictor.outputs {
         let files = Files::folder(&args.out, vec![Planned::named(PREDICTIONS)], args.overwrite)?;
         let classes = decisions.labels.names();
@@ -233,7 +235,7 @@ fn predict(
     legend: &[Meaning],
 ) -> Result<Written> {
     let Trained { predictor, threshold, decisions, .. } = trained;
-    let decoded = Decoded { image: decode_image(path)?, labels: None };
+    let decoded = Decoded { image: decode_image(path, trained.decisions.levels())?, labels: None };
     let (width, height) = decoded.image.dimensions();
     let found = predictor.predict(&[&decoded])?.pop();
     let found = found.ok_or_else(|| Error::failed("the network gave no prediction"))?;

@@ -66,7 +66,7 @@ impl Trained {
     /// # Errors
     /// If it cannot be decoded.
     pub fn image(&self, path: &Path) -> Result<Decoded> {
-        let image = Decoded { image: decode_image(path)?, labels: None };
+        let image = Decoded { image: decode_image(path, self.decisions.levels())?, labels: None };
         match &self.guide {
             Some((guide, threshold)) => with_mask(guide, *threshold, image),
             None => Ok(image),

@@ -10,18 +10,16 @@ use super::classes::{CODE_NAMES, count_codes};
 use super::decode::{Header, Limit, decode_codes};
 use super::files::{self, Entry, files_of, folders_of, image_stem};
 use super::look::Look;
+use super::masks::survey_codes;
 use super::open::Scan;
-use super::random::{below, stream};
 use super::roi;
+use super::tree;
 use crate::error::{Error, Result};
 use crate::finding::{Finding, FindingKind, Findings};
 use crate::spec::{BcssClasses, RoisSpec};
 
 /// The table of codes; where it lies beside the data, masks hold the 22 codes.
 pub const CODE_TABLE: &str = "gtruth_codes.tsv";
-
-/// Most masks that are decoded to see which codes a set of tiles holds.
-const SAMPLED_MASKS: usize = 200;
 
 /// Folders of whole ROI images, under our name and under that of the authors' release.
 pub const ROI_IMAGES: [&str; 2] = ["images", "rgbs_colorNormalized"];
@@ -106,7 +104,8 @@ fn split_of_folder(name: &str) -> Option<SplitName> {
 }
 
 /// Finds the cases of tile folders, reading names and headers only.
-pub fn scan_tiles(root: &Path) -> Result<Scan> {
+pub fn scan_tiles(look: &Look) -> Result<Scan> {
+    let root = look.root;
     files::check_root(root)?;
     let folders = tile_folders(root)?;
     let mut scan = Scan::default();
@@ -125,29 +124,32 @@ pub fn scan_tiles(root: &Path) -> Result<Scan> {
             root.display()
         )));
     }
-    let look = Look { root, limit: Limit::Image };
+    let mut headers = Vec::new();
     for folder in &folders {
         let split = folder.split;
         match &folder.masks {
             Some(masks) => {
-                let pairs = pair(&look, &folder.images, masks, &mut scan.findings)?;
+                let pairs = pair(look, &folder.images, masks, &mut scan.findings)?;
                 let cases: Vec<_> = pairs
                     .into_par_iter()
-                    .map(|(stem, image, mask)| check_tile(&look, split, &stem, image, Some(mask)))
+                    .map(|(stem, image, mask)| check_tile(look, split, &stem, image, Some(mask)))
                     .collect();
                 for (case, findings) in cases {
-                    scan.cases.extend(case);
+                    if let Some((case, header)) = case {
+                        headers.push((case.id.clone(), header));
+                        scan.cases.push(case);
+                    }
                     scan.findings.extend(findings);
                 }
             }
             None if split == SplitName::Test => {
-                let images = images_of(&look, &folder.images, &mut scan.findings)?;
+                let images = images_of(look, &folder.images, &mut scan.findings)?;
                 let cases: Vec<_> = images
                     .into_par_iter()
-                    .map(|(stem, image)| check_tile(&look, split, &stem, image, None))
+                    .map(|(stem, image)| check_tile(look, split, &stem, image, None))
                     .collect();
                 for (case, findings) in cases {
-                    scan.unlabelled.extend(case);
+                    scan.unlabelled.extend(case.map(|(case, _)| case));
                     scan.findings.extend(findings);
                 }
             }
@@ -160,7 +162,42 @@ pub fn scan_tiles(root: &Path) -> Result<Scan> {
     if scan.cases.is_empty() && !scan.has_errors() {
         scan.findings.push(Finding::error(FindingKind::MissingFolder, "no tile with a mask"));
     }
+    look.mixed(headers.iter().map(|(id, header)| (id.clone(), header)), &mut scan.findings);
+    scan.findings.extend(misnamed(root)?);
+    let read: Vec<PathBuf> = folders
+        .iter()
+        .flat_map(|folder| [Some(folder.images.clone()), folder.masks.clone()])
+        .flatten()
+        .collect();
+    scan.findings.extend(tree::account(root, &read, &[], "")?);
     Ok(scan)
+}
+
+/// Folders beside `train` whose names say that they hold a split, but not the names that are read.
+fn misnamed(root: &Path) -> Result<Option<Finding>> {
+    const KNOWN: [(&str, &str); 6] = [
+        ("valid", "val"),
+        ("validation", "val"),
+        ("dev", "val"),
+        ("training", "train"),
+        ("testing", "test"),
+        ("tests", "test"),
+    ];
+    let names: Vec<String> = folders_of(root)?.into_iter().map(|entry| entry.name).collect();
+    let right = |name: &String| {
+        let lower = name.to_lowercase();
+        KNOWN.iter().find_map(|(wrong, right)| {
+            let rest = lower
+                .strip_prefix(wrong)
+                .filter(|rest| rest.is_empty() || rest.starts_with('_'))?;
+            Some(format!("`{name}` must be `{right}{rest}`"))
+        })
+    };
+    let found: Vec<String> = names.iter().filter_map(right).collect();
+    let what = "folders of a split under names that are not read";
+    Ok((!found.is_empty()).then(|| {
+        Finding::error(FindingKind::FolderNotRead, what).naming_all(found).remedy("rename them")
+    }))
 }
 
 /// Image files by their stems, in natural order; others are left out with a finding.
@@ -169,13 +206,15 @@ fn images_of(
     folder: &Path,
     findings: &mut Findings,
 ) -> Result<Vec<(String, PathBuf)>> {
-    let mut images = Vec::new();
+    let (mut images, mut others) = (Vec::new(), Vec::new());
     for Entry { path, name } in files_of(folder)? {
         match image_stem(&name) {
-            Some(stem) => images.push((stem.to_string(), path)),
-            None => findings.push(files::not_read(look.root, &path, &name)),
+            Some(stem) => images.push((files::nfc(stem), path)),
+            None => others.push(Entry { path, name }),
         }
     }
+    let stems = images.iter().map(|(stem, _)| stem.clone()).collect();
+    findings.extend(files::not_read(look.root, &others, &stems));
     Ok(images)
 }
 
@@ -220,7 +259,7 @@ fn check_tile(
     stem: &str,
     image: PathBuf,
     mask: Option<PathBuf>,
-) -> (Option<Case>, Findings) {
+) -> (Option<(Case, Header)>, Findings) {
     let mut findings = Findings::default();
     let Some(header) = look.pair(&image, mask.as_slice(), &mut findings) else {
         return (None, findings);
@@ -237,72 +276,47 @@ fn check_tile(
         width: header.width,
         height: header.height,
     };
-    (Some(case), findings)
+    (Some((case, header)), findings)
 }
 
-/// Finds out which codes a set of tiles holds.
+/// Finds out which codes a set of tiles holds, from all its masks; codes that BCSS does not have are an error.
 ///
-/// A table of codes beside the data settles it. Otherwise masks are decoded, all of them or
-/// 200 spread over the set: a code above 2 anywhere means the 22 codes.
-pub fn detect_codes(root: &Path, cases: &[Case], findings: &mut Findings) -> CodeSet {
-    if root.join(CODE_TABLE).is_file() {
-        let what = format!("masks hold the 22 codes (`{CODE_TABLE}` is there)");
-        findings.push(Finding::note(FindingKind::CodeSet, what));
-        return CodeSet::Full;
-    }
-    let masks: Vec<&Path> = cases
-        .iter()
-        .filter_map(|case| match &case.mask {
-            MaskSource::Files(masks) => masks.first().map(PathBuf::as_path),
-            _ => None,
-        })
-        .collect();
-    let count = masks.len().min(SAMPLED_MASKS);
-    let sampled = spread(masks.len(), count).into_iter().map(|index| masks[index]);
-    let sampled: Vec<&Path> = sampled.collect();
-    let seen: Vec<_> = sampled
-        .par_iter()
-        .map(|mask| decode_codes(mask, Limit::Image).map(|mask| count_codes(&mask)))
-        .collect();
-    let mut found = BTreeSet::new();
-    for (mask, counts) in sampled.into_iter().zip(seen) {
-        match counts {
-            Ok(counts) => found.extend((0u8..=255).filter(|&code| counts[usize::from(code)] > 0)),
-            Err(error) => {
-                let text = error.to_string();
-                let prefix = format!("{}: ", mask.display());
-                let message = text.strip_prefix(&prefix).unwrap_or(&text);
-                let look = Look { root, limit: Limit::Image };
-                findings.push(look.unreadable(mask, message));
-            }
+/// A table of codes beside the data settles which set it is, otherwise a code above 2 anywhere means the 22 codes.
+pub fn detect_codes(look: &Look, scan: &mut Scan) -> CodeSet {
+    scan.codes_of = survey_codes(look, &scan.cases, &mut scan.findings);
+    let found: BTreeSet<u8> = scan.codes_of.values().flatten().map(|&(code, _)| code).collect();
+    let unknown = |codes: &[(u8, u64)]| -> Vec<(u8, u64)> {
+        codes.iter().copied().filter(|(code, _)| usize::from(*code) >= CODE_NAMES.len()).collect()
+    };
+    for (mask, codes) in &scan.codes_of {
+        let unknown = unknown(codes);
+        if !unknown.is_empty() {
+            let name = format!("{}: {}", look.name(mask), unknown_codes(&unknown));
+            let finding = Finding::error(FindingKind::UnknownCodes, UNKNOWN).naming(name);
+            scan.findings.push(finding.remedy(CODES_REMEDY));
         }
     }
-    let set = if found.iter().any(|&code| code > 2) { CodeSet::Full } else { CodeSet::Merged };
-    let found: Vec<_> = found.iter().map(u8::to_string).collect();
-    let meaning = match set {
-        CodeSet::Merged => "the three merged codes (0 rest, 1 tumor, 2 stroma)",
-        CodeSet::Full => "the 22 codes",
+    let table = look.root.join(CODE_TABLE).is_file();
+    let set = match table || found.iter().any(|&code| code > 2) {
+        true => CodeSet::Full,
+        false => CodeSet::Merged,
     };
-    findings.push(Finding::note(
-        FindingKind::CodeSet,
-        format!(
-            "masks hold {meaning}: {} found in {count} of {} masks",
-            found.join(", "),
-            masks.len()
-        ),
-    ));
+    if found.iter().any(|&code| usize::from(code) >= CODE_NAMES.len()) {
+        return set;
+    }
+    let meaning = match set {
+        CodeSet::Merged => "the three merged codes (0 rest, 1 tumor, 2 stroma)".to_string(),
+        CodeSet::Full if table => format!("the 22 codes (`{CODE_TABLE}` is there)"),
+        CodeSet::Full => "the 22 codes".into(),
+    };
+    let found: Vec<_> = found.iter().map(u8::to_string).collect();
+    let what = format!(
+        "masks hold {meaning}: {} found in {} masks",
+        found.join(", "),
+        scan.codes_of.len()
+    );
+    scan.findings.push(Finding::note(FindingKind::CodeSet, what));
     set
-}
-
-/// One index from each of `count` equal stretches of `0..all`, at an uneven place in each: slides of
-/// equally many tiles would otherwise show the same tile over and over.
-fn spread(all: usize, count: usize) -> Vec<usize> {
-    let mut random = stream(0, b"codes   ");
-    let stretch = |index: usize| (index * all / count, (index + 1) * all / count);
-    (0..count)
-        .map(stretch)
-        .map(|(start, end)| start + below(&mut random, (end - start) as u32) as usize)
-        .collect()
 }
 
 /// Checks that the classes of a spec are made for the codes that were found.
@@ -338,6 +352,44 @@ pub fn check_classes(set: CodeSet, classes: &BcssClasses) -> Option<Finding> {
     }
 }
 
+/// What is said of `images` and `masks` that are not BCSS ROIs: a layout of its own. `None` if they may be.
+///
+/// # Errors
+/// If a folder cannot be listed.
+pub fn images_and_masks(root: &Path) -> Result<Option<String>> {
+    let Some((images, masks)) = roi_folders(root) else { return Ok(None) };
+    let is_image = |entry: &Entry| image_stem(&entry.name).is_some();
+    let names: Vec<Entry> = files_of(&images)?.into_iter().filter(is_image).collect();
+    let in_masks = files_of(&masks)?.into_iter().filter(is_image).count();
+    let below = folders_of(&masks)?;
+    let from_bcss = names.iter().any(|entry| slide_of(&entry.name).0.is_some());
+    if in_masks > 0 && (from_bcss || root.join(CODE_TABLE).is_file()) {
+        return Ok(None);
+    }
+    let (images_name, deepest) = (files::shown(root, &images), below.first());
+    let masks_name = match deepest {
+        Some(folder) if in_masks == 0 => format!("{ROI_MASKS}/{}", folder.name),
+        _ => ROI_MASKS.to_string(),
+    };
+    let how = |image: &Entry| {
+        let extension = image.name.rsplit('.').next().unwrap_or("png");
+        format!(
+            "mkdir benign; for i in {images_name}/*.{extension}; do n=$(basename \"$i\" .{extension}); \
+             cp \"$i\" benign/; cp \"{masks_name}/$n.png\" \"benign/${{n}}_mask.png\"; done"
+        )
+    };
+    let how = names.first().map(how).unwrap_or_default();
+    Ok(Some(format!(
+        "{}: images and masks in two folders (`{images_name}/` with {} images, `{masks_name}/`), a layout that is \
+         not read, and no BCSS ROIs: no name begins with a TCGA slide and no `{CODE_TABLE}` lies there. Put each \
+         mask beside its image in a folder of its class, `{how}`, and read that with `dataset.kind = \"busi\"` and \
+         `dataset.classes = [\"benign\"]`; if the masks hold the codes of BCSS after all, put `{CODE_TABLE}` beside \
+         the folders",
+        root.display(),
+        names.len(),
+    )))
+}
+
 /// The folders of whole ROIs and of their masks.
 pub fn roi_folders(root: &Path) -> Option<(PathBuf, PathBuf)> {
     let images = ROI_IMAGES.iter().map(|name| root.join(name)).find(|folder| folder.is_dir())?;
@@ -358,8 +410,12 @@ pub struct WholeRoi {
 }
 
 /// Finds whole ROIs with their masks, reading names and headers only.
-pub fn scan_rois(root: &Path) -> Result<(Vec<WholeRoi>, Findings)> {
+pub fn scan_rois(look: &Look) -> Result<(Vec<WholeRoi>, Findings)> {
+    let root = look.root;
     files::check_root(root)?;
+    if let Some(error) = images_and_masks(root)? {
+        return Err(Error::user(error));
+    }
     let Some((images, masks)) = roi_folders(root) else {
         let names: Vec<_> = folders_of(root)?.into_iter().take(8).map(|entry| entry.name).collect();
         let hint = if names.iter().any(|name| name.starts_with("train")) {
@@ -376,9 +432,8 @@ pub fn scan_rois(root: &Path) -> Result<(Vec<WholeRoi>, Findings)> {
             ROI_IMAGES[0]
         )));
     };
-    let look = Look { root, limit: Limit::Roi };
     let mut findings = Findings::default();
-    let pairs = pair(&look, &images, &masks, &mut findings)?;
+    let pairs = pair(look, &images, &masks, &mut findings)?;
     let checked: Vec<_> = pairs
         .into_par_iter()
         .map(|(stem, image, mask)| {
@@ -392,6 +447,8 @@ pub fn scan_rois(root: &Path) -> Result<(Vec<WholeRoi>, Findings)> {
         rois.extend(roi);
         findings.extend(found);
     }
+    look.mixed(rois.iter().map(|roi| (roi.stem.clone(), &roi.header)), &mut findings);
+    findings.extend(tree::account(root, &[images.clone(), masks], &[], "")?);
     if rois.is_empty() && !findings.has_errors() {
         findings.push(
             Finding::error(FindingKind::MissingFolder, "no ROI in this folder")
@@ -402,11 +459,10 @@ pub fn scan_rois(root: &Path) -> Result<(Vec<WholeRoi>, Findings)> {
 }
 
 /// Cuts whole ROIs into tiles of `tile` pixels, leaving out those with too few labels.
-pub fn cut_rois(root: &Path, spec: &RoisSpec, tile: u32) -> Result<Scan> {
-    let (rois, findings) = scan_rois(root)?;
-    let look = Look { root, limit: Limit::Roi };
+pub fn cut_rois(look: &Look, spec: &RoisSpec, tile: u32) -> Result<Scan> {
+    let (rois, findings) = scan_rois(look)?;
     let mut scan = Scan { findings, ..Scan::default() };
-    let cut: Vec<_> = rois.par_iter().map(|roi| cut_roi(&look, roi, spec, tile)).collect();
+    let cut: Vec<_> = rois.par_iter().map(|roi| cut_roi(look, roi, spec, tile)).collect();
     let (mut left_out, mut all) = (0, 0);
     for cut in cut {
         match cut {
@@ -458,7 +514,8 @@ fn cut_roi(
         .collect();
     if !unknown.is_empty() {
         let name = format!("{}: {}", look.name(&roi.mask), unknown_codes(&unknown));
-        return Err(Finding::error(FindingKind::UnknownCodes, UNKNOWN).naming(name));
+        let finding = Finding::error(FindingKind::UnknownCodes, UNKNOWN).naming(name);
+        return Err(finding.remedy(CODES_REMEDY));
     }
     let images = roi::tiles(&roi.image, size, tile, stride, spec.magnification);
     let parts = roi::labelled_parts(&mask, &images);
@@ -486,6 +543,9 @@ fn cut_roi(
 /// What is said of masks with codes that BCSS does not have.
 const UNKNOWN: &str = "masks with codes that BCSS does not have";
 
+/// What would be right of them.
+const CODES_REMEDY: &str = "masks must hold the codes of `gtruth_codes.tsv` as they are: not scaled for display, not coloured";
+
 /// Says which codes no mask may hold, and how many pixels have them.
 pub fn unknown_codes(unknown: &[(u8, u64)]) -> String {
     let codes: Vec<_> =
@@ -505,15 +565,6 @@ mod tests {
         assert_eq!(slide_of(name), (Some("TCGA-A2-A0D2-DX1".into()), Some("A2".into())));
         assert_eq!(slide_of("tile_1"), (None, None));
         assert_eq!(slide_of("TCGA"), (None, None));
-    }
-
-    #[test]
-    fn sampled_masks_are_spread_over_the_set_but_unevenly() {
-        assert_eq!(spread(5, 5), [0, 1, 2, 3, 4]);
-        let places = spread(24_000, 200);
-        assert!(places.iter().zip(0..).all(|(place, index)| place / 120 == index));
-        let within: BTreeSet<usize> = places.iter().map(|place| place % 40).collect();
-        assert!(within.len() > 30, "{within:?}");
     }
 
     #[test]
@@ -589,7 +640,7 @@ mod tests {
         let train = dataset.cases.iter().filter(|case| case.folder == Some(SplitName::Train));
         assert_eq!((train.count(), dataset.cases.len()), (60, 68));
         let found = &dataset.findings.iter().next().unwrap().what;
-        assert!(found.contains("the 22 codes: 1, 2, 3, 4 found in 68 of 68"), "{found}");
+        assert!(found.contains("the 22 codes: 1, 2, 3, 4 found in 68 masks"), "{found}");
         assert_eq!(dataset.cases[0].institution.as_deref(), Some("A2"));
         let message = error_of(&tiles("merged"), &data.join("BCSS_22"));
         assert!(message.contains("\"raw\", \"five\" or \"custom\""), "{message}");
@@ -677,7 +728,13 @@ mod tests {
         small_tiles(folder.path());
         let mask = folder.path().join("train_mask/t1.png");
         save_mask(&mask, 16, 16, |x| if x < 2 { 22 } else { 5 });
-        let dataset = open(&spec(&tiles("five").replace("224", "16"), folder.path())).unwrap();
+        let tiles = tiles("five").replace("224", "16");
+        let message = error_of(&tiles, folder.path());
+        assert!(message.contains("t1.png: unknown code 22 (32 pixels)"), "{message}");
+        // A mask that changes later is refused then.
+        save_mask(&mask, 16, 16, |_| 5);
+        let dataset = open(&spec(&tiles, folder.path())).unwrap();
+        save_mask(&mask, 16, 16, |x| if x < 2 { 22 } else { 5 });
         let message = decode(&dataset, &dataset.cases[0]).unwrap_err().to_string();
         assert!(message.contains("t1.png: unknown code 22 (32 pixels)"), "{message}");
         assert!(pixel_counts(&dataset, &[0]).is_err());

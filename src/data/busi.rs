@@ -1,18 +1,19 @@
 //! BUSI as published: class folders, each with images and their masks side by side.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
 use super::case::{Case, ImageSource, MaskSource};
-use super::decode::Limit;
+use super::decode::Header;
 use super::files::{self, Entry, files_of, folders_of, image_stem};
 use super::look::Look;
 use super::open::Scan;
+use super::tree;
 use crate::error::Result;
 use crate::finding::{Finding, FindingKind, Findings};
-use crate::spec::{BusiClass, MultiMask};
+use crate::spec::{BusiClass, BusiSpec, MultiMask};
 
 /// Every class folder.
 pub const CLASSES: [BusiClass; 3] = [BusiClass::Benign, BusiClass::Malignant, BusiClass::Normal];
@@ -33,27 +34,50 @@ struct Found {
     masks: BTreeMap<u64, PathBuf>,
 }
 
+/// Whether labels come from masks, or from folders alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Masks {
+    /// Each image has its masks, which are looked at.
+    Read,
+    /// Whole images are classified: masks may lie there or not, and are not looked at.
+    Ignored,
+}
+
 /// Finds the cases of some classes, reading names and headers only.
-pub fn scan(root: &Path, classes: &[BusiClass], policy: MultiMask) -> Result<Scan> {
+pub fn scan(look: &Look, spec: &BusiSpec, masks: Masks) -> Result<Scan> {
+    let root = look.root;
     files::check_root(root)?;
-    let look = Look { root, limit: Limit::Image };
     let mut scan = Scan::default();
-    for class in CLASSES.into_iter().filter(|class| classes.contains(class)) {
+    let (mut read, mut left_out) = (Vec::new(), Vec::new());
+    let mut headers = Vec::new();
+    for class in CLASSES {
         let folder = root.join(folder_of(class));
+        if !spec.classes.contains(&class) {
+            left_out.push(folder);
+            continue;
+        }
         if !folder.is_dir() {
             scan.findings.push(missing_folder(root, folder_of(class)));
             continue;
         }
+        let class = Class { look, label: folder_of(class), policy: spec.multi_mask, masks };
         let before = scan.findings.clone();
-        let cases = scan_class(&look, &folder, class, policy, &mut scan.findings)?;
+        let cases = class.scan(&folder, &mut scan.findings)?;
         if cases.is_empty() && scan.findings == before {
             scan.findings.push(
                 Finding::error(FindingKind::MissingFolder, "no images in class folders")
-                    .naming(folder_of(class)),
+                    .naming(class.label),
             );
         }
-        scan.cases.extend(cases);
+        for (case, header) in cases {
+            headers.push((case.id.clone(), header));
+            scan.cases.push(case);
+        }
+        read.push(folder);
     }
+    look.mixed(headers.iter().map(|(id, header)| (id.clone(), header)), &mut scan.findings);
+    let why = "class folders that `dataset.classes` leaves out";
+    scan.findings.extend(tree::account(root, &read, &left_out, why)?);
     Ok(scan)
 }
 
@@ -73,94 +97,174 @@ fn missing_folder(root: &Path, name: &str) -> Finding {
         .remedy(format!("{there} (or leave the class out of `dataset.classes`)"))
 }
 
-fn scan_class(
-    look: &Look,
-    folder: &Path,
-    class: BusiClass,
+/// How a class folder is read.
+struct Class<'a> {
+    look: &'a Look<'a>,
+    /// Its name.
+    label: &'static str,
     policy: MultiMask,
-    findings: &mut Findings,
-) -> Result<Vec<Case>> {
-    let label = folder_of(class);
-    let mut candidates = Vec::new();
-    for (stem, found) in gather(look, files_of(folder)?, findings) {
-        let Some(image) = found.image else {
-            findings.extend(found.masks.values().map(|mask| {
-                Finding::error(FindingKind::MaskWithoutImage, "masks without their image")
-                    .naming(look.name(mask))
-            }));
-            continue;
-        };
-        let masks: Vec<_> = found.masks.values().cloned().collect();
-        let mask = match (masks.len(), policy) {
-            (0, _) if class == BusiClass::Normal => {
-                let what = "images without a mask file count as empty";
+    masks: Masks,
+}
+
+/// A case with what its image says of itself.
+type Headed = (Case, Header);
+
+impl Class<'_> {
+    fn scan(&self, folder: &Path, findings: &mut Findings) -> Result<Vec<Headed>> {
+        let mut candidates = Vec::new();
+        for (stem, found) in self.gather(files_of(folder)?, findings) {
+            let name = |path: &Path| self.look.name(path);
+            let Some(image) = found.image else {
+                let what = "masks without their image";
+                let kind = FindingKind::MaskWithoutImage;
+                findings.extend(found.masks.values().map(|mask| match self.masks {
+                    Masks::Read => Finding::error(kind, what).naming(name(mask)),
+                    Masks::Ignored => Finding::warning(kind, what).naming(name(mask)),
+                }));
+                continue;
+            };
+            if let Some(mask) = self.mask(&stem, &image, found.masks, findings) {
+                candidates.push((stem, image, mask));
+            }
+        }
+        let checked: Vec<_> = candidates
+            .into_par_iter()
+            .map(|(stem, image, mask)| self.check(&stem, image, mask))
+            .collect();
+        let mut cases = Vec::new();
+        for (case, found) in checked {
+            cases.extend(case);
+            findings.extend(found);
+        }
+        Ok(cases)
+    }
+
+    /// Where the labels of an image come from; `None`, with a finding, if it is left out.
+    fn mask(
+        &self,
+        stem: &str,
+        image: &Path,
+        masks: BTreeMap<u64, PathBuf>,
+        findings: &mut Findings,
+    ) -> Option<MaskSource> {
+        let name = self.look.name(image);
+        if self.policy == MultiMask::Drop && masks.len() > 1 {
+            let what = "images with several masks are left out (`multi-mask = \"drop\"`)";
+            findings.push(Finding::note(FindingKind::SeveralMasks, what).naming(name));
+            return None;
+        }
+        if self.masks == Masks::Ignored {
+            return Some(MaskSource::Unlabelled);
+        }
+        if masks.is_empty() && self.label == "normal" {
+            let what = "images without a mask file count as empty";
+            findings.push(Finding::note(FindingKind::CountsAsEmpty, what).naming(name));
+            return Some(MaskSource::Empty);
+        }
+        if !masks.contains_key(&0) {
+            let numbered = if masks.is_empty() { "" } else { "numbered masks but " };
+            findings.push(
+                Finding::error(FindingKind::ImageWithoutMask, "images without their mask")
+                    .naming(format!("{name}: {numbered}no `{stem}_mask.png`")),
+            );
+            return None;
+        }
+        let count = masks.len();
+        let masks: Vec<PathBuf> = masks.into_values().collect();
+        if self.policy == MultiMask::First && count > 1 {
+            let what = "images of which only the first mask is used (`multi-mask = \"first\"`)";
+            findings.push(Finding::note(FindingKind::SeveralMasks, what).naming(name));
+            return Some(MaskSource::Files(masks[..1].to_vec()));
+        }
+        Some(MaskSource::Files(masks))
+    }
+
+    /// Sorts the files of a class folder by the image they belong to, in natural order.
+    fn gather(&self, files: Vec<Entry>, findings: &mut Findings) -> Vec<(String, Found)> {
+        let root = self.look.root;
+        let mut order: Vec<(String, Found)> = Vec::new();
+        let mut places: BTreeMap<String, usize> = BTreeMap::new();
+        let (mut others, mut stems) = (Vec::new(), BTreeSet::new());
+        for Entry { path, name } in files {
+            let Some(stem) = image_stem(&name).map(files::nfc) else {
+                others.push(Entry { path, name });
+                continue;
+            };
+            let (owner, number) = split_mask_name(&stem);
+            let place = *places.entry(owner.to_string()).or_insert_with(|| {
+                order.push((owner.to_string(), Found::default()));
+                order.len() - 1
+            });
+            let found = &mut order[place].1;
+            let twin = match number {
+                None => found.image.replace(path.clone()),
+                Some(number) => found.masks.insert(number, path.clone()),
+            };
+            if let Some(twin) = twin {
+                findings.push(files::same_case(root, &path, &twin));
+            }
+            stems.insert(stem);
+        }
+        findings.extend(files::not_read(root, &others, &stems));
+        order.sort_by(|a, b| files::natural_order(&a.0, &b.0));
+        self.mask_names(&order, findings);
+        order
+    }
+
+    /// Finds pictures that are called masks in a way that is not known, and would count as images.
+    fn mask_names(&self, order: &[(String, Found)], findings: &mut Findings) {
+        let stems: BTreeSet<&str> = order
+            .iter()
+            .filter(|(_, found)| found.image.is_some())
+            .map(|(stem, _)| stem.as_str())
+            .collect();
+        for (stem, found) in order {
+            let Some(image) = &found.image else { continue };
+            let owner = |at: usize| stem.get(..at).is_some_and(|owner| stems.contains(owner));
+            let beside = stem
+                .match_indices(['_', '-', ' ', '.'])
+                .any(|(at, _)| owner(at) && sounds_like_mask(&stem[at + 1..]));
+            if beside {
                 findings.push(
-                    Finding::note(FindingKind::CountsAsEmpty, what).naming(look.name(&image)),
+                    Finding::error(
+                        FindingKind::MaskName,
+                        "pictures beside an image that sound like its mask and would count as images",
+                    )
+                    .naming(self.look.name(image))
+                    .remedy("call masks `<image>_mask.png`, and further ones `<image>_mask_1.png`"),
                 );
-                MaskSource::Empty
+            } else if stem.to_lowercase().contains("mask") {
+                let what = "pictures that sound like masks and count as images";
+                findings.push(
+                    Finding::warning(FindingKind::MaskName, what).naming(self.look.name(image)),
+                );
             }
-            (0, _) => {
-                findings.push(without_mask(look, &image, format!("no `{stem}_mask.png`")));
-                continue;
-            }
-            (2.., MultiMask::Drop) => {
-                let what = "images with several masks are left out (`multi-mask = \"drop\"`)";
-                findings
-                    .push(Finding::note(FindingKind::SeveralMasks, what).naming(look.name(&image)));
-                continue;
-            }
-            _ if !found.masks.contains_key(&0) => {
-                let missing = format!("numbered masks but no `{stem}_mask.png`");
-                findings.push(without_mask(look, &image, missing));
-                continue;
-            }
-            (_, MultiMask::First) => MaskSource::Files(masks[..1].to_vec()),
-            (_, MultiMask::Union | MultiMask::Drop) => MaskSource::Files(masks),
-        };
-        candidates.push((stem, image, mask));
-    }
-    let checked: Vec<_> = candidates
-        .into_par_iter()
-        .map(|(stem, image, mask)| check(look, label, &stem, image, mask))
-        .collect();
-    let mut cases = Vec::new();
-    for (case, found) in checked {
-        cases.extend(case);
-        findings.extend(found);
-    }
-    Ok(cases)
-}
-
-fn without_mask(look: &Look, image: &Path, missing: String) -> Finding {
-    Finding::error(FindingKind::ImageWithoutMask, "images without their mask")
-        .naming(format!("{}: {missing}", look.name(image)))
-}
-
-/// Sorts the files of a class folder by the image they belong to, in natural order.
-fn gather(look: &Look, files: Vec<Entry>, findings: &mut Findings) -> Vec<(String, Found)> {
-    let mut order: Vec<(String, Found)> = Vec::new();
-    let mut places: BTreeMap<String, usize> = BTreeMap::new();
-    for Entry { path, name } in files {
-        let Some(stem) = image_stem(&name) else {
-            findings.push(files::not_read(look.root, &path, &name));
-            continue;
-        };
-        let (owner, number) = split_mask_name(stem);
-        let place = *places.entry(owner.to_string()).or_insert_with(|| {
-            order.push((owner.to_string(), Found::default()));
-            order.len() - 1
-        });
-        let found = &mut order[place].1;
-        let twin = match number {
-            None => found.image.replace(path.clone()),
-            Some(number) => found.masks.insert(number, path.clone()),
-        };
-        if let Some(twin) = twin {
-            findings.push(files::same_case(look.root, &path, &twin));
         }
     }
-    order.sort_by(|a, b| files::natural_order(&a.0, &b.0));
-    order
+
+    /// Reads headers, and makes a case if nothing stands against it.
+    fn check(&self, stem: &str, image: PathBuf, mask: MaskSource) -> (Option<Headed>, Findings) {
+        let masks = match &mask {
+            MaskSource::Files(masks) => masks.as_slice(),
+            _ => &[],
+        };
+        let mut findings = Findings::default();
+        let Some(header) = self.look.pair(&image, masks, &mut findings) else {
+            return (None, findings);
+        };
+        let case = Case {
+            id: format!("{}/{stem}", self.label),
+            label: self.label.into(),
+            slide: None,
+            institution: None,
+            folder: None,
+            image: ImageSource::File(image),
+            mask,
+            width: header.width,
+            height: header.height,
+        };
+        (Some((case, header)), findings)
+    }
 }
 
 /// Whether the name of a file says that it is a mask, `_mask.png` or `_mask_2.png`, in any case.
@@ -169,46 +273,31 @@ pub fn is_mask_name(name: &str) -> bool {
     image_stem(&name).is_some_and(|stem| split_mask_name(stem).1.is_some())
 }
 
-/// `benign (1)_mask_2` into `benign (1)` and 2; an image has no number.
+/// Whether what follows an image's name says that it is a mask.
+fn sounds_like_mask(rest: &str) -> bool {
+    let rest = rest.to_lowercase();
+    let words = ["mask", "gt", "seg", "label", "annot", "truth", "lesion", "roi", "contour"];
+    words.iter().any(|word| rest.contains(word))
+}
+
+/// `benign (1)_mask_2` into `benign (1)` and 2, in any case; an image has no number.
 fn split_mask_name(stem: &str) -> (&str, Option<u64>) {
-    if let Some(owner) = stem.strip_suffix("_mask") {
-        return (owner, Some(0));
+    const MASK: &str = "_mask";
+    let owner_of = |text: &str| {
+        let cut = text.len().checked_sub(MASK.len()).filter(|&cut| cut > 0)?;
+        text.get(cut..)?.eq_ignore_ascii_case(MASK).then_some(cut)
+    };
+    if let Some(cut) = owner_of(stem) {
+        return (&stem[..cut], Some(0));
     }
-    if let Some((owner, number)) = stem.rsplit_once("_mask_")
+    if let Some((masked, number)) = stem.rsplit_once('_')
+        && let Some(cut) = owner_of(masked)
         && let Ok(number) = number.parse()
         && number > 0
     {
-        return (owner, Some(number));
+        return (&stem[..cut], Some(number));
     }
     (stem, None)
-}
-
-/// Reads headers, and makes a case if nothing stands against it.
-fn check(
-    look: &Look,
-    label: &str,
-    stem: &str,
-    image: PathBuf,
-    mask: MaskSource,
-) -> (Option<Case>, Findings) {
-    let masks = match &mask {
-        MaskSource::Files(masks) => masks.as_slice(),
-        _ => &[],
-    };
-    let mut findings = Findings::default();
-    let Some(header) = look.pair(&image, masks, &mut findings) else { return (None, findings) };
-    let case = Case {
-        id: format!("{label}/{stem}"),
-        label: label.into(),
-        slide: None,
-        institution: None,
-        folder: None,
-        image: ImageSource::File(image),
-        mask,
-        width: header.width,
-        height: header.height,
-    };
-    (Some(case), findings)
 }
 
 #[cfg(test)]
@@ -290,7 +379,9 @@ mod tests {
     fn labels_are_the_union_of_all_masks() {
         let folder = tempfile::tempdir().unwrap();
         set(folder.path());
-        save_mask(&folder.path().join("benign/benign (1)_mask_1.png"), 9, 5, |x| u8::from(x == 8));
+        save_mask(&folder.path().join("benign/benign (1)_mask_1.png"), 9, 5, |x| {
+            255 * u8::from(x == 8)
+        });
         let dataset = open(&spec(ALL, folder.path())).unwrap();
         let labels = decode(&dataset, &dataset.cases[0]).unwrap().labels.unwrap();
         assert_eq!(labels.as_raw()[..9], [1, 1, 1, 0, 0, 0, 0, 0, 1]);
@@ -353,14 +444,16 @@ mod tests {
     fn files_that_are_not_read_are_findings_and_two_files_for_a_case_an_error() {
         let folder = tempfile::tempdir().unwrap();
         set(folder.path());
-        save_bytes(&folder.path().join("benign/scan.tif"), b"II");
+        save_bytes(&folder.path().join("benign/benign (1).tif"), b"II");
         save_bytes(&folder.path().join("benign/read me.txt"), b"hello");
         save_bytes(&folder.path().join("benign/Thumbs.db"), b"x");
         let dataset = open(&spec(ALL, folder.path())).unwrap();
         let levels: Vec<_> = dataset.findings.iter().map(|finding| finding.level).collect();
         assert_eq!(levels, [Level::Warning, Level::Note]);
         save_image(&folder.path().join("benign/benign (1).jpg"), 9, 5);
+        save_bytes(&folder.path().join("benign/scan.tif"), b"II");
         let message = error_of(ALL, folder.path());
+        assert!(message.contains("in a format that is not read (benign/scan.tif)"), "{message}");
         assert!(message.contains("stand for the same case as another"), "{message}");
     }
 

@@ -8,9 +8,11 @@ use image::{GrayImage, RgbImage};
 use serde::{Deserialize, Serialize};
 
 use super::classes::Codes;
+use super::levels::{Levels, Window};
 use super::phantom::PhantomImage;
 use super::roi::RoiCache;
 use crate::finding::Findings;
+use crate::spec::ForegroundSpec;
 
 /// The label of a pixel that takes no part in loss, metrics or pictures.
 pub const IGNORE: u8 = 255;
@@ -141,6 +143,12 @@ pub struct Dataset {
     pub image_classes: Vec<String>,
     /// How pixel values of the masks become labels.
     pub codes: Codes,
+    /// Which pixels of a binary mask are lesion.
+    pub foreground: ForegroundSpec,
+    /// How images of 16 bits are read.
+    pub levels: Levels,
+    /// Cases whose mask has no pixel that takes part, by their index; tiles only.
+    pub ignored: Vec<usize>,
     /// What was found on opening; none is an error.
     pub findings: Findings,
     /// Decoded ROIs, so that the tiles of one share the work.
@@ -203,6 +211,15 @@ impl Labels {
 }
 
 impl Dataset {
+    /// Reads images of 16 bits through a window from now on.
+    pub fn decide_levels(&mut self, window: Option<Window>) {
+        if let Some(window) = window {
+            self.levels = Levels::Window(window);
+            // What it holds was read otherwise.
+            self.rois = Arc::new(RoiCache::new(self.rois.limit()));
+        }
+    }
+
     /// The class of a case's whole image; `None` where only pixels have classes.
     pub fn class_of(&self, case: usize) -> Option<u8> {
         let names = match &self.labels {

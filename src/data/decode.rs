@@ -5,10 +5,11 @@
 //!
 //! - the format is what the first bytes say, whatever the name says;
 //! - transparency is dropped, not blended: the published RGBA masks carry it by accident;
-//! - 16-bit images keep their high byte; 16-bit masks are refused, for their codes are unclear;
+//! - 16-bit images are read through a window that the spec declares; 16-bit masks are refused, for their codes are
+//!   unclear;
 //! - an animated image is its default picture; an animated mask is refused;
 //! - CMYK is refused, since its colours depend on a profile that nobody sends along;
-//! - a camera's EXIF orientation is not applied, because masks are drawn on pixels as stored.
+//! - a camera's Exif orientation is applied, as any viewer does, to masks too where they carry one.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -17,15 +18,19 @@ use std::path::Path;
 
 use image::codecs::jpeg::JpegDecoder;
 use image::metadata::Orientation;
-use image::{GrayImage, ImageDecoder, RgbImage};
+use image::{DynamicImage, GrayImage, ImageDecoder, RgbImage};
 use png::{BitDepth, ColorType, Transformations};
 use serde::Serialize;
 use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
+use super::classes::count_codes;
+use super::levels::{Levels, Window};
+use super::masks::{MaskValues, is_lesion};
 use crate::error::{Error, Result};
 use crate::finding::{Finding, FindingKind};
+use crate::spec::ForegroundSpec;
 
 /// Most pixels of an image that is decoded whole.
 pub const MAX_PIXELS: u64 = 64_000_000;
@@ -41,6 +46,9 @@ pub const MAX_FILE_BYTES: u64 = 1 << 30;
 
 /// DEFLATE makes of one byte at most this many (RFC 1951: 258 bytes from two bits).
 const MAX_INFLATION: u64 = 1032;
+
+/// Longest Exif chunk of a PNG that is looked at.
+const MOST_EXIF_BYTES: u64 = 1 << 16;
 
 const PNG_SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 const PNG_END: &[u8] = b"\0\0\0\0IEND\xae\x42\x60\x82";
@@ -100,16 +108,45 @@ impl fmt::Display for Mode {
 pub struct Header {
     /// The format.
     pub format: Format,
-    /// Width, in pixels.
+    /// Width as shown, in pixels.
     pub width: u32,
-    /// Height, in pixels.
+    /// Height as shown, in pixels.
     pub height: u32,
     /// How pixels are stored.
     pub mode: Mode,
     /// Whether there is more than one frame.
     pub animated: bool,
-    /// Whether a viewer that obeys Exif would turn or mirror it.
-    pub turned: bool,
+    /// How what is stored is turned or mirrored to be shown, as Exif says.
+    pub orientation: Orientation,
+}
+
+impl Header {
+    /// Whether it is shown otherwise than stored.
+    pub fn is_turned(&self) -> bool {
+        self.orientation != Orientation::NoTransforms
+    }
+
+    /// The same, shown as Exif says.
+    fn shown(mut self, orientation: Orientation) -> Self {
+        if lies_on_its_side(orientation) {
+            (self.width, self.height) = (self.height, self.width);
+        }
+        self.orientation = orientation;
+        self
+    }
+
+    /// Width and height as stored.
+    fn stored(&self) -> (u32, u32) {
+        match lies_on_its_side(self.orientation) {
+            true => (self.height, self.width),
+            false => (self.width, self.height),
+        }
+    }
+}
+
+fn lies_on_its_side(orientation: Orientation) -> bool {
+    use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
+    matches!(orientation, Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH)
 }
 
 /// How large a file may be once decoded.
@@ -158,18 +195,49 @@ pub fn read_header(path: &Path, limit: Limit) -> Result<Header, Complaint> {
 /// # Errors
 /// A user's error that names the file, when it is missing, broken, too large or of a kind that is
 /// not read.
-pub fn decode_image(path: &Path) -> Result<RgbImage> {
-    decode_rgb(path, Limit::Image)
+pub fn decode_image(path: &Path, levels: Levels) -> Result<RgbImage> {
+    decode_rgb(path, Limit::Image, levels)
 }
 
 /// Decodes a PNG or JPEG file to RGB within a limit.
-pub fn decode_rgb(path: &Path, limit: Limit) -> Result<RgbImage> {
-    rgb(path, limit).map_err(naming(path))
+pub fn decode_rgb(path: &Path, limit: Limit, levels: Levels) -> Result<RgbImage> {
+    rgb(path, limit, levels).map_err(naming(path))
 }
 
-/// Decodes a mask that separates foreground from background: 1 where any colour channel is not 0.
-pub fn decode_binary(path: &Path) -> Result<GrayImage> {
-    binary(path).map_err(naming(path))
+/// Counts the 16-bit values of an image, of all its channels but alpha; nothing for an image of 8 bits.
+pub fn count_levels(path: &Path, limit: Limit, counts: &mut [u64]) -> Result<()> {
+    let mut count = || {
+        let header = read_header(path, limit)?;
+        if header.mode.bits < 16 {
+            return Ok(());
+        }
+        let bytes = fs::read(path).map_err(unreadable)?;
+        let picture = png_pixels(&bytes, &header, Transformations::EXPAND)?;
+        for value in colours_16(&picture).into_iter().flatten() {
+            if let Some(count) = counts.get_mut(usize::from(value)) {
+                *count += 1;
+            }
+        }
+        Ok(())
+    };
+    count().map_err(naming(path))
+}
+
+/// Decodes a mask that separates lesion from background: 1 where a pixel is lesion.
+pub fn decode_binary(path: &Path, foreground: &ForegroundSpec) -> Result<GrayImage> {
+    binary(path, foreground).map_err(naming(path))
+}
+
+/// What a mask that separates lesion from background holds.
+pub fn mask_values(path: &Path) -> Result<MaskValues> {
+    let values = mask_picture(path).map(|(_, picture)| MaskValues::of(mask_pixels(&picture)));
+    values.map_err(naming(path))
+}
+
+/// Codes of a mask with their pixels.
+pub fn code_counts(path: &Path, limit: Limit) -> Result<Vec<(u8, u64)>> {
+    let counts = count_codes(&decode_codes(path, limit)?);
+    Ok((0u8..=255).zip(counts).filter(|&(_, count)| count > 0).collect())
 }
 
 /// Decodes a mask whose pixel values, or palette indices, are codes.
@@ -185,15 +253,6 @@ pub fn judge_image(header: &Header) -> Result<Option<Finding>, Complaint> {
     if header.animated {
         let what = "animated PNG images, of which only the first picture is used";
         return Ok(Some(Finding::warning(FindingKind::AnimatedImage, what)));
-    }
-    if header.mode.bits == 16 {
-        let what = "16-bit images, of which only the high byte of each channel is used";
-        return Ok(Some(Finding::warning(FindingKind::DeepImage, what)));
-    }
-    if header.turned {
-        let what =
-            "images with an Exif orientation, which is not applied: pixels are used as stored";
-        return Ok(Some(Finding::warning(FindingKind::TurnedImage, what)));
     }
     Ok(None)
 }
@@ -298,8 +357,9 @@ fn png_header(file: &mut BufReader<File>, length: u64) -> Result<Header, Complai
         height: word(12),
         mode: Mode { bits: ihdr[16], color },
         animated: false,
-        turned: false,
+        orientation: Orientation::NoTransforms,
     };
+    let mut orientation = Orientation::NoTransforms;
     let mut position = 8 + ihdr.len() as u64;
     loop {
         let (kind, next) = png_chunk(file, position, length)?;
@@ -307,6 +367,14 @@ fn png_header(file: &mut BufReader<File>, length: u64) -> Result<Header, Complai
             b"IDAT" => break,
             b"IEND" => return Err("a PNG without pixel data".into()),
             b"acTL" => header.animated = true,
+            b"eXIf" if next - position <= MOST_EXIF_BYTES => {
+                let mut exif = vec![0; (next - position - 12) as usize];
+                file.read_exact(&mut exif).map_err(truncated)?;
+                orientation = Orientation::from_exif_chunk(&exif).unwrap_or(orientation);
+                file.seek_relative(4).map_err(unreadable)?;
+                position = next;
+                continue;
+            }
             _ => {}
         }
         seek_to(file, position, next)?;
@@ -330,7 +398,7 @@ fn png_header(file: &mut BufReader<File>, length: u64) -> Result<Header, Complai
             position = next;
         }
     }
-    Ok(header)
+    Ok(header.shown(orientation))
 }
 
 fn bits_of(mode: &Mode) -> u64 {
@@ -410,7 +478,7 @@ fn jpeg_header(bytes: &[u8]) -> Result<Header, Complaint> {
         let orientation = JpegDecoder::new(Cursor::new(bytes))
             .and_then(|mut decoder| decoder.orientation())
             .unwrap_or(Orientation::NoTransforms);
-        header.turned = orientation != Orientation::NoTransforms;
+        header = header.shown(orientation);
     }
     Ok(header)
 }
@@ -434,32 +502,27 @@ fn jpeg_frame(segment: &[u8]) -> Result<Header, Complaint> {
         height: u32::from(u16::from_be_bytes([h1, h0])),
         mode: Mode { bits, color },
         animated: false,
-        turned: false,
+        orientation: Orientation::NoTransforms,
     })
 }
 
-fn rgb(path: &Path, limit: Limit) -> Result<RgbImage, Complaint> {
+fn rgb(path: &Path, limit: Limit, levels: Levels) -> Result<RgbImage, Complaint> {
     let header = read_header(path, limit)?;
     judge_image(&header)?;
     let bytes = fs::read(path).map_err(unreadable)?;
-    match header.format {
+    let image = match header.format {
         Format::Png => {
-            let picture =
-                png_pixels(&bytes, &header, Transformations::EXPAND | Transformations::STRIP_16)?;
-            let data = picture.data;
-            let data = match picture.channels {
-                1 => data.into_iter().flat_map(|gray| [gray; 3]).collect(),
-                2 => data.chunks_exact(2).flat_map(|pixel| [pixel[0]; 3]).collect(),
-                3 => data,
-                _ => {
-                    data.chunks_exact(4).flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]).collect()
-                }
+            let picture = png_pixels(&bytes, &header, Transformations::EXPAND)?;
+            let data = match header.mode.bits {
+                16 => eight_bits(&picture, levels)?,
+                _ => colours(&picture).flatten().collect(),
             };
-            RgbImage::from_raw(header.width, header.height, data)
-                .ok_or_else(|| "a damaged PNG: pixels are missing".into())
+            let (width, height) = header.stored();
+            RgbImage::from_raw(width, height, data).ok_or("a damaged PNG: pixels are missing")?
         }
-        Format::Jpeg => jpeg_pixels(&bytes, &header),
-    }
+        Format::Jpeg => jpeg_pixels(&bytes, &header)?,
+    };
+    Ok(turned(image, &header, DynamicImage::ImageRgb8, DynamicImage::into_rgb8))
 }
 
 /// A JPEG of one pass without its end marker. With the marker the decoder makes up what is missing before it; without,
@@ -507,26 +570,93 @@ fn jpeg_pixels(bytes: &[u8], header: &Header) -> Result<RgbImage, Complaint> {
         ColorSpace::Luma => data.into_iter().flat_map(|gray| [gray; 3]).collect(),
         _ => data,
     };
-    RgbImage::from_raw(header.width, header.height, data)
+    let (width, height) = header.stored();
+    RgbImage::from_raw(width, height, data)
         .ok_or_else(|| "a damaged JPEG: pixels are missing".into())
 }
 
-fn binary(path: &Path) -> Result<GrayImage, Complaint> {
+/// An image as Exif says that it is shown.
+fn turned<T>(
+    image: T,
+    header: &Header,
+    into: impl Fn(T) -> DynamicImage,
+    out_of: impl Fn(DynamicImage) -> T,
+) -> T {
+    if !header.is_turned() {
+        return image;
+    }
+    let mut image = into(image);
+    image.apply_orientation(header.orientation);
+    out_of(image)
+}
+
+/// Red, green and blue of each pixel of 8 bits, whatever the channels are.
+fn colours(picture: &Picture) -> impl Iterator<Item = [u8; 3]> + '_ {
+    let gray = picture.channels < 3;
+    let pixels = picture.data.chunks_exact(picture.channels);
+    pixels.map(move |pixel| if gray { [pixel[0]; 3] } else { [pixel[0], pixel[1], pixel[2]] })
+}
+
+/// The same of a picture of 16 bits.
+fn colours_16(picture: &Picture) -> Vec<[u16; 3]> {
+    let gray = picture.channels < 3;
+    let pixels = picture.data.chunks_exact(2 * picture.channels);
+    let value = |pixel: &[u8], channel: usize| {
+        u16::from_be_bytes([pixel[2 * channel], pixel[2 * channel + 1]])
+    };
+    pixels
+        .map(|pixel| match gray {
+            true => [value(pixel, 0); 3],
+            false => [0, 1, 2].map(|channel| value(pixel, channel)),
+        })
+        .collect()
+}
+
+/// 16-bit values through their window.
+fn eight_bits(picture: &Picture, levels: Levels) -> Result<Vec<u8>, Complaint> {
+    let colours = colours_16(picture);
+    let window = match levels {
+        Levels::Window(window) => window,
+        Levels::Undecided => Window::around(colours.iter().flatten().copied()),
+        Levels::Refused => {
+            return Err("a 16-bit image, and nothing says which values are black and white: set \
+                        `dataset.intensity`"
+                .into());
+        }
+    };
+    Ok(colours.into_iter().flatten().map(|value| window.apply(value)).collect())
+}
+
+fn mask_picture(path: &Path) -> Result<(Header, Picture), Complaint> {
     let header = read_header(path, Limit::Image)?;
     judge_mask(&header)?;
     let bytes = fs::read(path).map_err(unreadable)?;
     let picture = png_pixels(&bytes, &header, Transformations::EXPAND)?;
-    let data = &picture.data;
-    let labels = match picture.channels {
-        1 => data.iter().map(|&value| u8::from(value > 0)).collect(),
-        2 => data.chunks_exact(2).map(|pixel| u8::from(pixel[0] > 0)).collect(),
-        channels => data
-            .chunks_exact(channels)
-            .map(|pixel| u8::from(pixel[0] | pixel[1] | pixel[2] > 0))
-            .collect(),
-    };
-    GrayImage::from_raw(header.width, header.height, labels)
-        .ok_or_else(|| "a damaged PNG: pixels are missing".into())
+    Ok((header, picture))
+}
+
+/// Colour and opacity of each pixel.
+fn mask_pixels(picture: &Picture) -> impl Iterator<Item = ([u8; 3], Option<u8>)> + '_ {
+    let has_alpha = picture.channels.is_multiple_of(2);
+    let pixels = picture.data.chunks_exact(picture.channels);
+    let alphas = pixels.map(move |pixel| pixel.last().copied().filter(|_| has_alpha));
+    colours(picture).zip(alphas)
+}
+
+fn binary(path: &Path, foreground: &ForegroundSpec) -> Result<GrayImage, Complaint> {
+    let (header, picture) = mask_picture(path)?;
+    let labels = mask_pixels(&picture)
+        .map(|(colour, alpha)| u8::from(is_lesion(foreground, colour, alpha)))
+        .collect();
+    gray_image(&header, labels)
+}
+
+/// Labels or codes of each stored pixel as the image that is shown.
+fn gray_image(header: &Header, data: Vec<u8>) -> Result<GrayImage, Complaint> {
+    let (width, height) = header.stored();
+    let image =
+        GrayImage::from_raw(width, height, data).ok_or("a damaged PNG: pixels are missing")?;
+    Ok(turned(image, header, DynamicImage::ImageLuma8, DynamicImage::into_luma8))
 }
 
 fn codes(path: &Path, limit: Limit) -> Result<GrayImage, Complaint> {
@@ -536,7 +666,7 @@ fn codes(path: &Path, limit: Limit) -> Result<GrayImage, Complaint> {
     let picture = png_pixels(&bytes, &header, Transformations::IDENTITY)?;
     let bits = header.mode.bits;
     let codes = match header.mode.color {
-        Color::Gray | Color::Palette if bits < 8 => unpack(&picture, header.width, bits),
+        Color::Gray | Color::Palette if bits < 8 => unpack(&picture, header.stored().0, bits),
         Color::Gray | Color::Palette => picture.data,
         Color::GrayAlpha => picture.data.chunks_exact(2).map(|pixel| pixel[0]).collect(),
         Color::Rgb | Color::Rgba | Color::Cmyk => {
@@ -551,8 +681,7 @@ fn codes(path: &Path, limit: Limit) -> Result<GrayImage, Complaint> {
             picture.data.chunks_exact(picture.channels).map(|pixel| pixel[0]).collect()
         }
     };
-    GrayImage::from_raw(header.width, header.height, codes)
-        .ok_or_else(|| "a damaged PNG: pixels are missing".into())
+    gray_image(&header, codes)
 }
 
 /// Pixels as the decoder leaves them.
@@ -588,8 +717,8 @@ fn png_pixels(
     let mut reader = decoder.read_info().map_err(damaged)?;
     let size = reader.output_buffer_size().ok_or("a damaged PNG: too large")?;
     let (color, depth) = reader.output_color_type();
-    if depth == BitDepth::Sixteen
-        || (reader.info().width, reader.info().height) != (header.width, header.height)
+    if (depth == BitDepth::Sixteen) != (header.mode.bits == 16)
+        || (reader.info().width, reader.info().height) != header.stored()
     {
         return Err("the file changed while it was read".into());
     }
@@ -612,6 +741,9 @@ mod tests {
     use super::*;
     use crate::testing::fixture;
 
+    const FULL: Levels = Levels::Window(Window { low: 0, high: u16::MAX });
+    const TWO: ForegroundSpec = ForegroundSpec::TwoValued(crate::spec::TwoValuedForeground {});
+
     fn file(bytes: &[u8]) -> (tempfile::TempDir, std::path::PathBuf) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("bild (1) \u{e4}\u{65e5}.png");
@@ -627,7 +759,7 @@ mod tests {
             assert!(matches!(error, Error::User(_)), "{text}");
             text.strip_prefix(&format!("{}: ", path.display())).expect("names the file").to_string()
         };
-        [decode_image(&path).err().map(of), decode_codes(&path, Limit::Image).err().map(of)]
+        [decode_image(&path, FULL).err().map(of), decode_codes(&path, Limit::Image).err().map(of)]
     }
 
     fn both(bytes: &[u8], part: &str) {
@@ -665,7 +797,7 @@ mod tests {
 
     #[test]
     fn a_missing_file_is_said_to_be_missing() {
-        let error = decode_image(Path::new("/nowhere/benign (1).png")).unwrap_err();
+        let error = decode_image(Path::new("/nowhere/benign (1).png"), FULL).unwrap_err();
         assert_eq!(error.to_string(), "/nowhere/benign (1).png: no such file");
     }
 
@@ -694,10 +826,10 @@ mod tests {
             }
             bytes.truncate((bytes.len() as f64 * kept) as usize);
             let (_folder, path) = file(&bytes);
-            if let Ok(image) = decode_image(&path) {
+            if let Ok(image) = decode_image(&path, FULL) {
                 prop_assert!(image.width() > 0);
             }
-            let _ = (decode_binary(&path), decode_codes(&path, Limit::Image));
+            let _ = (decode_binary(&path, &TWO), decode_codes(&path, Limit::Image));
         }
     }
 
@@ -782,20 +914,26 @@ mod tests {
 
     #[test]
     fn cmyk_is_refused() {
-        let complaint = decode_image(&fixture("images/cmyk.jpg")).unwrap_err().to_string();
+        let complaint = decode_image(&fixture("images/cmyk.jpg"), FULL).unwrap_err().to_string();
         assert!(complaint.contains("a CMYK JPEG") && complaint.contains("to RGB"), "{complaint}");
     }
 
     #[test]
-    fn sixteen_bits_keep_their_high_byte_in_images_and_are_refused_in_masks() {
-        let bytes = png((2, 1), ColorType::Grayscale, BitDepth::Sixteen, &[0x12, 0x34, 0xff, 0xff]);
+    fn sixteen_bits_are_read_through_a_window_in_images_and_refused_in_masks() {
+        let bytes = png((2, 1), ColorType::Grayscale, BitDepth::Sixteen, &[0x0f, 0xff, 0, 0]);
         let (_folder, path) = file(&bytes);
-        assert_eq!(decode_image(&path).unwrap().into_raw(), [0x12, 0x12, 0x12, 255, 255, 255]);
-        let header = read_header(&path, Limit::Image).unwrap();
-        assert!(judge_image(&header).unwrap().unwrap().what.contains("16-bit"));
+        let read = |low, high| decode_image(&path, Levels::Window(Window { low, high })).unwrap();
+        assert_eq!(read(0, 4095).into_raw(), [255, 255, 255, 0, 0, 0]);
+        assert_eq!(read(0, 65535).into_raw(), [16, 16, 16, 0, 0, 0]);
+        assert_eq!(decode_image(&path, Levels::Undecided).unwrap(), read(0, 4095));
+        let complaint = decode_image(&path, Levels::Refused).unwrap_err().to_string();
+        assert!(complaint.contains("set `dataset.intensity`"), "{complaint}");
+        let mut counts = vec![0; 1 << 16];
+        count_levels(&path, Limit::Image, &mut counts).unwrap();
+        assert_eq!((counts[0], counts[4095], counts.iter().sum::<u64>()), (3, 3, 6));
         let complaint = complaints(&bytes)[1].clone().unwrap();
         assert!(complaint.contains("16 bits a channel (16-bit gray)"), "{complaint}");
-        assert!(decode_binary(&path).is_err());
+        assert!(decode_binary(&path, &TWO).is_err());
     }
 
     #[test]
@@ -803,19 +941,19 @@ mod tests {
         let path = fixture("images/animated.png");
         let header = read_header(&path, Limit::Image).unwrap();
         assert!(judge_image(&header).unwrap().unwrap().what.contains("animated"));
-        assert_eq!(decode_image(&path).unwrap().get_pixel(5, 5).0, [255, 0, 0]);
-        let complaint = decode_binary(&path).unwrap_err().to_string();
+        assert_eq!(decode_image(&path, FULL).unwrap().get_pixel(5, 5).0, [255, 0, 0]);
+        let complaint = decode_binary(&path, &TWO).unwrap_err().to_string();
         assert!(complaint.contains("a mask in an animated PNG"), "{complaint}");
     }
 
     #[test]
     fn a_palette_gives_colours_to_images_and_indices_to_codes() {
         let path = fixture("images/palette.png");
-        let image = decode_image(&path).unwrap();
+        let image = decode_image(&path, FULL).unwrap();
         assert_eq!(image.get_pixel(1, 0).0, [255, 0, 0]);
         let codes = decode_codes(&path, Limit::Image).unwrap();
         assert_eq!(codes.into_raw(), [0, 1, 2, 3, 0, 1, 2, 3]);
-        assert_eq!(decode_binary(&path).unwrap().into_raw(), [0, 1, 1, 1, 0, 1, 1, 1]);
+        assert_eq!(decode_binary(&path, &TWO).unwrap().into_raw(), [0, 1, 1, 1, 0, 1, 1, 1]);
     }
 
     #[test]
@@ -837,7 +975,7 @@ mod tests {
         ];
         for bytes in files {
             let (_folder, path) = file(&bytes);
-            assert_eq!(decode_binary(&path).unwrap().into_raw(), on);
+            assert_eq!(decode_binary(&path, &TWO).unwrap().into_raw(), on);
         }
     }
 
@@ -867,7 +1005,7 @@ mod tests {
     fn a_jpeg_that_was_cut_and_closed_again_is_refused_as_it_was_decoded_before_if_whole() {
         let (whole, decoded) = noise_in_jpeg();
         let (_folder, path) = file(&whole);
-        assert_eq!(decode_image(&path).unwrap(), decoded);
+        assert_eq!(decode_image(&path, FULL).unwrap(), decoded);
         for percent in [30, 50, 70, 85, 95] {
             let mut cut = whole[..whole.len() * percent / 100].to_vec();
             cut.extend([0xff, 0xd9]);
@@ -883,35 +1021,65 @@ mod tests {
             let black = RgbImage::new(width, height);
             black.write_to(&mut bytes, image::ImageFormat::Jpeg).unwrap();
             let (_folder, path) = file(&bytes.into_inner());
-            assert_eq!(decode_image(&path).unwrap(), black);
+            assert_eq!(decode_image(&path, FULL).unwrap(), black);
         }
     }
 
     #[test]
     fn a_mask_in_jpeg_is_refused() {
-        let complaint = decode_binary(&fixture("images/gray.jpg")).unwrap_err().to_string();
+        let complaint = decode_binary(&fixture("images/gray.jpg"), &TWO).unwrap_err().to_string();
         assert!(complaint.contains("masks must be PNG"), "{complaint}");
     }
 
     #[test]
     fn jpegs_of_other_kinds_are_read_whatever_their_name() {
-        let gray = decode_image(&fixture("images/gray.jpg")).unwrap();
+        let gray = decode_image(&fixture("images/gray.jpg"), FULL).unwrap();
         assert_eq!(gray.dimensions(), (24, 16));
         let value = gray.get_pixel(12, 8).0;
         assert!(value[0].abs_diff(120) < 6 && value[0] == value[2], "{value:?}");
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("progressive.png");
         fs::copy(fixture("images/progressive.jpg"), &path).unwrap();
-        let value = decode_image(&path).unwrap().get_pixel(12, 8).0;
+        let value = decode_image(&path, FULL).unwrap().get_pixel(12, 8).0;
         assert!(value[0].abs_diff(120) < 6, "{value:?}");
     }
 
+    /// An Exif block that says nothing but the orientation.
+    fn exif(orientation: u8) -> Vec<u8> {
+        let mut exif = b"MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
+        exif.extend([orientation, 0, 0, 0, 0, 0, 0]);
+        exif
+    }
+
+    /// A PNG with an Exif block before its pixels.
+    fn with_exif(mut bytes: Vec<u8>, orientation: u8) -> Vec<u8> {
+        let exif = exif(orientation);
+        let mut chunk = (exif.len() as u32).to_be_bytes().to_vec();
+        chunk.extend(b"eXIf");
+        chunk.extend(&exif);
+        chunk.extend(crc32(&chunk[4..]).to_be_bytes());
+        bytes.splice(33..33, chunk);
+        bytes
+    }
+
     #[test]
-    fn exif_orientation_is_noticed_and_not_applied() {
+    fn images_and_masks_are_turned_as_exif_says() {
         let path = fixture("images/turned.jpg");
         let header = read_header(&path, Limit::Image).unwrap();
-        assert!(header.turned);
-        assert!(judge_image(&header).unwrap().unwrap().what.contains("Exif"));
-        assert_eq!(decode_image(&path).unwrap().dimensions(), (24, 16));
+        assert!(header.is_turned());
+        let shown = decode_image(&path, FULL).unwrap();
+        assert_eq!((shown.width(), shown.height()), (header.width, header.height));
+
+        // Stored as 0 1 2, to be turned by 90 degrees to the right: a column from 0 down to 2.
+        let (_folder, path) = file(&with_exif(gray(3, 1, &[0, 1, 2]), 6));
+        let header = read_header(&path, Limit::Image).unwrap();
+        assert_eq!((header.width, header.height, header.is_turned()), (1, 3, true));
+        let column: Vec<u8> =
+            decode_image(&path, FULL).unwrap().pixels().map(|pixel| pixel.0[0]).collect();
+        assert_eq!(column, [0, 1, 2]);
+        assert_eq!(decode_codes(&path, Limit::Image).unwrap().dimensions(), (1, 3));
+        // Upside down.
+        let (_folder, path) = file(&with_exif(gray(3, 1, &[0, 0, 9]), 3));
+        assert_eq!(decode_binary(&path, &TWO).unwrap().into_raw(), [1, 0, 0]);
     }
 }

@@ -1,11 +1,15 @@
 //! Folders, file names and their order.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use unicode_normalization::UnicodeNormalization;
+
+use super::tree::is_hidden;
 use crate::error::{Error, Result};
-use crate::finding::{Finding, FindingKind};
+use crate::finding::{Finding, FindingKind, Findings};
 
 /// Orders names as people do: runs of digits count as numbers, so `benign (2)` precedes `benign (10)`.
 pub fn natural_order(a: &str, b: &str) -> Ordering {
@@ -71,8 +75,8 @@ fn entries_of(folder: &Path, wanted: impl Fn(&fs::FileType) -> bool) -> Result<V
         let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
             return Err(Error::user(format!("{}: the name is not valid UTF-8", path.display())));
         };
-        let left_by_others = ["Thumbs.db", "desktop.ini", "__MACOSX"].contains(&name);
-        if name.starts_with('.') || left_by_others || !wanted(&kind) {
+        let left_by_others = ["Thumbs.db", "desktop.ini"].contains(&name);
+        if is_hidden(name) || left_by_others || !wanted(&kind) {
             continue;
         }
         let name = name.to_string();
@@ -96,18 +100,36 @@ pub fn is_image_name(name: &str) -> bool {
     image_stem(name).is_some()
 }
 
+/// Formats of images that are not read here, by the extensions of their files.
+const FOREIGN: [&str; 30] = [
+    "bmp", "dib", "tif", "tiff", "gif", "webp", "dcm", "dicom", "jp2", "j2k", "jfif", "jpe", "svs",
+    "ndpi", "mrxs", "scn", "npy", "npz", "nii", "nii.gz", "nrrd", "mha", "mhd", "heic", "heif",
+    "avif", "ppm", "pgm", "pbm", "tga",
+];
+
+/// The name without its extension, if that is of an image format that is not read here.
+pub fn foreign_stem(name: &str) -> Option<&str> {
+    FOREIGN.iter().find_map(|extension| {
+        let cut = name.len().checked_sub(extension.len() + 1)?;
+        let tail = name.get(cut..)?.strip_prefix('.')?;
+        (cut > 0 && tail.eq_ignore_ascii_case(extension)).then(|| &name[..cut])
+    })
+}
+
 /// Whether the name has the extension of an image format that is not read here.
 pub fn is_foreign_image(name: &str) -> bool {
-    let extension = Path::new(name).extension().and_then(|extension| extension.to_str());
-    extension.is_some_and(|extension| {
-        ["bmp", "tif", "tiff", "gif", "webp", "dcm", "jp2", "svs", "npy"]
-            .contains(&extension.to_ascii_lowercase().as_str())
-    })
+    foreign_stem(name).is_some()
+}
+
+/// A name in Unicode's composed form (NFC): systems differ in how they write an umlaut.
+pub fn nfc(name: &str) -> String {
+    name.nfc().collect()
 }
 
 /// A path as findings name it: below the root, with `/` between its parts.
 pub fn shown(root: &Path, path: &Path) -> String {
-    let below = path.strip_prefix(root).ok().filter(|below| !below.as_os_str().is_empty());
+    let is_below = |below: &&Path| !below.as_os_str().is_empty() && below.is_relative();
+    let below = path.strip_prefix(root).ok().filter(is_below);
     let parts = below.unwrap_or(path).components();
     let parts: Vec<_> = parts.map(|part| part.as_os_str().to_string_lossy()).collect();
     match below {
@@ -116,21 +138,46 @@ pub fn shown(root: &Path, path: &Path) -> String {
     }
 }
 
-/// A file of a folder of images that is not one, or not one that is read.
-pub fn not_read(root: &Path, path: &Path, name: &str) -> Finding {
-    let finding = if is_foreign_image(name) {
-        Finding::warning(FindingKind::ForeignFormat, "images left out: only PNG and JPEG are read")
-            .remedy("convert them, such as with `magick mogrify -format png`")
-    } else {
-        Finding::note(FindingKind::NotAnImage, "files left out that are not images")
+/// Files of a folder of images that are not read, told once the stems of those that are read are known: a picture that
+/// is there as PNG or JPEG too is a warning, any other would be lost.
+pub fn not_read(root: &Path, files: &[Entry], stems: &BTreeSet<String>) -> Findings {
+    let of = |Entry { path, name }: &Entry| {
+        let finding = match foreign_stem(name) {
+            None => Finding::note(FindingKind::NotAnImage, "files left out that are not images"),
+            Some(stem) if stems.contains(&nfc(stem)) => Finding::warning(
+                FindingKind::ForeignFormat,
+                "images left out that are there as PNG or JPEG too",
+            ),
+            Some(_) => {
+                Finding::error(FindingKind::ForeignFormat, "images in a format that is not read")
+                    .remedy(conversion(name))
+            }
+        };
+        finding.naming(shown(root, path))
     };
-    finding.naming(shown(root, path))
+    files.iter().map(of).collect()
+}
+
+/// How to convert a file of another format.
+fn conversion(name: &str) -> String {
+    let extension = name.rsplit('.').next().unwrap_or_default();
+    let how = match extension.to_ascii_lowercase().as_str() {
+        "dcm" | "dicom" => "`dcm2img --write-png IN.dcm OUT.png` (DCMTK)".to_string(),
+        "nii" | "gz" | "nrrd" | "mha" | "mhd" | "npy" | "npz" => {
+            "a script that writes each slice as a PNG".to_string()
+        }
+        _ => format!("`magick mogrify -format png *.{extension}`"),
+    };
+    format!("PNG and JPEG are read; convert them, such as with {how}")
 }
 
 /// Two files that stand for one case.
 pub fn same_case(root: &Path, path: &Path, twin: &Path) -> Finding {
+    let names = |path: &Path| path.file_name().map(|name| nfc(&name.to_string_lossy()));
+    let alike = names(path) == names(twin);
+    let how = if alike { " (in two forms of Unicode)" } else { "" };
     Finding::error(FindingKind::SameCase, "files that stand for the same case as another")
-        .naming(format!("{} and {}", shown(root, twin), shown(root, path)))
+        .naming(format!("{} and {}{how}", shown(root, twin), shown(root, path)))
 }
 
 /// Checks that a data set's root is a folder, and says what is there instead.

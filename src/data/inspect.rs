@@ -9,18 +9,20 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::bcss::{self, CodeSet};
-use super::busi;
+use super::busi::{self, Masks};
 use super::case::{Case, Dataset, ImageSource, Labels, MaskSource};
 use super::classes::{CODE_NAMES, Codes, MERGED_NAMES, count_codes};
 use super::decode::{Limit, decode_codes, read_header};
 use super::duplicates::{Thumbnail, clusters, thumbnail};
 use super::files::{self, shown};
+use super::levels::Levels;
 use super::look::Look;
+use super::masks::judge_lesions;
 use super::open::{Scan, decode_labels, decode_pixels};
 use super::roi::RoiCache;
 use crate::error::{Error, Result};
 use crate::finding::{Finding, FindingKind, Findings, Level};
-use crate::spec::MultiMask;
+use crate::spec::{BusiSpec, ForegroundSpec, MultiMask};
 
 /// How a folder is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -151,6 +153,9 @@ pub fn inspect(root: &Path) -> Result<Inspection> {
 }
 
 fn recognise(root: &Path) -> Result<Layout> {
+    if let Some(other) = bcss::images_and_masks(root)? {
+        return Err(Error::user(other));
+    }
     layout_of(root)?.ok_or_else(|| {
         let folders = files::folders_of(root).unwrap_or_default();
         let deeper = folders.iter().find(|entry| matches!(layout_of(&entry.path), Ok(Some(_))));
@@ -189,7 +194,15 @@ fn inspect_busi(root: &Path) -> Result<Inspection> {
         .into_iter()
         .filter(|&class| root.join(busi::folder_of(class)).is_dir())
         .collect();
-    let mut scan = busi::scan(root, &present, MultiMask::Union)?;
+    let look = Look { root, limit: Limit::Image, levels: Levels::Refused };
+    let spec = BusiSpec {
+        root: root.display().to_string(),
+        foreground: ForegroundSpec::default(),
+        multi_mask: MultiMask::Union,
+        classes: present.clone(),
+    };
+    let mut scan = busi::scan(&look, &spec, Masks::Read)?;
+    scan.findings.extend(judge_lesions(&look, &scan.cases, &spec.foreground));
     for class in busi::CLASSES.into_iter().filter(|class| !present.contains(class)) {
         scan.findings.push(
             Finding::warning(FindingKind::MissingFolder, "class folders that are not there")
@@ -200,32 +213,16 @@ fn inspect_busi(root: &Path) -> Result<Inspection> {
     let of = |case: &Case| case.label.clone();
     let dataset = dataset(&scan, Labels::Binary { foreground: "lesion".into() }, Codes::binary());
     let mut inspection = summarise(root, Layout::Busi, &dataset, parts, of);
-    let seen = look(&dataset);
-    let mut findings = scan.findings;
-    for (case, seen) in dataset.cases.iter().zip(&seen) {
-        if let Ok(seen) = seen {
-            let lesion = seen.counts[1];
-            if case.label == "normal" && lesion > 0 {
-                let what = "normal images whose mask has lesion";
-                findings.push(
-                    Finding::warning(FindingKind::LesionInNormal, what)
-                        .naming(format!("{}: {lesion} pixels", case.id)),
-                );
-            }
-            if case.label != "normal" && lesion == 0 {
-                let what = "images of a lesion whose mask is empty";
-                findings.push(Finding::warning(FindingKind::NoLesion, what).naming(&case.id));
-            }
-        }
-    }
+    let seen = decode_all(&dataset);
     inspection.code_set = "binary".into();
-    conclude(&mut inspection, &dataset, seen, findings, &["background", "lesion"]);
+    conclude(&mut inspection, &dataset, seen, scan.findings, &["background", "lesion"]);
     Ok(inspection)
 }
 
 fn inspect_tiles(root: &Path) -> Result<Inspection> {
-    let mut scan = bcss::scan_tiles(root)?;
-    let set = bcss::detect_codes(root, &scan.cases, &mut scan.findings);
+    let look = Look { root, limit: Limit::Image, levels: Levels::Refused };
+    let mut scan = bcss::scan_tiles(&look)?;
+    let set = bcss::detect_codes(&look, &mut scan);
     let parts = bcss::tile_folders(root)?.iter().map(|folder| folder.split.to_string()).collect();
     let of = |case: &Case| case.folder.map_or(String::new(), |split| split.to_string());
     let dataset = dataset(&scan, Labels::Classes { names: Vec::new() }, Codes::as_found());
@@ -235,13 +232,14 @@ fn inspect_tiles(root: &Path) -> Result<Inspection> {
         CodeSet::Full => ("full", &CODE_NAMES[..]),
     };
     inspection.code_set = name.into();
-    let seen = look(&dataset);
+    let seen = decode_all(&dataset);
     conclude(&mut inspection, &dataset, seen, scan.findings, names);
     Ok(inspection)
 }
 
 fn inspect_rois(root: &Path) -> Result<Inspection> {
-    let (rois, mut findings) = bcss::scan_rois(root)?;
+    let look = Look { root, limit: Limit::Roi, levels: Levels::Refused };
+    let (rois, mut findings) = bcss::scan_rois(&look)?;
     let counted: Vec<_> = rois
         .par_iter()
         .map(|roi| decode_codes(&roi.mask, Limit::Roi).map(|mask| count_codes(&mask)))
@@ -250,7 +248,6 @@ fn inspect_rois(root: &Path) -> Result<Inspection> {
     let dataset = dataset(&scan, Labels::Classes { names: Vec::new() }, Codes::as_found());
     let of = |_: &Case| "images".to_string();
     let mut inspection = summarise(root, Layout::BcssRois, &dataset, vec!["images".into()], of);
-    let look = Look { root, limit: Limit::Roi };
     let mut codes = Tally::default();
     for (roi, counts) in rois.iter().zip(counted) {
         match counts {
@@ -311,6 +308,9 @@ fn dataset(scan: &Scan, labels: Labels, codes: Codes) -> Dataset {
         labels,
         image_classes: Vec::new(),
         codes,
+        foreground: ForegroundSpec::default(),
+        levels: Levels::Undecided,
+        ignored: Vec::new(),
         findings: Findings::default(),
         rois: Arc::new(RoiCache::default()),
     }
@@ -408,7 +408,7 @@ struct Seen {
 }
 
 /// Decodes every case, with labels or without.
-fn look(dataset: &Dataset) -> Vec<Result<Seen>> {
+fn decode_all(dataset: &Dataset) -> Vec<Result<Seen>> {
     let all: Vec<&Case> = dataset.cases.iter().chain(&dataset.unlabelled).collect();
     all.par_iter()
         .map(|case| {
@@ -492,7 +492,11 @@ fn conclude(
                 let known = findings.of(Level::Error).flat_map(|finding| &finding.names);
                 let name = shown(&inspection.root, path);
                 if !known.into_iter().any(|known| known.starts_with(&name)) {
-                    let look = Look { root: &inspection.root, limit: Limit::Image };
+                    let look = Look {
+                        root: &inspection.root,
+                        limit: Limit::Image,
+                        levels: Levels::Refused,
+                    };
                     findings.push(look.unreadable(path, &plain(&error, path)));
                 }
             }
@@ -648,7 +652,7 @@ mod tests {
             "b.png: a damaged PNG",
             "c.png: the file is empty",
             "masks without their image (benign/d_mask.png)",
-            "normal images whose mask has lesion (normal/n: 270 pixels)",
+            "normal images whose mask has lesion (normal/n: 22 % lesion)",
             "no folder `malignant`",
         ] {
             assert!(

@@ -359,6 +359,7 @@ mod tests {
         let channels = Channels::Rgb;
         let source = SourceSpec::Busi(BusiSpec {
             root: shared.join("Dataset_BUSI_with_GT").display().to_string(),
+            foreground: Default::default(),
             multi_mask: MultiMask::Union,
             classes: vec![BusiClass::Benign, BusiClass::Malignant, BusiClass::Normal],
         });
@@ -367,6 +368,7 @@ mod tests {
             image_size: 256,
             channels,
             filters: vec![],
+            intensity: Default::default(),
             normalize: NormalizeSpec::default(),
             split: SplitSpec::default(),
             subset: SubsetSpec::default(),

@@ -18,8 +18,10 @@ mod inputs;
 mod inspect;
 mod kept;
 mod leaks;
+mod levels;
 mod linked;
 mod look;
+mod masks;
 mod open;
 mod overlap;
 pub mod phantom;
@@ -31,9 +33,10 @@ mod split;
 mod subset;
 mod synth;
 mod task;
+mod tree;
 mod wiener;
 
-pub use busi::is_mask_name;
+pub use busi::{Masks, is_mask_name};
 pub use case::{
     Case, Dataset, Decoded, IGNORE, ImageSource, Labels, MaskSource, Region, SplitName,
 };
@@ -48,7 +51,11 @@ pub use fingerprint::fingerprint;
 pub use inspect::{Inspection, inspect, open_root};
 pub use kept::kept;
 pub use leaks::leaks;
-pub use open::{decode, decode_labels, decode_pixels, open, pixel_counts};
+pub use levels::{Levels, Window};
+pub use look::image_findings;
+pub use open::{
+    decode, decode_labels, decode_pixels, open, open_with, percentile_window, pixel_counts,
+};
 pub use overlap::{leave_out, overlaps, shown_before};
 pub use phantom::PhantomImage;
 pub use random::stream as random_stream;
@@ -56,7 +63,7 @@ pub use roi::RoiCache;
 pub use split::{Split, folds, group_key, natural_groups, split};
 pub use subset::subset;
 pub use synth::{SynthKind, Synthesis, synth};
-pub use task::{for_task, open_for};
+pub use task::{for_task, masks_of, open_for};
 
 pub mod augment;
 mod batch;

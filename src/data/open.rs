@@ -7,16 +7,23 @@ use image::{GrayImage, RgbImage};
 use rayon::prelude::*;
 
 use super::bcss::{self, CodeSet, unknown_codes};
-use super::busi;
-use super::case::{Case, Dataset, Decoded, ImageSource, Labels, MaskSource};
+use super::busi::{self, Masks};
+use super::case::{Case, Dataset, Decoded, IGNORE, ImageSource, Labels, MaskSource};
 use super::classes::{Codes, FIVE_NAMES, bcss_classes};
-use super::decode::{Limit, decode_binary, decode_codes, decode_image};
+use super::decode::{Limit, count_levels, decode_binary, decode_codes, decode_image};
 use super::files::natural_order;
+use super::kept::kept;
+use super::levels::{Levels, Window};
+use super::look::Look;
+use super::masks::{CodesOf, judge_lesions};
 use super::phantom;
 use super::roi::{self, RoiCache};
 use crate::error::{Error, Result};
 use crate::finding::{Finding, FindingKind, Findings, Level};
-use crate::spec::{BcssLayout, BcssSpec, BusiSpec, DatasetSpec, Modality, PhantomSpec, SourceSpec};
+use crate::spec::{
+    BcssLayout, BcssSpec, BusiSpec, DatasetSpec, ForegroundSpec, IntensitySpec, Modality,
+    PhantomSpec, SourceSpec,
+};
 
 /// What a look at folders and headers found.
 #[derive(Clone, Debug, Default)]
@@ -27,12 +34,21 @@ pub struct Scan {
     pub unlabelled: Vec<Case>,
     /// What was found.
     pub findings: Findings,
+    /// The codes of the masks of tiles.
+    pub codes_of: CodesOf,
 }
 
 impl Scan {
     /// Whether something stands against using the data.
     pub fn has_errors(&self) -> bool {
         self.findings.has_errors()
+    }
+
+    /// Whether the mask of a case holds only codes that take no part.
+    fn is_ignored(&self, case: usize, codes: &Codes) -> bool {
+        let MaskSource::Files(files) = &self.cases[case].mask else { return false };
+        let found = files.first().and_then(|file| self.codes_of.get(file));
+        found.is_some_and(|found| found.iter().all(|&(code, _)| codes.label(code) == Some(IGNORE)))
     }
 }
 
@@ -41,9 +57,18 @@ impl Scan {
 /// # Errors
 /// A user's error that lists everything that is wrong with folders, headers and classes together.
 pub fn open(spec: &DatasetSpec) -> Result<Dataset> {
+    open_with(spec, Masks::Read)
+}
+
+/// Opens a data set whose masks are read or, where whole images are classified, not looked at.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_with(spec: &DatasetSpec, masks: Masks) -> Result<Dataset> {
+    let levels = Levels::of(&spec.intensity);
     let (mut scan, labels, codes) = match &spec.source {
-        SourceSpec::Busi(busi) => open_busi(busi)?,
-        SourceSpec::Bcss(bcss) => open_bcss(bcss, spec.image_size)?,
+        SourceSpec::Busi(busi) => open_busi(busi, levels, masks)?,
+        SourceSpec::Bcss(bcss) => open_bcss(bcss, spec.image_size, levels)?,
         SourceSpec::Phantom(phantom) => open_phantom(phantom),
     };
     if scan.has_errors() {
@@ -51,12 +76,25 @@ pub fn open(spec: &DatasetSpec) -> Result<Dataset> {
     }
     scan.cases.sort_by(|a, b| natural_order(&a.id, &b.id));
     scan.unlabelled.sort_by(|a, b| natural_order(&a.id, &b.id));
+    let ignored: Vec<usize> =
+        (0..scan.cases.len()).filter(|&case| scan.is_ignored(case, &codes)).collect();
+    if !ignored.is_empty() {
+        let what = "tiles whose mask has no labelled pixel";
+        let names = ignored.iter().map(|&case| scan.cases[case].id.clone());
+        scan.findings.push(Finding::warning(FindingKind::UnlabelledTile, what).naming_all(names));
+    }
     Ok(Dataset {
+        ignored,
         cases: scan.cases,
         unlabelled: scan.unlabelled,
         labels,
         image_classes: Vec::new(),
         codes,
+        foreground: match &spec.source {
+            SourceSpec::Busi(busi) => busi.foreground.clone(),
+            SourceSpec::Bcss(_) | SourceSpec::Phantom(_) => ForegroundSpec::default(),
+        },
+        levels,
         findings: scan.findings,
         // Half of what the loader's own cache of cases may take.
         rois: Arc::new(RoiCache::new((spec.cache_mib as usize) << 19)),
@@ -87,23 +125,31 @@ fn binary() -> (Labels, Codes) {
     (Labels::Binary { foreground: "lesion".into() }, Codes::binary())
 }
 
-fn open_busi(spec: &BusiSpec) -> Result<(Scan, Labels, Codes)> {
-    let scan = busi::scan(Path::new(&spec.root), &spec.classes, spec.multi_mask)?;
+fn open_busi(spec: &BusiSpec, levels: Levels, masks: Masks) -> Result<(Scan, Labels, Codes)> {
+    let look = Look { root: Path::new(&spec.root), limit: Limit::Image, levels };
+    let mut scan = busi::scan(&look, spec, masks)?;
+    if masks == Masks::Read && !scan.has_errors() {
+        scan.findings.extend(judge_lesions(&look, &scan.cases, &spec.foreground));
+    }
     let (labels, codes) = binary();
     Ok((scan, labels, codes))
 }
 
-fn open_bcss(spec: &BcssSpec, image_size: u32) -> Result<(Scan, Labels, Codes)> {
+fn open_bcss(spec: &BcssSpec, image_size: u32, levels: Levels) -> Result<(Scan, Labels, Codes)> {
     let root = Path::new(&spec.root);
     let (labels, codes) = bcss_classes(&spec.classes)?;
     let (mut scan, set) = match &spec.layout {
         BcssLayout::Tiles(_) => {
-            let mut scan = bcss::scan_tiles(root)?;
+            let look = Look { root, limit: Limit::Image, levels };
+            let mut scan = bcss::scan_tiles(&look)?;
             scan.findings.extend(resized(&scan.cases, image_size));
-            let set = bcss::detect_codes(root, &scan.cases, &mut scan.findings);
+            let set = bcss::detect_codes(&look, &mut scan);
             (scan, set)
         }
-        BcssLayout::Rois(rois) => (bcss::cut_rois(root, rois, image_size)?, CodeSet::Full),
+        BcssLayout::Rois(rois) => {
+            let look = Look { root, limit: Limit::Roi, levels };
+            (bcss::cut_rois(&look, rois, image_size)?, CodeSet::Full)
+        }
     };
     scan.findings.extend(bcss::check_classes(set, &spec.classes));
     Ok((scan, labels, codes))
@@ -133,6 +179,45 @@ fn open_phantom(spec: &PhantomSpec) -> (Scan, Labels, Codes) {
     (scan, labels, codes)
 }
 
+/// The window of 16-bit images that a spec's percentiles mean, over all pixels of some cases; `None` where
+/// the spec asks for none or no image has 16 bits.
+///
+/// # Errors
+/// If an image cannot be decoded, or all pixels between the percentiles are equal.
+pub fn percentile_window(
+    spec: &IntensitySpec,
+    dataset: &Dataset,
+    cases: &[usize],
+) -> Result<Option<Window>> {
+    let IntensitySpec::Percentiles(percentiles) = spec else { return Ok(None) };
+    let mut files: Vec<&Path> = cases
+        .iter()
+        .filter_map(|&case| match &dataset.cases[case].image {
+            ImageSource::File(path) => Some(path.as_path()),
+            ImageSource::Region(region) => Some(region.path.as_path()),
+            ImageSource::Phantom(_) => None,
+        })
+        .collect();
+    files.sort_unstable();
+    files.dedup();
+    let (low, high) = (percentiles.low, percentiles.high);
+    kept(&format!("window {low} {high}"), &files, || {
+        let mut counts = vec![0; 1 << 16];
+        for file in &files {
+            count_levels(file, Limit::Roi, &mut counts)?;
+        }
+        if counts.iter().all(|&count| count == 0) {
+            // Nothing has 16 bits, so that any window will do.
+            return Ok(Some(Window { low: 0, high: u16::MAX }));
+        }
+        Window::between(&counts, low, high).map(Some).ok_or_else(|| {
+            Error::user(format!(
+                "dataset.intensity: percentiles {low} and {high} of the training images are the same value"
+            ))
+        })
+    })
+}
+
 /// Decodes a case at its own size.
 ///
 /// # Errors
@@ -144,6 +229,9 @@ pub fn decode(dataset: &Dataset, case: &Case) -> Result<Decoded> {
         let labels = Some(translate(dataset, case, drawn.codes)?);
         return Ok(Decoded { image: drawn.image, labels });
     }
+    if dataset.levels == Levels::Undecided {
+        return Err(Error::failed("the window of 16-bit images is not decided yet"));
+    }
     let image = decode_pixels(dataset, case)?;
     let labels = decode_labels(dataset, case)?;
     Ok(Decoded { image, labels })
@@ -153,7 +241,7 @@ pub fn decode(dataset: &Dataset, case: &Case) -> Result<Decoded> {
 pub fn decode_pixels(dataset: &Dataset, case: &Case) -> Result<RgbImage> {
     match &case.image {
         ImageSource::File(path) => {
-            let image = decode_image(path)?;
+            let image = decode_image(path, dataset.levels)?;
             if image.dimensions() != (case.width, case.height) {
                 return Err(Error::user(format!(
                     "{}: {}x{} when the data set was opened, {}x{} now: it changed meanwhile",
@@ -167,7 +255,7 @@ pub fn decode_pixels(dataset: &Dataset, case: &Case) -> Result<RgbImage> {
             Ok(image)
         }
         ImageSource::Region(region) => {
-            roi::image_tile(&dataset.rois, region, case.width, case.height)
+            roi::image_tile(&dataset.rois, region, case.width, case.height, dataset.levels)
         }
         ImageSource::Phantom(phantom) => Ok(phantom.draw().image),
     }
@@ -182,7 +270,9 @@ pub fn decode_labels(dataset: &Dataset, case: &Case) -> Result<Option<GrayImage>
         MaskSource::Unlabelled => return Ok(None),
         MaskSource::Empty => GrayImage::new(case.width, case.height),
         MaskSource::Files(paths) => match &dataset.labels {
-            Labels::Binary { .. } | Labels::Images { .. } => union_of(paths, case)?,
+            Labels::Binary { .. } | Labels::Images { .. } => {
+                union_of(paths, case, &dataset.foreground)?
+            }
             Labels::Classes { .. } => codes_of(paths, case)?,
         },
         MaskSource::Region(region) => {
@@ -198,10 +288,14 @@ pub fn decode_labels(dataset: &Dataset, case: &Case) -> Result<Option<GrayImage>
     translate(dataset, case, codes).map(Some)
 }
 
-fn union_of(paths: &[std::path::PathBuf], case: &Case) -> Result<GrayImage> {
+fn union_of(
+    paths: &[std::path::PathBuf],
+    case: &Case,
+    foreground: &ForegroundSpec,
+) -> Result<GrayImage> {
     let mut union = GrayImage::new(case.width, case.height);
     for path in paths {
-        let mask = decode_binary(path)?;
+        let mask = decode_binary(path, foreground)?;
         check_size(path, &mask, case)?;
         for (all, &one) in union.iter_mut().zip(mask.as_raw()) {
             *all |= one;

@@ -9,6 +9,7 @@ use image::{GrayImage, ImageBuffer, Pixel, RgbImage};
 
 use super::case::Region;
 use super::decode::{Limit, decode_codes, decode_rgb};
+use super::levels::Levels;
 use crate::error::{Error, Result};
 
 /// Fewest bytes of decoded ROIs that are kept; one larger than the limit is kept alone.
@@ -130,7 +131,12 @@ impl RoiCache {
         Self { limit: limit.max(LEAST_CACHE_BYTES), held: Mutex::default() }
     }
 
-    fn get(&self, key: Key) -> Result<Arc<Roi>> {
+    /// Bytes that it may take.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
+    fn get(&self, key: Key, levels: Levels) -> Result<Arc<Roi>> {
         let slot = self.slot(&key);
         let mut place = slot.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(roi) = &*place {
@@ -139,7 +145,7 @@ impl RoiCache {
         let roi = Arc::new(if key.codes {
             Roi::Codes(decode_codes(&key.path, Limit::Roi)?)
         } else {
-            Roi::Image(decode_rgb(&key.path, Limit::Roi)?)
+            Roi::Image(decode_rgb(&key.path, Limit::Roi, levels)?)
         });
         *place = Some(roi.clone());
         drop(place);
@@ -181,8 +187,14 @@ impl RoiCache {
 }
 
 /// The image of a tile, averaged down or interpolated up to `width` x `height`.
-pub fn image_tile(cache: &RoiCache, region: &Region, width: u32, height: u32) -> Result<RgbImage> {
-    match &*cache.get(Key { path: region.path.clone(), codes: false })? {
+pub fn image_tile(
+    cache: &RoiCache,
+    region: &Region,
+    width: u32,
+    height: u32,
+    levels: Levels,
+) -> Result<RgbImage> {
+    match &*cache.get(Key { path: region.path.clone(), codes: false }, levels)? {
         Roi::Image(roi) => {
             let part = crop(roi, region, image::Rgb([255; 3]));
             let filter = ResizeAlg::Convolution(FilterType::Bilinear);
@@ -195,7 +207,7 @@ pub fn image_tile(cache: &RoiCache, region: &Region, width: u32, height: u32) ->
 
 /// The codes of a tile, by the nearest pixel; 0 beyond the file.
 pub fn codes_tile(cache: &RoiCache, region: &Region, width: u32, height: u32) -> Result<GrayImage> {
-    match &*cache.get(Key { path: region.path.clone(), codes: true })? {
+    match &*cache.get(Key { path: region.path.clone(), codes: true }, Levels::Refused)? {
         Roi::Codes(roi) => {
             let part = crop(roi, region, image::Luma([0]));
             let data = resample(
@@ -318,17 +330,17 @@ mod tests {
         RgbImage::from_fn(40, 30, |x, y| image::Rgb([x as u8, y as u8, 7])).save(&path).unwrap();
         let cache = RoiCache::default();
         let tile = Region { path: path.clone(), ..region(8, 4, 16, 16) };
-        let first = image_tile(&cache, &tile, 16, 16).unwrap();
+        let first = image_tile(&cache, &tile, 16, 16, Levels::Refused).unwrap();
         assert_eq!(first.get_pixel(2, 3).0, [10, 7, 7]);
         assert_eq!(cache.bytes(), 40 * 30 * 3);
         std::fs::remove_file(&path).unwrap();
-        assert_eq!(image_tile(&cache, &tile, 16, 16).unwrap(), first);
+        assert_eq!(image_tile(&cache, &tile, 16, 16, Levels::Refused).unwrap(), first);
         cache.make_room(&Key { path: "other".into(), codes: false }, 0);
         cache.held.lock().unwrap()[0].bytes = LEAST_CACHE_BYTES + 1;
         cache.slot(&Key { path: "other".into(), codes: false });
         cache.make_room(&Key { path: "other".into(), codes: false }, 5);
         assert_eq!(cache.bytes(), 5);
-        assert!(image_tile(&cache, &tile, 16, 16).is_err());
+        assert!(image_tile(&cache, &tile, 16, 16, Levels::Refused).is_err());
     }
 
     #[test]
@@ -342,7 +354,14 @@ mod tests {
             .save(&mask)
             .unwrap();
         let cache = RoiCache::default();
-        let tile = image_tile(&cache, &Region { path: image, ..region(0, 0, 8, 8) }, 4, 4).unwrap();
+        let tile = image_tile(
+            &cache,
+            &Region { path: image, ..region(0, 0, 8, 8) },
+            4,
+            4,
+            Levels::Refused,
+        )
+        .unwrap();
         assert!(tile.pixels().all(|pixel| (75..=125).contains(&pixel.0[0])), "{tile:?}");
         let codes = codes_tile(&cache, &Region { path: mask, ..region(0, 0, 8, 8) }, 4, 4).unwrap();
         assert_eq!(codes.into_raw()[..4], [1, 1, 20, 20]);

@@ -580,6 +580,7 @@ mod tests {
 
     use proptest::prelude::*;
 
+    use super::super::Levels;
     use super::super::case::{Case, Dataset, ImageSource, Labels, MaskSource};
     use super::super::classes::Codes;
     use super::super::roi::RoiCache;
@@ -617,6 +618,9 @@ mod tests {
             labels: Labels::Binary { foreground: "lesion".into() },
             image_classes: vec![],
             codes: Codes::binary(),
+            foreground: Default::default(),
+            levels: Levels::Refused,
+            ignored: Vec::new(),
             findings: Default::default(),
             rois: Arc::new(RoiCache::default()),
         }

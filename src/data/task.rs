@@ -1,7 +1,8 @@
 //! A data set as a task sees it.
 
+use super::busi::Masks;
 use super::case::{Dataset, Labels, MaskSource};
-use super::open::open;
+use super::open::open_with;
 use crate::error::{Error, Result};
 use crate::spec::{Spec, TaskSpec};
 
@@ -10,7 +11,15 @@ use crate::spec::{Spec, TaskSpec};
 /// # Errors
 /// As [`open`] and [`for_task`].
 pub fn open_for(spec: &Spec) -> Result<Dataset> {
-    for_task(open(&spec.dataset)?, &spec.task)
+    for_task(open_with(&spec.dataset, masks_of(&spec.task))?, &spec.task)
+}
+
+/// Whether a task reads masks. Those that guide a classifier are read by the segmentation that makes them.
+pub fn masks_of(task: &TaskSpec) -> Masks {
+    match task {
+        TaskSpec::Segment(_) | TaskSpec::MultiTask(_) => Masks::Read,
+        TaskSpec::Classify(_) => Masks::Ignored,
+    }
 }
 
 /// A data set with the labels that a task asks for.

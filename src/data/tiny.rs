@@ -7,6 +7,7 @@ use image::{GrayImage, RgbImage};
 
 use super::case::{Case, Dataset, ImageSource, Labels, MaskSource};
 use super::classes::Codes;
+use super::levels::Levels;
 use super::roi::RoiCache;
 
 /// Writes `count` gray images of 4 x 4 pixels into `folder`, with masks, as cases `c0`, `c1`, ...
@@ -20,6 +21,9 @@ pub fn dataset(folder: &Path, count: u8) -> Arc<Dataset> {
         labels: Labels::Binary { foreground: "lesion".into() },
         image_classes: vec![],
         codes: Codes::binary(),
+        foreground: Default::default(),
+        levels: Levels::Refused,
+        ignored: Vec::new(),
         findings: Default::default(),
         rois: Arc::new(RoiCache::default()),
     })

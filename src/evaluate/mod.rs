@@ -39,7 +39,7 @@ pub use images::{
 pub use metric::{figure_goal, has_counts, measure_title, metric_name};
 pub use overlap::overlap;
 pub use pictures::{CasePictures, colour, draw, jpeg, overlay, png_gray, png_rgb, shown};
-pub use predictor::{Predictor, Probabilities, likeliest};
+pub use predictor::{Predictor, Probabilities, likeliest, not_a_number};
 pub use run::{
     Cases, Evaluation, SECOND_HEAD_THRESHOLD, Tick, classify, evaluate, outputs, threshold,
 };

@@ -68,7 +68,7 @@ impl Predictor {
     /// pixel.
     ///
     /// # Errors
-    /// If an image has no pixels.
+    /// If an image has no pixels, or the prediction is not a number somewhere.
     pub fn predict(&self, images: &[&Decoded]) -> Result<Vec<Probabilities>> {
         let samples = self.samples(images)?;
         let mut heads = self.model.heads(self.input_of(&samples));
@@ -95,9 +95,21 @@ impl Predictor {
 
 /// The numbers of a prediction.
 fn read(tensor: Tensor<4>) -> Result<Vec<f32>> {
-    tensor
+    let values: Vec<f32> = tensor
         .try_into_vec_as()
-        .map_err(|error| Error::failed(format!("cannot read the prediction: {error}")))
+        .map_err(|error| Error::failed(format!("cannot read the prediction: {error}")))?;
+    if values.iter().any(|value| value.is_nan()) {
+        return Err(Error::failed(not_a_number("the prediction")));
+    }
+    Ok(values)
+}
+
+/// What is wrong where a network gives NaN, which no threshold or highest class tells from a background.
+pub fn not_a_number(what: &str) -> String {
+    format!(
+        "{what} is not a number (NaN) in places: the network's weights or the image hold NaN, or numbers too large \
+         for single precision"
+    )
 }
 
 impl Probabilities {
@@ -171,6 +183,17 @@ mod tests {
     fn the_likeliest_class_is_the_highest_channel_and_the_first_of_equals() {
         let values = [0.2, 0.5, 0.1, 0.2, 0.5, 0.7, 0.6, 0.0, 0.2];
         assert_eq!(likeliest(&values, 3), [2, 0, 1]);
+    }
+
+    #[test]
+    fn a_prediction_that_is_not_a_number_is_an_error() {
+        let read = |values: [f32; 4]| {
+            let device = burn::tensor::Device::flex();
+            read(Tensor::<1>::from_floats(values, &device).reshape([1, 1, 2, 2]))
+        };
+        assert_eq!(read([0.0, 1.0, 0.5, 0.25]).unwrap(), [0.0, 1.0, 0.5, 0.25]);
+        let error = read([0.0, f32::NAN, 0.5, 0.25]).unwrap_err().to_string();
+        assert!(error.starts_with("the prediction is not a number (NaN) in places"), "{error}");
     }
 
     #[test]

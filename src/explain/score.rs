@@ -4,7 +4,7 @@ use burn::tensor::Tensor;
 
 use super::numbers;
 use crate::error::{Error, Result};
-use crate::evaluate::likeliest;
+use crate::evaluate::{likeliest, not_a_number};
 use crate::loss::Outputs;
 
 /// The sum of a class's logits over the pixels that are predicted to be it, or over all where none is (Vinogradova,
@@ -23,7 +23,7 @@ impl Score {
     /// - logits: `[1, channels, height, width]`
     ///
     /// # Errors
-    /// If there is no such class.
+    /// If there is no such class, or a logit is not a number.
     pub fn new(logits: &Tensor<4>, outputs: Outputs, class: Option<usize>) -> Result<Self> {
         let logits = logits.clone().detach();
         let [_, channels, height, width] = logits.dims();
@@ -41,6 +41,9 @@ impl Score {
             return Err(Error::user(format!(
                 "there is no class {class}: the network has {channels}, counted from 0"
             )));
+        }
+        if numbers(logits.clone()).iter().any(|logit| logit.is_nan()) {
+            return Err(Error::failed(not_a_number("the network's output")));
         }
         let found = match outputs {
             Outputs::Binary => logits.greater_equal_elem(0.0),

@@ -1,4 +1,7 @@
 //! Activations that no convolution or norm before them can apply.
+//!
+//! What is not a number stays so, and infinities become what PyTorch makes of them, on every instruction set: cuts are
+//! comparisons that are false of a NaN, never `max` or `min`, which may drop it.
 
 use macerator::Simd;
 use rayon::prelude::*;
@@ -64,14 +67,14 @@ impl Activation {
 #[macerator::with_simd]
 fn relu<S: Simd>(values: &mut [f32]) {
     for x in values.iter_mut() {
-        *x = x.max(0.0);
+        *x = if *x < 0.0 { 0.0 } else { *x };
     }
 }
 
 #[macerator::with_simd]
 fn relu_backward<S: Simd>(gradient: &mut [f32], input: &[f32]) {
     for (gradient, &x) in gradient.iter_mut().zip(input) {
-        *gradient = if x > 0.0 { *gradient } else { 0.0 };
+        *gradient = if x <= 0.0 { 0.0 } else { *gradient };
     }
 }
 
@@ -85,7 +88,7 @@ fn relu6<S: Simd>(values: &mut [f32]) {
 #[macerator::with_simd]
 fn relu6_backward<S: Simd>(gradient: &mut [f32], input: &[f32]) {
     for (gradient, &x) in gradient.iter_mut().zip(input) {
-        *gradient = if x > 0.0 && x < 6.0 { *gradient } else { 0.0 };
+        *gradient = if x <= 0.0 || x >= 6.0 { 0.0 } else { *gradient };
     }
 }
 
@@ -139,7 +142,7 @@ fn density(x: f32) -> f32 {
     0.398_942_3 * exp(-0.5 * x * x)
 }
 
-/// A quotient of polynomials, minimax on [-4, 4], beyond which a float32 has no other value: error 4e-7.
+/// A quotient of polynomials, minimax on [-4, 4], beyond which a float32 has no other value than 1: error 4e-7.
 #[inline(always)]
 fn erf(x: f32) -> f32 {
     const ABOVE: [f32; 7] = [
@@ -158,29 +161,141 @@ fn erf(x: f32) -> f32 {
     let polynomial = |coefficients: &[f32]| {
         coefficients.iter().fold(0.0, |sum, coefficient| sum * square + coefficient)
     };
-    x * polynomial(&ABOVE) / polynomial(&BELOW)
+    let inside = x * polynomial(&ABOVE) / polynomial(&BELOW);
+    if x.abs() >= 4.0 { 1f32.copysign(x) } else { inside }
 }
 
-/// Of numbers from -87 to 0; below, the value at -87. The power of two is put into the exponent, the rest
-/// is a Taylor series on [-ln 2 / 2, ln 2 / 2]: relative error 2e-7.
+/// Of numbers up to 0; below -87, where a float32 has few digits left, 0. The power of two is put into the exponent,
+/// the rest is a Taylor series on [-ln 2 / 2, ln 2 / 2]: relative error 2e-7.
 #[inline(always)]
 fn exp(x: f32) -> f32 {
     /// 1.5 * 2^23: a sum with it has no room for a fraction, and ends in the whole number's bits. A conversion would
     /// keep the loop from becoming one of vectors.
     const WHOLE: f32 = 12_582_912.0;
-    let x = x.max(-87.0);
+    let small = x < -87.0;
+    let x = if small { -87.0 } else { x };
     let sum = x * std::f32::consts::LOG2_E + WHOLE;
     let power = sum - WHOLE;
     // ln 2 in two parts, the first of which times a power is exact.
     let rest = (x - power * 0.693_359_4) - power * -2.121_944_4e-4;
     let series = [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0];
     let value = series.iter().fold(0.0, |sum, coefficient| sum * rest + coefficient);
-    value * f32::from_bits((sum.to_bits().wrapping_add(127)) << 23)
+    let value = value * f32::from_bits((sum.to_bits().wrapping_add(127)) << 23);
+    if small { 0.0 } else { value }
 }
 
 #[cfg(test)]
 mod tests {
+    use macerator::WithSimd;
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::kernels::testing::{assert_same, on_every_set, partly_nan, strange};
+
+    const ALL: [Activation; 4] =
+        [Activation::Relu, Activation::Gelu, Activation::Relu6, Activation::Silu];
+
+    struct Forward<'a>(Activation, &'a [f32]);
+
+    impl WithSimd for Forward<'_> {
+        type Output = Vec<f32>;
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self) -> Vec<f32> {
+            let Self(activation, values) = self;
+            let mut values = values.to_vec();
+            match activation {
+                Activation::Relu => relu_impl::<S>(&mut values),
+                Activation::Gelu => gelu_impl::<S>(&mut values),
+                Activation::Relu6 => relu6_impl::<S>(&mut values),
+                Activation::Silu => silu_impl::<S>(&mut values),
+            }
+            values
+        }
+    }
+
+    struct Backward<'a>(Activation, &'a [f32], &'a [f32]);
+
+    impl WithSimd for Backward<'_> {
+        type Output = Vec<f32>;
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self) -> Vec<f32> {
+            let Self(activation, gradient, input) = self;
+            let mut gradient = gradient.to_vec();
+            match activation {
+                Activation::Relu => relu_backward_impl::<S>(&mut gradient, input),
+                Activation::Gelu => gelu_backward_impl::<S>(&mut gradient, input),
+                Activation::Relu6 => relu6_backward_impl::<S>(&mut gradient, input),
+                Activation::Silu => silu_backward_impl::<S>(&mut gradient, input),
+            }
+            gradient
+        }
+    }
+
+    /// By the definition, in double precision.
+    fn value(activation: Activation, x: f32) -> f32 {
+        let wide = f64::from(x);
+        match activation {
+            Activation::Relu => (if x < 0.0 { 0.0 } else { x }) + 0.0,
+            Activation::Relu6 => x.clamp(0.0, 6.0),
+            Activation::Silu => (wide / (1.0 + (-wide).exp())) as f32,
+            Activation::Gelu => (wide * share_below(wide)) as f32,
+        }
+    }
+
+    fn slope(activation: Activation, x: f32) -> f64 {
+        let wide = f64::from(x);
+        match activation {
+            Activation::Relu | Activation::Relu6 => 1.0,
+            Activation::Silu => {
+                let part = 1.0 / (1.0 + (-wide).exp());
+                part + wide * part * (1.0 - part)
+            }
+            Activation::Gelu => {
+                let density = (-0.5 * wide * wide).exp() / (2.0 * std::f64::consts::PI).sqrt();
+                share_below(wide) + wide * density
+            }
+        }
+    }
+
+    /// 0 and 1 where a float32 has nothing between.
+    fn share_below(x: f64) -> f64 {
+        if x.abs() < 10.0 { exact_share(x) } else { 0.5 + 0.5 * x.signum() }
+    }
+
+    /// As PyTorch: nothing where the activation is flat, and of a NaN all of it.
+    fn gradient_of(activation: Activation, gradient: f32, x: f32) -> f32 {
+        let flat = match activation {
+            Activation::Relu => x <= 0.0,
+            Activation::Relu6 => x <= 0.0 || x >= 6.0,
+            Activation::Silu | Activation::Gelu => false,
+        };
+        if flat { 0.0 } else { (f64::from(gradient) * slope(activation, x)) as f32 }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        #[test]
+        fn what_is_not_a_number_stays_so_on_every_instruction_set(
+            values in strange(37),
+            gradients in partly_nan(37),
+        ) {
+            for activation in ALL {
+                for (set, found) in on_every_set(|| Forward(activation, &values)) {
+                    let what = format!("{activation:?} on {set:?}");
+                    assert_same(&what, &found, |index| value(activation, values[index]));
+                }
+                for (set, found) in on_every_set(|| Backward(activation, &gradients, &values)) {
+                    let what = format!("{activation:?} backward on {set:?}");
+                    assert_same(&what, &found, |index| {
+                        gradient_of(activation, gradients[index], values[index])
+                    });
+                }
+            }
+        }
+    }
 
     /// By Simpson's rule over the density, in double precision.
     fn exact_share(x: f64) -> f64 {

@@ -2,6 +2,7 @@
 //! more than the arithmetic of many operators.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::collections::VecDeque;
 use std::mem::MaybeUninit;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
@@ -15,6 +16,9 @@ const ALIGNMENT: usize = 64;
 
 /// Below this the system's allocator is as fast.
 const SMALLEST: usize = 1 << 14;
+
+/// What is free may exceed the most that was used at one time by one part in so many.
+const SPARE: usize = 4;
 
 /// Single-precision numbers, always initialised; on drop the memory goes back to a pool.
 pub struct Buffer {
@@ -32,22 +36,72 @@ unsafe impl Send for Memory {}
 // SAFETY: nothing is changed through a shared reference.
 unsafe impl Sync for Memory {}
 
-/// Memory that nobody uses. Never holds as much as is asked for at the most at one time.
-static FREE: Mutex<Vec<Memory>> = Mutex::new(Vec::new());
+/// What buffers have, and what nobody uses and may be used again.
+static POOL: Mutex<Pool> = Mutex::new(Pool::new());
 
-fn free() -> MutexGuard<'static, Vec<Memory>> {
-    FREE.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+fn pool() -> MutexGuard<'static, Pool> {
+    POOL.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// Memory in use and memory to be used again. Together they stay below what was in use at the most at one time and a
+/// part more: a process that goes on to other sizes, as with a short last batch or the next run of a suite, gives the
+/// old ones back.
+struct Pool {
+    /// Memory that nobody uses, what was given back first in front.
+    free: VecDeque<Memory>,
+    /// Bytes of it.
+    free_bytes: usize,
+    /// Bytes in use.
+    used_bytes: usize,
+    /// The most of them at one time.
+    most_bytes: usize,
+}
+
+impl Pool {
+    const fn new() -> Self {
+        Self { free: VecDeque::new(), free_bytes: 0, used_bytes: 0, most_bytes: 0 }
+    }
+
+    /// What used and free memory may take together.
+    fn limit(&self) -> usize {
+        self.most_bytes + self.most_bytes / SPARE
+    }
+
+    /// Counts `bytes` as used: memory of that size, if there is some, and memory that there is no room for any more.
+    fn take(&mut self, bytes: usize) -> (Option<Memory>, Vec<Memory>) {
+        self.used_bytes += bytes;
+        self.most_bytes = self.most_bytes.max(self.used_bytes);
+        let position = self.free.iter().rposition(|memory| memory.bytes == bytes);
+        let found = position.and_then(|position| self.free.remove(position));
+        if let Some(found) = &found {
+            self.free_bytes -= found.bytes;
+        }
+        let mut surplus = Vec::new();
+        while self.used_bytes + self.free_bytes > self.limit() {
+            let Some(oldest) = self.free.pop_front() else { break };
+            self.free_bytes -= oldest.bytes;
+            surplus.push(oldest);
+        }
+        (found, surplus)
+    }
+
+    /// Keeps memory that is no longer used.
+    fn give_back(&mut self, memory: Memory) {
+        self.used_bytes -= memory.bytes;
+        self.free_bytes += memory.bytes;
+        self.free.push_back(memory);
+    }
 }
 
 impl Memory {
     /// At least `bytes` bytes, initialised.
     fn take(bytes: usize) -> Self {
         let bytes = rounded(bytes);
-        let found = {
-            let mut free = free();
-            let position = free.iter().rposition(|memory| memory.bytes == bytes);
-            position.map(|position| free.swap_remove(position))
-        };
+        if bytes < SMALLEST {
+            return Self::new(bytes);
+        }
+        let (found, surplus) = pool().take(bytes);
+        surplus.into_iter().for_each(Self::release);
         found.unwrap_or_else(|| Self::new(bytes))
     }
 
@@ -113,7 +167,7 @@ impl Drop for Buffer {
         if memory.bytes < SMALLEST {
             memory.release();
         } else {
-            free().push(memory);
+            pool().give_back(memory);
         }
     }
 }
@@ -159,6 +213,8 @@ impl AllocationController for Buffer {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -168,6 +224,59 @@ mod tests {
             assert!(found >= bytes && found.is_multiple_of(ALIGNMENT), "{bytes}: {found}");
             assert!(found <= bytes + (bytes / 8).max(ALIGNMENT), "{bytes}: {found}");
         }
+    }
+
+    /// Takes and gives back memory as steps on such sizes would; what the pool then holds, and held at the most.
+    fn after_steps(pool: &mut Pool, sizes: &[usize], steps: usize) -> (usize, usize) {
+        let mut held = 0;
+        for _ in 0..steps {
+            let used: Vec<Memory> = sizes
+                .iter()
+                .map(|&bytes| {
+                    let (found, surplus) = pool.take(bytes);
+                    surplus.into_iter().for_each(Memory::release);
+                    held = held.max(pool.used_bytes + pool.free_bytes);
+                    found.unwrap_or_else(|| Memory::new(bytes))
+                })
+                .collect();
+            used.into_iter().for_each(|memory| pool.give_back(memory));
+        }
+        (pool.free_bytes, held)
+    }
+
+    fn emptied(pool: Pool) {
+        pool.free.into_iter().for_each(Memory::release);
+    }
+
+    proptest! {
+        #[test]
+        fn other_sizes_do_not_add_up(sizes in prop::collection::vec(1usize..64, 1..20), scales in prop::collection::vec(1usize..9, 1..8)) {
+            let mut pool = Pool::new();
+            let mut most = 0;
+            for scale in scales {
+                let sizes: Vec<usize> = sizes.iter().map(|size| rounded(size * scale * SMALLEST)).collect();
+                most = most.max(sizes.iter().sum());
+                let (free, held) = after_steps(&mut pool, &sizes, 2);
+                prop_assert!(held <= most + most / SPARE, "{held} held, {most} used");
+                prop_assert!(free >= sizes.iter().sum(), "what a step needs is kept");
+            }
+            emptied(pool);
+        }
+    }
+
+    #[test]
+    fn a_step_like_the_one_before_asks_the_system_for_nothing() {
+        let mut pool = Pool::new();
+        let sizes = [1, 2, 3, 5, 8].map(|size| size * SMALLEST);
+        after_steps(&mut pool, &sizes, 1);
+        let before: Vec<_> = pool.free.iter().map(|memory| memory.at).collect();
+        after_steps(&mut pool, &sizes, 3);
+        let mut after: Vec<_> = pool.free.iter().map(|memory| memory.at).collect();
+        after.sort_unstable();
+        let mut before = before;
+        before.sort_unstable();
+        assert_eq!(after, before);
+        emptied(pool);
     }
 
     #[test]

@@ -43,11 +43,17 @@ mod weights;
 mod winograd;
 
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod unreadable;
 
 pub use adam::Step as AdamStep;
 pub use buffer::keep_freed_memory;
-pub use optimizer::adam_step;
+pub use optimizer::{adam_step, sum_of_squares};
+#[cfg(test)]
+pub use unreadable::unreadable;
 
 use burn::backend::Dispatch;
 use burn::module::{Module, Param, ParamId};
@@ -215,7 +221,8 @@ pub fn conv2d_batch_norm<'a>(
 ) -> Tensor<4> {
     let input = input.into();
     if !here(&input.first.maps) {
-        return standard::after(norm.forward(conv.forward(standard::assembled(input))), after);
+        let maps = conv.forward(standard::assembled(input));
+        return standard::after(standard::batch_norm(norm, maps), after);
     }
     if trains(norm, &input.first.maps.device()) {
         let maps = convolution(conv, None, input, After::nothing());
@@ -337,7 +344,7 @@ fn drawn(layer: &burn::nn::Dropout, device: &Device) -> Option<Dropout> {
 /// - maps and output: `[batch, channels, height, width]`
 pub fn batch_norm<'a>(norm: &BatchNorm, maps: Tensor<4>, after: After<'a>) -> Tensor<4> {
     if !here(&maps) {
-        return standard::after(norm.forward(maps), after);
+        return standard::after(standard::batch_norm(norm, maps), after);
     }
     if !trains(norm, &maps.device()) {
         return scaled_and_shifted(norm, maps, after);
@@ -363,6 +370,7 @@ fn trained_batch_norm(
     after: After,
 ) -> Tensor<4> {
     let affine = [norm.gamma.val(), norm.beta.val()];
+    let unbiased = of_sample(&maps);
     let (output, mean, variance) =
         normalisation(maps, before, affine, Over::Batch, norm.epsilon, after);
     if replay::is_again() {
@@ -372,8 +380,16 @@ fn trained_batch_norm(
         (old * (1.0 - norm.momentum) + new.detach() * norm.momentum).detach()
     };
     norm.running_mean.update(moved(norm.running_mean.value_sync(), mean));
-    norm.running_var.update(moved(norm.running_var.value_sync(), variance));
+    norm.running_var.update(moved(norm.running_var.value_sync(), variance * unbiased));
     output
+}
+
+/// What the variance of a batch's numbers is multiplied by to become an estimate of that of all numbers, which is what
+/// PyTorch's running variance averages: n / (n - 1).
+fn of_sample(maps: &Tensor<4>) -> f64 {
+    let [batch, _, height, width] = maps.dims();
+    let count = (batch * height * width) as f64;
+    count / (count - 1.0).max(1.0)
 }
 
 /// What batch normalisation is outside training: a depthwise convolution of one pixel.

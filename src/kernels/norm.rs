@@ -377,3 +377,59 @@ fn combine<S: Simd>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use macerator::WithSimd;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::kernels::testing::{assert_same, on_every_set, strange};
+
+    struct Apply<'a>(&'a [f32], [&'a [f32]; 2]);
+
+    impl WithSimd for Apply<'_> {
+        type Output = Vec<f32>;
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self) -> Vec<f32> {
+            let Self(maps, [scale, shift]) = self;
+            let mut out = vec![0.0; maps.len()];
+            let after = After { activation: Some(Activation::Relu), ..After::default() };
+            apply_impl::<S>(maps, scale, shift, after, 0, &mut out);
+            out
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        #[test]
+        fn what_is_not_a_number_stays_so_on_every_instruction_set(
+            maps in strange(3 * 19),
+            scale in prop::collection::vec(-2f32..2.0, 19),
+            shift in strange(19),
+        ) {
+            for (set, found) in on_every_set(|| Apply(&maps, [&scale, &shift])) {
+                assert_same(&format!("on {set:?}"), &found, |at| {
+                    let value = maps[at] * scale[at % 19] + shift[at % 19];
+                    if value < 0.0 { 0.0 } else { value }
+                });
+            }
+        }
+
+        #[test]
+        fn one_number_that_is_none_makes_its_channels_mean_and_variance_none(
+            at in 0..600usize,
+            number in prop::sample::select(vec![f32::NAN, f32::INFINITY, f32::NEG_INFINITY]),
+        ) {
+            let dims = Dims { batch: 2, height: 10, width: 15, channels: 2 };
+            let mut maps: Vec<f32> = (0..dims.len()).map(|index| (index % 7) as f32).collect();
+            maps[at] = number;
+            let moments = moments(&maps, dims, Over::Batch);
+            let [bad, good] = [at % 2, 1 - at % 2];
+            prop_assert!(!moments.mean[bad].is_finite() && moments.variance[bad].is_nan());
+            prop_assert!(moments.mean[good].is_finite() && moments.variance[good].is_finite());
+        }
+    }
+}

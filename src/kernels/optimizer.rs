@@ -1,4 +1,4 @@
-//! A step of Adam on Burn's tensors.
+//! A step of Adam on Burn's tensors, and what gradients are clipped by.
 
 use burn::backend::flex::{Flex, FlexTensor};
 use burn::backend::tensor::FloatTensor;
@@ -6,8 +6,9 @@ use burn::backend::{Backend, Dispatch, backend_extension};
 use burn::tensor::Tensor;
 
 use super::adam::{Parameter, Step};
-use super::bridge::{contiguous, rows};
+use super::bridge::{contiguous, rows, vector};
 use super::buffer::Buffer;
+use super::{here, pointwise};
 
 #[backend_extension(Flex)]
 trait Steps: Backend {
@@ -19,6 +20,9 @@ trait Steps: Backend {
         second: FloatTensor<Self>,
         step: Step,
     ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+
+    /// The sum of a tensor's squares, `[1]`.
+    fn squares(tensor: FloatTensor<Self>) -> FloatTensor<Self>;
 }
 
 impl Steps for Flex {
@@ -38,6 +42,10 @@ impl Steps for Flex {
         };
         step.apply(changed, gradient.storage());
         (parameter, first, second)
+    }
+
+    fn squares(tensor: FlexTensor) -> FlexTensor {
+        vector(&[pointwise::sum_of_squares(contiguous(tensor).storage()) as f32])
     }
 }
 
@@ -67,4 +75,16 @@ pub fn adam_step<const D: usize>(
     let (parameter, first, second) =
         Dispatch::adam(parameter.into_dispatch(), gradient.into_dispatch(), first, second, step);
     (Tensor::from_dispatch(parameter), [first, second].map(Tensor::from_dispatch))
+}
+
+/// The sum of a tensor's squares. On the CPU the number of threads does not change it, as it does Burn's own sum of a
+/// large tensor.
+///
+/// # Shapes
+/// - output: `[1]`
+pub fn sum_of_squares<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
+    if !here(&tensor) {
+        return tensor.square().sum();
+    }
+    Tensor::from_dispatch(Dispatch::squares(tensor.into_dispatch()))
 }

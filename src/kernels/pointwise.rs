@@ -55,7 +55,7 @@ fn before_block<'a, S: Simd>(
     }
     if let Some(output) = followed.rectified {
         for (value, &output) in gradient.iter_mut().zip(output) {
-            *value = if output > 0.0 { *value } else { 0.0 };
+            *value = if output <= 0.0 { 0.0 } else { *value };
         }
     }
     for pixel in gradient.chunks_exact(sums.len().max(1)) {
@@ -168,6 +168,27 @@ pub fn sum(a: &[f32], b: &[f32], out: &mut [f32]) {
     });
 }
 
+/// The sum of squares, in blocks that are then added in their order.
+pub fn sum_of_squares(values: &[f32]) -> f64 {
+    const NUMBERS: usize = 1 << 14;
+    let blocks: Vec<f64> = values.par_chunks(NUMBERS).map(block_of_squares).collect();
+    blocks.into_iter().sum()
+}
+
+#[macerator::with_simd]
+fn block_of_squares<S: Simd>(values: &[f32]) -> f64 {
+    const STRANDS: usize = 16;
+    let mut strands = [0f64; STRANDS];
+    let (whole, rest) = values.as_chunks::<STRANDS>();
+    for values in whole {
+        for (strand, &value) in strands.iter_mut().zip(values) {
+            *strand += f64::from(value) * f64::from(value);
+        }
+    }
+    let rest = rest.iter().map(|&value| f64::from(value) * f64::from(value));
+    strands.into_iter().chain(rest).sum()
+}
+
 /// Copies maps `[batch, channels, pixels]` to `[batch, pixels, channels]`, or back with the two
 /// lengths exchanged.
 pub fn transpose(from: &[f32], rows: usize, columns: usize, to: &mut [f32]) {
@@ -197,7 +218,44 @@ pub fn transpose(from: &[f32], rows: usize, columns: usize, to: &mut [f32]) {
 
 #[cfg(test)]
 mod tests {
+    use macerator::WithSimd;
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::kernels::testing::{assert_same, on_every_set, partly_nan, strange};
+
+    struct Before<'a>(&'a [f32], &'a [f32]);
+
+    impl WithSimd for Before<'_> {
+        type Output = (Vec<f32>, Vec<f32>);
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self) -> (Vec<f32>, Vec<f32>) {
+            let Self(gradient, output) = self;
+            let (mut gradient, mut sums) = (gradient.to_vec(), vec![0.0; 19]);
+            let followed = Followed { rectified: Some(output), dropout: None };
+            before_block_impl::<S>(&mut gradient, 0, followed, &mut sums);
+            (gradient, sums)
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        #[test]
+        fn gradients_pass_where_the_output_is_not_a_number_on_every_instruction_set(
+            gradient in partly_nan(4 * 19),
+            output in strange(4 * 19),
+        ) {
+            let passed = |at: usize| if output[at] <= 0.0 { 0.0 } else { gradient[at] };
+            for (set, (found, sums)) in on_every_set(|| Before(&gradient, &output)) {
+                assert_same(&format!("on {set:?}"), &found, passed);
+                assert_same(&format!("sums on {set:?}"), &sums, |channel| {
+                    (0..4).map(|pixel| passed(pixel * 19 + channel)).sum()
+                });
+            }
+        }
+    }
 
     #[test]
     fn a_transposition_and_back_is_nothing() {

@@ -8,7 +8,7 @@ use super::geometry::{Dims, Window};
 /// Writes the maxima of each window, and the position in the window of each.
 ///
 /// A window has at most 256 positions, and at least one that is inside the maps. Not a number is
-/// larger than any.
+/// larger than any, and of equals the first is the maximum, as with PyTorch.
 pub fn forward(maps: &[f32], dims: Dims, window: &Window, out: &mut [f32], places: &mut [u8]) {
     let [height, width] = window.output([dims.height, dims.width]);
     let row = (width * dims.channels).max(1);
@@ -32,11 +32,17 @@ fn forward_row<S: Simd>(
     let (image, row) = place;
     let pixels = out.chunks_exact_mut(channels).zip(places.chunks_exact_mut(channels));
     for (column, (out, places)) in pixels.enumerate() {
-        out.fill(f32::NEG_INFINITY);
+        let mut first = true;
         for tap in 0..window.taps() {
             let Some((y, x)) = window.reads([row, column], tap, dims) else { continue };
             let start = ((image * dims.height + y) * dims.width + x) * channels;
             let values = &maps[start..start + channels];
+            if first {
+                first = false;
+                out.copy_from_slice(values);
+                places.fill(tap as u8);
+                continue;
+            }
             for ((out, place), &value) in out.iter_mut().zip(places.iter_mut()).zip(values) {
                 let larger = value > *out || value.is_nan();
                 *out = if larger { value } else { *out };
@@ -84,7 +90,91 @@ fn backward_row<S: Simd>(
 
 #[cfg(test)]
 mod tests {
+    use macerator::WithSimd;
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::kernels::testing::{assert_same, on_every_set, partly_nan, strange};
+
+    /// Forward and backward pass of the whole, one row after the other.
+    struct Pool<'a> {
+        maps: &'a [f32],
+        gradient: &'a [f32],
+        dims: Dims,
+        window: Window,
+    }
+
+    impl WithSimd for Pool<'_> {
+        type Output = (Vec<f32>, Vec<f32>);
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self) -> (Vec<f32>, Vec<f32>) {
+            let Self { maps, gradient, dims, window } = self;
+            let [height, width] = window.output([dims.height, dims.width]);
+            let len = dims.batch * height * width * dims.channels;
+            let (mut out, mut places) = (vec![0.0; len], vec![0; len]);
+            let row = width * dims.channels;
+            for (index, (out, places)) in
+                out.chunks_mut(row).zip(places.chunks_mut(row)).enumerate()
+            {
+                let place = (index / height, index % height);
+                forward_row_impl::<S>(maps, dims, &window, place, out, places);
+            }
+            let mut back = vec![0.0; dims.len()];
+            for (index, back) in back.chunks_mut(dims.width * dims.channels).enumerate() {
+                let place = (index / dims.height, index % dims.height);
+                backward_row_impl::<S>(&gradient[..len], &places, dims, &window, place, back);
+            }
+            (out, back)
+        }
+    }
+
+    /// PyTorch's loop over a window: the first that is inside, then any that is larger or NaN.
+    fn by_definition(pool: &Pool) -> (Vec<f32>, Vec<f32>) {
+        let Pool { maps, gradient, dims, window } = *pool;
+        let [height, width] = window.output([dims.height, dims.width]);
+        let mut out = Vec::new();
+        let mut back = vec![0.0; dims.len()];
+        let len = dims.batch * height * width * dims.channels;
+        for (index, &gradient) in gradient[..len].iter().enumerate() {
+            let (pixel, channel) = (index / dims.channels, index % dims.channels);
+            let (image, row, column) =
+                (pixel / width / height, pixel / width % height, pixel % width);
+            let mut best: Option<usize> = None;
+            for tap in 0..window.taps() {
+                let Some((y, x)) = window.reads([row, column], tap, dims) else { continue };
+                let at = ((image * dims.height + y) * dims.width + x) * dims.channels + channel;
+                let larger = |best: usize| maps[at] > maps[best] || maps[at].is_nan();
+                if best.is_none_or(larger) {
+                    best = Some(at);
+                }
+            }
+            let best = best.expect("a window has a position inside the maps");
+            out.push(maps[best]);
+            back[best] += gradient;
+        }
+        (out, back)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        #[test]
+        fn maxima_and_their_gradients_are_those_of_the_definition_on_every_instruction_set(
+            maps in strange(2 * 5 * 6 * 19),
+            gradient in partly_nan(2 * 5 * 6 * 19),
+            shape in prop::sample::select(vec![(2, 2, 0), (3, 2, 1), (3, 1, 1)]),
+        ) {
+            let dims = Dims { batch: 2, height: 5, width: 6, channels: 19 };
+            let window = Window::square(shape.0, shape.1, shape.2);
+            let pool = || Pool { maps: &maps, gradient: &gradient, dims, window };
+            let (out, back) = by_definition(&pool());
+            for (set, found) in on_every_set(pool) {
+                assert_same(&format!("maxima on {set:?}"), &found.0, |index| out[index]);
+                assert_same(&format!("gradients on {set:?}"), &found.1, |index| back[index]);
+            }
+        }
+    }
 
     #[test]
     fn overlapping_windows_send_their_gradients_to_the_same_maximum() {

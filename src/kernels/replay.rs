@@ -1,8 +1,10 @@
 //! A forward pass that is run a second time must drop the same numbers and leave running statistics
-//! alone.
+//! alone. Passes do not nest: one inside another belongs to the outer one.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
+
+use crate::scoped::scoped;
 
 thread_local! {
     static PASS: RefCell<Pass> = const { RefCell::new(Pass::Only) };
@@ -20,21 +22,14 @@ enum Pass {
 
 /// Runs a forward pass that will be run again; gives the keys of its dropouts too.
 pub fn first<T>(run: impl FnOnce() -> T) -> (T, Vec<u64>) {
-    let (output, pass) = during(Pass::First(Vec::new()), run);
+    let (output, pass) = scoped(&PASS, Pass::First(Vec::new()), run);
     let Pass::First(keys) = pass else { unreachable!("passes end as what they began") };
     (output, keys)
 }
 
 /// Runs it again, with the keys of the first time.
 pub fn again<T>(keys: &[u64], run: impl FnOnce() -> T) -> T {
-    during(Pass::Second(keys.iter().copied().collect()), run).0
-}
-
-/// Passes do not nest: one inside another belongs to the outer one.
-fn during<T>(pass: Pass, run: impl FnOnce() -> T) -> (T, Pass) {
-    let outer = PASS.replace(pass);
-    let output = run();
-    (output, PASS.replace(outer))
+    scoped(&PASS, Pass::Second(keys.iter().copied().collect()), run).0
 }
 
 /// Whether this thread runs a forward pass for the second time.
@@ -53,4 +48,21 @@ pub fn key(draw: impl FnOnce() -> u64) -> u64 {
         }
         Pass::Second(keys) => keys.pop_front().expect("a pass drops as often as its first time"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::catch_unwind;
+
+    use super::*;
+
+    #[test]
+    fn a_pass_that_panics_leaves_nothing_behind() {
+        assert!(catch_unwind(|| again(&[7], || panic!("on purpose"))).is_err());
+        assert!(!is_again());
+        assert!(catch_unwind(|| first(|| panic!("on purpose"))).is_err());
+        assert_eq!(key(|| 5), 5);
+        // In a second pass the key would be that of the first.
+        assert_eq!(again(&[9], || key(|| 5)), 9);
+    }
 }

@@ -38,6 +38,12 @@ pub fn splat<S: Simd>(value: f32) -> Vector<S> {
     value.splat()
 }
 
+/// Zero where a number is below it. A NaN stays, as it does not with the `max` of every instruction set.
+#[inline(always)]
+pub fn rectified<S: Simd>(value: Vector<S>) -> Vector<S> {
+    value.lt(zero::<S>()).select(zero::<S>(), value)
+}
+
 /// Reads a vector.
 ///
 /// # Safety

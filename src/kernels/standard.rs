@@ -1,16 +1,16 @@
 //! The operators as compositions of Burn's own: what runs on GPUs, and what the kernels are compared
 //! with.
 
-use burn::nn::PaddingConfig2d;
 use burn::nn::conv::Conv2d;
 use burn::nn::pool::{AvgPool2dConfig, MaxPool2dConfig};
+use burn::nn::{BatchNorm, PaddingConfig2d};
 use burn::tensor::Tensor;
 use burn::tensor::activation::{gelu, relu, sigmoid, silu};
 use burn::tensor::module::interpolate;
 use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
 
 use super::activation::Activation;
-use super::{After, Input};
+use super::{After, Input, of_sample, trains};
 
 /// The whole input of a convolution.
 pub(super) fn assembled(input: Input) -> Tensor<4> {
@@ -19,6 +19,20 @@ pub(super) fn assembled(input: Input) -> Tensor<4> {
         Some(second) => Tensor::cat(vec![first, second], 1),
         None => first,
     }
+}
+
+/// Batch normalisation, whose running variance is that of a sample, as PyTorch's, where Burn's is biased.
+pub(super) fn batch_norm(norm: &BatchNorm, maps: Tensor<4>) -> Tensor<4> {
+    if !trains(norm, &maps.device()) {
+        return norm.forward(maps);
+    }
+    let before = norm.running_var.value_sync();
+    let more = of_sample(&maps) - 1.0;
+    let output = norm.forward(maps);
+    let after = norm.running_var.value_sync();
+    let share = after.clone() - before * (1.0 - norm.momentum);
+    norm.running_var.update((after + share * more).detach());
+    output
 }
 
 /// What follows a convolution or a norm.

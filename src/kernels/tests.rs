@@ -11,7 +11,7 @@ use proptest::prelude::*;
 
 use super::epilogue::Epilogue;
 use super::geometry::{Dims, Input as Maps, Part, Shared, Window};
-use super::{After, Input, Source, depthwise, direct, standard, winograd};
+use super::{After, Input, Source, depthwise, direct, standard, testing, winograd};
 
 /// Relative error allowed: of the root mean square, by the root mean square and at the most.
 const RMS: f64 = 1e-5;
@@ -217,6 +217,46 @@ proptest! {
     #[test]
     fn depthwise_convolution_is_what_its_definition_says(case in depthwise_convolution()) {
         case.check(Kernel::Depthwise);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    /// Winograd's transforms spread what is not a number to a tile; nothing may lose it.
+    #[test]
+    fn a_sum_that_is_not_a_number_is_none_behind_a_rectified_convolution(
+        values in testing::partly_nan(6 * 7 * 9),
+        kernel in prop::sample::select(vec![Kernel::Winograd, Kernel::Direct, Kernel::Depthwise]),
+    ) {
+        let groups = if matches!(kernel, Kernel::Depthwise) { 9 } else { 1 };
+        let dims = Dims { batch: 1, height: 6, width: 7, channels: 9 };
+        let case = Case { dims, outputs: 9, window: Window { groups, ..Window::square(3, 1, 1) } };
+        let weights = numbers(case.weights(), 2);
+        let mut expected = vec![0f64; case.output().len()];
+        case.products(|input, weight, output| {
+            expected[output] += f64::from(values[input]) * f64::from(weights[weight]);
+        });
+        let mut found = vec![0.0; expected.len()];
+        let epilogue = Epilogue { relu: true, ..Epilogue::default() };
+        let parts = [Part { data: &values[..], channels: 9, doubled: false }];
+        let input = part(dims, &parts);
+        match kernel {
+            Kernel::Winograd => {
+                let weights = winograd::for_forward(&weights, 9);
+                winograd::forward(&input, &weights, [1, 1], case.output(), epilogue, &mut found);
+            }
+            Kernel::Direct => {
+                let packed = direct::for_forward(&input, &weights, &case.window);
+                direct::forward(&input, &packed, &case.window, epilogue, &mut found);
+            }
+            Kernel::Depthwise => {
+                depthwise::forward(&values, dims, &weights, &case.window, epilogue, &mut found);
+            }
+        }
+        for (found, expected) in found.iter().zip(expected) {
+            prop_assert!(!expected.is_nan() || found.is_nan(), "{found} for {expected}");
+        }
     }
 }
 
@@ -509,20 +549,31 @@ fn outside_training_a_norm_alone_is_burns() {
 }
 
 #[test]
-fn running_statistics_move_as_burns() {
+fn running_statistics_move_as_pytorchs_whatever_computes_them() {
     let device = Device::flex().autodiff();
-    let dims = Dims { batch: 2, height: 5, width: 7, channels: 6 };
-    let norms = [(); 2].map(|()| BatchNormConfig::new(6).with_momentum(0.3).init(&device));
-    for step in 0..3 {
-        let x = maps(&numbers(dims.len(), step), dims, &device);
-        super::batch_norm(&norms[0], x.clone(), After::nothing());
-        norms[1].forward(x);
+    // Of 2, 4, 6 and 12 the mean is 6, the sum of squared differences 56.
+    let x = Tensor::<4>::from_floats([[[[2.0, 4.0]]], [[[6.0, 12.0]]]], &device);
+    type Forward = fn(&BatchNorm, Tensor<4>);
+    let ways: [Forward; 2] = [
+        |norm, maps| drop(super::batch_norm(norm, maps, After::nothing())),
+        |norm, maps| drop(standard::batch_norm(norm, maps)),
+    ];
+    for forward in ways {
+        let norm = BatchNormConfig::new(1).with_momentum(0.25).init(&device);
+        let statistics = || {
+            let [mean, variance] = [&norm.running_mean, &norm.running_var];
+            [mean, variance].map(|state| floats(state.value_sync())[0])
+        };
+        forward(&norm, x.clone());
+        // PyTorch: 0.25 * 6, and 0.75 * 1 + 0.25 * 56 / 3.
+        assert_close("after a batch", &statistics(), &[1.5, 65.0 / 12.0]);
+        forward(&norm, x.clone());
+        // 0.75 * 1.5 + 1.5, and 0.75 * 5.41667 + 0.25 * 56 / 3.
+        assert_close("after two", &statistics(), &[2.625, 8.729_166_7]);
+        // A batch of one number has no variance of a sample.
+        forward(&norm, x.clone().slice([0..1, 0..1, 0..1, 0..1]));
+        assert!(statistics().iter().all(|value| value.is_finite()));
     }
-    let [ours, theirs] = norms.map(|norm| {
-        [floats(norm.running_mean.value_sync()), floats(norm.running_var.value_sync())].concat()
-    });
-    let theirs: Vec<f64> = theirs.into_iter().map(f64::from).collect();
-    assert_close("running statistics", &ours, &theirs);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 //! of ignored pixels alone would count as a loss of 0. So each loss also gives the sums that it is made of, which add up
 //! over batches to those of the split, whatever the batch size.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Tensor, TensorReadError};
 
 use super::overlap::Ratio;
 use super::reduce;
@@ -84,19 +84,22 @@ impl Measured {
     }
 
     /// Reads value and sums from the device, at once.
-    pub fn read(&self) -> (f32, Sums) {
+    ///
+    /// # Errors
+    /// If the device does not give them.
+    pub fn read(&self) -> Result<(f32, Sums), TensorReadError> {
         let of_terms = self.terms.iter().flat_map(|term| &term.sums);
         let parts = std::iter::once(&self.value).chain(of_terms);
         let parts: Vec<Tensor<1>> = parts.map(|part| part.clone().inner()).collect();
-        let numbers = Tensor::cat(parts, 0).into_data();
-        let mut numbers = numbers.iter::<f32>();
-        let value = numbers.next().unwrap_or(f32::NAN);
+        let numbers: Vec<f32> = Tensor::cat(parts, 0).try_into_vec_as()?;
+        let mut numbers = numbers.into_iter();
+        let value = numbers.next().expect("the value is the first");
         let read = |term: &Term| {
             let count = term.sums.iter().map(|part| part.dims()[0]).sum();
             let sums = numbers.by_ref().take(count).map(f64::from).collect();
             TermSums { weight: term.weight, kind: term.kind, sums }
         };
-        (value, Sums { terms: self.terms.iter().map(read).collect() })
+        Ok((value, Sums { terms: self.terms.iter().map(read).collect() }))
     }
 }
 
@@ -215,7 +218,7 @@ mod tests {
             let logits = Tensor::from_data(TensorData::new(logits, shape), &device);
             let shape = [cases.len(), SIDE, SIDE];
             let labels: Tensor<3, Int> = Tensor::from_data(TensorData::new(labels, shape), &device);
-            let (value, of_batch) = loss.measure(vec![logits], labels).read();
+            let (value, of_batch) = loss.measure(vec![logits], labels).read().unwrap();
             // One batch alone has the loss that training minimises.
             let alone = of_batch.loss().unwrap_or(0.0);
             assert!(
@@ -324,7 +327,7 @@ mod tests {
         let mut sums = Sums::default();
         for case in logits.chunks(PIXELS) {
             let labels: Tensor<3, Int> = Tensor::zeros([1, SIDE, SIDE], &device);
-            sums.add(&bce.measure(vec![tensor(case)], labels).read().1);
+            sums.add(&bce.measure(vec![tensor(case)], labels).read().unwrap().1);
         }
         assert!(sums.loss().unwrap().is_nan());
     }

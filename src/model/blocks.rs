@@ -30,12 +30,13 @@ pub(super) struct Convolution {
     pub stride: usize,
     pub padding: PaddingConfig2d,
     pub groups: usize,
-    pub bias: bool,
+    /// How the bias starts, where there is one.
+    pub bias: Option<Initializer>,
     pub initializer: Initializer,
 }
 
 impl Convolution {
-    /// A convolution with a bias and stride 1 that keeps the size of its input.
+    /// A convolution with a bias that starts at zero and stride 1 that keeps the size of its input.
     pub fn new(channels: [usize; 2], kernel: usize, initializer: Initializer) -> Self {
         Self {
             channels,
@@ -43,9 +44,14 @@ impl Convolution {
             stride: 1,
             padding: PaddingConfig2d::Same,
             groups: 1,
-            bias: true,
+            bias: Some(Initializer::Zeros),
             initializer,
         }
+    }
+
+    /// With a bias that starts like the weights.
+    pub fn with_bias_like_weights(self) -> Self {
+        Self { bias: Some(self.initializer.clone()), ..self }
     }
 
     /// With stride 2 and TensorFlow's `same` padding: of an even size, nothing before, one after.
@@ -71,10 +77,10 @@ impl Convolution {
 
     /// Without a bias, for a normalisation follows that has its own.
     pub fn without_bias(self) -> Self {
-        Self { bias: false, ..self }
+        Self { bias: None, ..self }
     }
 
-    /// The layer; its bias starts at zero.
+    /// The layer.
     pub fn init(&self, device: &Device) -> Conv2d {
         let mut conv = Conv2dConfig::new(self.channels, [self.kernel; 2])
             .with_stride([self.stride; 2])
@@ -83,7 +89,10 @@ impl Convolution {
             .with_bias(false)
             .with_initializer(self.initializer.clone())
             .init(device);
-        conv.bias = self.bias.then(|| Initializer::Zeros.init([self.channels[1]], device));
+        let [inputs, outputs] = self.channels;
+        let fan_in = inputs / self.groups * self.kernel * self.kernel;
+        conv.bias =
+            self.bias.as_ref().map(|bias| bias.init_with([outputs], Some(fan_in), None, device));
         conv
     }
 
@@ -98,7 +107,7 @@ impl Convolution {
         let output = Maps { channels: self.channels[1], size };
         let [inputs, outputs] = self.channels;
         let weights = inputs / self.groups * outputs * self.kernel * self.kernel;
-        let parameters = weights + if self.bias { self.channels[1] } else { 0 };
+        let parameters = weights + if self.bias.is_some() { self.channels[1] } else { 0 };
         let stride = if self.stride == 1 { String::new() } else { format!(" /{}", self.stride) };
         let groups = match self.groups {
             1 => String::new(),
@@ -110,10 +119,15 @@ impl Convolution {
     }
 }
 
-/// A convolution as PyTorch starts it: uniform with variance 1 / (3 fan-in).
+/// As PyTorch starts its convolutions and linear layers, biases too: uniform with variance 1 / (3 fan-in), which is
+/// between plus and minus 1 over the root of fan-in.
+pub(super) fn pytorchs() -> Initializer {
+    Initializer::KaimingUniform { gain: 1.0 / 3f64.sqrt(), fan_out_only: false }
+}
+
+/// A convolution as PyTorch starts it.
 pub(super) fn pytorch_convolution(channels: [usize; 2], kernel: usize) -> Convolution {
-    let initializer = Initializer::KaimingUniform { gain: 1.0 / 3f64.sqrt(), fan_out_only: false };
-    Convolution::new(channels, kernel, initializer).strided(1)
+    Convolution::new(channels, kernel, pytorchs()).with_bias_like_weights().strided(1)
 }
 
 /// A convolution with the normalisation that follows it, directly or behind an activation.

@@ -105,7 +105,7 @@ impl DensenetConfig {
         let [_, features] = of_block(3);
         Self {
             channels: images,
-            head: HeadConfig::new(features, &spec.hidden, classes),
+            head: HeadConfig::new(features, &spec.hidden, classes).with_zero_biases(),
             dropout: spec.dropout,
             frozen_stages: spec.frozen_stages as usize,
         }

@@ -53,11 +53,18 @@ pub(super) const STAGES: [Stage; 7] = [
 const STEM: usize = 32;
 const FEATURES: usize = 1280;
 
+/// A convolution whose weights start normal with variance 2 / fan-out, which is that of all groups together, as
+/// PyTorch counts it: the `kaiming_normal_(mode="fan_out")` of torchvision's layers, depthwise ones too.
+fn convolution(channels: [usize; 2], kernel: usize) -> Convolution {
+    let fan_out = channels[1] * kernel * kernel;
+    let initializer = Initializer::Normal { mean: 0.0, std: (2.0 / fan_out as f64).sqrt() };
+    Convolution::new(channels, kernel, initializer)
+}
+
 impl EfficientnetKind {
     /// A convolution of the network, of half the size where the stride is 2.
     fn convolution(self, channels: [usize; 2], kernel: usize, stride: usize) -> Convolution {
-        let initializer = Initializer::KaimingNormal { gain: 2f64.sqrt(), fan_out_only: true };
-        let conv = Convolution::new(channels, kernel, initializer).without_bias();
+        let conv = convolution(channels, kernel).without_bias();
         match (self, stride) {
             (Self::Lite0 | Self::EncoderB0 | Self::EncoderLite0, 2) => conv.halving_same(),
             _ => conv.strided(stride),
@@ -195,7 +202,7 @@ impl EfficientnetConfig {
         Self {
             kind,
             channels: images,
-            head: Some(head.with_initializer(initializer)),
+            head: Some(head.with_weights(initializer).with_zero_biases()),
             dropout: spec.dropout,
             stochastic_depth: spec.stochastic_depth,
             frozen_stages: spec.frozen_stages as usize,
@@ -428,10 +435,7 @@ impl InvertedResidualConfig {
     /// The two layers of the excitation, where there is one.
     fn excitation(&self) -> Option<[Convolution; 2]> {
         let (width, squeezed) = (self.width(), (self.channels[0] / 4).max(1));
-        let layer = |channels| {
-            let initializer = Initializer::KaimingNormal { gain: 2f64.sqrt(), fan_out_only: true };
-            Convolution::new(channels, 1, initializer).strided(1)
-        };
+        let layer = |channels| convolution(channels, 1).strided(1);
         self.kind.excites().then(|| [layer([width, squeezed]), layer([squeezed, width])])
     }
 

@@ -4,6 +4,7 @@ use burn::module::{Initializer, Module};
 use burn::nn::{Dropout, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
+use super::blocks::pytorchs;
 use super::summary::{Maps, Table};
 use crate::kernels;
 
@@ -12,7 +13,8 @@ use crate::kernels;
 pub(super) struct HeadConfig {
     /// Features, widths of hidden layers, classes.
     widths: Vec<usize>,
-    initializer: Initializer,
+    weights: Initializer,
+    biases: Initializer,
 }
 
 /// One linear layer, or several with ReLU between them.
@@ -25,19 +27,22 @@ pub enum Head {
 }
 
 impl HeadConfig {
-    /// From the number of features, the widths of hidden layers, and the number of classes.
+    /// From the number of features, the widths of hidden layers, and the number of classes; as PyTorch starts linear
+    /// layers.
     pub fn new(features: usize, hidden: &[u32], classes: usize) -> Self {
         let hidden = hidden.iter().map(|&width| width as usize);
         let widths = [features].into_iter().chain(hidden).chain([classes]).collect();
-        // As PyTorch starts its linear layers: uniform with variance 1 / (3 fan-in).
-        let initializer =
-            Initializer::KaimingUniform { gain: 1.0 / 3f64.sqrt(), fan_out_only: false };
-        Self { widths, initializer }
+        Self { widths, weights: pytorchs(), biases: pytorchs() }
     }
 
     /// With weights that start otherwise.
-    pub fn with_initializer(self, initializer: Initializer) -> Self {
-        Self { initializer, ..self }
+    pub fn with_weights(self, weights: Initializer) -> Self {
+        Self { weights, ..self }
+    }
+
+    /// With biases that start at zero.
+    pub fn with_zero_biases(self) -> Self {
+        Self { biases: Initializer::Zeros, ..self }
     }
 
     /// The head.
@@ -47,9 +52,10 @@ impl HeadConfig {
             .windows(2)
             .map(|pair| {
                 let mut layer = LinearConfig::new(pair[0], pair[1])
-                    .with_initializer(self.initializer.clone())
+                    .with_initializer(self.weights.clone())
                     .init(device);
-                layer.bias = Some(Initializer::Zeros.init([pair[1]], device));
+                let fan_in = Some(pair[0]);
+                layer.bias = Some(self.biases.init_with([pair[1]], fan_in, None, device));
                 layer
             })
             .collect();

@@ -31,6 +31,8 @@ mod watch;
 mod weights;
 
 #[cfg(test)]
+mod initial;
+#[cfg(test)]
 pub(crate) mod parity;
 #[cfg(test)]
 mod tests;

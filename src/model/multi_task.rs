@@ -4,6 +4,7 @@ use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig};
 use burn::tensor::{Device, Tensor};
 
+use super::blocks::glorot_uniform;
 use super::head::{Head, HeadConfig, summarise_average};
 use super::summary::{Maps, Table};
 use super::{Net, bottleneck, combined, freeze, init, outline, watch};
@@ -19,7 +20,7 @@ pub struct Model {
 }
 
 /// From the deepest features to the class of the whole image: their mean, dropout, a linear layer. Its tensors are
-/// those of segmentation_models_pytorch's `ClassificationHead`.
+/// those of segmentation_models_pytorch's `ClassificationHead`, and start as these.
 #[derive(Module, Debug)]
 pub struct ClassificationHead {
     linear: Head,
@@ -50,6 +51,8 @@ pub struct SecondHead<'a> {
 impl SecondHead<'_> {
     fn config(&self, features: usize) -> HeadConfig {
         HeadConfig::new(features, &[], self.classes)
+            .with_weights(glorot_uniform())
+            .with_zero_biases()
     }
 
     fn init(&self, spec: &ModelSpec, device: &Device) -> ClassificationHead {

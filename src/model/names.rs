@@ -103,6 +103,8 @@ pub struct TensorPath {
     pub name: String,
     /// Where it lies among Burn's modules, which name the variants of enums too.
     pub path: String,
+    /// How many axes it has.
+    pub rank: usize,
 }
 
 /// The tensors of a module, in the order of its parts.
@@ -134,7 +136,7 @@ impl ModuleVisitor for Paths {
         };
         let path = joined(&mut self.path.iter());
         let name = outward(&joined(&mut self.path.iter().filter(|(_, variant)| !variant)));
-        self.found.push(TensorPath { name, path });
+        self.found.push(TensorPath { name, path, rank: D });
     }
 }
 

@@ -10,7 +10,7 @@ use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig, Relu};
 use burn::tensor::module::adaptive_avg_pool2d;
 use burn::tensor::{Device, Tensor};
 
-use super::blocks::Convolution;
+use super::blocks::{Convolution, pytorch_convolution, pytorchs};
 use super::summary::{Maps, Table};
 use super::watch::place;
 use crate::kernels::{After, conv2d, max_pool2d};
@@ -69,17 +69,17 @@ impl PlainKind {
         }
     }
 
-    fn initializer(self) -> Initializer {
+    /// A convolution with the weights and biases that it starts with.
+    fn convolution(self, channels: [usize; 2], kernel: usize) -> Convolution {
         match self {
-            Self::Vgg16 => Initializer::KaimingNormal { gain: 2f64.sqrt(), fan_out_only: true },
-            Self::Alexnet => pytorchs(),
+            Self::Vgg16 => {
+                let initializer =
+                    Initializer::KaimingNormal { gain: 2f64.sqrt(), fan_out_only: true };
+                Convolution::new(channels, kernel, initializer)
+            }
+            Self::Alexnet => pytorch_convolution(channels, kernel),
         }
     }
-}
-
-/// As PyTorch starts its layers, biases too: uniform with variance 1 / (3 fan-in).
-fn pytorchs() -> Initializer {
-    Initializer::KaimingUniform { gain: 1.0 / 3f64.sqrt(), fan_out_only: false }
 }
 
 /// What a [`PlainClassifier`] is made of.
@@ -157,7 +157,9 @@ impl PlainClassifierConfig {
             let mut layers = Vec::new();
             for _ in 0..stage.convolutions {
                 let channels = [inputs, stage.channels];
-                let conv = Convolution::new(channels, stage.kernel, self.kind.initializer())
+                let conv = self
+                    .kind
+                    .convolution(channels, stage.kernel)
                     .strided(stage.stride)
                     .padded(stage.padding);
                 layers.extend([FeatureConfig::Convolution(conv), FeatureConfig::Relu]);
@@ -197,15 +199,7 @@ impl PlainClassifierConfig {
     /// The network.
     pub fn init(&self, device: &Device) -> PlainClassifier {
         let features = self.features().into_iter().flatten().map(|layer| match layer {
-            FeatureConfig::Convolution(config) => {
-                let mut conv = config.init(device);
-                if self.kind == PlainKind::Alexnet {
-                    let [inputs, outputs] = config.channels;
-                    let fan_in = inputs * config.kernel * config.kernel;
-                    conv.bias = Some(pytorchs().init_with([outputs], Some(fan_in), None, device));
-                }
-                FeatureLayer::Convolution(conv)
-            }
+            FeatureConfig::Convolution(config) => FeatureLayer::Convolution(config.init(device)),
             FeatureConfig::Relu => FeatureLayer::Relu(Relu::new()),
             FeatureConfig::Pool(kernel) => {
                 let pool = MaxPool2dConfig::new([kernel; 2]).with_strides([2; 2]);

@@ -4,13 +4,15 @@
 //! Sparse attention is between every other token in each direction, from which a transposed convolution spreads
 //! it to all (Pan et al. 2022, "EdgeViTs").
 
-use burn::module::{Initializer, Module};
+use burn::module::Module;
 use burn::nn::conv::{Conv2d, ConvTranspose2d, ConvTranspose2dConfig};
 use burn::nn::{Dropout, DropoutConfig, LayerNorm, LayerNormConfig};
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor};
 
-use super::blocks::{Convolution, pytorch_convolution as convolution, summarise_layer_norm};
+use super::blocks::{
+    Convolution, pytorch_convolution as convolution, pytorchs, summarise_layer_norm,
+};
 use super::summary::{Maps, Table};
 use crate::kernels::{After, add, block, conv_transpose2d, conv2d, gelu, layer_norm, max_pool2d};
 
@@ -97,14 +99,11 @@ impl TransformerConfig {
     }
 
     fn init_up(&self, device: &Device) -> ConvTranspose2d {
-        let mut up = ConvTranspose2dConfig::new([self.channels; 2], [2; 2])
+        ConvTranspose2dConfig::new([self.channels; 2], [2; 2])
             .with_stride([2; 2])
             .with_groups(self.channels)
-            .with_bias(false)
-            .with_initializer(linear(self.channels, self.channels).initializer)
-            .init(device);
-        up.bias = Some(Initializer::Zeros.init([self.channels], device));
-        up
+            .with_initializer(pytorchs())
+            .init(device)
     }
 
     /// Adds its rows to the layer table.

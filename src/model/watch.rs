@@ -6,6 +6,8 @@ use std::cell::RefCell;
 
 use burn::tensor::Tensor;
 
+use crate::scoped::scoped;
+
 thread_local! {
     static WATCH: RefCell<Option<Watch>> = const { RefCell::new(None) };
 }
@@ -73,7 +75,31 @@ pub(super) fn gates<T>(run: impl FnOnce() -> T) -> Vec<(String, Tensor<4>)> {
 }
 
 fn watching<T>(watch: Watch, run: impl FnOnce() -> T) -> (T, Watch) {
-    WATCH.replace(Some(watch));
-    let output = run();
-    (output, WATCH.take().expect("set above, and nobody else takes it"))
+    let (output, watch) = scoped(&WATCH, Some(watch), run);
+    (output, watch.expect("set here, and nobody takes it"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::catch_unwind;
+
+    use burn::tensor::Device;
+
+    use super::*;
+
+    #[test]
+    fn a_watch_that_panics_watches_nothing_after_it() {
+        let maps = || Tensor::<4>::ones([1, 1, 2, 2], &Device::flex().autodiff());
+        let here = || place(|| "here".into(), maps());
+        assert!(catch_unwind(|| watched("here", || panic!("on purpose"))).is_err());
+        assert!(!here().is_require_grad(), "the graph is still cut");
+        assert!(WATCH.with_borrow(Option::is_none));
+        // One inside another leaves the outer one in place.
+        let (_, found, passed) = watched("here", || {
+            passing("elsewhere", here);
+            here()
+        });
+        assert!(found.is_some());
+        assert_eq!(passed, ["here"]);
+    }
 }

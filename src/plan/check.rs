@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use super::figures::{self, Deciding};
 use crate::data::{
-    Dataset, Duplicates, Labels, Split, augment_problems, find_duplicates, folds, for_task,
-    group_key, leaks, open, open_for, split, subset, unsought,
+    Dataset, Duplicates, Labels, Split, SplitName, augment_problems, find_duplicates, folds,
+    for_task, group_key, leaks, masks_of, open_for, open_with, percentile_window, split, subset,
+    unsought,
 };
 use crate::device::{Request, choose};
 use crate::error::Result;
@@ -61,10 +62,11 @@ pub fn check(mut loaded: Loaded, depth: Depth) -> Result<Checked, Problems> {
     let spec = &loaded.spec;
     let mut found = Mistakes { loaded: &loaded, list: Vec::new() };
     found.settings();
-    let opened = open(&spec.dataset).map_err(|error| ("dataset.root", error));
+    let opened = open_with(&spec.dataset, masks_of(&spec.task));
+    let opened = opened.map_err(|error| ("dataset.root", error));
     let opened = opened
         .and_then(|dataset| for_task(dataset, &spec.task).map_err(|error| ("task.kind", error)));
-    let dataset = match opened {
+    let mut dataset = match opened {
         Ok(dataset) => Some(dataset),
         Err((key, error)) => {
             found.add(key, error.to_string());
@@ -72,7 +74,7 @@ pub fn check(mut loaded: Loaded, depth: Depth) -> Result<Checked, Problems> {
         }
     };
     let mut divided = None;
-    if let Some(dataset) = &dataset {
+    if let Some(dataset) = &mut dataset {
         found.on(dataset);
         found.gates(dataset);
         let duplicates = match depth {
@@ -87,6 +89,11 @@ pub fn check(mut loaded: Loaded, depth: Depth) -> Result<Checked, Problems> {
         match division {
             Ok((split, duplicates)) => {
                 found.splits(&split);
+                found.labelled(dataset, &split);
+                match percentile_window(&spec.dataset.intensity, dataset, &split.train) {
+                    Ok(window) => dataset.decide_levels(window),
+                    Err(error) => found.add("dataset.intensity", error.to_string()),
+                }
                 divided = Some((split, duplicates));
             }
             Err((key, error)) => found.add(key, error.to_string()),
@@ -291,10 +298,17 @@ impl Mistakes<'_> {
             self.add(KEY, message);
         }
         loaded.spec.dataset.source = spec.dataset.source.clone();
+        loaded.spec.dataset.intensity = spec.dataset.intensity.clone();
         loaded.spec.dataset.split = spec.dataset.split.clone();
         loaded.spec.dataset.subset = spec.dataset.subset.clone();
         loaded.spec.run = spec.run.clone();
-        let dataset = match open_for(&loaded.spec) {
+        let opened = open_for(&loaded.spec).and_then(|mut dataset| {
+            let intensity = &loaded.spec.dataset.intensity;
+            let window = percentile_window(intensity, &dataset, &split.train)?;
+            dataset.decide_levels(window);
+            Ok(dataset)
+        });
+        let dataset = match opened {
             Ok(dataset) => dataset,
             Err(error) => {
                 self.add(KEY, format!("{}: {error}", path.display()));
@@ -490,6 +504,22 @@ impl Mistakes<'_> {
                 self.list.push(self.loaded.problem_at(&key, message, help));
             } else if let Some(message) = figures::wrong_bound(&name, &gate) {
                 self.add(&key, message);
+            }
+        }
+    }
+
+    /// A split must have a pixel that takes part.
+    fn labelled(&mut self, dataset: &Dataset, split: &Split) {
+        for part in SplitName::ALL {
+            let cases = split.part(part);
+            if !cases.is_empty() && cases.iter().all(|case| dataset.ignored.contains(case)) {
+                let names = cases.iter().map(|&case| dataset.cases[case].id.clone());
+                let what = format!("the {part} split has not one labelled pixel");
+                let finding = Finding::error(FindingKind::UnlabelledSplit, what).naming_all(names);
+                let help = "all codes of its masks are ignored: look at the masks and at `dataset.classes`";
+                let problem =
+                    self.loaded.problem_at("dataset.split", finding.line(), Some(help.into()));
+                self.list.push(problem);
             }
         }
     }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::{Dataset, Labels, Normalization, Preprocess, Sampling, Split};
+use crate::data::{Dataset, Labels, Levels, Normalization, Preprocess, Sampling, Split, Window};
 use crate::error::{Error, Result};
 use crate::evaluate::outputs;
 use crate::finding::Findings;
@@ -93,6 +93,9 @@ pub struct Decisions {
     pub labels: Labels,
     /// How pixel values become network input.
     pub normalization: Normalization,
+    /// The window through which images of 16 bits a channel are read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<Window>,
     /// Run directory, below the folder of all runs, of the network that makes masks of new images for a guided
     /// classifier.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -142,6 +145,11 @@ impl Decisions {
         second_head(&self.spec, self.image_classes.len())
     }
 
+    /// How images of 16 bits a channel are read.
+    pub fn levels(&self) -> Levels {
+        self.window.map_or(Levels::Refused, Levels::Window)
+    }
+
     /// How images become network input.
     pub fn preprocess(&self) -> Preprocess {
         Preprocess {
@@ -183,6 +191,7 @@ impl Checked {
             multiply_adds: sum(&|layer| layer.multiply_adds),
             labels: self.dataset.labels.clone(),
             normalization: survey.normalization.clone(),
+            window: self.dataset.levels.window(),
             guide: self.guide_rows.iter().find(|row| row.fold == 0).map(|row| row.path.clone()),
             spec,
         };

@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::evaluate::{Predictor, count_binary, overlap, png_gray};
 use crate::plan::{Checked, Decisions, Extent, Plan, survey};
 use crate::record::{GuideRow, Record, RunState, write_file};
-use crate::spec::{EmptyRule, EvaluatedSplit, MetricKind};
+use crate::spec::{EmptyRule, EvaluatedSplit, ForegroundSpec, MetricKind};
 
 /// What makes a run: its training and all that comes of it.
 pub type Runner<'a> = &'a dyn Fn(&Plan) -> Result<Outcome>;
@@ -168,7 +168,7 @@ fn write_mask(
 
 /// A mask that was written before, if it is of this size.
 fn read_mask(path: &Path, dimensions: (u32, u32)) -> Option<Vec<u8>> {
-    let mask = decode_binary(path).ok()?;
+    let mask = decode_binary(path, &ForegroundSpec::default()).ok()?;
     (mask.dimensions() == dimensions).then(|| mask.into_raw())
 }
 

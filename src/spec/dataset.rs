@@ -27,6 +27,9 @@ pub struct DatasetSpec {
     #[serde(default)]
     #[schemars(length(max = 8))]
     pub filters: Vec<FilterSpec>,
+    /// How images of 16 bits a channel become images of 8; those of 8 bits stay as they are.
+    #[serde(default)]
+    pub intensity: IntensitySpec,
     /// How pixel values become network input.
     #[serde(default)]
     pub normalize: NormalizeSpec,
@@ -89,6 +92,9 @@ pub struct BusiSpec {
     /// Folder that holds the class folders, relative to this file.
     #[schemars(extend("x-path" = true))]
     pub root: String,
+    /// Which pixels of a mask are lesion.
+    #[serde(default)]
+    pub foreground: ForegroundSpec,
     /// What to do with an image that has several masks.
     #[serde(default)]
     pub multi_mask: MultiMask,
@@ -100,6 +106,49 @@ pub struct BusiSpec {
 
 fn default_busi_classes() -> Vec<BusiClass> {
     vec![BusiClass::Benign, BusiClass::Malignant, BusiClass::Normal]
+}
+
+/// Which pixels of a mask are lesion. A palette is read through its colours, never by its indices.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum ForegroundSpec {
+    /// Black (0) is background and the one other value that masks hold is lesion; masks with more values are refused.
+    TwoValued(TwoValuedForeground),
+    /// Pixels whose brightest channel is above a threshold.
+    Above(ThresholdForeground),
+    /// Pixels of some grey values.
+    Values(ValuesForeground),
+    /// Pixels whose opacity (the alpha channel) is above a threshold.
+    AlphaAbove(ThresholdForeground),
+}
+
+impl Default for ForegroundSpec {
+    fn default() -> Self {
+        Self::TwoValued(TwoValuedForeground {})
+    }
+}
+
+/// Settings of `two-valued`; it has none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TwoValuedForeground {}
+
+/// What lies above a threshold.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ThresholdForeground {
+    /// The highest value, of 0 to 255, that is still background.
+    #[schemars(range(max = 254))]
+    pub threshold: u8,
+}
+
+/// What has one of some values.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ValuesForeground {
+    /// The values that are lesion, of 0 to 255 (a mask of one bit holds 0 and 255); all others are background.
+    #[schemars(length(min = 1, max = 255))]
+    pub values: Vec<u8>,
 }
 
 /// What to do with an image that has several masks.
@@ -298,6 +347,64 @@ impl Channels {
             Self::Rgb => 3,
             Self::Gray => 1,
         }
+    }
+}
+
+/// How images of 16 bits a channel become images of 8. What lies below a window becomes black, what lies above white.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum IntensitySpec {
+    /// Not at all: images of 16 bits are refused.
+    AsStored(AsStoredIntensity),
+    /// 0 to 65535 becomes 0 to 255.
+    FullRange(FullRangeIntensity),
+    /// A given window becomes 0 to 255.
+    Window(WindowIntensity),
+    /// The window between two percentiles of the training split's pixels becomes 0 to 255.
+    Percentiles(PercentilesIntensity),
+}
+
+impl Default for IntensitySpec {
+    fn default() -> Self {
+        Self::AsStored(AsStoredIntensity {})
+    }
+}
+
+/// Settings of `as-stored`; it has none.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AsStoredIntensity {}
+
+/// Settings of `full-range`; it has none.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FullRangeIntensity {}
+
+/// A window of 16-bit values; `low` is below `high`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct WindowIntensity {
+    /// What becomes black: a 12-bit image has values of 0 to 4095.
+    pub low: u16,
+    /// What becomes white.
+    pub high: u16,
+}
+
+/// A window between two percentiles; `low` is below `high`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct PercentilesIntensity {
+    /// Percent of the pixels that lie at or below what becomes black.
+    #[schemars(range(min = 0.0, max = 100.0))]
+    pub low: f64,
+    /// Percent of the pixels that lie at or below what becomes white.
+    #[schemars(range(min = 0.0, max = 100.0))]
+    pub high: f64,
+}
+
+impl Default for PercentilesIntensity {
+    fn default() -> Self {
+        Self { low: 0.5, high: 99.5 }
     }
 }
 

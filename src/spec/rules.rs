@@ -10,7 +10,7 @@ use super::locate::{KeyPath, Step};
 use super::origin::Origin;
 use super::{
     AmountSpec, BcssClasses, BusiClass, CustomClasses, EvaluatedSplit, FileSplitSpec, GateSpec,
-    HoldoutSpec, KfoldSpec, MetricKind, SplitSpec,
+    HoldoutSpec, IntensitySpec, KfoldSpec, MetricKind, SplitSpec,
 };
 
 /// How far the fractions of a split may add up from 1.
@@ -26,6 +26,7 @@ pub(super) fn check(checker: &mut Checker, root: &Dict) {
     rules.no_repeats::<EvaluatedSplit>("evaluation.splits");
     rules.no_repeats::<BusiClass>("dataset.classes");
     rules.split();
+    rules.intensity();
     rules.weights("model.weights");
     rules.weights("model.encoder.weights");
     rules.gates();
@@ -113,6 +114,20 @@ impl Rules<'_, '_> {
     /// Who said the value at `path`.
     fn origin(&self, path: &KeyPath) -> Origin {
         self.find(path).map_or(Origin::Default, |value| self.checker.origin(path, value.tag()))
+    }
+
+    /// A window goes up.
+    fn intensity(&mut self) {
+        let path = KeyPath::parse("dataset.intensity");
+        let (low, high) = match self.read(&path) {
+            Some(IntensitySpec::Window(window)) => (window.low.into(), window.high.into()),
+            Some(IntensitySpec::Percentiles(percentiles)) => (percentiles.low, percentiles.high),
+            _ => return,
+        };
+        if low >= high {
+            let message = format!("`{path}` goes from {low} to {high}");
+            self.report(&path, message, Some("`low` must be below `high`"));
+        }
     }
 
     fn fold(&mut self, path: &KeyPath, kfold: &KfoldSpec) {

@@ -95,6 +95,14 @@ impl OptimizerSpec {
             Self::Sgd(sgd) => sgd.learning_rate,
         }
     }
+
+    /// Whether weight decay covers norms and biases.
+    pub fn decays_norms(&self) -> bool {
+        match self {
+            Self::Adam(adam) | Self::Adamw(adam) => adam.decay_norms,
+            Self::Sgd(sgd) => sgd.decay_norms,
+        }
+    }
 }
 
 /// Adam and AdamW.
@@ -113,11 +121,19 @@ pub struct AdamSpec {
     /// Weight decay.
     #[schemars(range(min = 0.0, max = 10.0))]
     pub weight_decay: f64,
+    /// Whether norms and biases decay too.
+    pub decay_norms: bool,
 }
 
 impl Default for AdamSpec {
     fn default() -> Self {
-        Self { learning_rate: 1e-3, betas: [0.9, 0.999], epsilon: 1e-8, weight_decay: 0.0 }
+        Self {
+            learning_rate: 1e-3,
+            betas: [0.9, 0.999],
+            epsilon: 1e-8,
+            weight_decay: 0.0,
+            decay_norms: true,
+        }
     }
 }
 
@@ -136,11 +152,19 @@ pub struct SgdSpec {
     /// Weight decay, added to the gradient.
     #[schemars(range(min = 0.0, max = 10.0))]
     pub weight_decay: f64,
+    /// Whether norms and biases decay too.
+    pub decay_norms: bool,
 }
 
 impl Default for SgdSpec {
     fn default() -> Self {
-        Self { learning_rate: 1e-2, momentum: 0.9, nesterov: false, weight_decay: 0.0 }
+        Self {
+            learning_rate: 1e-2,
+            momentum: 0.9,
+            nesterov: false,
+            weight_decay: 0.0,
+            decay_norms: true,
+        }
     }
 }
 
@@ -315,8 +339,10 @@ impl LayerRateSpec {
 pub enum ClipSpec {
     /// Each element lies within plus and minus `limit`.
     Value(ClipLimit),
-    /// Each parameter's gradient has at most the L2 norm `limit`.
+    /// Each parameter's gradient has, by itself, at most the L2 norm `limit`: Keras's `clipnorm`.
     Norm(ClipLimit),
+    /// All parameters' gradients together have at most the L2 norm `limit`: PyTorch's `clip_grad_norm_`.
+    GlobalNorm(ClipLimit),
 }
 
 /// The limit of a gradient.

@@ -97,9 +97,10 @@ struct Step {
 
 impl ModuleMapper for Step {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let trainable = self.weights.trainable.pop_front().unwrap_or(false);
-        let Some(value) = self.weights.values.pop_front() else { return param };
-        let Ok(value) = value.downcast::<Tensor<D>>() else { return param };
+        const SAME: &str = "the average has the parameters of the network";
+        let trainable = self.weights.trainable.pop_front().expect(SAME);
+        let value = self.weights.values.pop_front().expect(SAME);
+        let value = value.downcast::<Tensor<D>>().expect(SAME);
         param.map(|average| {
             if trainable { average * self.decay + *value * (1.0 - self.decay) } else { *value }
         })

@@ -1,8 +1,9 @@
 //! One step: a batch through network and loss, and what is counted of it.
 
 use burn::module::Module;
+use burn::optim::GradientsParams;
 use burn::tensor::activation::softmax;
-use burn::tensor::{ExecutionError, Tensor};
+use burn::tensor::{ExecutionError, Tensor, TensorReadError};
 use burn_train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
 
 use super::batches::EpochNumber;
@@ -56,7 +57,11 @@ impl Output {
     }
 }
 
-impl ItemLazy for Output {
+/// A step that was made, or why the device did not give its result.
+#[derive(Clone, Debug)]
+pub struct Outcome(pub Result<Output, String>);
+
+impl ItemLazy for Outcome {
     fn sync(self) -> Result<Self, ExecutionError> {
         Ok(self)
     }
@@ -115,25 +120,33 @@ impl Trainable {
     }
 
     /// The loss of a batch, still in the graph, and the output without the gradients.
-    fn run(&self, net: &Model, objective: &Objective, batch: Batch) -> (Tensor<1>, Output) {
+    ///
+    /// # Errors
+    /// If the device does not give what it computed.
+    fn run(
+        &self,
+        net: &Model,
+        objective: &Objective,
+        batch: Batch,
+    ) -> Result<(Tensor<1>, Output), TensorReadError> {
         let device = net.devices()[0].clone();
         let Inputs { images, labels, classes } = Inputs::new(&batch, &device);
         let logits = net.heads(images);
         let pixels = combined(logits.pixels.iter().cloned().map(Tensor::inner).collect());
-        let mut seen = self.seen(pixels, &batch);
+        let mut seen = self.seen(pixels, &batch)?;
         if let Some(images) = &logits.images {
-            seen.images = scored(images.clone().inner(), &batch.classes);
+            seen.images = scored(images.clone().inner(), &batch.classes)?;
         }
         let measured = objective.measure(logits, labels, classes);
-        let (loss, sums) = measured.read();
-        (measured.value, Output { cases: batch.cases, loss, sums, seen })
+        let (loss, sums) = measured.read()?;
+        Ok((measured.value, Output { cases: batch.cases, loss, sums, seen }))
     }
 
-    fn seen(&self, logits: Tensor<4>, batch: &Batch) -> Seen {
+    fn seen(&self, logits: Tensor<4>, batch: &Batch) -> Result<Seen, TensorReadError> {
         let plane = batch.label_size * batch.label_size;
         match self.outputs {
             Outputs::Binary | Outputs::Classes(_) => {
-                let predicted = predictions(logits, self.outputs);
+                let predicted = predictions(logits, self.outputs)?;
                 let pairs = predicted.chunks(plane).zip(batch.labels.chunks(plane));
                 let counts = pairs.map(|(predicted, labels)| match self.outputs {
                     Outputs::Binary => vec![count_binary(predicted, labels)],
@@ -141,19 +154,19 @@ impl Trainable {
                         count_classes(predicted, labels, classes)
                     }
                 });
-                Seen { counts: counts.collect(), images: Vec::new() }
+                Ok(Seen { counts: counts.collect(), images: Vec::new() })
             }
             Outputs::Images(_) => {
-                Seen { counts: Vec::new(), images: scored(logits, &batch.labels) }
+                Ok(Seen { counts: Vec::new(), images: scored(logits, &batch.labels)? })
             }
         }
     }
 }
 
 /// What is said of images, from their logits and classes.
-fn scored(logits: Tensor<4>, classes: &[u8]) -> Vec<ImageScore> {
+fn scored(logits: Tensor<4>, classes: &[u8]) -> Result<Vec<ImageScore>, TensorReadError> {
     let width = logits.dims()[1];
-    let probabilities = floats(softmax(logits, 1));
+    let probabilities = floats(softmax(logits, 1))?;
     let images = probabilities.chunks(width).zip(classes);
     let scored = images.map(|(probabilities, &truth)| ImageScore {
         truth: usize::from(truth),
@@ -161,26 +174,33 @@ fn scored(logits: Tensor<4>, classes: &[u8]) -> Vec<ImageScore> {
         probabilities: probabilities.to_vec(),
         ..ImageScore::default()
     });
-    scored.collect()
+    Ok(scored.collect())
 }
 
 impl TrainStep for Trainable {
     type Input = Input;
-    type Output = Output;
+    type Output = Outcome;
 
-    fn step(&self, input: Input) -> TrainOutput<Output> {
-        let (loss, output) = self.run(&self.in_training(), &self.objective, input.batch);
-        let gradients = (loss * input.share).backward();
-        TrainOutput::new(self, gradients, output)
+    fn step(&self, input: Input) -> TrainOutput<Outcome> {
+        match self.run(&self.in_training(), &self.objective, input.batch) {
+            Ok((loss, output)) => {
+                let gradients = (loss * input.share).backward();
+                TrainOutput::new(self, gradients, Outcome(Ok(output)))
+            }
+            Err(error) => {
+                TrainOutput { grads: GradientsParams::new(), item: Outcome(Err(unread(&error))) }
+            }
+        }
     }
 }
 
 impl InferenceStep for Trainable {
     type Input = Input;
-    type Output = Output;
+    type Output = Outcome;
 
-    fn step(&self, input: Input) -> Output {
-        self.run(&self.net, &self.of_splits, input.batch).1
+    fn step(&self, input: Input) -> Outcome {
+        let ran = self.run(&self.net, &self.of_splits, input.batch);
+        Outcome(ran.map(|(_, output)| output).map_err(|error| unread(&error)))
     }
 }
 
@@ -189,21 +209,26 @@ impl InferenceStep for Trainable {
 ///
 /// # Shapes
 /// - logits: `[batch, channels, height, width]`
-fn predictions(logits: Tensor<4>, outputs: Outputs) -> Vec<u8> {
-    match outputs {
-        Outputs::Binary => floats(logits).into_iter().map(|logit| u8::from(logit >= 0.0)).collect(),
+fn predictions(logits: Tensor<4>, outputs: Outputs) -> Result<Vec<u8>, TensorReadError> {
+    let [_, _, height, width] = logits.dims();
+    let values = floats(logits)?;
+    Ok(match outputs {
+        Outputs::Binary => values.into_iter().map(|logit| u8::from(logit >= 0.0)).collect(),
         Outputs::Classes(classes) | Outputs::Images(classes) => {
-            let [_, _, height, width] = logits.dims();
-            let images = floats(logits);
-            let images = images.chunks(classes * height * width);
+            let images = values.chunks(classes * height * width);
             images.flat_map(|image| likeliest(image, classes)).collect()
         }
-    }
+    })
 }
 
 /// The values of a tensor, row by row.
-fn floats<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.try_into_vec_as::<f32>().unwrap_or_default()
+fn floats<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, TensorReadError> {
+    tensor.try_into_vec_as::<f32>()
+}
+
+/// What a failed reading ends training with.
+fn unread(error: &TensorReadError) -> String {
+    format!("cannot read what the network computed from the device: {error}")
 }
 
 #[cfg(test)]
@@ -212,9 +237,20 @@ mod tests {
     use burn::tensor::Device;
 
     use super::*;
+    use crate::kernels::unreadable;
     use crate::loss::init;
     use crate::model;
     use crate::spec::LossSpec;
+
+    #[test]
+    fn what_a_device_does_not_give_is_an_error_and_no_empty_prediction() {
+        let logits = || unreadable([1, 2, 4, 4]);
+        assert!(predictions(logits(), Outputs::Binary).is_err());
+        assert!(predictions(logits(), Outputs::Classes(2)).is_err());
+        assert!(floats(unreadable([8])).is_err());
+        let error = floats(logits()).unwrap_err();
+        assert!(unread(&error).starts_with("cannot read what the network computed"), "{error}");
+    }
 
     #[test]
     fn what_rests_learns_from_its_epoch_on() {
@@ -242,7 +278,8 @@ mod tests {
                 channels: 1,
                 size: 32,
             };
-            let (loss, _) = trainable.run(&trainable.in_training(), &trainable.objective, batch);
+            let (loss, _) =
+                trainable.run(&trainable.in_training(), &trainable.objective, batch).unwrap();
             GradientsParams::from_grads(loss.backward(), &trainable).len()
         };
         let all = trainable.net.net.parameters();

@@ -3,20 +3,22 @@
 use std::time::Instant;
 
 use burn::optim::{GradientsParams, ModuleOptimizer};
-use burn::tensor::Device;
+use burn::tensor::{Device, TensorReadError};
 
+use super::clip::clip as clipped;
 use super::inputs::Inputs;
 use super::objective::Objective;
 use super::optimizer;
 use crate::error::{Error, Result};
 use crate::model::{Model, tensor_paths};
-use crate::spec::ScheduleSpec;
+use crate::spec::{ClipSpec, ScheduleSpec};
 
 /// A network in training, whose steps are timed.
 pub struct Steps {
     net: Model,
     objective: Objective,
     optimizer: ModuleOptimizer,
+    clip: Option<ClipSpec>,
     learning_rate: f64,
     device: Device,
 }
@@ -44,10 +46,11 @@ impl Step {
 impl Steps {
     /// Before the first step; the learning rate stays that of the optimizer.
     pub fn new(net: Model, objective: Objective, schedule: &ScheduleSpec, device: &Device) -> Self {
-        let rates = optimizer::group_rates(schedule, &tensor_paths(&net));
-        let optimizer = optimizer::init(schedule, &rates, device);
+        let groups = optimizer::groups(schedule, &tensor_paths(&net));
+        let optimizer = optimizer::init(schedule, &groups, device);
         let (learning_rate, device) = (schedule.optimizer.learning_rate(), device.clone());
-        Self { net, objective, optimizer, learning_rate, device }
+        let clip = schedule.clip.clone();
+        Self { net, objective, optimizer, clip, learning_rate, device }
     }
 
     /// Makes a step.
@@ -55,20 +58,21 @@ impl Steps {
     /// # Errors
     /// If the device fails.
     pub fn step(self, inputs: Inputs) -> Result<(Self, Step)> {
-        let Self { net, objective, mut optimizer, learning_rate, device } = self;
+        let Self { net, objective, mut optimizer, clip, learning_rate, device } = self;
         let started = Instant::now();
         let value =
             objective.measure(net.heads(inputs.images), inputs.labels, inputs.classes).value;
-        let loss = value.clone().inner().into_scalar::<f32>();
+        let loss = value.clone().inner().try_into_scalar::<f32>().map_err(unread)?;
         let forward_s = started.elapsed().as_secs_f64();
         let started = Instant::now();
         let gradients = GradientsParams::from_grads(value.backward(), &net);
         let backward_s = seconds_to_end(started, &device)?;
         let started = Instant::now();
+        let gradients = clipped(clip.as_ref(), &net, gradients);
         let net = optimizer.step(learning_rate, net, gradients);
         let optimizer_s = seconds_to_end(started, &device)?;
         let step = Step { forward_s, backward_s, optimizer_s, loss };
-        Ok((Self { net, objective, optimizer, learning_rate, device }, step))
+        Ok((Self { net, objective, optimizer, clip, learning_rate, device }, step))
     }
 }
 
@@ -81,8 +85,14 @@ pub fn infer(net: &Model, objective: &Objective, inputs: Inputs) -> Result<Step>
     let started = Instant::now();
     let logits = net.heads(inputs.images);
     let forward_s = seconds_to_end(started, &device)?;
-    let loss = objective.measure(logits, inputs.labels, inputs.classes).value.into_scalar::<f32>();
+    let loss = objective.measure(logits, inputs.labels, inputs.classes).value;
+    let loss = loss.try_into_scalar::<f32>().map_err(unread)?;
     Ok(Step { forward_s, backward_s: 0.0, optimizer_s: 0.0, loss })
+}
+
+/// What a device did not give.
+fn unread(error: TensorReadError) -> Error {
+    Error::failed(format!("cannot read the loss from the device: {error}"))
 }
 
 /// Seconds from an instant until a device has done all that it was given.

@@ -6,6 +6,7 @@
 
 mod batches;
 mod checkpoint;
+mod clip;
 mod ema;
 mod inputs;
 mod learner;
@@ -163,6 +164,9 @@ pub fn train(
         }
     };
 
+    if let Some(epoch) = resumed {
+        rate::check(keeper.load_part(epoch, Part::Rate)?)?;
+    }
     let (steps, plateau) = (training.train.batches(), rate::SharedPlateau::default());
     let schedule = training.schedule.clone();
     let rate = rate::Rate::new(schedule.clone(), steps as u64, plateau.clone());
@@ -172,8 +176,8 @@ pub fn train(
         Some(resting) => trainable.resting(resting, epoch.clone()),
         None => trainable,
     };
-    let rates = optimizer::group_rates(&schedule, &tensor_paths(&trainable));
-    let optimizer = optimizer::init(&schedule, &rates, &training.device);
+    let groups = optimizer::groups(&schedule, &tensor_paths(&trainable));
+    let optimizer = optimizer::init(&schedule, &groups, &training.device);
     let learner = Learner::new(trainable, optimizer, rate);
     let interrupter = Interrupter::new();
     let train_loader = batches::TrainBatches::new(

@@ -1,7 +1,6 @@
 //! From a spec to Burn's optimizer.
 
 use burn::{
-    grad_clipping::GradientClipping,
     module::ParamGroup,
     optim::{
         Adam, AdamConfig, AdamState, AdamW, AdamWConfig, AdamWState, AdaptiveMomentumState,
@@ -13,51 +12,43 @@ use burn::{
 
 use crate::kernels::{self, AdamStep};
 use crate::model::TensorPath;
-use crate::spec::{AdamSpec, ClipSpec, OptimizerSpec, ScheduleSpec};
+use crate::spec::{AdamSpec, OptimizerSpec, ScheduleSpec};
 
 /// The optimizer of a schedule, to train weights on `device`.
 ///
 /// Steps are those of PyTorch's `Adam`, `AdamW` and `SGD`: Burn's defaults for epsilon (1e-5) and
-/// for the damping of momentum (0.1) are not used. Gradients are clipped parameter by parameter.
-/// `rates` are what the learning rate of groups of parameters is multiplied by.
-pub fn init(spec: &ScheduleSpec, rates: &[GroupRate], device: &Device) -> ModuleOptimizer {
+/// for the damping of momentum (0.1) are not used. What [`groups`] says of parameters differs among them.
+pub fn init(spec: &ScheduleSpec, groups: &[Group], device: &Device) -> ModuleOptimizer {
     match &spec.optimizer {
-        OptimizerSpec::Adam(adam) => {
+        OptimizerSpec::Adam(adam) => module_optimizer(groups, device, |decays| {
+            let decay = if decays { adam.weight_decay } else { 0.0 };
             let config = AdamConfig::new()
                 .with_beta_1(adam.betas[0] as f32)
                 .with_beta_2(adam.betas[1] as f32)
                 .with_epsilon(adam.epsilon as f32)
-                .with_weight_decay(weight_decay(adam.weight_decay));
-            module_optimizer(
-                OnePass::new(Standard::Adam(config.build()), adam),
-                spec,
-                rates,
-                device,
-            )
-        }
-        OptimizerSpec::Adamw(adam) => {
+                .with_weight_decay(weight_decay(decay));
+            OnePass::new(Standard::Adam(config.build()), adam, decay)
+        }),
+        OptimizerSpec::Adamw(adam) => module_optimizer(groups, device, |decays| {
+            let decay = if decays { adam.weight_decay } else { 0.0 };
             let config = AdamWConfig::new()
                 .with_beta_1(adam.betas[0] as f32)
                 .with_beta_2(adam.betas[1] as f32)
                 .with_epsilon(adam.epsilon as f32)
-                .with_weight_decay(adam.weight_decay as f32);
-            module_optimizer(
-                OnePass::new(Standard::Adamw(config.build()), adam),
-                spec,
-                rates,
-                device,
-            )
-        }
-        OptimizerSpec::Sgd(sgd) => {
+                .with_weight_decay(decay as f32);
+            OnePass::new(Standard::Adamw(config.build()), adam, decay)
+        }),
+        OptimizerSpec::Sgd(sgd) => module_optimizer(groups, device, |decays| {
+            let decay = if decays { sgd.weight_decay } else { 0.0 };
             let momentum = MomentumConfig::new()
                 .with_momentum(sgd.momentum)
                 .with_dampening(0.0)
                 .with_nesterov(sgd.nesterov);
-            let config = SgdConfig::new()
+            SgdConfig::new()
                 .with_momentum((sgd.momentum > 0.0).then_some(momentum))
-                .with_weight_decay(weight_decay(sgd.weight_decay));
-            module_optimizer(config.build(), spec, rates, device)
-        }
+                .with_weight_decay(weight_decay(decay))
+                .build()
+        }),
     }
 }
 
@@ -95,36 +86,54 @@ fn weight_decay(decay: f64) -> Option<WeightDecayConfig> {
     (decay > 0.0).then(|| WeightDecayConfig::new(decay as f32))
 }
 
+/// From optimizers of groups, which differ in whether their parameters decay.
 fn module_optimizer<O: Optimizer>(
-    optimizer: O,
-    spec: &ScheduleSpec,
-    rates: &[GroupRate],
+    groups: &[Group],
     device: &Device,
+    optimizer: impl Fn(bool) -> O,
 ) -> ModuleOptimizer {
-    let clipping = spec.clip.as_ref().map(|clip| match clip {
-        ClipSpec::Value(clip) => GradientClipping::Value(clip.limit as f32),
-        ClipSpec::Norm(clip) => GradientClipping::Norm(clip.limit as f32),
-    });
-    let everything = (ParamGroup::all(), 1.0);
-    let groups = [&everything].into_iter().chain(rates);
-    groups.fold(ModuleOptimizer::from(optimizer.clone()), |all, (group, factor)| {
-        let (optimizer, device) = (optimizer.clone(), device.clone().inner());
-        let of_group = OnDevice { optimizer, factor: *factor, device };
-        all.with_group(group.clone(), of_group, clipping.clone())
+    let everything = Group { parameters: ParamGroup::all(), factor: 1.0, decays: true };
+    let groups = [&everything].into_iter().chain(groups);
+    groups.fold(ModuleOptimizer::from(optimizer(true)), |all, group| {
+        let (optimizer, device) = (optimizer(group.decays), device.clone().inner());
+        let of_group = OnDevice { optimizer, factor: group.factor, device };
+        all.with_group(group.parameters.clone(), of_group, None)
     })
 }
 
-/// Parameters, and what their learning rate is multiplied by.
-pub type GroupRate = (ParamGroup, f64);
+/// Parameters that are treated alike.
+#[derive(Clone, Debug)]
+pub struct Group {
+    parameters: ParamGroup,
+    /// What the learning rate is multiplied by.
+    factor: f64,
+    /// Whether weight decay covers them.
+    decays: bool,
+}
 
-/// The groups that a schedule gives rates of their own, among the tensors of a module with their names and paths.
-pub fn group_rates(spec: &ScheduleSpec, tensors: &[TensorPath]) -> Vec<GroupRate> {
-    let of_layers = spec.layer_rates.iter().map(|rate| {
-        let fitting = tensors.iter().filter(|tensor| rate.fits(&tensor.name));
+/// The groups that a schedule treats in ways of their own, among the tensors of a module; of several that a parameter
+/// is in, the last counts. Norms and biases are the tensors of one axis.
+pub fn groups(spec: &ScheduleSpec, tensors: &[TensorPath]) -> Vec<Group> {
+    let decay_norms = spec.optimizer.decays_norms();
+    let group = |factor: f64, decays: bool, fits: &dyn Fn(&TensorPath) -> bool| {
+        let fitting = tensors.iter().filter(|tensor| fits(tensor));
         let paths: Vec<&str> = fitting.map(|tensor| tensor.path.as_str()).collect();
-        (ParamGroup::from_paths(paths), rate.factor)
-    });
-    of_layers.collect()
+        Group { parameters: ParamGroup::from_paths(paths), factor, decays }
+    };
+    let is_vector = |tensor: &TensorPath| tensor.rank < 2;
+    let mut groups = Vec::new();
+    if !decay_norms {
+        groups.push(group(1.0, false, &is_vector));
+    }
+    for rate in &spec.layer_rates {
+        groups.push(group(rate.factor, true, &|tensor| rate.fits(&tensor.name)));
+        if !decay_norms {
+            groups.push(group(rate.factor, false, &|tensor| {
+                rate.fits(&tensor.name) && is_vector(tensor)
+            }));
+        }
+    }
+    groups
 }
 
 /// Adam or AdamW, on the CPU in one pass over the numbers of a parameter.
@@ -144,12 +153,12 @@ enum Standard {
 }
 
 impl OnePass {
-    fn new(standard: Standard, spec: &AdamSpec) -> Self {
+    fn new(standard: Standard, spec: &AdamSpec, weight_decay: f64) -> Self {
         Self {
             standard,
             betas: spec.betas.map(|beta| beta as f32),
             epsilon: spec.epsilon as f32,
-            weight_decay: spec.weight_decay,
+            weight_decay,
         }
     }
 
@@ -252,6 +261,7 @@ mod tests {
     use crate::model::tensor_paths;
     use crate::spec::LayerRateSpec;
     use crate::testing::fixture;
+    use crate::train::clip::clip;
 
     #[derive(Module, Debug)]
     struct Weights {
@@ -280,9 +290,13 @@ mod tests {
         }
     }
 
-    fn step(optimizer: &mut ModuleOptimizer, rate: f64, weights: Weights) -> Weights {
+    fn gradients(weights: &Weights) -> GradientsParams {
         let x = Tensor::from_floats(X, &Device::flex().autodiff());
-        let gradients = GradientsParams::from_grads(weights.loss(x).backward(), &weights);
+        GradientsParams::from_grads(weights.loss(x).backward(), weights)
+    }
+
+    fn step(optimizer: &mut ModuleOptimizer, rate: f64, weights: Weights) -> Weights {
+        let gradients = gradients(&weights);
         optimizer.step(rate, weights, gradients)
     }
 
@@ -307,13 +321,15 @@ mod tests {
     fn weights_move_as_with_torch() {
         let file = std::fs::read_to_string(fixture("schedules.json")).unwrap();
         let cases = serde_json::from_str::<Fixture>(&file).unwrap().optimizers;
-        assert!(cases.len() >= 8);
+        assert!(cases.len() >= 18);
         for case in cases {
-            let mut optimizer = init(&case.schedule, &[], &Device::flex());
-            let rate = case.schedule.optimizer.learning_rate();
             let mut weights = Weights::new(A, B);
+            let own = groups(&case.schedule, &tensor_paths(&weights));
+            let mut optimizer = init(&case.schedule, &own, &Device::flex());
+            let rate = case.schedule.optimizer.learning_rate();
             for (index, expected) in case.steps.iter().enumerate() {
-                weights = step(&mut optimizer, rate, weights);
+                let gradients = clip(case.schedule.clip.as_ref(), &weights, gradients(&weights));
+                weights = optimizer.step(rate, weights, gradients);
                 for (found, expected) in weights.values().iter().zip(expected) {
                     let error = (found - expected).abs() / expected.abs().max(0.1);
                     let name = &case.name;
@@ -321,40 +337,6 @@ mod tests {
                 }
             }
         }
-    }
-
-    fn gradients_after_clipping(clip: &str) -> Vec<f64> {
-        let toml = format!(
-            "optimizer = {{ kind = 'sgd', learning-rate = 1.0, momentum = 0.0 }}\nclip = {clip}"
-        );
-        let spec: ScheduleSpec = toml::from_str(&toml).unwrap();
-        let weights = Weights::new([[0.0; 2]; 2], [0.0; 2]);
-        let device = Device::flex().autodiff();
-        // Gradients 3 and 4 in `a`, 0.6 and 0.8 in `b`.
-        let a = Tensor::<2>::from_floats([[3.0, 0.0], [0.0, 4.0]], &device) * weights.a.val();
-        let b = Tensor::<1>::from_floats([0.6, 0.8], &device) * weights.b.val();
-        let gradients = GradientsParams::from_grads((a.sum() + b.sum()).backward(), &weights);
-        let moved = init(&spec, &[], &Device::flex()).step(1.0, weights, gradients);
-        moved.values().into_iter().map(|value| -value).collect()
-    }
-
-    #[track_caller]
-    fn assert_close(found: &[f64], expected: &[f64]) {
-        for (found, expected) in found.iter().zip(expected) {
-            assert!((found - expected).abs() < 1e-6, "found {found}, expected {expected}");
-        }
-    }
-
-    #[test]
-    fn clipping_by_norm_is_per_parameter() {
-        let found = gradients_after_clipping("{ kind = 'norm', limit = 1.0 }");
-        assert_close(&found, &[0.6, 0.0, 0.0, 0.8, 0.6, 0.8]);
-    }
-
-    #[test]
-    fn clipping_by_value_is_per_element() {
-        let found = gradients_after_clipping("{ kind = 'value', limit = 0.7 }");
-        assert_close(&found, &[0.7, 0.0, 0.0, 0.7, 0.6, 0.7]);
     }
 
     #[test]
@@ -365,13 +347,13 @@ mod tests {
             let mut weights = Weights::new(A, B);
             let half = LayerRateSpec { layers: "b".into(), factor: 0.5 };
             let spec = ScheduleSpec { layer_rates: vec![half], ..spec };
-            let rates = group_rates(&spec, &tensor_paths(&weights));
-            let mut original = init(&spec, &rates, &Device::flex());
+            let own = groups(&spec, &tensor_paths(&weights));
+            let mut original = init(&spec, &own, &Device::flex());
             for _ in 0..2 {
                 weights = step(&mut original, 0.01, weights);
             }
             let bytes = original.into_bytes().unwrap();
-            let mut resumed = init(&spec, &rates, &Device::flex()).from_bytes(bytes).unwrap();
+            let mut resumed = init(&spec, &own, &Device::flex()).from_bytes(bytes).unwrap();
             let expected = step(&mut original, 0.01, weights.clone()).values();
             assert_eq!(step(&mut resumed, 0.01, weights).values(), expected, "{optimizer}");
         }
@@ -386,14 +368,39 @@ mod tests {
             );
             let spec: ScheduleSpec = toml::from_str(&toml).unwrap();
             let start = Weights::new(A, B);
-            let rates = group_rates(&spec, &tensor_paths(&start));
+            let own = groups(&spec, &tensor_paths(&start));
             let device = Device::flex();
-            let moved = step(&mut init(&spec, &rates, &device), 0.01, start.clone()).values();
+            let moved = step(&mut init(&spec, &own, &device), 0.01, start.clone()).values();
             let slow = step(&mut init(&spec, &[], &device), 0.005, start.clone()).values();
             let usual = step(&mut init(&spec, &[], &device), 0.01, start).values();
             assert_eq!(moved[..4], slow[..4], "{optimizer}");
             assert_eq!(moved[4..], usual[4..], "{optimizer}");
             assert_ne!(slow[..4], usual[..4], "{optimizer}");
+        }
+    }
+
+    #[test]
+    fn norms_and_biases_decay_unless_told_otherwise_at_a_rate_of_their_own_too() {
+        for optimizer in ["adam", "adamw", "sgd"] {
+            let after = |more: &str, decay: f64| {
+                let toml = format!(
+                    "optimizer = {{ kind = '{optimizer}', weight-decay = {decay:?}{more} }}
+                     layer-rates = [{{ layers = 'b', factor = 0.5 }}]"
+                );
+                let spec: ScheduleSpec = toml::from_str(&toml).unwrap();
+                let weights = Weights::new(A, B);
+                let own = groups(&spec, &tensor_paths(&weights));
+                let mut optimizer = init(&spec, &own, &Device::flex());
+                // Adam's first step knows signs alone.
+                let weights = step(&mut optimizer, 0.01, weights);
+                step(&mut optimizer, 0.01, weights).values()
+            };
+            let (all, none) = (after("", 0.5), after("", 0.0));
+            assert_eq!(after(", decay-norms = true", 0.5), all, "{optimizer}");
+            let matrices = after(", decay-norms = false", 0.5);
+            assert_ne!(all[4..], none[4..], "{optimizer}");
+            assert_ne!(matrices[..4], none[..4], "{optimizer}");
+            assert_ne!(matrices[4..], all[4..], "{optimizer}");
         }
     }
 

@@ -6,9 +6,11 @@ use std::{
 };
 
 use burn::lr_scheduler::{LrScheduler, LrSchedulerRecord};
+use burn::tensor::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::stopping::Patience;
+use crate::error::{Error, Result};
 use crate::spec::{Goal, OneCycleRate, PlateauRate, RateSpec, ScheduleSpec};
 
 /// The learning rate at an optimizer step, counted from 0, as PyTorch's schedulers give it when
@@ -170,8 +172,30 @@ impl LrScheduler for Rate {
     }
 
     fn load_record(&mut self, record: LrSchedulerRecord) {
-        self.step = record.scalar("step").unwrap_or(0);
-        self.plateau.set(record.scalar("plateau").unwrap_or(1.0));
+        self.step = record.scalar("step").expect(CHECKED);
+        self.plateau.set(record.scalar("plateau").expect(CHECKED));
+    }
+}
+
+const CHECKED: &str = "a checkpoint's learning rate is checked before training goes on";
+
+/// Checks that a rate can be read back from its bytes in a checkpoint.
+///
+/// # Errors
+/// If one of its numbers is not there.
+pub fn check(bytes: Vec<u8>) -> Result<()> {
+    let unread = |why: String| {
+        Error::failed(format!("cannot read the learning rate of the checkpoint: {why}"))
+    };
+    let record = LrSchedulerRecord::from_bytes(Bytes::from_bytes_vec(bytes))
+        .map_err(|error| unread(error.to_string()))?;
+    // Burn numbers the schedules of groups of parameters; there is one.
+    let record = record.record("0");
+    let step = record.scalar::<u64>("step").map(drop);
+    let numbers = [("step", step), ("plateau", record.scalar::<f64>("plateau").map(drop))];
+    match numbers.into_iter().find(|(_, number)| number.is_none()) {
+        Some((name, _)) => Err(unread(format!("it has no `{name}`"))),
+        None => Ok(()),
     }
 }
 

@@ -15,8 +15,9 @@ use burn_train::{
 
 use super::batches::EpochNumber;
 use super::checkpoint::{Saved, average_bytes};
+use super::clip::clip as clipped;
 use super::ema::Ema;
-use super::learner::{Output, Trainable};
+use super::learner::{Outcome, Output, Trainable};
 use super::progress::Lines;
 use super::rate::SharedPlateau;
 use super::watch::{Verdict, Watch, figure};
@@ -293,19 +294,18 @@ impl Pass<'_> {
             step += 1;
             // Nothing can be learned from ignored pixels alone, and a step by no gradient is a step all the same:
             // moments and weight decay would move the weights.
-            let output = input.batch.is_labelled().then(|| learner.train_step(input));
-            if let Some(output) = &output
-                && !output.item.loss.is_finite()
-            {
-                self.fail(not_finite(&output.item, &self.epochs.names.cases, epoch, step));
-                return None;
-            }
-            let item = match output {
-                Some(output) => {
-                    output.item.tally(&mut tally);
-                    gradients.accumulate(&learner.model(), output.grads);
+            let made = input.batch.is_labelled().then(|| learner.train_step(input));
+            let item = match made {
+                Some(made) => {
+                    let output = self.read(made.item)?;
+                    if !output.loss.is_finite() {
+                        self.fail(not_finite(&output, &self.epochs.names.cases, epoch, step));
+                        return None;
+                    }
+                    output.tally(&mut tally);
+                    gradients.accumulate(&learner.model(), made.grads);
                     waiting = true;
-                    Some(output.item)
+                    Some(output)
                 }
                 None => {
                     skipped += 1;
@@ -315,7 +315,9 @@ impl Pass<'_> {
             if ends_group {
                 learner.lr_step();
                 if waiting {
-                    learner.optimizer_step(gradients.grads());
+                    let gradients = gradients.grads();
+                    let clip = self.epochs.schedule.clip.as_ref();
+                    learner.optimizer_step(clipped(clip, &learner.model(), gradients));
                     if let Some(average) = &mut *self.epochs.average() {
                         average.update(&learner.model().net);
                     }
@@ -324,7 +326,7 @@ impl Pass<'_> {
             }
             if let Some(item) = item {
                 let rate = Some(learner.lr_current());
-                self.tell_train(TrainingItem::new(item, progress, Some(step), rate));
+                self.tell_train(TrainingItem::new(Outcome(Ok(item)), progress, Some(step), rate));
             }
             if self.stopped() {
                 return None;
@@ -363,10 +365,10 @@ impl Pass<'_> {
                 }
             };
             let progress: Count = batches.progress();
-            let output = InferenceStep::step(&model, input);
+            let output = self.read(InferenceStep::step(&model, input))?;
             step += 1;
             output.tally(&mut tally);
-            let item = TrainingItem::new(output, progress, Some(step), None);
+            let item = TrainingItem::new(Outcome(Ok(output)), progress, Some(step), None);
             let told = self.events.process_valid(LearnerEvent::ProcessedItem(item));
             self.interrupter.fail_on_error(told);
             if self.stopped() {
@@ -377,7 +379,18 @@ impl Pass<'_> {
         Some(tally)
     }
 
-    fn tell_train(&mut self, item: TrainingItem<Output>) {
+    /// What a step gave; where the device did not give it, the reason is noted.
+    fn read(&self, outcome: Outcome) -> Option<Output> {
+        match outcome.0 {
+            Ok(output) => Some(output),
+            Err(why) => {
+                self.fail(why);
+                None
+            }
+        }
+    }
+
+    fn tell_train(&mut self, item: TrainingItem<Outcome>) {
         let told = self.events.process_train(LearnerEvent::ProcessedItem(item));
         self.interrupter.fail_on_error(told);
     }

@@ -4,6 +4,7 @@ mod bad_input;
 mod browser;
 mod classify;
 mod cli;
+mod data_cases;
 mod division;
 mod explain;
 mod files;

@@ -1,0 +1,576 @@
+//! What masks hold, and whether that says which pixels are lesion.
+//!
+//! A mask that was saved in a way nobody expected looks whole and is wrong: with codes 1 and 2, with black and
+//! white exchanged, through JPEG, with its drawing in the alpha channel. So every mask is read once, what it
+//! holds is kept, and where that leaves open what is lesion, nothing is guessed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use super::case::{Case, MaskSource};
+use super::decode::{code_counts, mask_values};
+use super::kept::kept;
+use super::look::Look;
+use crate::error::Result;
+use crate::finding::{Finding, FindingKind, Findings};
+use crate::spec::ForegroundSpec;
+
+/// Colours of a mask that are told apart.
+const COLOURS: usize = 8;
+
+/// Part of a mask from which on it is nearly all lesion. The largest of BUSI is 0.56.
+const NEARLY_ALL: f64 = 0.8;
+
+/// Where the middle one of all masks is more lesion than this, lesion and background are exchanged.
+const EXCHANGED: f64 = 0.5;
+
+/// What a mask holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MaskValues {
+    /// Values of the brightest channel, from 0 to 255, with their pixels.
+    pub levels: Vec<(u8, u64)>,
+    /// Colours, red first; only the first eight that were found.
+    pub colours: Vec<[u8; 3]>,
+    /// Opacities with their pixels; none where there is no alpha channel.
+    pub alphas: Vec<(u8, u64)>,
+}
+
+impl MaskValues {
+    /// Counts a colour of some pixels.
+    pub fn of(pixels: impl Iterator<Item = ([u8; 3], Option<u8>)>) -> Self {
+        let (mut levels, mut alphas) = ([0u64; 256], [0u64; 256]);
+        let mut colours: Vec<[u8; 3]> = Vec::new();
+        for (colour, alpha) in pixels {
+            levels[usize::from(brightest(colour))] += 1;
+            if let Some(alpha) = alpha {
+                alphas[usize::from(alpha)] += 1;
+            }
+            // Neighbours are alike, so the last colour is looked at first.
+            if colours.last() != Some(&colour)
+                && colours.len() < COLOURS
+                && !colours.contains(&colour)
+            {
+                colours.push(colour);
+            }
+        }
+        let pairs = |counts: [u64; 256]| {
+            (0u8..=255).zip(counts).filter(|&(_, count)| count > 0).collect::<Vec<_>>()
+        };
+        colours.sort_unstable();
+        Self { levels: pairs(levels), colours, alphas: pairs(alphas) }
+    }
+
+    fn pixels(&self) -> u64 {
+        self.levels.iter().map(|&(_, count)| count).sum()
+    }
+
+    /// Pixels that are lesion.
+    fn lesion(&self, foreground: &ForegroundSpec) -> u64 {
+        let sum = |values: &[(u8, u64)], of: &dyn Fn(u8) -> bool| {
+            values.iter().filter(|(value, _)| of(*value)).map(|&(_, count)| count).sum()
+        };
+        match foreground {
+            ForegroundSpec::TwoValued(_) => sum(&self.levels, &|value| value > 0),
+            ForegroundSpec::Above(above) => sum(&self.levels, &|value| value > above.threshold),
+            ForegroundSpec::Values(spec) => {
+                sum(&self.levels, &|value| spec.values.contains(&value))
+            }
+            ForegroundSpec::AlphaAbove(above) => sum(&self.alphas, &|a| a > above.threshold),
+        }
+    }
+
+    fn is_gray(&self) -> bool {
+        self.colours.iter().all(|[red, green, blue]| red == green && green == blue)
+    }
+
+    /// Whether what is drawn is in the alpha channel alone.
+    fn is_drawn_in_alpha(&self) -> bool {
+        let opaque = self.alphas.iter().all(|&(alpha, _)| alpha == 255);
+        self.colours.len() == 1 && !opaque
+    }
+
+    /// The values other than black; a colour as its brightest channel where there is no other.
+    fn values_but_black(&self) -> BTreeSet<u8> {
+        self.levels.iter().map(|&(value, _)| value).filter(|&value| value > 0).collect()
+    }
+
+    /// What it holds, in words.
+    fn words(&self) -> String {
+        if !self.is_gray() {
+            let name = |[red, green, blue]: &[u8; 3]| format!("#{red:02x}{green:02x}{blue:02x}");
+            let more = if self.colours.len() == COLOURS { " .." } else { "" };
+            let colours: Vec<_> = self.colours.iter().take(4).map(name).collect();
+            return format!("colours {}{more}", colours.join(", "));
+        }
+        match self.levels.as_slice() {
+            [(only, _)] => format!("{only} everywhere"),
+            few if few.len() <= 4 => {
+                let values: Vec<_> = few.iter().map(|(value, _)| value.to_string()).collect();
+                format!("values {}", values.join(", "))
+            }
+            many => {
+                let last = many.last().map_or(0, |(value, _)| *value);
+                format!("{} values of {} to {last}", many.len(), many[0].0)
+            }
+        }
+    }
+}
+
+/// The channel that decides what is above a threshold.
+pub fn brightest([red, green, blue]: [u8; 3]) -> u8 {
+    red.max(green).max(blue)
+}
+
+/// Whether a pixel is lesion.
+pub fn is_lesion(foreground: &ForegroundSpec, colour: [u8; 3], alpha: Option<u8>) -> bool {
+    match foreground {
+        ForegroundSpec::TwoValued(_) => brightest(colour) > 0,
+        ForegroundSpec::Above(above) => brightest(colour) > above.threshold,
+        ForegroundSpec::Values(spec) => spec.values.contains(&brightest(colour)),
+        ForegroundSpec::AlphaAbove(above) => alpha.unwrap_or(255) > above.threshold,
+    }
+}
+
+/// A file that could be read, with what it holds; or why it could not.
+type Surveyed<T> = std::result::Result<T, String>;
+
+/// What is found in each mask file of some cases, from an earlier process where nothing has changed.
+fn survey<T: Clone + Send + Serialize + serde::de::DeserializeOwned>(
+    knowledge: &str,
+    cases: &[Case],
+    of: impl Fn(&Path) -> Result<T> + Sync,
+) -> BTreeMap<PathBuf, Surveyed<T>> {
+    let mut files: Vec<&Path> = cases.iter().flat_map(files_of).map(PathBuf::as_path).collect();
+    files.sort_unstable();
+    files.dedup();
+    let compute = || {
+        let found: Vec<Surveyed<T>> = files
+            .par_iter()
+            .map(|file| {
+                of(file).map_err(|error| {
+                    let text = error.to_string();
+                    text.strip_prefix(&format!("{}: ", file.display())).unwrap_or(&text).into()
+                })
+            })
+            .collect();
+        Ok(found)
+    };
+    let found = kept(knowledge, &files, compute).unwrap_or_default();
+    files.into_iter().map(Path::to_path_buf).zip(found).collect()
+}
+
+/// The mask files of a case.
+fn files_of(case: &Case) -> &[PathBuf] {
+    match &case.mask {
+        MaskSource::Files(files) => files,
+        _ => &[],
+    }
+}
+
+/// Judges the masks of lesions: whether they say what is lesion, and whether that can be so.
+pub fn judge_lesions(look: &Look, cases: &[Case], foreground: &ForegroundSpec) -> Findings {
+    let surveyed = survey("values of masks 1", cases, mask_values);
+    let mut findings = Findings::default();
+    let mut read: BTreeMap<&Path, &MaskValues> = BTreeMap::new();
+    for (file, values) in &surveyed {
+        match values {
+            Ok(values) => {
+                read.insert(file, values);
+            }
+            Err(complaint) => findings.push(look.unreadable(file, complaint)),
+        }
+    }
+    if let ForegroundSpec::TwoValued(_) = foreground {
+        findings.extend(two_valued(look, &read));
+    }
+    if !findings.has_errors() {
+        findings.extend(amounts(cases, &read, foreground));
+    }
+    findings
+}
+
+/// What is wrong with masks that should hold black and one other value.
+fn two_valued(look: &Look, read: &BTreeMap<&Path, &MaskValues>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let named =
+        |file: &Path, values: &MaskValues| format!("{}: {}", look.name(file), values.words());
+    let in_alpha: Vec<_> = read
+        .iter()
+        .filter(|(_, values)| values.is_drawn_in_alpha())
+        .map(|(f, v)| named(f, v))
+        .collect();
+    if !in_alpha.is_empty() {
+        findings.push(
+            Finding::error(
+                FindingKind::MaskAlpha,
+                "masks of one colour that are not opaque: what is drawn is in their alpha channel",
+            )
+            .naming_all(in_alpha)
+            .remedy("set `dataset.foreground = { kind = \"alpha-above\", threshold = 127 }`"),
+        );
+        return findings;
+    }
+    let unclear = |values: &MaskValues| {
+        let black = values.colours.contains(&[0; 3]);
+        values.colours.len() > 2 || (values.colours.len() == 2 && !black)
+    };
+    let mut wrong: BTreeMap<&Path, &MaskValues> =
+        read.iter().filter(|(_, values)| unclear(values)).map(|(f, v)| (*f, *v)).collect();
+    let others: BTreeSet<u8> = read.values().flat_map(|values| values.values_but_black()).collect();
+    if wrong.is_empty() && others.len() > 1 {
+        // Each has one value, but not the same one.
+        wrong = read
+            .iter()
+            .filter(|(_, values)| !values.values_but_black().is_empty())
+            .map(|(f, v)| (*f, *v))
+            .collect();
+    }
+    if !wrong.is_empty() {
+        findings.push(
+            Finding::error(
+                FindingKind::MaskValues,
+                "masks that do not say which pixels are lesion: they hold more than black and one other value",
+            )
+            .naming_all(wrong.iter().map(|(file, values)| named(file, values)))
+            .remedy(remedy(read)),
+        );
+    }
+    findings
+}
+
+/// The key that would make masks readable.
+fn remedy(read: &BTreeMap<&Path, &MaskValues>) -> String {
+    let gray = read.values().all(|values| values.is_gray());
+    let values: BTreeSet<u8> =
+        read.values().flat_map(|values| values.levels.iter().map(|&(value, _)| value)).collect();
+    let black = values.contains(&0);
+    let list = |values: Vec<u8>| {
+        let values: Vec<_> = values.iter().map(u8::to_string).collect();
+        format!(
+            "set `dataset.foreground = {{ kind = \"values\", values = [{}] }}`",
+            values.join(", ")
+        )
+    };
+    let highest = values.last().copied().unwrap_or(255);
+    match (gray, values.len()) {
+        (true, 2) if !black => format!("if {highest} is lesion, {}", list(vec![highest])),
+        (true, 2..=8) => {
+            let lesion: Vec<u8> = values.into_iter().filter(|&value| value > 0).collect();
+            format!("{}, with those of the values that are lesion", list(lesion))
+        }
+        (true, _) => {
+            "if a threshold parts them, set `dataset.foreground = { kind = \"above\", threshold = 127 }`".into()
+        }
+        (false, _) if black => {
+            "if all that is not black is lesion, set `dataset.foreground = { kind = \"above\", threshold = 0 }`"
+                .into()
+        }
+        (false, _) => "write them anew with 0 for background and 255 for lesion".into(),
+    }
+}
+
+/// What is unlikely about how much of the masks is lesion.
+fn amounts(
+    cases: &[Case],
+    read: &BTreeMap<&Path, &MaskValues>,
+    foreground: &ForegroundSpec,
+) -> Vec<Finding> {
+    let (mut none, mut mostly, mut most) = (Vec::new(), Vec::new(), Vec::new());
+    let mut in_normal = Vec::new();
+    let mut parts: Vec<f64> = Vec::new();
+    for case in cases.iter().filter(|case| !files_of(case).is_empty()) {
+        let masks = files_of(case).iter().filter_map(|file| read.get(file.as_path()));
+        let part = |values: &&&MaskValues| {
+            values.lesion(foreground) as f64 / values.pixels().max(1) as f64
+        };
+        let part = masks.map(|values| part(&values)).fold(0.0, f64::max);
+        let name = || format!("{}: {:.0} % lesion", case.id, 100.0 * part);
+        match (case.label == "normal", part > 0.0) {
+            (true, true) => in_normal.push(name()),
+            (false, false) => none.push(case.id.clone()),
+            (true, false) | (false, true) => {}
+        }
+        if part > NEARLY_ALL {
+            mostly.push(name());
+        }
+        if part > EXCHANGED {
+            most.push(name());
+        }
+        if part > 0.0 {
+            parts.push(part);
+        }
+    }
+    let lesions = cases.iter().filter(|case| case.label != "normal").count();
+    let mut findings = Vec::new();
+    if !none.is_empty() {
+        let all = none.len() == lesions;
+        let kind = FindingKind::NoLesion;
+        findings.push(if all {
+            let held: BTreeSet<u8> = read
+                .values()
+                .flat_map(|values| values.levels.iter().map(|(value, _)| *value))
+                .collect();
+            let held: Vec<String> = held.iter().take(8).map(u8::to_string).collect();
+            Finding::error(kind, "no mask has a pixel of lesion")
+                .naming_all(none)
+                .remedy(format!("look at `dataset.foreground`; the masks hold {}", held.join(", ")))
+        } else {
+            Finding::warning(kind, "images of a lesion whose mask is empty").naming_all(none)
+        });
+    }
+    if !in_normal.is_empty() {
+        let what = "normal images whose mask has lesion";
+        findings.push(Finding::warning(FindingKind::LesionInNormal, what).naming_all(in_normal));
+    }
+    parts.sort_by(f64::total_cmp);
+    let middle = parts.get(parts.len() / 2).copied().unwrap_or(0.0);
+    let kind = FindingKind::MostlyLesion;
+    if middle > EXCHANGED && matches!(foreground, ForegroundSpec::TwoValued(_)) {
+        let value =
+            read.values().flat_map(|values| values.values_but_black()).next().unwrap_or(255);
+        findings.push(
+            Finding::error(kind, "masks of which most is lesion, as if lesion and background were exchanged")
+                .naming_all(most)
+                .remedy(format!(
+                    "if black is lesion, set `dataset.foreground = {{ kind = \"values\", values = [0] }}`; \
+                     if {value} is, say so with `values = [{value}]`"
+                )),
+        );
+    } else if !mostly.is_empty() {
+        findings
+            .push(Finding::warning(kind, "masks of which nearly all is lesion").naming_all(mostly));
+    }
+    findings
+}
+
+/// The codes that each mask holds, with their pixels.
+pub type CodesOf = BTreeMap<PathBuf, Vec<(u8, u64)>>;
+
+/// The codes of masks, from an earlier process where nothing has changed; what cannot be read is a finding.
+pub fn survey_codes(look: &Look, cases: &[Case], findings: &mut Findings) -> CodesOf {
+    let limit = look.limit;
+    let surveyed = survey("codes of masks 1", cases, |mask| code_counts(mask, limit));
+    let mut codes = CodesOf::new();
+    for (file, found) in surveyed {
+        match found {
+            Ok(found) => {
+                codes.insert(file, found);
+            }
+            Err(complaint) => findings.push(look.unreadable(&file, &complaint)),
+        }
+    }
+    codes
+}
+
+#[cfg(test)]
+mod tests {
+    use png::{BitDepth, ColorType};
+    use proptest::prelude::*;
+
+    use super::super::case::ImageSource;
+    use super::super::decode::{Limit, decode_binary};
+    use super::super::levels::Levels;
+    use super::super::sample::{png, save_bytes};
+    use super::*;
+    use crate::spec::{ThresholdForeground, ValuesForeground};
+
+    /// Sides of a mask, in pixels.
+    const SIZE: (u32, u32) = (9, 7);
+
+    /// How a mask stores its pixels.
+    #[derive(Clone, Copy, Debug)]
+    enum Stored {
+        OneBit,
+        Gray,
+        GrayAlpha,
+        Rgb,
+        Rgba,
+        Palette,
+    }
+
+    /// A mask file in which background and lesion have a value and an opacity each.
+    fn file(stored: Stored, lesion: &[bool], values: [u8; 2], alphas: [u8; 2]) -> Vec<u8> {
+        let rows = |pixel: &dyn Fn(usize) -> Vec<u8>| -> Vec<u8> {
+            lesion.iter().flat_map(|&lesion| pixel(usize::from(lesion))).collect()
+        };
+        let (color, rows) = match stored {
+            Stored::OneBit => {
+                let bits: Vec<u8> = lesion
+                    .chunks(SIZE.0 as usize)
+                    .flat_map(|row| {
+                        let bit = |x: usize| u8::from(values[usize::from(row[x])] > 127);
+                        let byte = |start: usize| {
+                            (start..(start + 8).min(row.len()))
+                                .fold(0, |byte, x| byte | bit(x) << (7 - (x - start)))
+                        };
+                        [byte(0), byte(8)]
+                    })
+                    .collect();
+                return png(SIZE, ColorType::Grayscale, BitDepth::One, &bits);
+            }
+            Stored::Palette => {
+                let rows = rows(&|which| vec![which as u8]);
+                let mut bytes = Vec::new();
+                let mut encoder = png::Encoder::new(&mut bytes, SIZE.0, SIZE.1);
+                encoder.set_color(ColorType::Indexed);
+                encoder.set_palette([[values[0]; 3], [values[1]; 3]].concat());
+                encoder.write_header().unwrap().write_image_data(&rows).unwrap();
+                return bytes;
+            }
+            Stored::Gray => (ColorType::Grayscale, rows(&|which| vec![values[which]])),
+            Stored::GrayAlpha => {
+                (ColorType::GrayscaleAlpha, rows(&|which| vec![values[which], alphas[which]]))
+            }
+            Stored::Rgb => (ColorType::Rgb, rows(&|which| vec![values[which]; 3])),
+            Stored::Rgba => {
+                let pixel =
+                    |which: usize| [[values[which]; 3].as_slice(), &[alphas[which]]].concat();
+                (ColorType::Rgba, rows(&pixel))
+            }
+        };
+        png(SIZE, color, BitDepth::Eight, &rows)
+    }
+
+    fn case(root: &Path, name: &str) -> Case {
+        Case {
+            id: format!("benign/{name}"),
+            label: "benign".into(),
+            slide: None,
+            institution: None,
+            folder: None,
+            image: ImageSource::File(root.join(format!("{name}.png"))),
+            mask: MaskSource::Files(vec![root.join(format!("{name}_mask.png"))]),
+            width: SIZE.0,
+            height: SIZE.1,
+        }
+    }
+
+    /// What is found about masks with these bytes.
+    fn judge(masks: &[Vec<u8>], foreground: &ForegroundSpec) -> (tempfile::TempDir, Findings) {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        let cases: Vec<Case> =
+            (0..masks.len()).map(|number| case(root, &number.to_string())).collect();
+        for (case, bytes) in cases.iter().zip(masks) {
+            save_bytes(&files_of(case)[0], bytes);
+        }
+        let look = Look { root, limit: Limit::Image, levels: Levels::Refused };
+        let findings = judge_lesions(&look, &cases, foreground);
+        (folder, findings)
+    }
+
+    fn lines(masks: &[Vec<u8>], foreground: &ForegroundSpec) -> String {
+        judge(masks, foreground).1.iter().map(|finding| format!("{finding}\n")).collect()
+    }
+
+    /// Nine columns of which the first two are lesion.
+    fn stripes() -> Vec<bool> {
+        (0..63).map(|pixel| pixel % 9 < 2).collect()
+    }
+
+    fn gray(values: impl Fn(usize) -> u8) -> Vec<u8> {
+        let rows: Vec<u8> = (0..63).map(values).collect();
+        png(SIZE, ColorType::Grayscale, BitDepth::Eight, &rows)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(96))]
+        #[test]
+        fn masks_are_read_as_they_were_drawn_or_refused_by_name(
+            stored in prop::sample::select(vec![
+                Stored::OneBit, Stored::Gray, Stored::GrayAlpha, Stored::Rgb, Stored::Rgba, Stored::Palette,
+            ]),
+            values in prop::sample::select(vec![
+                [0, 255], [0, 1], [0, 7], [255, 0], [1, 2], [1, 0], [0, 0], [255, 255], [128, 255],
+            ]),
+            alphas in prop::sample::select(vec![[255, 255], [0, 255], [255, 0], [0, 0], [90, 200]]),
+            // Lesions are the smaller part of an image, or nobody could tell that they are exchanged.
+            start in 0usize..30, length in 1usize..28,
+        ) {
+            let lesion: Vec<bool> = (0..63).map(|at| (start..start + length).contains(&at)).collect();
+            let two = ForegroundSpec::default();
+            let (folder, findings) = judge(&[file(stored, &lesion, values, alphas)], &two);
+            if findings.has_errors() {
+                let named = findings.iter().any(|finding| !finding.names.is_empty());
+                prop_assert!(named, "{findings:?}");
+            } else {
+                let read = decode_binary(&folder.path().join("0_mask.png"), &two).unwrap();
+                let read: Vec<bool> = read.iter().map(|&label| label == 1).collect();
+                prop_assert_eq!(read, lesion);
+            }
+        }
+    }
+
+    #[test]
+    fn a_white_first_colour_of_a_palette_is_not_lesion_in_silence() {
+        let text =
+            lines(&[file(Stored::Palette, &stripes(), [255, 0], [255; 2])], &Default::default());
+        assert!(text.contains("lesion and background were exchanged"), "{text}");
+        let text =
+            lines(&[file(Stored::Palette, &stripes(), [255, 90], [255; 2])], &Default::default());
+        assert!(
+            text.contains("(benign") || text.contains("(0_mask.png: values 90, 255)"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn each_kind_of_doubt_names_the_key_that_settles_it() {
+        let two = ForegroundSpec::default();
+        let of = |values: [u8; 2]| file(Stored::Gray, &stripes(), values, [255; 2]);
+        let labels = gray(|pixel| (pixel % 3) as u8);
+        let edges = gray(|pixel| (pixel * 4) as u8);
+        for (masks, key) in [
+            (
+                vec![of([1, 2])],
+                "if 2 is lesion, set `dataset.foreground = { kind = \"values\", values = [2] }`",
+            ),
+            (vec![labels], "values = [1, 2] }`, with those of the values that are lesion"),
+            (vec![edges], "set `dataset.foreground = { kind = \"above\", threshold = 127 }`"),
+            (vec![of([0, 1]), of([0, 255])], "values = [1, 255] }`"),
+            (
+                vec![of([255, 0])],
+                "if black is lesion, set `dataset.foreground = { kind = \"values\", values = [0] }`",
+            ),
+            (vec![of([0, 0])], "look at `dataset.foreground`; the masks hold 0"),
+        ] {
+            let text = lines(&masks, &two);
+            assert!(text.starts_with("error: ") && text.contains(key), "`{key}` in {text}");
+        }
+        assert_eq!(lines(&[of([0, 1]), of([0, 1])], &two), "");
+    }
+
+    #[test]
+    fn one_exchanged_or_empty_mask_among_others_is_a_warning() {
+        let of = |values: [u8; 2]| file(Stored::Gray, &stripes(), values, [255; 2]);
+        let tall: Vec<bool> = (0..63).map(|pixel| pixel < 60).collect();
+        let full = file(Stored::Gray, &tall, [0, 255], [255; 2]);
+        let text = lines(&[of([0, 255]), of([0, 255]), full, of([0, 0])], &Default::default());
+        assert!(
+            text.contains("warning: images of a lesion whose mask is empty (benign/3)"),
+            "{text}"
+        );
+        assert!(
+            text.contains("warning: masks of which nearly all is lesion (benign/2: 95 % lesion)"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn what_the_spec_says_is_lesion_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("m.png");
+        let read =
+            |foreground: ForegroundSpec| decode_binary(&path, &foreground).unwrap().into_raw();
+        let rows = [10, 0, 127, 255, 128, 90];
+        save_bytes(&path, &png((3, 1), ColorType::GrayscaleAlpha, BitDepth::Eight, &rows));
+        let above = |threshold| ThresholdForeground { threshold };
+        assert_eq!(read(ForegroundSpec::Above(above(127))), [0, 0, 1]);
+        assert_eq!(read(ForegroundSpec::AlphaAbove(above(89))), [0, 1, 1]);
+        let values = ValuesForeground { values: vec![10, 128] };
+        assert_eq!(read(ForegroundSpec::Values(values)), [1, 0, 1]);
+    }
+}

@@ -1,0 +1,291 @@
+//! Everything that lies below the root of a data set, so that nothing that looks like an image goes unmentioned.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use super::files::{image_stem, is_foreign_image, natural_order, shown};
+use crate::error::{Error, Result};
+use crate::finding::{Finding, FindingKind, Findings};
+
+/// Folders within folders that are looked into.
+const DEEPEST: usize = 12;
+
+/// Whether a folder or file is one that its maker does not show.
+pub fn is_hidden(name: &str) -> bool {
+    name.starts_with('.') || name == "__MACOSX"
+}
+
+/// What lies below a root and was not read by whoever looked for cases.
+#[derive(Debug, Default)]
+struct Rest {
+    /// Links that lead nowhere, with where they point.
+    broken: Vec<(PathBuf, PathBuf)>,
+    /// Files that look like images, by their folder.
+    images: BTreeMap<PathBuf, Vec<PathBuf>>,
+    /// Hidden files that look like images, and hidden folders.
+    hidden: Vec<PathBuf>,
+}
+
+/// Mentions every file below `root` that looks like an image and lies in no folder of `read`, whose files
+/// were all looked at already; links that lead nowhere anywhere; and what is hidden.
+///
+/// Folders of `left_out` are left out on purpose, as `why` says.
+///
+/// # Errors
+/// If a folder cannot be listed.
+pub fn account(root: &Path, read: &[PathBuf], left_out: &[PathBuf], why: &str) -> Result<Findings> {
+    let mut rest = Rest::default();
+    let mut seen = BTreeSet::new();
+    walk(root, read, 0, &mut seen, &mut rest)?;
+    let mut findings = Findings::default();
+    for (link, target) in &rest.broken {
+        findings.push(
+            Finding::error(FindingKind::BrokenLink, "links that lead nowhere")
+                .naming(format!("{} -> {}", shown(root, link), target.display()))
+                .remedy(
+                    "fetch the files that they stand for, such as with `git annex get` or `dvc pull`, or \
+                     remove the links",
+                ),
+        );
+    }
+    for (folder, images) in &rest.images {
+        findings.push(of_folder(root, folder, images, left_out, why));
+    }
+    let hidden = "hidden files and folders are not looked at";
+    findings.extend((!rest.hidden.is_empty()).then(|| {
+        Finding::note(FindingKind::Hidden, hidden)
+            .naming_all(rest.hidden.iter().map(|path| shown(root, path)))
+    }));
+    Ok(findings)
+}
+
+/// What is said of images in a folder that is not read.
+fn of_folder(
+    root: &Path,
+    folder: &Path,
+    images: &[PathBuf],
+    left_out: &[PathBuf],
+    why: &str,
+) -> Finding {
+    if folder == root {
+        let names = images.iter().map(|image| shown(root, image));
+        return Finding::warning(
+            FindingKind::ImageNotRead,
+            "images beside the folders that are read",
+        )
+        .naming_all(names)
+        .remedy("move them into one of the folders, or out of the data set");
+    }
+    let name = format!("{}: {} images", shown(root, folder), images.len());
+    if left_out.iter().any(|left_out| folder.starts_with(left_out)) {
+        return Finding::note(FindingKind::FolderNotRead, why).naming(name);
+    }
+    Finding::warning(FindingKind::FolderNotRead, "folders with images that are not read")
+        .naming(name)
+        .remedy(
+            "move their images into the folders that are read, or the folders out of the data set",
+        )
+}
+
+fn walk(
+    folder: &Path,
+    read: &[PathBuf],
+    depth: usize,
+    seen: &mut BTreeSet<(u64, u64)>,
+    rest: &mut Rest,
+) -> Result<()> {
+    let listed = Error::io(folder, "cannot list");
+    let mut entries: Vec<(String, fs::DirEntry)> = Vec::new();
+    for entry in fs::read_dir(folder).map_err(listed)? {
+        let entry = entry.map_err(Error::io(folder, "cannot list"))?;
+        entries.push((entry.file_name().to_string_lossy().into_owned(), entry));
+    }
+    entries.sort_by(|a, b| natural_order(&a.0, &b.0));
+    let is_read = read.iter().any(|read| read == folder);
+    for (name, entry) in entries {
+        let path = entry.path();
+        let mut kind = entry.file_type().map_err(Error::io(&path, "cannot look at"))?;
+        if kind.is_symlink() {
+            let Ok(target) = fs::metadata(&path) else {
+                let may_be_folder = !name.contains('.');
+                if looks_like_image(&name) || may_be_folder {
+                    let target = fs::read_link(&path).unwrap_or_default();
+                    rest.broken.push((path, target));
+                }
+                continue;
+            };
+            kind = target.file_type();
+        }
+        if kind.is_dir() {
+            let found = fs::metadata(&path).map_err(Error::io(&path, "cannot look at"))?;
+            if is_hidden(&name) {
+                rest.hidden.push(path);
+            } else if depth < DEEPEST && seen.insert((found.dev(), found.ino())) {
+                walk(&path, read, depth + 1, seen, rest)?;
+            }
+        } else if is_hidden(&name) {
+            if looks_like_image(&name) {
+                rest.hidden.push(path);
+            }
+        } else if !is_read && (looks_like_image(&name) || begins_like_image(&name, &path)) {
+            rest.images.entry(folder.to_path_buf()).or_default().push(path);
+        }
+    }
+    Ok(())
+}
+
+/// Whether a name is that of an image, of a format that is read or not.
+pub fn looks_like_image(name: &str) -> bool {
+    image_stem(name).is_some() || is_foreign_image(name)
+}
+
+/// Whether a file without extension begins as a PNG, JPEG or DICOM file does.
+fn begins_like_image(name: &str, path: &Path) -> bool {
+    if name.contains('.') {
+        return false;
+    }
+    let mut start = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(132).read_to_end(&mut start));
+    read.is_ok()
+        && (start.starts_with(b"\x89PNG")
+            || start.starts_with(b"\xff\xd8\xff")
+            || start.get(128..132) == Some(b"DICM"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use proptest::prelude::*;
+
+    use super::super::busi::{Masks, scan};
+    use super::super::case::{ImageSource, MaskSource};
+    use super::super::decode::Limit;
+    use super::super::levels::Levels;
+    use super::super::look::Look;
+    use super::super::sample::{save_bytes, save_image};
+    use super::*;
+    use crate::spec::{BusiClass, BusiSpec, ForegroundSpec, MultiMask};
+
+    fn spec(root: &Path, multi_mask: MultiMask) -> BusiSpec {
+        BusiSpec {
+            root: root.display().to_string(),
+            foreground: ForegroundSpec::default(),
+            multi_mask,
+            classes: vec![BusiClass::Benign, BusiClass::Normal],
+        }
+    }
+
+    /// Whether a file is part of a case or mentioned, by itself or with its folder.
+    fn is_mentioned(
+        root: &Path,
+        file: &Path,
+        used: &BTreeSet<PathBuf>,
+        findings: &Findings,
+    ) -> bool {
+        let mut names = findings.iter().flat_map(|finding| &finding.names);
+        let folder = file.parent().unwrap_or(root);
+        used.contains(file)
+            || names.any(|name| {
+                name.contains(&shown(root, file))
+                    || name.starts_with(&format!("{}: ", shown(root, folder)))
+                    || file.ancestors().any(|above| above != root && *name == shown(root, above))
+            })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        #[test]
+        fn whatever_looks_like_an_image_is_a_case_or_mentioned(
+            files in prop::collection::vec(
+                (
+                    prop::sample::select(vec![
+                        "", "benign", "normal", "malignant", "valid", "benign/more", "normal/.thumbs", "a/b/c",
+                    ]),
+                    prop::sample::select(vec!["x", "X", "y (1)", "gr\u{f6}", "gro\u{308}", "._x", "x-gt"]),
+                    prop::sample::select(vec!["", "_mask", "_Mask", "_mask_1", "-mask", " mask"]),
+                    prop::sample::select(vec![
+                        ".png", ".PNG", ".jpg", ".bmp", ".tiff", ".nii.gz", ".dcm", ".txt", "",
+                    ]),
+                    prop::sample::select(vec!["image", "link", "broken", "empty"]),
+                ),
+                1..14,
+            ),
+            multi_mask in prop::sample::select(vec![MultiMask::Union, MultiMask::First, MultiMask::Drop]),
+            masks in prop::sample::select(vec![Masks::Read, Masks::Ignored]),
+        ) {
+            let folder = tempfile::tempdir().unwrap();
+            let elsewhere = folder.path().join("elsewhere.png");
+            save_image(&elsewhere, 4, 3);
+            let root = folder.path().join("root");
+            fs::create_dir_all(root.join("benign")).unwrap();
+            fs::create_dir_all(root.join("normal")).unwrap();
+            let mut written = BTreeSet::new();
+            for (place, stem, suffix, extension, how) in files {
+                let path = root.join(place).join(format!("{stem}{suffix}{extension}"));
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                if !written.insert(path.clone()) {
+                    continue;
+                }
+                match how {
+                    "link" => symlink(&elsewhere, &path).unwrap(),
+                    "broken" => symlink("nowhere", &path).unwrap(),
+                    "empty" => save_bytes(&path, b""),
+                    _ => {
+                        fs::copy(&elsewhere, &path).unwrap();
+                    }
+                }
+            }
+            let look = Look { root: &root, limit: Limit::Image, levels: Levels::Refused };
+            let found = scan(&look, &spec(&root, multi_mask), masks).unwrap();
+            let mut used = BTreeSet::new();
+            for case in &found.cases {
+                if let ImageSource::File(image) = &case.image {
+                    used.insert(image.clone());
+                }
+                if let MaskSource::Files(masks) = &case.mask {
+                    used.extend(masks.iter().cloned());
+                }
+                // Masks that a classifier does not read.
+                if masks == Masks::Ignored {
+                    let named = |file: &PathBuf| {
+                        let stem = super::super::files::nfc(&shown(&root, file)).to_lowercase();
+                        stem.starts_with(&format!("{}_mask", case.id.to_lowercase()))
+                    };
+                    used.extend(written.iter().filter(|file| named(file)).cloned());
+                }
+            }
+            for file in written {
+                let name = file.file_name().unwrap().to_string_lossy().into_owned();
+                if looks_like_image(&name) {
+                    let found_it = is_mentioned(&root, &file, &used, &found.findings);
+                    prop_assert!(found_it, "{name} in {:?}", found.findings);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn folders_that_lead_in_a_circle_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        save_image(&root.join("a/b/x.png"), 2, 2);
+        symlink(root.join("a"), root.join("a/b/again")).unwrap();
+        let found = account(root, &[], &[], "").unwrap();
+        assert_eq!(found.iter().count(), 1, "{found:?}");
+    }
+
+    #[test]
+    fn a_file_without_extension_is_known_by_its_beginning() {
+        let folder = tempfile::tempdir().unwrap();
+        let dicom = [[0; 128].as_slice(), b"DICM"].concat();
+        save_bytes(&folder.path().join("IM0001"), &dicom);
+        save_bytes(&folder.path().join("LICENSE"), b"text");
+        let found = account(folder.path(), &[], &[], "").unwrap();
+        let names: Vec<_> = found.iter().flat_map(|finding| &finding.names).collect();
+        assert_eq!(names, ["IM0001"]);
+    }
+}
