@@ -104,16 +104,29 @@ pub enum FindingKind {
     UnlabelledSplit,
     /// Cases that are in no split.
     LeftOut,
-    /// Groups that lie in more than one split.
+    /// Patients that lie in more than one split.
     Crossing,
+    /// Tiles of which some pixels are in more than one split.
+    CrossingTiles,
+    /// Pictures that are in more than one split.
+    CrossingDuplicates,
     /// Pictures that are there more than once.
     Duplicates,
     /// One picture under several labels.
     ConflictingLabels,
+    /// Pictures that may be one.
+    AlikeImages,
     /// Written by another version of oncospec.
     #[default]
     #[serde(other)]
     Other,
+}
+
+impl FindingKind {
+    /// Whether it says that what is one lies in several splits.
+    pub fn is_leak(self) -> bool {
+        matches!(self, Self::Crossing | Self::CrossingTiles | Self::CrossingDuplicates)
+    }
 }
 
 /// Something found about data: one line, whatever the number of files that it is about.

@@ -6,6 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use image::{Rgb, RgbImage};
 use serde::Serialize;
 
+use super::dedup::{self, DedupArgs};
 use super::images::{images, named};
 use super::outputs::{Outputs as Files, OverwriteArgs, Planned, absolute};
 use super::predict::{each, ended};
@@ -43,6 +44,8 @@ enum DataCommand {
         #[arg(long, default_value_t = 0)]
         seed: u32,
     },
+    /// List images that are one picture, cropped, mirrored or exported again; draw them side by side.
+    Dedup(DedupArgs),
     /// Propose masks of images without labels: regions of their dominant colours, to be looked at and corrected.
     ProposeMasks(ProposeArgs),
 }
@@ -111,6 +114,7 @@ pub fn execute(args: DataArgs, output: Output) -> Result<u8> {
             output.say(format!("{} images in {} files", made.images, made.files));
             Ok(0)
         }
+        DataCommand::Dedup(args) => dedup::execute(&args, output),
         DataCommand::ProposeMasks(args) => propose_masks(&args, output),
     }
 }

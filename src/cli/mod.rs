@@ -8,6 +8,7 @@ mod cam;
 mod check;
 mod ci;
 mod data;
+mod dedup;
 mod demo;
 mod doctor;
 mod evaluate;

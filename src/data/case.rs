@@ -42,6 +42,19 @@ pub struct Case {
     pub height: u32,
 }
 
+impl Case {
+    /// The patient: of a TCGA barcode its first three fields, such as `TCGA-A2-A0D2`, which all slides of a patient
+    /// share; of another slide, the slide.
+    pub fn patient(&self) -> Option<&str> {
+        let slide = self.slide.as_deref()?;
+        let fields = slide.match_indices('-').map(|(place, _)| place);
+        match fields.clone().nth(2) {
+            Some(end) if slide.starts_with("TCGA-") => Some(&slide[..end]),
+            _ => Some(slide),
+        }
+    }
+}
+
 /// The three parts that cases are divided into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

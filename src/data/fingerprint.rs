@@ -135,7 +135,7 @@ mod tests {
     fn set(root: &Path) -> Dataset {
         for (label, size) in [("benign", 9), ("malignant", 8), ("normal", 7)] {
             save_image(&root.join(format!("{label}/a (1).png")), size, 5);
-            save_mask(&root.join(format!("{label}/a (1)_mask.png")), size, 5, |x| u8::from(x > 0));
+            save_mask(&root.join(format!("{label}/a (1)_mask.png")), size, 5, |x| u8::from(x == 3));
         }
         open(&spec("kind = 'busi'\nroot = $", root)).unwrap()
     }

@@ -22,10 +22,7 @@ use super::open::{Scan, decode_labels, decode_pixels};
 use super::roi::RoiCache;
 use crate::error::{Error, Result};
 use crate::finding::{Finding, FindingKind, Findings, Level};
-use crate::spec::{BusiSpec, ForegroundSpec, MultiMask};
-
-/// Most images that are compared with each other.
-const COMPARED: usize = 5000;
+use crate::spec::{BusiClass, BusiSpec, ForegroundSpec, MultiMask};
 
 /// How a folder is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -198,12 +195,7 @@ fn inspect_busi(root: &Path) -> Result<Inspection> {
         .filter(|&class| root.join(busi::folder_of(class)).is_dir())
         .collect();
     let look = Look { root, limit: Limit::Image, levels: Levels::Refused };
-    let spec = BusiSpec {
-        root: root.display().to_string(),
-        foreground: ForegroundSpec::default(),
-        multi_mask: MultiMask::Union,
-        classes: present.clone(),
-    };
+    let spec = busi_spec(root, &present);
     let mut scan = busi::scan(&look, &spec, Masks::Read)?;
     scan.findings.extend(judge_lesions(&look, &scan.cases, &spec.foreground));
     for class in busi::CLASSES.into_iter().filter(|class| !present.contains(class)) {
@@ -220,6 +212,15 @@ fn inspect_busi(root: &Path) -> Result<Inspection> {
     inspection.code_set = "binary".into();
     conclude(&mut inspection, &dataset, seen, scan.findings, &["background", "lesion"]);
     Ok(inspection)
+}
+
+fn busi_spec(root: &Path, classes: &[BusiClass]) -> BusiSpec {
+    BusiSpec {
+        root: root.display().to_string(),
+        foreground: ForegroundSpec::default(),
+        multi_mask: MultiMask::Union,
+        classes: classes.to_vec(),
+    }
 }
 
 fn inspect_tiles(root: &Path) -> Result<Inspection> {
@@ -247,24 +248,7 @@ fn inspect_rois(root: &Path) -> Result<Inspection> {
         .par_iter()
         .map(|roi| decode_codes(&roi.mask, Limit::Roi).map(|mask| count_codes(&mask)))
         .collect();
-    let cases = rois
-        .iter()
-        .map(|roi| {
-            let (slide, institution) = bcss::slide_of(&roi.stem);
-            Case {
-                id: roi.stem.clone(),
-                label: String::new(),
-                slide,
-                institution,
-                folder: None,
-                image: ImageSource::File(roi.image.clone()),
-                mask: MaskSource::Files(vec![roi.mask.clone()]),
-                width: roi.header.width,
-                height: roi.header.height,
-            }
-        })
-        .collect();
-    let scan = Scan { cases, ..Scan::default() };
+    let scan = Scan { cases: rois.iter().map(whole_roi).collect(), ..Scan::default() };
     let dataset = dataset(&scan, Labels::Classes { names: Vec::new() }, Codes::as_found());
     let of = |_: &Case| "images".to_string();
     let mut inspection = summarise(root, Layout::BcssRois, &dataset, vec!["images".into()], of);
@@ -280,6 +264,46 @@ fn inspect_rois(root: &Path) -> Result<Inspection> {
     findings.extend(unknown_codes(&inspection.codes, &CODE_NAMES));
     inspection.findings = findings;
     Ok(inspection)
+}
+
+fn whole_roi(roi: &bcss::WholeRoi) -> Case {
+    let (slide, institution) = bcss::slide_of(&roi.stem);
+    Case {
+        id: roi.stem.clone(),
+        label: String::new(),
+        slide,
+        institution,
+        folder: None,
+        image: ImageSource::File(roi.image.clone()),
+        mask: MaskSource::Files(vec![roi.mask.clone()]),
+        width: roi.header.width,
+        height: roi.header.height,
+    }
+}
+
+/// The images of a folder whose layout is recognised, with labels or without; what cannot be used is left out.
+///
+/// # Errors
+/// As [`inspect`].
+pub fn open_root(root: &Path) -> Result<Dataset> {
+    files::check_root(root)?;
+    let look = |limit| Look { root, limit, levels: Levels::Undecided };
+    let mut scan = match recognise(root)? {
+        Layout::Busi => {
+            let present = busi::CLASSES.into_iter();
+            let present: Vec<_> =
+                present.filter(|&class| root.join(busi::folder_of(class)).is_dir()).collect();
+            busi::scan(&look(Limit::Image), &busi_spec(root, &present), Masks::Ignored)?
+        }
+        Layout::BcssTiles => bcss::scan_tiles(&look(Limit::Image))?,
+        Layout::BcssRois => {
+            let (rois, findings) = bcss::scan_rois(&look(Limit::Roi))?;
+            Scan { cases: rois.iter().map(whole_roi).collect(), findings, ..Scan::default() }
+        }
+    };
+    scan.cases.append(&mut scan.unlabelled);
+    scan.cases.sort_by(|a, b| files::natural_order(&a.id, &b.id));
+    Ok(dataset(&scan, Labels::Images { names: Vec::new() }, Codes::as_found()))
 }
 
 fn dataset(scan: &Scan, labels: Labels, codes: Codes) -> Dataset {
@@ -485,10 +509,8 @@ fn conclude(
     }
     inspection.codes = codes.named(names);
     findings.extend(unknown_codes(&inspection.codes, names));
-    if thumbnails.len() <= COMPARED {
-        inspection.duplicates = members(&whole, &clusters(&thumbnails));
-        findings.extend(judge_duplicates(&whole, &inspection.duplicates));
-    }
+    inspection.duplicates = members(&whole, &clusters(&thumbnails));
+    findings.extend(judge_duplicates(&whole, &inspection.duplicates));
     inspection.findings = findings;
 }
 

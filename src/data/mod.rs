@@ -7,6 +7,7 @@ mod busi;
 pub mod case;
 mod clahe;
 mod classes;
+mod deal;
 mod decode;
 mod dominant_colours;
 mod duplicates;
@@ -16,10 +17,13 @@ mod fingerprint;
 mod inputs;
 mod inspect;
 mod kept;
+mod leaks;
 mod levels;
+mod linked;
 mod look;
 mod masks;
 mod open;
+mod overlap;
 pub mod phantom;
 mod random;
 mod roi;
@@ -39,20 +43,24 @@ pub use case::{
 pub use classes::{Codes, codes_of};
 pub use decode::{decode_binary, decode_image};
 pub use dominant_colours::{Proposal, propose};
-pub use duplicates::duplicate_groups;
+pub use duplicates::{
+    BORDERLINE, Duplicates, Pair as DuplicatePair, SAME, find_duplicates, unsought,
+};
 pub use files::{is_foreign_image, is_image_name};
 pub use fingerprint::fingerprint;
-pub use inspect::{Inspection, inspect};
+pub use inspect::{Inspection, inspect, open_root};
 pub use kept::kept;
+pub use leaks::leaks;
 pub use levels::{Levels, Window};
 pub use look::image_findings;
 pub use open::{
     decode, decode_labels, decode_pixels, open, open_with, percentile_window, pixel_counts,
 };
+pub use overlap::{leave_out, overlaps, shown_before};
 pub use phantom::PhantomImage;
 pub use random::stream as random_stream;
 pub use roi::RoiCache;
-pub use split::{Split, crossing, folds, split};
+pub use split::{Split, folds, group_key, natural_groups, split};
 pub use subset::subset;
 pub use synth::{SynthKind, Synthesis, synth};
 pub use task::{for_task, masks_of, open_for};

@@ -1,17 +1,18 @@
 //! How cases are divided into training, validation and test.
 //!
-//! Divisions by fractions and by folds deal whole groups, largest first, each to the part that lacks
-//! its classes most. The order among groups of one size is a seeded shuffle made of 32-bit integers,
-//! so a division is the same on every machine.
+//! Divisions by fractions and by folds deal whole groups at random (`deal`); one of a seed is the same on every
+//! machine.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use super::case::{Dataset, SplitName};
-use super::duplicates::duplicate_groups;
+use super::case::{Case, Dataset, SplitName};
+use super::deal::deal;
+use super::duplicates::Duplicates;
 use super::files::image_stem;
-use super::random::{shuffle, stream};
+use super::linked::Linked;
+use super::overlap::overlap_clusters;
 use crate::error::{Error, Result};
 use crate::spec::{
     FileSplitSpec, Fractions, GroupKey, HoldoutSpec, KfoldSpec, SplitSpec, Stratify,
@@ -70,27 +71,15 @@ impl Split {
     }
 }
 
-/// Groups that are in more than one part: slides where cases have one, else the split's groups.
-pub fn crossing(dataset: &Dataset, split: &Split) -> Vec<String> {
-    let mut parts: BTreeMap<&str, BTreeSet<SplitName>> = BTreeMap::new();
-    for (index, case) in dataset.cases.iter().enumerate() {
-        let group = case.slide.as_deref().unwrap_or(&split.groups[index]);
-        parts.entry(group).or_default().extend(split.part_of(index));
-        parts.entry(&split.groups[index]).or_default().extend(split.part_of(index));
-    }
-    let crossing = parts.into_iter().filter(|(_, parts)| parts.len() > 1);
-    crossing.map(|(group, _)| group.to_string()).collect()
-}
-
-/// Divides a data set.
+/// Divides a data set. Where near-duplicates were not looked for, they stand alone.
 ///
 /// # Errors
 /// A user's error: fractions that do not add up, a part or a class of a part without cases, a group
 /// key that the data set does not have, lists that name a case that is not there or name it twice.
-pub fn split(spec: &SplitSpec, dataset: &Dataset) -> Result<Split> {
+pub fn split(spec: &SplitSpec, dataset: &Dataset, duplicates: &Duplicates) -> Result<Split> {
     let split = match spec {
-        SplitSpec::Holdout(holdout) => split_holdout(holdout, dataset)?,
-        SplitSpec::Kfold(kfold) => split_kfold(kfold, dataset)?,
+        SplitSpec::Holdout(holdout) => split_holdout(holdout, dataset, duplicates)?,
+        SplitSpec::Kfold(kfold) => split_kfold(kfold, dataset, duplicates)?,
         SplitSpec::File(files) => split_by_lists(files, dataset)?,
         SplitSpec::ByFolder(_) => split_by_folder(dataset)?,
     };
@@ -115,14 +104,14 @@ fn remedy(spec: &SplitSpec) -> String {
     if stratify == Stratify::None {
         ways.insert(1, "set `stratify = \"class\"`");
     }
-    if group != GroupKey::None {
+    if !matches!(group, GroupKey::None | GroupKey::Auto) {
         ways.push("group by something smaller, if cases of one group may part");
     }
     ways.push("leave the class out of the data set");
     format!("{}, or {}", ways[..ways.len() - 1].join(", "), ways[ways.len() - 1])
 }
 
-fn split_holdout(spec: &HoldoutSpec, dataset: &Dataset) -> Result<Split> {
+fn split_holdout(spec: &HoldoutSpec, dataset: &Dataset, duplicates: &Duplicates) -> Result<Split> {
     let Fractions { train, valid, test } = spec.fractions;
     for (name, fraction) in [("train", train), ("valid", valid), ("test", test)] {
         if !(0.0..=1.0).contains(&fraction) {
@@ -139,7 +128,7 @@ fn split_holdout(spec: &HoldoutSpec, dataset: &Dataset) -> Result<Split> {
             (total * 1e6).round() / 1e6
         )));
     }
-    let groups = groups_of(spec.group, dataset)?;
+    let groups = groups_of(spec.group, dataset, duplicates)?;
     let strata = strata_of(spec.stratify, dataset);
     let bins = deal(&groups, &strata, &[train, valid, test], spec.seed);
     let parts: Vec<_> = bins.into_iter().map(|bin| Some(SplitName::ALL[bin])).collect();
@@ -165,7 +154,7 @@ fn too_few(dataset: &Dataset, split: &Split, wanted: &str) -> Error {
     ))
 }
 
-fn split_kfold(spec: &KfoldSpec, dataset: &Dataset) -> Result<Split> {
+fn split_kfold(spec: &KfoldSpec, dataset: &Dataset, duplicates: &Duplicates) -> Result<Split> {
     let KfoldSpec { folds, fold, .. } = *spec;
     if folds < 3 {
         return Err(Error::user(format!(
@@ -178,7 +167,7 @@ fn split_kfold(spec: &KfoldSpec, dataset: &Dataset) -> Result<Split> {
             folds - 1
         )));
     }
-    let groups = groups_of(spec.group, dataset)?;
+    let groups = groups_of(spec.group, dataset, duplicates)?;
     let strata = strata_of(spec.stratify, dataset);
     let fractions = vec![1.0 / f64::from(folds); folds as usize];
     let bins = deal(&groups, &strata, &fractions, spec.seed);
@@ -200,30 +189,59 @@ fn split_kfold(spec: &KfoldSpec, dataset: &Dataset) -> Result<Split> {
     Ok(split)
 }
 
-fn groups_of(key: GroupKey, dataset: &Dataset) -> Result<Vec<String>> {
-    let missing = |key: &str, id: &str| {
-        Error::user(format!(
-            "`dataset.split.group = \"{key}\"`: `{id}` has no {key}; this data set can be grouped by \
-             \"duplicates\" or \"none\""
-        ))
-    };
-    match key {
-        GroupKey::None => Ok(dataset.cases.iter().map(|case| case.id.clone()).collect()),
-        GroupKey::Slide => {
-            let slides = dataset
-                .cases
-                .iter()
-                .map(|case| case.slide.clone().ok_or_else(|| missing("slide", &case.id)));
-            slides.collect()
-        }
-        GroupKey::Institution => {
-            let institutions = dataset.cases.iter().map(|case| {
-                case.institution.clone().ok_or_else(|| missing("institution", &case.id))
-            });
-            institutions.collect()
-        }
-        GroupKey::Duplicates => duplicate_groups(dataset),
+/// What keeps the cases of a division together, where a spec leaves it to the data.
+///
+/// A division that is given has the patients that the images name.
+pub fn group_key(spec: &SplitSpec, dataset: &Dataset) -> GroupKey {
+    match spec.group() {
+        Some(GroupKey::Auto) => natural_key(dataset),
+        Some(key) => key,
+        None if dataset.cases.iter().any(|case| case.slide.is_some()) => GroupKey::Patient,
+        None => GroupKey::None,
     }
+}
+
+fn natural_key(dataset: &Dataset) -> GroupKey {
+    let known = dataset.cases.iter().all(|case| case.slide.is_some());
+    if known { GroupKey::Patient } else { GroupKey::None }
+}
+
+fn groups_of(key: GroupKey, dataset: &Dataset, duplicates: &Duplicates) -> Result<Vec<String>> {
+    let named = |key: &str, name: fn(&Case) -> Option<&str>| -> Result<Vec<String>> {
+        let name = |case: &Case| match name(case) {
+            Some(name) => Ok(name.to_string()),
+            None => Err(Error::user(format!(
+                "`dataset.split.group = \"{key}\"`: `{}` has no {key}; this data set can be grouped by \
+                 \"duplicates\" or \"none\"",
+                case.id
+            ))),
+        };
+        dataset.cases.iter().map(name).collect()
+    };
+    let key = if key == GroupKey::Auto { natural_key(dataset) } else { key };
+    let groups = match key {
+        GroupKey::Auto | GroupKey::None => ids(dataset),
+        GroupKey::Patient => named("patient", Case::patient)?,
+        GroupKey::Slide => named("slide", |case| case.slide.as_deref())?,
+        GroupKey::Institution => named("institution", |case| case.institution.as_deref())?,
+        GroupKey::Duplicates => duplicates.groups(dataset),
+    };
+    Ok(with_overlaps(groups, dataset))
+}
+
+fn ids(dataset: &Dataset) -> Vec<String> {
+    dataset.cases.iter().map(|case| case.id.clone()).collect()
+}
+
+/// The same groups, but those of tiles that overlap are one.
+fn with_overlaps(groups: Vec<String>, dataset: &Dataset) -> Vec<String> {
+    let mut linked = Linked::new(groups.len());
+    let mut first_of: BTreeMap<&str, usize> = BTreeMap::new();
+    for (case, (group, first)) in groups.iter().zip(overlap_clusters(dataset)).enumerate() {
+        linked.join(case, *first_of.entry(group).or_insert(case));
+        linked.join(case, first);
+    }
+    linked.firsts().into_iter().map(|first| groups[first].clone()).collect()
 }
 
 /// The class of every case as a number; all 0 without stratification.
@@ -248,69 +266,6 @@ pub fn folds(dataset: &Dataset, groups: &[String], cases: &[usize], count: usize
     deal(&groups, &strata, &vec![1.0 / count.max(1) as f64; count.max(1)], 0)
 }
 
-/// Deals groups of cases into bins, and says for every case which bin it is in.
-///
-/// Groups come largest first, in seeded order among equals. Each goes where it brings the number of
-/// cases in each stratum closest to the bin's share: where the sum of squared distances, each over
-/// the size of its stratum, falls most. The number over all strata counts for a tenth, which decides
-/// between bins that are equally well off.
-fn deal(groups: &[String], strata: &[usize], fractions: &[f64], seed: u32) -> Vec<usize> {
-    let kinds = strata.iter().max().map_or(1, |&last| last + 1);
-    let mut members: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    let mut totals = vec![0u32; kinds];
-    for (case, group) in groups.iter().enumerate() {
-        members.entry(group).or_default().push(case);
-        totals[strata[case]] += 1;
-    }
-    // In the order of their first cases, which is natural order, not that of the names.
-    let mut members: Vec<Vec<usize>> = members.into_values().collect();
-    members.sort_by_key(|cases| cases[0]);
-    shuffle(&mut members, &mut stream(seed, b"split   "));
-    members.sort_by_key(|cases| std::cmp::Reverse(cases.len()));
-
-    let mut held = vec![vec![0u32; kinds]; fractions.len()];
-    let mut bins = vec![0; groups.len()];
-    for cases in &members {
-        let mut counts = vec![0u32; kinds];
-        for &case in cases {
-            counts[strata[case]] += 1;
-        }
-        let bin = neediest(&held, &counts, &totals, fractions);
-        for (held, count) in held[bin].iter_mut().zip(&counts) {
-            *held += count;
-        }
-        for &case in cases {
-            bins[case] = bin;
-        }
-    }
-    bins
-}
-
-/// The bin that a group of so many cases of each stratum brings closest to its share.
-fn neediest(held: &[Vec<u32>], counts: &[u32], totals: &[u32], fractions: &[f64]) -> usize {
-    let all: u32 = totals.iter().sum();
-    let mut best = (f64::INFINITY, 0);
-    for (bin, (held, &fraction)) in held.iter().zip(fractions).enumerate() {
-        if fraction <= 0.0 {
-            continue;
-        }
-        let rise = |has: u32, more: u32, of: u32| {
-            let (has, more, of) = (f64::from(has), f64::from(more), f64::from(of));
-            let before = has - fraction * of;
-            let after = before + more;
-            (after * after - before * before) / of.max(1.0)
-        };
-        let strata = held.iter().zip(counts).zip(totals);
-        let cost = strata.map(|((&has, &more), &of)| rise(has, more, of)).sum::<f64>()
-            + 0.1 * rise(held.iter().sum(), counts.iter().sum(), all);
-        // A margin, so that the last bit of a sum decides nothing.
-        if cost < best.0 - 1e-9 {
-            best = (cost, bin);
-        }
-    }
-    best.1
-}
-
 fn split_by_folder(dataset: &Dataset) -> Result<Split> {
     if let Some(case) = dataset.cases.iter().find(|case| case.folder.is_none()) {
         return Err(Error::user(format!(
@@ -323,9 +278,11 @@ fn split_by_folder(dataset: &Dataset) -> Result<Split> {
     Ok(Split::from_parts(&parts, natural_groups(dataset), None))
 }
 
-/// Slides where there are any, else every case alone.
-fn natural_groups(dataset: &Dataset) -> Vec<String> {
-    dataset.cases.iter().map(|case| case.slide.clone().unwrap_or_else(|| case.id.clone())).collect()
+/// What belongs together as far as names tell: patients, and tiles that overlap.
+pub fn natural_groups(dataset: &Dataset) -> Vec<String> {
+    let patients =
+        dataset.cases.iter().map(|case| case.patient().unwrap_or(&case.id).to_string()).collect();
+    with_overlaps(patients, dataset)
 }
 
 /// Training and validation need cases, and every class that is used at all is in every part.
@@ -630,6 +587,17 @@ mod tests {
     use super::super::sample::{save_bytes, spec};
     use super::super::{open, phantom::PhantomImage};
     use super::*;
+    use crate::data::{find_duplicates, leaks, unsought};
+
+    fn split(spec: &SplitSpec, dataset: &Dataset) -> Result<Split> {
+        super::split(spec, dataset, &unsought(dataset))
+    }
+
+    /// What is said to lie in more than one split.
+    fn crossing(dataset: &Dataset, split: &Split) -> Vec<String> {
+        let leaks = leaks(dataset, split, &unsought(dataset));
+        leaks.into_iter().flat_map(|finding| finding.names).collect()
+    }
 
     /// Cases as `(label, slide)`, named `<label>/<number>`.
     fn dataset(cases: &[(&str, Option<u32>)]) -> Dataset {
@@ -694,9 +662,9 @@ mod tests {
         let dataset = dataset(&[("a", None); 12]);
         let with = |seed| SplitSpec::Holdout(HoldoutSpec { seed, ..holdout(0.5, 0.25, 0.25) });
         let first = split(&with(0), &dataset).unwrap();
-        assert_eq!((first.valid, first.test), (vec![5, 8, 11], vec![1, 4, 7]));
+        assert_eq!((first.valid, first.test), (vec![0, 1, 5], vec![4, 8, 9]));
         let second = split(&with(1), &dataset).unwrap();
-        assert_eq!((second.valid, second.test), (vec![2, 7, 10], vec![0, 6, 11]));
+        assert_eq!((second.valid, second.test), (vec![0, 1, 5], vec![3, 6, 8]));
     }
 
     #[test]
@@ -763,8 +731,47 @@ mod tests {
     #[test]
     fn a_shared_slide_is_seen_to_cross_an_ungrouped_split() {
         let dataset = dataset(&[("a", Some(1)); 20]);
-        let split = split(&SplitSpec::Holdout(holdout(0.5, 0.5, 0.0)), &dataset).unwrap();
-        assert_eq!(crossing(&dataset, &split), ["S1"]);
+        let alone = HoldoutSpec { group: GroupKey::None, ..holdout(0.5, 0.5, 0.0) };
+        let split = split(&SplitSpec::Holdout(alone), &dataset).unwrap();
+        assert_eq!(crossing(&dataset, &split), ["S1 in train and valid"]);
+    }
+
+    #[test]
+    fn slides_of_one_patient_stay_together_unless_the_spec_says_otherwise() {
+        let mut dataset = dataset(&[("a", Some(0)); 40]);
+        for (number, case) in dataset.cases.iter_mut().enumerate() {
+            case.slide = Some(format!("TCGA-A2-A{:03}-DX{}", number / 4, number % 2 + 1));
+        }
+        let of = |group, seed| {
+            let spec = HoldoutSpec { group, seed, ..HoldoutSpec::default() };
+            split(&SplitSpec::Holdout(spec), &dataset).unwrap()
+        };
+        assert_eq!(of(GroupKey::Auto, 0).groups[1], "TCGA-A2-A000");
+        for seed in 0..20 {
+            assert_eq!(crossing(&dataset, &of(GroupKey::Auto, seed)), Vec::<String>::new());
+        }
+        let by_slide = of(GroupKey::Slide, 0);
+        assert_eq!(by_slide.groups[1], "TCGA-A2-A000-DX2");
+        let parted = crossing(&dataset, &by_slide);
+        assert!(parted.iter().any(|name| name.starts_with("TCGA-A2-A0")), "{parted:?}");
+    }
+
+    #[test]
+    fn overlapping_tiles_stay_together_whatever_the_group_is() {
+        let mut dataset = dataset(&[("a", None); 60]);
+        for (number, case) in dataset.cases.iter_mut().enumerate() {
+            // Rows of three tiles of 224 pixels, each 112 further; rows do not touch.
+            case.id =
+                format!("train/S{}_{}_{}_size224", number / 30, number / 3 * 300, number % 3 * 112);
+            case.image = ImageSource::File(case.id.clone().into());
+        }
+        for seed in 0..20 {
+            let alone = HoldoutSpec { group: GroupKey::None, seed, ..HoldoutSpec::default() };
+            let split = split(&SplitSpec::Holdout(alone), &dataset).unwrap();
+            assert_eq!(crossing(&dataset, &split), Vec::<String>::new());
+            assert_eq!(split.groups[2], split.groups[0]);
+            assert_ne!(split.groups[3], split.groups[0]);
+        }
     }
 
     #[test]
@@ -916,16 +923,20 @@ mod tests {
         let split = split(&SplitSpec::ByFolder(Default::default()), &dataset).unwrap();
         assert_eq!((split.train.len(), split.valid.len(), split.test.len()), (60, 8, 0));
         assert_eq!(crossing(&dataset, &split), Vec::<String>::new());
-        assert_eq!(split.groups[0], "TCGA-A2-A0D2-DX1");
+        assert_eq!(split.groups[0], "TCGA-A2-A0D2");
     }
 
     #[test]
     fn near_duplicates_of_real_images_stay_together() {
         let Some((dataset, _)) = real() else { return };
         let spec = HoldoutSpec { group: GroupKey::Duplicates, ..HoldoutSpec::default() };
-        let split = split(&SplitSpec::Holdout(spec), &dataset).unwrap();
-        let groups: BTreeSet<&String> = split.groups.iter().collect();
-        assert!((300..391).contains(&groups.len()), "{} groups", groups.len());
-        assert_eq!(crossing(&dataset, &split), Vec::<String>::new());
+        let duplicates = find_duplicates(&dataset).unwrap();
+        let grouped = super::split(&SplitSpec::Holdout(spec), &dataset, &duplicates).unwrap();
+        let groups: BTreeSet<&String> = grouped.groups.iter().collect();
+        assert!((280..391).contains(&groups.len()), "{} groups", groups.len());
+        assert!(leaks(&dataset, &grouped, &duplicates).is_empty());
+        let alone = split(&SplitSpec::Holdout(HoldoutSpec::default()), &dataset).unwrap();
+        let said = leaks(&dataset, &alone, &duplicates).remove(0).to_string();
+        assert!(said.starts_with("warning: near-duplicate images lie in more than one"), "{said}");
     }
 }

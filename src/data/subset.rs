@@ -47,13 +47,13 @@ mod tests {
     use std::path::Path;
 
     use super::super::sample;
-    use super::super::{open, split};
+    use super::super::{open, split, unsought};
     use super::*;
 
     fn divided() -> (Dataset, Split) {
         let spec = sample::spec("kind = 'phantom'\ncases = 120", Path::new("."));
         let dataset = open(&spec).unwrap();
-        let split = split(&spec.split, &dataset).unwrap();
+        let split = split(&spec.split, &dataset, &unsought(&dataset)).unwrap();
         (dataset, split)
     }
 

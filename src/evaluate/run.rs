@@ -7,7 +7,9 @@ use super::{
     CaseScore, Confusion, Counts, ImageScore, LabelledCase, best_image_threshold, best_threshold,
     called, count_at_candidates, score_binary, score_classes,
 };
-use crate::data::{Case, Dataset, Decoded, Labels, SplitName, decode, resize_labels};
+use crate::data::{
+    Case, Dataset, Decoded, Labels, SplitName, decode, leave_out, resize_labels, shown_before,
+};
 use crate::error::{Error, Result};
 use crate::loss::Outputs;
 use crate::spec::{EvaluationSpec, Resolution, ThresholdSpec};
@@ -175,7 +177,8 @@ pub fn outputs(labels: &Labels) -> Outputs {
     }
 }
 
-/// Decodes, predicts and hands over every case, in order; decoding and handing over run in parallel.
+/// Decodes, predicts and hands over every case, in order; decoding and handing over run in parallel. Pixels that
+/// tiles share count in the first of them alone.
 fn over_batches<T: Send>(
     predictor: &Predictor,
     cases: &Cases,
@@ -183,10 +186,16 @@ fn over_batches<T: Send>(
     each: impl Fn(usize, &Decoded, &Probabilities) -> Result<T> + Sync,
 ) -> Result<Vec<T>> {
     let mut results = Vec::with_capacity(cases.indices.len());
-    for batch in cases.indices.chunks(BATCH) {
+    let shown_before = shown_before(cases.dataset, cases.indices);
+    for (batch, areas) in cases.indices.chunks(BATCH).zip(shown_before.chunks(BATCH)) {
         let decoded: Vec<Decoded> = batch
             .par_iter()
-            .map(|&index| decode(cases.dataset, &cases.dataset.cases[index]))
+            .zip(areas)
+            .map(|(&index, areas)| {
+                let mut decoded = decode(cases.dataset, &cases.dataset.cases[index])?;
+                decoded.labels.iter_mut().for_each(|labels| leave_out(labels, areas));
+                Ok(decoded)
+            })
             .collect::<Result<_>>()?;
         let probabilities = predictor.predict(&decoded.iter().collect::<Vec<_>>())?;
         let done: Vec<T> = batch

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use super::figures::{self, Deciding};
 use crate::data::{
-    Dataset, Labels, Split, SplitName, augment_problems, crossing, folds, for_task, masks_of,
-    open_for, open_with, percentile_window, split, subset,
+    Dataset, Duplicates, Labels, Split, SplitName, augment_problems, find_duplicates, folds,
+    for_task, group_key, leaks, masks_of, open_for, open_with, percentile_window, split, subset,
+    unsought,
 };
 use crate::device::{Request, choose};
 use crate::error::Result;
@@ -21,8 +22,8 @@ use crate::loss::{self, Outputs};
 use crate::model;
 use crate::record::GuideRow;
 use crate::spec::{
-    Channels, EvaluatedSplit, GateSpec, GroupKey, Loaded, MetricKind, Problem, Problems,
-    RefineSpec, SplitSpec, SubsetSpec, ThresholdSpec, load,
+    Channels, EvaluatedSplit, GateSpec, Loaded, MetricKind, Problem, Problems, RefineSpec,
+    SubsetSpec, ThresholdSpec, load,
 };
 
 /// A spec in which nothing is wrong, with its data found and divided.
@@ -48,7 +49,7 @@ pub enum Depth {
     /// At folders and headers only, and at masks of BCSS tiles to tell which codes they hold. Near-duplicates are not
     /// looked for: the division is then the one that cases standing alone would get.
     Headers,
-    /// At pixels too, where the division depends on them.
+    /// At pixels too: near-duplicates are looked for, whether or not the division depends on them.
     Pixels,
 }
 
@@ -57,7 +58,7 @@ pub enum Depth {
 ///
 /// # Errors
 /// All mistakes together.
-pub fn check(loaded: Loaded, depth: Depth) -> Result<Checked, Problems> {
+pub fn check(mut loaded: Loaded, depth: Depth) -> Result<Checked, Problems> {
     let spec = &loaded.spec;
     let mut found = Mistakes { loaded: &loaded, list: Vec::new() };
     found.settings();
@@ -76,29 +77,39 @@ pub fn check(loaded: Loaded, depth: Depth) -> Result<Checked, Problems> {
     if let Some(dataset) = &mut dataset {
         found.on(dataset);
         found.gates(dataset);
-        match split(&division(&spec.dataset.split, depth), dataset) {
-            Ok(split) => {
-                let split = subset(&spec.dataset.subset, dataset, split);
+        let duplicates = match depth {
+            Depth::Headers => Ok(unsought(dataset)),
+            Depth::Pixels => find_duplicates(dataset).map_err(|error| ("dataset.root", error)),
+        };
+        let division = duplicates.and_then(|duplicates| {
+            let split = split(&spec.dataset.split, dataset, &duplicates);
+            let split = split.map_err(|error| ("dataset.split", error))?;
+            Ok((subset(&spec.dataset.subset, dataset, split), duplicates))
+        });
+        match division {
+            Ok((split, duplicates)) => {
                 found.splits(&split);
                 found.labelled(dataset, &split);
                 match percentile_window(&spec.dataset.intensity, dataset, &split.train) {
                     Ok(window) => dataset.decide_levels(window),
                     Err(error) => found.add("dataset.intensity", error.to_string()),
                 }
-                divided = Some(split);
+                divided = Some((split, duplicates));
             }
-            Err(error) => found.add("dataset.split", error.to_string()),
+            Err((key, error)) => found.add(key, error.to_string()),
         }
     }
     let guide = match &divided {
-        Some(split) => found.guide(split),
+        Some((split, duplicates)) => found.guide(split, duplicates),
         None => None,
     };
     let list = found.list;
     match (dataset, divided) {
-        (Some(dataset), Some(split)) if list.is_empty() => {
+        (Some(dataset), Some((split, duplicates))) if list.is_empty() => {
             let mut findings = dataset.findings.clone();
-            findings.extend(of_division(&dataset, &split));
+            findings.extend(of_division(&dataset, &split, &duplicates));
+            let key = group_key(&loaded.spec.dataset.split, &dataset);
+            loaded.spec.dataset.split.group_mut().into_iter().for_each(|group| *group = key);
             let (dataset, guide_rows) = (Arc::new(dataset), Vec::new());
             Ok(Checked { loaded, dataset, split, findings, guide, guide_rows })
         }
@@ -106,19 +117,15 @@ pub fn check(loaded: Loaded, depth: Depth) -> Result<Checked, Problems> {
     }
 }
 
-/// What a reader must know of a division: cases in no part, groups in several.
-fn of_division(dataset: &Dataset, split: &Split) -> Vec<Finding> {
-    let mut findings = Vec::new();
+/// What a reader must know of a division: near-duplicates, cases in no part, and what lies in several.
+fn of_division(dataset: &Dataset, split: &Split, duplicates: &Duplicates) -> Vec<Finding> {
+    let mut findings = duplicates.findings(dataset);
     if !split.left_out.is_empty() {
         let what = format!("cases in no split; {}", split.left_out_why);
         let names = split.left_out.iter().map(|&case| dataset.cases[case].id.clone());
         findings.push(Finding::note(FindingKind::LeftOut, what).naming_all(names));
     }
-    let crossing = crossing(dataset, split);
-    if !crossing.is_empty() {
-        let what = "groups that lie in more than one split";
-        findings.push(Finding::warning(FindingKind::Crossing, what).naming_all(crossing));
-    }
+    findings.extend(leaks(dataset, split, duplicates));
     findings
 }
 
@@ -127,20 +134,6 @@ fn same_file(a: &Path, b: &Path) -> bool {
         (Ok(a), Ok(b)) => a == b,
         _ => false,
     }
-}
-
-/// The division to try at a depth.
-fn division(spec: &SplitSpec, depth: Depth) -> SplitSpec {
-    let mut spec = spec.clone();
-    let group = match &mut spec {
-        SplitSpec::Holdout(holdout) => &mut holdout.group,
-        SplitSpec::Kfold(kfold) => &mut kfold.group,
-        SplitSpec::File(_) | SplitSpec::ByFolder(_) => return spec,
-    };
-    if depth == Depth::Headers && *group == GroupKey::Duplicates {
-        *group = GroupKey::None;
-    }
-    spec
 }
 
 /// What was found, each at its key.
@@ -268,7 +261,7 @@ impl Mistakes<'_> {
     }
 
     /// The segmentation that makes masks, checked on the data and the division of what it guides.
-    fn guide(&mut self, split: &Split) -> Option<Box<Checked>> {
+    fn guide(&mut self, split: &Split, duplicates: &Duplicates) -> Option<Box<Checked>> {
         let spec = &self.loaded.spec;
         let guide = spec.task.guide()?;
         if !self.list.is_empty() {
@@ -337,7 +330,7 @@ impl Mistakes<'_> {
         }
         self.guide_folds(guide.folds as usize, &dataset, split);
         let mut findings = dataset.findings.clone();
-        findings.extend(of_division(&dataset, split));
+        findings.extend(of_division(&dataset, split, duplicates));
         let (split, dataset, guide_rows) = (split.clone(), Arc::new(dataset), Vec::new());
         Some(Box::new(Checked { loaded, dataset, split, findings, guide: None, guide_rows }))
     }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::Plan;
-use crate::data::{SplitName, crossing};
+use crate::data::{SplitName, group_key};
 use crate::model::{self, WeightsReport};
 use crate::train::Measured;
 
@@ -101,13 +101,11 @@ fn data(out: &mut String, plan: &Plan) {
             .collect();
         let _ = writeln!(out, "{:7} {:5} cases  {}", part.as_str(), cases.len(), labels.join(", "));
     }
-    let crossing = crossing(&plan.dataset, &plan.split);
-    let _ = match crossing.len() {
-        0 => writeln!(out, "groups  none lies in more than one split"),
-        count => {
-            writeln!(out, "groups  {count} lie in more than one split: {}", crossing.join(", "))
-        }
-    };
+    let key = group_key(&plan.decisions.spec.dataset.split, &plan.dataset);
+    let _ = writeln!(out, "groups  by {}", key.as_str());
+    for finding in plan.findings.iter().filter(|finding| finding.kind.is_leak()) {
+        let _ = writeln!(out, "leak    {}", finding.line());
+    }
     let _ = writeln!(
         out,
         "\n{:7} {:22} {:>7} {:>13} {:>7}",

@@ -18,7 +18,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::{Dataset, Labels, Levels, Normalization, Preprocess, Sampling, Split, Window};
+use crate::data::{
+    Dataset, Labels, Levels, Normalization, Preprocess, Sampling, Split, Window, group_key,
+};
 use crate::device::Family;
 use crate::error::{Error, Result};
 use crate::evaluate::outputs;
@@ -26,7 +28,7 @@ use crate::finding::Findings;
 use crate::loss::Outputs;
 use crate::model::{self, SecondHead};
 use crate::record::{ClassShare, GuideRow, Layer, Parent};
-use crate::spec::{GroupKey, ModelSpec, Note, Spec, SplitSpec, WeightsSpec};
+use crate::spec::{ModelSpec, Note, Spec, WeightsSpec};
 
 pub use identity::prefix;
 
@@ -210,7 +212,7 @@ impl Checked {
             engine: TRAINING_ENGINE.into(),
             evaluation_engine: EVALUATION_ENGINE.into(),
             device,
-            group_key: group_key(&spec.dataset.split, &self.dataset).into(),
+            group_key: group_key(&spec.dataset.split, &self.dataset).as_str().into(),
             parent: None,
             data_fingerprint: survey.fingerprint.clone(),
             weights_sha256,
@@ -277,24 +279,6 @@ fn class_images(dataset: &Dataset, cases: &[usize]) -> Vec<u64> {
         cases.iter().filter(same).count() as u64
     };
     (0..dataset.image_classes.len()).map(of_class).collect()
-}
-
-/// What the groups of a division are; a given one has the slides that the images name.
-pub fn group_key(split: &SplitSpec, dataset: &Dataset) -> &'static str {
-    let key = match split {
-        SplitSpec::Holdout(holdout) => holdout.group,
-        SplitSpec::Kfold(kfold) => kfold.group,
-        SplitSpec::File(_) | SplitSpec::ByFolder(_) => {
-            let slides = dataset.cases.iter().any(|case| case.slide.is_some());
-            if slides { GroupKey::Slide } else { GroupKey::None }
-        }
-    };
-    match key {
-        GroupKey::None => "none",
-        GroupKey::Slide => "slide",
-        GroupKey::Institution => "institution",
-        GroupKey::Duplicates => "duplicates",
-    }
 }
 
 impl Plan {

@@ -7,6 +7,7 @@
 mod charts;
 mod comparison;
 mod configuration;
+mod contact_sheet;
 mod curves;
 mod film;
 mod guide;
@@ -24,6 +25,9 @@ mod run;
 mod tables;
 mod words;
 
+pub use contact_sheet::{
+    ContactSheet, SheetBorderline, SheetCluster, SheetPair, SheetPicture, contact_sheet, jpeg_uri,
+};
 pub use headline::left_out;
 pub use markdown::{fallen, markdown};
 pub use page::check_templates;

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::text;
 
 /// The templates in the binary, by the file names that a folder of one's own may replace.
-const TEMPLATES: [(&str, &str); 14] = [
+const TEMPLATES: [(&str, &str); 15] = [
     ("page.html.j2", include_str!("../../templates/page.html.j2")),
     ("macros.html.j2", include_str!("../../templates/macros.html.j2")),
     ("status.html.j2", include_str!("../../templates/status.html.j2")),
@@ -29,6 +29,7 @@ const TEMPLATES: [(&str, &str); 14] = [
     ("model.html.j2", include_str!("../../templates/model.html.j2")),
     ("configuration.html.j2", include_str!("../../templates/configuration.html.j2")),
     ("provenance.html.j2", include_str!("../../templates/provenance.html.j2")),
+    ("dedup.html.j2", include_str!("../../templates/dedup.html.j2")),
     ("style.css", include_str!("../../templates/style.css")),
 ];
 
@@ -38,11 +39,23 @@ const TEMPLATES: [(&str, &str); 14] = [
 /// When `folder` is not there or holds no template, or when a template is wrong: file and line are
 /// named.
 pub fn render<T: Serialize>(page: &T, folder: Option<&Path>) -> Result<String> {
+    render_template("page.html.j2", page, folder)
+}
+
+/// Renders one of the templates.
+///
+/// # Errors
+/// As [`render`].
+pub fn render_template<T: Serialize>(
+    template: &str,
+    page: &T,
+    folder: Option<&Path>,
+) -> Result<String> {
     let environment = environment(folder)?;
     let page = serde_json::to_value(page)
         .map_err(|error| Error::failed(format!("the page cannot be put together: {error}")))?;
     environment
-        .get_template("page.html.j2")
+        .get_template(template)
         .and_then(|template| template.render(value(page)))
         .map_err(|error| wrong(folder, &error))
 }

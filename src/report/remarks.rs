@@ -21,7 +21,7 @@ pub struct Remark {
 /// All remarks on a run, the doubts first.
 pub fn remarks(record: &Record, split: &SplitTable) -> Vec<Remark> {
     let mut remarks = Vec::new();
-    remarks.extend(leak(split));
+    remarks.extend(leak(record, split));
     remarks.extend(test_reads(record));
     remarks.extend(not_finite(record));
     remarks.extend(course_of_the_loss(record));
@@ -53,9 +53,11 @@ fn overrides(record: &Record) -> Option<Remark> {
     })
 }
 
-fn leak(split: &SplitTable) -> Vec<Remark> {
+fn leak(record: &Record, split: &SplitTable) -> Vec<Remark> {
     let mut remarks = Vec::new();
-    if !split.crossing.is_empty() {
+    // What the record's findings say stands above the figures already.
+    let said = record.summary.findings.iter().any(|finding| finding.kind.is_leak());
+    if !split.crossing.is_empty() && !said {
         remarks.push(warning(format!(
             "Of the groups that should stay together, {} {} in more than one split: figures on validation \
              and test are too good.",

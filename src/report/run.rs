@@ -318,11 +318,13 @@ fn confusion(confusion: &Confusion, of_images: bool) -> ConfusionView {
 struct FindingLine {
     level: Level,
     line: String,
+    /// Whether it says that what is one lies in several splits.
+    leak: bool,
 }
 
 impl FindingLine {
     fn new(finding: &Finding) -> Self {
-        Self { level: finding.level, line: finding.line() }
+        Self { level: finding.level, line: finding.line(), leak: finding.kind.is_leak() }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a run is about, in words and totals.
 
-use crate::data::Labels;
+use crate::data::{Labels, overlaps};
 use crate::evaluate::{
     MASK_DICE, OF_SECOND_HEAD, SECOND_HEAD_THRESHOLD, describe_absent, describe_empty,
     describe_image_reductions, describe_intervals, describe_loss, describe_reductions,
@@ -10,7 +10,7 @@ use crate::plan::Plan;
 use crate::record::{Selection, Semantics, Summary, Task};
 use crate::spec::{
     BcssClasses, BcssLayout, EncoderSpec, EvaluationSpec, MetricKind, Modality, ModelSpec,
-    MultiMask, Resolution, SourceSpec, Spec, TaskSpec,
+    MultiMask, Resolution, SourceSpec, TaskSpec,
 };
 use crate::train::Progressed;
 
@@ -40,7 +40,7 @@ pub fn summary(plan: &Plan) -> Summary {
         weights_bytes: decisions.parameters * 4,
         class_balance: plan.balance.clone(),
         threshold: None,
-        semantics: semantics(spec, classes.len()),
+        semantics: semantics(plan, classes.len()),
         selection: None,
         group_key: decisions.group_key.clone(),
         headline: headline(plan),
@@ -54,12 +54,13 @@ pub fn summary(plan: &Plan) -> Summary {
 }
 
 /// How figures are to be read.
-fn semantics(spec: &Spec, classes: usize) -> Semantics {
+fn semantics(plan: &Plan, classes: usize) -> Semantics {
+    let spec = &plan.decisions.spec;
     match spec.task {
         TaskSpec::Segment(_) => Semantics {
             reduction: describe_reductions(classes).into(),
             empty: describe_empty(spec.evaluation.empty, classes),
-            resolution: resolution(&spec.evaluation),
+            resolution: resolution(&spec.evaluation) + shared_pixels(plan),
             interval: describe_intervals(),
             loss: describe_loss(&spec.loss, spec.task.classifies()),
         },
@@ -75,7 +76,7 @@ fn semantics(spec: &Spec, classes: usize) -> Semantics {
                 describe_empty(spec.evaluation.empty, classes),
                 describe_absent()
             ),
-            resolution: resolution(&spec.evaluation),
+            resolution: resolution(&spec.evaluation) + shared_pixels(plan),
             interval: describe_intervals(),
             loss: describe_loss(&spec.loss, spec.task.classifies()),
         },
@@ -86,6 +87,15 @@ fn semantics(spec: &Spec, classes: usize) -> Semantics {
             interval: describe_intervals(),
             loss: describe_loss(&spec.loss, spec.task.classifies()),
         },
+    }
+}
+
+/// How pixels count that several tiles show.
+fn shared_pixels(plan: &Plan) -> &'static str {
+    if overlaps(&plan.dataset) {
+        "; tiles overlap, and a pixel that several of them show counts in the first alone"
+    } else {
+        ""
     }
 }
 

@@ -455,6 +455,40 @@ pub enum SplitSpec {
     ByFolder(ByFolderSpec),
 }
 
+impl SplitSpec {
+    /// What keeps cases together, of a division that is made here and not given.
+    pub fn group_mut(&mut self) -> Option<&mut GroupKey> {
+        match self {
+            Self::Holdout(holdout) => Some(&mut holdout.group),
+            Self::Kfold(kfold) => Some(&mut kfold.group),
+            Self::File(_) | Self::ByFolder(_) => None,
+        }
+    }
+
+    /// What keeps cases together, of a division that is made here and not given.
+    pub fn group(&self) -> Option<GroupKey> {
+        match self {
+            Self::Holdout(holdout) => Some(holdout.group),
+            Self::Kfold(kfold) => Some(kfold.group),
+            Self::File(_) | Self::ByFolder(_) => None,
+        }
+    }
+}
+
+impl GroupKey {
+    /// Its name in a spec.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::None => "none",
+            Self::Patient => "patient",
+            Self::Slide => "slide",
+            Self::Institution => "institution",
+            Self::Duplicates => "duplicates",
+        }
+    }
+}
+
 impl Default for SplitSpec {
     fn default() -> Self {
         Self::Holdout(HoldoutSpec::default())
@@ -508,13 +542,17 @@ pub enum Stratify {
     None,
 }
 
-/// What keeps cases together.
+/// What keeps cases together. Tiles that overlap never part, whatever is said here.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum GroupKey {
-    /// Every case stands alone.
+    /// Patients where file names tell them (BCSS), else every case stands alone.
     #[default]
+    Auto,
+    /// Every case stands alone.
     None,
+    /// The patient: the first three fields of a TCGA barcode, which all slides of a patient share (BCSS).
+    Patient,
     /// The slide (BCSS).
     Slide,
     /// The institution, from the TCGA barcode (BCSS).
@@ -567,7 +605,7 @@ pub struct KfoldSpec {
 
 impl Default for KfoldSpec {
     fn default() -> Self {
-        Self { folds: 5, fold: 0, stratify: Stratify::Class, group: GroupKey::None, seed: 0 }
+        Self { folds: 5, fold: 0, stratify: Stratify::Class, group: GroupKey::Auto, seed: 0 }
     }
 }
 

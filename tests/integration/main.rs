@@ -5,6 +5,7 @@ mod browser;
 mod classify;
 mod cli;
 mod data_cases;
+mod division;
 #[path = "../../build/engine.rs"]
 mod engine;
 mod explain;

@@ -1,0 +1,192 @@
+//! Near-duplicate images: the same picture cropped, rescaled, mirrored, exported again, or written on.
+//!
+//! BUSI holds many (Pawlowska et al. 2023, Data in Brief 48:109247), some under two labels, and many
+//! neighbouring frames of one lesion; a split that parts them measures memory. `neighbours` proposes pairs that
+//! look alike from afar, `registration` confirms those that show the same place.
+
+mod cases;
+mod descriptor;
+mod neighbours;
+mod registration;
+#[cfg(test)]
+mod testing;
+mod thumbnail;
+mod turn;
+
+pub use cases::{Duplicates, find_duplicates, unsought};
+pub use registration::Placement;
+pub use thumbnail::{Thumbnail, thumbnail};
+pub use turn::Turn;
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use neighbours::{Candidate, candidates};
+use registration::register;
+
+use super::linked::Linked;
+
+/// Correlation of fine structure from which two images count as one.
+///
+/// Of BUSI's pairs all above 0.36 show one scene; between 0.36 and 0.5 its neighbouring frames moved. Copies that
+/// were cropped, rescaled, mirrored, compressed or written on, even all at once, stay above 0.5.
+pub const SAME: f32 = 0.5;
+
+/// Correlation from which a person should look at two images.
+pub const BORDERLINE: f32 = 0.35;
+
+/// Candidates that are registered before those of one cluster are left out again.
+const ROUND: usize = 1024;
+
+/// Two images that show the same, by their numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Pair {
+    /// The one with the smaller number.
+    pub first: usize,
+    /// The other.
+    pub second: usize,
+    /// How the first is turned to lie as the second does.
+    pub turn: Turn,
+    /// Where the second lies in the first, once that is turned.
+    pub placement: Placement,
+    /// Correlation of their fine structure where they overlap.
+    pub correlation: f32,
+}
+
+impl Pair {
+    /// What makes the second image of the first, in words.
+    pub fn transform(&self) -> String {
+        let Placement { scale, shift } = self.placement;
+        let percent = |part: f32| format!("{:.0} %", 100.0 * part);
+        let moved = shift.iter().any(|shift| shift.abs() >= 0.005);
+        let scaled = scale.iter().any(|scale| (scale - 1.0).abs() >= 0.005);
+        let mut said = vec![self.turn.to_string()];
+        if scaled {
+            said.push(format!("shows {} x {} of it", percent(scale[0]), percent(scale[1])));
+        }
+        if moved {
+            said.push(format!("moved by {} and {}", percent(shift[0]), percent(shift[1])));
+        }
+        said.join(", ")
+    }
+}
+
+/// Images that belong together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Found {
+    /// Pairs from [`SAME`] on that link clusters, the most alike first; not all pairs within one.
+    pub pairs: Vec<Pair>,
+    /// Pairs of different clusters from [`BORDERLINE`] on, the most alike first.
+    pub borderline: Vec<Pair>,
+    /// For each image the number of the first of its cluster.
+    pub clusters: Vec<usize>,
+}
+
+/// Looks for images that show the same. What is found depends on the images and their order alone.
+pub fn search(thumbnails: &[Thumbnail]) -> Found {
+    let descriptors: Vec<_> = thumbnails.par_iter().map(descriptor::describe).collect();
+    let candidates = candidates(&descriptors);
+    let mut linked = Linked::new(thumbnails.len());
+    let (mut pairs, mut borderline) = (Vec::new(), Vec::new());
+    for round in candidates.chunks(ROUND) {
+        let open: Vec<&Candidate> = round
+            .iter()
+            .filter(|candidate| !linked.joined(candidate.first, candidate.second))
+            .collect();
+        let looked: Vec<Pair> = open
+            .into_par_iter()
+            .map(|candidate| {
+                let first = thumbnails[candidate.first].turned(candidate.turn);
+                let (correlation, placement) = register(&first, &thumbnails[candidate.second]);
+                let Candidate { first, second, turn, .. } = *candidate;
+                Pair { first, second, turn, placement, correlation }
+            })
+            .collect();
+        for pair in looked {
+            if pair.correlation >= SAME {
+                linked.join(pair.first, pair.second);
+                pairs.push(pair);
+            } else if pair.correlation >= BORDERLINE {
+                borderline.push(pair);
+            }
+        }
+    }
+    borderline.retain(|pair| !linked.joined(pair.first, pair.second));
+    let by_likeness = |a: &Pair, b: &Pair| {
+        let order = b.correlation.total_cmp(&a.correlation);
+        order.then_with(|| (a.first, a.second).cmp(&(b.first, b.second)))
+    };
+    pairs.sort_by(by_likeness);
+    borderline.sort_by(by_likeness);
+    Found { pairs, borderline, clusters: linked.firsts() }
+}
+
+/// For each image the number of the first of its cluster.
+pub fn clusters(thumbnails: &[Thumbnail]) -> Vec<usize> {
+    search(thumbnails).clusters
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::testing::{Alteration, scene};
+    use super::*;
+
+    fn alteration() -> impl Strategy<Value = Alteration> {
+        let flags = (any::<bool>(), any::<bool>(), any::<bool>());
+        let cut = prop::array::uniform4(0u32..6);
+        let size = prop::array::uniform2(60u32..150);
+        (flags, cut, size, 60u32..170, 1u32..12).prop_map(
+            |((mirrored, upside_down, text), cut, size, gamma, step)| Alteration {
+                mirrored,
+                upside_down,
+                cut,
+                size,
+                gamma,
+                step,
+                text,
+            },
+        )
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn a_copy_is_found_whatever_was_done_to_it_and_nothing_else_is(
+            alteration in alteration(), seed in 0u32..1000, source in 0usize..8,
+        ) {
+            let scenes: Vec<_> = (0..8).map(|index| scene(8 * seed + index, 240, 200)).collect();
+            let copy = alteration.apply(&scenes[source]);
+            let thumbnails: Vec<_> =
+                scenes.iter().chain([&copy]).map(|image| thumbnail(image).unwrap()).collect();
+            let found = search(&thumbnails);
+            let pairs: Vec<_> = found.pairs.iter().map(|pair| (pair.first, pair.second)).collect();
+            prop_assert_eq!(pairs, [(source, 8)]);
+            prop_assert_eq!(found.clusters[8], source);
+        }
+    }
+
+    #[test]
+    fn links_carry_over_and_clusters_are_named_for_their_first() {
+        let original = scene(5, 300, 300);
+        let cut = |cut| Alteration { cut, ..Alteration::NONE }.apply(&original);
+        let images = [
+            scene(6, 300, 300),
+            cut([5, 5, 0, 0]),
+            scene(7, 300, 300),
+            original.clone(),
+            cut([0, 0, 5, 5]),
+        ];
+        let thumbnails: Vec<_> = images.iter().map(|image| thumbnail(image).unwrap()).collect();
+        assert_eq!(clusters(&thumbnails), [0, 1, 2, 1, 1]);
+    }
+
+    #[test]
+    fn pictures_without_contrast_are_like_nothing() {
+        let flat = thumbnail(&image::RgbImage::from_pixel(50, 40, image::Rgb([7; 3]))).unwrap();
+        assert_eq!(clusters(&[flat.clone(), flat]), [0, 1]);
+    }
+}
