@@ -9,7 +9,7 @@ use super::overlap::overlap;
 use super::runs::{Trained, TrainedArgs};
 use super::spec::tell;
 use super::{Output, command_line, pretty, print};
-use crate::data::{Case, Dataset, Labels, SplitName, fingerprint, open_for};
+use crate::data::{Case, Dataset, Labels, SplitName, fingerprint, open_told};
 use crate::error::{Error, Result};
 use crate::evaluate::{Cases, classify, describe_refinement, evaluate};
 use crate::plan::Decisions;
@@ -90,7 +90,7 @@ pub fn execute(args: EvaluateArgs, output: Output) -> Result<u8> {
         };
         *root = folder.display().to_string();
     }
-    let mut dataset = open_data(&spec, &args)?;
+    let mut dataset = open_data(&spec, &decisions, &args)?;
     dataset.decide_levels(decisions.window);
     tell(&dataset.findings, &spec.name, output);
     let indices: Vec<usize> = match scored {
@@ -121,7 +121,6 @@ pub fn execute(args: EvaluateArgs, output: Output) -> Result<u8> {
             }
         }
     }
-    take_classes(&mut dataset, &decisions)?;
     let groups = match scored {
         Scored::Recorded(_) => recorded_groups(&record, &dataset),
         Scored::Other => dataset.cases.iter().map(group_of).collect(),
@@ -160,7 +159,7 @@ pub fn execute(args: EvaluateArgs, output: Output) -> Result<u8> {
 }
 
 /// Opens the data, which lie where they lay when the run was made unless a folder was named.
-fn open_data(spec: &Spec, args: &EvaluateArgs) -> Result<Dataset> {
+fn open_data(spec: &Spec, decisions: &Decisions, args: &EvaluateArgs) -> Result<Dataset> {
     let root = spec.dataset.source.root().map(Path::new);
     match root {
         Some(root) if !root.is_dir() && args.data.is_none() => Err(Error::user(format!(
@@ -169,7 +168,12 @@ fn open_data(spec: &Spec, args: &EvaluateArgs) -> Result<Dataset> {
             root.display(),
             args.split.unwrap_or(Part::Valid).name()
         ))),
-        _ => open_for(spec),
+        _ => match &decisions.labels {
+            Labels::Images { names } => open_told(spec, names),
+            Labels::Binary { .. } | Labels::Classes { .. } => {
+                open_told(spec, &decisions.image_classes)
+            }
+        },
     }
 }
 
@@ -193,24 +197,6 @@ fn same_data(dataset: &Dataset, decisions: &Decisions, spec: &Spec, go_on: bool)
         )));
     }
     eprintln!("warning: {}", text::lines(&said));
-    Ok(())
-}
-
-/// Gives a data set the classes of images that the run tells, of which it may lack some.
-fn take_classes(dataset: &mut Dataset, decisions: &Decisions) -> Result<()> {
-    let (told, found) = match &mut dataset.labels {
-        Labels::Images { names } => (decisions.labels.names(), names),
-        Labels::Binary { .. } | Labels::Classes { .. } => {
-            (decisions.image_classes.clone(), &mut dataset.image_classes)
-        }
-    };
-    if let Some(unknown) = found.iter().find(|class| !told.contains(class)) {
-        return Err(Error::user(format!(
-            "the run tells {} apart, and there are images of class {unknown}",
-            told.join(", ")
-        )));
-    }
-    *found = told;
     Ok(())
 }
 

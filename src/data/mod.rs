@@ -63,7 +63,7 @@ pub use roi::RoiCache;
 pub use split::{Split, folds, group_key, natural_groups, split};
 pub use subset::subset;
 pub use synth::{SynthKind, Synthesis, synth};
-pub use task::{for_task, masks_of, open_for};
+pub use task::{for_task, masks_of, open_for, open_told};
 
 pub mod augment;
 mod batch;

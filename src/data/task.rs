@@ -1,15 +1,17 @@
 //! A data set as a task sees it.
 
-use super::busi::Masks;
+use std::path::Path;
+
+use super::busi::{Masks, folder_of};
 use super::case::{Dataset, Labels, MaskSource};
 use super::open::open_with;
 use crate::error::{Error, Result};
-use crate::spec::{Spec, TaskSpec};
+use crate::spec::{BusiClass, SourceSpec, Spec, TaskSpec};
 
 /// Opens the data set of a spec, with the labels that its task asks for.
 ///
 /// # Errors
-/// As [`open`] and [`for_task`].
+/// As [`open_with`] and [`for_task`].
 pub fn open_for(spec: &Spec) -> Result<Dataset> {
     for_task(open_with(&spec.dataset, masks_of(&spec.task))?, &spec.task)
 }
@@ -20,6 +22,45 @@ pub fn masks_of(task: &TaskSpec) -> Masks {
         TaskSpec::Segment(_) | TaskSpec::MultiTask(_) => Masks::Read,
         TaskSpec::Classify(_) => Masks::Ignored,
     }
+}
+
+/// Opens data for a network that is trained already and tells images apart by the classes `told`, of which the data may
+/// lack some; their folders may be absent.
+///
+/// # Errors
+/// As [`open_with`], and the user's if an image is of another class.
+pub fn open_told(spec: &Spec, told: &[String]) -> Result<Dataset> {
+    let mut wanted = spec.dataset.clone();
+    if let SourceSpec::Busi(busi) = &mut wanted.source {
+        let root = Path::new(&busi.root);
+        let there = |class: &BusiClass| root.join(folder_of(*class)).is_dir();
+        let there: Vec<BusiClass> = busi.classes.iter().copied().filter(there).collect();
+        // Of none of them, opening says what is missing.
+        if !there.is_empty() {
+            busi.classes = there;
+        }
+    }
+    let mut dataset = open_with(&wanted, masks_of(&spec.task))?;
+    if told.is_empty() {
+        return Ok(dataset);
+    }
+    if let Some(other) = dataset.cases.iter().find(|case| !told.contains(&case.label)) {
+        return Err(Error::user(format!(
+            "the run tells {} apart, and `{}` is of class `{}`",
+            told.join(", "),
+            other.id,
+            other.label
+        )));
+    }
+    match spec.task {
+        TaskSpec::Segment(_) => {}
+        TaskSpec::Classify(_) => {
+            dataset.labels = Labels::Images { names: told.to_vec() };
+            dataset.cases.iter_mut().for_each(|case| case.mask = MaskSource::Unlabelled);
+        }
+        TaskSpec::MultiTask(_) => dataset.image_classes = told.to_vec(),
+    }
+    Ok(dataset)
 }
 
 /// A data set with the labels that a task asks for.
@@ -83,6 +124,7 @@ fn severity(name: &str) -> u8 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::sample::{save_image, save_mask};
     use super::*;
     use crate::spec::ClassifySpec;
 
@@ -102,6 +144,23 @@ mod tests {
             let class = dataset.class_of(index).unwrap();
             assert_eq!(dataset.labels.names()[usize::from(class)], case.label);
         }
+    }
+
+    #[test]
+    fn data_may_lack_classes_that_a_trained_network_tells_but_have_no_others() {
+        let folder = tempfile::tempdir().unwrap();
+        for stem in ["a", "b"] {
+            save_image(&folder.path().join(format!("malignant/{stem}.png")), 9, 5);
+            let mask = folder.path().join(format!("malignant/{stem}_mask.png"));
+            save_mask(&mask, 9, 5, |x| 255 * u8::from(x < 3));
+        }
+        let spec = spec(&format!("kind = 'busi'\nroot = '{}'", folder.path().display()));
+        let told = ["normal", "benign", "malignant"].map(String::from);
+        let dataset = open_told(&spec, &told).unwrap();
+        assert_eq!(dataset.labels, Labels::Images { names: told.to_vec() });
+        assert_eq!((dataset.cases.len(), dataset.class_of(0)), (2, Some(2)));
+        let error = open_told(&spec, &told[..2]).unwrap_err().to_string();
+        assert!(error.contains("`malignant/a` is of class `malignant`"), "{error}");
     }
 
     #[test]
