@@ -135,7 +135,9 @@ mod tests {
     fn set(root: &Path) -> Dataset {
         for (label, size) in [("benign", 9), ("malignant", 8), ("normal", 7)] {
             save_image(&root.join(format!("{label}/a (1).png")), size, 5);
-            save_mask(&root.join(format!("{label}/a (1)_mask.png")), size, 5, |x| u8::from(x == 3));
+            save_mask(&root.join(format!("{label}/a (1)_mask.png")), size, 5, |x| {
+                u8::from((2..4).contains(&x))
+            });
         }
         open(&spec("kind = 'busi'\nroot = $", root)).unwrap()
     }
@@ -185,16 +187,16 @@ mod tests {
         same("RGBA");
         // A mask in one bit a pixel.
         let mask = there.path().join("benign/a (1)_mask.png");
-        let row = [0b0111_1111, 0b1000_0000].repeat(5);
+        let row = [0b0011_0000, 0b0000_0000].repeat(5);
         save_bytes(&mask, &png((9, 5), ColorType::Grayscale, BitDepth::One, &row));
         same("one bit");
         // The same lesion in two parts.
-        let part = |first: bool| move |x: u32| u8::from(x > 0 && (x < 4) == first);
-        save_mask(&mask, 9, 5, part(true));
-        save_mask(&there.path().join("benign/a (1)_mask_1.png"), 9, 5, part(false));
+        let part = |column: u32| move |x: u32| u8::from(x == column);
+        save_mask(&mask, 9, 5, part(2));
+        save_mask(&there.path().join("benign/a (1)_mask_1.png"), 9, 5, part(3));
         same("two masks");
-        // One pixel more.
-        save_mask(&mask, 9, 5, |x| u8::from(x < 4));
+        // A column more.
+        save_mask(&mask, 9, 5, |x| u8::from(x == 2 || x == 4));
         let found = open(&spec("kind = 'busi'\nroot = $", there.path())).unwrap();
         assert_ne!(fingerprint(&found).unwrap(), first);
     }
