@@ -126,7 +126,12 @@ fn binary() -> (Labels, Codes) {
 }
 
 fn open_busi(spec: &BusiSpec, levels: Levels, masks: Masks) -> Result<(Scan, Labels, Codes)> {
-    let look = Look { root: Path::new(&spec.root), limit: Limit::Image, levels };
+    let root = Path::new(&spec.root);
+    let present = spec.classes.iter().any(|&class| root.join(busi::folder_of(class)).is_dir());
+    if let (false, Some(other)) = (present, bcss::images_and_masks(root)?) {
+        return Err(Error::user(other));
+    }
+    let look = Look { root, limit: Limit::Image, levels };
     let mut scan = busi::scan(&look, spec, masks)?;
     if masks == Masks::Read && !scan.has_errors() {
         scan.findings.extend(judge_lesions(&look, &scan.cases, &spec.foreground));

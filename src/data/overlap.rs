@@ -191,8 +191,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let toml = "kind = 'bcss'\nroot = $\nimage-size = 16\nlayout = { kind = 'rois', stride = 8, \
                     minimum-labelled = 0.0 }";
-        save_image(&folder.path().join("images/A.png"), 40, 24);
-        save_mask(&folder.path().join("masks/A.png"), 40, 24, |x| 1 + (x % 2) as u8);
+        save_image(&folder.path().join("images/TCGA-A1-A0SK-DX1_a.png"), 40, 24);
+        save_mask(&folder.path().join("masks/TCGA-A1-A0SK-DX1_a.png"), 40, 24, |x| {
+            1 + (x % 2) as u8
+        });
         let dataset = open(&spec(toml, folder.path())).unwrap();
         let cases: Vec<usize> = (0..dataset.cases.len()).collect();
         let mut counted = 0;

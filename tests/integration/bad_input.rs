@@ -65,7 +65,7 @@ fn images_that_are_missing_empty_truncated_or_no_images() {
     let whole = fs::read(&image).unwrap();
 
     fs::remove_file(&mask).unwrap();
-    busi.refused(&[name(&image), "without its mask"]);
+    busi.refused(&[name(&image), "without their mask"]);
     fs::write(&mask, fs::read(&image).unwrap()).unwrap();
 
     fs::write(&image, b"").unwrap();

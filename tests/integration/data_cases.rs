@@ -9,6 +9,8 @@ use image::{GrayImage, ImageBuffer, Luma, RgbaImage};
 
 use crate::support::{Bench, Said};
 
+const EPOCHS: &str = "schedule.epochs=1";
+
 /// Side of the pictures, in pixels.
 const SIDE: u32 = 40;
 
@@ -64,7 +66,7 @@ impl Set {
         let data = "dataset={kind=\"busi\", root=\"data\", image-size=32, channels=\"gray\"}";
         let split =
             "dataset.split={kind=\"holdout\", fractions={train=0.5, valid=0.25, test=0.25}}";
-        let sets = [data, split, "schedule.epochs=1"].map(String::from).to_vec();
+        let sets = [data, split, EPOCHS].map(String::from).to_vec();
         Self { bench, sets }
     }
 
@@ -152,7 +154,7 @@ fn codes_1_and_2_are_refused_until_one_of_them_is_lesion() {
     let set = Set::with_values(1, 2);
     set.refused(&[
         "masks that do not say which pixels are lesion",
-        "12: benign/benign (1)_mask.png: values 1, 2",
+        "8: benign/benign (1)_mask.png: values 1, 2",
         "dataset.foreground = { kind = \"values\", values = [2] }",
     ]);
     set.reading("dataset.foreground={kind=\"values\", values=[2]}").heard(&[]);
@@ -318,12 +320,11 @@ fn tiles(code: impl Fn(&str, u32, u32) -> u8) -> Set {
             GrayImage::from_fn(32, 32, |x, _| Luma([code(part, number, x)])).save(mask).unwrap();
         }
     }
-    set.reading(
-        "dataset={kind=\"bcss\", root=\"data\", image-size=32, split={kind=\"by-folder\"}, \
-         classes={kind=\"five\"}}",
-    )
-    .reading("loss={kind=\"cross-entropy\"}")
-    .reading("evaluation.splits=[\"valid\"]")
+    let data = "dataset={kind=\"bcss\", root=\"data\", image-size=32, split={kind=\"by-folder\"}, \
+                classes={kind=\"five\"}}";
+    Set { sets: [data, EPOCHS].map(String::from).to_vec(), ..set }
+        .reading("loss={kind=\"cross-entropy\"}")
+        .reading("evaluation.splits=[\"valid\"]")
 }
 
 #[test]

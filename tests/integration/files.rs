@@ -112,7 +112,7 @@ fn outputs_that_cannot_be_written_and_templates_that_are_not_there_are_told_befo
 fn folder(bench: &Bench, again: bool) -> Option<PathBuf> {
     let entries = fs::read_dir(bench.path().join("runs/tiny")).ok()?;
     let mut paths = entries.map(|entry| entry.unwrap().path());
-    paths.find(|path| RunDir::is_again(path) == again)
+    paths.find(|path| path.is_dir() && RunDir::is_again(path) == again)
 }
 
 #[test]

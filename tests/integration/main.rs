@@ -9,6 +9,7 @@ mod division;
 #[path = "../../build/engine.rs"]
 mod engine;
 mod explain;
+mod figures;
 mod files;
 mod identity;
 mod imaging;

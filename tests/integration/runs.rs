@@ -183,7 +183,7 @@ fn a_suite_runs_its_experiments_and_compares_them_under_its_title() {
     );
     bench.oncospec(&["run", "both.toml", "--set", "schedule.epochs=1"]).with(0);
     let page = fs::read_to_string(bench.path().join("reports/both.html")).unwrap();
-    assert!(page.contains("<h1>Two of a kind</h1>") && page.contains("other"));
+    assert!(page.contains("Two of a kind</") && page.contains("other"));
     bench.file("wrong.toml", "name = 'wrong'\nexperiments = ['tiny.toml']\n");
     bench.oncospec(&["run", "wrong.toml"]).with(2).telling(&["not a suite", "title"]);
 }
@@ -207,14 +207,14 @@ fn a_subset_is_planned_trained_and_told_and_what_the_file_did_not_say_is_remarke
     let bench = Bench::new();
     bench.tiny("");
     let sets = ["--set", "dataset.subset={train=0.5, test=0.0}", "--set", "schedule.epochs=1"];
-    let planned = bench.oncospec(&[&["plan", "tiny.toml"], &sets[..]].concat()).with(0).out;
-    assert!(planned.contains("`dataset.subset` keeps 0.5 of the training cases"), "{planned}");
+    let planned = bench.oncospec(&[&["plan", "tiny.toml"], &sets[..]].concat()).with(0);
+    planned.telling(&["`dataset.subset` keeps 0.5 of the training cases"]);
     bench.oncospec(&[&["run", "tiny.toml"], &sets[..]].concat()).with(0);
     let record = Record::read(bench.only_run("runs", "tiny")).unwrap();
     let cases = |split| record.split.iter().filter(|row| row.split == split).count();
     assert_eq!([cases("train"), cases("valid"), cases("test")], [11, 10, 3]);
     let page = fs::read_to_string(bench.path().join("reports/tiny.html")).unwrap();
-    for part in ["Cases left out: 16", "schedule.epochs = 1. The description"] {
+    for part in ["cases in no split", "schedule.epochs = 1. The description"] {
         assert!(page.contains(part), "{part}");
     }
     let refused = bench.oncospec(&["check", "tiny.toml", "--set", "dataset.subset.train=2"]);

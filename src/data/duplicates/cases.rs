@@ -158,7 +158,7 @@ mod tests {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             image.save(path).unwrap();
             let mask = folder.path().join(format!("{stem}_mask.png"));
-            save_mask(&mask, image.width(), image.height(), |_| 0);
+            save_mask(&mask, image.width(), image.height(), |x| u8::from(x == 3));
         }
         let dataset = open(&spec("kind = 'busi'\nroot = $", folder.path())).unwrap();
         let duplicates = find_duplicates(&dataset).unwrap();
