@@ -535,6 +535,7 @@ mod tests {
         "plotters",
         "polars",
         "regex",
+        "rustix",
         "schemars",
         "serde",
         "serde_json",
@@ -543,6 +544,7 @@ mod tests {
         "tempfile",
         "thiserror",
         "toml",
+        "unicode-normalization",
         "zip",
     ];
 
