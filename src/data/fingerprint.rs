@@ -136,7 +136,7 @@ mod tests {
         for (label, size) in [("benign", 9), ("malignant", 8), ("normal", 7)] {
             save_image(&root.join(format!("{label}/a (1).png")), size, 5);
             save_mask(&root.join(format!("{label}/a (1)_mask.png")), size, 5, |x| {
-                u8::from((2..4).contains(&x))
+                255 * u8::from((2..4).contains(&x))
             });
         }
         open(&spec("kind = 'busi'\nroot = $", root)).unwrap()
@@ -149,7 +149,7 @@ mod tests {
         assert_eq!(first.len(), 64);
         let copy = set(there.path());
         assert_eq!(fingerprint(&copy).unwrap(), first);
-        save_mask(&there.path().join("benign/a (1)_mask.png"), 9, 5, |x| u8::from(x == 4));
+        save_mask(&there.path().join("benign/a (1)_mask.png"), 9, 5, |x| 255 * u8::from(x == 4));
         assert_ne!(fingerprint(&copy).unwrap(), first);
     }
 
@@ -191,12 +191,12 @@ mod tests {
         save_bytes(&mask, &png((9, 5), ColorType::Grayscale, BitDepth::One, &row));
         same("one bit");
         // The same lesion in two parts.
-        let part = |column: u32| move |x: u32| u8::from(x == column);
+        let part = |column: u32| move |x: u32| 255 * u8::from(x == column);
         save_mask(&mask, 9, 5, part(2));
         save_mask(&there.path().join("benign/a (1)_mask_1.png"), 9, 5, part(3));
         same("two masks");
         // A column more.
-        save_mask(&mask, 9, 5, |x| u8::from(x == 2 || x == 4));
+        save_mask(&mask, 9, 5, |x| 255 * u8::from(x == 2 || x == 4));
         let found = open(&spec("kind = 'busi'\nroot = $", there.path())).unwrap();
         assert_ne!(fingerprint(&found).unwrap(), first);
     }

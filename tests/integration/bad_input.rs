@@ -75,7 +75,7 @@ fn images_that_are_missing_empty_truncated_or_no_images() {
     fs::write(&image, "a text").unwrap();
     busi.refused(&[name(&image)]);
     fs::remove_file(&image).unwrap();
-    busi.refused(&[name(&mask), "without its image"]);
+    busi.refused(&[name(&mask), "without their image"]);
 }
 
 #[test]

@@ -274,9 +274,9 @@ fn a_guide_that_fails_leaves_a_page_with_the_other_runs() {
     let bench = with_guide();
     let mut arguments = vec!["run", "guided.toml", "sorted.toml", "-o", "page.html"];
     for diverging in [
-        "schedule.optimizer={kind=\"sgd\", learning-rate=1e30, momentum=0.99}",
+        "schedule.optimizer={kind=\"sgd\", learning-rate=10.0, momentum=0.99}",
         "schedule.epochs=30",
-        "loss={kind=\"bce\", positive-weight=1000.0}",
+        "loss={kind=\"sum\", terms=[{kind=\"bce\", positive-weight=1000.0, weight=1e6}]}",
         "model={kind=\"attention-unet\", filters=[4, 8], dropout=[0.0, 0.0, 0.0]}",
     ] {
         arguments.extend(["--set-guide", diverging]);

@@ -330,7 +330,7 @@ fn tiles(code: impl Fn(&str, u32, u32) -> u8) -> Set {
 #[test]
 fn a_split_without_a_labelled_pixel_is_refused() {
     let set = tiles(|part, _, x| if part == "val" { 0 } else { 1 + (x % 4) as u8 });
-    set.refused(&["dataset.split", "the valid split has not one labelled pixel (4: "]);
+    set.refused(&["the valid split has not one labelled pixel (4: "]);
 }
 
 #[test]

@@ -82,7 +82,7 @@ fn draws(bench: &Bench, run: &str, image: &Path, all: &[&[&str]]) {
         let pictures: Vec<PathBuf> = fs::read_dir(bench.path().join(out))
             .unwrap()
             .map(|entry| entry.unwrap().path())
-            .filter(|path| path.extension().is_some_and(|extension| extension == "png"))
+            .filter(|path| !path.file_name().unwrap().to_string_lossy().starts_with('.'))
             .collect();
         assert_eq!(pictures.len(), 1, "{more:?}");
         assert!(image::open(&pictures[0]).is_ok(), "{more:?}");

@@ -7,7 +7,7 @@ use oncospec::record::{Record, RunState};
 
 use crate::support::Bench;
 
-/// A small BUSI of which the masks of validation are empty.
+/// A small BUSI with lesions in some benign images of training alone.
 fn no_lesion_in_validation() -> Bench {
     let bench = Bench::new();
     bench.oncospec(&["data", "synth", "--kind", "busi", "--out", "busi", "--cases", "30"]).with(0);
@@ -21,7 +21,7 @@ fn no_lesion_in_validation() -> Bench {
         for (number, name) in names.into_iter().enumerate() {
             let list = if number % 3 == 0 { &mut valid } else { &mut train };
             list.push(format!("{class}/{name}"));
-            if number % 3 == 0 {
+            if number % 3 == 0 || class == "malignant" {
                 let mask = folder.join(name.replace(".png", "_mask.png"));
                 let (width, height) = image::image_dimensions(&mask).unwrap();
                 GrayImage::new(width, height).save(&mask).unwrap();
@@ -140,7 +140,8 @@ fn the_epoch_with_the_highest_dice_is_kept_and_batches_of_ignored_pixels_make_no
         .telling(&["epoch 1: 2 batches without a labelled pixel made no step"]);
     let run = bench.only_run("runs", "tiny");
     let record = Record::read(&run).unwrap();
-    assert!(record.summary.notes[0].starts_with("6 batches without a labelled pixel"));
+    let notes = &record.summary.notes;
+    assert!(notes.iter().any(|note| note.starts_with("6 batches without a labelled pixel")));
     let dice = |epoch: u32| {
         let mut rows = record.epochs.iter();
         rows.find(|row| row.epoch == epoch && row.split == "valid").unwrap().figures["dice.lesion"]

@@ -66,7 +66,7 @@ fn system_c_trains_on_real_tiles_and_on_a_real_roi() {
         "--set",
         "dataset.layout={kind=\"rois\", magnification=0.25}",
         "--set",
-        "dataset.split={kind=\"holdout\", fractions={train=0.7, valid=0.3}, stratify=\"none\"}",
+        "dataset.split={kind=\"holdout\", fractions={train=0.7, valid=0.3}, stratify=\"none\", group=\"none\"}",
     ]);
     let said = system_c(&bench, "run", &data.join("BCSS_roi"), &rois).with(0);
     said.telling(&["valid.accuracy.pooled"]);
