@@ -284,6 +284,7 @@ fn a_guide_that_fails_leaves_a_page_with_the_other_runs() {
     let told = ["guided: not run", "did not finish", "sorted seed 0: finished"];
     bench.oncospec(&arguments).with(1).telling(&told);
     let page = fs::read_to_string(bench.path().join("page.html")).unwrap();
+    let page = page.replace("<bdi>", "");
     for part in ["class=\"banner banner-failed\"", "Recorded figures of sorted", "finder"] {
         assert!(page.contains(part), "{part}");
     }
