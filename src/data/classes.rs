@@ -141,7 +141,7 @@ pub fn bcss_classes(classes: &BcssClasses) -> Result<(Labels, Codes)> {
 /// How the codes of a source's masks become the classes of pixels.
 ///
 /// # Errors
-/// As [`bcss_classes`].
+/// As `bcss_classes`.
 pub fn codes_of(source: &SourceSpec) -> Result<Codes> {
     match source {
         SourceSpec::Busi(_) => Ok(Codes::binary()),

@@ -55,7 +55,7 @@ impl Measured {
         Self::of(value.clone(), Kind::Mean, vec![value * valid.clone(), valid])
     }
 
-    /// A ratio of soft counts, with the sums that [`Ratio::loss`] takes.
+    /// A ratio of soft counts, with the sums that `Ratio::loss` takes.
     ///
     /// # Shapes
     ///

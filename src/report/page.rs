@@ -63,7 +63,7 @@ pub fn render_template<T: Serialize>(
 /// Finds what is wrong with the templates of a folder before there is a page to render.
 ///
 /// # Errors
-/// As [`render`], but for what only a page brings to light.
+/// As `render`, but for what only a page brings to light.
 pub fn check_templates(folder: &Path) -> Result<()> {
     environment(Some(folder)).map(|_| ())
 }
