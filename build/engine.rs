@@ -31,6 +31,8 @@ pub const PLACES: &[(&str, Part)] = &[
     ("data/inspect.rs", Part::Neither),
     ("data/synth.rs", Part::Neither),
     ("device.rs", Part::Training),
+    // Changes ids by itself.
+    ("digest.rs", Part::Neither),
     ("error.rs", Part::Neither),
     ("evaluate/", Part::Evaluation),
     // What the figures of an epoch are made of.

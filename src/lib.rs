@@ -16,6 +16,7 @@
 pub mod cli;
 pub mod data;
 pub mod device;
+pub mod digest;
 pub mod error;
 pub mod evaluate;
 pub mod explain;

@@ -396,7 +396,6 @@ mod tests {
     use std::collections::BTreeMap;
 
     use proptest::prelude::*;
-    use sha2::{Digest, Sha256};
 
     use super::*;
 
@@ -570,8 +569,7 @@ mod tests {
                         prop_assert!(persons[usize::from(file)].is_none() || claimed.is_err());
                         if let Ok(outputs) = claimed {
                             if killed {
-                                let sha256 = Sha256::digest(&bytes);
-                                let sha256 = sha256.iter().map(|b| format!("{b:02x}")).collect();
+                                let sha256 = crate::digest::sha256(&bytes);
                                 outputs.note(Line { file: name, sha256, of: None }).unwrap();
                             } else {
                                 outputs.write(&name, &bytes).unwrap();

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
-use sha2::{Digest, Sha256};
 
 use super::case::{Case, Dataset, ImageSource, MaskSource};
 use super::kept::kept;
 use super::open::{decode_labels, decode_pixels};
 use super::phantom;
+use crate::digest::Hasher;
 use crate::error::Result;
 
 /// SHA-256, in hexadecimal, over every labelled case: id, label, size, pixels and labels of pixels, as decoded.
@@ -75,36 +75,6 @@ fn of_case(dataset: &Dataset, case: &Case) -> Result<String> {
         }
     }
     Ok(digest.finish())
-}
-
-/// Feeds values with their lengths, so that no two lists of values look alike.
-struct Hasher(Sha256);
-
-impl Hasher {
-    fn new(purpose: &[u8]) -> Self {
-        Self(Sha256::new_with_prefix(purpose))
-    }
-
-    fn text(&mut self, text: &str) {
-        self.0.update((text.len() as u64).to_le_bytes());
-        self.0.update(text.as_bytes());
-    }
-
-    fn numbers(&mut self, numbers: &[u32]) {
-        for number in numbers {
-            self.0.update(number.to_le_bytes());
-        }
-    }
-
-    fn bytes(&mut self, kind: &[u8; 5], bytes: &[u8]) {
-        self.0.update(kind);
-        self.0.update((bytes.len() as u64).to_le_bytes());
-        self.0.update(bytes);
-    }
-
-    fn finish(self) -> String {
-        self.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
-    }
 }
 
 fn files_of(case: &Case) -> Vec<&Path> {

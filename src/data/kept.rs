@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
+use crate::digest::{hexadecimal, sha256};
 use crate::error::Result;
 
 /// Most bytes that the folder takes; the oldest files go first.
@@ -100,15 +101,11 @@ fn kept_in<T: Serialize + DeserializeOwned>(
     Ok(found)
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// A checksum on the first line, and what it is of after it.
 fn read<T: DeserializeOwned>(file: &Path) -> Option<T> {
     let text = fs::read_to_string(file).ok()?;
     let (sum, text) = text.split_once('\n')?;
-    if hexadecimal(&Sha256::digest(text)) != sum {
+    if sha256(text) != sum {
         return None;
     }
     let known = serde_json::from_str(text).ok()?;
@@ -122,7 +119,7 @@ fn write<T: Serialize>(folder: &Path, file: &Path, found: &T) -> std::io::Result
     fs::create_dir_all(folder)?;
     make_room(folder, text.len() as u64)?;
     let mut beside = tempfile::NamedTempFile::new_in(folder)?;
-    write!(beside, "{}\n{text}", hexadecimal(&Sha256::digest(&text)))?;
+    write!(beside, "{}\n{text}", sha256(&text))?;
     beside.persist(file)?;
     Ok(())
 }

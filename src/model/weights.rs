@@ -24,6 +24,7 @@ use super::efficientnet_names::{Library, translated};
 use super::encoder::EncoderFiles;
 use super::names::{ToPytorch, collected, inward};
 use super::{Model, Net};
+use crate::digest::hexadecimal;
 use crate::error::{Error, Result};
 use crate::spec::WeightsSpec;
 
@@ -329,7 +330,7 @@ pub fn checksum(path: &Path) -> Result<String> {
         }
         hasher.update(&buffer[..read]);
     }
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hexadecimal(&hasher.finalize()))
 }
 
 type Tensors = BTreeMap<String, StoredTensor>;

@@ -4,10 +4,10 @@
 //! names figures. A run's id is both, so that another metric or threshold makes a new run of the same weights.
 
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
 
 use super::Decisions;
 use crate::data::{Dataset, Split, SplitName};
+use crate::digest::sha256;
 use crate::error::{Error, Result};
 use crate::spec::{Role, role};
 
@@ -80,9 +80,7 @@ pub fn ids(decisions: &Decisions, dataset: &Dataset, split: &Split) -> Result<Id
 }
 
 fn digits(value: &Value, count: usize) -> String {
-    let digest = Sha256::digest(value.to_string());
-    let digits: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    digits[..count].to_string()
+    sha256(value.to_string())[..count].to_string()
 }
 
 /// What a spec says that has a role.

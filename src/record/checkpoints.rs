@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::{RunDir, RunState, Status, files};
+use crate::digest::sha256;
 use crate::error::{Error, Result};
 use crate::model::{self, Model, save_weights};
 use crate::train::{Keeper, Part, Progressed};
@@ -148,7 +148,7 @@ impl Checkpoints {
         for (name, expected) in &last.parts {
             let path = self.folder(last.epoch).join(name);
             let bytes = files::read(&path)?.ok_or_else(|| files::missing(&path))?;
-            if checksum(&bytes) != *expected {
+            if sha256(&bytes) != *expected {
                 return Err(files::damaged(&path, "its checksum is not the one in last.json"));
             }
         }
@@ -223,7 +223,7 @@ impl Keeper for Checkpoints {
         for part in Part::ALL {
             let path = self.part(progress.epoch, part);
             if let Some(bytes) = files::read(&path)? {
-                parts.push((format!("{}.burnpack", part.name()), checksum(&bytes)));
+                parts.push((format!("{}.burnpack", part.name()), sha256(&bytes)));
             }
         }
         self.run.write_epochs(&progress.rows)?;
@@ -243,10 +243,6 @@ impl Keeper for Checkpoints {
             ..Status::default()
         })
     }
-}
-
-fn checksum(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -8,9 +8,9 @@ use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::files;
+use crate::digest::Hasher;
 use crate::error::{Error, Result};
 
 /// Name of the ledger in the folder of an experiment.
@@ -56,12 +56,9 @@ impl Reading {
 fn names_digest(cases: &[&str]) -> String {
     let mut names = cases.to_vec();
     names.sort_unstable();
-    let mut digest = Sha256::new();
-    for name in names {
-        digest.update((name.len() as u64).to_le_bytes());
-        digest.update(name.as_bytes());
-    }
-    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut digest = Hasher::new(b"");
+    names.into_iter().for_each(|name| digest.text(name));
+    digest.finish()
 }
 
 fn ledger(run: &Path) -> PathBuf {

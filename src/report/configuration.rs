@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use super::words::UNDEFINED;
+use crate::digest::Hasher;
 use crate::record::Record;
 use crate::spec::matters;
 
@@ -70,12 +70,11 @@ fn circumstances(record: &Record) -> [(&'static str, String); 6] {
 
 /// A few digits that stand for a division.
 fn division_digits(record: &Record) -> String {
-    let mut digest = Sha256::new();
+    let mut digest = Hasher::new(b"");
     for part in division(record).iter().flat_map(|(case, group, split)| [case, group, split]) {
-        digest.update((part.len() as u64).to_le_bytes());
-        digest.update(part.as_bytes());
+        digest.text(part);
     }
-    digest.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    digest.finish()[..12].into()
 }
 
 /// A value of one run's spec, such as `evaluation.resolution`, without quotes.
