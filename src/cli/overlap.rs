@@ -64,7 +64,11 @@ impl Overlap {
 
 /// Compares cases with those that a run recorded, by pixels where its data are still there, else by names.
 pub fn overlap(dataset: &Dataset, record: &Record, decisions: &Decisions) -> Overlap {
-    compare(dataset, &record.split, open_for(&decisions.spec))
+    let own = open_for(&decisions.spec).map(|mut own| {
+        own.decide_levels(decisions.window);
+        own
+    });
+    compare(dataset, &record.split, own)
 }
 
 fn compare(dataset: &Dataset, rows: &[SplitRow], own: Result<Dataset>) -> Overlap {

@@ -36,7 +36,6 @@ pub fn fingerprint(dataset: &Dataset) -> Result<String> {
     sorted.sort_by(|a, b| a.id.cmp(&b.id));
     let files: Vec<&Path> = sorted.iter().flat_map(|case| files_of(case)).collect();
     let mut asked = Hasher::new(b"oncospec data as decoded 2");
-    asked.text(env!("TRAINING_ENGINE"));
     asked.text(&format!("{labels:?} {codes:?} {foreground:?} {levels:?} {sorted:?}"));
     let compute = || -> Result<String> {
         let digests =

@@ -25,7 +25,7 @@ const RECENT_S: i64 = 2;
 
 /// What `compute` finds out about `files`, from an earlier process if they are as they were then.
 ///
-/// `knowledge` names what is found out, with its version and whatever else decides it.
+/// `knowledge` names what is found out, with whatever decides it but the files and the engine's sources.
 /// What cannot be kept or read is computed, without a word.
 ///
 /// # Errors
@@ -88,7 +88,7 @@ fn kept_in<T: Serialize + DeserializeOwned>(
     now: i64,
     compute: impl FnOnce() -> Result<T>,
 ) -> Result<T> {
-    let key = state.digest.clone().chain_update(knowledge).chain_update(env!("CARGO_PKG_VERSION"));
+    let key = state.digest.clone().chain_update(knowledge).chain_update(env!("TRAINING_ENGINE"));
     let file = folder.join(format!("{}.json", hexadecimal(&key.finalize())));
     if let Some(known) = read(&file) {
         return Ok(known);

@@ -172,7 +172,7 @@ fn files_of(case: &Case) -> &[PathBuf] {
 
 /// Judges the masks of lesions: whether they say what is lesion, and whether that can be so.
 pub fn judge_lesions(look: &Look, cases: &[Case], foreground: &ForegroundSpec) -> Findings {
-    let surveyed = survey("values of masks 1", cases, mask_values);
+    let surveyed = survey("values of masks", cases, mask_values);
     let mut findings = Findings::default();
     let mut read: BTreeMap<&Path, &MaskValues> = BTreeMap::new();
     for (file, values) in &surveyed {
@@ -352,7 +352,7 @@ pub type CodesOf = BTreeMap<PathBuf, Vec<(u8, u64)>>;
 /// The codes of masks, from an earlier process where nothing has changed; what cannot be read is a finding.
 pub fn survey_codes(look: &Look, cases: &[Case], findings: &mut Findings) -> CodesOf {
     let limit = look.limit;
-    let surveyed = survey("codes of masks 1", cases, |mask| code_counts(mask, limit));
+    let surveyed = survey("codes of masks", cases, |mask| code_counts(mask, limit));
     let mut codes = CodesOf::new();
     for (file, found) in surveyed {
         match found {

@@ -5,17 +5,14 @@ use std::path::Path;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::{Found, Pair, search, thumbnail};
 use crate::data::case::{Case, Dataset, ImageSource};
 use crate::data::kept::kept;
 use crate::data::open::decode_pixels;
+use crate::digest::Hasher;
 use crate::error::Result;
 use crate::finding::{Finding, FindingKind};
-
-/// Version of the search; another one finds other pairs.
-const VERSION: u32 = 1;
 
 /// Near-duplicates among a data set's cases; numbers are indices into them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,13 +34,7 @@ pub fn find_duplicates(dataset: &Dataset) -> Result<Duplicates> {
         return Ok(unsought(dataset));
     }
     let files: Vec<&Path> = files.into_iter().collect();
-    let mut images = Sha256::new();
-    for case in &dataset.cases {
-        // Which part of which file each number stands for.
-        images.update(format!("{:?} {}x{}\n", case.image, case.width, case.height));
-    }
-    let knowledge = format!("near-duplicates {VERSION} {:x?}", images.finalize());
-    kept(&knowledge, &files, || {
+    kept(&knowledge(dataset), &files, || {
         let thumbnails = dataset
             .cases
             .par_iter()
@@ -51,6 +42,16 @@ pub fn find_duplicates(dataset: &Dataset) -> Result<Duplicates> {
             .collect::<Result<Vec<_>>>()?;
         Ok(Duplicates { sought: true, found: search(&thumbnails) })
     })
+}
+
+/// What the answer depends on beside the files: which part of which of them each case is, and how it is read.
+fn knowledge(dataset: &Dataset) -> String {
+    let mut asked = Hasher::new(b"near-duplicates");
+    asked.text(&format!("{:?}", dataset.levels.window()));
+    for case in &dataset.cases {
+        asked.text(&format!("{:?} {}x{}", case.image, case.width, case.height));
+    }
+    asked.finish()
 }
 
 /// Every image on its own, nobody having looked.
@@ -140,8 +141,8 @@ impl Duplicates {
 mod tests {
     use super::super::testing::{Alteration, scene};
     use super::*;
-    use crate::data::open;
     use crate::data::sample::{save_mask, spec};
+    use crate::data::{Window, open};
 
     #[test]
     fn a_picture_under_two_labels_is_said_by_name() {
@@ -168,6 +169,20 @@ mod tests {
         assert_eq!(lines[0], "note: 2 images are near-duplicates of one another");
         let expected = "warning: one picture under several labels (benign/a = malignant/b)";
         assert!(lines[1].starts_with(expected), "{lines:?}");
+    }
+
+    #[test]
+    fn images_read_through_another_window_are_looked_at_again() {
+        let mut dataset = open(&spec("kind = 'phantom'\ncases = 2", Path::new("."))).unwrap();
+        let mut asked = vec![knowledge(&dataset)];
+        for high in [4095, 65535] {
+            dataset.decide_levels(Some(Window { low: 0, high }));
+            asked.push(knowledge(&dataset));
+        }
+        dataset.cases[0].width += 1;
+        asked.push(knowledge(&dataset));
+        let different: BTreeSet<&String> = asked.iter().collect();
+        assert_eq!(different.len(), asked.len());
     }
 
     #[test]
