@@ -1,6 +1,6 @@
 //! Images that a command is given, by name or by folder.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -8,6 +8,9 @@ use super::Output;
 use super::outputs::{absolute, named as listed, written_into};
 use crate::data::{is_foreign_image, is_image_name, is_mask_name};
 use crate::error::{Error, Result};
+
+/// What oncospec wrote into each folder.
+type Written = BTreeMap<PathBuf, BTreeSet<String>>;
 
 /// The image files that arguments mean: folders are searched, not below. Masks, hidden files, folders with the name of
 /// an image and pictures that oncospec wrote are left out, which is said.
@@ -17,13 +20,14 @@ use crate::error::{Error, Result};
 pub fn images(paths: &[PathBuf], output: Output) -> Result<Vec<PathBuf>> {
     let mut images = Vec::new();
     let mut left: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    let mut written = Written::new();
     for path in paths {
         let found = if path.is_dir() { inside(path)? } else { vec![path.clone()] };
         for found in found {
             let name = name(&found);
             let why = match found != *path && is_foreign_image(&name) {
                 true => Some("of a format that is not read"),
-                false => reason(&found, &name)?,
+                false => reason(&found, &name, &mut written)?,
             };
             match why {
                 Some(why) => left.entry(why).or_default().push(name),
@@ -59,7 +63,7 @@ fn inside(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// Why a file is no image to predict; `None` if it is one, or only its bytes can tell.
-fn reason(path: &Path, name: &str) -> Result<Option<&'static str>> {
+fn reason(path: &Path, name: &str, written: &mut Written) -> Result<Option<&'static str>> {
     if name.starts_with('.') {
         return Ok(Some("hidden, or left by macOS"));
     }
@@ -70,8 +74,11 @@ fn reason(path: &Path, name: &str) -> Result<Option<&'static str>> {
         return Ok(Some("a mask by its name"));
     }
     let path = absolute(path);
-    let ours = written_into(path.parent().unwrap_or(Path::new(".")))?;
-    Ok(ours.iter().any(|ours| ours == name).then_some("a picture that oncospec wrote"))
+    let folder = path.parent().unwrap_or(Path::new("."));
+    if !written.contains_key(folder) {
+        written.insert(folder.to_path_buf(), written_into(folder)?);
+    }
+    Ok(written[folder].contains(name).then_some("a picture that oncospec wrote"))
 }
 
 /// Images with the stems of the files that they write, the first of which ends in `_what`.

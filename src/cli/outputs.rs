@@ -5,7 +5,7 @@
 //! of a line; one that a person made or changed is refused by name, before any work. Lines are only added, each before
 //! its file is written, so that a killed process leaves nothing that a later one takes for a person's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -373,7 +373,7 @@ pub fn named(names: &[String]) -> String {
 ///
 /// # Errors
 /// If the ledger is there and cannot be read.
-pub fn written_into(folder: &Path) -> Result<Vec<String>> {
+pub fn written_into(folder: &Path) -> Result<BTreeSet<String>> {
     Ok(read(&folder.join(LEDGER))?.into_keys().collect())
 }
 

@@ -1,6 +1,6 @@
 //! Cases of other data that a run has seen already.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
@@ -89,7 +89,7 @@ fn compare(dataset: &Dataset, rows: &[SplitRow], own: Result<Dataset>) -> Overla
     };
     // Only images of one size can have the same pixels.
     let size = |case: &Case| (case.width, case.height);
-    let sizes: Vec<(u32, u32)> = dataset.cases.iter().map(size).collect();
+    let sizes: BTreeSet<(u32, u32)> = dataset.cases.iter().map(size).collect();
     let seen: BTreeMap<[u8; 32], &str> = own
         .cases
         .par_iter()

@@ -71,9 +71,11 @@ fn ledger(run: &Path) -> PathBuf {
 /// If the ledger cannot be written; the split must not be read then.
 pub fn note_reading(run: &Path, reading: &Reading) -> Result<()> {
     let path = ledger(run);
-    let mut line = serde_json::to_string(reading)
+    let line = serde_json::to_string(reading)
         .map_err(|error| Error::failed(format!("{}: {error}", path.display())))?;
-    line.push('\n');
+    // A line that a killed process left half written ends here.
+    let torn = fs::read(&path).is_ok_and(|bytes| bytes.last().is_some_and(|&byte| byte != b'\n'));
+    let line = format!("{}{line}\n", if torn { "\n" } else { "" });
     // One write of a line to a file opened to append: lines of several processes do not mix.
     let opened = OpenOptions::new().create(true).append(true).open(&path);
     let written = opened.and_then(|mut file| {
@@ -138,6 +140,9 @@ mod tests {
         let run = folder.path().join("0123");
         fs::write(folder.path().join(LEDGER), "{\"when\": \"20").unwrap();
         assert_eq!(readings(&run, "x").unwrap().unwrap().len(), 1);
+        note_reading(&run, &reading("4567", "x")).unwrap();
+        let found = readings(&run, "x").unwrap().unwrap();
+        assert_eq!((found.len(), found[1].run_id.as_str()), (2, "4567"));
     }
 
     #[test]

@@ -1,12 +1,11 @@
 //! The lines of a shell that make a run again.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::plan::Plan;
 use crate::provenance::tool;
 use crate::record::Git;
 use crate::shell::{quoted, shell};
-use crate::spec::SourceSpec;
 
 /// What a run was asked for with, all that its spec's layers came from among it.
 #[derive(Clone, Debug, Default)]
@@ -47,7 +46,7 @@ impl Again {
         if plan.spec_path == self.spec && spec.seeds.len() > 1 {
             words.extend(["--set".into(), format!("seeds=[{}]", plan.decisions.seed)]);
         }
-        if let Some(root) = root(&spec.dataset.source) {
+        if let Some(root) = spec.dataset.source.root() {
             let root = self.folder.join(root);
             let root = root.canonicalize().unwrap_or(root).display().to_string();
             words.extend(["--set".into(), format!("dataset.root={}", toml::Value::String(root))]);
@@ -74,13 +73,4 @@ fn comment(plan: &Plan) -> String {
         None => "built outside of its repository".into(),
     };
     format!("# oncospec {}, {engines}: {from}", env!("CARGO_PKG_VERSION"))
-}
-
-/// The folder of the data, where they lie in one.
-fn root(source: &SourceSpec) -> Option<&Path> {
-    match source {
-        SourceSpec::Busi(busi) => Some(Path::new(&busi.root)),
-        SourceSpec::Bcss(bcss) => Some(Path::new(&bcss.root)),
-        SourceSpec::Phantom(_) => None,
-    }
 }
