@@ -244,12 +244,8 @@ impl Class<'_> {
 
     /// Reads headers, and makes a case if nothing stands against it.
     fn check(&self, stem: &str, image: PathBuf, mask: MaskSource) -> (Option<Headed>, Findings) {
-        let masks = match &mask {
-            MaskSource::Files(masks) => masks.as_slice(),
-            _ => &[],
-        };
         let mut findings = Findings::default();
-        let Some(header) = self.look.pair(&image, masks, &mut findings) else {
+        let Some(header) = self.look.pair(&image, mask.files(), &mut findings) else {
             return (None, findings);
         };
         let case = Case {

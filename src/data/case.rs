@@ -1,7 +1,7 @@
 //! What a data set is made of: cases, where their pixels come from, and what their labels mean.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use image::{GrayImage, RgbImage};
@@ -98,6 +98,17 @@ pub enum ImageSource {
     Phantom(PhantomImage),
 }
 
+impl ImageSource {
+    /// The file that the image is in, or a part of.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) => Some(path),
+            Self::Region(region) => Some(&region.path),
+            Self::Phantom(_) => None,
+        }
+    }
+}
+
 /// Where labels come from.
 #[derive(Clone, Debug, PartialEq)]
 pub enum MaskSource {
@@ -111,6 +122,16 @@ pub enum MaskSource {
     Empty,
     /// Nobody has drawn any.
     Unlabelled,
+}
+
+impl MaskSource {
+    /// The mask files of its own; none where it is a part of one.
+    pub fn files(&self) -> &[PathBuf] {
+        match self {
+            Self::Files(paths) => paths,
+            Self::Region(_) | Self::Phantom | Self::Empty | Self::Unlabelled => &[],
+        }
+    }
 }
 
 /// A rectangle of an image file, resampled to the size of its case.

@@ -274,6 +274,12 @@ pub fn judge_mask(header: &Header) -> Result<(), Complaint> {
     Ok(())
 }
 
+/// The message of an error without the file's name in front.
+pub fn plain(error: &Error, path: &Path) -> String {
+    let text = error.to_string();
+    text.strip_prefix(&format!("{}: ", path.display())).unwrap_or(&text).to_string()
+}
+
 fn naming(path: &Path) -> impl Fn(Complaint) -> Error {
     move |complaint| Error::user(format!("{}: {complaint}", path.display()))
 }

@@ -77,17 +77,12 @@ fn of_case(dataset: &Dataset, case: &Case) -> Result<String> {
 }
 
 fn files_of(case: &Case) -> Vec<&Path> {
-    let image = match &case.image {
-        ImageSource::File(path) => Some(path.as_path()),
-        ImageSource::Region(region) => Some(region.path.as_path()),
-        ImageSource::Phantom(_) => None,
+    let masks = case.mask.files().iter().map(PathBuf::as_path);
+    let region = match &case.mask {
+        MaskSource::Region(region) => Some(region.path.as_path()),
+        _ => None,
     };
-    let masks: Vec<&Path> = match &case.mask {
-        MaskSource::Files(paths) => paths.iter().map(PathBuf::as_path).collect(),
-        MaskSource::Region(region) => vec![&region.path],
-        MaskSource::Phantom | MaskSource::Empty | MaskSource::Unlabelled => Vec::new(),
-    };
-    image.into_iter().chain(masks).collect()
+    case.image.file().into_iter().chain(masks).chain(region).collect()
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use super::bcss::{self, CodeSet};
 use super::busi::{self, Masks};
 use super::case::{Case, Dataset, ImageSource, Labels, MaskSource};
 use super::classes::{CODE_NAMES, Codes, MERGED_NAMES, count_codes};
-use super::decode::{Limit, decode_codes, read_header};
+use super::decode::{Limit, decode_codes, plain, read_header};
 use super::duplicates::{Thumbnail, clusters, thumbnail};
 use super::files::{self, shown};
 use super::levels::Levels;
@@ -322,17 +322,7 @@ fn dataset(scan: &Scan, labels: Labels, codes: Codes) -> Dataset {
 }
 
 fn image_path(case: &Case) -> PathBuf {
-    match &case.image {
-        ImageSource::File(path) => path.clone(),
-        ImageSource::Region(region) => region.path.clone(),
-        ImageSource::Phantom(_) => PathBuf::from(&case.id),
-    }
-}
-
-/// The message of an error without the file's name in front.
-fn plain(error: &Error, path: &Path) -> String {
-    let text = error.to_string();
-    text.strip_prefix(&format!("{}: ", path.display())).unwrap_or(&text).to_string()
+    case.image.file().map_or_else(|| PathBuf::from(&case.id), Path::to_path_buf)
 }
 
 /// Counts what names and headers tell.
@@ -344,10 +334,7 @@ fn summarise(
     part_of: impl Fn(&Case) -> String,
 ) -> Inspection {
     let all: Vec<&Case> = dataset.cases.iter().chain(&dataset.unlabelled).collect();
-    let masks_of = |case: &Case| match &case.mask {
-        MaskSource::Files(paths) => paths.len(),
-        _ => 0,
-    };
+    let masks_of = |case: &Case| case.mask.files().len();
     let parts = parts
         .into_iter()
         .map(|name| {
@@ -363,13 +350,7 @@ fn summarise(
         *masks_per_image.entry(masks_of(case)).or_insert(0) += 1;
     }
     let images: Vec<PathBuf> = all.iter().map(|case| image_path(case)).collect();
-    let masks: Vec<PathBuf> = all
-        .iter()
-        .flat_map(|case| match &case.mask {
-            MaskSource::Files(paths) => paths.clone(),
-            _ => Vec::new(),
-        })
-        .collect();
+    let masks: Vec<PathBuf> = all.iter().flat_map(|case| case.mask.files().to_vec()).collect();
     let distinct = |of: fn(&Case) -> Option<&String>| {
         let mut names: Vec<String> = all.iter().filter_map(|case| of(case).cloned()).collect();
         names.sort();
@@ -487,10 +468,7 @@ fn conclude(
             }
             Err(error) => {
                 let path = image_path(case);
-                let masks = match &case.mask {
-                    MaskSource::Files(masks) => masks.as_slice(),
-                    _ => &[],
-                };
+                let masks = case.mask.files();
                 let text = error.to_string();
                 let named = |path: &&PathBuf| text.starts_with(&path.display().to_string());
                 let path = masks.iter().chain([&path]).find(named).unwrap_or(&path);

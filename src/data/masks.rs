@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::case::{Case, MaskSource};
-use super::decode::{code_counts, mask_values};
+use super::case::Case;
+use super::decode::{code_counts, mask_values, plain};
 use super::kept::kept;
 use super::look::Look;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::finding::{Finding, FindingKind, Findings};
 use crate::spec::ForegroundSpec;
 
@@ -143,31 +143,27 @@ fn survey<T: Clone + Send + Serialize + serde::de::DeserializeOwned>(
     cases: &[Case],
     of: impl Fn(&Path) -> Result<T> + Sync,
 ) -> BTreeMap<PathBuf, Surveyed<T>> {
-    let mut files: Vec<&Path> = cases.iter().flat_map(files_of).map(PathBuf::as_path).collect();
+    let mut files: Vec<&Path> =
+        cases.iter().flat_map(|case| case.mask.files()).map(PathBuf::as_path).collect();
     files.sort_unstable();
     files.dedup();
+    // What cannot be read now may be the next time: only what is whole is kept.
+    let mut in_part = None;
     let compute = || {
-        let found: Vec<Surveyed<T>> = files
-            .par_iter()
-            .map(|file| {
-                of(file).map_err(|error| {
-                    let text = error.to_string();
-                    text.strip_prefix(&format!("{}: ", file.display())).unwrap_or(&text).into()
-                })
-            })
-            .collect();
-        Ok(found)
+        let found: Vec<Surveyed<T>> =
+            files.par_iter().map(|file| of(file).map_err(|error| plain(&error, file))).collect();
+        match found.iter().find_map(|one| one.as_ref().err()) {
+            None => Ok(found),
+            Some(why) => {
+                let why = Error::user(why.clone());
+                in_part = Some(found);
+                Err(why)
+            }
+        }
     };
-    let found = kept(knowledge, &files, compute).unwrap_or_default();
+    let found = kept(knowledge, &files, compute);
+    let found = found.unwrap_or_else(|_| in_part.unwrap_or_default());
     files.into_iter().map(Path::to_path_buf).zip(found).collect()
-}
-
-/// The mask files of a case.
-fn files_of(case: &Case) -> &[PathBuf] {
-    match &case.mask {
-        MaskSource::Files(files) => files,
-        _ => &[],
-    }
 }
 
 /// Judges the masks of lesions: whether they say what is lesion, and whether that can be so.
@@ -281,8 +277,8 @@ fn amounts(
     let (mut none, mut mostly, mut most) = (Vec::new(), Vec::new(), Vec::new());
     let mut in_normal = Vec::new();
     let mut parts: Vec<f64> = Vec::new();
-    for case in cases.iter().filter(|case| !files_of(case).is_empty()) {
-        let masks = files_of(case).iter().filter_map(|file| read.get(file.as_path()));
+    for case in cases.iter().filter(|case| !case.mask.files().is_empty()) {
+        let masks = case.mask.files().iter().filter_map(|file| read.get(file.as_path()));
         let part = |values: &&&MaskValues| {
             values.lesion(foreground) as f64 / values.pixels().max(1) as f64
         };
@@ -367,6 +363,7 @@ pub fn survey_codes(look: &Look, cases: &[Case], findings: &mut Findings) -> Cod
 
 #[cfg(test)]
 mod tests {
+    use super::super::case::MaskSource;
     use png::{BitDepth, ColorType};
     use proptest::prelude::*;
 
@@ -455,7 +452,7 @@ mod tests {
         let cases: Vec<Case> =
             (0..masks.len()).map(|number| case(root, &number.to_string())).collect();
         for (case, bytes) in cases.iter().zip(masks) {
-            save_bytes(&files_of(case)[0], bytes);
+            save_bytes(&case.mask.files()[0], bytes);
         }
         let look = Look { root, limit: Limit::Image, levels: Levels::Refused };
         let findings = judge_lesions(&look, &cases, foreground);

@@ -195,14 +195,8 @@ pub fn percentile_window(
     cases: &[usize],
 ) -> Result<Option<Window>> {
     let IntensitySpec::Percentiles(percentiles) = spec else { return Ok(None) };
-    let mut files: Vec<&Path> = cases
-        .iter()
-        .filter_map(|&case| match &dataset.cases[case].image {
-            ImageSource::File(path) => Some(path.as_path()),
-            ImageSource::Region(region) => Some(region.path.as_path()),
-            ImageSource::Phantom(_) => None,
-        })
-        .collect();
+    let mut files: Vec<&Path> =
+        cases.iter().filter_map(|&case| dataset.cases[case].image.file()).collect();
     files.sort_unstable();
     files.dedup();
     let (low, high) = (percentiles.low, percentiles.high);

@@ -252,14 +252,12 @@ pub fn weights_misfit(model: &Model, file: &WeightsSpec, part: Part) -> Option<S
         let path = file.path();
         let wanted = Wanted::of(&model.net, part, path)?;
         let (mut stored, ignored) = renamed(read(path)?, wanted);
-        let expected = expected(model, wanted);
+        let mut expected = expected(model, wanted);
         if let (Some(first), true) = (wanted.first, wanted.adapts)
             && adapts(first, &stored, &expected)
         {
             stored.remove(first);
-            let adapted = expected.iter().filter(|(name, _)| *name != first);
-            let others = adapted.map(|(name, shape)| (name.clone(), shape.clone())).collect();
-            return Ok((compare(file, String::new(), &others, &stored, ignored), wanted));
+            expected.remove(first);
         }
         Ok::<_, Error>((compare(file, String::new(), &expected, &stored, ignored), wanted))
     };

@@ -52,12 +52,13 @@ pub fn wrong_goal(metric: &str, said: Option<Goal>) -> Option<String> {
 
 /// What is wrong with the bounds of a gate: that the only one holds the better, the worse the figure is.
 pub fn wrong_bound(figure: &str, gate: &GateSpec) -> Option<String> {
-    let (bound, right) = match (gate.at_least, gate.at_most, figure_goal(figure)?) {
+    let goal = figure_goal(figure)?;
+    let (bound, right) = match (gate.at_least, gate.at_most, goal) {
         (Some(_), None, Goal::Lowest) => ("at-least", "at-most"),
         (None, Some(_), Goal::Highest) => ("at-most", "at-least"),
         _ => return None,
     };
-    let better = better(figure_goal(figure)?);
+    let better = better(goal);
     Some(format!(
         "{better} is better for `{figure}`, and `{bound}` alone holds for its worst values: give \
          `{right}`, or both"

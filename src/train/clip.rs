@@ -15,12 +15,7 @@ const SMALLEST_NORM: f64 = 1e-6;
 /// not change.
 ///
 /// A gradient that is not a number stays so, and with a global norm makes all of them so, as PyTorch does.
-pub fn clip<M: Module>(
-    spec: Option<&ClipSpec>,
-    module: &M,
-    gradients: GradientsParams,
-) -> GradientsParams {
-    let Some(spec) = spec else { return gradients };
+pub fn clip<M: Module>(spec: &ClipSpec, module: &M, gradients: GradientsParams) -> GradientsParams {
     let together;
     let way = match spec {
         ClipSpec::Value(clip) => Way::Each(clip.limit as f32),
@@ -138,7 +133,7 @@ mod tests {
     fn clipped(toml: &str, a: &[f32], b: &[f32]) -> [Vec<f32>; 2] {
         let (module, gradients) = Weights::new(a, b);
         let spec: ClipSpec = toml::from_str(toml).unwrap();
-        let gradients = clip(Some(&spec), &module, gradients);
+        let gradients = clip(&spec, &module, gradients);
         let a = gradients.get::<2>(module.a.id).unwrap();
         let b = gradients.get::<1>(module.b.id).unwrap();
         [a.into_data(), b.into_data()].map(|data| data.iter::<f32>().collect())

@@ -65,10 +65,12 @@ impl Steps {
         let loss = value.clone().inner().try_into_scalar::<f32>().map_err(unread)?;
         let forward_s = started.elapsed().as_secs_f64();
         let started = Instant::now();
-        let gradients = GradientsParams::from_grads(value.backward(), &net);
+        let mut gradients = GradientsParams::from_grads(value.backward(), &net);
         let backward_s = seconds_to_end(started, &device)?;
         let started = Instant::now();
-        let gradients = clipped(clip.as_ref(), &net, gradients);
+        if let Some(clip) = &clip {
+            gradients = clipped(clip, &net, gradients);
+        }
         let net = optimizer.step(learning_rate, net, gradients);
         let optimizer_s = seconds_to_end(started, &device)?;
         let step = Step { forward_s, backward_s, optimizer_s, loss };

@@ -315,9 +315,11 @@ impl Pass<'_> {
             if ends_group {
                 learner.lr_step();
                 if waiting {
-                    let gradients = gradients.grads();
-                    let clip = self.epochs.schedule.clip.as_ref();
-                    learner.optimizer_step(clipped(clip, &learner.model(), gradients));
+                    let mut gradients = gradients.grads();
+                    if let Some(clip) = &self.epochs.schedule.clip {
+                        gradients = clipped(clip, &learner.model(), gradients);
+                    }
+                    learner.optimizer_step(gradients);
                     if let Some(average) = &mut *self.epochs.average() {
                         average.update(&learner.model().net);
                     }

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{Found, Pair, search, thumbnail};
-use crate::data::case::{Case, Dataset, ImageSource};
+use crate::data::case::Dataset;
 use crate::data::kept::kept;
 use crate::data::open::decode_pixels;
 use crate::digest::Hasher;
@@ -29,7 +29,8 @@ pub struct Duplicates {
 /// # Errors
 /// An image that cannot be decoded.
 pub fn find_duplicates(dataset: &Dataset) -> Result<Duplicates> {
-    let files: BTreeSet<&Path> = dataset.cases.iter().filter_map(file_of).collect();
+    let files: BTreeSet<&Path> =
+        dataset.cases.iter().filter_map(|case| case.image.file()).collect();
     if files.is_empty() {
         return Ok(unsought(dataset));
     }
@@ -59,14 +60,6 @@ pub fn unsought(dataset: &Dataset) -> Duplicates {
     let clusters = (0..dataset.cases.len()).collect();
     let found = Found { pairs: Vec::new(), borderline: Vec::new(), clusters };
     Duplicates { sought: false, found }
-}
-
-fn file_of(case: &Case) -> Option<&Path> {
-    match &case.image {
-        ImageSource::File(path) => Some(path),
-        ImageSource::Region(region) => Some(&region.path),
-        ImageSource::Phantom(_) => None,
-    }
 }
 
 impl Duplicates {
