@@ -17,8 +17,12 @@ const ALIGNMENT: usize = 64;
 /// Below this the system's allocator is as fast.
 const SMALLEST: usize = 1 << 14;
 
-/// What is free may exceed the most that was used at one time by one part in so many.
+/// What is held may exceed the most that was asked for at one time by one part in so many.
 const SPARE: usize = 4;
+
+/// Memory serves requests down to one part in so many of its size. Sizes of a step that are in use at different times
+/// share memory by that; each with its own would take more than there is room for.
+const LARGEST: usize = 2;
 
 /// Single-precision numbers, always initialised; on drop the memory goes back to a pool.
 pub struct Buffer {
@@ -29,6 +33,8 @@ pub struct Buffer {
 struct Memory {
     at: NonNull<u8>,
     bytes: usize,
+    /// What whoever uses it has asked for.
+    asked: usize,
 }
 
 // SAFETY: the memory belongs to whoever holds it, like that of a `Box`.
@@ -43,7 +49,7 @@ fn pool() -> MutexGuard<'static, Pool> {
     POOL.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
-/// Memory in use and memory to be used again. Together they stay below what was in use at the most at one time and a
+/// Memory in use and memory to be used again. Together they stay below what was asked for at the most at one time and a
 /// part more: a process that goes on to other sizes, as with a short last batch or the next run of a suite, gives the
 /// old ones back.
 struct Pool {
@@ -53,31 +59,40 @@ struct Pool {
     free_bytes: usize,
     /// Bytes in use.
     used_bytes: usize,
-    /// The most of them at one time.
+    /// Bytes of them that were asked for.
+    asked_bytes: usize,
+    /// The most that was asked for at one time.
     most_bytes: usize,
 }
 
 impl Pool {
     const fn new() -> Self {
-        Self { free: VecDeque::new(), free_bytes: 0, used_bytes: 0, most_bytes: 0 }
+        Self { free: VecDeque::new(), free_bytes: 0, used_bytes: 0, asked_bytes: 0, most_bytes: 0 }
     }
 
-    /// What used and free memory may take together.
-    fn limit(&self) -> usize {
-        self.most_bytes + self.most_bytes / SPARE
+    /// What may be held beyond the most that was asked for.
+    fn spare(&self) -> usize {
+        self.most_bytes / SPARE
     }
 
-    /// Counts `bytes` as used: memory of that size, if there is some, and memory that there is no room for any more.
+    /// Memory for `bytes`, if some is free, and memory that there is no room for any more.
     fn take(&mut self, bytes: usize) -> (Option<Memory>, Vec<Memory>) {
-        self.used_bytes += bytes;
-        self.most_bytes = self.most_bytes.max(self.used_bytes);
-        let position = self.free.iter().rposition(|memory| memory.bytes == bytes);
-        let found = position.and_then(|position| self.free.remove(position));
-        if let Some(found) = &found {
+        let room = self.spare().saturating_sub(self.used_bytes - self.asked_bytes);
+        let largest = (bytes * LARGEST).min(bytes + room);
+        self.asked_bytes += bytes;
+        self.most_bytes = self.most_bytes.max(self.asked_bytes);
+        let fitting = |(_, memory): &(usize, &Memory)| (bytes..=largest).contains(&memory.bytes);
+        let position = self.free.iter().enumerate().rev().filter(fitting);
+        let position =
+            position.min_by_key(|(_, memory)| memory.bytes).map(|(position, _)| position);
+        let mut found = position.and_then(|position| self.free.remove(position));
+        if let Some(found) = &mut found {
             self.free_bytes -= found.bytes;
+            found.asked = bytes;
         }
+        self.used_bytes += found.as_ref().map_or(bytes, |found| found.bytes);
         let mut surplus = Vec::new();
-        while self.used_bytes + self.free_bytes > self.limit() {
+        while self.used_bytes + self.free_bytes > self.most_bytes + self.spare() {
             let Some(oldest) = self.free.pop_front() else { break };
             self.free_bytes -= oldest.bytes;
             surplus.push(oldest);
@@ -87,6 +102,7 @@ impl Pool {
 
     /// Keeps memory that is no longer used.
     fn give_back(&mut self, memory: Memory) {
+        self.asked_bytes -= memory.asked;
         self.used_bytes -= memory.bytes;
         self.free_bytes += memory.bytes;
         self.free.push_back(memory);
@@ -110,7 +126,7 @@ impl Memory {
         // SAFETY: the size is not zero.
         let at = unsafe { alloc_zeroed(layout) };
         let at = NonNull::new(at).unwrap_or_else(|| handle_alloc_error(layout));
-        Self { at, bytes }
+        Self { at, bytes, asked: bytes }
     }
 
     fn release(self) {
@@ -163,7 +179,8 @@ impl Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        let memory = Memory { at: self.memory.at, bytes: self.memory.bytes };
+        let Memory { at, bytes, asked } = self.memory;
+        let memory = Memory { at, bytes, asked };
         if memory.bytes < SMALLEST {
             memory.release();
         } else {
@@ -276,6 +293,33 @@ mod tests {
         let mut before = before;
         before.sort_unstable();
         assert_eq!(after, before);
+        emptied(pool);
+    }
+
+    #[test]
+    fn sizes_that_are_used_one_after_another_share_memory_and_a_step_asks_the_system_for_nothing() {
+        let mut pool = Pool::new();
+        // Each size nearly fills the most that is used at one time, and is free while the next is used.
+        let phases =
+            [(16, 15), (14, 16), (15, 15)].map(|(size, count)| vec![size * SMALLEST; count]);
+        let mut missed = [0; 3];
+        for missed in &mut missed {
+            for sizes in &phases {
+                let taken = sizes.iter().map(|&bytes| {
+                    let (found, surplus) = pool.take(bytes);
+                    surplus.into_iter().for_each(Memory::release);
+                    *missed += usize::from(found.is_none());
+                    found.unwrap_or_else(|| Memory::new(bytes))
+                });
+                let used: Vec<Memory> = taken.collect();
+                assert!(used.iter().zip(sizes).all(|(memory, &bytes)| memory.bytes >= bytes));
+                assert!(
+                    pool.used_bytes + pool.free_bytes <= pool.most_bytes + pool.most_bytes / SPARE
+                );
+                used.into_iter().for_each(|memory| pool.give_back(memory));
+            }
+        }
+        assert_eq!(missed[1..], [0, 0], "{missed:?}");
         emptied(pool);
     }
 
