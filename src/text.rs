@@ -237,6 +237,20 @@ mod tests {
         }
     }
 
+    /// Unicode's own properties, as the regular expressions know them, decide what is hidden; the marks that are drawn
+    /// around the digits that follow (such as U+0600) are seen.
+    #[test]
+    fn what_unicode_says_is_not_seen_or_turns_is_hidden_and_nothing_that_is_seen() {
+        let class = |class: &str| regex::Regex::new(&format!("^{class}$")).unwrap();
+        let unseen = class(r"[\p{Cc}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\p{Bidi_Control}]");
+        let seen = class(r"[\p{L}\p{N}\p{P}\p{S}\p{Zs}--\p{Default_Ignorable_Code_Point}]");
+        for c in '\0'..=char::MAX {
+            let text = c.to_string();
+            assert!(is_hidden(c) || !unseen.is_match(&text), "U+{:04X} passes", u32::from(c));
+            assert!(!is_hidden(c) || !seen.is_match(&text), "U+{:04X} is escaped", u32::from(c));
+        }
+    }
+
     proptest! {
         /// A name stays in its cell and is no markup: it is of plain characters, or it is one code span.
         #[test]
