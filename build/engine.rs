@@ -46,6 +46,7 @@ pub const PLACES: &[(&str, Part)] = &[
     ("explain/", Part::Neither),
     ("finding.rs", Part::Neither),
     ("kernels/", Part::Training),
+    ("layer.rs", Part::Neither),
     ("loss/", Part::Training),
     ("model/", Part::Training),
     ("model/summary.rs", Part::Neither),
@@ -189,7 +190,7 @@ impl Total {
 }
 
 /// The modules that a build without tests compiles, from a crate's root on, each as [`compiled`] text.
-fn modules(folder: &Path, root: &Path) -> Result<Vec<(PathBuf, String)>, Unreadable> {
+pub fn modules(folder: &Path, root: &Path) -> Result<Vec<(PathBuf, String)>, Unreadable> {
     let mut found = Vec::new();
     let mut open = vec![(root.to_path_buf(), folder.to_path_buf())];
     while let Some((file, children)) = open.pop() {

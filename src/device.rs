@@ -123,11 +123,6 @@ pub fn choose(request: Request) -> Result<Chosen> {
     }
 }
 
-/// Whether tensors on a device live in main memory, where our kernels compute.
-pub fn is_cpu(device: &Device) -> bool {
-    *device == Device::flex()
-}
-
 /// The device with autodiff, and with activation checkpointing where it is asked for.
 pub fn for_training(device: &Device, activation_checkpointing: bool) -> Device {
     let device = device.clone().autodiff();

@@ -1,6 +1,12 @@
-//! SHA-256 in hexadecimal, of bytes and of lists of values.
+//! SHA-256 in hexadecimal, of bytes, files and lists of values.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
 
 use sha2::{Digest, Sha256};
+
+use crate::error::{Error, Result};
 
 /// Two lower-case digits a byte.
 pub fn hexadecimal(bytes: &[u8]) -> String {
@@ -10,6 +16,24 @@ pub fn hexadecimal(bytes: &[u8]) -> String {
 /// SHA-256 of bytes, in hexadecimal.
 pub fn sha256(bytes: impl AsRef<[u8]>) -> String {
     hexadecimal(&Sha256::digest(bytes))
+}
+
+/// SHA-256 of a file, in hexadecimal.
+///
+/// # Errors
+/// Where the file cannot be read.
+pub fn sha256_of_file(path: &Path) -> Result<String> {
+    let mut file = File::open(path).map_err(Error::io(path, "cannot read"))?;
+    let mut digest = Sha256::new();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        let read = file.read(&mut buffer).map_err(Error::io(path, "cannot read"))?;
+        if read == 0 {
+            break;
+        }
+        digest.update(&buffer[..read]);
+    }
+    Ok(hexadecimal(&digest.finalize()))
 }
 
 /// Feeds values with their lengths, so that no two lists of values look alike.

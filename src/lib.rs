@@ -22,6 +22,7 @@ pub mod evaluate;
 pub mod explain;
 pub mod finding;
 mod kernels;
+pub mod layer;
 pub mod loss;
 pub mod model;
 pub mod plan;

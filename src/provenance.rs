@@ -3,21 +3,21 @@
 use std::process::Command;
 use std::time::SystemTime;
 
+use crate::device::Kind;
 use crate::plan::{EVALUATION_ENGINE, Plan, TRAINING_ENGINE};
 use crate::record::{Git, Host, Provenance, Session, Versions};
-use crate::run::Options;
 
 /// The Burn release this was built with; kept equal to Cargo.toml by a test.
 const BURN: &str = "0.22.1";
 
-/// The provenance of a run that starts now.
-pub fn of(plan: &Plan, options: &Options) -> Provenance {
+/// The provenance of a run that starts now: by this command line, to be made again by these lines, on this device.
+pub fn of(plan: &Plan, command: &[String], again: Vec<String>, device: &Kind) -> Provenance {
     Provenance {
         run_id: plan.decisions.run_id.clone(),
         training_id: plan.decisions.training_id.clone(),
         seed: plan.decisions.seed,
-        command: options.command.clone(),
-        again: options.again.lines(plan),
+        command: command.to_vec(),
+        again,
         spec_path: plan.spec_path.display().to_string(),
         git: git(),
         tool: tool(),
@@ -28,7 +28,7 @@ pub fn of(plan: &Plan, options: &Options) -> Provenance {
         taken_from: None,
         weights_sha256: None,
         host: host(),
-        device: options.device.kind.to_string(),
+        device: device.to_string(),
         versions: versions(),
         started: now(),
         finished: None,
@@ -37,11 +37,11 @@ pub fn of(plan: &Plan, options: &Options) -> Provenance {
 }
 
 /// This process, which works on a run of which so many epochs are done.
-pub fn session(options: &Options, after_epoch: u32) -> Session {
+pub fn session(device: &Kind, after_epoch: u32) -> Session {
     Session {
         started: now(),
         after_epoch,
-        device: options.device.kind.to_string(),
+        device: device.to_string(),
         host: host(),
         engines: [TRAINING_ENGINE, EVALUATION_ENGINE].map(String::from),
     }

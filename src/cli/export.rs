@@ -13,9 +13,10 @@ use super::predict::code_of;
 use super::runs::{find_run, unfinished};
 use super::{Output, pretty, print};
 use crate::data::{Window, codes_of};
+use crate::digest::sha256_of_file;
 use crate::error::{Error, Result};
 use crate::loss::Outputs;
-use crate::model::{SecondHead, checksum, pth_archive};
+use crate::model::{SecondHead, pth_archive};
 use crate::plan::Decisions;
 use crate::record::{Record, RunDir};
 use crate::spec::{
@@ -173,7 +174,7 @@ pub fn execute(args: ExportArgs, output: Output) -> Result<u8> {
         },
         weights: Weights {
             file: file.into(),
-            sha256: checksum(&path)?,
+            sha256: sha256_of_file(&path)?,
             tensors: tensors.len(),
             parameters: decisions.parameters,
         },

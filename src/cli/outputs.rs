@@ -15,8 +15,8 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use crate::data::is_image_name;
+use crate::digest::sha256_of_file;
 use crate::error::{Error, Result};
-use crate::model::checksum;
 use crate::record::write_file_with;
 
 /// Name of a folder's ledger; hidden, so that no reader of data takes it for a case.
@@ -203,7 +203,7 @@ impl Outputs {
                     path.display()
                 )));
             }
-            self.note(Line { file: name.into(), sha256: checksum(temporary)?, of })
+            self.note(Line { file: name.into(), sha256: sha256_of_file(temporary)?, of })
         })?;
         Ok(path)
     }
@@ -275,7 +275,7 @@ impl Outputs {
         if !metadata.is_file() {
             return Some(Refused::NoFile);
         }
-        let Ok(sha256) = checksum(&path) else { return Some(Refused::Foreign) };
+        let Ok(sha256) = sha256_of_file(&path) else { return Some(Refused::Foreign) };
         let judge = |ledger: &Ledger| {
             let lines = ledger.get(name)?;
             lines.iter().rev().find(|line| line.sha256 == sha256).cloned()

@@ -61,7 +61,6 @@ use burn::nn::conv::{Conv2d, ConvTranspose2d};
 use burn::nn::{BatchNorm, GroupNorm, LayerNorm, PaddingConfig2d};
 use burn::tensor::{DType, Device, Distribution, Tensor};
 
-use crate::device::is_cpu;
 use activation::Activation;
 use dropout::Dropout;
 use geometry::Window;
@@ -165,9 +164,9 @@ impl<'a> After<'a> {
     }
 }
 
-/// Whether the kernels compute on a tensor.
+/// Whether the kernels compute on a tensor: one of single precision in main memory.
 pub fn here<const D: usize>(tensor: &Tensor<D>) -> bool {
-    tensor.dtype() == DType::F32 && is_cpu(&tensor.device())
+    tensor.dtype() == DType::F32 && tensor.device() == Device::flex()
 }
 
 /// A block of a network. Where the device asks for gradient checkpointing, the graph keeps its input

@@ -65,7 +65,7 @@ pub use unet::Unet;
 pub use unet_plus_plus::UnetPlusPlus;
 pub use unext::{TokenLevel, TokenMixer, Unext};
 pub use weights::{
-    Part, ShapeMismatch, WeightsReport, checksum, expected_checksum, load_weights, save_weights,
+    Part, ShapeMismatch, WeightsReport, expected_checksum, load_weights, save_weights,
     weights_misfit,
 };
 
@@ -73,7 +73,7 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
 
 use crate::error::{Error, Result};
-use crate::record::Layer;
+use crate::layer::Layer;
 use crate::spec::{EncoderSpec, ModelSpec, PlainEncoderSpec, ResnetEncoderSpec};
 use attention_unet::AttentionUnetConfig;
 use cmunext::CmunextConfig;

@@ -8,7 +8,7 @@ use super::blocks::glorot_uniform;
 use super::head::{Head, HeadConfig, summarise_average};
 use super::summary::{Maps, Table};
 use super::{Net, bottleneck, combined, freeze, init, outline, watch};
-use crate::record::Layer;
+use crate::layer::Layer;
 use crate::spec::{ModelSpec, MultiTaskSpec};
 
 /// A network with the head for images that it may have.

@@ -6,7 +6,7 @@
 //! image, anything else none. A transposed convolution is counted the same way, which is `stride²`
 //! times what it computes.
 
-use crate::record::Layer;
+use crate::layer::Layer;
 
 /// The feature maps between two layers; they are square.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -18,13 +18,12 @@ use burn::store::{
 };
 use burn::tensor::{DType, TensorData};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::efficientnet_names::{Library, translated};
 use super::encoder::EncoderFiles;
 use super::names::{ToPytorch, collected, inward};
 use super::{Model, Net};
-use crate::digest::hexadecimal;
+use crate::digest::sha256_of_file;
 use crate::error::{Error, Result};
 use crate::spec::WeightsSpec;
 
@@ -301,7 +300,7 @@ pub fn save_weights(model: &Model, path: &Path) -> Result<()> {
 /// Where the file cannot be read, or is another.
 pub fn expected_checksum(file: &WeightsSpec) -> Result<String> {
     let path = file.path();
-    let sha256 = checksum(path)?;
+    let sha256 = sha256_of_file(path)?;
     if let Some(expected) = &file.sha256
         && !sha256.starts_with(&expected.to_ascii_lowercase())
     {
@@ -311,24 +310,6 @@ pub fn expected_checksum(file: &WeightsSpec) -> Result<String> {
         )));
     }
     Ok(sha256)
-}
-
-/// SHA-256 of a file in hexadecimal digits.
-///
-/// # Errors
-/// Where the file cannot be read.
-pub fn checksum(path: &Path) -> Result<String> {
-    let mut file = File::open(path).map_err(Error::io(path, "cannot read"))?;
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        let read = file.read(&mut buffer).map_err(Error::io(path, "cannot read"))?;
-        if read == 0 {
-            break;
-        }
-        hasher.update(&buffer[..read]);
-    }
-    Ok(hexadecimal(&hasher.finalize()))
 }
 
 type Tensors = BTreeMap<String, StoredTensor>;

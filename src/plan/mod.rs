@@ -25,9 +25,10 @@ use crate::device::Family;
 use crate::error::{Error, Result};
 use crate::evaluate::outputs;
 use crate::finding::Findings;
+use crate::layer::Layer;
 use crate::loss::Outputs;
 use crate::model::{self, SecondHead};
-use crate::record::{ClassShare, GuideRow, Layer, Parent};
+use crate::record::{ClassShare, GuideRow, Parent};
 use crate::spec::{ModelSpec, Note, Spec, WeightsSpec};
 
 pub use identity::prefix;

@@ -6,11 +6,50 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{RunDir, RunState, Status, files};
-use crate::digest::sha256;
+use super::{EpochRow, RunDir, RunState, Status, TimesRow, files};
+use crate::digest::{sha256, sha256_of_file};
 use crate::error::{Error, Result};
-use crate::model::{self, Model, save_weights};
-use crate::train::{Keeper, Part, Progressed};
+
+/// The parts of a checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// Weights and running statistics.
+    Model,
+    /// State of the optimizer.
+    Optimizer,
+    /// State of the learning-rate schedule.
+    Rate,
+    /// Moving average of the weights.
+    Average,
+}
+
+impl Part {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Model, Self::Optimizer, Self::Rate, Self::Average];
+
+    /// Name of the part, as in its file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Model => "model",
+            Self::Optimizer => "optimizer",
+            Self::Rate => "rate",
+            Self::Average => "average",
+        }
+    }
+}
+
+/// How far training came: what is recorded, and all that a resumed run must know.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Progressed {
+    /// Epochs completed.
+    pub epoch: u32,
+    /// The best of them and the figure that decided.
+    pub best: Option<(u32, f64)>,
+    /// Figures of each epoch.
+    pub rows: Vec<EpochRow>,
+    /// Seconds of each epoch.
+    pub times: Vec<TimesRow>,
+}
 
 /// Keeps what training gives in a run directory.
 ///
@@ -98,7 +137,7 @@ impl RunDir {
             if !path.exists() {
                 continue;
             }
-            let sha256 = model::checksum(&path)?;
+            let sha256 = sha256_of_file(&path)?;
             if last.best_sha256.as_ref().is_none_or(|recorded| *recorded == sha256) {
                 return Ok(BestWeights { path, epoch, sha256 });
             }
@@ -139,6 +178,63 @@ impl Checkpoints {
         self.folder(epoch).join(format!("{}.burnpack", part.name()))
     }
 
+    /// Writes one part of the checkpoint of an epoch.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn save_part(&self, epoch: u32, part: Part, bytes: &[u8]) -> Result<()> {
+        let folder = self.folder(epoch);
+        fs::create_dir_all(&folder).map_err(Error::io(&folder, "cannot create"))?;
+        files::write(&self.part(epoch, part), bytes)
+    }
+
+    /// Reads it back.
+    ///
+    /// # Errors
+    /// When it is missing.
+    pub fn load_part(&self, epoch: u32, part: Part) -> Result<Vec<u8>> {
+        let path = self.part(epoch, part);
+        files::read(&path)?.ok_or_else(|| files::missing(&path))
+    }
+
+    /// Keeps weights that beat the best, which `save` writes; they count once they are committed.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn keep_best(&self, save: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+        files::write_with(&staged(&self.run), save)
+    }
+
+    /// Makes an epoch's parts the ones to resume from, with all that was recorded until then.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn commit(&self, progress: &Progressed) -> Result<()> {
+        let mut parts = Vec::new();
+        for part in Part::ALL {
+            let path = self.part(progress.epoch, part);
+            if let Some(bytes) = files::read(&path)? {
+                parts.push((format!("{}.burnpack", part.name()), sha256(&bytes)));
+            }
+        }
+        self.run.write_epochs(&progress.rows)?;
+        self.run.write_times(&progress.times)?;
+        let best = progress.best.map(|(epoch, _)| epoch);
+        let best_sha256 = self.best_sha256(progress)?;
+        let last = Last { epoch: progress.epoch, best, best_sha256, parts };
+        files::write_json(&last_file(&self.run), &last)?;
+        if best == Some(progress.epoch) {
+            self.put_in_place(&staged(&self.run))?;
+        }
+        self.clear(&last);
+        self.run.write_status(&Status {
+            state: RunState::Running,
+            epoch: progress.epoch,
+            epochs: self.epochs,
+            ..Status::default()
+        })
+    }
+
     /// How far the run came, if it has a checkpoint to resume from.
     ///
     /// # Errors
@@ -170,17 +266,12 @@ impl Checkpoints {
         files::rename(weights, &self.run.model())
     }
 
-    /// Writes weights that beat the best; they count once they are committed.
-    fn stage(&self, save: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-        files::write_with(&staged(&self.run), save)
-    }
-
     /// Checksum of the best weights as of an epoch: those just staged, or those that count already.
     fn best_sha256(&self, progress: &Progressed) -> Result<Option<String>> {
         match progress.best {
             None => Ok(None),
             Some((best, _)) if best == progress.epoch => {
-                model::checksum(&staged(&self.run)).map(Some)
+                sha256_of_file(&staged(&self.run)).map(Some)
             }
             Some(_) => {
                 let last = files::read_json::<Last>(&last_file(&self.run))?;
@@ -202,55 +293,12 @@ impl Checkpoints {
     }
 }
 
-impl Keeper for Checkpoints {
-    fn save_part(&self, epoch: u32, part: Part, bytes: &[u8]) -> Result<()> {
-        let folder = self.folder(epoch);
-        fs::create_dir_all(&folder).map_err(Error::io(&folder, "cannot create"))?;
-        files::write(&self.part(epoch, part), bytes)
-    }
-
-    fn load_part(&self, epoch: u32, part: Part) -> Result<Vec<u8>> {
-        let path = self.part(epoch, part);
-        files::read(&path)?.ok_or_else(|| files::missing(&path))
-    }
-
-    fn keep_best(&self, net: &Model) -> Result<()> {
-        self.stage(|path| save_weights(net, path))
-    }
-
-    fn commit(&self, progress: &Progressed) -> Result<()> {
-        let mut parts = Vec::new();
-        for part in Part::ALL {
-            let path = self.part(progress.epoch, part);
-            if let Some(bytes) = files::read(&path)? {
-                parts.push((format!("{}.burnpack", part.name()), sha256(&bytes)));
-            }
-        }
-        self.run.write_epochs(&progress.rows)?;
-        self.run.write_times(&progress.times)?;
-        let best = progress.best.map(|(epoch, _)| epoch);
-        let best_sha256 = self.best_sha256(progress)?;
-        let last = Last { epoch: progress.epoch, best, best_sha256, parts };
-        files::write_json(&last_file(&self.run), &last)?;
-        if best == Some(progress.epoch) {
-            self.put_in_place(&staged(&self.run))?;
-        }
-        self.clear(&last);
-        self.run.write_status(&Status {
-            state: RunState::Running,
-            epoch: progress.epoch,
-            epochs: self.epochs,
-            ..Status::default()
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::Record;
     use super::super::files::steps::moments;
-    use super::super::{EpochRow, Record, TimesRow};
     use super::*;
 
     fn checkpoints(folder: &Path, epochs: u32) -> Checkpoints {
@@ -285,7 +333,7 @@ mod tests {
                 let save = |path: &Path| {
                     fs::write(path, weights(epoch)).map_err(Error::io(path, "cannot write"))
                 };
-                checkpoints.stage(save).unwrap();
+                checkpoints.keep_best(save).unwrap();
             }
             checkpoints.commit(&progressed(epoch, improves)).unwrap();
         }

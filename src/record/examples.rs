@@ -8,6 +8,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::*;
 use crate::finding::{Finding, FindingKind};
+use crate::layer::Layer;
 use crate::spec::{ExplanationKind, PublishedSpec};
 
 /// Twelve epochs of a network on ultrasound that overfits from the fifth.

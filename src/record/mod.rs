@@ -30,7 +30,7 @@ mod rows;
 mod run_dir;
 mod tables;
 
-pub use checkpoints::{BestWeights, Checkpoints};
+pub use checkpoints::{BestWeights, Checkpoints, Part, Progressed};
 pub use files::{check_writable, write as write_file, write_with as write_file_with};
 pub use list::{RunSummary, finished_runs, list_experiment, list_runs};
 pub use read::Record;

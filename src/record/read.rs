@@ -7,10 +7,11 @@ use super::readings::{Reading, readings};
 use super::run_dir::RunDir;
 use super::tables;
 use super::{
-    CaseRow, Confusion, EpochRow, Figure, Frame, Gate, GuideRow, Layer, Picture, PictureFile,
-    Provenance, RunState, ScoreRow, SplitRow, Status, Summary, TimesRow,
+    CaseRow, Confusion, EpochRow, Figure, Frame, Gate, GuideRow, Picture, PictureFile, Provenance,
+    RunState, ScoreRow, SplitRow, Status, Summary, TimesRow,
 };
 use crate::error::{Error, Result};
+use crate::layer::Layer;
 
 /// Everything in a run directory but weights and pictures' bytes; what is not there yet is empty.
 #[derive(Clone, Debug, Default, PartialEq)]

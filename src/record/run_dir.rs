@@ -9,11 +9,12 @@ use serde::{Deserialize, Serialize};
 
 use super::files::{self, TEMPORARY_PREFIX};
 use super::{
-    CaseRow, Confusion, EpochRow, Figure, Frame, Gate, GuideRow, Layer, Picture, Provenance,
-    ScoreRow, SplitRow, Status, Summary, TimesRow,
+    CaseRow, Confusion, EpochRow, Figure, Frame, Gate, GuideRow, Picture, Provenance, ScoreRow,
+    SplitRow, Status, Summary, TimesRow,
 };
 use super::{readings, tables};
 use crate::error::{Error, Result};
+use crate::layer::Layer;
 
 /// Version of the layout and of the files in it.
 pub const FORMAT_VERSION: u32 = 1;

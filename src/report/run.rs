@@ -17,8 +17,9 @@ use super::remarks::{self, Remark};
 use super::tables::{self, Block, SplitTable};
 use crate::error::Result;
 use crate::finding::{Finding, Level};
+use crate::layer::Layer;
 use crate::record::{
-    Confusion, Figure, Gate, Layer, Provenance, Record, RunState, Status, Summary, Task, TimesRow,
+    Confusion, Figure, Gate, Provenance, Record, RunState, Status, Summary, Task, TimesRow,
 };
 use crate::shell::shell;
 

@@ -11,11 +11,11 @@ use crate::error::Result;
 use crate::evaluate::{Predictor, called, draw, jpeg, shown};
 use crate::explain::{Method, Settings, explain, heat_over};
 use crate::loss::Outputs;
-use crate::model::Model;
+use crate::model::{Model, save_weights};
 use crate::plan::Plan;
-use crate::record::{Checkpoints, Frame, FrameImages, PictureFile, RunDir};
+use crate::record::{Checkpoints, Frame, FrameImages, Part, PictureFile, Progressed, RunDir};
 use crate::spec::{ExplanationKind, RefineSpec};
-use crate::train::{Keeper, Part, Progressed};
+use crate::train::Keeper;
 
 /// Keeps what training gives, and takes pictures of some epochs.
 pub struct Filmed {
@@ -181,7 +181,7 @@ impl Keeper for Filmed {
     }
 
     fn keep_best(&self, net: &Model) -> Result<()> {
-        self.checkpoints.keep_best(net)
+        self.checkpoints.keep_best(|path| save_weights(net, path))
     }
 
     fn see(&self, epoch: u32, net: &Model) -> Result<()> {

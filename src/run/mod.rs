@@ -31,12 +31,12 @@ use crate::evaluate::Names;
 use crate::plan::{Decisions, Plan};
 use crate::provenance;
 use crate::record::{
-    Checkpoints, Provenance, Reading, Record, RunDir, RunState, SplitRow, Status, check_writable,
-    list_experiment, note_reading,
+    Checkpoints, Progressed, Provenance, Reading, Record, RunDir, RunState, SplitRow, Status,
+    check_writable, list_experiment, note_reading,
 };
 use crate::shell::shell;
 use crate::spec::{EvaluatedSplit, Spec};
-use crate::train::{Ending, Progress, Progressed, Resting, Stop, Training, train};
+use crate::train::{Ending, Progress, Resting, Stop, Training, train};
 use film::{Film, Filmed};
 
 /// How a run is made; nothing here changes its result.
@@ -382,16 +382,16 @@ fn write_plan(
     }
     let resumed = from.is_some() && taken_from.is_none();
     let before = if resumed { Record::read(run.path()).ok() } else { None };
-    let mut provenance = provenance::of(plan, options);
+    let mut provenance =
+        provenance::of(plan, &options.command, options.again.lines(plan), &options.device.kind);
     provenance.taken_from = taken_from;
     if let Some(Record { provenance: before, .. }) = before {
         provenance.started = before.started;
         provenance.taken_from = before.taken_from;
         provenance.sessions = before.sessions;
     }
-    provenance
-        .sessions
-        .push(provenance::session(options, from.map_or(0, |progressed| progressed.epoch)));
+    let after = from.map_or(0, |progressed| progressed.epoch);
+    provenance.sessions.push(provenance::session(&options.device.kind, after));
     run.write_provenance(&provenance)?;
     Ok(provenance)
 }

@@ -7,12 +7,11 @@ use crate::evaluate::{
     describe_refinement,
 };
 use crate::plan::Plan;
-use crate::record::{Selection, Semantics, Summary, Task};
+use crate::record::{Progressed, Selection, Semantics, Summary, Task};
 use crate::spec::{
     BcssClasses, BcssLayout, EncoderSpec, EvaluationSpec, MetricKind, Modality, ModelSpec,
     MultiMask, Resolution, SourceSpec, TaskSpec,
 };
-use crate::train::Progressed;
 
 /// The summary of a plan, before anything is measured.
 pub fn summary(plan: &Plan) -> Summary {

@@ -15,34 +15,7 @@ use super::Keeper;
 use super::ema::Ema;
 use crate::error::{Error, Result};
 use crate::model::Model;
-
-/// The parts of a checkpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Part {
-    /// Weights and running statistics.
-    Model,
-    /// State of the optimizer.
-    Optimizer,
-    /// State of the learning-rate schedule.
-    Rate,
-    /// Moving average of the weights.
-    Average,
-}
-
-impl Part {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Model, Self::Optimizer, Self::Rate, Self::Average];
-
-    /// Name of the part, as in its file.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Model => "model",
-            Self::Optimizer => "optimizer",
-            Self::Rate => "rate",
-            Self::Average => "average",
-        }
-    }
-}
+use crate::record::Part;
 
 /// Saves after every epoch; which to delete is the keeper's choice.
 pub struct EveryEpoch;

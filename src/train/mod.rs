@@ -19,7 +19,6 @@ mod stopping;
 mod strategy;
 mod watch;
 
-pub use checkpoint::Part;
 pub use inputs::Inputs;
 pub use learner::Resting;
 pub use measure::{Measured, Step, Steps, infer, measure, peak_memory};
@@ -39,7 +38,7 @@ use crate::error::{Error, Result};
 use crate::evaluate::Names;
 use crate::loss::Outputs;
 use crate::model::{Model, tensor_paths};
-use crate::record::{EpochRow, TimesRow};
+use crate::record::{Part, Progressed};
 use crate::spec::{EmptyRule, ScheduleSpec};
 
 /// Key and message of what in a schedule does not lead anywhere.
@@ -87,19 +86,6 @@ pub trait Keeper: Send + Sync {
     }
     /// Makes an epoch's parts the ones to resume from, with all that was recorded until then.
     fn commit(&self, progress: &Progressed) -> Result<()>;
-}
-
-/// How far training came: what is recorded, and all that a resumed run must know.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Progressed {
-    /// Epochs completed.
-    pub epoch: u32,
-    /// The best of them and the figure that decided.
-    pub best: Option<(u32, f64)>,
-    /// Figures of each epoch.
-    pub rows: Vec<EpochRow>,
-    /// Seconds of each epoch.
-    pub times: Vec<TimesRow>,
 }
 
 /// How training ended.

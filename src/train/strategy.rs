@@ -21,12 +21,12 @@ use super::learner::{Outcome, Output, Trainable};
 use super::progress::Lines;
 use super::rate::SharedPlateau;
 use super::watch::{Verdict, Watch, figure};
-use super::{Keeper, Part, Progressed, Stop};
+use super::{Keeper, Stop};
 use crate::error::Result;
 use crate::evaluate::{EpochTally, Names};
 use crate::loss::Outputs;
 use crate::model::Model;
-use crate::record::{EpochRow, TimesRow};
+use crate::record::{EpochRow, Part, Progressed, TimesRow};
 use crate::spec::{EmptyRule, ScheduleSpec};
 use crate::text;
 

@@ -11,6 +11,7 @@ mod engine;
 mod explain;
 mod figures;
 mod files;
+mod floors;
 mod identity;
 mod imaging;
 mod multi_task;

@@ -68,8 +68,7 @@ fn files_written_by_pytorch_load_whole_or_nested_in_any_float_type() {
 #[test]
 fn the_checksum_is_of_the_file_and_another_one_is_refused() {
     let path = fixture("unet_2_4.pth");
-    let digits: String =
-        Sha256::digest(std::fs::read(&path).unwrap()).iter().map(|b| format!("{b:02X}")).collect();
+    let digits = sha256_of_file(&path).unwrap().to_uppercase();
     let right = WeightsSpec { sha256: Some(digits.clone()), ..file(&path) };
     let (_, report) = load_weights(small(), &right, Part::Whole).unwrap();
     assert!(report.sha256.eq_ignore_ascii_case(&digits));
