@@ -169,7 +169,7 @@ impl Output {
     /// Says what was found about data; only a note is left out where silence is asked for.
     fn warn(self, level: Level, text: impl AsRef<str>) {
         if !self.quiet || level != Level::Note {
-            eprintln!("{}", text.as_ref());
+            eprintln!("{}", text::lines(text.as_ref()));
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::evaluate::Predictor;
 use crate::plan::Decisions;
 use crate::record::{Record, RunState, list_experiment, list_runs};
 use crate::run::{beside, predictor, with_mask};
+use crate::text;
 
 /// Arguments that name a run whose weights are used.
 #[derive(Debug, Args)]
@@ -55,7 +56,7 @@ pub fn unfinished(record: &Record) -> Option<String> {
     let said = format!("{state} after {epoch} of {epochs} epochs{why}");
     eprintln!(
         "warning: {}: this run is not finished ({said}); its best weights so far are used",
-        record.path.display()
+        text::path(&record.path)
     );
     Some(said)
 }

@@ -89,12 +89,15 @@ pub fn comparisons(records: &[Record], labels: &[String]) -> Vec<Comparison> {
 /// The cases of each split with their Dice at the headline resolution; with several classes, the mean over those in
 /// truth or prediction.
 ///
-/// Cases without a Dice would be those that a run gets right, so none is left out.
+/// Cases without a Dice would be those that a run gets right, so none is left out but those without a labelled pixel.
 fn dice(record: &Record) -> BTreeMap<String, Cases> {
     let resolution = headline_resolution(record);
     let mut splits: BTreeMap<String, Cases> = BTreeMap::new();
     let mut classes: BTreeMap<(&str, &str), Vec<f64>> = BTreeMap::new();
     for row in record.cases.iter().filter(|row| row.resolution == resolution) {
+        if counts(row).total() == 0 {
+            continue;
+        }
         let cases = splits.entry(row.split.clone()).or_default();
         let case = cases.entry(row.case.clone()).or_default();
         case.group.clone_from(&row.group);
@@ -340,13 +343,27 @@ mod tests {
         let empty = |name: &str, found: u64| {
             let mut record = run(name, 0, &numbers());
             for row in &mut record.cases[..20] {
-                (row.tp, row.fp, row.fn_, row.dice) = (0, found, 0, None);
+                (row.tp, row.fp, row.fn_, row.tn) = (0, found, 0, 1000 - found);
+                row.dice = None;
             }
             record
         };
         let pair = compared(&[empty("a", 0), empty("b", 9)]).remove(0).pairs.remove(0);
         assert_eq!((pair.cases, pair.better.as_deref()), (40, Some("a")));
         assert!((pair.difference - 0.5).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_case_without_a_labelled_pixel_is_no_evidence() {
+        let ignored = |name: &str| {
+            let mut record = run(name, 0, &numbers());
+            for row in record.cases.iter_mut().take(3) {
+                (row.tp, row.fp, row.fn_, row.tn) = (0, 0, 0, 0);
+            }
+            record
+        };
+        let pair = compared(&[ignored("a"), ignored("b")]).remove(0).pairs.remove(0);
+        assert_eq!(pair.cases, numbers().len() - 3);
     }
 
     #[test]

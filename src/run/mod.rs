@@ -36,6 +36,7 @@ use crate::record::{
 };
 use crate::shell::shell;
 use crate::spec::{EvaluatedSplit, Spec};
+use crate::text;
 use crate::train::{Ending, Progress, Resting, Stop, Training, train};
 use film::{Film, Filmed};
 
@@ -159,7 +160,7 @@ pub fn patiently<T>(
         match what() {
             Err(Error::Busy(why)) if wait && !stop.asked() => {
                 if !std::mem::replace(&mut said, true) && !quiet {
-                    eprintln!("waiting: {why}");
+                    eprintln!("waiting: {}", text::lines(&why));
                 }
                 std::thread::sleep(Duration::from_millis(200));
             }

@@ -33,6 +33,13 @@ pub fn clip<M: Module>(spec: &ClipSpec, module: &M, gradients: GradientsParams) 
     clipping.gradients
 }
 
+/// The gradients of a module's parameters, multiplied by a number.
+pub fn scaled<M: Module>(factor: f32, module: &M, gradients: GradientsParams) -> GradientsParams {
+    let mut scaling = Clipping { way: Way::Scaled(factor), gradients };
+    module.visit(&mut scaling);
+    scaling.gradients
+}
+
 /// What gradients with such a sum of squares are multiplied by.
 ///
 /// # Shapes
@@ -66,7 +73,9 @@ enum Way<'a> {
     Each(f32),
     /// At most such a norm, by itself.
     Norm(f64),
-    /// Times a number, `[1]`.
+    /// Times a number.
+    Scaled(f32),
+    /// Times a number on the device, `[1]`.
     Times(&'a Tensor<1>),
 }
 
@@ -83,6 +92,7 @@ impl Clipping<'_> {
                 let factor = factor(sum_of_squares(gradient.clone()), limit);
                 gradient * factor.unsqueeze()
             }
+            Way::Scaled(factor) => gradient * factor,
             Way::Times(factor) => gradient * factor.clone().unsqueeze(),
         }
     }
@@ -161,6 +171,16 @@ mod tests {
         assert_close(&found, [&[1.0, 1.5], &[3.0]]);
         let found = clipped("kind = 'global-norm'\nlimit = 7.5", &[2.0, 3.0], &[6.0]);
         assert_eq!(found, [vec![2.0, 3.0], vec![6.0]]);
+    }
+
+    #[test]
+    fn scaling_multiplies_each_gradient() {
+        let (module, gradients) = Weights::new(&[3.0, -4.0], &[0.5]);
+        let gradients = scaled(1.5, &module, gradients);
+        let a = gradients.get::<2>(module.a.id).unwrap().into_data();
+        let b = gradients.get::<1>(module.b.id).unwrap().into_data();
+        let [a, b] = [a, b].map(|data| data.iter::<f32>().collect());
+        assert_close(&[a, b], [&[4.5, -6.0], &[0.75]]);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use burn_train::{
 
 use super::batches::EpochNumber;
 use super::checkpoint::{Saved, average_bytes};
-use super::clip::clip as clipped;
+use super::clip::{clip as clipped, scaled};
 use super::ema::Ema;
 use super::learner::{Outcome, Output, Trainable};
 use super::progress::Lines;
@@ -279,7 +279,7 @@ impl Pass<'_> {
         let mut tally = self.epochs.tally();
         let mut gradients = GradientsAccumulator::new();
         let (mut step, mut skipped) = (0, 0);
-        let mut waiting = false;
+        let mut group = Group::default();
         let mut batches = loader.iter();
         while let Some(batch) = batches.next() {
             let input = match batch {
@@ -295,6 +295,7 @@ impl Pass<'_> {
             // Nothing can be learned from ignored pixels alone, and a step by no gradient is a step all the same:
             // moments and weight decay would move the weights.
             let made = input.batch.is_labelled().then(|| learner.train_step(input));
+            group.batches += 1;
             let item = match made {
                 Some(made) => {
                     let output = self.read(made.item)?;
@@ -304,7 +305,7 @@ impl Pass<'_> {
                     }
                     output.tally(&mut tally);
                     gradients.accumulate(&learner.model(), made.grads);
-                    waiting = true;
+                    group.labelled += 1;
                     Some(output)
                 }
                 None => {
@@ -314,8 +315,11 @@ impl Pass<'_> {
             };
             if ends_group {
                 learner.lr_step();
-                if waiting {
+                if group.labelled > 0 {
                     let mut gradients = gradients.grads();
+                    if let Some(factor) = group.correction() {
+                        gradients = scaled(factor, &learner.model(), gradients);
+                    }
                     if let Some(clip) = &self.epochs.schedule.clip {
                         gradients = clipped(clip, &learner.model(), gradients);
                     }
@@ -324,7 +328,7 @@ impl Pass<'_> {
                         average.update(&learner.model().net);
                     }
                 }
-                waiting = false;
+                group = Group::default();
             }
             if let Some(item) = item {
                 let rate = Some(learner.lr_current());
@@ -410,6 +414,21 @@ impl Pass<'_> {
     }
 }
 
+/// Batches whose gradients are averaged before a step of the optimizer.
+#[derive(Default)]
+struct Group {
+    batches: u32,
+    /// Those with a labelled pixel, which alone have gradients.
+    labelled: u32,
+}
+
+impl Group {
+    /// What makes the mean over all of the group the mean over those with gradients, where there are others.
+    fn correction(&self) -> Option<f32> {
+        (self.labelled < self.batches).then(|| self.batches as f32 / self.labelled as f32)
+    }
+}
+
 /// Where a loss stopped being a number.
 fn not_finite(output: &Output, names: &[String], epoch: usize, step: usize) -> String {
     let cases: Vec<_> = output.cases.iter().map(|&case| text::name(&names[case])).collect();
@@ -418,4 +437,16 @@ fn not_finite(output: &Output, names: &[String], epoch: usize, step: usize) -> S
         output.loss,
         cases.join(", ")
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gradients_are_averaged_over_the_batches_that_have_them() {
+        let group = |batches, labelled| Group { batches, labelled };
+        assert_eq!(group(3, 3).correction(), None);
+        assert_eq!(group(3, 2).correction(), Some(1.5));
+    }
 }
