@@ -44,6 +44,8 @@ pub const PLACES: &[(&str, Part)] = &[
     ("evaluate/pictures.rs", Part::Neither),
     ("evaluate/semantics.rs", Part::Neither),
     ("explain/", Part::Neither),
+    // Part of the names of recorded figures.
+    ("figure_name.rs", Part::Training),
     ("finding.rs", Part::Neither),
     ("kernels/", Part::Training),
     ("layer.rs", Part::Neither),
@@ -73,6 +75,7 @@ pub const PLACES: &[(&str, Part)] = &[
     ("spec/problem.rs", Part::Neither),
     ("spec/suggest.rs", Part::Neither),
     ("spec/suite.rs", Part::Neither),
+    ("split_name.rs", Part::Neither),
     ("text.rs", Part::Neither),
     ("train/", Part::Training),
     ("train/measure.rs", Part::Neither),

@@ -20,6 +20,7 @@ pub mod digest;
 pub mod error;
 pub mod evaluate;
 pub mod explain;
+pub mod figure_name;
 pub mod finding;
 mod kernels;
 pub mod layer;
@@ -33,6 +34,7 @@ pub mod run;
 mod scoped;
 mod shell;
 pub mod spec;
+pub mod split_name;
 #[cfg(test)]
 mod testing;
 pub mod text;

@@ -9,7 +9,7 @@ use super::overlap::overlap;
 use super::runs::{Trained, TrainedArgs};
 use super::spec::tell;
 use super::{Output, command_line, pretty, print};
-use crate::data::{Case, Dataset, Labels, SplitName, fingerprint, open_told};
+use crate::data::{Case, Dataset, Labels, fingerprint, open_told};
 use crate::error::{Error, Result};
 use crate::evaluate::{Cases, classify, describe_refinement, evaluate};
 use crate::plan::Decisions;
@@ -18,6 +18,7 @@ use crate::report::left_out;
 use crate::run::{figures, image_figures, put_new_masks, put_recorded_masks};
 use crate::shell::shell;
 use crate::spec::Spec;
+use crate::split_name::SplitName;
 use crate::text;
 
 /// Arguments of `evaluate`.

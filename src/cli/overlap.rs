@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
-use crate::data::{Case, Dataset, SplitName, decode_pixels, open_for};
+use crate::data::{Case, Dataset, decode_pixels, open_for};
 use crate::error::Result;
 use crate::plan::Decisions;
 use crate::record::{Record, SplitRow};
+use crate::split_name::SplitName;
 
 /// How many cases of a data set a run had in its splits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

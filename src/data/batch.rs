@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::augment::augment_sample;
 use super::cache::Cache;
-use super::case::{Dataset, Labels};
+use super::dataset::Dataset;
+use super::labels::Labels;
 use super::normalize::Preprocess;
 use crate::error::Result;
 use crate::spec::AugmentSpec;

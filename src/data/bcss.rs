@@ -5,18 +5,19 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::case::{Case, ImageSource, MaskSource, Region, SplitName};
+use super::case::{Case, ImageSource, MaskSource, Region};
 use super::classes::{CODE_NAMES, count_codes};
 use super::decode::{Header, Limit, decode_codes};
 use super::files::{self, Entry, files_of, folders_of, image_stem};
 use super::look::Look;
 use super::masks::survey_codes;
-use super::open::Scan;
 use super::roi;
+use super::scan::Scan;
 use super::tree;
 use crate::error::{Error, Result};
 use crate::finding::{Finding, FindingKind, Findings};
 use crate::spec::{BcssClasses, RoisSpec};
+use crate::split_name::SplitName;
 
 /// The table of codes; where it lies beside the data, masks hold the 22 codes.
 pub const CODE_TABLE: &str = "gtruth_codes.tsv";

@@ -9,7 +9,7 @@ use super::case::{Case, ImageSource, MaskSource};
 use super::decode::Header;
 use super::files::{self, Entry, files_of, folders_of, image_stem};
 use super::look::Look;
-use super::open::Scan;
+use super::scan::Scan;
 use super::tree;
 use crate::error::Result;
 use crate::finding::{Finding, FindingKind, Findings};
@@ -298,7 +298,8 @@ fn split_mask_name(stem: &str) -> (&str, Option<u64>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::case::{Dataset, Labels};
+    use super::super::dataset::Dataset;
+    use super::super::labels::Labels;
     use super::super::sample::{save_bytes, save_image, save_mask, spec};
     use super::super::{decode, open, pixel_counts};
     use super::*;

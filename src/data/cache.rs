@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::case::Dataset;
+use super::dataset::Dataset;
 use super::open::decode;
 use super::resize::{Sample, Sampling, network_size};
 use crate::error::{Error, Result};

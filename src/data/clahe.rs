@@ -2,7 +2,7 @@
 
 use image::GrayImage;
 
-use super::augment::mirror;
+use super::mirror::mirror;
 
 const LEVELS: usize = 256;
 

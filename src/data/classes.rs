@@ -1,6 +1,6 @@
 //! Which classes the codes of a mask become.
 
-use super::case::{IGNORE, Labels};
+use super::labels::{IGNORE, Labels};
 use crate::error::{Error, Result};
 use crate::spec::{BcssClasses, CustomClasses, Modality, RestOfCodes, SourceSpec};
 use image::GrayImage;

@@ -27,7 +27,7 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::classes::count_codes;
 use super::levels::{Levels, Window};
-use super::masks::{MaskValues, is_lesion};
+use super::mask_values::{MaskValues, is_lesion};
 use crate::error::{Error, Result};
 use crate::finding::{Finding, FindingKind};
 use crate::spec::ForegroundSpec;

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 
 use unicode_normalization::UnicodeNormalization;
 
-use super::tree::is_hidden;
 use crate::error::{Error, Result};
 use crate::finding::{Finding, FindingKind, Findings};
 
@@ -41,6 +40,11 @@ fn digits(text: &[u8]) -> usize {
 fn number(digits: &[u8]) -> (usize, &[u8]) {
     let zeros = digits.iter().take_while(|&&digit| digit == b'0').count();
     (digits.len() - zeros, &digits[zeros..])
+}
+
+/// Whether a folder or file is one that its maker does not show.
+pub fn is_hidden(name: &str) -> bool {
+    name.starts_with('.') || name == "__MACOSX"
 }
 
 /// A file of a folder.

@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use image::{GrayImage, Luma, Rgb, RgbImage};
 
 use super::clahe::clahe;
-use super::resize::luma;
 use super::wiener::wiener;
 use crate::spec::{Channels, FilterSpec};
 
@@ -41,6 +40,12 @@ fn planes(image: &RgbImage, channels: Channels) -> Vec<GrayImage> {
         Channels::Rgb if !gray => (0..3).map(|channel| plane(&|pixel| pixel.0[channel])).collect(),
         Channels::Rgb | Channels::Gray => vec![plane(&|pixel| luma(&pixel.0))],
     }
+}
+
+/// ITU-R BT.601 luma of red, green and blue, rounded as Pillow's mode `L` does.
+pub fn luma(pixel: &[u8]) -> u8 {
+    let [r, g, b] = [pixel[0], pixel[1], pixel[2]].map(u32::from);
+    ((19_595 * r + 38_470 * g + 7_471 * b + 32_768) >> 16) as u8
 }
 
 /// What a filter makes of one plane, or of red, green and blue.

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::case::{Case, Dataset, ImageSource, MaskSource};
+use super::case::{Case, ImageSource, MaskSource};
+use super::dataset::Dataset;
 use super::kept::kept;
 use super::open::{decode_labels, decode_pixels};
 use super::phantom;

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::case::{Dataset, SplitName};
+use super::dataset::Dataset;
 use super::duplicates::Duplicates;
 use super::overlap::overlap_clusters;
 use super::split::Split;
 use crate::finding::{Finding, FindingKind};
+use crate::split_name::SplitName;
 
 /// Warnings of what is in more than one part, whatever kept cases together.
 pub fn leaks(dataset: &Dataset, split: &Split, duplicates: &Duplicates) -> Vec<Finding> {

@@ -7,7 +7,7 @@ use std::thread::{Builder, JoinHandle};
 
 use super::batch::{Batch, Source};
 use super::cache::Cache;
-use super::case::Dataset;
+use super::dataset::Dataset;
 use super::draws::shuffle;
 use super::normalize::Preprocess;
 use crate::error::{Error, Result};

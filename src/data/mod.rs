@@ -4,9 +4,10 @@
 
 mod bcss;
 mod busi;
-pub mod case;
+mod case;
 mod clahe;
 mod classes;
+mod dataset;
 mod deal;
 mod decode;
 mod dominant_colours;
@@ -17,11 +18,14 @@ mod fingerprint;
 mod inputs;
 mod inspect;
 mod kept;
+mod labels;
 mod leaks;
 mod levels;
 mod linked;
 mod look;
+mod mask_values;
 mod masks;
+mod mirror;
 mod open;
 mod overlap;
 pub mod phantom;
@@ -29,6 +33,7 @@ mod random;
 mod roi;
 #[cfg(test)]
 mod sample;
+mod scan;
 mod split;
 mod subset;
 mod synth;
@@ -37,10 +42,9 @@ mod tree;
 mod wiener;
 
 pub use busi::{Masks, is_mask_name};
-pub use case::{
-    Case, Dataset, Decoded, IGNORE, ImageSource, Labels, MaskSource, Region, SplitName,
-};
+pub use case::{Case, Decoded, ImageSource, MaskSource, PhantomImage, Region};
 pub use classes::{Codes, codes_of};
+pub use dataset::Dataset;
 pub use decode::{decode_binary, decode_image};
 pub use dominant_colours::{Proposal, propose};
 pub use duplicates::{
@@ -50,6 +54,7 @@ pub use files::{is_foreign_image, is_image_name};
 pub use fingerprint::fingerprint;
 pub use inspect::{Inspection, inspect, open_root};
 pub use kept::kept;
+pub use labels::{IGNORE, Labels};
 pub use leaks::leaks;
 pub use levels::{Levels, Window};
 pub use look::image_findings;
@@ -57,7 +62,6 @@ pub use open::{
     decode, decode_labels, decode_pixels, open, open_with, percentile_window, pixel_counts,
 };
 pub use overlap::{leave_out, overlaps, shown_before};
-pub use phantom::PhantomImage;
 pub use random::stream as random_stream;
 pub use roi::RoiCache;
 pub use split::{Split, folds, group_key, natural_groups, split};

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde::{Deserialize, Serialize};
 
 use super::cache::Cache;
-use super::case::{Dataset, Decoded};
+use super::case::Decoded;
+use super::dataset::Dataset;
 use super::inputs;
 use super::resize::{Sample, Sampling, network_size};
 use crate::error::{Error, Result};

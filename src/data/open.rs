@@ -8,49 +8,25 @@ use rayon::prelude::*;
 
 use super::bcss::{self, CodeSet, unknown_codes};
 use super::busi::{self, Masks};
-use super::case::{Case, Dataset, Decoded, IGNORE, ImageSource, Labels, MaskSource};
+use super::case::{Case, Decoded, ImageSource, MaskSource};
 use super::classes::{Codes, FIVE_NAMES, bcss_classes};
+use super::dataset::Dataset;
 use super::decode::{Limit, count_levels, decode_binary, decode_codes, decode_image};
 use super::files::natural_order;
 use super::kept::kept;
+use super::labels::Labels;
 use super::levels::{Levels, Window};
 use super::look::Look;
-use super::masks::{CodesOf, judge_lesions};
+use super::masks::judge_lesions;
 use super::phantom;
 use super::roi::{self, RoiCache};
+use super::scan::Scan;
 use crate::error::{Error, Result};
 use crate::finding::{Finding, FindingKind, Findings, Level};
 use crate::spec::{
     BcssLayout, BcssSpec, BusiSpec, DatasetSpec, ForegroundSpec, IntensitySpec, Modality,
     PhantomSpec, SourceSpec,
 };
-
-/// What a look at folders and headers found.
-#[derive(Clone, Debug, Default)]
-pub struct Scan {
-    /// Cases with labels.
-    pub cases: Vec<Case>,
-    /// Cases without.
-    pub unlabelled: Vec<Case>,
-    /// What was found.
-    pub findings: Findings,
-    /// The codes of the masks of tiles.
-    pub codes_of: CodesOf,
-}
-
-impl Scan {
-    /// Whether something stands against using the data.
-    pub fn has_errors(&self) -> bool {
-        self.findings.has_errors()
-    }
-
-    /// Whether the mask of a case holds only codes that take no part.
-    fn is_ignored(&self, case: usize, codes: &Codes) -> bool {
-        let MaskSource::Files(files) = &self.cases[case].mask else { return false };
-        let found = files.first().and_then(|file| self.codes_of.get(file));
-        found.is_some_and(|found| found.iter().all(|&(code, _)| codes.label(code) == Some(IGNORE)))
-    }
-}
 
 /// Opens a data set: reads names and headers, and decodes only what decides its classes.
 ///

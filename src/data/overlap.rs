@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 
 use image::GrayImage;
 
-use super::case::{Case, Dataset, IGNORE, ImageSource};
+use super::case::{Case, ImageSource};
+use super::dataset::Dataset;
+use super::labels::IGNORE;
 
 /// Where a tile lies, in pixels of what it was cut from.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,8 +4,9 @@ use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::{GrayImage, RgbImage};
 
-use super::case::{Decoded, IGNORE};
-use super::filter::filtered;
+use super::case::Decoded;
+use super::filter::{filtered, luma};
+use super::labels::IGNORE;
 use crate::error::{Error, Result};
 use crate::spec::{Channels, DatasetSpec, FilterSpec};
 
@@ -85,12 +86,6 @@ fn resize_image(image: &RgbImage, size: u32, channels: Channels) -> Result<(Vec<
         return Ok((planes, 1));
     }
     Ok((planes, 3))
-}
-
-/// ITU-R BT.601 luma of red, green and blue, rounded as Pillow's mode `L` does.
-pub(super) fn luma(pixel: &[u8]) -> u8 {
-    let [r, g, b] = [pixel[0], pixel[1], pixel[2]].map(u32::from);
-    ((19_595 * r + 38_470 * g + 7_471 * b + 32_768) >> 16) as u8
 }
 
 /// An antialiased bilinear resize, interleaved as it came.

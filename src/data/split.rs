@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use super::case::{Case, Dataset, SplitName};
+use super::case::Case;
+use super::dataset::Dataset;
 use super::deal::deal;
 use super::duplicates::Duplicates;
 use super::files::image_stem;
@@ -17,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::spec::{
     FileSplitSpec, Fractions, GroupKey, HoldoutSpec, KfoldSpec, SplitSpec, Stratify,
 };
+use crate::split_name::SplitName;
 
 /// Most mistakes of a list that one error names.
 const LISTED: usize = 20;
@@ -581,11 +583,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::Levels;
-    use super::super::case::{Case, Dataset, ImageSource, Labels, MaskSource};
+    use super::super::case::PhantomImage;
+    use super::super::case::{Case, ImageSource, MaskSource};
     use super::super::classes::Codes;
+    use super::super::dataset::Dataset;
+    use super::super::labels::Labels;
+    use super::super::open;
     use super::super::roi::RoiCache;
     use super::super::sample::{save_bytes, spec};
-    use super::super::{open, phantom::PhantomImage};
     use super::*;
     use crate::data::{find_duplicates, leaks, unsought};
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::case::Dataset;
+use super::dataset::Dataset;
 use super::random::{shuffle, stream};
 use super::split::Split;
 use crate::spec::SubsetSpec;

@@ -9,8 +9,9 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::bcss::CODE_TABLE;
+use super::case::PhantomImage;
 use super::classes::CODE_NAMES;
-use super::phantom::{Drawn, PhantomImage, slide_name};
+use super::phantom::{Drawn, slide_name};
 use crate::error::{Error, Result};
 
 /// Side of a written tile, in pixels.
@@ -206,9 +207,10 @@ fn save_bits(path: &Path, mask: &GrayImage) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::super::sample::spec;
-    use super::super::{SplitName, decode, inspect, open};
+    use super::super::{decode, inspect, open};
     use super::*;
     use crate::data::inspect::Layout;
+    use crate::split_name::SplitName;
 
     #[test]
     fn a_written_busi_is_read_like_a_real_one() {

@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use super::busi::{Masks, folder_of};
-use super::case::{Dataset, Labels, MaskSource};
+use super::case::MaskSource;
+use super::dataset::Dataset;
+use super::labels::Labels;
 use super::open::open_with;
 use crate::error::{Error, Result};
 use crate::spec::{BusiClass, SourceSpec, Spec, TaskSpec};

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use image::{GrayImage, RgbImage};
 
-use super::case::{Case, Dataset, ImageSource, Labels, MaskSource};
+use super::case::{Case, ImageSource, MaskSource};
 use super::classes::Codes;
+use super::dataset::Dataset;
+use super::labels::Labels;
 use super::levels::Levels;
 use super::roi::RoiCache;
 

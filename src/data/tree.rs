@@ -6,17 +6,12 @@ use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::files::{image_stem, is_foreign_image, natural_order, shown};
+use super::files::{image_stem, is_foreign_image, is_hidden, natural_order, shown};
 use crate::error::{Error, Result};
 use crate::finding::{Finding, FindingKind, Findings};
 
 /// Folders within folders that are looked into.
 const DEEPEST: usize = 12;
-
-/// Whether a folder or file is one that its maker does not show.
-pub fn is_hidden(name: &str) -> bool {
-    name.starts_with('.') || name == "__MACOSX"
-}
 
 /// What lies below a root and was not read by whoever looked for cases.
 #[derive(Debug, Default)]

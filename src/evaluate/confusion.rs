@@ -97,8 +97,23 @@ impl From<Counts> for Confusion {
     }
 }
 
+/// Counts of each of `classes` classes against all others. Pixels whose truth is [`IGNORE`] are left
+/// out.
+///
+/// # Panics
+///
+/// As [`Confusion::tally`].
+pub fn count_classes(prediction: &[u8], truth: &[u8], classes: usize) -> Vec<Counts> {
+    let mut confusion = Confusion::new(classes);
+    confusion.tally(prediction, truth);
+    (0..classes).map(|class| confusion.of_class(class)).collect()
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
+    use super::super::counts::count_binary;
     use super::*;
 
     fn example() -> Confusion {
@@ -146,5 +161,47 @@ mod tests {
     #[should_panic(expected = "class 3 of 3 classes")]
     fn a_class_the_matrix_has_not_is_refused() {
         Confusion::new(3).tally(&[3], &[0]);
+    }
+
+    #[test]
+    fn classes_are_counted_one_against_the_rest() {
+        let prediction = [0, 1, 2, 2, 0];
+        let truth = [0, 1, 1, 2, IGNORE];
+        assert_eq!(
+            count_classes(&prediction, &truth, 4),
+            [
+                Counts { tp: 1, fp: 0, fn_: 0, tn: 3 },
+                Counts { tp: 1, fp: 0, fn_: 1, tn: 2 },
+                Counts { tp: 1, fp: 1, fn_: 0, tn: 2 },
+                Counts { tp: 0, fp: 0, fn_: 0, tn: 4 },
+            ]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn counts_add_up_to_the_labelled_pixels(
+            pixels in prop::collection::vec((0u8..2, prop::sample::select(vec![0, 1, IGNORE])), 0..200),
+        ) {
+            let (prediction, truth): (Vec<u8>, Vec<u8>) = pixels.into_iter().unzip();
+            let labelled = truth.iter().filter(|&&t| t != IGNORE).count() as u64;
+            let counts = count_binary(&prediction, &truth);
+            prop_assert_eq!(counts.total(), labelled);
+            prop_assert_eq!(counts.truth(), truth.iter().filter(|&&t| t == 1).count() as u64);
+            prop_assert_eq!(count_classes(&prediction, &truth, 2)[1], counts);
+        }
+
+        #[test]
+        fn counts_of_parts_add_up_to_the_counts_of_the_whole(
+            pixels in prop::collection::vec((0u8..4, 0u8..4), 0..200),
+            cut in 0usize..200,
+        ) {
+            let (prediction, truth): (Vec<u8>, Vec<u8>) = pixels.into_iter().unzip();
+            let cut = cut.min(truth.len());
+            let first = count_classes(&prediction[..cut], &truth[..cut], 4);
+            let second = count_classes(&prediction[cut..], &truth[cut..], 4);
+            let sum: Vec<Counts> = first.into_iter().zip(second).map(|(a, b)| a + b).collect();
+            prop_assert_eq!(sum, count_classes(&prediction, &truth, 4));
+        }
     }
 }

@@ -5,7 +5,6 @@ use std::ops::{Add, AddAssign};
 
 use serde::{Deserialize, Serialize};
 
-use super::confusion::Confusion;
 use crate::data::IGNORE;
 
 /// How the labelled pixels of an image divide for one class against all others.
@@ -101,18 +100,6 @@ pub fn count_binary(prediction: &[u8], truth: &[u8]) -> Counts {
     Counts { tp, fp, fn_, tn }
 }
 
-/// Counts of each of `classes` classes against all others. Pixels whose truth is [`IGNORE`] are left
-/// out.
-///
-/// # Panics
-///
-/// As [`Confusion::tally`].
-pub fn count_classes(prediction: &[u8], truth: &[u8], classes: usize) -> Vec<Counts> {
-    let mut confusion = Confusion::new(classes);
-    confusion.tally(prediction, truth);
-    (0..classes).map(|class| confusion.of_class(class)).collect()
-}
-
 /// The channel with the highest value at each pixel; the first of equals.
 ///
 /// # Shapes
@@ -134,8 +121,6 @@ pub fn likeliest(values: &[f32], classes: usize) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     #[test]
@@ -143,21 +128,6 @@ mod tests {
         let prediction = [1, 1, 1, 0, 0, 0, 0, 1, 0];
         let truth = [1, 1, 0, 1, 0, 0, 0, IGNORE, IGNORE];
         assert_eq!(count_binary(&prediction, &truth), Counts { tp: 2, fp: 1, fn_: 1, tn: 3 });
-    }
-
-    #[test]
-    fn classes_are_counted_one_against_the_rest() {
-        let prediction = [0, 1, 2, 2, 0];
-        let truth = [0, 1, 1, 2, IGNORE];
-        assert_eq!(
-            count_classes(&prediction, &truth, 4),
-            [
-                Counts { tp: 1, fp: 0, fn_: 0, tn: 3 },
-                Counts { tp: 1, fp: 0, fn_: 1, tn: 2 },
-                Counts { tp: 1, fp: 1, fn_: 0, tn: 2 },
-                Counts { tp: 0, fp: 0, fn_: 0, tn: 4 },
-            ]
-        );
     }
 
     #[test]
@@ -178,32 +148,5 @@ mod tests {
     #[should_panic(expected = "differ in size")]
     fn masks_of_two_sizes_are_refused() {
         count_binary(&[0, 1], &[0]);
-    }
-
-    proptest! {
-        #[test]
-        fn counts_add_up_to_the_labelled_pixels(
-            pixels in prop::collection::vec((0u8..2, prop::sample::select(vec![0, 1, IGNORE])), 0..200),
-        ) {
-            let (prediction, truth): (Vec<u8>, Vec<u8>) = pixels.into_iter().unzip();
-            let labelled = truth.iter().filter(|&&t| t != IGNORE).count() as u64;
-            let counts = count_binary(&prediction, &truth);
-            prop_assert_eq!(counts.total(), labelled);
-            prop_assert_eq!(counts.truth(), truth.iter().filter(|&&t| t == 1).count() as u64);
-            prop_assert_eq!(count_classes(&prediction, &truth, 2)[1], counts);
-        }
-
-        #[test]
-        fn counts_of_parts_add_up_to_the_counts_of_the_whole(
-            pixels in prop::collection::vec((0u8..4, 0u8..4), 0..200),
-            cut in 0usize..200,
-        ) {
-            let (prediction, truth): (Vec<u8>, Vec<u8>) = pixels.into_iter().unzip();
-            let cut = cut.min(truth.len());
-            let first = count_classes(&prediction[..cut], &truth[..cut], 4);
-            let second = count_classes(&prediction[cut..], &truth[cut..], 4);
-            let sum: Vec<Counts> = first.into_iter().zip(second).map(|(a, b)| a + b).collect();
-            prop_assert_eq!(sum, count_classes(&prediction, &truth, 4));
-        }
     }
 }

@@ -1,8 +1,9 @@
 //! The figures of one epoch on one split, gathered batch by batch.
 
 use super::counts::Counts;
-use super::images::{ImageScore, OF_SECOND_HEAD, image_values};
+use super::images::{ImageScore, image_values};
 use super::overlap::{across_classes, overlap};
+use crate::figure_name::OF_SECOND_HEAD;
 use crate::loss::{Outputs, Sums};
 use crate::spec::{EmptyRule, MetricKind};
 use crate::text;

@@ -28,13 +28,8 @@ use super::bootstrap::{FEWEST_OF_CLASS, Resampled, weighted_intervals};
 use super::metric::metric_name;
 use super::summary::Figure;
 use super::threshold::{CANDIDATES, best_candidate};
+use crate::figure_name::OF_SECOND_HEAD;
 use crate::spec::MetricKind;
-
-/// Name of the figure that says how good the masks are which guide a classifier: their mean Dice.
-pub const MASK_DICE: &str = "mask-dice";
-
-/// What the names of figures begin with that a second head's images have, beside those of pixels.
-pub const OF_SECOND_HEAD: &str = "image-";
 
 /// Names of all figures of a second head that tells such classes, without the split; none without classes.
 pub fn second_head_names(classes: &[String]) -> Vec<String> {

@@ -1,6 +1,6 @@
 //! What is common to all metrics: a row each, with its names, which way is better and what it is made of.
 
-use super::images::{MASK_DICE, OF_SECOND_HEAD};
+use crate::figure_name::{MASK_DICE, OF_SECOND_HEAD};
 use crate::spec::{Goal, MetricKind};
 
 /// What is known of a metric.

@@ -29,12 +29,12 @@ mod surface;
 mod threshold;
 
 pub use auc::auc;
-pub use confusion::Confusion;
-pub use counts::{Counts, count_binary, count_classes, likeliest};
+pub use confusion::{Confusion, count_classes};
+pub use counts::{Counts, count_binary, likeliest};
 pub use epoch::{EpochTally, Names, epoch_figures};
 pub use images::{
-    ImageScore, MASK_DICE, OF_SECOND_HEAD, best_image_threshold, called, image_figure_names,
-    image_figures, is_of_images, precision_recall_curve, roc_curve, second_head_names,
+    ImageScore, best_image_threshold, called, image_figure_names, image_figures, is_of_images,
+    precision_recall_curve, roc_curve, second_head_names,
 };
 pub use metric::{figure_goal, has_counts, measure_title, metric_name};
 pub use overlap::{across_classes, overlap};

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::auc::auc;
-use super::counts::{Counts, count_binary, count_classes};
+use super::confusion::count_classes;
+use super::counts::{Counts, count_binary};
 use super::overlap::overlap;
 use super::surface::{SurfaceDistances, class_masks, surface_distances};
 use super::threshold::binarize;

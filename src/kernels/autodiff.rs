@@ -5,12 +5,12 @@
 
 use burn::backend::autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
 use burn::backend::autodiff::grads::Gradients;
-use burn::backend::autodiff::ops::{Backward, Ops, OpsKind, OpsPrep};
+use burn::backend::autodiff::ops::{Backward, Ops};
 use burn::backend::flex::{Flex, FlexTensor};
-use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, AutodiffBackend};
 
 use super::activation::Activation;
+use super::block::{self, Block, Seed};
 use super::bridge::{by_pixel, contiguous, dims, owned, shaped, vector};
 use super::excitation::{self, Middle};
 use super::geometry::{Dims, Window};
@@ -19,32 +19,11 @@ use super::norm::{self, Given, Moments};
 use super::ops::{
     self, Convolution, Kernels, Normalisation, Operands, Optional, Prepared, before, scaled,
 };
-use super::recompute::{self, Block, Seed};
-
-pub type Tracked<C> = FloatTensor<Autodiff<Flex, C>>;
+use super::tracked::{Tracked, finish};
 
 /// Stands for a tensor that is not there: nothing wants its gradient.
 fn absent<C: CheckpointStrategy>() -> Tracked<C> {
     Autodiff::<Flex, C>::from_inner(vector(&[]))
-}
-
-/// Puts the output of an operator into the graph, with its state if a gradient will be asked for.
-pub fn finish<T, const N: usize, C>(
-    prepared: OpsPrep<T, Flex, T::State, C, N>,
-    output: FlexTensor,
-    state: impl FnOnce(FlexTensor) -> T::State,
-) -> Tracked<C>
-where
-    T: Backward<Flex, N>,
-    C: CheckpointStrategy,
-{
-    match prepared.compute_bound().stateful() {
-        OpsKind::Tracked(prepared) => {
-            let state = state(output.clone());
-            prepared.finish(state, output)
-        }
-        OpsKind::UnTracked(prepared) => prepared.finish(output),
-    }
 }
 
 #[derive(Debug)]
@@ -571,7 +550,7 @@ impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
     }
 
     fn seeded(output: Tracked<C>, gradient: Seed) -> Tracked<C> {
-        recompute::seed::<C>(output, gradient)
+        block::seed::<C>(output, gradient)
     }
 
     fn block(
@@ -583,6 +562,6 @@ impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
     ) -> Tracked<C> {
         let [second, weight] =
             [second, weight].map(|tensor| tensor.into_option().unwrap_or_else(absent::<C>));
-        recompute::put::<C>(output, [first, second, weight], block)
+        block::put::<C>(output, [first, second, weight], block)
     }
 }

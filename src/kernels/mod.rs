@@ -4,7 +4,7 @@
 //! extension; elsewhere Burn's own operators ([`standard`]). Nothing outside knows which.
 //!
 //! From the outside in: this file and [`standard`] choose; `ops.rs` and `autodiff.rs` join kernels and
-//! Burn's tensors; `recompute.rs` and `replay.rs` run a block again instead of keeping what it made;
+//! Burn's tensors; `block.rs`, `recompute.rs` and `replay.rs` run a block again instead of keeping what it made;
 //! `winograd.rs`, `direct.rs`, `depthwise.rs`, `norm.rs`, `layer_norm.rs`, `activation.rs`, `pool.rs`,
 //! `resample.rs`, `channels.rs`, `excitation.rs`, `pointwise.rs` and `adam.rs` are kernels on slices; `gemm.rs`, `simd.rs` and `buffer.rs` are what
 //! those are made of.
@@ -17,7 +17,9 @@
 
 mod activation;
 mod adam;
+mod after;
 mod autodiff;
+mod block;
 mod bridge;
 mod buffer;
 mod channels;
@@ -28,6 +30,7 @@ mod epilogue;
 mod excitation;
 mod gemm;
 mod geometry;
+mod input;
 mod layer_norm;
 mod norm;
 mod ops;
@@ -39,6 +42,7 @@ mod replay;
 mod resample;
 mod simd;
 mod standard;
+mod tracked;
 mod weights;
 mod winograd;
 
@@ -50,7 +54,9 @@ mod tests;
 mod unreadable;
 
 pub use adam::Step as AdamStep;
+pub use after::After;
 pub use buffer::keep_freed_memory;
+pub use input::{Input, Source};
 pub use optimizer::{adam_step, sum_of_squares};
 #[cfg(test)]
 pub use unreadable::unreadable;
@@ -66,103 +72,7 @@ use dropout::Dropout;
 use geometry::Window;
 use norm::Over;
 use ops::{Convolution, Kernels, Normalisation, Operands};
-
-/// Maps that a convolution reads.
-#[derive(Clone, Debug)]
-pub struct Source {
-    maps: Tensor<4>,
-    doubled: bool,
-}
-
-impl Source {
-    /// Maps of twice the height and width, each pixel four times.
-    pub fn doubled(maps: Tensor<4>) -> Self {
-        Self { maps, doubled: true }
-    }
-}
-
-impl From<Tensor<4>> for Source {
-    fn from(maps: Tensor<4>) -> Self {
-        Self { maps, doubled: false }
-    }
-}
-
-/// The input of a convolution: maps, and maybe maps whose channels come behind theirs.
-#[derive(Clone, Debug)]
-pub struct Input {
-    first: Source,
-    second: Option<Tensor<4>>,
-}
-
-impl Input {
-    /// Two maps, channel after channel, as if concatenated.
-    pub fn pair(first: impl Into<Source>, second: Tensor<4>) -> Self {
-        Self { first: first.into(), second: Some(second) }
-    }
-
-    /// All of it in one tensor.
-    pub fn into_maps(self) -> Tensor<4> {
-        standard::assembled(self)
-    }
-}
-
-impl<T: Into<Source>> From<T> for Input {
-    fn from(first: T) -> Self {
-        Self { first: first.into(), second: None }
-    }
-}
-
-/// What follows a convolution or a norm, in this order: a residual is added, an activation, dropout.
-#[derive(Clone, Debug, Default)]
-pub struct After<'a> {
-    residual: Option<Tensor<4>>,
-    activation: Option<Activation>,
-    dropout: Option<&'a burn::nn::Dropout>,
-}
-
-impl<'a> After<'a> {
-    /// Nothing.
-    pub fn nothing() -> Self {
-        Self::default()
-    }
-
-    /// ReLU.
-    pub fn relu() -> Self {
-        Self { activation: Some(Activation::Relu), ..Self::default() }
-    }
-
-    /// ReLU that stops at 6.
-    pub fn relu6() -> Self {
-        Self { activation: Some(Activation::Relu6), ..Self::default() }
-    }
-
-    /// Sigmoid linear units.
-    pub fn silu() -> Self {
-        Self { activation: Some(Activation::Silu), ..Self::default() }
-    }
-
-    /// And then dropout, in training.
-    pub fn dropout(self, dropout: &'a burn::nn::Dropout) -> Self {
-        Self { dropout: Some(dropout), ..self }
-    }
-
-    /// With maps of the output's shape added first.
-    pub fn residual(self, maps: Tensor<4>) -> Self {
-        Self { residual: Some(maps), ..self }
-    }
-
-    /// Whether kernels can do all of it while they write: a ReLU or nothing, or else that activation alone.
-    fn is_simple(&self) -> bool {
-        let alone = self.residual.is_none() && self.dropout.is_none();
-        alone || matches!(self.activation, None | Some(Activation::Relu))
-    }
-
-    /// This without its activation and dropout, and what is then left to do.
-    fn parted(self) -> (Self, Self) {
-        let Self { residual, activation, dropout } = self;
-        (Self { residual, ..Self::default() }, Self { residual: None, activation, dropout })
-    }
-}
+use standard::{of_sample, trains};
 
 /// Whether the kernels compute on a tensor: one of single precision in main memory.
 pub fn here<const D: usize>(tensor: &Tensor<D>) -> bool {
@@ -202,7 +112,7 @@ pub fn conv2d<'a>(conv: &Conv2d, input: impl Into<Input>, after: After<'a>) -> T
     if here(&input.first.maps) {
         convolution(conv, None, input, after)
     } else {
-        standard::after(conv.forward(standard::assembled(input)), after)
+        standard::after(conv.forward(input.into_maps()), after)
     }
 }
 
@@ -220,7 +130,7 @@ pub fn conv2d_batch_norm<'a>(
 ) -> Tensor<4> {
     let input = input.into();
     if !here(&input.first.maps) {
-        let maps = conv.forward(standard::assembled(input));
+        let maps = conv.forward(input.into_maps());
         return standard::after(standard::batch_norm(norm, maps), after);
     }
     if trains(norm, &input.first.maps.device()) {
@@ -228,10 +138,6 @@ pub fn conv2d_batch_norm<'a>(
         return batch_norm(norm, maps, after);
     }
     convolution(conv, Some(running(norm).map(Tensor::detach)), input, after)
-}
-
-fn trains(norm: &BatchNorm, device: &Device) -> bool {
-    device.is_autodiff() && norm.training.is_enabled()
 }
 
 /// Factor and summand of each channel that running statistics amount to.
@@ -381,14 +287,6 @@ fn trained_batch_norm(
     norm.running_mean.update(moved(norm.running_mean.value_sync(), mean));
     norm.running_var.update(moved(norm.running_var.value_sync(), variance * unbiased));
     output
-}
-
-/// What the variance of a batch's numbers is multiplied by to become an estimate of that of all numbers, which is what
-/// PyTorch's running variance averages: n / (n - 1).
-fn of_sample(maps: &Tensor<4>) -> f64 {
-    let [batch, _, height, width] = maps.dims();
-    let count = (batch * height * width) as f64;
-    count / (count - 1.0).max(1.0)
 }
 
 /// What batch normalisation is outside training: a depthwise convolution of one pixel.

@@ -7,6 +7,7 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Backend, ExtensionType, backend_extension};
 
 use super::activation::Activation;
+use super::block::{Block, Seed};
 use super::bridge::{by_pixel, contiguous, dims, maps, owned, rows, vector};
 use super::buffer::Buffer;
 use super::dropout::Dropout;
@@ -14,7 +15,6 @@ use super::epilogue::Epilogue;
 use super::geometry::{Dims, Input, Part, Shared, Window};
 use super::norm::{self, Affine, Moments, Over};
 use super::pointwise::{self, Followed};
-use super::recompute::{Block, Seed};
 use super::weights::{self, Form, Key};
 use super::{channels, depthwise, direct, excitation, layer_norm, pool, resample, winograd};
 

@@ -4,21 +4,37 @@
 use burn::nn::conv::Conv2d;
 use burn::nn::pool::{AvgPool2dConfig, MaxPool2dConfig};
 use burn::nn::{BatchNorm, PaddingConfig2d};
-use burn::tensor::Tensor;
 use burn::tensor::activation::{gelu, relu, sigmoid, silu};
 use burn::tensor::module::interpolate;
 use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
+use burn::tensor::{Device, Tensor};
 
 use super::activation::Activation;
-use super::{After, Input, of_sample, trains};
+use super::after::After;
+use super::input::Input;
 
-/// The whole input of a convolution.
-pub(super) fn assembled(input: Input) -> Tensor<4> {
-    let first = if input.first.doubled { nearest(input.first.maps) } else { input.first.maps };
-    match input.second {
-        Some(second) => Tensor::cat(vec![first, second], 1),
-        None => first,
+impl Input {
+    /// All of it in one tensor.
+    pub fn into_maps(self) -> Tensor<4> {
+        let first = if self.first.doubled { nearest(self.first.maps) } else { self.first.maps };
+        match self.second {
+            Some(second) => Tensor::cat(vec![first, second], 1),
+            None => first,
+        }
     }
+}
+
+/// Whether a norm takes the statistics of a batch and moves its running ones.
+pub(super) fn trains(norm: &BatchNorm, device: &Device) -> bool {
+    device.is_autodiff() && norm.training.is_enabled()
+}
+
+/// What the variance of a batch's numbers is multiplied by to become an estimate of that of all numbers, which is what
+/// PyTorch's running variance averages: n / (n - 1).
+pub(super) fn of_sample(maps: &Tensor<4>) -> f64 {
+    let [batch, _, height, width] = maps.dims();
+    let count = (batch * height * width) as f64;
+    count / (count - 1.0).max(1.0)
 }
 
 /// Batch normalisation, whose running variance is that of a sample, as PyTorch's, where Burn's is biased.

@@ -423,7 +423,7 @@ fn convolutions_of_one_and_two_maps_are_burns() {
             &shapes,
             &conv,
             |conv, maps| super::conv2d(conv, input(maps), After::nothing()),
-            |conv, maps| conv.forward(standard::assembled(input(maps))),
+            |conv, maps| conv.forward(input(maps).into_maps()),
         );
     }
 }

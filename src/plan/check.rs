@@ -6,17 +6,17 @@ use std::sync::Arc;
 
 use super::figures::{self, Deciding};
 use crate::data::{
-    Dataset, Duplicates, Labels, Split, SplitName, augment_problems, find_duplicates, folds,
-    for_task, group_key, leaks, masks_of, open_for, open_with, percentile_window, split, subset,
-    unsought,
+    Dataset, Duplicates, Labels, Split, augment_problems, find_duplicates, folds, for_task,
+    group_key, leaks, masks_of, open_for, open_with, percentile_window, split, subset, unsought,
 };
 use crate::device::{Request, choose};
 use crate::error::Result;
 use crate::evaluate::{
-    MASK_DICE, epoch_figures, figure_names, image_figure_names, is_of_images, metric_name, outputs,
+    epoch_figures, figure_names, image_figure_names, is_of_images, metric_name, outputs,
     second_head_names,
 };
 use crate::explain::{Method, Settings};
+use crate::figure_name::MASK_DICE;
 use crate::finding::{Finding, FindingKind, Findings};
 use crate::loss::{self, Outputs};
 use crate::model;
@@ -25,6 +25,7 @@ use crate::spec::{
     Channels, EvaluatedSplit, GateSpec, Loaded, MetricKind, Problem, Problems, RefineSpec,
     SubsetSpec, ThresholdSpec, load,
 };
+use crate::split_name::SplitName;
 
 /// A spec in which nothing is wrong, with its data found and divided.
 #[derive(Clone, Debug)]

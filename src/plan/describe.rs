@@ -3,8 +3,9 @@
 use std::fmt::Write;
 
 use super::Plan;
-use crate::data::{SplitName, group_key};
+use crate::data::group_key;
 use crate::model::{self, WeightsReport};
+use crate::split_name::SplitName;
 use crate::train::Measured;
 
 /// What the whole run will cost, from one real step.

@@ -6,10 +6,11 @@
 use serde_json::{Map, Value, json};
 
 use super::Decisions;
-use crate::data::{Dataset, Split, SplitName};
+use crate::data::{Dataset, Split};
 use crate::digest::sha256;
 use crate::error::{Error, Result};
 use crate::spec::{Role, role};
+use crate::split_name::SplitName;
 
 /// Digits of a training id.
 const TRAINING_DIGITS: usize = 12;

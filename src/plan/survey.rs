@@ -3,11 +3,10 @@
 use rayon::prelude::*;
 
 use super::Checked;
-use crate::data::{
-    Cache, Normalization, Sampling, SplitName, fingerprint, normalization, pixel_counts,
-};
+use crate::data::{Cache, Normalization, Sampling, fingerprint, normalization, pixel_counts};
 use crate::error::Result;
 use crate::record::ClassShare;
+use crate::split_name::SplitName;
 
 /// What was read of the data.
 #[derive(Clone, Debug)]

@@ -7,7 +7,8 @@ use super::curves::Curve;
 use super::names;
 use super::tables::ValueOfCase;
 use crate::error::Result;
-use crate::evaluate::{ImageScore, OF_SECOND_HEAD, precision_recall_curve, roc_curve};
+use crate::evaluate::{ImageScore, precision_recall_curve, roc_curve};
+use crate::figure_name::OF_SECOND_HEAD;
 use crate::record::{Figure, Record, ScoreRow, Summary};
 
 /// The figures of each class of a split.

@@ -1,6 +1,7 @@
 //! Names of runs, splits and figures for people.
 
-use crate::evaluate::{OF_SECOND_HEAD, measure_title};
+use crate::evaluate::measure_title;
+use crate::figure_name::OF_SECOND_HEAD;
 use crate::record::Record;
 
 /// One label per run, distinct: the experiment, the seed where it repeats, the id where both do.

@@ -12,13 +12,14 @@ use std::sync::Arc;
 
 use super::net::predictor;
 use super::outcome::Outcome;
-use crate::data::{Dataset, Decoded, MaskSource, Split, SplitName, decode, decode_binary, folds};
+use crate::data::{Dataset, Decoded, MaskSource, Split, decode, decode_binary, folds};
 use crate::device::{Chosen, Family};
 use crate::error::{Error, Result};
 use crate::evaluate::{Predictor, count_binary, overlap, png_gray};
 use crate::plan::{Checked, Decisions, Extent, Plan, survey};
 use crate::record::{GuideRow, Record, RunState, write_file};
 use crate::spec::{EmptyRule, EvaluatedSplit, ForegroundSpec, MetricKind};
+use crate::split_name::SplitName;
 
 /// What makes a run: its training and all that comes of it.
 pub type Runner<'a> = &'a dyn Fn(&Plan) -> Result<Outcome>;

@@ -4,13 +4,15 @@ use std::path::Path;
 
 use super::judge_images::{self, judge_images};
 use super::{net, pictures};
-use crate::data::{Dataset, Labels, SplitName};
+use crate::data::{Dataset, Labels};
 use crate::device::Chosen;
 use crate::error::{Error, Result};
-use crate::evaluate::{self, CaseScore, Cases, Evaluation, OF_SECOND_HEAD};
+use crate::evaluate::{self, CaseScore, Cases, Evaluation};
+use crate::figure_name::OF_SECOND_HEAD;
 use crate::plan::Plan;
 use crate::record::{CaseRow, Confusion, Figure, Gate, Interval, RunDir, ScoreRow, Threshold};
 use crate::spec::{EvaluatedSplit, GateSpec, MetricKind, Resolution, Spec, ThresholdSpec};
+use crate::split_name::SplitName;
 use crate::train::Stop;
 
 /// What the evaluation decided: the threshold of binary outputs or of two classes of images.

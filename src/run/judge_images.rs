@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 
 use super::judge::{Decided, go_on, split_name, threshold_of, unless_stopped};
 use super::{judge, pictures};
-use crate::data::SplitName;
 use crate::error::Result;
-use crate::evaluate::{self, Cases, ImageScore, MASK_DICE, Predictor, bootstrap};
+use crate::evaluate::{self, Cases, ImageScore, Predictor, bootstrap};
+use crate::figure_name::MASK_DICE;
 use crate::plan::Plan;
 use crate::record::{Confusion, Figure, GuideRow, Interval, RunDir, ScoreRow};
 use crate::spec::Spec;
+use crate::split_name::SplitName;
 use crate::train::Stop;
 
 /// Evaluates a classifier on the splits of the spec and writes all that comes of it; `None` if someone asked to

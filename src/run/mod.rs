@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::data::{Cache, Loader, SplitName};
+use crate::data::{Cache, Loader};
 use crate::device::{Chosen, for_training};
 use crate::error::{Error, Result};
 use crate::evaluate::Names;
@@ -36,6 +36,7 @@ use crate::record::{
 };
 use crate::shell::shell;
 use crate::spec::{EvaluatedSplit, Spec};
+use crate::split_name::SplitName;
 use crate::text;
 use crate::train::{Ending, Progress, Resting, Stop, Training, train};
 use film::{Film, Filmed};

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use image::imageops::{FilterType, resize};
 use rand::Rng;
 
-use crate::data::{SplitName, decode, random_stream};
+use crate::data::{decode, random_stream};
 use crate::error::Result;
 use crate::evaluate::{
     CaseScore, Counts, Evaluation, ImageScore, Predictor, SECOND_HEAD_THRESHOLD, across_classes,
@@ -17,6 +17,7 @@ use crate::model;
 use crate::plan::Plan;
 use crate::record::{Picture, PictureFile, PictureImages, PictureKind, RunDir};
 use crate::spec::{EmptyRule, MetricKind, ReportSpec, Spec};
+use crate::split_name::SplitName;
 
 /// Draws the cases that the spec asks for, from the last split evaluated.
 ///

@@ -2,10 +2,10 @@
 
 use crate::data::{Labels, overlaps};
 use crate::evaluate::{
-    MASK_DICE, OF_SECOND_HEAD, SECOND_HEAD_THRESHOLD, describe_absent, describe_empty,
-    describe_image_reductions, describe_intervals, describe_loss, describe_reductions,
-    describe_refinement,
+    SECOND_HEAD_THRESHOLD, describe_absent, describe_empty, describe_image_reductions,
+    describe_intervals, describe_loss, describe_reductions, describe_refinement,
 };
+use crate::figure_name::{MASK_DICE, OF_SECOND_HEAD};
 use crate::plan::Plan;
 use crate::record::{Progressed, Selection, Semantics, Summary, Task};
 use crate::spec::{

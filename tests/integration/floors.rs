@@ -13,7 +13,7 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use super::engine;
 
 /// Folders whose files form floors too.
-const FOLDERS: &[&str] = &[];
+const FOLDERS: &[&str] = &["data", "evaluate", "kernels"];
 /// What a folder's own file is called among its files.
 const ROOT: &str = "mod";
 

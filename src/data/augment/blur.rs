@@ -1,6 +1,6 @@
 //! Gaussian blur.
 
-use super::mirror;
+use super::super::mirror::mirror;
 
 /// Blurs a `size` x `size` plane with a Gaussian of this standard deviation in pixels, cut off at
 /// 4 of them, mirrored outside.

@@ -103,23 +103,10 @@ fn drawn_amount(
     stream.chance(spec.probability).then(|| (stream.between(spec.range), stream))
 }
 
-/// The position inside `0..size` that `position` mirrors to.
-pub(super) fn mirror(position: i32, size: usize) -> usize {
-    let last = size as i32 - 1;
-    if (0..=last).contains(&position) {
-        return position as usize;
-    }
-    if last == 0 {
-        return 0;
-    }
-    let folded = position.rem_euclid(2 * last);
-    (if folded > last { 2 * last - folded } else { folded }) as usize
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::case::IGNORE;
+    use crate::data::labels::IGNORE;
     use crate::spec::{Chance, ColourJitterSpec, ElasticSpec};
     use proptest::prelude::*;
 
@@ -155,13 +142,6 @@ mod tests {
         let image = (0..planes * size * size).map(|i| (i * 37 % 251) as u8).collect();
         let labels = (0..size * size).map(|i| [0, 2, 7, IGNORE][i / 3 % 4]).collect();
         Sample { image, planes, labels, size }
-    }
-
-    #[test]
-    fn positions_mirror_about_the_border_centres() {
-        let mirrored: Vec<usize> = (-4..8).map(|i| mirror(i, 3)).collect();
-        assert_eq!(mirrored, [0, 1, 2, 1, 0, 1, 2, 1, 0, 1, 2, 1]);
-        assert_eq!(mirror(-5, 1), 0);
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Reading an image and its labels at other positions.
 
+use super::super::mirror::mirror;
+use super::Augmented;
 use super::affine::Affine;
 use super::elastic::Field;
-use super::{Augmented, mirror};
 
 /// Where one output pixel of the image comes from: four neighbours and the way between them.
 #[derive(Clone, Copy, Debug, Default)]

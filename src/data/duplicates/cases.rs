@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{Found, Pair, search, thumbnail};
-use crate::data::case::Dataset;
+use crate::data::dataset::Dataset;
 use crate::data::kept::kept;
 use crate::data::open::decode_pixels;
 use crate::digest::Hasher;

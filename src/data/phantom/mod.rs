@@ -12,7 +12,7 @@ mod ultrasound;
 
 use image::{GrayImage, RgbImage};
 
-use super::case::{Case, ImageSource, MaskSource};
+use super::case::{Case, ImageSource, MaskSource, PhantomImage};
 use crate::spec::{Modality, PhantomSpec};
 use noise::Random;
 
@@ -24,23 +24,6 @@ const TISSUE_SIDE: u32 = 256;
 
 /// Institutions of histology phantoms, as in TCGA barcodes.
 const INSTITUTIONS: [&str; 6] = ["A1", "A2", "AR", "BH", "E2", "OL"];
-
-/// One synthetic image, not drawn yet.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PhantomImage {
-    /// What it imitates.
-    pub modality: Modality,
-    /// Seed of the data set.
-    pub seed: u32,
-    /// Its number in the data set, from 0.
-    pub index: u32,
-    /// Slide that it belongs to: images of one slide share stains and tissue; 0 for ultrasound.
-    pub slide: u32,
-    /// Width, in pixels.
-    pub width: u32,
-    /// Height, in pixels.
-    pub height: u32,
-}
 
 /// A synthetic image and its truth.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,0 +1,61 @@
+//! What the labels of a data set mean.
+
+use serde::{Deserialize, Serialize};
+
+/// The label of a pixel that takes no part in loss, metrics or pictures.
+pub const IGNORE: u8 = 255;
+
+/// The classes of a data set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Labels {
+    /// Foreground against background: the network has one output channel.
+    Binary {
+        /// Name of the foreground.
+        foreground: String,
+    },
+    /// One class for every pixel: the network has one output channel for each.
+    Classes {
+        /// Their names, by label.
+        names: Vec<String>,
+    },
+    /// One class for every image: the network has one output channel for each.
+    Images {
+        /// Their names, by label.
+        names: Vec<String>,
+    },
+}
+
+impl Labels {
+    /// Output channels of the network.
+    pub fn channels(&self) -> usize {
+        match self {
+            Self::Binary { .. } => 1,
+            Self::Classes { names } | Self::Images { names } => names.len(),
+        }
+    }
+
+    /// Names of the output channels.
+    pub fn names(&self) -> Vec<String> {
+        match self {
+            Self::Binary { foreground } => vec![foreground.clone()],
+            Self::Classes { names } | Self::Images { names } => names.clone(),
+        }
+    }
+
+    /// Side of the labels of images of a size: 1 where a whole image has one.
+    pub fn side(&self, size: usize) -> usize {
+        match self {
+            Self::Binary { .. } | Self::Classes { .. } => size,
+            Self::Images { .. } => 1,
+        }
+    }
+
+    /// Number of values a label can have, `IGNORE` aside: 2 for binary.
+    pub fn values(&self) -> usize {
+        match self {
+            Self::Binary { .. } => 2,
+            Self::Classes { names } | Self::Images { names } => names.len(),
+        }
+    }
+}
