@@ -27,7 +27,7 @@ pub struct CamArgs {
     images: Vec<PathBuf>,
     /// Folder for IMAGE_cam.jpg: the image, the part of it that was found (of a classifier: that speaks most for the
     /// class), the map over the image.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, short, value_name = "DIR")]
     out: PathBuf,
     /// How the map is made.
     #[arg(long, value_enum, default_value_t = ExplanationKind::GradCam)]

@@ -35,7 +35,7 @@ enum DataCommand {
         #[arg(long)]
         kind: Kind,
         /// Folder to write to; it must not exist or be empty.
-        #[arg(long)]
+        #[arg(long, short, value_name = "DIR")]
         out: PathBuf,
         /// Number of images.
         #[arg(long, default_value_t = 60)]
@@ -57,7 +57,7 @@ struct ProposeArgs {
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
     /// Folder for IMAGE_mask.png (1 for the darkest colour, 2 for the next, ..), IMAGE_colours.png and proposals.json.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, short, value_name = "DIR")]
     out: PathBuf,
     /// Dominant colours to look for.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(2..))]

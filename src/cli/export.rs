@@ -33,7 +33,7 @@ pub struct ExportArgs {
     #[arg(long, value_enum, default_value_t = Format::Safetensors)]
     format: Format,
     /// Folder for the weights and model.json.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, short, value_name = "DIR")]
     out: PathBuf,
     /// Folder of the run directories, for ids and names.
     #[arg(long, value_name = "DIR", default_value = "runs")]

@@ -34,7 +34,7 @@ pub struct PredictArgs {
     images: Vec<PathBuf>,
     /// Folder for IMAGE_mask.png, IMAGE_probability.png and IMAGE_overlay.png, with legend.json, what the values of
     /// masks mean, and predictions.json, what was said of each image.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, short, value_name = "DIR")]
     out: PathBuf,
     #[command(flatten)]
     overwrite: OverwriteArgs,
