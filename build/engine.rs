@@ -50,6 +50,7 @@ pub const PLACES: &[(&str, Part)] = &[
     ("kernels/", Part::Training),
     ("layer.rs", Part::Neither),
     ("loss/", Part::Training),
+    ("loss/scope.rs", Part::Neither),
     ("model/", Part::Training),
     ("model/summary.rs", Part::Neither),
     ("plan/", Part::Training),

@@ -1,7 +1,8 @@
 //! What figures mean, in words for the report.
 
 use super::bootstrap::{CONFIDENCE, FEWEST_GROUPS, FEWEST_OF_CLASS, RESAMPLES};
-use crate::spec::{EmptyRule, LossSpec, Pool, RefineSpec};
+use crate::loss::{LossSpec, Scope};
+use crate::spec::{EmptyRule, RefineSpec};
 
 /// How the scores of cases become figures.
 pub fn describe_reductions(classes: usize) -> &'static str {
@@ -70,45 +71,8 @@ pub fn describe_loss(loss: &LossSpec, of_images: bool) -> String {
     if of_images {
         return "Of a split: over all its images, in cross-entropy by the weights of their classes.".into();
     }
-    let kinds = kinds(loss);
-    let any = |wanted: fn(&LossSpec) -> bool| kinds.iter().any(|kind| wanted(kind));
-    let mut said = Vec::new();
-    if any(|loss| matches!(loss, LossSpec::Bce(_) | LossSpec::CrossEntropy(_) | LossSpec::Focal(_)))
-    {
-        said.push("a loss of pixels is the mean over all its labelled pixels, in cross-entropy by the weights of their classes");
-    }
-    if any(|loss| pool(loss) == Some(Pool::Batch) && !matches!(loss, LossSpec::Lovasz(_))) {
-        said.push("a loss of overlap is of the probabilities of all its labelled pixels together");
-    }
-    if any(|loss| pool(loss) == Some(Pool::Image)) {
-        said.push("a loss of overlap by image is the mean over its images with a labelled pixel");
-    }
-    if any(|loss| matches!(loss, LossSpec::Lovasz(spec) if spec.pool == Pool::Batch)) {
-        said.push(
-            "Lov\u{e1}sz is the mean over its images with a labelled pixel (in training over batches, by their \
-             labelled pixels)",
-        );
-    }
+    let said: Vec<&str> = loss.scopes().into_iter().map(Scope::words).collect();
     format!("Of a split, whatever the batch size: {}.", said.join("; "))
-}
-
-/// A loss, or those that it is a sum of.
-fn kinds(loss: &LossSpec) -> Vec<&LossSpec> {
-    match loss {
-        LossSpec::Sum(sum) => sum.terms.iter().flat_map(|term| kinds(&term.loss)).collect(),
-        other => vec![other],
-    }
-}
-
-fn pool(loss: &LossSpec) -> Option<Pool> {
-    match loss {
-        LossSpec::Dice(spec) | LossSpec::Jaccard(spec) => Some(spec.pool),
-        LossSpec::Tversky(spec) => Some(spec.pool),
-        LossSpec::Lovasz(spec) => Some(spec.pool),
-        LossSpec::Bce(_) | LossSpec::CrossEntropy(_) | LossSpec::Focal(_) | LossSpec::Sum(_) => {
-            None
-        }
-    }
 }
 
 /// How intervals are computed.

@@ -1,9 +1,33 @@
 //! Binary cross-entropy.
 
-use burn::tensor::{Tensor, activation::log_sigmoid};
+use std::collections::BTreeSet;
 
-use super::{measured::Measured, reduce, target::Target};
-use crate::spec::BceSpec;
+use burn::tensor::{Tensor, activation::log_sigmoid};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+#[cfg(test)]
+use super::testing::Example;
+use super::{LossFunction, Outputs, Problems, Scope, measured::Measured, reduce, target::Target};
+use crate::error::Result;
+
+/// Binary cross-entropy.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct BceSpec {
+    /// Target of a lesion pixel becomes 1 - s/2, of another s/2.
+    #[schemars(range(min = 0.0, max = 0.5))]
+    pub label_smoothing: f64,
+    /// Weight of lesion pixels against the others; 1 leaves them equal.
+    #[schemars(range(min = 0.001, max = 1000.0))]
+    pub positive_weight: f64,
+}
+
+impl Default for BceSpec {
+    fn default() -> Self {
+        Self { label_smoothing: 0.0, positive_weight: 1.0 }
+    }
+}
 
 /// Binary cross-entropy of each pixel, averaged over the valid pixels.
 ///
@@ -21,24 +45,43 @@ pub struct Bce {
     positive_weight: f64,
 }
 
-impl From<&BceSpec> for Bce {
-    fn from(spec: &BceSpec) -> Self {
-        Self { label_smoothing: spec.label_smoothing, positive_weight: spec.positive_weight }
-    }
-}
+impl LossFunction for Bce {
+    type Settings = BceSpec;
 
-impl Bce {
-    /// The loss; 0 if no pixel is valid.
-    ///
-    /// # Shapes
-    ///
-    /// - logits: `[N, 1, H, W]`
-    pub fn forward(&self, logits: Tensor<4>, target: &Target) -> Measured {
+    fn new(settings: &BceSpec, _: &[u64]) -> Result<Self> {
+        let BceSpec { label_smoothing, positive_weight } = *settings;
+        Ok(Self { label_smoothing, positive_weight })
+    }
+
+    fn check(_: &BceSpec, outputs: Outputs, problems: &mut Problems) {
+        if let Some(classes) = outputs.classes() {
+            problems.add(
+                "kind",
+                format!(
+                    "`bce` is for one foreground class, and this network tells {classes} classes \
+                     apart; use `cross-entropy`"
+                ),
+            );
+        }
+    }
+
+    fn scopes(_: &BceSpec) -> BTreeSet<Scope> {
+        Scope::Pixels.into()
+    }
+
+    fn forward(&self, logits: Tensor<4>, target: &Target) -> Measured {
         let margin = margin(logits, target);
         let right = -log_sigmoid(margin.clone());
         reduce::mean_over_pixels(self.per_pixel(margin, right, target), target.valid.clone())
     }
 
+    #[cfg(test)]
+    fn examples() -> Vec<Example> {
+        vec![Example::binary(""), Example::binary("label-smoothing = 0.1\npositive-weight = 2.0")]
+    }
+}
+
+impl Bce {
     /// With h = s / 2, `right` times the loss of the true class plus h times that of the other:
     /// softplus(m) = softplus(-m) + m, so one logarithm serves both and small losses keep their
     /// precision.
@@ -74,7 +117,7 @@ mod tests {
 
     fn loss(spec: BceSpec, values: &[f32], truth: &[i64]) -> f32 {
         let target = Target::new(labels(truth), 1);
-        Bce::from(&spec).forward(logits(1, values), &target).value.into_scalar()
+        Bce::new(&spec, &[]).unwrap().forward(logits(1, values), &target).value.into_scalar()
     }
 
     #[test]
@@ -101,7 +144,7 @@ mod tests {
 
     #[test]
     fn the_gradient_is_probability_minus_truth_over_valid_pixels() {
-        let bce = Bce::from(&BceSpec::default());
+        let bce = Bce::new(&BceSpec::default(), &[]).unwrap();
         let gradient = gradient(1, &[3f32.ln(), 0.0, 7.0], &[0, 1, 255], |logits, target| {
             bce.forward(logits, target)
         });

@@ -1,8 +1,29 @@
 //! Cross-entropy over classes.
 
-use burn::tensor::{Tensor, TensorData, activation::log_softmax};
+use std::collections::BTreeSet;
 
-use super::{measured::Measured, reduce, target::Target};
+use burn::tensor::{Tensor, TensorData, activation::log_softmax};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+#[cfg(test)]
+use super::testing::Example;
+use super::{
+    LossFunction, Outputs, Problems, Scope, class_weights::ClassWeights, measured::Measured,
+    reduce, target::Target,
+};
+use crate::error::Result;
+
+/// Cross-entropy over classes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct CrossEntropySpec {
+    /// Weight of each class.
+    pub class_weights: ClassWeights,
+    /// Part of the target spread evenly over the classes.
+    #[schemars(range(min = 0.0, max = 0.5))]
+    pub label_smoothing: f64,
+}
 
 /// Cross-entropy of each pixel over the classes, averaged over the valid pixels.
 ///
@@ -23,18 +44,35 @@ pub struct CrossEntropy {
     label_smoothing: f64,
 }
 
-impl CrossEntropy {
-    /// Cross-entropy with a weight for each class, all 1 if `None`.
-    pub fn new(weights: Option<Vec<f64>>, label_smoothing: f64) -> Self {
-        Self { weights, label_smoothing }
+impl LossFunction for CrossEntropy {
+    type Settings = CrossEntropySpec;
+
+    fn new(settings: &CrossEntropySpec, class_pixels: &[u64]) -> Result<Self> {
+        let weights = settings.class_weights.decided(class_pixels)?;
+        Ok(Self { weights, label_smoothing: settings.label_smoothing })
     }
 
-    /// The loss; 0 if no pixel of a class with a weight is valid.
-    ///
-    /// # Shapes
-    ///
-    /// - logits: `[N, C, H, W]`
-    pub fn forward(&self, logits: Tensor<4>, target: &Target) -> Measured {
+    fn check(settings: &CrossEntropySpec, outputs: Outputs, problems: &mut Problems) {
+        match outputs.classes() {
+            None => problems.add(
+                "kind",
+                "`cross-entropy` is for several classes, and this network has one output, the \
+                 foreground; use `bce`",
+            ),
+            Some(classes) => {
+                if let Some(message) = settings.class_weights.problem(classes) {
+                    problems.add("class-weights.values", message);
+                }
+            }
+        }
+    }
+
+    fn scopes(_: &CrossEntropySpec) -> BTreeSet<Scope> {
+        Scope::Pixels.into()
+    }
+
+    /// 0 where no pixel of a class with a weight is valid.
+    fn forward(&self, logits: Tensor<4>, target: &Target) -> Measured {
         let surprise = -log_softmax(logits, 1);
         let of_truth = surprise.clone().gather(1, target.labels.clone());
         let weights = self.weights.as_ref().map(|weights| {
@@ -62,12 +100,23 @@ impl CrossEntropy {
         };
         Measured::mean(loss, reduce::sum(weight))
     }
+
+    #[cfg(test)]
+    fn examples() -> Vec<Example> {
+        let weighted = "label-smoothing = 0.1\n\
+                        class-weights = { kind = 'given', values = [1, 0.2, 3] }";
+        vec![Example::classes(""), Example::classes(weighted)]
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::testing::{assert_close, gradient, labels, logits};
     use super::*;
+
+    fn weighted(weights: Option<Vec<f64>>, label_smoothing: f64) -> CrossEntropy {
+        CrossEntropy { weights, label_smoothing }
+    }
 
     fn loss(loss: CrossEntropy, values: &[f32], truth: &[i64]) -> f32 {
         let classes = values.len() / truth.len();
@@ -77,7 +126,7 @@ mod tests {
 
     #[test]
     fn undecided_pixels_cost_the_logarithm_of_the_number_of_classes() {
-        assert_close(loss(CrossEntropy::new(None, 0.0), &[0.0; 6], &[0, 2]), 3f32.ln());
+        assert_close(loss(weighted(None, 0.0), &[0.0; 6], &[0, 2]), 3f32.ln());
     }
 
     #[test]
@@ -85,22 +134,22 @@ mod tests {
         // Pixels: class 0 with p = 3/4, class 1 with p = 1/4, an ignored one.
         let log_3 = 3f32.ln();
         let values = [log_3, log_3, 9.0, 0.0, 0.0, 0.0];
-        let weighted = CrossEntropy::new(Some(vec![1.0, 3.0]), 0.0);
+        let loss_by_class = weighted(Some(vec![1.0, 3.0]), 0.0);
         let expected = ((4.0 / 3.0f32).ln() + 3.0 * 4f32.ln()) / 4.0;
-        assert_close(loss(weighted, &values, &[0, 1, 255]), expected);
+        assert_close(loss(loss_by_class, &values, &[0, 1, 255]), expected);
     }
 
     #[test]
     fn smoothing_spreads_a_part_of_the_target_over_all_classes() {
-        let smooth = CrossEntropy::new(None, 0.2);
+        let smooth = weighted(None, 0.2);
         let expected = 0.9 * (4.0 / 3.0f32).ln() + 0.1 * 4f32.ln();
         assert_close(loss(smooth, &[3f32.ln(), 0.0], &[0]), expected);
     }
 
     #[test]
     fn pixels_of_a_class_with_weight_zero_cost_nothing() {
-        let weighted = CrossEntropy::new(Some(vec![1.0, 0.0]), 0.1);
-        assert_eq!(loss(weighted, &[1.0, 2.0], &[1]), 0.0);
+        let loss_by_class = weighted(Some(vec![1.0, 0.0]), 0.1);
+        assert_eq!(loss(loss_by_class, &[1.0, 2.0], &[1]), 0.0);
     }
 
     #[test]
@@ -108,7 +157,7 @@ mod tests {
         let log_3 = 3f32.ln();
         let values = [log_3, 5.0, 0.0, 0.0];
         let gradient = gradient(2, &values, &[0, 255], |logits, target| {
-            CrossEntropy::new(None, 0.0).forward(logits, target)
+            weighted(None, 0.0).forward(logits, target)
         });
         for (found, expected) in gradient.iter().zip([-0.25, 0.0, 0.25, 0.0]) {
             assert_close(*found, expected);

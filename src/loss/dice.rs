@@ -1,13 +1,18 @@
 //! Soft Dice loss.
 
+use std::collections::BTreeSet;
+
 use burn::tensor::Tensor;
 
+#[cfg(test)]
+use super::testing::Example;
 use super::{
+    LossFunction, Outputs, Problems, Scope,
     measured::Measured,
-    overlap::{Overlap, Ratio},
+    overlap::{Overlap, OverlapSpec, Pool, Ratio, check_pixels},
     target::Target,
 };
-use crate::spec::{OverlapSpec, Pool};
+use crate::error::Result;
 
 /// 1 - soft Dice (Milletari, Navab and Ahmadi 2016, V-Net, with plain sums in the denominator).
 ///
@@ -30,19 +35,23 @@ pub struct Dice {
     pool: Pool,
 }
 
-impl From<&OverlapSpec> for Dice {
-    fn from(spec: &OverlapSpec) -> Self {
-        Self { smooth: spec.smooth, pool: spec.pool }
-    }
-}
+impl LossFunction for Dice {
+    type Settings = OverlapSpec;
 
-impl Dice {
-    /// The loss; 0 if no pixel is valid.
-    ///
-    /// # Shapes
-    ///
-    /// - logits: `[N, C, H, W]`
-    pub fn forward(&self, logits: Tensor<4>, target: &Target) -> Measured {
+    fn new(settings: &OverlapSpec, _: &[u64]) -> Result<Self> {
+        let OverlapSpec { smooth, pool } = *settings;
+        Ok(Self { smooth, pool })
+    }
+
+    fn check(_: &OverlapSpec, outputs: Outputs, problems: &mut Problems) {
+        check_pixels(outputs, problems);
+    }
+
+    fn scopes(settings: &OverlapSpec) -> BTreeSet<Scope> {
+        settings.pool.scopes()
+    }
+
+    fn forward(&self, logits: Tensor<4>, target: &Target) -> Measured {
         let overlap = Overlap::new(logits, target, self.pool);
         let numerator = overlap.both.clone() * 2.0 + self.smooth;
         let denominator = overlap.predicted.clone() + overlap.truth.clone() + self.smooth;
@@ -56,6 +65,17 @@ impl Dice {
         };
         overlap.mean_over_rows(overlap.loss_of_rows(numerator, denominator), ratio)
     }
+
+    #[cfg(test)]
+    fn examples() -> Vec<Example> {
+        vec![
+            Example::binary(""),
+            Example::binary("smooth = 0.0\npool = 'image'"),
+            Example::classes(""),
+            Example::classes("pool = 'image'"),
+            Example::classes("smooth = 0.0\npool = 'image'"),
+        ]
+    }
 }
 
 #[cfg(test)]
@@ -66,7 +86,7 @@ mod tests {
     use super::*;
 
     fn dice(smooth: f64, pool: Pool) -> Dice {
-        Dice::from(&OverlapSpec { smooth, pool })
+        Dice { smooth, pool }
     }
 
     #[test]

@@ -1,12 +1,39 @@
 //! Focal loss.
 
+use std::collections::BTreeSet;
+
 use burn::tensor::{
     Tensor,
     activation::{log_sigmoid, log_softmax},
 };
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::{bce::margin, measured::Measured, reduce, target::Target};
-use crate::spec::FocalSpec;
+#[cfg(test)]
+use super::testing::Example;
+use super::{
+    LossFunction, Outputs, Problems, Scope, bce::margin, measured::Measured, reduce, target::Target,
+};
+use crate::error::Result;
+
+/// Focal loss: -(1 - p)^gamma log p, averaged over pixels.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct FocalSpec {
+    /// How strongly easy pixels are played down.
+    #[schemars(range(min = 0.0, max = 10.0))]
+    pub gamma: f64,
+    /// Weight of lesion pixels, the others weighing 1 - alpha; absent, all weigh 1. Binary only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub alpha: Option<f64>,
+}
+
+impl Default for FocalSpec {
+    fn default() -> Self {
+        Self { gamma: 2.0, alpha: None }
+    }
+}
 
 /// Focal loss of each pixel (Lin et al. 2017), averaged over the valid pixels.
 ///
@@ -27,19 +54,31 @@ pub struct Focal {
     alpha: Option<f64>,
 }
 
-impl From<&FocalSpec> for Focal {
-    fn from(spec: &FocalSpec) -> Self {
-        Self { gamma: spec.gamma, alpha: spec.alpha }
-    }
-}
+impl LossFunction for Focal {
+    type Settings = FocalSpec;
 
-impl Focal {
-    /// The loss; 0 if no pixel is valid.
-    ///
-    /// # Shapes
-    ///
-    /// - logits: `[N, C, H, W]`
-    pub fn forward(&self, logits: Tensor<4>, target: &Target) -> Measured {
+    fn new(settings: &FocalSpec, _: &[u64]) -> Result<Self> {
+        let FocalSpec { gamma, alpha } = *settings;
+        Ok(Self { gamma, alpha })
+    }
+
+    fn check(settings: &FocalSpec, outputs: Outputs, problems: &mut Problems) {
+        if let (Some(_), Some(classes)) = (settings.alpha, outputs.classes()) {
+            problems.add(
+                "alpha",
+                format!(
+                    "`alpha` weighs one foreground class against the rest, and this network tells \
+                     {classes} classes apart; leave it out"
+                ),
+            );
+        }
+    }
+
+    fn scopes(_: &FocalSpec) -> BTreeSet<Scope> {
+        Scope::Pixels.into()
+    }
+
+    fn forward(&self, logits: Tensor<4>, target: &Target) -> Measured {
         let (right, wrong) = if target.is_binary() {
             let margin = margin(logits, target);
             (log_sigmoid(margin.clone()), log_sigmoid(-margin).exp())
@@ -58,6 +97,15 @@ impl Focal {
         };
         reduce::mean_over_pixels(loss, target.valid.clone())
     }
+
+    #[cfg(test)]
+    fn examples() -> Vec<Example> {
+        vec![
+            Example::binary("gamma = 1.5\nalpha = 0.25"),
+            Example::binary("gamma = 0.5\nalpha = 0.25"),
+            Example::classes("gamma = 0.5"),
+        ]
+    }
 }
 
 /// Keeps away from 0, where the slope of a power below 1 is infinite.
@@ -70,7 +118,7 @@ mod tests {
 
     fn loss(gamma: f64, alpha: Option<f64>, classes: usize, values: &[f32], truth: &[i64]) -> f32 {
         let target = Target::new(labels(truth), classes);
-        let focal = Focal::from(&FocalSpec { gamma, alpha });
+        let focal = Focal { gamma, alpha };
         focal.forward(logits(classes, values), &target).value.into_scalar()
     }
 
@@ -100,7 +148,7 @@ mod tests {
     #[test]
     fn the_gradient_is_finite_where_the_probability_is_1() {
         for gamma in [0.5, 2.0] {
-            let focal = Focal::from(&FocalSpec { gamma, alpha: None });
+            let focal = Focal { gamma, alpha: None };
             let found =
                 gradient(2, &[1e4, -1e4], &[0], |logits, target| focal.forward(logits, target));
             assert_eq!(found, [0.0, 0.0]);
@@ -110,7 +158,7 @@ mod tests {
     #[test]
     fn the_gradient_with_gamma_1_is_that_of_its_product() {
         // (1 - p)(-log p) with dp/dx = p(1 - p): p(1 - p)(log p - (1 - p) / p), at p = 1/2.
-        let focal = Focal::from(&FocalSpec { gamma: 1.0, alpha: None });
+        let focal = Focal { gamma: 1.0, alpha: None };
         let found =
             gradient(1, &[0.0, 3.0], &[1, 255], |logits, target| focal.forward(logits, target));
         assert_close(found[0], 0.25 * (0.5f32.ln() - 1.0));

@@ -1,13 +1,18 @@
 //! Soft Jaccard loss.
 
+use std::collections::BTreeSet;
+
 use burn::tensor::Tensor;
 
+#[cfg(test)]
+use super::testing::Example;
 use super::{
+    LossFunction, Outputs, Problems, Scope,
     measured::Measured,
-    overlap::{Overlap, Ratio},
+    overlap::{Overlap, OverlapSpec, Pool, Ratio, check_pixels},
     target::Target,
 };
-use crate::spec::{OverlapSpec, Pool};
+use crate::error::Result;
 
 /// 1 - soft Jaccard index, or intersection over union (Rahman and Wang 2016).
 ///
@@ -26,19 +31,23 @@ pub struct Jaccard {
     pool: Pool,
 }
 
-impl From<&OverlapSpec> for Jaccard {
-    fn from(spec: &OverlapSpec) -> Self {
-        Self { smooth: spec.smooth, pool: spec.pool }
-    }
-}
+impl LossFunction for Jaccard {
+    type Settings = OverlapSpec;
 
-impl Jaccard {
-    /// The loss; 0 if no pixel is valid.
-    ///
-    /// # Shapes
-    ///
-    /// - logits: `[N, C, H, W]`
-    pub fn forward(&self, logits: Tensor<4>, target: &Target) -> Measured {
+    fn new(settings: &OverlapSpec, _: &[u64]) -> Result<Self> {
+        let OverlapSpec { smooth, pool } = *settings;
+        Ok(Self { smooth, pool })
+    }
+
+    fn check(_: &OverlapSpec, outputs: Outputs, problems: &mut Problems) {
+        check_pixels(outputs, problems);
+    }
+
+    fn scopes(settings: &OverlapSpec) -> BTreeSet<Scope> {
+        settings.pool.scopes()
+    }
+
+    fn forward(&self, logits: Tensor<4>, target: &Target) -> Measured {
         let overlap = Overlap::new(logits, target, self.pool);
         let both = overlap.both.clone();
         let union = overlap.predicted.clone() + overlap.truth.clone() - both.clone();
@@ -53,6 +62,17 @@ impl Jaccard {
         let rows = overlap.loss_of_rows(both + self.smooth, union + self.smooth);
         overlap.mean_over_rows(rows, ratio)
     }
+
+    #[cfg(test)]
+    fn examples() -> Vec<Example> {
+        vec![
+            Example::binary("smooth = 0.0"),
+            Example::binary("smooth = 0.5"),
+            Example::binary("pool = 'image'"),
+            Example::classes(""),
+            Example::classes("smooth = 0.0"),
+        ]
+    }
 }
 
 #[cfg(test)]
@@ -61,7 +81,7 @@ mod tests {
     use super::*;
 
     fn jaccard(smooth: f64) -> Jaccard {
-        Jaccard::from(&OverlapSpec { smooth, pool: Pool::Batch })
+        Jaccard { smooth, pool: Pool::Batch }
     }
 
     #[test]

@@ -1,15 +1,30 @@
 //! Lovász hinge and Lovász-softmax.
 
-use burn::tensor::{Tensor, activation::relu};
+use std::collections::BTreeSet;
 
+use burn::tensor::{Tensor, activation::relu};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+#[cfg(test)]
+use super::testing::Example;
 use super::{
+    LossFunction, Outputs, Problems, Scope,
     bce::margin,
     measured::Measured,
-    overlap::probabilities,
+    overlap::{Pool, check_pixels, probabilities},
     reduce::{self, positive},
     target::Target,
 };
-use crate::spec::{LovaszSpec, Pool};
+use crate::error::Result;
+
+/// Lovász loss.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct LovaszSpec {
+    /// Over which pixels errors are ranked.
+    pub pool: Pool,
+}
 
 /// The Lovász extension of the Jaccard loss (Berman, Triki and Blaschko 2018).
 ///
@@ -29,19 +44,25 @@ pub struct Lovasz {
     pool: Pool,
 }
 
-impl From<&LovaszSpec> for Lovasz {
-    fn from(spec: &LovaszSpec) -> Self {
-        Self { pool: spec.pool }
-    }
-}
+impl LossFunction for Lovasz {
+    type Settings = LovaszSpec;
 
-impl Lovasz {
-    /// The loss; 0 if no pixel is valid.
-    ///
-    /// # Shapes
-    ///
-    /// - logits: `[N, C, H, W]`
-    pub fn forward(&self, logits: Tensor<4>, target: &Target) -> Measured {
+    fn new(settings: &LovaszSpec, _: &[u64]) -> Result<Self> {
+        Ok(Self { pool: settings.pool })
+    }
+
+    fn check(_: &LovaszSpec, outputs: Outputs, problems: &mut Problems) {
+        check_pixels(outputs, problems);
+    }
+
+    fn scopes(settings: &LovaszSpec) -> BTreeSet<Scope> {
+        match settings.pool {
+            Pool::Batch => Scope::RankedImages.into(),
+            Pool::Image => Scope::Images.into(),
+        }
+    }
+
+    fn forward(&self, logits: Tensor<4>, target: &Target) -> Measured {
         let [images, classes, height, width] = logits.dims();
         let truth = target.truth();
         let errors = if target.is_binary() {
@@ -74,8 +95,18 @@ impl Lovasz {
     }
 
     /// The loss of each image, averaged: errors cannot be ranked over more than one batch.
-    pub fn by_image(self) -> Self {
+    fn for_splits(self) -> Self {
         Self { pool: Pool::Image }
+    }
+
+    #[cfg(test)]
+    fn examples() -> Vec<Example> {
+        vec![
+            Example::binary(""),
+            Example::binary("pool = 'image'"),
+            Example::classes(""),
+            Example::classes("pool = 'image'"),
+        ]
     }
 }
 

@@ -162,38 +162,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::loss::{Loss, Outputs, init};
+    use crate::loss::{Loss, Outputs, examples, init};
 
     const SIDE: usize = 3;
     const PIXELS: usize = SIDE * SIDE;
-
-    /// Losses of one channel; those that pool batches, pool the split.
-    const BINARY: [&str; 12] = [
-        "kind = 'bce'",
-        "kind = 'bce'\nlabel-smoothing = 0.1\npositive-weight = 2.0",
-        "kind = 'focal'\ngamma = 1.5\nalpha = 0.25",
-        "kind = 'dice'",
-        "kind = 'dice'\nsmooth = 0.0\npool = 'image'",
-        "kind = 'jaccard'\nsmooth = 0.5",
-        "kind = 'jaccard'\npool = 'image'",
-        "kind = 'tversky'\nalpha = 0.2\nbeta = 0.9\ngamma = 0.75",
-        "kind = 'tversky'\npool = 'image'",
-        "kind = 'lovasz'",
-        "kind = 'lovasz'\npool = 'image'",
-        "kind = 'sum'\nterms = [{ kind = 'bce', weight = 0.5 }, { kind = 'dice' }, { kind = 'lovasz' }]",
-    ];
-    /// Losses of three classes.
-    const CLASSES: [&str; 8] = [
-        "kind = 'cross-entropy'",
-        "kind = 'cross-entropy'\nlabel-smoothing = 0.1\n\
-         class-weights = { kind = 'given', values = [1, 0.2, 3] }",
-        "kind = 'dice'",
-        "kind = 'dice'\npool = 'image'",
-        "kind = 'jaccard'\nsmooth = 0.0",
-        "kind = 'tversky'\ngamma = 0.5",
-        "kind = 'lovasz'",
-        "kind = 'sum'\nterms = [{ kind = 'cross-entropy' }, { kind = 'dice', weight = 2.0 }]",
-    ];
 
     fn loss(toml: &str, outputs: Outputs) -> Loss {
         init(&toml::from_str(toml).unwrap(), outputs, &[]).unwrap()
@@ -271,11 +243,10 @@ mod tests {
             binary in split(1),
             classes in split(3),
         ) {
-            for toml in BINARY {
-                same_for_all_sizes(&loss(toml, Outputs::Binary), 1, &binary);
-            }
-            for toml in CLASSES {
-                same_for_all_sizes(&loss(toml, Outputs::Classes(3)), 3, &classes);
+            // Those that pool batches, pool the split.
+            for (outputs, loss) in examples() {
+                let split = if outputs == Outputs::Binary { &binary } else { &classes };
+                same_for_all_sizes(&loss, outputs.channels(), split);
             }
         }
     }

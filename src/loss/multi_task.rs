@@ -2,9 +2,8 @@
 
 use burn::tensor::{Int, Tensor};
 
-use super::{Loss, Measured, Outputs, decided, problems_at};
-use crate::error::{Error, Result};
-use crate::spec::MultiTaskSpec;
+use super::{Loss, LossSpec, Measured, Outputs};
+use crate::error::Result;
 
 /// A weighted sum of the losses of both heads:
 ///
@@ -21,16 +20,14 @@ pub struct MultiTask {
 const KEY: &str = "task.classification-loss";
 
 impl MultiTask {
-    /// From the spec, and the images of each class in the training split, which balanced class weights are inverse to.
+    /// From the weights of segmentation and classification, the loss of images, and the images of each class in the
+    /// training split, which balanced class weights are inverse to.
     ///
     /// # Errors
     /// The user's, if the loss does not fit classes of images.
-    pub fn new(spec: &MultiTaskSpec, class_images: &[u64]) -> Result<Self> {
-        if let Some((key, message)) = problems(spec, class_images.len()).into_iter().next() {
-            return Err(Error::user(format!("{key}: {message}")));
-        }
-        let weights = [spec.segmentation_weight, spec.classification_weight];
-        Ok(Self { weights, images: decided(&spec.classification_loss, class_images)? })
+    pub fn new(weights: [f64; 2], images: &LossSpec, class_images: &[u64]) -> Result<Self> {
+        let outputs = Outputs::Images(class_images.len());
+        Ok(Self { weights, images: images.fitted(KEY, outputs, class_images)? })
     }
 
     /// The sum, from the loss of pixels.
@@ -51,8 +48,8 @@ impl MultiTask {
 }
 
 /// What keeps the loss of images from fitting so many classes: key and message.
-pub fn problems(spec: &MultiTaskSpec, classes: usize) -> Vec<(String, String)> {
-    problems_at(&spec.classification_loss, Outputs::Images(classes), KEY)
+pub fn problems(images: &LossSpec, classes: usize) -> Vec<(String, String)> {
+    images.problems(KEY, Outputs::Images(classes))
 }
 
 #[cfg(test)]
@@ -61,31 +58,32 @@ mod tests {
 
     use super::*;
 
-    fn spec(toml: &str) -> MultiTaskSpec {
+    fn spec(toml: &str) -> LossSpec {
         toml::from_str(toml).unwrap()
     }
 
     #[test]
     fn both_losses_count_by_their_weights() {
-        let spec = spec("segmentation-weight = 2.0\nclassification-weight = 0.5");
+        let images = spec("kind = 'cross-entropy'");
         let device = Device::flex();
         let logits = Tensor::from_data(TensorData::new(vec![0f32, 0.0], [1, 2, 1, 1]), &device);
         let classes = Tensor::from_data(TensorData::new(vec![1i32], [1, 1, 1]), &device);
         let number = |value: f32| Tensor::from_floats([value], &device);
         let pixels = Measured::mean(number(0.5), number(2.0));
-        let loss = MultiTask::new(&spec, &[1, 1]).unwrap().forward(pixels, logits, classes);
+        let loss = MultiTask::new([2.0, 0.5], &images, &[1, 1]).unwrap();
+        let loss = loss.forward(pixels, logits, classes);
         // 2 * 0.25 + 0.5 * ln 2
         assert!((loss.value.into_scalar::<f32>() - 0.846_573_6).abs() < 1e-6);
     }
 
     #[test]
     fn balanced_weights_are_of_images_and_a_loss_of_overlap_is_refused_at_its_key() {
-        let balanced = "classification-loss = { kind = 'cross-entropy', class-weights = { kind = 'balanced' } }";
+        let balanced = spec("kind = 'cross-entropy'\nclass-weights = { kind = 'balanced' }");
         assert_ne!(
-            MultiTask::new(&spec(balanced), &[30, 10]).unwrap(),
-            MultiTask::new(&spec(balanced), &[10, 30]).unwrap()
+            MultiTask::new([1.0, 1.0], &balanced, &[30, 10]).unwrap(),
+            MultiTask::new([1.0, 1.0], &balanced, &[10, 30]).unwrap()
         );
-        let found = problems(&spec("classification-loss = { kind = 'dice' }"), 2);
+        let found = problems(&spec("kind = 'dice'"), 2);
         assert_eq!(found[0].0, "task.classification-loss.kind");
     }
 }

@@ -1,16 +1,70 @@
 //! Soft counts of overlap, which Dice, Jaccard and Tversky are ratios of.
 
+use std::collections::BTreeSet;
+
 use burn::tensor::{
     Tensor,
     activation::{sigmoid, softmax},
 };
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{
+    Outputs, Problems, Scope,
     measured::Measured,
     reduce::{self, per_channel, positive},
     target::Target,
 };
-use crate::spec::Pool;
+
+/// Over which pixels sums are taken before a ratio is formed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pool {
+    /// All pixels of the batch together (segmentation_models_pytorch).
+    #[default]
+    Batch,
+    /// Each image alone, then the mean over images.
+    Image,
+}
+
+impl Pool {
+    /// Over what the loss of a split is taken, where counts of pixels add up over batches.
+    pub fn scopes(self) -> BTreeSet<Scope> {
+        match self {
+            Self::Batch => Scope::PixelsTogether.into(),
+            Self::Image => Scope::Images.into(),
+        }
+    }
+}
+
+/// Soft Dice or soft Jaccard.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct OverlapSpec {
+    /// Added to numerator and denominator, in pixels.
+    #[schemars(range(min = 0.0, max = 1e6))]
+    pub smooth: f64,
+    /// Over which pixels sums are taken.
+    pub pool: Pool,
+}
+
+impl Default for OverlapSpec {
+    fn default() -> Self {
+        Self { smooth: 1.0, pool: Pool::Batch }
+    }
+}
+
+/// Reports a loss of overlap for a network that gives whole images their class.
+pub fn check_pixels(outputs: Outputs, problems: &mut Problems) {
+    match outputs {
+        Outputs::Binary | Outputs::Classes(_) => {}
+        Outputs::Images(_) => problems.add(
+            "kind",
+            "this loss measures the overlap of pixels, and this network gives whole images their \
+             class; use `cross-entropy` or `focal`",
+        ),
+    }
+}
 
 /// Soft counts over the valid pixels, one row for each image or one for the whole batch.
 #[derive(Clone, Debug)]

@@ -3,8 +3,8 @@
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use serde::Deserialize;
 
-use super::{Outputs, init};
-use crate::{spec::LossSpec, testing::fixture};
+use super::{LossSpec, Outputs, init};
+use crate::testing::fixture;
 
 #[derive(Deserialize)]
 struct Fixture {

@@ -1,26 +1,107 @@
 //! A weighted sum of losses.
 
-use burn::tensor::Tensor;
+use std::collections::BTreeSet;
 
-use super::{Loss, measured::Measured, target::Target};
+use burn::tensor::Tensor;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+#[cfg(test)]
+use super::testing::Example;
+use super::{
+    Loss, LossFunction, LossSpec, Outputs, Problems, Scope, measured::Measured, target::Target,
+};
+use crate::error::Result;
+
+/// A weighted sum of other losses.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SumSpec {
+    /// The losses and their weights.
+    #[schemars(length(min = 1, max = 16))]
+    pub terms: Vec<TermSpec>,
+}
+
+/// One loss of a sum.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct TermSpec {
+    /// What it is multiplied by.
+    #[serde(default = "one")]
+    #[schemars(range(min = 0.0, max = 1e6))]
+    pub weight: f64,
+    /// The loss.
+    #[serde(flatten)]
+    pub loss: LossSpec,
+}
+
+fn one() -> f64 {
+    1.0
+}
 
 /// `sum over terms (weight * loss)`, of one forward pass and one target.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sum {
     /// The losses and their weights.
-    pub terms: Vec<(f64, Loss)>,
+    terms: Vec<(f64, Loss)>,
 }
 
-impl Sum {
-    /// The sum; 0 if no pixel is valid.
-    ///
-    /// # Shapes
-    ///
-    /// - logits: `[N, C, H, W]`
-    pub fn forward(&self, logits: Tensor<4>, target: &Target) -> Measured {
+impl LossFunction for Sum {
+    type Settings = SumSpec;
+
+    fn new(settings: &SumSpec, class_pixels: &[u64]) -> Result<Self> {
+        let terms = settings.terms.iter();
+        let terms = terms.map(|term| Ok((term.weight, term.loss.decided(class_pixels)?)));
+        Ok(Self { terms: terms.collect::<Result<_>>()? })
+    }
+
+    fn check(settings: &SumSpec, outputs: Outputs, problems: &mut Problems) {
+        if settings.terms.is_empty() {
+            problems.add("terms", "a sum needs at least one loss");
+        } else if settings.terms.iter().all(|term| term.weight == 0.0) {
+            problems.add("terms", "all weights are 0, so nothing would be learned");
+        }
+        for (index, term) in settings.terms.iter().enumerate() {
+            problems.below(&format!("terms[{index}]"), |problems| {
+                term.loss.check(outputs, problems);
+            });
+        }
+    }
+
+    fn scopes(settings: &SumSpec) -> BTreeSet<Scope> {
+        settings.terms.iter().flat_map(|term| term.loss.scopes()).collect()
+    }
+
+    fn forward(&self, logits: Tensor<4>, target: &Target) -> Measured {
         let terms = self.terms.iter();
         let terms = terms.map(|(weight, loss)| loss.of(logits.clone(), target).weighted(*weight));
         terms.reduce(Measured::plus).expect("a sum has a term")
+    }
+
+    fn for_splits(self) -> Self {
+        let terms = self.terms.into_iter();
+        Self { terms: terms.map(|(weight, loss)| (weight, loss.for_splits())).collect() }
+    }
+
+    #[cfg(test)]
+    fn examples() -> Vec<Example> {
+        let of_terms = |terms: &[&str]| format!("terms = [{}]", terms.join(", "));
+        vec![
+            Example::binary(of_terms(&[
+                "{ kind = 'bce', weight = 0.5 }",
+                "{ kind = 'dice' }",
+                "{ kind = 'lovasz' }",
+            ])),
+            Example::binary(of_terms(&[
+                "{ kind = 'bce' }",
+                "{ kind = 'lovasz', pool = 'image', weight = 0.5 }",
+            ])),
+            Example::classes(of_terms(&["{ kind = 'cross-entropy' }", "{ kind = 'dice' }"])),
+            Example::classes(of_terms(&[
+                "{ kind = 'cross-entropy' }",
+                "{ kind = 'dice', weight = 2.0 }",
+            ])),
+        ]
     }
 }
 
@@ -28,15 +109,10 @@ impl Sum {
 mod tests {
     use super::super::testing::{assert_close, gradient, labels, logits};
     use super::*;
-    use crate::{
-        loss::{bce::Bce, dice::Dice},
-        spec::{BceSpec, OverlapSpec},
-    };
 
     fn bce_and_dice() -> Sum {
-        let bce = Loss::Bce(Bce::from(&BceSpec::default()));
-        let dice = Loss::Dice(Dice::from(&OverlapSpec::default()));
-        Sum { terms: vec![(0.5, bce), (2.0, dice)] }
+        let terms = "terms = [{ kind = 'bce', weight = 0.5 }, { kind = 'dice', weight = 2.0 }]";
+        Sum::new(&toml::from_str(terms).unwrap(), &[]).unwrap()
     }
 
     #[test]

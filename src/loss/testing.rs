@@ -2,7 +2,27 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 
-use super::{measured::Measured, target::Target};
+use super::{Outputs, measured::Measured, target::Target};
+
+/// Settings of a loss, in TOML without its kind, for the tests that every loss must pass.
+pub struct Example {
+    /// What the loss is for.
+    pub outputs: Outputs,
+    /// Its settings.
+    pub settings: String,
+}
+
+impl Example {
+    /// Of one channel.
+    pub fn binary(settings: impl Into<String>) -> Self {
+        Self { outputs: Outputs::Binary, settings: settings.into() }
+    }
+
+    /// Of three classes.
+    pub fn classes(settings: impl Into<String>) -> Self {
+        Self { outputs: Outputs::Classes(3), settings: settings.into() }
+    }
+}
 
 /// Labels of one row of pixels, `[1, 1, W]`.
 pub fn labels(labels: &[i64]) -> Tensor<3, Int> {

@@ -1,13 +1,46 @@
 //! Tversky and focal Tversky loss.
 
-use burn::tensor::Tensor;
+use std::collections::BTreeSet;
 
+use burn::tensor::Tensor;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+#[cfg(test)]
+use super::testing::Example;
 use super::{
+    LossFunction, Outputs, Problems, Scope,
     measured::Measured,
-    overlap::{Overlap, Ratio, SMALLEST_BASE},
+    overlap::{Overlap, Pool, Ratio, SMALLEST_BASE, check_pixels},
     target::Target,
 };
-use crate::spec::{Pool, TverskySpec};
+use crate::error::Result;
+
+/// Tversky: tp / (tp + alpha fp + beta fn), raised to gamma as 1 - index.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct TverskySpec {
+    /// Weight of false positives.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub alpha: f64,
+    /// Weight of false negatives.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub beta: f64,
+    /// Exponent of the loss (focal Tversky, Abraham and Khan 2019); 1 is plain Tversky.
+    #[schemars(range(min = 0.1, max = 10.0))]
+    pub gamma: f64,
+    /// Added to numerator and denominator, in pixels.
+    #[schemars(range(min = 0.0, max = 1e6))]
+    pub smooth: f64,
+    /// Over which pixels sums are taken.
+    pub pool: Pool,
+}
+
+impl Default for TverskySpec {
+    fn default() -> Self {
+        Self { alpha: 0.3, beta: 0.7, gamma: 1.0, smooth: 1.0, pool: Pool::Batch }
+    }
+}
 
 /// 1 - Tversky index (Salehi, Erdogmus and Gholipour 2017), to the power `gamma` (focal Tversky,
 /// Abraham and Khan 2019, whose exponent is `1 / gamma`).
@@ -30,20 +63,26 @@ pub struct Tversky {
     pool: Pool,
 }
 
-impl From<&TverskySpec> for Tversky {
-    fn from(spec: &TverskySpec) -> Self {
-        let TverskySpec { alpha, beta, gamma, smooth, pool } = *spec;
-        Self { alpha, beta, gamma, smooth, pool }
-    }
-}
+impl LossFunction for Tversky {
+    type Settings = TverskySpec;
 
-impl Tversky {
-    /// The loss; 0 if no pixel is valid.
-    ///
-    /// # Shapes
-    ///
-    /// - logits: `[N, C, H, W]`
-    pub fn forward(&self, logits: Tensor<4>, target: &Target) -> Measured {
+    fn new(settings: &TverskySpec, _: &[u64]) -> Result<Self> {
+        let TverskySpec { alpha, beta, gamma, smooth, pool } = *settings;
+        Ok(Self { alpha, beta, gamma, smooth, pool })
+    }
+
+    fn check(settings: &TverskySpec, outputs: Outputs, problems: &mut Problems) {
+        check_pixels(outputs, problems);
+        if settings.alpha == 0.0 && settings.beta == 0.0 {
+            problems.add("beta", "`alpha` and `beta` are both 0, so nothing would be learned");
+        }
+    }
+
+    fn scopes(settings: &TverskySpec) -> BTreeSet<Scope> {
+        settings.pool.scopes()
+    }
+
+    fn forward(&self, logits: Tensor<4>, target: &Target) -> Measured {
         let overlap = Overlap::new(logits, target, self.pool);
         let tp = overlap.both.clone();
         let false_positives = overlap.predicted.clone() - tp.clone();
@@ -66,6 +105,17 @@ impl Tversky {
         };
         overlap.mean_over_rows(rows, ratio)
     }
+
+    #[cfg(test)]
+    fn examples() -> Vec<Example> {
+        vec![
+            Example::binary("alpha = 0.2\nbeta = 0.9\ngamma = 0.75"),
+            Example::binary("gamma = 0.5\nsmooth = 0.0"),
+            Example::binary("pool = 'image'"),
+            Example::classes("gamma = 0.5"),
+            Example::classes("gamma = 0.5\nsmooth = 0.0"),
+        ]
+    }
 }
 
 #[cfg(test)]
@@ -74,7 +124,7 @@ mod tests {
     use super::*;
 
     fn tversky(alpha: f64, beta: f64, gamma: f64) -> Tversky {
-        Tversky::from(&TverskySpec { alpha, beta, gamma, smooth: 1.0, pool: Pool::Batch })
+        Tversky { alpha, beta, gamma, smooth: 1.0, pool: Pool::Batch }
     }
 
     #[test]

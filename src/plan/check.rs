@@ -374,7 +374,8 @@ impl Mistakes<'_> {
     /// The loss of a second head must fit the classes of images.
     fn second_head(&mut self, dataset: &Dataset) {
         if let Some(head) = self.loaded.spec.task.second_head() {
-            self.all(loss::multi_task::problems(head, dataset.image_classes.len()));
+            let loss = &head.classification_loss;
+            self.all(loss::multi_task::problems(loss, dataset.image_classes.len()));
         }
     }
 

@@ -11,7 +11,7 @@ use crate::loss::{self, MultiTask};
 use crate::model::{self, Model, WeightsReport};
 use crate::plan::{Decisions, weights};
 use crate::record::RunDir;
-use crate::spec::WeightsSpec;
+use crate::spec::{MultiTaskSpec, WeightsSpec};
 use crate::train::Objective;
 
 /// The network at its start, drawn from the seed, then filled from files of weights; and how each of these
@@ -50,8 +50,13 @@ pub fn objective(decisions: &Decisions) -> Result<Objective> {
     let second = spec.task.second_head();
     Ok(Objective {
         loss: loss::init(&spec.loss, decisions.outputs(), &decisions.class_pixels)?,
-        multi_task: second.map(|head| MultiTask::new(head, &decisions.class_images)).transpose()?,
+        multi_task: second.map(|head| multi_task(head, &decisions.class_images)).transpose()?,
     })
+}
+
+fn multi_task(head: &MultiTaskSpec, class_images: &[u64]) -> Result<MultiTask> {
+    let weights = [head.segmentation_weight, head.classification_weight];
+    MultiTask::new(weights, &head.classification_loss, class_images)
 }
 
 /// The best weights of a run, ready to predict.

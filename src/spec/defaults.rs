@@ -3,8 +3,9 @@
 use figment::value::{Dict, Value as Said};
 use serde_json::Value;
 
+use super::MetricKind;
 use super::schema::{Shape, properties, root, shape};
-use super::{CrossEntropySpec, LossSpec, MetricKind};
+use crate::loss::LossSpec;
 
 /// `said`, with the defaults of everything that it leaves out.
 pub(super) fn completed(said: &Dict) -> Dict {
@@ -20,8 +21,7 @@ fn of_task(said: &Dict) -> Dict {
         return Dict::new();
     }
     let mut filled = Dict::new();
-    if let Ok(Said::Dict(tag, loss)) =
-        Said::serialize(LossSpec::CrossEntropy(CrossEntropySpec::default()))
+    if let Ok(Said::Dict(tag, loss)) = Said::serialize(LossSpec::CrossEntropy(Default::default()))
         && !table("loss").is_some_and(|said| changes_kind(&loss, said))
     {
         filled.insert("loss".into(), Said::Dict(tag, loss));

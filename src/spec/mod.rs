@@ -20,7 +20,6 @@ mod layer;
 mod layer_tests;
 mod load;
 mod locate;
-mod loss;
 mod merge;
 mod model;
 mod off;
@@ -52,7 +51,6 @@ pub use explain::explain;
 pub use extends::Extends;
 pub use filter::*;
 pub use load::{Loaded, Origins, load};
-pub use loss::*;
 pub use model::*;
 pub use origin::{Note, Origin};
 pub use problem::{Place, Problem, Problems};
@@ -71,6 +69,8 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::loss::LossSpec;
 
 /// One experiment: everything that decides its result, and a few keys that do not (`run`, `report`).
 ///

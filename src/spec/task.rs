@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{CrossEntropySpec, LossSpec};
+use crate::loss::LossSpec;
 
 /// What is predicted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -66,7 +66,7 @@ impl Default for MultiTaskSpec {
         Self {
             segmentation_weight: 1.0,
             classification_weight: 1.0,
-            classification_loss: LossSpec::CrossEntropy(CrossEntropySpec::default()),
+            classification_loss: LossSpec::CrossEntropy(Default::default()),
             dropout: 0.0,
         }
     }

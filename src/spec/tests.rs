@@ -5,6 +5,10 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 
 use super::*;
+use crate::loss::bce::BceSpec;
+use crate::loss::focal::FocalSpec;
+use crate::loss::overlap::OverlapSpec;
+use crate::loss::sum::{SumSpec, TermSpec};
 
 /// A folder of spec files.
 struct Folder(tempfile::TempDir);

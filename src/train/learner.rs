@@ -238,9 +238,8 @@ mod tests {
 
     use super::*;
     use crate::kernels::unreadable;
-    use crate::loss::init;
+    use crate::loss::{LossSpec, init};
     use crate::model;
-    use crate::spec::LossSpec;
 
     /// Figures of validation over cases of 8 pixels square, some of whose pixels, or all, are ignored.
     fn validated(loss: &str, filled: &[u8], batch: usize) -> Vec<f64> {

@@ -144,9 +144,9 @@ mod tests {
 
     use super::*;
     use crate::device::for_training;
-    use crate::loss::{self, Outputs};
+    use crate::loss::{self, LossSpec, Outputs};
     use crate::model;
-    use crate::spec::{LossSpec, ModelSpec};
+    use crate::spec::ModelSpec;
 
     #[test]
     fn steps_go_on_with_activation_checkpointing() {
