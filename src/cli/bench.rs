@@ -106,7 +106,7 @@ pub fn execute(args: BenchArgs, output: Output) -> Result<u8> {
     let dump = match &args.dump {
         Some(folder) => {
             let planned = [WEIGHTS, BATCHES].map(Planned::named).to_vec();
-            Some(Files::folder(folder, planned, args.overwrite)?)
+            Some(Files::folder(folder, "a dump of batches", planned, args.overwrite)?)
         }
         None => None,
     };

@@ -87,7 +87,7 @@ pub fn execute(args: CamArgs, output: Output) -> Result<u8> {
     let images = named(paths, "cam.jpg")?;
     let method = args.method(&decisions.spec)?;
     let planned = images.iter().map(|(stem, image)| Planned::of(image, format!("{stem}_cam.jpg")));
-    let files = Files::folder(&args.out, planned.collect(), args.overwrite)?;
+    let files = Files::folder(&args.out, "an attribution", planned.collect(), args.overwrite)?;
     let mut written = Vec::new();
     for (stem, image) in images {
         let decoded = trained.image(&image)?;

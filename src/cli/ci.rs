@@ -39,8 +39,17 @@ pub fn execute(args: CiArgs, output: Output) -> Result<u8> {
     let specs = Specs { paths, overrides: args.overrides };
     let checked = specs.check(Depth::Pixels, output)?;
     let page = PageFile::new(&args.output, None, args.overwrite)?;
-    let summary = args.summary.as_deref().map(|path| OutputFile::new(path, args.overwrite));
-    let summary = summary.transpose()?;
+    let summary = args
+        .summary
+        .as_deref()
+        .map(|path| OutputFile::new(path, "a summary", args.overwrite))
+        .transpose()?;
+    if summary.as_ref().is_some_and(|summary| page.is(summary)) {
+        return Err(Error::user(format!(
+            "{}: --summary and --output name one file; give the Markdown summary a name of its own",
+            page.path().display()
+        )));
+    }
     let stop = stop_on_signal()?;
     let wish = Wish { force: false, resume: true, wait: true, extend_epochs: None };
     let jobs = prepare(&checked, &specs.overrides, wish, false, output)?;

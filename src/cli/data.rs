@@ -127,7 +127,7 @@ fn propose_masks(args: &ProposeArgs, output: Output) -> Result<u8> {
         let of = |what: &&str| Planned::of(image, format!("{stem}_{what}.png"));
         planned.extend(["mask", "colours"].iter().map(of));
     }
-    let files = Files::folder(&args.out, planned, args.overwrite)?;
+    let files = Files::folder(&args.out, "a proposal", planned, args.overwrite)?;
     let (proposed, failed) = each(images, |path, stem| {
         let image = decode_image(path, Levels::Undecided)?;
         let found = propose(&image, usize::from(args.clusters), args.minimum_px, args.seed);

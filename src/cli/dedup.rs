@@ -65,7 +65,11 @@ struct ListedPair<'a> {
 
 /// Lists images that are one picture, and draws them.
 pub fn execute(args: &DedupArgs, output: Output) -> Result<u8> {
-    let out = args.out.as_deref().map(|out| OutputFile::new(out, args.overwrite)).transpose()?;
+    let out = args
+        .out
+        .as_deref()
+        .map(|out| OutputFile::new(out, "a contact sheet", args.overwrite))
+        .transpose()?;
     let dataset = open_root(&args.root)?;
     let duplicates = find_duplicates(&dataset)?;
     let listed = listed(&dataset, &duplicates);

@@ -31,10 +31,13 @@ pub struct DemoArgs {
 pub fn execute(args: DemoArgs, output: Output) -> Result<u8> {
     let runs = args.folder.join("runs");
     let spec = runs.join("demo.toml");
-    let file = OutputFile::new(&spec, args.overwrite).map_err(|error| match spec.is_file() {
-        true => Error::user(format!("{error}; `oncospec run {}` runs it as it is", spec.display())),
-        false => error,
-    })?;
+    let file =
+        OutputFile::new(&spec, "a spec", args.overwrite).map_err(|error| match spec.is_file() {
+            true => {
+                Error::user(format!("{error}; `oncospec run {}` runs it as it is", spec.display()))
+            }
+            false => error,
+        })?;
     file.write(SPEC.as_bytes())?;
     output.say(format!("spec: {} (made to be read and changed)", spec.display()));
     let mut overrides = args.overrides;

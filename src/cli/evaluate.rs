@@ -112,16 +112,20 @@ pub fn execute(args: EvaluateArgs, output: Output) -> Result<u8> {
         }
         (None, _) => {}
     }
-    match scored {
-        Scored::Recorded(_) => same_data(&dataset, &decisions, &spec, args.changed_data)?,
+    let read: BTreeSet<String> = match scored {
+        Scored::Recorded(_) => {
+            same_data(&dataset, &decisions, &spec, args.changed_data)?;
+            indices.iter().map(|&index| dataset.cases[index].id.clone()).collect()
+        }
         Scored::Other => {
             let seen = overlap(&dataset, &record, &decisions);
             if let Some(said) = seen.said() {
                 let root = spec.dataset.source.root().unwrap_or_default();
                 eprintln!("warning: {}", text::lines(&format!("{root}: {said}")));
             }
+            seen.read().clone()
         }
-    }
+    };
     let groups = match scored {
         Scored::Recorded(_) => recorded_groups(&record, &dataset),
         Scored::Other => dataset.cases.iter().map(group_of).collect(),
@@ -131,7 +135,7 @@ pub fn execute(args: EvaluateArgs, output: Output) -> Result<u8> {
         Scored::Other => SplitName::Test,
     };
     let cases = Cases { dataset: &dataset, indices: &indices, groups: &groups, split };
-    note_test_cases(&run, &record, &cases)?;
+    note_test_cases(&run, &record, &read)?;
     let mut figures = match &dataset.labels {
         Labels::Binary { .. } | Labels::Classes { .. } => {
             let seen = evaluate(&predictor, &cases, &spec.evaluation, threshold, &|_| Ok(()))?;
@@ -201,16 +205,16 @@ fn same_data(dataset: &Dataset, decisions: &Decisions, spec: &Spec, go_on: bool)
     Ok(())
 }
 
-/// Notes that cases of the run's test split are about to be read, if any of these are.
-fn note_test_cases(run: &Path, record: &Record, cases: &Cases) -> Result<()> {
+/// Notes that cases of the run's test split are about to be read, if any of these are of it.
+fn note_test_cases(run: &Path, record: &Record, cases: &BTreeSet<String>) -> Result<()> {
     let of_test: BTreeSet<&str> = record
         .split
         .iter()
         .filter(|row| row.split == SplitName::Test.as_str())
         .map(|row| row.case.as_str())
         .collect();
-    let ids = cases.indices.iter().map(|&index| cases.dataset.cases[index].id.as_str());
-    let read: Vec<&str> = ids.filter(|id| of_test.contains(id)).collect();
+    let read: Vec<&str> =
+        cases.iter().map(String::as_str).filter(|case| of_test.contains(case)).collect();
     if read.is_empty() {
         return Ok(());
     }

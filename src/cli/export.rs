@@ -122,8 +122,8 @@ pub fn execute(args: ExportArgs, output: Output) -> Result<u8> {
         Format::Safetensors => "model.safetensors",
         Format::Pytorch => "model.pth",
     };
-    let planned = [file, "model.json"].map(Planned::named).to_vec();
-    let files = Files::folder(&args.out, planned, args.overwrite)?;
+    let planned = [file, "model.json"].map(|name| Planned::of(&run, name)).to_vec();
+    let files = Files::folder(&args.out, "an export", planned, args.overwrite)?;
     let unfinished = unfinished(&record);
     let source = RunDir::open_read(&run)?.best_weights()?.path;
     let bytes = fs::read(&source).map_err(Error::io(&source, "cannot read"))?;

@@ -1,7 +1,7 @@
 //! Files that commands write outside run directories: nothing is replaced that oncospec did not write.
 //!
 //! A folder that holds such files has a ledger, [`LEDGER`]: a line of JSON for each file that was written into it, with
-//! its name, the SHA-256 of what was written and what it was made of. A file may be replaced while its bytes are those
+//! its name, the SHA-256 of what was written, which command wrote it and what it was made of. A file may be replaced while its bytes are those
 //! of a line; one that a person made or changed is refused by name, before any work. Lines are only added, each before
 //! its file is written, so that a killed process leaves nothing that a later one takes for a person's.
 
@@ -39,20 +39,25 @@ pub struct OverwriteArgs {
 pub struct Planned {
     /// Its name in the folder.
     pub name: String,
-    /// The image that it is made of, by its absolute path; `None` where it stands for no single image.
+    /// The image or run that it is made of, by its absolute path; `None` where it stands for no single one.
     pub of: Option<PathBuf>,
 }
 
 impl Planned {
-    /// A file that stands for no single image.
+    /// A file that stands for no single image or run.
     pub fn named(name: impl Into<String>) -> Self {
         Self { name: name.into(), of: None }
     }
 
-    /// A file made of an image.
-    pub fn of(image: &Path, name: impl Into<String>) -> Self {
-        Self { name: name.into(), of: Some(absolute(image)) }
+    /// A file made of an image or a run.
+    pub fn of(source: &Path, name: impl Into<String>) -> Self {
+        Self { name: name.into(), of: Some(canonical(source)) }
     }
+}
+
+/// A path from the root of the file system on, without links where it is there.
+pub fn canonical(path: &Path) -> PathBuf {
+    std::fs::canonicalize(path).unwrap_or_else(|_| absolute(path))
 }
 
 /// A path from the root of the file system on, links unresolved.
@@ -66,6 +71,8 @@ struct Line {
     file: String,
     sha256: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    by: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     of: Option<PathBuf>,
 }
 
@@ -76,6 +83,8 @@ type Ledger = BTreeMap<String, Vec<Line>>;
 #[derive(Debug)]
 pub struct Outputs {
     folder: PathBuf,
+    /// What the files are, such as "a report".
+    kind: &'static str,
     planned: BTreeMap<String, Option<PathBuf>>,
     ledger: Mutex<Ledger>,
     overwrite: bool,
@@ -89,11 +98,11 @@ pub struct OutputFile {
 }
 
 impl OutputFile {
-    /// Makes sure that it can be written.
+    /// Makes sure that a file of a kind can be written.
     ///
     /// # Errors
     /// As [`Outputs::folder`].
-    pub fn new(path: &Path, overwrite: OverwriteArgs) -> Result<Self> {
+    pub fn new(path: &Path, kind: &'static str, overwrite: OverwriteArgs) -> Result<Self> {
         let name = path.file_name().and_then(|name| name.to_str());
         let (Some(name), false) = (name, path.is_dir()) else {
             return Err(Error::user(format!(
@@ -105,13 +114,19 @@ impl OutputFile {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
         };
-        let outputs = Outputs::folder(folder, vec![Planned::named(name)], overwrite)?;
+        let outputs = Outputs::folder(folder, kind, vec![Planned::named(name)], overwrite)?;
         Ok(Self { outputs, name: name.into() })
     }
 
     /// Where it lies.
     pub fn path(&self) -> PathBuf {
         self.outputs.path(&self.name)
+    }
+
+    /// Whether another is the same file.
+    pub fn is(&self, other: &Self) -> bool {
+        self.name == other.name
+            && canonical(&self.outputs.folder) == canonical(&other.outputs.folder)
     }
 
     /// Writes it.
@@ -127,20 +142,27 @@ impl OutputFile {
 enum Refused {
     /// Oncospec did not write what it holds.
     Foreign,
-    /// It was made of another image.
+    /// It is of another kind.
+    Kind(String),
+    /// It was made of another image or run.
     Of(PathBuf),
     /// It is a folder or a device.
     NoFile,
 }
 
 impl Outputs {
-    /// Files of a folder, which is made where it is not there.
+    /// Files of a kind in a folder, which is made where it is not there.
     ///
     /// # Errors
     /// The user's, before any work: if the folder cannot be made or written into, if a file is there that oncospec did
-    /// not write, that was changed since or was made of another image, or if pictures would come to lie among images
+    /// not write, that was changed since, is of another kind or was made of another image or run, or if pictures would come to lie among images
     /// that oncospec did not make, where a reader of data takes them for cases or masks.
-    pub fn folder(folder: &Path, planned: Vec<Planned>, overwrite: OverwriteArgs) -> Result<Self> {
+    pub fn folder(
+        folder: &Path,
+        kind: &'static str,
+        planned: Vec<Planned>,
+        overwrite: OverwriteArgs,
+    ) -> Result<Self> {
         let unwritable = |error: std::io::Error| {
             Error::user(format!(
                 "{}: cannot write into this folder: {error}; name another",
@@ -151,6 +173,7 @@ impl Outputs {
         tempfile::Builder::new().prefix(".tmp-").tempfile_in(folder).map_err(unwritable)?;
         let outputs = Self {
             folder: folder.to_path_buf(),
+            kind,
             planned: planned.into_iter().map(|planned| (planned.name, planned.of)).collect(),
             ledger: Mutex::new(read(&folder.join(LEDGER))?),
             overwrite: overwrite.overwrite,
@@ -166,6 +189,18 @@ impl Outputs {
             true => PathBuf::from(name),
             false => self.folder.join(name),
         }
+    }
+
+    /// SHA-256 of what oncospec last wrote to a file, which may have been changed or removed since.
+    pub fn last_sha256(&self, name: &str) -> Option<String> {
+        let ledger = self.ledger.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        Some(ledger.get(name)?.last()?.sha256.clone())
+    }
+
+    /// Whether one of the files that oncospec wrote is still there.
+    pub fn any_left(&self, wanted: impl Fn(&str) -> bool) -> bool {
+        let ledger = self.ledger.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        ledger.keys().any(|name| wanted(name) && self.path(name).is_file())
     }
 
     /// Whether oncospec wrote what a file holds.
@@ -203,7 +238,8 @@ impl Outputs {
                     path.display()
                 )));
             }
-            self.note(Line { file: name.into(), sha256: sha256_of_file(temporary)?, of })
+            let (sha256, by) = (sha256_of_file(temporary)?, Some(self.kind.to_string()));
+            self.note(Line { file: name.into(), sha256, by, of })
         })?;
         Ok(path)
     }
@@ -288,7 +324,10 @@ impl Outputs {
         });
         match line {
             None => Some(Refused::Foreign),
-            Some(Line { of: Some(other), .. }) if of.as_ref().is_some_and(|of| *of != other) => {
+            Some(Line { by: Some(other), .. }) if other != self.kind => Some(Refused::Kind(other)),
+            Some(Line { of: Some(other), .. })
+                if of.as_ref().is_some_and(|of| *of != canonical(&other)) =>
+            {
                 Some(Refused::Of(other))
             }
             Some(_) => None,
@@ -306,16 +345,25 @@ impl Outputs {
                         path.display()
                     )));
                 }
+                Some(Refused::Kind(other)) if !self.overwrite => {
+                    return Err(Error::user(format!(
+                        "{}: it is {other}, and {} would replace it: write into another folder, or \
+                         give --overwrite",
+                        path.display(),
+                        self.kind
+                    )));
+                }
                 Some(Refused::Of(other)) if !self.overwrite => {
                     return Err(Error::user(format!(
-                        "{}: it was made of {}, another image of the same name: write into another \
-                         folder, or give --overwrite to replace it",
+                        "{}: it was made of {}, not of {}: write into another folder, or give \
+                         --overwrite to replace it",
                         path.display(),
-                        other.display()
+                        other.display(),
+                        of.as_deref().unwrap_or(Path::new("it")).display()
                     )));
                 }
                 Some(Refused::Foreign) => foreign.push(path.display().to_string()),
-                Some(Refused::Of(_)) | None => {}
+                Some(Refused::Kind(_) | Refused::Of(_)) | None => {}
             }
         }
         if foreign.is_empty() || self.overwrite {
@@ -403,7 +451,8 @@ mod tests {
     const REPLACE: OverwriteArgs = OverwriteArgs { overwrite: true };
 
     fn claim(folder: &Path, names: &[&str], overwrite: OverwriteArgs) -> Result<Outputs> {
-        Outputs::folder(folder, names.iter().map(|name| Planned::named(*name)).collect(), overwrite)
+        let planned = names.iter().map(|name| Planned::named(*name)).collect();
+        Outputs::folder(folder, "a page", planned, overwrite)
     }
 
     fn refused(result: Result<Outputs>) -> String {
@@ -465,12 +514,13 @@ mod tests {
             assert!(
                 refused(claim(folder.path(), &["page.html"], overwrite)).contains("not a file")
             );
-            let message = OutputFile::new(&folder.path().join("page.html"), overwrite)
+            let message = OutputFile::new(&folder.path().join("page.html"), "a page", overwrite)
                 .unwrap_err()
                 .to_string();
             assert!(message.contains("a folder"), "{message}");
         }
-        let message = OutputFile::new(Path::new("/dev/null"), KEEP).unwrap_err().to_string();
+        let message =
+            OutputFile::new(Path::new("/dev/null"), "a page", KEEP).unwrap_err().to_string();
         assert!(message.contains("/dev/null"), "{message}");
         #[cfg(unix)]
         {
@@ -499,11 +549,40 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let of = |image: &str| {
             let planned = vec![Planned::of(Path::new(image), "x_mask.png")];
-            Outputs::folder(folder.path(), planned, KEEP)
+            Outputs::folder(folder.path(), "a prediction", planned, KEEP)
         };
         of("/a/x.png").unwrap().write("x_mask.png", b"1").unwrap();
         of("/a/x.png").unwrap();
-        assert!(refused(of("/b/x.png")).contains("it was made of /a/x.png"));
+        assert!(refused(of("/b/x.png")).contains("it was made of /a/x.png, not of /b/x.png"));
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn an_image_is_itself_by_whatever_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let images = folder.path().join("images");
+        fs::create_dir_all(&images).unwrap();
+        fs::write(images.join("x.png"), b"1").unwrap();
+        std::os::unix::fs::symlink("images", folder.path().join("link")).unwrap();
+        let out = folder.path().join("out");
+        for path in ["images/x.png", "link/x.png", "out/../images/x.png"] {
+            let planned = vec![Planned::of(&folder.path().join(path), "x_mask.png")];
+            let outputs = Outputs::folder(&out, "a prediction", planned, KEEP).unwrap();
+            outputs.write("x_mask.png", path.as_bytes()).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_file_of_another_kind_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let of = |kind, overwrite| {
+            Outputs::folder(folder.path(), kind, vec![Planned::named("x_mask.png")], overwrite)
+        };
+        of("a prediction", KEEP).unwrap().write("x_mask.png", b"1").unwrap();
+        let message = refused(of("a proposal", KEEP));
+        assert!(message.contains("it is a prediction, and a proposal would replace"), "{message}");
+        of("a proposal", REPLACE).unwrap().write("x_mask.png", b"2").unwrap();
+        refused(of("a prediction", KEEP));
     }
 
     #[test]
@@ -570,7 +649,7 @@ mod tests {
                         if let Ok(outputs) = claimed {
                             if killed {
                                 let sha256 = crate::digest::sha256(&bytes);
-                                outputs.note(Line { file: name, sha256, of: None }).unwrap();
+                                outputs.note(Line { file: name, sha256, by: None, of: None }).unwrap();
                             } else {
                                 outputs.write(&name, &bytes).unwrap();
                             }

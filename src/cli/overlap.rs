@@ -18,6 +18,8 @@ pub struct Overlap {
     cases: usize,
     /// Cases with the pixels of one of the run's, by its split.
     same_pixels: BTreeMap<String, usize>,
+    /// The run's cases of which these may be the pictures.
+    read: BTreeSet<String>,
     /// Cases that have only the name of one of the run's, by its split.
     same_name: BTreeMap<String, usize>,
     /// Why pixels were not compared.
@@ -25,6 +27,12 @@ pub struct Overlap {
 }
 
 impl Overlap {
+    /// The names of the run's own cases whose pictures are among the others: by pixels, or by name where pixels could
+    /// not be compared.
+    pub fn read(&self) -> &BTreeSet<String> {
+        &self.read
+    }
+
     /// What a reader of the figures must know; `None` where the run has seen none of the cases.
     pub fn said(&self) -> Option<String> {
         let list = |splits: &BTreeMap<String, usize>| {
@@ -83,6 +91,7 @@ fn compare(dataset: &Dataset, rows: &[SplitRow], own: Result<Dataset>) -> Overla
             for case in &dataset.cases {
                 if let Some(split) = splits.get(case.id.as_str()) {
                     *found.same_name.entry(split.to_string()).or_default() += 1;
+                    found.read.insert(case.id.clone());
                 }
             }
             return found;
@@ -91,11 +100,14 @@ fn compare(dataset: &Dataset, rows: &[SplitRow], own: Result<Dataset>) -> Overla
     // Only images of one size can have the same pixels.
     let size = |case: &Case| (case.width, case.height);
     let sizes: BTreeSet<(u32, u32)> = dataset.cases.iter().map(size).collect();
-    let seen: BTreeMap<[u8; 32], &str> = own
+    let seen: BTreeMap<[u8; 32], (&str, &str)> = own
         .cases
         .par_iter()
         .filter(|case| sizes.contains(&size(case)))
-        .filter_map(|case| Some((digest(&own, case)?, *splits.get(case.id.as_str())?)))
+        .filter_map(|case| {
+            let split = *splits.get(case.id.as_str())?;
+            Some((digest(&own, case)?, (case.id.as_str(), split)))
+        })
         .collect::<Vec<_>>()
         .into_iter()
         .collect();
@@ -104,7 +116,8 @@ fn compare(dataset: &Dataset, rows: &[SplitRow], own: Result<Dataset>) -> Overla
     for (case, digest) in dataset.cases.iter().zip(digests) {
         let pixels = digest.and_then(|digest| seen.get(&digest));
         let name = splits.get(case.id.as_str());
-        if let Some(split) = pixels {
+        if let Some((own, split)) = pixels {
+            found.read.insert(own.to_string());
             *found.same_pixels.entry(split.to_string()).or_default() += 1;
         } else if let Some(split) = name {
             *found.same_name.entry(split.to_string()).or_default() += 1;
@@ -150,7 +163,9 @@ mod tests {
         for (index, case) in renamed.cases.iter_mut().enumerate() {
             case.id = format!("other {index}");
         }
-        let said = compare(&renamed, &rows, Ok(own)).said().unwrap();
+        let seen = compare(&renamed, &rows, Ok(own));
+        assert!(rows.iter().all(|row| seen.read().contains(&row.case)));
+        let said = seen.said().unwrap();
         assert!(said.contains("8 of 8 cases are pictures that the run had"), "{said}");
         assert!(said.contains("5 in its train split, 3 in its test split"), "{said}");
     }
@@ -163,7 +178,9 @@ mod tests {
         for (case, row) in named.cases.iter_mut().zip(&rows) {
             case.id = row.case.clone();
         }
-        let said = compare(&named, &rows, Ok(own)).said().unwrap();
+        let seen = compare(&named, &rows, Ok(own));
+        assert!(seen.read().is_empty(), "pictures of the same names are others");
+        let said = seen.said().unwrap();
         assert!(said.contains("8 of 8 cases have the name") && said.contains("other pixels"));
         let said = compare(&named, &rows, Err(Error::user("no such folder"))).said().unwrap();
         assert!(said.contains("may be the same") && said.contains("no such folder"), "{said}");

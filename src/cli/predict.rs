@@ -12,11 +12,15 @@ use super::runs::{Trained, TrainedArgs};
 use super::spec::tell;
 use super::{Output, pretty, print};
 use crate::data::{Codes, Decoded, codes_of, decode_image, image_findings};
+use crate::digest::sha256;
 use crate::error::{Error, Result};
 use crate::evaluate::{SECOND_HEAD_THRESHOLD, called, overlay, png_gray};
 use crate::loss::Outputs;
 use crate::plan::Decisions;
 use crate::text;
+
+/// What it writes.
+const KIND: &str = "a prediction";
 
 /// What was predicted of each image, of all commands that wrote into the folder.
 const PREDICTIONS: &str = "predictions.json";
@@ -135,7 +139,8 @@ pub fn execute(args: PredictArgs, output: Output) -> Result<u8> {
     let paths = images(&args.images, output)?;
     tell(&image_findings(&paths, decisions.levels()), &decisions.spec.name, output);
     if let Outputs::Images(_) = predictor.outputs {
-        let files = Files::folder(&args.out, vec![Planned::named(PREDICTIONS)], args.overwrite)?;
+        let files =
+            Files::folder(&args.out, KIND, vec![Planned::named(PREDICTIONS)], args.overwrite)?;
         let classes = decisions.labels.names();
         let paths = paths.into_iter().map(|path| (String::new(), path));
         let (called, failed) = each(paths, |path, _| {
@@ -153,7 +158,7 @@ pub fn execute(args: PredictArgs, output: Output) -> Result<u8> {
         let of = |what: &&str| Planned::of(image, file_name(stem, what));
         planned.extend(["mask", "probability", "overlay"].iter().map(of));
     }
-    let files = Files::folder(&args.out, planned, args.overwrite)?;
+    let files = Files::folder(&args.out, KIND, planned, args.overwrite)?;
     write_legend(&files, &legend, args.overwrite)?;
     let (written, failed) = each(images, |path, stem| {
         let one = predict(&trained, path, &files, stem, &legend)?;
@@ -171,12 +176,13 @@ fn file_name(stem: &str, what: &str) -> String {
     format!("{stem}_{what}.png")
 }
 
-/// Writes what masks mean, unless the masks that are there mean something else.
+/// Writes what masks mean, unless the masks that are there mean something else by the legend that was written for them.
 fn write_legend(files: &Files, legend: &[Meaning], overwrite: OverwriteArgs) -> Result<()> {
     let text = format!("{}\n", pretty(&legend)?);
     let path = files.path(LEGEND);
-    let found = std::fs::read_to_string(&path).unwrap_or_else(|_| text.clone());
-    if found != text && !overwrite.overwrite {
+    let masks = files.any_left(|name| name.ends_with("_mask.png"));
+    let other = masks && files.last_sha256(LEGEND).is_some_and(|last| last != sha256(&text));
+    if other && !overwrite.overwrite {
         return Err(Error::user(format!(
             "{}: masks in this folder have other classes than this run: write into another folder",
             path.display()

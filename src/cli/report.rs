@@ -8,7 +8,7 @@ use super::outputs::{OutputFile, OverwriteArgs};
 use super::runs::find_runs;
 use super::{Output, command_line};
 use crate::error::{Error, Result};
-use crate::record::Record;
+use crate::record::{Provenance, Record};
 use crate::report::{ReportOptions, Unreadable, check_templates, render};
 use crate::shell::shell;
 use crate::text;
@@ -57,7 +57,7 @@ impl PageFile {
         if let Some(folder) = &templates {
             check_templates(folder)?;
         }
-        Ok(Self { file: OutputFile::new(path, overwrite)?, templates })
+        Ok(Self { file: OutputFile::new(path, "a report", overwrite)?, templates })
     }
 
     /// Renders it over run directories and writes it; without a title it has the experiments' names. Whether all of
@@ -91,16 +91,40 @@ impl PageFile {
     pub fn path(&self) -> PathBuf {
         self.file.path()
     }
+
+    /// Whether it is the same file as another.
+    pub fn is(&self, other: &OutputFile) -> bool {
+        self.file.is(other)
+    }
 }
 
-/// The records of run directories, and those that cannot be read.
+/// The records of run directories, each run once, and those that cannot be read.
+///
+/// A copy of a run, by its id and weights, is no second run: it is left out, and standard error names it.
 pub fn read(runs: &[PathBuf]) -> (Vec<Record>, Vec<(PathBuf, Error)>) {
-    let (mut records, mut errors) = (Vec::new(), Vec::new());
+    let (mut records, mut errors): (Vec<Record>, _) = (Vec::new(), Vec::new());
     for run in runs {
         match Record::read(run) {
-            Ok(record) => records.push(record),
+            Ok(record) => match records.iter().find(|other| is_copy(other, &record)) {
+                Some(other) => eprintln!(
+                    "note: {} is a copy of {}; it is left out",
+                    text::path(&record.path),
+                    text::path(&other.path)
+                ),
+                None => records.push(record),
+            },
             Err(error) => errors.push((run.clone(), error)),
         }
     }
     (records, errors)
+}
+
+/// Whether two run directories hold one run.
+fn is_copy(one: &Record, other: &Record) -> bool {
+    let named = |record: &Record| {
+        let Provenance { run_id, weights_sha256, .. } = &record.provenance;
+        (run_id.clone(), weights_sha256.clone())
+    };
+    let (id, weights) = named(one);
+    !id.is_empty() && weights.is_some() && named(other) == (id, weights)
 }

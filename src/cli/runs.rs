@@ -1,9 +1,11 @@
 //! Run directories by path, id or name.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::outputs::canonical;
 use crate::data::{Decoded, decode_image};
 use crate::device::{Request, choose};
 use crate::error::{Error, Result};
@@ -101,19 +103,17 @@ impl TrainedArgs {
     }
 }
 
-/// The run directories that `names` mean: each a run directory, a folder of runs, an experiment's name
-/// or the beginning of a run id under `root`.
+/// The run directories that `names` mean, each once: a run directory, a folder of runs, an experiment's name or, where
+/// no experiment has it, the beginning of a run id under `root`.
 ///
 /// # Errors
 /// If one means nothing.
 pub fn find_runs(names: &[String], root: &Path) -> Result<Vec<PathBuf>> {
     let mut found: Vec<PathBuf> = Vec::new();
+    let mut seen = BTreeSet::new();
     for name in names {
-        for run in find(name, root)? {
-            if !found.contains(&run) {
-                found.push(run);
-            }
-        }
+        // One directory may have several paths.
+        found.extend(find(name, root)?.into_iter().filter(|run| seen.insert(canonical(run))));
     }
     Ok(found)
 }
@@ -149,9 +149,13 @@ fn find(name: &str, root: &Path) -> Result<Vec<PathBuf>> {
         }
     }
     let there = if root.is_dir() { list_runs(root)? } else { Vec::new() };
+    let is_experiment = there.iter().any(|run| run.experiment == name);
     let runs: Vec<PathBuf> = there
         .into_iter()
-        .filter(|run| run.experiment == name || (!name.is_empty() && run.run_id.starts_with(name)))
+        .filter(|run| match is_experiment {
+            true => run.experiment == name,
+            false => !name.is_empty() && run.run_id.starts_with(name),
+        })
         .map(|run| run.path)
         .collect();
     if runs.is_empty() {
@@ -163,4 +167,29 @@ fn find(name: &str, root: &Path) -> Result<Vec<PathBuf>> {
         )));
     }
     Ok(runs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::RunDir;
+
+    #[test]
+    fn a_run_counts_once_and_the_name_of_an_experiment_comes_before_an_id() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        for (experiment, id) in [("a4", "0123-01"), ("t", "a426-02"), ("t", "b000-03")] {
+            RunDir::create(root, experiment, id).unwrap();
+        }
+        let of = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_string()).collect();
+            let found = find_runs(&names, root).unwrap();
+            let relative =
+                |run: PathBuf| canonical(&run).strip_prefix(canonical(root)).unwrap().to_path_buf();
+            found.into_iter().map(relative).collect::<Vec<_>>()
+        };
+        let path = root.join("a4/../a4/0123-01").display().to_string();
+        assert_eq!(of(&["a4", &path, "0123"]), [Path::new("a4/0123-01")]);
+        assert_eq!(of(&["a42"]), [Path::new("t/a426-02")]);
+    }
 }

@@ -87,6 +87,7 @@ pub fn fallen(gate: &Gate, record: &Record) -> String {
     let left_out = record.figure(&gate.figure).map(left_out).unwrap_or_default();
     let value = match gate.value {
         Some(value) if value.is_finite() => format!("is {}{left_out}", words::figure(value)),
+        _ if record.figure(&gate.figure).is_some() => format!("is undefined{left_out}"),
         _ => "was not recorded".into(),
     };
     let bounds = [
