@@ -43,7 +43,7 @@ pub use predictor::{Predictor, Probabilities, not_a_number};
 pub use run::{
     Cases, Evaluation, SECOND_HEAD_THRESHOLD, Tick, classify, evaluate, outputs, threshold,
 };
-pub use score::{CaseScore, LabelledCase, score_binary, score_classes};
+pub use score::{CaseScore, LabelledCase, distance, score_binary, score_classes};
 pub use semantics::{
     describe_absent, describe_empty, describe_image_reductions, describe_intervals, describe_loss,
     describe_reductions, describe_refinement,

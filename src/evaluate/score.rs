@@ -53,10 +53,7 @@ impl CaseScore {
     /// are 0 under [`EmptyRule::One`] and undefined under [`EmptyRule::Skip`]; where one alone does,
     /// they are undefined under both.
     pub fn value(&self, kind: MetricKind, empty: EmptyRule) -> Option<f64> {
-        let distance = |distance: Option<f64>| match empty {
-            EmptyRule::Skip if self.counts.absent() => None,
-            EmptyRule::One | EmptyRule::Skip => distance,
-        };
+        let distance = |measured| distance(measured, &self.counts, empty);
         match kind {
             MetricKind::Dice
             | MetricKind::Iou
@@ -72,6 +69,15 @@ impl CaseScore {
             MetricKind::Auc => self.auc,
             MetricKind::AveragePrecision => None,
         }
+    }
+}
+
+/// A distance between surfaces, which is measured as 0 where truth and prediction both lack the class, under a rule for
+/// such cases.
+pub fn distance(measured: Option<f64>, counts: &Counts, empty: EmptyRule) -> Option<f64> {
+    match empty {
+        EmptyRule::Skip if counts.absent() => None,
+        EmptyRule::One | EmptyRule::Skip => measured,
     }
 }
 

@@ -34,7 +34,7 @@ pub struct Figure {
     pub value: f64,
     /// Cases it is taken over (pairs of case and class for `.lesion` of several classes).
     pub n: usize,
-    /// Cases (or pairs) left out because the metric is undefined for them.
+    /// Cases left out because the metric is undefined for them; with several classes, pairs of case and class.
     pub left_out: usize,
     /// Groups that its cases come from.
     pub groups: usize,
@@ -115,14 +115,14 @@ pub fn figures(scores: &[CaseScore], metrics: &[MetricKind], empty: EmptyRule) -
         reductions.into_iter().map(move |reduction| (metric, reduction))
     };
     let wanted: Vec<(MetricKind, Reduction)> = metrics.iter().flat_map(of_metric).collect();
-    let values: Vec<Vec<(usize, Option<f64>)>> =
+    let values: Vec<Vec<Value>> =
         wanted.iter().map(|(metric, reduction)| split.values(*metric, reduction, empty)).collect();
 
     // Two columns for each figure: the sum and the number of each group's values.
     let columns = 2 * wanted.len();
     let mut table = vec![0.0; split.groups * columns];
     for (figure, values) in values.iter().enumerate() {
-        for &(group, value) in values {
+        for &Value { group, value, .. } in values {
             if let Some(value) = value {
                 table[group * columns + 2 * figure] += value;
                 table[group * columns + 2 * figure + 1] += 1.0;
@@ -146,21 +146,25 @@ pub fn figures(scores: &[CaseScore], metrics: &[MetricKind], empty: EmptyRule) -
     wanted.iter().enumerate().map(figure).collect()
 }
 
-/// The mean of the defined values, each with its group.
-fn mean_figure(
-    name: String,
-    values: &[(usize, Option<f64>)],
-    interval: impl FnOnce() -> Resampled,
-) -> Figure {
-    let defined: Vec<f64> = values.iter().filter_map(|&(_, value)| value).collect();
+/// What a mean is over.
+struct Value {
+    group: usize,
+    value: Option<f64>,
+    /// How many undefined scores it lacks.
+    left_out: usize,
+}
+
+/// The mean of the defined values.
+fn mean_figure(name: String, values: &[Value], interval: impl FnOnce() -> Resampled) -> Figure {
+    let defined: Vec<f64> = values.iter().filter_map(|value| value.value).collect();
     let groups: BTreeSet<usize> =
-        values.iter().filter_map(|&(group, value)| value.map(|_| group)).collect();
+        values.iter().filter_map(|value| value.value.map(|_| value.group)).collect();
     let resampled = resampled(groups.len(), interval);
     Figure {
         name,
         value: defined.iter().sum::<f64>() / defined.len() as f64,
         n: defined.len(),
-        left_out: values.len() - defined.len(),
+        left_out: values.iter().map(|value| value.left_out).sum(),
         groups: groups.len(),
         interval: resampled.interval,
         interval_note: resampled.note,
@@ -193,6 +197,18 @@ impl Case<'_> {
                 mean_over_occurring(scores.iter().map(|s| (s.counts, s.value(metric, empty))))
             }
         }
+    }
+
+    /// The value with what it leaves out: itself, or classes that occur in truth or prediction.
+    fn valued(&self, metric: MetricKind, empty: EmptyRule) -> Value {
+        let value = self.value(metric, empty);
+        let of_classes = self.scores.iter().filter(|score| !score.counts.absent());
+        let undefined = of_classes.filter(|score| score.value(metric, empty).is_none()).count();
+        let left_out = match value {
+            None => undefined.max(1),
+            Some(_) => undefined,
+        };
+        Value { group: self.group, value, left_out }
     }
 }
 
@@ -242,17 +258,11 @@ impl<'a> Split<'a> {
         }
     }
 
-    /// Group and value of each case (or pair of case and class) that a mean is over; what is pooled
-    /// is no mean.
-    fn values(
-        &self,
-        metric: MetricKind,
-        reduction: &Reduction,
-        empty: EmptyRule,
-    ) -> Vec<(usize, Option<f64>)> {
+    /// The cases (or pairs of case and class) that a mean is over; what is pooled is no mean.
+    fn values(&self, metric: MetricKind, reduction: &Reduction, empty: EmptyRule) -> Vec<Value> {
         let of_cases = |keep: &dyn Fn(&Case) -> bool| {
             let kept = self.cases.iter().filter(|case| keep(case));
-            kept.map(|case| (case.group, case.value(metric, empty))).collect()
+            kept.map(|case| case.valued(metric, empty)).collect()
         };
         let of_pairs = |keep: &dyn Fn(&CaseScore) -> bool| {
             let scores = self.cases.iter().flat_map(|case| {
@@ -260,7 +270,11 @@ impl<'a> Split<'a> {
                 case.scores.iter().map(move |&score| (group, score))
             });
             let kept = scores.filter(|(_, score)| !score.truth_empty() && keep(score));
-            kept.map(|(group, score)| (group, score.value(metric, empty))).collect()
+            let value = |(group, score): (usize, &CaseScore)| {
+                let value = score.value(metric, empty);
+                Value { group, value, left_out: usize::from(value.is_none()) }
+            };
+            kept.map(value).collect()
         };
         match *reduction {
             Reduction::Mean => of_cases(&|_| true),
@@ -416,6 +430,23 @@ mod tests {
             score("b", "", ("stroma", 1), [0, 2, 0, 6]),
             score("b", "", ("fat", 2), [0, 0, 0, 8]),
         ]
+    }
+
+    #[test]
+    fn undefined_classes_of_a_case_are_counted_as_left_out() {
+        let mut scores = several();
+        // `b` has no stroma, where some is found: a distance of nothing.
+        for (score, hd95) in scores.iter_mut().zip([3.0, 5.0, 0.0, 7.0, f64::NAN, 0.0]) {
+            score.hd95 = Some(hd95).filter(|hd95| !hd95.is_nan());
+        }
+        let found = figures(&scores, &[Hd95], EmptyRule::One);
+        let mean = find(&found, "hd95.mean");
+        assert_eq!((mean.value, mean.n, mean.left_out), ((4.0 + 7.0) / 2.0, 2, 1));
+        let lesion = find(&found, "hd95.lesion");
+        assert_eq!((lesion.value, lesion.n, lesion.left_out), (5.0, 3, 0));
+        scores[3].hd95 = None;
+        let mean = find(&figures(&scores, &[Hd95], EmptyRule::One), "hd95.mean");
+        assert_eq!((mean.value, mean.n, mean.left_out), (4.0, 1, 2));
     }
 
     #[test]

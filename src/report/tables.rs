@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::configuration::spec_text;
 use super::names;
 use crate::error::{Error, Result};
-use crate::evaluate::{Counts, across_classes, overlap};
+use crate::evaluate::{Counts, across_classes, distance, overlap};
 use crate::record::{CaseRow, Record, SplitRow, case_columns, split_columns};
 use crate::spec::{EmptyRule, MetricKind};
 
@@ -129,9 +129,13 @@ fn empty_rule(record: &Record) -> EmptyRule {
     }
 }
 
-/// The cases with a column for each overlap metric.
+/// The cases with their distances under a rule, and a column for each overlap metric.
 fn metrics_frame(cases: &[CaseRow], rule: EmptyRule) -> PolarsResult<DataFrame> {
-    let mut columns = case_columns(cases);
+    let ruled = |case: &CaseRow| {
+        let of = |measured| distance(measured, &counts(case), rule);
+        CaseRow { hd95: of(case.hd95), assd: of(case.assd), ..case.clone() }
+    };
+    let mut columns = case_columns(&cases.iter().map(ruled).collect::<Vec<_>>());
     for (name, kind) in OVERLAPS {
         let values: Vec<Option<f64>> =
             cases.iter().map(|case| overlap(kind, &counts(case), rule)).collect();
@@ -488,6 +492,21 @@ mod tests {
         assert_eq!((rows[0].dice.value, rows[0].iou.value), (Some(2.0 / 3.0), Some(0.5)));
         let nothing = Mean { value: None, left_out: 1 };
         assert_eq!([rows[1].dice, rows[1].iou, rows[1].recall], [nothing; 3]);
+    }
+
+    #[test]
+    fn distances_of_two_empty_masks_follow_the_rule() {
+        let mut empty = case("b", "lesion", [0, 0, 0, 10], None);
+        (empty.hd95, empty.assd) = (Some(0.0), Some(0.0));
+        let mut record = record(vec![case("a", "lesion", [1, 0, 1, 8], Some(2.0 / 3.0)), empty]);
+        for (rule, expected) in [
+            ("one", Mean { value: Some(0.0), left_out: 0 }),
+            ("skip", Mean { value: None, left_out: 1 }),
+        ] {
+            record.spec = format!("[evaluation]\nempty = '{rule}'");
+            let rows = by_label(&record).unwrap().remove(0).rows;
+            assert_eq!([rows[1].hd95, rows[1].assd], [expected; 2], "{rule}");
+        }
     }
 
     #[test]

@@ -52,16 +52,30 @@ impl Stopping {
         self.patience.observe(self.goal, self.spec.minimum_change, value);
         self.patience.waited >= self.spec.patience
     }
+
+    /// Why training should stop, said of the figure.
+    pub fn reason(&self) -> String {
+        let EarlyStoppingSpec { patience, minimum_change, .. } = &self.spec;
+        let by = match minimum_change {
+            least if *least > 0.0 => format!(" by more than {least}"),
+            _ => String::new(),
+        };
+        format!("has not improved{by} for {patience} epochs")
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn stops(goal: Goal, minimum_change: f64, values: &[f64]) -> Option<usize> {
+    fn stopping(goal: Goal, minimum_change: f64) -> Stopping {
         let metric = "valid.loss".into();
         let spec = EarlyStoppingSpec { metric, goal: None, patience: 2, minimum_change };
-        let mut stopping = Stopping::new(&spec, goal);
+        Stopping::new(&spec, goal)
+    }
+
+    fn stops(goal: Goal, minimum_change: f64, values: &[f64]) -> Option<usize> {
+        let mut stopping = stopping(goal, minimum_change);
         values.iter().position(|&value| stopping.update(value))
     }
 
@@ -79,6 +93,13 @@ mod tests {
     }
 
     #[test]
+    fn the_reason_says_what_counts_as_an_improvement() {
+        let reason = |change| stopping(Goal::Lowest, change).reason();
+        assert_eq!(reason(0.0), "has not improved for 2 epochs");
+        assert_eq!(reason(0.2), "has not improved by more than 0.2 for 2 epochs");
+    }
+
+    #[test]
     fn nan_is_no_improvement_and_no_best() {
         assert_eq!(stops(Goal::Lowest, 0.0, &[f64::NAN, f64::NAN]), Some(1));
         assert_eq!(stops(Goal::Lowest, 0.0, &[f64::NAN, 2.0, f64::NAN, 1.0]), None);
@@ -86,13 +107,7 @@ mod tests {
 
     #[test]
     fn the_state_survives_a_checkpoint() {
-        let spec = EarlyStoppingSpec {
-            metric: "valid.loss".into(),
-            goal: None,
-            patience: 2,
-            minimum_change: 0.0,
-        };
-        let mut stopping = Stopping::new(&spec, Goal::Lowest);
+        let mut stopping = stopping(Goal::Lowest, 0.0);
         stopping.update(0.1 + 0.2);
         assert!(!stopping.update(1.0));
         let saved = serde_json::to_string(&stopping).unwrap();

@@ -50,7 +50,6 @@ pub struct Watch {
     pub best: Option<(u32, f64)>,
     stopping: Option<(Followed, Stopping)>,
     plateau: Option<(Followed, Plateau)>,
-    patience: u32,
 }
 
 impl Watch {
@@ -77,8 +76,7 @@ impl Watch {
             }
             None => None,
         };
-        let patience = schedule.early_stopping.as_ref().map_or(0, |spec| spec.patience);
-        Ok(Self { follows, best: None, stopping, plateau, patience })
+        Ok(Self { follows, best: None, stopping, plateau })
     }
 
     /// Takes in an epoch.
@@ -106,8 +104,7 @@ impl Watch {
         if !stopping.update(figure(rows, epoch, &followed.name)) {
             return Verdict::GoOn;
         }
-        let (name, patience) = (&followed.name, self.patience);
-        Verdict::Stop(format!("{name} has not improved for {patience} epochs"))
+        Verdict::Stop(format!("{} {}", followed.name, stopping.reason()))
     }
 
     /// The best epoch so far.
