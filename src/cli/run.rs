@@ -279,6 +279,9 @@ fn run_one(plan: &Plan, options: &Options, stop: &Stop, output: Output) -> Resul
         if outcome.reused { "was finished before".into() } else { outcome.state.to_string() };
     let why = outcome.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
     output.say(format!("{} seed {}: {state}{why}", decisions.spec.name, decisions.seed));
+    for note in &outcome.notes {
+        output.say(format!("  note: {note}"));
+    }
     for (name, value) in &outcome.figures {
         let left_out = match outcome.left_out.get(name) {
             Some(cases) => format!(", {cases} left out"),

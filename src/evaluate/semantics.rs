@@ -30,7 +30,8 @@ pub fn describe_empty(empty: EmptyRule, classes: usize) -> String {
         }
     };
     let classes = if classes > 1 {
-        " A class in neither truth nor prediction takes no part in a mean over classes."
+        " A class in neither truth nor prediction takes no part in a mean over classes; of those that do, what is \
+         left out is counted by case and class."
     } else {
         ""
     };

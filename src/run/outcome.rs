@@ -22,8 +22,10 @@ pub struct Outcome {
     pub seed: u32,
     /// How far it came.
     pub state: RunState,
-    /// Why it ended early.
+    /// Why it did not finish.
     pub why: Option<String>,
+    /// What a reader of its figures must know, such as that training stopped early.
+    pub notes: Vec<String>,
     /// Whether a finished run was found instead of made.
     pub reused: bool,
     /// The headline figures.
@@ -54,6 +56,7 @@ impl Outcome {
             seed: record.provenance.seed,
             state: record.status.state,
             why: record.status.why,
+            notes: record.summary.notes,
             reused,
             figures,
             left_out,
