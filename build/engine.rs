@@ -74,6 +74,7 @@ pub const PLACES: &[(&str, Part)] = &[
     ("spec/", Part::Training),
     ("spec/explain.rs", Part::Neither),
     ("spec/problem.rs", Part::Neither),
+    ("spec/reference.rs", Part::Neither),
     ("spec/suggest.rs", Part::Neither),
     ("spec/suite.rs", Part::Neither),
     ("split_name.rs", Part::Neither),

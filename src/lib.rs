@@ -41,3 +41,7 @@ pub mod text;
 pub mod train;
 
 pub use error::{Error, Result};
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/how-to/library.md")]
+struct HowToUseTheLibrary;

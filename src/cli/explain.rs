@@ -11,9 +11,15 @@ pub struct ExplainArgs {
     /// Key of a spec, such as `schedule.optimizer`; all keys if not given.
     #[arg(default_value = "", hide_default_value = true)]
     key: String,
+    /// Print all keys with types, defaults and documentation as one page in Markdown.
+    #[arg(long, conflicts_with = "key")]
+    markdown: bool,
 }
 
 /// Explains a key.
 pub fn execute(args: ExplainArgs) -> Result<u8> {
+    if args.markdown {
+        return print(&crate::spec::reference());
+    }
     print(&crate::spec::explain(&args.key)?)
 }

@@ -203,7 +203,7 @@ impl Found {
     }
 }
 
-fn type_in_words(node: &'static Value) -> String {
+pub(super) fn type_in_words(node: &'static Value) -> String {
     let path =
         if schema::is_path(node) { ": a path, relative to the file that says it" } else { "" };
     let pattern = match schema::resolve(node).get("pattern").and_then(Value::as_str) {
@@ -214,7 +214,7 @@ fn type_in_words(node: &'static Value) -> String {
 }
 
 /// Whether `key` is the same in all of several kinds, so that no kind needs naming.
-fn in_all_kinds(variants: &[schema::Variant], key: &str) -> bool {
+pub(super) fn in_all_kinds(variants: &[schema::Variant], key: &str) -> bool {
     let mut nodes = variants.iter().map(|variant| schema::properties(variant.node).get(key));
     let first = nodes.next().flatten();
     variants.len() > 1 && first.is_some() && nodes.all(|node| node == first)
@@ -362,7 +362,7 @@ fn example(node: &'static Value) -> Option<String> {
 }
 
 /// A JSON value as inline TOML.
-fn toml_of(value: &Value) -> String {
+pub(super) fn toml_of(value: &Value) -> String {
     toml::Value::try_from(value).map_or_else(|_| value.to_string(), |value| inline(&value))
 }
 

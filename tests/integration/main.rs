@@ -6,6 +6,7 @@ mod classify;
 mod cli;
 mod data_cases;
 mod division;
+mod documents;
 #[path = "../../build/engine.rs"]
 mod engine;
 mod explain;

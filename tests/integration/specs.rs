@@ -33,22 +33,6 @@ fn every_experiment_file_is_right() {
 }
 
 #[test]
-fn every_toml_block_of_the_readme_is_right() {
-    let readme = fs::read_to_string(repository().join("README.md")).unwrap();
-    let bench = Bench::new();
-    let blocks: Vec<&str> =
-        readme.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
-    assert!(!blocks.is_empty());
-    for block in &blocks {
-        let table: toml::Table = block.parse().unwrap();
-        let file = bench.file(&format!("{}.toml", table["name"].as_str().unwrap()), block);
-        if let Err(problems) = load(&file, &[], std::iter::empty()) {
-            panic!("{block}\n{problems}");
-        }
-    }
-}
-
-#[test]
 fn the_experiments_that_run_on_each_commit_find_their_data() {
     let bench = Bench::new();
     for file in experiments(&repository().join("experiments/ci")) {
