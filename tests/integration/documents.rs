@@ -156,6 +156,7 @@ fn every_command_of_the_documents_has_arguments_that_there_are() {
                     let known = [
                         "cargo",
                         "git",
+                        "gh",
                         "bash",
                         "mkdir",
                         "curl",
@@ -288,7 +289,9 @@ fn links_of_the_documents_lead_to_files_and_sections() {
 fn paths_that_the_documents_name_are_there() {
     let tops =
         ["src/", "docs/", "experiments/", "tests/", "templates/", "benches/", "build/", ".github/"];
-    for (path, text) in documents() {
+    // A changelog names what was there before, too.
+    let now = documents().into_iter().filter(|(path, _)| path != Path::new("CHANGELOG.md"));
+    for (path, text) in now {
         for word in text.split('`').skip(1).step_by(2) {
             let is_path = tops.iter().any(|top| word.starts_with(top))
                 && !word.contains(['<', '*', ' ', '{', '\n']);
