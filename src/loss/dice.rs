@@ -9,7 +9,7 @@ use super::testing::Example;
 use super::{
     LossFunction, Outputs, Problems, Scope,
     measured::Measured,
-    overlap::{Overlap, OverlapSpec, Pool, Ratio, check_pixels},
+    overlap::{Outer, Overlap, OverlapSpec, Pool, Ratio, check_pixels},
     target::Target,
 };
 use crate::error::Result;
@@ -52,18 +52,8 @@ impl LossFunction for Dice {
     }
 
     fn forward(&self, logits: Tensor<4>, target: &Target) -> Measured {
-        let overlap = Overlap::new(logits, target, self.pool);
-        let numerator = overlap.both.clone() * 2.0 + self.smooth;
-        let denominator = overlap.predicted.clone() + overlap.truth.clone() + self.smooth;
-        let ratio = Ratio {
-            gain: 2.0,
-            alpha: 1.0,
-            beta: 1.0,
-            smooth: self.smooth,
-            gamma: 1.0,
-            binary: target.is_binary(),
-        };
-        overlap.mean_over_rows(overlap.loss_of_rows(numerator, denominator), ratio)
+        let (overlap, rows, ratio) = self.rows(logits, target);
+        overlap.mean_over_rows(rows, ratio)
     }
 
     #[cfg(test)]
@@ -75,6 +65,30 @@ impl LossFunction for Dice {
             Example::classes("pool = 'image'"),
             Example::classes("smooth = 0.0\npool = 'image'"),
         ]
+    }
+}
+
+impl Dice {
+    /// The loss of the batch or of each image, with the counts and the ratio that it is made of.
+    ///
+    /// # Shapes
+    ///
+    /// - logits: `[N, C, H, W]`
+    /// - loss: `[1, 1]` or `[N, 1]`
+    pub fn rows(&self, logits: Tensor<4>, target: &Target) -> (Overlap, Tensor<2>, Ratio) {
+        let overlap = Overlap::new(logits, target, self.pool);
+        let numerator = overlap.both.clone() * 2.0 + self.smooth;
+        let denominator = overlap.predicted.clone() + overlap.truth.clone() + self.smooth;
+        let ratio = Ratio {
+            gain: 2.0,
+            alpha: 1.0,
+            beta: 1.0,
+            smooth: self.smooth,
+            outer: Outer::Power(1.0),
+            binary: target.is_binary(),
+        };
+        let rows = overlap.loss_of_rows(numerator, denominator);
+        (overlap, rows, ratio)
     }
 }
 

@@ -9,7 +9,7 @@ use super::testing::Example;
 use super::{
     LossFunction, Outputs, Problems, Scope,
     measured::Measured,
-    overlap::{Overlap, OverlapSpec, Pool, Ratio, check_pixels},
+    overlap::{Outer, Overlap, OverlapSpec, Pool, Ratio, check_pixels},
     target::Target,
 };
 use crate::error::Result;
@@ -56,7 +56,7 @@ impl LossFunction for Jaccard {
             alpha: 1.0,
             beta: 1.0,
             smooth: self.smooth,
-            gamma: 1.0,
+            outer: Outer::Power(1.0),
             binary: target.is_binary(),
         };
         let rows = overlap.loss_of_rows(both + self.smooth, union + self.smooth);

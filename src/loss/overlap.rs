@@ -132,8 +132,8 @@ impl Overlap {
 }
 
 /// A ratio of soft counts, as plain numbers: `(gain tp + smooth) / (gain tp + alpha fp + beta fn + smooth)`, and the loss
-/// `(1 - ratio)^gamma`, the power taken of the mean over classes.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// `outer(1 - ratio)`, taken of the mean over classes.
+#[derive(Clone, Copy, Debug)]
 pub struct Ratio {
     /// Weight of true positives.
     pub gain: f64,
@@ -143,10 +143,19 @@ pub struct Ratio {
     pub beta: f64,
     /// Added to both sides.
     pub smooth: f64,
-    /// The power.
-    pub gamma: f64,
+    /// What the loss makes of 1 - ratio.
+    pub outer: Outer,
     /// Whether there is one channel, which counts on pixels without a lesion too.
     pub binary: bool,
+}
+
+/// What a loss makes of 1 - a ratio.
+#[derive(Clone, Copy, Debug)]
+pub enum Outer {
+    /// Its power; that of 1 is itself.
+    Power(f64),
+    /// A function of it.
+    Function(fn(f64) -> f64),
 }
 
 impl Ratio {
@@ -172,9 +181,10 @@ impl Ratio {
             })
             .collect();
         let mean = losses.iter().sum::<f64>() / losses.len() as f64;
-        Some(match self.gamma {
-            1.0 => mean,
-            gamma => mean.max(f64::from(SMALLEST_BASE)).powf(gamma),
+        Some(match self.outer {
+            Outer::Power(1.0) => mean,
+            Outer::Power(gamma) => mean.max(f64::from(SMALLEST_BASE)).powf(gamma),
+            Outer::Function(function) => function(mean),
         })
     }
 }

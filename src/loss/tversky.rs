@@ -11,7 +11,7 @@ use super::testing::Example;
 use super::{
     LossFunction, Outputs, Problems, Scope,
     measured::Measured,
-    overlap::{Overlap, Pool, Ratio, SMALLEST_BASE, check_pixels},
+    overlap::{Outer, Overlap, Pool, Ratio, SMALLEST_BASE, check_pixels},
     target::Target,
 };
 use crate::error::Result;
@@ -100,7 +100,7 @@ impl LossFunction for Tversky {
             alpha: self.alpha,
             beta: self.beta,
             smooth: self.smooth,
-            gamma: self.gamma,
+            outer: Outer::Power(self.gamma),
             binary: target.is_binary(),
         };
         overlap.mean_over_rows(rows, ratio)
