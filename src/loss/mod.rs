@@ -10,6 +10,7 @@ pub mod cross_entropy;
 pub mod dice;
 pub mod focal;
 pub mod jaccard;
+pub mod log_cosh_dice;
 pub mod lovasz;
 mod measured;
 pub mod multi_task;
@@ -122,6 +123,8 @@ losses! {
     CrossEntropy(cross_entropy::CrossEntropy),
     /// 1 - soft Dice.
     Dice(dice::Dice),
+    /// log(cosh(1 - soft Dice)) (Jadon 2020).
+    LogCoshDice(log_cosh_dice::LogCoshDice),
     /// 1 - soft Jaccard (IoU).
     Jaccard(jaccard::Jaccard),
     /// 1 - Tversky index (Salehi et al. 2017).
