@@ -2,6 +2,10 @@
 
 #[path = "build/engine.rs"]
 mod engine;
+#[path = "build/tokens.rs"]
+mod tokens;
+#[path = "build/uses.rs"]
+mod uses;
 
 use std::path::Path;
 use std::{env, process::Command};
@@ -18,6 +22,8 @@ fn main() {
         Ok(digests) => {
             println!("cargo::rustc-env=TRAINING_ENGINE={}", digests.training);
             println!("cargo::rustc-env=EVALUATION_ENGINE={}", digests.evaluation);
+            let parts = digests.parts.iter().map(|(name, digest)| format!("{name} {digest}"));
+            println!("cargo::rustc-env=ENGINE_PARTS={}", parts.collect::<Vec<_>>().join(","));
         }
         Err(why) => println!("cargo::error=the engine cannot be named: {why}"),
     }

@@ -1,14 +1,16 @@
-//! Two digests of what the compiler sees of the sources that decide figures.
+//! Digests of what the compiler sees of the sources that decide figures.
 //!
 //! Comments, documentation, lints and code that only tests compile are left out, so that a digest changes where a
-//! figure may, and nowhere else. Used by the build script; its tests run with the integration tests.
+//! figure may, and nowhere else. What stands in a list, such as a network or a loss, has a digest of its own, which counts
+//! for the runs that use it. Used by the build script; its tests run with the integration tests.
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
-use std::{fmt, fs};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
-use proc_macro2::{Delimiter, Group, Spacing, TokenStream, TokenTree};
 use sha2::{Digest, Sha256};
+
+use super::tokens::{Unreadable, modules, read, slashed};
+use super::uses::Tree;
 
 /// What a source decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +58,8 @@ pub const PLACES: &[(&str, Part)] = &[
     ("plan/", Part::Training),
     ("plan/describe.rs", Part::Neither),
     // Changes ids by itself.
+    ("plan/engine.rs", Part::Neither),
+    // Changes ids by itself.
     ("plan/identity.rs", Part::Neither),
     ("provenance.rs", Part::Neither),
     ("record/", Part::Neither),
@@ -102,13 +106,19 @@ const CRATES: &[&str] = &[
     "safetensors",
 ];
 
-/// The two digests, in hexadecimal.
+/// Lists of parts that a run uses or does not: the folder that has them, which is named like their table in a spec, and
+/// the macro that is given the list.
+pub const LISTS: &[(&str, &str)] = &[("loss", "losses"), ("model", "architectures")];
+
+/// Digests in hexadecimal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Digests {
-    /// Of what decides weights.
+    /// Of what decides the weights of every run.
     pub training: String,
     /// Of what decides figures of given weights.
     pub evaluation: String,
+    /// Of what decides weights of the runs that use it, by list and kind, such as `loss/cross-entropy`.
+    pub parts: BTreeMap<String, String>,
 }
 
 /// Digests of the package in a folder, compiled with `settings`: features, architecture and the like.
@@ -118,14 +128,29 @@ pub struct Digests {
 pub fn digests(package: &Path, settings: &[String]) -> Result<Digests, Unreadable> {
     let src = package.join("src");
     let (mut training, mut evaluation) = (Total::default(), Total::default());
+    let mut sources = BTreeMap::new();
     for (path, source) in modules(&src, &src.join("lib.rs"))? {
         let name = slashed(path.strip_prefix(&src).unwrap_or(&path));
         match part_of(&name) {
-            Part::Training => training.add(&name, &source),
+            Part::Training => {
+                sources.insert(name, source);
+            }
             Part::Evaluation => evaluation.add(&name, &source),
             Part::Neither => {}
         }
     }
+    let macros: Vec<&str> = LISTS.iter().map(|(_, list)| *list).collect();
+    let parts = parts(&Tree::read(&src, &macros)?, sources.keys().cloned().collect());
+    let apart: BTreeSet<&String> = parts.values().flatten().collect();
+    for (name, source) in sources.iter().filter(|(name, _)| !apart.contains(name)) {
+        training.add(name, source);
+    }
+    let digest = |files: &BTreeSet<String>| {
+        let mut total = Total::default();
+        files.iter().for_each(|name| total.add(name, &sources[name]));
+        total.finish()
+    };
+    let parts = parts.iter().map(|(name, files)| (name.clone(), digest(files))).collect();
     let vendored = package.join("vendor/cubecl-llvm/src");
     for (path, source) in modules(&vendored, &vendored.join("lib.rs"))? {
         training.add(&slashed(path.strip_prefix(package).unwrap_or(&path)), &source);
@@ -139,7 +164,47 @@ pub fn digests(package: &Path, settings: &[String]) -> Result<Digests, Unreadabl
     for setting in settings {
         training.add("setting", setting);
     }
-    Ok(Digests { training: training.finish(), evaluation: evaluation.finish() })
+    Ok(Digests { training: training.finish(), evaluation: evaluation.finish(), parts })
+}
+
+/// The files of each part: its own and those that it uses, without what runs use that do not have it.
+fn parts(tree: &Tree, training: BTreeSet<String>) -> BTreeMap<String, BTreeSet<String>> {
+    let uses = tree.files();
+    let reached = |from: BTreeSet<String>| {
+        let mut reached = BTreeSet::new();
+        let mut open: Vec<String> = from.into_iter().collect();
+        while let Some(file) = open.pop() {
+            if training.contains(&file) && reached.insert(file.clone()) {
+                open.extend(uses.get(&file).into_iter().flatten().cloned());
+            }
+        }
+        reached
+    };
+    let own = |folder: &str, file: &str| {
+        file.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/') && rest != "/mod.rs")
+    };
+    let of_all = |file: &&String| !LISTS.iter().any(|(folder, _)| own(folder, file));
+    let common = reached(uses.keys().filter(of_all).cloned().collect());
+    let mut parts = BTreeMap::new();
+    for (folder, list) in LISTS {
+        for (name, file) in tree.rows(list) {
+            let files = reached(BTreeSet::from([file])).difference(&common).cloned().collect();
+            parts.insert(format!("{folder}/{}", kebab_case(&name)), files);
+        }
+    }
+    parts
+}
+
+/// A name as serde writes it in `kebab-case`.
+fn kebab_case(name: &str) -> String {
+    let mut text = String::new();
+    for c in name.chars() {
+        if c.is_uppercase() && !text.is_empty() {
+            text.push('-');
+        }
+        text.extend(c.to_lowercase());
+    }
+    text
 }
 
 /// The part that a source decides, by its name below `src`.
@@ -160,24 +225,6 @@ pub fn computes(name: &str) -> bool {
     CRATES.contains(&name) || FAMILIES.iter().any(of_family)
 }
 
-/// A source that cannot be hashed.
-#[derive(Debug)]
-pub struct Unreadable(String);
-
-impl fmt::Display for Unreadable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-fn read(path: &Path) -> Result<String, Unreadable> {
-    fs::read_to_string(path).map_err(|error| Unreadable(format!("{}: {error}", path.display())))
-}
-
-fn slashed(path: &Path) -> String {
-    path.to_string_lossy().replace('\\', "/")
-}
-
 #[derive(Default)]
 struct Total(Sha256);
 
@@ -192,161 +239,6 @@ impl Total {
     fn finish(self) -> String {
         self.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
     }
-}
-
-/// The modules that a build without tests compiles, from a crate's root on, each as [`compiled`] text.
-pub fn modules(folder: &Path, root: &Path) -> Result<Vec<(PathBuf, String)>, Unreadable> {
-    let mut found = Vec::new();
-    let mut open = vec![(root.to_path_buf(), folder.to_path_buf())];
-    while let Some((file, children)) = open.pop() {
-        let compiled = compiled(&read(&file)?)
-            .map_err(|error| Unreadable(format!("{}: {error}", file.display())))?;
-        for name in compiled.modules {
-            let (alone, folder) = (children.join(format!("{name}.rs")), children.join(&name));
-            let file = if alone.is_file() { alone } else { folder.join("mod.rs") };
-            open.push((file, folder));
-        }
-        found.push((file, compiled.text));
-    }
-    found.sort();
-    Ok(found)
-}
-
-/// What the compiler sees of a source.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Compiled {
-    /// Its tokens, one after the other.
-    pub text: String,
-    /// The modules that it names and does not hold.
-    pub modules: Vec<String>,
-}
-
-/// Reduces a source to what the compiler sees of it when it does not build tests.
-///
-/// # Errors
-/// If it is not Rust.
-pub fn compiled(source: &str) -> Result<Compiled, proc_macro2::LexError> {
-    let tokens: TokenStream = source.parse()?;
-    let mut compiled = Compiled::default();
-    compiled.take(tokens);
-    Ok(compiled)
-}
-
-impl Compiled {
-    fn take(&mut self, tokens: TokenStream) {
-        let tokens: Vec<TokenTree> = tokens.into_iter().collect();
-        let mut at = 0;
-        while at < tokens.len() {
-            match attribute(&tokens[at..]) {
-                Some((length, Attribute::Silent)) => at += length,
-                Some((length, Attribute::TestOnly)) => at += length + item(&tokens[at + length..]),
-                Some((length, Attribute::Kept)) => {
-                    tokens[at..at + length].iter().for_each(|token| self.token(token));
-                    at += length;
-                }
-                None => {
-                    if let [
-                        TokenTree::Ident(word),
-                        TokenTree::Ident(name),
-                        TokenTree::Punct(end),
-                        ..,
-                    ] = &tokens[at..]
-                        && word == "mod"
-                        && end.as_char() == ';'
-                    {
-                        self.modules.push(name.to_string());
-                    }
-                    self.token(&tokens[at]);
-                    at += 1;
-                }
-            }
-        }
-    }
-
-    fn token(&mut self, token: &TokenTree) {
-        match token {
-            TokenTree::Group(group) => self.group(group),
-            TokenTree::Punct(punct) => {
-                self.text.push(punct.as_char());
-                // `a & &b` is not `a && b`.
-                if punct.spacing() == Spacing::Alone {
-                    self.text.push(' ');
-                }
-            }
-            TokenTree::Ident(_) | TokenTree::Literal(_) => {
-                self.text.push_str(&token.to_string());
-                self.text.push(' ');
-            }
-        }
-    }
-
-    fn group(&mut self, group: &Group) {
-        let (open, close) = match group.delimiter() {
-            Delimiter::Parenthesis => ("(", ")"),
-            Delimiter::Brace => ("{", "}"),
-            Delimiter::Bracket => ("[", "]"),
-            Delimiter::None => ("", ""),
-        };
-        self.text.push_str(open);
-        self.take(group.stream());
-        self.text.push_str(close);
-    }
-}
-
-/// What an attribute means for a figure.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Attribute {
-    /// Nothing: documentation and lints.
-    Silent,
-    /// What follows is compiled for tests only.
-    TestOnly,
-    /// Perhaps something.
-    Kept,
-}
-
-/// The attribute that tokens begin with, and how many they are of it.
-fn attribute(tokens: &[TokenTree]) -> Option<(usize, Attribute)> {
-    let [TokenTree::Punct(hash), rest @ ..] = tokens else { return None };
-    if hash.as_char() != '#' {
-        return None;
-    }
-    let inner = matches!(rest, [TokenTree::Punct(bang), ..] if bang.as_char() == '!');
-    let length = if inner { 2 } else { 1 };
-    let Some(TokenTree::Group(group)) = tokens.get(length) else { return None };
-    if group.delimiter() != Delimiter::Bracket {
-        return None;
-    }
-    let text: String = group.stream().to_string().split_whitespace().collect();
-    let name: &str = text.split(['(', '=', ':']).next().unwrap_or_default();
-    let meaning = match name {
-        "doc" | "allow" | "expect" | "warn" | "deny" | "must_use" => Attribute::Silent,
-        "cfg" if text == "cfg(test)" => Attribute::TestOnly,
-        _ => Attribute::Kept,
-    };
-    Some((length + 1, meaning))
-}
-
-/// How many tokens the item is that tokens begin with, its attributes among them.
-fn item(tokens: &[TokenTree]) -> usize {
-    let mut at = 0;
-    while let Some((length, _)) = attribute(&tokens[at..]) {
-        at += length;
-    }
-    // These end with a semicolon, whatever braces they hold.
-    let is_flat = |word: &str| ["use", "const", "static", "type", "extern"].contains(&word);
-    let words: Vec<String> = tokens[at..].iter().take(4).map(ToString::to_string).collect();
-    let flat = words.iter().any(|word| is_flat(word)) && !words.iter().any(|word| word == "fn");
-    for (index, token) in tokens[at..].iter().enumerate() {
-        let ends = match token {
-            TokenTree::Punct(punct) => punct.as_char() == ';',
-            TokenTree::Group(group) => group.delimiter() == Delimiter::Brace && !flat,
-            TokenTree::Ident(_) | TokenTree::Literal(_) => false,
-        };
-        if ends {
-            return at + index + 1;
-        }
-    }
-    tokens.len()
 }
 
 /// Name, version and checksum of the packages of a lock file that compute figures.
@@ -389,63 +281,10 @@ pub fn dependencies(manifest: &str) -> Vec<(String, String)> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::PathBuf;
+
     use super::*;
-
-    fn text(source: &str) -> String {
-        compiled(source).unwrap().text
-    }
-
-    const SOURCE: &str = "//! A module.\nuse std::fmt;\n\n/// Doubles.\n#[must_use]\npub fn double(x: f32) -> f32 {\n    \
-                          // Twice.\n    x * 2.0\n}\n\n#[cfg(test)]\nmod tests {\n    #[test]\n    fn two() { assert!(true); }\n}\n";
-
-    #[test]
-    fn comments_documentation_lints_layout_and_tests_change_nothing() {
-        let same = [
-            SOURCE.replace("A module.", "Another module."),
-            SOURCE.replace("/// Doubles.\n", "/// Says more.\n/// In two lines.\n"),
-            SOURCE.replace("// Twice.", "/* Twice, /* as said */ above. */"),
-            SOURCE.replace("#[must_use]\n", "#[expect(dead_code, reason = \"a test\")]\n"),
-            SOURCE.replace("    x * 2.0", "        x\n * 2.0"),
-            SOURCE.replace("assert!(true)", "assert_eq!(1 + 1, 2)"),
-            SOURCE.replace(
-                "#[cfg(test)]\nmod tests",
-                "#[cfg(test)]\nuse a::{b, c};\n#[cfg(test)]\n#[path = \"x\"]\nmod tests",
-            ),
-            SOURCE.replace(
-                "#[cfg(test)]\nmod tests",
-                "#[cfg(test)]\nconst fn three() -> u8 { 3 }\n#[cfg(test)]\nmod tests",
-            ),
-        ];
-        for other in same {
-            assert_eq!(text(&other), text(SOURCE), "{other}");
-        }
-    }
-
-    #[test]
-    fn numbers_operators_names_texts_and_attributes_change_it() {
-        let others = [
-            SOURCE.replace("2.0", "2.1"),
-            SOURCE.replace('*', "+"),
-            SOURCE.replace("double", "twice"),
-            SOURCE.replace("#[must_use]", "#[inline(always)]"),
-            SOURCE
-                .replace("x * 2.0", "x * 2.0 + f32::from(u8::from(\"// no comment\".is_empty()))"),
-            SOURCE.replace("#[cfg(test)]\nmod tests", "mod tests"),
-            SOURCE.replace("#[cfg(test)]", "#[cfg(not(test))]"),
-        ];
-        for other in others {
-            assert_ne!(text(&other), text(SOURCE), "{other}");
-        }
-        assert_ne!(text("fn f() { a & &b }"), text("fn f() { a && b }"));
-    }
-
-    #[test]
-    fn modules_of_tests_are_not_followed() {
-        let found =
-            compiled("mod a;\npub mod b;\n#[cfg(test)]\nmod c;\nmod d { mod e; }\n").unwrap();
-        assert_eq!(found.modules, ["a", "b", "e"]);
-        assert!(compiled("fn f( {").is_err());
-    }
 
     fn package() -> PathBuf {
         PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -481,30 +320,41 @@ mod tests {
             fs::write(&path, text.replacen(what, by, 1)).unwrap();
             let after = digests(here, &[]).unwrap();
             fs::write(&path, text).unwrap();
-            [after.training != before.training, after.evaluation != before.evaluation]
+            let changed = |name: &&String| before.parts.get(*name) != after.parts.get(*name);
+            let engines = [
+                ("training", after.training != before.training),
+                ("evaluation", after.evaluation != before.evaluation),
+            ];
+            let engines = engines.into_iter().filter(|(_, changed)| *changed).map(|(name, _)| name);
+            let parts = before.parts.keys().filter(changed).map(String::as_str);
+            engines.chain(parts).collect::<Vec<_>>().join(" ")
         };
-        assert_eq!(edit("src/train/rate.rs", "/ 2.0", "/ 2.5"), [true, false]);
-        assert_eq!(edit("src/train/rate.rs", "//!", "//! More."), [false, false]);
-        assert_eq!(edit("src/device.rs", "\"auto\" =>", "\"best\" =>"), [true, false]);
-        assert_eq!(edit("src/spec/schedule.rs", "epochs: 20", "epochs: 21"), [true, false]);
+        assert_eq!(edit("src/train/rate.rs", "/ 2.0", "/ 2.5"), "training");
+        assert_eq!(edit("src/train/rate.rs", "//!", "//! More."), "");
+        assert_eq!(edit("src/device.rs", "\"auto\" =>", "\"best\" =>"), "training");
+        assert_eq!(edit("src/spec/schedule.rs", "epochs: 20", "epochs: 21"), "training");
         assert_eq!(
             edit("src/run/mod.rs", "seed: decisions.seed", "seed: decisions.seed + 1"),
-            [true, false]
+            "training"
         );
-        assert_eq!(edit("src/run/judge.rs", "row(\"original\"", "row(\"other\""), [false, true]);
-        assert_eq!(edit("src/evaluate/surface.rs", "0.95", "0.94"), [false, true]);
-        assert_eq!(edit("src/cli/mod.rs", "0 when done", "0 if done"), [false, false]);
-        assert_eq!(edit("src/report/mod.rs", "oncospec report", "a report"), [false, false]);
-        assert_eq!(edit("vendor/cubecl-llvm/src/lib.rs", "pub ", "pub(crate) "), [true, false]);
+        assert_eq!(edit("src/run/judge.rs", "row(\"original\"", "row(\"other\""), "evaluation");
+        assert_eq!(edit("src/evaluate/surface.rs", "0.95", "0.94"), "evaluation");
+        assert_eq!(edit("src/cli/mod.rs", "0 when done", "0 if done"), "");
+        assert_eq!(edit("src/report/mod.rs", "oncospec report", "a report"), "");
+        assert_eq!(edit("vendor/cubecl-llvm/src/lib.rs", "pub ", "pub(crate) "), "training");
         assert_eq!(
             edit("Cargo.lock", "name = \"clap\"\nversion = \"", "name = \"clap\"\nversion = \"9"),
-            [false, false]
+            ""
         );
         assert_eq!(
             edit("Cargo.lock", "name = \"burn\"\nversion = \"", "name = \"burn\"\nversion = \"9"),
-            [true, false]
+            "training"
         );
-        assert_eq!(edit("Cargo.toml", "\"x86-v4\", ", ""), [true, false]);
+        assert_eq!(edit("Cargo.toml", "\"x86-v4\", ", ""), "training");
+        // What stands in a list is of those that use it.
+        assert_eq!(edit("src/loss/focal.rs", "gamma: 2.0", "gamma: 3.0"), "loss/focal");
+        assert_eq!(edit("src/loss/focal.rs", "//!", "//! More."), "");
+        assert_eq!(edit("src/loss/mod.rs", "/// Focal loss", "/// Loss"), "");
         assert_ne!(digests(here, &["feature".into()]).unwrap(), before);
     }
 

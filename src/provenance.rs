@@ -22,6 +22,7 @@ pub fn of(plan: &Plan, command: &[String], again: Vec<String>, device: &Kind) ->
         git: git(),
         tool: tool(),
         engine: plan.decisions.engine.clone(),
+        engine_parts: plan.decisions.engine_parts.clone(),
         evaluation_engine: plan.decisions.evaluation_engine.clone(),
         sessions: Vec::new(),
         parent: plan.decisions.parent.clone(),

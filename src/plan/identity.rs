@@ -65,6 +65,7 @@ pub fn ids(decisions: &Decisions, dataset: &Dataset, split: &Split) -> Result<Id
             "weights": decisions.weights_sha256,
             "device": decisions.device,
             "engine": decisions.engine,
+            "engine-parts": decisions.engine_parts,
             "parent": decisions.parent,
         }),
         TRAINING_DIGITS,

@@ -5,6 +5,7 @@
 
 mod check;
 mod describe;
+mod engine;
 mod figures;
 mod identity;
 mod survey;
@@ -13,6 +14,7 @@ pub use check::{Checked, Depth, check};
 pub use describe::{Estimate, describe};
 pub use survey::{Extent, Survey, survey};
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -31,12 +33,8 @@ use crate::model::{self, SecondHead};
 use crate::record::{ClassShare, GuideRow, Parent};
 use crate::spec::{ModelSpec, Note, Spec, WeightsSpec};
 
+pub use engine::{EVALUATION_ENGINE, TRAINING_ENGINE, engine_parts};
 pub use identity::prefix;
-
-/// Digest of the sources that decide weights, set by the build script.
-pub const TRAINING_ENGINE: &str = env!("TRAINING_ENGINE");
-/// Digest of the sources that decide figures of given weights, set by the build script.
-pub const EVALUATION_ENGINE: &str = env!("EVALUATION_ENGINE");
 
 /// One run, decided.
 #[derive(Clone, Debug)]
@@ -76,8 +74,11 @@ pub struct Decisions {
     pub training_id: String,
     /// Seed of initialisation, shuffling, augmentation and dropout.
     pub seed: u32,
-    /// Digest of the sources that decide weights.
+    /// Digest of the sources that decide the weights of every run.
     pub engine: String,
+    /// Digests of the sources of its network and its losses, by name, such as `model/unet`.
+    #[serde(default)]
+    pub engine_parts: BTreeMap<String, String>,
     /// Digest of the sources that decide figures of given weights.
     #[serde(default)]
     pub evaluation_engine: String,
@@ -211,6 +212,7 @@ impl Checked {
             training_id: String::new(),
             seed,
             engine: TRAINING_ENGINE.into(),
+            engine_parts: engine_parts(&spec)?,
             evaluation_engine: EVALUATION_ENGINE.into(),
             device,
             group_key: group_key(&spec.dataset.split, &self.dataset).as_str().into(),

@@ -74,8 +74,10 @@ pub struct Provenance {
     pub git: Option<Git>,
     /// The commit that oncospec itself was built from; `None` where it was built outside of its repository.
     pub tool: Option<Git>,
-    /// Digest of the sources that decide weights.
+    /// Digest of the sources that decide the weights of every run.
     pub engine: String,
+    /// Digests of the sources of its network and its losses, by name, such as `model/unet`.
+    pub engine_parts: BTreeMap<String, String>,
     /// Digest of the sources that decide figures of given weights.
     pub evaluation_engine: String,
     /// The machine.

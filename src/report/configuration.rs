@@ -18,6 +18,19 @@ pub struct Difference {
     pub values: Vec<String>,
 }
 
+impl Difference {
+    /// Whether the values differ. A network or a loss that a run does not use is no difference of its sources.
+    fn differs(&self) -> bool {
+        let of_part = self.key.starts_with(ENGINE_OF);
+        let mut values = self.values.iter().filter(|value| !of_part || *value != UNDEFINED);
+        let first = values.next();
+        values.any(|value| Some(value) != first)
+    }
+}
+
+/// What begins the key of the sources of a network or a loss.
+const ENGINE_OF: &str = "(engine of ";
+
 /// The keys in which the runs' specs differ, the seed, and what else decides a result; none for a single run.
 pub fn differences(records: &[Record]) -> Vec<Difference> {
     let specs: Vec<Vec<(String, String)>> = records.iter().map(flat_spec).collect();
@@ -27,7 +40,7 @@ pub fn differences(records: &[Record]) -> Vec<Difference> {
             key: key.clone(),
             values: specs.iter().map(|spec| value(spec, key)).collect(),
         })
-        .filter(|difference| difference.values.iter().any(|value| *value != difference.values[0]))
+        .filter(Difference::differs)
         .collect()
 }
 
@@ -38,7 +51,10 @@ pub fn same_recipe(a: &Record, b: &Record) -> bool {
         let keys = spec_of(record).into_iter().filter(|(key, _)| matters(key));
         keys.collect::<BTreeSet<(String, String)>>()
     };
-    circumstances(a) == circumstances(b) && division(a) == division(b) && recipe(a) == recipe(b)
+    circumstances(a) == circumstances(b)
+        && a.provenance.engine_parts == b.provenance.engine_parts
+        && division(a) == division(b)
+        && recipe(a) == recipe(b)
 }
 
 /// Where each case went: case, group and split.
@@ -96,6 +112,8 @@ fn flat_spec(record: &Record) -> Vec<(String, String)> {
     let short = |value: String| value.chars().take(24).collect::<String>();
     let told = circumstances(record).into_iter().filter(|(_, value)| !value.is_empty());
     flat.extend(told.map(|(key, value)| (key.to_owned(), short(value))));
+    let parts = record.provenance.engine_parts.iter();
+    flat.extend(parts.map(|(name, digest)| (format!("{ENGINE_OF}{name})"), short(digest.clone()))));
     if !record.split.is_empty() {
         flat.push(("(division of the cases)".to_owned(), division_digits(record)));
     }
@@ -180,6 +198,7 @@ mod tests {
         };
         let mut one = record("name = 'a'\nseeds = [0, 1]");
         one.split = vec![row("x", "train"), row("y", "valid"), row("z", "test")];
+        one.provenance.engine_parts.insert("model/unet".into(), "aa".into());
         let mut turned = one.clone();
         turned.split.reverse();
         assert!(same_recipe(&one, &turned), "rows in another order");
@@ -195,11 +214,24 @@ mod tests {
         change(&|other| other.split[0].group = "y".into());
         change(&|other| other.provenance.data_fingerprint = "ff".into());
         change(&|other| other.provenance.engine = "ff".into());
+        change(&|other| {
+            other.provenance.engine_parts.insert("model/unet".into(), "ff".into());
+        });
         change(&|other| other.provenance.evaluation_engine = "ff".into());
         change(&|other| other.provenance.device = "cuda:0 (NVIDIA H100)".into());
         change(&|other| other.summary.group_key = "duplicates".into());
         let parent = Parent { training_id: "ab".into(), epochs: 3 };
         change(&|other| other.provenance.parent = Some(parent.clone()));
+    }
+
+    #[test]
+    fn another_network_is_no_difference_of_sources() {
+        let of = |part: &str| {
+            let mut one = record("name = 'a'");
+            one.provenance.engine_parts.insert(part.into(), part.into());
+            one
+        };
+        assert!(differences(&[of("model/unet"), of("model/unext")]).is_empty());
     }
 
     #[test]

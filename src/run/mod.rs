@@ -243,7 +243,10 @@ fn changed(record: &Record, plan: &Plan) -> Vec<String> {
     let others = [
         ("the images or masks", before.data_fingerprint != now.data_fingerprint),
         ("the files of weights", before.weights_sha256 != now.weights_sha256),
-        ("the sources of oncospec", before.engine != now.engine),
+        (
+            "the sources of oncospec",
+            (&before.engine, &before.engine_parts) != (&now.engine, &now.engine_parts),
+        ),
         ("the kind of device", before.device != now.device),
         ("the run that it goes on from", before.parent != now.parent),
     ];

@@ -8,171 +8,29 @@ use std::fs;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use proc_macro2::{Delimiter, TokenStream, TokenTree};
-
-use super::engine;
+use super::uses::{Names, Tree, Use, Way, joined};
 
 /// Folders whose files form floors too.
 const FOLDERS: &[&str] = &["data", "evaluate", "kernels"];
+
 /// What a folder's own file is called among its files.
 const ROOT: &str = "mod";
-
-/// A path of names, such as `["data", "split"]`; the root's is empty.
-type Names = Vec<String>;
-
-/// A module as the compiler sees it.
-#[derive(Default)]
-struct Module {
-    /// Names that it imports, and where from.
-    imports: BTreeMap<String, Names>,
-    /// Modules of which it imports all.
-    globs: Vec<Names>,
-    /// Names of its items.
-    items: BTreeSet<String>,
-    /// Paths that it uses, as written; of these, whether each is only handed on by `pub use`.
-    uses: Vec<(Names, bool)>,
-}
-
-/// The modules of a package.
-#[derive(Default)]
-struct Tree(BTreeMap<Names, Module>);
 
 /// Which members of a folder use which, with the uses that make it so.
 type Edges = BTreeMap<(String, String), BTreeSet<String>>;
 
 impl Tree {
-    /// Reads the modules below a folder `src`.
-    fn read(src: &Path) -> Self {
-        let mut tree = Self::default();
-        for (file, text) in engine::modules(src, &src.join("lib.rs")).unwrap() {
-            let below = file.strip_prefix(src).unwrap().with_extension("");
-            let mut path: Names =
-                below.iter().map(|part| part.to_string_lossy().into_owned()).collect();
-            if ["mod", "lib"].contains(&path.last().unwrap().as_str()) {
-                path.pop();
-            }
-            tree.0.entry(path.clone()).or_default();
-            tree.take(&path, text.parse().unwrap(), true);
-        }
-        tree
-    }
-
-    fn take(&mut self, path: &Names, tokens: TokenStream, items: bool) {
-        let tokens: Vec<TokenTree> = tokens.into_iter().collect();
-        let mut at = 0;
-        while at < tokens.len() {
-            at += match word(&tokens[at..]).as_deref() {
-                Some("mod") if matches!(tokens.get(at + 2), Some(TokenTree::Group(_))) => {
-                    self.inline(path, &tokens[at + 1..])
-                }
-                Some("use") if !is(tokens.get(at + 1), '<') => {
-                    self.imports(path, &tokens[at + 1..], exported(&tokens[..at]))
-                }
-                Some(name) => {
-                    if items && ITEMS.contains(&name) {
-                        let name = word(&tokens[at + 1..]);
-                        self.module(path).items.extend(name);
-                    }
-                    self.path(path, &tokens, at)
-                }
-                None => {
-                    if let TokenTree::Group(group) = &tokens[at] {
-                        self.take(path, group.stream(), false);
-                    }
-                    1
-                }
-            };
-        }
-    }
-
-    fn module(&mut self, path: &Names) -> &mut Module {
-        self.0.entry(path.clone()).or_default()
-    }
-
-    /// A module in its file's braces.
-    fn inline(&mut self, path: &Names, tokens: &[TokenTree]) -> usize {
-        if let [TokenTree::Ident(name), TokenTree::Group(group), ..] = tokens {
-            let path = joined(path, &[name.to_string()]);
-            self.module(&path);
-            self.take(&path, group.stream(), true);
-        }
-        3
-    }
-
-    /// What stands between `use` and its semicolon.
-    fn imports(&mut self, path: &Names, tokens: &[TokenTree], exported: bool) -> usize {
-        let length = tokens.iter().position(|token| is(Some(token), ';')).unwrap_or(tokens.len());
-        let mut leaves = Vec::new();
-        leaves_of(&tokens[..length], &Names::new(), &mut leaves);
-        let module = self.module(path);
-        for (mut names, alias) in leaves {
-            module.uses.push((names.clone(), exported));
-            if names.last().is_some_and(|name| name == "self") {
-                names.pop();
-            }
-            if names.last().is_some_and(|name| name == "*") {
-                names.pop();
-                module.globs.push(names);
-            } else if let Some(name) = alias.or_else(|| names.last().cloned()) {
-                module.imports.insert(name, names);
-            }
-        }
-        length + 2
-    }
-
-    /// A path outside of `use`: of names joined by `::`.
-    fn path(&mut self, path: &Names, tokens: &[TokenTree], at: usize) -> usize {
-        let follows = at > 0 && (is(tokens.get(at - 1), '.') || is(tokens.get(at - 1), ':'));
-        let (mut names, mut end) = (vec![tokens[at].to_string()], at + 1);
-        while is(tokens.get(end), ':') && is(tokens.get(end + 1), ':') {
-            let Some(name) = word(tokens.get(end + 2..).unwrap_or_default()) else { break };
-            names.push(name);
-            end += 3;
-        }
-        if names.len() > 1 && !follows {
-            self.module(path).uses.push((names, false));
-        }
-        end - at
-    }
-
-    /// A path as written in a module, from the root on; `None` where it leads out of the package.
-    fn absolute(&self, from: &Names, names: &[String]) -> Option<Names> {
-        match names.first().map(String::as_str) {
-            Some("crate") => Some(names[1..].to_vec()),
-            Some("self") => Some(joined(from, &names[1..])),
-            Some("super") => {
-                let (mut base, mut rest) = (from.clone(), names);
-                while rest.first().is_some_and(|name| name == "super") {
-                    base.pop();
-                    rest = &rest[1..];
-                }
-                Some(joined(&base, rest))
-            }
-            Some(name) => {
-                let child = joined(from, &[name.to_string()]);
-                self.0.contains_key(&child).then(|| joined(from, names))
-            }
-            None => None,
-        }
-    }
-
     /// Which member of a folder a path from the root on leads to.
     fn member(&self, folder: &Names, path: &Names) -> Option<String> {
         let rest = path.strip_prefix(folder.as_slice())?;
         let Some(name) = rest.first() else { return Some(ROOT.into()) };
-        if self.0.contains_key(&joined(folder, std::slice::from_ref(name))) {
+        if self.modules.contains_key(&joined(folder, std::slice::from_ref(name))) {
             return Some(name.clone());
         }
-        let module = &self.0[folder];
-        if let Some(from) = module.imports.get(name) {
-            return self.member(folder, &self.absolute(folder, from)?);
-        }
-        let defined = |glob: &Names| {
-            let path = self.absolute(folder, glob)?;
-            self.0.get(&path)?.items.contains(name).then_some(path)
-        };
-        match module.globs.iter().find_map(defined) {
+        match self.handed_on(folder, name) {
             Some(path) => self.member(folder, &path),
+            // From outside of the package, or the folder's own.
+            None if self.modules[folder].imports.contains_key(name) => None,
             None => Some(ROOT.into()),
         }
     }
@@ -180,14 +38,14 @@ impl Tree {
     /// Which members of a folder use which; what its own file hands on by `pub use` is no use.
     fn edges(&self, folder: &Names) -> Edges {
         let mut edges = Edges::new();
-        for (path, module) in &self.0 {
+        for (path, module) in &self.modules {
             let Some(rest) = path.strip_prefix(folder.as_slice()) else { continue };
             let user = rest.first().map_or(ROOT, String::as_str);
-            for (names, exported) in &module.uses {
+            for Use { names, way } in &module.uses {
                 let used = self.absolute(path, names).and_then(|to| self.member(folder, &to));
                 if let Some(used) = used
                     && used != user
-                    && !(*exported && user == ROOT)
+                    && !(*way == Way::HandedOn && user == ROOT)
                 {
                     let line = format!("{}: {}", path.join("::"), names.join("::"));
                     edges.entry((user.into(), used)).or_default().insert(line);
@@ -195,61 +53,6 @@ impl Tree {
             }
         }
         edges
-    }
-}
-
-/// What begins an item with a name.
-const ITEMS: [&str; 8] = ["struct", "enum", "union", "trait", "fn", "type", "const", "static"];
-
-fn joined(base: &[String], rest: &[String]) -> Names {
-    [base, rest].concat()
-}
-
-fn word(tokens: &[TokenTree]) -> Option<String> {
-    match tokens.first() {
-        Some(TokenTree::Ident(name)) => Some(name.to_string()),
-        _ => None,
-    }
-}
-
-fn is(token: Option<&TokenTree>, sign: char) -> bool {
-    matches!(token, Some(TokenTree::Punct(punct)) if punct.as_char() == sign)
-}
-
-/// Whether what stands before `use` makes it public.
-fn exported(before: &[TokenTree]) -> bool {
-    let public = |token: &TokenTree| matches!(token, TokenTree::Ident(word) if word == "pub");
-    match before {
-        [.., token, TokenTree::Group(_)] => public(token),
-        [.., token] => public(token),
-        [] => false,
-    }
-}
-
-/// The paths of a tree of imports, each with its other name.
-fn leaves_of(tokens: &[TokenTree], base: &Names, leaves: &mut Vec<(Names, Option<String>)>) {
-    for tokens in tokens.split(|token| is(Some(token), ',')) {
-        let (mut path, mut alias, mut at) = (base.clone(), None, 0);
-        while at < tokens.len() {
-            match &tokens[at] {
-                TokenTree::Ident(name) if name == "as" => {
-                    alias = word(&tokens[at + 1..]);
-                    at = tokens.len();
-                }
-                TokenTree::Ident(name) => path.push(name.to_string()),
-                TokenTree::Punct(punct) if punct.as_char() == '*' => path.push("*".into()),
-                TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => {
-                    let tokens: Vec<TokenTree> = group.stream().into_iter().collect();
-                    leaves_of(&tokens, &path, leaves);
-                    path.clear();
-                }
-                _ => {}
-            }
-            at += 1;
-        }
-        if path.len() > base.len() {
-            leaves.push((path, alias));
-        }
     }
 }
 
@@ -292,7 +95,7 @@ fn circles(edges: &Edges) -> String {
 }
 
 /// The modules of this package.
-static SRC: LazyLock<Tree> = LazyLock::new(|| Tree::read(&package().join("src")));
+static SRC: LazyLock<Tree> = LazyLock::new(|| Tree::read(&package().join("src"), &[]).unwrap());
 
 fn package() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -328,7 +131,7 @@ fn no_two_files_of_a_folder_use_each_other_by_any_way() {
 #[test]
 fn the_floors_of_the_architecture_are_those_of_the_code() {
     let floors = drawn();
-    let modules = SRC.0.keys().filter(|path| path.len() == 1).map(|path| path[0].clone());
+    let modules = SRC.modules.keys().filter(|path| path.len() == 1).map(|path| path[0].clone());
     let mut listed = floors.concat();
     listed.sort();
     assert_eq!(listed, modules.collect::<Names>(), "`## Floors` of ARCHITECTURE.md");
@@ -349,7 +152,7 @@ fn planted(files: &[(&str, &str)], folder: &str) -> Edges {
     }
     let folder: Names =
         folder.split("::").filter(|name| !name.is_empty()).map(Into::into).collect();
-    Tree::read(package.path()).edges(&folder)
+    Tree::read(package.path(), &[]).unwrap().edges(&folder)
 }
 
 fn pairs(edges: &Edges) -> Vec<String> {

@@ -20,3 +20,7 @@ mod real_data;
 mod runs;
 mod specs;
 mod support;
+#[path = "../../build/tokens.rs"]
+mod tokens;
+#[path = "../../build/uses.rs"]
+mod uses;

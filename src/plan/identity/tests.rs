@@ -133,6 +133,8 @@ fn seed_device_engines_data_and_parent_are_of_the_ids() {
         ids(&decisions, &dataset, &split).unwrap()
     };
     assert_ne!(changed(&|d| d.engine.push('0')).training, again.training);
+    let part = |d: &mut Decisions| d.engine_parts.insert("loss/dice".into(), "0".into());
+    assert_ne!(changed(&|d| assert!(part(d).is_some())).training, again.training);
     assert_ne!(changed(&|d| d.data_fingerprint.push('0')).training, again.training);
     assert_ne!(changed(&|d| d.weights_sha256.push("0".into())).training, again.training);
     let parent = Parent { training_id: "0".into(), epochs: 3 };
