@@ -102,6 +102,8 @@ pub enum FindingKind {
     UnlabelledTile,
     /// A split without a labelled pixel.
     UnlabelledSplit,
+    /// Tiles or ROIs whose names tell no slide, so that nobody knows which are of one patient.
+    NoSlide,
     /// Cases that are in no split.
     LeftOut,
     /// Patients that lie in more than one split.

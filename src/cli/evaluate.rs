@@ -259,9 +259,9 @@ fn recorded_groups(record: &Record, dataset: &Dataset) -> Vec<String> {
     dataset.cases.iter().map(group).collect()
 }
 
-/// The group of a case as its source knows it: its slide, else itself.
+/// The group of a case as its source knows it: its patient or slide, else itself.
 fn group_of(case: &Case) -> String {
-    case.slide.clone().unwrap_or_else(|| case.id.clone())
+    case.patient_or_slide().unwrap_or(&case.id).to_string()
 }
 
 fn table(figures: &[Figure], cases: usize, place: &str, refined: Option<&str>) -> String {

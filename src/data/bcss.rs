@@ -47,15 +47,48 @@ pub struct TileFolder {
     pub masks: Option<PathBuf>,
 }
 
-/// The slide and the institution of a TCGA name: `TCGA-A2-A0D2-DX1` and `A2`.
+/// The slide and the institution of a name with a TCGA barcode anywhere in it, in whatever case:
+/// `TCGA-A2-A0D2-DX1` and `A2`.
 pub fn slide_of(name: &str) -> (Option<String>, Option<String>) {
-    let slide = name.split(['_', '.', '/']).next().unwrap_or(name);
-    let mut fields = slide.split('-');
-    let institution = match (fields.next(), fields.next(), fields.next()) {
-        (Some("TCGA"), Some(institution), Some(_)) if institution.len() == 2 => institution,
-        _ => return (None, None),
-    };
-    (Some(slide.to_string()), Some(institution.to_string()))
+    let name = name.to_ascii_uppercase();
+    let begins = |at: usize| !name[..at].ends_with(|c: char| c.is_alphanumeric());
+    let found = name.match_indices("TCGA-").filter(|&(at, _)| begins(at));
+    found.map(|(at, _)| barcode(&name[at..])).find(|(slide, _)| slide.is_some()).unwrap_or_default()
+}
+
+/// The slide and the institution of a name that begins as a barcode does.
+fn barcode(name: &str) -> (Option<String>, Option<String>) {
+    let end = name.find(|c: char| c != '-' && !c.is_ascii_alphanumeric()).unwrap_or(name.len());
+    let fields: Vec<&str> = name[..end].trim_end_matches('-').split('-').collect();
+    match fields.as_slice() {
+        [_, institution, patient, ..] if institution.len() == 2 && !patient.is_empty() => {
+            let last = fields.iter().position(|field| names_slide(field));
+            let slide = &fields[..last.map_or(fields.len(), |last| last + 1)];
+            (Some(slide.join("-")), Some(institution.to_string()))
+        }
+        _ => (None, None),
+    }
+}
+
+/// Whether a field of a barcode names a slide: `DX1` of a diagnostic one, `TS1`, `MS1` or `BS1` of a frozen one.
+fn names_slide(field: &str) -> bool {
+    let number = ["DX", "TS", "MS", "BS"].iter().find_map(|kind| field.strip_prefix(kind));
+    number.is_some_and(|number| number.chars().next().is_some_and(|c| c.is_ascii_alphanumeric()))
+}
+
+/// A warning of tiles or ROIs, whichever `things` are, of which nobody knows the patient.
+pub fn unnamed(things: &str, cases: &[Case]) -> Option<Finding> {
+    let strangers = cases.iter().filter(|case| case.patient().is_none());
+    let mut names: Vec<&str> =
+        strangers.map(|case| case.slide.as_deref().unwrap_or(&case.id)).collect();
+    names.dedup();
+    let what = format!(
+        "{things} whose names tell no slide: nothing keeps those of one patient in one split"
+    );
+    let remedy = "name them after their slide, as BCSS does (`TCGA-A2-A0D2-DX1_..`), or give lists in which no \
+                  patient is in two splits (`dataset.split.kind = \"file\"`)";
+    let finding = Finding::warning(FindingKind::NoSlide, what).naming_all(names).remedy(remedy);
+    (finding.count > 0).then_some(finding)
 }
 
 /// Finds the folders of tiles under a root, of one size.
@@ -564,8 +597,25 @@ mod tests {
     fn a_tcga_name_gives_slide_and_institution() {
         let name = "TCGA-A2-A0D2-DX1_xmin96887_ymin22299_MPP-0_0_1120_size224";
         assert_eq!(slide_of(name), (Some("TCGA-A2-A0D2-DX1".into()), Some("A2".into())));
-        assert_eq!(slide_of("tile_1"), (None, None));
-        assert_eq!(slide_of("TCGA"), (None, None));
+        for name in ["tile_1", "TCGA", "TCGA-A2", "TCGA-A2-", "XTCGA-A2-A0D2", "tcga-abc-d"] {
+            assert_eq!(slide_of(name), (None, None), "{name}");
+        }
+        let full = "TCGA-A2-A0D2-01Z-00-DX1";
+        assert_eq!(slide_of(&format!("{full}.9A0C")).0.as_deref(), Some(full));
+    }
+
+    #[test]
+    fn a_slide_is_known_wherever_and_however_it_is_written() {
+        for name in [
+            "tcga-a2-a0d2-dx1_xmin1_ymin2",
+            "tile_TCGA-A2-a0d2-DX1_0_0_size224",
+            "Tile-3 tcga-A2-A0D2-DX1",
+            "(TCGA-A2-A0D2-DX1)",
+            "TCGA-A2-A0D2-DX1-tile7",
+        ] {
+            let expected = (Some("TCGA-A2-A0D2-DX1".into()), Some("A2".into()));
+            assert_eq!(slide_of(name), expected, "{name}");
+        }
     }
 
     #[test]

@@ -34,14 +34,16 @@ pub struct Case {
 
 impl Case {
     /// The patient: of a TCGA barcode its first three fields, such as `TCGA-A2-A0D2`, which all slides of a patient
-    /// share; of another slide, the slide.
+    /// share; of another slide nobody knows.
     pub fn patient(&self) -> Option<&str> {
-        let slide = self.slide.as_deref()?;
-        let fields = slide.match_indices('-').map(|(place, _)| place);
-        match fields.clone().nth(2) {
-            Some(end) if slide.starts_with("TCGA-") => Some(&slide[..end]),
-            _ => Some(slide),
-        }
+        let slide = self.slide.as_deref().filter(|slide| slide.starts_with("TCGA-"))?;
+        let end = slide.match_indices('-').map(|(place, _)| place).nth(2);
+        Some(end.map_or(slide, |end| &slide[..end]))
+    }
+
+    /// What it was cut from, as far as names tell: the patient, else the slide.
+    pub fn patient_or_slide(&self) -> Option<&str> {
+        self.patient().or(self.slide.as_deref())
     }
 }
 

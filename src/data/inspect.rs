@@ -230,6 +230,7 @@ fn inspect_tiles(root: &Path) -> Result<Inspection> {
     let look = Look { root, limit: Limit::Image, levels: Levels::Refused };
     let mut scan = bcss::scan_tiles(&look)?;
     let set = bcss::detect_codes(&look, &mut scan);
+    scan.findings.extend(bcss::unnamed("tiles", &scan.cases));
     let parts = bcss::tile_folders(root)?.iter().map(|folder| folder.split.to_string()).collect();
     let of = |case: &Case| case.folder.map_or(String::new(), |split| split.to_string());
     let dataset = dataset(&scan, Labels::Classes { names: Vec::new() }, Codes::as_found());
@@ -252,6 +253,7 @@ fn inspect_rois(root: &Path) -> Result<Inspection> {
         .map(|roi| decode_codes(&roi.mask, Limit::Roi).map(|mask| count_codes(&mask)))
         .collect();
     let scan = Scan { cases: rois.iter().map(whole_roi).collect(), ..Scan::default() };
+    findings.extend(bcss::unnamed("ROIs", &scan.cases));
     let dataset = dataset(&scan, Labels::Classes { names: Vec::new() }, Codes::as_found());
     let of = |_: &Case| "images".to_string();
     let mut inspection = summarise(root, Layout::BcssRois, &dataset, vec!["images".into()], of);

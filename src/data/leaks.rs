@@ -11,15 +11,15 @@ use crate::split_name::SplitName;
 
 /// Warnings of what is in more than one part, whatever kept cases together.
 pub fn leaks(dataset: &Dataset, split: &Split, duplicates: &Duplicates) -> Vec<Finding> {
-    let patient = |case: usize| dataset.cases[case].patient();
+    let origin = |case: usize| dataset.cases[case].patient_or_slide();
+    let crossed = by_name(crossing(dataset, split, origin));
+    let patients =
+        dataset.cases.iter().all(|case| case.slide.is_none() || case.patient().is_some());
+    let (things, key) = if patients { ("patients", "patient") } else { ("slides", "slide") };
+    let together = format!("`dataset.split.group = \"{key}\"` keeps them together");
     let overlapping = overlap_clusters(dataset);
     let found = [
-        (
-            FindingKind::Crossing,
-            "patients",
-            by_name(crossing(dataset, split, patient)),
-            "`dataset.split.group = \"patient\"` keeps them together",
-        ),
+        (FindingKind::Crossing, things, crossed, together.as_str()),
         (
             FindingKind::CrossingTiles,
             "tiles that overlap",

@@ -24,8 +24,8 @@ use super::scan::Scan;
 use crate::error::{Error, Result};
 use crate::finding::{Finding, FindingKind, Findings, Level};
 use crate::spec::{
-    BcssLayout, BcssSpec, BusiSpec, DatasetSpec, ForegroundSpec, IntensitySpec, Modality,
-    PhantomSpec, SourceSpec,
+    BcssLayout, BcssSpec, BusiSpec, DatasetSpec, ForegroundSpec, GroupKey, IntensitySpec, Modality,
+    PhantomSpec, SourceSpec, SplitSpec,
 };
 
 /// Opens a data set: reads names and headers, and decodes only what decides its classes.
@@ -44,7 +44,19 @@ pub fn open_with(spec: &DatasetSpec, masks: Masks) -> Result<Dataset> {
     let levels = Levels::of(&spec.intensity);
     let (mut scan, labels, codes) = match &spec.source {
         SourceSpec::Busi(busi) => open_busi(busi, levels, masks)?,
-        SourceSpec::Bcss(bcss) => open_bcss(bcss, spec.image_size, levels)?,
+        SourceSpec::Bcss(bcss) => {
+            let (mut scan, labels, codes) = open_bcss(bcss, spec.image_size, levels)?;
+            let things = match bcss.layout {
+                BcssLayout::Tiles(_) => "tiles",
+                BcssLayout::Rois(_) => "ROIs",
+            };
+            let left_to_names = match &spec.split {
+                SplitSpec::File(_) => false,
+                made => made.group().is_none_or(|group| group == GroupKey::Auto),
+            };
+            scan.findings.extend(bcss::unnamed(things, &scan.cases).filter(|_| left_to_names));
+            (scan, labels, codes)
+        }
         SourceSpec::Phantom(phantom) => open_phantom(phantom),
     };
     if scan.has_errors() {

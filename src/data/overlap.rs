@@ -35,7 +35,12 @@ impl Place {
                 width: region.width,
                 height: region.height,
             }),
-            ImageSource::File(_) => Self::named(&case.id, case.width, case.height),
+            // A slide spelt in another case is the same.
+            ImageSource::File(_) => {
+                let mut place = Self::named(&case.id, case.width, case.height)?;
+                place.source.make_ascii_uppercase();
+                Some(place)
+            }
             ImageSource::Phantom(_) => None,
         }
     }
@@ -183,9 +188,10 @@ mod tests {
             "train/S_8_24_size16",
             "val/S_40_0_size16",
             "val/T_0_0_size16",
+            "val/t_8_8_size16",
         ];
         let dataset = tiles(folder.path(), &names);
-        assert_eq!(overlap_clusters(&dataset), [0, 1, 1, 3, 4]);
+        assert_eq!(overlap_clusters(&dataset), [0, 1, 1, 3, 4, 4]);
     }
 
     #[test]

@@ -193,19 +193,25 @@ fn split_kfold(spec: &KfoldSpec, dataset: &Dataset, duplicates: &Duplicates) -> 
 
 /// What keeps the cases of a division together, where a spec leaves it to the data.
 ///
-/// A division that is given has the patients that the images name.
+/// A division that is given has the patients or slides that the images name.
 pub fn group_key(spec: &SplitSpec, dataset: &Dataset) -> GroupKey {
     match spec.group() {
         Some(GroupKey::Auto) => natural_key(dataset),
         Some(key) => key,
-        None if dataset.cases.iter().any(|case| case.slide.is_some()) => GroupKey::Patient,
+        None if dataset.cases.iter().any(|case| case.patient().is_some()) => GroupKey::Patient,
+        None if dataset.cases.iter().any(|case| case.slide.is_some()) => GroupKey::Slide,
         None => GroupKey::None,
     }
 }
 
 fn natural_key(dataset: &Dataset) -> GroupKey {
-    let known = dataset.cases.iter().all(|case| case.slide.is_some());
-    if known { GroupKey::Patient } else { GroupKey::None }
+    let known =
+        |name: fn(&Case) -> Option<&str>| dataset.cases.iter().all(|case| name(case).is_some());
+    match (known(Case::patient), known(Case::patient_or_slide)) {
+        (true, _) => GroupKey::Patient,
+        (false, true) => GroupKey::Slide,
+        (false, false) => GroupKey::None,
+    }
 }
 
 fn groups_of(key: GroupKey, dataset: &Dataset, duplicates: &Duplicates) -> Result<Vec<String>> {
@@ -280,11 +286,10 @@ fn split_by_folder(dataset: &Dataset) -> Result<Split> {
     Ok(Split::from_parts(&parts, natural_groups(dataset), None))
 }
 
-/// What belongs together as far as names tell: patients, and tiles that overlap.
+/// What belongs together as far as names tell: patients, or slides, and tiles that overlap.
 pub fn natural_groups(dataset: &Dataset) -> Vec<String> {
-    let patients =
-        dataset.cases.iter().map(|case| case.patient().unwrap_or(&case.id).to_string()).collect();
-    with_overlaps(patients, dataset)
+    let of = |case: &Case| case.patient_or_slide().unwrap_or(&case.id).to_string();
+    with_overlaps(dataset.cases.iter().map(of).collect(), dataset)
 }
 
 /// Training and validation need cases, and every class that is used at all is in every part.
@@ -408,8 +413,8 @@ impl<'a> Index<'a> {
             .collect();
         match found.as_slice() {
             [_] => Ok(found),
-            [] => match self.by_slide.get(entry) {
-                Some(cases) => Ok(cases.clone()),
+            [] => match self.slide(entry) {
+                Some(cases) => Ok(cases.to_vec()),
                 None => Err(self.nothing(name)),
             },
             several => {
@@ -421,6 +426,12 @@ impl<'a> Index<'a> {
                 Err(format!("may mean any of {} cases ({}, ...)", several.len(), ids.join(", ")))
             }
         }
+    }
+
+    /// The cases of a slide, whose barcode may be written in any case.
+    fn slide(&self, entry: &str) -> Option<&[usize]> {
+        let upper = entry.to_ascii_uppercase();
+        self.by_slide.get(entry).or_else(|| self.by_slide.get(upper.as_str())).map(Vec::as_slice)
     }
 
     fn nothing(&self, name: &str) -> String {
@@ -759,6 +770,20 @@ mod tests {
         assert_eq!(by_slide.groups[1], "TCGA-A2-A000-DX2");
         let parted = crossing(&dataset, &by_slide);
         assert!(parted.iter().any(|name| name.starts_with("TCGA-A2-A0")), "{parted:?}");
+    }
+
+    #[test]
+    fn slides_of_which_nobody_knows_the_patient_are_called_slides() {
+        let mut dataset = dataset(&[("a", Some(0)); 20]);
+        for (number, case) in dataset.cases.iter_mut().enumerate() {
+            case.slide = Some(format!("roi {}", number / 4));
+        }
+        let spec = SplitSpec::Holdout(HoldoutSpec::default());
+        assert_eq!(group_key(&spec, &dataset), GroupKey::Slide);
+        let split = split(&spec, &dataset).unwrap();
+        assert_eq!((split.groups[1].as_str(), crossing(&dataset, &split)), ("roi 0", vec![]));
+        dataset.cases[0].slide = None;
+        assert_eq!(group_key(&spec, &dataset), GroupKey::None);
     }
 
     #[test]

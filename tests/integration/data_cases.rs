@@ -339,6 +339,56 @@ fn tiles_without_a_labelled_pixel_among_others_are_heard_of() {
     set.heard(&["tiles whose mask has no labelled pixel (2: "]);
 }
 
+/// Eight tiles under names made of their split and number, divided as a spec says.
+fn named_tiles(name: impl Fn(&str, u32) -> String, split: &str) -> Set {
+    let set = tiles(|_, number, x| 1 + ((number + x) % 4) as u8);
+    for part in ["train", "val"] {
+        for folder in [part.to_string(), format!("{part}_mask")] {
+            for number in 0..4 {
+                let old = format!("TCGA-A1-A0SK-DX1_xmin{number}_ymin2_MPP-0_0_0_size32.png");
+                let new = set.folder(&folder).join(name(part, number));
+                fs::rename(set.folder(&folder).join(old), new).unwrap();
+            }
+        }
+    }
+    set.reading(split).reading("evaluation.splits=[\"valid\",\"test\"]")
+}
+
+const THIRDS: &str =
+    "dataset.split={kind=\"holdout\", fractions={train=0.5, valid=0.25, test=0.25}}";
+
+#[test]
+fn tiles_of_a_slide_stay_together_however_it_is_spelt() {
+    for name in ["tile_TCGA-a2-A0D{}-DX1", "tcga-a2-a0d{}-dx1", "TCGA-A2-{case}0D{}-DX1"] {
+        let set = named_tiles(
+            |part, number| {
+                // Each patient has a tile in either folder.
+                let spelt = if part == "val" { "a" } else { "A" };
+                let name = name.replace("{}", &number.to_string()).replace("{case}", spelt);
+                format!("{name}_xmin1_ymin{part}_MPP-0_0_0_size32.png")
+            },
+            THIRDS,
+        );
+        let plan = set.say("plan", &[]).with(0);
+        assert!(plan.out.contains("patient"), "{}", plan.out);
+        assert!(!plan.err.contains("patients lie in more than one split"), "{}", plan.err);
+        assert!(!plan.err.contains("tell no slide"), "{}", plan.err);
+    }
+}
+
+#[test]
+fn tiles_that_name_no_slide_are_heard_of() {
+    let name = |part: &str, number| format!("{part}{number}.png");
+    named_tiles(name, THIRDS).heard(&[
+        "warning",
+        "tiles whose names tell no slide: nothing keeps those of one patient in one split",
+        "train/train0",
+        "TCGA-A2-A0D2-DX1_..",
+    ]);
+    let alone = named_tiles(name, THIRDS).reading("dataset.split.group=\"none\"");
+    assert!(!alone.say("check", &[]).with(0).err.contains("tell no slide"));
+}
+
 #[test]
 fn codes_that_bcss_does_not_have_are_refused() {
     let set = tiles(|part, _, x| if part == "val" { 24 + (x % 2) as u8 * 12 } else { 5 });
