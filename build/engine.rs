@@ -68,9 +68,9 @@ pub const PLACES: &[(&str, Part)] = &[
     ("run/again.rs", Part::Neither),
     ("run/film.rs", Part::Neither),
     ("run/judge.rs", Part::Evaluation),
-    ("run/judge_images.rs", Part::Evaluation),
     ("run/outcome.rs", Part::Neither),
     ("run/pictures.rs", Part::Neither),
+    ("run/rows.rs", Part::Evaluation),
     ("run/summary.rs", Part::Neither),
     ("run/trained.rs", Part::Neither),
     ("scoped.rs", Part::Training),
@@ -337,7 +337,7 @@ mod tests {
             edit("src/run/mod.rs", "seed: decisions.seed", "seed: decisions.seed + 1"),
             "training"
         );
-        assert_eq!(edit("src/run/judge.rs", "row(\"original\"", "row(\"other\""), "evaluation");
+        assert_eq!(edit("src/run/rows.rs", "row(\"original\"", "row(\"other\""), "evaluation");
         assert_eq!(edit("src/evaluate/surface.rs", "0.95", "0.94"), "evaluation");
         assert_eq!(edit("src/cli/mod.rs", "0 when done", "0 if done"), "");
         assert_eq!(edit("src/report/mod.rs", "oncospec report", "a report"), "");

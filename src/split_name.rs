@@ -1,18 +1,36 @@
-//! Names of the splits.
+//! The three parts that cases are divided into: a network learns from the first, choices (best epoch, threshold) are
+//! made on the second, results are measured on the third.
 
 use std::fmt;
+use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The three parts that cases are divided into.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// A split that a model can be evaluated on.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
+#[schemars(rename = "EvaluatedSplit")]
 pub enum SplitName {
-    /// What the network learns from.
+    /// Training.
+    #[default]
     Train,
-    /// What choices are made on: best epoch, threshold.
+    /// Validation.
     Valid,
-    /// What the result is measured on.
+    /// Test.
     Test,
 }
 
@@ -27,6 +45,20 @@ impl SplitName {
             Self::Valid => "valid",
             Self::Test => "test",
         }
+    }
+}
+
+/// A text that names no split.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no split: use train, valid or test")]
+pub struct NoSplit(String);
+
+impl FromStr for SplitName {
+    type Err = NoSplit;
+
+    fn from_str(text: &str) -> Result<Self, NoSplit> {
+        let found = Self::ALL.into_iter().find(|split| split.as_str() == text);
+        found.ok_or_else(|| NoSplit(text.into()))
     }
 }
 

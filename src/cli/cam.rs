@@ -5,12 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
-use super::images::{images, named};
+use super::images::{ImageArgs, named};
 use super::outputs::{Outputs as Files, OverwriteArgs, Planned};
-use super::runs::{Trained, TrainedArgs};
-use super::spec::tell;
+use super::runs::Trained;
 use super::{Output, pretty, print};
-use crate::data::image_findings;
 use crate::error::{Error, Result};
 use crate::evaluate::{called, jpeg};
 use crate::explain::{Method, Settings, explain, hot, panels};
@@ -21,10 +19,7 @@ use crate::spec::{ExplanationKind, Spec};
 #[derive(Debug, Args)]
 pub struct CamArgs {
     #[command(flatten)]
-    trained: TrainedArgs,
-    /// PNG or JPEG images, or folders of them; masks by their names are left out.
-    #[arg(required = true, value_name = "IMAGE")]
-    images: Vec<PathBuf>,
+    of: ImageArgs,
     /// Folder for IMAGE_cam.jpg: the image, the part of it that was found (of a classifier: that speaks most for the
     /// class), the map over the image.
     #[arg(long, short, value_name = "DIR")]
@@ -80,10 +75,8 @@ struct Written {
 
 /// Draws what speaks for the predictions of a run's best weights.
 pub fn execute(args: CamArgs, output: Output) -> Result<u8> {
-    let trained = args.trained.open()?;
+    let (trained, paths) = args.of.open(output)?;
     let Trained { decisions, predictor, threshold, .. } = &trained;
-    let paths = images(&args.images, output)?;
-    tell(&image_findings(&paths, decisions.levels()), &decisions.spec.name, output);
     let images = named(paths, "cam.jpg")?;
     let method = args.method(&decisions.spec)?;
     let planned = images.iter().map(|(stem, image)| Planned::of(image, format!("{stem}_cam.jpg")));

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
+use serde_json::Value;
 
 use super::overlap::overlap;
 use super::runs::{Trained, TrainedArgs};
@@ -32,26 +34,19 @@ pub struct EvaluateArgs {
     data: Option<PathBuf>,
     /// Score on this split of the run, as it was recorded; valid unless given.
     #[arg(long)]
-    split: Option<Part>,
+    split: Option<SplitName>,
     /// Go on where images or masks are not those that the run recorded.
     #[arg(long)]
     changed_data: bool,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Part {
-    Train,
-    Valid,
-    Test,
-}
+impl ValueEnum for SplitName {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
 
-impl Part {
-    fn name(self) -> SplitName {
-        match self {
-            Self::Train => SplitName::Train,
-            Self::Valid => SplitName::Valid,
-            Self::Test => SplitName::Test,
-        }
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.as_str()))
     }
 }
 
@@ -80,7 +75,7 @@ pub fn execute(args: EvaluateArgs, output: Output) -> Result<u8> {
     let mut spec = decisions.spec.clone();
     let scored = match (&args.data, args.split) {
         (Some(_), None) => Scored::Other,
-        (_, split) => Scored::Recorded(split.unwrap_or(Part::Valid).name()),
+        (_, split) => Scored::Recorded(split.unwrap_or(SplitName::Valid)),
     };
     if let Some(folder) = &args.data {
         let Some(root) = spec.dataset.source.root_mut() else {
@@ -136,7 +131,7 @@ pub fn execute(args: EvaluateArgs, output: Output) -> Result<u8> {
     };
     let cases = Cases { dataset: &dataset, indices: &indices, groups: &groups, split };
     note_test_cases(&run, &record, &read)?;
-    let mut figures = match &dataset.labels {
+    let figures = match &dataset.labels {
         Labels::Binary { .. } | Labels::Classes { .. } => {
             let seen = evaluate(&predictor, &cases, &spec.evaluation, threshold, &|_| Ok(()))?;
             figures(&seen, &dataset.image_classes, &spec)
@@ -146,11 +141,8 @@ pub fn execute(args: EvaluateArgs, output: Output) -> Result<u8> {
             image_figures(&scores, split, names, &spec)
         }
     };
-    for figure in &mut figures {
-        figure.split = scored.as_str().into();
-    }
     if output.json {
-        return print(&pretty(&figures)?);
+        return print(&pretty(&of(&scored, &figures)?)?);
     }
     let refined = describe_refinement(&spec.evaluation.refine);
     let place = match (&args.data, &scored) {
@@ -163,6 +155,17 @@ pub fn execute(args: EvaluateArgs, output: Output) -> Result<u8> {
     print(&table(&figures, indices.len(), &place, refined.as_deref()))
 }
 
+/// Figures for programs, with the name of what was scored in place of a split's.
+fn of(scored: &Scored, figures: &[Figure]) -> Result<Vec<Value>> {
+    let value = |figure: &Figure| {
+        let mut value = serde_json::to_value(figure)?;
+        value["split"] = scored.as_str().into();
+        Ok(value)
+    };
+    let values: serde_json::Result<_> = figures.iter().map(value).collect();
+    values.map_err(|error| Error::failed(format!("cannot be written as JSON: {error}")))
+}
+
 /// Opens the data, which lie where they lay when the run was made unless a folder was named.
 fn open_data(spec: &Spec, decisions: &Decisions, args: &EvaluateArgs) -> Result<Dataset> {
     let root = spec.dataset.source.root().map(Path::new);
@@ -171,7 +174,7 @@ fn open_data(spec: &Spec, decisions: &Decisions, args: &EvaluateArgs) -> Result<
             "{}: the data of this run are not there any more; `--data DIR --split {}` reads them \
              from elsewhere",
             root.display(),
-            args.split.unwrap_or(Part::Valid).name()
+            args.split.unwrap_or(SplitName::Valid)
         ))),
         _ => match &decisions.labels {
             Labels::Images { names } => open_told(spec, names),
@@ -210,7 +213,7 @@ fn note_test_cases(run: &Path, record: &Record, cases: &BTreeSet<String>) -> Res
     let of_test: BTreeSet<&str> = record
         .split
         .iter()
-        .filter(|row| row.split == SplitName::Test.as_str())
+        .filter(|row| row.split == SplitName::Test)
         .map(|row| row.case.as_str())
         .collect();
     let read: Vec<&str> =
@@ -226,12 +229,8 @@ fn note_test_cases(run: &Path, record: &Record, cases: &BTreeSet<String>) -> Res
 
 /// The cases of a split, by the record.
 fn cases_of(record: &Record, dataset: &Dataset, split: SplitName) -> Result<Vec<usize>> {
-    let wanted: BTreeSet<&str> = record
-        .split
-        .iter()
-        .filter(|row| row.split == split.as_str())
-        .map(|row| row.case.as_str())
-        .collect();
+    let wanted: BTreeSet<&str> =
+        record.split.iter().filter(|row| row.split == split).map(|row| row.case.as_str()).collect();
     let found: Vec<usize> = (0..dataset.cases.len())
         .filter(|&index| wanted.contains(dataset.cases[index].id.as_str()))
         .collect();

@@ -4,10 +4,38 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use clap::Args;
+
 use super::Output;
 use super::outputs::{absolute, named as listed, written_into};
-use crate::data::{is_foreign_image, is_image_name, is_mask_name};
+use super::runs::{Trained, TrainedArgs};
+use super::spec::tell;
+use crate::data::{image_findings, is_foreign_image, is_image_name, is_mask_name};
 use crate::error::{Error, Result};
+
+/// Arguments that name a run and the images that its network is given.
+#[derive(Debug, Args)]
+pub struct ImageArgs {
+    #[command(flatten)]
+    trained: TrainedArgs,
+    /// PNG or JPEG images, or folders of them; masks by their names are left out.
+    #[arg(required = true, value_name = "IMAGE")]
+    images: Vec<PathBuf>,
+}
+
+impl ImageArgs {
+    /// The run and the image files; what was found about these is told.
+    ///
+    /// # Errors
+    /// As [`TrainedArgs::open`] and [`images`].
+    pub fn open(&self, output: Output) -> Result<(Trained, Vec<PathBuf>)> {
+        let trained = self.trained.open()?;
+        let paths = images(&self.images, output)?;
+        let decisions = &trained.decisions;
+        tell(&image_findings(&paths, decisions.levels()), &decisions.spec.name, output);
+        Ok((trained, paths))
+    }
+}
 
 /// What oncospec wrote into each folder.
 type Written = BTreeMap<PathBuf, BTreeSet<String>>;

@@ -81,8 +81,8 @@ pub fn overlap(dataset: &Dataset, record: &Record, decisions: &Decisions) -> Ove
 }
 
 fn compare(dataset: &Dataset, rows: &[SplitRow], own: Result<Dataset>) -> Overlap {
-    let splits: BTreeMap<&str, &str> =
-        rows.iter().map(|row| (row.case.as_str(), row.split.as_str())).collect();
+    let splits: BTreeMap<&str, SplitName> =
+        rows.iter().map(|row| (row.case.as_str(), row.split)).collect();
     let mut found = Overlap { cases: dataset.cases.len(), ..Overlap::default() };
     let own = match own {
         Ok(own) => own,
@@ -100,7 +100,7 @@ fn compare(dataset: &Dataset, rows: &[SplitRow], own: Result<Dataset>) -> Overla
     // Only images of one size can have the same pixels.
     let size = |case: &Case| (case.width, case.height);
     let sizes: BTreeSet<(u32, u32)> = dataset.cases.iter().map(size).collect();
-    let seen: BTreeMap<[u8; 32], (&str, &str)> = own
+    let seen: BTreeMap<[u8; 32], (&str, SplitName)> = own
         .cases
         .par_iter()
         .filter(|case| sizes.contains(&size(case)))
@@ -149,7 +149,7 @@ mod tests {
     fn rows(dataset: &Dataset) -> Vec<SplitRow> {
         let row = |(index, case): (usize, &Case)| SplitRow {
             case: case.id.clone(),
-            split: if index < 5 { "train" } else { "test" }.into(),
+            split: if index < 5 { SplitName::Train } else { SplitName::Test },
             ..SplitRow::default()
         };
         dataset.cases.iter().enumerate().map(row).collect()

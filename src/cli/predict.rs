@@ -6,12 +6,11 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 
-use super::images::{images, named};
+use super::images::{ImageArgs, named};
 use super::outputs::{Outputs as Files, OverwriteArgs, Planned, absolute};
-use super::runs::{Trained, TrainedArgs};
-use super::spec::tell;
+use super::runs::Trained;
 use super::{Output, pretty, print};
-use crate::data::{Codes, Decoded, codes_of, decode_image, image_findings};
+use crate::data::{Codes, Decoded, codes_of, decode_image};
 use crate::digest::sha256;
 use crate::error::{Error, Result};
 use crate::evaluate::{SECOND_HEAD_THRESHOLD, called, overlay, png_gray};
@@ -32,10 +31,7 @@ const LEGEND: &str = "legend.json";
 #[derive(Debug, Args)]
 pub struct PredictArgs {
     #[command(flatten)]
-    trained: TrainedArgs,
-    /// PNG or JPEG images, or folders of them; masks by their names are left out.
-    #[arg(required = true, value_name = "IMAGE")]
-    images: Vec<PathBuf>,
+    of: ImageArgs,
     /// Folder for IMAGE_mask.png, IMAGE_probability.png and IMAGE_overlay.png, with legend.json, what the values of
     /// masks mean, and predictions.json, what was said of each image.
     #[arg(long, short, value_name = "DIR")]
@@ -134,10 +130,8 @@ impl Saying {
 /// Predicts masks at each image's own size, or the class of each image. Binary masks are 0 and 255, others hold
 /// the data's codes.
 pub fn execute(args: PredictArgs, output: Output) -> Result<u8> {
-    let trained = args.trained.open()?;
+    let (trained, paths) = args.of.open(output)?;
     let Trained { decisions, predictor, .. } = &trained;
-    let paths = images(&args.images, output)?;
-    tell(&image_findings(&paths, decisions.levels()), &decisions.spec.name, output);
     if let Outputs::Images(_) = predictor.outputs {
         let files =
             Files::folder(&args.out, KIND, vec![Planned::named(PREDICTIONS)], args.overwrite)?;

@@ -283,7 +283,7 @@ fn run_one(plan: &Plan, options: &Options, stop: &Stop, output: Output) -> Resul
         output.say(format!("  note: {note}"));
     }
     for (name, value) in &outcome.figures {
-        let left_out = match outcome.left_out.get(name) {
+        let left_out = match outcome.left_out.get(&name.to_string()) {
             Some(cases) => format!(", {cases} left out"),
             None => String::new(),
         };

@@ -1,6 +1,6 @@
 //! What is common to all metrics: a row each, with its names, which way is better and what it is made of.
 
-use crate::figure_name::{MASK_DICE, OF_SECOND_HEAD};
+use crate::figure_name::{FigureName, MASK_DICE, OF_SECOND_HEAD};
 use crate::spec::{Goal, MetricKind};
 
 /// What is known of a metric.
@@ -69,10 +69,8 @@ pub fn measure_title(measure: &str) -> Option<&'static str> {
 /// Whether a figure should fall or rise, whatever its split, reduction, class or head: `valid.loss`,
 /// `dice.lesion`, `test.image-auc.macro`. `None` where no metric has such a name.
 pub fn figure_goal(figure: &str) -> Option<Goal> {
-    let name = match figure.split_once('.') {
-        Some(("train" | "valid" | "test", name)) => name,
-        _ => figure,
-    };
+    let full = figure.parse::<FigureName>();
+    let name = full.as_ref().map_or(figure, |full| &full.figure);
     let measure = name.split('.').next().unwrap_or_default();
     let of_image = measure.strip_prefix(OF_SECOND_HEAD).and_then(known);
     of_image.or_else(|| known(measure)).map(|(_, goal)| goal)

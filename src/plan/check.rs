@@ -16,14 +16,14 @@ use crate::evaluate::{
     second_head_names,
 };
 use crate::explain::{Method, Settings};
-use crate::figure_name::MASK_DICE;
+use crate::figure_name::{FigureName, MASK_DICE};
 use crate::finding::{Finding, FindingKind, Findings};
 use crate::loss::{self, Outputs};
 use crate::model;
 use crate::record::GuideRow;
 use crate::spec::{
-    Channels, EvaluatedSplit, GateSpec, Loaded, MetricKind, Problem, Problems, RefineSpec,
-    SubsetSpec, ThresholdSpec, load,
+    Channels, GateSpec, Loaded, MetricKind, Problem, Problems, RefineSpec, SubsetSpec,
+    ThresholdSpec, load,
 };
 use crate::split_name::SplitName;
 
@@ -389,11 +389,15 @@ impl Mistakes<'_> {
         let names: Vec<String> = names.into_iter().map(String::from).collect();
         let mut found = Vec::new();
         for Deciding { table, metric, goal } in figures::deciding(&spec.schedule) {
-            let splits: &[&str] =
-                if table == "schedule.best" { &["valid"] } else { &["train", "valid"] };
+            let splits: &[SplitName] = match table {
+                "schedule.best" => &[SplitName::Valid],
+                _ => &[SplitName::Train, SplitName::Valid],
+            };
             let recorded = figures::with_splits(splits, &names);
             if !recorded.iter().any(|known| known == metric) {
-                let why = match metric.starts_with("train.") && splits == ["valid"] {
+                let of_training =
+                    metric.parse().is_ok_and(|name: FigureName| name.split == SplitName::Train);
+                let why = match of_training && splits == [SplitName::Valid] {
                     true => "is of the training split; the best epoch is chosen on validation",
                     false => "is not recorded during training",
                 };
@@ -494,8 +498,7 @@ impl Mistakes<'_> {
                 names
             }
         };
-        let splits: Vec<&str> = evaluation.splits.iter().map(|split| split.as_str()).collect();
-        let recorded = figures::with_splits(&splits, &names);
+        let recorded = figures::with_splits(&evaluation.splits, &names);
         let gates: Vec<(String, GateSpec)> =
             self.loaded.spec.gate.iter().map(|(name, gate)| (name.clone(), gate.clone())).collect();
         for (name, gate) in gates {
@@ -529,7 +532,7 @@ impl Mistakes<'_> {
     /// Splits that are evaluated must have cases.
     fn splits(&mut self, split: &Split) {
         let evaluation = &self.loaded.spec.evaluation;
-        let empty = evaluation.splits.contains(&EvaluatedSplit::Test) && split.test.is_empty();
+        let empty = evaluation.splits.contains(&SplitName::Test) && split.test.is_empty();
         if empty {
             let message = "the test split is to be evaluated, but the division gives it no case";
             let help =

@@ -2,6 +2,7 @@
 
 use crate::evaluate::figure_goal;
 use crate::spec::{GateSpec, Goal, RateSpec, ScheduleSpec};
+use crate::split_name::SplitName;
 
 /// A figure that decides something while training.
 pub struct Deciding<'a> {
@@ -222,7 +223,7 @@ fn words(name: &str) -> Vec<String> {
 const MEASURES_WITH_HYPHEN: [&str; 3] = ["balanced-accuracy", "average-precision", "mask-dice"];
 
 /// The names of figures by split.
-pub fn with_splits(splits: &[&str], names: &[String]) -> Vec<String> {
+pub fn with_splits(splits: &[SplitName], names: &[String]) -> Vec<String> {
     splits
         .iter()
         .flat_map(|split| names.iter().map(move |name| format!("{split}.{name}")))
@@ -239,7 +240,7 @@ mod tests {
     fn of_epochs() -> Vec<String> {
         let names: Vec<String> =
             epoch_figures(Outputs::Binary, false).into_iter().map(String::from).collect();
-        with_splits(&["train", "valid"], &names)
+        with_splits(&[SplitName::Train, SplitName::Valid], &names)
     }
 
     #[test]
@@ -274,7 +275,7 @@ mod tests {
         let metrics = [MetricKind::Dice, MetricKind::Iou, MetricKind::Hd95];
         let names = figure_names(&metrics, &["lesion".to_owned()], &labels);
         assert_eq!(
-            list(&with_splits(&["test"], &names)).unwrap(),
+            list(&with_splits(&[SplitName::Test], &names)).unwrap(),
             "figures begin with `test.`, then {dice, iou}.{mean, lesion, pooled, label.benign, \
              label.normal}, hd95.{mean, lesion, label.benign, label.normal}"
         );

@@ -54,7 +54,7 @@ pub fn survey(checked: &Checked, extent: Extent) -> Result<Survey> {
             .collect::<Result<_>>()?;
         for (class, name) in names.iter().enumerate() {
             balance.push(ClassShare {
-                split: part.to_string(),
+                split: part,
                 class: name.clone(),
                 cases: cases.iter().filter(|pixels| pixels[class] > 0).count() as u64,
                 pixels: cases.iter().map(|pixels| pixels[class]).sum(),

@@ -300,6 +300,7 @@ mod tests {
     use super::super::Record;
     use super::super::files::steps::moments;
     use super::*;
+    use crate::split_name::SplitName;
 
     fn checkpoints(folder: &Path, epochs: u32) -> Checkpoints {
         Checkpoints::new(Arc::new(RunDir::open_write(folder).unwrap()), epochs)
@@ -312,7 +313,7 @@ mod tests {
 
     /// How far a run is after an epoch, of which some improve.
     fn progressed(epoch: u32, improves: &[bool]) -> Progressed {
-        let row = |epoch| EpochRow { epoch, split: "valid".into(), ..EpochRow::default() };
+        let row = |epoch| EpochRow { epoch, split: SplitName::Valid, ..EpochRow::default() };
         let best = (1..=epoch).rev().find(|&epoch| improves[epoch as usize - 1]);
         Progressed {
             epoch,

@@ -7,9 +7,11 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::*;
+use crate::figure_name::FigureName;
 use crate::finding::{Finding, FindingKind};
 use crate::layer::Layer;
 use crate::spec::{ExplanationKind, PublishedSpec};
+use crate::split_name::SplitName;
 
 /// Twelve epochs of a network on ultrasound that overfits from the fifth.
 pub fn overfitting(root: &Path) -> Record {
@@ -45,15 +47,15 @@ pub fn busi(root: &Path, experiment: &str, seed: u32, epochs: u32, cases: usize)
         scores: Vec::new(),
         guide: Vec::new(),
         figures: vec![
-            figure("test", "dice.mean", mean, cases.len() / 2),
-            figure("test", "iou.mean", mean * 0.86, cases.len() / 2),
-            figure("test", "hd95.mean", 31.7 + f64::from(seed), cases.len() / 2 - 9),
-            figure("test", "accuracy.pooled", 0.957, cases.len() / 2),
-            figure("valid", "dice.mean", mean + 0.02, cases.len() / 2),
-            figure("valid", "loss", 0.498, cases.len() / 2),
+            figure(SplitName::Test, "dice.mean", mean, cases.len() / 2),
+            figure(SplitName::Test, "iou.mean", mean * 0.86, cases.len() / 2),
+            figure(SplitName::Test, "hd95.mean", 31.7 + f64::from(seed), cases.len() / 2 - 9),
+            figure(SplitName::Test, "accuracy.pooled", 0.957, cases.len() / 2),
+            figure(SplitName::Valid, "dice.mean", mean + 0.02, cases.len() / 2),
+            figure(SplitName::Valid, "loss", 0.498, cases.len() / 2),
         ],
         confusion: vec![Confusion {
-            split: "test".into(),
+            split: SplitName::Test,
             classes: vec!["background".into(), "lesion".into()],
             matrix: vec![vec![6_412_870, 120_331], vec![154_207, 517_424]],
         }],
@@ -132,7 +134,13 @@ pub fn multi_class(root: &Path) -> Record {
     let mut split = Vec::new();
     let mut cases = Vec::new();
     for index in 0..30usize {
-        let part = ["train", "train", "valid", "test", "test"][index % 5];
+        let part = [
+            SplitName::Train,
+            SplitName::Train,
+            SplitName::Valid,
+            SplitName::Test,
+            SplitName::Test,
+        ][index % 5];
         let group =
             format!("TCGA-{}-A{:03}", ["OL", "E2", "A7", "D8", "S3"][index % 5], index / 10);
         let case = format!("{group} café <b>bold</b> \"q\" [{index}, 0]");
@@ -140,10 +148,10 @@ pub fn multi_class(root: &Path) -> Record {
             case: case.clone(),
             group: group.clone(),
             label: String::new(),
-            split: part.into(),
+            split: part,
             fold: Some((index % 5) as u32),
         });
-        if part == "train" {
+        if part == SplitName::Train {
             continue;
         }
         for (number, class) in classes.iter().enumerate() {
@@ -151,7 +159,7 @@ pub fn multi_class(root: &Path) -> Record {
                 if (index + number) % 4 == 3 { 0 } else { random.random_range(200..20_000) };
             let found = random.random_range(0.3..0.95) - 0.12 * number as f64;
             cases.push(scored(CaseRow {
-                split: part.into(),
+                split: part,
                 resolution: "original".into(),
                 case: case.clone(),
                 group: group.clone(),
@@ -164,9 +172,10 @@ pub fn multi_class(root: &Path) -> Record {
             }));
         }
     }
-    let shown = cases.iter().find(|case| case.split == "test").expect("a test case").clone();
+    let shown =
+        cases.iter().find(|case| case.split == SplitName::Test).expect("a test case").clone();
     let pictures = vec![Picture {
-        split: "test".into(),
+        split: SplitName::Test,
         case: shown.case.clone(),
         score: shown.dice,
         images: draw(&run, 0, &shown, &mut random),
@@ -192,12 +201,12 @@ pub fn multi_class(root: &Path) -> Record {
         spec: "name = \"bcss-unet-resnet34\" # experiments/bcss_unet_resnet34.toml\ndescription = \"<script>alert(1)</script>\"\nseeds = [42]\n\n[dataset]\nkind = \"bcss\"\nimage-size = 224\n\n[model]\nkind = \"unet\"\n".into(),
         epochs: overfitting_epochs(10, 3),
         figures: vec![
-            figure("test", "dice.mean", 0.611, 12),
-            figure("test", "iou.mean", 0.502, 12),
-            figure("test", "accuracy.pooled", 0.764, 12),
-            Figure { interval: None, ..figure("test", "hd95.mean", f64::NAN, 0) },
+            figure(SplitName::Test, "dice.mean", 0.611, 12),
+            figure(SplitName::Test, "iou.mean", 0.502, 12),
+            figure(SplitName::Test, "accuracy.pooled", 0.764, 12),
+            Figure { interval: None, ..figure(SplitName::Test, "hd95.mean", f64::NAN, 0) },
         ],
-        confusion: vec![Confusion { split: "test".into(), classes: classes.to_vec(), matrix }],
+        confusion: vec![Confusion { split: SplitName::Test, classes: classes.to_vec(), matrix }],
         summary: Summary {
             experiment: "bcss-unet-resnet34".into(),
             description: "U-Net with a frozen ResNet-34 encoder <script>alert(1)</script>".into(),
@@ -209,11 +218,11 @@ pub fn multi_class(root: &Path) -> Record {
             trainable: 3_154_597,
             multiply_adds: 392_200_000_000,
             weights_bytes: 97_757_076,
-            class_balance: ["train", "valid", "test"]
-                .iter()
+            class_balance: SplitName::ALL
+                .into_iter()
                 .flat_map(|split| {
-                    classes.iter().enumerate().map(|(number, class)| ClassShare {
-                        split: (*split).into(),
+                    classes.iter().enumerate().map(move |(number, class)| ClassShare {
+                        split,
                         class: class.clone(),
                         cases: 12 - 2 * number as u64,
                         pixels: 900_000 / (1 + number as u64).pow(2),
@@ -221,9 +230,9 @@ pub fn multi_class(root: &Path) -> Record {
                 })
                 .collect(),
             threshold: None,
-            selection: Some(Selection { epoch: 4, metric: "valid.loss".into(), value: 0.52 }),
+            selection: Some(Selection { epoch: 4, metric: named("valid.loss"), value: 0.52 }),
             group_key: "slide".into(),
-            headline: vec!["test.dice.mean".into(), "test.accuracy.pooled".into(), "test.hd95.mean".into()],
+            headline: ["test.dice.mean", "test.accuracy.pooled", "test.hd95.mean"].map(named).into(),
             findings: vec![Finding::note(
                 FindingKind::CodeSet,
                 "masks hold the 22 codes; code 0 (outside the region) is ignored: 4.1 % of all pixels",
@@ -307,7 +316,7 @@ fn busi_spec(experiment: &str, seed: u32) -> String {
 }
 
 fn busi_summary(experiment: &str) -> Summary {
-    let shares = [("train", 0.91), ("valid", 0.92), ("test", 0.905)];
+    let shares = [(SplitName::Train, 0.91), (SplitName::Valid, 0.92), (SplitName::Test, 0.905)];
     Summary {
         experiment: experiment.into(),
         task: Task::Segment,
@@ -325,7 +334,7 @@ fn busi_summary(experiment: &str) -> Summary {
             .iter()
             .flat_map(|(split, background)| {
                 let share = |class: &str, part: f64| ClassShare {
-                    split: (*split).into(),
+                    split: *split,
                     class: class.into(),
                     cases: 40,
                     pixels: (part * 2_600_000.0) as u64,
@@ -341,9 +350,9 @@ fn busi_summary(experiment: &str) -> Summary {
             interval: "95 %, bootstrap over groups of cases, 2000 draws.".into(),
             loss: "Of a split, over all its labelled pixels.".into(),
         },
-        selection: Some(Selection { epoch: 5, metric: "valid.loss".into(), value: 0.4981 }),
+        selection: Some(Selection { epoch: 5, metric: named("valid.loss"), value: 0.4981 }),
         group_key: "duplicates".into(),
-        headline: vec!["test.dice.mean".into(), "test.iou.mean".into(), "test.hd95.mean".into(), "valid.dice.mean".into()],
+        headline: ["test.dice.mean", "test.iou.mean", "test.hd95.mean", "valid.dice.mean"].map(named).into(),
         findings: vec![
             Finding::warning(FindingKind::ConflictingLabels, "near-duplicates under several labels")
                 .naming("malignant (145), benign (433)"),
@@ -371,7 +380,13 @@ fn busi_split(test_cases: usize) -> Vec<SplitRow> {
                 case: format!("{label} ({})", index + 1),
                 group: format!("cluster {}", index / 5 + index % 5 * 10_000),
                 label: label.into(),
-                split: ["train", "train", "train", "valid", "test"][index % 5].into(),
+                split: [
+                    SplitName::Train,
+                    SplitName::Train,
+                    SplitName::Train,
+                    SplitName::Valid,
+                    SplitName::Test,
+                ][index % 5],
                 fold: None,
             }
         })
@@ -381,7 +396,7 @@ fn busi_split(test_cases: usize) -> Vec<SplitRow> {
 fn busi_cases(split: &[SplitRow], random: &mut ChaCha8Rng) -> Vec<CaseRow> {
     split
         .iter()
-        .filter(|row| row.split != "train")
+        .filter(|row| row.split != SplitName::Train)
         .enumerate()
         .map(|(index, row)| {
             // The same in every run.
@@ -395,7 +410,7 @@ fn busi_cases(split: &[SplitRow], random: &mut ChaCha8Rng) -> Vec<CaseRow> {
             let fp = if false_alarm { random.random_range(0..9_000) } else { 0 };
             let defined = tp > 0;
             scored(CaseRow {
-                split: row.split.clone(),
+                split: row.split,
                 resolution: "original".into(),
                 case: row.case.clone(),
                 group: row.group.clone(),
@@ -421,12 +436,17 @@ fn scored(case: CaseRow) -> CaseRow {
 }
 
 fn test_dice(cases: &[CaseRow]) -> Vec<f64> {
-    cases.iter().filter(|case| case.split == "test").filter_map(|case| case.dice).collect()
+    cases.iter().filter(|case| case.split == SplitName::Test).filter_map(|case| case.dice).collect()
 }
 
-fn figure(split: &str, name: &str, value: f64, n: usize) -> Figure {
+/// A figure by its full name.
+pub fn named(name: &str) -> FigureName {
+    name.parse().unwrap()
+}
+
+fn figure(split: SplitName, name: &str, value: f64, n: usize) -> Figure {
     Figure {
-        split: split.into(),
+        split,
         name: name.into(),
         value,
         n: n as u64,
@@ -440,7 +460,7 @@ fn figure(split: &str, name: &str, value: f64, n: usize) -> Figure {
 fn gate(figure: &str, at_least: Option<f64>, at_most: Option<f64>, value: f64) -> Gate {
     let held =
         at_least.is_none_or(|bound| value >= bound) && at_most.is_none_or(|bound| value <= bound);
-    Gate { figure: figure.into(), at_least, at_most, value: Some(value), held }
+    Gate { figure: named(figure), at_least, at_most, value: Some(value), held }
 }
 
 /// Training loss falls throughout; validation loss turns at the fifth epoch.
@@ -452,7 +472,7 @@ fn overfitting_epochs(epochs: u32, shift: u32) -> Vec<EpochRow> {
         let train = 0.25 + 0.9 * (-0.25 * time).exp() + offset;
         let valid =
             0.42 + 0.5 * (-0.5 * time).exp() + 0.014 * (time - 4.0).max(0.0).powf(1.4) + offset;
-        for (split, loss) in [("train", train), ("valid", valid)] {
+        for (split, loss) in [(SplitName::Train, train), (SplitName::Valid, valid)] {
             let dice = 0.9 - 0.75 * loss;
             let figures: BTreeMap<String, f64> = [
                 ("loss", loss),
@@ -466,12 +486,7 @@ fn overfitting_epochs(epochs: u32, shift: u32) -> Vec<EpochRow> {
             ]
             .map(|(name, value)| (name.to_owned(), value))
             .into();
-            rows.push(EpochRow {
-                epoch,
-                split: split.into(),
-                learning_rate: 1e-3 * 0.95f64.powf(time),
-                figures,
-            });
+            rows.push(EpochRow { epoch, split, learning_rate: 1e-3 * 0.95f64.powf(time), figures });
         }
     }
     rows
@@ -501,7 +516,8 @@ fn layers() -> Vec<Layer> {
 
 /// The three best, worst and random test cases, drawn.
 fn busi_pictures(run: &RunDir, cases: &[CaseRow], random: &mut ChaCha8Rng) -> Vec<Picture> {
-    let mut test: Vec<&CaseRow> = cases.iter().filter(|case| case.split == "test").collect();
+    let mut test: Vec<&CaseRow> =
+        cases.iter().filter(|case| case.split == SplitName::Test).collect();
     test.sort_by(|a, b| b.dice.partial_cmp(&a.dice).unwrap());
     let kinds = [
         (PictureKind::Best, test[..3].to_vec()),
@@ -513,7 +529,7 @@ fn busi_pictures(run: &RunDir, cases: &[CaseRow], random: &mut ChaCha8Rng) -> Ve
         for case in cases {
             let number = pictures.len();
             pictures.push(Picture {
-                split: "test".into(),
+                split: SplitName::Test,
                 case: case.case.clone(),
                 label: case.label.clone(),
                 kind,

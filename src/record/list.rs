@@ -150,12 +150,12 @@ fn fill(run: &mut RunSummary) -> Result<()> {
     let figures: Vec<Figure> =
         files::read_json(&directory.file("figures.json"))?.unwrap_or_default();
     let gates: Vec<Gate> = files::read_json(&directory.file("gates.json"))?.unwrap_or_default();
-    let judge = |gate: Gate| Gate::judged(&gate.figure, gate.at_least, gate.at_most, &figures);
+    let judge = |gate: Gate| Gate::judged(gate.figure, gate.at_least, gate.at_most, &figures);
     run.fallen = gates.into_iter().map(judge).filter(|gate| !gate.held).collect();
     run.headline = summary
         .headline
         .iter()
-        .filter_map(|name| figures.iter().find(|figure| figure.full_name() == *name).cloned())
+        .filter_map(|name| figures.iter().find(|figure| figure.has_name(name)).cloned())
         .collect();
     Ok(())
 }

@@ -11,6 +11,7 @@ use super::{
     RunState, ScoreRow, SplitRow, Status, Summary, TimesRow,
 };
 use crate::error::{Error, Result};
+use crate::figure_name::FigureName;
 use crate::layer::Layer;
 
 /// Everything in a run directory but weights and pictures' bytes; what is not there yet is empty.
@@ -75,7 +76,7 @@ impl Record {
             files::read_json(&file("provenance.json"))?.unwrap_or_default();
         let figures: Vec<Figure> = files::read_json(&file("figures.json"))?.unwrap_or_default();
         let gates: Vec<Gate> = files::read_json(&file("gates.json"))?.unwrap_or_default();
-        let judge = |gate: Gate| Gate::judged(&gate.figure, gate.at_least, gate.at_most, &figures);
+        let judge = |gate: Gate| Gate::judged(gate.figure, gate.at_least, gate.at_most, &figures);
         // A run directory that was moved away has the ledger of the time when it finished.
         let readings = match readings(run.path(), &provenance.data_fingerprint)? {
             Some(readings) => Some(readings),
@@ -104,10 +105,9 @@ impl Record {
         })
     }
 
-    /// The figure of this full name, such as `test.dice.mean`.
-    pub fn figure(&self, full_name: &str) -> Option<&Figure> {
-        let (split, name) = full_name.split_once('.')?;
-        self.figures.iter().find(|figure| figure.split == split && figure.name == name)
+    /// The figure of this name.
+    pub fn figure(&self, name: &FigureName) -> Option<&Figure> {
+        self.figures.iter().find(|figure| figure.has_name(name))
     }
 
     /// The probability from which on a pixel is foreground, or an image of the second of two classes; 0.5 where none was chosen.

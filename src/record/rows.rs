@@ -5,8 +5,10 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::figure_name::FigureName;
 use crate::finding::Finding;
 use crate::spec::{ExplanationKind, PublishedSpec};
+use crate::split_name::SplitName;
 
 /// How far a run came.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -170,8 +172,8 @@ pub struct SplitRow {
     pub group: String,
     /// Label of the case, such as `benign`; empty where cases carry none.
     pub label: String,
-    /// `train`, `valid` or `test`.
-    pub split: String,
+    /// The split.
+    pub split: SplitName,
     /// Fold of a k-fold split.
     pub fold: Option<u32>,
 }
@@ -183,8 +185,8 @@ pub struct SplitRow {
 pub struct EpochRow {
     /// The epoch, from 1.
     pub epoch: u32,
-    /// `train` or `valid`.
-    pub split: String,
+    /// Training or validation.
+    pub split: SplitName,
     /// Learning rate at the epoch's end.
     pub learning_rate: f64,
     /// Figure name (`loss`, `dice.mean`, `iou.pooled`, ..) to its value; NaN is kept as such.
@@ -205,8 +207,8 @@ pub struct TimesRow {
 /// A row of `cases.parquet`: one class of one case, in pixels.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CaseRow {
-    /// `train`, `valid` or `test`.
-    pub split: String,
+    /// The split.
+    pub split: SplitName,
     /// Size at which prediction and truth were compared: `original` or `network`.
     pub resolution: String,
     /// Name of the case.
@@ -238,8 +240,8 @@ pub struct CaseRow {
 /// A row of `scores.parquet`: one classified image.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ScoreRow {
-    /// `train`, `valid` or `test`.
-    pub split: String,
+    /// The split.
+    pub split: SplitName,
     /// Name of the case.
     pub case: String,
     /// What keeps cases together.
@@ -257,8 +259,8 @@ pub struct ScoreRow {
 pub struct GuideRow {
     /// Name of the case.
     pub case: String,
-    /// `train`, `valid` or `test`.
-    pub split: String,
+    /// The split.
+    pub split: SplitName,
     /// What keeps cases together.
     pub group: String,
     /// Id of the run whose network made the mask; it was trained on other cases and groups.
@@ -274,8 +276,8 @@ pub struct GuideRow {
 /// A recorded figure: one number about one split.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Figure {
-    /// `train`, `valid` or `test`.
-    pub split: String,
+    /// The split.
+    pub split: SplitName,
     /// Its name without the split, such as `dice.mean`.
     pub name: String,
     /// Its value; NaN where it is undefined.
@@ -299,8 +301,13 @@ pub struct Figure {
 
 impl Figure {
     /// The name with the split, such as `test.dice.mean`.
-    pub fn full_name(&self) -> String {
-        format!("{}.{}", self.split, self.name)
+    pub fn full_name(&self) -> FigureName {
+        FigureName::new(self.split, self.name.as_str())
+    }
+
+    /// Whether this is its full name.
+    pub fn has_name(&self, name: &FigureName) -> bool {
+        self.split == name.split && self.name == name.figure
     }
 }
 
@@ -318,8 +325,8 @@ pub struct Interval {
 /// A confusion matrix of pixels, or of whole images.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Confusion {
-    /// `train`, `valid` or `test`.
-    pub split: String,
+    /// The split.
+    pub split: SplitName,
     /// Names of the classes.
     pub classes: Vec<String>,
     /// Rows are the truth, columns the prediction.
@@ -366,7 +373,7 @@ pub struct Summary {
     /// What keeps cases together: `patient`, `slide`, `institution`, `duplicates` or `none`.
     pub group_key: String,
     /// Full names of the figures that matter most, most important first, such as `test.dice.mean`.
-    pub headline: Vec<String>,
+    pub headline: Vec<FigureName>,
     /// What was found about the data, the worst first.
     pub findings: Vec<Finding>,
     /// What else a reader must know.
@@ -393,8 +400,8 @@ pub enum Task {
 /// Pixels of a class in a split; where images have classes, cases.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ClassShare {
-    /// `train`, `valid` or `test`.
-    pub split: String,
+    /// The split.
+    pub split: SplitName,
     /// Name of the class.
     pub class: String,
     /// Cases that have any of it.
@@ -430,23 +437,22 @@ pub struct Semantics {
 }
 
 /// Which epoch's weights were kept.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Selection {
     /// The epoch, from 1.
     pub epoch: u32,
     /// The recorded figure that decided, such as `valid.loss`.
-    pub metric: String,
+    pub metric: FigureName,
     /// Its value at that epoch.
     #[serde(with = "nan_as_null")]
     pub value: f64,
 }
 
 /// A bound on a figure and whether it held.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Gate {
-    /// Full name of the figure, such as `test.dice.mean`.
-    pub figure: String,
+    /// The figure.
+    pub figure: FigureName,
     /// The figure must not be below this.
     pub at_least: Option<f64>,
     /// The figure must not be above this.
@@ -454,6 +460,7 @@ pub struct Gate {
     /// What it was; `None` where it was not recorded or is undefined.
     pub value: Option<f64>,
     /// Whether the bound held.
+    #[serde(default)]
     pub held: bool,
 }
 
@@ -461,17 +468,17 @@ impl Gate {
     /// A bound on a figure, judged by recorded figures: the one way to tell whether it holds. A figure that is
     /// missing or undefined falls.
     pub fn judged(
-        figure: &str,
+        figure: FigureName,
         at_least: Option<f64>,
         at_most: Option<f64>,
         figures: &[Figure],
     ) -> Self {
-        let found = figures.iter().find(|one| one.full_name() == figure);
+        let found = figures.iter().find(|one| one.has_name(&figure));
         let value = found.map(|one| one.value).filter(|value| !value.is_nan());
         let held = value.is_some_and(|value| {
             at_least.is_none_or(|least| value >= least) && at_most.is_none_or(|most| value <= most)
         });
-        Self { figure: figure.into(), at_least, at_most, value, held }
+        Self { figure, at_least, at_most, value, held }
     }
 }
 
@@ -492,8 +499,8 @@ pub enum PictureKind {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Picture {
-    /// `train`, `valid` or `test`.
-    pub split: String,
+    /// The split.
+    pub split: SplitName,
     /// Name of the case.
     pub case: String,
     /// Label of the case; empty where cases carry none.

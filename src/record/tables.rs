@@ -10,6 +10,7 @@ use polars::prelude::*;
 use super::files;
 use super::{CaseRow, EpochRow, GuideRow, ScoreRow, SplitRow, TimesRow};
 use crate::error::Result;
+use crate::split_name::{NoSplit, SplitName};
 
 /// Writes `split.parquet`.
 pub fn write_split(path: &Path, rows: &[SplitRow]) -> Result<()> {
@@ -33,14 +34,14 @@ pub fn read_split(path: &Path) -> Result<Vec<SplitRow>> {
     let mut case = table.strings("case")?;
     let mut group = table.strings("group")?;
     let mut label = table.strings("label")?;
-    let mut split = table.strings("split")?;
+    let split = table.splits()?;
     let fold = table.optional_u32("fold")?;
     Ok((0..table.height())
         .map(|row| SplitRow {
             case: std::mem::take(&mut case[row]),
             group: std::mem::take(&mut group[row]),
             label: std::mem::take(&mut label[row]),
-            split: std::mem::take(&mut split[row]),
+            split: split[row],
             fold: fold[row],
         })
         .collect())
@@ -67,7 +68,7 @@ const LEARNING_RATE: &str = "learning-rate";
 pub fn read_epochs(path: &Path) -> Result<Vec<EpochRow>> {
     let Some(table) = Table::read(path)? else { return Ok(Vec::new()) };
     let epoch = table.u32("epoch")?;
-    let mut split = table.strings("split")?;
+    let split = table.splits()?;
     let learning_rate = table.f64(LEARNING_RATE)?;
     let mut figures = vec![BTreeMap::new(); table.height()];
     for name in table.names() {
@@ -85,7 +86,7 @@ pub fn read_epochs(path: &Path) -> Result<Vec<EpochRow>> {
         .enumerate()
         .map(|(row, figures)| EpochRow {
             epoch: epoch[row],
-            split: std::mem::take(&mut split[row]),
+            split: split[row],
             learning_rate: learning_rate[row],
             figures,
         })
@@ -143,7 +144,7 @@ pub fn case_columns(rows: &[CaseRow]) -> Vec<Column> {
 /// Reads `cases.parquet`; no rows where there is no file.
 pub fn read_cases(path: &Path) -> Result<Vec<CaseRow>> {
     let Some(table) = Table::read(path)? else { return Ok(Vec::new()) };
-    let mut split = table.strings("split")?;
+    let split = table.splits()?;
     let mut resolution = table.strings("resolution")?;
     let mut case = table.strings("case")?;
     let mut group = table.strings("group")?;
@@ -159,7 +160,7 @@ pub fn read_cases(path: &Path) -> Result<Vec<CaseRow>> {
     ];
     Ok((0..table.height())
         .map(|row| CaseRow {
-            split: std::mem::take(&mut split[row]),
+            split: split[row],
             resolution: std::mem::take(&mut resolution[row]),
             case: std::mem::take(&mut case[row]),
             group: std::mem::take(&mut group[row]),
@@ -198,8 +199,8 @@ pub fn write_scores(path: &Path, classes: &[String], rows: &[ScoreRow]) -> Resul
 /// Reads `scores.parquet`; no rows where there is no file.
 pub fn read_scores(path: &Path) -> Result<Vec<ScoreRow>> {
     let Some(table) = Table::read(path)? else { return Ok(Vec::new()) };
-    let [mut split, mut case, mut group, mut truth, mut predicted] = [
-        table.strings("split")?,
+    let split = table.splits()?;
+    let [mut case, mut group, mut truth, mut predicted] = [
         table.strings("case")?,
         table.strings("group")?,
         table.strings("truth")?,
@@ -209,7 +210,7 @@ pub fn read_scores(path: &Path) -> Result<Vec<ScoreRow>> {
     let columns = columns.map(|name| table.f64(&name)).collect::<Result<Vec<_>>>()?;
     Ok((0..table.height())
         .map(|row| ScoreRow {
-            split: std::mem::take(&mut split[row]),
+            split: split[row],
             case: std::mem::take(&mut case[row]),
             group: std::mem::take(&mut group[row]),
             truth: std::mem::take(&mut truth[row]),
@@ -238,9 +239,9 @@ pub fn write_guide(path: &Path, rows: &[GuideRow]) -> Result<()> {
 /// Reads `guide.parquet`; no rows where there is no file.
 pub fn read_guide(path: &Path) -> Result<Vec<GuideRow>> {
     let Some(table) = Table::read(path)? else { return Ok(Vec::new()) };
-    let [mut case, mut split, mut group, mut run, mut folder] = [
+    let split = table.splits()?;
+    let [mut case, mut group, mut run, mut folder] = [
         table.strings("case")?,
-        table.strings("split")?,
         table.strings("group")?,
         table.strings("run")?,
         table.strings("path")?,
@@ -249,7 +250,7 @@ pub fn read_guide(path: &Path) -> Result<Vec<GuideRow>> {
     Ok((0..table.height())
         .map(|row| GuideRow {
             case: std::mem::take(&mut case[row]),
-            split: std::mem::take(&mut split[row]),
+            split: split[row],
             group: std::mem::take(&mut group[row]),
             run: std::mem::take(&mut run[row]),
             path: std::mem::take(&mut folder[row]),
@@ -325,6 +326,12 @@ impl<'a> Table<'a> {
             Ok(column.str()?.iter().map(|value| value.map(str::to_owned)).collect())
         })?;
         self.filled(name, values)
+    }
+
+    fn splits(&self) -> Result<Vec<SplitName>> {
+        let parsed: std::result::Result<_, NoSplit> =
+            self.strings("split")?.iter().map(|name| name.parse()).collect();
+        parsed.map_err(|error| files::damaged(self.path, &format!("column `split`: {error}")))
     }
 
     fn optional_u32(&self, name: &str) -> Result<Vec<Option<u32>>> {

@@ -3,6 +3,7 @@ use std::path::Path;
 
 use super::*;
 use crate::error::Error;
+use crate::split_name::SplitName;
 
 fn open(root: &Path) -> RunDir {
     RunDir::create(root, "demo", "0a1b2c").unwrap()
@@ -45,14 +46,14 @@ fn undefined_figures_stay_undefined() {
     let root = tempfile::tempdir().unwrap();
     let run = open(root.path());
     let nan = Figure {
-        split: "test".into(),
+        split: SplitName::Test,
         name: "hd95.mean".into(),
         value: f64::NAN,
         ..Default::default()
     };
     run.write_figures(&[nan]).unwrap();
     let figures = [("loss".to_owned(), f64::NAN), ("dice.mean".to_owned(), 0.5)].into();
-    let row = EpochRow { epoch: 1, split: "train".into(), learning_rate: 1e-3, figures };
+    let row = EpochRow { epoch: 1, split: SplitName::Train, learning_rate: 1e-3, figures };
     let other = EpochRow { figures: [("loss".to_owned(), 1.0)].into(), ..row.clone() };
     run.write_epochs(&[row, other]).unwrap();
     let record = Record::read(run.path()).unwrap();
@@ -302,7 +303,7 @@ fn runs_are_listed_in_order_with_the_damaged_ones_marked() {
     assert_eq!(runs.iter().map(|run| run.path.clone()).collect::<Vec<_>>(), paths);
     let of = |path: &Path| runs.iter().find(|run| run.path == path).unwrap();
     assert_eq!(of(&finished.path).status.state, RunState::Finished);
-    assert_eq!(of(&finished.path).headline[0].full_name(), "test.dice.mean");
+    assert_eq!(of(&finished.path).headline[0].full_name().to_string(), "test.dice.mean");
     assert_eq!(of(&interrupted.path).status.epoch, 1);
     assert!(of(&broken).problem.as_ref().unwrap().contains("status.json"));
 }

@@ -12,6 +12,7 @@ use crate::evaluate::bootstrap::mean_interval;
 use crate::evaluate::overlap;
 use crate::record::{Interval, Record, RunState};
 use crate::spec::{EmptyRule, MetricKind};
+use crate::split_name::SplitName;
 
 /// Pairs with a lower corrected p are said to differ.
 const LEVEL: f64 = 0.05;
@@ -68,7 +69,7 @@ type Cases = BTreeMap<String, Case>;
 
 struct Contestant {
     label: String,
-    splits: BTreeMap<String, Cases>,
+    splits: BTreeMap<SplitName, Cases>,
 }
 
 /// Comparisons of finished runs: of pixels by Dice, of images by whether they are called right.
@@ -76,7 +77,7 @@ pub fn comparisons(records: &[Record], labels: &[String]) -> Vec<Comparison> {
     let empty = "A case that has nothing to find, and in which nothing is found, has a Dice of 1 here, whatever the \
                  runs' own rules.";
     let seeded = seeded(&records.iter().collect::<Vec<_>>());
-    let contestants = |cases: fn(&Record) -> BTreeMap<String, Cases>| {
+    let contestants = |cases: fn(&Record) -> BTreeMap<SplitName, Cases>| {
         contestants(records, labels, &seeded, cases)
     };
     let all = [
@@ -90,15 +91,15 @@ pub fn comparisons(records: &[Record], labels: &[String]) -> Vec<Comparison> {
 /// truth or prediction.
 ///
 /// Cases without a Dice would be those that a run gets right, so none is left out but those without a labelled pixel.
-fn dice(record: &Record) -> BTreeMap<String, Cases> {
+fn dice(record: &Record) -> BTreeMap<SplitName, Cases> {
     let resolution = headline_resolution(record);
-    let mut splits: BTreeMap<String, Cases> = BTreeMap::new();
-    let mut classes: BTreeMap<(&str, &str), Vec<f64>> = BTreeMap::new();
+    let mut splits: BTreeMap<SplitName, Cases> = BTreeMap::new();
+    let mut classes: BTreeMap<(SplitName, &str), Vec<f64>> = BTreeMap::new();
     for row in record.cases.iter().filter(|row| row.resolution == resolution) {
         if counts(row).total() == 0 {
             continue;
         }
-        let cases = splits.entry(row.split.clone()).or_default();
+        let cases = splits.entry(row.split).or_default();
         let case = cases.entry(row.case.clone()).or_default();
         case.group.clone_from(&row.group);
         case.value = 1.0;
@@ -107,12 +108,12 @@ fn dice(record: &Record) -> BTreeMap<String, Cases> {
             case.truth += &format!("{} {truth} ", row.class);
         }
         if truth + found > 0 {
-            let of_case = classes.entry((&row.split, &row.case)).or_default();
+            let of_case = classes.entry((row.split, &row.case)).or_default();
             of_case.extend(overlap(MetricKind::Dice, &counts(row), EmptyRule::One));
         }
     }
     for ((split, name), dice) in classes {
-        if let Some(case) = splits.get_mut(split).and_then(|cases| cases.get_mut(name)) {
+        if let Some(case) = splits.get_mut(&split).and_then(|cases| cases.get_mut(name)) {
             case.value = dice.iter().sum::<f64>() / dice.len() as f64;
         }
     }
@@ -120,12 +121,12 @@ fn dice(record: &Record) -> BTreeMap<String, Cases> {
 }
 
 /// The images of each split, 1 if called right, else 0.
-fn right_class(record: &Record) -> BTreeMap<String, Cases> {
-    let mut splits: BTreeMap<String, Cases> = BTreeMap::new();
+fn right_class(record: &Record) -> BTreeMap<SplitName, Cases> {
+    let mut splits: BTreeMap<SplitName, Cases> = BTreeMap::new();
     for row in &record.scores {
         let value = f64::from(u8::from(row.truth == row.predicted));
         let case = Case { group: row.group.clone(), truth: row.truth.clone(), value };
-        splits.entry(row.split.clone()).or_default().insert(row.case.clone(), case);
+        splits.entry(row.split).or_default().insert(row.case.clone(), case);
     }
     splits
 }
@@ -135,7 +136,7 @@ fn contestants(
     records: &[Record],
     labels: &[String],
     seeded: &[(&str, Vec<usize>)],
-    cases: fn(&Record) -> BTreeMap<String, Cases>,
+    cases: fn(&Record) -> BTreeMap<SplitName, Cases>,
 ) -> Vec<Contestant> {
     let contestant = |(record, label): (&Record, &String)| {
         let finished = record.status.state == RunState::Finished;
@@ -156,7 +157,7 @@ fn contestants(
 }
 
 /// Each case with the mean of its numbers; `None` where the runs have not the same cases.
-fn mean_of(seeds: &[&Contestant]) -> Option<BTreeMap<String, Cases>> {
+fn mean_of(seeds: &[&Contestant]) -> Option<BTreeMap<SplitName, Cases>> {
     let [first, others @ ..] = seeds else { return None };
     let same = |other: &&Contestant| {
         let splits = first.splits.iter().zip(&other.splits);
@@ -213,11 +214,12 @@ fn comparison(
 
 /// Two on the first of test, validation and training split whose cases are the same; `None` where there is none.
 fn pair(first: &Contestant, second: &Contestant) -> Option<Pair> {
-    let same = |split: &&String| {
-        second.splits.get(*split).is_some_and(|cases| same_cases(&first.splits[*split], cases))
+    let same = |split: &SplitName| {
+        second.splits.get(split).is_some_and(|cases| same_cases(&first.splits[split], cases))
     };
-    let split = first.splits.keys().filter(same).min_by_key(|split| names::split_rank(split))?;
-    let cases = first.splits[split].values().zip(second.splits[split].values());
+    let shared = first.splits.keys().copied().filter(same);
+    let split = shared.min_by_key(|split| names::split_rank(*split))?;
+    let cases = first.splits[&split].values().zip(second.splits[&split].values());
     let (groups, differences): (Vec<&str>, Vec<f64>) =
         cases.map(|(a, b)| (a.group.as_str(), a.value - b.value)).unzip();
     let mut of_groups: BTreeMap<&str, f64> = BTreeMap::new();
@@ -250,7 +252,7 @@ mod tests {
         let case = |(index, &dice): (usize, &f64)| {
             let tp = (500.0 * dice).round() as u64;
             CaseRow {
-                split: "test".into(),
+                split: SplitName::Test,
                 resolution: "original".into(),
                 case: format!("case {index}"),
                 group: format!("group {index}"),
@@ -371,11 +373,11 @@ mod tests {
         let both = |name: &str| {
             let mut record = run(name, 0, &numbers());
             let valid = record.cases.clone().into_iter();
-            record.cases.extend(valid.map(|row| CaseRow { split: "valid".into(), ..row }));
+            record.cases.extend(valid.map(|row| CaseRow { split: SplitName::Valid, ..row }));
             record
         };
         let mut of_valid = both("b");
-        of_valid.cases.retain(|row| row.split == "valid");
+        of_valid.cases.retain(|row| row.split == SplitName::Valid);
         let splits: Vec<String> = compared(&[both("a"), of_valid, both("c")])[0]
             .pairs
             .iter()
@@ -388,7 +390,7 @@ mod tests {
     fn images_are_compared_by_whether_they_are_called_right() {
         let classifier = |name: &str, right: usize| {
             let score = |index: usize| ScoreRow {
-                split: "test".into(),
+                split: SplitName::Test,
                 case: format!("case {index}"),
                 group: format!("group {index}"),
                 truth: "benign".into(),

@@ -153,6 +153,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::split_name::SplitName;
 
     fn record(spec: &str) -> Record {
         Record { spec: spec.into(), ..Default::default() }
@@ -190,14 +191,15 @@ mod tests {
     #[test]
     fn seeds_of_other_data_divisions_engines_or_devices_are_not_of_one_recipe() {
         use crate::record::{Parent, SplitRow};
-        let row = |case: &str, split: &str| SplitRow {
+        let row = |case: &str, split: SplitName| SplitRow {
             case: case.into(),
             group: case.into(),
-            split: split.into(),
+            split,
             ..SplitRow::default()
         };
         let mut one = record("name = 'a'\nseeds = [0, 1]");
-        one.split = vec![row("x", "train"), row("y", "valid"), row("z", "test")];
+        one.split =
+            vec![row("x", SplitName::Train), row("y", SplitName::Valid), row("z", SplitName::Test)];
         one.provenance.engine_parts.insert("model/unet".into(), "aa".into());
         let mut turned = one.clone();
         turned.split.reverse();
@@ -210,7 +212,13 @@ mod tests {
             assert_eq!(told.len(), 1, "{told:?}");
         };
         // As many cases in each split, but others.
-        change(&|other| other.split = vec![row("y", "train"), row("x", "valid"), row("z", "test")]);
+        change(&|other| {
+            other.split = vec![
+                row("y", SplitName::Train),
+                row("x", SplitName::Valid),
+                row("z", SplitName::Test),
+            ]
+        });
         change(&|other| other.split[0].group = "y".into());
         change(&|other| other.provenance.data_fingerprint = "ff".into());
         change(&|other| other.provenance.engine = "ff".into());
@@ -262,7 +270,7 @@ mod tests {
                     .map(|(case, &part)| crate::record::SplitRow {
                         case: format!("case {case}"),
                         group: format!("group {}", case * group),
-                        split: ["train", "valid", "test"][part].into(),
+                        split: SplitName::ALL[part],
                         ..Default::default()
                     })
                     .collect();

@@ -10,6 +10,7 @@ use super::tables::ValueOfCase;
 use super::words;
 use crate::error::Result;
 use crate::record::Record;
+use crate::split_name::SplitName;
 
 /// A chart with its heading.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -65,9 +66,9 @@ fn curve(name: &str, records: &[Record], labels: &[String]) -> Result<Curve> {
     let mut lines = Vec::new();
     let mut described = Vec::new();
     for (run, (record, label)) in records.iter().zip(labels).enumerate() {
-        for split in ["train", "valid"] {
+        for split in [SplitName::Train, SplitName::Valid] {
             let points = points(record, name, split);
-            if points.is_empty() || (name == LEARNING_RATE && split == "valid") {
+            if points.is_empty() || (name == LEARNING_RATE && split == SplitName::Valid) {
                 continue;
             }
             if let (Some(first), Some(last)) = (points.first(), points.last()) {
@@ -81,12 +82,12 @@ fn curve(name: &str, records: &[Record], labels: &[String]) -> Result<Curve> {
                 ));
             }
             let marked = match (&record.summary.selection, split) {
-                (Some(selection), "valid") => {
+                (Some(selection), SplitName::Valid) => {
                     points.iter().copied().find(|point| point.0 == f64::from(selection.epoch))
                 }
                 _ => None,
             };
-            let dashed = split == "train" && name != LEARNING_RATE;
+            let dashed = split == SplitName::Train && name != LEARNING_RATE;
             lines.push(Line { run, dashed, points, marked });
         }
     }
@@ -102,7 +103,7 @@ fn curve(name: &str, records: &[Record], labels: &[String]) -> Result<Curve> {
     Ok(Curve { title, name: name.to_owned(), svg })
 }
 
-fn points(record: &Record, name: &str, split: &str) -> Vec<(f64, f64)> {
+fn points(record: &Record, name: &str, split: SplitName) -> Vec<(f64, f64)> {
     record
         .epochs
         .iter()
@@ -122,17 +123,17 @@ fn points(record: &Record, name: &str, split: &str) -> Vec<(f64, f64)> {
 /// # Errors
 /// When plotters cannot draw.
 pub fn distributions(runs: &[Vec<ValueOfCase>], labels: &[String]) -> Result<Vec<Curve>> {
-    let mut splits: Vec<&str> = Vec::new();
+    let mut splits: Vec<SplitName> = Vec::new();
     for case in runs.iter().flatten() {
-        if !splits.contains(&case.split.as_str()) {
-            splits.push(&case.split);
+        if !splits.contains(&case.split) {
+            splits.push(case.split);
         }
     }
-    splits.sort_by_key(|split| names::split_rank(split));
+    splits.sort_by_key(|split| names::split_rank(*split));
     splits.into_iter().map(|split| distribution(split, runs, labels)).collect()
 }
 
-fn distribution(split: &str, runs: &[Vec<ValueOfCase>], labels: &[String]) -> Result<Curve> {
+fn distribution(split: SplitName, runs: &[Vec<ValueOfCase>], labels: &[String]) -> Result<Curve> {
     let mut lines = Vec::new();
     let mut described = Vec::new();
     let mut left_out = Vec::new();
@@ -165,5 +166,5 @@ fn distribution(split: &str, runs: &[Vec<ValueOfCase>], labels: &[String]) -> Re
         y_ends: Some((0.0, 102.0)),
         lines,
     })?;
-    Ok(Curve { title, name: split.to_owned(), svg })
+    Ok(Curve { title, name: split.to_string(), svg })
 }

@@ -44,29 +44,30 @@ pub fn guide(record: &Record) -> Option<Guide<'_>> {
     }
     networks.sort_by_key(|network| network.fold);
     let mut cases: Vec<&GuideRow> = record.guide.iter().collect();
-    cases.sort_by_key(|row| (&row.split, &row.case));
+    cases.sort_by_key(|row| (row.split.as_str(), &row.case));
     (!networks.is_empty()).then_some(Guide { networks, cases })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::split_name::SplitName;
 
     #[test]
     fn networks_are_listed_with_what_they_made() {
-        let row = |case: &str, split: &str, run: &str, fold, dice| GuideRow {
+        let row = |case: &str, split: SplitName, run: &str, fold, dice| GuideRow {
             case: case.into(),
-            split: split.into(),
+            split,
             run: run.into(),
             fold,
             dice,
             ..GuideRow::default()
         };
         let rows = vec![
-            row("b", "train", "r1", 1, Some(0.5)),
-            row("a", "train", "r0", 0, Some(0.25)),
-            row("c", "test", "r0", 0, Some(0.75)),
-            row("d", "test", "r0", 0, None),
+            row("b", SplitName::Train, "r1", 1, Some(0.5)),
+            row("a", SplitName::Train, "r0", 0, Some(0.25)),
+            row("c", SplitName::Test, "r0", 0, Some(0.75)),
+            row("d", SplitName::Test, "r0", 0, None),
         ];
         let record = Record { guide: rows, ..Record::default() };
         let guide = guide(&record).unwrap();

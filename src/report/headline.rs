@@ -6,6 +6,7 @@ use super::configuration::same_recipe;
 use super::names;
 use super::words;
 use crate::evaluate::figure_goal;
+use crate::figure_name::FigureName;
 use crate::record::{Figure, Record, RunState, Task};
 use crate::spec::PublishedSpec;
 
@@ -25,8 +26,8 @@ pub struct Headline {
 /// A figure.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Column {
-    /// Full name, such as `test.dice.mean`.
-    pub name: String,
+    /// The figure.
+    pub name: FigureName,
     /// The split for people.
     pub split: String,
     /// The figure for people.
@@ -103,9 +104,8 @@ fn headline(records: &[Record], labels: &[String], task: Task, runs: &[usize]) -
     Headline { task, columns, rows, spreads }
 }
 
-fn column(name: String) -> Column {
-    let (split, figure) = name.split_once('.').unwrap_or(("", &name));
-    Column { split: names::split(split).to_owned(), label: names::figure(figure), name }
+fn column(name: FigureName) -> Column {
+    Column { split: names::split(name.split).to_owned(), label: names::figure(&name.figure), name }
 }
 
 /// What others printed of the runs' systems, each once.
@@ -120,17 +120,17 @@ pub fn published(records: &[Record]) -> Vec<&PublishedSpec> {
 }
 
 /// What the runs call their headline, test first, else the first figures of the first split that has any.
-pub fn columns(records: &[&Record]) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
+pub fn columns(records: &[&Record]) -> Vec<FigureName> {
+    let mut names: Vec<FigureName> = Vec::new();
     for name in records.iter().flat_map(|record| &record.summary.headline) {
         if !names.contains(name) {
             names.push(name.clone());
         }
     }
-    names.sort_by_key(|name| names::split_rank(name.split('.').next().unwrap_or_default()));
+    names.sort_by_key(|name| names::split_rank(name.split));
     if names.is_empty() {
         let mut figures: Vec<&Figure> = records.iter().flat_map(|record| &record.figures).collect();
-        figures.sort_by_key(|figure| names::split_rank(&figure.split));
+        figures.sort_by_key(|figure| names::split_rank(figure.split));
         for name in figures.iter().take(6).map(|figure| figure.full_name()) {
             if !names.contains(&name) {
                 names.push(name);
@@ -141,7 +141,7 @@ pub fn columns(records: &[&Record]) -> Vec<String> {
 }
 
 /// Mean and spread of the experiments of several seeds.
-fn spreads(records: &[&Record], names: &[String]) -> Vec<Spread> {
+fn spreads(records: &[&Record], names: &[FigureName]) -> Vec<Spread> {
     seeded(records)
         .into_iter()
         .map(|(experiment, runs)| {
@@ -181,7 +181,7 @@ pub fn seeded<'a>(records: &[&'a Record]) -> Vec<(&'a str, Vec<usize>)> {
     experiments
 }
 
-fn spread(runs: &[&Record], name: &str) -> Option<MeanAndDeviation> {
+fn spread(runs: &[&Record], name: &FigureName) -> Option<MeanAndDeviation> {
     let figures: Option<Vec<&Figure>> = runs.iter().map(|run| run.figure(name)).collect();
     let figures = figures?;
     let left_out = figures.iter().map(|figure| figure.left_out).max().unwrap_or(0);
@@ -271,7 +271,8 @@ fn chosen_by(record: &Record) -> String {
     match &record.summary.selection {
         Some(selection) => format!(
             "The weights of the epoch with the {} {}; the test split takes no part in the choice.",
-            figure_goal(&selection.metric).map_or_else(|| "best".into(), |goal| goal.to_string()),
+            figure_goal(&selection.metric.figure)
+                .map_or_else(|| "best".into(), |goal| goal.to_string()),
             selection.metric
         ),
         None => String::new(),
@@ -303,7 +304,9 @@ pub fn left_out(figure: &Figure) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::examples::named;
     use crate::record::{Provenance, Status, Summary};
+    use crate::split_name::SplitName;
 
     fn run(seed: u32, dice: f64) -> Record {
         Record {
@@ -311,11 +314,11 @@ mod tests {
             provenance: Provenance { seed, ..Default::default() },
             summary: Summary {
                 experiment: "a".into(),
-                headline: vec!["test.dice.mean".into()],
+                headline: vec![named("test.dice.mean")],
                 ..Default::default()
             },
             figures: vec![Figure {
-                split: "test".into(),
+                split: SplitName::Test,
                 name: "dice.mean".into(),
                 value: dice,
                 ..Default::default()
@@ -350,21 +353,21 @@ mod tests {
     fn runs_of_pixels_and_of_images_have_tables_of_their_own() {
         let mut classifier = run(0, 0.5);
         classifier.summary.task = Task::Classify;
-        classifier.summary.headline = vec!["test.accuracy".into()];
+        classifier.summary.headline = vec![named("test.accuracy")];
         let records = [run(0, 0.5), classifier, run(1, 0.6)];
         let tables = headlines(&records, &labels(&records));
-        let seen: Vec<(Task, &str, Vec<usize>)> = tables
+        let seen: Vec<(Task, FigureName, Vec<usize>)> = tables
             .iter()
             .map(|table| {
                 let runs = table.rows.iter().map(|row| row.run).collect();
-                (table.task, table.columns[0].name.as_str(), runs)
+                (table.task, table.columns[0].name.clone(), runs)
             })
             .collect();
         assert_eq!(
             seen,
             [
-                (Task::Segment, "test.dice.mean", vec![0, 2]),
-                (Task::Classify, "test.accuracy", vec![1])
+                (Task::Segment, named("test.dice.mean"), vec![0, 2]),
+                (Task::Classify, named("test.accuracy"), vec![1])
             ]
         );
         assert_eq!((tables[0].spreads[0].seeds, tables[1].spreads.len()), (2, 0));
@@ -385,10 +388,10 @@ mod tests {
     #[test]
     fn test_figures_come_first_whatever_the_first_run_has() {
         let mut of_valid = run(0, 0.5);
-        of_valid.summary.headline = vec!["valid.dice.mean".into(), "valid.iou.mean".into()];
+        of_valid.summary.headline = ["valid.dice.mean", "valid.iou.mean"].map(named).into();
         assert_eq!(
             columns(&[&of_valid, &run(0, 0.5)]),
-            ["test.dice.mean", "valid.dice.mean", "valid.iou.mean"]
+            ["test.dice.mean", "valid.dice.mean", "valid.iou.mean"].map(named)
         );
     }
 
@@ -396,9 +399,10 @@ mod tests {
     fn without_a_headline_the_test_figures_come_first() {
         let mut record = run(0, 0.5);
         record.summary.headline.clear();
-        record
-            .figures
-            .insert(0, Figure { split: "valid".into(), name: "loss".into(), ..Default::default() });
-        assert_eq!(columns(&[&record]), ["test.dice.mean", "valid.loss"]);
+        record.figures.insert(
+            0,
+            Figure { split: SplitName::Valid, name: "loss".into(), ..Default::default() },
+        );
+        assert_eq!(columns(&[&record]), ["test.dice.mean", "valid.loss"].map(named));
     }
 }

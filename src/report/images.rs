@@ -8,14 +8,15 @@ use super::names;
 use super::tables::ValueOfCase;
 use crate::error::Result;
 use crate::evaluate::{ImageScore, precision_recall_curve, roc_curve};
-use crate::figure_name::OF_SECOND_HEAD;
+use crate::figure_name::{FigureName, OF_SECOND_HEAD};
 use crate::record::{Figure, Record, ScoreRow, Summary};
+use crate::split_name::SplitName;
 
 /// The figures of each class of a split.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ClassTable {
     /// The split.
-    pub split: String,
+    pub split: SplitName,
     /// The metrics, for people.
     pub metrics: Vec<String>,
     /// One row for each class.
@@ -70,7 +71,8 @@ pub fn class_tables(record: &Record) -> Vec<ClassTable> {
                 cells: metrics
                     .iter()
                     .map(|metric| {
-                        record.figure(&format!("{split}.{prefix}{metric}.class.{class}")).cloned()
+                        let figure = format!("{prefix}{metric}.class.{class}");
+                        record.figure(&FigureName::new(split, figure)).cloned()
                     })
                     .collect(),
             };
@@ -84,14 +86,14 @@ pub fn class_tables(record: &Record) -> Vec<ClassTable> {
 }
 
 /// The splits that have scores, test first.
-fn splits(scores: &[ScoreRow]) -> Vec<String> {
-    let mut splits: Vec<String> = Vec::new();
+fn splits(scores: &[ScoreRow]) -> Vec<SplitName> {
+    let mut splits: Vec<SplitName> = Vec::new();
     for row in scores {
         if !splits.contains(&row.split) {
-            splits.push(row.split.clone());
+            splits.push(row.split);
         }
     }
-    splits.sort_by_key(|split| names::split_rank(split));
+    splits.sort_by_key(|split| names::split_rank(*split));
     splits
 }
 
@@ -101,7 +103,7 @@ pub fn probabilities(record: &Record) -> Vec<ValueOfCase> {
         .scores
         .iter()
         .map(|row| ValueOfCase {
-            split: row.split.clone(),
+            split: row.split,
             case: row.case.clone(),
             label: row.truth.clone(),
             value: class_of(record, &row.truth)
@@ -120,26 +122,26 @@ fn class_of(record: &Record, name: &str) -> Option<usize> {
 /// # Errors
 /// When plotters cannot draw.
 pub fn curves(records: &[Record], labels: &[String]) -> Result<Vec<Curve>> {
-    let mut wanted: Vec<(String, String)> = Vec::new();
+    let mut wanted: Vec<(SplitName, String)> = Vec::new();
     for record in records {
         for split in splits(&record.scores) {
             let classes = classes(record);
             let shown = if classes.len() == 2 { &classes[1..] } else { classes };
             for class in shown {
-                let pair = (split.clone(), class.clone());
+                let pair = (split, class.clone());
                 if !wanted.contains(&pair) {
                     wanted.push(pair);
                 }
             }
         }
     }
-    wanted.sort_by_key(|(split, _)| names::split_rank(split));
+    wanted.sort_by_key(|(split, _)| names::split_rank(*split));
     let mut curves = Vec::new();
     for (split, class) in &wanted {
         let roc = ["ROC curve", "False positive rate", "True positive rate"];
-        curves.push(curve(records, labels, split, class, roc, roc_curve)?);
+        curves.push(curve(records, labels, *split, class, roc, roc_curve)?);
         let precision = ["Precision-recall curve", "Recall", "Precision"];
-        curves.push(curve(records, labels, split, class, precision, precision_recall_curve)?);
+        curves.push(curve(records, labels, *split, class, precision, precision_recall_curve)?);
     }
     Ok(curves)
 }
@@ -150,7 +152,7 @@ type Points = fn(&[ImageScore], usize) -> Vec<(f64, f64)>;
 fn curve(
     records: &[Record],
     labels: &[String],
-    split: &str,
+    split: SplitName,
     class: &str,
     [kind, x_label, y_label]: [&str; 3],
     points: Points,
@@ -197,7 +199,7 @@ mod tests {
 
     fn record() -> Record {
         let row = |truth: &str, p: f64| ScoreRow {
-            split: "test".into(),
+            split: SplitName::Test,
             case: format!("{truth} {p}"),
             truth: truth.into(),
             probabilities: vec![1.0 - p, p],
@@ -210,7 +212,7 @@ mod tests {
             },
             scores: vec![row("benign", 0.25), row("malignant", 0.75), row("malignant", 0.125)],
             figures: vec![Figure {
-                split: "test".into(),
+                split: SplitName::Test,
                 name: "recall.class.malignant".into(),
                 value: 0.5,
                 ..Figure::default()

@@ -48,7 +48,7 @@ fn table(records: &[Record], labels: &[String], runs: &[usize]) -> String {
     let figures = columns(&of_table);
     let mut text = String::from("| run | status |");
     for figure in &figures {
-        let _ = write!(text, " {} |", text::markdown(figure));
+        let _ = write!(text, " {} |", text::markdown(&figure.to_string()));
     }
     text.push_str(" gates |\n|---|---|");
     text.push_str(&"---:|".repeat(figures.len()));
@@ -95,5 +95,9 @@ pub fn fallen(gate: &Gate, record: &Record) -> String {
         gate.at_most.map(|bound| format!("at most {bound}")),
     ];
     let bounds: Vec<String> = bounds.into_iter().flatten().collect();
-    format!("{} {value}, must be {}", text::markdown_code(&gate.figure), bounds.join(" and "))
+    format!(
+        "{} {value}, must be {}",
+        text::markdown_code(&gate.figure.to_string()),
+        bounds.join(" and ")
+    )
 }

@@ -3,6 +3,7 @@
 use crate::evaluate::measure_title;
 use crate::figure_name::OF_SECOND_HEAD;
 use crate::record::Record;
+use crate::split_name::SplitName;
 
 /// One label per run, distinct: the experiment, the seed where it repeats, the id where both do.
 pub fn labels(records: &[Record]) -> Vec<String> {
@@ -36,22 +37,20 @@ fn levels(record: &Record) -> [String; 4] {
 }
 
 /// A split's name in a sentence or heading.
-pub fn split(split: &str) -> &str {
+pub fn split(split: SplitName) -> &'static str {
     match split {
-        "train" => "Training",
-        "valid" => "Validation",
-        "test" => "Test",
-        other => other,
+        SplitName::Train => "Training",
+        SplitName::Valid => "Validation",
+        SplitName::Test => "Test",
     }
 }
 
-/// Where a split stands among the others: test, validation, training, then any other.
-pub fn split_rank(split: &str) -> u8 {
+/// Where a split stands among the others: test, validation, training.
+pub fn split_rank(split: SplitName) -> u8 {
     match split {
-        "test" => 0,
-        "valid" => 1,
-        "train" => 2,
-        _ => 3,
+        SplitName::Test => 0,
+        SplitName::Valid => 1,
+        SplitName::Train => 2,
     }
 }
 

@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::names;
 use super::words;
 use crate::error::{Error, Result};
+use crate::split_name::NoSplit;
 use crate::text;
 
 /// The templates in the binary, by the file names that a folder of one's own may replace.
@@ -167,7 +168,12 @@ fn add_filters(environment: &mut Environment) {
         .add_filter("breakable", |name: String| Value::from_safe_string(words::breakable(&name)));
     environment.add_filter("count", words::count);
     environment.add_filter("shape", |sides: Vec<usize>| words::shape(&sides));
-    environment.add_filter("split_name", |split: String| names::split(&split).to_owned());
+    environment.add_filter("split_name", |split: String| {
+        let unknown = |error: NoSplit| {
+            minijinja::Error::new(minijinja::ErrorKind::InvalidOperation, error.to_string())
+        };
+        split.parse().map(names::split).map_err(unknown)
+    });
     environment.add_filter("figure_name", |name: String| names::figure(&name));
 }
 

@@ -7,12 +7,13 @@ use serde::Serialize;
 use super::names;
 use crate::error::{Error, Result};
 use crate::record::{Picture, PictureFile, PictureKind, Record, Task};
+use crate::split_name::SplitName;
 
 /// The cases of one split that are shown for one reason.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Group {
     /// The split.
-    pub split: String,
+    pub split: SplitName,
     /// Why they are shown, as a heading.
     pub title: String,
     /// The cases.
@@ -49,21 +50,20 @@ pub struct Shown {
 
 /// A run's pictures: by split, worst before best before random, because faults teach most.
 pub fn groups(record: &Record) -> Vec<Group> {
-    let mut groups: Vec<((u8, String, u8), Group)> = Vec::new();
+    let mut groups: Vec<((u8, u8), Group)> = Vec::new();
     for picture in &record.pictures {
         let (rank, title) = reason(picture.kind);
-        let key = (names::split_rank(&picture.split), picture.split.clone(), rank);
+        let key = (names::split_rank(picture.split), rank);
         let case = shown(record, picture);
         match groups.iter_mut().find(|(other, _)| *other == key) {
             Some((_, group)) => group.cases.push(case),
             None => {
-                let group =
-                    Group { split: picture.split.clone(), title: title.into(), cases: vec![case] };
+                let group = Group { split: picture.split, title: title.into(), cases: vec![case] };
                 groups.push((key, group));
             }
         }
     }
-    groups.sort_by(|a, b| a.0.cmp(&b.0));
+    groups.sort_by_key(|group| group.0);
     groups.into_iter().map(|(_, group)| without_empty_columns(group)).collect()
 }
 
@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn a_missing_picture_is_named_in_its_place() {
         let picture = Picture {
-            split: "test".into(),
+            split: SplitName::Test,
             images: crate::record::PictureImages { image: Some(file()), ..Default::default() },
             ..Default::default()
         };

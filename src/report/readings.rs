@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::words;
 use crate::record::Record;
+use crate::split_name::SplitName;
 
 /// What the page says of the readings of a run's test split.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -19,7 +20,7 @@ pub struct TestReadings {
 /// Counts them. One reading for each seed is what a recipe takes; any more can choose by what they see.
 pub fn test_readings(record: &Record) -> TestReadings {
     let Some(all) = record.readings.as_deref().filter(|readings| !readings.is_empty()) else {
-        let scored = record.figures.iter().any(|figure| figure.split == "test");
+        let scored = record.figures.iter().any(|figure| figure.split == SplitName::Test);
         let clause = if scored { "read; how often, nobody counted" } else { "not read" };
         return TestReadings { clause: clause.into(), doubt: false };
     };
@@ -77,7 +78,7 @@ mod tests {
     fn runs_that_were_not_counted_are_not_called_unread() {
         let mut old = Record::default();
         assert_eq!(test_readings(&old).clause, "not read");
-        old.figures.push(Figure { split: "test".into(), ..Figure::default() });
+        old.figures.push(Figure { split: SplitName::Test, ..Figure::default() });
         assert!(test_readings(&old).clause.contains("nobody counted"));
     }
 }

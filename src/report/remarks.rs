@@ -8,6 +8,7 @@ use super::readings::test_readings;
 use super::tables::SplitTable;
 use super::words;
 use crate::record::{Confusion, Record, RunState, Task};
+use crate::split_name::SplitName;
 
 /// A remark on a run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -92,13 +93,13 @@ fn not_finite(record: &Record) -> Option<Remark> {
         .find(|row| row.figures.get("loss").is_some_and(|loss| !loss.is_finite()))?;
     Some(warning(format!(
         "The {} loss was not a finite number in epoch {}.",
-        names::split(&row.split).to_lowercase(),
+        names::split(row.split).to_lowercase(),
         row.epoch
     )))
 }
 
 /// Losses of a split by epoch.
-fn losses(record: &Record, split: &str) -> Vec<(u32, f64)> {
+fn losses(record: &Record, split: SplitName) -> Vec<(u32, f64)> {
     record
         .epochs
         .iter()
@@ -113,7 +114,7 @@ const RISE: f64 = 0.02;
 
 /// Overfitting, underfitting, divergence: said from the two losses.
 fn course_of_the_loss(record: &Record) -> Option<Remark> {
-    let (train, valid) = (losses(record, "train"), losses(record, "valid"));
+    let (train, valid) = (losses(record, SplitName::Train), losses(record, SplitName::Valid));
     let &(lowest_epoch, lowest) = valid.iter().min_by(|a, b| a.1.total_cmp(&b.1))?;
     let &(last_epoch, last) = valid.last()?;
     if valid.len() < 3 {
@@ -170,11 +171,11 @@ fn generalisation_gap(record: &Record) -> Option<Remark> {
         Task::Segment => ("Dice", "dice.mean"),
         Task::Classify => ("balanced accuracy", "balanced-accuracy"),
     };
-    let value = |split: &str| {
+    let value = |split: SplitName| {
         let row = record.epochs.iter().find(|row| row.epoch == epoch && row.split == split)?;
         row.figures.get(figure).copied()
     };
-    let (train, valid) = (value("train")?, value("valid")?);
+    let (train, valid) = (value(SplitName::Train)?, value(SplitName::Valid)?);
     (train - valid > GAP).then(|| {
         note(format!(
             "At the chosen epoch {name} is {} on training and {} on validation cases: the network \
@@ -199,7 +200,7 @@ fn never_predicted(confusion: &Confusion) -> Vec<Remark> {
         .map(|(_, name)| {
             warning(format!(
                 "{}: the class {name} is never predicted, though it occurs.",
-                names::split(&confusion.split)
+                names::split(confusion.split)
             ))
         })
         .collect()
@@ -233,23 +234,24 @@ fn refinement(record: &Record) -> Option<Remark> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::figure_name::FigureName;
     use crate::record::{EpochRow, Reading, Selection};
 
     fn record(train: &[f64], valid: &[f64]) -> Record {
-        let rows = |split: &'static str, losses: &[f64]| {
+        let rows = |split: SplitName, losses: &[f64]| {
             losses
                 .iter()
                 .enumerate()
                 .map(|(index, &loss)| EpochRow {
                     epoch: index as u32 + 1,
-                    split: split.into(),
+                    split,
                     learning_rate: 1e-3,
                     figures: [("loss".to_owned(), loss)].into(),
                 })
                 .collect::<Vec<_>>()
         };
         Record {
-            epochs: [rows("train", train), rows("valid", valid)].concat(),
+            epochs: [rows(SplitName::Train, train), rows(SplitName::Valid, valid)].concat(),
             ..Default::default()
         }
     }
@@ -263,8 +265,11 @@ mod tests {
         let train = [1.4850, 1.2, 1.1, 1.0, 0.9, 0.85, 0.82, 0.80, 0.77, 0.7498];
         let valid = [1.2432, 1.23, 1.21, 1.20, 1.25, 1.30, 1.33, 1.40, 1.44, 1.4807];
         let mut record = record(&train, &valid);
-        record.summary.selection =
-            Some(Selection { epoch: 4, metric: "valid.loss".into(), value: 1.2 });
+        record.summary.selection = Some(Selection {
+            epoch: 4,
+            metric: FigureName::new(SplitName::Valid, "loss"),
+            value: 1.2,
+        });
         assert_eq!(
             said(&record),
             [
@@ -307,7 +312,7 @@ mod tests {
     #[test]
     fn a_class_that_occurs_and_is_never_predicted_is_named() {
         let confusion = vec![Confusion {
-            split: "test".into(),
+            split: SplitName::Test,
             classes: ["a", "b", "c"].map(String::from).to_vec(),
             matrix: vec![vec![5, 0, 0], vec![2, 0, 0], vec![0, 0, 0]],
         }];

@@ -22,6 +22,7 @@ use crate::record::{
     Confusion, Figure, Gate, Provenance, Record, RunState, Status, Summary, Task, TimesRow,
 };
 use crate::shell::shell;
+use crate::split_name::SplitName;
 
 /// What the page shows of one run.
 #[derive(Serialize)]
@@ -188,7 +189,8 @@ pub fn groups<'a>(
 
 /// Epochs completed: the status may lag behind the figures of a run that is at work.
 pub fn epochs_done(record: &Record) -> u32 {
-    let recorded = record.epochs.iter().filter(|row| row.split == "valid").map(|row| row.epoch);
+    let recorded =
+        record.epochs.iter().filter(|row| row.split == SplitName::Valid).map(|row| row.epoch);
     recorded.fold(record.status.epoch, u32::max)
 }
 
@@ -219,7 +221,7 @@ fn epoch_table(record: &Record) -> EpochTable {
         .iter()
         .map(|row| EpochLine {
             epoch: row.epoch,
-            split: names::split(&row.split).to_owned(),
+            split: names::split(row.split).to_owned(),
             learning_rate: row.learning_rate,
             values: columns.iter().map(|name| row.figures.get(name).copied()).collect(),
             chosen: chosen == Some(row.epoch),
@@ -248,7 +250,7 @@ fn times(rows: &[TimesRow]) -> Times {
 /// A confusion matrix with the part of each cell in its row.
 #[derive(Serialize)]
 struct ConfusionView {
-    split: String,
+    split: SplitName,
     /// What is counted.
     unit: &'static str,
     /// Whether it is of the first split that has any.
@@ -278,8 +280,8 @@ fn confusions(record: &Record) -> Vec<ConfusionView> {
     };
     let mut views: Vec<ConfusionView> =
         record.confusion.iter().map(|one| confusion(one, of_images(one))).collect();
-    views.sort_by_key(|view| names::split_rank(&view.split));
-    if let Some(first) = views.first().map(|view| view.split.clone()) {
+    views.sort_by_key(|view| names::split_rank(view.split));
+    if let Some(first) = views.first().map(|view| view.split) {
         views.iter_mut().for_each(|view| view.first = view.split == first);
     }
     views
@@ -306,7 +308,7 @@ fn confusion(confusion: &Confusion, of_images: bool) -> ConfusionView {
         })
         .collect();
     ConfusionView {
-        split: confusion.split.clone(),
+        split: confusion.split,
         unit: if of_images { "Images" } else { "Pixels" },
         first: false,
         classes: confusion.classes.clone(),
@@ -342,25 +344,25 @@ struct Share {
     cases: u64,
 }
 
-fn balance(summary: &Summary, splits: &[String]) -> Vec<ShareRow> {
+fn balance(summary: &Summary, splits: &[SplitName]) -> Vec<ShareRow> {
     let mut classes: Vec<&str> = Vec::new();
     for share in &summary.class_balance {
         if !classes.contains(&share.class.as_str()) {
             classes.push(&share.class);
         }
     }
-    let total = |split: &str| -> u64 {
+    let total = |split: SplitName| -> u64 {
         summary.class_balance.iter().filter(|s| s.split == split).map(|s| s.pixels).sum()
     };
-    let share = |class: &str, split: &String| {
-        let found = summary.class_balance.iter().find(|s| s.class == class && s.split == *split)?;
+    let share = |class: &str, split: SplitName| {
+        let found = summary.class_balance.iter().find(|s| s.class == class && s.split == split)?;
         Some(Share { part: found.pixels as f64 / total(split) as f64, cases: found.cases })
     };
     classes
         .into_iter()
         .map(|class| ShareRow {
             class: class.to_owned(),
-            shares: splits.iter().map(|split| share(class, split)).collect(),
+            shares: splits.iter().map(|&split| share(class, split)).collect(),
         })
         .collect()
 }
@@ -374,7 +376,7 @@ mod tests {
     fn cells_of_a_confusion_matrix_are_parts_of_their_row() {
         let view = confusion(
             &Confusion {
-                split: "test".into(),
+                split: SplitName::Test,
                 classes: vec!["a".into(), "b".into()],
                 matrix: vec![vec![3, 1], vec![0, 0]],
             },

@@ -11,12 +11,13 @@ use crate::error::{Error, Result};
 use crate::evaluate::{Counts, across_classes, distance, overlap};
 use crate::record::{CaseRow, Record, SplitRow, case_columns, split_columns};
 use crate::spec::{EmptyRule, MetricKind};
+use crate::split_name::{NoSplit, SplitName};
 
 /// Means over the cases of one split at one resolution, a row for each class or label.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Block {
     /// `train`, `valid` or `test`.
-    pub split: String,
+    pub split: SplitName,
     /// `original` or `network`.
     pub resolution: String,
     /// One for each class or label.
@@ -83,7 +84,7 @@ fn blocks(record: &Record, key: &str) -> Result<Vec<Block>> {
     let mut blocks: Vec<Block> = Vec::new();
     let parts = frame.partition_by_stable(["split", "resolution", key], true).map_err(untabled)?;
     for part in parts.iter().filter(|part| part.height() > 0) {
-        let split = text(part, "split").map_err(untabled)?;
+        let split = split_of(part).map_err(untabled)?;
         let resolution = text(part, "resolution").map_err(untabled)?;
         let name = text(part, key).map_err(untabled)?;
         let means = match key {
@@ -113,7 +114,7 @@ fn blocks(record: &Record, key: &str) -> Result<Vec<Block>> {
             _ => block.rows.sort_by(|a, b| a.name.cmp(&b.name)),
         }
     }
-    blocks.sort_by_key(|b| (b.resolution != headline, names::split_rank(&b.split)));
+    blocks.sort_by_key(|b| (b.resolution != headline, names::split_rank(b.split)));
     Ok(blocks)
 }
 
@@ -196,6 +197,20 @@ fn means(name: String, part: &DataFrame, rule: EmptyRule) -> PolarsResult<Means>
     })
 }
 
+/// The one split of a part with rows.
+fn split_of(part: &DataFrame) -> PolarsResult<SplitName> {
+    text(part, "split")?.parse().map_err(unknown)
+}
+
+/// The splits of rows, in order of their names.
+fn splits_of(frame: &DataFrame) -> PolarsResult<Vec<SplitName>> {
+    distinct(frame, "split")?.iter().map(|name| name.parse().map_err(unknown)).collect()
+}
+
+fn unknown(error: NoSplit) -> PolarsError {
+    PolarsError::ComputeError(error.to_string().into())
+}
+
 /// The one value that a text column of a part with rows has.
 fn text(part: &DataFrame, name: &str) -> PolarsResult<String> {
     Ok(part.column(name)?.str()?.get(0).unwrap_or_default().to_owned())
@@ -207,7 +222,7 @@ pub struct CaseTable {
     /// What the number is, such as `Dice`.
     pub measure: &'static str,
     /// The split.
-    pub split: String,
+    pub split: SplitName,
     /// Cases in all.
     pub cases: usize,
     /// The cases with the lowest mean over the runs, lowest first.
@@ -233,10 +248,10 @@ const CASES_SHOWN: usize = 200;
 /// The number of each case in each run, the hardest cases first; one table per split.
 pub fn case_tables(measure: &'static str, runs: &[Vec<ValueOfCase>]) -> Vec<CaseTable> {
     let mut tables: Vec<CaseTable> = Vec::new();
-    let mut index: BTreeMap<(String, String), (usize, usize)> = BTreeMap::new();
+    let mut index: BTreeMap<(SplitName, String), (usize, usize)> = BTreeMap::new();
     for (run, cases) in runs.iter().enumerate() {
         for case in cases {
-            let key = (case.split.clone(), case.case.clone());
+            let key = (case.split, case.case.clone());
             let (table, row) = match index.get(&key) {
                 Some(&place) => place,
                 None => {
@@ -270,7 +285,7 @@ pub fn case_tables(measure: &'static str, runs: &[Vec<ValueOfCase>]) -> Vec<Case
         table.rows.sort_by(|a, b| rank(a).total_cmp(&rank(b)).then_with(|| a.case.cmp(&b.case)));
         table.rows.truncate(CASES_SHOWN);
     }
-    tables.sort_by_key(|table| names::split_rank(&table.split));
+    tables.sort_by_key(|table| names::split_rank(table.split));
     tables
 }
 
@@ -278,7 +293,7 @@ pub fn case_tables(measure: &'static str, runs: &[Vec<ValueOfCase>]) -> Vec<Case
 #[derive(Clone, Debug, PartialEq)]
 pub struct ValueOfCase {
     /// The split.
-    pub split: String,
+    pub split: SplitName,
     /// Name of the case.
     pub case: String,
     /// Label of the case; empty where cases carry none.
@@ -293,10 +308,10 @@ pub fn dice_of_cases(record: &Record) -> Vec<ValueOfCase> {
     let resolution = headline_resolution(record);
     let rule = empty_rule(record);
     let mut cases: Vec<(&CaseRow, Vec<Counts>)> = Vec::new();
-    let mut index: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    let mut index: BTreeMap<(SplitName, &str), usize> = BTreeMap::new();
     for row in record.cases.iter().filter(|row| row.resolution == resolution) {
         let next = cases.len();
-        let at = *index.entry((&row.split, &row.case)).or_insert(next);
+        let at = *index.entry((row.split, &row.case)).or_insert(next);
         if at == next {
             cases.push((row, Vec::new()));
         }
@@ -305,7 +320,7 @@ pub fn dice_of_cases(record: &Record) -> Vec<ValueOfCase> {
     cases
         .into_iter()
         .map(|(row, counts)| ValueOfCase {
-            split: row.split.clone(),
+            split: row.split,
             case: row.case.clone(),
             label: row.label.clone(),
             value: across_classes(MetricKind::Dice, &counts, rule),
@@ -317,7 +332,7 @@ pub fn dice_of_cases(record: &Record) -> Vec<ValueOfCase> {
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct SplitTable {
     /// The splits, in the order of the columns.
-    pub splits: Vec<String>,
+    pub splits: Vec<SplitName>,
     /// One row for each label: its name and its cases in each split.
     pub rows: Vec<SplitCounts>,
     /// Cases in each split.
@@ -349,7 +364,7 @@ pub struct Crossing {
     /// The group.
     pub group: String,
     /// The splits it lies in.
-    pub splits: Vec<String>,
+    pub splits: Vec<SplitName>,
 }
 
 /// Counts cases, and checks that no group and no case lies in two splits.
@@ -363,8 +378,8 @@ fn split_table_of(rows: &[SplitRow]) -> PolarsResult<SplitTable> {
     if frame.height() == 0 {
         return Ok(table);
     }
-    table.splits = distinct(&frame, "split")?;
-    table.splits.sort_by_key(|split| std::cmp::Reverse(names::split_rank(split)));
+    table.splits = splits_of(&frame)?;
+    table.splits.sort_by_key(|split| std::cmp::Reverse(names::split_rank(*split)));
     for label in frame.partition_by_stable(["label"], true)? {
         let cases = count_by_split(&label, &table.splits)?;
         table.rows.push(SplitCounts { label: text(&label, "label")?, cases });
@@ -373,7 +388,7 @@ fn split_table_of(rows: &[SplitRow]) -> PolarsResult<SplitTable> {
     table.totals = count_by_split(&frame, &table.splits)?;
     table.groups = vec![0; table.splits.len()];
     for group in frame.partition_by_stable(["group"], true)? {
-        let splits = distinct(&group, "split")?;
+        let splits = splits_of(&group)?;
         for split in &splits {
             if let Some(index) = table.splits.iter().position(|name| name == split) {
                 table.groups[index] += 1;
@@ -385,14 +400,14 @@ fn split_table_of(rows: &[SplitRow]) -> PolarsResult<SplitTable> {
         }
     }
     for case in frame.partition_by_stable(["case"], true)? {
-        if distinct(&case, "split")?.len() > 1 {
+        if splits_of(&case)?.len() > 1 {
             table.repeated.push(text(&case, "case")?);
         }
     }
     Ok(table)
 }
 
-fn count_by_split(frame: &DataFrame, splits: &[String]) -> PolarsResult<Vec<usize>> {
+fn count_by_split(frame: &DataFrame, splits: &[SplitName]) -> PolarsResult<Vec<usize>> {
     let column = frame.column("split")?.str()?;
     Ok(splits
         .iter()
@@ -421,7 +436,7 @@ mod tests {
 
     fn case(label: &str, class: &str, [tp, fp, fn_, tn]: [u64; 4], dice: Option<f64>) -> CaseRow {
         CaseRow {
-            split: "test".into(),
+            split: SplitName::Test,
             resolution: "original".into(),
             case: format!("{label} {tp}"),
             label: label.into(),
@@ -515,7 +530,7 @@ mod tests {
             case("", "stroma", [1, 0, 0, 1], Some(1.0)),
             case("", "tumor", [1, 0, 0, 1], Some(1.0)),
         ];
-        cases.insert(0, CaseRow { split: "valid".into(), ..cases[0].clone() });
+        cases.insert(0, CaseRow { split: SplitName::Valid, ..cases[0].clone() });
         let mut record = record(cases);
         record.summary.classes = vec!["tumor".into(), "stroma".into()];
         let blocks = by_class(&record).unwrap();
@@ -551,33 +566,28 @@ mod tests {
         assert_eq!(rows[2], ("a", vec![Some((1.0 + 0.75) / 2.0), None]));
     }
 
-    fn row(case: &str, group: &str, label: &str, split: &str) -> SplitRow {
-        SplitRow {
-            case: case.into(),
-            group: group.into(),
-            label: label.into(),
-            split: split.into(),
-            fold: None,
-        }
+    fn row(case: &str, group: &str, label: &str, split: SplitName) -> SplitRow {
+        SplitRow { case: case.into(), group: group.into(), label: label.into(), split, fold: None }
     }
 
     #[test]
     fn groups_and_cases_that_lie_in_two_splits_are_found() {
         let rows = [
-            row("a", "1", "benign", "test"),
-            row("b", "1", "benign", "train"),
-            row("c", "2", "normal", "train"),
-            row("c", "2", "normal", "train"),
-            row("d", "3", "normal", "train"),
-            row("d", "4", "normal", "valid"),
+            row("a", "1", "benign", SplitName::Test),
+            row("b", "1", "benign", SplitName::Train),
+            row("c", "2", "normal", SplitName::Train),
+            row("c", "2", "normal", SplitName::Train),
+            row("d", "3", "normal", SplitName::Train),
+            row("d", "4", "normal", SplitName::Valid),
         ];
         let table = split_table(&rows).unwrap();
-        assert_eq!(table.splits, ["train", "valid", "test"]);
+        assert_eq!(table.splits, SplitName::ALL);
         assert_eq!(table.totals, [4, 1, 1]);
         assert_eq!(table.groups, [3, 1, 1]);
         assert_eq!(table.rows[0], SplitCounts { label: "benign".into(), cases: vec![1, 0, 1] });
         assert_eq!(table.shared_groups, 2);
-        let crossing = Crossing { group: "1".into(), splits: vec!["test".into(), "train".into()] };
+        let crossing =
+            Crossing { group: "1".into(), splits: vec![SplitName::Test, SplitName::Train] };
         assert_eq!(table.crossing, [crossing]);
         assert_eq!(table.repeated, ["d"]);
     }

@@ -5,7 +5,9 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
 use super::*;
+use crate::figure_name::FigureName;
 use crate::record::{Record, examples};
+use crate::split_name::SplitName;
 use crate::text;
 
 fn options() -> ReportOptions {
@@ -325,7 +327,7 @@ fn named(record: &Record, name: &str) -> Record {
         figure.name = format!("dice.label.{name}");
     }
     for gate in &mut record.gates {
-        gate.figure = format!("test.dice.label.{name}");
+        gate.figure = FigureName::new(SplitName::Test, format!("dice.label.{name}"));
         gate.held = false;
     }
     record

@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::evaluate::{Predictor, count_binary, overlap, png_gray};
 use crate::plan::{Checked, Decisions, Extent, Plan, survey};
 use crate::record::{GuideRow, Record, RunState, write_file};
-use crate::spec::{EmptyRule, EvaluatedSplit, ForegroundSpec, MetricKind};
+use crate::spec::{EmptyRule, ForegroundSpec, MetricKind};
 use crate::split_name::SplitName;
 
 /// What makes a run: its training and all that comes of it.
@@ -48,10 +48,12 @@ pub fn guided(checked: Checked, device: &Chosen, run: Runner) -> Result<Guided> 
         if outcome.state != RunState::Finished {
             return Ok(Guided::Unfinished(outcome));
         }
-        let of_fold = folds.iter().filter(|(_, number)| *number == fold).map(|(case, _)| *case);
-        let mut cases: Vec<usize> = of_fold.collect();
+        let of_fold = folds.iter().filter(|(_, number)| *number == fold);
+        let mut cases: Vec<_> = of_fold.map(|&(case, _)| (case, SplitName::Train)).collect();
         if fold == 0 {
-            cases.extend(checked.split.valid.iter().chain(&checked.split.test));
+            for part in [SplitName::Valid, SplitName::Test] {
+                cases.extend(checked.split.part(part).iter().map(|&case| (case, part)));
+            }
         }
         rows.extend(masks(&outcome.path, &cases, fold, &checked, &guide, &mut dataset, device)?);
     }
@@ -91,7 +93,7 @@ fn plan_of(
         fold: Some(fold as u32),
     };
     let mut checked = Checked { split, ..guide.clone() };
-    checked.loaded.spec.evaluation.splits = vec![EvaluatedSplit::Valid];
+    checked.loaded.spec.evaluation.splits = vec![SplitName::Valid];
     checked.loaded.spec.gate.clear();
     let seed = checked.loaded.spec.seeds[0];
     checked.plan(&survey(&checked, Extent::All)?, seed, device)
@@ -100,7 +102,7 @@ fn plan_of(
 /// Makes the masks of some cases, where they are not there yet, and puts them into the data set.
 fn masks(
     run: &Path,
-    cases: &[usize],
+    cases: &[(usize, SplitName)],
     fold: usize,
     checked: &Checked,
     guide: &Checked,
@@ -113,7 +115,7 @@ fn masks(
     let folder = run.join("masks");
     fs::create_dir_all(&folder).map_err(Error::io(&folder, "cannot create"))?;
     let mut rows = Vec::new();
-    for &index in cases {
+    for &(index, part) in cases {
         let case = &guide.dataset.cases[index];
         let truth = decode(&guide.dataset, case)?;
         let path = mask_path(&folder, &case.id);
@@ -127,7 +129,7 @@ fn masks(
         dataset.cases[index].mask = MaskSource::Files(vec![path]);
         rows.push(GuideRow {
             case: case.id.clone(),
-            split: part_of(&checked.split, index).map_or("", SplitName::as_str).into(),
+            split: part,
             run: decisions.run_id.clone(),
             path: below(run),
             fold: fold as u32,
@@ -136,10 +138,6 @@ fn masks(
         });
     }
     Ok(rows)
-}
-
-fn part_of(split: &Split, case: usize) -> Option<SplitName> {
-    SplitName::ALL.into_iter().find(|part| split.part(*part).contains(&case))
 }
 
 /// The lesion that a network finds in an image, at the image's own size.

@@ -2,16 +2,15 @@
 
 use std::path::Path;
 
-use super::judge_images::{self, judge_images};
-use super::{net, pictures};
-use crate::data::{Dataset, Labels};
+use super::{net, pictures, rows};
+use crate::data::Labels;
 use crate::device::Chosen;
 use crate::error::{Error, Result};
-use crate::evaluate::{self, CaseScore, Cases, Evaluation};
-use crate::figure_name::OF_SECOND_HEAD;
+use crate::evaluate::{self, Cases, Evaluation, ImageScore, Predictor, Tick};
+use crate::figure_name::NoFigureName;
 use crate::plan::Plan;
-use crate::record::{CaseRow, Confusion, Figure, Gate, Interval, RunDir, ScoreRow, Threshold};
-use crate::spec::{EvaluatedSplit, GateSpec, MetricKind, Resolution, Spec, ThresholdSpec};
+use crate::record::{CaseRow, Confusion, Figure, Gate, Record, RunDir, ScoreRow, Threshold};
+use crate::spec::{GateSpec, Spec};
 use crate::split_name::SplitName;
 use crate::train::Stop;
 
@@ -23,9 +22,6 @@ pub type Decided = Option<Threshold>;
 pub fn judge(plan: &Plan, device: &Chosen, run: &RunDir, stop: &Stop) -> Result<Option<Decided>> {
     let spec = &plan.decisions.spec;
     let predictor = net::predictor(run.path(), &plan.decisions, device)?;
-    if let Labels::Images { .. } = plan.decisions.labels {
-        return judge_images(plan, &predictor, run, stop);
-    }
     let tick = |_: usize| go_on(stop);
     let cases = |split: SplitName| Cases {
         dataset: &plan.dataset,
@@ -35,140 +31,156 @@ pub fn judge(plan: &Plan, device: &Chosen, run: &RunDir, stop: &Stop) -> Result<
     };
     let found = evaluate::threshold(&predictor, &cases(SplitName::Valid), &spec.evaluation, &tick);
     let Some(threshold) = unless_stopped(found, stop)? else { return Ok(None) };
-    let mut evaluations = Vec::new();
-    for split in &spec.evaluation.splits {
-        let cases = cases(split_name(*split));
-        let found = evaluate::evaluate(&predictor, &cases, &spec.evaluation, threshold, &tick);
-        let Some(evaluation) = unless_stopped(found, stop)? else { return Ok(None) };
-        evaluations.push(evaluation);
+    let mut judged = Vec::new();
+    for &split in &spec.evaluation.splits {
+        let found = Judged::new(plan, &predictor, &cases(split), threshold, &tick);
+        let Some(found) = unless_stopped(found, stop)? else { return Ok(None) };
+        judged.push(found);
     }
-    let classes = &plan.dataset.image_classes;
-    let figures: Vec<Figure> =
-        evaluations.iter().flat_map(|seen| figures(seen, classes, spec)).collect();
-    let rows: Vec<CaseRow> = evaluations.iter().flat_map(|seen| case_rows(seen, spec)).collect();
-    let of_images = evaluations.iter().filter(|seen| !seen.images.is_empty());
-    let of_images =
-        of_images.map(|seen| judge_images::confusion_of(&seen.images, seen.split, classes));
-    let confusion: Vec<Confusion> =
-        evaluations.iter().map(|seen| confusion_of(seen, &plan.dataset)).chain(of_images).collect();
-    let scores: Vec<ScoreRow> = evaluations
-        .iter()
-        .flat_map(|seen| {
-            seen.images.iter().map(|score| judge_images::row(score, seen.split, classes))
-        })
-        .collect();
-    run.write_cases(&rows)?;
-    if !scores.is_empty() {
+    write(plan, &judged, run)?;
+    if let Some(last) = judged.last() {
+        last.draw(plan, &predictor, threshold, run)?;
+    }
+    let decides = match &plan.decisions.labels {
+        Labels::Binary { .. } => true,
+        Labels::Classes { .. } => false,
+        Labels::Images { names } => names.len() == 2,
+    };
+    Ok(Some(decides.then(|| rows::threshold(spec, threshold))))
+}
+
+/// What was found about a split.
+enum Judged {
+    /// Of pixels, and of images where a second head tells their class.
+    Pixels(Evaluation),
+    /// Of classified images.
+    Images(SplitName, Vec<ImageScore>),
+}
+
+impl Judged {
+    fn new(
+        plan: &Plan,
+        predictor: &Predictor,
+        cases: &Cases,
+        threshold: f64,
+        tick: Tick,
+    ) -> Result<Self> {
+        let evaluation = &plan.decisions.spec.evaluation;
+        match plan.decisions.labels {
+            Labels::Binary { .. } | Labels::Classes { .. } => {
+                evaluate::evaluate(predictor, cases, evaluation, threshold, tick).map(Self::Pixels)
+            }
+            Labels::Images { .. } => evaluate::classify(predictor, cases, threshold, tick)
+                .map(|scores| Self::Images(cases.split, scores)),
+        }
+    }
+
+    fn figures(&self, plan: &Plan) -> Vec<Figure> {
+        let spec = &plan.decisions.spec;
+        match self {
+            Self::Pixels(evaluation) => {
+                rows::figures(evaluation, &plan.dataset.image_classes, spec)
+            }
+            Self::Images(split, scores) => {
+                let mut figures = rows::image_figures(scores, *split, image_classes(plan), spec);
+                figures.extend(rows::mask_dice(&plan.guide_rows, *split));
+                figures
+            }
+        }
+    }
+
+    fn cases(&self, spec: &Spec) -> Vec<CaseRow> {
+        match self {
+            Self::Pixels(evaluation) => rows::case_rows(evaluation, spec),
+            Self::Images(..) => Vec::new(),
+        }
+    }
+
+    fn images(&self) -> (SplitName, &[ImageScore]) {
+        match self {
+            Self::Pixels(evaluation) => (evaluation.split, &evaluation.images),
+            Self::Images(split, scores) => (*split, scores),
+        }
+    }
+
+    fn scores(&self, classes: &[String]) -> Vec<ScoreRow> {
+        let (split, images) = self.images();
+        images.iter().map(|score| rows::score_row(score, split, classes)).collect()
+    }
+
+    fn confusion_of_pixels(&self, plan: &Plan) -> Option<Confusion> {
+        match self {
+            Self::Pixels(evaluation) => Some(rows::confusion_of_pixels(evaluation, &plan.dataset)),
+            Self::Images(..) => None,
+        }
+    }
+
+    fn confusion_of_images(&self, classes: &[String]) -> Option<Confusion> {
+        let (split, images) = self.images();
+        (!images.is_empty()).then(|| rows::confusion_of_images(images, split, classes))
+    }
+
+    fn draw(&self, plan: &Plan, predictor: &Predictor, threshold: f64, run: &RunDir) -> Result<()> {
+        match self {
+            Self::Pixels(evaluation) => {
+                pictures::write(plan, predictor, evaluation, threshold, run)
+            }
+            Self::Images(split, scores) => {
+                pictures::write_images(plan, predictor, *split, scores, run)
+            }
+        }
+    }
+}
+
+/// The classes of whole images; none where only pixels have classes.
+fn image_classes(plan: &Plan) -> &[String] {
+    match &plan.decisions.labels {
+        Labels::Images { names } => names,
+        Labels::Binary { .. } | Labels::Classes { .. } => &plan.dataset.image_classes,
+    }
+}
+
+fn write(plan: &Plan, judged: &[Judged], run: &RunDir) -> Result<()> {
+    let spec = &plan.decisions.spec;
+    let classes = image_classes(plan);
+    let classified = matches!(plan.decisions.labels, Labels::Images { .. });
+    if !classified {
+        let cases: Vec<CaseRow> = judged.iter().flat_map(|one| one.cases(spec)).collect();
+        run.write_cases(&cases)?;
+    }
+    let scores: Vec<ScoreRow> = judged.iter().flat_map(|one| one.scores(classes)).collect();
+    if classified || !scores.is_empty() {
         run.write_scores(classes, &scores)?;
     }
-    run.write_confusion(&confusion)?;
+    let of_pixels = judged.iter().filter_map(|one| one.confusion_of_pixels(plan));
+    let of_images = judged.iter().filter_map(|one| one.confusion_of_images(classes));
+    run.write_confusion(&of_pixels.chain(of_images).collect::<Vec<_>>())?;
+    let figures: Vec<Figure> = judged.iter().flat_map(|one| one.figures(plan)).collect();
     run.write_figures(&figures)?;
-    run.write_gates(&gates(spec, &figures))?;
-    if let Some(evaluation) = evaluations.last() {
-        pictures::write(plan, &predictor, evaluation, threshold, run)?;
-    }
-    let binary = matches!(plan.decisions.labels, Labels::Binary { .. });
-    Ok(Some(binary.then(|| threshold_of(spec, threshold))))
-}
-
-/// A threshold and where it comes from.
-pub fn threshold_of(spec: &Spec, value: f64) -> Threshold {
-    let chosen = match (&spec.evaluation.threshold, spec.task.classifies()) {
-        (ThresholdSpec::Fixed(_), _) => "fixed in the spec",
-        (ThresholdSpec::BestOnValid(_), false) => "best mean Dice on the validation split",
-        (ThresholdSpec::BestOnValid(_), true) => "best balanced accuracy on the validation split",
-    };
-    Threshold { value, chosen: chosen.into() }
-}
-
-/// The split of the data that a spec names.
-pub fn split_name(split: EvaluatedSplit) -> SplitName {
-    match split {
-        EvaluatedSplit::Train => SplitName::Train,
-        EvaluatedSplit::Valid => SplitName::Valid,
-        EvaluatedSplit::Test => SplitName::Test,
-    }
+    run.write_gates(&gates(spec, &figures)?)
 }
 
 /// An error, if someone asked to stop.
-pub fn go_on(stop: &Stop) -> Result<()> {
+fn go_on(stop: &Stop) -> Result<()> {
     if stop.asked() { Err(Error::failed("asked to stop by a signal")) } else { Ok(()) }
 }
 
 /// A result, or `None` where it is an error because someone asked to stop.
-pub fn unless_stopped<T>(result: Result<T>, stop: &Stop) -> Result<Option<T>> {
+fn unless_stopped<T>(result: Result<T>, stop: &Stop) -> Result<Option<T>> {
     match result {
         Err(_) if stop.asked() => Ok(None),
         other => other.map(Some),
     }
 }
 
-/// The figures of a split, as the record keeps them, those of images that a second head tells apart by
-/// `image_classes` last.
-pub fn figures(evaluation: &Evaluation, image_classes: &[String], spec: &Spec) -> Vec<Figure> {
-    let scores = evaluation.at(spec.evaluation.resolution);
-    let of_pixels = evaluate::figures(scores, &spec.evaluation.metrics, spec.evaluation.empty);
-    let of_images = match evaluation.images.as_slice() {
-        [] => Vec::new(),
-        images => evaluate::image_figures(images, image_classes, &MetricKind::OF_IMAGES),
-    };
-    let of_images = of_images.into_iter().map(|figure| evaluate::Figure {
-        name: format!("{OF_SECOND_HEAD}{}", figure.name),
-        ..figure
-    });
-    let all = of_pixels.into_iter().chain(of_images);
-    all.map(|figure| recorded(figure, evaluation.split)).collect()
-}
-
-/// A figure as the record keeps it.
-pub fn recorded(figure: evaluate::Figure, split: SplitName) -> Figure {
-    Figure {
-        split: split.to_string(),
-        name: figure.name,
-        value: figure.value,
-        n: figure.n as u64,
-        left_out: figure.left_out as u64,
-        groups: figure.groups as u64,
-        interval: figure.interval.map(|(low, high)| Interval { low, high }),
-        interval_note: figure.interval_note,
-    }
-}
-
-fn case_rows(evaluation: &Evaluation, spec: &Spec) -> Vec<CaseRow> {
-    let row = |resolution: &str, score: &CaseScore| CaseRow {
-        split: evaluation.split.to_string(),
-        resolution: resolution.into(),
-        case: score.case.clone(),
-        group: score.group.clone(),
-        label: score.label.clone(),
-        class: score.class.clone(),
-        tp: score.counts.tp,
-        fp: score.counts.fp,
-        fn_: score.counts.fn_,
-        tn: score.counts.tn,
-        hd95: score.hd95,
-        assd: score.assd,
-        auc: score.auc,
-        dice: score.value(MetricKind::Dice, spec.evaluation.empty),
-    };
-    let original = evaluation.at(Resolution::Original).iter().map(|s| row("original", s));
-    let network = evaluation.at(Resolution::Network).iter().map(|s| row("network", s));
-    original.chain(network).collect()
-}
-
-fn confusion_of(evaluation: &Evaluation, dataset: &Dataset) -> Confusion {
-    let mut classes = dataset.labels.names();
-    if classes.len() < dataset.labels.values() {
-        classes.insert(0, "background".into());
-    }
-    let split = evaluation.split.to_string();
-    Confusion { split, classes, matrix: evaluation.confusion.rows() }
-}
-
 /// The gates of a spec against recorded figures.
-pub fn gates(spec: &Spec, figures: &[Figure]) -> Vec<Gate> {
+///
+/// # Errors
+/// If the name of one is no figure's.
+pub fn gates(spec: &Spec, figures: &[Figure]) -> Result<Vec<Gate>> {
     let judged = |(name, bound): (&String, &GateSpec)| {
-        Gate::judged(name, bound.at_least, bound.at_most, figures)
+        let name = name.parse().map_err(|error: NoFigureName| Error::user(error.to_string()))?;
+        Ok(Gate::judged(name, bound.at_least, bound.at_most, figures))
     };
     spec.gate.iter().map(judged).collect()
 }
@@ -178,8 +190,8 @@ pub fn gates(spec: &Spec, figures: &[Figure]) -> Vec<Gate> {
 /// # Errors
 /// If the gates cannot be written.
 pub fn rejudge(folder: &Path, spec: &Spec) -> Result<()> {
-    let record = crate::record::Record::read(folder)?;
-    let gates = gates(spec, &record.figures);
+    let record = Record::read(folder)?;
+    let gates = gates(spec, &record.figures)?;
     if gates != record.gates {
         RunDir::open_write(folder)?.write_gates(&gates)?;
     }
@@ -192,7 +204,7 @@ mod tests {
 
     use super::super::outcome::Outcome;
     use super::*;
-    use crate::record::{Record, RunState, Status};
+    use crate::record::{RunState, Status};
 
     fn spec_with(gates: &[(&str, Option<f64>, Option<f64>)]) -> Spec {
         let text = "name = \"g\"\n[dataset]\nkind = \"phantom\"\n[model]\nkind = \"unet\"\n";
@@ -212,15 +224,18 @@ mod tests {
             ("test.auc.mean", Some(0.1), None),
         ]);
         let figure = |name: &str, value| Figure {
-            split: "test".into(),
+            split: SplitName::Test,
             name: name.into(),
             value,
             ..Figure::default()
         };
         let figures =
             [figure("dice.mean", 0.7), figure("hd95.mean", 9.5), figure("auc.mean", f64::NAN)];
-        let held: Vec<(String, bool)> =
-            gates(&spec, &figures).into_iter().map(|gate| (gate.figure, gate.held)).collect();
+        let held: Vec<(String, bool)> = gates(&spec, &figures)
+            .unwrap()
+            .into_iter()
+            .map(|gate| (gate.figure.to_string(), gate.held))
+            .collect();
         let expected = [
             ("test.auc.mean", false),
             ("test.dice.mean", true),
@@ -252,17 +267,17 @@ mod tests {
                 .iter()
                 .enumerate()
                 .filter_map(|(index, value)| {
-                    Some(Figure { split: "test".into(), name: format!("figure{index}"), value: (*value)?, ..Figure::default() })
+                    Some(Figure { split: SplitName::Test, name: format!("figure{index}"), value: (*value)?, ..Figure::default() })
                 })
                 .collect();
             let folder = tempfile::tempdir().unwrap();
             let run = RunDir::create(folder.path(), "a", "0").unwrap();
             run.write_figures(&figures).unwrap();
             run.write_status(&Status { state: RunState::Finished, ..Status::default() }).unwrap();
-            let judged = gates(&spec, &figures);
+            let judged = gates(&spec, &figures).unwrap();
             // By hand: a figure holds that is there, a number, and within its bounds.
             for gate in &judged {
-                let index: usize = gate.figure["test.figure".len()..].parse().unwrap();
+                let index: usize = gate.figure.figure["figure".len()..].parse().unwrap();
                 let (least, most) = (gate.at_least.unwrap_or(f64::MIN), gate.at_most.unwrap_or(f64::MAX));
                 let holds = values[index].is_some_and(|value| (least..=most).contains(&value));
                 prop_assert_eq!(gate.held, holds);

@@ -4,19 +4,19 @@ mod again;
 mod film;
 mod guide;
 mod judge;
-mod judge_images;
 mod net;
 mod outcome;
 mod pictures;
+mod rows;
 mod summary;
 mod trained;
 
 pub use again::Again;
 pub use guide::{Guided, beside, guided, put_new_masks, put_recorded_masks, with_mask};
-pub use judge::{figures, gates, split_name};
-pub use judge_images::image_figures;
+pub use judge::gates;
 pub use net::{initial_net, objective, predictor};
 pub use outcome::Outcome;
+pub use rows::{figures, image_figures};
 pub use trained::going_on;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -35,7 +35,7 @@ use crate::record::{
     check_writable, list_experiment, note_reading,
 };
 use crate::shell::shell;
-use crate::spec::{EvaluatedSplit, Spec};
+use crate::spec::Spec;
 use crate::split_name::SplitName;
 use crate::text;
 use crate::train::{Ending, Progress, Resting, Stop, Training, train};
@@ -322,7 +322,7 @@ fn work(
         }
     };
     write_status(run, plan, RunState::Running, Some("evaluating".into()), epoch)?;
-    if plan.decisions.spec.evaluation.splits.contains(&EvaluatedSplit::Test) {
+    if plan.decisions.spec.evaluation.splits.contains(&SplitName::Test) {
         note_test_reading(plan, options, run)?;
     }
     let Some(threshold) = judge::judge(plan, &options.device, run, stop)? else {
@@ -410,7 +410,7 @@ fn split_rows(plan: &Plan) -> Vec<SplitRow> {
                 case: case.id.clone(),
                 group: plan.split.groups[index].clone(),
                 label: case.label.clone(),
-                split: part.to_string(),
+                split: part,
                 fold: plan.split.fold,
             });
         }

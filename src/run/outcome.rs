@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::error::Result;
+use crate::figure_name::FigureName;
 use crate::record::{Figure, Gate, Record, RunState};
 
 /// How a run ended, and where its record is.
@@ -29,7 +30,7 @@ pub struct Outcome {
     /// Whether a finished run was found instead of made.
     pub reused: bool,
     /// The headline figures.
-    pub figures: Vec<(String, f64)>,
+    pub figures: Vec<(FigureName, f64)>,
     /// Cases that these leave out, where they are undefined.
     pub left_out: BTreeMap<String, u64>,
     /// The bounds of the spec and whether they hold.
@@ -44,10 +45,10 @@ impl Outcome {
     pub fn read(path: PathBuf, reused: bool) -> Result<Self> {
         let record = Record::read(&path)?;
         let headline = record.summary.headline.iter();
-        let found: Vec<(String, &Figure)> =
+        let found: Vec<(FigureName, &Figure)> =
             headline.filter_map(|name| Some((name.clone(), record.figure(name)?))).collect();
         let left_out = found.iter().filter(|(_, figure)| figure.left_out > 0);
-        let left_out = left_out.map(|(name, figure)| (name.clone(), figure.left_out)).collect();
+        let left_out = left_out.map(|(name, figure)| (name.to_string(), figure.left_out)).collect();
         let figures = found.into_iter().map(|(name, figure)| (name, figure.value)).collect();
         Ok(Self {
             path,

@@ -58,7 +58,7 @@ pub fn write(
             heat: None,
         };
         pictures.push(Picture {
-            split: evaluation.split.to_string(),
+            split: evaluation.split,
             case: name,
             label: case.label.clone(),
             kind,
@@ -119,7 +119,7 @@ pub fn write_images(
         let predicted = &classes[seen.predicted];
         let said = format!("where {name} speaks for {predicted}");
         pictures.push(Picture {
-            split: split.to_string(),
+            split,
             label: case.label.clone(),
             kind,
             score,

@@ -5,7 +5,7 @@ use crate::evaluate::{
     SECOND_HEAD_THRESHOLD, describe_absent, describe_empty, describe_image_reductions,
     describe_intervals, describe_loss, describe_reductions, describe_refinement,
 };
-use crate::figure_name::{MASK_DICE, OF_SECOND_HEAD};
+use crate::figure_name::{FigureName, MASK_DICE, OF_SECOND_HEAD};
 use crate::plan::Plan;
 use crate::record::{Progressed, Selection, Semantics, Summary, Task};
 use crate::spec::{
@@ -101,7 +101,8 @@ fn shared_pixels(plan: &Plan) -> &'static str {
 /// The epoch whose weights were kept.
 pub fn selection(plan: &Plan, progressed: &Progressed) -> Option<Selection> {
     let (epoch, value) = progressed.best?;
-    Some(Selection { epoch, metric: plan.decisions.spec.schedule.best.metric.clone(), value })
+    let metric = plan.decisions.spec.schedule.best.metric.parse().ok()?;
+    Some(Selection { epoch, metric, value })
 }
 
 fn dataset(source: &SourceSpec) -> String {
@@ -182,7 +183,7 @@ fn resolution(spec: &EvaluationSpec) -> String {
 }
 
 /// Figures that matter most: overlap of the last evaluated split, then of the others.
-fn headline(plan: &Plan) -> Vec<String> {
+fn headline(plan: &Plan) -> Vec<FigureName> {
     let evaluation = &plan.decisions.spec.evaluation;
     let asked = |kind| evaluation.metrics.contains(&kind);
     let names: Vec<(MetricKind, String)> = match &plan.decisions.labels {
@@ -190,18 +191,17 @@ fn headline(plan: &Plan) -> Vec<String> {
         labels => of_pixels(labels).iter().map(|&(kind, name)| (kind, name.into())).collect(),
     };
     let mut headline = Vec::new();
-    for split in evaluation.splits.iter().rev() {
-        let named = names.iter().filter(|(kind, _)| asked(*kind));
-        headline.extend(named.map(|(_, name)| format!("{}.{name}", split.as_str())));
+    for &split in evaluation.splits.iter().rev() {
+        let named = |figure: String| FigureName::new(split, figure);
+        let of_split = names.iter().filter(|(kind, _)| asked(*kind));
+        headline.extend(of_split.map(|(_, name)| named(name.clone())));
         if !plan.decisions.image_classes.is_empty() {
             let of_second_head = of_images(&plan.decisions.image_classes).into_iter();
-            headline.extend(
-                of_second_head
-                    .map(|(_, name)| format!("{}.{OF_SECOND_HEAD}{name}", split.as_str())),
-            );
+            headline
+                .extend(of_second_head.map(|(_, name)| named(format!("{OF_SECOND_HEAD}{name}"))));
         }
         if !plan.guide_rows.is_empty() {
-            headline.push(format!("{}.{MASK_DICE}", split.as_str()));
+            headline.push(named(MASK_DICE.into()));
         }
     }
     headline

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::RefineSpec;
+use crate::split_name::SplitName;
 
 /// What is measured and how.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -24,7 +25,7 @@ pub struct EvaluationSpec {
     pub resolution: Resolution,
     /// Splits that the best model is evaluated on after training.
     #[schemars(length(min = 1, max = 3))]
-    pub splits: Vec<EvaluatedSplit>,
+    pub splits: Vec<SplitName>,
 }
 
 impl Default for EvaluationSpec {
@@ -46,7 +47,7 @@ impl Default for EvaluationSpec {
             ],
             empty: EmptyRule::One,
             resolution: Resolution::Original,
-            splits: vec![EvaluatedSplit::Valid, EvaluatedSplit::Test],
+            splits: vec![SplitName::Valid, SplitName::Test],
         }
     }
 }
@@ -168,29 +169,4 @@ pub enum Resolution {
     Original,
     /// The size the network works at: masks are resized to it.
     Network,
-}
-
-/// A split that a model can be evaluated on.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum EvaluatedSplit {
-    /// Training.
-    Train,
-    /// Validation.
-    Valid,
-    /// Test.
-    Test,
-}
-
-impl EvaluatedSplit {
-    /// `train`, `valid` or `test`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Train => "train",
-            Self::Valid => "valid",
-            Self::Test => "test",
-        }
-    }
 }

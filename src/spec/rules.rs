@@ -9,9 +9,10 @@ use super::check::Checker;
 use super::locate::{KeyPath, Step};
 use super::origin::Origin;
 use super::{
-    AmountSpec, BcssClasses, BusiClass, CustomClasses, EvaluatedSplit, FileSplitSpec, GateSpec,
-    HoldoutSpec, IntensitySpec, KfoldSpec, MetricKind, SplitSpec,
+    AmountSpec, BcssClasses, BusiClass, CustomClasses, FileSplitSpec, GateSpec, HoldoutSpec,
+    IntensitySpec, KfoldSpec, MetricKind, SplitSpec,
 };
+use crate::split_name::SplitName;
 
 /// How far the fractions of a split may add up from 1.
 const FRACTION_TOLERANCE: f64 = 1e-6;
@@ -23,7 +24,7 @@ pub(super) fn check(checker: &mut Checker, root: &Dict) {
     let mut rules = Rules { checker, root };
     rules.no_repeats::<u32>("seeds");
     rules.no_repeats::<MetricKind>("evaluation.metrics");
-    rules.no_repeats::<EvaluatedSplit>("evaluation.splits");
+    rules.no_repeats::<SplitName>("evaluation.splits");
     rules.no_repeats::<BusiClass>("dataset.classes");
     rules.split();
     rules.intensity();

@@ -7,8 +7,16 @@ use burn::data::dataloader::{DataLoader, DataLoaderIterator, Progress};
 use burn::data::dataset::DatasetError;
 use burn::tensor::Device;
 
-use super::learner::Input;
-use crate::data::{Batches, Loader, Order};
+use crate::data::{Batch, Batches, Loader, Order};
+
+/// A batch and its share of an optimizer step.
+#[derive(Debug)]
+pub struct Input {
+    /// The batch.
+    pub batch: Batch,
+    /// What its loss is multiplied by before the backward pass: 1 over the batches of its group.
+    pub share: f32,
+}
 
 /// The number of the epoch at work, which decides order and augmentation.
 #[derive(Clone, Debug, Default)]

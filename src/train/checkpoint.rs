@@ -11,8 +11,8 @@ use burn_train::checkpoint::{
 };
 use burn_train::metric::store::EventStoreClient;
 
-use super::Keeper;
 use super::ema::Ema;
+use super::keeper::Keeper;
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::record::Part;

@@ -6,7 +6,7 @@ use burn::tensor::activation::softmax;
 use burn::tensor::{ExecutionError, Tensor, TensorReadError};
 use burn_train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
 
-use super::batches::EpochNumber;
+use super::batches::{EpochNumber, Input};
 use super::inputs::Inputs;
 use super::objective::Objective;
 use crate::data::Batch;
@@ -16,15 +16,6 @@ use crate::evaluate::{
 use crate::loss::{Outputs, Sums};
 use crate::model::{Model, combined};
 use crate::spec::ModelSpec;
-
-/// A batch and its share of an optimizer step.
-#[derive(Debug)]
-pub struct Input {
-    /// The batch.
-    pub batch: Batch,
-    /// What its loss is multiplied by before the backward pass: 1 over the batches of its group.
-    pub share: f32,
-}
 
 /// What is kept of a step.
 #[derive(Clone, Debug)]

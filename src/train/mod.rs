@@ -9,24 +9,27 @@ mod checkpoint;
 mod clip;
 mod ema;
 mod inputs;
+mod keeper;
 mod learner;
 mod measure;
 mod objective;
 mod optimizer;
 mod progress;
 mod rate;
+mod stop;
 mod stopping;
 mod strategy;
 mod watch;
 
 pub use inputs::Inputs;
+pub use keeper::Keeper;
 pub use learner::Resting;
 pub use measure::{Measured, Step, Steps, infer, measure, peak_memory};
 pub use objective::Objective;
 pub use progress::Progress;
 pub use rate::learning_rate;
+pub use stop::Stop;
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use burn::tensor::Device;
@@ -72,22 +75,6 @@ pub struct Training {
     pub device: Device,
 }
 
-/// Where results of training go.
-pub trait Keeper: Send + Sync {
-    /// Writes one part of the checkpoint of an epoch.
-    fn save_part(&self, epoch: u32, part: Part, bytes: &[u8]) -> Result<()>;
-    /// Reads it back.
-    fn load_part(&self, epoch: u32, part: Part) -> Result<Vec<u8>>;
-    /// Keeps weights as the best so far.
-    fn keep_best(&self, net: &Model) -> Result<()>;
-    /// Looks at the network of an epoch that is done; changes nothing of training.
-    fn see(&self, _epoch: u32, _net: &Model) -> Result<()> {
-        Ok(())
-    }
-    /// Makes an epoch's parts the ones to resume from, with all that was recorded until then.
-    fn commit(&self, progress: &Progressed) -> Result<()>;
-}
-
 /// How training ended.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Ending {
@@ -110,22 +97,6 @@ pub struct Trained {
     pub progressed: Progressed,
     /// Batches without a labelled pixel, of which no step was made.
     pub skipped: u64,
-}
-
-/// A request to stop, made by a signal.
-#[derive(Clone, Debug, Default)]
-pub struct Stop(Arc<AtomicBool>);
-
-impl Stop {
-    /// Asks for the stop.
-    pub fn ask(&self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
-
-    /// Whether it was asked for.
-    pub fn asked(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
-    }
 }
 
 /// Trains from `from` (or from the beginning) to the last epoch of the schedule.

@@ -17,17 +17,20 @@ use super::batches::EpochNumber;
 use super::checkpoint::{Saved, average_bytes};
 use super::clip::{clip as clipped, scaled};
 use super::ema::Ema;
+use super::keeper::Keeper;
 use super::learner::{Outcome, Output, Trainable};
 use super::progress::Lines;
 use super::rate::SharedPlateau;
+use super::stop::Stop;
 use super::watch::{Verdict, Watch, figure};
-use super::{Keeper, Stop};
 use crate::error::Result;
 use crate::evaluate::{EpochTally, Names};
+use crate::figure_name::FigureName;
 use crate::loss::Outputs;
 use crate::model::Model;
 use crate::record::{EpochRow, Part, Progressed, TimesRow};
 use crate::spec::{EmptyRule, ScheduleSpec};
+use crate::split_name::SplitName;
 use crate::text;
 
 /// What the loop tells the caller.
@@ -112,8 +115,8 @@ impl SupervisedLearningStrategy<Trainable> for Epochs {
 
             let mut progressed = self.shared().progressed.clone();
             progressed.epoch = epoch as u32;
-            progressed.rows.push(row(epoch, "train", rate, &trained));
-            progressed.rows.push(row(epoch, "valid", rate, &validated));
+            progressed.rows.push(row(epoch, SplitName::Train, rate, &trained));
+            progressed.rows.push(row(epoch, SplitName::Valid, rate, &validated));
             progressed.times.push(TimesRow { epoch: epoch as u32, train_s, valid_s });
             let verdict = watch.see(&progressed.rows, epoch as u32, &self.plateau);
             let improved = watch.best_epoch() == Some(epoch as u32);
@@ -186,11 +189,11 @@ impl Epochs {
         validated: &EpochTally,
     ) -> Option<String> {
         let Verdict::NoNumber { figure, what } = verdict else { return None };
-        let (split, tally, name) = match figure.split_once('.')? {
-            ("train", name) => ("training", trained, name),
-            (_, name) => ("validation", validated, name),
+        let (split, tally) = match figure.split {
+            SplitName::Train => ("training", trained),
+            SplitName::Valid | SplitName::Test => ("validation", validated),
         };
-        Some(format!("{what}: {}", tally.cause(name, split, &self.names)))
+        Some(format!("{what}: {}", tally.cause(&figure.figure, split, &self.names)))
     }
 
     /// The network whose figures count: the moving average where there is one.
@@ -229,27 +232,29 @@ impl Epochs {
 
 /// An epoch in a line.
 fn told(progressed: &Progressed, outputs: Outputs, epochs: usize, improved: bool) -> String {
-    let value = |name: &str| figure(&progressed.rows, progressed.epoch, name);
+    let value = |split: SplitName, name: &str| {
+        figure(&progressed.rows, progressed.epoch, &FigureName::new(split, name))
+    };
     let seconds = progressed.times.last().map_or(0.0, |times| times.train_s + times.valid_s);
     let [first, second] = match outputs {
         Outputs::Binary | Outputs::Classes(_) => [("Dice", "dice.lesion"), ("IoU", "iou.lesion")],
         Outputs::Images(_) => [("accuracy", "accuracy"), ("AUC", "auc.macro")],
     }
-    .map(|(name, figure)| format!("{name} {:.4}", value(&format!("valid.{figure}"))));
+    .map(|(name, figure)| format!("{name} {:.4}", value(SplitName::Valid, figure)));
     format!(
         "epoch {:>width$}/{epochs}  loss {:.4} (valid {:.4})  valid {first}, {second}  {seconds:.1} s{}",
         progressed.epoch,
-        value("train.loss"),
-        value("valid.loss"),
+        value(SplitName::Train, "loss"),
+        value(SplitName::Valid, "loss"),
         if improved { "  best" } else { "" },
         width = epochs.to_string().len()
     )
 }
 
-fn row(epoch: usize, split: &str, learning_rate: f64, tally: &EpochTally) -> EpochRow {
+fn row(epoch: usize, split: SplitName, learning_rate: f64, tally: &EpochTally) -> EpochRow {
     let figures = tally.figures().into_iter();
     let figures = figures.map(|(name, value)| (name.to_string(), value)).collect();
-    EpochRow { epoch: epoch as u32, split: split.into(), learning_rate, figures }
+    EpochRow { epoch: epoch as u32, split, learning_rate, figures }
 }
 
 /// A seed for what is drawn on the device in an epoch: every epoch has its own stream, so that a

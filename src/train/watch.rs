@@ -4,14 +4,14 @@ use super::rate::{Plateau, SharedPlateau};
 use super::stopping::Stopping;
 use crate::error::{Error, Result};
 use crate::evaluate::figure_goal;
+use crate::figure_name::FigureName;
 use crate::record::EpochRow;
 use crate::spec::{Goal, RateSpec, ScheduleSpec};
 
 /// A recorded figure and which way is better.
 #[derive(Clone, Debug)]
 struct Followed {
-    /// Full name, such as `valid.loss`.
-    name: String,
+    name: FigureName,
     goal: Goal,
     /// What it decides, in words.
     decides: &'static str,
@@ -19,10 +19,11 @@ struct Followed {
 
 impl Followed {
     fn new(name: &str, decides: &'static str) -> Result<Self> {
-        let goal = figure_goal(name).ok_or_else(|| {
+        let known = name.parse().ok().zip(figure_goal(name));
+        let (name, goal) = known.ok_or_else(|| {
             Error::user(format!("`{name}`, which is to decide {decides}, is no figure of an epoch"))
         })?;
-        Ok(Self { name: name.to_owned(), goal, decides })
+        Ok(Self { name, goal, decides })
     }
 }
 
@@ -35,8 +36,8 @@ pub enum Verdict {
     Stop(String),
     /// It cannot go on, since a figure that decides is no finite number.
     NoNumber {
-        /// Full name of the figure.
-        figure: String,
+        /// The figure.
+        figure: FigureName,
         /// What it is and what it was to decide, in words.
         what: String,
     },
@@ -114,11 +115,10 @@ impl Watch {
 }
 
 /// The value of a figure such as `valid.loss` in an epoch; NaN where it was not recorded.
-pub fn figure(rows: &[EpochRow], epoch: u32, full_name: &str) -> f64 {
-    let Some((split, name)) = full_name.split_once('.') else { return f64::NAN };
+pub fn figure(rows: &[EpochRow], epoch: u32, name: &FigureName) -> f64 {
     rows.iter()
-        .find(|row| row.epoch == epoch && row.split == split)
-        .and_then(|row| row.figures.get(name).copied())
+        .find(|row| row.epoch == epoch && row.split == name.split)
+        .and_then(|row| row.figures.get(&name.figure).copied())
         .unwrap_or(f64::NAN)
 }
 
@@ -148,12 +148,12 @@ mod tests {
     }
 
     fn rows(metric: &str, values: &[f64]) -> Vec<EpochRow> {
-        let (split, name) = metric.split_once('.').unwrap();
+        let FigureName { split, figure } = metric.parse().unwrap();
         let row = |(epoch, &value): (u32, &f64)| EpochRow {
             epoch,
-            split: split.into(),
+            split,
             learning_rate: 1e-3,
-            figures: [(name.to_owned(), value)].into(),
+            figures: [(figure.clone(), value)].into(),
         };
         (1..).zip(values).map(row).collect()
     }
@@ -192,7 +192,7 @@ mod tests {
             let (best, verdict, _) = watched("valid.loss", 9, &[0.5, value, 0.1]);
             assert_eq!(best, Some(1));
             let Verdict::NoNumber { figure, what } = verdict else { panic!("{verdict:?}") };
-            assert_eq!(figure, "valid.loss");
+            assert_eq!(figure.to_string(), "valid.loss");
             assert_eq!(
                 what,
                 format!("valid.loss, which decides the best epoch, is {said} in epoch 2")

@@ -4,8 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use oncospec::record::{Record, RunDir, RunState, SplitRow, Task};
+use oncospec::split_name::SplitName;
 
-use crate::support::{Bench, said};
+use crate::support::{self, Bench, said};
 
 pub const CLASSIFIER: &str = r#"
 name = "sorted"
@@ -32,7 +33,7 @@ device = "cpu"
 "#;
 
 fn figure(record: &Record, name: &str) -> f64 {
-    record.figure(name).unwrap_or_else(|| panic!("no figure {name}")).value
+    record.figure(&support::full_name(name)).unwrap_or_else(|| panic!("no figure {name}")).value
 }
 
 #[test]
@@ -44,7 +45,7 @@ fn a_classifier_leaves_scores_figures_and_a_page_and_predicts() {
     let record = Record::read(&run).unwrap();
     assert_eq!(record.summary.task, Task::Classify);
     assert_eq!(record.summary.classes, ["normal", "benign", "malignant"]);
-    let test: Vec<_> = record.scores.iter().filter(|row| row.split == "test").collect();
+    let test: Vec<_> = record.scores.iter().filter(|row| row.split == SplitName::Test).collect();
     let right = test.iter().filter(|row| row.truth == row.predicted).count();
     assert_eq!(figure(&record, "test.accuracy"), right as f64 / test.len() as f64);
     for row in &record.scores {
@@ -211,7 +212,7 @@ fn a_guided_classifier_gets_masks_of_networks_that_had_not_seen_its_cases() {
     assert_eq!(inside.out, scored.out, "the run may be named from inside");
 
     // A recorded mask is not made by a network that may have seen its case.
-    let row = record.guide.iter().find(|row| row.split == "train").unwrap();
+    let row = record.guide.iter().find(|row| row.split == SplitName::Train).unwrap();
     let masks = bench.path().join("runs").join(&row.path).join("masks");
     let mask = masks.join(format!("{}.png", row.case.replace('/', "__")));
     let before = fs::read(&mask).unwrap();
@@ -224,7 +225,7 @@ fn a_guided_classifier_gets_masks_of_networks_that_had_not_seen_its_cases() {
 
     // A leak: one of the networks was given a case whose mask it made.
     let of_case = &record.guide[0];
-    let (case, split) = (of_case.case.clone(), "train".to_string());
+    let (case, split) = (of_case.case.clone(), SplitName::Train);
     plant(
         &bench.path().join("runs").join(&of_case.path),
         SplitRow { case, split, ..SplitRow::default() },

@@ -4,6 +4,7 @@ use std::fs;
 
 use image::{GrayImage, ImageBuffer};
 use oncospec::record::{Record, RunState};
+use oncospec::split_name::SplitName;
 
 use crate::support::Bench;
 
@@ -154,7 +155,7 @@ fn the_epoch_with_the_highest_dice_is_kept_and_batches_of_ignored_pixels_make_no
     assert!(notes.iter().any(|note| note.starts_with("6 batches without a labelled pixel")));
     let dice = |epoch: u32| {
         let mut rows = record.epochs.iter();
-        rows.find(|row| row.epoch == epoch && row.split == "valid").unwrap().figures["dice.lesion"]
+        rows.find(|row| row.epoch == epoch && row.split == SplitName::Valid).unwrap().figures["dice.lesion"]
     };
     let best = (1..=3).max_by(|&a, &b| dice(a).total_cmp(&dice(b)).then(b.cmp(&a))).unwrap();
     let selection = record.summary.selection.unwrap();

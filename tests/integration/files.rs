@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use oncospec::record::{Record, RunDir, RunState};
 
-use crate::support::{Bench, said};
+use crate::support::{Bench, full_name, said};
 
 const ONE: [&str; 4] = ["--device", "cpu", "--set", "schedule.epochs=1"];
 
@@ -255,7 +255,8 @@ fn figure(out: &str, name: &str) -> (f64, String) {
 fn evaluation_finds_the_data_of_the_run_and_notices_when_they_are_others() {
     let bench = on_busi();
     let run_dir = bench.only_run("runs", "tiny");
-    let recorded = Record::read(&run_dir).unwrap().figure("valid.dice.lesion").map(|f| f.value);
+    let recorded =
+        Record::read(&run_dir).unwrap().figure(&full_name("valid.dice.lesion")).map(|f| f.value);
     let run_dir = run_dir.to_str().unwrap();
     let elsewhere = tempfile::tempdir().unwrap();
     let evaluate = |more: &[&str]| {

@@ -11,8 +11,7 @@ use std::sync::LazyLock;
 use super::uses::{Names, Tree, Use, Way, joined};
 
 /// Folders whose files form floors too.
-const FOLDERS: &[&str] = &["data", "evaluate", "kernels"];
-
+const FOLDERS: [&str; 7] = ["data", "evaluate", "kernels", "record", "report", "run", "train"];
 /// What a folder's own file is called among its files.
 const ROOT: &str = "mod";
 

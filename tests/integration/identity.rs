@@ -6,7 +6,7 @@ use std::process::Command;
 
 use oncospec::record::{Record, RunState, list_runs};
 
-use crate::support::{Bench, said};
+use crate::support::{Bench, full_name, said};
 
 /// Run directories of an experiment.
 fn runs(bench: &Bench, output: &str) -> Vec<PathBuf> {
@@ -38,8 +38,8 @@ fn another_metric_or_threshold_scores_again_and_trains_nothing() {
     assert_eq!(a.film, b.film);
     assert_eq!(b.threshold(), 0.3);
     assert_ne!(
-        a.figure("test.dice.mean").map(|f| f.value),
-        b.figure("test.dice.mean").map(|f| f.value)
+        a.figure(&full_name("test.dice.mean")).map(|f| f.value),
+        b.figure(&full_name("test.dice.mean")).map(|f| f.value)
     );
     // As if it had been trained: the same to the bit.
     bench

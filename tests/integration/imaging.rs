@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use oncospec::record::Record;
 use serde_json::Value;
 
-use crate::support::Bench;
+use crate::support::{Bench, full_name};
 
 const CLEANED: &str = r#"extends = "tiny.toml"
 name = "cleaned"
@@ -83,7 +83,7 @@ fn filters_and_refinement_reach_everything_that_a_run_makes() {
     assert!(again.as_array().unwrap().len() > 10);
     for figure in again.as_array().unwrap() {
         let name = figure["name"].as_str().unwrap();
-        let before = record.figure(&format!("test.{name}")).unwrap().value;
+        let before = record.figure(&full_name(&format!("test.{name}"))).unwrap().value;
         let now = figure["value"].as_f64().unwrap_or(f64::NAN);
         assert!(now == before || now.is_nan() && before.is_nan(), "{name}: {now}, not {before}");
     }
@@ -95,7 +95,7 @@ fn filters_and_refinement_reach_everything_that_a_run_makes() {
         assert!(bytes(&refined, file) == bytes(&plain, file), "{file} differs");
     }
     let unrefined = Record::read(&plain).unwrap();
-    let auc = |record: &Record| record.figure("test.auc.mean").unwrap().value;
+    let auc = |record: &Record| record.figure(&full_name("test.auc.mean")).unwrap().value;
     assert_ne!(auc(&record), auc(&unrefined));
     let page = bytes(&bench.path().join("reports"), "cleaned.html");
     assert!(!String::from_utf8(page).unwrap().contains("after refinement"));

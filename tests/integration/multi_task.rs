@@ -3,8 +3,9 @@
 use std::fs;
 
 use oncospec::record::Record;
+use oncospec::split_name::SplitName;
 
-use crate::support::Bench;
+use crate::support::{Bench, full_name};
 
 pub const BOTH: &str = r#"
 name = "both"
@@ -46,11 +47,12 @@ fn both_heads_are_trained_scored_shown_and_predict() {
     let record = Record::read(&run).unwrap();
     assert_eq!(record.summary.classes, ["lesion"]);
     assert_eq!(record.summary.image_classes, ["normal", "benign", "malignant"]);
-    let test: Vec<_> = record.scores.iter().filter(|row| row.split == "test").collect();
+    let test: Vec<_> = record.scores.iter().filter(|row| row.split == SplitName::Test).collect();
     let right = test.iter().filter(|row| row.truth == row.predicted).count();
-    let accuracy = record.figure("test.image-accuracy").unwrap().value;
+    let accuracy = record.figure(&full_name("test.image-accuracy")).unwrap().value;
     assert_eq!(accuracy, right as f64 / test.len() as f64);
-    let of_test: Vec<_> = record.confusion.iter().filter(|one| one.split == "test").collect();
+    let of_test: Vec<_> =
+        record.confusion.iter().filter(|one| one.split == SplitName::Test).collect();
     assert_eq!(of_test.len(), 2, "pixels and images");
     assert!(record.epochs.iter().all(|row| row.figures.contains_key("image-f1.macro")));
     let last = record.layers.last().unwrap();

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use oncospec::record::{Record, RunState};
+use oncospec::split_name::SplitName;
 use serde_json::Value;
 
 use crate::support::{Bench, Said, repository, shared};
@@ -109,8 +110,11 @@ fn busi_trains_with_the_shared_split_and_predicts_unlabelled_images() {
         ])
         .with(0);
     let record = Record::read(bench.only_run("runs", "busi-attention-unet")).unwrap();
-    let cases = |split: &str| record.split.iter().filter(|row| row.split == split).count();
-    assert_eq!((cases("train"), cases("valid"), cases("test")), (273, 59, 59));
+    let cases = |split: SplitName| record.split.iter().filter(|row| row.split == split).count();
+    assert_eq!(
+        (cases(SplitName::Train), cases(SplitName::Valid), cases(SplitName::Test)),
+        (273, 59, 59)
+    );
     let image = data.join("Dataset_BUSI_with_GT/malignant/malignant (1).png");
     bench
         .oncospec(&["predict", "busi-attention-unet", image.to_str().unwrap(), "--out", "masks"])

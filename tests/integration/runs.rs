@@ -7,8 +7,9 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use oncospec::record::{Record, RunState};
+use oncospec::split_name::SplitName;
 
-use crate::support::{Bench, said};
+use crate::support::{Bench, full_name, said};
 
 const FILES: [&str; 4] = ["epochs.parquet", "cases.parquet", "split.parquet", "model.safetensors"];
 
@@ -91,7 +92,8 @@ fn a_run_leaves_a_whole_record_and_a_page_and_is_not_made_again() {
     assert_eq!(record.epochs.len(), 6);
     assert_eq!(record.split.len(), 40);
     assert!(
-        record.figure("test.dice.lesion").is_some() && record.figure("valid.hd95.mean").is_some()
+        record.figure(&full_name("test.dice.lesion")).is_some()
+            && record.figure(&full_name("valid.hd95.mean")).is_some()
     );
     assert!(!record.pictures.is_empty() && record.gates[0].held);
     assert_eq!(record.readings.as_ref().map(Vec::len), Some(1));
@@ -113,7 +115,10 @@ fn a_run_leaves_a_whole_record_and_a_page_and_is_not_made_again() {
     let scored = bench.oncospec(&["evaluate", "tiny", "--split", "test", "--json"]).with(0);
     let figures: serde_json::Value = serde_json::from_str(&scored.out).unwrap();
     let dice = figures.as_array().unwrap().iter().find(|f| f["name"] == "dice.lesion").unwrap();
-    assert_eq!(dice["value"].as_f64().unwrap(), record.figure("test.dice.lesion").unwrap().value);
+    assert_eq!(
+        dice["value"].as_f64().unwrap(),
+        record.figure(&full_name("test.dice.lesion")).unwrap().value
+    );
     // Made once, made again by force, and scored once more.
     assert_eq!(Record::read(&run).unwrap().readings.map(|readings| readings.len()), Some(3));
 
@@ -212,7 +217,10 @@ fn a_subset_is_planned_trained_and_told_and_what_the_file_did_not_say_is_remarke
     bench.oncospec(&[&["run", "tiny.toml"], &sets[..]].concat()).with(0);
     let record = Record::read(bench.only_run("runs", "tiny")).unwrap();
     let cases = |split| record.split.iter().filter(|row| row.split == split).count();
-    assert_eq!([cases("train"), cases("valid"), cases("test")], [11, 10, 3]);
+    assert_eq!(
+        [cases(SplitName::Train), cases(SplitName::Valid), cases(SplitName::Test)],
+        [11, 10, 3]
+    );
     let page = fs::read_to_string(bench.path().join("reports/tiny.html")).unwrap();
     for part in ["cases in no split", "schedule.epochs = 1. The description"] {
         assert!(page.contains(part), "{part}");

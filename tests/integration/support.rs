@@ -4,7 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
+use oncospec::figure_name::FigureName;
 use tempfile::TempDir;
+
+/// A figure by its full name.
+pub fn full_name(name: &str) -> FigureName {
+    name.parse().unwrap()
+}
 
 /// The repository.
 pub fn repository() -> &'static Path {

@@ -1,0 +1,138 @@
+//! What an evaluation found, as the record keeps it.
+
+use std::collections::BTreeSet;
+
+use crate::data::Dataset;
+use crate::evaluate::{self, CaseScore, Evaluation, ImageScore, bootstrap};
+use crate::figure_name::{MASK_DICE, OF_SECOND_HEAD};
+use crate::record::{CaseRow, Confusion, Figure, GuideRow, Interval, ScoreRow, Threshold};
+use crate::spec::{MetricKind, Resolution, Spec, ThresholdSpec};
+use crate::split_name::SplitName;
+
+/// The figures of a split, as the record keeps them, those of images that a second head tells apart by
+/// `image_classes` last.
+pub fn figures(evaluation: &Evaluation, image_classes: &[String], spec: &Spec) -> Vec<Figure> {
+    let scores = evaluation.at(spec.evaluation.resolution);
+    let of_pixels = evaluate::figures(scores, &spec.evaluation.metrics, spec.evaluation.empty);
+    let of_images = match evaluation.images.as_slice() {
+        [] => Vec::new(),
+        images => evaluate::image_figures(images, image_classes, &MetricKind::OF_IMAGES),
+    };
+    let of_images = of_images.into_iter().map(|figure| evaluate::Figure {
+        name: format!("{OF_SECOND_HEAD}{}", figure.name),
+        ..figure
+    });
+    let all = of_pixels.into_iter().chain(of_images);
+    all.map(|figure| recorded(figure, evaluation.split)).collect()
+}
+
+/// A figure as the record keeps it.
+fn recorded(figure: evaluate::Figure, split: SplitName) -> Figure {
+    Figure {
+        split,
+        name: figure.name,
+        value: figure.value,
+        n: figure.n as u64,
+        left_out: figure.left_out as u64,
+        groups: figure.groups as u64,
+        interval: figure.interval.map(|(low, high)| Interval { low, high }),
+        interval_note: figure.interval_note,
+    }
+}
+
+/// The figures of a split of classified images, as the record keeps them.
+pub fn image_figures(
+    scores: &[ImageScore],
+    split: SplitName,
+    classes: &[String],
+    spec: &Spec,
+) -> Vec<Figure> {
+    let figures = evaluate::image_figures(scores, classes, &spec.evaluation.metrics);
+    figures.into_iter().map(|figure| recorded(figure, split)).collect()
+}
+
+/// Mean Dice of the masks that guide, over the cases of a split.
+pub fn mask_dice(rows: &[GuideRow], split: SplitName) -> Option<Figure> {
+    let of_split = rows.iter().filter(|row| row.split == split);
+    let (values, groups): (Vec<f64>, Vec<&str>) =
+        of_split.filter_map(|row| Some((row.dice?, row.group.as_str()))).unzip();
+    let interval = bootstrap::mean_interval(&values, &groups);
+    let left_out = rows.iter().filter(|row| row.split == split && row.dice.is_none());
+    (!values.is_empty()).then(|| Figure {
+        split,
+        name: MASK_DICE.into(),
+        value: values.iter().sum::<f64>() / values.len() as f64,
+        n: values.len() as u64,
+        left_out: left_out.count() as u64,
+        groups: groups.iter().collect::<BTreeSet<_>>().len() as u64,
+        interval: interval.map(|(low, high)| Interval { low, high }),
+        interval_note: String::new(),
+    })
+}
+
+/// The classes of cases at both resolutions, as the record keeps them.
+pub fn case_rows(evaluation: &Evaluation, spec: &Spec) -> Vec<CaseRow> {
+    let row = |resolution: &str, score: &CaseScore| CaseRow {
+        split: evaluation.split,
+        resolution: resolution.into(),
+        case: score.case.clone(),
+        group: score.group.clone(),
+        label: score.label.clone(),
+        class: score.class.clone(),
+        tp: score.counts.tp,
+        fp: score.counts.fp,
+        fn_: score.counts.fn_,
+        tn: score.counts.tn,
+        hd95: score.hd95,
+        assd: score.assd,
+        auc: score.auc,
+        dice: score.value(MetricKind::Dice, spec.evaluation.empty),
+    };
+    let original = evaluation.at(Resolution::Original).iter().map(|s| row("original", s));
+    let network = evaluation.at(Resolution::Network).iter().map(|s| row("network", s));
+    original.chain(network).collect()
+}
+
+/// A classified image as the record keeps it.
+pub fn score_row(score: &ImageScore, split: SplitName, classes: &[String]) -> ScoreRow {
+    ScoreRow {
+        split,
+        case: score.case.clone(),
+        group: score.group.clone(),
+        truth: classes[score.truth].clone(),
+        predicted: classes[score.predicted].clone(),
+        probabilities: score.probabilities.iter().map(|&p| f64::from(p)).collect(),
+    }
+}
+
+/// Pixels by truth and what they are called; of one foreground, with the background first.
+pub fn confusion_of_pixels(evaluation: &Evaluation, dataset: &Dataset) -> Confusion {
+    let mut classes = dataset.labels.names();
+    if classes.len() < dataset.labels.values() {
+        classes.insert(0, "background".into());
+    }
+    Confusion { split: evaluation.split, classes, matrix: evaluation.confusion.rows() }
+}
+
+/// Images by truth and what they are called.
+pub fn confusion_of_images(
+    scores: &[ImageScore],
+    split: SplitName,
+    classes: &[String],
+) -> Confusion {
+    let mut matrix = vec![vec![0; classes.len()]; classes.len()];
+    for score in scores {
+        matrix[score.truth][score.predicted] += 1;
+    }
+    Confusion { split, classes: classes.to_vec(), matrix }
+}
+
+/// A threshold and where it comes from.
+pub fn threshold(spec: &Spec, value: f64) -> Threshold {
+    let chosen = match (&spec.evaluation.threshold, spec.task.classifies()) {
+        (ThresholdSpec::Fixed(_), _) => "fixed in the spec",
+        (ThresholdSpec::BestOnValid(_), false) => "best mean Dice on the validation split",
+        (ThresholdSpec::BestOnValid(_), true) => "best balanced accuracy on the validation split",
+    };
+    Threshold { value, chosen: chosen.into() }
+}
