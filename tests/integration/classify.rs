@@ -199,7 +199,7 @@ fn a_guided_classifier_gets_masks_of_networks_that_had_not_seen_its_cases() {
         assert!(!seen, "{} was seen by {}", row.case, row.path);
     }
     let page = fs::read_to_string(bench.path().join("reports/guided.html")).unwrap();
-    assert!(page.contains("No network had seen a case whose mask it made"));
+    assert!(page.contains("no network was trained on a case whose mask it predicted"));
 
     // New images get the mask of the first network.
     bench.oncospec(&["data", "synth", "--kind", "busi", "--out", "data", "--cases", "6"]).with(0);

@@ -109,7 +109,7 @@ impl Set {
         let checked = self.say("check", &["--json"]).with(0).telling(parts);
         self.say("run", &["--device", "cpu"]).with(0).telling(parts).telling(&["finished"]);
         let page = fs::read_to_string(self.bench.path().join("reports/tiny.html")).unwrap();
-        let (_, found) = page.split_once("What was found in the data").unwrap();
+        let (_, found) = page.split_once("Findings about the data").unwrap();
         for part in parts {
             assert!(found.contains(part), "the page does not say `{part}`");
         }

@@ -100,7 +100,7 @@ fn more_epochs_go_on_from_a_finished_run_as_if_it_had_had_them() {
     }
     run(&["--extend-epochs", "2"]).with(0).telling(&["was finished before"]);
     let page = fs::read_to_string(bench.path().join("reports/tiny.html")).unwrap();
-    assert!(page.contains("Goes on from") && page.contains("--extend-epochs 2"));
+    assert!(page.contains("Continues") && page.contains("--extend-epochs 2"));
     let listed = bench.oncospec(&["list"]).with(0).out;
     assert!(
         listed.contains(&format!("goes on from {} (3 epochs)", &id(&parent)[..12])),
