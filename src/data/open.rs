@@ -30,6 +30,18 @@ use crate::spec::{
 
 /// Opens a data set: reads names and headers, and decodes only what decides its classes.
 ///
+/// ```
+/// use oncospec::data::{decode, open};
+/// use oncospec::spec::DatasetSpec;
+///
+/// let spec: DatasetSpec = toml::from_str("kind = 'phantom'\ncases = 12")?;
+/// let dataset = open(&spec)?;
+/// let case = decode(&dataset, &dataset.cases[0])?;
+/// assert_eq!((dataset.cases.len(), dataset.labels.channels()), (12, 1));
+/// assert!(case.labels.is_some());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// A user's error that lists everything that is wrong with folders, headers and classes together.
 pub fn open(spec: &DatasetSpec) -> Result<Dataset> {

@@ -8,6 +8,15 @@ use serde::{Deserialize, Serialize};
 use crate::data::IGNORE;
 
 /// How the labelled pixels of an image divide for one class against all others.
+///
+/// ```
+/// use oncospec::evaluate::{count_binary, overlap};
+/// use oncospec::spec::{EmptyRule, MetricKind};
+///
+/// let counts = count_binary(&[1, 1, 0, 0], &[1, 0, 0, 255]);
+/// assert_eq!((counts.tp, counts.fp, counts.fn_, counts.tn), (1, 1, 0, 1));
+/// assert_eq!(overlap(MetricKind::Dice, &counts, EmptyRule::One), Some(2.0 / 3.0));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// True positives: pixels of the class, called the class.

@@ -229,6 +229,21 @@ impl LossSpec {
 /// Decides a loss for a network's outputs. `class_pixels` counts the pixels of each class in the
 /// training split, which balanced class weights are inverse to.
 ///
+/// ```
+/// use burn::tensor::{Int, Tensor};
+/// use oncospec::device::{Request, choose};
+/// use oncospec::loss::{LossSpec, Outputs, Target, init};
+///
+/// let spec: LossSpec = toml::from_str("kind = 'bce'")?;
+/// let loss = init(&spec, Outputs::Binary, &[])?;
+/// let device = choose(Request::Cpu)?.device;
+/// let labels = Tensor::<3, Int>::from_data([[[0, 1]]], &device);
+/// let logits = Tensor::<4>::zeros([1, 1, 1, 2], &device);
+/// let value = loss.of(logits, &Target::new(labels, 1)).value.into_scalar::<f32>();
+/// assert!((value - 2.0_f32.ln()).abs() < 1e-6);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 ///
 /// The user's, if the loss does not fit the outputs ([`problems`]) or balanced weights are asked

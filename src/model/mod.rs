@@ -229,6 +229,20 @@ impl<'a> ContractingPath<'a> {
 /// A network with random weights, all drawn here in a fixed order, so that the device's seed decides
 /// them.
 ///
+/// ```
+/// use burn::tensor::Tensor;
+/// use oncospec::device::{Request, choose};
+/// use oncospec::model::init;
+/// use oncospec::spec::ModelSpec;
+///
+/// let spec: ModelSpec = toml::from_str("kind = 'unet'\nencoder = { kind = 'plain', filters = [4, 8] }")?;
+/// let device = choose(Request::Cpu)?.device;
+/// let net = init(&spec, 3, 1, &device);
+/// let logits = net.forward(Tensor::zeros([2, 3, 32, 32], &device));
+/// assert_eq!(logits.dims(), [2, 1, 32, 32]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// The spec must have no [`problems()`].
 pub fn init(spec: &ModelSpec, in_channels: usize, out_channels: usize, device: &Device) -> Net {
     let net = outline(spec, in_channels, out_channels, device);

@@ -57,6 +57,19 @@ pub enum Depth {
 /// Finds what is wrong with a spec that the language itself cannot see: data that are not there,
 /// sizes that do not fit the network, figures that nobody records.
 ///
+/// ```
+/// use std::path::Path;
+///
+/// use oncospec::plan::{Depth, check};
+/// use oncospec::spec::load;
+///
+/// let loaded = load(Path::new("experiments/demo.toml"), &[], std::iter::empty())?;
+/// let checked = check(loaded, Depth::Headers)?;
+/// assert_eq!(checked.dataset.cases.len(), 90);
+/// assert_eq!(checked.split.train.len(), 54);
+/// # Ok::<(), oncospec::spec::Problems>(())
+/// ```
+///
 /// # Errors
 /// All mistakes together.
 pub fn check(mut loaded: Loaded, depth: Depth) -> Result<Checked, Problems> {

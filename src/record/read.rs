@@ -60,6 +60,16 @@ pub struct Record {
 impl Record {
     /// Reads a run directory, however far the run came.
     ///
+    /// ```no_run
+    /// use oncospec::record::Record;
+    ///
+    /// let record = Record::read("runs/demo/aba6bcaab95f-afa477")?;
+    /// if let Some(dice) = record.figure("test.dice.lesion") {
+    ///     println!("{:.3} over {} cases, {:?}", dice.value, dice.n, dice.interval);
+    /// }
+    /// # Ok::<(), oncospec::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// When it is not a run directory, was written in another format version, or has a damaged
     /// file, which is named.

@@ -93,6 +93,16 @@ struct Page<'a> {
 
 /// Renders records as one self-contained HTML page. Equal records make an equal page.
 ///
+/// ```no_run
+/// use oncospec::record::Record;
+/// use oncospec::report::{ReportOptions, render};
+///
+/// let records = [Record::read("runs/demo/aba6bcaab95f-afa477")?];
+/// let options = ReportOptions { title: "A demonstration".into(), ..ReportOptions::default() };
+/// std::fs::write("demo.html", render(&records, &options)?)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// When there is no record, or a template of `options.templates` is wrong.
 pub fn render(records: &[Record], options: &ReportOptions) -> Result<String> {

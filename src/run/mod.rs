@@ -62,6 +62,32 @@ pub struct Options {
 
 /// Trains, evaluates and records a plan, unless a finished run of the same id is there.
 ///
+/// ```no_run
+/// use std::path::Path;
+///
+/// use oncospec::device::{Request, choose};
+/// use oncospec::plan::{Depth, Extent, check, survey};
+/// use oncospec::run::{Again, Options, run};
+/// use oncospec::train::Stop;
+///
+/// let loaded = oncospec::spec::load(Path::new("experiments/demo.toml"), &[], std::iter::empty())?;
+/// let checked = check(loaded, Depth::Pixels)?;
+/// let device = choose(Request::Auto)?;
+/// let plan = checked.plan(&survey(&checked, Extent::All)?, 0, device.kind.family())?;
+/// let options = Options {
+///     device,
+///     force: false,
+///     resume: true,
+///     wait: false,
+///     quiet: true,
+///     command: Vec::new(),
+///     again: Again::default(),
+/// };
+/// let outcome = run(&plan, &options, &Stop::default())?;
+/// println!("{}: {:?}", outcome.path.display(), outcome.figures);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// The user's, if another process works on the run or an unfinished one is there and neither
 /// `resume` nor `force` says what to do. A training run that fails is an [`Outcome`].

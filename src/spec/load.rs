@@ -83,6 +83,20 @@ impl Loaded {
 /// Reads the spec at `path`: defaults, below the files that it extends, below itself, below the
 /// `ONCOSPEC_*` variables of `env`, below `sets` (each `key.path=value`).
 ///
+/// ```
+/// use std::path::Path;
+///
+/// let sets = ["schedule.epochs=3".to_owned()];
+/// let loaded = oncospec::spec::load(Path::new("experiments/demo.toml"), &sets, std::iter::empty())?;
+/// assert_eq!(loaded.spec.schedule.epochs, 3);
+/// assert_eq!(loaded.origins.of("schedule.epochs").to_string(), "--set");
+///
+/// let sets = ["schedule.epoch=3".to_owned()];
+/// let problems = oncospec::spec::load(Path::new("experiments/demo.toml"), &sets, std::iter::empty());
+/// assert!(problems.unwrap_err().to_string().contains("did you mean `epochs`?"));
+/// # Ok::<(), oncospec::spec::Problems>(())
+/// ```
+///
 /// # Errors
 /// Everything that is wrong with any of them, all at once.
 pub fn load(
