@@ -316,7 +316,7 @@ fn the_reference_of_specs_is_what_the_program_writes() {
 }
 
 #[test]
-fn the_reference_names_every_command_metric_and_file() {
+fn the_reference_names_every_command_metric_experiment_and_file() {
     let page =
         |name: &str| fs::read_to_string(repository().join("docs/reference").join(name)).unwrap();
     let commands = page("commands.md");
@@ -332,6 +332,16 @@ fn the_reference_names_every_command_metric_and_file() {
     for metric in MetricKind::ALL {
         let row = format!("| `{}` |", metric_name(metric));
         assert!(figures.contains(&row), "{row}");
+    }
+
+    let experiments = page("experiments.md");
+    for entry in fs::read_dir(repository().join("experiments")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = format!("`experiments/{}", path.file_name().unwrap().to_str().unwrap());
+        // Data and runs may lie there too.
+        let ours = name.ends_with(".toml")
+            || !["`experiments/data", "`experiments/runs"].contains(&name.as_str());
+        assert!(!ours || experiments.contains(&name), "{name}");
     }
 
     let bench = Bench::new();

@@ -59,7 +59,8 @@ fn both_heads_are_trained_scored_shown_and_predict() {
     assert_eq!((last.name.as_str(), last.parameters), ("classification_head", 8 * 3 + 3));
 
     let page = fs::read_to_string(bench.path().join("reports/both.html")).unwrap();
-    for part in ["ROC curve of malignant", "Confusion of images", "Confusion of pixels", "predicted "]
+    for part in
+        ["ROC curve of malignant", "Confusion of images", "Confusion of pixels", "predicted "]
     {
         assert!(page.contains(part), "{part}");
     }
