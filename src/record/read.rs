@@ -64,10 +64,10 @@ impl Record {
     /// use oncospec::record::Record;
     ///
     /// let record = Record::read("runs/demo/aba6bcaab95f-afa477")?;
-    /// if let Some(dice) = record.figure("test.dice.lesion") {
+    /// if let Some(dice) = record.figure(&"test.dice.lesion".parse()?) {
     ///     println!("{:.3} over {} cases, {:?}", dice.value, dice.n, dice.interval);
     /// }
-    /// # Ok::<(), oncospec::Error>(())
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
