@@ -1,6 +1,6 @@
 """A whole small experiment in PyTorch, the same as experiment.toml: from files to an HTML page.
 
-Trains system A on BUSI at 128 px, validates after each epoch, keeps the best weights, scores them on
+Trains Attention U-Net on BUSI at 128 px, validates after each epoch, keeps the best weights, scores them on
 the test split case by case. Images are decoded once, by two workers, and stay in memory.
 """
 
@@ -112,7 +112,7 @@ def page(history, scores):
         f"<tr><td>{html.escape(name)}</td><td>{dice:.4f}</td><td>{iou:.4f}</td></tr>\n"
         for name, dice, iou in scores
     )
-    head = "<!doctype html><meta charset=utf-8><title>System A on BUSI</title><h1>System A on BUSI</h1>"
+    head = "<!doctype html><meta charset=utf-8><title>Attention U-Net on BUSI</title><h1>Attention U-Net on BUSI</h1>"
     return f"{head}\n{curves}<table><tr><th>case<th>Dice<th>IoU</tr>\n{rows}</table>\n"
 
 

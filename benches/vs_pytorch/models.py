@@ -45,7 +45,7 @@ class AttentionGate(nn.Module):
 
 
 class AttentionUnet(nn.Module):
-    """Attention U-Net of system A: filters `base` to `8 * base`, twice that in the bottleneck."""
+    """Attention U-Net of the Keras notebook: filters `base` to `8 * base`, twice that in the bottleneck."""
 
     def __init__(self, base, channels=3, dropout=(0.1, 0.1, 0.2, 0.2, 0.3)):
         super().__init__()

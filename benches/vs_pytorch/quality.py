@@ -1,4 +1,4 @@
-"""What system A learns in PyTorch: BUSI at 128 px without augmentation, one line for each seed.
+"""What Attention U-Net learns in PyTorch: BUSI at 128 px without augmentation, one line for each seed.
 
     python benches/vs_pytorch/quality.py [--data ../shared/data] [--seeds 0 1 2] [--epochs 30]
 

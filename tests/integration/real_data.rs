@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::support::{Bench, Said, repository, shared};
 
-fn system_c(bench: &Bench, command: &str, root: &Path, more: &[&str]) -> Said {
+fn bcss_unet(bench: &Bench, command: &str, root: &Path, more: &[&str]) -> Said {
     let spec = repository().join("experiments/bcss_unet_resnet34.toml");
     let root = format!("dataset.root={}", root.display());
     let mut arguments = vec![command, spec.to_str().unwrap(), "--device", "cpu", "--set", &root];
@@ -21,7 +21,7 @@ fn the_plan_of_system_c_has_the_published_numbers() {
     let Some(data) = shared() else { return };
     let bench = Bench::new();
     let frozen = ["--set", "model.encoder.frozen=true", "--json"];
-    let said = system_c(&bench, "plan", &data.join("BCSS_22"), &frozen).with(0);
+    let said = bcss_unet(&bench, "plan", &data.join("BCSS_22"), &frozen).with(0);
     let plan: Value = serde_json::from_str(&said.out).unwrap();
     let decisions = &plan["decisions"];
     assert_eq!(decisions["parameters"], 24_439_269);
@@ -54,7 +54,7 @@ fn system_c_trains_on_real_tiles_and_on_a_real_roi() {
         "--set",
         "dataset.classes={kind=\"five\"}",
     ]);
-    let said = system_c(&bench, "run", &data.join("BCSS_22"), &tiles).with(0);
+    let said = bcss_unet(&bench, "run", &data.join("BCSS_22"), &tiles).with(0);
     said.telling(&["valid.accuracy.pooled"]);
     let record = Record::read(bench.only_run("runs", "tiles")).unwrap();
     assert_eq!(record.status.state, RunState::Finished);
@@ -69,7 +69,7 @@ fn system_c_trains_on_real_tiles_and_on_a_real_roi() {
         "--set",
         "dataset.split={kind=\"holdout\", fractions={train=0.7, valid=0.3}, stratify=\"none\", group=\"none\"}",
     ]);
-    let said = system_c(&bench, "run", &data.join("BCSS_roi"), &rois).with(0);
+    let said = bcss_unet(&bench, "run", &data.join("BCSS_roi"), &rois).with(0);
     said.telling(&["valid.accuracy.pooled"]);
     let record = Record::read(bench.only_run("runs", "rois")).unwrap();
     assert_eq!(record.summary.classes.len(), 21);
