@@ -323,8 +323,11 @@ mod tests {
         }
     }
 
-    /// What training does with a keeper from an epoch on.
+    /// What a run does with a keeper from an epoch on.
     fn train(checkpoints: &Checkpoints, from: u32, improves: &[bool]) {
+        let (state, epochs) = (RunState::Running, improves.len() as u32);
+        let begun = Status { state, epoch: from - 1, epochs, ..Status::default() };
+        checkpoints.run.write_status(&begun).unwrap();
         for epoch in from..=improves.len() as u32 {
             for part in [Part::Model, Part::Optimizer, Part::Rate] {
                 let bytes = format!("{} of epoch {epoch}", part.name());

@@ -1,7 +1,8 @@
 //! How often predictions on a test split were scored: a ledger of an experiment, which only grows.
 //!
 //! `runs/<experiment>/test-readings.jsonl` has a line for each reading, appended before the split is read. It lies
-//! beside the run directories, so that it outlives runs that are made again, killed or removed.
+//! beside the run directories, so that it outlives runs that are made again, killed or removed. Each run keeps a copy of
+//! its own, `test-readings.json`, which goes with it where it is moved; what counts is both together.
 
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::contents::READINGS;
 use super::files;
 use crate::digest::Hasher;
 use crate::error::{Error, Result};
@@ -85,14 +87,23 @@ pub fn note_reading(run: &Path, reading: &Reading) -> Result<()> {
     written.map_err(|error| files::cannot_write(&path, error))
 }
 
-/// The readings of the test split of some data by any run of an experiment, by the directory of one; `None` where
-/// the experiment has no ledger.
+/// The readings of the test split of some data by any run of an experiment, by the directory of one: those in the
+/// ledger, and those that this run has kept; `None` where there is neither.
 ///
 /// A line that cannot be read was a reading, of what cannot be told.
 ///
 /// # Errors
-/// If the ledger is there and cannot be read.
+/// If the ledger or the run's copy is there and cannot be read.
 pub fn readings(run: &Path, data: &str) -> Result<Option<Vec<Reading>>> {
+    let united = match (in_ledger(run)?, kept(run)?) {
+        (None, None) => return Ok(None),
+        (ledger, kept) => united(ledger.unwrap_or_default(), kept.unwrap_or_default()),
+    };
+    let of_data = |reading: &Reading| reading.data == data || reading.data.is_empty();
+    Ok(Some(united.into_iter().filter(of_data).collect()))
+}
+
+fn in_ledger(run: &Path) -> Result<Option<Vec<Reading>>> {
     let path = ledger(run);
     let bytes = match fs::read(&path) {
         Ok(bytes) => bytes,
@@ -101,8 +112,25 @@ pub fn readings(run: &Path, data: &str) -> Result<Option<Vec<Reading>>> {
     };
     let text = String::from_utf8_lossy(&bytes);
     let lines = text.lines().filter(|line| !line.trim().is_empty());
-    let all = lines.map(|line| serde_json::from_str::<Reading>(line).unwrap_or_default());
-    Ok(Some(all.filter(|reading| reading.data == data || reading.data.is_empty()).collect()))
+    Ok(Some(lines.map(|line| serde_json::from_str(line).unwrap_or_default()).collect()))
+}
+
+/// The readings that a run directory has kept.
+///
+/// # Errors
+/// If its file is damaged.
+pub fn kept(run: &Path) -> Result<Option<Vec<Reading>>> {
+    files::read_json(&run.join(READINGS))
+}
+
+/// What two lists say together: a reading that both have is one reading, and one that a list has twice was made twice.
+pub fn united(one: Vec<Reading>, mut other: Vec<Reading>) -> Vec<Reading> {
+    for reading in &one {
+        if let Some(place) = other.iter().position(|found| found == reading) {
+            other.remove(place);
+        }
+    }
+    one.into_iter().chain(other).collect()
 }
 
 #[cfg(test)]

@@ -88,6 +88,8 @@ pub fn run(plan: &Plan, options: &Options, stop: &Stop) -> Result<Outcome> {
     if let (Some(progressed), false) = (&from, options.resume) {
         return Err(unfinished(&path, progressed.epoch, plan.decisions.spec.schedule.epochs));
     }
+    let epoch = from.as_ref().map_or(0, |progressed| progressed.epoch);
+    write_status(&run, plan, RunState::Running, None, epoch)?;
     let taken_from = match &from {
         Some(_) => None,
         None => trained::take_over(plan, &run, options.force)?,
@@ -276,7 +278,7 @@ fn said(panic: &(dyn std::any::Any + Send)) -> String {
 
 /// The status of a run directory, if there is one.
 fn status(folder: &Path) -> Result<Option<Status>> {
-    if !folder.join("status.json").exists() {
+    if !["format.json", "status.json"].iter().any(|name| folder.join(name).exists()) {
         return Ok(None);
     }
     Ok(Some(Record::read(folder)?.status))

@@ -184,6 +184,79 @@ fn what_an_unfinished_or_damaged_run_is_good_for_is_said() {
 }
 
 #[test]
+fn a_finished_run_that_lost_a_file_gives_no_figure_and_no_mask() {
+    let bench = trained();
+    let run_dir = bench.only_run("runs", "tiny");
+    let image = "data/benign/benign (1).png";
+    let uses: [&[&str]; 5] = [
+        &["evaluate", "tiny"],
+        &["evaluate", "tiny", "--split", "test"],
+        &["predict", "tiny", image, "--out", "seen"],
+        &["export", "tiny", "--out", "weights"],
+        &["report", "tiny", "-o", "page.html"],
+    ];
+    let readings = || fs::read(bench.path().join("runs/tiny/test-readings.jsonl")).unwrap();
+    let before = readings();
+    for name in ["summary.json", "provenance.json", "times.parquet", "status.json"] {
+        let kept = fs::read(run_dir.join(name)).unwrap();
+        fs::remove_file(run_dir.join(name)).unwrap();
+        let told = format!("{name}: this file of the run is missing: put it back from a copy");
+        for arguments in uses {
+            bench.oncospec(arguments).with(1).telling(&[&told, "`oncospec run SPEC --force`"]);
+        }
+        bench.oncospec(&run(&[])).with(1).telling(&[&told]);
+        assert!(bench.oncospec(&["list"]).with(0).out.contains(&told), "{name}");
+        fs::write(run_dir.join(name), kept).unwrap();
+    }
+    edit(&run_dir.join("figures.json"), "0.", "0.9");
+    for arguments in uses {
+        bench.oncospec(arguments).with(1).telling(&["figures.json", "damaged", "its SHA-256 is"]);
+    }
+    assert!(bench.oncospec(&["list"]).with(0).out.contains("figures.json"));
+    assert_eq!(readings(), before, "nothing was read");
+    bench.oncospec(&run(&["--force"])).with(0);
+    bench.oncospec(&["evaluate", "tiny"]).with(0);
+}
+
+#[test]
+fn what_a_person_put_into_a_run_directory_stays_and_all_else_in_it_is_known() {
+    let bench = Bench::new();
+    bench.tiny("");
+    bench.oncospec(&run(&[])).with(0);
+    let run_dir = bench.only_run("runs", "tiny");
+    let written = |folder: &Path| {
+        let mut names = Vec::new();
+        let mut folders = vec![folder.to_path_buf()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() { folders.push(path) } else { names.push(path) }
+            }
+        }
+        names.sort();
+        names
+    };
+    fs::write(run_dir.join("notes.txt"), "mine").unwrap();
+    fs::create_dir(run_dir.join("annot")).unwrap();
+    fs::write(run_dir.join("annot/x.csv"), "a").unwrap();
+    let before = written(&run_dir);
+    let theirs = || {
+        ["notes.txt", "annot/x.csv"].map(|name| fs::read_to_string(run_dir.join(name)).unwrap())
+    };
+    bench.oncospec(&run(&["--force"])).with(0);
+    assert_eq!((theirs(), written(&run_dir)), (["mine", "a"].map(String::from), before));
+    // The same of an unfinished run, of which nothing but what is a person's is left to begin with.
+    edit(&run_dir.join("status.json"), "\"finished\"", "\"interrupted\"");
+    bench.oncospec(&run(&["--force"])).with(0);
+    assert_eq!(theirs(), ["mine", "a"]);
+    RunDir::open_write(&run_dir).unwrap().clear().unwrap();
+    let mut left: Vec<_> = written(&run_dir).into_iter().collect();
+    left.retain(|path| !path.ends_with("lock") && !path.ends_with("format.json"));
+    let names = ["annot/x.csv", "notes.txt", "test-readings.json"];
+    assert_eq!(left, names.map(|name| run_dir.join(name)), "no other file of a run is unknown");
+}
+
+#[test]
 fn weights_that_do_not_fit_are_found_by_check() {
     let bench = trained();
     bench.oncospec(&["export", "tiny", "--format", "pytorch", "--out", "weights"]).with(0);
