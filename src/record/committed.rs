@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -88,19 +88,21 @@ impl RunDir {
         Ok(())
     }
 
-    /// One of the run's own files, by its name, which must be there, and of a finished run be as it was written.
+    /// Where one of the run's own files lies, by its name; it must be there, and of a finished run be as it was written.
     ///
     /// # Errors
     /// If it is not.
-    pub fn own_bytes(&self, name: &str) -> Result<Vec<u8>> {
+    pub fn own_file(&self, name: &str) -> Result<PathBuf> {
         let path = self.file(name);
-        let bytes = files::read(&path)?.ok_or_else(|| files::missing(&path))?;
+        if !path.exists() {
+            return Err(files::missing(&path));
+        }
         if let Some((_, files)) = self.committed()?
             && let Some(sums) = files.get(name)
         {
-            compare(&path, sums, &sha256(&bytes))?;
+            compare(&path, sums, &sha256_of_file(&path)?)?;
         }
-        Ok(bytes)
+        Ok(path)
     }
 
     /// Reads what another process may be replacing: again, where what commits the run has changed since.

@@ -39,7 +39,7 @@ pub use checkpoints::{BestWeights, Checkpoints, Part, Progressed};
 pub use files::{check_writable, write as write_file, write_with as write_file_with};
 pub use list::{RunSummary, finished_runs, list_experiment, list_runs};
 pub use read::Record;
-pub use readings::{Reading, note_reading};
+pub use readings::{Reading, note_reading, note_reading_beside};
 pub use rows::*;
 pub use run_dir::{FORMAT_VERSION, RunDir};
 pub(crate) use tables::{case_columns, split_columns};

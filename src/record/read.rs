@@ -122,12 +122,13 @@ impl Record {
     /// When the file is missing or changed, or its name leads out of `pictures/`.
     pub fn picture_bytes(&self, picture: &PictureFile) -> Result<Vec<u8>> {
         let name = Path::new(&picture.file);
-        let run = RunDir::open_read(&self.path)?;
+        let run = RunDir::at(&self.path);
         if name.file_name() != Some(name.as_os_str()) {
             let why = format!("`{}` is not a plain file name", picture.file);
             return Err(files::damaged(&run.pictures().join("pictures.json"), &why));
         }
-        run.own_bytes(&format!("pictures/{}", picture.file))
+        let file = run.own_file(&format!("pictures/{}", picture.file))?;
+        files::read(&file)?.ok_or_else(|| files::missing(&file))
     }
 }
 

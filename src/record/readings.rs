@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::contents::READINGS;
-use super::files;
-use crate::digest::Hasher;
+use super::{RunDir, files};
+use crate::digest::{Hasher, sha256};
 use crate::error::{Error, Result};
 
 /// Name of the ledger in the folder of an experiment.
@@ -36,6 +36,9 @@ pub struct Reading {
     pub cases: usize,
     /// SHA-256 of their names.
     pub cases_sha256: String,
+    /// Twelve digits of the SHA-256 of each name; a reading of an earlier version has none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub case_digests: Vec<String>,
 }
 
 impl Reading {
@@ -50,6 +53,7 @@ impl Reading {
             data: data.into(),
             cases: cases.len(),
             cases_sha256: names_digest(cases),
+            case_digests: cases.iter().map(|name| sha256(name)[..12].to_string()).collect(),
         }
     }
 }
@@ -64,6 +68,8 @@ fn names_digest(cases: &[&str]) -> String {
 }
 
 fn ledger(run: &Path) -> PathBuf {
+    // A path such as `.` does not name the folder above it.
+    let run = run.canonicalize().unwrap_or_else(|_| run.to_path_buf());
     run.parent().unwrap_or(Path::new(".")).join(LEDGER)
 }
 
@@ -87,6 +93,20 @@ pub fn note_reading(run: &Path, reading: &Reading) -> Result<()> {
     written.map_err(|error| files::cannot_write(&path, error))
 }
 
+/// Notes a reading of the test split by a run that this process does not hold, before it is made: in the ledger, and in
+/// the run's own copy. A process that holds the run makes that copy when it is done.
+///
+/// # Errors
+/// If one cannot be written; the split must not be read then.
+pub fn note_reading_beside(run: &Path, reading: &Reading) -> Result<()> {
+    note_reading(run, reading)?;
+    match RunDir::open_write_soon(run) {
+        Ok(run) => run.keep_reading(reading),
+        Err(Error::Busy(_)) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 /// The readings of the test split of some data by any run of an experiment, by the directory of one: those in the
 /// ledger, and those that this run has kept; `None` where there is neither.
 ///
@@ -95,15 +115,20 @@ pub fn note_reading(run: &Path, reading: &Reading) -> Result<()> {
 /// # Errors
 /// If the ledger or the run's copy is there and cannot be read.
 pub fn readings(run: &Path, data: &str) -> Result<Option<Vec<Reading>>> {
-    let united = match (in_ledger(run)?, kept(run)?) {
-        (None, None) => return Ok(None),
-        (ledger, kept) => united(ledger.unwrap_or_default(), kept.unwrap_or_default()),
-    };
-    let of_data = |reading: &Reading| reading.data == data || reading.data.is_empty();
-    Ok(Some(united.into_iter().filter(of_data).collect()))
+    Ok(match (in_ledger(run, data)?, kept(run)?) {
+        (None, None) => None,
+        (ledger, kept) => {
+            let kept = of_data(kept.unwrap_or_default().into_iter(), data);
+            Some(united(ledger.unwrap_or_default(), kept))
+        }
+    })
 }
 
-fn in_ledger(run: &Path) -> Result<Option<Vec<Reading>>> {
+/// The readings of some data that the ledger of a run's experiment holds; `None` where there is no ledger.
+///
+/// # Errors
+/// If it is there and cannot be read.
+pub fn in_ledger(run: &Path, data: &str) -> Result<Option<Vec<Reading>>> {
     let path = ledger(run);
     let bytes = match fs::read(&path) {
         Ok(bytes) => bytes,
@@ -112,7 +137,12 @@ fn in_ledger(run: &Path) -> Result<Option<Vec<Reading>>> {
     };
     let text = String::from_utf8_lossy(&bytes);
     let lines = text.lines().filter(|line| !line.trim().is_empty());
-    Ok(Some(lines.map(|line| serde_json::from_str(line).unwrap_or_default()).collect()))
+    Ok(Some(of_data(lines.map(|line| serde_json::from_str(line).unwrap_or_default()), data)))
+}
+
+/// Those of some data, and those of which that cannot be told.
+fn of_data(readings: impl Iterator<Item = Reading>, data: &str) -> Vec<Reading> {
+    readings.filter(|reading| reading.data == data || reading.data.is_empty()).collect()
 }
 
 /// The readings that a run directory has kept.
@@ -160,6 +190,34 @@ mod tests {
         // The run is removed; its readings stay.
         fs::remove_dir_all(&run).unwrap();
         assert_eq!(readings(&run, "x").unwrap().unwrap(), found);
+    }
+
+    #[test]
+    fn a_run_that_is_moved_takes_its_readings_along_and_those_of_its_new_place_are_added() {
+        let root = tempfile::tempdir().unwrap();
+        let (old, new) = (root.path().join("m/0123"), root.path().join("else/0123"));
+        let count = |run: &Path| readings(run, "x").unwrap().map(|found| found.len());
+        let run = RunDir::open_write(&old).unwrap();
+        note_reading(&old, &reading("0123", "x")).unwrap();
+        run.write_readings("x").unwrap();
+        drop(run);
+        for _ in 0..2 {
+            note_reading_beside(&old, &reading("0123", "x")).unwrap();
+        }
+        assert_eq!(count(&old), Some(3));
+        fs::create_dir_all(root.path().join("else")).unwrap();
+        fs::rename(&old, &new).unwrap();
+        assert_eq!(count(&new), Some(3));
+        // A ledger of other data lies in the new place.
+        note_reading(&new, &reading("4567", "y")).unwrap();
+        assert_eq!(count(&new), Some(3));
+        note_reading_beside(&new, &reading("0123", "x")).unwrap();
+        assert_eq!(count(&new), Some(4));
+        // What replaces the run has them too.
+        let again = RunDir::open_write(RunDir::again(&new)).unwrap();
+        fs::remove_file(root.path().join("else").join(LEDGER)).unwrap();
+        again.replace(&new).unwrap();
+        assert_eq!(count(&new), Some(4));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::contents::{READINGS, carry_over, remove_own};
+use super::contents::{READINGS, carry_over, own_files, remove_own};
 use super::files::{self, TEMPORARY_PREFIX};
 use super::{
     CaseRow, Confusion, EpochRow, Figure, Frame, Gate, GuideRow, Picture, Provenance, Reading,
@@ -28,6 +28,9 @@ struct Format {
 }
 
 const FORMAT_NAME: &str = "oncospec-run";
+
+/// What opening a run directory puts into it.
+const BEGUN: [&str; 2] = ["lock", "format.json"];
 
 /// Ends the name of the directory in which a finished run is made again.
 const AGAIN: &str = ".new";
@@ -76,6 +79,14 @@ impl RunDir {
         Ok(run)
     }
 
+    /// As [`RunDir::open_write`], after a wait for those who hold it for a moment, as who counts a reading does.
+    ///
+    /// # Errors
+    /// As [`RunDir::create`].
+    pub fn open_write_soon(path: &Path) -> Result<Self> {
+        soon(|| Self::open_write(path))
+    }
+
     /// Where a finished run is made again before it takes its place: `<run-id>.new`, beside it.
     pub fn again(path: &Path) -> PathBuf {
         let mut name = path.file_name().unwrap_or_default().to_os_string();
@@ -96,10 +107,25 @@ impl RunDir {
     pub fn clear(&self) -> Result<()> {
         files::remove(&self.checkpoints().join("last.json"))?;
         files::remove(&self.file("status.json"))?;
-        remove_own(&self.path, |name| ["lock", "format.json", READINGS].contains(&name))?;
+        remove_own(&self.path, |name| BEGUN.contains(&name) || name == READINGS)?;
         for folder in [self.pictures(), self.checkpoints()] {
             fs::create_dir_all(&folder).map_err(|error| files::cannot_write(&folder, error))?;
         }
+        Ok(())
+    }
+
+    /// Lets go of it without a change; what was made by opening it goes, where nothing else is in it.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn let_go(self) -> Result<()> {
+        let begun = own_files(&self.path)?.iter().any(|name| !BEGUN.contains(&name.as_str()));
+        if begun {
+            return Ok(());
+        }
+        remove_own(&self.path, |_| false)?;
+        // What a person has put there keeps the folder.
+        let _ = fs::remove_dir(&self.path);
         Ok(())
     }
 
@@ -109,16 +135,7 @@ impl RunDir {
     /// # Errors
     /// When another process works on the other one, which is then left, or the disk refuses.
     pub fn replace(self, other: &Path) -> Result<()> {
-        // Whoever counts a reading of the test split holds it for a moment.
-        let mut held = lock(&other.join("lock"), other);
-        for _ in 0..100 {
-            if !matches!(held, Err(Error::Busy(_))) {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(100));
-            held = lock(&other.join("lock"), other);
-        }
-        let _other_lock = held?;
+        let _other_lock = soon(|| lock(&other.join("lock"), other))?;
         self.take_readings(other)?;
         carry_over(other, &self.path)?;
         if let Err(error) = files::exchange(&self.path, other) {
@@ -151,6 +168,11 @@ impl RunDir {
             "{}: not a run directory: {found}; `oncospec list` names the runs",
             path.display()
         )))
+    }
+
+    /// A run directory that was read before.
+    pub(super) fn at(path: &Path) -> Self {
+        Self { path: path.to_path_buf(), _lock: None }
     }
 
     /// The directory itself.
@@ -282,6 +304,14 @@ impl RunDir {
         self.put_json(READINGS, &readings)
     }
 
+    /// Adds a reading that the ledger has already to those that the run has kept.
+    pub(super) fn keep_reading(&self, reading: &Reading) -> Result<()> {
+        let mut own = readings::kept(&self.path)?.unwrap_or_default();
+        own.push(reading.clone());
+        let ledger = readings::in_ledger(&self.path, &reading.data)?.unwrap_or_default();
+        self.put_json(READINGS, &readings::united(own, ledger))
+    }
+
     /// Adds the readings of the test split that another run directory has kept.
     fn take_readings(&self, other: &Path) -> Result<()> {
         // What cannot be read was a reading, of what cannot be told.
@@ -339,9 +369,41 @@ fn lock(file: &Path, run: &Path) -> Result<File> {
         }
         Err(TryLockError::Error(error)) => return Err(Error::io(file, "cannot lock")(error)),
     }
+    if !is_still_there(&lock, file) {
+        return Err(Error::Busy(format!(
+            "{}: another process is replacing this run; wait for it",
+            run.display()
+        )));
+    }
     let written = lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id()));
     written.map_err(|error| files::cannot_write(file, error))?;
     Ok(lock)
+}
+
+/// Does what needs a run that another process may hold, if that one lets go of it within ten seconds.
+fn soon<T>(what: impl Fn() -> Result<T>) -> Result<T> {
+    for _ in 0..100 {
+        match what() {
+            Err(Error::Busy(_)) => std::thread::sleep(Duration::from_millis(100)),
+            other => return other,
+        }
+    }
+    what()
+}
+
+/// Whether an open file still has its name: the folder may have been replaced since it was opened.
+#[cfg(unix)]
+fn is_still_there(open: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let place = |found: fs::Metadata| (found.dev(), found.ino());
+    let (open, named) = (open.metadata().map(place), fs::metadata(path).map(place));
+    matches!((open, named), (Ok(open), Ok(named)) if open == named)
+}
+
+/// Whether an open file still has its name, which other systems keep while it is open.
+#[cfg(not(unix))]
+fn is_still_there(_open: &File, path: &Path) -> bool {
+    path.exists()
 }
 
 /// Tries for a moment: a reader that asks whether the lock is held holds it for an instant.
