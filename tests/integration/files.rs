@@ -240,9 +240,8 @@ fn what_a_person_put_into_a_run_directory_stays_and_all_else_in_it_is_known() {
     fs::create_dir(run_dir.join("annot")).unwrap();
     fs::write(run_dir.join("annot/x.csv"), "a").unwrap();
     let before = written(&run_dir);
-    let theirs = || {
-        ["notes.txt", "annot/x.csv"].map(|name| fs::read_to_string(run_dir.join(name)).unwrap())
-    };
+    let theirs =
+        || ["notes.txt", "annot/x.csv"].map(|name| fs::read_to_string(run_dir.join(name)).unwrap());
     bench.oncospec(&run(&["--force"])).with(0);
     assert_eq!((theirs(), written(&run_dir)), (["mine", "a"].map(String::from), before));
     // The same of an unfinished run, of which nothing but what is a person's is left to begin with.
@@ -254,6 +253,85 @@ fn what_a_person_put_into_a_run_directory_stays_and_all_else_in_it_is_known() {
     left.retain(|path| !path.ends_with("lock") && !path.ends_with("format.json"));
     let names = ["annot/x.csv", "notes.txt", "test-readings.json"];
     assert_eq!(left, names.map(|name| run_dir.join(name)), "no other file of a run is unknown");
+}
+
+#[test]
+fn the_page_of_a_run_that_was_finished_before_has_the_present_words_and_bounds() {
+    let bench = Bench::new();
+    let words = |description: &str, dice: f64, gate: f64, best: u32| {
+        bench.tiny("");
+        let spec = fs::read_to_string(bench.path().join("tiny.toml")).unwrap();
+        let more = format!(
+            "[report]\nbest = {best}\n[[published]]\nsystem = \"S\"\nsource = \"a paper\"\n\
+             protocol = \"five folds\"\ncompares = \"no\"\nfigures = {{ Dice = {dice} }}\n\
+             [gate]\n\"test.accuracy.pooled\" = {{ at-least = {gate} }}\n"
+        );
+        bench.file("tiny.toml", format!("description = \"{description}\"\n{spec}\n{more}"));
+    };
+    let page = || fs::read_to_string(bench.path().join("reports/tiny.html")).unwrap();
+    words("first words", 0.7712, 0.0, 2);
+    bench.oncospec(&run(&[])).with(0);
+    let run_dir = bench.only_run("runs", "tiny");
+    let (before, old) = (Record::read(&run_dir).unwrap(), page());
+    assert!(old.contains("first words") && old.contains("0.7712"));
+    words("other words", 0.6613, 0.01, 1);
+    let told = bench.oncospec(&run(&[])).with(0);
+    let kept = "report.best was 2 when the pictures were drawn and is 1 now";
+    told.telling(&["was finished before", kept, "--force"]);
+    let new = page();
+    assert!(new.contains("other words") && new.contains("0.6613") && new.contains(kept));
+    assert!(!new.contains("first words") && !new.contains("0.7712"));
+    assert!(new.contains("at-least = 0.01") && !new.contains("at-least = 0.0\n"));
+    let after = Record::read(&run_dir).unwrap();
+    assert_eq!((&after.figures, &after.provenance), (&before.figures, &before.provenance));
+    assert!(after.plan.contains("other words") && after.plan.contains("best = 2"));
+    // Said again whenever it is asked for, until the spec is as it was.
+    bench.oncospec(&run(&[])).with(0).telling(&[kept]);
+    words("first words", 0.7712, 0.0, 2);
+    let back = bench.oncospec(&run(&[])).with(0);
+    assert!(!back.err.contains("report.best"), "{}", back.err);
+    assert_eq!(Record::read(&run_dir).unwrap().spec, before.spec);
+}
+
+#[test]
+fn readings_go_with_a_run_that_is_moved() {
+    let bench = Bench::new();
+    bench.tiny("");
+    bench.oncospec(&run(&[])).with(0);
+    let run_dir = bench.only_run("runs", "tiny");
+    let scored = |run: &str| {
+        bench.oncospec(&["evaluate", run, "--split", "test"]).with(0);
+    };
+    let said = |run: &str, times: u32| {
+        bench.oncospec(&["report", run, "-o", "page.html"]).with(0);
+        let page = fs::read_to_string(bench.path().join("page.html")).unwrap();
+        assert!(page.contains(&format!("read {times} times by one run")), "{run}");
+        assert!(page.contains("no longer those of cases never looked at"));
+    };
+    scored("tiny");
+    scored("tiny");
+    said("tiny", 3);
+    fs::create_dir(bench.path().join("else")).unwrap();
+    fs::rename(&run_dir, bench.path().join("else/moved")).unwrap();
+    said("else/moved", 3);
+    scored("else/moved");
+    said("else/moved", 4);
+}
+
+#[test]
+fn what_a_run_goes_on_from_must_be_whole() {
+    let bench = Bench::new();
+    bench.tiny("");
+    bench.oncospec(&run(&[])).with(0);
+    let run_dir = bench.only_run("runs", "tiny");
+    fs::remove_file(run_dir.join("epochs.parquet")).unwrap();
+    let told = ["epochs.parquet: this file of the run is missing: put it back", "--force"];
+    bench.oncospec(&run(&["--extend-epochs", "1"])).with(1).telling(&told);
+    // The same of a run of an earlier version, which has no sums.
+    let mut status = json(&run_dir.join("status.json"));
+    status.as_object_mut().unwrap().remove("files").unwrap();
+    fs::write(run_dir.join("status.json"), status.to_string()).unwrap();
+    bench.oncospec(&run(&["--extend-epochs", "1"])).with(1).telling(&told);
 }
 
 #[test]
@@ -303,6 +381,8 @@ fn two_ci_at_once_both_judge() {
     for judged in [&one, &other] {
         assert!(judged.out.contains("finished"), "{}", judged.out);
     }
+    let ledger = fs::read_to_string(bench.path().join("runs/tiny/test-readings.jsonl")).unwrap();
+    assert_eq!(ledger.lines().count(), 1, "one scored the run: {ledger}");
     let waited = [&one, &other].iter().any(|ci| ci.err.contains("waiting: "));
     assert!(waited, "{}\n{}", one.err, other.err);
 }
