@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::checkpoints::Part;
 use super::files::{self, TEMPORARY_PREFIX};
 use crate::error::{Error, Result};
 
@@ -20,6 +19,34 @@ pub enum Content {
     Weights,
     /// Made when it is needed: masks of a network that guides another, files half written.
     Spare,
+}
+
+/// The parts of a checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// Weights and running statistics.
+    Model,
+    /// State of the optimizer.
+    Optimizer,
+    /// State of the learning-rate schedule.
+    Rate,
+    /// Moving average of the weights.
+    Average,
+}
+
+impl Part {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Model, Self::Optimizer, Self::Rate, Self::Average];
+
+    /// Name of the part, as in its file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Model => "model",
+            Self::Optimizer => "optimizer",
+            Self::Rate => "rate",
+            Self::Average => "average",
+        }
+    }
 }
 
 /// The ledger of test readings as the run itself keeps it; it outlives what is made again.

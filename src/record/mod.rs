@@ -35,11 +35,12 @@ mod rows;
 mod run_dir;
 mod tables;
 
-pub use checkpoints::{BestWeights, Checkpoints, Part, Progressed};
+pub use checkpoints::{BestWeights, Checkpoints, Progressed};
+pub use contents::Part;
 pub use files::{check_writable, write as write_file, write_with as write_file_with};
 pub use list::{RunSummary, finished_runs, list_experiment, list_runs};
 pub use read::Record;
-pub use readings::{Reading, note_reading, note_reading_beside};
+pub use readings::{Reading, note_reading};
 pub use rows::*;
 pub use run_dir::{FORMAT_VERSION, RunDir};
 pub(crate) use tables::{case_columns, split_columns};

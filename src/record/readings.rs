@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::contents::READINGS;
-use super::{RunDir, files};
+use super::files;
 use crate::digest::{Hasher, sha256};
 use crate::error::{Error, Result};
 
@@ -93,20 +93,6 @@ pub fn note_reading(run: &Path, reading: &Reading) -> Result<()> {
     written.map_err(|error| files::cannot_write(&path, error))
 }
 
-/// Notes a reading of the test split by a run that this process does not hold, before it is made: in the ledger, and in
-/// the run's own copy. A process that holds the run makes that copy when it is done.
-///
-/// # Errors
-/// If one cannot be written; the split must not be read then.
-pub fn note_reading_beside(run: &Path, reading: &Reading) -> Result<()> {
-    note_reading(run, reading)?;
-    match RunDir::open_write_soon(run) {
-        Ok(run) => run.keep_reading(reading),
-        Err(Error::Busy(_)) => Ok(()),
-        Err(error) => Err(error),
-    }
-}
-
 /// The readings of the test split of some data by any run of an experiment, by the directory of one: those in the
 /// ledger, and those that this run has kept; `None` where there is neither.
 ///
@@ -165,6 +151,7 @@ pub fn united(one: Vec<Reading>, mut other: Vec<Reading>) -> Vec<Reading> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::RunDir;
     use super::*;
 
     fn reading(run: &str, data: &str) -> Reading {
@@ -202,7 +189,7 @@ mod tests {
         run.write_readings("x").unwrap();
         drop(run);
         for _ in 0..2 {
-            note_reading_beside(&old, &reading("0123", "x")).unwrap();
+            RunDir::note_reading(&old, &reading("0123", "x")).unwrap();
         }
         assert_eq!(count(&old), Some(3));
         fs::create_dir_all(root.path().join("else")).unwrap();
@@ -211,7 +198,7 @@ mod tests {
         // A ledger of other data lies in the new place.
         note_reading(&new, &reading("4567", "y")).unwrap();
         assert_eq!(count(&new), Some(3));
-        note_reading_beside(&new, &reading("0123", "x")).unwrap();
+        RunDir::note_reading(&new, &reading("0123", "x")).unwrap();
         assert_eq!(count(&new), Some(4));
         // What replaces the run has them too.
         let again = RunDir::open_write(RunDir::again(&new)).unwrap();

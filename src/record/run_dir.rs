@@ -79,12 +79,18 @@ impl RunDir {
         Ok(run)
     }
 
-    /// As [`RunDir::open_write`], after a wait for those who hold it for a moment, as who counts a reading does.
+    /// Notes a reading of the test split by a run that this process does not hold, before it is made: in the ledger, and
+    /// in the run's own copy. A process that holds the run makes that copy when it is done.
     ///
     /// # Errors
-    /// As [`RunDir::create`].
-    pub fn open_write_soon(path: &Path) -> Result<Self> {
-        soon(|| Self::open_write(path))
+    /// If one cannot be written; the split must not be read then.
+    pub fn note_reading(path: &Path, reading: &Reading) -> Result<()> {
+        readings::note_reading(path, reading)?;
+        match soon(|| Self::open_write(path)) {
+            Ok(run) => run.keep_reading(reading),
+            Err(Error::Busy(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Where a finished run is made again before it takes its place: `<run-id>.new`, beside it.
@@ -305,7 +311,7 @@ impl RunDir {
     }
 
     /// Adds a reading that the ledger has already to those that the run has kept.
-    pub(super) fn keep_reading(&self, reading: &Reading) -> Result<()> {
+    fn keep_reading(&self, reading: &Reading) -> Result<()> {
         let mut own = readings::kept(&self.path)?.unwrap_or_default();
         own.push(reading.clone());
         let ledger = readings::in_ledger(&self.path, &reading.data)?.unwrap_or_default();

@@ -269,7 +269,7 @@ fn what_is_written_of_a_finished_run_leaves_it_whole_whenever_the_process_is_kil
     let path = examples::overfitting(root.path()).path;
     let copies = root.path().join("copies");
     let run = RunDir::open_write(&path).unwrap();
-    let gate = Gate::judged("test.dice.mean", Some(0.9), None, &[]);
+    let gate = Gate::judged("test.dice.mean".parse().unwrap(), Some(0.9), None, &[]);
     let new = gate.clone();
     let count = files::steps::moments(&path, &copies, move || {
         run.write_gates(&[new]).unwrap();

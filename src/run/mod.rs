@@ -42,7 +42,7 @@ use crate::split_name::SplitName;
 use crate::text;
 use crate::train::{Ending, Progress, Resting, Stop, Training, train};
 use film::{Film, Filmed};
-use place::{Place, claim, place};
+use place::{Place, Wanted, claim, place};
 use refresh::refresh;
 
 /// How a run is made; nothing here changes its result.
@@ -64,6 +64,12 @@ pub struct Options {
     pub again: Again,
 }
 
+impl Options {
+    fn wanted(&self) -> Wanted {
+        Wanted { force: self.force, resume: self.resume }
+    }
+}
+
 /// Trains, evaluates and records a plan, unless a finished run of the same id is there.
 ///
 /// # Errors
@@ -71,7 +77,7 @@ pub struct Options {
 /// `resume` nor `force` says what to do. A training run that fails is an [`Outcome`].
 pub fn run(plan: &Plan, options: &Options, stop: &Stop) -> Result<Outcome> {
     let folder = plan.folder();
-    let begin = || claim(&folder, options, &|path| RunDir::open_write(path));
+    let begin = || claim(&folder, options.wanted(), &|path| RunDir::open_write(path));
     let Some(run) = patiently(begin, options.wait, options.quiet, stop)? else {
         let refresh = || refresh(&folder, plan);
         patiently(refresh, options.wait, options.quiet, stop)?;
@@ -150,7 +156,7 @@ pub fn patiently<T>(
 /// # Errors
 /// As [`run`], and if run directories cannot be written.
 pub fn startable(plan: &Plan, options: &Options) -> Result<()> {
-    let Place::At(path) = place(&plan.folder(), options)? else { return Ok(()) };
+    let Place::At(path) = place(&plan.folder(), options.wanted())? else { return Ok(()) };
     check_writable(Path::new(&plan.decisions.spec.run.output))?;
     if options.force || !path.join("format.json").exists() {
         return Ok(());

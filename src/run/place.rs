@@ -2,9 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Options;
 use crate::error::Result;
 use crate::record::{Record, RunDir, RunState};
+
+/// What is to be done where a run is there already.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted {
+    /// Make a finished run again.
+    pub force: bool,
+    /// Go on from the last checkpoint of an unfinished run.
+    pub resume: bool,
+}
 
 /// Where a run is made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,10 +28,10 @@ pub enum Place {
 ///
 /// # Errors
 /// If the run's state cannot be read and nobody asked to make it again.
-pub fn place(folder: &Path, options: &Options) -> Result<Place> {
+pub fn place(folder: &Path, wanted: Wanted) -> Result<Place> {
     let again = RunDir::again(folder);
     let before = match state(folder) {
-        Err(_) if options.force => Some(RunState::Finished),
+        Err(_) if wanted.force => Some(RunState::Finished),
         before => before?,
     };
     if before != Some(RunState::Finished) {
@@ -33,7 +41,7 @@ pub fn place(folder: &Path, options: &Options) -> Result<Place> {
         Ok(Some(state)) => !matches!(state, RunState::Planned | RunState::Finished),
         _ => false,
     };
-    Ok(match options.force || (options.resume && begun) {
+    Ok(match wanted.force || (wanted.resume && begun) {
         true => Place::At(again),
         false => Place::Finished,
     })
@@ -46,13 +54,13 @@ pub fn place(folder: &Path, options: &Options) -> Result<Place> {
 /// As [`place`] and `open`.
 pub fn claim(
     folder: &Path,
-    options: &Options,
+    wanted: Wanted,
     open: &dyn Fn(&Path) -> Result<RunDir>,
 ) -> Result<Option<RunDir>> {
     loop {
-        let Place::At(path) = place(folder, options)? else { return Ok(None) };
+        let Place::At(path) = place(folder, wanted)? else { return Ok(None) };
         let run = open(&path)?;
-        if place(folder, options)? == Place::At(path) {
+        if place(folder, wanted)? == Place::At(path) {
             return Ok(Some(run));
         }
         run.let_go()?;
@@ -72,21 +80,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::device::{Request, choose};
     use crate::record::Status;
-    use crate::run::Again;
-
-    fn options(force: bool, resume: bool) -> Options {
-        Options {
-            device: choose("cpu".parse::<Request>().unwrap()).unwrap(),
-            force,
-            resume,
-            wait: true,
-            quiet: true,
-            command: Vec::new(),
-            again: Again::default(),
-        }
-    }
 
     fn write(path: &Path, state: RunState) {
         let run = RunDir::open_write(path).unwrap();
@@ -102,7 +96,8 @@ mod tests {
             write(path, RunState::Finished);
             RunDir::open_write(path)
         };
-        let claimed = claim(&folder, &options(false, true), &finished_before).unwrap();
+        let claimed =
+            claim(&folder, Wanted { force: false, resume: true }, &finished_before).unwrap();
         assert!(claimed.is_none());
         assert_eq!(state(&folder).unwrap(), Some(RunState::Finished));
         // Who forces it makes it again beside the finished one.
@@ -111,7 +106,7 @@ mod tests {
             write(&folder, RunState::Finished);
             RunDir::open_write(path)
         };
-        let run = claim(&folder, &options(true, false), &open).unwrap().unwrap();
+        let run = claim(&folder, Wanted { force: true, resume: false }, &open).unwrap().unwrap();
         assert_eq!(run.path(), RunDir::again(&folder));
     }
 
@@ -127,7 +122,8 @@ mod tests {
             RunDir::open_write(&again).unwrap().replace(&folder).unwrap();
             RunDir::open_write(path)
         };
-        let claimed = claim(&folder, &options(false, true), &replaced_before).unwrap();
+        let claimed =
+            claim(&folder, Wanted { force: false, resume: true }, &replaced_before).unwrap();
         assert!(claimed.is_none());
         assert_eq!(fs::read_dir(root.path().join("a")).unwrap().count(), 1);
     }
