@@ -70,6 +70,8 @@ pub const PLACES: &[(&str, Part)] = &[
     ("run/judge.rs", Part::Evaluation),
     ("run/outcome.rs", Part::Neither),
     ("run/pictures.rs", Part::Neither),
+    ("run/place.rs", Part::Neither),
+    ("run/refresh.rs", Part::Neither),
     ("run/rows.rs", Part::Evaluation),
     ("run/summary.rs", Part::Neither),
     ("run/trained.rs", Part::Neither),

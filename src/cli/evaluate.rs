@@ -15,7 +15,7 @@ use crate::data::{Case, Dataset, Labels, fingerprint, open_told};
 use crate::error::{Error, Result};
 use crate::evaluate::{Cases, classify, describe_refinement, evaluate};
 use crate::plan::Decisions;
-use crate::record::{Figure, Reading, Record, note_reading};
+use crate::record::{Figure, Reading, Record, RunDir};
 use crate::report::left_out;
 use crate::run::{figures, image_figures, put_new_masks, put_recorded_masks};
 use crate::shell::shell;
@@ -224,7 +224,7 @@ fn note_test_cases(run: &Path, record: &Record, cases: &BTreeSet<String>) -> Res
     let made = &record.provenance;
     let of = (made.run_id.as_str(), made.seed);
     let reading = Reading::new(of, shell(&command_line()), &made.data_fingerprint, &read);
-    note_reading(run, &reading)
+    RunDir::note_reading(run, &reading)
 }
 
 /// The cases of a split, by the record.

@@ -6,37 +6,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{EpochRow, RunDir, RunState, Status, TimesRow, files};
+use super::{EpochRow, Part, RunDir, RunState, Status, TimesRow, files};
 use crate::digest::{sha256, sha256_of_file};
 use crate::error::{Error, Result};
-
-/// The parts of a checkpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Part {
-    /// Weights and running statistics.
-    Model,
-    /// State of the optimizer.
-    Optimizer,
-    /// State of the learning-rate schedule.
-    Rate,
-    /// Moving average of the weights.
-    Average,
-}
-
-impl Part {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Model, Self::Optimizer, Self::Rate, Self::Average];
-
-    /// Name of the part, as in its file.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Model => "model",
-            Self::Optimizer => "optimizer",
-            Self::Rate => "rate",
-            Self::Average => "average",
-        }
-    }
-}
 
 /// How far training came: what is recorded, and all that a resumed run must know.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -323,8 +295,11 @@ mod tests {
         }
     }
 
-    /// What training does with a keeper from an epoch on.
+    /// What a run does with a keeper from an epoch on.
     fn train(checkpoints: &Checkpoints, from: u32, improves: &[bool]) {
+        let (state, epochs) = (RunState::Running, improves.len() as u32);
+        let begun = Status { state, epoch: from - 1, epochs, ..Status::default() };
+        checkpoints.run.write_status(&begun).unwrap();
         for epoch in from..=improves.len() as u32 {
             for part in [Part::Model, Part::Optimizer, Part::Rate] {
                 let bytes = format!("{} of epoch {epoch}", part.name());

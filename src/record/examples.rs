@@ -258,6 +258,7 @@ fn read_test_split(run: &RunDir, provenance: &Provenance, times: usize) -> Optio
         data: provenance.data_fingerprint.clone(),
         cases: 40,
         cases_sha256: "9a".into(),
+        case_digests: Vec::new(),
     };
     (0..times).for_each(|_| note_reading(run.path(), &reading).unwrap());
     Some(vec![reading; times])
@@ -368,6 +369,7 @@ fn busi_summary(experiment: &str) -> Summary {
             figures: [("Dice".to_string(), 0.89), ("accuracy".to_string(), 0.84)].into(),
         }],
         overrides: vec!["schedule.epochs = 12".into()],
+        undrawn: Vec::new(),
     }
 }
 

@@ -153,11 +153,16 @@ pub fn check_writable(folder: &Path) -> Result<()> {
 
 /// Writes a value as indented JSON.
 pub fn write_json<T: Serialize + ?Sized>(path: &Path, value: &T) -> Result<()> {
+    write(path, &json_bytes(path, value)?)
+}
+
+/// A value as indented JSON, to be written to a file.
+pub fn json_bytes<T: Serialize + ?Sized>(path: &Path, value: &T) -> Result<Vec<u8>> {
     let mut text = serde_json::to_string_pretty(value).map_err(|error| {
         Error::failed(format!("{}: cannot be written as JSON: {error}", path.display()))
     })?;
     text.push('\n');
-    write(path, text.as_bytes())
+    Ok(text.into_bytes())
 }
 
 /// Reads a file; `None` where there is none.

@@ -57,7 +57,10 @@ pub fn list_runs(root: &Path) -> Result<Vec<RunSummary>> {
 /// # Errors
 /// As [`list_runs`].
 pub fn list_experiment(folder: &Path) -> Result<Vec<RunSummary>> {
-    let is_run = |path: &PathBuf| path.join("format.json").exists() && !RunDir::is_again(path);
+    let is_run = |path: &PathBuf| {
+        let named = ["format.json", "status.json"].iter().any(|name| path.join(name).exists());
+        named && !RunDir::is_again(path)
+    };
     let paths = folders(folder)?.into_iter().filter(is_run);
     let mut runs: Vec<RunSummary> = paths.map(|path| summarise(&path, folder)).collect();
     runs.sort_by_key(|run| run.seed);
@@ -134,10 +137,17 @@ fn summarise(path: &Path, experiment: &Path) -> RunSummary {
     run
 }
 
-/// Reads the few small files that a line needs.
+/// Reads the few small files that a line needs; where they cannot be read, how far the run came all the same.
 fn fill(run: &mut RunSummary) -> Result<()> {
     let directory = RunDir::open_read(&run.path)?;
     run.status = read_status(&directory)?;
+    *run = directory.steadily(|| filled(run.clone(), &directory))?;
+    Ok(())
+}
+
+fn filled(mut run: RunSummary, directory: &RunDir) -> Result<RunSummary> {
+    directory.verify(Some(&["provenance.json", "summary.json", "figures.json", "gates.json"]))?;
+    run.status = read_status(directory)?;
     if let Ok(again) = RunDir::open_read(RunDir::again(&run.path)) {
         run.again = Some(read_status(&again)?);
     }
@@ -157,5 +167,5 @@ fn fill(run: &mut RunSummary) -> Result<()> {
         .iter()
         .filter_map(|name| figures.iter().find(|figure| figure.has_name(name)).cloned())
         .collect();
-    Ok(())
+    Ok(run)
 }

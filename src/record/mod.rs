@@ -11,17 +11,22 @@
 //!   figures.json        recorded figures                 confusion.json     confusion matrices
 //!   layers.json         layer table                      summary.json       sizes, semantics, notes
 //!   gates.json          bounds and whether they held     model.safetensors  best weights
-//!   test-readings.json  the ledger when it finished
+//!   test-readings.json  what the ledger said when it finished, and later readings by this run
 //!   pictures/           PNG files and pictures.json      checkpoints/       last and best
 //! ```
 //!
 //! Beside the runs of an experiment lies `test-readings.jsonl`, the ledger of how often its test split was read.
 //!
 //! Every file is replaced as a whole: written beside its place, flushed to disk and renamed. A
-//! process killed at any moment leaves each file as it was before or as it is after. A finished run that is made again
-//! is made in `<run-id>.new` beside it, which takes its place when it is whole.
+//! process killed at any moment leaves each file as it was before or as it is after. `status.json` commits a finished run:
+//! it has the SHA-256 of every other file but weights, whose sums `checkpoints/last.json` has, and who reads the run
+//! refuses one that is missing or changed. A finished run that is made again is made in `<run-id>.new` beside it, which
+//! takes its place when it is whole. `contents.rs` has the names of all of these files; what else lies in a run directory
+//! is a person's, and stays.
 
 mod checkpoints;
+mod committed;
+mod contents;
 mod files;
 mod list;
 mod read;
@@ -30,7 +35,8 @@ mod rows;
 mod run_dir;
 mod tables;
 
-pub use checkpoints::{BestWeights, Checkpoints, Part, Progressed};
+pub use checkpoints::{BestWeights, Checkpoints, Progressed};
+pub use contents::Part;
 pub use files::{check_writable, write as write_file, write_with as write_file_with};
 pub use list::{RunSummary, finished_runs, list_experiment, list_runs};
 pub use read::Record;

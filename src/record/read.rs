@@ -10,7 +10,7 @@ use super::{
     CaseRow, Confusion, EpochRow, Figure, Frame, Gate, GuideRow, Picture, PictureFile, Provenance,
     RunState, ScoreRow, SplitRow, Status, Summary, TimesRow,
 };
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::figure_name::FigureName;
 use crate::layer::Layer;
 
@@ -72,9 +72,14 @@ impl Record {
     ///
     /// # Errors
     /// When it is not a run directory, was written in another format version, or has a damaged
-    /// file, which is named.
+    /// file, or one that changed or went since the run finished, which is named.
     pub fn read(path: impl Into<PathBuf>) -> Result<Self> {
         let run = RunDir::open_read(path)?;
+        run.steadily(|| Self::read_once(&run))
+    }
+
+    fn read_once(run: &RunDir) -> Result<Self> {
+        run.verify(None)?;
         let file = |name: &str| run.file(name);
         // A process that is killed may leave figures of an epoch that it did not commit.
         let committed = run.committed_epoch().unwrap_or(u32::MAX);
@@ -87,13 +92,9 @@ impl Record {
         let figures: Vec<Figure> = files::read_json(&file("figures.json"))?.unwrap_or_default();
         let gates: Vec<Gate> = files::read_json(&file("gates.json"))?.unwrap_or_default();
         let judge = |gate: Gate| Gate::judged(gate.figure, gate.at_least, gate.at_most, &figures);
-        // A run directory that was moved away has the ledger of the time when it finished.
-        let readings = match readings(run.path(), &provenance.data_fingerprint)? {
-            Some(readings) => Some(readings),
-            None => files::read_json(&file("test-readings.json"))?,
-        };
+        let readings = readings(run.path(), &provenance.data_fingerprint)?;
         Ok(Self {
-            status: read_status(&run)?,
+            status: read_status(run)?,
             gates: gates.into_iter().map(judge).collect(),
             figures,
             provenance,
@@ -128,24 +129,32 @@ impl Record {
     /// The bytes of a picture, as they are on disk.
     ///
     /// # Errors
-    /// When the file is missing, or its name leads out of `pictures/`.
+    /// When the file is missing or changed, or its name leads out of `pictures/`.
     pub fn picture_bytes(&self, picture: &PictureFile) -> Result<Vec<u8>> {
-        let folder = self.path.join("pictures");
         let name = Path::new(&picture.file);
+        let run = RunDir::at(&self.path);
         if name.file_name() != Some(name.as_os_str()) {
             let why = format!("`{}` is not a plain file name", picture.file);
-            return Err(files::damaged(&folder.join("pictures.json"), &why));
+            return Err(files::damaged(&run.pictures().join("pictures.json"), &why));
         }
-        let file = folder.join(name);
-        files::read(&file)?.ok_or_else(|| {
-            Error::failed(format!("{}: this picture of the run is missing", file.display()))
-        })
+        let file = run.own_file(&format!("pictures/{}", picture.file))?;
+        files::read(&file)?.ok_or_else(|| files::missing(&file))
     }
 }
 
 /// The status, corrected where the process died without a word.
+///
+/// # Errors
+/// If it is damaged, or not there although the run got further than to be begun.
 pub fn read_status(run: &RunDir) -> Result<Status> {
-    let mut status: Status = files::read_json(&run.file("status.json"))?.unwrap_or_default();
+    let found: Option<Status> = files::read_json(&run.file("status.json"))?;
+    let written = || ["figures.json", "checkpoints/last.json"].map(|name| run.file(name).exists());
+    let mut status = match found {
+        None if written().contains(&true) => {
+            return Err(files::missing(&run.file("status.json")));
+        }
+        found => found.unwrap_or_default(),
+    };
     if status.state == RunState::Running && !run.is_locked() {
         status.state = RunState::Interrupted;
         status.why = Some(

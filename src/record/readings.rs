@@ -1,7 +1,8 @@
 //! How often predictions on a test split were scored: a ledger of an experiment, which only grows.
 //!
 //! `runs/<experiment>/test-readings.jsonl` has a line for each reading, appended before the split is read. It lies
-//! beside the run directories, so that it outlives runs that are made again, killed or removed.
+//! beside the run directories, so that it outlives runs that are made again, killed or removed. Each run keeps a copy of
+//! its own, `test-readings.json`, which goes with it where it is moved; what counts is both together.
 
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -9,8 +10,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::contents::READINGS;
 use super::files;
-use crate::digest::Hasher;
+use crate::digest::{Hasher, sha256};
 use crate::error::{Error, Result};
 
 /// Name of the ledger in the folder of an experiment.
@@ -34,6 +36,9 @@ pub struct Reading {
     pub cases: usize,
     /// SHA-256 of their names.
     pub cases_sha256: String,
+    /// Twelve digits of the SHA-256 of each name; a reading of an earlier version has none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub case_digests: Vec<String>,
 }
 
 impl Reading {
@@ -48,6 +53,7 @@ impl Reading {
             data: data.into(),
             cases: cases.len(),
             cases_sha256: names_digest(cases),
+            case_digests: cases.iter().map(|name| sha256(name)[..12].to_string()).collect(),
         }
     }
 }
@@ -62,6 +68,8 @@ fn names_digest(cases: &[&str]) -> String {
 }
 
 fn ledger(run: &Path) -> PathBuf {
+    // A path such as `.` does not name the folder above it.
+    let run = run.canonicalize().unwrap_or_else(|_| run.to_path_buf());
     run.parent().unwrap_or(Path::new(".")).join(LEDGER)
 }
 
@@ -85,14 +93,28 @@ pub fn note_reading(run: &Path, reading: &Reading) -> Result<()> {
     written.map_err(|error| files::cannot_write(&path, error))
 }
 
-/// The readings of the test split of some data by any run of an experiment, by the directory of one; `None` where
-/// the experiment has no ledger.
+/// The readings of the test split of some data by any run of an experiment, by the directory of one: those in the
+/// ledger, and those that this run has kept; `None` where there is neither.
 ///
 /// A line that cannot be read was a reading, of what cannot be told.
 ///
 /// # Errors
-/// If the ledger is there and cannot be read.
+/// If the ledger or the run's copy is there and cannot be read.
 pub fn readings(run: &Path, data: &str) -> Result<Option<Vec<Reading>>> {
+    Ok(match (in_ledger(run, data)?, kept(run)?) {
+        (None, None) => None,
+        (ledger, kept) => {
+            let kept = of_data(kept.unwrap_or_default().into_iter(), data);
+            Some(united(ledger.unwrap_or_default(), kept))
+        }
+    })
+}
+
+/// The readings of some data that the ledger of a run's experiment holds; `None` where there is no ledger.
+///
+/// # Errors
+/// If it is there and cannot be read.
+pub fn in_ledger(run: &Path, data: &str) -> Result<Option<Vec<Reading>>> {
     let path = ledger(run);
     let bytes = match fs::read(&path) {
         Ok(bytes) => bytes,
@@ -101,12 +123,35 @@ pub fn readings(run: &Path, data: &str) -> Result<Option<Vec<Reading>>> {
     };
     let text = String::from_utf8_lossy(&bytes);
     let lines = text.lines().filter(|line| !line.trim().is_empty());
-    let all = lines.map(|line| serde_json::from_str::<Reading>(line).unwrap_or_default());
-    Ok(Some(all.filter(|reading| reading.data == data || reading.data.is_empty()).collect()))
+    Ok(Some(of_data(lines.map(|line| serde_json::from_str(line).unwrap_or_default()), data)))
+}
+
+/// Those of some data, and those of which that cannot be told.
+fn of_data(readings: impl Iterator<Item = Reading>, data: &str) -> Vec<Reading> {
+    readings.filter(|reading| reading.data == data || reading.data.is_empty()).collect()
+}
+
+/// The readings that a run directory has kept.
+///
+/// # Errors
+/// If its file is damaged.
+pub fn kept(run: &Path) -> Result<Option<Vec<Reading>>> {
+    files::read_json(&run.join(READINGS))
+}
+
+/// What two lists say together: a reading that both have is one reading, and one that a list has twice was made twice.
+pub fn united(one: Vec<Reading>, mut other: Vec<Reading>) -> Vec<Reading> {
+    for reading in &one {
+        if let Some(place) = other.iter().position(|found| found == reading) {
+            other.remove(place);
+        }
+    }
+    one.into_iter().chain(other).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::RunDir;
     use super::*;
 
     fn reading(run: &str, data: &str) -> Reading {
@@ -132,6 +177,34 @@ mod tests {
         // The run is removed; its readings stay.
         fs::remove_dir_all(&run).unwrap();
         assert_eq!(readings(&run, "x").unwrap().unwrap(), found);
+    }
+
+    #[test]
+    fn a_run_that_is_moved_takes_its_readings_along_and_those_of_its_new_place_are_added() {
+        let root = tempfile::tempdir().unwrap();
+        let (old, new) = (root.path().join("m/0123"), root.path().join("else/0123"));
+        let count = |run: &Path| readings(run, "x").unwrap().map(|found| found.len());
+        let run = RunDir::open_write(&old).unwrap();
+        note_reading(&old, &reading("0123", "x")).unwrap();
+        run.write_readings("x").unwrap();
+        drop(run);
+        for _ in 0..2 {
+            RunDir::note_reading(&old, &reading("0123", "x")).unwrap();
+        }
+        assert_eq!(count(&old), Some(3));
+        fs::create_dir_all(root.path().join("else")).unwrap();
+        fs::rename(&old, &new).unwrap();
+        assert_eq!(count(&new), Some(3));
+        // A ledger of other data lies in the new place.
+        note_reading(&new, &reading("4567", "y")).unwrap();
+        assert_eq!(count(&new), Some(3));
+        RunDir::note_reading(&new, &reading("0123", "x")).unwrap();
+        assert_eq!(count(&new), Some(4));
+        // What replaces the run has them too.
+        let again = RunDir::open_write(RunDir::again(&new)).unwrap();
+        fs::remove_file(root.path().join("else").join(LEDGER)).unwrap();
+        again.replace(&new).unwrap();
+        assert_eq!(count(&new), Some(4));
     }
 
     #[test]

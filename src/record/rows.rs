@@ -384,6 +384,9 @@ pub struct Summary {
     /// What the command line or the environment said otherwise than the spec's files, as `key = value`.
     #[serde(default)]
     pub overrides: Vec<String>,
+    /// What the spec says of pictures that were drawn before it said so.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub undrawn: Vec<String>,
 }
 
 /// What a run predicts.

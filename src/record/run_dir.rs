@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::contents::{READINGS, carry_over, own_files, remove_own};
 use super::files::{self, TEMPORARY_PREFIX};
 use super::{
-    CaseRow, Confusion, EpochRow, Figure, Frame, Gate, GuideRow, Picture, Provenance, ScoreRow,
-    SplitRow, Status, Summary, TimesRow,
+    CaseRow, Confusion, EpochRow, Figure, Frame, Gate, GuideRow, Picture, Provenance, Reading,
+    ScoreRow, SplitRow, Summary, TimesRow,
 };
 use super::{readings, tables};
 use crate::error::{Error, Result};
@@ -27,6 +28,9 @@ struct Format {
 }
 
 const FORMAT_NAME: &str = "oncospec-run";
+
+/// What opening a run directory puts into it.
+const BEGUN: [&str; 2] = ["lock", "format.json"];
 
 /// Ends the name of the directory in which a finished run is made again.
 const AGAIN: &str = ".new";
@@ -75,6 +79,20 @@ impl RunDir {
         Ok(run)
     }
 
+    /// Notes a reading of the test split by a run that this process does not hold, before it is made: in the ledger, and
+    /// in the run's own copy. A process that holds the run makes that copy when it is done.
+    ///
+    /// # Errors
+    /// If one cannot be written; the split must not be read then.
+    pub fn note_reading(path: &Path, reading: &Reading) -> Result<()> {
+        readings::note_reading(path, reading)?;
+        match soon(|| Self::open_write(path)) {
+            Ok(run) => run.keep_reading(reading),
+            Err(Error::Busy(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Where a finished run is made again before it takes its place: `<run-id>.new`, beside it.
     pub fn again(path: &Path) -> PathBuf {
         let mut name = path.file_name().unwrap_or_default().to_os_string();
@@ -87,41 +105,45 @@ impl RunDir {
         path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(AGAIN))
     }
 
-    /// Removes all that is in it but the lock and the format, what commits it first.
+    /// Removes the run's own files but the lock, the format and the readings of its test split, what commits it first.
+    /// What else lies there is a person's and stays.
     ///
     /// # Errors
     /// When the disk refuses.
     pub fn clear(&self) -> Result<()> {
         files::remove(&self.checkpoints().join("last.json"))?;
         files::remove(&self.file("status.json"))?;
-        let entries = fs::read_dir(&self.path).map_err(Error::io(&self.path, "cannot read"))?;
-        for entry in entries.flatten() {
-            if !["lock", "format.json"].iter().any(|kept| entry.file_name() == *kept) {
-                files::remove(&entry.path())?;
-            }
-        }
+        remove_own(&self.path, |name| BEGUN.contains(&name) || name == READINGS)?;
         for folder in [self.pictures(), self.checkpoints()] {
             fs::create_dir_all(&folder).map_err(|error| files::cannot_write(&folder, error))?;
         }
         Ok(())
     }
 
-    /// Lets this directory take the place of another, which is removed. Whoever looks finds the other until then and
-    /// this one from then on.
+    /// Lets go of it without a change; what was made by opening it goes, where nothing else is in it.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn let_go(self) -> Result<()> {
+        let begun = own_files(&self.path)?.iter().any(|name| !BEGUN.contains(&name.as_str()));
+        if begun {
+            return Ok(());
+        }
+        remove_own(&self.path, |_| false)?;
+        // What a person has put there keeps the folder.
+        let _ = fs::remove_dir(&self.path);
+        Ok(())
+    }
+
+    /// Lets this directory take the place of another, whose files are removed; what of it is a person's, and the readings
+    /// of the test split, go with the place. Whoever looks finds the other until then and this one from then on.
     ///
     /// # Errors
     /// When another process works on the other one, which is then left, or the disk refuses.
     pub fn replace(self, other: &Path) -> Result<()> {
-        // Whoever counts a reading of the test split holds it for a moment.
-        let mut held = lock(&other.join("lock"), other);
-        for _ in 0..100 {
-            if !matches!(held, Err(Error::Busy(_))) {
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(100));
-            held = lock(&other.join("lock"), other);
-        }
-        let _other_lock = held?;
+        let _other_lock = soon(|| lock(&other.join("lock"), other))?;
+        self.take_readings(other)?;
+        carry_over(other, &self.path)?;
         if let Err(error) = files::exchange(&self.path, other) {
             if !matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::InvalidInput) {
                 return Err(files::cannot_write(other, error));
@@ -152,6 +174,11 @@ impl RunDir {
             "{}: not a run directory: {found}; `oncospec list` names the runs",
             path.display()
         )))
+    }
+
+    /// A run directory that was read before.
+    pub(super) fn at(path: &Path) -> Self {
+        Self { path: path.to_path_buf(), _lock: None }
     }
 
     /// The directory itself.
@@ -187,7 +214,11 @@ impl RunDir {
 
     /// Writes any file of the directory, atomically; `name` may lead into a folder that is there.
     pub fn write_file(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        files::write(&self.file(name), bytes)
+        self.put(name, bytes)
+    }
+
+    fn put_json<T: Serialize + ?Sized>(&self, name: &str, value: &T) -> Result<()> {
+        self.put(name, &files::json_bytes(&self.file(name), value)?)
     }
 
     /// Atomically replaces a file that something else writes, such as a store of weights: `save`
@@ -211,84 +242,99 @@ impl RunDir {
 
     /// Writes the provenance.
     pub fn write_provenance(&self, provenance: &Provenance) -> Result<()> {
-        files::write_json(&self.file("provenance.json"), provenance)
-    }
-
-    /// Writes how far the run came; `updated` is set to now.
-    pub fn write_status(&self, status: &Status) -> Result<()> {
-        let updated = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
-        files::write_json(&self.file("status.json"), &Status { updated, ..status.clone() })
+        self.put_json("provenance.json", provenance)
     }
 
     /// Writes where each case went.
     pub fn write_split(&self, rows: &[SplitRow]) -> Result<()> {
-        tables::write_split(&self.file("split.parquet"), rows)
+        self.put("split.parquet", &tables::split_bytes(&self.file("split.parquet"), rows)?)
     }
 
     /// Writes the figures of all epochs so far.
     pub fn write_epochs(&self, rows: &[EpochRow]) -> Result<()> {
-        tables::write_epochs(&self.file("epochs.parquet"), rows)
+        self.put("epochs.parquet", &tables::epochs_bytes(&self.file("epochs.parquet"), rows)?)
     }
 
     /// Writes how long the epochs took.
     pub fn write_times(&self, rows: &[TimesRow]) -> Result<()> {
-        tables::write_times(&self.file("times.parquet"), rows)
+        self.put("times.parquet", &tables::times_bytes(&self.file("times.parquet"), rows)?)
     }
 
     /// Writes counts and distances of cases and classes.
     pub fn write_cases(&self, rows: &[CaseRow]) -> Result<()> {
-        tables::write_cases(&self.file("cases.parquet"), rows)
+        self.put("cases.parquet", &tables::cases_bytes(&self.file("cases.parquet"), rows)?)
     }
 
     /// Writes which network made the mask of each case.
     pub fn write_guide(&self, rows: &[GuideRow]) -> Result<()> {
-        tables::write_guide(&self.file("guide.parquet"), rows)
+        self.put("guide.parquet", &tables::guide_bytes(&self.file("guide.parquet"), rows)?)
     }
 
     /// Writes what classified images were given.
     pub fn write_scores(&self, classes: &[String], rows: &[ScoreRow]) -> Result<()> {
-        tables::write_scores(&self.file("scores.parquet"), classes, rows)
+        self.put(
+            "scores.parquet",
+            &tables::scores_bytes(&self.file("scores.parquet"), classes, rows)?,
+        )
     }
 
     /// Writes the recorded figures.
     pub fn write_figures(&self, figures: &[Figure]) -> Result<()> {
-        files::write_json(&self.file("figures.json"), figures)
+        self.put_json("figures.json", figures)
     }
 
     /// Writes the confusion matrices.
     pub fn write_confusion(&self, confusion: &[Confusion]) -> Result<()> {
-        files::write_json(&self.file("confusion.json"), confusion)
+        self.put_json("confusion.json", confusion)
     }
 
     /// Writes the layer table.
     pub fn write_layers(&self, layers: &[Layer]) -> Result<()> {
-        files::write_json(&self.file("layers.json"), layers)
+        self.put_json("layers.json", layers)
     }
 
     /// Writes the summary.
     pub fn write_summary(&self, summary: &Summary) -> Result<()> {
-        files::write_json(&self.file("summary.json"), summary)
+        self.put_json("summary.json", summary)
     }
 
     /// Writes the gates.
     pub fn write_gates(&self, gates: &[Gate]) -> Result<()> {
-        files::write_json(&self.file("gates.json"), gates)
+        self.put_json("gates.json", gates)
     }
 
-    /// Writes what the ledger of the experiment says of these data, to be read where the run directory is moved away.
+    /// Writes what the ledger of the experiment and the run itself say of readings of the test split of these data, to be
+    /// read where the run directory is moved away.
     pub fn write_readings(&self, data: &str) -> Result<()> {
         let Some(readings) = readings::readings(&self.path, data)? else { return Ok(()) };
-        files::write_json(&self.file("test-readings.json"), &readings)
+        self.put_json(READINGS, &readings)
+    }
+
+    /// Adds a reading that the ledger has already to those that the run has kept.
+    fn keep_reading(&self, reading: &Reading) -> Result<()> {
+        let mut own = readings::kept(&self.path)?.unwrap_or_default();
+        own.push(reading.clone());
+        let ledger = readings::in_ledger(&self.path, &reading.data)?.unwrap_or_default();
+        self.put_json(READINGS, &readings::united(own, ledger))
+    }
+
+    /// Adds the readings of the test split that another run directory has kept.
+    fn take_readings(&self, other: &Path) -> Result<()> {
+        // What cannot be read was a reading, of what cannot be told.
+        let theirs = readings::kept(other).unwrap_or_else(|_| Some(vec![Reading::default()]));
+        let Some(theirs) = theirs else { return Ok(()) };
+        let own = readings::kept(&self.path)?.unwrap_or_default();
+        self.put_json(READINGS, &readings::united(own, theirs))
     }
 
     /// Writes one picture, a PNG or JPEG file as it is, under `pictures/`.
     pub fn write_picture(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        files::write(&self.pictures().join(name), bytes)
+        self.put(&format!("pictures/{name}"), bytes)
     }
 
     /// Writes what was shown of epochs.
     pub fn write_film(&self, frames: &[Frame]) -> Result<()> {
-        files::write_json(&self.pictures().join("film.json"), frames)
+        self.put_json("pictures/film.json", frames)
     }
 
     /// What was shown of epochs so far.
@@ -301,7 +347,7 @@ impl RunDir {
 
     /// Writes which pictures show what.
     pub fn write_pictures(&self, pictures: &[Picture]) -> Result<()> {
-        files::write_json(&self.pictures().join("pictures.json"), pictures)
+        self.put_json("pictures/pictures.json", pictures)
     }
 }
 
@@ -329,9 +375,41 @@ fn lock(file: &Path, run: &Path) -> Result<File> {
         }
         Err(TryLockError::Error(error)) => return Err(Error::io(file, "cannot lock")(error)),
     }
+    if !is_still_there(&lock, file) {
+        return Err(Error::Busy(format!(
+            "{}: another process is replacing this run; wait for it",
+            run.display()
+        )));
+    }
     let written = lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id()));
     written.map_err(|error| files::cannot_write(file, error))?;
     Ok(lock)
+}
+
+/// Does what needs a run that another process may hold, if that one lets go of it within ten seconds.
+fn soon<T>(what: impl Fn() -> Result<T>) -> Result<T> {
+    for _ in 0..100 {
+        match what() {
+            Err(Error::Busy(_)) => std::thread::sleep(Duration::from_millis(100)),
+            other => return other,
+        }
+    }
+    what()
+}
+
+/// Whether an open file still has its name: the folder may have been replaced since it was opened.
+#[cfg(unix)]
+fn is_still_there(open: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let place = |found: fs::Metadata| (found.dev(), found.ino());
+    let (open, named) = (open.metadata().map(place), fs::metadata(path).map(place));
+    matches!((open, named), (Ok(open), Ok(named)) if open == named)
+}
+
+/// Whether an open file still has its name, which other systems keep while it is open.
+#[cfg(not(unix))]
+fn is_still_there(_open: &File, path: &Path) -> bool {
+    path.exists()
 }
 
 /// Tries for a moment: a reader that asks whether the lock is held holds it for an instant.

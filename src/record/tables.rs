@@ -12,9 +12,9 @@ use super::{CaseRow, EpochRow, GuideRow, ScoreRow, SplitRow, TimesRow};
 use crate::error::Result;
 use crate::split_name::{NoSplit, SplitName};
 
-/// Writes `split.parquet`.
-pub fn write_split(path: &Path, rows: &[SplitRow]) -> Result<()> {
-    write(path, split_columns(rows))
+/// The bytes of `split.parquet`.
+pub fn split_bytes(path: &Path, rows: &[SplitRow]) -> Result<Vec<u8>> {
+    bytes(path, split_columns(rows))
 }
 
 /// The columns of `split.parquet`.
@@ -47,8 +47,8 @@ pub fn read_split(path: &Path) -> Result<Vec<SplitRow>> {
         .collect())
 }
 
-/// Writes `epochs.parquet`: one column per figure, in order of their names.
-pub fn write_epochs(path: &Path, rows: &[EpochRow]) -> Result<()> {
+/// The bytes of `epochs.parquet`: one column per figure, in order of their names.
+pub fn epochs_bytes(path: &Path, rows: &[EpochRow]) -> Result<Vec<u8>> {
     let names: BTreeSet<&str> =
         rows.iter().flat_map(|row| row.figures.keys().map(String::as_str)).collect();
     let mut columns = vec![
@@ -59,7 +59,7 @@ pub fn write_epochs(path: &Path, rows: &[EpochRow]) -> Result<()> {
     columns.extend(
         names.into_iter().map(|name| column(name, rows, |row| row.figures.get(name).copied())),
     );
-    write(path, columns)
+    bytes(path, columns)
 }
 
 const LEARNING_RATE: &str = "learning-rate";
@@ -93,9 +93,9 @@ pub fn read_epochs(path: &Path) -> Result<Vec<EpochRow>> {
         .collect())
 }
 
-/// Writes `times.parquet`.
-pub fn write_times(path: &Path, rows: &[TimesRow]) -> Result<()> {
-    write(
+/// The bytes of `times.parquet`.
+pub fn times_bytes(path: &Path, rows: &[TimesRow]) -> Result<Vec<u8>> {
+    bytes(
         path,
         vec![
             column("epoch", rows, |row| row.epoch),
@@ -116,9 +116,9 @@ pub fn read_times(path: &Path) -> Result<Vec<TimesRow>> {
         .collect())
 }
 
-/// Writes `cases.parquet`.
-pub fn write_cases(path: &Path, rows: &[CaseRow]) -> Result<()> {
-    write(path, case_columns(rows))
+/// The bytes of `cases.parquet`.
+pub fn cases_bytes(path: &Path, rows: &[CaseRow]) -> Result<Vec<u8>> {
+    bytes(path, case_columns(rows))
 }
 
 /// The columns of `cases.parquet`.
@@ -181,8 +181,8 @@ pub fn read_cases(path: &Path) -> Result<Vec<CaseRow>> {
 /// What the columns of probabilities begin with; the class follows.
 const PROBABILITY: &str = "probability.";
 
-/// Writes `scores.parquet`, with a column for the probability of each class.
-pub fn write_scores(path: &Path, classes: &[String], rows: &[ScoreRow]) -> Result<()> {
+/// The bytes of `scores.parquet`, with a column for the probability of each class.
+pub fn scores_bytes(path: &Path, classes: &[String], rows: &[ScoreRow]) -> Result<Vec<u8>> {
     let mut columns = vec![
         column("split", rows, |row| row.split.as_str()),
         column("case", rows, |row| row.case.as_str()),
@@ -193,7 +193,7 @@ pub fn write_scores(path: &Path, classes: &[String], rows: &[ScoreRow]) -> Resul
     columns.extend(classes.iter().enumerate().map(|(class, name)| {
         column(&format!("{PROBABILITY}{name}"), rows, |row| row.probabilities[class])
     }));
-    write(path, columns)
+    bytes(path, columns)
 }
 
 /// Reads `scores.parquet`; no rows where there is no file.
@@ -220,9 +220,9 @@ pub fn read_scores(path: &Path) -> Result<Vec<ScoreRow>> {
         .collect())
 }
 
-/// Writes `guide.parquet`.
-pub fn write_guide(path: &Path, rows: &[GuideRow]) -> Result<()> {
-    write(
+/// The bytes of `guide.parquet`.
+pub fn guide_bytes(path: &Path, rows: &[GuideRow]) -> Result<Vec<u8>> {
+    bytes(
         path,
         vec![
             column("case", rows, |row| row.case.as_str()),
@@ -269,12 +269,12 @@ where
 }
 
 /// Writes columns as Parquet, Zstandard-compressed; equal columns make equal bytes.
-fn write(path: &Path, columns: Vec<Column>) -> Result<()> {
+fn bytes(path: &Path, columns: Vec<Column>) -> Result<Vec<u8>> {
     let unwritable = |error: PolarsError| files::damaged(path, &error.to_string());
     let mut frame = DataFrame::new_infer_height(columns).map_err(unwritable)?;
     let mut bytes = Vec::new();
     ParquetWriter::new(&mut bytes).finish(&mut frame).map_err(unwritable)?;
-    files::write(path, &bytes)
+    Ok(bytes)
 }
 
 /// A Parquet file in memory, with its path for errors.

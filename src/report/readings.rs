@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::words;
-use crate::record::Record;
+use crate::record::{Reading, Record};
 use crate::split_name::SplitName;
 
 /// What the page says of the readings of a run's test split.
@@ -26,10 +26,7 @@ pub fn test_readings(record: &Record) -> TestReadings {
     };
     let runs: BTreeSet<&str> = all.iter().map(|reading| reading.run_id.as_str()).collect();
     let own: Vec<_> = all.iter().filter(|one| one.run_id == record.provenance.run_id).collect();
-    let cases: Option<&str> = own.first().map(|reading| reading.cases_sha256.as_str());
-    let same = all.iter().filter(|one| {
-        cases.is_none_or(|cases| one.cases_sha256 == cases) || one.cases_sha256.is_empty()
-    });
+    let same = all.iter().filter(|one| own.is_empty() || shares_cases(one, &own));
     let same: Vec<_> = same.collect();
     let seeds: BTreeSet<u32> = same.iter().map(|reading| reading.seed).collect();
     let times = words::times(all.len() as u64);
@@ -40,10 +37,19 @@ pub fn test_readings(record: &Record) -> TestReadings {
     TestReadings { clause, doubt: same.len() > seeds.len() }
 }
 
+/// Whether a reading is of cases, some or all, that one of these read; what cannot be told counts.
+fn shares_cases(one: &Reading, others: &[&Reading]) -> bool {
+    let known: BTreeSet<&str> =
+        others.iter().flat_map(|other| &other.case_digests).map(String::as_str).collect();
+    one.cases_sha256.is_empty()
+        || others.iter().any(|other| other.cases_sha256 == one.cases_sha256)
+        || one.case_digests.iter().any(|digest| known.contains(digest.as_str()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Figure, Reading};
+    use crate::record::Figure;
 
     fn record(readings: &[(&str, u32, &str)]) -> Record {
         let reading = |&(run_id, seed, cases): &(&str, u32, &str)| Reading {
@@ -72,6 +78,26 @@ mod tests {
         assert!(said(&[("a", 0, "x"), ("a", 0, "x")]).1, "the same run again");
         assert!(said(&[("a", 0, "x"), ("b", 0, "x")]).1, "another run of the same seed");
         assert!(!said(&[("a", 0, "x"), ("b", 0, "y")]).1, "the test cases of another fold");
+    }
+
+    #[test]
+    fn who_reads_some_of_the_cases_again_can_choose_by_them() {
+        let read = |run: &str, seed, cases: &[&str]| {
+            Reading::new((run, seed), "oncospec".into(), "data", cases)
+        };
+        let said = |readings: &[Reading]| {
+            let mut record = Record { readings: Some(readings.to_vec()), ..Record::default() };
+            record.provenance.run_id = "a".into();
+            test_readings(&record).doubt
+        };
+        let all = read("a", 0, &["p", "q", "r"]);
+        let most = read("a", 0, &["p", "q"]);
+        assert!(said(&[all.clone(), most.clone()]), "the same run, most of its cases");
+        assert!(said(&[all.clone(), read("b", 0, &["r", "s"])]), "another run, one of its cases");
+        assert!(!said(&[all.clone(), read("b", 0, &["s", "t"])]), "none of its cases");
+        assert!(!said(&[all.clone(), read("b", 1, &["r", "s"])]), "another seed");
+        let older = Reading { case_digests: Vec::new(), ..most };
+        assert!(said(&[all, older.clone(), older]), "of an earlier version");
     }
 
     #[test]

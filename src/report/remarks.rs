@@ -31,6 +31,7 @@ pub fn remarks(record: &Record, split: &SplitTable) -> Vec<Remark> {
     remarks.extend(few_cases(record));
     remarks.extend(refinement(record));
     remarks.extend(overrides(record));
+    remarks.extend(record.summary.undrawn.iter().map(|said| note(format!("{said}."))));
     remarks.sort_by_key(|remark| !remark.warning);
     remarks
 }

@@ -1,7 +1,5 @@
 //! The best weights of a run against the truth, and what is written of it.
 
-use std::path::Path;
-
 use super::{net, pictures, rows};
 use crate::data::Labels;
 use crate::device::Chosen;
@@ -9,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::evaluate::{self, Cases, Evaluation, ImageScore, Predictor, Tick};
 use crate::figure_name::NoFigureName;
 use crate::plan::Plan;
-use crate::record::{CaseRow, Confusion, Figure, Gate, Record, RunDir, ScoreRow, Threshold};
+use crate::record::{CaseRow, Confusion, Figure, Gate, RunDir, ScoreRow, Threshold};
 use crate::spec::{GateSpec, Spec};
 use crate::split_name::SplitName;
 use crate::train::Stop;
@@ -183,19 +181,6 @@ pub fn gates(spec: &Spec, figures: &[Figure]) -> Result<Vec<Gate>> {
         Ok(Gate::judged(name, bound.at_least, bound.at_most, figures))
     };
     spec.gate.iter().map(judged).collect()
-}
-
-/// Judges a finished run again by the bounds of a spec.
-///
-/// # Errors
-/// If the gates cannot be written.
-pub fn rejudge(folder: &Path, spec: &Spec) -> Result<()> {
-    let record = Record::read(folder)?;
-    let gates = gates(spec, &record.figures)?;
-    if gates != record.gates {
-        RunDir::open_write(folder)?.write_gates(&gates)?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -7,6 +7,8 @@ mod judge;
 mod net;
 mod outcome;
 mod pictures;
+mod place;
+mod refresh;
 mod rows;
 mod summary;
 mod trained;
@@ -20,7 +22,7 @@ pub use rows::{figures, image_figures};
 pub use trained::going_on;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,6 +42,8 @@ use crate::split_name::SplitName;
 use crate::text;
 use crate::train::{Ending, Progress, Resting, Stop, Training, train};
 use film::{Film, Filmed};
+use place::{Place, Wanted, claim, place};
+use refresh::refresh;
 
 /// How a run is made; nothing here changes its result.
 #[derive(Clone, Debug)]
@@ -58,6 +62,12 @@ pub struct Options {
     pub command: Vec<String>,
     /// What makes the run again, for the record.
     pub again: Again,
+}
+
+impl Options {
+    fn wanted(&self) -> Wanted {
+        Wanted { force: self.force, resume: self.resume }
+    }
 }
 
 /// Trains, evaluates and records a plan, unless a finished run of the same id is there.
@@ -93,13 +103,10 @@ pub struct Options {
 /// `resume` nor `force` says what to do. A training run that fails is an [`Outcome`].
 pub fn run(plan: &Plan, options: &Options, stop: &Stop) -> Result<Outcome> {
     let folder = plan.folder();
-    let begin = || match place(&folder, options)? {
-        Place::Finished => Ok(None),
-        Place::At(path) => RunDir::open_write(path).map(Some),
-    };
+    let begin = || claim(&folder, options.wanted(), &|path| RunDir::open_write(path));
     let Some(run) = patiently(begin, options.wait, options.quiet, stop)? else {
-        let judge = || judge::rejudge(&folder, &plan.decisions.spec);
-        patiently(judge, options.wait, options.quiet, stop)?;
+        let refresh = || refresh(&folder, plan);
+        patiently(refresh, options.wait, options.quiet, stop)?;
         return Outcome::read(folder, true);
     };
     let run = Arc::new(run);
@@ -114,6 +121,8 @@ pub fn run(plan: &Plan, options: &Options, stop: &Stop) -> Result<Outcome> {
     if let (Some(progressed), false) = (&from, options.resume) {
         return Err(unfinished(&path, progressed.epoch, plan.decisions.spec.schedule.epochs));
     }
+    let epoch = from.as_ref().map_or(0, |progressed| progressed.epoch);
+    write_status(&run, plan, RunState::Running, None, epoch)?;
     let taken_from = match &from {
         Some(_) => None,
         None => trained::take_over(plan, &run, options.force)?,
@@ -141,34 +150,6 @@ pub fn run(plan: &Plan, options: &Options, stop: &Stop) -> Result<Outcome> {
     };
     run.replace(&folder)?;
     Outcome::read(folder, false)
-}
-
-/// Where a run is made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Place {
-    /// It is there and finished.
-    Finished,
-    /// In this run directory.
-    At(PathBuf),
-}
-
-/// Where the run of a folder is to be made. A finished run, and one whose state cannot be read, is made again beside
-/// it, so that it stays until the new one is whole.
-fn place(folder: &Path, options: &Options) -> Result<Place> {
-    let again = RunDir::again(folder);
-    let state = |path: &Path| Ok::<_, Error>(status(path)?.map(|status| status.state));
-    let before = match state(folder) {
-        Err(_) if options.force => Some(RunState::Finished),
-        before => before?,
-    };
-    if before != Some(RunState::Finished) {
-        return Ok(Place::At(folder.to_path_buf()));
-    }
-    let begun = state(&again).ok().flatten().is_some_and(|state| state != RunState::Finished);
-    Ok(match options.force || (options.resume && begun) {
-        true => Place::At(again),
-        false => Place::Finished,
-    })
 }
 
 /// Does what needs a run that another process may hold; if asked to `wait`, until that one lets go of it or someone
@@ -201,7 +182,7 @@ pub fn patiently<T>(
 /// # Errors
 /// As [`run`], and if run directories cannot be written.
 pub fn startable(plan: &Plan, options: &Options) -> Result<()> {
-    let Place::At(path) = place(&plan.folder(), options)? else { return Ok(()) };
+    let Place::At(path) = place(&plan.folder(), options.wanted())? else { return Ok(()) };
     check_writable(Path::new(&plan.decisions.spec.run.output))?;
     if options.force || !path.join("format.json").exists() {
         return Ok(());
@@ -298,14 +279,6 @@ fn said(panic: &(dyn std::any::Any + Send)) -> String {
         .map(String::as_str)
         .or_else(|| panic.downcast_ref::<&str>().copied());
     format!("the engine gave up: {}", text.unwrap_or("it gave no reason"))
-}
-
-/// The status of a run directory, if there is one.
-fn status(folder: &Path) -> Result<Option<Status>> {
-    if !folder.join("status.json").exists() {
-        return Ok(None);
-    }
-    Ok(Some(Record::read(folder)?.status))
 }
 
 /// Where a run begins.

@@ -57,7 +57,7 @@ impl Outcome {
             seed: record.provenance.seed,
             state: record.status.state,
             why: record.status.why,
-            notes: record.summary.notes,
+            notes: [record.summary.notes, record.summary.undrawn].concat(),
             reused,
             figures,
             left_out,

@@ -47,6 +47,7 @@ pub fn summary(plan: &Plan) -> Summary {
         notes: plan.notes.clone(),
         published: spec.published.clone(),
         overrides: plan.overrides.clone(),
+        undrawn: Vec::new(),
         image_classes: decisions.image_classes.clone(),
         classes,
     }

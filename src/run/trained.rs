@@ -17,7 +17,8 @@ const TRAINED: [&str; 2] = ["epochs.parquet", "times.parquet"];
 /// Killed on the way, the new run has no checkpoint yet.
 ///
 /// # Errors
-/// If the run that this one goes on from is not there any more, or the disk refuses.
+/// If the run that this one goes on from is not there any more, one of its files is missing or changed, or the disk
+/// refuses.
 pub fn take_over(plan: &Plan, run: &RunDir, anew: bool) -> Result<Option<String>> {
     let decisions = &plan.decisions;
     let same = if anew { None } else { finished(plan, &decisions.training_id, run.path())? };
@@ -31,7 +32,7 @@ pub fn take_over(plan: &Plan, run: &RunDir, anew: bool) -> Result<Option<String>
     let trained = RunDir::open_read(&before)?;
     share(&trained.best_weights()?.path, &run.model())?;
     for name in TRAINED {
-        take(&before, run.path(), Path::new(name))?;
+        take(&trained, run, name)?;
     }
     let film = trained.film()?;
     for frame in &film {
@@ -40,21 +41,20 @@ pub fn take_over(plan: &Plan, run: &RunDir, anew: bool) -> Result<Option<String>
             if let Some(name) =
                 picture.as_ref().and_then(|picture| Path::new(&picture.file).file_name())
             {
-                take(&before, run.path(), &Path::new("pictures").join(name))?;
+                take(&trained, run, &format!("pictures/{}", name.to_string_lossy()))?;
             }
         }
     }
     run.write_film(&film)?;
-    let checkpoints = before.join("checkpoints");
-    for folder in entries(&checkpoints)?.into_iter().filter(|path| path.is_dir()) {
-        let name = Path::new("checkpoints").join(folder.file_name().unwrap_or_default());
-        let made = run.path().join(&name);
+    for folder in entries(&trained.checkpoints())?.into_iter().filter(|path| path.is_dir()) {
+        let below = format!("checkpoints/{}", name(&folder));
+        let made = run.file(&below);
         fs::create_dir_all(&made).map_err(Error::io(&made, "cannot create"))?;
         for part in entries(&folder)? {
-            take(&before, run.path(), &name.join(part.file_name().unwrap_or_default()))?;
+            take(&trained, run, &format!("{below}/{}", name(&part)))?;
         }
     }
-    take(&before, run.path(), Path::new("checkpoints/last.json"))?;
+    take(&trained, run, "checkpoints/last.json")?;
     Ok(Some(super::guide::below(&before)))
 }
 
@@ -74,8 +74,13 @@ fn missing(plan: &Plan) -> Error {
 }
 
 /// Gives a file of one run directory, by its name there, to another.
-fn take(from: &Path, to: &Path, name: &Path) -> Result<()> {
-    share(&from.join(name), &to.join(name))
+fn take(from: &RunDir, to: &RunDir, name: &str) -> Result<()> {
+    share(&from.own_file(name)?, &to.file(name))
+}
+
+/// The last part of a path.
+fn name(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// Gives a file another place; files of a run are replaced and never changed, so that both can have the same bytes on

@@ -9,8 +9,10 @@ pub enum Role {
     Evaluation,
     /// As the value itself does not tell: what it leads to, cases, pixels or weights, is compared in its place.
     Leads,
-    /// Nothing but words, bounds and what is shown.
+    /// Nothing but words and bounds.
     Presentation,
+    /// Pictures, which are drawn while a run is made.
+    Pictures,
     /// Where and how fast.
     Execution,
 }
@@ -20,7 +22,7 @@ const ROLES: &[(&str, Role)] = &[
     ("extends", Role::Presentation),
     ("name", Role::Presentation),
     ("description", Role::Presentation),
-    ("report", Role::Presentation),
+    ("report", Role::Pictures),
     ("published", Role::Presentation),
     ("gate", Role::Presentation),
     ("run", Role::Execution),
@@ -83,7 +85,7 @@ pub fn matters(key: &str) -> bool {
     match role(key) {
         Role::Training | Role::Evaluation => true,
         Role::Leads => !["seeds", "dataset.root"].contains(&key) && !key.starts_with("seeds["),
-        Role::Presentation | Role::Execution => false,
+        Role::Presentation | Role::Pictures | Role::Execution => false,
     }
 }
 

@@ -184,6 +184,157 @@ fn what_an_unfinished_or_damaged_run_is_good_for_is_said() {
 }
 
 #[test]
+fn a_finished_run_that_lost_a_file_gives_no_figure_and_no_mask() {
+    let bench = trained();
+    let run_dir = bench.only_run("runs", "tiny");
+    let image = "data/benign/benign (1).png";
+    let uses: [&[&str]; 5] = [
+        &["evaluate", "tiny"],
+        &["evaluate", "tiny", "--split", "test"],
+        &["predict", "tiny", image, "--out", "seen"],
+        &["export", "tiny", "--out", "weights"],
+        &["report", "tiny", "-o", "page.html"],
+    ];
+    let readings = || fs::read(bench.path().join("runs/tiny/test-readings.jsonl")).unwrap();
+    let before = readings();
+    for name in ["summary.json", "provenance.json", "times.parquet", "status.json"] {
+        let kept = fs::read(run_dir.join(name)).unwrap();
+        fs::remove_file(run_dir.join(name)).unwrap();
+        let told = format!("{name}: this file of the run is missing: put it back from a copy");
+        for arguments in uses {
+            bench.oncospec(arguments).with(1).telling(&[&told, "`oncospec run SPEC --force`"]);
+        }
+        bench.oncospec(&run(&[])).with(1).telling(&[&told]);
+        assert!(bench.oncospec(&["list"]).with(0).out.contains(&told), "{name}");
+        fs::write(run_dir.join(name), kept).unwrap();
+    }
+    edit(&run_dir.join("figures.json"), "0.", "0.9");
+    for arguments in uses {
+        bench.oncospec(arguments).with(1).telling(&["figures.json", "damaged", "its SHA-256 is"]);
+    }
+    assert!(bench.oncospec(&["list"]).with(0).out.contains("figures.json"));
+    assert_eq!(readings(), before, "nothing was read");
+    bench.oncospec(&run(&["--force"])).with(0);
+    bench.oncospec(&["evaluate", "tiny"]).with(0);
+}
+
+#[test]
+fn what_a_person_put_into_a_run_directory_stays_and_all_else_in_it_is_known() {
+    let bench = Bench::new();
+    bench.tiny("");
+    bench.oncospec(&run(&[])).with(0);
+    let run_dir = bench.only_run("runs", "tiny");
+    let written = |folder: &Path| {
+        let mut names = Vec::new();
+        let mut folders = vec![folder.to_path_buf()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() { folders.push(path) } else { names.push(path) }
+            }
+        }
+        names.sort();
+        names
+    };
+    fs::write(run_dir.join("notes.txt"), "mine").unwrap();
+    fs::create_dir(run_dir.join("annot")).unwrap();
+    fs::write(run_dir.join("annot/x.csv"), "a").unwrap();
+    let before = written(&run_dir);
+    let theirs =
+        || ["notes.txt", "annot/x.csv"].map(|name| fs::read_to_string(run_dir.join(name)).unwrap());
+    bench.oncospec(&run(&["--force"])).with(0);
+    assert_eq!((theirs(), written(&run_dir)), (["mine", "a"].map(String::from), before));
+    // The same of an unfinished run, of which nothing but what is a person's is left to begin with.
+    edit(&run_dir.join("status.json"), "\"finished\"", "\"interrupted\"");
+    bench.oncospec(&run(&["--force"])).with(0);
+    assert_eq!(theirs(), ["mine", "a"]);
+    RunDir::open_write(&run_dir).unwrap().clear().unwrap();
+    let mut left: Vec<_> = written(&run_dir).into_iter().collect();
+    left.retain(|path| !path.ends_with("lock") && !path.ends_with("format.json"));
+    let names = ["annot/x.csv", "notes.txt", "test-readings.json"];
+    assert_eq!(left, names.map(|name| run_dir.join(name)), "no other file of a run is unknown");
+}
+
+#[test]
+fn the_page_of_a_run_that_was_finished_before_has_the_present_words_and_bounds() {
+    let bench = Bench::new();
+    let words = |description: &str, dice: f64, gate: f64, best: u32| {
+        bench.tiny("");
+        let spec = fs::read_to_string(bench.path().join("tiny.toml")).unwrap();
+        let more = format!(
+            "[report]\nbest = {best}\n[[published]]\nsystem = \"S\"\nsource = \"a paper\"\n\
+             protocol = \"five folds\"\ncompares = \"no\"\nfigures = {{ Dice = {dice} }}\n\
+             [gate]\n\"test.accuracy.pooled\" = {{ at-least = {gate} }}\n"
+        );
+        bench.file("tiny.toml", format!("description = \"{description}\"\n{spec}\n{more}"));
+    };
+    let page = || fs::read_to_string(bench.path().join("reports/tiny.html")).unwrap();
+    words("first words", 0.7712, 0.0, 2);
+    bench.oncospec(&run(&[])).with(0);
+    let run_dir = bench.only_run("runs", "tiny");
+    let (before, old) = (Record::read(&run_dir).unwrap(), page());
+    assert!(old.contains("first words") && old.contains("0.7712"));
+    words("other words", 0.6613, 0.01, 1);
+    let told = bench.oncospec(&run(&[])).with(0);
+    let kept = "report.best was 2 when the pictures were drawn and is 1 now";
+    told.telling(&["was finished before", kept, "--force"]);
+    let new = page();
+    assert!(new.contains("other words") && new.contains("0.6613") && new.contains(kept));
+    assert!(!new.contains("first words") && !new.contains("0.7712"));
+    assert!(new.contains("at-least = 0.01") && !new.contains("at-least = 0.0\n"));
+    let after = Record::read(&run_dir).unwrap();
+    assert_eq!((&after.figures, &after.provenance), (&before.figures, &before.provenance));
+    assert!(after.plan.contains("other words") && after.plan.contains("best = 2"));
+    // Said again whenever it is asked for, until the spec is as it was.
+    bench.oncospec(&run(&[])).with(0).telling(&[kept]);
+    words("first words", 0.7712, 0.0, 2);
+    let back = bench.oncospec(&run(&[])).with(0);
+    assert!(!back.err.contains("report.best"), "{}", back.err);
+    assert_eq!(Record::read(&run_dir).unwrap().spec, before.spec);
+}
+
+#[test]
+fn readings_go_with_a_run_that_is_moved() {
+    let bench = Bench::new();
+    bench.tiny("");
+    bench.oncospec(&run(&[])).with(0);
+    let run_dir = bench.only_run("runs", "tiny");
+    let scored = |run: &str| {
+        bench.oncospec(&["evaluate", run, "--split", "test"]).with(0);
+    };
+    let said = |run: &str, times: u32| {
+        bench.oncospec(&["report", run, "-o", "page.html"]).with(0);
+        let page = fs::read_to_string(bench.path().join("page.html")).unwrap();
+        assert!(page.contains(&format!("read {times} times by one run")), "{run}");
+        assert!(page.contains("no longer those of cases never looked at"));
+    };
+    scored("tiny");
+    scored("tiny");
+    said("tiny", 3);
+    fs::create_dir(bench.path().join("else")).unwrap();
+    fs::rename(&run_dir, bench.path().join("else/moved")).unwrap();
+    said("else/moved", 3);
+    scored("else/moved");
+    said("else/moved", 4);
+}
+
+#[test]
+fn what_a_run_goes_on_from_must_be_whole() {
+    let bench = Bench::new();
+    bench.tiny("");
+    bench.oncospec(&run(&[])).with(0);
+    let run_dir = bench.only_run("runs", "tiny");
+    fs::remove_file(run_dir.join("epochs.parquet")).unwrap();
+    let told = ["epochs.parquet: this file of the run is missing: put it back", "--force"];
+    bench.oncospec(&run(&["--extend-epochs", "1"])).with(1).telling(&told);
+    // The same of a run of an earlier version, which has no sums.
+    let mut status = json(&run_dir.join("status.json"));
+    status.as_object_mut().unwrap().remove("files").unwrap();
+    fs::write(run_dir.join("status.json"), status.to_string()).unwrap();
+    bench.oncospec(&run(&["--extend-epochs", "1"])).with(1).telling(&told);
+}
+
+#[test]
 fn weights_that_do_not_fit_are_found_by_check() {
     let bench = trained();
     bench.oncospec(&["export", "tiny", "--format", "pytorch", "--out", "weights"]).with(0);
@@ -230,6 +381,8 @@ fn two_ci_at_once_both_judge() {
     for judged in [&one, &other] {
         assert!(judged.out.contains("finished"), "{}", judged.out);
     }
+    let ledger = fs::read_to_string(bench.path().join("runs/tiny/test-readings.jsonl")).unwrap();
+    assert_eq!(ledger.lines().count(), 1, "one scored the run: {ledger}");
     let waited = [&one, &other].iter().any(|ci| ci.err.contains("waiting: "));
     assert!(waited, "{}\n{}", one.err, other.err);
 }

@@ -235,6 +235,14 @@ fn run_page_list_and_ci_say_the_same_of_gates_whenever_they_are_asked() {
     let gates = bench.only_run("runs", "tiny").join("gates.json");
     let text = fs::read_to_string(&gates).unwrap();
     fs::write(&gates, text.replace("\"held\": false", "\"held\": true")).unwrap();
+    let refused = bench.oncospec(&["report", "tiny", "-o", "page.html"]).with(1);
+    refused.telling(&["gates.json: this file of the run is damaged: its SHA-256 is", "--force"]);
+    // A run of an earlier version has no sums.
+    let status = gates.with_file_name("status.json");
+    let mut said: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(&status).unwrap()).unwrap();
+    said.as_object_mut().unwrap().remove("files").unwrap();
+    fs::write(&status, said.to_string()).unwrap();
     bench.oncospec(&["report", "tiny", "-o", "page.html"]).with(0);
     assert!(page().contains("badge-fell\">"));
 }
