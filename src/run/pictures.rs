@@ -11,7 +11,7 @@ use crate::evaluate::{
     CaseScore, Evaluation, ImageScore, Predictor, SECOND_HEAD_THRESHOLD, called, draw, jpeg,
     overlay, shown,
 };
-use crate::explain::{Method, explain, heat_over};
+use crate::explain::{GradCamPlusPlus, Method, explain, heat_over};
 use crate::loss::Outputs;
 use crate::metric::{Counts, across_classes};
 use crate::model;
@@ -92,7 +92,7 @@ pub fn write_images(
             empty: false,
         })
         .collect();
-    let method = Method::GradCamPlusPlus { layer: film_layer(spec) };
+    let method = Method::GradCamPlusPlus(GradCamPlusPlus { layer: film_layer(spec) });
     let mut pictures = Vec::new();
     for (number, (kind, name, score)) in
         choose(&scored, &spec.report, plan.decisions.seed).into_iter().enumerate()
