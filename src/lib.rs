@@ -25,6 +25,7 @@ pub mod finding;
 mod kernels;
 pub mod layer;
 pub mod loss;
+pub mod metric;
 pub mod model;
 pub mod plan;
 pub mod provenance;

@@ -6,17 +6,19 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 
 use super::case::{Case, ImageSource, MaskSource, Region};
-use super::classes::{CODE_NAMES, count_codes};
+use super::classes::{CODE_NAMES, Codes, bcss_classes, count_codes};
 use super::decode::{Header, Limit, decode_codes};
 use super::files::{self, Entry, files_of, folders_of, image_stem};
+use super::labels::Labels;
 use super::look::Look;
 use super::masks::survey_codes;
 use super::roi;
 use super::scan::Scan;
+use super::source::{Opening, Source};
 use super::tree;
 use crate::error::{Error, Result};
 use crate::finding::{Finding, FindingKind, Findings};
-use crate::spec::{BcssClasses, RoisSpec};
+use crate::spec::{BcssClasses, BcssLayout, BcssSpec, RoisSpec};
 use crate::split_name::SplitName;
 
 /// The table of codes; where it lies beside the data, masks hold the 22 codes.
@@ -585,6 +587,64 @@ pub fn unknown_codes(unknown: &[(u8, u64)]) -> String {
     let codes: Vec<_> =
         unknown.iter().map(|(code, pixels)| format!("code {code} ({pixels} pixels)")).collect();
     format!("unknown {}: known are 0 to {}", codes.join(", "), CODE_NAMES.len() - 1)
+}
+
+impl Source for BcssSpec {
+    fn title(&self) -> String {
+        let layout = match self.layout {
+            BcssLayout::Tiles(_) => "tiles",
+            BcssLayout::Rois(_) => "ROIs cut into tiles",
+        };
+        let classes = match &self.classes {
+            BcssClasses::Raw(_) => "21 classes".into(),
+            BcssClasses::Five(_) => "5 classes".into(),
+            BcssClasses::Merged(_) => "3 merged codes".into(),
+            BcssClasses::Custom(custom) => format!("{} groups of codes", custom.groups.len()),
+        };
+        format!("BCSS, {layout}, {classes}")
+    }
+
+    fn classes(&self) -> Result<(Labels, Codes)> {
+        bcss_classes(&self.classes)
+    }
+
+    fn scan(&self, opening: &Opening) -> Result<Scan> {
+        let root = Path::new(&self.root);
+        let look = |limit| Look { root, limit, levels: opening.levels };
+        let (mut scan, set) = match &self.layout {
+            BcssLayout::Tiles(_) => {
+                let look = look(Limit::Image);
+                let mut scan = scan_tiles(&look)?;
+                scan.findings.extend(resized(&scan.cases, opening.image_size));
+                let set = detect_codes(&look, &mut scan);
+                (scan, set)
+            }
+            BcssLayout::Rois(rois) => {
+                (cut_rois(&look(Limit::Roi), rois, opening.image_size)?, CodeSet::Full)
+            }
+        };
+        scan.findings.extend(check_classes(set, &self.classes));
+        if opening.grouped_by_names {
+            let things = match self.layout {
+                BcssLayout::Tiles(_) => "tiles",
+                BcssLayout::Rois(_) => "ROIs",
+            };
+            scan.findings.extend(unnamed(things, &scan.cases));
+        }
+        Ok(scan)
+    }
+}
+
+/// Warns where tiles are not of the size that the spec expects.
+fn resized(cases: &[Case], image_size: u32) -> Option<Finding> {
+    let others = cases.iter().filter(|case| (case.width, case.height) != (image_size, image_size));
+    let names = others.map(|case| format!("{} is {}x{}", case.id, case.width, case.height));
+    let finding = Finding::warning(
+        FindingKind::Resized,
+        format!("tiles that are not {image_size}x{image_size} are resized to `dataset.image-size`"),
+    )
+    .naming_all(names);
+    (finding.count > 0).then_some(finding)
 }
 
 #[cfg(test)]

@@ -5,15 +5,20 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
+use super::bcss::images_and_masks;
 use super::case::{Case, ImageSource, MaskSource};
-use super::decode::Header;
+use super::classes::Codes;
+use super::decode::{Header, Limit};
 use super::files::{self, Entry, files_of, folders_of, image_stem};
+use super::labels::Labels;
 use super::look::Look;
+use super::masks::judge_lesions;
 use super::scan::Scan;
+use super::source::{Masks, Opening, Source, lesions};
 use super::tree;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::finding::{Finding, FindingKind, Findings};
-use crate::spec::{BusiClass, BusiSpec, MultiMask};
+use crate::spec::{BusiClass, BusiSpec, ForegroundSpec, MultiMask};
 
 /// Every class folder.
 pub const CLASSES: [BusiClass; 3] = [BusiClass::Benign, BusiClass::Malignant, BusiClass::Normal];
@@ -34,13 +39,36 @@ struct Found {
     masks: BTreeMap<u64, PathBuf>,
 }
 
-/// Whether labels come from masks, or from folders alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Masks {
-    /// Each image has its masks, which are looked at.
-    Read,
-    /// Whole images are classified: masks may lie there or not, and are not looked at.
-    Ignored,
+impl Source for BusiSpec {
+    fn title(&self) -> String {
+        match self.multi_mask {
+            MultiMask::Union => "BUSI, several masks of an image united".into(),
+            MultiMask::First => "BUSI, first mask of each image".into(),
+            MultiMask::Drop => "BUSI, images with several masks left out".into(),
+        }
+    }
+
+    fn classes(&self) -> Result<(Labels, Codes)> {
+        Ok(lesions())
+    }
+
+    fn scan(&self, opening: &Opening) -> Result<Scan> {
+        let root = Path::new(&self.root);
+        let present = self.classes.iter().any(|&class| root.join(folder_of(class)).is_dir());
+        if let (false, Some(other)) = (present, images_and_masks(root)?) {
+            return Err(Error::user(other));
+        }
+        let look = Look { root, limit: Limit::Image, levels: opening.levels };
+        let mut scan = scan(&look, self, opening.masks)?;
+        if opening.masks == Masks::Read && !scan.has_errors() {
+            scan.findings.extend(judge_lesions(&look, &scan.cases, &self.foreground));
+        }
+        Ok(scan)
+    }
+
+    fn foreground(&self) -> ForegroundSpec {
+        self.foreground.clone()
+    }
 }
 
 /// Finds the cases of some classes, reading names and headers only.

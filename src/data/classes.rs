@@ -2,7 +2,7 @@
 
 use super::labels::{IGNORE, Labels};
 use crate::error::{Error, Result};
-use crate::spec::{BcssClasses, CustomClasses, Modality, RestOfCodes, SourceSpec};
+use crate::spec::{BcssClasses, CustomClasses, RestOfCodes};
 use image::GrayImage;
 
 /// The 22 codes of BCSS, as `gtruth_codes.tsv` names them.
@@ -136,21 +136,6 @@ pub fn bcss_classes(classes: &BcssClasses) -> Result<(Labels, Codes)> {
         BcssClasses::Custom(custom) => custom_pairs(custom)?,
     };
     Ok((Labels::Classes { names }, Codes::from_pairs(pairs)))
-}
-
-/// How the codes of a source's masks become the classes of pixels.
-///
-/// # Errors
-/// As `bcss_classes`.
-pub fn codes_of(source: &SourceSpec) -> Result<Codes> {
-    match source {
-        SourceSpec::Busi(_) => Ok(Codes::binary()),
-        SourceSpec::Bcss(bcss) => Ok(bcss_classes(&bcss.classes)?.1),
-        SourceSpec::Phantom(phantom) => Ok(match phantom.modality {
-            Modality::Ultrasound => Codes::binary(),
-            Modality::Histology => Codes::five(),
-        }),
-    }
 }
 
 /// The class of a code, 1 to 21, in the 5-group.

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rayon::prelude::*;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::bcss::{self, CodeSet};
-use super::busi::{self, Masks};
+use super::busi;
 use super::case::{Case, ImageSource, MaskSource};
 use super::classes::{CODE_NAMES, Codes, MERGED_NAMES, count_codes};
 use super::dataset::Dataset;
@@ -23,29 +23,91 @@ use super::masks::judge_lesions;
 use super::open::{decode_labels, decode_pixels};
 use super::roi::RoiCache;
 use super::scan::Scan;
+use super::source::Masks;
 use crate::error::{Error, Result};
 use crate::finding::{Finding, FindingKind, Findings, Level};
 use crate::spec::{BusiClass, BusiSpec, ForegroundSpec, MultiMask};
 
-/// How a folder is laid out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Layout {
-    /// BUSI's class folders.
-    Busi,
-    /// BCSS tiles.
-    BcssTiles,
-    /// Whole BCSS regions of interest.
-    BcssRois,
+/// A way in which a data set is laid out on disk: how it is recognised, read and inspected.
+#[derive(Clone, Copy)]
+pub struct Layout {
+    /// In JSON.
+    pub name: &'static str,
+    title: &'static str,
+    /// The folders that it is recognised by.
+    folders: &'static str,
+    /// Whether images may have several masks.
+    several_masks: bool,
+    recognises: fn(&Path) -> Result<bool>,
+    /// Its images, with labels or without.
+    scan: fn(&Path) -> Result<Scan>,
+    inspect: fn(&'static Self, &Path) -> Result<Inspection>,
+}
+
+/// The layouts, in the order in which they are tried.
+static LAYOUTS: [Layout; 3] = [
+    Layout {
+        name: "busi",
+        title: "BUSI (class folders)",
+        folders: "`benign`, `malignant`, `normal` (BUSI)",
+        several_masks: true,
+        recognises: |root| Ok(!class_folders(root).is_empty()),
+        scan: |root| {
+            let look = Look { root, limit: Limit::Image, levels: Levels::Undecided };
+            busi::scan(&look, &busi_spec(root, &class_folders(root)), Masks::Ignored)
+        },
+        inspect: inspect_busi,
+    },
+    Layout {
+        name: "bcss-tiles",
+        title: "BCSS tiles",
+        folders: "`train`, `train_mask`, ... (BCSS tiles)",
+        several_masks: false,
+        recognises: |root| {
+            let is_rois = bcss::roi_folders(root).is_some();
+            Ok(!is_rois && bcss::tile_folders(root)?.iter().any(|folder| folder.masks.is_some()))
+        },
+        scan: |root| {
+            bcss::scan_tiles(&Look { root, limit: Limit::Image, levels: Levels::Undecided })
+        },
+        inspect: inspect_tiles,
+    },
+    Layout {
+        name: "bcss-rois",
+        title: "BCSS whole ROIs",
+        folders: "`images`, `masks` (BCSS ROIs)",
+        several_masks: false,
+        recognises: |root| Ok(bcss::roi_folders(root).is_some()),
+        scan: |root| {
+            let look = Look { root, limit: Limit::Roi, levels: Levels::Undecided };
+            let (rois, findings) = bcss::scan_rois(&look)?;
+            Ok(Scan { cases: rois.iter().map(whole_roi).collect(), findings, ..Scan::default() })
+        },
+        inspect: inspect_rois,
+    },
+];
+
+impl fmt::Debug for Layout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
 }
 
 impl fmt::Display for Layout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Busi => "BUSI (class folders)",
-            Self::BcssTiles => "BCSS tiles",
-            Self::BcssRois => "BCSS whole ROIs",
-        })
+        f.write_str(self.title)
+    }
+}
+
+impl PartialEq for Layout {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Serialize for Layout {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name)
     }
 }
 
@@ -106,7 +168,7 @@ pub struct Inspection {
     /// The folder.
     pub root: PathBuf,
     /// How it is laid out.
-    pub layout: Layout,
+    pub layout: &'static Layout,
     /// Class or split folders.
     pub parts: Vec<Part>,
     /// Slides, where names tell them.
@@ -148,14 +210,11 @@ impl Inspection {
 /// A user's error when the folder is not there or has no layout that is known.
 pub fn inspect(root: &Path) -> Result<Inspection> {
     files::check_root(root)?;
-    match recognise(root)? {
-        Layout::Busi => inspect_busi(root),
-        Layout::BcssTiles => inspect_tiles(root),
-        Layout::BcssRois => inspect_rois(root),
-    }
+    let layout = recognise(root)?;
+    (layout.inspect)(layout, root)
 }
 
-fn recognise(root: &Path) -> Result<Layout> {
+fn recognise(root: &Path) -> Result<&'static Layout> {
     if let Some(other) = bcss::images_and_masks(root)? {
         return Err(Error::user(other));
     }
@@ -173,30 +232,32 @@ fn recognise(root: &Path) -> Result<Layout> {
                 )
             }
         };
+        let [known @ .., last] = LAYOUTS.map(|layout| layout.folders);
+        let root = root.display();
         Error::user(format!(
-            "{}: no known layout, which are `benign`, `malignant`, `normal` (BUSI), `train`, \
-             `train_mask`, ... (BCSS tiles) and `images`, `masks` (BCSS ROIs){hint}",
-            root.display()
+            "{root}: no known layout, which are {} and {last}{hint}",
+            known.join(", ")
         ))
     })
 }
 
-fn layout_of(root: &Path) -> Result<Option<Layout>> {
-    if busi::CLASSES.iter().any(|&class| root.join(busi::folder_of(class)).is_dir()) {
-        return Ok(Some(Layout::Busi));
+fn layout_of(root: &Path) -> Result<Option<&'static Layout>> {
+    for layout in &LAYOUTS {
+        if (layout.recognises)(root)? {
+            return Ok(Some(layout));
+        }
     }
-    if bcss::roi_folders(root).is_some() {
-        return Ok(Some(Layout::BcssRois));
-    }
-    let tiles = bcss::tile_folders(root)?.iter().any(|folder| folder.masks.is_some());
-    Ok(tiles.then_some(Layout::BcssTiles))
+    Ok(None)
 }
 
-fn inspect_busi(root: &Path) -> Result<Inspection> {
-    let present: Vec<_> = busi::CLASSES
-        .into_iter()
-        .filter(|&class| root.join(busi::folder_of(class)).is_dir())
-        .collect();
+/// The class folders of BUSI that are there.
+fn class_folders(root: &Path) -> Vec<BusiClass> {
+    let is_there = |class: &BusiClass| root.join(busi::folder_of(*class)).is_dir();
+    busi::CLASSES.into_iter().filter(is_there).collect()
+}
+
+fn inspect_busi(layout: &'static Layout, root: &Path) -> Result<Inspection> {
+    let present = class_folders(root);
     let look = Look { root, limit: Limit::Image, levels: Levels::Refused };
     let spec = busi_spec(root, &present);
     let mut scan = busi::scan(&look, &spec, Masks::Read)?;
@@ -210,7 +271,7 @@ fn inspect_busi(root: &Path) -> Result<Inspection> {
     let parts = present.iter().map(|&class| busi::folder_of(class).to_string()).collect();
     let of = |case: &Case| case.label.clone();
     let dataset = dataset(&scan, Labels::Binary { foreground: "lesion".into() }, Codes::binary());
-    let mut inspection = summarise(root, Layout::Busi, &dataset, parts, of);
+    let mut inspection = summarise(root, layout, &dataset, parts, of);
     let seen = decode_all(&dataset);
     inspection.code_set = "binary".into();
     conclude(&mut inspection, &dataset, seen, scan.findings, &["background", "lesion"]);
@@ -226,7 +287,7 @@ fn busi_spec(root: &Path, classes: &[BusiClass]) -> BusiSpec {
     }
 }
 
-fn inspect_tiles(root: &Path) -> Result<Inspection> {
+fn inspect_tiles(layout: &'static Layout, root: &Path) -> Result<Inspection> {
     let look = Look { root, limit: Limit::Image, levels: Levels::Refused };
     let mut scan = bcss::scan_tiles(&look)?;
     let set = bcss::detect_codes(&look, &mut scan);
@@ -234,7 +295,7 @@ fn inspect_tiles(root: &Path) -> Result<Inspection> {
     let parts = bcss::tile_folders(root)?.iter().map(|folder| folder.split.to_string()).collect();
     let of = |case: &Case| case.folder.map_or(String::new(), |split| split.to_string());
     let dataset = dataset(&scan, Labels::Classes { names: Vec::new() }, Codes::as_found());
-    let mut inspection = summarise(root, Layout::BcssTiles, &dataset, parts, of);
+    let mut inspection = summarise(root, layout, &dataset, parts, of);
     let (name, names) = match set {
         CodeSet::Merged => ("merged", &MERGED_NAMES[..]),
         CodeSet::Full => ("full", &CODE_NAMES[..]),
@@ -245,7 +306,7 @@ fn inspect_tiles(root: &Path) -> Result<Inspection> {
     Ok(inspection)
 }
 
-fn inspect_rois(root: &Path) -> Result<Inspection> {
+fn inspect_rois(layout: &'static Layout, root: &Path) -> Result<Inspection> {
     let look = Look { root, limit: Limit::Roi, levels: Levels::Refused };
     let (rois, mut findings) = bcss::scan_rois(&look)?;
     let counted: Vec<_> = rois
@@ -256,7 +317,7 @@ fn inspect_rois(root: &Path) -> Result<Inspection> {
     findings.extend(bcss::unnamed("ROIs", &scan.cases));
     let dataset = dataset(&scan, Labels::Classes { names: Vec::new() }, Codes::as_found());
     let of = |_: &Case| "images".to_string();
-    let mut inspection = summarise(root, Layout::BcssRois, &dataset, vec!["images".into()], of);
+    let mut inspection = summarise(root, layout, &dataset, vec!["images".into()], of);
     let mut codes = Tally::default();
     for (roi, counts) in rois.iter().zip(counted) {
         match counts {
@@ -292,20 +353,7 @@ fn whole_roi(roi: &bcss::WholeRoi) -> Case {
 /// As [`inspect`].
 pub fn open_root(root: &Path) -> Result<Dataset> {
     files::check_root(root)?;
-    let look = |limit| Look { root, limit, levels: Levels::Undecided };
-    let mut scan = match recognise(root)? {
-        Layout::Busi => {
-            let present = busi::CLASSES.into_iter();
-            let present: Vec<_> =
-                present.filter(|&class| root.join(busi::folder_of(class)).is_dir()).collect();
-            busi::scan(&look(Limit::Image), &busi_spec(root, &present), Masks::Ignored)?
-        }
-        Layout::BcssTiles => bcss::scan_tiles(&look(Limit::Image))?,
-        Layout::BcssRois => {
-            let (rois, findings) = bcss::scan_rois(&look(Limit::Roi))?;
-            Scan { cases: rois.iter().map(whole_roi).collect(), findings, ..Scan::default() }
-        }
-    };
+    let mut scan = (recognise(root)?.scan)(root)?;
     scan.cases.append(&mut scan.unlabelled);
     scan.cases.sort_by(|a, b| files::natural_order(&a.id, &b.id));
     Ok(dataset(&scan, Labels::Images { names: Vec::new() }, Codes::as_found()))
@@ -333,7 +381,7 @@ fn image_path(case: &Case) -> PathBuf {
 /// Counts what names and headers tell.
 fn summarise(
     root: &Path,
-    layout: Layout,
+    layout: &'static Layout,
     dataset: &Dataset,
     parts: Vec<String>,
     part_of: impl Fn(&Case) -> String,
@@ -546,7 +594,7 @@ impl fmt::Display for Inspection {
         writeln!(f, "  height     {min} to {max} px, median {median}")?;
         writeln!(f, "  images     {}", counted(&self.image_modes))?;
         writeln!(f, "  masks      {}", counted(&self.mask_modes))?;
-        if self.layout == Layout::Busi {
+        if self.layout.several_masks {
             let per: Vec<_> = self
                 .masks_per_image
                 .iter()
@@ -604,7 +652,7 @@ mod tests {
     fn the_real_bcss_is_described_in_all_its_layouts() {
         let Some(data) = crate::testing::shared() else { return };
         let merged = inspect(&data.join("BCSS")).unwrap();
-        assert_eq!((merged.layout, merged.code_set.as_str()), (Layout::BcssTiles, "merged"));
+        assert_eq!((merged.layout.name, merged.code_set.as_str()), ("bcss-tiles", "merged"));
         let names: Vec<_> = merged.codes.iter().map(|count| count.name.as_str()).collect();
         assert_eq!(names, ["rest", "tumor", "stroma"]);
         let full = inspect(&data.join("BCSS_22")).unwrap();

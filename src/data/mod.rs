@@ -34,6 +34,7 @@ mod roi;
 #[cfg(test)]
 mod sample;
 mod scan;
+mod source;
 mod split;
 mod subset;
 mod synth;
@@ -41,9 +42,9 @@ mod task;
 mod tree;
 mod wiener;
 
-pub use busi::{Masks, is_mask_name};
+pub use busi::is_mask_name;
 pub use case::{Case, Decoded, ImageSource, MaskSource, PhantomImage, Region};
-pub use classes::{Codes, codes_of};
+pub use classes::Codes;
 pub use dataset::Dataset;
 pub use decode::{decode_binary, decode_image};
 pub use dominant_colours::{Proposal, propose};
@@ -64,6 +65,7 @@ pub use open::{
 pub use overlap::{leave_out, overlaps, shown_before};
 pub use random::stream as random_stream;
 pub use roi::RoiCache;
+pub use source::{Masks, Source, codes_of, source};
 pub use split::{Split, folds, group_key, natural_groups, split};
 pub use subset::subset;
 pub use synth::{SynthKind, Synthesis, synth};

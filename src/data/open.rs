@@ -6,27 +6,19 @@ use std::sync::Arc;
 use image::{GrayImage, RgbImage};
 use rayon::prelude::*;
 
-use super::bcss::{self, CodeSet, unknown_codes};
-use super::busi::{self, Masks};
+use super::bcss::unknown_codes;
 use super::case::{Case, Decoded, ImageSource, MaskSource};
-use super::classes::{Codes, FIVE_NAMES, bcss_classes};
 use super::dataset::Dataset;
 use super::decode::{Limit, count_levels, decode_binary, decode_codes, decode_image};
 use super::files::natural_order;
 use super::kept::kept;
 use super::labels::Labels;
 use super::levels::{Levels, Window};
-use super::look::Look;
-use super::masks::judge_lesions;
-use super::phantom;
 use super::roi::{self, RoiCache};
-use super::scan::Scan;
+use super::source::{Masks, Opening, source};
 use crate::error::{Error, Result};
 use crate::finding::{Finding, FindingKind, Findings, Level};
-use crate::spec::{
-    BcssLayout, BcssSpec, BusiSpec, DatasetSpec, ForegroundSpec, GroupKey, IntensitySpec, Modality,
-    PhantomSpec, SourceSpec, SplitSpec,
-};
+use crate::spec::{DatasetSpec, ForegroundSpec, GroupKey, IntensitySpec, SplitSpec};
 
 /// Opens a data set: reads names and headers, and decodes only what decides its classes.
 ///
@@ -54,25 +46,17 @@ pub fn open(spec: &DatasetSpec) -> Result<Dataset> {
 /// As [`open`].
 pub fn open_with(spec: &DatasetSpec, masks: Masks) -> Result<Dataset> {
     let levels = Levels::of(&spec.intensity);
-    let (mut scan, labels, codes) = match &spec.source {
-        SourceSpec::Busi(busi) => open_busi(busi, levels, masks)?,
-        SourceSpec::Bcss(bcss) => {
-            let (mut scan, labels, codes) = open_bcss(bcss, spec.image_size, levels)?;
-            let things = match bcss.layout {
-                BcssLayout::Tiles(_) => "tiles",
-                BcssLayout::Rois(_) => "ROIs",
-            };
-            let left_to_names = match &spec.split {
-                SplitSpec::File(_) => false,
-                made => made.group().is_none_or(|group| group == GroupKey::Auto),
-            };
-            scan.findings.extend(bcss::unnamed(things, &scan.cases).filter(|_| left_to_names));
-            (scan, labels, codes)
-        }
-        SourceSpec::Phantom(phantom) => open_phantom(phantom),
+    let source = source(&spec.source);
+    let (labels, codes) = source.classes()?;
+    let grouped_by_names = match &spec.split {
+        SplitSpec::File(_) => false,
+        made => made.group().is_none_or(|group| group == GroupKey::Auto),
     };
+    let opening = Opening { image_size: spec.image_size, levels, masks, grouped_by_names };
+    let mut scan = source.scan(&opening)?;
     if scan.has_errors() {
-        return Err(Error::user(listing(root_of(spec), &scan.findings)));
+        let root = spec.source.root().unwrap_or("phantom");
+        return Err(Error::user(listing(root, &scan.findings)));
     }
     scan.cases.sort_by(|a, b| natural_order(&a.id, &b.id));
     scan.unlabelled.sort_by(|a, b| natural_order(&a.id, &b.id));
@@ -90,10 +74,7 @@ pub fn open_with(spec: &DatasetSpec, masks: Masks) -> Result<Dataset> {
         labels,
         image_classes: Vec::new(),
         codes,
-        foreground: match &spec.source {
-            SourceSpec::Busi(busi) => busi.foreground.clone(),
-            SourceSpec::Bcss(_) | SourceSpec::Phantom(_) => ForegroundSpec::default(),
-        },
+        foreground: source.foreground(),
         levels,
         findings: scan.findings,
         // Half of what the loader's own cache of cases may take.
@@ -110,78 +91,6 @@ fn listing(root: &str, findings: &Findings) -> String {
             format!("{root}: {} kinds of problems:\n  {}", several.len(), several.join("\n  "))
         }
     }
-}
-
-/// The folder of a data set; none for phantoms.
-fn root_of(spec: &DatasetSpec) -> &str {
-    match &spec.source {
-        SourceSpec::Busi(busi) => &busi.root,
-        SourceSpec::Bcss(bcss) => &bcss.root,
-        SourceSpec::Phantom(_) => "phantom",
-    }
-}
-
-fn binary() -> (Labels, Codes) {
-    (Labels::Binary { foreground: "lesion".into() }, Codes::binary())
-}
-
-fn open_busi(spec: &BusiSpec, levels: Levels, masks: Masks) -> Result<(Scan, Labels, Codes)> {
-    let root = Path::new(&spec.root);
-    let present = spec.classes.iter().any(|&class| root.join(busi::folder_of(class)).is_dir());
-    if let (false, Some(other)) = (present, bcss::images_and_masks(root)?) {
-        return Err(Error::user(other));
-    }
-    let look = Look { root, limit: Limit::Image, levels };
-    let mut scan = busi::scan(&look, spec, masks)?;
-    if masks == Masks::Read && !scan.has_errors() {
-        scan.findings.extend(judge_lesions(&look, &scan.cases, &spec.foreground));
-    }
-    let (labels, codes) = binary();
-    Ok((scan, labels, codes))
-}
-
-fn open_bcss(spec: &BcssSpec, image_size: u32, levels: Levels) -> Result<(Scan, Labels, Codes)> {
-    let root = Path::new(&spec.root);
-    let (labels, codes) = bcss_classes(&spec.classes)?;
-    let (mut scan, set) = match &spec.layout {
-        BcssLayout::Tiles(_) => {
-            let look = Look { root, limit: Limit::Image, levels };
-            let mut scan = bcss::scan_tiles(&look)?;
-            scan.findings.extend(resized(&scan.cases, image_size));
-            let set = bcss::detect_codes(&look, &mut scan);
-            (scan, set)
-        }
-        BcssLayout::Rois(rois) => {
-            let look = Look { root, limit: Limit::Roi, levels };
-            (bcss::cut_rois(&look, rois, image_size)?, CodeSet::Full)
-        }
-    };
-    scan.findings.extend(bcss::check_classes(set, &spec.classes));
-    Ok((scan, labels, codes))
-}
-
-/// Warns where tiles are not of the size that the spec expects.
-fn resized(cases: &[Case], image_size: u32) -> Option<Finding> {
-    let others = cases.iter().filter(|case| (case.width, case.height) != (image_size, image_size));
-    let names = others.map(|case| format!("{} is {}x{}", case.id, case.width, case.height));
-    let finding = Finding::warning(
-        FindingKind::Resized,
-        format!("tiles that are not {image_size}x{image_size} are resized to `dataset.image-size`"),
-    )
-    .naming_all(names);
-    (finding.count > 0).then_some(finding)
-}
-
-fn open_phantom(spec: &PhantomSpec) -> (Scan, Labels, Codes) {
-    let scan = Scan { cases: phantom::cases(spec), ..Scan::default() };
-    let (labels, codes) = match spec.modality {
-        Modality::Ultrasound => binary(),
-        Modality::Histology => {
-            let names = FIVE_NAMES.iter().map(ToString::to_string).collect();
-            (Labels::Classes { names }, Codes::five())
-        }
-    };
-    (scan, labels, codes)
 }
 
 /// The window of 16-bit images that a spec's percentiles mean, over all pixels of some cases; `None` where

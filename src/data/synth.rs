@@ -209,7 +209,6 @@ mod tests {
     use super::super::sample::spec;
     use super::super::{decode, inspect, open};
     use super::*;
-    use crate::data::inspect::Layout;
     use crate::split_name::SplitName;
 
     #[test]
@@ -255,8 +254,8 @@ mod tests {
             .iter()
             .find(|case| case.id.ends_with("P000-DX1_xmin1000_ymin2000_MPP-0.2500/0_0"));
         assert_eq!(decode(&cut, same.unwrap()).unwrap(), tile);
-        assert_eq!(inspect(tiles).unwrap().layout, Layout::BcssTiles);
-        assert_eq!(inspect(rois).unwrap().layout, Layout::BcssRois);
+        assert_eq!(inspect(tiles).unwrap().layout.name, "bcss-tiles");
+        assert_eq!(inspect(rois).unwrap().layout.name, "bcss-rois");
     }
 
     #[test]

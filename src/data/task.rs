@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use super::busi::{Masks, folder_of};
+use super::busi::folder_of;
 use super::case::MaskSource;
 use super::dataset::Dataset;
 use super::labels::Labels;
 use super::open::open_with;
+use super::source::Masks;
 use crate::error::{Error, Result};
 use crate::spec::{BusiClass, SourceSpec, Spec, TaskSpec};
 

@@ -156,12 +156,13 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::super::busi::{Masks, scan};
+    use super::super::busi::scan;
     use super::super::case::{ImageSource, MaskSource};
     use super::super::decode::Limit;
     use super::super::levels::Levels;
     use super::super::look::Look;
     use super::super::sample::{save_bytes, save_image};
+    use super::super::source::Masks;
     use super::*;
     use crate::spec::{BusiClass, BusiSpec, ForegroundSpec, MultiMask};
 

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::counts::Counts;
 use crate::data::IGNORE;
+use crate::metric::Counts;
 
 /// How many pixels of each true class were called each class.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,11 +1,9 @@
 //! The figures of one epoch on one split, gathered batch by batch.
 
-use super::counts::Counts;
 use super::images::{ImageScore, image_values};
-use super::overlap::{across_classes, overlap};
 use crate::figure_name::OF_SECOND_HEAD;
 use crate::loss::{Outputs, Sums};
-use crate::spec::{EmptyRule, MetricKind};
+use crate::metric::{Counts, EmptyRule, MetricKind, across_classes, overlap};
 use crate::text;
 
 /// Names of the figures recorded each epoch, without the split: what `schedule.best`,

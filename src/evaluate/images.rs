@@ -25,11 +25,10 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::bootstrap::{FEWEST_OF_CLASS, Resampled, weighted_intervals};
-use super::metric::metric_name;
 use super::summary::Figure;
 use super::threshold::{CANDIDATES, best_candidate};
 use crate::figure_name::OF_SECOND_HEAD;
-use crate::spec::MetricKind;
+use crate::metric::{ImageConfusion, MetricKind, OfClass, OfImages, Side};
 
 /// Names of all figures of a second head that tells such classes, without the split; none without classes.
 pub fn second_head_names(classes: &[String]) -> Vec<String> {
@@ -70,11 +69,6 @@ pub fn called(probabilities: &[f32], threshold: f64) -> usize {
     best
 }
 
-/// Whether a metric is of whole images.
-pub fn is_of_images(kind: MetricKind) -> bool {
-    MetricKind::OF_IMAGES.contains(&kind)
-}
-
 /// How the images of a split become one number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reduction {
@@ -84,16 +78,17 @@ enum Reduction {
 }
 
 fn reductions(metric: MetricKind, classes: usize) -> Vec<Reduction> {
-    match metric {
-        MetricKind::Accuracy | MetricKind::BalancedAccuracy | MetricKind::Mcc => {
-            vec![Reduction::All]
+    match metric.row().of_images {
+        None => Vec::new(),
+        Some(OfImages::All { .. }) => vec![Reduction::All],
+        Some(OfImages::Classes { .. }) => {
+            [Reduction::Macro].into_iter().chain((0..classes).map(Reduction::Class)).collect()
         }
-        _ => [Reduction::Macro].into_iter().chain((0..classes).map(Reduction::Class)).collect(),
     }
 }
 
 fn name(metric: MetricKind, reduction: Reduction, classes: &[String]) -> String {
-    let metric = metric_name(metric);
+    let metric = metric.name();
     match reduction {
         Reduction::All => metric.to_string(),
         Reduction::Macro => format!("{metric}.macro"),
@@ -164,7 +159,7 @@ pub fn image_figures(
 
 /// Images that have something in common, and the groups that they come from.
 #[derive(Clone, Debug, Default)]
-struct Side {
+struct Counted {
     images: usize,
     groups: BTreeSet<usize>,
 }
@@ -174,13 +169,13 @@ struct Sides<'a> {
     classes: &'a [String],
     /// Which classes have images.
     occurs: &'a [bool],
-    all: Side,
+    all: Counted,
     /// Images of each class.
-    truth: Vec<Side>,
+    truth: Vec<Counted>,
     /// Images of all others.
-    others: Vec<Side>,
+    others: Vec<Counted>,
     /// Images that are called each class.
-    called: Vec<Side>,
+    called: Vec<Counted>,
 }
 
 impl<'a> Sides<'a> {
@@ -193,7 +188,7 @@ impl<'a> Sides<'a> {
         let side = |keep: &dyn Fn(&ImageScore) -> bool| {
             let kept = scores.iter().zip(group_of).filter(|(score, _)| keep(score));
             let groups: Vec<usize> = kept.map(|(_, &group)| group).collect();
-            Side { images: groups.len(), groups: groups.into_iter().collect() }
+            Counted { images: groups.len(), groups: groups.into_iter().collect() }
         };
         let by_class = |keep: &dyn Fn(&ImageScore, usize) -> bool| {
             (0..classes.len()).map(|class| side(&|score| keep(score, class))).collect()
@@ -209,36 +204,44 @@ impl<'a> Sides<'a> {
     }
 
     /// The images that a figure is a part of.
-    fn of(&self, metric: MetricKind, reduction: Reduction) -> &Side {
-        match (reduction, metric) {
-            (Reduction::Class(class), MetricKind::Specificity) => &self.others[class],
-            (Reduction::Class(class), _) => &self.truth[class],
-            (Reduction::All | Reduction::Macro, _) => &self.all,
+    fn of(&self, metric: MetricKind, reduction: Reduction) -> &Counted {
+        match (reduction, metric.row().of_images) {
+            (Reduction::Class(class), Some(OfImages::Classes { seen: [first, ..], .. })) => {
+                self.side(*first, class)
+            }
+            _ => &self.all,
+        }
+    }
+
+    fn side(&self, side: Side, class: usize) -> &Counted {
+        match side {
+            Side::Class => &self.truth[class],
+            Side::Others => &self.others[class],
+            Side::Called => &self.called[class],
         }
     }
 
     /// Why a figure gets no interval: because a class that it speaks of is seen in few groups.
     fn too_few(&self, metric: MetricKind, reduction: Reduction) -> Option<Resampled> {
-        let of = |class: usize| (&self.truth[class], format!(" of {}", self.classes[class]));
-        let others = |class: usize| {
-            (&self.others[class], format!(" of others than {}", self.classes[class]))
-        };
-        let called =
-            |class: usize| (&self.called[class], format!(" called {}", self.classes[class]));
-        let asked = match (reduction, metric) {
-            (Reduction::All, MetricKind::Accuracy) => Vec::new(),
-            (Reduction::All | Reduction::Macro, _) => {
-                (0..self.classes.len()).filter(|&class| self.occurs[class]).map(of).collect()
+        let asked: Vec<(Side, usize)> = match (metric.row().of_images?, reduction) {
+            (OfImages::All { of_classes: false, .. }, _) => Vec::new(),
+            (OfImages::Classes { seen, .. }, Reduction::Class(class)) => {
+                seen.iter().map(|&side| (side, class)).collect()
             }
-            (Reduction::Class(class), MetricKind::Specificity) => vec![others(class)],
-            (Reduction::Class(class), MetricKind::Precision) => vec![of(class), called(class)],
-            (Reduction::Class(class), MetricKind::Auc | MetricKind::AveragePrecision) => {
-                vec![of(class), others(class)]
+            _ => {
+                let occurring = (0..self.classes.len()).filter(|&class| self.occurs[class]);
+                occurring.map(|class| (Side::Class, class)).collect()
             }
-            (Reduction::Class(class), _) => vec![of(class)],
         };
-        let (side, of) = asked.into_iter().min_by_key(|(side, _)| side.groups.len())?;
-        let groups = side.groups.len();
+        let groups = |&(side, class): &(Side, usize)| self.side(side, class).groups.len();
+        let fewest = asked.into_iter().min_by_key(groups)?;
+        let groups = groups(&fewest);
+        let class = &self.classes[fewest.1];
+        let of = match fewest.0 {
+            Side::Class => format!(" of {class}"),
+            Side::Others => format!(" of others than {class}"),
+            Side::Called => format!(" called {class}"),
+        };
         (groups < FEWEST_OF_CLASS).then(|| Resampled::few(groups, &of, FEWEST_OF_CLASS))
     }
 }
@@ -296,16 +299,7 @@ struct Weighed<'a> {
     scores: &'a [ImageScore],
     sorted: &'a Sorted,
     weights: &'a [f64],
-    /// Rows are the truth, columns what images are called.
-    confusion: Vec<Vec<f64>>,
-}
-
-/// One class against all others.
-struct Against {
-    tp: f64,
-    fp: f64,
-    fn_: f64,
-    tn: f64,
+    confusion: ImageConfusion,
 }
 
 impl<'a> Weighed<'a> {
@@ -315,91 +309,44 @@ impl<'a> Weighed<'a> {
         classes: usize,
         weights: &'a [f64],
     ) -> Self {
-        let mut confusion = vec![vec![0.0; classes]; classes];
-        for (score, weight) in scores.iter().zip(weights) {
-            confusion[score.truth][score.predicted] += weight;
+        let mut confusion = ImageConfusion::new(classes);
+        for (score, &weight) in scores.iter().zip(weights) {
+            confusion.add(score.truth, score.predicted, weight);
         }
         Self { scores, sorted, weights, confusion }
-    }
-
-    fn total(&self) -> f64 {
-        self.confusion.iter().flatten().sum()
-    }
-
-    fn occurs(&self, class: usize) -> bool {
-        self.confusion[class].iter().sum::<f64>() > 0.0
-    }
-
-    fn against(&self, class: usize) -> Against {
-        let tp = self.confusion[class][class];
-        let fn_ = self.confusion[class].iter().sum::<f64>() - tp;
-        let fp = self.confusion.iter().map(|row| row[class]).sum::<f64>() - tp;
-        Against { tp, fp, fn_, tn: self.total() - tp - fp - fn_ }
     }
 
     /// Whether a class has no image here, but has some among all: a mean over classes would then be another figure.
     fn lacks_a_class(&self) -> bool {
         let mut classes = self.sorted.occurs.iter().enumerate();
-        classes.any(|(class, &occurs)| occurs && !self.occurs(class))
+        classes.any(|(class, &occurs)| occurs && !self.confusion.occurs(class))
     }
 
+    /// `None` where it is undefined, or where images lack a class that a mean is over.
     fn value(&self, metric: MetricKind, reduction: Reduction) -> Option<f64> {
-        let classes = 0..self.confusion.len();
-        match (reduction, metric) {
-            (Reduction::Class(class), _) => self.of_class(metric, class),
-            (Reduction::All, MetricKind::Accuracy) => {
-                let right: f64 = classes.map(|class| self.confusion[class][class]).sum();
-                ratio(right, self.total())
+        match (metric.row().of_images?, reduction) {
+            (OfImages::All { value, of_classes }, Reduction::All) => {
+                if of_classes && self.lacks_a_class() { None } else { value(&self.confusion) }
             }
-            (Reduction::All | Reduction::Macro, _) if self.lacks_a_class() => None,
-            (Reduction::All, MetricKind::BalancedAccuracy) => {
-                mean(classes.filter_map(|class| self.of_class(MetricKind::Recall, class)))
+            (OfImages::Classes { value, .. }, Reduction::Class(class)) => {
+                self.of_class(value, class)
             }
-            (Reduction::All, _) => self.matthews(),
-            (Reduction::Macro, MetricKind::Precision | MetricKind::Recall | MetricKind::F1) => {
-                let named = classes.filter(|&class| self.occurs(class) || self.is_called(class));
-                mean(named.map(|class| self.of_class(metric, class).unwrap_or(0.0)))
+            (OfImages::Classes { value, mean, .. }, Reduction::Macro) => {
+                if self.lacks_a_class() {
+                    return None;
+                }
+                mean.of(&self.confusion, |class| self.of_class(value, class))
             }
-            (Reduction::Macro, _) => {
-                let occurring = classes.filter(|&class| self.occurs(class));
-                mean(occurring.filter_map(|class| self.of_class(metric, class)))
-            }
+            (OfImages::All { .. }, Reduction::Macro | Reduction::Class(_))
+            | (OfImages::Classes { .. }, Reduction::All) => None,
         }
     }
 
-    fn is_called(&self, class: usize) -> bool {
-        self.confusion.iter().any(|row| row[class] > 0.0)
-    }
-
-    fn of_class(&self, metric: MetricKind, class: usize) -> Option<f64> {
-        let Against { tp, fp, fn_, tn } = self.against(class);
-        match metric {
-            MetricKind::Recall => ratio(tp, tp + fn_),
-            MetricKind::Specificity => ratio(tn, tn + fp),
-            MetricKind::Precision => Some(ratio(tp, tp + fp).unwrap_or(0.0)),
-            MetricKind::F1 => Some(ratio(2.0 * tp, 2.0 * tp + fp + fn_).unwrap_or(0.0)),
-            MetricKind::Auc => self.roc_area(class),
-            MetricKind::AveragePrecision => self.average_precision(class),
-            _ => None,
+    fn of_class(&self, value: OfClass, class: usize) -> Option<f64> {
+        match value {
+            OfClass::Counts(formula) => formula(&self.confusion.against(class)),
+            OfClass::Ranking(formula) => formula(&self.steps(class)),
         }
-    }
-
-    /// Gorodkin's R_K: of two classes, Matthews' coefficient. 0 where truth or prediction is constant.
-    fn matthews(&self) -> Option<f64> {
-        let total = self.total();
-        if total == 0.0 {
-            return None;
-        }
-        let classes = 0..self.confusion.len();
-        let right: f64 = classes.clone().map(|class| self.confusion[class][class]).sum();
-        let truth: Vec<f64> = self.confusion.iter().map(|row| row.iter().sum()).collect();
-        let called: Vec<f64> =
-            classes.map(|class| self.confusion.iter().map(|row| row[class]).sum()).collect();
-        let product = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-        let covariance = right * total - product(&truth, &called);
-        let spread = |of: &[f64]| total * total - product(of, of);
-        let variance = spread(&truth) * spread(&called);
-        Some(if variance > 0.0 { covariance / variance.sqrt() } else { 0.0 })
     }
 
     /// Images of the class and others at each probability of it, from the highest down.
@@ -419,32 +366,6 @@ impl<'a> Weighed<'a> {
             }
         }
         steps.into_iter().map(|(_, sums)| sums).collect()
-    }
-
-    fn roc_area(&self, class: usize) -> Option<f64> {
-        let (mut above, mut won) = (0.0, 0.0);
-        let mut others = 0.0;
-        for [of_class, of_others] in self.steps(class) {
-            won += of_others * (above + of_class / 2.0);
-            above += of_class;
-            others += of_others;
-        }
-        ratio(won, above * others)
-    }
-
-    /// The sum over thresholds of precision times the recall that is won there, as scikit-learn's.
-    fn average_precision(&self, class: usize) -> Option<f64> {
-        let steps = self.steps(class);
-        let all: f64 = steps.iter().map(|step| step[0]).sum();
-        let (mut above, mut called, mut sum) = (0.0, 0.0, 0.0);
-        for [of_class, of_others] in steps {
-            above += of_class;
-            called += of_class + of_others;
-            if of_class > 0.0 {
-                sum += of_class * above / called;
-            }
-        }
-        ratio(sum, all)
     }
 }
 
@@ -504,19 +425,6 @@ fn curve(
         points.push(point(above, others, all));
     }
     points
-}
-
-fn ratio(numerator: f64, denominator: f64) -> Option<f64> {
-    (denominator > 0.0).then(|| numerator / denominator)
-}
-
-fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
-    let (mut sum, mut n) = (0.0, 0.0);
-    for value in values {
-        sum += value;
-        n += 1.0;
-    }
-    ratio(sum, n)
 }
 
 #[cfg(test)]

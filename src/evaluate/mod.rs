@@ -6,7 +6,7 @@
 //! ```
 //!
 //! [`evaluate`] takes a network through a split, [`classify`] one that gives images their class; from the probabilities on, everything is a pure function
-//! of arrays. What a metric scores in every degenerate case is said at [`overlap`], [`surface_distances`]
+//! of arrays. What a metric scores in every degenerate case is said at [`overlap`](crate::metric::overlap()), [`surface_distances`]
 //! and [`auc`], how cases become one number at [`figures`] and [`image_figures`].
 
 mod auc;
@@ -17,7 +17,6 @@ mod crf;
 mod epoch;
 mod images;
 mod metric;
-mod overlap;
 pub mod pictures;
 mod predictor;
 mod refine;
@@ -30,14 +29,13 @@ mod threshold;
 
 pub use auc::auc;
 pub use confusion::{Confusion, count_classes};
-pub use counts::{Counts, count_binary, likeliest};
+pub use counts::{count_binary, likeliest};
 pub use epoch::{EpochTally, Names, epoch_figures};
 pub use images::{
-    ImageScore, best_image_threshold, called, image_figure_names, image_figures, is_of_images,
+    ImageScore, best_image_threshold, called, image_figure_names, image_figures,
     precision_recall_curve, roc_curve, second_head_names,
 };
-pub use metric::{figure_goal, has_counts, measure_title, metric_name};
-pub use overlap::{across_classes, overlap};
+pub use metric::{figure_goal, measure_title};
 pub use pictures::{CasePictures, colour, draw, jpeg, overlay, png_gray, png_rgb, shown};
 pub use predictor::{Predictor, Probabilities, not_a_number};
 pub use run::{

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::*;
 use crate::data::IGNORE;
-use crate::spec::{EmptyRule, MetricKind};
+use crate::metric::{Counts, EmptyRule, MetricKind};
 
 #[derive(Deserialize)]
 struct Fixture {
@@ -107,8 +107,8 @@ fn assert_expected(score: &CaseScore, expected: &Expected, what: &str) {
     let [tp, fp, fn_, tn] = expected.counts;
     assert_eq!(score.counts, Counts { tp, fp, fn_, tn }, "{what}");
     for kind in OVERLAP {
-        let theirs = expected.scores[metric_name(kind)];
-        let what = format!("{what}, {}", metric_name(kind));
+        let theirs = expected.scores[kind.name()];
+        let what = format!("{what}, {}", kind.name());
         let (one, skip) = (score.value(kind, EmptyRule::One), score.value(kind, EmptyRule::Skip));
         let undefined = if score.counts.perfect() { 1.0 } else { 0.0 };
         match kind {

@@ -4,12 +4,13 @@ use rayon::prelude::*;
 
 use super::predictor::{Predictor, Probabilities};
 use super::{
-    CaseScore, Confusion, Counts, ImageScore, LabelledCase, best_image_threshold, best_threshold,
-    called, count_at_candidates, score_binary, score_classes,
+    CaseScore, Confusion, ImageScore, LabelledCase, best_image_threshold, best_threshold, called,
+    count_at_candidates, score_binary, score_classes,
 };
 use crate::data::{Case, Dataset, Decoded, Labels, decode, leave_out, resize_labels, shown_before};
 use crate::error::{Error, Result};
 use crate::loss::Outputs;
+use crate::metric::Counts;
 use crate::spec::{EvaluationSpec, Resolution, ThresholdSpec};
 use crate::split_name::SplitName;
 

@@ -4,12 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use super::auc::auc;
 use super::confusion::count_classes;
-use super::counts::{Counts, count_binary};
-use super::overlap::overlap;
+use super::counts::count_binary;
 use super::surface::{SurfaceDistances, class_masks, surface_distances};
 use super::threshold::binarize;
 use crate::data::IGNORE;
-use crate::spec::{EmptyRule, MetricKind};
+use crate::metric::{Counts, EmptyRule, MetricKind, OfPixels, overlap};
 
 /// One class of one case: all that metrics are computed from.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -55,19 +54,10 @@ impl CaseScore {
     pub fn value(&self, kind: MetricKind, empty: EmptyRule) -> Option<f64> {
         let distance = |measured| distance(measured, &self.counts, empty);
         match kind {
-            MetricKind::Dice
-            | MetricKind::Iou
-            | MetricKind::Precision
-            | MetricKind::Recall
-            | MetricKind::Specificity
-            | MetricKind::Accuracy
-            | MetricKind::F1
-            | MetricKind::Mcc
-            | MetricKind::BalancedAccuracy => overlap(kind, &self.counts, empty),
             MetricKind::Hd95 => distance(self.hd95),
             MetricKind::Assd => distance(self.assd),
             MetricKind::Auc => self.auc,
-            MetricKind::AveragePrecision => None,
+            of_counts => overlap(of_counts, &self.counts, empty),
         }
     }
 }
@@ -118,7 +108,9 @@ pub fn score_binary(
 ) -> CaseScore {
     let prediction = binarize(probabilities, threshold);
     let counts = count_binary(&prediction, case.truth);
-    let auc = asked(metrics, &[MetricKind::Auc]).then(|| auc(probabilities, case.truth)).flatten();
+    let auc = asked(metrics, |of| matches!(of, OfPixels::Probabilities))
+        .then(|| auc(probabilities, case.truth))
+        .flatten();
     score(case, class, 1, counts, &prediction, auc, metrics)
 }
 
@@ -151,7 +143,9 @@ pub fn score_classes(
     let scores = classes.iter().zip(counts).enumerate();
     scores
         .map(|(index, (class, counts))| {
-            let auc = asked(metrics, &[MetricKind::Auc]).then(|| auc_of(index)).flatten();
+            let auc = asked(metrics, |of| matches!(of, OfPixels::Probabilities))
+                .then(|| auc_of(index))
+                .flatten();
             score(case, class, index, counts, prediction, auc, metrics)
         })
         .collect()
@@ -166,7 +160,7 @@ fn score(
     auc: Option<f64>,
     metrics: &[MetricKind],
 ) -> CaseScore {
-    let wanted = asked(metrics, &[MetricKind::Hd95, MetricKind::Assd]) && counts.total() > 0;
+    let wanted = asked(metrics, |of| matches!(of, OfPixels::Masks)) && counts.total() > 0;
     let distances =
         wanted.then(|| class_distances(case, prediction, class_index, &counts)).flatten();
     CaseScore {
@@ -196,8 +190,9 @@ fn class_distances(
     surface_distances(&prediction, &truth, case.width, case.height)
 }
 
-fn asked(metrics: &[MetricKind], any_of: &[MetricKind]) -> bool {
-    metrics.iter().any(|metric| any_of.contains(metric))
+/// Whether a metric is made of something.
+fn asked(metrics: &[MetricKind], needs: fn(OfPixels) -> bool) -> bool {
+    metrics.iter().any(|metric| metric.row().of_pixels.is_some_and(needs))
 }
 
 #[cfg(test)]

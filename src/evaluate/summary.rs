@@ -19,11 +19,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::bootstrap::{FEWEST_GROUPS, Resampled, ResampledSums};
-use super::counts::Counts;
-use super::metric::{has_counts, metric_name};
-use super::overlap::{across_classes, mean_over_occurring};
 use super::score::CaseScore;
-use crate::spec::{EmptyRule, MetricKind};
+use crate::metric::{Counts, EmptyRule, MetricKind, across_classes, mean_over_occurring};
 
 /// One number about a split.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -57,7 +54,7 @@ enum Reduction<'a> {
 
 impl Reduction<'_> {
     fn name(&self, metric: MetricKind) -> String {
-        let metric = metric_name(metric);
+        let metric = metric.name();
         match self {
             Self::Mean => format!("{metric}.mean"),
             Self::Lesion => format!("{metric}.lesion"),
@@ -75,7 +72,7 @@ fn reductions<'a>(
     labels: &[&'a str],
 ) -> Vec<Reduction<'a>> {
     let mut reductions = vec![Reduction::Mean, Reduction::Lesion];
-    if has_counts(metric) {
+    if metric.is_of_counts() {
         reductions.push(Reduction::Pooled);
     }
     if classes.len() > 1 {
@@ -192,7 +189,7 @@ impl Case<'_> {
     fn value(&self, metric: MetricKind, empty: EmptyRule) -> Option<f64> {
         match &self.scores[..] {
             [only] => only.value(metric, empty),
-            _ if has_counts(metric) => across_classes(metric, &self.counts, empty),
+            _ if metric.is_of_counts() => across_classes(metric, &self.counts, empty),
             scores => {
                 mean_over_occurring(scores.iter().map(|s| (s.counts, s.value(metric, empty))))
             }

@@ -1,9 +1,7 @@
 //! From which probability on a pixel is lesion.
 
-use super::counts::Counts;
-use super::overlap::overlap;
 use crate::data::IGNORE;
-use crate::spec::{EmptyRule, MetricKind};
+use crate::metric::{Counts, EmptyRule, MetricKind, overlap};
 
 /// The thresholds that `best-on-valid` chooses from.
 pub const CANDIDATES: [f64; 19] = [

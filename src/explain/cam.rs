@@ -2,10 +2,76 @@
 
 use burn::tensor::Tensor;
 
-use super::{Heat, Score, numbers, positive};
+use super::method::{Explanation, Settings, Unfit, layer_of};
+use super::{Heat, Score, numbers, positive, still};
 use crate::error::{Error, Result};
 use crate::loss::Outputs;
-use crate::model::Net;
+use crate::model::{self, Net};
+use crate::spec::ModelSpec;
+
+/// Grad-CAM of a layer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GradCam {
+    /// Where maps are weighed.
+    pub layer: String,
+}
+
+impl Explanation for GradCam {
+    const SETTINGS: &'static [&'static str] = &["layer"];
+
+    fn new(settings: Settings, model: &ModelSpec, _: usize) -> Result<Self, Unfit> {
+        place(settings, model).map(|layer| Self { layer })
+    }
+
+    fn layer(&self) -> Option<&str> {
+        Some(&self.layer)
+    }
+
+    fn heat(
+        &self,
+        net: &Net,
+        input: Tensor<4>,
+        outputs: Outputs,
+        class: Option<usize>,
+    ) -> Result<Heat> {
+        let input = Tensor::from_inner(input);
+        class_activation(&still(net), input, &self.layer, outputs, class, grad_cam)
+    }
+}
+
+/// Grad-CAM++ of a layer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GradCamPlusPlus {
+    /// Where maps are weighed.
+    pub layer: String,
+}
+
+impl Explanation for GradCamPlusPlus {
+    const SETTINGS: &'static [&'static str] = &["layer"];
+
+    fn new(settings: Settings, model: &ModelSpec, _: usize) -> Result<Self, Unfit> {
+        place(settings, model).map(|layer| Self { layer })
+    }
+
+    fn layer(&self) -> Option<&str> {
+        Some(&self.layer)
+    }
+
+    fn heat(
+        &self,
+        net: &Net,
+        input: Tensor<4>,
+        outputs: Outputs,
+        class: Option<usize>,
+    ) -> Result<Heat> {
+        let input = Tensor::from_inner(input);
+        class_activation(&still(net), input, &self.layer, outputs, class, grad_cam_plus_plus)
+    }
+}
+
+fn place(settings: Settings, model: &ModelSpec) -> Result<String, Unfit> {
+    layer_of(settings.layer, model::places(model), || model::usual_place(model))
+}
 
 /// The class activation map of one image at a layer; where pixels have classes, that of Seg-Grad-CAM (Vinogradova,
 /// Dibrov and Myers 2020). `weighed` is [`grad_cam`] or [`grad_cam_plus_plus`].

@@ -2,9 +2,43 @@
 
 use burn::tensor::Tensor;
 
+use super::method::{Explanation, Settings, Unfit, layer_of};
 use super::{Heat, numbers};
 use crate::error::{Error, Result};
-use crate::model::Net;
+use crate::loss::Outputs;
+use crate::model::{self, Net};
+use crate::spec::ModelSpec;
+
+/// Coefficients of an attention gate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gate {
+    /// The gate.
+    pub gate: String,
+}
+
+impl Explanation for Gate {
+    const SETTINGS: &'static [&'static str] = &["layer"];
+
+    fn new(settings: Settings, model: &ModelSpec, _: usize) -> Result<Self, Unfit> {
+        let gates = model::gates(model);
+        let Some(last) = gates.last().cloned() else {
+            return Err(Unfit {
+                key: "method",
+                message: "the network has no attention gate".into(),
+                help: "`attention-unet` has".into(),
+            });
+        };
+        layer_of(settings.layer, gates, || last).map(|gate| Self { gate })
+    }
+
+    fn layer(&self) -> Option<&str> {
+        Some(&self.gate)
+    }
+
+    fn heat(&self, net: &Net, input: Tensor<4>, _: Outputs, _: Option<usize>) -> Result<Heat> {
+        coefficients(net, input, &self.gate)
+    }
+}
 
 /// The coefficients of an attention gate (Oktay et al. 2018) for one image, at the gate's own size: how much of each
 /// place of the skip is let through, whatever the class. They are as they are, not scaled to a highest value of 1.

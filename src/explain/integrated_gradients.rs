@@ -4,7 +4,53 @@ use std::f64::consts::PI;
 
 use burn::tensor::{Tensor, TensorData};
 
-use super::{BATCH, numbers};
+use super::method::{Explanation, Settings, Unfit, within};
+use super::{BATCH, Heat, Score, at_input, numbers, still};
+use crate::error::Result;
+use crate::loss::Outputs;
+use crate::model::Net;
+use crate::spec::ModelSpec;
+
+/// Integrated gradients of a class's score.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IntegratedGradients {
+    /// Points between zeros and the image.
+    pub steps: usize,
+}
+
+impl Explanation for IntegratedGradients {
+    const SETTINGS: &'static [&'static str] = &["steps"];
+
+    fn new(settings: Settings, _: &ModelSpec, _: usize) -> Result<Self, Unfit> {
+        Ok(Self { steps: within("steps", settings.steps, 50, 1000)? })
+    }
+
+    fn heat(
+        &self,
+        net: &Net,
+        input: Tensor<4>,
+        outputs: Outputs,
+        class: Option<usize>,
+    ) -> Result<Heat> {
+        Ok(at_input(&input, self.values(net, &input, outputs, class)?))
+    }
+}
+
+impl IntegratedGradients {
+    /// What each pixel contributes to the score; below 0 where it speaks against the class.
+    pub(super) fn values(
+        &self,
+        net: &Net,
+        input: &Tensor<4>,
+        outputs: Outputs,
+        class: Option<usize>,
+    ) -> Result<Vec<f32>> {
+        let net = still(net);
+        let whole = net.forward(Tensor::from_inner(input.clone()));
+        let score = Score::new(&whole, outputs, class)?;
+        Ok(integrated_gradients(input, self.steps, |inputs| score.of(net.forward(inputs))))
+    }
+}
 
 /// Integrated gradients (Sundararajan, Taly and Yan 2017) from an input of zeros: the input times the mean gradient of
 /// the score on the straight line to it, by Gauss-Legendre quadrature with `steps` points, summed over channels. All

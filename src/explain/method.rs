@@ -1,45 +1,121 @@
 //! How a map is made, with all its settings.
 
-use crate::error::Error;
-use crate::model;
+use burn::tensor::Tensor;
+
+use super::Heat;
+use super::cam::{GradCam, GradCamPlusPlus};
+use super::gate::Gate;
+use super::integrated_gradients::IntegratedGradients;
+use super::occlusion::Occlusion;
+use crate::error::{Error, Result};
+use crate::loss::Outputs;
+use crate::model::Net;
 use crate::spec::{ExplanationKind, ModelSpec};
 
-/// How a map is made of what speaks for a prediction.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Method {
+/// A way to explain a prediction, with all its settings decided; one that `methods!` lists can be asked for.
+pub trait Explanation: Sized {
+    /// Which of [`Settings`] it has.
+    const SETTINGS: &'static [&'static str];
+
+    /// Decides its settings for a network and the side of its square input, in pixels.
+    ///
+    /// # Errors
+    /// If one is out of its range, or the network has no such layer or gate.
+    fn new(settings: Settings, model: &ModelSpec, size: usize) -> Result<Self, Unfit>;
+
+    /// The layer or gate that is looked at; `None` where it is the input alone.
+    fn layer(&self) -> Option<&str> {
+        None
+    }
+
+    /// What in one image speaks for a class, or else for what is predicted ([`Score`](super::Score) says what that is):
+    /// what speaks against it is left out, and the highest value is 1. Of a gate, its coefficients.
+    ///
+    /// # Shapes
+    /// - net, input: without autodiff; input `[1, channels, height, width]`
+    ///
+    /// # Errors
+    /// If the network has no such layer, gate or class.
+    fn heat(
+        &self,
+        net: &Net,
+        input: Tensor<4>,
+        outputs: Outputs,
+        class: Option<usize>,
+    ) -> Result<Heat>;
+}
+
+/// Makes of a list of explanations the choice between them and the way to each one's own file.
+macro_rules! methods {
+    ($($(#[doc = $doc:literal])* $name:ident,)*) => {
+        /// How a map is made of what speaks for a prediction.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub enum Method {
+            $($(#[doc = $doc])* $name($name),)*
+        }
+
+        impl Method {
+            /// A method for a network and the side of its square input, in pixels.
+            ///
+            /// # Errors
+            /// If a setting is not one of the method's or out of its range, or the network has no such layer or gate.
+            pub fn new(
+                kind: ExplanationKind,
+                settings: Settings,
+                model: &ModelSpec,
+                size: usize,
+            ) -> Result<Self, Unfit> {
+                match kind {
+                    $(ExplanationKind::$name => {
+                        settings.of(kind, $name::SETTINGS)?;
+                        Ok(Self::$name($name::new(settings, model, size)?))
+                    })*
+                }
+            }
+
+            /// The layer or gate that is looked at; `None` where it is the input alone.
+            pub fn layer(&self) -> Option<&str> {
+                match self {
+                    $(Self::$name(method) => method.layer(),)*
+                }
+            }
+
+            /// The map of one image; see [`Explanation::heat`].
+            ///
+            /// # Errors
+            /// If the network has no such layer, gate or class.
+            pub fn heat(
+                &self,
+                net: &Net,
+                input: Tensor<4>,
+                outputs: Outputs,
+                class: Option<usize>,
+            ) -> Result<Heat> {
+                match self {
+                    $(Self::$name(method) => method.heat(net, input, outputs, class),)*
+                }
+            }
+        }
+    };
+}
+
+methods! {
     /// Grad-CAM.
-    GradCam {
-        /// Where maps are weighed.
-        layer: String,
-    },
+    GradCam,
     /// Grad-CAM++.
-    GradCamPlusPlus {
-        /// Where maps are weighed.
-        layer: String,
-    },
+    GradCamPlusPlus,
     /// Occlusion.
-    Occlusion {
-        /// Side of the square that is hidden, in pixels of the network's input.
-        patch: usize,
-        /// Pixels from one patch to the next.
-        stride: usize,
-    },
+    Occlusion,
     /// Integrated gradients.
-    IntegratedGradients {
-        /// Points between zeros and the image.
-        steps: usize,
-    },
+    IntegratedGradients,
     /// Coefficients of an attention gate.
-    Gate {
-        /// The gate.
-        gate: String,
-    },
+    Gate,
 }
 
 /// What may be asked of a method; what is not is as usual.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
-    /// The layer or gate; of a layer [`model::usual_place`], of a gate the last.
+    /// The layer or gate; of a layer [`usual_place`](crate::model::usual_place), of a gate the last.
     pub layer: Option<String>,
     /// A tenth of the input's side, at least one pixel.
     pub patch: Option<usize>,
@@ -66,98 +142,52 @@ impl From<Unfit> for Error {
     }
 }
 
-impl Method {
-    /// A method for a network and the side of its square input, in pixels.
-    ///
-    /// # Errors
-    /// If a setting is not one of the method's or out of its range, or the network has no such layer or gate.
-    pub fn new(
-        kind: ExplanationKind,
-        settings: Settings,
-        model: &ModelSpec,
-        size: usize,
-    ) -> Result<Self, Unfit> {
-        let Settings { layer, patch, stride, steps } = settings;
-        let (given, names): (&[(&'static str, bool)], _) = match kind {
-            ExplanationKind::GradCam | ExplanationKind::GradCamPlusPlus | ExplanationKind::Gate => {
-                (
-                    &[
-                        ("patch", patch.is_some()),
-                        ("stride", stride.is_some()),
-                        ("steps", steps.is_some()),
-                    ],
-                    "it has `layer`",
-                )
-            }
-            ExplanationKind::Occlusion => (
-                &[("layer", layer.is_some()), ("steps", steps.is_some())],
-                "it has `patch` and `stride`",
-            ),
-            ExplanationKind::IntegratedGradients => (
-                &[
-                    ("layer", layer.is_some()),
-                    ("patch", patch.is_some()),
-                    ("stride", stride.is_some()),
-                ],
-                "it has `steps`",
-            ),
-        };
-        if let Some((key, _)) = given.iter().find(|(_, given)| *given) {
-            let message = format!("{} has no such setting", kind.title());
-            return Err(Unfit { key, message, help: names.into() });
-        }
-        let layer_of = |places: Vec<String>, usual: &dyn Fn() -> String| match layer {
-            Some(layer) if !places.contains(&layer) => Err(Unfit {
-                key: "layer",
-                message: format!("the network has no layer `{layer}` to look at"),
-                help: format!("it has {}", places.join(", ")),
-            }),
-            Some(layer) => Ok(layer),
-            None => Ok(usual()),
-        };
-        match kind {
-            ExplanationKind::GradCam => {
-                let layer = layer_of(model::places(model), &|| model::usual_place(model))?;
-                Ok(Self::GradCam { layer })
-            }
-            ExplanationKind::GradCamPlusPlus => {
-                let layer = layer_of(model::places(model), &|| model::usual_place(model))?;
-                Ok(Self::GradCamPlusPlus { layer })
-            }
-            ExplanationKind::Occlusion => {
-                let patch = within("patch", patch, (size / 10).max(1), size)?;
-                let stride = within("stride", stride, (patch / 2).max(1), patch)?;
-                Ok(Self::Occlusion { patch, stride })
-            }
-            ExplanationKind::IntegratedGradients => {
-                Ok(Self::IntegratedGradients { steps: within("steps", steps, 50, 1000)? })
-            }
-            ExplanationKind::Gate => {
-                let gates = model::gates(model);
-                let Some(last) = gates.last().cloned() else {
-                    return Err(Unfit {
-                        key: "method",
-                        message: "the network has no attention gate".into(),
-                        help: "`attention-unet` has".into(),
-                    });
-                };
-                Ok(Self::Gate { gate: layer_of(gates, &|| last.clone())? })
-            }
-        }
-    }
-
-    /// The layer or gate that is looked at; `None` where it is the input alone.
-    pub fn layer(&self) -> Option<&str> {
-        match self {
-            Self::GradCam { layer }
-            | Self::GradCamPlusPlus { layer }
-            | Self::Gate { gate: layer } => Some(layer),
-            Self::Occlusion { .. } | Self::IntegratedGradients { .. } => None,
-        }
+impl Settings {
+    /// Refuses what a method that has some settings does not have.
+    fn of(&self, kind: ExplanationKind, has: &[&str]) -> Result<(), Unfit> {
+        let given = [
+            ("layer", self.layer.is_some()),
+            ("patch", self.patch.is_some()),
+            ("stride", self.stride.is_some()),
+            ("steps", self.steps.is_some()),
+        ];
+        let other = given.into_iter().find(|(key, given)| *given && !has.contains(key));
+        other.map_or(Ok(()), |(key, _)| {
+            let names: Vec<String> = has.iter().map(|name| format!("`{name}`")).collect();
+            Err(Unfit {
+                key,
+                message: format!("{} has no such setting", kind.title()),
+                help: format!("it has {}", names.join(" and ")),
+            })
+        })
     }
 }
 
-fn within(
+/// The layer that is asked for, if it is one of `places`; else the usual one.
+///
+/// # Errors
+/// If there is no such layer.
+pub fn layer_of(
+    asked: Option<String>,
+    places: Vec<String>,
+    usual: impl FnOnce() -> String,
+) -> Result<String, Unfit> {
+    match asked {
+        Some(layer) if !places.contains(&layer) => Err(Unfit {
+            key: "layer",
+            message: format!("the network has no layer `{layer}` to look at"),
+            help: format!("it has {}", places.join(", ")),
+        }),
+        Some(layer) => Ok(layer),
+        None => Ok(usual()),
+    }
+}
+
+/// A setting from 1 to `highest`, or else the usual one.
+///
+/// # Errors
+/// If it is out of that range.
+pub fn within(
     key: &'static str,
     given: Option<usize>,
     usual: usize,
@@ -193,21 +223,21 @@ mod tests {
         };
         let (unet, gated) = ("kind = 'unet'", "kind = 'attention-unet'");
         let layer = "gates.3".to_string();
-        assert_eq!(usual(ExplanationKind::GradCam, gated, 256), Method::GradCam { layer });
+        assert_eq!(usual(ExplanationKind::GradCam, gated, 256), Method::GradCam(GradCam { layer }));
         let layer = "decoder.3".to_string();
         assert_eq!(
             usual(ExplanationKind::GradCamPlusPlus, unet, 256),
-            Method::GradCamPlusPlus { layer }
+            Method::GradCamPlusPlus(GradCamPlusPlus { layer })
         );
         let occlusion = |size| usual(ExplanationKind::Occlusion, unet, size);
-        assert_eq!(occlusion(256), Method::Occlusion { patch: 25, stride: 12 });
-        assert_eq!(occlusion(8), Method::Occlusion { patch: 1, stride: 1 });
+        assert_eq!(occlusion(256), Method::Occlusion(Occlusion { patch: 25, stride: 12 }));
+        assert_eq!(occlusion(8), Method::Occlusion(Occlusion { patch: 1, stride: 1 }));
         assert_eq!(
             usual(ExplanationKind::IntegratedGradients, unet, 64),
-            Method::IntegratedGradients { steps: 50 }
+            Method::IntegratedGradients(IntegratedGradients { steps: 50 })
         );
         let gate = "gates.3".to_string();
-        assert_eq!(usual(ExplanationKind::Gate, gated, 64), Method::Gate { gate });
+        assert_eq!(usual(ExplanationKind::Gate, gated, 64), Method::Gate(Gate { gate }));
     }
 
     #[test]

@@ -9,12 +9,12 @@ mod method;
 mod occlusion;
 mod score;
 
-pub use cam::{class_activation, grad_cam, grad_cam_plus_plus};
+pub use cam::{GradCam, GradCamPlusPlus, class_activation, grad_cam, grad_cam_plus_plus};
 pub use draw::{heat_over, hot, panels};
-pub use gate::coefficients;
-pub use integrated_gradients::integrated_gradients;
-pub use method::{Method, Settings, Unfit};
-pub use occlusion::occlusion;
+pub use gate::{Gate, coefficients};
+pub use integrated_gradients::{IntegratedGradients, integrated_gradients};
+pub use method::{Explanation, Method, Settings, Unfit};
+pub use occlusion::{Occlusion, occlusion};
 pub use score::Score;
 
 use burn::module::{Flag, Module, ModuleMapper, Param};
@@ -23,7 +23,6 @@ use burn::tensor::Tensor;
 use crate::data::Decoded;
 use crate::error::Result;
 use crate::evaluate::Predictor;
-use crate::loss::Outputs;
 use crate::model::Net;
 
 /// Inputs that pass the network at a time.
@@ -53,43 +52,6 @@ impl ModuleMapper for Still {
     }
 }
 
-/// What in one image speaks for a class, or else for what is predicted ([`Score`] says what that is): what speaks
-/// against it is left out, and the highest value is 1. Of a gate, its coefficients.
-///
-/// # Shapes
-/// - net, input: without autodiff; input `[1, channels, height, width]`
-///
-/// # Errors
-/// If the network has no such layer, gate or class.
-pub fn heat(
-    net: &Net,
-    input: Tensor<4>,
-    outputs: Outputs,
-    class: Option<usize>,
-    method: &Method,
-) -> Result<Heat> {
-    let [_, _, height, width] = input.dims();
-    let at_input = |values: Vec<f32>| {
-        let values = positive(values.into_iter().map(f64::from).collect());
-        Heat { width, height, values }
-    };
-    let activation = |layer, weighed| {
-        let input = Tensor::from_inner(input.clone());
-        class_activation(&still(net), input, layer, outputs, class, weighed)
-    };
-    match method {
-        Method::GradCam { layer } => activation(layer, grad_cam),
-        Method::GradCamPlusPlus { layer } => activation(layer, grad_cam_plus_plus),
-        Method::Occlusion { patch, stride } => {
-            Ok(at_input(occluded(net, &input, outputs, class, *patch, *stride)?))
-        }
-        Method::IntegratedGradients { steps } => {
-            Ok(at_input(integrated(net, &input, outputs, class, *steps)?))
-        }
-        Method::Gate { gate } => coefficients(net, input, gate),
-    }
-}
-
 /// What in one image speaks for a class, or else for what is predicted.
 ///
 /// # Errors
@@ -101,36 +63,18 @@ pub fn explain(
     method: &Method,
 ) -> Result<Heat> {
     let input = predictor.input(&[image])?;
-    heat(&predictor.model.net, input, predictor.outputs, class, method)
+    method.heat(&predictor.model.net, input, predictor.outputs, class)
 }
 
-/// [`occlusion`] of a class's score.
-fn occluded(
-    net: &Net,
-    input: &Tensor<4>,
-    outputs: Outputs,
-    class: Option<usize>,
-    patch: usize,
-    stride: usize,
-) -> Result<Vec<f32>> {
-    let whole = net.forward(input.clone());
-    let score = Score::new(&whole, outputs, class)?;
-    let drop = |inputs| score.of(whole.clone() - net.forward(inputs));
-    Ok(occlusion(input, patch, stride, drop))
-}
-
-/// [`integrated_gradients`] of a class's score.
-fn integrated(
-    net: &Net,
-    input: &Tensor<4>,
-    outputs: Outputs,
-    class: Option<usize>,
-    steps: usize,
-) -> Result<Vec<f32>> {
-    let net = still(net);
-    let whole = net.forward(Tensor::from_inner(input.clone()));
-    let score = Score::new(&whole, outputs, class)?;
-    Ok(integrated_gradients(input, steps, |inputs| score.of(net.forward(inputs))))
+/// A map of the input's own size, of what is positive.
+///
+/// # Shapes
+/// - input: `[1, channels, height, width]`
+/// - values: `[height * width]`
+fn at_input(input: &Tensor<4>, values: Vec<f32>) -> Heat {
+    let [_, _, height, width] = input.dims();
+    let values = positive(values.into_iter().map(f64::from).collect());
+    Heat { width, height, values }
 }
 
 /// A network as in evaluation, with autodiff of its input alone.
@@ -156,6 +100,7 @@ mod tests {
     use serde::de::DeserializeOwned;
 
     use super::*;
+    use crate::loss::Outputs;
     use crate::model::init;
     use crate::model::parity::{filled, images};
     use crate::spec::ModelSpec;
@@ -194,11 +139,11 @@ mod tests {
             };
             let layer = case.place.clone();
             let method = match case.method.as_str() {
-                "GradCAM" => Method::GradCam { layer },
-                _ => Method::GradCamPlusPlus { layer },
+                "GradCAM" => Method::GradCam(GradCam { layer }),
+                _ => Method::GradCamPlusPlus(GradCamPlusPlus { layer }),
             };
             let input = images(case.input, &Device::flex());
-            let heat = heat(&net, input, outputs, Some(case.class), &method).unwrap();
+            let heat = method.heat(&net, input, outputs, Some(case.class)).unwrap();
             assert_eq!([heat.height, heat.width], case.size);
             for (found, expected) in heat.values.iter().zip(&case.values) {
                 let what = format!("{} at {} of {}", case.method, case.place, case.model);
@@ -210,7 +155,7 @@ mod tests {
     #[derive(Deserialize)]
     struct Attributions {
         attributions: Vec<Attribution>,
-        gates: Vec<Gate>,
+        gates: Vec<GateCase>,
     }
 
     #[derive(Deserialize)]
@@ -235,7 +180,7 @@ mod tests {
     }
 
     #[derive(Deserialize)]
-    struct Gate {
+    struct GateCase {
         gate: String,
         size: [usize; 2],
         values: Vec<f32>,
@@ -260,12 +205,13 @@ mod tests {
             let (outputs, class) = (case.outputs(), Some(case.class));
             let input = images(case.input, &Device::flex());
             let (name, found) = match case.method {
-                Made::Occlusion { patch, stride } => {
-                    ("occlusion", occluded(&net, &input, outputs, class, patch, stride).unwrap())
-                }
+                Made::Occlusion { patch, stride } => (
+                    "occlusion",
+                    Occlusion { patch, stride }.values(&net, &input, outputs, class).unwrap(),
+                ),
                 Made::IntegratedGradients { steps } => (
                     "integrated gradients",
-                    integrated(&net, &input, outputs, class, steps).unwrap(),
+                    IntegratedGradients { steps }.values(&net, &input, outputs, class).unwrap(),
                 ),
             };
             let highest = case.values.iter().fold(0f32, |highest, value| highest.max(value.abs()));
@@ -285,7 +231,9 @@ mod tests {
         let found = attributions.iter().find(|case| case.model == PLAIN && case.change != 0.0);
         let case = found.expect("one of a plain network");
         let input = images(case.input, &Device::flex());
-        let values = integrated(&net(PLAIN, 3, 1), &input, Outputs::Binary, None, 200).unwrap();
+        let values = IntegratedGradients { steps: 200 }
+            .values(&net(PLAIN, 3, 1), &input, Outputs::Binary, None)
+            .unwrap();
         let sum: f32 = values.iter().sum();
         assert!((sum / case.change - 1.0).abs() < 2e-3, "{sum}, not {}", case.change);
     }
@@ -293,9 +241,10 @@ mod tests {
     #[test]
     fn heat_is_what_speaks_for_the_class_scaled_to_1() {
         let (net, input) = (net(PLAIN, 3, 1), images([1, 3, 16, 24], &Device::flex()));
-        let values = integrated(&net, &input, Outputs::Binary, None, 4).unwrap();
-        let method = Method::IntegratedGradients { steps: 4 };
-        let heat = heat(&net, input, Outputs::Binary, None, &method).unwrap();
+        let values =
+            IntegratedGradients { steps: 4 }.values(&net, &input, Outputs::Binary, None).unwrap();
+        let method = Method::IntegratedGradients(IntegratedGradients { steps: 4 });
+        let heat = method.heat(&net, input, Outputs::Binary, None).unwrap();
         assert_eq!([heat.height, heat.width], [16, 24]);
         let highest = values.iter().copied().fold(0.0, f32::max);
         assert!(values.iter().any(|&value| value < 0.0));
@@ -310,10 +259,10 @@ mod tests {
         assert_eq!(gates.len(), 4);
         let model = "kind = 'attention-unet'\nfilters = [8, 16, 32, 64]";
         let net = net(model, 3, 1);
-        for Gate { gate, size, values } in gates {
+        for GateCase { gate, size, values } in gates {
             let input = images([1, 3, 32, 32], &Device::flex());
-            let method = Method::Gate { gate };
-            let heat = heat(&net, input, Outputs::Binary, None, &method).unwrap();
+            let method = Method::Gate(Gate { gate });
+            let heat = method.heat(&net, input, Outputs::Binary, None).unwrap();
             assert_eq!([heat.height, heat.width], size);
             for (found, expected) in heat.values.iter().zip(&values) {
                 assert!((found - expected).abs() < 1e-5, "{method:?}: {found}, not {expected}");
@@ -326,9 +275,9 @@ mod tests {
         let net = net("kind = 'unet'\nencoder = { kind = 'plain', filters = [2, 4] }", 1, 2);
         let explained = |method: Method, class| {
             let image = images([1, 1, 8, 8], &Device::flex());
-            heat(&net, image, Outputs::Classes(2), Some(class), &method)
+            method.heat(&net, image, Outputs::Classes(2), Some(class))
         };
-        let cam = |layer: &str| Method::GradCam { layer: layer.into() };
+        let cam = |layer: &str| Method::GradCam(GradCam { layer: layer.into() });
         assert!(explained(cam("decoder.0"), 1).is_ok());
         let refused = |method, class, told: &str| {
             let error = explained(method, class).unwrap_err().to_string();
@@ -336,8 +285,12 @@ mod tests {
         };
         refused(cam("decoder.1"), 1, "it has encoder.0, bottleneck, decoder.0");
         refused(cam("decoder.0"), 2, "the network has 2");
-        refused(Method::Occlusion { patch: 2, stride: 2 }, 2, "the network has 2");
-        refused(Method::IntegratedGradients { steps: 2 }, 2, "the network has 2");
-        refused(Method::Gate { gate: "gates.0".into() }, 1, "no gate `gates.0`; it has none");
+        refused(Method::Occlusion(Occlusion { patch: 2, stride: 2 }), 2, "the network has 2");
+        refused(
+            Method::IntegratedGradients(IntegratedGradients { steps: 2 }),
+            2,
+            "the network has 2",
+        );
+        refused(Method::Gate(Gate { gate: "gates.0".into() }), 1, "no gate `gates.0`; it has none");
     }
 }

@@ -2,7 +2,57 @@
 
 use burn::tensor::{Tensor, TensorData};
 
-use super::{BATCH, numbers};
+use super::method::{Explanation, Settings, Unfit, within};
+use super::{BATCH, Heat, Score, at_input, numbers};
+use crate::error::Result;
+use crate::loss::Outputs;
+use crate::model::Net;
+use crate::spec::ModelSpec;
+
+/// Occlusion of a class's score.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Occlusion {
+    /// Side of the square that is hidden, in pixels of the network's input.
+    pub patch: usize,
+    /// Pixels from one patch to the next.
+    pub stride: usize,
+}
+
+impl Explanation for Occlusion {
+    const SETTINGS: &'static [&'static str] = &["patch", "stride"];
+
+    fn new(settings: Settings, _: &ModelSpec, size: usize) -> Result<Self, Unfit> {
+        let patch = within("patch", settings.patch, (size / 10).max(1), size)?;
+        let stride = within("stride", settings.stride, (patch / 2).max(1), patch)?;
+        Ok(Self { patch, stride })
+    }
+
+    fn heat(
+        &self,
+        net: &Net,
+        input: Tensor<4>,
+        outputs: Outputs,
+        class: Option<usize>,
+    ) -> Result<Heat> {
+        Ok(at_input(&input, self.values(net, &input, outputs, class)?))
+    }
+}
+
+impl Occlusion {
+    /// What the score of each pixel's patches loses; below 0 where they speak against the class.
+    pub(super) fn values(
+        &self,
+        net: &Net,
+        input: &Tensor<4>,
+        outputs: Outputs,
+        class: Option<usize>,
+    ) -> Result<Vec<f32>> {
+        let whole = net.forward(input.clone());
+        let score = Score::new(&whole, outputs, class)?;
+        let drop = |inputs| score.of(whole.clone() - net.forward(inputs));
+        Ok(occlusion(input, self.patch, self.stride, drop))
+    }
+}
 
 /// Occlusion (Zeiler and Fergus 2014): a square of `patch` pixels, set to zero in all channels, moves over the input by
 /// `stride`. A pixel's value is what the score loses while the patch lies over it, the mean of all patches that do;

@@ -12,8 +12,7 @@ use crate::data::{
 use crate::device::{Request, choose};
 use crate::error::Result;
 use crate::evaluate::{
-    epoch_figures, figure_names, image_figure_names, is_of_images, metric_name, outputs,
-    second_head_names,
+    epoch_figures, figure_names, image_figure_names, outputs, second_head_names,
 };
 use crate::explain::{Method, Settings};
 use crate::figure_name::{FigureName, MASK_DICE};
@@ -22,8 +21,7 @@ use crate::loss::{self, Outputs};
 use crate::model;
 use crate::record::GuideRow;
 use crate::spec::{
-    Channels, GateSpec, Loaded, MetricKind, Problem, Problems, RefineSpec, SubsetSpec,
-    ThresholdSpec, load,
+    Channels, GateSpec, Loaded, Problem, Problems, RefineSpec, SubsetSpec, ThresholdSpec, load,
 };
 use crate::split_name::SplitName;
 
@@ -231,12 +229,13 @@ impl Mistakes<'_> {
             ));
         }
         for &metric in &spec.evaluation.metrics {
-            let of_pixels = metric != MetricKind::AveragePrecision;
-            let fits = if classifies { is_of_images(metric) } else { of_pixels };
+            let row = metric.row();
+            let (of_pixels, of_images) = (row.of_pixels.is_some(), row.of_images.is_some());
+            let fits = if classifies { of_images } else { of_pixels };
             if !fits {
                 let what = if classifies { "pixels, and" } else { "whole images, and" };
                 let asked = if classifies { "whole images" } else { "pixels" };
-                let name = metric_name(metric);
+                let name = metric.name();
                 wrong.push((
                     "evaluation.metrics",
                     format!("`{name}` is a metric of {what} this task is about {asked}"),

@@ -9,7 +9,7 @@ use super::names;
 use super::permutation::{holm, p_of_difference};
 use super::tables::{counts, headline_resolution};
 use crate::evaluate::bootstrap::mean_interval;
-use crate::evaluate::overlap;
+use crate::metric::overlap;
 use crate::record::{Interval, Record, RunState};
 use crate::spec::{EmptyRule, MetricKind};
 use crate::split_name::SplitName;

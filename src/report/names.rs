@@ -62,17 +62,17 @@ pub fn figure(name: &str) -> String {
     let (first, rest) = name.split_once('.').unwrap_or((name, ""));
     let metric = metric(first);
     match rest.split_once('.') {
-        _ if rest.is_empty() => metric.to_owned(),
+        _ if rest.is_empty() => metric,
         Some(("class", class)) => format!("{metric}, {class}"),
         Some(("label", label)) => format!("{metric}, {label} cases"),
         _ => format!("{metric}, {}", reduction(rest)),
     }
 }
 
-fn metric(name: &str) -> &str {
+fn metric(name: &str) -> String {
     match name {
-        "learning-rate" => "Learning rate",
-        other => measure_title(other).unwrap_or(other),
+        "learning-rate" => "Learning rate".to_owned(),
+        other => measure_title(other).unwrap_or_else(|| other.to_owned()),
     }
 }
 

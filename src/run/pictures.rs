@@ -8,11 +8,12 @@ use rand::Rng;
 use crate::data::{decode, random_stream};
 use crate::error::Result;
 use crate::evaluate::{
-    CaseScore, Counts, Evaluation, ImageScore, Predictor, SECOND_HEAD_THRESHOLD, across_classes,
-    called, draw, jpeg, overlay, shown,
+    CaseScore, Evaluation, ImageScore, Predictor, SECOND_HEAD_THRESHOLD, called, draw, jpeg,
+    overlay, shown,
 };
-use crate::explain::{Method, explain, heat_over};
+use crate::explain::{GradCamPlusPlus, Method, explain, heat_over};
 use crate::loss::Outputs;
+use crate::metric::{Counts, across_classes};
 use crate::model;
 use crate::plan::Plan;
 use crate::record::{Picture, PictureFile, PictureImages, PictureKind, RunDir};
@@ -91,7 +92,7 @@ pub fn write_images(
             empty: false,
         })
         .collect();
-    let method = Method::GradCamPlusPlus { layer: film_layer(spec) };
+    let method = Method::GradCamPlusPlus(GradCamPlusPlus { layer: film_layer(spec) });
     let mut pictures = Vec::new();
     for (number, (kind, name, score)) in
         choose(&scored, &spec.report, plan.decisions.seed).into_iter().enumerate()

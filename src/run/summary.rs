@@ -1,6 +1,6 @@
 //! What a run is about, in words and totals.
 
-use crate::data::{Labels, overlaps};
+use crate::data::{Labels, overlaps, source};
 use crate::evaluate::{
     SECOND_HEAD_THRESHOLD, describe_absent, describe_empty, describe_image_reductions,
     describe_intervals, describe_loss, describe_reductions, describe_refinement,
@@ -8,10 +8,7 @@ use crate::evaluate::{
 use crate::figure_name::{FigureName, MASK_DICE, OF_SECOND_HEAD};
 use crate::plan::Plan;
 use crate::record::{Progressed, Selection, Semantics, Summary, Task};
-use crate::spec::{
-    BcssClasses, BcssLayout, EncoderSpec, EvaluationSpec, MetricKind, Modality, ModelSpec,
-    MultiMask, Resolution, SourceSpec, TaskSpec,
-};
+use crate::spec::{EncoderSpec, EvaluationSpec, MetricKind, ModelSpec, Resolution, TaskSpec};
 
 /// The summary of a plan, before anything is measured.
 pub fn summary(plan: &Plan) -> Summary {
@@ -27,7 +24,7 @@ pub fn summary(plan: &Plan) -> Summary {
             TaskSpec::Segment(_) | TaskSpec::MultiTask(_) => Task::Segment,
             TaskSpec::Classify(_) => Task::Classify,
         },
-        dataset: dataset(&spec.dataset.source),
+        dataset: source(&spec.dataset.source).title(),
         model: match spec.task.second_head() {
             Some(_) => format!("{}, with a head for images", model(&spec.model)),
             None => model(&spec.model),
@@ -104,33 +101,6 @@ pub fn selection(plan: &Plan, progressed: &Progressed) -> Option<Selection> {
     let (epoch, value) = progressed.best?;
     let metric = plan.decisions.spec.schedule.best.metric.parse().ok()?;
     Some(Selection { epoch, metric, value })
-}
-
-fn dataset(source: &SourceSpec) -> String {
-    match source {
-        SourceSpec::Busi(busi) => match busi.multi_mask {
-            MultiMask::Union => "BUSI, several masks of an image united".into(),
-            MultiMask::First => "BUSI, first mask of each image".into(),
-            MultiMask::Drop => "BUSI, images with several masks left out".into(),
-        },
-        SourceSpec::Bcss(bcss) => {
-            let layout = match bcss.layout {
-                BcssLayout::Tiles(_) => "tiles",
-                BcssLayout::Rois(_) => "ROIs cut into tiles",
-            };
-            let classes = match &bcss.classes {
-                BcssClasses::Raw(_) => "21 classes".into(),
-                BcssClasses::Five(_) => "5 classes".into(),
-                BcssClasses::Merged(_) => "3 merged codes".into(),
-                BcssClasses::Custom(custom) => format!("{} groups of codes", custom.groups.len()),
-            };
-            format!("BCSS, {layout}, {classes}")
-        }
-        SourceSpec::Phantom(phantom) => match phantom.modality {
-            Modality::Ultrasound => format!("synthetic ultrasound, {} images", phantom.cases),
-            Modality::Histology => format!("synthetic histology, {} images", phantom.cases),
-        },
-    }
 }
 
 fn model(spec: &ModelSpec) -> String {

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::RefineSpec;
+pub use crate::metric::{EmptyRule, MetricKind};
 use crate::split_name::SplitName;
 
 /// What is measured and how.
@@ -82,83 +83,6 @@ pub struct FixedThreshold {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BestOnValidThreshold {}
-
-/// Metrics of the pixels of a case and class, or of classified images.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
-#[serde(rename_all = "kebab-case")]
-pub enum MetricKind {
-    /// 2 tp / (2 tp + fp + fn); the F1 score of pixels.
-    Dice,
-    /// tp / (tp + fp + fn).
-    Iou,
-    /// tp / (tp + fp).
-    Precision,
-    /// tp / (tp + fn); also called sensitivity.
-    Recall,
-    /// tn / (tn + fp).
-    Specificity,
-    /// (tp + tn) / all.
-    Accuracy,
-    /// Harmonic mean of precision and recall; equal to Dice for pixels.
-    F1,
-    /// Matthews correlation coefficient.
-    Mcc,
-    /// 95th percentile of the symmetric surface distance, in pixels.
-    Hd95,
-    /// Average symmetric surface distance, in pixels.
-    Assd,
-    /// Area under the ROC curve of the probabilities of pixels or images.
-    Auc,
-    /// Mean of recall and specificity; of images, mean recall over the classes.
-    BalancedAccuracy,
-    /// Area under the precision-recall curve, as scikit-learn's average precision. Of images alone.
-    AveragePrecision,
-}
-
-impl MetricKind {
-    /// All of them.
-    pub const ALL: [Self; 13] = [
-        Self::Dice,
-        Self::Iou,
-        Self::Precision,
-        Self::Recall,
-        Self::Specificity,
-        Self::Accuracy,
-        Self::F1,
-        Self::Mcc,
-        Self::Hd95,
-        Self::Assd,
-        Self::Auc,
-        Self::BalancedAccuracy,
-        Self::AveragePrecision,
-    ];
-
-    /// The metrics of classified images, in the order of tables.
-    pub const OF_IMAGES: [Self; 9] = [
-        Self::Accuracy,
-        Self::BalancedAccuracy,
-        Self::Precision,
-        Self::Recall,
-        Self::Specificity,
-        Self::F1,
-        Self::Mcc,
-        Self::Auc,
-        Self::AveragePrecision,
-    ];
-}
-
-/// What overlap metrics score where a class is absent from truth and prediction alike.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum EmptyRule {
-    /// 1: nothing to find and nothing found.
-    #[default]
-    One,
-    /// The case is left out of the mean, and the report says how many were.
-    Skip,
-}
 
 /// At which size predictions are compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

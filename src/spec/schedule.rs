@@ -1,9 +1,9 @@
 //! `[schedule]`: epochs, batches and the optimizer.
 
-use std::fmt;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use crate::metric::Goal;
 
 /// Epochs, batches and the optimizer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -283,25 +283,6 @@ impl Default for PlateauRate {
 
 fn tenth() -> f64 {
     0.1
-}
-
-/// Whether a figure should fall or rise.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Goal {
-    /// Lower is better.
-    Lowest,
-    /// Higher is better.
-    Highest,
-}
-
-impl fmt::Display for Goal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Lowest => "lowest",
-            Self::Highest => "highest",
-        })
-    }
 }
 
 impl Goal {

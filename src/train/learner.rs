@@ -10,10 +10,9 @@ use super::batches::{EpochNumber, Input};
 use super::inputs::Inputs;
 use super::objective::Objective;
 use crate::data::Batch;
-use crate::evaluate::{
-    Counts, EpochTally, ImageScore, called, count_binary, count_classes, likeliest,
-};
+use crate::evaluate::{EpochTally, ImageScore, called, count_binary, count_classes, likeliest};
 use crate::loss::{Outputs, Sums};
+use crate::metric::Counts;
 use crate::model::{Model, combined};
 use crate::spec::ModelSpec;
 

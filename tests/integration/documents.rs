@@ -10,7 +10,6 @@ use std::process::{Command, Stdio};
 
 use clap::{CommandFactory, Parser};
 use oncospec::cli::Cli;
-use oncospec::evaluate::metric_name;
 use oncospec::spec::{MetricKind, load, suite};
 
 use crate::support::{Bench, Said, repository, said};
@@ -330,7 +329,7 @@ fn the_reference_names_every_command_metric_experiment_and_file() {
     }
     let figures = page("figures.md");
     for metric in MetricKind::ALL {
-        let row = format!("| `{}` |", metric_name(metric));
+        let row = format!("| `{}` |", metric.name());
         assert!(figures.contains(&row), "{row}");
     }
 

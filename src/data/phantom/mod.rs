@@ -13,6 +13,11 @@ mod ultrasound;
 use image::{GrayImage, RgbImage};
 
 use super::case::{Case, ImageSource, MaskSource, PhantomImage};
+use super::classes::{Codes, FIVE_NAMES};
+use super::labels::Labels;
+use super::scan::Scan;
+use super::source::{Opening, Source, lesions};
+use crate::error::Result;
 use crate::spec::{Modality, PhantomSpec};
 use noise::Random;
 
@@ -24,6 +29,29 @@ const TISSUE_SIDE: u32 = 256;
 
 /// Institutions of histology phantoms, as in TCGA barcodes.
 const INSTITUTIONS: [&str; 6] = ["A1", "A2", "AR", "BH", "E2", "OL"];
+
+impl Source for PhantomSpec {
+    fn title(&self) -> String {
+        match self.modality {
+            Modality::Ultrasound => format!("synthetic ultrasound, {} images", self.cases),
+            Modality::Histology => format!("synthetic histology, {} images", self.cases),
+        }
+    }
+
+    fn classes(&self) -> Result<(Labels, Codes)> {
+        Ok(match self.modality {
+            Modality::Ultrasound => lesions(),
+            Modality::Histology => {
+                let names = FIVE_NAMES.iter().map(ToString::to_string).collect();
+                (Labels::Classes { names }, Codes::five())
+            }
+        })
+    }
+
+    fn scan(&self, _: &Opening) -> Result<Scan> {
+        Ok(Scan { cases: cases(self), ..Scan::default() })
+    }
+}
 
 /// A synthetic image and its truth.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,8 +4,7 @@
 //! BMC Medical Imaging 15:29, section "Metrics"; what they score where a denominator is 0 is said at
 //! [`overlap`].
 
-use super::counts::Counts;
-use crate::spec::{EmptyRule, MetricKind};
+use super::{Counts, EmptyRule, MetricKind, OfPixels};
 
 /// An overlap metric of one class of one image, or of counts pooled over many.
 ///
@@ -37,37 +36,27 @@ pub fn overlap(kind: MetricKind, counts: &Counts, empty: EmptyRule) -> Option<f6
     if counts.total() == 0 {
         return None;
     }
-    let Counts { tp, fp, fn_, tn } = *counts;
-    let defined = match kind {
-        MetricKind::Dice | MetricKind::F1 => ratio(2 * tp, 2 * tp + fp + fn_),
-        MetricKind::Iou => ratio(tp, tp + fp + fn_),
-        MetricKind::Precision => ratio(tp, tp + fp),
-        MetricKind::Recall => ratio(tp, tp + fn_),
-        MetricKind::Specificity => ratio(tn, tn + fp),
-        MetricKind::Accuracy => ratio(tp + tn, counts.total()),
-        MetricKind::Mcc => matthews(counts),
-        MetricKind::BalancedAccuracy => {
-            let [recall, specificity] =
-                [MetricKind::Recall, MetricKind::Specificity].map(|of| overlap(of, counts, empty));
-            return Some((recall? + specificity?) / 2.0);
-        }
-        MetricKind::Hd95 | MetricKind::Assd | MetricKind::Auc | MetricKind::AveragePrecision => {
-            return None;
-        }
+    let of_absent = || match empty {
+        EmptyRule::One => Some(if counts.perfect() { 1.0 } else { 0.0 }),
+        EmptyRule::Skip => None,
     };
-    match (defined, empty) {
-        (Some(value), _) => Some(value),
-        (None, EmptyRule::One) => Some(if counts.perfect() { 1.0 } else { 0.0 }),
-        (None, EmptyRule::Skip) => None,
+    match kind.row().of_pixels? {
+        OfPixels::Counts(formula) => formula(counts).or_else(of_absent),
+        OfPixels::MeanOf(kinds) => {
+            let values = kinds.iter().map(|&kind| overlap(kind, counts, empty));
+            Some(values.sum::<Option<f64>>()? / kinds.len() as f64)
+        }
+        OfPixels::Masks | OfPixels::Probabilities => None,
     }
 }
 
-fn ratio(numerator: u64, denominator: u64) -> Option<f64> {
+/// `None` where it is 0 / 0.
+pub(super) fn ratio(numerator: u64, denominator: u64) -> Option<f64> {
     (denominator > 0).then(|| numerator as f64 / denominator as f64)
 }
 
 /// Matthews (1975), Biochimica et Biophysica Acta 405:442-451.
-fn matthews(counts: &Counts) -> Option<f64> {
+pub(super) fn matthews(counts: &Counts) -> Option<f64> {
     let Counts { tp, fp, fn_, tn } = *counts;
     let margins = [tp + fp, tp + fn_, tn + fp, tn + fn_];
     if margins.contains(&0) {
@@ -96,9 +85,7 @@ pub fn across_classes(kind: MetricKind, counts: &[Counts], empty: EmptyRule) -> 
 }
 
 /// Mean of the defined values of classes that occur in truth or prediction.
-pub(super) fn mean_over_occurring(
-    classes: impl Iterator<Item = (Counts, Option<f64>)>,
-) -> Option<f64> {
+pub fn mean_over_occurring(classes: impl Iterator<Item = (Counts, Option<f64>)>) -> Option<f64> {
     let (mut sum, mut n) = (0.0, 0);
     for (counts, value) in classes {
         if let (false, Some(value)) = (counts.absent(), value) {

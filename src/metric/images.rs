@@ -1,0 +1,203 @@
+//! Metrics of classified images: functions of their confusion, or of their ranking by the probability of a class.
+
+/// What a metric of classified images is made of.
+#[derive(Clone, Copy, Debug)]
+pub enum OfImages {
+    /// One number for all images.
+    All {
+        /// Its formula.
+        value: fn(&ImageConfusion) -> Option<f64>,
+        /// Whether it speaks of every class alike, so that it is another figure where a class has no image.
+        of_classes: bool,
+    },
+    /// A number for each class against all others, and their mean.
+    Classes {
+        /// Its formula.
+        value: OfClass,
+        /// Which classes the mean is over.
+        mean: MeanOver,
+        /// The images that the number of a class speaks of; the first are those that it is a part of.
+        seen: &'static [Side],
+    },
+}
+
+/// A number of one class against all others.
+#[derive(Clone, Copy, Debug)]
+pub enum OfClass {
+    /// Of counts.
+    Counts(fn(&Against) -> Option<f64>),
+    /// Of the images of the class and of others at each probability of it, from the highest down.
+    Ranking(fn(&[[f64; 2]]) -> Option<f64>),
+}
+
+/// Images, seen from a class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Those of the class.
+    Class,
+    /// Those of all others.
+    Others,
+    /// Those that are called the class.
+    Called,
+}
+
+/// Classes that a mean is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MeanOver {
+    /// Those in truth or prediction; what is undefined is 0 (scikit-learn's `average="macro"`, `zero_division=0`).
+    Named,
+    /// Those that have images and for which the number is defined.
+    Occurring,
+}
+
+impl MeanOver {
+    /// The mean of the numbers of classes.
+    pub fn of(
+        self,
+        confusion: &ImageConfusion,
+        value: impl Fn(usize) -> Option<f64>,
+    ) -> Option<f64> {
+        let classes = 0..confusion.classes();
+        match self {
+            Self::Named => {
+                let named =
+                    classes.filter(|&class| confusion.occurs(class) || confusion.is_called(class));
+                mean(named.map(|class| value(class).unwrap_or(0.0)))
+            }
+            Self::Occurring => {
+                mean(classes.filter(|&class| confusion.occurs(class)).filter_map(value))
+            }
+        }
+    }
+}
+
+/// Images by their weight, one class against all others.
+#[derive(Clone, Copy, Debug)]
+pub struct Against {
+    /// Of the class, called the class.
+    pub tp: f64,
+    /// Of others, called the class.
+    pub fp: f64,
+    /// Of the class, called another.
+    pub fn_: f64,
+    /// Of others, called another.
+    pub tn: f64,
+}
+
+/// The weight of images by their class and by what they are called.
+#[derive(Clone, Debug)]
+pub struct ImageConfusion {
+    /// Rows are the truth, columns what images are called.
+    confusion: Vec<Vec<f64>>,
+}
+
+impl ImageConfusion {
+    /// No image, of so many classes.
+    pub fn new(classes: usize) -> Self {
+        Self { confusion: vec![vec![0.0; classes]; classes] }
+    }
+
+    /// Adds an image that counts `weight` times.
+    pub fn add(&mut self, truth: usize, called: usize, weight: f64) {
+        self.confusion[truth][called] += weight;
+    }
+
+    /// How many classes there are.
+    pub fn classes(&self) -> usize {
+        self.confusion.len()
+    }
+
+    fn total(&self) -> f64 {
+        self.confusion.iter().flatten().sum()
+    }
+
+    /// Whether a class has an image.
+    pub fn occurs(&self, class: usize) -> bool {
+        self.confusion[class].iter().sum::<f64>() > 0.0
+    }
+
+    /// A class against all others.
+    pub fn against(&self, class: usize) -> Against {
+        let tp = self.confusion[class][class];
+        let fn_ = self.confusion[class].iter().sum::<f64>() - tp;
+        let fp = self.confusion.iter().map(|row| row[class]).sum::<f64>() - tp;
+        Against { tp, fp, fn_, tn: self.total() - tp - fp - fn_ }
+    }
+
+    /// Whether an image is called a class.
+    pub fn is_called(&self, class: usize) -> bool {
+        self.confusion.iter().any(|row| row[class] > 0.0)
+    }
+
+    /// The part called right.
+    pub(super) fn accuracy(&self) -> Option<f64> {
+        let right: f64 = (0..self.classes()).map(|class| self.confusion[class][class]).sum();
+        ratio(right, self.total())
+    }
+
+    /// Mean recall over the classes that have images.
+    pub(super) fn mean_recall(&self) -> Option<f64> {
+        mean((0..self.classes()).filter_map(|class| {
+            let Against { tp, fn_, .. } = self.against(class);
+            ratio(tp, tp + fn_)
+        }))
+    }
+
+    /// Gorodkin's R_K: of two classes, Matthews' coefficient. 0 where truth or prediction is constant.
+    pub(super) fn matthews(&self) -> Option<f64> {
+        let total = self.total();
+        if total == 0.0 {
+            return None;
+        }
+        let classes = 0..self.confusion.len();
+        let right: f64 = classes.clone().map(|class| self.confusion[class][class]).sum();
+        let truth: Vec<f64> = self.confusion.iter().map(|row| row.iter().sum()).collect();
+        let called: Vec<f64> =
+            classes.map(|class| self.confusion.iter().map(|row| row[class]).sum()).collect();
+        let product = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
+        let covariance = right * total - product(&truth, &called);
+        let spread = |of: &[f64]| total * total - product(of, of);
+        let variance = spread(&truth) * spread(&called);
+        Some(if variance > 0.0 { covariance / variance.sqrt() } else { 0.0 })
+    }
+}
+
+/// The area under the ROC curve, from the images of the class and of others at each probability.
+pub(super) fn roc_area(steps: &[[f64; 2]]) -> Option<f64> {
+    let (mut above, mut won) = (0.0, 0.0);
+    let mut others = 0.0;
+    for [of_class, of_others] in steps {
+        won += of_others * (above + of_class / 2.0);
+        above += of_class;
+        others += of_others;
+    }
+    ratio(won, above * others)
+}
+
+/// The sum over thresholds of precision times the recall that is won there, as scikit-learn's.
+pub(super) fn average_precision(steps: &[[f64; 2]]) -> Option<f64> {
+    let all: f64 = steps.iter().map(|step| step[0]).sum();
+    let (mut above, mut called, mut sum) = (0.0, 0.0, 0.0);
+    for [of_class, of_others] in steps {
+        above += of_class;
+        called += of_class + of_others;
+        if *of_class > 0.0 {
+            sum += of_class * above / called;
+        }
+    }
+    ratio(sum, all)
+}
+
+/// `None` where it is 0 / 0.
+pub(super) fn ratio(numerator: f64, denominator: f64) -> Option<f64> {
+    (denominator > 0.0).then(|| numerator / denominator)
+}
+
+fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let (mut sum, mut n) = (0.0, 0.0);
+    for value in values {
+        sum += value;
+        n += 1.0;
+    }
+    ratio(sum, n)
+}
