@@ -1,8 +1,8 @@
 //! How a map is made, with all its settings.
 
 use crate::error::Error;
-use crate::model;
-use crate::spec::{ExplanationKind, ModelSpec};
+use crate::model::{self, ModelSpec};
+use crate::spec::ExplanationKind;
 
 /// How a map is made of what speaks for a prediction.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -156,9 +156,8 @@ mod tests {
     use serde::de::DeserializeOwned;
 
     use super::*;
-    use crate::model::init;
     use crate::model::parity::{filled, images};
-    use crate::spec::ModelSpec;
+    use crate::model::{ModelSpec, init};
 
     fn fixture<T: DeserializeOwned>(name: &str) -> T {
         let file = std::fs::read_to_string(crate::testing::fixture(name)).unwrap();

@@ -11,12 +11,21 @@ use serde::Deserialize;
 
 use super::names::{collected, inward};
 use super::{Model, Net, SecondHead, init};
-use crate::spec::{
-    AttentionUnetSpec, ClassifierSpec, CmunextSpec, EfficientnetEncoderSpec, EfficientnetSpec,
-    EncoderSpec, MobileUvitSpec, ModelSpec, MultiTaskSpec, NormKind, PlainClassifierSpec,
-    PlainEncoderSpec, ResnetEncoderSpec, RguNetSpec, UnetPlusPlusSpec, UnetSpec, UnextSpec,
-    UpSampling,
+use crate::model::ModelSpec;
+use crate::model::attention_unet::AttentionUnetSpec;
+use crate::model::blocks::NormKind;
+use crate::model::classifier::ClassifierSpec;
+use crate::model::cmunext::CmunextSpec;
+use crate::model::efficientnet::EfficientnetSpec;
+use crate::model::encoder::{
+    EfficientnetEncoderSpec, EncoderSpec, PlainEncoderSpec, ResnetEncoderSpec, UpSampling,
 };
+use crate::model::mobile_uvit::MobileUvitSpec;
+use crate::model::plain_classifier::PlainClassifierSpec;
+use crate::model::rgu_net::RguNetSpec;
+use crate::model::unet::UnetSpec;
+use crate::model::unet_plus_plus::UnetPlusPlusSpec;
+use crate::model::unext::UnextSpec;
 
 #[derive(Deserialize)]
 struct Fixture {
@@ -380,8 +389,8 @@ fn a_second_head_gives_what_segmentation_models_pytorch_gives() {
     for case in cases {
         let spec: ModelSpec = toml::from_str(&case.network).unwrap();
         let [pixels, classes] = case.classes;
-        let (device, head) = (Device::flex().autodiff(), MultiTaskSpec::default());
-        let head = Some(SecondHead { spec: &head, classes });
+        let device = Device::flex().autodiff();
+        let head = Some(SecondHead { dropout: 0.0, classes });
         let model = Model::init(&spec, [case.input[1], pixels], head, &device);
         let model = filled_model(model).map(&mut Evaluating);
         let numbers: usize = collected(&model)

@@ -6,16 +6,18 @@ use burn::tensor::Device;
 use super::parity::{filled, first_gradient, images};
 use super::*;
 use crate::device::for_training;
-use crate::spec::MultiTaskSpec;
-use crate::spec::{
-    AttentionUnetSpec, ClassifierSpec, CmunextSpec, EfficientnetEncoderSpec, EfficientnetSpec,
-    MobileUvitSpec, NormKind, PlainClassifierSpec, PlainEncoderSpec, ResnetEncoderSpec, RguNetSpec,
-    UnetPlusPlusSpec, UnetSpec, UnextSpec, UpSampling, WeightsSpec,
-};
-
-fn plain(encoder: PlainEncoderSpec) -> ModelSpec {
-    ModelSpec::Unet(UnetSpec { encoder: EncoderSpec::Plain(encoder), weights: None })
-}
+use crate::model::attention_unet::AttentionUnetSpec;
+use crate::model::blocks::NormKind;
+use crate::model::classifier::ClassifierSpec;
+use crate::model::cmunext::CmunextSpec;
+use crate::model::efficientnet::EfficientnetSpec;
+use crate::model::encoder::{EfficientnetEncoderSpec, ResnetEncoderSpec};
+use crate::model::mobile_uvit::MobileUvitSpec;
+use crate::model::plain_classifier::PlainClassifierSpec;
+use crate::model::rgu_net::RguNetSpec;
+use crate::model::unet::UnetSpec;
+use crate::model::unet_plus_plus::UnetPlusPlusSpec;
+use crate::model::unext::UnextSpec;
 
 fn resnet(kind: fn(ResnetEncoderSpec) -> EncoderSpec, frozen: bool) -> ModelSpec {
     let encoder = ResnetEncoderSpec { frozen, ..ResnetEncoderSpec::default() };
@@ -36,70 +38,6 @@ fn nested(encoder: EncoderSpec, deep_supervision: bool) -> ModelSpec {
     ModelSpec::UnetPlusPlus(UnetPlusPlusSpec { encoder, deep_supervision, weights: None })
 }
 
-fn plain_small(up_sampling: UpSampling) -> PlainEncoderSpec {
-    PlainEncoderSpec { filters: vec![2, 4, 6], up_sampling, ..PlainEncoderSpec::default() }
-}
-
-/// One of each architecture and of each choice inside it, small where it can be.
-fn specs() -> Vec<ModelSpec> {
-    let small = |norm, up_sampling| {
-        plain(PlainEncoderSpec { filters: vec![2, 6, 4], norm, dropout: 0.25, up_sampling })
-    };
-    vec![
-        small(NormKind::Batch, UpSampling::Transposed),
-        small(NormKind::Instance, UpSampling::Nearest),
-        small(NormKind::Group, UpSampling::Bilinear),
-        small(NormKind::None, UpSampling::Transposed),
-        attention(2),
-        resnet(EncoderSpec::Resnet18, false),
-        resnet(EncoderSpec::Resnet34, true),
-        resnet(EncoderSpec::Resnet50, true),
-        efficientnet(EncoderSpec::EfficientnetB0, false),
-        efficientnet(EncoderSpec::EfficientnetB0, true),
-        efficientnet(EncoderSpec::EfficientnetLite0, false),
-        nested(EncoderSpec::Plain(plain_small(UpSampling::Transposed)), false),
-        nested(EncoderSpec::Plain(plain_small(UpSampling::Bilinear)), true),
-        nested(EncoderSpec::Resnet18(ResnetEncoderSpec::default()), false),
-        nested(EncoderSpec::EfficientnetB0(EfficientnetEncoderSpec::default()), false),
-        nested(EncoderSpec::EfficientnetLite0(EfficientnetEncoderSpec::default()), false),
-        ModelSpec::Cmunext(CmunextSpec {
-            filters: [2, 2, 4, 4, 6],
-            kernels: [3, 5, 7, 7, 1],
-            ..CmunextSpec::default()
-        }),
-        ModelSpec::Unext(UnextSpec { filters: [2, 4, 6, 7, 8], weights: None }),
-        ModelSpec::MobileUvit(MobileUvitSpec {
-            filters: [2, 3, 4, 6],
-            depths: [1, 1, 2, 2, 1],
-            kernels: [1, 3, 5],
-            heads: 2,
-            ..MobileUvitSpec::default()
-        }),
-        ModelSpec::RguNet(RguNetSpec { filters: vec![2, 4, 6], groups: 2, weights: None }),
-        ModelSpec::Resnet18(ClassifierSpec { frozen_stages: 2, ..ClassifierSpec::default() }),
-        ModelSpec::Resnet50(ClassifierSpec { hidden: vec![5, 3], ..ClassifierSpec::default() }),
-        ModelSpec::Densenet169(ClassifierSpec { frozen_stages: 1, ..ClassifierSpec::default() }),
-        ModelSpec::Vgg16(PlainClassifierSpec {
-            hidden: vec![5, 3],
-            frozen_stages: 2,
-            ..PlainClassifierSpec::default()
-        }),
-        ModelSpec::Alexnet(PlainClassifierSpec {
-            hidden: vec![6],
-            frozen_stages: 4,
-            ..PlainClassifierSpec::default()
-        }),
-        ModelSpec::EfficientnetB0(EfficientnetSpec {
-            frozen_stages: 3,
-            ..EfficientnetSpec::default()
-        }),
-        ModelSpec::EfficientnetLite0(EfficientnetSpec {
-            hidden: vec![6],
-            ..EfficientnetSpec::default()
-        }),
-    ]
-}
-
 /// Height and width of the logits of images of a size.
 fn logits_size(spec: &ModelSpec, size: usize) -> usize {
     if spec.classifies() { 1 } else { size }
@@ -108,7 +46,7 @@ fn logits_size(spec: &ModelSpec, size: usize) -> usize {
 #[test]
 fn logits_have_the_size_of_the_images_or_of_a_pixel_and_are_finite() {
     let device = Device::flex();
-    for spec in specs() {
+    for spec in ModelSpec::samples() {
         let divisor = size_divisor(&spec) as usize;
         for (batch, channels, classes, times) in [(1, 3, 1, 2), (2, 1, 3, 3)] {
             let size = divisor * times;
@@ -125,7 +63,7 @@ fn logits_have_the_size_of_the_images_or_of_a_pixel_and_are_finite() {
 
 #[test]
 fn sizes_that_cannot_be_halved_are_refused() {
-    for spec in specs() {
+    for spec in ModelSpec::samples() {
         let divisor = size_divisor(&spec);
         for size in [1, divisor - 1, divisor + 1, 3 * divisor / 2] {
             let keys: Vec<String> = problems(&spec, size).into_iter().map(|(key, _)| key).collect();
@@ -137,7 +75,7 @@ fn sizes_that_cannot_be_halved_are_refused() {
 #[test]
 fn the_layer_table_has_the_parameters_and_shapes_of_the_network() {
     let device = Device::flex().autodiff();
-    for spec in specs() {
+    for spec in ModelSpec::samples() {
         let size = 2 * size_divisor(&spec) as usize;
         let net = freeze(init(&spec, 3, 2, &device), &spec);
         let rows = layers(&spec, 3, 2, size, 5);
@@ -159,7 +97,7 @@ fn the_layer_table_has_the_parameters_and_shapes_of_the_network() {
 
 #[test]
 fn every_tensor_is_named_after_its_row_of_the_layer_table() {
-    for spec in specs() {
+    for spec in ModelSpec::samples() {
         let rows = layers(&spec, 3, 2, 2 * size_divisor(&spec) as usize, 1);
         let net = init(&spec, 3, 2, &Device::flex());
         let tensors = names::collected(&net);
@@ -180,7 +118,7 @@ fn every_tensor_is_named_after_its_row_of_the_layer_table() {
 fn saved_weights_load_into_a_network_that_gives_the_same_logits() {
     let device = Device::flex();
     let folder = tempfile::tempdir().unwrap();
-    for spec in specs() {
+    for spec in ModelSpec::samples() {
         let size = size_divisor(&spec) as usize * 2;
         let path = folder.path().join("net.safetensors");
         let net = filled(init(&spec, 3, 2, &device));
@@ -199,9 +137,8 @@ fn saved_weights_load_into_a_network_that_gives_the_same_logits() {
 fn a_second_head_tells_images_apart_by_features_that_its_loss_trains() {
     let device = Device::flex().autodiff();
     let folder = tempfile::tempdir().unwrap();
-    let head = MultiTaskSpec::default();
-    let head = SecondHead { spec: &head, classes: 3 };
-    for spec in specs().into_iter().filter(|spec| !spec.classifies()) {
+    let head = SecondHead { dropout: 0.0, classes: 3 };
+    for spec in ModelSpec::samples().into_iter().filter(|spec| !spec.classifies()) {
         let size = size_divisor(&spec) as usize * 2;
         let model = Model::init(&spec, [1, 2], Some(head), &device);
         let seen = model.heads(images([2, 1, size, size], &device));
@@ -414,25 +351,31 @@ fn rgu_net_has_few_parameters_for_its_filters() {
     assert_eq!(parameters(&ModelSpec::RguNet(ungrouped), 3), 8_123_361);
 }
 
-fn without_dropout(mut spec: ModelSpec) -> ModelSpec {
-    match &mut spec {
-        ModelSpec::AttentionUnet(spec) => spec.dropout.fill(0.0),
-        ModelSpec::Unet(UnetSpec { encoder, .. })
-        | ModelSpec::UnetPlusPlus(UnetPlusPlusSpec { encoder, .. }) => match encoder {
-            EncoderSpec::Plain(spec) => spec.dropout = 0.0,
-            EncoderSpec::EfficientnetB0(spec) | EncoderSpec::EfficientnetLite0(spec) => {
-                spec.stochastic_depth = 0.0;
+/// The same with every probability of leaving something out at zero.
+fn without_dropout(spec: &ModelSpec) -> ModelSpec {
+    fn clear(value: &mut serde_json::Value) {
+        match value {
+            serde_json::Value::Object(table) => {
+                for (key, value) in table {
+                    match key.as_str() {
+                        "dropout" | "drop-path" | "stochastic-depth" => zero(value),
+                        _ => clear(value),
+                    }
+                }
             }
+            serde_json::Value::Array(values) => values.iter_mut().for_each(clear),
             _ => {}
-        },
-        ModelSpec::MobileUvit(spec) => spec.drop_path = 0.0,
-        ModelSpec::Vgg16(spec) | ModelSpec::Alexnet(spec) => spec.dropout = 0.0,
-        ModelSpec::EfficientnetB0(spec) | ModelSpec::EfficientnetLite0(spec) => {
-            (spec.dropout, spec.stochastic_depth) = (0.0, 0.0);
         }
-        _ => {}
     }
-    spec
+    fn zero(value: &mut serde_json::Value) {
+        match value {
+            serde_json::Value::Array(values) => values.iter_mut().for_each(zero),
+            number => *number = 0.0.into(),
+        }
+    }
+    let mut value = serde_json::to_value(spec).unwrap();
+    clear(&mut value);
+    serde_json::from_value(value).unwrap()
 }
 
 /// The loss and every gradient of a network with weights by the formula.
@@ -458,8 +401,8 @@ fn gradients(spec: &ModelSpec, device: &Device) -> (f32, Vec<Vec<f32>>) {
 
 #[test]
 fn activation_checkpointing_changes_rounding_at_most() {
-    for spec in specs() {
-        let spec = without_dropout(spec);
+    for spec in ModelSpec::samples() {
+        let spec = without_dropout(&spec);
         let [with, without] = [true, false]
             .map(|checkpointing| gradients(&spec, &for_training(&Device::flex(), checkpointing)));
         assert_eq!(with.0, without.0, "{spec:?}");
@@ -477,7 +420,7 @@ fn activation_checkpointing_changes_rounding_at_most() {
 #[test]
 fn every_place_of_a_forward_pass_is_named_and_bears_on_the_logits() {
     let device = Device::flex().autodiff();
-    for spec in specs() {
+    for spec in ModelSpec::samples() {
         let size = 2 * size_divisor(&spec) as usize;
         let net = filled(init(&spec, 3, 2, &device));
         let images = images([1, 3, size, size], &device);

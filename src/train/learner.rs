@@ -14,8 +14,7 @@ use crate::evaluate::{
     Counts, EpochTally, ImageScore, called, count_binary, count_classes, likeliest,
 };
 use crate::loss::{Outputs, Sums};
-use crate::model::{Model, combined};
-use crate::spec::ModelSpec;
+use crate::model::{Model, ModelSpec, combined};
 
 /// What is kept of a step.
 #[derive(Clone, Debug)]
