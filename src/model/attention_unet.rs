@@ -292,3 +292,52 @@ impl AttentionGate {
 fn block(channels: [usize; 2], dropout: f64) -> DoubleConvConfig {
     DoubleConvConfig { channels, norm: NormKind::None, dropout }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::parity::agrees;
+    use crate::model::{ModelSpec, init, layers};
+
+    fn attention_unet(base: u32, train: bool) -> ModelSpec {
+        ModelSpec::AttentionUnet(AttentionUnetSpec {
+            filters: vec![base, 2 * base, 4 * base, 8 * base],
+            dropout: if train { vec![0.0; 5] } else { vec![0.1, 0.1, 0.2, 0.2, 0.3] },
+            weights: None,
+        })
+    }
+
+    #[test]
+    fn attention_unet_is_the_keras_notebooks() {
+        agrees("attention-unet-8", &attention_unet(8, false));
+        agrees("attention-unet-16", &attention_unet(16, false));
+    }
+
+    #[test]
+    fn attention_unet_in_training_is_the_keras_notebooks() {
+        agrees("attention-unet-8-train", &attention_unet(8, true));
+    }
+
+    #[test]
+    fn system_a_has_the_parameters_of_the_keras_notebook() {
+        let parameters = |base| -> u64 {
+            layers(&attention_unet(base, false), 3, 1, 256, 8)
+                .iter()
+                .map(|row| row.parameters)
+                .sum()
+        };
+        assert_eq!(parameters(32), 10_199_141);
+        assert_eq!(parameters(16), 2_551_349);
+        let net = init(&attention_unet(16, false), 3, 1, &Device::flex());
+        // Burn counts the two running statistics of each gate's normalisation as well.
+        assert_eq!(net.num_params() as u64, 2_551_349 + 2 * (128 + 64 + 32 + 16));
+    }
+
+    #[test]
+    fn system_as_decoder_mirrors_the_dropout_of_its_encoder() {
+        let rows = layers(&attention_unet(32, false), 3, 1, 256, 8);
+        let dropout: Vec<&str> =
+            rows.iter().filter_map(|row| row.kind.strip_prefix("Dropout ")).collect();
+        assert_eq!(dropout, ["0.1", "0.1", "0.2", "0.2", "0.3", "0.2", "0.2", "0.1", "0.1"]);
+    }
+}

@@ -318,3 +318,29 @@ impl CmunextFusion {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ModelSpec;
+    use crate::model::parity::agrees;
+    use crate::model::tests::parameters;
+
+    #[test]
+    fn cmunext_is_pytorchs() {
+        let spec = ModelSpec::Cmunext(CmunextSpec {
+            filters: [4, 6, 8, 10, 12],
+            depths: [1, 1, 2, 1, 1],
+            kernels: [3, 3, 7, 7, 7],
+            weights: None,
+        });
+        agrees("cmunext", &spec);
+        agrees("cmunext-train", &spec);
+    }
+
+    #[test]
+    fn cmunext_has_the_parameters_of_its_paper() {
+        // Printed as 3.14 M.
+        assert_eq!(parameters(&ModelSpec::Cmunext(CmunextSpec::default()), 3), 3_149_185);
+    }
+}

@@ -528,6 +528,9 @@ fn between_corners(size: usize, device: &Device) -> Tensor<3> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::ModelSpec;
+    use crate::model::layers;
+    use crate::model::parity::agrees;
 
     fn numbers(maps: Tensor<4>) -> Vec<f32> {
         maps.into_data().try_to_vec().unwrap()
@@ -543,5 +546,29 @@ mod tests {
         }
         let pixel = Tensor::<4>::from_data([[[[5f32]]]], &Device::flex());
         assert_eq!(numbers(doubled(pixel)), [5.0; 4]);
+    }
+
+    #[test]
+    fn mobile_uvit_is_pytorchs() {
+        let spec = ModelSpec::MobileUvit(MobileUvitSpec {
+            filters: [4, 6, 8, 12],
+            depths: [1, 2, 1, 2, 1],
+            kernels: [3, 5, 7],
+            heads: 2,
+            drop_path: 0.0,
+            weights: None,
+        });
+        agrees("mobile-uvit", &spec);
+        agrees("mobile-uvit-train", &spec);
+    }
+
+    #[test]
+    fn mobile_uvit_has_the_figures_of_its_paper() {
+        let rows = layers(&ModelSpec::MobileUvit(MobileUvitSpec::default()), 3, 1, 256, 1);
+        // Printed as 1.39 M.
+        assert_eq!(rows.iter().map(|row| row.parameters).sum::<u64>(), 1_390_305);
+        // Printed as 2.51 G, by thop, which counts four for each number normalised and eleven for each interpolated
+        // and no biases; neither counts the products of attention.
+        assert_eq!(rows.iter().map(|row| row.multiply_adds).sum::<u64>(), 2_439_600_576);
     }
 }

@@ -209,3 +209,26 @@ impl RguNet {
         conv2d(&self.head, x, After::nothing())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ModelSpec;
+    use crate::model::parity::agrees;
+    use crate::model::tests::parameters;
+
+    #[test]
+    fn rgu_net_is_pytorchs() {
+        let spec =
+            ModelSpec::RguNet(RguNetSpec { filters: vec![4, 8, 12], groups: 2, weights: None });
+        agrees("rgu-net", &spec);
+        agrees("rgu-net-train", &spec);
+    }
+
+    #[test]
+    fn rgu_net_has_few_parameters_for_its_filters() {
+        assert_eq!(parameters(&ModelSpec::RguNet(RguNetSpec::default()), 3), 2_821_857);
+        let ungrouped = RguNetSpec { groups: 1, ..RguNetSpec::default() };
+        assert_eq!(parameters(&ModelSpec::RguNet(ungrouped), 3), 8_123_361);
+    }
+}

@@ -322,6 +322,9 @@ fn shifted(maps: Tensor<4>, axis: Axis) -> Tensor<4> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::ModelSpec;
+    use crate::model::parity::agrees;
+    use crate::model::tests::parameters;
 
     #[test]
     fn each_group_of_channels_moves_by_its_own_number_of_pixels() {
@@ -338,5 +341,18 @@ mod tests {
         let columns = ramp.reshape([1, 1, 1, 4]).repeat_dim(1, 7);
         let across = shifted(columns, Axis::Columns).into_data().try_to_vec::<f32>().unwrap();
         assert_eq!(across, moved);
+    }
+
+    #[test]
+    fn unext_is_pytorchs() {
+        let spec = ModelSpec::Unext(UnextSpec { filters: [4, 6, 8, 11, 12], weights: None });
+        agrees("unext", &spec);
+        agrees("unext-train", &spec);
+    }
+
+    #[test]
+    fn unext_has_the_parameters_of_its_paper() {
+        // Printed as 1.47 M.
+        assert_eq!(parameters(&ModelSpec::Unext(UnextSpec::default()), 3), 1_471_921);
     }
 }
