@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use safetensors::SafeTensors;
 use serde::Serialize;
-use serde_json::{Value, json};
 
 use super::outputs::{Outputs as Files, OverwriteArgs, Planned};
 use super::predict::code_of;
@@ -16,12 +15,10 @@ use crate::data::{Window, codes_of};
 use crate::digest::sha256_of_file;
 use crate::error::{Error, Result};
 use crate::loss::Outputs;
-use crate::model::{SecondHead, pth_archive};
+use crate::model::{InPytorch, ModelSpec, pth_archive};
 use crate::plan::Decisions;
 use crate::record::{Record, RunDir};
-use crate::spec::{
-    Channels, EncoderSpec, FilterSpec, InputKind, ModelSpec, PlainClassifierSpec, RefineSpec,
-};
+use crate::spec::{Channels, FilterSpec, InputKind, RefineSpec};
 
 /// Arguments of `export`.
 #[derive(Debug, Args)]
@@ -60,7 +57,7 @@ struct Card {
     unfinished: Option<String>,
     network: ModelSpec,
     /// The call that makes the same network in PyTorch, where a library has it.
-    pytorch: Option<Value>,
+    pytorch: Option<InPytorch>,
     input: Input,
     output: Prediction,
     weights: Weights,
@@ -140,8 +137,7 @@ pub fn execute(args: ExportArgs, output: Output) -> Result<u8> {
         run: decisions.run_id.clone(),
         unfinished,
         network: spec.model.clone(),
-        pytorch: in_pytorch(
-            &spec.model,
+        pytorch: spec.model.in_pytorch(
             [spec.input_channels(), decisions.labels.channels()],
             decisions.second_head(),
         ),
@@ -190,66 +186,4 @@ fn codes(decisions: &Decisions) -> Result<Vec<u8>> {
     let Outputs::Classes(classes) = decisions.outputs() else { return Ok(Vec::new()) };
     let codes = codes_of(&decisions.spec.dataset.source)?;
     Ok((0..classes).map(|label| code_of(&codes, label as u8)).collect())
-}
-
-/// The call that makes a network whose `load_state_dict` takes the weights with `strict=True`.
-fn in_pytorch(
-    spec: &ModelSpec,
-    [channels, classes]: [usize; 2],
-    second_head: Option<SecondHead>,
-) -> Option<Value> {
-    let with_head = |name: &str, hidden: &[u32], theirs: &[u32]| {
-        // torchvision's classifiers are for images of three channels and have heads of one kind.
-        (channels == 3 && hidden == theirs).then(|| {
-            json!({
-                "module": "torchvision.models",
-                "class": name,
-                "arguments": { "num_classes": classes },
-            })
-        })
-    };
-    let torchvision = |name: &str, hidden: &[u32]| with_head(name, hidden, &[]);
-    let perceptron = |name: &str, spec: &PlainClassifierSpec| {
-        with_head(name, &spec.hidden, &PlainClassifierSpec::default().hidden)
-    };
-    let class = match spec {
-        ModelSpec::Unet(_) => "Unet",
-        ModelSpec::UnetPlusPlus(_) => "UnetPlusPlus",
-        ModelSpec::Resnet18(spec) => return torchvision("resnet18", &spec.hidden),
-        ModelSpec::Resnet34(spec) => return torchvision("resnet34", &spec.hidden),
-        ModelSpec::Resnet50(spec) => return torchvision("resnet50", &spec.hidden),
-        ModelSpec::Densenet169(spec) => return torchvision("densenet169", &spec.hidden),
-        ModelSpec::Vgg16(spec) => return perceptron("vgg16", spec),
-        ModelSpec::Alexnet(spec) => return perceptron("alexnet", spec),
-        ModelSpec::EfficientnetB0(spec) => return torchvision("efficientnet_b0", &spec.hidden),
-        ModelSpec::AttentionUnet(_)
-        | ModelSpec::Cmunext(_)
-        | ModelSpec::Unext(_)
-        | ModelSpec::MobileUvit(_)
-        | ModelSpec::RguNet(_)
-        | ModelSpec::EfficientnetLite0(_) => return None,
-    };
-    let encoder = match spec.encoder()? {
-        EncoderSpec::Plain(_) => return None,
-        EncoderSpec::Resnet18(_) => "resnet18",
-        EncoderSpec::Resnet34(_) => "resnet34",
-        EncoderSpec::Resnet50(_) => "resnet50",
-        EncoderSpec::EfficientnetB0(_) => "efficientnet-b0",
-        EncoderSpec::EfficientnetLite0(_) => "tu-tf_efficientnet_lite0",
-    };
-    Some(json!({
-        "module": "segmentation_models_pytorch",
-        "class": class,
-        "arguments": {
-            "encoder_name": encoder,
-            "encoder_weights": null,
-            "decoder_channels": spec.pretrained()?.decoder_filters,
-            "in_channels": channels,
-            "classes": classes,
-            "aux_params": second_head.map(|head| json!({
-                "classes": head.classes,
-                "dropout": (head.spec.dropout > 0.0).then_some(head.spec.dropout),
-            })),
-        },
-    }))
 }

@@ -6,8 +6,8 @@ use super::method::{Explanation, Settings, Unfit, layer_of};
 use super::{Heat, Score, numbers, positive, still};
 use crate::error::{Error, Result};
 use crate::loss::Outputs;
+use crate::model::ModelSpec;
 use crate::model::{self, Net};
-use crate::spec::ModelSpec;
 
 /// Grad-CAM of a layer.
 #[derive(Clone, Debug, PartialEq, Eq)]

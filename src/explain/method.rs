@@ -9,8 +9,8 @@ use super::integrated_gradients::IntegratedGradients;
 use super::occlusion::Occlusion;
 use crate::error::{Error, Result};
 use crate::loss::Outputs;
-use crate::model::Net;
-use crate::spec::{ExplanationKind, ModelSpec};
+use crate::model::{ModelSpec, Net};
+use crate::spec::ExplanationKind;
 
 /// A way to explain a prediction, with all its settings decided; one that `methods!` lists can be asked for.
 pub trait Explanation: Sized {

@@ -101,9 +101,8 @@ mod tests {
 
     use super::*;
     use crate::loss::Outputs;
-    use crate::model::init;
     use crate::model::parity::{filled, images};
-    use crate::spec::ModelSpec;
+    use crate::model::{ModelSpec, init};
 
     fn fixture<T: DeserializeOwned>(name: &str) -> T {
         let file = std::fs::read_to_string(crate::testing::fixture(name)).unwrap();

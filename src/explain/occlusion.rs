@@ -6,8 +6,8 @@ use super::method::{Explanation, Settings, Unfit, within};
 use super::{BATCH, Heat, Score, at_input, numbers};
 use crate::error::Result;
 use crate::loss::Outputs;
+use crate::model::ModelSpec;
 use crate::model::Net;
-use crate::spec::ModelSpec;
 
 /// Occlusion of a class's score.
 #[derive(Clone, Debug, PartialEq, Eq)]

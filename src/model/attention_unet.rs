@@ -11,18 +11,72 @@ use burn::nn::conv::Conv2d;
 use burn::nn::{BatchNorm, BatchNormConfig};
 use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Tensor};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
+use super::architecture::{Architecture, Design, Network};
 use super::blocks::{
-    Convolution, DoubleConv, DoubleConvConfig, glorot_uniform, he_normal, max_pool,
+    Convolution, DoubleConv, DoubleConvConfig, NormKind, glorot_uniform, he_normal, max_pool,
     summarise_max_pool, summarise_nearest,
 };
+use super::catalogue::WeightsSpec;
+use super::problems::Problems;
 use super::summary::{Maps, Table};
 use super::watch::{self, place};
 use crate::kernels::{self, After, Input, Source};
-use crate::spec::{AttentionUnetSpec, NormKind};
+
+/// Attention U-Net of system A.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct AttentionUnetSpec {
+    /// Channels of the encoder's levels, shallowest first; the bottleneck has twice the last.
+    #[schemars(length(min = 1, max = 7), inner(range(min = 1, max = 4096)))]
+    pub filters: Vec<u32>,
+    /// Dropout probability of each encoder level, then of the bottleneck; the decoder mirrors the levels.
+    #[schemars(length(min = 2, max = 8), inner(range(min = 0.0, max = 0.95)))]
+    pub dropout: Vec<f64>,
+    /// Weights of the whole network to start from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights: Option<WeightsSpec>,
+}
+
+impl Default for AttentionUnetSpec {
+    fn default() -> Self {
+        Self {
+            filters: vec![32, 64, 128, 256],
+            dropout: vec![0.1, 0.1, 0.2, 0.2, 0.3],
+            weights: None,
+        }
+    }
+}
+
+impl Architecture for AttentionUnet {
+    type Settings = AttentionUnetSpec;
+    type Design = AttentionUnetConfig;
+
+    const TITLE: &'static str = "Attention U-Net";
+
+    fn halvings(settings: &AttentionUnetSpec) -> u32 {
+        settings.filters.len() as u32
+    }
+
+    fn problems(settings: &AttentionUnetSpec, _: u32, found: &mut Problems) {
+        found.filters("model.filters", &settings.filters, 1, 7);
+        found.dropouts(&settings.dropout, settings.filters.len());
+    }
+
+    fn design(settings: &AttentionUnetSpec, channels: [usize; 2]) -> AttentionUnetConfig {
+        AttentionUnetConfig::new(settings, channels)
+    }
+
+    #[cfg(test)]
+    fn samples() -> Vec<AttentionUnetSpec> {
+        vec![AttentionUnetSpec { filters: vec![2, 4, 8, 16], ..AttentionUnetSpec::default() }]
+    }
+}
 
 /// What an [`AttentionUnet`] is made of.
-pub(super) struct AttentionUnetConfig {
+pub struct AttentionUnetConfig {
     channels: [usize; 2],
     /// Channels at each level, the last being the bottleneck.
     filters: Vec<usize>,
@@ -41,7 +95,7 @@ pub struct AttentionUnet {
 
 impl AttentionUnetConfig {
     /// From the spec and the channels of images and logits.
-    pub fn new(spec: &AttentionUnetSpec, channels: [usize; 2]) -> Self {
+    pub(super) fn new(spec: &AttentionUnetSpec, channels: [usize; 2]) -> Self {
         let mut filters: Vec<usize> = spec.filters.iter().map(|&n| n as usize).collect();
         filters.extend(filters.last().map(|last| 2 * last));
         Self { channels, filters, dropout: spec.dropout.clone() }
@@ -70,9 +124,12 @@ impl AttentionUnetConfig {
     fn head(&self) -> Convolution {
         Convolution::new([self.filters[0], self.channels[1]], 1, glorot_uniform())
     }
+}
 
-    /// The places that can be looked at, in the order of the forward pass.
-    pub fn places(&self) -> Vec<String> {
+impl Design for AttentionUnetConfig {
+    type Net = AttentionUnet;
+
+    fn places(&self) -> Vec<String> {
         let levels = self.filters.len() - 1;
         let encoder = (0..levels).map(|level| format!("encoder.{level}"));
         let decoder = self.gates().into_iter().enumerate();
@@ -80,23 +137,20 @@ impl AttentionUnetConfig {
         encoder.chain(["bottleneck".into()]).chain(decoder).collect()
     }
 
-    /// The attention gates, in the order of the forward pass.
-    pub fn gates(&self) -> Vec<String> {
+    fn gates(&self) -> Vec<String> {
         (0..self.filters.len() - 1).map(|level| format!("gates.{level}")).collect()
     }
 
     /// The last gate, the notebook's "Attention4".
-    pub fn usual_place(&self) -> String {
+    fn usual_place(&self) -> String {
         format!("gates.{}", self.filters.len() - 2)
     }
 
-    /// Where the deepest features pass, and their channels.
-    pub fn bottleneck(&self) -> (String, usize) {
-        ("bottleneck".into(), self.filters[self.filters.len() - 1])
+    fn bottleneck(&self) -> Option<(String, usize)> {
+        Some(("bottleneck".into(), self.filters[self.filters.len() - 1]))
     }
 
-    /// The network.
-    pub fn init(&self, device: &Device) -> AttentionUnet {
+    fn init(&self, device: &Device) -> AttentionUnet {
         let (encoder, bottleneck) = self.down();
         AttentionUnet {
             encoder: encoder.iter().map(|block| block.init(device)).collect(),
@@ -107,8 +161,7 @@ impl AttentionUnetConfig {
         }
     }
 
-    /// Fills in the layer table.
-    pub fn summarise(&self, table: &mut Table, size: usize) {
+    fn summarise(&self, table: &mut Table, size: usize) {
         let (encoder, bottleneck) = self.down();
         let mut maps = Maps { channels: self.channels[0], size };
         let mut skips = Vec::new();
@@ -126,6 +179,12 @@ impl AttentionUnetConfig {
             maps = block.summarise(table, &format!("decoder.{index}"), maps);
         }
         self.head().summarise(table, "head", maps);
+    }
+}
+
+impl Network for AttentionUnet {
+    fn heads(&self, images: Tensor<4>) -> Vec<Tensor<4>> {
+        vec![self.forward(images)]
     }
 }
 
@@ -232,4 +291,53 @@ impl AttentionGate {
 
 fn block(channels: [usize; 2], dropout: f64) -> DoubleConvConfig {
     DoubleConvConfig { channels, norm: NormKind::None, dropout }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::parity::agrees;
+    use crate::model::{ModelSpec, init, layers};
+
+    fn attention_unet(base: u32, train: bool) -> ModelSpec {
+        ModelSpec::AttentionUnet(AttentionUnetSpec {
+            filters: vec![base, 2 * base, 4 * base, 8 * base],
+            dropout: if train { vec![0.0; 5] } else { vec![0.1, 0.1, 0.2, 0.2, 0.3] },
+            weights: None,
+        })
+    }
+
+    #[test]
+    fn attention_unet_is_the_keras_notebooks() {
+        agrees("attention-unet-8", &attention_unet(8, false));
+        agrees("attention-unet-16", &attention_unet(16, false));
+    }
+
+    #[test]
+    fn attention_unet_in_training_is_the_keras_notebooks() {
+        agrees("attention-unet-8-train", &attention_unet(8, true));
+    }
+
+    #[test]
+    fn system_a_has_the_parameters_of_the_keras_notebook() {
+        let parameters = |base| -> u64 {
+            layers(&attention_unet(base, false), 3, 1, 256, 8)
+                .iter()
+                .map(|row| row.parameters)
+                .sum()
+        };
+        assert_eq!(parameters(32), 10_199_141);
+        assert_eq!(parameters(16), 2_551_349);
+        let net = init(&attention_unet(16, false), 3, 1, &Device::flex());
+        // Burn counts the two running statistics of each gate's normalisation as well.
+        assert_eq!(net.num_params() as u64, 2_551_349 + 2 * (128 + 64 + 32 + 16));
+    }
+
+    #[test]
+    fn system_as_decoder_mirrors_the_dropout_of_its_encoder() {
+        let rows = layers(&attention_unet(32, false), 3, 1, 256, 8);
+        let dropout: Vec<&str> =
+            rows.iter().filter_map(|row| row.kind.strip_prefix("Dropout ")).collect();
+        assert_eq!(dropout, ["0.1", "0.1", "0.2", "0.2", "0.3", "0.2", "0.2", "0.1", "0.1"]);
+    }
 }

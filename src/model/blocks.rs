@@ -6,10 +6,11 @@ use burn::nn::{
     BatchNorm, BatchNormConfig, Dropout, DropoutConfig, GroupNorm, GroupNormConfig, PaddingConfig2d,
 };
 use burn::tensor::{Device, Tensor};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::summary::{Maps, Table};
 use crate::kernels::{self, After, Input};
-use crate::spec::NormKind;
 
 /// Normal weights with variance 2 / fan-in, for a convolution followed by ReLU (He et al. 2015):
 /// PyTorch's `kaiming_normal_`, and Keras's `he_normal` without its truncation at two deviations.
@@ -174,6 +175,21 @@ impl ConvNorm {
     pub fn plain(&self, input: impl Into<Input>) -> Tensor<4> {
         kernels::conv2d_batch_norm(&self.conv, &self.norm, input, After::nothing())
     }
+}
+
+/// Normalisation after a convolution.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum NormKind {
+    /// Batch normalisation.
+    #[default]
+    Batch,
+    /// Instance normalisation.
+    Instance,
+    /// Group normalisation with 8 groups, or as many as divide the channels.
+    Group,
+    /// None.
+    None,
 }
 
 /// Normalisation after a convolution.

@@ -9,18 +9,81 @@
 use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::tensor::{Device, Tensor};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
+use super::architecture::{Architecture, Design, Network};
 use super::blocks::{
     ConvNorm, Convolution, max_pool, pytorch_convolution as convolution, summarise_bilinear,
     summarise_max_pool,
 };
+use super::catalogue::WeightsSpec;
+use super::problems::Problems;
 use super::summary::{Maps, Table};
 use super::watch::place;
 use crate::kernels::{After, Input, bilinear, block, conv2d};
-use crate::spec::CmunextSpec;
+
+/// CMUNeXt; the defaults are the published network of 3.14 M parameters.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct CmunextSpec {
+    /// Channels of the five levels, shallowest first.
+    #[schemars(inner(range(min = 1, max = 4096)))]
+    pub filters: [u32; 5],
+    /// Blocks of each level.
+    #[schemars(inner(range(min = 1, max = 64)))]
+    pub depths: [u32; 5],
+    /// Width of each level's depthwise convolutions, an odd number of pixels.
+    #[schemars(inner(range(min = 1, max = 31)))]
+    pub kernels: [u32; 5],
+    /// Weights of the whole network to start from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights: Option<WeightsSpec>,
+}
+
+impl Default for CmunextSpec {
+    fn default() -> Self {
+        Self {
+            filters: [16, 32, 128, 160, 256],
+            depths: [1, 1, 1, 3, 1],
+            kernels: [3, 3, 7, 7, 7],
+            weights: None,
+        }
+    }
+}
+
+impl Architecture for Cmunext {
+    type Settings = CmunextSpec;
+    type Design = CmunextConfig;
+
+    const TITLE: &'static str = "CMUNeXt";
+
+    fn halvings(_: &CmunextSpec) -> u32 {
+        4
+    }
+
+    fn problems(settings: &CmunextSpec, _: u32, found: &mut Problems) {
+        found.filters("model.filters", &settings.filters, 5, 5);
+        found.depths(&settings.depths);
+        found.kernels(&settings.kernels);
+    }
+
+    fn design(settings: &CmunextSpec, channels: [usize; 2]) -> CmunextConfig {
+        CmunextConfig::new(settings, channels)
+    }
+
+    #[cfg(test)]
+    fn samples() -> Vec<CmunextSpec> {
+        vec![CmunextSpec {
+            filters: [2, 2, 4, 4, 6],
+            kernels: [3, 5, 7, 7, 1],
+            ..CmunextSpec::default()
+        }]
+    }
+}
 
 /// What a [`Cmunext`] is made of.
-pub(super) struct CmunextConfig {
+pub struct CmunextConfig {
     channels: [usize; 2],
     filters: [usize; 5],
     depths: [usize; 5],
@@ -81,7 +144,7 @@ fn of_fusion([below, at]: [usize; 2]) -> [Convolution; 4] {
 
 impl CmunextConfig {
     /// From the spec and the channels of images and logits.
-    pub fn new(spec: &CmunextSpec, channels: [usize; 2]) -> Self {
+    pub(super) fn new(spec: &CmunextSpec, channels: [usize; 2]) -> Self {
         let sizes = |values: [u32; 5]| values.map(|value| value as usize);
         Self {
             channels,
@@ -108,20 +171,21 @@ impl CmunextConfig {
     fn head(&self) -> Convolution {
         convolution([self.filters[0], self.channels[1]], 1)
     }
+}
 
-    /// The places that can be looked at, in the order of the forward pass.
-    pub fn places(&self) -> Vec<String> {
+impl Design for CmunextConfig {
+    type Net = Cmunext;
+
+    fn places(&self) -> Vec<String> {
         let encoder = (0..5).map(|level| format!("encoder.{level}"));
         encoder.chain((0..4).map(|level| format!("decoder.{level}"))).collect()
     }
 
-    /// Where the deepest features pass, and their channels.
-    pub fn bottleneck(&self) -> (String, usize) {
-        ("encoder.4".into(), self.filters[4])
+    fn bottleneck(&self) -> Option<(String, usize)> {
+        Some(("encoder.4".into(), self.filters[4]))
     }
 
-    /// The network.
-    pub fn init(&self, device: &Device) -> Cmunext {
+    fn init(&self, device: &Device) -> Cmunext {
         let layer = |conv: &Convolution| ConvNorm::init(conv, device);
         let level = |level: usize| {
             let channels = self.level(level);
@@ -147,8 +211,7 @@ impl CmunextConfig {
         }
     }
 
-    /// Fills in the layer table.
-    pub fn summarise(&self, table: &mut Table, size: usize) {
+    fn summarise(&self, table: &mut Table, size: usize) {
         let input = Maps { channels: self.channels[0], size };
         let mut maps = ConvNorm::summarise(&self.stem(), table, "stem", input);
         let mut skips = Vec::new();
@@ -180,6 +243,12 @@ impl CmunextConfig {
             }
         }
         self.head().summarise(table, "head", maps);
+    }
+}
+
+impl Network for Cmunext {
+    fn heads(&self, images: Tensor<4>) -> Vec<Tensor<4>> {
+        vec![self.forward(images)]
     }
 }
 
@@ -247,5 +316,31 @@ impl CmunextFusion {
             let x = level.expand.smooth(x, After::nothing());
             level.project.smooth(x, After::nothing())
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ModelSpec;
+    use crate::model::parity::agrees;
+    use crate::model::tests::parameters;
+
+    #[test]
+    fn cmunext_is_pytorchs() {
+        let spec = ModelSpec::Cmunext(CmunextSpec {
+            filters: [4, 6, 8, 10, 12],
+            depths: [1, 1, 2, 1, 1],
+            kernels: [3, 3, 7, 7, 7],
+            weights: None,
+        });
+        agrees("cmunext", &spec);
+        agrees("cmunext-train", &spec);
+    }
+
+    #[test]
+    fn cmunext_has_the_parameters_of_its_paper() {
+        // Printed as 3.14 M.
+        assert_eq!(parameters(&ModelSpec::Cmunext(CmunextSpec::default()), 3), 3_149_185);
     }
 }

@@ -6,14 +6,19 @@ use burn::nn::conv::Conv2d;
 use burn::nn::{BatchNorm, BatchNormConfig, Dropout, DropoutConfig};
 use burn::tensor::{Device, Tensor};
 
+use super::architecture::{Architecture, Design, Network};
 use super::blocks::{Convolution, he_normal};
+use super::classifier::ClassifierSpec;
 use super::head::{Head, HeadConfig, summarise_average};
+use super::multi_task::SecondHead;
+use super::problems::Problems;
+use super::published::{BackboneFiles, Published};
+use super::pytorch::InPytorch;
 use super::summary::{Maps, Table};
 use super::watch::place;
 use crate::kernels::{
     After, Input, batch_norm, block, concat, conv2d, conv2d_batch_norm, halve, max_pool2d,
 };
-use crate::spec::ClassifierSpec;
 
 /// Channels that each layer adds.
 const GROWTH: usize = 32;
@@ -24,8 +29,49 @@ const STEM: usize = 64;
 /// Layers of each block of DenseNet-169.
 const LAYERS: [usize; 4] = [6, 12, 32, 32];
 
+impl Architecture for Densenet {
+    type Settings = ClassifierSpec;
+    type Design = DensenetConfig;
+
+    const TITLE: &'static str = "DenseNet-169";
+    const CLASSIFIES: bool = true;
+
+    fn halvings(_: &ClassifierSpec) -> u32 {
+        5
+    }
+
+    fn problems(settings: &ClassifierSpec, _: u32, found: &mut Problems) {
+        settings.problems(5, found);
+    }
+
+    fn design(settings: &ClassifierSpec, channels: [usize; 2]) -> DensenetConfig {
+        DensenetConfig::new(settings, channels)
+    }
+
+    fn freezes(settings: &ClassifierSpec) -> bool {
+        settings.frozen_stages > 0
+    }
+
+    fn freeze(net: Densenet, settings: &ClassifierSpec) -> Densenet {
+        net.freeze_stages(settings.frozen_stages as usize)
+    }
+
+    fn in_pytorch(
+        settings: &ClassifierSpec,
+        channels: [usize; 2],
+        _: Option<SecondHead>,
+    ) -> Option<InPytorch> {
+        InPytorch::torchvision("densenet169", channels, settings.hidden.is_empty())
+    }
+
+    #[cfg(test)]
+    fn samples() -> Vec<ClassifierSpec> {
+        vec![ClassifierSpec { frozen_stages: 1, ..ClassifierSpec::default() }]
+    }
+}
+
 /// What a [`Densenet`] is made of.
-pub(super) struct DensenetConfig {
+pub struct DensenetConfig {
     channels: usize,
     head: HeadConfig,
     dropout: f64,
@@ -101,7 +147,7 @@ fn summarise_norm(table: &mut Table, name: &str, maps: Maps) -> Maps {
 
 impl DensenetConfig {
     /// From the spec, and the channels of images and logits.
-    pub fn new(spec: &ClassifierSpec, [images, classes]: [usize; 2]) -> Self {
+    pub(super) fn new(spec: &ClassifierSpec, [images, classes]: [usize; 2]) -> Self {
         let [_, features] = of_block(3);
         Self {
             channels: images,
@@ -114,17 +160,19 @@ impl DensenetConfig {
     fn stem(&self) -> Convolution {
         Convolution::new([self.channels, STEM], 7, he_normal()).without_bias().strided(2)
     }
+}
 
-    /// The places that can be looked at, in the order of the forward pass.
-    pub fn places(&self) -> Vec<String> {
+impl Design for DensenetConfig {
+    type Net = Densenet;
+
+    fn places(&self) -> Vec<String> {
         let layers = (1..).zip(LAYERS).flat_map(|(block, layers)| {
             (1..=layers).map(move |layer| format!("features.denseblock{block}.denselayer{layer}"))
         });
         layers.chain(["features.norm5".to_string()]).collect()
     }
 
-    /// The network.
-    pub fn init(&self, device: &Device) -> Densenet {
+    fn init(&self, device: &Device) -> Densenet {
         let layers = |index: usize| -> Vec<DenseLayer> {
             let [inputs, _] = of_block(index);
             (0..LAYERS[index])
@@ -156,8 +204,7 @@ impl DensenetConfig {
         Densenet { features, classifier: self.head.init(device), dropout }
     }
 
-    /// Fills in the layer table.
-    pub fn summarise(&self, table: &mut Table, size: usize) {
+    fn summarise(&self, table: &mut Table, size: usize) {
         table.set_frozen(self.frozen_stages > 0);
         let maps = Maps { channels: self.channels, size };
         let maps = self.stem().summarise(table, "features.conv0", maps);
@@ -187,6 +234,21 @@ impl DensenetConfig {
         table.set_frozen(false);
         summarise_average(table, "avgpool", maps);
         self.head.summarise(table, "classifier");
+    }
+}
+
+impl Network for Densenet {
+    fn heads(&self, images: Tensor<4>) -> Vec<Tensor<4>> {
+        vec![self.forward(images)]
+    }
+
+    fn published(&self) -> Published {
+        let files = BackboneFiles {
+            first: "features.conv0.weight",
+            head: "classifier.",
+            renamed: from_published,
+        };
+        Published::Backbone(files)
     }
 }
 
@@ -267,4 +329,15 @@ impl Transition {
         let maps = batch_norm(&self.norm, input, After::relu());
         halve(conv2d(&self.conv, maps, After::nothing()))
     }
+}
+
+/// The name here of a tensor of a DenseNet that torchvision publishes: the files keep the names that its layers had
+/// before, `norm.1` for `norm1`.
+fn from_published(name: &str) -> Option<String> {
+    let (layer, tensor) = name.rsplit_once('.')?;
+    let (layer, number) = layer.rsplit_once('.')?;
+    let renames = matches!(number, "1" | "2")
+        && [".norm", ".conv"].iter().any(|kind| layer.ends_with(kind))
+        && layer.contains(".denselayer");
+    renames.then(|| format!("{layer}{number}.{tensor}"))
 }

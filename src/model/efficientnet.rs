@@ -8,14 +8,146 @@ use burn::module::{Initializer, Module};
 use burn::nn::conv::Conv2d;
 use burn::nn::{BatchNorm, BatchNormConfig, Dropout, DropoutConfig};
 use burn::tensor::{Device, Tensor};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
+use super::architecture::{Architecture, Design, Network};
 use super::blocks::Convolution;
+use super::catalogue::WeightsSpec;
+use super::efficientnet_names::{Library, translated};
 use super::head::{Head, HeadConfig, summarise_average};
+use super::multi_task::SecondHead;
 use super::names::outward;
+use super::problems::Problems;
+use super::published::{BackboneFiles, Published};
+use super::pytorch::InPytorch;
 use super::summary::{Maps, Table};
 use super::watch::place;
 use crate::kernels::{After, Input, add, average, block, conv2d_batch_norm, excite, weigh};
-use crate::spec::{EfficientnetEncoderSpec, EfficientnetSpec};
+
+/// EfficientNet.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct EfficientnetSpec {
+    /// Weights of all but the head to start from, with torchvision's names, for EfficientNet-Lite0 with those of
+    /// the package efficientnet-lite-pytorch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights: Option<WeightsSpec>,
+    /// Stages, from the image on, that keep their parameters; the stem is the first of nine.
+    #[schemars(range(max = 9))]
+    pub frozen_stages: u32,
+    /// Widths of hidden layers in the head; without any the head is one linear layer.
+    #[schemars(length(max = 4), inner(range(min = 1, max = 65536)))]
+    pub hidden: Vec<u32>,
+    /// Dropout probability before each layer of the head.
+    #[schemars(range(min = 0.0, max = 0.95))]
+    pub dropout: f64,
+    /// Probability that an image skips the last block; it falls evenly to 0 at the first (Huang et al. 2016).
+    #[schemars(range(min = 0.0, max = 0.95))]
+    pub stochastic_depth: f64,
+}
+
+impl Default for EfficientnetSpec {
+    fn default() -> Self {
+        Self {
+            weights: None,
+            frozen_stages: 0,
+            hidden: Vec::new(),
+            dropout: 0.2,
+            stochastic_depth: 0.2,
+        }
+    }
+}
+
+impl EfficientnetSpec {
+    fn problems(&self, found: &mut Problems) {
+        found.head(&self.hidden, self.dropout);
+        found.dropout("model.stochastic-depth", self.stochastic_depth);
+        found.stages(self.frozen_stages, 9);
+    }
+}
+
+/// EfficientNet-B0, for the class of a whole image.
+#[derive(Debug)]
+pub struct B0;
+
+impl Architecture for B0 {
+    type Settings = EfficientnetSpec;
+    type Design = EfficientnetConfig;
+
+    const TITLE: &'static str = "EfficientNet-B0";
+    const CLASSIFIES: bool = true;
+
+    fn halvings(_: &EfficientnetSpec) -> u32 {
+        5
+    }
+
+    fn problems(settings: &EfficientnetSpec, _: u32, found: &mut Problems) {
+        settings.problems(found);
+    }
+
+    fn design(settings: &EfficientnetSpec, channels: [usize; 2]) -> EfficientnetConfig {
+        EfficientnetConfig::classifier(EfficientnetKind::B0, settings, channels)
+    }
+
+    fn freezes(settings: &EfficientnetSpec) -> bool {
+        settings.frozen_stages > 0
+    }
+
+    fn freeze(net: Efficientnet, settings: &EfficientnetSpec) -> Efficientnet {
+        net.freeze_stages(settings.frozen_stages as usize)
+    }
+
+    fn in_pytorch(
+        settings: &EfficientnetSpec,
+        channels: [usize; 2],
+        _: Option<SecondHead>,
+    ) -> Option<InPytorch> {
+        InPytorch::torchvision("efficientnet_b0", channels, settings.hidden.is_empty())
+    }
+
+    #[cfg(test)]
+    fn samples() -> Vec<EfficientnetSpec> {
+        vec![EfficientnetSpec { frozen_stages: 3, ..EfficientnetSpec::default() }]
+    }
+}
+
+/// EfficientNet-Lite0, for the class of a whole image.
+#[derive(Debug)]
+pub struct Lite0;
+
+impl Architecture for Lite0 {
+    type Settings = EfficientnetSpec;
+    type Design = EfficientnetConfig;
+
+    const TITLE: &'static str = "EfficientNet-Lite0";
+    const CLASSIFIES: bool = true;
+
+    fn halvings(_: &EfficientnetSpec) -> u32 {
+        5
+    }
+
+    fn problems(settings: &EfficientnetSpec, _: u32, found: &mut Problems) {
+        settings.problems(found);
+    }
+
+    fn design(settings: &EfficientnetSpec, channels: [usize; 2]) -> EfficientnetConfig {
+        EfficientnetConfig::classifier(EfficientnetKind::Lite0, settings, channels)
+    }
+
+    fn freezes(settings: &EfficientnetSpec) -> bool {
+        settings.frozen_stages > 0
+    }
+
+    fn freeze(net: Efficientnet, settings: &EfficientnetSpec) -> Efficientnet {
+        net.freeze_stages(settings.frozen_stages as usize)
+    }
+
+    #[cfg(test)]
+    fn samples() -> Vec<EfficientnetSpec> {
+        vec![EfficientnetSpec { hidden: vec![6], ..EfficientnetSpec::default() }]
+    }
+}
 
 /// The variants at hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,7 +252,7 @@ impl EfficientnetKind {
 }
 
 /// What an [`Efficientnet`] is made of.
-pub(super) struct EfficientnetConfig {
+pub struct EfficientnetConfig {
     kind: EfficientnetKind,
     channels: usize,
     /// Where it classifies.
@@ -128,6 +260,22 @@ pub(super) struct EfficientnetConfig {
     dropout: f64,
     stochastic_depth: f64,
     frozen_stages: usize,
+}
+
+impl Design for EfficientnetConfig {
+    type Net = Efficientnet;
+
+    fn places(&self) -> Vec<String> {
+        self.places()
+    }
+
+    fn init(&self, device: &Device) -> Efficientnet {
+        self.init(device)
+    }
+
+    fn summarise(&self, table: &mut Table, size: usize) {
+        self.summarise(table, size);
+    }
 }
 
 /// EfficientNet.
@@ -179,18 +327,18 @@ pub struct Excitation {
 
 impl EfficientnetConfig {
     /// The encoder of a segmentation network, for images with so many channels.
-    pub fn encoder(
+    pub(super) fn encoder(
         kind: EfficientnetKind,
-        spec: &EfficientnetEncoderSpec,
         channels: usize,
+        stochastic_depth: f64,
+        frozen: bool,
     ) -> Self {
-        let frozen_stages = if spec.frozen { 9 } else { 0 };
-        let stochastic_depth = spec.stochastic_depth;
+        let frozen_stages = if frozen { 9 } else { 0 };
         Self { kind, channels, head: None, dropout: 0.0, stochastic_depth, frozen_stages }
     }
 
     /// A classifier, from the variant, the spec, and the channels of images and logits.
-    pub fn classifier(
+    fn classifier(
         kind: EfficientnetKind,
         spec: &EfficientnetSpec,
         [images, classes]: [usize; 2],
@@ -243,7 +391,7 @@ impl EfficientnetConfig {
     }
 
     /// The places that can be looked at, in the order of the forward pass.
-    pub fn places(&self) -> Vec<String> {
+    pub(super) fn places(&self) -> Vec<String> {
         let blocks = (1..).zip(STAGES).flat_map(|(stage, blocks)| {
             (0..blocks.blocks).map(move |block| format!("features.{stage}.{block}"))
         });
@@ -252,7 +400,7 @@ impl EfficientnetConfig {
     }
 
     /// Channels of the features of an encoder.
-    pub fn features(&self) -> [usize; 5] {
+    pub(super) fn features(&self) -> [usize; 5] {
         self.kind.features().map(|[stage, _]| match stage.checked_sub(1) {
             None => STEM,
             Some(stage) => STAGES[stage].channels,
@@ -260,7 +408,7 @@ impl EfficientnetConfig {
     }
 
     /// The network.
-    pub fn init(&self, device: &Device) -> Efficientnet {
+    pub(super) fn init(&self, device: &Device) -> Efficientnet {
         let convolution = |conv: Convolution| {
             let norm = self.kind.norm(conv.channels[1], device);
             EfficientnetStage::Convolution((conv.init(device), norm))
@@ -278,7 +426,7 @@ impl EfficientnetConfig {
     }
 
     /// Fills in the layer table; gives the features' maps.
-    pub fn summarise(&self, table: &mut Table, size: usize) -> [Maps; 5] {
+    pub(super) fn summarise(&self, table: &mut Table, size: usize) -> [Maps; 5] {
         let named = |name: &str| self.kind.named(name);
         let norm = |table: &mut Table, name: &str, maps| {
             table.norm(&named(name), "BatchNorm2d".to_string(), maps)
@@ -313,6 +461,18 @@ impl EfficientnetConfig {
         }
         table.set_frozen(false);
         self.kind.features().map(|[stage, _]| given[stage])
+    }
+}
+
+impl Network for Efficientnet {
+    fn heads(&self, images: Tensor<4>) -> Vec<Tensor<4>> {
+        vec![self.classify(images)]
+    }
+
+    fn published(&self) -> Published {
+        let renamed = if self.kind == EfficientnetKind::Lite0 { from_lite } else { |_: &str| None };
+        let files = BackboneFiles { first: "features.0.0.weight", head: "classifier.", renamed };
+        Published::Backbone(files)
     }
 }
 
@@ -379,11 +539,6 @@ impl Efficientnet {
                 })
             }
         }
-    }
-
-    /// Whether it is EfficientNet-Lite0.
-    pub(super) fn is_lite(&self) -> bool {
-        self.kind == EfficientnetKind::Lite0
     }
 
     /// With the last convolution, which an encoder holds without using it, left as it is by training.
@@ -529,4 +684,9 @@ impl Excitation {
     pub fn forward(&self, maps: Tensor<4>) -> Tensor<4> {
         excite(&self.fc1, &self.fc2, maps)
     }
+}
+
+/// The name here of a tensor of efficientnet-lite-pytorch's EfficientNet-Lite0.
+fn from_lite(name: &str) -> Option<String> {
+    translated(name, Library::EfficientnetPytorch, Library::Torchvision, false)
 }

@@ -6,16 +6,18 @@ use burn::nn::conv::Conv2d;
 use burn::nn::{BatchNorm, BatchNormConfig};
 use burn::tensor::{Device, Tensor};
 
+use super::architecture::{Design, Network};
 use super::blocks::{Convolution, glorot_uniform, summarise_nearest};
-use super::encoder::{Encoder, EncoderConfig};
+use super::encoder::{Encoder, EncoderConfig, PretrainedEncoder};
+use super::published::Published;
 use super::summary::{Maps, Table};
 use super::watch::place;
 use crate::kernels::{After, Input, Source, block, conv2d, conv2d_batch_norm};
 
 /// What a [`EncoderUnet`] is made of.
-pub(super) struct EncoderUnetConfig {
-    pub encoder: EncoderConfig,
-    pub filters: [usize; 5],
+pub struct EncoderUnetConfig {
+    pub(super) encoder: EncoderConfig,
+    pub(super) filters: [usize; 5],
     classes: usize,
 }
 
@@ -34,9 +36,10 @@ pub struct Decoder {
 }
 
 impl EncoderUnetConfig {
-    /// From the encoder, the channels of the decoder's blocks, and those of the logits.
-    pub fn new(encoder: EncoderConfig, filters: [u32; 5], classes: usize) -> Self {
-        Self { encoder, filters: filters.map(|filters| filters as usize), classes }
+    /// From the encoder's settings and the channels of images and logits.
+    pub(super) fn new(encoder: PretrainedEncoder, [images, classes]: [usize; 2]) -> Self {
+        let filters = encoder.decoder_filters.map(|filters| filters as usize);
+        Self { encoder: encoder.config(images), filters, classes }
     }
 
     /// Decoder blocks, deepest first; the last one has no skip.
@@ -50,24 +53,24 @@ impl EncoderUnetConfig {
     }
 
     /// The convolution that gives the logits.
-    pub fn head(&self) -> Convolution {
+    pub(super) fn head(&self) -> Convolution {
         Convolution::new([self.filters[4], self.classes], 3, glorot_uniform())
     }
+}
 
-    /// The places that can be looked at, in the order of the forward pass.
-    pub fn places(&self) -> Vec<String> {
+impl Design for EncoderUnetConfig {
+    type Net = EncoderUnet;
+
+    fn places(&self) -> Vec<String> {
         let decoder = (0..5).map(|index| format!("decoder.blocks.{index}"));
         self.encoder.places().into_iter().chain(decoder).collect()
     }
 
-    /// Where the deepest features pass, and their channels.
-    pub fn bottleneck(&self) -> (String, usize) {
-        let place = self.encoder.places().pop().expect("an encoder has blocks");
-        (place, self.encoder.features()[4])
+    fn bottleneck(&self) -> Option<(String, usize)> {
+        Some((self.encoder.places().pop()?, self.encoder.features()[4]))
     }
 
-    /// The network.
-    pub fn init(&self, device: &Device) -> EncoderUnet {
+    fn init(&self, device: &Device) -> EncoderUnet {
         EncoderUnet {
             encoder: self.encoder.init(device),
             decoder: Decoder { blocks: self.blocks().map(|block| block.init(device)).into() },
@@ -75,8 +78,7 @@ impl EncoderUnetConfig {
         }
     }
 
-    /// Fills in the layer table.
-    pub fn summarise(&self, table: &mut Table, size: usize) {
+    fn summarise(&self, table: &mut Table, size: usize) {
         let features = self.encoder.summarise(table, size);
         let mut maps = features[4];
         for (index, block) in self.blocks().iter().enumerate() {
@@ -84,6 +86,16 @@ impl EncoderUnetConfig {
             maps = block.summarise(table, &format!("decoder.blocks.{index}"), maps, skip);
         }
         self.head().summarise(table, "segmentation_head.0", maps);
+    }
+}
+
+impl Network for EncoderUnet {
+    fn heads(&self, images: Tensor<4>) -> Vec<Tensor<4>> {
+        vec![self.forward(images)]
+    }
+
+    fn published(&self) -> Published {
+        Published::Encoder(self.encoder.files())
     }
 }
 
@@ -101,11 +113,6 @@ impl EncoderUnet {
             place(|| format!("decoder.blocks.{index}"), block.forward(x, skip))
         });
         conv2d(&self.segmentation_head[0], x, After::nothing())
-    }
-
-    /// Its encoder.
-    pub(super) fn encoder(&self) -> &Encoder {
-        &self.encoder
     }
 
     /// As training is to change it, whether the encoder is frozen or not.

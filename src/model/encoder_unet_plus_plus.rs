@@ -9,8 +9,10 @@ use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::tensor::{Device, Tensor};
 
+use super::architecture::{Design, Network};
 use super::encoder::Encoder;
 use super::encoder_unet::{DecoderBlock, DecoderBlockConfig, EncoderUnetConfig};
+use super::published::Published;
 use super::summary::{Maps, Table};
 use super::watch::place;
 use crate::kernels::{After, concat, conv2d};
@@ -19,7 +21,7 @@ use crate::kernels::{After, concat, conv2d};
 const COLUMNS: usize = 4;
 
 /// What a [`EncoderUnetPlusPlus`] is made of: the encoder and the head are the U-Net's.
-pub(super) struct EncoderUnetPlusPlusConfig(pub EncoderUnetConfig);
+pub struct EncoderUnetPlusPlusConfig(pub EncoderUnetConfig);
 
 /// U-Net++ with an encoder from elsewhere.
 #[derive(Module, Debug)]
@@ -75,16 +77,22 @@ impl EncoderUnetPlusPlusConfig {
         let filters = if d == 0 { self.0.filters[l] } else { skip(l) };
         DecoderBlockConfig { below, skip: skip(l) * (l + 1 - d), filters }
     }
+}
 
-    /// The places that can be looked at, in the order of the forward pass.
-    pub fn places(&self) -> Vec<String> {
+impl Design for EncoderUnetPlusPlusConfig {
+    type Net = EncoderUnetPlusPlus;
+
+    fn places(&self) -> Vec<String> {
         let blocks = order().chain([[0, COLUMNS]]);
         let decoder = blocks.map(|[d, l]| format!("decoder.blocks.x_{d}_{l}"));
         self.0.encoder.places().into_iter().chain(decoder).collect()
     }
 
-    /// The network.
-    pub fn init(&self, device: &Device) -> EncoderUnetPlusPlus {
+    fn bottleneck(&self) -> Option<(String, usize)> {
+        self.0.bottleneck()
+    }
+
+    fn init(&self, device: &Device) -> EncoderUnetPlusPlus {
         let encoder = self.0.encoder.init(device);
         let block = |d, l| self.block([d, l]).init(device);
         let blocks = NestedBlocks {
@@ -107,8 +115,7 @@ impl EncoderUnetPlusPlusConfig {
         }
     }
 
-    /// Fills in the layer table.
-    pub fn summarise(&self, table: &mut Table, size: usize) {
+    fn summarise(&self, table: &mut Table, size: usize) {
         let features = self.0.encoder.summarise(table, size);
         let mut dense: [Maps; COLUMNS] = std::array::from_fn(|l| features[COLUMNS - 1 - l]);
         // What row d made last, in the column before.
@@ -122,6 +129,16 @@ impl EncoderUnetPlusPlusConfig {
         let last = self.block([0, COLUMNS]);
         let maps = last.summarise(table, "decoder.blocks.x_0_4", below[0], None);
         self.0.head().summarise(table, "segmentation_head.0", maps);
+    }
+}
+
+impl Network for EncoderUnetPlusPlus {
+    fn heads(&self, images: Tensor<4>) -> Vec<Tensor<4>> {
+        vec![self.forward(images)]
+    }
+
+    fn published(&self) -> Published {
+        Published::Encoder(self.encoder.files())
     }
 }
 
@@ -148,11 +165,6 @@ impl EncoderUnetPlusPlus {
         let x = self.decoder.blocks.at([0, COLUMNS]).forward(top, None);
         let x = place(|| "decoder.blocks.x_0_4".into(), x);
         conv2d(&self.segmentation_head[0], x, After::nothing())
-    }
-
-    /// Its encoder.
-    pub(super) fn encoder(&self) -> &Encoder {
-        &self.encoder
     }
 
     /// As training is to change it, whether the encoder is frozen or not.

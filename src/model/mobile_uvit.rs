@@ -14,22 +14,98 @@ use burn::nn::conv::Conv2d;
 use burn::nn::{BatchNorm, BatchNormConfig, Dropout, DropoutConfig};
 use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Tensor, TensorData};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
+use super::architecture::{Architecture, Design, Network};
 use super::blocks::{
     ConvNorm, Convolution, max_pool, pytorch_convolution as convolution, summarise_bilinear,
     summarise_max_pool,
 };
+use super::catalogue::WeightsSpec;
+use super::problems::Problems;
 use super::summary::{Maps, Table};
 use super::transformer::{Transformer, TransformerConfig, depthwise, drop_path, linear};
 use super::watch::place;
 use crate::kernels::{After, Input, batch_norm, block, conv2d, gelu};
-use crate::spec::MobileUvitSpec;
 
 /// Width of the convolutions that gather what is near a token.
 const AGGREGATION: usize = 9;
 
+/// Mobile U-ViT; the defaults are the published network of 1.39 M parameters.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct MobileUvitSpec {
+    /// Channels of the three convolutional levels, the last being that of the tokens too, and of the bottleneck.
+    #[schemars(inner(range(min = 1, max = 4096)))]
+    pub filters: [u32; 4],
+    /// Blocks of each convolutional level, local-global-local blocks, and transformers of the bottleneck.
+    #[schemars(inner(range(min = 1, max = 64)))]
+    pub depths: [u32; 5],
+    /// Width of each convolutional level's depthwise convolutions, an odd number of pixels.
+    #[schemars(inner(range(min = 1, max = 31)))]
+    pub kernels: [u32; 3],
+    /// Heads of attention; the last two of `filters` must be multiples of them.
+    #[schemars(range(min = 1, max = 4096))]
+    pub heads: u32,
+    /// Probability with which a branch of a local-global-local block is left out of an image in training.
+    #[schemars(range(min = 0.0, max = 0.95))]
+    pub drop_path: f64,
+    /// Weights of the whole network to start from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights: Option<WeightsSpec>,
+}
+
+impl Default for MobileUvitSpec {
+    fn default() -> Self {
+        Self {
+            filters: [16, 32, 64, 128],
+            depths: [1, 1, 3, 3, 3],
+            kernels: [3, 3, 7],
+            heads: 4,
+            drop_path: 0.1,
+            weights: None,
+        }
+    }
+}
+
+impl Architecture for MobileUvit {
+    type Settings = MobileUvitSpec;
+    type Design = MobileUvitConfig;
+
+    const TITLE: &'static str = "Mobile U-ViT";
+
+    fn halvings(_: &MobileUvitSpec) -> u32 {
+        // Three pools, and attention between every other token.
+        4
+    }
+
+    fn problems(settings: &MobileUvitSpec, _: u32, found: &mut Problems) {
+        found.filters("model.filters", &settings.filters, 4, 4);
+        found.depths(&settings.depths);
+        found.kernels(&settings.kernels);
+        found.divisor("model.heads", settings.heads, &settings.filters[2..]);
+        found.dropout("model.drop-path", settings.drop_path);
+    }
+
+    fn design(settings: &MobileUvitSpec, channels: [usize; 2]) -> MobileUvitConfig {
+        MobileUvitConfig::new(settings, channels)
+    }
+
+    #[cfg(test)]
+    fn samples() -> Vec<MobileUvitSpec> {
+        vec![MobileUvitSpec {
+            filters: [2, 3, 4, 6],
+            depths: [1, 1, 2, 2, 1],
+            kernels: [1, 3, 5],
+            heads: 2,
+            ..MobileUvitSpec::default()
+        }]
+    }
+}
+
 /// What a [`MobileUvit`] is made of.
-pub(super) struct MobileUvitConfig {
+pub struct MobileUvitConfig {
     channels: [usize; 2],
     filters: [usize; 4],
     depths: [usize; 5],
@@ -153,7 +229,7 @@ fn summarise_aggregation(table: &mut Table, name: &str, maps: Maps) -> Maps {
 
 impl MobileUvitConfig {
     /// From the spec and the channels of images and logits.
-    pub fn new(spec: &MobileUvitSpec, channels: [usize; 2]) -> Self {
+    pub(super) fn new(spec: &MobileUvitSpec, channels: [usize; 2]) -> Self {
         Self {
             channels,
             filters: spec.filters.map(|filters| filters as usize),
@@ -196,22 +272,42 @@ impl MobileUvitConfig {
         convolution([self.filters[0], self.channels[1]], 1)
     }
 
-    /// The places that can be looked at, in the order of the forward pass.
-    pub fn places(&self) -> Vec<String> {
+    fn init_lgl(&self, device: &Device) -> LocalGlobalLocal {
+        let channels = self.filters[2];
+        let [position, conv1, depthwise, conv2, expand, project] =
+            of_aggregation(channels).map(|conv| conv.init(device));
+        let norm = || BatchNormConfig::new(channels).init(device);
+        let aggregation = LocalAggregation {
+            position,
+            norm1: norm(),
+            conv1,
+            depthwise,
+            conv2,
+            norm2: norm(),
+            expand,
+            project,
+            drop_path: DropoutConfig::new(self.drop_path).init(),
+        };
+        LocalGlobalLocal { aggregation, transformer: self.sparse().init(device) }
+    }
+}
+
+impl Design for MobileUvitConfig {
+    type Net = MobileUvit;
+
+    fn places(&self) -> Vec<String> {
         let [.., lgl, transformers] = self.depths;
         let numbered = |name, count| (0..count).map(move |index| format!("{name}.{index}"));
         let tokens = numbered("lgl", lgl).chain(numbered("transformer", transformers));
         numbered("encoder", 3).chain(tokens).chain(numbered("decoder", 3)).collect()
     }
 
-    /// Where the deepest features pass, and their channels.
-    pub fn bottleneck(&self) -> (String, usize) {
+    fn bottleneck(&self) -> Option<(String, usize)> {
         let [.., transformers] = self.depths;
-        (format!("transformer.{}", transformers - 1), self.filters[3])
+        Some((format!("transformer.{}", transformers - 1), self.filters[3]))
     }
 
-    /// The network.
-    pub fn init(&self, device: &Device) -> MobileUvit {
+    fn init(&self, device: &Device) -> MobileUvit {
         let layer = |conv: &Convolution| ConvNorm::init(conv, device);
         let conv_utr = |channels, kernel| {
             let [depthwise, expand, project] =
@@ -244,27 +340,7 @@ impl MobileUvitConfig {
         }
     }
 
-    fn init_lgl(&self, device: &Device) -> LocalGlobalLocal {
-        let channels = self.filters[2];
-        let [position, conv1, depthwise, conv2, expand, project] =
-            of_aggregation(channels).map(|conv| conv.init(device));
-        let norm = || BatchNormConfig::new(channels).init(device);
-        let aggregation = LocalAggregation {
-            position,
-            norm1: norm(),
-            conv1,
-            depthwise,
-            conv2,
-            norm2: norm(),
-            expand,
-            project,
-            drop_path: DropoutConfig::new(self.drop_path).init(),
-        };
-        LocalGlobalLocal { aggregation, transformer: self.sparse().init(device) }
-    }
-
-    /// Fills in the layer table.
-    pub fn summarise(&self, table: &mut Table, size: usize) {
+    fn summarise(&self, table: &mut Table, size: usize) {
         let mut maps = Maps { channels: self.channels[0], size };
         maps = ConvNorm::summarise(&self.stem(), table, "stem", maps);
         let mut skips = Vec::new();
@@ -306,6 +382,12 @@ impl MobileUvitConfig {
             maps = ConvNorm::summarise(&up, table, &format!("{name}.up"), maps);
         }
         self.head().summarise(table, "head", maps);
+    }
+}
+
+impl Network for MobileUvit {
+    fn heads(&self, images: Tensor<4>) -> Vec<Tensor<4>> {
+        vec![self.forward(images)]
     }
 }
 
@@ -446,6 +528,9 @@ fn between_corners(size: usize, device: &Device) -> Tensor<3> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::ModelSpec;
+    use crate::model::layers;
+    use crate::model::parity::agrees;
 
     fn numbers(maps: Tensor<4>) -> Vec<f32> {
         maps.into_data().try_to_vec().unwrap()
@@ -461,5 +546,29 @@ mod tests {
         }
         let pixel = Tensor::<4>::from_data([[[[5f32]]]], &Device::flex());
         assert_eq!(numbers(doubled(pixel)), [5.0; 4]);
+    }
+
+    #[test]
+    fn mobile_uvit_is_pytorchs() {
+        let spec = ModelSpec::MobileUvit(MobileUvitSpec {
+            filters: [4, 6, 8, 12],
+            depths: [1, 2, 1, 2, 1],
+            kernels: [3, 5, 7],
+            heads: 2,
+            drop_path: 0.0,
+            weights: None,
+        });
+        agrees("mobile-uvit", &spec);
+        agrees("mobile-uvit-train", &spec);
+    }
+
+    #[test]
+    fn mobile_uvit_has_the_figures_of_its_paper() {
+        let rows = layers(&ModelSpec::MobileUvit(MobileUvitSpec::default()), 3, 1, 256, 1);
+        // Printed as 1.39 M.
+        assert_eq!(rows.iter().map(|row| row.parameters).sum::<u64>(), 1_390_305);
+        // Printed as 2.51 G, by thop, which counts four for each number normalised and eleven for each interpolated
+        // and no biases; neither counts the products of attention.
+        assert_eq!(rows.iter().map(|row| row.multiply_adds).sum::<u64>(), 2_439_600_576);
     }
 }

@@ -1,15 +1,20 @@
 //! Networks: from a [`ModelSpec`] to logits.
 //!
-//! An architecture is one file with a configuration, the module it initialises and its rows of the
-//! layer table, and one line in each `match` here. The module knows shapes only: no data set, no loss.
+//! An architecture is one file with its settings, its facts, the network and its rows of the layer table
+//! ([`Architecture`](architecture::Architecture)), and one line in the list here. The module knows shapes only: no data
+//! set, no loss.
 
+mod architecture;
 mod attention_unet;
 mod blocks;
+mod catalogue;
+mod classifier;
 mod cmunext;
 mod deep_supervision;
 mod densenet;
 mod efficientnet;
 mod efficientnet_names;
+mod either;
 mod encoder;
 mod encoder_unet;
 mod encoder_unet_plus_plus;
@@ -20,6 +25,8 @@ mod names;
 mod plain_classifier;
 mod problems;
 mod pth;
+mod published;
+mod pytorch;
 mod resnet;
 mod rgu_net;
 mod summary;
@@ -37,192 +44,78 @@ pub(crate) mod parity;
 #[cfg(test)]
 mod tests;
 
-pub use attention_unet::{AttentionGate, AttentionUnet};
-pub use blocks::{ConvNorm, DoubleConv, Norm};
-pub use cmunext::{Cmunext, CmunextBlock, CmunextFusion, CmunextLevel};
+pub use catalogue::{CatalogueEntry, WeightsName, WeightsSpec};
 pub use deep_supervision::combined;
-pub use densenet::{DenseLayer, Densenet, DensenetFeatures, Transition};
-pub use efficientnet::{
-    Efficientnet, EfficientnetKind, EfficientnetStage, Excitation, InvertedLayer, InvertedResidual,
-};
-pub use encoder::{Encoder, TimmEncoder};
-pub use encoder_unet::{Decoder, DecoderBlock, EncoderUnet};
-pub use encoder_unet_plus_plus::{EncoderUnetPlusPlus, NestedBlocks, NestedDecoder};
-pub use head::Head;
-pub use mobile_uvit::{
-    ConvPair, ConvUtr, LocalAggregation, LocalGlobalLocal, MobileUvit, MobileUvitFusion,
-    MobileUvitLevel,
-};
+pub use encoder::{EncoderSpec, PlainEncoderSpec, PretrainedEncoder};
 pub use multi_task::{ClassificationHead, Logits, Model, SecondHead};
 pub use names::{TensorPath, tensor_paths};
-pub use plain_classifier::{FeatureLayer, PerceptronLayer, PlainClassifier, PlainKind};
 pub use problems::{problems, size_divisor};
 pub use pth::archive as pth_archive;
-pub use resnet::{Residual, Resnet};
-pub use rgu_net::RguNet;
-pub use transformer::{Perceptron, Propagation, SelfAttention, Transformer};
-pub use unet::Unet;
-pub use unet_plus_plus::UnetPlusPlus;
-pub use unext::{TokenLevel, TokenMixer, Unext};
+pub use pytorch::InPytorch;
 pub use weights::{
     Part, ShapeMismatch, WeightsReport, expected_checksum, load_weights, save_weights,
     weights_misfit,
 };
 
+use std::path::Path;
+
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::layer::Layer;
-use crate::spec::{EncoderSpec, ModelSpec, PlainEncoderSpec, ResnetEncoderSpec};
-use attention_unet::AttentionUnetConfig;
-use cmunext::CmunextConfig;
-use densenet::DensenetConfig;
-use efficientnet::EfficientnetConfig;
-use encoder::EncoderConfig;
-use encoder_unet::EncoderUnetConfig;
-use encoder_unet_plus_plus::EncoderUnetPlusPlusConfig;
-use mobile_uvit::MobileUvitConfig;
-use plain_classifier::PlainClassifierConfig;
-use resnet::{ResnetConfig, ResnetKind};
-use rgu_net::RguNetConfig;
+use architecture::{Architecture, Design, Network, NetworkOf, architectures};
+use problems::Problems;
+use published::Published;
 use summary::Table;
-use unet::UnetConfig;
-use unet_plus_plus::UnetPlusPlusConfig;
-use unext::UnextConfig;
 
-/// A network.
-#[derive(Module, Debug)]
-#[expect(clippy::large_enum_variant, reason = "there are a few networks at a time, never many")]
-pub enum Net {
-    /// Plain U-Net.
-    Unet(Unet),
-    /// Attention U-Net of system A.
-    AttentionUnet(AttentionUnet),
-    /// U-Net with an encoder from elsewhere.
-    EncoderUnet(EncoderUnet),
-    /// Plain U-Net++.
-    UnetPlusPlus(UnetPlusPlus),
-    /// U-Net++ with an encoder from elsewhere.
-    EncoderUnetPlusPlus(EncoderUnetPlusPlus),
-    /// CMUNeXt.
-    Cmunext(Cmunext),
-    /// UNeXt.
-    Unext(Unext),
-    /// Mobile U-ViT.
-    MobileUvit(MobileUvit),
-    /// RGU-Net.
-    RguNet(RguNet),
-    /// ResNet.
-    Resnet(Resnet),
-    /// EfficientNet.
-    Efficientnet(Efficientnet),
-    /// DenseNet.
-    Densenet(Densenet),
-    /// VGG or AlexNet.
-    PlainClassifier(PlainClassifier),
+architectures! {
+    /// U-Net (Ronneberger et al. 2015), plain or with the encoder of a ResNet or EfficientNet.
+    Unet(unet::Unet),
+    /// Attention U-Net as system A defines it: gates on the skips, dropout inside the blocks.
+    AttentionUnet(attention_unet::AttentionUnet),
+    /// U-Net++ (Zhou et al. 2018): nested decoders joined by dense skips, plain or with the encoder of a
+    /// ResNet or EfficientNet.
+    UnetPlusPlus(unet_plus_plus::UnetPlusPlus),
+    /// CMUNeXt (Tang et al. 2023): U-Net of large depthwise convolutions, for little memory and few cores.
+    Cmunext(cmunext::Cmunext),
+    /// UNeXt (Valanarasu and Patel 2022): few convolutions, then multi-layer perceptrons on shifted maps.
+    Unext(unext::Unext),
+    /// Mobile U-ViT (Tang et al. 2025): large depthwise convolutions, then attention between few tokens.
+    MobileUvit(mobile_uvit::MobileUvit),
+    /// RGU-Net: U-Net of residual blocks whose convolutions are in groups.
+    RguNet(rgu_net::RguNet),
+    /// ResNet-18 (He et al. 2016), for the class of a whole image.
+    Resnet18(resnet::Depth<18>),
+    /// ResNet-34, for the class of a whole image.
+    Resnet34(resnet::Depth<34>),
+    /// ResNet-50, for the class of a whole image.
+    Resnet50(resnet::Depth<50>),
+    /// DenseNet-169 (Huang et al. 2017), for the class of a whole image.
+    Densenet169(densenet::Densenet),
+    /// VGG-16 (Simonyan and Zisserman 2015), for the class of a whole image.
+    Vgg16(plain_classifier::Vgg16),
+    /// AlexNet (Krizhevsky 2014), for the class of a whole image.
+    Alexnet(plain_classifier::Alexnet),
+    /// EfficientNet-B0 (Tan and Le 2019), for the class of a whole image.
+    EfficientnetB0(efficientnet::B0),
+    /// EfficientNet-Lite0 (Google 2020), EfficientNet-B0 without squeeze-and-excitation, for the class of a whole image.
+    EfficientnetLite0(efficientnet::Lite0),
 }
 
-/// What a network is made of.
-enum NetConfig {
-    Unet(UnetConfig),
-    AttentionUnet(AttentionUnetConfig),
-    EncoderUnet(EncoderUnetConfig),
-    UnetPlusPlus(UnetPlusPlusConfig),
-    EncoderUnetPlusPlus(EncoderUnetPlusPlusConfig),
-    Cmunext(CmunextConfig),
-    Unext(UnextConfig),
-    MobileUvit(MobileUvitConfig),
-    RguNet(RguNetConfig),
-    Resnet(ResnetConfig),
-    Efficientnet(EfficientnetConfig),
-    Densenet(DensenetConfig),
-    PlainClassifier(PlainClassifierConfig),
-}
-
-impl NetConfig {
-    fn new(spec: &ModelSpec, channels: [usize; 2]) -> Self {
-        match spec {
-            ModelSpec::AttentionUnet(spec) => {
-                Self::AttentionUnet(AttentionUnetConfig::new(spec, channels))
-            }
-            ModelSpec::Unet(spec) => match ContractingPath::of(&spec.encoder, channels) {
-                ContractingPath::Plain(spec) => Self::Unet(UnetConfig::new(spec, channels)),
-                ContractingPath::Encoder(unet) => Self::EncoderUnet(unet),
-            },
-            ModelSpec::UnetPlusPlus(spec) => match ContractingPath::of(&spec.encoder, channels) {
-                ContractingPath::Plain(encoder) => {
-                    let deep = spec.deep_supervision;
-                    Self::UnetPlusPlus(UnetPlusPlusConfig::new(encoder, deep, channels))
-                }
-                ContractingPath::Encoder(unet) => {
-                    Self::EncoderUnetPlusPlus(EncoderUnetPlusPlusConfig(unet))
-                }
-            },
-            ModelSpec::Cmunext(spec) => Self::Cmunext(CmunextConfig::new(spec, channels)),
-            ModelSpec::Unext(spec) => Self::Unext(UnextConfig::new(spec, channels)),
-            ModelSpec::MobileUvit(spec) => Self::MobileUvit(MobileUvitConfig::new(spec, channels)),
-            ModelSpec::RguNet(spec) => Self::RguNet(RguNetConfig::new(spec, channels)),
-            ModelSpec::Resnet18(spec) => {
-                Self::Resnet(ResnetConfig::classifier(ResnetKind::Resnet18, spec, channels))
-            }
-            ModelSpec::Resnet34(spec) => {
-                Self::Resnet(ResnetConfig::classifier(ResnetKind::Resnet34, spec, channels))
-            }
-            ModelSpec::Resnet50(spec) => {
-                Self::Resnet(ResnetConfig::classifier(ResnetKind::Resnet50, spec, channels))
-            }
-            ModelSpec::Densenet169(spec) => Self::Densenet(DensenetConfig::new(spec, channels)),
-            ModelSpec::Vgg16(spec) => {
-                Self::PlainClassifier(PlainClassifierConfig::new(PlainKind::Vgg16, spec, channels))
-            }
-            ModelSpec::Alexnet(spec) => Self::PlainClassifier(PlainClassifierConfig::new(
-                PlainKind::Alexnet,
-                spec,
-                channels,
-            )),
-            ModelSpec::EfficientnetB0(spec) => Self::Efficientnet(EfficientnetConfig::classifier(
-                EfficientnetKind::B0,
-                spec,
-                channels,
-            )),
-            ModelSpec::EfficientnetLite0(spec) => Self::Efficientnet(
-                EfficientnetConfig::classifier(EfficientnetKind::Lite0, spec, channels),
-            ),
-        }
+impl ModelSpec {
+    /// The settings of its encoder from elsewhere, if it has one.
+    pub fn pretrained(&self) -> Option<PretrainedEncoder<'_>> {
+        self.encoder()?.pretrained()
     }
-}
 
-/// What the contracting path is made of, where it can be chosen.
-enum ContractingPath<'a> {
-    Plain(&'a PlainEncoderSpec),
-    /// An encoder from elsewhere, with the decoder and head of its U-Net.
-    Encoder(EncoderUnetConfig),
-}
-
-impl<'a> ContractingPath<'a> {
-    fn of(spec: &'a EncoderSpec, [images, logits]: [usize; 2]) -> Self {
-        let unet =
-            |encoder, filters| Self::Encoder(EncoderUnetConfig::new(encoder, filters, logits));
-        let resnet = |kind, spec: &ResnetEncoderSpec| {
-            let encoder = ResnetConfig::encoder(kind, images, spec.frozen);
-            unet(EncoderConfig::Resnet(encoder), spec.decoder_filters)
-        };
-        let efficientnet = |kind, spec| EfficientnetConfig::encoder(kind, spec, images);
-        match spec {
-            EncoderSpec::Plain(spec) => Self::Plain(spec),
-            EncoderSpec::Resnet18(spec) => resnet(ResnetKind::Resnet18, spec),
-            EncoderSpec::Resnet34(spec) => resnet(ResnetKind::Resnet34, spec),
-            EncoderSpec::Resnet50(spec) => resnet(ResnetKind::Resnet50, spec),
-            EncoderSpec::EfficientnetB0(spec) => {
-                let encoder = efficientnet(EfficientnetKind::EncoderB0, spec);
-                unet(EncoderConfig::EfficientnetB0(encoder), spec.decoder_filters)
-            }
-            EncoderSpec::EfficientnetLite0(spec) => {
-                let encoder = efficientnet(EfficientnetKind::EncoderLite0, spec);
-                unet(EncoderConfig::EfficientnetLite0(encoder), spec.decoder_filters)
-            }
-        }
+    /// Gives weights with a name their path in a folder and their checksum.
+    pub fn find_weights(&mut self, folder: &Path) {
+        let of_encoder = self.encoder_mut().and_then(EncoderSpec::weights_mut);
+        of_encoder.into_iter().for_each(|weights| weights.resolve(folder));
+        self.weights_mut().into_iter().for_each(|weights| weights.resolve(folder));
     }
 }
 
@@ -255,52 +148,21 @@ pub fn init(spec: &ModelSpec, in_channels: usize, out_channels: usize, device: &
 ///
 /// The spec must have no [`problems()`].
 pub fn outline(spec: &ModelSpec, in_channels: usize, out_channels: usize, device: &Device) -> Net {
-    match NetConfig::new(spec, [in_channels, out_channels]) {
-        NetConfig::Unet(config) => Net::Unet(config.init(device)),
-        NetConfig::AttentionUnet(config) => Net::AttentionUnet(config.init(device)),
-        NetConfig::EncoderUnet(config) => Net::EncoderUnet(config.init(device)),
-        NetConfig::UnetPlusPlus(config) => Net::UnetPlusPlus(config.init(device)),
-        NetConfig::EncoderUnetPlusPlus(config) => Net::EncoderUnetPlusPlus(config.init(device)),
-        NetConfig::Cmunext(config) => Net::Cmunext(config.init(device)),
-        NetConfig::Unext(config) => Net::Unext(config.init(device)),
-        NetConfig::MobileUvit(config) => Net::MobileUvit(config.init(device)),
-        NetConfig::RguNet(config) => Net::RguNet(config.init(device)),
-        NetConfig::Resnet(config) => Net::Resnet(config.init(device)),
-        NetConfig::Efficientnet(config) => Net::Efficientnet(config.init(device)),
-        NetConfig::Densenet(config) => Net::Densenet(config.init(device)),
-        NetConfig::PlainClassifier(config) => Net::PlainClassifier(config.init(device)),
-    }
+    spec.outline([in_channels, out_channels], device)
 }
 
 /// The places of a network whose maps can be looked at, in the order of the forward pass.
 ///
 /// The spec must have no [`problems()`].
 pub fn places(spec: &ModelSpec) -> Vec<String> {
-    match NetConfig::new(spec, [1, 1]) {
-        NetConfig::Unet(config) => config.places(),
-        NetConfig::AttentionUnet(config) => config.places(),
-        NetConfig::EncoderUnet(config) => config.places(),
-        NetConfig::UnetPlusPlus(config) => config.places(),
-        NetConfig::EncoderUnetPlusPlus(config) => config.places(),
-        NetConfig::Cmunext(config) => config.places(),
-        NetConfig::Unext(config) => config.places(),
-        NetConfig::MobileUvit(config) => config.places(),
-        NetConfig::RguNet(config) => config.places(),
-        NetConfig::Resnet(config) => config.places(),
-        NetConfig::Efficientnet(config) => config.places(),
-        NetConfig::Densenet(config) => config.places(),
-        NetConfig::PlainClassifier(config) => config.places(),
-    }
+    spec.design([1, 1]).places()
 }
 
-/// The place that is looked at unless another is named: system A's last gate, else the last place.
+/// The place that is looked at unless another is named.
 ///
 /// The spec must have no [`problems()`].
 pub fn usual_place(spec: &ModelSpec) -> String {
-    match NetConfig::new(spec, [1, 1]) {
-        NetConfig::AttentionUnet(config) => config.usual_place(),
-        _ => places(spec).pop().expect("every network has places"),
-    }
+    spec.design([1, 1]).usual_place()
 }
 
 /// Where the deepest features of a segmentation network pass, and how many channels they have.
@@ -310,23 +172,8 @@ pub fn usual_place(spec: &ModelSpec) -> String {
 /// # Panics
 /// If the network is a classifier.
 fn bottleneck(spec: &ModelSpec) -> (String, usize) {
-    match NetConfig::new(spec, [1, 1]) {
-        NetConfig::Unet(config) => config.bottleneck(),
-        NetConfig::AttentionUnet(config) => config.bottleneck(),
-        NetConfig::EncoderUnet(config) => config.bottleneck(),
-        NetConfig::UnetPlusPlus(config) => config.bottleneck(),
-        NetConfig::EncoderUnetPlusPlus(config) => config.0.bottleneck(),
-        NetConfig::Cmunext(config) => config.bottleneck(),
-        NetConfig::Unext(config) => config.bottleneck(),
-        NetConfig::MobileUvit(config) => config.bottleneck(),
-        NetConfig::RguNet(config) => config.bottleneck(),
-        NetConfig::Resnet(_)
-        | NetConfig::Efficientnet(_)
-        | NetConfig::Densenet(_)
-        | NetConfig::PlainClassifier(_) => {
-            unreachable!("a second head is for segmentation, which `check` sees to")
-        }
-    }
+    let bottleneck = spec.design([1, 1]).bottleneck();
+    bottleneck.expect("a second head is for segmentation, which `check` sees to")
 }
 
 /// The attention gates of a network whose coefficients can be looked at, in the order of the forward pass; empty
@@ -334,10 +181,7 @@ fn bottleneck(spec: &ModelSpec) -> (String, usize) {
 ///
 /// The spec must have no [`problems()`].
 pub fn gates(spec: &ModelSpec) -> Vec<String> {
-    match NetConfig::new(spec, [1, 1]) {
-        NetConfig::AttentionUnet(config) => config.gates(),
-        _ => Vec::new(),
-    }
+    spec.design([1, 1]).gates()
 }
 
 /// Burn draws a parameter when its value is first asked for.
@@ -363,25 +207,7 @@ pub fn layers(
     batch: usize,
 ) -> Vec<Layer> {
     let mut table = Table::new(batch);
-    match NetConfig::new(spec, [in_channels, out_channels]) {
-        NetConfig::Unet(config) => config.summarise(&mut table, size),
-        NetConfig::AttentionUnet(config) => config.summarise(&mut table, size),
-        NetConfig::EncoderUnet(config) => config.summarise(&mut table, size),
-        NetConfig::UnetPlusPlus(config) => config.summarise(&mut table, size),
-        NetConfig::EncoderUnetPlusPlus(config) => config.summarise(&mut table, size),
-        NetConfig::Cmunext(config) => config.summarise(&mut table, size),
-        NetConfig::Unext(config) => config.summarise(&mut table, size),
-        NetConfig::MobileUvit(config) => config.summarise(&mut table, size),
-        NetConfig::RguNet(config) => config.summarise(&mut table, size),
-        NetConfig::Resnet(config) => {
-            config.summarise(&mut table, size);
-        }
-        NetConfig::Efficientnet(config) => {
-            config.summarise(&mut table, size);
-        }
-        NetConfig::Densenet(config) => config.summarise(&mut table, size),
-        NetConfig::PlainClassifier(config) => config.summarise(&mut table, size),
-    }
+    spec.design([in_channels, out_channels]).summarise(&mut table, size);
     table.into_rows()
 }
 
@@ -392,23 +218,7 @@ pub fn layers(
 /// leaves them alone, in training as in evaluation. segmentation_models_pytorch with
 /// `requires_grad = False` goes on updating these statistics while it trains; here frozen means frozen.
 pub fn freeze(net: Net, spec: &ModelSpec) -> Net {
-    let encoder = spec.pretrained().is_some_and(|encoder| encoder.frozen);
-    let stages = spec.frozen_stages().unwrap_or(0);
-    match net {
-        Net::EncoderUnet(net) => Net::EncoderUnet(net.for_training(encoder)),
-        Net::EncoderUnetPlusPlus(net) => Net::EncoderUnetPlusPlus(net.for_training(encoder)),
-        Net::Resnet(net) => Net::Resnet(net.freeze_stages(stages)),
-        Net::Efficientnet(net) => Net::Efficientnet(net.freeze_stages(stages)),
-        Net::Densenet(net) => Net::Densenet(net.freeze_stages(stages)),
-        Net::PlainClassifier(net) => Net::PlainClassifier(net.freeze_stages(stages)),
-        net @ (Net::Unet(_)
-        | Net::AttentionUnet(_)
-        | Net::UnetPlusPlus(_)
-        | Net::Cmunext(_)
-        | Net::Unext(_)
-        | Net::MobileUvit(_)
-        | Net::RguNet(_)) => net,
-    }
+    net.frozen(spec)
 }
 
 /// How many numbers a network learns.
@@ -428,29 +238,6 @@ impl Net {
     /// - output: `[batch, classes, height, width]`, of a classifier `[batch, classes, 1, 1]`
     pub fn forward(&self, images: Tensor<4>) -> Tensor<4> {
         combined(self.heads(images))
-    }
-
-    /// The logits of every head: what a loss is taken of. There are several with deep supervision,
-    /// and [`combined`] makes a prediction of them.
-    ///
-    /// # Shapes
-    /// - as [`forward`](Self::forward)
-    pub fn heads(&self, images: Tensor<4>) -> Vec<Tensor<4>> {
-        match self {
-            Self::Unet(net) => vec![net.forward(images)],
-            Self::AttentionUnet(net) => vec![net.forward(images)],
-            Self::EncoderUnet(net) => vec![net.forward(images)],
-            Self::UnetPlusPlus(net) => net.forward(images),
-            Self::EncoderUnetPlusPlus(net) => vec![net.forward(images)],
-            Self::Cmunext(net) => vec![net.forward(images)],
-            Self::Unext(net) => vec![net.forward(images)],
-            Self::MobileUvit(net) => vec![net.forward(images)],
-            Self::RguNet(net) => vec![net.forward(images)],
-            Self::Resnet(net) => vec![net.classify(images)],
-            Self::Efficientnet(net) => vec![net.classify(images)],
-            Self::Densenet(net) => vec![net.forward(images)],
-            Self::PlainClassifier(net) => vec![net.forward(images)],
-        }
     }
 
     /// Logits, and the maps at one of its [`places`] as a leaf of the graph that leads from them to the logits.

@@ -7,9 +7,8 @@ use burn::tensor::{Device, Tensor};
 use super::blocks::glorot_uniform;
 use super::head::{Head, HeadConfig, summarise_average};
 use super::summary::{Maps, Table};
-use super::{Net, bottleneck, combined, freeze, init, outline, watch};
+use super::{ModelSpec, Net, bottleneck, combined, freeze, init, outline, watch};
 use crate::layer::Layer;
-use crate::spec::{ModelSpec, MultiTaskSpec};
 
 /// A network with the head for images that it may have.
 #[derive(Module, Debug)]
@@ -41,14 +40,14 @@ pub struct Logits {
 
 /// The head for images that a model is to have.
 #[derive(Clone, Copy, Debug)]
-pub struct SecondHead<'a> {
-    /// Its settings.
-    pub spec: &'a MultiTaskSpec,
+pub struct SecondHead {
+    /// Dropout probability before the linear layer.
+    pub dropout: f64,
     /// Classes of images.
     pub classes: usize,
 }
 
-impl SecondHead<'_> {
+impl SecondHead {
     fn config(&self, features: usize) -> HeadConfig {
         HeadConfig::new(features, &[], self.classes)
             .with_weights(glorot_uniform())
@@ -57,7 +56,7 @@ impl SecondHead<'_> {
 
     fn init(&self, spec: &ModelSpec, device: &Device) -> ClassificationHead {
         let (place, features) = bottleneck(spec);
-        let dropout = DropoutConfig::new(self.spec.dropout).init();
+        let dropout = DropoutConfig::new(self.dropout).init();
         ClassificationHead { linear: self.config(features).init(device), dropout, place }
     }
 

@@ -11,12 +11,16 @@ use serde::Deserialize;
 
 use super::names::{collected, inward};
 use super::{Model, Net, SecondHead, init};
-use crate::spec::{
-    AttentionUnetSpec, ClassifierSpec, CmunextSpec, EfficientnetEncoderSpec, EfficientnetSpec,
-    EncoderSpec, MobileUvitSpec, ModelSpec, MultiTaskSpec, NormKind, PlainClassifierSpec,
-    PlainEncoderSpec, ResnetEncoderSpec, RguNetSpec, UnetPlusPlusSpec, UnetSpec, UnextSpec,
-    UpSampling,
+use crate::model::ModelSpec;
+use crate::model::blocks::NormKind;
+use crate::model::classifier::ClassifierSpec;
+use crate::model::efficientnet::EfficientnetSpec;
+use crate::model::encoder::{
+    EfficientnetEncoderSpec, EncoderSpec, PlainEncoderSpec, ResnetEncoderSpec, UpSampling,
 };
+use crate::model::plain_classifier::PlainClassifierSpec;
+use crate::model::unet::UnetSpec;
+use crate::model::unet_plus_plus::UnetPlusPlusSpec;
 
 #[derive(Deserialize)]
 struct Fixture {
@@ -124,14 +128,6 @@ impl ModuleMapper for Evaluating {
     }
 }
 
-fn attention_unet(base: u32, train: bool) -> ModelSpec {
-    ModelSpec::AttentionUnet(AttentionUnetSpec {
-        filters: vec![base, 2 * base, 4 * base, 8 * base],
-        dropout: if train { vec![0.0; 5] } else { vec![0.1, 0.1, 0.2, 0.2, 0.3] },
-        weights: None,
-    })
-}
-
 fn unet(norm: NormKind, up_sampling: UpSampling) -> ModelSpec {
     let filters = vec![6, 12, 16];
     let encoder = PlainEncoderSpec { filters, norm, dropout: 0.0, up_sampling };
@@ -146,7 +142,8 @@ fn unet_plus_plus(encoder: EncoderSpec, deep_supervision: bool) -> ModelSpec {
     ModelSpec::UnetPlusPlus(UnetPlusPlusSpec { encoder, deep_supervision, weights: None })
 }
 
-fn agrees(name: &str, spec: &ModelSpec) {
+/// Compares a network with a case of the fixture.
+pub(super) fn agrees(name: &str, spec: &ModelSpec) {
     let file = std::fs::read_to_string(crate::testing::fixture("models.json")).unwrap();
     let fixture: Fixture = serde_json::from_str(&file).unwrap();
     let case = fixture.cases.into_iter().find(|case| case.name == name).unwrap();
@@ -197,17 +194,6 @@ fn largest_error(found: &[f32], samples: &[(usize, f32)]) -> f64 {
     let errors =
         samples.iter().map(|&(index, expected)| f64::from((found[index] - expected).abs()));
     errors.fold(0.0, |worst, error| if error.is_nan() { f64::INFINITY } else { worst.max(error) })
-}
-
-#[test]
-fn attention_unet_is_the_keras_notebooks() {
-    agrees("attention-unet-8", &attention_unet(8, false));
-    agrees("attention-unet-16", &attention_unet(16, false));
-}
-
-#[test]
-fn attention_unet_in_training_is_the_keras_notebooks() {
-    agrees("attention-unet-8-train", &attention_unet(8, true));
 }
 
 #[test]
@@ -287,25 +273,6 @@ fn unet_plus_plus_with_a_resnet_is_segmentation_models_pytorchs() {
 }
 
 #[test]
-fn cmunext_is_pytorchs() {
-    let spec = ModelSpec::Cmunext(CmunextSpec {
-        filters: [4, 6, 8, 10, 12],
-        depths: [1, 1, 2, 1, 1],
-        kernels: [3, 3, 7, 7, 7],
-        weights: None,
-    });
-    agrees("cmunext", &spec);
-    agrees("cmunext-train", &spec);
-}
-
-#[test]
-fn unext_is_pytorchs() {
-    let spec = ModelSpec::Unext(UnextSpec { filters: [4, 6, 8, 11, 12], weights: None });
-    agrees("unext", &spec);
-    agrees("unext-train", &spec);
-}
-
-#[test]
 fn classifiers_are_torchvisions() {
     let spec = ClassifierSpec::default;
     agrees("classify-resnet18", &ModelSpec::Resnet18(spec()));
@@ -339,27 +306,6 @@ fn efficientnets_in_training_are_those_of_pytorch() {
     agrees("efficientnet-lite0-train", &ModelSpec::EfficientnetLite0(spec()));
 }
 
-#[test]
-fn mobile_uvit_is_pytorchs() {
-    let spec = ModelSpec::MobileUvit(MobileUvitSpec {
-        filters: [4, 6, 8, 12],
-        depths: [1, 2, 1, 2, 1],
-        kernels: [3, 5, 7],
-        heads: 2,
-        drop_path: 0.0,
-        weights: None,
-    });
-    agrees("mobile-uvit", &spec);
-    agrees("mobile-uvit-train", &spec);
-}
-
-#[test]
-fn rgu_net_is_pytorchs() {
-    let spec = ModelSpec::RguNet(RguNetSpec { filters: vec![4, 8, 12], groups: 2, weights: None });
-    agrees("rgu-net", &spec);
-    agrees("rgu-net-train", &spec);
-}
-
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct SecondHeadCase {
@@ -380,8 +326,8 @@ fn a_second_head_gives_what_segmentation_models_pytorch_gives() {
     for case in cases {
         let spec: ModelSpec = toml::from_str(&case.network).unwrap();
         let [pixels, classes] = case.classes;
-        let (device, head) = (Device::flex().autodiff(), MultiTaskSpec::default());
-        let head = Some(SecondHead { spec: &head, classes });
+        let device = Device::flex().autodiff();
+        let head = Some(SecondHead { dropout: 0.0, classes });
         let model = Model::init(&spec, [case.input[1], pixels], head, &device);
         let model = filled_model(model).map(&mut Evaluating);
         let numbers: usize = collected(&model)

@@ -9,12 +9,165 @@ use burn::nn::pool::{MaxPool2d, MaxPool2dConfig};
 use burn::nn::{Dropout, DropoutConfig, Linear, LinearConfig, Relu};
 use burn::tensor::module::adaptive_avg_pool2d;
 use burn::tensor::{Device, Tensor};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
+use super::architecture::{Architecture, Design, Network};
 use super::blocks::{Convolution, pytorch_convolution, pytorchs};
+use super::catalogue::WeightsSpec;
+use super::multi_task::SecondHead;
+use super::problems::Problems;
+use super::published::{BackboneFiles, Published};
+use super::pytorch::InPytorch;
 use super::summary::{Maps, Table};
 use super::watch::place;
 use crate::kernels::{After, conv2d, max_pool2d};
-use crate::spec::PlainClassifierSpec;
+
+/// VGG or AlexNet; tensors and names are torchvision's.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct PlainClassifierSpec {
+    /// Weights to start from, with torchvision's names: of all but the last layer, or, where `hidden` is not
+    /// torchvision's, of all but the layers of the head.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights: Option<WeightsSpec>,
+    /// Stages, from the image on, that keep their parameters: of VGG its five blocks, of AlexNet its five
+    /// convolutions.
+    #[schemars(range(max = 5))]
+    pub frozen_stages: u32,
+    /// Widths of the hidden layers of the head.
+    #[schemars(length(min = 1, max = 4), inner(range(min = 1, max = 4096)))]
+    pub hidden: Vec<u32>,
+    /// Dropout probability at each hidden layer of the head.
+    #[schemars(range(min = 0.0, max = 0.95))]
+    pub dropout: f64,
+}
+
+impl Default for PlainClassifierSpec {
+    fn default() -> Self {
+        Self { weights: None, frozen_stages: 0, hidden: vec![4096, 4096], dropout: 0.5 }
+    }
+}
+
+impl PlainClassifierSpec {
+    fn problems(&self, found: &mut Problems) {
+        found.filters("model.hidden", &self.hidden, 1, 4);
+        found.dropout("model.dropout", self.dropout);
+        found.stages(self.frozen_stages, 5);
+    }
+}
+
+/// VGG-16, for the class of a whole image.
+#[derive(Debug)]
+pub struct Vgg16;
+
+impl Architecture for Vgg16 {
+    type Settings = PlainClassifierSpec;
+    type Design = PlainClassifierConfig;
+
+    const TITLE: &'static str = "VGG-16";
+    const CLASSIFIES: bool = true;
+
+    fn halvings(_: &PlainClassifierSpec) -> u32 {
+        5
+    }
+
+    fn problems(settings: &PlainClassifierSpec, _: u32, found: &mut Problems) {
+        settings.problems(found);
+    }
+
+    fn design(settings: &PlainClassifierSpec, channels: [usize; 2]) -> PlainClassifierConfig {
+        PlainClassifierConfig::new(PlainKind::Vgg16, settings, channels)
+    }
+
+    fn freezes(settings: &PlainClassifierSpec) -> bool {
+        settings.frozen_stages > 0
+    }
+
+    fn freeze(net: PlainClassifier, settings: &PlainClassifierSpec) -> PlainClassifier {
+        net.freeze_stages(settings.frozen_stages as usize)
+    }
+
+    fn in_pytorch(
+        settings: &PlainClassifierSpec,
+        channels: [usize; 2],
+        _: Option<SecondHead>,
+    ) -> Option<InPytorch> {
+        InPytorch::torchvision(
+            "vgg16",
+            channels,
+            settings.hidden == PlainClassifierSpec::default().hidden,
+        )
+    }
+
+    #[cfg(test)]
+    fn samples() -> Vec<PlainClassifierSpec> {
+        vec![PlainClassifierSpec {
+            hidden: vec![5, 3],
+            frozen_stages: 2,
+            ..PlainClassifierSpec::default()
+        }]
+    }
+}
+
+/// AlexNet, for the class of a whole image.
+#[derive(Debug)]
+pub struct Alexnet;
+
+impl Architecture for Alexnet {
+    type Settings = PlainClassifierSpec;
+    type Design = PlainClassifierConfig;
+
+    const TITLE: &'static str = "AlexNet";
+    const CLASSIFIES: bool = true;
+
+    fn halvings(_: &PlainClassifierSpec) -> u32 {
+        5
+    }
+
+    fn problems(settings: &PlainClassifierSpec, image_size: u32, found: &mut Problems) {
+        settings.problems(found);
+        if image_size == 32 {
+            found.push(
+                "dataset.image-size",
+                "the third pool of AlexNet has nothing left of 32 pixels: give 64 or more".into(),
+            );
+        }
+    }
+
+    fn design(settings: &PlainClassifierSpec, channels: [usize; 2]) -> PlainClassifierConfig {
+        PlainClassifierConfig::new(PlainKind::Alexnet, settings, channels)
+    }
+
+    fn freezes(settings: &PlainClassifierSpec) -> bool {
+        settings.frozen_stages > 0
+    }
+
+    fn freeze(net: PlainClassifier, settings: &PlainClassifierSpec) -> PlainClassifier {
+        net.freeze_stages(settings.frozen_stages as usize)
+    }
+
+    fn in_pytorch(
+        settings: &PlainClassifierSpec,
+        channels: [usize; 2],
+        _: Option<SecondHead>,
+    ) -> Option<InPytorch> {
+        InPytorch::torchvision(
+            "alexnet",
+            channels,
+            settings.hidden == PlainClassifierSpec::default().hidden,
+        )
+    }
+
+    #[cfg(test)]
+    fn samples() -> Vec<PlainClassifierSpec> {
+        vec![PlainClassifierSpec {
+            hidden: vec![6],
+            frozen_stages: 4,
+            ..PlainClassifierSpec::default()
+        }]
+    }
+}
 
 /// The networks at hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +236,7 @@ impl PlainKind {
 }
 
 /// What a [`PlainClassifier`] is made of.
-pub(super) struct PlainClassifierConfig {
+pub struct PlainClassifierConfig {
     kind: PlainKind,
     channels: usize,
     hidden: Vec<usize>,
@@ -139,7 +292,7 @@ enum PerceptronConfig {
 
 impl PlainClassifierConfig {
     /// From the network, the spec, and the channels of images and logits.
-    pub fn new(kind: PlainKind, spec: &PlainClassifierSpec, [images, classes]: [usize; 2]) -> Self {
+    fn new(kind: PlainKind, spec: &PlainClassifierSpec, [images, classes]: [usize; 2]) -> Self {
         Self {
             kind,
             channels: images,
@@ -188,16 +341,18 @@ impl PlainClassifierConfig {
         layers.push(Linear([inputs, self.classes]));
         layers
     }
+}
 
-    /// The places that can be looked at, in the order of the forward pass: after each ReLU of the features.
-    pub fn places(&self) -> Vec<String> {
+impl Design for PlainClassifierConfig {
+    type Net = PlainClassifier;
+
+    fn places(&self) -> Vec<String> {
         let layers = self.features().into_iter().flatten().enumerate();
         let rectified = layers.filter(|(_, layer)| matches!(layer, FeatureConfig::Relu));
         rectified.map(|(index, _)| place_name(index)).collect()
     }
 
-    /// The network.
-    pub fn init(&self, device: &Device) -> PlainClassifier {
+    fn init(&self, device: &Device) -> PlainClassifier {
         let features = self.features().into_iter().flatten().map(|layer| match layer {
             FeatureConfig::Convolution(config) => FeatureLayer::Convolution(config.init(device)),
             FeatureConfig::Relu => FeatureLayer::Relu(Relu::new()),
@@ -231,8 +386,7 @@ impl PlainClassifierConfig {
         }
     }
 
-    /// Fills in the layer table.
-    pub fn summarise(&self, table: &mut Table, size: usize) {
+    fn summarise(&self, table: &mut Table, size: usize) {
         let mut maps = Maps { channels: self.channels, size };
         let mut names = (0..).map(|index| format!("features.{index}"));
         for (stage, layers) in self.features().into_iter().enumerate() {
@@ -268,6 +422,18 @@ fn place_name(index: usize) -> String {
     format!("features.{index}")
 }
 
+impl Network for PlainClassifier {
+    fn heads(&self, images: Tensor<4>) -> Vec<Tensor<4>> {
+        vec![self.forward(images)]
+    }
+
+    fn published(&self) -> Published {
+        let files =
+            BackboneFiles { first: "features.0.weight", head: self.head(), renamed: |_| None };
+        Published::Backbone(files)
+    }
+}
+
 impl PlainClassifier {
     /// Logits of each class of the whole image.
     ///
@@ -297,7 +463,7 @@ impl PlainClassifier {
     }
 
     /// With the parameters of the first stages left as they are by training.
-    pub(super) fn freeze_stages(self, stages: usize) -> Self {
+    fn freeze_stages(self, stages: usize) -> Self {
         let frozen: usize = self.kind.stages()[..stages].iter().map(Stage::layers).sum();
         let features = self.features.into_iter().enumerate();
         let features = features
@@ -308,7 +474,7 @@ impl PlainClassifier {
 
     /// What the names begin with of the tensors that published weights do not fill: the last layer's where the
     /// hidden ones are torchvision's, else the whole perceptron's.
-    pub(super) fn head(&self) -> &'static str {
+    fn head(&self) -> &'static str {
         let linear = self.classifier.iter().filter_map(|layer| match layer {
             PerceptronLayer::Linear(linear) => Some(linear.weight.lazy_shape()[0] as u32),
             PerceptronLayer::Relu(_) | PerceptronLayer::Dropout(_) => None,

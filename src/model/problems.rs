@@ -2,142 +2,34 @@
 
 use std::path::Path;
 
-use crate::spec::{EncoderSpec, ModelSpec, NormKind, PlainEncoderSpec, WeightsSpec};
-
-/// How many times an image is halved on the way to the deepest layer.
-fn depth(spec: &ModelSpec) -> u32 {
-    match spec {
-        ModelSpec::AttentionUnet(spec) => spec.filters.len() as u32,
-        ModelSpec::Unet(spec) => encoder_depth(&spec.encoder),
-        ModelSpec::UnetPlusPlus(spec) => encoder_depth(&spec.encoder),
-        ModelSpec::Cmunext(_) => 4,
-        ModelSpec::Unext(_)
-        | ModelSpec::Resnet18(_)
-        | ModelSpec::Resnet34(_)
-        | ModelSpec::Resnet50(_)
-        | ModelSpec::Densenet169(_)
-        | ModelSpec::Vgg16(_)
-        | ModelSpec::Alexnet(_)
-        | ModelSpec::EfficientnetB0(_)
-        | ModelSpec::EfficientnetLite0(_) => 5,
-        // Three pools, and attention between every other token.
-        ModelSpec::MobileUvit(_) => 4,
-        ModelSpec::RguNet(spec) => spec.filters.len().saturating_sub(1) as u32,
-    }
-}
-
-fn encoder_depth(spec: &EncoderSpec) -> u32 {
-    match spec {
-        EncoderSpec::Plain(spec) => spec.filters.len().saturating_sub(1) as u32,
-        EncoderSpec::Resnet18(_)
-        | EncoderSpec::Resnet34(_)
-        | EncoderSpec::Resnet50(_)
-        | EncoderSpec::EfficientnetB0(_)
-        | EncoderSpec::EfficientnetLite0(_) => 5,
-    }
-}
+use super::ModelSpec;
+use super::catalogue::WeightsSpec;
 
 /// What height and width of an image must be multiples of: 2 to the power of the depth.
 pub fn size_divisor(spec: &ModelSpec) -> u32 {
-    2u32.saturating_pow(depth(spec))
+    2u32.saturating_pow(spec.halvings())
 }
 
 /// What is wrong with a model and an image size: each the path of a key, and what would be right.
 pub fn problems(model: &ModelSpec, image_size: u32) -> Vec<(String, String)> {
     let mut found = Problems(Vec::new());
-    match model {
-        ModelSpec::AttentionUnet(spec) => {
-            found.filters("model.filters", &spec.filters, 1, 7);
-            found.dropouts(&spec.dropout, spec.filters.len());
-        }
-        ModelSpec::Unet(unet) => found.encoder(&unet.encoder, model, image_size),
-        ModelSpec::UnetPlusPlus(unet) => {
-            found.encoder(&unet.encoder, model, image_size);
-            if unet.deep_supervision && model.pretrained().is_some() {
-                found.push(
-                    "model.deep-supervision",
-                    "is for the `plain` encoder: the decoder of segmentation_models_pytorch, which \
-                     comes with the others, has one head"
-                        .into(),
-                );
-            }
-        }
-        ModelSpec::Unext(spec) => found.filters("model.filters", &spec.filters, 5, 5),
-        ModelSpec::Resnet18(spec)
-        | ModelSpec::Resnet34(spec)
-        | ModelSpec::Resnet50(spec)
-        | ModelSpec::Densenet169(spec) => {
-            found.head(&spec.hidden, spec.dropout);
-            found.stages(spec.frozen_stages, 5);
-        }
-        ModelSpec::Vgg16(spec) | ModelSpec::Alexnet(spec) => {
-            found.filters("model.hidden", &spec.hidden, 1, 4);
-            found.dropout("model.dropout", spec.dropout);
-            found.stages(spec.frozen_stages, 5);
-            if matches!(model, ModelSpec::Alexnet(_)) && image_size == 32 {
-                found.push(
-                    "dataset.image-size",
-                    "the third pool of AlexNet has nothing left of 32 pixels: give 64 or more"
-                        .into(),
-                );
-            }
-        }
-        ModelSpec::EfficientnetB0(spec) | ModelSpec::EfficientnetLite0(spec) => {
-            found.head(&spec.hidden, spec.dropout);
-            found.dropout("model.stochastic-depth", spec.stochastic_depth);
-            found.stages(spec.frozen_stages, 9);
-        }
-        ModelSpec::Cmunext(spec) => {
-            found.filters("model.filters", &spec.filters, 5, 5);
-            found.depths(&spec.depths);
-            found.kernels(&spec.kernels);
-        }
-        ModelSpec::MobileUvit(spec) => {
-            found.filters("model.filters", &spec.filters, 4, 4);
-            found.depths(&spec.depths);
-            found.kernels(&spec.kernels);
-            found.divisor("model.heads", spec.heads, &spec.filters[2..]);
-            found.dropout("model.drop-path", spec.drop_path);
-        }
-        ModelSpec::RguNet(spec) => {
-            found.filters("model.filters", &spec.filters, 2, 8);
-            found.divisor("model.groups", spec.groups, &spec.filters);
-        }
-    }
+    model.own_problems(image_size, &mut found);
     found.weights("model.weights.path", model.weights());
     found.image_size(image_size, model);
     found.0
 }
 
-struct Problems(Vec<(String, String)>);
+/// Problems found: each the path of a key, and what would be right.
+pub struct Problems(Vec<(String, String)>);
 
 impl Problems {
-    fn push(&mut self, key: &str, message: String) {
+    /// One at a key.
+    pub(super) fn push(&mut self, key: &str, message: String) {
         self.0.push((key.to_string(), message));
     }
 
-    fn encoder(&mut self, encoder: &EncoderSpec, spec: &ModelSpec, image_size: u32) {
-        match encoder {
-            EncoderSpec::Plain(encoder) => {
-                self.filters("model.encoder.filters", &encoder.filters, 2, 8);
-                self.dropout("model.encoder.dropout", encoder.dropout);
-                self.norm(encoder, image_size == size_divisor(spec), image_size);
-            }
-            EncoderSpec::Resnet18(encoder)
-            | EncoderSpec::Resnet34(encoder)
-            | EncoderSpec::Resnet50(encoder) => {
-                self.filters("model.encoder.decoder-filters", &encoder.decoder_filters, 5, 5);
-                self.weights("model.encoder.weights.path", encoder.weights.as_ref());
-            }
-            EncoderSpec::EfficientnetB0(encoder) | EncoderSpec::EfficientnetLite0(encoder) => {
-                self.filters("model.encoder.decoder-filters", &encoder.decoder_filters, 5, 5);
-                self.weights("model.encoder.weights.path", encoder.weights.as_ref());
-                self.dropout("model.encoder.stochastic-depth", encoder.stochastic_depth);
-            }
-        }
-    }
-
-    fn filters(&mut self, key: &str, filters: &[u32], fewest: usize, most: usize) {
+    /// Numbers of channels, of which there must be so many.
+    pub(super) fn filters(&mut self, key: &str, filters: &[u32], fewest: usize, most: usize) {
         if !(fewest..=most).contains(&filters.len()) {
             self.push(key, format!("has {} values; give {fewest} to {most}", filters.len()));
         }
@@ -146,13 +38,15 @@ impl Problems {
         }
     }
 
-    fn depths(&mut self, depths: &[u32]) {
+    /// Numbers of blocks.
+    pub(super) fn depths(&mut self, depths: &[u32]) {
         if let Some(wrong) = depths.iter().find(|depth| !(1..=64).contains(*depth)) {
             self.push("model.depths", format!("{wrong} is no number of blocks; give 1 to 64"));
         }
     }
 
-    fn kernels(&mut self, kernels: &[u32]) {
+    /// Widths of convolutions.
+    pub(super) fn kernels(&mut self, kernels: &[u32]) {
         let odd = |kernel: &u32| kernel % 2 == 1 && *kernel <= 31;
         if let Some(wrong) = kernels.iter().find(|kernel| !odd(kernel)) {
             self.push("model.kernels", format!("{wrong} is no odd number from 1 to 31"));
@@ -160,7 +54,7 @@ impl Problems {
     }
 
     /// Channels are shared out equally among heads or groups.
-    fn divisor(&mut self, key: &str, parts: u32, filters: &[u32]) {
+    pub(super) fn divisor(&mut self, key: &str, parts: u32, filters: &[u32]) {
         if let Some(filters) = filters.iter().find(|filters| !filters.is_multiple_of(parts)) {
             self.push(key, format!(
                 "{filters} channels of `filters` cannot be shared out among {parts}; give a number \
@@ -169,25 +63,29 @@ impl Problems {
         }
     }
 
-    fn dropout(&mut self, key: &str, dropout: f64) {
+    /// A probability of dropout.
+    pub(super) fn dropout(&mut self, key: &str, dropout: f64) {
         if !(0.0..=0.95).contains(&dropout) {
             self.push(key, format!("{dropout} is no dropout probability; give 0 to 0.95"));
         }
     }
 
-    fn head(&mut self, hidden: &[u32], dropout: f64) {
+    /// The head of a classifier.
+    pub(super) fn head(&mut self, hidden: &[u32], dropout: f64) {
         self.filters("model.hidden", hidden, 0, 4);
         self.dropout("model.dropout", dropout);
     }
 
-    fn stages(&mut self, frozen: u32, stages: u32) {
+    /// How many of the stages are frozen.
+    pub(super) fn stages(&mut self, frozen: u32, stages: u32) {
         if frozen > stages {
             let message = format!("{frozen} of {stages} stages cannot stay as they are");
             self.push("model.frozen-stages", message);
         }
     }
 
-    fn dropouts(&mut self, dropouts: &[f64], levels: usize) {
+    /// Probabilities of dropout, one for each level and one for the bottleneck.
+    pub(super) fn dropouts(&mut self, dropouts: &[f64], levels: usize) {
         let key = "model.dropout";
         if dropouts.len() != levels + 1 {
             self.push(key, format!(
@@ -202,22 +100,8 @@ impl Problems {
         }
     }
 
-    /// A norm over one number leaves nothing of it.
-    fn norm(&mut self, encoder: &PlainEncoderSpec, single_pixel: bool, image_size: u32) {
-        let alone = match encoder.norm {
-            NormKind::Instance => true,
-            NormKind::Group => encoder.filters.last().is_some_and(|&filters| filters <= 8),
-            NormKind::Batch | NormKind::None => false,
-        };
-        if single_pixel && alone {
-            self.push("model.encoder.norm", format!(
-                "at image size {image_size} the bottleneck is a single pixel, and normalising each of \
-                 its channels alone leaves nothing: use fewer `filters`, larger images or another norm"
-            ));
-        }
-    }
-
-    fn weights(&mut self, key: &str, weights: Option<&WeightsSpec>) {
+    /// A file of weights to start from.
+    pub(super) fn weights(&mut self, key: &str, weights: Option<&WeightsSpec>) {
         let Some(weights) = weights else { return };
         let path = weights.path();
         if super::weights::Format::of(path).is_none() {
@@ -258,7 +142,7 @@ impl Problems {
         self.push("dataset.image-size", format!(
             "the network halves the image {} times, so its size must be a multiple of {divisor}: \
              {size} is not, {near} would be",
-            depth(spec)
+            spec.halvings()
         ));
     }
 }
@@ -266,7 +150,12 @@ impl Problems {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{AttentionUnetSpec, MobileUvitSpec, ResnetEncoderSpec, RguNetSpec, UnetSpec};
+    use crate::model::attention_unet::AttentionUnetSpec;
+    use crate::model::blocks::NormKind;
+    use crate::model::encoder::{EncoderSpec, PlainEncoderSpec, ResnetEncoderSpec};
+    use crate::model::mobile_uvit::MobileUvitSpec;
+    use crate::model::rgu_net::RguNetSpec;
+    use crate::model::unet::UnetSpec;
 
     fn unet(encoder: EncoderSpec) -> ModelSpec {
         ModelSpec::Unet(UnetSpec { encoder, weights: None })

@@ -6,16 +6,21 @@ use burn::nn::conv::Conv2d;
 use burn::nn::{BatchNorm, BatchNormConfig, Dropout, DropoutConfig};
 use burn::tensor::{Device, Tensor};
 
+use super::architecture::{Architecture, Design, Network};
 use super::blocks::Convolution;
+use super::classifier::ClassifierSpec;
 use super::head::{Head, HeadConfig, summarise_average};
+use super::multi_task::SecondHead;
+use super::problems::Problems;
+use super::published::{BackboneFiles, Published};
+use super::pytorch::InPytorch;
 use super::summary::{Maps, Table};
 use super::watch::place;
 use crate::kernels::{After, Input, average, block, conv2d_batch_norm, max_pool2d};
-use crate::spec::ClassifierSpec;
 
 /// The depths at hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ResnetKind {
+pub enum ResnetKind {
     Resnet18,
     Resnet34,
     Resnet50,
@@ -38,6 +43,22 @@ impl ResnetKind {
         }
     }
 
+    const fn title(self) -> &'static str {
+        match self {
+            Self::Resnet18 => "ResNet-18",
+            Self::Resnet34 => "ResNet-34",
+            Self::Resnet50 => "ResNet-50",
+        }
+    }
+
+    fn in_torchvision(self) -> &'static str {
+        match self {
+            Self::Resnet18 => "resnet18",
+            Self::Resnet34 => "resnet34",
+            Self::Resnet50 => "resnet50",
+        }
+    }
+
     /// Channels of the features: the stem's, then each stage's.
     pub fn features(self) -> [usize; 5] {
         let stages = [64, 128, 256, 512].map(|width| width * self.expansion());
@@ -47,14 +68,92 @@ impl ResnetKind {
 
 /// What a [`Resnet`] is made of.
 #[derive(Clone, Debug)]
-pub(super) struct ResnetConfig {
-    pub kind: ResnetKind,
-    pub channels: usize,
+pub struct ResnetConfig {
+    pub(super) kind: ResnetKind,
+    channels: usize,
     /// Where it classifies.
     head: Option<HeadConfig>,
     dropout: f64,
     /// The stem is the first.
     frozen_stages: usize,
+}
+
+/// ResNet with so many layers, for the class of a whole image.
+#[derive(Debug)]
+pub struct Depth<const LAYERS: usize>;
+
+impl<const LAYERS: usize> Depth<LAYERS> {
+    const KIND: ResnetKind = match LAYERS {
+        18 => ResnetKind::Resnet18,
+        34 => ResnetKind::Resnet34,
+        50 => ResnetKind::Resnet50,
+        _ => panic!("no ResNet has so many layers"),
+    };
+}
+
+impl<const LAYERS: usize> Architecture for Depth<LAYERS> {
+    type Settings = ClassifierSpec;
+    type Design = ResnetConfig;
+
+    const TITLE: &'static str = Self::KIND.title();
+    const CLASSIFIES: bool = true;
+
+    fn halvings(_: &ClassifierSpec) -> u32 {
+        5
+    }
+
+    fn problems(settings: &ClassifierSpec, _: u32, found: &mut Problems) {
+        settings.problems(5, found);
+    }
+
+    fn design(settings: &ClassifierSpec, channels: [usize; 2]) -> ResnetConfig {
+        ResnetConfig::classifier(Self::KIND, settings, channels)
+    }
+
+    fn freezes(settings: &ClassifierSpec) -> bool {
+        settings.frozen_stages > 0
+    }
+
+    fn freeze(net: Resnet, settings: &ClassifierSpec) -> Resnet {
+        net.freeze_stages(settings.frozen_stages as usize)
+    }
+
+    fn in_pytorch(
+        settings: &ClassifierSpec,
+        channels: [usize; 2],
+        _: Option<SecondHead>,
+    ) -> Option<InPytorch> {
+        InPytorch::torchvision(Self::KIND.in_torchvision(), channels, settings.hidden.is_empty())
+    }
+
+    #[cfg(test)]
+    fn samples() -> Vec<ClassifierSpec> {
+        match Self::KIND {
+            ResnetKind::Resnet18 => {
+                vec![ClassifierSpec { frozen_stages: 2, ..ClassifierSpec::default() }]
+            }
+            ResnetKind::Resnet34 => Vec::new(),
+            ResnetKind::Resnet50 => {
+                vec![ClassifierSpec { hidden: vec![5, 3], ..ClassifierSpec::default() }]
+            }
+        }
+    }
+}
+
+impl Design for ResnetConfig {
+    type Net = Resnet;
+
+    fn places(&self) -> Vec<String> {
+        self.places()
+    }
+
+    fn init(&self, device: &Device) -> Resnet {
+        self.init(device)
+    }
+
+    fn summarise(&self, table: &mut Table, size: usize) {
+        self.summarise(table, size);
+    }
 }
 
 /// The stem and four stages of a ResNet, and where it classifies its head.
@@ -72,17 +171,13 @@ pub struct Resnet {
 
 impl ResnetConfig {
     /// The encoder of a segmentation network, for images with so many channels.
-    pub fn encoder(kind: ResnetKind, channels: usize, frozen: bool) -> Self {
+    pub(super) fn encoder(kind: ResnetKind, channels: usize, frozen: bool) -> Self {
         let frozen_stages = if frozen { 5 } else { 0 };
         Self { kind, channels, head: None, dropout: 0.0, frozen_stages }
     }
 
     /// A classifier, from the channels of images and logits.
-    pub fn classifier(
-        kind: ResnetKind,
-        spec: &ClassifierSpec,
-        [images, classes]: [usize; 2],
-    ) -> Self {
+    fn classifier(kind: ResnetKind, spec: &ClassifierSpec, [images, classes]: [usize; 2]) -> Self {
         let features = kind.features()[4];
         let head = HeadConfig::new(features, &spec.hidden, classes);
         let frozen_stages = spec.frozen_stages as usize;
@@ -112,7 +207,7 @@ impl ResnetConfig {
     }
 
     /// The places that can be looked at, in the order of the forward pass.
-    pub fn places(&self) -> Vec<String> {
+    pub(super) fn places(&self) -> Vec<String> {
         let prefix = self.prefix();
         let stages = (1..).zip(self.kind.blocks());
         stages
@@ -123,7 +218,7 @@ impl ResnetConfig {
     }
 
     /// The network.
-    pub fn init(&self, device: &Device) -> Resnet {
+    pub(super) fn init(&self, device: &Device) -> Resnet {
         let stage =
             |stage| self.stage(stage).iter().map(|block| block.init(device)).collect::<Vec<_>>();
         Resnet {
@@ -139,7 +234,7 @@ impl ResnetConfig {
     }
 
     /// Fills in the layer table; gives the features' maps.
-    pub fn summarise(&self, table: &mut Table, size: usize) -> [Maps; 5] {
+    pub(super) fn summarise(&self, table: &mut Table, size: usize) -> [Maps; 5] {
         let prefix = self.prefix();
         let maps = Maps { channels: self.channels, size };
         table.set_frozen(self.frozen_stages > 0);
@@ -162,6 +257,17 @@ impl ResnetConfig {
             head.summarise(table, "fc");
         }
         features
+    }
+}
+
+impl Network for Resnet {
+    fn heads(&self, images: Tensor<4>) -> Vec<Tensor<4>> {
+        vec![self.classify(images)]
+    }
+
+    fn published(&self) -> Published {
+        let files = BackboneFiles { first: "conv1.weight", head: "fc.", renamed: |_| None };
+        Published::Backbone(files)
     }
 }
 

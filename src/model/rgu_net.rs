@@ -13,19 +13,69 @@
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, ConvTranspose2d};
 use burn::tensor::{Device, Tensor};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
+use super::architecture::{Architecture, Design, Network};
 use super::blocks::{
     ConvNorm, Convolution, glorot_uniform, he_normal, max_pool, summarise_max_pool,
     summarise_up_convolution, up_convolution,
 };
+use super::catalogue::WeightsSpec;
+use super::problems::Problems;
 use super::resnet::{Residual, ResidualConfig};
 use super::summary::{Maps, Table};
 use super::watch::place;
 use crate::kernels::{After, Input, conv_transpose2d, conv2d};
-use crate::spec::RguNetSpec;
+
+/// RGU-Net.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct RguNetSpec {
+    /// Channels at each level, the last being the bottleneck; their number less one is the depth.
+    #[schemars(length(min = 2, max = 8), inner(range(min = 1, max = 4096)))]
+    pub filters: Vec<u32>,
+    /// Groups of the 3x3 convolutions; all of `filters` must be multiples of them.
+    #[schemars(range(min = 1, max = 4096))]
+    pub groups: u32,
+    /// Weights of the whole network to start from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights: Option<WeightsSpec>,
+}
+
+impl Default for RguNetSpec {
+    fn default() -> Self {
+        Self { filters: vec![32, 64, 128, 256, 512], groups: 4, weights: None }
+    }
+}
+
+impl Architecture for RguNet {
+    type Settings = RguNetSpec;
+    type Design = RguNetConfig;
+
+    const TITLE: &'static str = "RGU-Net";
+
+    fn halvings(settings: &RguNetSpec) -> u32 {
+        settings.filters.len().saturating_sub(1) as u32
+    }
+
+    fn problems(settings: &RguNetSpec, _: u32, found: &mut Problems) {
+        found.filters("model.filters", &settings.filters, 2, 8);
+        found.divisor("model.groups", settings.groups, &settings.filters);
+    }
+
+    fn design(settings: &RguNetSpec, channels: [usize; 2]) -> RguNetConfig {
+        RguNetConfig::new(settings, channels)
+    }
+
+    #[cfg(test)]
+    fn samples() -> Vec<RguNetSpec> {
+        vec![RguNetSpec { filters: vec![2, 4, 6], groups: 2, weights: None }]
+    }
+}
 
 /// What an [`RguNet`] is made of.
-pub(super) struct RguNetConfig {
+pub struct RguNetConfig {
     channels: [usize; 2],
     filters: Vec<usize>,
     groups: usize,
@@ -44,7 +94,7 @@ pub struct RguNet {
 
 impl RguNetConfig {
     /// From the spec and the channels of images and logits.
-    pub fn new(spec: &RguNetSpec, channels: [usize; 2]) -> Self {
+    pub(super) fn new(spec: &RguNetSpec, channels: [usize; 2]) -> Self {
         Self {
             channels,
             filters: spec.filters.iter().map(|&filters| filters as usize).collect(),
@@ -83,21 +133,22 @@ impl RguNetConfig {
     fn head(&self) -> Convolution {
         Convolution::new([self.filters[0], self.channels[1]], 1, glorot_uniform())
     }
+}
 
-    /// The places that can be looked at, in the order of the forward pass.
-    pub fn places(&self) -> Vec<String> {
+impl Design for RguNetConfig {
+    type Net = RguNet;
+
+    fn places(&self) -> Vec<String> {
         let numbered =
             |name| (0..self.filters.len() - 1).map(move |level| format!("{name}.{level}"));
         numbered("encoder").chain(["bottleneck".into()]).chain(numbered("decoder")).collect()
     }
 
-    /// Where the deepest features pass, and their channels.
-    pub fn bottleneck(&self) -> (String, usize) {
-        ("bottleneck".into(), self.filters[self.filters.len() - 1])
+    fn bottleneck(&self) -> Option<(String, usize)> {
+        Some(("bottleneck".into(), self.filters[self.filters.len() - 1]))
     }
 
-    /// The network.
-    pub fn init(&self, device: &Device) -> RguNet {
+    fn init(&self, device: &Device) -> RguNet {
         let (bottleneck, encoder) = self.down();
         RguNet {
             stem: ConvNorm::init(&self.stem(), device),
@@ -109,8 +160,7 @@ impl RguNetConfig {
         }
     }
 
-    /// Fills in the layer table.
-    pub fn summarise(&self, table: &mut Table, size: usize) {
+    fn summarise(&self, table: &mut Table, size: usize) {
         let (bottleneck, encoder) = self.down();
         let mut maps = Maps { channels: self.channels[0], size };
         maps = ConvNorm::summarise(&self.stem(), table, "stem", maps);
@@ -127,6 +177,12 @@ impl RguNetConfig {
             maps = self.up(level).summarise(table, &format!("decoder.{index}"), maps);
         }
         self.head().summarise(table, "head", maps);
+    }
+}
+
+impl Network for RguNet {
+    fn heads(&self, images: Tensor<4>) -> Vec<Tensor<4>> {
+        vec![self.forward(images)]
     }
 }
 
@@ -151,5 +207,28 @@ impl RguNet {
             x = place(|| format!("decoder.{level}"), block.forward(input));
         }
         conv2d(&self.head, x, After::nothing())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ModelSpec;
+    use crate::model::parity::agrees;
+    use crate::model::tests::parameters;
+
+    #[test]
+    fn rgu_net_is_pytorchs() {
+        let spec =
+            ModelSpec::RguNet(RguNetSpec { filters: vec![4, 8, 12], groups: 2, weights: None });
+        agrees("rgu-net", &spec);
+        agrees("rgu-net-train", &spec);
+    }
+
+    #[test]
+    fn rgu_net_has_few_parameters_for_its_filters() {
+        assert_eq!(parameters(&ModelSpec::RguNet(RguNetSpec::default()), 3), 2_821_857);
+        let ungrouped = RguNetSpec { groups: 1, ..RguNetSpec::default() };
+        assert_eq!(parameters(&ModelSpec::RguNet(ungrouped), 3), 8_123_361);
     }
 }

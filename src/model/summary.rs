@@ -10,13 +10,15 @@ use crate::layer::Layer;
 
 /// The feature maps between two layers; they are square.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Maps {
+pub struct Maps {
+    /// How many.
     pub channels: usize,
+    /// Height and width.
     pub size: usize,
 }
 
 /// A layer table being filled in.
-pub(super) struct Table {
+pub struct Table {
     batch: usize,
     frozen: bool,
     rows: Vec<Layer>,

@@ -9,23 +9,101 @@
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, ConvTranspose2d};
 use burn::tensor::{Device, Tensor};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
+use super::architecture::{Architecture, Design, Network};
 use super::blocks::{
-    Convolution, DoubleConv, DoubleConvConfig, glorot_uniform, max_pool, summarise_bilinear,
-    summarise_max_pool, summarise_nearest, summarise_up_convolution, up_convolution,
+    Convolution, DoubleConv, DoubleConvConfig, NormKind, glorot_uniform, max_pool,
+    summarise_bilinear, summarise_max_pool, summarise_nearest, summarise_up_convolution,
+    up_convolution,
 };
+use super::catalogue::WeightsSpec;
+use super::either::{Either, EitherConfig};
+use super::encoder::{Chosen, EncoderSpec, PlainEncoderSpec, UpSampling};
+use super::encoder_unet::{EncoderUnet, EncoderUnetConfig};
+use super::multi_task::SecondHead;
+use super::problems::Problems;
+use super::pytorch::InPytorch;
 use super::summary::{Maps, Table};
 use super::watch::place;
 use crate::kernels::{self, After, Input, Source};
-use crate::spec::{NormKind, PlainEncoderSpec, UpSampling};
+
+/// U-Net.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct UnetSpec {
+    /// The contracting path.
+    #[serde(default)]
+    pub encoder: EncoderSpec,
+    /// Weights of the whole network to start from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights: Option<WeightsSpec>,
+}
+
+impl Architecture for Unet {
+    type Settings = UnetSpec;
+    type Design = EitherConfig<UnetConfig, EncoderUnetConfig>;
+
+    const TITLE: &'static str = "U-Net";
+
+    fn title(settings: &UnetSpec) -> String {
+        settings.encoder.after(Self::TITLE)
+    }
+
+    fn encoder(settings: &UnetSpec) -> Option<&EncoderSpec> {
+        Some(&settings.encoder)
+    }
+
+    fn encoder_mut(settings: &mut UnetSpec) -> Option<&mut EncoderSpec> {
+        Some(&mut settings.encoder)
+    }
+
+    fn halvings(settings: &UnetSpec) -> u32 {
+        settings.encoder.halvings()
+    }
+
+    fn problems(settings: &UnetSpec, image_size: u32, found: &mut Problems) {
+        settings.encoder.problems(image_size, found);
+    }
+
+    fn design(settings: &UnetSpec, channels: [usize; 2]) -> Self::Design {
+        match settings.encoder.chosen() {
+            Chosen::Plain(encoder) => EitherConfig::Plain(UnetConfig::new(encoder, channels)),
+            Chosen::Pretrained(encoder) => {
+                EitherConfig::Pretrained(EncoderUnetConfig::new(encoder, channels))
+            }
+        }
+    }
+
+    fn freeze(net: Either<Unet, EncoderUnet>, settings: &UnetSpec) -> Either<Unet, EncoderUnet> {
+        net.map_pretrained(|net| net.for_training(settings.encoder.is_frozen()))
+    }
+
+    fn in_pytorch(
+        settings: &UnetSpec,
+        channels: [usize; 2],
+        second_head: Option<SecondHead>,
+    ) -> Option<InPytorch> {
+        InPytorch::smp("Unet", settings.encoder.pretrained()?, channels, second_head)
+    }
+
+    #[cfg(test)]
+    fn samples() -> Vec<UnetSpec> {
+        EncoderSpec::samples()
+            .into_iter()
+            .map(|encoder| UnetSpec { encoder, weights: None })
+            .collect()
+    }
+}
 
 /// What a [`Unet`] is made of.
-pub(super) struct UnetConfig {
+pub struct UnetConfig {
     channels: [usize; 2],
-    pub filters: Vec<usize>,
+    pub(super) filters: Vec<usize>,
     norm: NormKind,
     dropout: f64,
-    pub up_sampling: UpSampling,
+    pub(super) up_sampling: UpSampling,
 }
 
 /// Plain U-Net; decoder levels are counted from the deepest.
@@ -43,7 +121,7 @@ pub struct Unet {
 
 impl UnetConfig {
     /// From the spec and the channels of images and logits.
-    pub fn new(spec: &PlainEncoderSpec, channels: [usize; 2]) -> Self {
+    pub(super) fn new(spec: &PlainEncoderSpec, channels: [usize; 2]) -> Self {
         Self {
             channels,
             filters: spec.filters.iter().map(|&filters| filters as usize).collect(),
@@ -70,7 +148,7 @@ impl UnetConfig {
     }
 
     /// The block of a decoder level, behind as many maps of its size as come from before it.
-    pub fn decoder_block(&self, [below, at]: [usize; 2], before: usize) -> DoubleConvConfig {
+    pub(super) fn decoder_block(&self, [below, at]: [usize; 2], before: usize) -> DoubleConvConfig {
         let up = match self.up_sampling {
             UpSampling::Transposed => at,
             UpSampling::Nearest | UpSampling::Bilinear => below,
@@ -79,29 +157,51 @@ impl UnetConfig {
     }
 
     /// The convolution that gives the logits.
-    pub fn head(&self) -> Convolution {
+    pub(super) fn head(&self) -> Convolution {
         Convolution::new([self.filters[0], self.channels[1]], 1, glorot_uniform())
     }
 
     /// The places of the encoder that can be looked at.
-    pub fn places_down(&self) -> impl Iterator<Item = String> {
+    pub(super) fn places_down(&self) -> impl Iterator<Item = String> {
         let levels = (0..self.filters.len() - 1).map(|level| format!("encoder.{level}"));
         levels.chain(["bottleneck".into()])
     }
 
-    /// The places that can be looked at, in the order of the forward pass.
-    pub fn places(&self) -> Vec<String> {
+    /// The bottleneck, and the blocks above it.
+    pub(super) fn split_down(&self) -> (DoubleConvConfig, Vec<DoubleConvConfig>) {
+        let mut encoder = self.down();
+        let bottleneck = encoder.pop().expect("`problems` asks for at least two levels");
+        (bottleneck, encoder)
+    }
+
+    /// Fills in the encoder's rows of the layer table; gives the maps of each level.
+    pub(super) fn summarise_down(&self, table: &mut Table, size: usize) -> Vec<Maps> {
+        let (bottleneck, encoder) = self.split_down();
+        let mut maps = Maps { channels: self.channels[0], size };
+        let mut levels = Vec::new();
+        for (index, block) in encoder.iter().enumerate() {
+            maps = block.summarise(table, &format!("encoder.{index}"), maps);
+            levels.push(maps);
+            maps = summarise_max_pool(table, &format!("encoder.{index}.pool"), maps);
+        }
+        levels.push(bottleneck.summarise(table, "bottleneck", maps));
+        levels
+    }
+}
+
+impl Design for UnetConfig {
+    type Net = Unet;
+
+    fn places(&self) -> Vec<String> {
         let decoder = (0..self.filters.len() - 1).map(|level| format!("decoder.{level}"));
         self.places_down().chain(decoder).collect()
     }
 
-    /// Where the deepest features pass, and their channels.
-    pub fn bottleneck(&self) -> (String, usize) {
-        ("bottleneck".into(), self.filters[self.filters.len() - 1])
+    fn bottleneck(&self) -> Option<(String, usize)> {
+        Some(("bottleneck".into(), self.filters[self.filters.len() - 1]))
     }
 
-    /// The network.
-    pub fn init(&self, device: &Device) -> Unet {
+    fn init(&self, device: &Device) -> Unet {
         let (bottleneck, encoder) = self.split_down();
         Unet {
             encoder: encoder.iter().map(|block| block.init(device)).collect(),
@@ -118,29 +218,7 @@ impl UnetConfig {
         }
     }
 
-    /// The bottleneck, and the blocks above it.
-    pub fn split_down(&self) -> (DoubleConvConfig, Vec<DoubleConvConfig>) {
-        let mut encoder = self.down();
-        let bottleneck = encoder.pop().expect("`problems` asks for at least two levels");
-        (bottleneck, encoder)
-    }
-
-    /// Fills in the encoder's rows of the layer table; gives the maps of each level.
-    pub fn summarise_down(&self, table: &mut Table, size: usize) -> Vec<Maps> {
-        let (bottleneck, encoder) = self.split_down();
-        let mut maps = Maps { channels: self.channels[0], size };
-        let mut levels = Vec::new();
-        for (index, block) in encoder.iter().enumerate() {
-            maps = block.summarise(table, &format!("encoder.{index}"), maps);
-            levels.push(maps);
-            maps = summarise_max_pool(table, &format!("encoder.{index}.pool"), maps);
-        }
-        levels.push(bottleneck.summarise(table, "bottleneck", maps));
-        levels
-    }
-
-    /// Fills in the layer table.
-    pub fn summarise(&self, table: &mut Table, size: usize) {
+    fn summarise(&self, table: &mut Table, size: usize) {
         let mut skips = self.summarise_down(table, size);
         let mut maps = skips.pop().expect("`problems` asks for at least two levels");
         for (index, (level, skip)) in self.levels().zip(skips.into_iter().rev()).enumerate() {
@@ -180,6 +258,12 @@ pub(super) fn up(
         }
         UpSampling::Nearest => Source::doubled(maps),
         UpSampling::Bilinear => kernels::bilinear(maps).into(),
+    }
+}
+
+impl Network for Unet {
+    fn heads(&self, images: Tensor<4>) -> Vec<Tensor<4>> {
+        vec![self.forward(images)]
     }
 }
 

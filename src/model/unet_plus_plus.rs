@@ -8,16 +8,124 @@
 use burn::module::Module;
 use burn::nn::conv::{Conv2d, ConvTranspose2d};
 use burn::tensor::{Device, Tensor};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
+use super::architecture::{Architecture, Design, Network};
 use super::blocks::{DoubleConv, max_pool, up_convolution};
+use super::catalogue::WeightsSpec;
+use super::either::{Either, EitherConfig};
+use super::encoder::{Chosen, EncoderSpec, PlainEncoderSpec, UpSampling};
+use super::encoder_unet::EncoderUnetConfig;
+use super::encoder_unet_plus_plus::{EncoderUnetPlusPlus, EncoderUnetPlusPlusConfig};
+use super::multi_task::SecondHead;
+use super::problems::Problems;
+use super::pytorch::InPytorch;
 use super::summary::Table;
 use super::unet::{UnetConfig, summarise_up, up};
 use super::watch::place;
 use crate::kernels::{self, After, Input, concat};
-use crate::spec::{PlainEncoderSpec, UpSampling};
+
+/// U-Net++.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct UnetPlusPlusSpec {
+    /// The contracting path.
+    pub encoder: EncoderSpec,
+    /// A head on every node of the top row: their losses are averaged, and so are their probabilities.
+    pub deep_supervision: bool,
+    /// Weights of the whole network to start from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights: Option<WeightsSpec>,
+}
+
+impl Architecture for UnetPlusPlus {
+    type Settings = UnetPlusPlusSpec;
+    type Design = EitherConfig<UnetPlusPlusConfig, EncoderUnetPlusPlusConfig>;
+
+    const TITLE: &'static str = "U-Net++";
+
+    fn title(settings: &UnetPlusPlusSpec) -> String {
+        let deep = if settings.deep_supervision { ", deep supervision" } else { "" };
+        format!("{}{deep}", settings.encoder.after(Self::TITLE))
+    }
+
+    fn encoder(settings: &UnetPlusPlusSpec) -> Option<&EncoderSpec> {
+        Some(&settings.encoder)
+    }
+
+    fn encoder_mut(settings: &mut UnetPlusPlusSpec) -> Option<&mut EncoderSpec> {
+        Some(&mut settings.encoder)
+    }
+
+    fn halvings(settings: &UnetPlusPlusSpec) -> u32 {
+        settings.encoder.halvings()
+    }
+
+    fn problems(settings: &UnetPlusPlusSpec, image_size: u32, found: &mut Problems) {
+        settings.encoder.problems(image_size, found);
+        if settings.deep_supervision && settings.encoder.pretrained().is_some() {
+            found.push(
+                "model.deep-supervision",
+                "is for the `plain` encoder: the decoder of segmentation_models_pytorch, which \
+                 comes with the others, has one head"
+                    .into(),
+            );
+        }
+    }
+
+    fn design(settings: &UnetPlusPlusSpec, channels: [usize; 2]) -> Self::Design {
+        match settings.encoder.chosen() {
+            Chosen::Plain(encoder) => {
+                let deep = settings.deep_supervision;
+                EitherConfig::Plain(UnetPlusPlusConfig::new(encoder, deep, channels))
+            }
+            Chosen::Pretrained(encoder) => {
+                let unet = EncoderUnetConfig::new(encoder, channels);
+                EitherConfig::Pretrained(EncoderUnetPlusPlusConfig(unet))
+            }
+        }
+    }
+
+    fn freeze(
+        net: Either<UnetPlusPlus, EncoderUnetPlusPlus>,
+        settings: &UnetPlusPlusSpec,
+    ) -> Either<UnetPlusPlus, EncoderUnetPlusPlus> {
+        net.map_pretrained(|net| net.for_training(settings.encoder.is_frozen()))
+    }
+
+    fn in_pytorch(
+        settings: &UnetPlusPlusSpec,
+        channels: [usize; 2],
+        second_head: Option<SecondHead>,
+    ) -> Option<InPytorch> {
+        InPytorch::smp("UnetPlusPlus", settings.encoder.pretrained()?, channels, second_head)
+    }
+
+    #[cfg(test)]
+    fn samples() -> Vec<UnetPlusPlusSpec> {
+        let plain = |up_sampling| {
+            let filters = vec![2, 4, 6];
+            EncoderSpec::Plain(PlainEncoderSpec { filters, up_sampling, ..Default::default() })
+        };
+        [
+            (plain(UpSampling::Transposed), false),
+            (plain(UpSampling::Bilinear), true),
+            (EncoderSpec::Resnet18(Default::default()), false),
+            (EncoderSpec::EfficientnetB0(Default::default()), false),
+            (EncoderSpec::EfficientnetLite0(Default::default()), false),
+        ]
+        .map(|(encoder, deep_supervision)| UnetPlusPlusSpec {
+            encoder,
+            deep_supervision,
+            weights: None,
+        })
+        .into()
+    }
+}
 
 /// What a [`UnetPlusPlus`] is made of.
-pub(super) struct UnetPlusPlusConfig {
+pub struct UnetPlusPlusConfig {
     unet: UnetConfig,
     deep_supervision: bool,
 }
@@ -39,7 +147,11 @@ pub struct UnetPlusPlus {
 
 impl UnetPlusPlusConfig {
     /// From the spec and the channels of images and logits.
-    pub fn new(spec: &PlainEncoderSpec, deep_supervision: bool, channels: [usize; 2]) -> Self {
+    pub(super) fn new(
+        spec: &PlainEncoderSpec,
+        deep_supervision: bool,
+        channels: [usize; 2],
+    ) -> Self {
         Self { unet: UnetConfig::new(spec, channels), deep_supervision }
     }
 
@@ -55,22 +167,23 @@ impl UnetPlusPlusConfig {
     fn heads(&self) -> usize {
         if self.deep_supervision { self.depth() } else { 1 }
     }
+}
 
-    /// The places that can be looked at, in the order of the forward pass.
-    pub fn places(&self) -> Vec<String> {
+impl Design for UnetPlusPlusConfig {
+    type Net = UnetPlusPlus;
+
+    fn places(&self) -> Vec<String> {
         let nodes = (0..self.depth()).flat_map(|before| {
             (0..self.depth() - before).map(move |level| format!("nodes.{level}.{before}"))
         });
         self.unet.places_down().chain(nodes).collect()
     }
 
-    /// Where the deepest features pass, and their channels.
-    pub fn bottleneck(&self) -> (String, usize) {
+    fn bottleneck(&self) -> Option<(String, usize)> {
         self.unet.bottleneck()
     }
 
-    /// The network.
-    pub fn init(&self, device: &Device) -> UnetPlusPlus {
+    fn init(&self, device: &Device) -> UnetPlusPlus {
         let unet = &self.unet;
         let rows = |level| 0..self.depth() - level;
         let (bottleneck, encoder) = unet.split_down();
@@ -94,8 +207,7 @@ impl UnetPlusPlusConfig {
         }
     }
 
-    /// Fills in the layer table.
-    pub fn summarise(&self, table: &mut Table, size: usize) {
+    fn summarise(&self, table: &mut Table, size: usize) {
         let unet = &self.unet;
         let mut column = unet.summarise_down(table, size);
         let mut dense = column.clone();
@@ -117,6 +229,12 @@ impl UnetPlusPlusConfig {
         if !self.deep_supervision {
             unet.head().summarise(table, "heads.0", column[0]);
         }
+    }
+}
+
+impl Network for UnetPlusPlus {
+    fn heads(&self, images: Tensor<4>) -> Vec<Tensor<4>> {
+        self.forward(images)
     }
 }
 

@@ -8,21 +8,67 @@ use burn::module::{Initializer, Module, Param, ParamId};
 use burn::nn::conv::Conv2d;
 use burn::nn::{LayerNorm, LayerNormConfig, PaddingConfig2d};
 use burn::tensor::{Device, Tensor};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
+use super::architecture::{Architecture, Design, Network};
 use super::blocks::{
     ConvNorm, Convolution, max_pool, pytorch_convolution, summarise_bilinear, summarise_layer_norm,
     summarise_max_pool,
 };
+use super::catalogue::WeightsSpec;
+use super::problems::Problems;
 use super::summary::{Maps, Table};
 use super::watch::place;
 use crate::kernels::{After, add, bilinear, block, conv2d, gelu, layer_norm, relu};
-use crate::spec::UnextSpec;
 
 /// Groups of channels that are shifted by -2, -1, 0, 1 and 2 pixels.
 const SHIFTS: usize = 5;
 
+/// UNeXt; the defaults are the published network of 1.47 M parameters.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct UnextSpec {
+    /// Channels of the three convolutional levels, of the one of tokens, and of the bottleneck.
+    #[schemars(inner(range(min = 1, max = 4096)))]
+    pub filters: [u32; 5],
+    /// Weights of the whole network to start from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights: Option<WeightsSpec>,
+}
+
+impl Default for UnextSpec {
+    fn default() -> Self {
+        Self { filters: [16, 32, 128, 160, 256], weights: None }
+    }
+}
+
+impl Architecture for Unext {
+    type Settings = UnextSpec;
+    type Design = UnextConfig;
+
+    const TITLE: &'static str = "UNeXt";
+
+    fn halvings(_: &UnextSpec) -> u32 {
+        5
+    }
+
+    fn problems(settings: &UnextSpec, _: u32, found: &mut Problems) {
+        found.filters("model.filters", &settings.filters, 5, 5);
+    }
+
+    fn design(settings: &UnextSpec, channels: [usize; 2]) -> UnextConfig {
+        UnextConfig::new(settings, channels)
+    }
+
+    #[cfg(test)]
+    fn samples() -> Vec<UnextSpec> {
+        vec![UnextSpec { filters: [2, 4, 6, 7, 8], weights: None }]
+    }
+}
+
 /// What a [`Unext`] is made of.
-pub(super) struct UnextConfig {
+pub struct UnextConfig {
     channels: [usize; 2],
     filters: [usize; 5],
 }
@@ -88,7 +134,7 @@ fn summarise_mixer(table: &mut Table, name: &str, maps: Maps) -> Maps {
 
 impl UnextConfig {
     /// From the spec and the channels of images and logits.
-    pub fn new(spec: &UnextSpec, channels: [usize; 2]) -> Self {
+    pub(super) fn new(spec: &UnextSpec, channels: [usize; 2]) -> Self {
         Self { channels, filters: spec.filters.map(|filters| filters as usize) }
     }
 
@@ -115,20 +161,21 @@ impl UnextConfig {
     fn head(&self) -> Convolution {
         pytorch_convolution([self.filters[0], self.channels[1]], 1)
     }
+}
 
-    /// The places that can be looked at, in the order of the forward pass.
-    pub fn places(&self) -> Vec<String> {
+impl Design for UnextConfig {
+    type Net = Unext;
+
+    fn places(&self) -> Vec<String> {
         let numbered = |name, count| (0..count).map(move |index| format!("{name}.{index}"));
         numbered("encoder", 3).chain(numbered("tokens", 2)).chain(numbered("decoder", 4)).collect()
     }
 
-    /// Where the deepest features pass, and their channels.
-    pub fn bottleneck(&self) -> (String, usize) {
-        ("tokens.1".into(), self.filters[4])
+    fn bottleneck(&self) -> Option<(String, usize)> {
+        Some(("tokens.1".into(), self.filters[4]))
     }
 
-    /// The network.
-    pub fn init(&self, device: &Device) -> Unext {
+    fn init(&self, device: &Device) -> Unext {
         let layer = |conv: &Convolution| ConvNorm::init(conv, device);
         let token_level = |conv: &Convolution| TokenLevel {
             embed: conv.init(device),
@@ -146,8 +193,7 @@ impl UnextConfig {
         }
     }
 
-    /// Fills in the layer table.
-    pub fn summarise(&self, table: &mut Table, size: usize) {
+    fn summarise(&self, table: &mut Table, size: usize) {
         let mut maps = Maps { channels: self.channels[0], size };
         for (index, conv) in self.encoder().iter().enumerate() {
             maps = ConvNorm::summarise(conv, table, &format!("encoder.{index}"), maps);
@@ -169,6 +215,12 @@ impl UnextConfig {
         maps = self.last().summarise(table, "last", maps);
         maps = summarise_bilinear(table, "last.up", maps);
         self.head().summarise(table, "head", maps);
+    }
+}
+
+impl Network for Unext {
+    fn heads(&self, images: Tensor<4>) -> Vec<Tensor<4>> {
+        vec![self.forward(images)]
     }
 }
 
@@ -270,6 +322,9 @@ fn shifted(maps: Tensor<4>, axis: Axis) -> Tensor<4> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::ModelSpec;
+    use crate::model::parity::agrees;
+    use crate::model::tests::parameters;
 
     #[test]
     fn each_group_of_channels_moves_by_its_own_number_of_pixels() {
@@ -286,5 +341,18 @@ mod tests {
         let columns = ramp.reshape([1, 1, 1, 4]).repeat_dim(1, 7);
         let across = shifted(columns, Axis::Columns).into_data().try_to_vec::<f32>().unwrap();
         assert_eq!(across, moved);
+    }
+
+    #[test]
+    fn unext_is_pytorchs() {
+        let spec = ModelSpec::Unext(UnextSpec { filters: [4, 6, 8, 11, 12], weights: None });
+        agrees("unext", &spec);
+        agrees("unext-train", &spec);
+    }
+
+    #[test]
+    fn unext_has_the_parameters_of_its_paper() {
+        // Printed as 1.47 M.
+        assert_eq!(parameters(&ModelSpec::Unext(UnextSpec::default()), 3), 1_471_921);
     }
 }

@@ -19,13 +19,12 @@ use burn::store::{
 use burn::tensor::{DType, TensorData};
 use serde::{Deserialize, Serialize};
 
-use super::efficientnet_names::{Library, translated};
-use super::encoder::EncoderFiles;
+use super::catalogue::WeightsSpec;
 use super::names::{ToPytorch, collected, inward};
+use super::published::{BackboneFiles, EncoderFiles, Published};
 use super::{Model, Net};
 use crate::digest::sha256_of_file;
 use crate::error::{Error, Result};
-use crate::spec::WeightsSpec;
 
 /// What a file of weights is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,38 +58,23 @@ impl Wanted {
     /// # Errors
     /// If the network has no such part.
     fn of(net: &Net, part: Part, path: &Path) -> Result<Self> {
-        let with_encoder = |files: EncoderFiles| (Some(files.first), Some(files), None);
-        let (first, encoder, head) = match net {
-            Net::EncoderUnet(net) => with_encoder(net.encoder().files()),
-            Net::EncoderUnetPlusPlus(net) => with_encoder(net.encoder().files()),
-            Net::Resnet(_) => (Some("conv1.weight"), None, Some("fc.")),
-            Net::Densenet(_) => (Some("features.conv0.weight"), None, Some("classifier.")),
-            Net::PlainClassifier(net) => (Some("features.0.weight"), None, Some(net.head())),
-            Net::Efficientnet(_) => (Some("features.0.0.weight"), None, Some("classifier.")),
-            Net::Unet(_)
-            | Net::AttentionUnet(_)
-            | Net::UnetPlusPlus(_)
-            | Net::Cmunext(_)
-            | Net::Unext(_)
-            | Net::MobileUvit(_)
-            | Net::RguNet(_) => (None, None, None),
+        let published = net.published();
+        let first = match published {
+            Published::Nothing => None,
+            Published::Encoder(EncoderFiles { first, .. })
+            | Published::Backbone(BackboneFiles { first, .. }) => Some(first),
         };
         let renamed = |_: &str| None;
         let whole = Self { prefix: "", head: None, first, adapts: false, beside: &[], renamed };
-        match (part, encoder, head) {
-            (Part::Whole, _, _) => Ok(whole),
-            (Part::Encoder, Some(EncoderFiles { prefix, beside, renamed, .. }), _) => {
+        match (part, published) {
+            (Part::Whole, _) => Ok(whole),
+            (Part::Encoder, Published::Encoder(EncoderFiles { prefix, beside, renamed, .. })) => {
                 Ok(Self { prefix, adapts: true, beside, renamed, ..whole })
             }
-            (Part::Backbone, _, Some(_)) => {
-                let renamed = match net {
-                    Net::Efficientnet(net) if net.is_lite() => from_lite,
-                    Net::Densenet(_) => from_published_densenet,
-                    _ => whole.renamed,
-                };
-                Ok(Self { head, adapts: true, renamed, ..whole })
+            (Part::Backbone, Published::Backbone(BackboneFiles { head, renamed, .. })) => {
+                Ok(Self { head: Some(head), adapts: true, renamed, ..whole })
             }
-            (Part::Encoder | Part::Backbone, _, _) => Err(Error::user(format!(
+            (Part::Encoder | Part::Backbone, _) => Err(Error::user(format!(
                 "{}: this network has no encoder with weights of its own",
                 path.display()
             ))),
@@ -101,22 +85,6 @@ impl Wanted {
     fn has(&self, name: &str) -> bool {
         name.starts_with(self.prefix) && self.head.is_none_or(|head| !name.starts_with(head))
     }
-}
-
-/// The name here of a tensor of efficientnet-lite-pytorch's EfficientNet-Lite0.
-fn from_lite(name: &str) -> Option<String> {
-    translated(name, Library::EfficientnetPytorch, Library::Torchvision, false)
-}
-
-/// The name here of a tensor of a DenseNet that torchvision publishes: the files keep the names that its layers had
-/// before, `norm.1` for `norm1`.
-fn from_published_densenet(name: &str) -> Option<String> {
-    let (layer, tensor) = name.rsplit_once('.')?;
-    let (layer, number) = layer.rsplit_once('.')?;
-    let renames = matches!(number, "1" | "2")
-        && [".norm", ".conv"].iter().any(|kind| layer.ends_with(kind))
-        && layer.contains(".denselayer");
-    renames.then(|| format!("{layer}{number}.{tensor}"))
 }
 
 /// The kinds of files at hand.

@@ -29,9 +29,9 @@ use crate::evaluate::outputs;
 use crate::finding::Findings;
 use crate::layer::Layer;
 use crate::loss::Outputs;
-use crate::model::{self, SecondHead};
+use crate::model::{self, ModelSpec, SecondHead, WeightsSpec};
 use crate::record::{ClassShare, GuideRow, Parent};
-use crate::spec::{ModelSpec, Note, Spec, WeightsSpec};
+use crate::spec::{Note, Spec};
 
 pub use engine::{EVALUATION_ENGINE, TRAINING_ENGINE, engine_parts};
 pub use identity::prefix;
@@ -173,7 +173,7 @@ impl Decisions {
     }
 
     /// The second head, for the class of the image, where the task has one.
-    pub fn second_head(&self) -> Option<SecondHead<'_>> {
+    pub fn second_head(&self) -> Option<SecondHead> {
         second_head(&self.spec, self.image_classes.len())
     }
 
@@ -256,8 +256,8 @@ fn of_keys(notes: &[Note]) -> Vec<String> {
 }
 
 /// The second head of a spec's network, where its task has one.
-fn second_head(spec: &Spec, classes: usize) -> Option<SecondHead<'_>> {
-    spec.task.second_head().map(|spec| SecondHead { spec, classes })
+fn second_head(spec: &Spec, classes: usize) -> Option<SecondHead> {
+    spec.task.second_head().map(|head| SecondHead { dropout: head.dropout, classes })
 }
 
 /// The layer table of a spec's network and its second head, for batches of a size.

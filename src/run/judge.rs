@@ -189,7 +189,7 @@ mod tests {
 
     use super::super::outcome::Outcome;
     use super::*;
-    use crate::record::{RunState, Status};
+    use crate::record::{Record, RunState, Status};
 
     fn spec_with(gates: &[(&str, Option<f64>, Option<f64>)]) -> Spec {
         let text = "name = \"g\"\n[dataset]\nkind = \"phantom\"\n[model]\nkind = \"unet\"\n";

@@ -8,10 +8,10 @@ use crate::device::Chosen;
 use crate::error::Result;
 use crate::evaluate::Predictor;
 use crate::loss::{self, MultiTask};
-use crate::model::{self, Model, WeightsReport};
+use crate::model::{self, Model, WeightsReport, WeightsSpec};
 use crate::plan::{Decisions, weights};
 use crate::record::RunDir;
-use crate::spec::{MultiTaskSpec, WeightsSpec};
+use crate::spec::MultiTaskSpec;
 use crate::train::Objective;
 
 /// The network at its start, drawn from the seed, then filled from files of weights; and how each of these

@@ -8,7 +8,7 @@ use crate::evaluate::{
 use crate::figure_name::{FigureName, MASK_DICE, OF_SECOND_HEAD};
 use crate::plan::Plan;
 use crate::record::{Progressed, Selection, Semantics, Summary, Task};
-use crate::spec::{EncoderSpec, EvaluationSpec, MetricKind, ModelSpec, Resolution, TaskSpec};
+use crate::spec::{EvaluationSpec, MetricKind, Resolution, TaskSpec};
 
 /// The summary of a plan, before anything is measured.
 pub fn summary(plan: &Plan) -> Summary {
@@ -26,8 +26,8 @@ pub fn summary(plan: &Plan) -> Summary {
         },
         dataset: source(&spec.dataset.source).title(),
         model: match spec.task.second_head() {
-            Some(_) => format!("{}, with a head for images", model(&spec.model)),
-            None => model(&spec.model),
+            Some(_) => format!("{}, with a head for images", spec.model.title()),
+            None => spec.model.title(),
         },
         input: vec![batch, spec.input_channels(), side, side],
         parameters: decisions.parameters,
@@ -101,43 +101,6 @@ pub fn selection(plan: &Plan, progressed: &Progressed) -> Option<Selection> {
     let (epoch, value) = progressed.best?;
     let metric = plan.decisions.spec.schedule.best.metric.parse().ok()?;
     Some(Selection { epoch, metric, value })
-}
-
-fn model(spec: &ModelSpec) -> String {
-    match spec {
-        ModelSpec::AttentionUnet(_) => "Attention U-Net".into(),
-        ModelSpec::Cmunext(_) => "CMUNeXt".into(),
-        ModelSpec::Unext(_) => "UNeXt".into(),
-        ModelSpec::MobileUvit(_) => "Mobile U-ViT".into(),
-        ModelSpec::RguNet(_) => "RGU-Net".into(),
-        ModelSpec::Resnet18(_) => "ResNet-18".into(),
-        ModelSpec::Resnet34(_) => "ResNet-34".into(),
-        ModelSpec::Resnet50(_) => "ResNet-50".into(),
-        ModelSpec::Densenet169(_) => "DenseNet-169".into(),
-        ModelSpec::Vgg16(_) => "VGG-16".into(),
-        ModelSpec::Alexnet(_) => "AlexNet".into(),
-        ModelSpec::EfficientnetB0(_) => "EfficientNet-B0".into(),
-        ModelSpec::EfficientnetLite0(_) => "EfficientNet-Lite0".into(),
-        ModelSpec::Unet(unet) => with_encoder("U-Net", &unet.encoder),
-        ModelSpec::UnetPlusPlus(unet) => {
-            let deep = if unet.deep_supervision { ", deep supervision" } else { "" };
-            format!("{}{deep}", with_encoder("U-Net++", &unet.encoder))
-        }
-    }
-}
-
-fn with_encoder(name: &str, encoder: &EncoderSpec) -> String {
-    let own = match encoder {
-        EncoderSpec::Plain(_) => return name.into(),
-        EncoderSpec::Resnet18(_) => "ResNet-18",
-        EncoderSpec::Resnet34(_) => "ResNet-34",
-        EncoderSpec::Resnet50(_) => "ResNet-50",
-        EncoderSpec::EfficientnetB0(_) => "EfficientNet-B0",
-        EncoderSpec::EfficientnetLite0(_) => "EfficientNet-Lite0",
-    };
-    let frozen = encoder.pretrained().is_some_and(|encoder| encoder.frozen);
-    let state = if frozen { ", frozen" } else { "" };
-    format!("{name} with {own} encoder{state}")
 }
 
 fn resolution(spec: &EvaluationSpec) -> String {

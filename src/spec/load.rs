@@ -13,7 +13,7 @@ use super::merge::merge;
 use super::origin::{Note, Origin, rank_of};
 use super::problem::{Place, Problem, Problems};
 use super::said::Said;
-use super::{Spec, arguments, files, off, rules, schema, weights};
+use super::{Spec, arguments, files, off, rules, schema};
 
 /// A spec that is right as far as can be told without looking at data.
 #[derive(Clone, Debug)]
@@ -131,7 +131,7 @@ pub fn load(
     let off = off.into_iter().map(|(path, tag)| (path.clone(), origin(&path, tag))).collect();
     match root.deserialize::<Spec>() {
         Ok(mut spec) => {
-            weights::resolve(&mut spec);
+            spec.model.find_weights(Path::new(&spec.run.weights));
             Ok(Loaded { spec, origins, path: path.into(), notes, off, layers })
         }
         Err(error) => {

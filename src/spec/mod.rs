@@ -6,7 +6,6 @@
 mod arguments;
 mod augment;
 mod check;
-mod classifier;
 mod dataset;
 mod defaults;
 mod evaluation;
@@ -21,7 +20,6 @@ mod layer_tests;
 mod load;
 mod locate;
 mod merge;
-mod model;
 mod off;
 mod origin;
 mod parse;
@@ -41,18 +39,15 @@ mod suite;
 mod task;
 #[cfg(test)]
 mod tests;
-mod weights;
 
 pub use arguments::environment;
 pub use augment::*;
-pub use classifier::*;
 pub use dataset::*;
 pub use evaluation::*;
 pub use explain::explain;
 pub use extends::Extends;
 pub use filter::*;
 pub use load::{Loaded, Origins, load};
-pub use model::*;
 pub use origin::{Note, Origin};
 pub use problem::{Place, Problem, Problems};
 pub use published::PublishedSpec;
@@ -65,7 +60,6 @@ pub use schedule::*;
 pub use schema::schema;
 pub use suite::{Suite, spec_files, suite};
 pub use task::*;
-pub use weights::*;
 
 use std::collections::BTreeMap;
 
@@ -73,6 +67,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::loss::LossSpec;
+use crate::model::ModelSpec;
 
 /// One experiment: everything that decides its result, and a few keys that do not (`run`, `report`).
 ///

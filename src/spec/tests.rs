@@ -9,6 +9,7 @@ use crate::loss::bce::BceSpec;
 use crate::loss::focal::FocalSpec;
 use crate::loss::overlap::OverlapSpec;
 use crate::loss::sum::{SumSpec, TermSpec};
+use crate::model::{EncoderSpec, PlainEncoderSpec};
 
 /// A folder of spec files.
 struct Folder(tempfile::TempDir);

@@ -13,8 +13,7 @@ use crate::data::Batch;
 use crate::evaluate::{EpochTally, ImageScore, called, count_binary, count_classes, likeliest};
 use crate::loss::{Outputs, Sums};
 use crate::metric::Counts;
-use crate::model::{Model, combined};
-use crate::spec::ModelSpec;
+use crate::model::{Model, ModelSpec, combined};
 
 /// What is kept of a step.
 #[derive(Clone, Debug)]

@@ -145,8 +145,7 @@ mod tests {
     use super::*;
     use crate::device::for_training;
     use crate::loss::{self, LossSpec, Outputs};
-    use crate::model;
-    use crate::spec::ModelSpec;
+    use crate::model::{self, ModelSpec};
 
     #[test]
     fn steps_go_on_with_activation_checkpointing() {

@@ -3,12 +3,16 @@ use std::path::PathBuf;
 use burn::tensor::Device;
 
 use super::*;
+use crate::model::ModelSpec;
+use crate::model::classifier::ClassifierSpec;
+use crate::model::efficientnet::EfficientnetSpec;
+use crate::model::encoder::{
+    EfficientnetEncoderSpec, EncoderSpec, PlainEncoderSpec, ResnetEncoderSpec,
+};
 use crate::model::init;
 use crate::model::parity::{draws, filled, images};
-use crate::spec::{
-    ClassifierSpec, EfficientnetEncoderSpec, EfficientnetSpec, EncoderSpec, ModelSpec,
-    PlainClassifierSpec, PlainEncoderSpec, ResnetEncoderSpec, UnetSpec,
-};
+use crate::model::plain_classifier::PlainClassifierSpec;
+use crate::model::unet::UnetSpec;
 use crate::testing::fixture;
 
 /// The network of the fixtures: a plain U-Net with filters [2, 4].

