@@ -41,7 +41,7 @@ pub struct AttentionUnet {
 
 impl AttentionUnetConfig {
     /// From the spec and the channels of images and logits.
-    pub fn new(spec: &AttentionUnetSpec, channels: [usize; 2]) -> Self {
+    pub(super) fn new(spec: &AttentionUnetSpec, channels: [usize; 2]) -> Self {
         let mut filters: Vec<usize> = spec.filters.iter().map(|&n| n as usize).collect();
         filters.extend(filters.last().map(|last| 2 * last));
         Self { channels, filters, dropout: spec.dropout.clone() }
@@ -72,7 +72,7 @@ impl AttentionUnetConfig {
     }
 
     /// The places that can be looked at, in the order of the forward pass.
-    pub fn places(&self) -> Vec<String> {
+    pub(super) fn places(&self) -> Vec<String> {
         let levels = self.filters.len() - 1;
         let encoder = (0..levels).map(|level| format!("encoder.{level}"));
         let decoder = self.gates().into_iter().enumerate();
@@ -81,22 +81,22 @@ impl AttentionUnetConfig {
     }
 
     /// The attention gates, in the order of the forward pass.
-    pub fn gates(&self) -> Vec<String> {
+    pub(super) fn gates(&self) -> Vec<String> {
         (0..self.filters.len() - 1).map(|level| format!("gates.{level}")).collect()
     }
 
     /// The last gate, the notebook's "Attention4".
-    pub fn usual_place(&self) -> String {
+    pub(super) fn usual_place(&self) -> String {
         format!("gates.{}", self.filters.len() - 2)
     }
 
     /// Where the deepest features pass, and their channels.
-    pub fn bottleneck(&self) -> (String, usize) {
+    pub(super) fn bottleneck(&self) -> (String, usize) {
         ("bottleneck".into(), self.filters[self.filters.len() - 1])
     }
 
     /// The network.
-    pub fn init(&self, device: &Device) -> AttentionUnet {
+    pub(super) fn init(&self, device: &Device) -> AttentionUnet {
         let (encoder, bottleneck) = self.down();
         AttentionUnet {
             encoder: encoder.iter().map(|block| block.init(device)).collect(),
@@ -108,7 +108,7 @@ impl AttentionUnetConfig {
     }
 
     /// Fills in the layer table.
-    pub fn summarise(&self, table: &mut Table, size: usize) {
+    pub(super) fn summarise(&self, table: &mut Table, size: usize) {
         let (encoder, bottleneck) = self.down();
         let mut maps = Maps { channels: self.channels[0], size };
         let mut skips = Vec::new();

@@ -81,7 +81,7 @@ fn of_fusion([below, at]: [usize; 2]) -> [Convolution; 4] {
 
 impl CmunextConfig {
     /// From the spec and the channels of images and logits.
-    pub fn new(spec: &CmunextSpec, channels: [usize; 2]) -> Self {
+    pub(super) fn new(spec: &CmunextSpec, channels: [usize; 2]) -> Self {
         let sizes = |values: [u32; 5]| values.map(|value| value as usize);
         Self {
             channels,
@@ -110,18 +110,18 @@ impl CmunextConfig {
     }
 
     /// The places that can be looked at, in the order of the forward pass.
-    pub fn places(&self) -> Vec<String> {
+    pub(super) fn places(&self) -> Vec<String> {
         let encoder = (0..5).map(|level| format!("encoder.{level}"));
         encoder.chain((0..4).map(|level| format!("decoder.{level}"))).collect()
     }
 
     /// Where the deepest features pass, and their channels.
-    pub fn bottleneck(&self) -> (String, usize) {
+    pub(super) fn bottleneck(&self) -> (String, usize) {
         ("encoder.4".into(), self.filters[4])
     }
 
     /// The network.
-    pub fn init(&self, device: &Device) -> Cmunext {
+    pub(super) fn init(&self, device: &Device) -> Cmunext {
         let layer = |conv: &Convolution| ConvNorm::init(conv, device);
         let level = |level: usize| {
             let channels = self.level(level);
@@ -148,7 +148,7 @@ impl CmunextConfig {
     }
 
     /// Fills in the layer table.
-    pub fn summarise(&self, table: &mut Table, size: usize) {
+    pub(super) fn summarise(&self, table: &mut Table, size: usize) {
         let input = Maps { channels: self.channels[0], size };
         let mut maps = ConvNorm::summarise(&self.stem(), table, "stem", input);
         let mut skips = Vec::new();

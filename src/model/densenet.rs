@@ -101,7 +101,7 @@ fn summarise_norm(table: &mut Table, name: &str, maps: Maps) -> Maps {
 
 impl DensenetConfig {
     /// From the spec, and the channels of images and logits.
-    pub fn new(spec: &ClassifierSpec, [images, classes]: [usize; 2]) -> Self {
+    pub(super) fn new(spec: &ClassifierSpec, [images, classes]: [usize; 2]) -> Self {
         let [_, features] = of_block(3);
         Self {
             channels: images,
@@ -116,7 +116,7 @@ impl DensenetConfig {
     }
 
     /// The places that can be looked at, in the order of the forward pass.
-    pub fn places(&self) -> Vec<String> {
+    pub(super) fn places(&self) -> Vec<String> {
         let layers = (1..).zip(LAYERS).flat_map(|(block, layers)| {
             (1..=layers).map(move |layer| format!("features.denseblock{block}.denselayer{layer}"))
         });
@@ -124,7 +124,7 @@ impl DensenetConfig {
     }
 
     /// The network.
-    pub fn init(&self, device: &Device) -> Densenet {
+    pub(super) fn init(&self, device: &Device) -> Densenet {
         let layers = |index: usize| -> Vec<DenseLayer> {
             let [inputs, _] = of_block(index);
             (0..LAYERS[index])
@@ -157,7 +157,7 @@ impl DensenetConfig {
     }
 
     /// Fills in the layer table.
-    pub fn summarise(&self, table: &mut Table, size: usize) {
+    pub(super) fn summarise(&self, table: &mut Table, size: usize) {
         table.set_frozen(self.frozen_stages > 0);
         let maps = Maps { channels: self.channels, size };
         let maps = self.stem().summarise(table, "features.conv0", maps);

@@ -179,7 +179,7 @@ pub struct Excitation {
 
 impl EfficientnetConfig {
     /// The encoder of a segmentation network, for images with so many channels.
-    pub fn encoder(
+    pub(super) fn encoder(
         kind: EfficientnetKind,
         spec: &EfficientnetEncoderSpec,
         channels: usize,
@@ -190,7 +190,7 @@ impl EfficientnetConfig {
     }
 
     /// A classifier, from the variant, the spec, and the channels of images and logits.
-    pub fn classifier(
+    pub(super) fn classifier(
         kind: EfficientnetKind,
         spec: &EfficientnetSpec,
         [images, classes]: [usize; 2],
@@ -243,7 +243,7 @@ impl EfficientnetConfig {
     }
 
     /// The places that can be looked at, in the order of the forward pass.
-    pub fn places(&self) -> Vec<String> {
+    pub(super) fn places(&self) -> Vec<String> {
         let blocks = (1..).zip(STAGES).flat_map(|(stage, blocks)| {
             (0..blocks.blocks).map(move |block| format!("features.{stage}.{block}"))
         });
@@ -252,7 +252,7 @@ impl EfficientnetConfig {
     }
 
     /// Channels of the features of an encoder.
-    pub fn features(&self) -> [usize; 5] {
+    pub(super) fn features(&self) -> [usize; 5] {
         self.kind.features().map(|[stage, _]| match stage.checked_sub(1) {
             None => STEM,
             Some(stage) => STAGES[stage].channels,
@@ -260,7 +260,7 @@ impl EfficientnetConfig {
     }
 
     /// The network.
-    pub fn init(&self, device: &Device) -> Efficientnet {
+    pub(super) fn init(&self, device: &Device) -> Efficientnet {
         let convolution = |conv: Convolution| {
             let norm = self.kind.norm(conv.channels[1], device);
             EfficientnetStage::Convolution((conv.init(device), norm))
@@ -278,7 +278,7 @@ impl EfficientnetConfig {
     }
 
     /// Fills in the layer table; gives the features' maps.
-    pub fn summarise(&self, table: &mut Table, size: usize) -> [Maps; 5] {
+    pub(super) fn summarise(&self, table: &mut Table, size: usize) -> [Maps; 5] {
         let named = |name: &str| self.kind.named(name);
         let norm = |table: &mut Table, name: &str, maps| {
             table.norm(&named(name), "BatchNorm2d".to_string(), maps)

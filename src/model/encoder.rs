@@ -37,7 +37,7 @@ pub struct TimmEncoder {
 
 impl EncoderConfig {
     /// Channels of the features.
-    pub fn features(&self) -> [usize; 5] {
+    pub(super) fn features(&self) -> [usize; 5] {
         match self {
             Self::Resnet(config) => config.kind.features(),
             Self::EfficientnetB0(config) | Self::EfficientnetLite0(config) => config.features(),
@@ -45,7 +45,7 @@ impl EncoderConfig {
     }
 
     /// The places that can be looked at, in the order of the forward pass.
-    pub fn places(&self) -> Vec<String> {
+    pub(super) fn places(&self) -> Vec<String> {
         match self {
             Self::Resnet(config) => config.places(),
             Self::EfficientnetB0(config) | Self::EfficientnetLite0(config) => config.places(),
@@ -53,7 +53,7 @@ impl EncoderConfig {
     }
 
     /// The encoder.
-    pub fn init(&self, device: &Device) -> Encoder {
+    pub(super) fn init(&self, device: &Device) -> Encoder {
         match self {
             Self::Resnet(config) => Encoder::Resnet(config.init(device)),
             Self::EfficientnetB0(config) => Encoder::EfficientnetB0(config.init(device)),
@@ -64,7 +64,7 @@ impl EncoderConfig {
     }
 
     /// Fills in the layer table; gives the features' maps.
-    pub fn summarise(&self, table: &mut Table, size: usize) -> [Maps; 5] {
+    pub(super) fn summarise(&self, table: &mut Table, size: usize) -> [Maps; 5] {
         match self {
             Self::Resnet(config) => config.summarise(table, size),
             Self::EfficientnetB0(config) | Self::EfficientnetLite0(config) => {

@@ -35,7 +35,7 @@ pub struct Decoder {
 
 impl EncoderUnetConfig {
     /// From the encoder, the channels of the decoder's blocks, and those of the logits.
-    pub fn new(encoder: EncoderConfig, filters: [u32; 5], classes: usize) -> Self {
+    pub(super) fn new(encoder: EncoderConfig, filters: [u32; 5], classes: usize) -> Self {
         Self { encoder, filters: filters.map(|filters| filters as usize), classes }
     }
 
@@ -50,24 +50,24 @@ impl EncoderUnetConfig {
     }
 
     /// The convolution that gives the logits.
-    pub fn head(&self) -> Convolution {
+    pub(super) fn head(&self) -> Convolution {
         Convolution::new([self.filters[4], self.classes], 3, glorot_uniform())
     }
 
     /// The places that can be looked at, in the order of the forward pass.
-    pub fn places(&self) -> Vec<String> {
+    pub(super) fn places(&self) -> Vec<String> {
         let decoder = (0..5).map(|index| format!("decoder.blocks.{index}"));
         self.encoder.places().into_iter().chain(decoder).collect()
     }
 
     /// Where the deepest features pass, and their channels.
-    pub fn bottleneck(&self) -> (String, usize) {
+    pub(super) fn bottleneck(&self) -> (String, usize) {
         let place = self.encoder.places().pop().expect("an encoder has blocks");
         (place, self.encoder.features()[4])
     }
 
     /// The network.
-    pub fn init(&self, device: &Device) -> EncoderUnet {
+    pub(super) fn init(&self, device: &Device) -> EncoderUnet {
         EncoderUnet {
             encoder: self.encoder.init(device),
             decoder: Decoder { blocks: self.blocks().map(|block| block.init(device)).into() },
@@ -76,7 +76,7 @@ impl EncoderUnetConfig {
     }
 
     /// Fills in the layer table.
-    pub fn summarise(&self, table: &mut Table, size: usize) {
+    pub(super) fn summarise(&self, table: &mut Table, size: usize) {
         let features = self.encoder.summarise(table, size);
         let mut maps = features[4];
         for (index, block) in self.blocks().iter().enumerate() {
@@ -138,7 +138,7 @@ impl DecoderBlockConfig {
     }
 
     /// The block.
-    pub fn init(&self, device: &Device) -> DecoderBlock {
+    pub(super) fn init(&self, device: &Device) -> DecoderBlock {
         let [conv1, conv2] = self
             .convolutions()
             .map(|conv| (conv.init(device), BatchNormConfig::new(conv.channels[1]).init(device)));
@@ -146,7 +146,13 @@ impl DecoderBlockConfig {
     }
 
     /// Adds its rows to the layer table.
-    pub fn summarise(&self, table: &mut Table, name: &str, maps: Maps, skip: Option<Maps>) -> Maps {
+    pub(super) fn summarise(
+        &self,
+        table: &mut Table,
+        name: &str,
+        maps: Maps,
+        skip: Option<Maps>,
+    ) -> Maps {
         let mut maps = summarise_nearest(table, &format!("{name}.up"), maps);
         if let Some(skip) = skip {
             maps = table.concat(&format!("{name}.concat"), maps, skip);

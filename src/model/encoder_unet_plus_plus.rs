@@ -77,14 +77,14 @@ impl EncoderUnetPlusPlusConfig {
     }
 
     /// The places that can be looked at, in the order of the forward pass.
-    pub fn places(&self) -> Vec<String> {
+    pub(super) fn places(&self) -> Vec<String> {
         let blocks = order().chain([[0, COLUMNS]]);
         let decoder = blocks.map(|[d, l]| format!("decoder.blocks.x_{d}_{l}"));
         self.0.encoder.places().into_iter().chain(decoder).collect()
     }
 
     /// The network.
-    pub fn init(&self, device: &Device) -> EncoderUnetPlusPlus {
+    pub(super) fn init(&self, device: &Device) -> EncoderUnetPlusPlus {
         let encoder = self.0.encoder.init(device);
         let block = |d, l| self.block([d, l]).init(device);
         let blocks = NestedBlocks {
@@ -108,7 +108,7 @@ impl EncoderUnetPlusPlusConfig {
     }
 
     /// Fills in the layer table.
-    pub fn summarise(&self, table: &mut Table, size: usize) {
+    pub(super) fn summarise(&self, table: &mut Table, size: usize) {
         let features = self.0.encoder.summarise(table, size);
         let mut dense: [Maps; COLUMNS] = std::array::from_fn(|l| features[COLUMNS - 1 - l]);
         // What row d made last, in the column before.

@@ -29,24 +29,24 @@ pub enum Head {
 impl HeadConfig {
     /// From the number of features, the widths of hidden layers, and the number of classes; as PyTorch starts linear
     /// layers.
-    pub fn new(features: usize, hidden: &[u32], classes: usize) -> Self {
+    pub(super) fn new(features: usize, hidden: &[u32], classes: usize) -> Self {
         let hidden = hidden.iter().map(|&width| width as usize);
         let widths = [features].into_iter().chain(hidden).chain([classes]).collect();
         Self { widths, weights: pytorchs(), biases: pytorchs() }
     }
 
     /// With weights that start otherwise.
-    pub fn with_weights(self, weights: Initializer) -> Self {
+    pub(super) fn with_weights(self, weights: Initializer) -> Self {
         Self { weights, ..self }
     }
 
     /// With biases that start at zero.
-    pub fn with_zero_biases(self) -> Self {
+    pub(super) fn with_zero_biases(self) -> Self {
         Self { biases: Initializer::Zeros, ..self }
     }
 
     /// The head.
-    pub fn init(&self, device: &Device) -> Head {
+    pub(super) fn init(&self, device: &Device) -> Head {
         let mut layers: Vec<Linear> = self
             .widths
             .windows(2)
@@ -63,7 +63,7 @@ impl HeadConfig {
     }
 
     /// Adds its rows to the layer table.
-    pub fn summarise(&self, table: &mut Table, name: &str) {
+    pub(super) fn summarise(&self, table: &mut Table, name: &str) {
         let last = self.widths.len() - 2;
         for (index, pair) in self.widths.windows(2).enumerate() {
             let name = if last == 0 { name.to_string() } else { format!("{name}.{index}") };

@@ -153,7 +153,7 @@ fn summarise_aggregation(table: &mut Table, name: &str, maps: Maps) -> Maps {
 
 impl MobileUvitConfig {
     /// From the spec and the channels of images and logits.
-    pub fn new(spec: &MobileUvitSpec, channels: [usize; 2]) -> Self {
+    pub(super) fn new(spec: &MobileUvitSpec, channels: [usize; 2]) -> Self {
         Self {
             channels,
             filters: spec.filters.map(|filters| filters as usize),
@@ -197,7 +197,7 @@ impl MobileUvitConfig {
     }
 
     /// The places that can be looked at, in the order of the forward pass.
-    pub fn places(&self) -> Vec<String> {
+    pub(super) fn places(&self) -> Vec<String> {
         let [.., lgl, transformers] = self.depths;
         let numbered = |name, count| (0..count).map(move |index| format!("{name}.{index}"));
         let tokens = numbered("lgl", lgl).chain(numbered("transformer", transformers));
@@ -205,13 +205,13 @@ impl MobileUvitConfig {
     }
 
     /// Where the deepest features pass, and their channels.
-    pub fn bottleneck(&self) -> (String, usize) {
+    pub(super) fn bottleneck(&self) -> (String, usize) {
         let [.., transformers] = self.depths;
         (format!("transformer.{}", transformers - 1), self.filters[3])
     }
 
     /// The network.
-    pub fn init(&self, device: &Device) -> MobileUvit {
+    pub(super) fn init(&self, device: &Device) -> MobileUvit {
         let layer = |conv: &Convolution| ConvNorm::init(conv, device);
         let conv_utr = |channels, kernel| {
             let [depthwise, expand, project] =
@@ -264,7 +264,7 @@ impl MobileUvitConfig {
     }
 
     /// Fills in the layer table.
-    pub fn summarise(&self, table: &mut Table, size: usize) {
+    pub(super) fn summarise(&self, table: &mut Table, size: usize) {
         let mut maps = Maps { channels: self.channels[0], size };
         maps = ConvNorm::summarise(&self.stem(), table, "stem", maps);
         let mut skips = Vec::new();

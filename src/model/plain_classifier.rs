@@ -139,7 +139,11 @@ enum PerceptronConfig {
 
 impl PlainClassifierConfig {
     /// From the network, the spec, and the channels of images and logits.
-    pub fn new(kind: PlainKind, spec: &PlainClassifierSpec, [images, classes]: [usize; 2]) -> Self {
+    pub(super) fn new(
+        kind: PlainKind,
+        spec: &PlainClassifierSpec,
+        [images, classes]: [usize; 2],
+    ) -> Self {
         Self {
             kind,
             channels: images,
@@ -190,14 +194,14 @@ impl PlainClassifierConfig {
     }
 
     /// The places that can be looked at, in the order of the forward pass: after each ReLU of the features.
-    pub fn places(&self) -> Vec<String> {
+    pub(super) fn places(&self) -> Vec<String> {
         let layers = self.features().into_iter().flatten().enumerate();
         let rectified = layers.filter(|(_, layer)| matches!(layer, FeatureConfig::Relu));
         rectified.map(|(index, _)| place_name(index)).collect()
     }
 
     /// The network.
-    pub fn init(&self, device: &Device) -> PlainClassifier {
+    pub(super) fn init(&self, device: &Device) -> PlainClassifier {
         let features = self.features().into_iter().flatten().map(|layer| match layer {
             FeatureConfig::Convolution(config) => FeatureLayer::Convolution(config.init(device)),
             FeatureConfig::Relu => FeatureLayer::Relu(Relu::new()),
@@ -232,7 +236,7 @@ impl PlainClassifierConfig {
     }
 
     /// Fills in the layer table.
-    pub fn summarise(&self, table: &mut Table, size: usize) {
+    pub(super) fn summarise(&self, table: &mut Table, size: usize) {
         let mut maps = Maps { channels: self.channels, size };
         let mut names = (0..).map(|index| format!("features.{index}"));
         for (stage, layers) in self.features().into_iter().enumerate() {

@@ -39,7 +39,7 @@ impl ResnetKind {
     }
 
     /// Channels of the features: the stem's, then each stage's.
-    pub fn features(self) -> [usize; 5] {
+    pub(super) fn features(self) -> [usize; 5] {
         let stages = [64, 128, 256, 512].map(|width| width * self.expansion());
         [64, stages[0], stages[1], stages[2], stages[3]]
     }
@@ -72,13 +72,13 @@ pub struct Resnet {
 
 impl ResnetConfig {
     /// The encoder of a segmentation network, for images with so many channels.
-    pub fn encoder(kind: ResnetKind, channels: usize, frozen: bool) -> Self {
+    pub(super) fn encoder(kind: ResnetKind, channels: usize, frozen: bool) -> Self {
         let frozen_stages = if frozen { 5 } else { 0 };
         Self { kind, channels, head: None, dropout: 0.0, frozen_stages }
     }
 
     /// A classifier, from the channels of images and logits.
-    pub fn classifier(
+    pub(super) fn classifier(
         kind: ResnetKind,
         spec: &ClassifierSpec,
         [images, classes]: [usize; 2],
@@ -112,7 +112,7 @@ impl ResnetConfig {
     }
 
     /// The places that can be looked at, in the order of the forward pass.
-    pub fn places(&self) -> Vec<String> {
+    pub(super) fn places(&self) -> Vec<String> {
         let prefix = self.prefix();
         let stages = (1..).zip(self.kind.blocks());
         stages
@@ -123,7 +123,7 @@ impl ResnetConfig {
     }
 
     /// The network.
-    pub fn init(&self, device: &Device) -> Resnet {
+    pub(super) fn init(&self, device: &Device) -> Resnet {
         let stage =
             |stage| self.stage(stage).iter().map(|block| block.init(device)).collect::<Vec<_>>();
         Resnet {
@@ -139,7 +139,7 @@ impl ResnetConfig {
     }
 
     /// Fills in the layer table; gives the features' maps.
-    pub fn summarise(&self, table: &mut Table, size: usize) -> [Maps; 5] {
+    pub(super) fn summarise(&self, table: &mut Table, size: usize) -> [Maps; 5] {
         let prefix = self.prefix();
         let maps = Maps { channels: self.channels, size };
         table.set_frozen(self.frozen_stages > 0);
@@ -266,7 +266,7 @@ impl ResidualConfig {
     }
 
     /// The block.
-    pub fn init(&self, device: &Device) -> Residual {
+    pub(super) fn init(&self, device: &Device) -> Residual {
         let layer = |conv: &Convolution| {
             (conv.init(device), BatchNormConfig::new(conv.channels[1]).init(device))
         };
@@ -279,7 +279,7 @@ impl ResidualConfig {
     }
 
     /// Adds its rows to the layer table.
-    pub fn summarise(&self, table: &mut Table, name: &str, input: Maps) -> Maps {
+    pub(super) fn summarise(&self, table: &mut Table, name: &str, input: Maps) -> Maps {
         let mut maps = input;
         for (index, conv) in self.convolutions().iter().enumerate() {
             maps = conv.summarise(table, &format!("{name}.conv{}", index + 1), maps);

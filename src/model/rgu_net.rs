@@ -44,7 +44,7 @@ pub struct RguNet {
 
 impl RguNetConfig {
     /// From the spec and the channels of images and logits.
-    pub fn new(spec: &RguNetSpec, channels: [usize; 2]) -> Self {
+    pub(super) fn new(spec: &RguNetSpec, channels: [usize; 2]) -> Self {
         Self {
             channels,
             filters: spec.filters.iter().map(|&filters| filters as usize).collect(),
@@ -85,19 +85,19 @@ impl RguNetConfig {
     }
 
     /// The places that can be looked at, in the order of the forward pass.
-    pub fn places(&self) -> Vec<String> {
+    pub(super) fn places(&self) -> Vec<String> {
         let numbered =
             |name| (0..self.filters.len() - 1).map(move |level| format!("{name}.{level}"));
         numbered("encoder").chain(["bottleneck".into()]).chain(numbered("decoder")).collect()
     }
 
     /// Where the deepest features pass, and their channels.
-    pub fn bottleneck(&self) -> (String, usize) {
+    pub(super) fn bottleneck(&self) -> (String, usize) {
         ("bottleneck".into(), self.filters[self.filters.len() - 1])
     }
 
     /// The network.
-    pub fn init(&self, device: &Device) -> RguNet {
+    pub(super) fn init(&self, device: &Device) -> RguNet {
         let (bottleneck, encoder) = self.down();
         RguNet {
             stem: ConvNorm::init(&self.stem(), device),
@@ -110,7 +110,7 @@ impl RguNetConfig {
     }
 
     /// Fills in the layer table.
-    pub fn summarise(&self, table: &mut Table, size: usize) {
+    pub(super) fn summarise(&self, table: &mut Table, size: usize) {
         let (bottleneck, encoder) = self.down();
         let mut maps = Maps { channels: self.channels[0], size };
         maps = ConvNorm::summarise(&self.stem(), table, "stem", maps);

@@ -84,7 +84,7 @@ impl TransformerConfig {
     }
 
     /// The block.
-    pub fn init(&self, device: &Device) -> Transformer {
+    pub(super) fn init(&self, device: &Device) -> Transformer {
         let [position, qkv, project, fc1, fc2] = self.convolutions().map(|conv| conv.init(device));
         let norm = || LayerNormConfig::new(self.channels).init(device);
         let propagation =
@@ -107,7 +107,7 @@ impl TransformerConfig {
     }
 
     /// Adds its rows to the layer table.
-    pub fn summarise(&self, table: &mut Table, name: &str, maps: Maps) -> Maps {
+    pub(super) fn summarise(&self, table: &mut Table, name: &str, maps: Maps) -> Maps {
         let [position, qkv, project, fc1, fc2] = self.convolutions();
         position.summarise(table, &format!("{name}.position"), maps);
         let attention = format!("{name}.attention");

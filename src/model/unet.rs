@@ -43,7 +43,7 @@ pub struct Unet {
 
 impl UnetConfig {
     /// From the spec and the channels of images and logits.
-    pub fn new(spec: &PlainEncoderSpec, channels: [usize; 2]) -> Self {
+    pub(super) fn new(spec: &PlainEncoderSpec, channels: [usize; 2]) -> Self {
         Self {
             channels,
             filters: spec.filters.iter().map(|&filters| filters as usize).collect(),
@@ -70,7 +70,7 @@ impl UnetConfig {
     }
 
     /// The block of a decoder level, behind as many maps of its size as come from before it.
-    pub fn decoder_block(&self, [below, at]: [usize; 2], before: usize) -> DoubleConvConfig {
+    pub(super) fn decoder_block(&self, [below, at]: [usize; 2], before: usize) -> DoubleConvConfig {
         let up = match self.up_sampling {
             UpSampling::Transposed => at,
             UpSampling::Nearest | UpSampling::Bilinear => below,
@@ -79,29 +79,29 @@ impl UnetConfig {
     }
 
     /// The convolution that gives the logits.
-    pub fn head(&self) -> Convolution {
+    pub(super) fn head(&self) -> Convolution {
         Convolution::new([self.filters[0], self.channels[1]], 1, glorot_uniform())
     }
 
     /// The places of the encoder that can be looked at.
-    pub fn places_down(&self) -> impl Iterator<Item = String> {
+    pub(super) fn places_down(&self) -> impl Iterator<Item = String> {
         let levels = (0..self.filters.len() - 1).map(|level| format!("encoder.{level}"));
         levels.chain(["bottleneck".into()])
     }
 
     /// The places that can be looked at, in the order of the forward pass.
-    pub fn places(&self) -> Vec<String> {
+    pub(super) fn places(&self) -> Vec<String> {
         let decoder = (0..self.filters.len() - 1).map(|level| format!("decoder.{level}"));
         self.places_down().chain(decoder).collect()
     }
 
     /// Where the deepest features pass, and their channels.
-    pub fn bottleneck(&self) -> (String, usize) {
+    pub(super) fn bottleneck(&self) -> (String, usize) {
         ("bottleneck".into(), self.filters[self.filters.len() - 1])
     }
 
     /// The network.
-    pub fn init(&self, device: &Device) -> Unet {
+    pub(super) fn init(&self, device: &Device) -> Unet {
         let (bottleneck, encoder) = self.split_down();
         Unet {
             encoder: encoder.iter().map(|block| block.init(device)).collect(),
@@ -119,14 +119,14 @@ impl UnetConfig {
     }
 
     /// The bottleneck, and the blocks above it.
-    pub fn split_down(&self) -> (DoubleConvConfig, Vec<DoubleConvConfig>) {
+    pub(super) fn split_down(&self) -> (DoubleConvConfig, Vec<DoubleConvConfig>) {
         let mut encoder = self.down();
         let bottleneck = encoder.pop().expect("`problems` asks for at least two levels");
         (bottleneck, encoder)
     }
 
     /// Fills in the encoder's rows of the layer table; gives the maps of each level.
-    pub fn summarise_down(&self, table: &mut Table, size: usize) -> Vec<Maps> {
+    pub(super) fn summarise_down(&self, table: &mut Table, size: usize) -> Vec<Maps> {
         let (bottleneck, encoder) = self.split_down();
         let mut maps = Maps { channels: self.channels[0], size };
         let mut levels = Vec::new();
@@ -140,7 +140,7 @@ impl UnetConfig {
     }
 
     /// Fills in the layer table.
-    pub fn summarise(&self, table: &mut Table, size: usize) {
+    pub(super) fn summarise(&self, table: &mut Table, size: usize) {
         let mut skips = self.summarise_down(table, size);
         let mut maps = skips.pop().expect("`problems` asks for at least two levels");
         for (index, (level, skip)) in self.levels().zip(skips.into_iter().rev()).enumerate() {

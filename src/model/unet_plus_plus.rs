@@ -39,7 +39,11 @@ pub struct UnetPlusPlus {
 
 impl UnetPlusPlusConfig {
     /// From the spec and the channels of images and logits.
-    pub fn new(spec: &PlainEncoderSpec, deep_supervision: bool, channels: [usize; 2]) -> Self {
+    pub(super) fn new(
+        spec: &PlainEncoderSpec,
+        deep_supervision: bool,
+        channels: [usize; 2],
+    ) -> Self {
         Self { unet: UnetConfig::new(spec, channels), deep_supervision }
     }
 
@@ -57,7 +61,7 @@ impl UnetPlusPlusConfig {
     }
 
     /// The places that can be looked at, in the order of the forward pass.
-    pub fn places(&self) -> Vec<String> {
+    pub(super) fn places(&self) -> Vec<String> {
         let nodes = (0..self.depth()).flat_map(|before| {
             (0..self.depth() - before).map(move |level| format!("nodes.{level}.{before}"))
         });
@@ -65,12 +69,12 @@ impl UnetPlusPlusConfig {
     }
 
     /// Where the deepest features pass, and their channels.
-    pub fn bottleneck(&self) -> (String, usize) {
+    pub(super) fn bottleneck(&self) -> (String, usize) {
         self.unet.bottleneck()
     }
 
     /// The network.
-    pub fn init(&self, device: &Device) -> UnetPlusPlus {
+    pub(super) fn init(&self, device: &Device) -> UnetPlusPlus {
         let unet = &self.unet;
         let rows = |level| 0..self.depth() - level;
         let (bottleneck, encoder) = unet.split_down();
@@ -95,7 +99,7 @@ impl UnetPlusPlusConfig {
     }
 
     /// Fills in the layer table.
-    pub fn summarise(&self, table: &mut Table, size: usize) {
+    pub(super) fn summarise(&self, table: &mut Table, size: usize) {
         let unet = &self.unet;
         let mut column = unet.summarise_down(table, size);
         let mut dense = column.clone();

@@ -88,7 +88,7 @@ fn summarise_mixer(table: &mut Table, name: &str, maps: Maps) -> Maps {
 
 impl UnextConfig {
     /// From the spec and the channels of images and logits.
-    pub fn new(spec: &UnextSpec, channels: [usize; 2]) -> Self {
+    pub(super) fn new(spec: &UnextSpec, channels: [usize; 2]) -> Self {
         Self { channels, filters: spec.filters.map(|filters| filters as usize) }
     }
 
@@ -117,18 +117,18 @@ impl UnextConfig {
     }
 
     /// The places that can be looked at, in the order of the forward pass.
-    pub fn places(&self) -> Vec<String> {
+    pub(super) fn places(&self) -> Vec<String> {
         let numbered = |name, count| (0..count).map(move |index| format!("{name}.{index}"));
         numbered("encoder", 3).chain(numbered("tokens", 2)).chain(numbered("decoder", 4)).collect()
     }
 
     /// Where the deepest features pass, and their channels.
-    pub fn bottleneck(&self) -> (String, usize) {
+    pub(super) fn bottleneck(&self) -> (String, usize) {
         ("tokens.1".into(), self.filters[4])
     }
 
     /// The network.
-    pub fn init(&self, device: &Device) -> Unext {
+    pub(super) fn init(&self, device: &Device) -> Unext {
         let layer = |conv: &Convolution| ConvNorm::init(conv, device);
         let token_level = |conv: &Convolution| TokenLevel {
             embed: conv.init(device),
@@ -147,7 +147,7 @@ impl UnextConfig {
     }
 
     /// Fills in the layer table.
-    pub fn summarise(&self, table: &mut Table, size: usize) {
+    pub(super) fn summarise(&self, table: &mut Table, size: usize) {
         let mut maps = Maps { channels: self.channels[0], size };
         for (index, conv) in self.encoder().iter().enumerate() {
             maps = ConvNorm::summarise(conv, table, &format!("encoder.{index}"), maps);

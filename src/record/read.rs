@@ -144,7 +144,7 @@ impl Record {
 }
 
 /// The status, corrected where the process died without a word.
-pub fn read_status(run: &RunDir) -> Result<Status> {
+pub(super) fn read_status(run: &RunDir) -> Result<Status> {
     let mut status: Status = files::read_json(&run.file("status.json"))?.unwrap_or_default();
     if status.state == RunState::Running && !run.is_locked() {
         status.state = RunState::Interrupted;

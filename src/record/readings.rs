@@ -92,7 +92,7 @@ pub fn note_reading(run: &Path, reading: &Reading) -> Result<()> {
 ///
 /// # Errors
 /// If the ledger is there and cannot be read.
-pub fn readings(run: &Path, data: &str) -> Result<Option<Vec<Reading>>> {
+pub(super) fn readings(run: &Path, data: &str) -> Result<Option<Vec<Reading>>> {
     let path = ledger(run);
     let bytes = match fs::read(&path) {
         Ok(bytes) => bytes,
