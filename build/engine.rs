@@ -14,7 +14,7 @@ use super::uses::Tree;
 
 /// What a source decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub(crate) enum Part {
     /// Weights and the figures of epochs.
     Training,
     /// Figures of trained weights.
@@ -25,7 +25,7 @@ pub enum Part {
 
 /// Which part a source below `src` belongs to; of several that fit, the longest decides. What nobody has placed is
 /// training, the safe side.
-pub const PLACES: &[(&str, Part)] = &[
+pub(crate) const PLACES: &[(&str, Part)] = &[
     ("lib.rs", Part::Neither),
     ("cli/", Part::Neither),
     ("data/", Part::Training),
@@ -110,11 +110,11 @@ const CRATES: &[&str] = &[
 
 /// Lists of parts that a run uses or does not: the folder that has them, which is named like their table in a spec, and
 /// the macro that is given the list.
-pub const LISTS: &[(&str, &str)] = &[("loss", "losses"), ("model", "architectures")];
+pub(crate) const LISTS: &[(&str, &str)] = &[("loss", "losses"), ("model", "architectures")];
 
 /// Digests in hexadecimal.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Digests {
+pub(crate) struct Digests {
     /// Of what decides the weights of every run.
     pub training: String,
     /// Of what decides figures of given weights.
@@ -127,7 +127,7 @@ pub struct Digests {
 ///
 /// # Errors
 /// A source that cannot be read or is not Rust; it is named.
-pub fn digests(package: &Path, settings: &[String]) -> Result<Digests, Unreadable> {
+pub(crate) fn digests(package: &Path, settings: &[String]) -> Result<Digests, Unreadable> {
     let src = package.join("src");
     let (mut training, mut evaluation) = (Total::default(), Total::default());
     let mut sources = BTreeMap::new();
@@ -210,7 +210,7 @@ fn kebab_case(name: &str) -> String {
 }
 
 /// The part that a source decides, by its name below `src`.
-pub fn part_of(name: &str) -> Part {
+pub(crate) fn part_of(name: &str) -> Part {
     let fitting = PLACES.iter().filter(|(place, _)| match place.strip_suffix('/') {
         Some(_) => name.starts_with(place),
         None => name == *place,
@@ -219,7 +219,7 @@ pub fn part_of(name: &str) -> Part {
 }
 
 /// Whether a crate computes figures.
-pub fn computes(name: &str) -> bool {
+pub(crate) fn computes(name: &str) -> bool {
     let of_family = |family: &&str| {
         let rest = name.strip_prefix(*family);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '_']))
@@ -244,7 +244,7 @@ impl Total {
 }
 
 /// Name, version and checksum of the packages of a lock file that compute figures.
-pub fn packages(lock: &str) -> BTreeSet<String> {
+pub(crate) fn packages(lock: &str) -> BTreeSet<String> {
     let value = |entry: &str, key: &str| {
         let line = entry.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(" = "));
         line.unwrap_or_default().trim_matches('"').to_string()
@@ -257,13 +257,13 @@ pub fn packages(lock: &str) -> BTreeSet<String> {
 }
 
 /// What a manifest asks of the crates that compute figures, features among it.
-pub fn requirements(manifest: &str) -> Vec<String> {
+pub(crate) fn requirements(manifest: &str) -> Vec<String> {
     let named = dependencies(manifest).into_iter().filter(|(name, _)| computes(name));
     named.map(|(name, asked)| format!("{name} {asked}")).collect()
 }
 
 /// The crates that `[dependencies]` of a manifest names, with what is asked of them.
-pub fn dependencies(manifest: &str) -> Vec<(String, String)> {
+pub(crate) fn dependencies(manifest: &str) -> Vec<(String, String)> {
     let table = manifest.split("\n[").find_map(|table| table.strip_prefix("dependencies]\n"));
     let mut found: Vec<(String, String)> = Vec::new();
     for line in table.unwrap_or_default().lines().filter(|line| !line.starts_with('#')) {

@@ -7,7 +7,7 @@ use proc_macro2::{Delimiter, Group, Spacing, TokenStream, TokenTree};
 
 /// A source that cannot be read, or is not Rust.
 #[derive(Debug)]
-pub struct Unreadable(pub String);
+pub(crate) struct Unreadable(pub String);
 
 impl fmt::Display for Unreadable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -16,17 +16,17 @@ impl fmt::Display for Unreadable {
 }
 
 /// Reads a source.
-pub fn read(path: &Path) -> Result<String, Unreadable> {
+pub(crate) fn read(path: &Path) -> Result<String, Unreadable> {
     fs::read_to_string(path).map_err(|error| Unreadable(format!("{}: {error}", path.display())))
 }
 
 /// A path with slashes between its parts.
-pub fn slashed(path: &Path) -> String {
+pub(crate) fn slashed(path: &Path) -> String {
     path.to_string_lossy().replace('\\', "/")
 }
 
 /// The modules that a build without tests compiles, from a crate's root on, each as [`compiled`] text.
-pub fn modules(folder: &Path, root: &Path) -> Result<Vec<(PathBuf, String)>, Unreadable> {
+pub(crate) fn modules(folder: &Path, root: &Path) -> Result<Vec<(PathBuf, String)>, Unreadable> {
     let mut found = Vec::new();
     let mut open = vec![(root.to_path_buf(), folder.to_path_buf())];
     while let Some((file, children)) = open.pop() {
@@ -45,7 +45,7 @@ pub fn modules(folder: &Path, root: &Path) -> Result<Vec<(PathBuf, String)>, Unr
 
 /// What the compiler sees of a source.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Compiled {
+pub(crate) struct Compiled {
     /// Its tokens, one after the other.
     pub text: String,
     /// The modules that it names and does not hold.
@@ -56,7 +56,7 @@ pub struct Compiled {
 ///
 /// # Errors
 /// If it is not Rust.
-pub fn compiled(source: &str) -> Result<Compiled, proc_macro2::LexError> {
+pub(crate) fn compiled(source: &str) -> Result<Compiled, proc_macro2::LexError> {
     let tokens: TokenStream = source.parse()?;
     let mut compiled = Compiled::default();
     compiled.take(tokens);

@@ -8,11 +8,11 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use super::tokens::{self, Unreadable};
 
 /// A path of names, such as `["data", "split"]`; the root's is empty.
-pub type Names = Vec<String>;
+pub(crate) type Names = Vec<String>;
 
 /// A module as the compiler sees it.
 #[derive(Default)]
-pub struct Module {
+pub(crate) struct Module {
     /// Its file below `src`; that of the module around it where it is in braces.
     file: String,
     /// Names that it imports, and where from.
@@ -26,7 +26,7 @@ pub struct Module {
 }
 
 /// A path that a module uses, as written.
-pub struct Use {
+pub(crate) struct Use {
     /// Its names.
     pub names: Names,
     /// How it is used.
@@ -35,7 +35,7 @@ pub struct Use {
 
 /// How a path is used.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Way {
+pub(crate) enum Way {
     /// By what the module does.
     Used,
     /// It is only handed on, by `pub use`.
@@ -46,7 +46,7 @@ pub enum Way {
 
 /// The modules of a package.
 #[derive(Default)]
-pub struct Tree {
+pub(crate) struct Tree {
     /// By their names.
     pub modules: BTreeMap<Names, Module>,
     /// Rows of lists, `Name(path::of::Type),`, by the macro that is given them: name and path as written, with the module.
@@ -65,7 +65,7 @@ impl Tree {
     ///
     /// # Errors
     /// A source that cannot be read or is not Rust.
-    pub fn read(src: &Path, lists: &[&str]) -> Result<Self, Unreadable> {
+    pub(crate) fn read(src: &Path, lists: &[&str]) -> Result<Self, Unreadable> {
         let mut tree = Self::default();
         for (file, text) in tokens::modules(src, &src.join("lib.rs"))? {
             let file = tokens::slashed(file.strip_prefix(src).unwrap_or(&file));
@@ -82,7 +82,7 @@ impl Tree {
     }
 
     /// The rows of a list: each name with the file of what it names.
-    pub fn rows(&self, list: &str) -> Vec<(String, String)> {
+    pub(crate) fn rows(&self, list: &str) -> Vec<(String, String)> {
         let file = |row: &Row| {
             let path = self.absolute(&row.module, &row.path)?;
             Some((row.name.clone(), self.modules[&self.leads_to(&path)].file.clone()))
@@ -91,7 +91,7 @@ impl Tree {
     }
 
     /// The files that each file uses; what it hands on and what stands in its lists are no uses.
-    pub fn files(&self) -> BTreeMap<String, BTreeSet<String>> {
+    pub(crate) fn files(&self) -> BTreeMap<String, BTreeSet<String>> {
         let mut files: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for (path, module) in &self.modules {
             let used = files.entry(module.file.clone()).or_default();
@@ -123,7 +123,7 @@ impl Tree {
     }
 
     /// The path from the root on of a name that a module has from another.
-    pub fn handed_on(&self, module: &Names, name: &str) -> Option<Names> {
+    pub(crate) fn handed_on(&self, module: &Names, name: &str) -> Option<Names> {
         let imported = self.modules[module].imports.get(name);
         if let Some(path) = imported.and_then(|from| self.absolute(module, from)) {
             return Some(path);
@@ -238,7 +238,7 @@ impl Tree {
     }
 
     /// A path as written in a module, from the root on; `None` where it leads out of the package.
-    pub fn absolute(&self, from: &Names, names: &[String]) -> Option<Names> {
+    pub(crate) fn absolute(&self, from: &Names, names: &[String]) -> Option<Names> {
         match names.first().map(String::as_str) {
             Some("crate") => Some(names[1..].to_vec()),
             Some("self") => Some(joined(from, &names[1..])),
@@ -282,7 +282,7 @@ enum Kind {
 const ITEMS: [&str; 8] = ["struct", "enum", "union", "trait", "fn", "type", "const", "static"];
 
 /// Names after names.
-pub fn joined(base: &[String], rest: &[String]) -> Names {
+pub(crate) fn joined(base: &[String], rest: &[String]) -> Names {
     [base, rest].concat()
 }
 

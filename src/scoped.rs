@@ -5,7 +5,7 @@ use std::thread::LocalKey;
 
 /// Runs with the state of this thread set to a value, and gives what became of that. Afterwards the state is what it
 /// was before, even where `run` panics.
-pub fn scoped<S: 'static, T>(
+pub(crate) fn scoped<S: 'static, T>(
     state: &'static LocalKey<RefCell<S>>,
     during: S,
     run: impl FnOnce() -> T,

@@ -1,12 +1,12 @@
 //! Commands as one would type them in a POSIX shell.
 
 /// A command as one would type it in a POSIX shell.
-pub fn shell(words: &[String]) -> String {
+pub(crate) fn shell(words: &[String]) -> String {
     words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
 }
 
 /// A word, in quotes where a shell would part or read it.
-pub fn quoted(word: &str) -> String {
+pub(crate) fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
     match !word.is_empty() && word.chars().all(plain) {
         true => word.into(),

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// The folder with real data beside the repository, or `None` with the reason printed.
-pub fn shared() -> Option<PathBuf> {
+pub(crate) fn shared() -> Option<PathBuf> {
     let root = match std::env::var_os("ONCOSPEC_SHARED") {
         Some(root) => PathBuf::from(root),
         None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"),
@@ -17,7 +17,7 @@ pub fn shared() -> Option<PathBuf> {
 }
 
 /// A file of `tests/fixtures`.
-pub fn fixture(name: &str) -> PathBuf {
+pub(crate) fn fixture(name: &str) -> PathBuf {
     let root = option_env!("ONCOSPEC_FIXTURES").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures"),
         PathBuf::from,

@@ -28,7 +28,7 @@ const BATCHES: &str = "batches.safetensors";
 
 /// Arguments of `bench`.
 #[derive(Debug, Args)]
-pub struct BenchArgs {
+pub(super) struct BenchArgs {
     /// Spec file.
     #[arg(value_name = "SPEC")]
     path: PathBuf,
@@ -92,7 +92,7 @@ struct Figures {
 }
 
 /// Times steps on real batches of the training split.
-pub fn execute(args: BenchArgs, output: Output) -> Result<u8> {
+pub(super) fn execute(args: BenchArgs, output: Output) -> Result<u8> {
     let mut overrides = args.overrides.clone();
     overrides.sets.extend(args.batch_size.map(|size| format!("schedule.batch-size={size}")));
     let checked = overrides.check(&args.path, Depth::Headers, output)?;

@@ -17,7 +17,7 @@ use crate::spec::{ExplanationKind, Spec};
 
 /// Arguments of `cam`.
 #[derive(Debug, Args)]
-pub struct CamArgs {
+pub(super) struct CamArgs {
     #[command(flatten)]
     of: ImageArgs,
     /// Folder for IMAGE_cam.jpg: the image, the part of it that was found (of a classifier: that speaks most for the
@@ -74,7 +74,7 @@ struct Written {
 }
 
 /// Draws what speaks for the predictions of a run's best weights.
-pub fn execute(args: CamArgs, output: Output) -> Result<u8> {
+pub(super) fn execute(args: CamArgs, output: Output) -> Result<u8> {
     let (trained, paths) = args.of.open(output)?;
     let Trained { decisions, predictor, threshold, .. } = &trained;
     let images = named(paths, "cam.jpg")?;

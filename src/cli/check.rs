@@ -10,13 +10,13 @@ use crate::plan::{Checked, Depth};
 
 /// Arguments of `check`.
 #[derive(Debug, Args)]
-pub struct CheckArgs {
+pub(super) struct CheckArgs {
     #[command(flatten)]
     specs: Specs,
 }
 
 /// Checks specs and says what they would run on.
-pub fn execute(args: CheckArgs, output: Output) -> Result<u8> {
+pub(super) fn execute(args: CheckArgs, output: Output) -> Result<u8> {
     let checked = args.specs.check(Depth::Headers, output)?;
     for one in &checked {
         output.say(said(one));

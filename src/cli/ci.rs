@@ -16,7 +16,7 @@ use crate::run::Outcome;
 
 /// Arguments of `ci`.
 #[derive(Debug, Args)]
-pub struct CiArgs {
+pub(super) struct CiArgs {
     /// Spec files, or folders of them.
     #[arg(default_value = "experiments/ci", value_name = "PATH")]
     paths: Vec<PathBuf>,
@@ -34,7 +34,7 @@ pub struct CiArgs {
 
 /// Runs what is not finished, judges the gates, and prints a summary: 0 if all hold, 1 if one fell or
 /// a run failed. A run that another process works on is waited for, and judged like the others.
-pub fn execute(args: CiArgs, output: Output) -> Result<u8> {
+pub(super) fn execute(args: CiArgs, output: Output) -> Result<u8> {
     let paths = files(&args.paths)?;
     let specs = Specs { paths, overrides: args.overrides };
     let checked = specs.check(Depth::Pixels, output)?;

@@ -17,7 +17,7 @@ use crate::evaluate::{png_gray, png_rgb};
 
 /// Arguments of `data`.
 #[derive(Debug, Args)]
-pub struct DataArgs {
+pub(super) struct DataArgs {
     #[command(subcommand)]
     command: DataCommand,
 }
@@ -91,7 +91,7 @@ enum Kind {
 }
 
 /// Looks at data, or makes some.
-pub fn execute(args: DataArgs, output: Output) -> Result<u8> {
+pub(super) fn execute(args: DataArgs, output: Output) -> Result<u8> {
     match args.command {
         DataCommand::Inspect { root } => {
             let inspection = inspect(&root)?;

@@ -25,7 +25,7 @@ const SHOWN_PX: u32 = 320;
 
 /// Arguments of `data dedup`.
 #[derive(Debug, Args)]
-pub struct DedupArgs {
+pub(super) struct DedupArgs {
     /// Folder of the data set.
     root: PathBuf,
     /// HTML file for a contact sheet: clusters and borderline pairs, side by side.
@@ -64,7 +64,7 @@ struct ListedPair<'a> {
 }
 
 /// Lists images that are one picture, and draws them.
-pub fn execute(args: &DedupArgs, output: Output) -> Result<u8> {
+pub(super) fn execute(args: &DedupArgs, output: Output) -> Result<u8> {
     let out = args
         .out
         .as_deref()

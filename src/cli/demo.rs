@@ -14,7 +14,7 @@ const SPEC: &str = include_str!("../../experiments/demo.toml");
 
 /// Arguments of `demo`.
 #[derive(Debug, Args)]
-pub struct DemoArgs {
+pub(super) struct DemoArgs {
     /// Folder to work in; the spec is written there as demo.toml.
     #[arg(long, default_value = ".", value_name = "DIR")]
     folder: PathBuf,
@@ -28,7 +28,7 @@ pub struct DemoArgs {
 }
 
 /// Trains a small network on synthetic images and renders a report.
-pub fn execute(args: DemoArgs, output: Output) -> Result<u8> {
+pub(super) fn execute(args: DemoArgs, output: Output) -> Result<u8> {
     let runs = args.folder.join("runs");
     let spec = runs.join("demo.toml");
     let file =

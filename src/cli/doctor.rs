@@ -9,7 +9,7 @@ use crate::plan::{EVALUATION_ENGINE, TRAINING_ENGINE};
 use crate::provenance::{host, tool, versions};
 
 /// Shows what this machine offers to a run.
-pub fn execute(output: Output) -> Result<u8> {
+pub(super) fn execute(output: Output) -> Result<u8> {
     let (host, versions) = (host(), versions());
     let gpus = gpus();
     let chosen = choose(Request::Auto)?;

@@ -25,7 +25,7 @@ use crate::text;
 
 /// Arguments of `evaluate`.
 #[derive(Debug, Args)]
-pub struct EvaluateArgs {
+pub(super) struct EvaluateArgs {
     #[command(flatten)]
     trained: TrainedArgs,
     /// Score on the data in this folder, of the run's kind: on all labelled cases, or, with --split, on those that the
@@ -69,7 +69,7 @@ impl Scored {
 }
 
 /// Scores the best weights of a run. A reading of its own test split is counted in the experiment's ledger.
-pub fn execute(args: EvaluateArgs, output: Output) -> Result<u8> {
+pub(super) fn execute(args: EvaluateArgs, output: Output) -> Result<u8> {
     let Trained { run, record, decisions, predictor, threshold, guide, .. } =
         args.trained.open()?;
     let mut spec = decisions.spec.clone();

@@ -7,7 +7,7 @@ use crate::error::Result;
 
 /// Arguments of `explain`.
 #[derive(Debug, Args)]
-pub struct ExplainArgs {
+pub(super) struct ExplainArgs {
     /// Key of a spec, such as `schedule.optimizer`; all keys if not given.
     #[arg(default_value = "", hide_default_value = true)]
     key: String,
@@ -17,7 +17,7 @@ pub struct ExplainArgs {
 }
 
 /// Explains a key.
-pub fn execute(args: ExplainArgs) -> Result<u8> {
+pub(super) fn execute(args: ExplainArgs) -> Result<u8> {
     if args.markdown {
         return print(&crate::spec::reference());
     }

@@ -22,7 +22,7 @@ use crate::spec::{Channels, FilterSpec, InputKind, RefineSpec};
 
 /// Arguments of `export`.
 #[derive(Debug, Args)]
-pub struct ExportArgs {
+pub(super) struct ExportArgs {
     /// Run directory, run id or name of an experiment with one run.
     #[arg(value_name = "RUN")]
     run: String,
@@ -111,7 +111,7 @@ struct Weights {
 }
 
 /// Writes the best weights of a run with what travels with them.
-pub fn execute(args: ExportArgs, output: Output) -> Result<u8> {
+pub(super) fn execute(args: ExportArgs, output: Output) -> Result<u8> {
     let run = find_run(&args.run, &args.root)?;
     let record = Record::read(&run)?;
     let decisions = Decisions::from_toml(&record.plan)?;

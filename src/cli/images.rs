@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 
 /// Arguments that name a run and the images that its network is given.
 #[derive(Debug, Args)]
-pub struct ImageArgs {
+pub(super) struct ImageArgs {
     #[command(flatten)]
     trained: TrainedArgs,
     /// PNG or JPEG images, or folders of them; masks by their names are left out.
@@ -28,7 +28,7 @@ impl ImageArgs {
     ///
     /// # Errors
     /// As [`TrainedArgs::open`] and [`images`].
-    pub fn open(&self, output: Output) -> Result<(Trained, Vec<PathBuf>)> {
+    pub(super) fn open(&self, output: Output) -> Result<(Trained, Vec<PathBuf>)> {
         let trained = self.trained.open()?;
         let paths = images(&self.images, output)?;
         let decisions = &trained.decisions;
@@ -45,7 +45,7 @@ type Written = BTreeMap<PathBuf, BTreeSet<String>>;
 ///
 /// # Errors
 /// If a folder cannot be read, or nothing is left.
-pub fn images(paths: &[PathBuf], output: Output) -> Result<Vec<PathBuf>> {
+pub(super) fn images(paths: &[PathBuf], output: Output) -> Result<Vec<PathBuf>> {
     let mut images = Vec::new();
     let mut left: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     let mut written = Written::new();
@@ -113,7 +113,7 @@ fn reason(path: &Path, name: &str, written: &mut Written) -> Result<Option<&'sta
 ///
 /// # Errors
 /// If two images would write the same files.
-pub fn named(images: Vec<PathBuf>, what: &str) -> Result<BTreeMap<String, PathBuf>> {
+pub(super) fn named(images: Vec<PathBuf>, what: &str) -> Result<BTreeMap<String, PathBuf>> {
     let mut named: BTreeMap<String, PathBuf> = BTreeMap::new();
     for image in images {
         let stem = image.file_stem().unwrap_or_default().to_string_lossy().into_owned();

@@ -11,14 +11,14 @@ use crate::report::left_out;
 
 /// Arguments of `list`.
 #[derive(Debug, Args)]
-pub struct ListArgs {
+pub(super) struct ListArgs {
     /// Folder of the run directories, or of those of one experiment.
     #[arg(default_value = "runs", value_name = "DIR")]
     root: PathBuf,
 }
 
 /// Lists runs with how far they came and their first headline figure.
-pub fn execute(args: ListArgs, output: Output) -> Result<u8> {
+pub(super) fn execute(args: ListArgs, output: Output) -> Result<u8> {
     let mut runs = list_experiment(&args.root)?;
     runs.extend(list_runs(&args.root)?);
     if output.json {

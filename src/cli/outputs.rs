@@ -27,7 +27,7 @@ const NAMED: usize = 3;
 
 /// What lets a command replace files of others.
 #[derive(Clone, Copy, Debug, Default, Args)]
-pub struct OverwriteArgs {
+pub(super) struct OverwriteArgs {
     /// Replace files that oncospec did not write or that were changed since, and write pictures into a folder that
     /// holds images.
     #[arg(long)]
@@ -36,7 +36,7 @@ pub struct OverwriteArgs {
 
 /// A file to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Planned {
+pub(super) struct Planned {
     /// Its name in the folder.
     pub name: String,
     /// The image or run that it is made of, by its absolute path; `None` where it stands for no single one.
@@ -45,23 +45,23 @@ pub struct Planned {
 
 impl Planned {
     /// A file that stands for no single image or run.
-    pub fn named(name: impl Into<String>) -> Self {
+    pub(super) fn named(name: impl Into<String>) -> Self {
         Self { name: name.into(), of: None }
     }
 
     /// A file made of an image or a run.
-    pub fn of(source: &Path, name: impl Into<String>) -> Self {
+    pub(super) fn of(source: &Path, name: impl Into<String>) -> Self {
         Self { name: name.into(), of: Some(canonical(source)) }
     }
 }
 
 /// A path from the root of the file system on, without links where it is there.
-pub fn canonical(path: &Path) -> PathBuf {
+pub(super) fn canonical(path: &Path) -> PathBuf {
     std::fs::canonicalize(path).unwrap_or_else(|_| absolute(path))
 }
 
 /// A path from the root of the file system on, links unresolved.
-pub fn absolute(path: &Path) -> PathBuf {
+pub(super) fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
 }
 
@@ -81,7 +81,7 @@ type Ledger = BTreeMap<String, Vec<Line>>;
 
 /// Files that a command may write.
 #[derive(Debug)]
-pub struct Outputs {
+pub(super) struct Outputs {
     folder: PathBuf,
     /// What the files are, such as "a report".
     kind: &'static str,
@@ -92,7 +92,7 @@ pub struct Outputs {
 
 /// One file that a command may write, such as a page.
 #[derive(Debug)]
-pub struct OutputFile {
+pub(super) struct OutputFile {
     outputs: Outputs,
     name: String,
 }
@@ -102,7 +102,7 @@ impl OutputFile {
     ///
     /// # Errors
     /// As [`Outputs::folder`].
-    pub fn new(path: &Path, kind: &'static str, overwrite: OverwriteArgs) -> Result<Self> {
+    pub(super) fn new(path: &Path, kind: &'static str, overwrite: OverwriteArgs) -> Result<Self> {
         let name = path.file_name().and_then(|name| name.to_str());
         let (Some(name), false) = (name, path.is_dir()) else {
             return Err(Error::user(format!(
@@ -119,12 +119,12 @@ impl OutputFile {
     }
 
     /// Where it lies.
-    pub fn path(&self) -> PathBuf {
+    pub(super) fn path(&self) -> PathBuf {
         self.outputs.path(&self.name)
     }
 
     /// Whether another is the same file.
-    pub fn is(&self, other: &Self) -> bool {
+    pub(super) fn is(&self, other: &Self) -> bool {
         self.name == other.name
             && canonical(&self.outputs.folder) == canonical(&other.outputs.folder)
     }
@@ -133,7 +133,7 @@ impl OutputFile {
     ///
     /// # Errors
     /// As [`Outputs::write`].
-    pub fn write(&self, bytes: &[u8]) -> Result<PathBuf> {
+    pub(super) fn write(&self, bytes: &[u8]) -> Result<PathBuf> {
         self.outputs.write(&self.name, bytes)
     }
 }
@@ -157,7 +157,7 @@ impl Outputs {
     /// The user's, before any work: if the folder cannot be made or written into, if a file is there that oncospec did
     /// not write, that was changed since, is of another kind or was made of another image or run, or if pictures would come to lie among images
     /// that oncospec did not make, where a reader of data takes them for cases or masks.
-    pub fn folder(
+    pub(super) fn folder(
         folder: &Path,
         kind: &'static str,
         planned: Vec<Planned>,
@@ -184,7 +184,7 @@ impl Outputs {
     }
 
     /// Where a file of the folder lies.
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         match self.folder.as_os_str() == "." {
             true => PathBuf::from(name),
             false => self.folder.join(name),
@@ -192,19 +192,19 @@ impl Outputs {
     }
 
     /// SHA-256 of what oncospec last wrote to a file, which may have been changed or removed since.
-    pub fn last_sha256(&self, name: &str) -> Option<String> {
+    pub(super) fn last_sha256(&self, name: &str) -> Option<String> {
         let ledger = self.ledger.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         Some(ledger.get(name)?.last()?.sha256.clone())
     }
 
     /// Whether one of the files that oncospec wrote is still there.
-    pub fn any_left(&self, wanted: impl Fn(&str) -> bool) -> bool {
+    pub(super) fn any_left(&self, wanted: impl Fn(&str) -> bool) -> bool {
         let ledger = self.ledger.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         ledger.keys().any(|name| wanted(name) && self.path(name).is_file())
     }
 
     /// Whether oncospec wrote what a file holds.
-    pub fn is_ours(&self, name: &str) -> bool {
+    pub(super) fn is_ours(&self, name: &str) -> bool {
         self.path(name).is_file() && self.refused(name, &None).is_none()
     }
 
@@ -212,7 +212,7 @@ impl Outputs {
     ///
     /// # Errors
     /// If someone changed it since the command began, or the disk refuses.
-    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf> {
+    pub(super) fn write(&self, name: &str, bytes: &[u8]) -> Result<PathBuf> {
         self.write_with(name, |path| {
             fs::write(path, bytes).map_err(Error::io(path, "cannot write"))
         })
@@ -222,7 +222,7 @@ impl Outputs {
     ///
     /// # Errors
     /// As [`Outputs::write`] and `save`.
-    pub fn write_with(
+    pub(super) fn write_with(
         &self,
         name: &str,
         save: impl FnOnce(&Path) -> Result<()>,
@@ -249,7 +249,7 @@ impl Outputs {
     ///
     /// # Errors
     /// As [`Outputs::write`], or if the list that is there cannot be understood.
-    pub fn merge<T: Serialize>(&self, name: &str, entries: &[T]) -> Result<PathBuf> {
+    pub(super) fn merge<T: Serialize>(&self, name: &str, entries: &[T]) -> Result<PathBuf> {
         let json = |error: serde_json::Error| {
             Error::failed(format!("{}: cannot be written as JSON: {error}", name))
         };
@@ -409,7 +409,7 @@ impl Outputs {
 }
 
 /// Names, the first few of many with their number.
-pub fn named(names: &[String]) -> String {
+pub(super) fn named(names: &[String]) -> String {
     let shown = names.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
     match names.len() {
         count if count > NAMED => format!("{count} files: {shown}, .."),
@@ -421,7 +421,7 @@ pub fn named(names: &[String]) -> String {
 ///
 /// # Errors
 /// If the ledger is there and cannot be read.
-pub fn written_into(folder: &Path) -> Result<BTreeSet<String>> {
+pub(super) fn written_into(folder: &Path) -> Result<BTreeSet<String>> {
     Ok(read(&folder.join(LEDGER))?.into_keys().collect())
 }
 

@@ -13,7 +13,7 @@ use crate::split_name::SplitName;
 
 /// How many cases of a data set a run had in its splits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Overlap {
+pub(super) struct Overlap {
     /// Cases in all.
     cases: usize,
     /// Cases with the pixels of one of the run's, by its split.
@@ -29,12 +29,12 @@ pub struct Overlap {
 impl Overlap {
     /// The names of the run's own cases whose pictures are among the others: by pixels, or by name where pixels could
     /// not be compared.
-    pub fn read(&self) -> &BTreeSet<String> {
+    pub(super) fn read(&self) -> &BTreeSet<String> {
         &self.read
     }
 
     /// What a reader of the figures must know; `None` where the run has seen none of the cases.
-    pub fn said(&self) -> Option<String> {
+    pub(super) fn said(&self) -> Option<String> {
         let list = |splits: &BTreeMap<String, usize>| {
             let parts = SplitName::ALL.iter().filter_map(|split| {
                 let count = splits.get(split.as_str())?;
@@ -72,7 +72,7 @@ impl Overlap {
 }
 
 /// Compares cases with those that a run recorded, by pixels where its data are still there, else by names.
-pub fn overlap(dataset: &Dataset, record: &Record, decisions: &Decisions) -> Overlap {
+pub(super) fn overlap(dataset: &Dataset, record: &Record, decisions: &Decisions) -> Overlap {
     let own = open_for(&decisions.spec).map(|mut own| {
         own.decide_levels(decisions.window);
         own

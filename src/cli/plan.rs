@@ -16,7 +16,7 @@ use crate::train::{Inputs, measure};
 
 /// Arguments of `plan`.
 #[derive(Debug, Args)]
-pub struct PlanArgs {
+pub(super) struct PlanArgs {
     /// Spec file.
     #[arg(value_name = "SPEC")]
     path: PathBuf,
@@ -25,7 +25,7 @@ pub struct PlanArgs {
 }
 
 /// Shows every decision; nothing is trained or written.
-pub fn execute(args: PlanArgs, output: Output) -> Result<u8> {
+pub(super) fn execute(args: PlanArgs, output: Output) -> Result<u8> {
     let checked = args.overrides.check(&args.path, Depth::Pixels, output)?;
     let spec = &checked.loaded.spec;
     let chosen = args.overrides.device(spec, output)?;

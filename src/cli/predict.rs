@@ -29,7 +29,7 @@ const LEGEND: &str = "legend.json";
 
 /// Arguments of `predict`.
 #[derive(Debug, Args)]
-pub struct PredictArgs {
+pub(super) struct PredictArgs {
     #[command(flatten)]
     of: ImageArgs,
     /// Folder for IMAGE_mask.png, IMAGE_probability.png and IMAGE_overlay.png, with legend.json, what the values of
@@ -90,7 +90,7 @@ fn legend(decisions: &Decisions) -> Result<Vec<Meaning>> {
 }
 
 /// The data's code that stands for a class.
-pub fn code_of(codes: &Codes, label: u8) -> u8 {
+pub(super) fn code_of(codes: &Codes, label: u8) -> u8 {
     codes.of_label(label).first().copied().unwrap_or(label)
 }
 
@@ -129,7 +129,7 @@ impl Saying {
 
 /// Predicts masks at each image's own size, or the class of each image. Binary masks are 0 and 255, others hold
 /// the data's codes.
-pub fn execute(args: PredictArgs, output: Output) -> Result<u8> {
+pub(super) fn execute(args: PredictArgs, output: Output) -> Result<u8> {
     let (trained, paths) = args.of.open(output)?;
     let Trained { decisions, predictor, .. } = &trained;
     if let Outputs::Images(_) = predictor.outputs {
@@ -186,7 +186,7 @@ fn write_legend(files: &Files, legend: &[Meaning], overwrite: OverwriteArgs) -> 
 }
 
 /// What was made of each image, and how many could not be predicted; these are named at once.
-pub fn each<T>(
+pub(super) fn each<T>(
     images: impl IntoIterator<Item = (String, PathBuf)>,
     predict: impl Fn(&Path, &str) -> Result<T>,
 ) -> (Vec<T>, usize) {
@@ -207,7 +207,7 @@ pub fn each<T>(
 ///
 /// # Errors
 /// As said.
-pub fn ended<T: Serialize>(done: &[T], failed: usize, output: Output) -> Result<u8> {
+pub(super) fn ended<T: Serialize>(done: &[T], failed: usize, output: Output) -> Result<u8> {
     if output.json {
         print(&pretty(&done)?)?;
     }

@@ -15,7 +15,7 @@ use crate::text;
 
 /// Arguments of `report`.
 #[derive(Debug, Args)]
-pub struct ReportArgs {
+pub(super) struct ReportArgs {
     /// Run directories, experiment folders, run ids or names of experiments.
     #[arg(required = true, value_name = "RUN")]
     runs: Vec<String>,
@@ -33,7 +33,7 @@ pub struct ReportArgs {
 }
 
 /// Renders a report over any runs; 1 if one of them could not be read.
-pub fn execute(args: ReportArgs, output: Output) -> Result<u8> {
+pub(super) fn execute(args: ReportArgs, output: Output) -> Result<u8> {
     let runs = find_runs(&args.runs, &args.root)?;
     let page = PageFile::new(&args.output, args.templates, args.overwrite)?;
     let whole = page.write(&runs, String::new())?;
@@ -43,7 +43,7 @@ pub fn execute(args: ReportArgs, output: Output) -> Result<u8> {
 
 /// A page that is to be written.
 #[derive(Debug)]
-pub struct PageFile {
+pub(super) struct PageFile {
     file: OutputFile,
     templates: Option<PathBuf>,
 }
@@ -53,7 +53,11 @@ impl PageFile {
     ///
     /// # Errors
     /// If it cannot, or the templates are wrong.
-    pub fn new(path: &Path, templates: Option<PathBuf>, overwrite: OverwriteArgs) -> Result<Self> {
+    pub(super) fn new(
+        path: &Path,
+        templates: Option<PathBuf>,
+        overwrite: OverwriteArgs,
+    ) -> Result<Self> {
         if let Some(folder) = &templates {
             check_templates(folder)?;
         }
@@ -65,7 +69,7 @@ impl PageFile {
     ///
     /// # Errors
     /// If none can be read, or it cannot be written.
-    pub fn write(&self, runs: &[PathBuf], title: String) -> Result<bool> {
+    pub(super) fn write(&self, runs: &[PathBuf], title: String) -> Result<bool> {
         let (records, mut errors) = read(runs);
         if records.is_empty() && !errors.is_empty() {
             return Err(errors.remove(0).1);
@@ -88,12 +92,12 @@ impl PageFile {
     }
 
     /// Where it lies.
-    pub fn path(&self) -> PathBuf {
+    pub(super) fn path(&self) -> PathBuf {
         self.file.path()
     }
 
     /// Whether it is the same file as another.
-    pub fn is(&self, other: &OutputFile) -> bool {
+    pub(super) fn is(&self, other: &OutputFile) -> bool {
         self.file.is(other)
     }
 }
@@ -101,7 +105,7 @@ impl PageFile {
 /// The records of run directories, each run once, and those that cannot be read.
 ///
 /// A copy of a run, by its id and weights, is no second run: it is left out, and standard error names it.
-pub fn read(runs: &[PathBuf]) -> (Vec<Record>, Vec<(PathBuf, Error)>) {
+pub(super) fn read(runs: &[PathBuf]) -> (Vec<Record>, Vec<(PathBuf, Error)>) {
     let (mut records, mut errors): (Vec<Record>, _) = (Vec::new(), Vec::new());
     for run in runs {
         match Record::read(run) {

@@ -21,7 +21,7 @@ use crate::train::Stop;
 
 /// Arguments of `run`.
 #[derive(Debug, Args)]
-pub struct RunArgs {
+pub(super) struct RunArgs {
     #[command(flatten)]
     pub specs: Specs,
     /// Make finished runs again, each of which stays until the new one is whole, and start unfinished ones over.
@@ -45,7 +45,7 @@ pub struct RunArgs {
 
 /// Runs every seed of every spec, then renders one report over all of them. What can be told beforehand of all of them
 /// is told before the first one trains; one that cannot start later does not keep the others from their page.
-pub fn execute(args: RunArgs, output: Output) -> Result<u8> {
+pub(super) fn execute(args: RunArgs, output: Output) -> Result<u8> {
     let stop = stop_on_signal()?;
     let checked = args.specs.check(Depth::Pixels, output)?;
     let suite = match args.specs.paths.as_slice() {
@@ -74,7 +74,7 @@ pub fn execute(args: RunArgs, output: Output) -> Result<u8> {
 
 /// What is to be done where a run is there already.
 #[derive(Clone, Copy, Debug)]
-pub struct Wish {
+pub(super) struct Wish {
     pub force: bool,
     pub resume: bool,
     pub wait: bool,
@@ -83,7 +83,7 @@ pub struct Wish {
 }
 
 /// A spec, ready to be run.
-pub struct Job<'a> {
+pub(super) struct Job<'a> {
     checked: &'a Checked,
     options: Options,
     /// The same with the epochs that are to be added.
@@ -97,7 +97,7 @@ pub struct Job<'a> {
 ///
 /// # Errors
 /// All that was found, before anything is trained.
-pub fn prepare<'a>(
+pub(super) fn prepare<'a>(
     checked: &'a [Checked],
     overrides: &Overrides,
     wish: Wish,
@@ -152,7 +152,7 @@ fn job<'a>(
 
 /// What came of some jobs.
 #[derive(Default)]
-pub struct Done {
+pub(super) struct Done {
     /// How the runs ended that were begun.
     pub outcomes: Vec<Outcome>,
     /// The exit code of the first run that could not begin.
@@ -163,7 +163,7 @@ pub struct Done {
 
 impl Done {
     /// The run directories.
-    pub fn paths(&self) -> Vec<PathBuf> {
+    pub(super) fn paths(&self) -> Vec<PathBuf> {
         self.outcomes.iter().map(|outcome| outcome.path.clone()).collect()
     }
 
@@ -174,7 +174,7 @@ impl Done {
 }
 
 /// Makes the runs in turn. One that cannot begin is named, and the others are made.
-pub fn work(jobs: Vec<Job>, stop: &Stop, output: Output) -> Done {
+pub(super) fn work(jobs: Vec<Job>, stop: &Stop, output: Output) -> Done {
     let mut done = Done::default();
     for job in jobs {
         if stop.asked() {
@@ -311,7 +311,7 @@ fn default_report(checked: &[Checked], suite: Option<&Suite>) -> PathBuf {
 }
 
 /// A request to stop that the first signal makes; the second ends the process.
-pub fn stop_on_signal() -> Result<Stop> {
+pub(super) fn stop_on_signal() -> Result<Stop> {
     let stop = Stop::default();
     let asked = stop.clone();
     ctrlc::set_handler(move || {

@@ -17,7 +17,7 @@ use crate::text;
 
 /// Arguments that name a run whose weights are used.
 #[derive(Debug, Args)]
-pub struct TrainedArgs {
+pub(super) struct TrainedArgs {
     /// Run directory, run id or name of an experiment with one run.
     #[arg(value_name = "RUN")]
     run: String,
@@ -30,7 +30,7 @@ pub struct TrainedArgs {
 }
 
 /// A run with its best weights.
-pub struct Trained {
+pub(super) struct Trained {
     /// The run directory.
     pub run: PathBuf,
     /// What it records.
@@ -48,7 +48,7 @@ pub struct Trained {
 }
 
 /// How far a run came that did not finish, said to the person at the terminal too.
-pub fn unfinished(record: &Record) -> Option<String> {
+pub(super) fn unfinished(record: &Record) -> Option<String> {
     let status = &record.status;
     if status.state == RunState::Finished {
         return None;
@@ -68,7 +68,7 @@ impl Trained {
     ///
     /// # Errors
     /// If it cannot be decoded.
-    pub fn image(&self, path: &Path) -> Result<Decoded> {
+    pub(super) fn image(&self, path: &Path) -> Result<Decoded> {
         let image = Decoded { image: decode_image(path, self.decisions.levels())?, labels: None };
         match &self.guide {
             Some((guide, threshold)) => with_mask(guide, *threshold, image),
@@ -82,7 +82,7 @@ impl TrainedArgs {
     ///
     /// # Errors
     /// If there is none, it has no weights yet, or the device is not there.
-    pub fn open(&self) -> Result<Trained> {
+    pub(super) fn open(&self) -> Result<Trained> {
         let run = find_run(&self.run, &self.root)?;
         let record = Record::read(&run)?;
         let decisions = Decisions::from_toml(&record.plan)?;
@@ -108,7 +108,7 @@ impl TrainedArgs {
 ///
 /// # Errors
 /// If one means nothing.
-pub fn find_runs(names: &[String], root: &Path) -> Result<Vec<PathBuf>> {
+pub(super) fn find_runs(names: &[String], root: &Path) -> Result<Vec<PathBuf>> {
     let mut found: Vec<PathBuf> = Vec::new();
     let mut seen = BTreeSet::new();
     for name in names {
@@ -122,7 +122,7 @@ pub fn find_runs(names: &[String], root: &Path) -> Result<Vec<PathBuf>> {
 ///
 /// # Errors
 /// If it means none, or several.
-pub fn find_run(name: &str, root: &Path) -> Result<PathBuf> {
+pub(super) fn find_run(name: &str, root: &Path) -> Result<PathBuf> {
     let mut found = find(name, root)?;
     match found.len() {
         1 => Ok(found.remove(0)),

@@ -15,7 +15,7 @@ use crate::spec::{Loaded, Spec, environment, load, spec_files};
 
 /// What overrides a spec.
 #[derive(Clone, Debug, Default, Args)]
-pub struct Overrides {
+pub(super) struct Overrides {
     /// Override a key, such as `schedule.epochs=3`; may be given several times.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
@@ -40,7 +40,7 @@ impl Overrides {
     ///
     /// # Errors
     /// Everything wrong with it.
-    pub fn load(&self, path: &Path) -> Result<Loaded> {
+    pub(super) fn load(&self, path: &Path) -> Result<Loaded> {
         let mut loaded = load(path, &self.sets, environment())?;
         if let Some(guide) = loaded.spec.task.guide()
             && !self.guide_sets.is_empty()
@@ -55,7 +55,7 @@ impl Overrides {
     }
 
     /// What makes runs of a spec again that was loaded with these overrides.
-    pub fn again(&self, loaded: &Loaded) -> Again {
+    pub(super) fn again(&self, loaded: &Loaded) -> Again {
         let option = |name: &str, said: &[String]| {
             said.iter().flat_map(|said| [name.to_string(), said.clone()]).collect::<Vec<_>>()
         };
@@ -87,7 +87,7 @@ impl Overrides {
     ///
     /// # Errors
     /// Everything wrong with it, or if overrides are for a guide and it has none.
-    pub fn check(&self, path: &Path, depth: Depth, output: Output) -> Result<Checked> {
+    pub(super) fn check(&self, path: &Path, depth: Depth, output: Output) -> Result<Checked> {
         let checked = self.check_one(path, depth)?;
         self.find_guides(std::slice::from_ref(&checked))?;
         tell_all(std::slice::from_ref(&checked), output);
@@ -98,7 +98,7 @@ impl Overrides {
     ///
     /// # Errors
     /// If it is not there.
-    pub fn device(&self, spec: &Spec, output: Output) -> Result<Chosen> {
+    pub(super) fn device(&self, spec: &Spec, output: Output) -> Result<Chosen> {
         let request: Request = self.device.as_deref().unwrap_or(&spec.run.device).parse()?;
         let chosen = choose(request)?;
         if let Some(note) = &chosen.note {
@@ -141,7 +141,7 @@ fn tell_notes(checked: &Checked, output: Output) {
 }
 
 /// Tells what was found about data: one line for each kind.
-pub fn tell(findings: &Findings, of: &str, output: Output) {
+pub(super) fn tell(findings: &Findings, of: &str, output: Output) {
     for finding in findings {
         output.warn(finding.level, format!("{of}: {finding}"));
     }
@@ -149,7 +149,7 @@ pub fn tell(findings: &Findings, of: &str, output: Output) {
 
 /// Spec files, or suites of them.
 #[derive(Clone, Debug, Args)]
-pub struct Specs {
+pub(super) struct Specs {
     /// Spec files, or suites of them.
     #[arg(required = true, value_name = "SPEC")]
     pub paths: Vec<PathBuf>,
@@ -162,7 +162,7 @@ impl Specs {
     ///
     /// # Errors
     /// Everything wrong with any of them.
-    pub fn check(&self, depth: Depth, output: Output) -> Result<Vec<Checked>> {
+    pub(super) fn check(&self, depth: Depth, output: Output) -> Result<Vec<Checked>> {
         let results: Vec<Result<Checked>> = spec_files(&self.paths)?
             .iter()
             .map(|path| self.overrides.check_one(path, depth))

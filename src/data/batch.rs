@@ -48,7 +48,7 @@ pub(super) struct Source {
 impl Source {
     /// The batch of these cases, augmented where `draw` holds a seed and an epoch. `None` if
     /// `stopped` says so before it is done.
-    pub fn batch(
+    pub(super) fn batch(
         &self,
         cases: &[usize],
         draw: Option<(u32, u32)>,

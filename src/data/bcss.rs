@@ -22,17 +22,17 @@ use crate::spec::{BcssClasses, BcssLayout, BcssSpec, RoisSpec};
 use crate::split_name::SplitName;
 
 /// The table of codes; where it lies beside the data, masks hold the 22 codes.
-pub const CODE_TABLE: &str = "gtruth_codes.tsv";
+pub(super) const CODE_TABLE: &str = "gtruth_codes.tsv";
 
 /// Folders of whole ROI images, under our name and under that of the authors' release.
-pub const ROI_IMAGES: [&str; 2] = ["images", "rgbs_colorNormalized"];
+pub(super) const ROI_IMAGES: [&str; 2] = ["images", "rgbs_colorNormalized"];
 
 /// The folder of ROI masks.
-pub const ROI_MASKS: &str = "masks";
+pub(super) const ROI_MASKS: &str = "masks";
 
 /// Which codes the masks hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CodeSet {
+pub(super) enum CodeSet {
     /// 0 rest, 1 tumor, 2 stroma.
     Merged,
     /// The 22 of `gtruth_codes.tsv`.
@@ -40,7 +40,7 @@ pub enum CodeSet {
 }
 
 /// One folder of tiles.
-pub struct TileFolder {
+pub(super) struct TileFolder {
     /// The split it stands for.
     pub split: SplitName,
     /// The images.
@@ -51,7 +51,7 @@ pub struct TileFolder {
 
 /// The slide and the institution of a name with a TCGA barcode anywhere in it, in whatever case:
 /// `TCGA-A2-A0D2-DX1` and `A2`.
-pub fn slide_of(name: &str) -> (Option<String>, Option<String>) {
+pub(super) fn slide_of(name: &str) -> (Option<String>, Option<String>) {
     let name = name.to_ascii_uppercase();
     let begins = |at: usize| !name[..at].ends_with(|c: char| c.is_alphanumeric());
     let found = name.match_indices("TCGA-").filter(|&(at, _)| begins(at));
@@ -79,7 +79,7 @@ fn names_slide(field: &str) -> bool {
 }
 
 /// A warning of tiles or ROIs, whichever `things` are, of which nobody knows the patient.
-pub fn unnamed(things: &str, cases: &[Case]) -> Option<Finding> {
+pub(super) fn unnamed(things: &str, cases: &[Case]) -> Option<Finding> {
     let strangers = cases.iter().filter(|case| case.patient().is_none());
     let mut names: Vec<&str> =
         strangers.map(|case| case.slide.as_deref().unwrap_or(&case.id)).collect();
@@ -94,7 +94,7 @@ pub fn unnamed(things: &str, cases: &[Case]) -> Option<Finding> {
 }
 
 /// Finds the folders of tiles under a root, of one size.
-pub fn tile_folders(root: &Path) -> Result<Vec<TileFolder>> {
+pub(super) fn tile_folders(root: &Path) -> Result<Vec<TileFolder>> {
     let folders = folders_of(root)?;
     let names: BTreeSet<&str> = folders.iter().map(|entry| entry.name.as_str()).collect();
     let mut sizes = BTreeMap::new();
@@ -140,7 +140,7 @@ fn split_of_folder(name: &str) -> Option<SplitName> {
 }
 
 /// Finds the cases of tile folders, reading names and headers only.
-pub fn scan_tiles(look: &Look) -> Result<Scan> {
+pub(super) fn scan_tiles(look: &Look) -> Result<Scan> {
     let root = look.root;
     files::check_root(root)?;
     let folders = tile_folders(root)?;
@@ -318,7 +318,7 @@ fn check_tile(
 /// Finds out which codes a set of tiles holds, from all its masks; codes that BCSS does not have are an error.
 ///
 /// A table of codes beside the data settles which set it is, otherwise a code above 2 anywhere means the 22 codes.
-pub fn detect_codes(look: &Look, scan: &mut Scan) -> CodeSet {
+pub(super) fn detect_codes(look: &Look, scan: &mut Scan) -> CodeSet {
     scan.codes_of = survey_codes(look, &scan.cases, &mut scan.findings);
     let found: BTreeSet<u8> = scan.codes_of.values().flatten().map(|&(code, _)| code).collect();
     let unknown = |codes: &[(u8, u64)]| -> Vec<(u8, u64)> {
@@ -356,7 +356,7 @@ pub fn detect_codes(look: &Look, scan: &mut Scan) -> CodeSet {
 }
 
 /// Checks that the classes of a spec are made for the codes that were found.
-pub fn check_classes(set: CodeSet, classes: &BcssClasses) -> Option<Finding> {
+pub(super) fn check_classes(set: CodeSet, classes: &BcssClasses) -> Option<Finding> {
     let named = match classes {
         BcssClasses::Raw(_) => "raw",
         BcssClasses::Five(_) => "five",
@@ -392,7 +392,7 @@ pub fn check_classes(set: CodeSet, classes: &BcssClasses) -> Option<Finding> {
 ///
 /// # Errors
 /// If a folder cannot be listed.
-pub fn images_and_masks(root: &Path) -> Result<Option<String>> {
+pub(super) fn images_and_masks(root: &Path) -> Result<Option<String>> {
     let Some((images, masks)) = roi_folders(root) else { return Ok(None) };
     let is_image = |entry: &Entry| image_stem(&entry.name).is_some();
     let names: Vec<Entry> = files_of(&images)?.into_iter().filter(is_image).collect();
@@ -427,14 +427,14 @@ pub fn images_and_masks(root: &Path) -> Result<Option<String>> {
 }
 
 /// The folders of whole ROIs and of their masks.
-pub fn roi_folders(root: &Path) -> Option<(PathBuf, PathBuf)> {
+pub(super) fn roi_folders(root: &Path) -> Option<(PathBuf, PathBuf)> {
     let images = ROI_IMAGES.iter().map(|name| root.join(name)).find(|folder| folder.is_dir())?;
     let masks = root.join(ROI_MASKS);
     masks.is_dir().then_some((images, masks))
 }
 
 /// A whole ROI that can be used.
-pub struct WholeRoi {
+pub(super) struct WholeRoi {
     /// Name of its files without extension.
     pub stem: String,
     /// The image.
@@ -446,7 +446,7 @@ pub struct WholeRoi {
 }
 
 /// Finds whole ROIs with their masks, reading names and headers only.
-pub fn scan_rois(look: &Look) -> Result<(Vec<WholeRoi>, Findings)> {
+pub(super) fn scan_rois(look: &Look) -> Result<(Vec<WholeRoi>, Findings)> {
     let root = look.root;
     files::check_root(root)?;
     if let Some(error) = images_and_masks(root)? {
@@ -495,7 +495,7 @@ pub fn scan_rois(look: &Look) -> Result<(Vec<WholeRoi>, Findings)> {
 }
 
 /// Cuts whole ROIs into tiles of `tile` pixels, leaving out those with too few labels.
-pub fn cut_rois(look: &Look, spec: &RoisSpec, tile: u32) -> Result<Scan> {
+pub(super) fn cut_rois(look: &Look, spec: &RoisSpec, tile: u32) -> Result<Scan> {
     let (rois, findings) = scan_rois(look)?;
     let mut scan = Scan { findings, ..Scan::default() };
     let cut: Vec<_> = rois.par_iter().map(|roi| cut_roi(look, roi, spec, tile)).collect();
@@ -583,7 +583,7 @@ const UNKNOWN: &str = "masks with codes that BCSS does not have";
 const CODES_REMEDY: &str = "masks must hold the codes of `gtruth_codes.tsv` as they are: not scaled for display, not coloured";
 
 /// Says which codes no mask may hold, and how many pixels have them.
-pub fn unknown_codes(unknown: &[(u8, u64)]) -> String {
+pub(super) fn unknown_codes(unknown: &[(u8, u64)]) -> String {
     let codes: Vec<_> =
         unknown.iter().map(|(code, pixels)| format!("code {code} ({pixels} pixels)")).collect();
     format!("unknown {}: known are 0 to {}", codes.join(", "), CODE_NAMES.len() - 1)

@@ -21,10 +21,11 @@ use crate::finding::{Finding, FindingKind, Findings};
 use crate::spec::{BusiClass, BusiSpec, ForegroundSpec, MultiMask};
 
 /// Every class folder.
-pub const CLASSES: [BusiClass; 3] = [BusiClass::Benign, BusiClass::Malignant, BusiClass::Normal];
+pub(super) const CLASSES: [BusiClass; 3] =
+    [BusiClass::Benign, BusiClass::Malignant, BusiClass::Normal];
 
 /// The folder of a class, which is also its label.
-pub fn folder_of(class: BusiClass) -> &'static str {
+pub(super) fn folder_of(class: BusiClass) -> &'static str {
     match class {
         BusiClass::Benign => "benign",
         BusiClass::Malignant => "malignant",
@@ -72,7 +73,7 @@ impl Source for BusiSpec {
 }
 
 /// Finds the cases of some classes, reading names and headers only.
-pub fn scan(look: &Look, spec: &BusiSpec, masks: Masks) -> Result<Scan> {
+pub(super) fn scan(look: &Look, spec: &BusiSpec, masks: Masks) -> Result<Scan> {
     let root = look.root;
     files::check_root(root)?;
     let mut scan = Scan::default();

@@ -20,7 +20,7 @@ type Curve = [u8; LEVELS];
 ///
 /// # Panics
 /// If a number of tiles is 0.
-pub fn clahe(image: &GrayImage, clip_limit: f64, tiles: [u32; 2]) -> GrayImage {
+pub(super) fn clahe(image: &GrayImage, clip_limit: f64, tiles: [u32; 2]) -> GrayImage {
     let (width, height) = image.dimensions();
     if width == 0 || height == 0 {
         return image.clone();

@@ -6,7 +6,7 @@ use crate::spec::{BcssClasses, CustomClasses, RestOfCodes};
 use image::GrayImage;
 
 /// The 22 codes of BCSS, as `gtruth_codes.tsv` names them.
-pub const CODE_NAMES: [&str; 22] = [
+pub(super) const CODE_NAMES: [&str; 22] = [
     "outside_roi",
     "tumor",
     "stroma",
@@ -32,10 +32,10 @@ pub const CODE_NAMES: [&str; 22] = [
 ];
 
 /// The classes of the 5-group, in order.
-pub const FIVE_NAMES: [&str; 5] = ["tumor", "stroma", "inflammatory", "necrosis", "other"];
+pub(super) const FIVE_NAMES: [&str; 5] = ["tumor", "stroma", "inflammatory", "necrosis", "other"];
 
 /// The classes of the public tiles with merged codes, in order.
-pub const MERGED_NAMES: [&str; 3] = ["rest", "tumor", "stroma"];
+pub(super) const MERGED_NAMES: [&str; 3] = ["rest", "tumor", "stroma"];
 
 /// Marks a code that no mask may hold.
 const UNKNOWN: u8 = 254;
@@ -101,7 +101,7 @@ impl Codes {
 }
 
 /// How often each value occurs.
-pub fn count_codes(mask: &GrayImage) -> [u64; 256] {
+pub(super) fn count_codes(mask: &GrayImage) -> [u64; 256] {
     let mut counts = [[0; 256]; 4];
     let mut pixels = mask.as_raw().chunks_exact(4);
     for four in &mut pixels {
@@ -119,7 +119,7 @@ pub fn count_codes(mask: &GrayImage) -> [u64; 256] {
 ///
 /// # Errors
 /// A custom grouping that names a code twice, code 0, a code above 21 or none.
-pub fn bcss_classes(classes: &BcssClasses) -> Result<(Labels, Codes)> {
+pub(super) fn bcss_classes(classes: &BcssClasses) -> Result<(Labels, Codes)> {
     let (names, pairs): (Vec<String>, Pairs) = match classes {
         BcssClasses::Raw(_) => (
             CODE_NAMES[1..].iter().map(ToString::to_string).collect(),
@@ -139,7 +139,7 @@ pub fn bcss_classes(classes: &BcssClasses) -> Result<(Labels, Codes)> {
 }
 
 /// The class of a code, 1 to 21, in the 5-group.
-pub fn five_group(code: u8) -> u8 {
+pub(super) fn five_group(code: u8) -> u8 {
     match code {
         1 | 19 | 20 => 0,
         2 => 1,

@@ -29,7 +29,12 @@ const ALL: f64 = 0.1;
 ///
 /// A part gets no group larger than its own share where that would leave another part, or a stratum of one, without
 /// cases; where no division is without such a gap, the closest to the fractions is returned.
-pub fn deal(groups: &[String], strata: &[usize], fractions: &[f64], seed: u32) -> Vec<usize> {
+pub(super) fn deal(
+    groups: &[String],
+    strata: &[usize],
+    fractions: &[f64],
+    seed: u32,
+) -> Vec<usize> {
     let members = members(groups);
     let kinds = strata.iter().max().map_or(1, |&last| last + 1);
     let counts: Vec<Vec<u32>> = members

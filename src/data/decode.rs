@@ -33,16 +33,16 @@ use crate::finding::{Finding, FindingKind};
 use crate::spec::ForegroundSpec;
 
 /// Most pixels of an image that is decoded whole.
-pub const MAX_PIXELS: u64 = 64_000_000;
+pub(super) const MAX_PIXELS: u64 = 64_000_000;
 
 /// Most bytes of an ROI and its labels together, decoded.
-pub const MAX_ROI_BYTES: u64 = 512 << 20;
+pub(super) const MAX_ROI_BYTES: u64 = 512 << 20;
 
 /// Bytes of a decoded ROI pixel: three of colour, one of label.
-pub const ROI_PIXEL_BYTES: u64 = 4;
+pub(super) const ROI_PIXEL_BYTES: u64 = 4;
 
 /// Longest file that is read, in bytes.
-pub const MAX_FILE_BYTES: u64 = 1 << 30;
+pub(super) const MAX_FILE_BYTES: u64 = 1 << 30;
 
 /// DEFLATE makes of one byte at most this many (RFC 1951: 258 bytes from two bits).
 const MAX_INFLATION: u64 = 1032;
@@ -56,7 +56,7 @@ const PNG_END: &[u8] = b"\0\0\0\0IEND\xae\x42\x60\x82";
 /// The file formats that are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Format {
+pub(super) enum Format {
     /// Portable Network Graphics.
     Png,
     /// JPEG (JFIF or Exif).
@@ -65,7 +65,7 @@ pub enum Format {
 
 /// How a file stores its pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Mode {
+pub(super) struct Mode {
     /// Bits of each channel.
     pub bits: u8,
     /// What the channels are.
@@ -74,7 +74,7 @@ pub struct Mode {
 
 /// What the channels of a pixel are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Color {
+pub(super) enum Color {
     /// One of grey.
     Gray,
     /// Grey and transparency.
@@ -105,7 +105,7 @@ impl fmt::Display for Mode {
 
 /// What a file says of itself, before any pixel is decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Header {
+pub(super) struct Header {
     /// The format.
     pub format: Format,
     /// Width as shown, in pixels.
@@ -122,7 +122,7 @@ pub struct Header {
 
 impl Header {
     /// Whether it is shown otherwise than stored.
-    pub fn is_turned(&self) -> bool {
+    pub(super) fn is_turned(&self) -> bool {
         self.orientation != Orientation::NoTransforms
     }
 
@@ -151,7 +151,7 @@ fn lies_on_its_side(orientation: Orientation) -> bool {
 
 /// How large a file may be once decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Limit {
+pub(super) enum Limit {
     /// An image that is decoded whole: [`MAX_PIXELS`].
     Image,
     /// A region of interest: [`MAX_ROI_BYTES`] with its labels.
@@ -162,7 +162,7 @@ pub enum Limit {
 type Complaint = String;
 
 /// Reads what a file says of itself: a few hundred bytes of a PNG, the whole of a JPEG.
-pub fn read_header(path: &Path, limit: Limit) -> Result<Header, Complaint> {
+pub(super) fn read_header(path: &Path, limit: Limit) -> Result<Header, Complaint> {
     // Asked before it is opened, for opening a pipe would wait for someone to write into it.
     let metadata = fs::metadata(path).map_err(unreadable)?;
     if !metadata.is_file() {
@@ -200,12 +200,12 @@ pub fn decode_image(path: &Path, levels: Levels) -> Result<RgbImage> {
 }
 
 /// Decodes a PNG or JPEG file to RGB within a limit.
-pub fn decode_rgb(path: &Path, limit: Limit, levels: Levels) -> Result<RgbImage> {
+pub(super) fn decode_rgb(path: &Path, limit: Limit, levels: Levels) -> Result<RgbImage> {
     rgb(path, limit, levels).map_err(naming(path))
 }
 
 /// Counts the 16-bit values of an image, of all its channels but alpha; nothing for an image of 8 bits.
-pub fn count_levels(path: &Path, limit: Limit, counts: &mut [u64]) -> Result<()> {
+pub(super) fn count_levels(path: &Path, limit: Limit, counts: &mut [u64]) -> Result<()> {
     let mut count = || {
         let header = read_header(path, limit)?;
         if header.mode.bits < 16 {
@@ -229,24 +229,24 @@ pub fn decode_binary(path: &Path, foreground: &ForegroundSpec) -> Result<GrayIma
 }
 
 /// What a mask that separates lesion from background holds.
-pub fn mask_values(path: &Path) -> Result<MaskValues> {
+pub(super) fn mask_values(path: &Path) -> Result<MaskValues> {
     let values = mask_picture(path).map(|(_, picture)| MaskValues::of(mask_pixels(&picture)));
     values.map_err(naming(path))
 }
 
 /// Codes of a mask with their pixels.
-pub fn code_counts(path: &Path, limit: Limit) -> Result<Vec<(u8, u64)>> {
+pub(super) fn code_counts(path: &Path, limit: Limit) -> Result<Vec<(u8, u64)>> {
     let counts = count_codes(&decode_codes(path, limit)?);
     Ok((0u8..=255).zip(counts).filter(|&(_, count)| count > 0).collect())
 }
 
 /// Decodes a mask whose pixel values, or palette indices, are codes.
-pub fn decode_codes(path: &Path, limit: Limit) -> Result<GrayImage> {
+pub(super) fn decode_codes(path: &Path, limit: Limit) -> Result<GrayImage> {
     codes(path, limit).map_err(naming(path))
 }
 
 /// What stands against using a file as an image; `Err` if it cannot be used.
-pub fn judge_image(header: &Header) -> Result<Option<Finding>, Complaint> {
+pub(super) fn judge_image(header: &Header) -> Result<Option<Finding>, Complaint> {
     if header.mode.color == Color::Cmyk {
         return Err("a CMYK JPEG, whose colours depend on a profile: convert it to RGB".into());
     }
@@ -258,7 +258,7 @@ pub fn judge_image(header: &Header) -> Result<Option<Finding>, Complaint> {
 }
 
 /// What stands against using a file as a mask.
-pub fn judge_mask(header: &Header) -> Result<(), Complaint> {
+pub(super) fn judge_mask(header: &Header) -> Result<(), Complaint> {
     if header.format == Format::Jpeg {
         return Err("a mask in JPEG, whose losses change labels: masks must be PNG".into());
     }
@@ -275,7 +275,7 @@ pub fn judge_mask(header: &Header) -> Result<(), Complaint> {
 }
 
 /// The message of an error without the file's name in front.
-pub fn plain(error: &Error, path: &Path) -> String {
+pub(super) fn plain(error: &Error, path: &Path) -> String {
     let text = error.to_string();
     text.strip_prefix(&format!("{}: ", path.display())).unwrap_or(&text).to_string()
 }

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 /// What a stream of random numbers is for. Each purpose draws from its own stream, so that turning
 /// one augmentation off leaves the others' draws as they were.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
+pub(super) enum Purpose {
     /// The order of the cases in an epoch.
     Shuffle,
     /// `augment.horizontal-flip`.
@@ -40,13 +40,13 @@ pub enum Purpose {
 
 /// The random numbers of one case in one epoch of one seed.
 #[derive(Clone, Debug)]
-pub struct Draws {
+pub(super) struct Draws {
     key: [u8; 32],
 }
 
 impl Draws {
     /// The draws of `case` (its id) in `epoch` under `seed`: SHA-256 of the three is the key.
-    pub fn new(seed: u32, epoch: u32, case: &str) -> Self {
+    pub(super) fn new(seed: u32, epoch: u32, case: &str) -> Self {
         let mut hash = Sha256::new();
         hash.update(b"oncospec draws 1");
         hash.update(seed.to_le_bytes());
@@ -56,7 +56,7 @@ impl Draws {
     }
 
     /// The stream of one purpose, from its start.
-    pub fn stream(&self, purpose: Purpose) -> Stream {
+    pub(super) fn stream(&self, purpose: Purpose) -> Stream {
         let mut generator = ChaCha8Rng::from_seed(self.key);
         generator.set_stream(purpose as u64);
         Stream(generator)
@@ -65,31 +65,31 @@ impl Draws {
 
 /// A stream of random numbers, equal on every machine.
 #[derive(Clone, Debug)]
-pub struct Stream(ChaCha8Rng);
+pub(super) struct Stream(ChaCha8Rng);
 
 impl Stream {
     /// Uniform in `[0, 1)`, with 53 random bits.
-    pub fn uniform(&mut self) -> f64 {
+    pub(super) fn uniform(&mut self) -> f64 {
         (self.0.next_u64() >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
     }
 
     /// Uniform between the ends of `range`.
-    pub fn between(&mut self, range: [f64; 2]) -> f64 {
+    pub(super) fn between(&mut self, range: [f64; 2]) -> f64 {
         range[0] + (range[1] - range[0]) * self.uniform()
     }
 
     /// True with this probability: always at 1, never at 0.
-    pub fn chance(&mut self, probability: f64) -> bool {
+    pub(super) fn chance(&mut self, probability: f64) -> bool {
         self.uniform() < probability
     }
 
     /// Uniform in `0..count`; 0 when `count` is 0.
-    pub fn below(&mut self, count: u32) -> u32 {
+    pub(super) fn below(&mut self, count: u32) -> u32 {
         ((u64::from(self.0.next_u32()) * u64::from(count)) >> 32) as u32
     }
 
     /// Two independent standard normal numbers (Box and Muller 1958).
-    pub fn normal_pair(&mut self) -> [f32; 2] {
+    pub(super) fn normal_pair(&mut self) -> [f32; 2] {
         let bits = self.0.next_u64();
         let unit = 1.0 / (1u64 << 32) as f32;
         let radius = (-2.0 * (((bits >> 32) as f32 + 1.0) * unit).min(1.0).ln()).sqrt();
@@ -100,7 +100,7 @@ impl Stream {
 
 /// Puts `items` into the order of one epoch (Fisher and Yates), in whole numbers alone, so that
 /// every machine agrees.
-pub fn shuffle<T>(items: &mut [T], seed: u32, epoch: u32) {
+pub(super) fn shuffle<T>(items: &mut [T], seed: u32, epoch: u32) {
     let mut stream = Draws::new(seed, epoch, "").stream(Purpose::Shuffle);
     for last in (1..items.len()).rev() {
         let count = u32::try_from(last + 1).unwrap_or(u32::MAX);

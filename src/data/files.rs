@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::finding::{Finding, FindingKind, Findings};
 
 /// Orders names as people do: runs of digits count as numbers, so `benign (2)` precedes `benign (10)`.
-pub fn natural_order(a: &str, b: &str) -> Ordering {
+pub(super) fn natural_order(a: &str, b: &str) -> Ordering {
     let (mut left, mut right) = (a.as_bytes(), b.as_bytes());
     loop {
         match (left.first(), right.first()) {
@@ -43,13 +43,13 @@ fn number(digits: &[u8]) -> (usize, &[u8]) {
 }
 
 /// Whether a folder or file is one that its maker does not show.
-pub fn is_hidden(name: &str) -> bool {
+pub(super) fn is_hidden(name: &str) -> bool {
     name.starts_with('.') || name == "__MACOSX"
 }
 
 /// A file of a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub(super) struct Entry {
     /// Where it is.
     pub path: PathBuf,
     /// Its name.
@@ -57,12 +57,12 @@ pub struct Entry {
 }
 
 /// The files of a folder, in natural order; hidden ones and what file managers leave are left out.
-pub fn files_of(folder: &Path) -> Result<Vec<Entry>> {
+pub(super) fn files_of(folder: &Path) -> Result<Vec<Entry>> {
     entries_of(folder, fs::FileType::is_file)
 }
 
 /// The folders in a folder, in natural order; hidden ones are left out.
-pub fn folders_of(folder: &Path) -> Result<Vec<Entry>> {
+pub(super) fn folders_of(folder: &Path) -> Result<Vec<Entry>> {
     entries_of(folder, fs::FileType::is_dir)
 }
 
@@ -91,7 +91,7 @@ fn entries_of(folder: &Path, wanted: impl Fn(&fs::FileType) -> bool) -> Result<V
 }
 
 /// The name without `.png`, `.jpg` or `.jpeg`, in any case; `None` for any other name.
-pub fn image_stem(name: &str) -> Option<&str> {
+pub(super) fn image_stem(name: &str) -> Option<&str> {
     [".png", ".jpg", ".jpeg"].iter().find_map(|extension| {
         let cut = name.len().checked_sub(extension.len())?;
         let tail = name.get(cut..)?;
@@ -112,7 +112,7 @@ const FOREIGN: [&str; 30] = [
 ];
 
 /// The name without its extension, if that is of an image format that is not read here.
-pub fn foreign_stem(name: &str) -> Option<&str> {
+pub(super) fn foreign_stem(name: &str) -> Option<&str> {
     FOREIGN.iter().find_map(|extension| {
         let cut = name.len().checked_sub(extension.len() + 1)?;
         let tail = name.get(cut..)?.strip_prefix('.')?;
@@ -126,12 +126,12 @@ pub fn is_foreign_image(name: &str) -> bool {
 }
 
 /// A name in Unicode's composed form (NFC): systems differ in how they write an umlaut.
-pub fn nfc(name: &str) -> String {
+pub(super) fn nfc(name: &str) -> String {
     name.nfc().collect()
 }
 
 /// A path as findings name it: below the root, with `/` between its parts.
-pub fn shown(root: &Path, path: &Path) -> String {
+pub(super) fn shown(root: &Path, path: &Path) -> String {
     let is_below = |below: &&Path| !below.as_os_str().is_empty() && below.is_relative();
     let below = path.strip_prefix(root).ok().filter(is_below);
     let parts = below.unwrap_or(path).components();
@@ -144,7 +144,7 @@ pub fn shown(root: &Path, path: &Path) -> String {
 
 /// Files of a folder of images that are not read, told once the stems of those that are read are known: a picture that
 /// is there as PNG or JPEG too is a warning, any other would be lost.
-pub fn not_read(root: &Path, files: &[Entry], stems: &BTreeSet<String>) -> Findings {
+pub(super) fn not_read(root: &Path, files: &[Entry], stems: &BTreeSet<String>) -> Findings {
     let of = |Entry { path, name }: &Entry| {
         let finding = match foreign_stem(name) {
             None => Finding::note(FindingKind::NotAnImage, "files left out that are not images"),
@@ -176,7 +176,7 @@ fn conversion(name: &str) -> String {
 }
 
 /// Two files that stand for one case.
-pub fn same_case(root: &Path, path: &Path, twin: &Path) -> Finding {
+pub(super) fn same_case(root: &Path, path: &Path, twin: &Path) -> Finding {
     let names = |path: &Path| path.file_name().map(|name| nfc(&name.to_string_lossy()));
     let alike = names(path) == names(twin);
     let how = if alike { " (in two forms of Unicode)" } else { "" };
@@ -185,7 +185,7 @@ pub fn same_case(root: &Path, path: &Path, twin: &Path) -> Finding {
 }
 
 /// Checks that a data set's root is a folder, and says what is there instead.
-pub fn check_root(root: &Path) -> Result<()> {
+pub(super) fn check_root(root: &Path) -> Result<()> {
     if root.is_dir() {
         return Ok(());
     }

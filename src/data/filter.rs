@@ -10,7 +10,7 @@ use crate::spec::{Channels, FilterSpec};
 
 /// An image after filters, in their order; where the network sees gray, its luma. Without filters the image itself,
 /// whose luma is then still to be taken.
-pub fn filtered<'a>(
+pub(super) fn filtered<'a>(
     image: &'a RgbImage,
     channels: Channels,
     filters: &[FilterSpec],
@@ -43,7 +43,7 @@ fn planes(image: &RgbImage, channels: Channels) -> Vec<GrayImage> {
 }
 
 /// ITU-R BT.601 luma of red, green and blue, rounded as Pillow's mode `L` does.
-pub fn luma(pixel: &[u8]) -> u8 {
+pub(super) fn luma(pixel: &[u8]) -> u8 {
     let [r, g, b] = [pixel[0], pixel[1], pixel[2]].map(u32::from);
     ((19_595 * r + 38_470 * g + 7_471 * b + 32_768) >> 16) as u8
 }

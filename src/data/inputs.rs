@@ -12,7 +12,7 @@ const TILES: [u32; 2] = [8, 8];
 const MARGIN: f32 = 0.1;
 
 /// Makes each channel of an image of `size` x `size` intensities from 0 to 1; in the mask 1 is lesion.
-pub fn planes(kinds: &[InputKind], gray: &[f32], mask: &[u8], size: usize) -> Vec<Vec<f32>> {
+pub(super) fn planes(kinds: &[InputKind], gray: &[f32], mask: &[u8], size: usize) -> Vec<Vec<f32>> {
     let lesion = |value: f32, label: &u8| if *label == 1 { value } else { 0.0 };
     let enhanced = kinds
         .iter()

@@ -1,16 +1,16 @@
 //! Clusters that grow together as links between items are found.
 
 /// Each item points to one before it of its cluster, the first to itself.
-pub struct Linked(Vec<usize>);
+pub(super) struct Linked(Vec<usize>);
 
 impl Linked {
     /// So many items, each on its own.
-    pub fn new(count: usize) -> Self {
+    pub(super) fn new(count: usize) -> Self {
         Self((0..count).collect())
     }
 
     /// The first item of a cluster.
-    pub fn first(&mut self, mut item: usize) -> usize {
+    pub(super) fn first(&mut self, mut item: usize) -> usize {
         while self.0[item] != item {
             self.0[item] = self.0[self.0[item]];
             item = self.0[item];
@@ -19,18 +19,18 @@ impl Linked {
     }
 
     /// Whether two items are in one cluster.
-    pub fn joined(&mut self, a: usize, b: usize) -> bool {
+    pub(super) fn joined(&mut self, a: usize, b: usize) -> bool {
         self.first(a) == self.first(b)
     }
 
     /// Makes one cluster of two.
-    pub fn join(&mut self, a: usize, b: usize) {
+    pub(super) fn join(&mut self, a: usize, b: usize) {
         let (a, b) = (self.first(a), self.first(b));
         self.0[a.max(b)] = a.min(b);
     }
 
     /// For each item the first of its cluster.
-    pub fn firsts(mut self) -> Vec<usize> {
+    pub(super) fn firsts(mut self) -> Vec<usize> {
         (0..self.0.len()).map(|item| self.first(item)).collect()
     }
 }

@@ -9,7 +9,7 @@ use crate::finding::{Finding, FindingKind, Findings};
 
 /// How the files of a data set are looked at.
 #[derive(Clone, Copy)]
-pub struct Look<'a> {
+pub(super) struct Look<'a> {
     /// The folder that names are told below.
     pub root: &'a Path,
     /// How large files may be.
@@ -20,12 +20,12 @@ pub struct Look<'a> {
 
 impl Look<'_> {
     /// The name of a file in findings.
-    pub fn name(&self, path: &Path) -> String {
+    pub(super) fn name(&self, path: &Path) -> String {
         shown(self.root, path)
     }
 
     /// What an image says of itself; `None`, with a finding, if it cannot be used.
-    pub fn image(&self, path: &Path, findings: &mut Findings) -> Option<Header> {
+    pub(super) fn image(&self, path: &Path, findings: &mut Findings) -> Option<Header> {
         let judged =
             read_header(path, self.limit).and_then(|header| Ok((header, judge_image(&header)?)));
         match judged {
@@ -42,7 +42,12 @@ impl Look<'_> {
     }
 
     /// What an image says of itself, if its masks can be used with it.
-    pub fn pair(&self, image: &Path, masks: &[PathBuf], findings: &mut Findings) -> Option<Header> {
+    pub(super) fn pair(
+        &self,
+        image: &Path,
+        masks: &[PathBuf],
+        findings: &mut Findings,
+    ) -> Option<Header> {
         let header = self.image(image, findings)?;
         let mut whole = true;
         for mask in masks {
@@ -119,7 +124,7 @@ impl Look<'_> {
     }
 
     /// Notices images of 8 bits among images of 16, by their names.
-    pub fn mixed<'h>(
+    pub(super) fn mixed<'h>(
         &self,
         headers: impl Iterator<Item = (String, &'h Header)>,
         findings: &mut Findings,
@@ -137,7 +142,7 @@ impl Look<'_> {
     }
 
     /// A file that cannot be used, and why.
-    pub fn unreadable(&self, path: &Path, complaint: &str) -> Finding {
+    pub(super) fn unreadable(&self, path: &Path, complaint: &str) -> Finding {
         Finding::error(FindingKind::UnreadableFile, "files that cannot be used")
             .naming(format!("{}: {complaint}", self.name(path)))
     }

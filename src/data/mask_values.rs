@@ -11,7 +11,7 @@ const COLOURS: usize = 8;
 
 /// What a mask holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MaskValues {
+pub(super) struct MaskValues {
     /// Values of the brightest channel, from 0 to 255, with their pixels.
     pub levels: Vec<(u8, u64)>,
     /// Colours, red first; only the first eight that were found.
@@ -22,7 +22,7 @@ pub struct MaskValues {
 
 impl MaskValues {
     /// Counts a colour of some pixels.
-    pub fn of(pixels: impl Iterator<Item = ([u8; 3], Option<u8>)>) -> Self {
+    pub(super) fn of(pixels: impl Iterator<Item = ([u8; 3], Option<u8>)>) -> Self {
         let (mut levels, mut alphas) = ([0u64; 256], [0u64; 256]);
         let mut colours: Vec<[u8; 3]> = Vec::new();
         for (colour, alpha) in pixels {
@@ -46,12 +46,12 @@ impl MaskValues {
     }
 
     /// Its pixels.
-    pub fn pixels(&self) -> u64 {
+    pub(super) fn pixels(&self) -> u64 {
         self.levels.iter().map(|&(_, count)| count).sum()
     }
 
     /// Pixels that are lesion.
-    pub fn lesion(&self, foreground: &ForegroundSpec) -> u64 {
+    pub(super) fn lesion(&self, foreground: &ForegroundSpec) -> u64 {
         let sum = |values: &[(u8, u64)], of: &dyn Fn(u8) -> bool| {
             values.iter().filter(|(value, _)| of(*value)).map(|&(_, count)| count).sum()
         };
@@ -66,23 +66,23 @@ impl MaskValues {
     }
 
     /// Whether it has no colour but grays.
-    pub fn is_gray(&self) -> bool {
+    pub(super) fn is_gray(&self) -> bool {
         self.colours.iter().all(|[red, green, blue]| red == green && green == blue)
     }
 
     /// Whether what is drawn is in the alpha channel alone.
-    pub fn is_drawn_in_alpha(&self) -> bool {
+    pub(super) fn is_drawn_in_alpha(&self) -> bool {
         let opaque = self.alphas.iter().all(|&(alpha, _)| alpha == 255);
         self.colours.len() == 1 && !opaque
     }
 
     /// The values other than black; a colour as its brightest channel where there is no other.
-    pub fn values_but_black(&self) -> BTreeSet<u8> {
+    pub(super) fn values_but_black(&self) -> BTreeSet<u8> {
         self.levels.iter().map(|&(value, _)| value).filter(|&value| value > 0).collect()
     }
 
     /// What it holds, in words.
-    pub fn words(&self) -> String {
+    pub(super) fn words(&self) -> String {
         if !self.is_gray() {
             let name = |[red, green, blue]: &[u8; 3]| format!("#{red:02x}{green:02x}{blue:02x}");
             let more = if self.colours.len() == COLOURS { " .." } else { "" };
@@ -104,12 +104,12 @@ impl MaskValues {
 }
 
 /// The channel that decides what is above a threshold.
-pub fn brightest([red, green, blue]: [u8; 3]) -> u8 {
+pub(super) fn brightest([red, green, blue]: [u8; 3]) -> u8 {
     red.max(green).max(blue)
 }
 
 /// Whether a pixel is lesion.
-pub fn is_lesion(foreground: &ForegroundSpec, colour: [u8; 3], alpha: Option<u8>) -> bool {
+pub(super) fn is_lesion(foreground: &ForegroundSpec, colour: [u8; 3], alpha: Option<u8>) -> bool {
     match foreground {
         ForegroundSpec::TwoValued(_) => brightest(colour) > 0,
         ForegroundSpec::Above(above) => brightest(colour) > above.threshold,

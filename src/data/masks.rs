@@ -58,7 +58,7 @@ fn survey<T: Clone + Send + Serialize + serde::de::DeserializeOwned>(
 }
 
 /// Judges the masks of lesions: whether they say what is lesion, and whether that can be so.
-pub fn judge_lesions(look: &Look, cases: &[Case], foreground: &ForegroundSpec) -> Findings {
+pub(super) fn judge_lesions(look: &Look, cases: &[Case], foreground: &ForegroundSpec) -> Findings {
     let surveyed = survey("values of masks", cases, mask_values);
     let mut findings = Findings::default();
     let mut read: BTreeMap<&Path, &MaskValues> = BTreeMap::new();
@@ -234,10 +234,10 @@ fn amounts(
 }
 
 /// The codes that each mask holds, with their pixels.
-pub type CodesOf = BTreeMap<PathBuf, Vec<(u8, u64)>>;
+pub(super) type CodesOf = BTreeMap<PathBuf, Vec<(u8, u64)>>;
 
 /// The codes of masks, from an earlier process where nothing has changed; what cannot be read is a finding.
-pub fn survey_codes(look: &Look, cases: &[Case], findings: &mut Findings) -> CodesOf {
+pub(super) fn survey_codes(look: &Look, cases: &[Case], findings: &mut Findings) -> CodesOf {
     let limit = look.limit;
     let surveyed = survey("codes of masks", cases, |mask| code_counts(mask, limit));
     let mut codes = CodesOf::new();

@@ -1,7 +1,7 @@
 //! Where pixels outside an image are read.
 
 /// The position inside `0..size` that `position` mirrors to.
-pub fn mirror(position: i32, size: usize) -> usize {
+pub(super) fn mirror(position: i32, size: usize) -> usize {
     let last = size as i32 - 1;
     if (0..=last).contains(&position) {
         return position as usize;

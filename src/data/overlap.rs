@@ -114,7 +114,7 @@ pub fn overlaps(dataset: &Dataset) -> bool {
 }
 
 /// For each case the first of those that it is linked to by overlaps.
-pub fn overlap_clusters(dataset: &Dataset) -> Vec<usize> {
+pub(super) fn overlap_clusters(dataset: &Dataset) -> Vec<usize> {
     let all: Vec<usize> = (0..dataset.cases.len()).collect();
     let mut linked = super::linked::Linked::new(all.len());
     for (first, second, _) in pairs(dataset, &all) {

@@ -12,7 +12,7 @@ pub fn stream(seed: u32, purpose: &[u8; 8]) -> ChaCha8Rng {
 }
 
 /// A number below `bound`, all equally likely (Lemire 2019, ACM TOMACS 29:3). `bound` is not 0.
-pub fn below(rng: &mut impl Rng, bound: u32) -> u32 {
+pub(super) fn below(rng: &mut impl Rng, bound: u32) -> u32 {
     let threshold = bound.wrapping_neg() % bound;
     loop {
         let product = u64::from(rng.next_u32()) * u64::from(bound);
@@ -23,7 +23,7 @@ pub fn below(rng: &mut impl Rng, bound: u32) -> u32 {
 }
 
 /// Puts items in random order (Fisher-Yates).
-pub fn shuffle<T>(items: &mut [T], rng: &mut impl Rng) {
+pub(super) fn shuffle<T>(items: &mut [T], rng: &mut impl Rng) {
     for last in (1..items.len()).rev() {
         let other = below(rng, last as u32 + 1) as usize;
         items.swap(last, other);

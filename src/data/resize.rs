@@ -57,7 +57,7 @@ impl Sample {
 ///
 /// # Errors
 /// If the image has no pixels.
-pub fn network_size(decoded: &Decoded, sampling: &Sampling) -> Result<Sample> {
+pub(super) fn network_size(decoded: &Decoded, sampling: &Sampling) -> Result<Sample> {
     let &Sampling { size, channels, ref filters } = sampling;
     let image = filtered(&decoded.image, channels, filters);
     let (image, planes) = resize_image(&image, size, channels)?;

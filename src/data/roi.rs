@@ -20,7 +20,7 @@ const LEAST_CACHE_BYTES: usize = 256 << 20;
 /// Tiles of `tile` pixels at their own scale begin every `stride` pixels at that scale. The last one
 /// is shifted inside, so that the whole side is covered (as long as `stride` is not above `tile`).
 /// A side shorter than a tile has one, which reaches beyond.
-pub fn corners(side: u32, tile: u32, stride: u32, scale: f64) -> Vec<(u32, u32)> {
+pub(super) fn corners(side: u32, tile: u32, stride: u32, scale: f64) -> Vec<(u32, u32)> {
     // Rounded up, so that rounding the starts leaves no gap; but not for an error in the last digit.
     let length = ((f64::from(tile) / scale - 1e-9).ceil() as u32).max(1);
     let Some(last) = side.checked_sub(length).filter(|&last| last > 0) else {
@@ -36,7 +36,13 @@ pub fn corners(side: u32, tile: u32, stride: u32, scale: f64) -> Vec<(u32, u32)>
 }
 
 /// The tiles of an ROI, row by row.
-pub fn tiles(path: &Path, size: (u32, u32), tile: u32, stride: u32, scale: f64) -> Vec<Region> {
+pub(super) fn tiles(
+    path: &Path,
+    size: (u32, u32),
+    tile: u32,
+    stride: u32,
+    scale: f64,
+) -> Vec<Region> {
     let columns = corners(size.0, tile, stride, scale);
     let rows = corners(size.1, tile, stride, scale);
     let tiles = rows.iter().flat_map(|row| columns.iter().map(move |column| (column, row)));
@@ -53,7 +59,7 @@ pub fn tiles(path: &Path, size: (u32, u32), tile: u32, stride: u32, scale: f64) 
 }
 
 /// The labelled part of every tile of a mask: pixels whose code is not 0 over the pixels of a tile.
-pub fn labelled_parts(mask: &GrayImage, tiles: &[Region]) -> Vec<f64> {
+pub(super) fn labelled_parts(mask: &GrayImage, tiles: &[Region]) -> Vec<f64> {
     let width = mask.width() as usize;
     let mut sums = vec![0u32; (width + 1) * (mask.height() as usize + 1)];
     for (y, row) in mask.as_raw().chunks_exact(width).enumerate() {
@@ -187,7 +193,7 @@ impl RoiCache {
 }
 
 /// The image of a tile, averaged down or interpolated up to `width` x `height`.
-pub fn image_tile(
+pub(super) fn image_tile(
     cache: &RoiCache,
     region: &Region,
     width: u32,
@@ -206,7 +212,12 @@ pub fn image_tile(
 }
 
 /// The codes of a tile, by the nearest pixel; 0 beyond the file.
-pub fn codes_tile(cache: &RoiCache, region: &Region, width: u32, height: u32) -> Result<GrayImage> {
+pub(super) fn codes_tile(
+    cache: &RoiCache,
+    region: &Region,
+    width: u32,
+    height: u32,
+) -> Result<GrayImage> {
     match &*cache.get(Key { path: region.path.clone(), codes: true }, Levels::Refused)? {
         Roi::Codes(roi) => {
             let part = crop(roi, region, image::Luma([0]));

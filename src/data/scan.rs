@@ -21,12 +21,12 @@ pub struct Scan {
 
 impl Scan {
     /// Whether something stands against using the data.
-    pub fn has_errors(&self) -> bool {
+    pub(crate) fn has_errors(&self) -> bool {
         self.findings.has_errors()
     }
 
     /// Whether the mask of a case holds only codes that take no part.
-    pub fn is_ignored(&self, case: usize, codes: &Codes) -> bool {
+    pub(crate) fn is_ignored(&self, case: usize, codes: &Codes) -> bool {
         let MaskSource::Files(files) = &self.cases[case].mask else { return false };
         let found = files.first().and_then(|file| self.codes_of.get(file));
         found.is_some_and(|found| found.iter().all(|&(code, _)| codes.label(code) == Some(IGNORE)))

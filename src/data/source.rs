@@ -70,6 +70,6 @@ pub fn codes_of(spec: &SourceSpec) -> Result<Codes> {
 }
 
 /// Labels of one foreground class, named `lesion`.
-pub fn lesions() -> (Labels, Codes) {
+pub(super) fn lesions() -> (Labels, Codes) {
     (Labels::Binary { foreground: "lesion".into() }, Codes::binary())
 }

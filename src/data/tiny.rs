@@ -15,7 +15,7 @@ use super::roi::RoiCache;
 /// Writes `count` gray images of 4 x 4 pixels into `folder`, with masks, as cases `c0`, `c1`, ...
 ///
 /// Image `i` is `10 * i` on the left half and `10 * i + 5` on the right; its mask is the left half.
-pub fn dataset(folder: &Path, count: u8) -> Arc<Dataset> {
+pub(super) fn dataset(folder: &Path, count: u8) -> Arc<Dataset> {
     let cases = (0..count).map(|number| case(folder, number)).collect();
     Arc::new(Dataset {
         cases,

@@ -31,7 +31,12 @@ struct Rest {
 ///
 /// # Errors
 /// If a folder cannot be listed.
-pub fn account(root: &Path, read: &[PathBuf], left_out: &[PathBuf], why: &str) -> Result<Findings> {
+pub(super) fn account(
+    root: &Path,
+    read: &[PathBuf],
+    left_out: &[PathBuf],
+    why: &str,
+) -> Result<Findings> {
     let mut rest = Rest::default();
     let mut seen = BTreeSet::new();
     walk(root, read, 0, &mut seen, &mut rest)?;
@@ -133,7 +138,7 @@ fn walk(
 }
 
 /// Whether a name is that of an image, of a format that is read or not.
-pub fn looks_like_image(name: &str) -> bool {
+pub(super) fn looks_like_image(name: &str) -> bool {
     image_stem(name).is_some() || is_foreign_image(name)
 }
 

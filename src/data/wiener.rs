@@ -13,7 +13,7 @@ use image::GrayImage;
 ///
 /// # Panics
 /// If `window` is 0.
-pub fn wiener(image: &GrayImage, window: u32, noise: Option<f64>) -> GrayImage {
+pub(super) fn wiener(image: &GrayImage, window: u32, noise: Option<f64>) -> GrayImage {
     let moments = moments(image, window);
     let variances = moments.iter().map(|moments| moments.variance);
     let noise = noise.unwrap_or_else(|| variances.sum::<f64>() / moments.len() as f64);

@@ -31,7 +31,12 @@ const LEAST_PROBABILITY: f32 = 1e-5;
 ///
 /// # Panics
 /// If there are not `classes` probabilities for each pixel of `image`.
-pub fn crf(spec: &CrfSpec, image: &RgbImage, probabilities: &[f32], classes: usize) -> Vec<f32> {
+pub(super) fn crf(
+    spec: &CrfSpec,
+    image: &RgbImage,
+    probabilities: &[f32],
+    classes: usize,
+) -> Vec<f32> {
     let pixels = image.width() as usize * image.height() as usize;
     assert_eq!(probabilities.len(), classes * pixels, "probabilities of {classes} classes");
     if probabilities.is_empty() {

@@ -12,7 +12,12 @@ use crate::spec::{CrfSpec, RefineSpec};
 /// # Shapes
 /// - sample: the image as the network saw it, `[planes, size, size]`
 /// - values: `[channels, size, size]`, with one channel of the foreground for binary outputs
-pub fn refined(spec: &RefineSpec, outputs: Outputs, sample: &Sample, values: &[f32]) -> Vec<f32> {
+pub(super) fn refined(
+    spec: &RefineSpec,
+    outputs: Outputs,
+    sample: &Sample,
+    values: &[f32],
+) -> Vec<f32> {
     match (spec, outputs) {
         (RefineSpec::None(_), _) | (RefineSpec::Crf(_), Outputs::Images(_)) => values.to_vec(),
         (RefineSpec::Crf(spec), Outputs::Classes(classes)) => {

@@ -167,7 +167,7 @@ impl Settings {
 ///
 /// # Errors
 /// If there is no such layer.
-pub fn layer_of(
+pub(super) fn layer_of(
     asked: Option<String>,
     places: Vec<String>,
     usual: impl FnOnce() -> String,
@@ -187,7 +187,7 @@ pub fn layer_of(
 ///
 /// # Errors
 /// If it is out of that range.
-pub fn within(
+pub(super) fn within(
     key: &'static str,
     given: Option<usize>,
     usual: usize,

@@ -11,7 +11,7 @@ const NUMBERS: usize = 1 << 14;
 
 /// What is applied to each number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Activation {
+pub(super) enum Activation {
     /// The number where it is positive, else zero.
     Relu,
     /// `x * P(x)` with `P(x) = (1 + erf(x / sqrt 2)) / 2`.
@@ -24,7 +24,7 @@ pub enum Activation {
 
 impl Activation {
     /// Applies it.
-    pub fn forward(self, input: &[f32], output: &mut [f32]) {
+    pub(super) fn forward(self, input: &[f32], output: &mut [f32]) {
         let chunks = output.par_chunks_mut(NUMBERS).zip(input.par_chunks(NUMBERS));
         chunks.for_each(|(output, input)| {
             output.copy_from_slice(input);
@@ -33,7 +33,7 @@ impl Activation {
     }
 
     /// Applies it in place, on one thread.
-    pub fn apply(self, values: &mut [f32]) {
+    pub(super) fn apply(self, values: &mut [f32]) {
         match self {
             Self::Relu => relu(values),
             Self::Gelu => gelu(values),
@@ -43,18 +43,18 @@ impl Activation {
     }
 
     /// Applies it in place.
-    pub fn apply_to_all(self, values: &mut [f32]) {
+    pub(super) fn apply_to_all(self, values: &mut [f32]) {
         values.par_chunks_mut(NUMBERS).for_each(|values| self.apply(values));
     }
 
     /// Turns the gradient of the output into that of the input, in place.
-    pub fn backward(self, gradient: &mut [f32], input: &[f32]) {
+    pub(super) fn backward(self, gradient: &mut [f32], input: &[f32]) {
         let chunks = gradient.par_chunks_mut(NUMBERS).zip(input.par_chunks(NUMBERS));
         chunks.for_each(|(gradient, input)| self.turn(gradient, input));
     }
 
     /// The same on one thread.
-    pub fn turn(self, gradient: &mut [f32], input: &[f32]) {
+    pub(super) fn turn(self, gradient: &mut [f32], input: &[f32]) {
         match self {
             Self::Relu => relu_backward(gradient, input),
             Self::Gelu => gelu_backward(gradient, input),

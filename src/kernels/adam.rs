@@ -8,7 +8,7 @@ const NUMBERS: usize = 1 << 14;
 
 /// A step of Adam (Kingma and Ba 2015), with PyTorch's place for epsilon.
 #[derive(Clone, Copy, Debug)]
-pub struct Step {
+pub(crate) struct Step {
     pub learning_rate: f64,
     pub betas: [f32; 2],
     pub epsilon: f32,
@@ -21,7 +21,7 @@ pub struct Step {
 }
 
 /// A parameter with its moments, which the step changes.
-pub struct Parameter<'a> {
+pub(crate) struct Parameter<'a> {
     pub value: &'a mut [f32],
     pub first: &'a mut [f32],
     pub second: &'a mut [f32],
@@ -29,7 +29,7 @@ pub struct Parameter<'a> {
 
 impl Step {
     /// Makes the step.
-    pub fn apply(&self, parameter: Parameter, gradient: &[f32]) {
+    pub(crate) fn apply(&self, parameter: Parameter, gradient: &[f32]) {
         let factors = self.factors();
         let value = parameter.value.par_chunks_mut(NUMBERS);
         let moments =

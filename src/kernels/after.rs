@@ -6,7 +6,7 @@ use super::activation::Activation;
 
 /// What follows a convolution or a norm, in this order: a residual is added, an activation, dropout.
 #[derive(Clone, Debug, Default)]
-pub struct After<'a> {
+pub(crate) struct After<'a> {
     pub(super) residual: Option<Tensor<4>>,
     pub(super) activation: Option<Activation>,
     pub(super) dropout: Option<&'a burn::nn::Dropout>,
@@ -14,32 +14,32 @@ pub struct After<'a> {
 
 impl<'a> After<'a> {
     /// Nothing.
-    pub fn nothing() -> Self {
+    pub(crate) fn nothing() -> Self {
         Self::default()
     }
 
     /// ReLU.
-    pub fn relu() -> Self {
+    pub(crate) fn relu() -> Self {
         Self { activation: Some(Activation::Relu), ..Self::default() }
     }
 
     /// ReLU that stops at 6.
-    pub fn relu6() -> Self {
+    pub(crate) fn relu6() -> Self {
         Self { activation: Some(Activation::Relu6), ..Self::default() }
     }
 
     /// Sigmoid linear units.
-    pub fn silu() -> Self {
+    pub(crate) fn silu() -> Self {
         Self { activation: Some(Activation::Silu), ..Self::default() }
     }
 
     /// And then dropout, in training.
-    pub fn dropout(self, dropout: &'a burn::nn::Dropout) -> Self {
+    pub(crate) fn dropout(self, dropout: &'a burn::nn::Dropout) -> Self {
         Self { dropout: Some(dropout), ..self }
     }
 
     /// With maps of the output's shape added first.
-    pub fn residual(self, maps: Tensor<4>) -> Self {
+    pub(crate) fn residual(self, maps: Tensor<4>) -> Self {
         Self { residual: Some(maps), ..self }
     }
 

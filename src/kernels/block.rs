@@ -14,7 +14,7 @@ use super::tracked::{Tracked, finish};
 
 /// A block that can be run again.
 #[derive(Clone)]
-pub struct Block(pub(super) Arc<dyn Again>);
+pub(super) struct Block(pub(super) Arc<dyn Again>);
 
 impl fmt::Debug for Block {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -23,7 +23,7 @@ impl fmt::Debug for Block {
 }
 
 /// Gradients of a block: of its two inputs, and of its weights by their nodes.
-pub struct Gradient {
+pub(super) struct Gradient {
     /// Of its inputs.
     pub inputs: [Option<FlexTensor>; 2],
     /// Of its weights.
@@ -31,14 +31,14 @@ pub struct Gradient {
 }
 
 /// Runs a block again.
-pub trait Again: Send + Sync {
+pub(super) trait Again: Send + Sync {
     /// The gradients, from that of the output.
     fn gradient(&self, output: FlexTensor) -> Gradient;
 }
 
 /// The gradient of what a backward pass begins at.
 #[derive(Clone, Debug)]
-pub struct Seed(pub(super) FlexTensor);
+pub(super) struct Seed(pub(super) FlexTensor);
 
 #[derive(Debug)]
 struct SeedBackward;
@@ -55,7 +55,7 @@ impl Backward<Flex, 1> for SeedBackward {
 }
 
 /// Puts the beginning of a backward pass behind its output.
-pub fn seed<C: CheckpointStrategy>(output: Tracked<C>, gradient: Seed) -> Tracked<C> {
+pub(super) fn seed<C: CheckpointStrategy>(output: Tracked<C>, gradient: Seed) -> Tracked<C> {
     let prepared = SeedBackward.prepare::<C>([output.node()]);
     finish(prepared, vector(&[0.0]), |_| gradient)
 }
@@ -81,7 +81,7 @@ impl Backward<Flex, 3> for BlockBackward {
 }
 
 /// Puts a block into the graph, behind its inputs and one of its weights.
-pub fn put<C: CheckpointStrategy>(
+pub(super) fn put<C: CheckpointStrategy>(
     output: Tracked<C>,
     [first, second, weight]: [Tracked<C>; 3],
     block: Block,

@@ -11,13 +11,13 @@ use super::geometry::Dims;
 use super::pointwise::transpose;
 
 /// Height and width, batch and channels of a tensor of maps.
-pub fn dims(tensor: &FlexTensor) -> Dims {
+pub(super) fn dims(tensor: &FlexTensor) -> Dims {
     let shape = tensor.layout().shape();
     Dims { batch: shape[0], channels: shape[1], height: shape[2], width: shape[3] }
 }
 
 /// The tensor with the channels of each pixel side by side and nothing else in its memory.
-pub fn by_pixel(tensor: FlexTensor) -> FlexTensor {
+pub(super) fn by_pixel(tensor: FlexTensor) -> FlexTensor {
     let dims = dims(&tensor);
     if is_by_pixel(&tensor, dims) {
         return tensor;
@@ -43,7 +43,7 @@ fn strides(dims: Dims) -> [isize; 4] {
 }
 
 /// The tensor row by row, with nothing else in its memory.
-pub fn contiguous(tensor: FlexTensor) -> FlexTensor {
+pub(super) fn contiguous(tensor: FlexTensor) -> FlexTensor {
     let whole = tensor.layout().num_elements() * size_of::<f32>() == tensor.bytes().len();
     if tensor.is_contiguous() && tensor.layout().start_offset() == 0 && whole {
         tensor
@@ -54,7 +54,7 @@ pub fn contiguous(tensor: FlexTensor) -> FlexTensor {
 }
 
 /// The tensor by pixel, in memory that nobody else reads.
-pub fn owned(tensor: FlexTensor) -> FlexTensor {
+pub(super) fn owned(tensor: FlexTensor) -> FlexTensor {
     let tensor = by_pixel(tensor);
     if tensor.is_unique() {
         return tensor;
@@ -65,7 +65,7 @@ pub fn owned(tensor: FlexTensor) -> FlexTensor {
 }
 
 /// A tensor of maps from what lies in memory pixel by pixel.
-pub fn maps(buffer: Buffer, dims: Dims) -> FlexTensor {
+pub(super) fn maps(buffer: Buffer, dims: Dims) -> FlexTensor {
     let shape = Shape::new([dims.batch, dims.channels, dims.height, dims.width]);
     let flat = dims.channels == 1 || dims.height * dims.width == 1;
     let layout = if flat {
@@ -77,7 +77,7 @@ pub fn maps(buffer: Buffer, dims: Dims) -> FlexTensor {
 }
 
 /// Numbers row by row with the shape of another tensor.
-pub fn shaped(values: &[f32], like: &FlexTensor) -> FlexTensor {
+pub(super) fn shaped(values: &[f32], like: &FlexTensor) -> FlexTensor {
     let mut buffer = Buffer::new(values.len());
     buffer.copy_from_slice(values);
     let layout = Layout::contiguous(like.layout().shape().clone());
@@ -85,12 +85,12 @@ pub fn shaped(values: &[f32], like: &FlexTensor) -> FlexTensor {
 }
 
 /// A tensor of the given shape from numbers row by row.
-pub fn rows<const D: usize>(buffer: Buffer, shape: [usize; D]) -> FlexTensor {
+pub(super) fn rows<const D: usize>(buffer: Buffer, shape: [usize; D]) -> FlexTensor {
     FlexTensor::new(buffer.into_bytes(), Layout::contiguous(Shape::new(shape)), DType::F32)
 }
 
 /// A tensor of one axis.
-pub fn vector(values: &[f32]) -> FlexTensor {
+pub(super) fn vector(values: &[f32]) -> FlexTensor {
     let mut buffer = Buffer::new(values.len());
     buffer.copy_from_slice(values);
     rows(buffer, [values.len()])

@@ -25,7 +25,7 @@ const SPARE: usize = 4;
 const LARGEST: usize = 2;
 
 /// Single-precision numbers, always initialised; on drop the memory goes back to a pool.
-pub struct Buffer {
+pub(super) struct Buffer {
     memory: Memory,
     len: usize,
 }
@@ -147,7 +147,7 @@ fn rounded(bytes: usize) -> usize {
 
 /// Lets the system's allocator keep what Burn's own operators free, like the pool: by default glibc
 /// gives large blocks back at once, and each step would fault all its pages in again.
-pub fn keep_freed_memory() {
+pub(crate) fn keep_freed_memory() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     // SAFETY: sets two parameters of the allocator.
     unsafe {
@@ -158,19 +158,19 @@ pub fn keep_freed_memory() {
 
 impl Buffer {
     /// `len` numbers of any value.
-    pub fn new(len: usize) -> Self {
+    pub(super) fn new(len: usize) -> Self {
         Self { memory: Memory::take(len * size_of::<f32>()), len }
     }
 
     /// `len` zeros.
-    pub fn zeroed(len: usize) -> Self {
+    pub(super) fn zeroed(len: usize) -> Self {
         let mut buffer = Self::new(len);
         buffer.fill(0.0);
         buffer
     }
 
     /// As the storage of a Burn tensor, which gives the memory back to the pool in its turn.
-    pub fn into_bytes(self) -> Bytes {
+    pub(super) fn into_bytes(self) -> Bytes {
         let len = self.len * size_of::<f32>();
         // SAFETY: all of the memory is initialised, and `len` is within it.
         unsafe { Bytes::from_controller(Box::new(self), len) }

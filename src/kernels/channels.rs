@@ -11,14 +11,14 @@ const CHANNELS: usize = 64;
 const PIXELS: usize = 64;
 
 /// The mean of each channel of each image, `[batch, channels]`.
-pub fn means(maps: &[f32], dims: Dims, out: &mut [f32]) {
+pub(super) fn means(maps: &[f32], dims: Dims, out: &mut [f32]) {
     sums(dims, out, |pixels, first, sums| add(&maps[pixels], dims.channels, first, sums));
     let pixels = (dims.height * dims.width) as f32;
     out.iter_mut().for_each(|sum| *sum /= pixels);
 }
 
 /// The gradient of maps whose means were taken.
-pub fn means_backward(gradient: &[f32], dims: Dims, out: &mut [f32]) {
+pub(super) fn means_backward(gradient: &[f32], dims: Dims, out: &mut [f32]) {
     let row = (dims.width * dims.channels).max(1);
     let part = 1.0 / (dims.height * dims.width) as f32;
     let parts: Vec<f32> = gradient.iter().map(|gradient| gradient * part).collect();
@@ -31,7 +31,13 @@ pub fn means_backward(gradient: &[f32], dims: Dims, out: &mut [f32]) {
 
 /// Multiplies each channel of each image by its factor, `[batch, channels]`, and adds its summand if there are
 /// some.
-pub fn weigh(maps: &[f32], factors: &[f32], summands: Option<&[f32]>, dims: Dims, out: &mut [f32]) {
+pub(super) fn weigh(
+    maps: &[f32],
+    factors: &[f32],
+    summands: Option<&[f32]>,
+    dims: Dims,
+    out: &mut [f32],
+) {
     let row = (dims.width * dims.channels).max(1);
     out.par_chunks_mut(row).zip(maps.par_chunks(row)).enumerate().for_each(
         |(index, (out, maps))| {
@@ -67,7 +73,7 @@ fn weigh_and_add<S: Simd>(maps: &[f32], factors: &[f32], summands: &[f32], out: 
 }
 
 /// The gradient of the factors from that of the weighed maps, `[batch, channels]`.
-pub fn factor_gradient(gradient: &[f32], maps: &[f32], dims: Dims, out: &mut [f32]) {
+pub(super) fn factor_gradient(gradient: &[f32], maps: &[f32], dims: Dims, out: &mut [f32]) {
     sums(dims, out, |pixels, first, sums| {
         add_products(&gradient[pixels.clone()], &maps[pixels], dims.channels, first, sums);
     });

@@ -15,7 +15,7 @@ use super::simd::{Vector, load_part, store_part, zero};
 const ROWS: usize = 8;
 
 /// Whether a convolution from `inputs` to `outputs` channels is depthwise.
-pub fn applies(window: &Window, inputs: usize, outputs: usize) -> bool {
+pub(super) fn applies(window: &Window, inputs: usize, outputs: usize) -> bool {
     window.groups == inputs && inputs == outputs && inputs > 1
 }
 
@@ -26,7 +26,7 @@ fn by_tap(weights: &[f32], channels: usize) -> Vec<f32> {
 }
 
 /// Convolves maps of the given size.
-pub fn forward(
+pub(super) fn forward(
     maps: &[f32],
     dims: Dims,
     weights: &[f32],
@@ -171,7 +171,7 @@ fn forward_row<'a, S: Simd>(
 }
 
 /// The gradient of the maps from that of the output.
-pub fn input_gradient(
+pub(super) fn input_gradient(
     gradient: &[f32],
     weights: &[f32],
     window: &Window,
@@ -246,7 +246,7 @@ fn input_gradient_row<S: Simd>(
 }
 
 /// The gradient of the weights, `[channels, 1, kernel height, kernel width]`.
-pub fn weight_gradient(
+pub(super) fn weight_gradient(
     maps: &[f32],
     dims: Dims,
     gradient: &[f32],

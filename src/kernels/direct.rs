@@ -159,7 +159,7 @@ fn all_taps(window: &Window, offset: impl Fn(usize, usize) -> isize) -> Vec<Tap>
 
 /// Weights packed for a gather: for each group, panels of a vector of channels to write, by segments,
 /// by taps, by the segment's channels.
-pub struct Packed {
+pub(super) struct Packed {
     weights: Buffer,
     segments: Vec<Vec<Segment>>,
     /// Channels to write in each group.
@@ -170,7 +170,7 @@ pub struct Packed {
 
 impl Packed {
     /// Numbers of all weights.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.weights.len()
     }
 }
@@ -228,7 +228,7 @@ impl Target<'_> {
 
 /// Weights `[outputs, inputs / groups, kernel height, kernel width]` as [`forward`] reads them for an
 /// input of such parts.
-pub fn for_forward(input: &Input, weights: &[f32], window: &Window) -> Packed {
+pub(super) fn for_forward(input: &Input, weights: &[f32], window: &Window) -> Packed {
     let gather = Gather::forward(input, window);
     let read = input.channels() / window.groups;
     let taps = window.taps();
@@ -239,7 +239,7 @@ pub fn for_forward(input: &Input, weights: &[f32], window: &Window) -> Packed {
 }
 
 /// Convolves.
-pub fn forward(
+pub(super) fn forward(
     input: &Input,
     weights: &Packed,
     window: &Window,
@@ -258,7 +258,7 @@ pub fn forward(
 ///
 /// Pixels are taken by their residue modulo the stride: those of one residue are reached by the same
 /// positions of the kernel.
-pub fn input_gradient(
+pub(super) fn input_gradient(
     gradient: &Input,
     weights: &[f32],
     window: &Window,
@@ -379,7 +379,12 @@ fn run_task<'a, S: Simd>(
 ///
 /// Sums run over the positions in their order inside parts, whose number depends on the shapes only,
 /// and then over the parts.
-pub fn weight_gradient(input: &Input, gradient: &[f32], window: &Window, weights: &mut [f32]) {
+pub(super) fn weight_gradient(
+    input: &Input,
+    gradient: &[f32],
+    window: &Window,
+    weights: &mut [f32],
+) {
     let gather = Gather::forward(input, window);
     let (positions, taps) = (gather.positions(), gather.taps.len());
     let read = input.channels() / window.groups;

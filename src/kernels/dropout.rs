@@ -6,7 +6,7 @@ use super::simd::{MAX_LANES, Vector, load};
 
 /// Dropout of one layer in one step.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Dropout {
+pub(super) struct Dropout {
     /// Drawn anew for each use.
     pub key: u64,
     /// Share of numbers that become zero.
@@ -15,20 +15,20 @@ pub struct Dropout {
 
 impl Dropout {
     /// What kept numbers are multiplied by, so that the mean stays.
-    pub fn scale(&self) -> f32 {
+    pub(super) fn scale(&self) -> f32 {
         1.0 / (1.0 - self.probability)
     }
 
     /// What the number at `index` of its tensor is multiplied by: zero, or the scale.
     #[inline(always)]
-    pub fn factor(&self, index: usize) -> f32 {
+    pub(super) fn factor(&self, index: usize) -> f32 {
         let threshold = (f64::from(self.probability) * 4_294_967_296.0) as u32;
         if mixed(self.key, index as u32) >= threshold { self.scale() } else { 0.0 }
     }
 
     /// Drops numbers that begin at `index` of their tensor.
     #[inline(always)]
-    pub fn apply<S: Simd>(&self, value: Vector<S>, index: usize) -> Vector<S> {
+    pub(super) fn apply<S: Simd>(&self, value: Vector<S>, index: usize) -> Vector<S> {
         let mut factors = [0f32; MAX_LANES];
         for (lane, factor) in factors.iter_mut().enumerate().take(S::lanes32()) {
             *factor = self.factor(index + lane);

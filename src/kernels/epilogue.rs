@@ -7,7 +7,7 @@ use super::simd::{Vector, load_part, rectified};
 
 /// `dropout(relu(scale * sums + bias + residual))`, as far as asked for.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Epilogue<'a> {
+pub(super) struct Epilogue<'a> {
     /// One number for each channel.
     pub scale: Option<&'a [f32]>,
     /// One number for each channel.
@@ -22,7 +22,7 @@ impl Epilogue<'_> {
     /// Applies it to `len` channels (a vector at most) from `channel` on, which begin at `index` of
     /// the output.
     #[inline(always)]
-    pub fn apply<S: Simd>(
+    pub(super) fn apply<S: Simd>(
         &self,
         sums: Vector<S>,
         channel: usize,

@@ -15,7 +15,7 @@ use super::simd::{load_part, store_part, zero};
 
 /// The two layers: `[squeezed, channels]` and `[channels, squeezed]` with their biases.
 #[derive(Clone, Copy, Debug)]
-pub struct Layers<'a> {
+pub(super) struct Layers<'a> {
     pub first: &'a [f32],
     pub first_bias: &'a [f32],
     pub second: &'a [f32],
@@ -24,7 +24,7 @@ pub struct Layers<'a> {
 
 /// What the backward pass needs besides the maps; all `[batch, ..]`.
 #[derive(Clone, Debug)]
-pub struct Middle {
+pub(super) struct Middle {
     means: Vec<f32>,
     /// Before its activation.
     hidden: Vec<f32>,
@@ -32,7 +32,7 @@ pub struct Middle {
 }
 
 /// Weighs the maps.
-pub fn forward(maps: &[f32], dims: Dims, layers: Layers, out: &mut [f32]) -> Middle {
+pub(super) fn forward(maps: &[f32], dims: Dims, layers: Layers, out: &mut [f32]) -> Middle {
     let mut means = vec![0.0; dims.batch * dims.channels];
     channels::means(maps, dims, &mut means);
     let hidden = layer(&means, layers.first, layers.first_bias);
@@ -43,7 +43,7 @@ pub fn forward(maps: &[f32], dims: Dims, layers: Layers, out: &mut [f32]) -> Mid
 }
 
 /// The gradients of maps and layers.
-pub struct Gradients {
+pub(super) struct Gradients {
     pub maps: Buffer,
     pub first: Vec<f32>,
     pub first_bias: Vec<f32>,
@@ -52,7 +52,7 @@ pub struct Gradients {
 }
 
 /// The gradients from that of the weighed maps.
-pub fn backward(
+pub(super) fn backward(
     gradient: &[f32],
     maps: &[f32],
     dims: Dims,

@@ -90,7 +90,7 @@ unsafe fn add_transposed_product<S: Simd, const R: usize, const N: usize>(
 
 /// Operands of a [`product`].
 #[derive(Clone, Copy)]
-pub struct Product {
+pub(super) struct Product {
     /// `rows` rows of `depth` numbers, `a_stride` apart.
     pub a: *const f32,
     pub a_stride: usize,
@@ -112,7 +112,7 @@ pub struct Product {
 /// # Safety
 /// The operands must be as [`Product`] says and `out` apart from the others.
 #[inline(always)]
-pub unsafe fn product<S: Simd>(product: Product) {
+pub(super) unsafe fn product<S: Simd>(product: Product) {
     let mut panel = 0;
     // SAFETY: each call stays inside the panels there are.
     unsafe {
@@ -184,7 +184,7 @@ unsafe fn product_tile<S: Simd, const R: usize, const N: usize>(
 
 /// Operands of a [`transposed_product`].
 #[derive(Clone, Copy)]
-pub struct TransposedProduct {
+pub(super) struct TransposedProduct {
     /// `depth` rows of `rows` numbers, `a_stride` apart.
     pub a: *const f32,
     pub a_stride: usize,
@@ -204,7 +204,7 @@ pub struct TransposedProduct {
 /// # Safety
 /// The operands must be as [`TransposedProduct`] says and `out` apart from the others.
 #[inline(always)]
-pub unsafe fn transposed_product<S: Simd>(product: TransposedProduct) {
+pub(super) unsafe fn transposed_product<S: Simd>(product: TransposedProduct) {
     // All rows for some columns, whose part of `b` then stays in the first caches.
     let chunk = (CHUNK_COLUMNS / S::lanes32()).max(1);
     let mut vector = 0;

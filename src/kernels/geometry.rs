@@ -5,7 +5,7 @@ use super::simd::MAX_LANES;
 
 /// Channel maps stored pixel by pixel: `[batch, height, width, channels]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Dims {
+pub(super) struct Dims {
     pub batch: usize,
     pub height: usize,
     pub width: usize,
@@ -14,19 +14,19 @@ pub struct Dims {
 
 impl Dims {
     /// Pixels of all images.
-    pub fn pixels(&self) -> usize {
+    pub(super) fn pixels(&self) -> usize {
         self.batch * self.height * self.width
     }
 
     /// Numbers.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.pixels() * self.channels
     }
 }
 
 /// Maps that a convolution reads, or whose gradient it writes: one part of its input channels.
 #[derive(Clone, Copy, Debug)]
-pub struct Part<T> {
+pub(super) struct Part<T> {
     /// Of the maps, pixel by pixel.
     pub data: T,
     pub channels: usize,
@@ -36,7 +36,7 @@ pub struct Part<T> {
 
 /// The input of a convolution: parts put behind each other, channel by channel, without a copy.
 #[derive(Clone, Copy, Debug)]
-pub struct Input<'a> {
+pub(super) struct Input<'a> {
     pub batch: usize,
     pub height: usize,
     pub width: usize,
@@ -45,12 +45,12 @@ pub struct Input<'a> {
 
 impl Input<'_> {
     /// Channels of all parts.
-    pub fn channels(&self) -> usize {
+    pub(super) fn channels(&self) -> usize {
         self.parts.iter().map(|part| part.channels).sum()
     }
 
     /// The size of the whole, were it in one piece.
-    pub fn dims(&self) -> Dims {
+    pub(super) fn dims(&self) -> Dims {
         let Self { batch, height, width, .. } = *self;
         Dims { batch, height, width, channels: self.channels() }
     }
@@ -58,7 +58,7 @@ impl Input<'_> {
 
 /// Where a pixel of a part begins.
 #[derive(Clone, Copy, Debug)]
-pub struct Locate {
+pub(super) struct Locate {
     height: usize,
     width: usize,
     channels: usize,
@@ -67,26 +67,26 @@ pub struct Locate {
 
 impl Locate {
     /// For parts of maps of this size.
-    pub fn new<T>(part: &Part<T>, height: usize, width: usize) -> Self {
+    pub(super) fn new<T>(part: &Part<T>, height: usize, width: usize) -> Self {
         let shift = usize::from(part.doubled);
         Self { height: height >> shift, width: width >> shift, channels: part.channels, shift }
     }
 
     /// Offset of pixel (`y`, `x`) of an image.
     #[inline(always)]
-    pub fn pixel(&self, image: usize, y: usize, x: usize) -> usize {
+    pub(super) fn pixel(&self, image: usize, y: usize, x: usize) -> usize {
         ((image * self.height + (y >> self.shift)) * self.width + (x >> self.shift)) * self.channels
     }
 }
 
 /// Zeros to read where a window reaches over the border.
-pub fn zeros_for(parts: &[Part<&[f32]>]) -> Vec<f32> {
+pub(super) fn zeros_for(parts: &[Part<&[f32]>]) -> Vec<f32> {
     vec![0.0; parts.iter().map(|part| part.channels).max().unwrap_or(0) + MAX_LANES]
 }
 
 /// The shape of a convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Window {
+pub(super) struct Window {
     /// Height and width of the kernel.
     pub kernel: [usize; 2],
     pub stride: [usize; 2],
@@ -100,7 +100,7 @@ pub struct Window {
 
 impl Window {
     /// A square kernel with the same zeros on each side.
-    pub fn square(kernel: usize, stride: usize, padding: usize) -> Self {
+    pub(super) fn square(kernel: usize, stride: usize, padding: usize) -> Self {
         Self {
             kernel: [kernel; 2],
             stride: [stride; 2],
@@ -112,7 +112,7 @@ impl Window {
     }
 
     /// Height and width of the output; 0 where the kernel does not fit.
-    pub fn output(&self, size: [usize; 2]) -> [usize; 2] {
+    pub(super) fn output(&self, size: [usize; 2]) -> [usize; 2] {
         std::array::from_fn(|axis| {
             let span = self.dilation[axis] * (self.kernel[axis] - 1) + 1;
             let room = size[axis] + self.before[axis] + self.after[axis];
@@ -123,7 +123,7 @@ impl Window {
     /// Row and column that a position of the kernel reads for the output at a row and column, if they
     /// are inside maps of the given size.
     #[inline(always)]
-    pub fn reads(&self, at: [usize; 2], tap: usize, dims: Dims) -> Option<(usize, usize)> {
+    pub(super) fn reads(&self, at: [usize; 2], tap: usize, dims: Dims) -> Option<(usize, usize)> {
         let columns = self.kernel[1];
         let y = at[0] * self.stride[0] + tap / columns * self.dilation[0];
         let x = at[1] * self.stride[1] + tap % columns * self.dilation[1];
@@ -134,7 +134,7 @@ impl Window {
     /// Row and column of the output, of the given height and width, for which a position of the kernel
     /// reads a row and column, if there is one.
     #[inline(always)]
-    pub fn read_by(
+    pub(super) fn read_by(
         &self,
         at: [usize; 2],
         tap: usize,
@@ -151,14 +151,14 @@ impl Window {
     }
 
     /// Positions in the kernel.
-    pub fn taps(&self) -> usize {
+    pub(super) fn taps(&self) -> usize {
         self.kernel[0] * self.kernel[1]
     }
 }
 
 /// A pointer that several threads may use, each at places of its own.
 #[derive(Clone, Copy)]
-pub struct Shared<T>(*mut T);
+pub(super) struct Shared<T>(*mut T);
 
 // SAFETY: a pointer is only a number; whoever follows it promises that places are not shared.
 unsafe impl<T> Send for Shared<T> {}
@@ -167,13 +167,13 @@ unsafe impl<T> Sync for Shared<T> {}
 
 impl<T> Shared<T> {
     /// Of a slice.
-    pub fn new(slice: &mut [T]) -> Self {
+    pub(super) fn new(slice: &mut [T]) -> Self {
         Self(slice.as_mut_ptr())
     }
 
     /// The place of an index.
     #[inline(always)]
-    pub fn at(self, index: usize) -> *mut T {
+    pub(super) fn at(self, index: usize) -> *mut T {
         self.0.wrapping_add(index)
     }
 }

@@ -4,14 +4,14 @@ use burn::tensor::Tensor;
 
 /// Maps that a convolution reads.
 #[derive(Clone, Debug)]
-pub struct Source {
+pub(crate) struct Source {
     pub(super) maps: Tensor<4>,
     pub(super) doubled: bool,
 }
 
 impl Source {
     /// Maps of twice the height and width, each pixel four times.
-    pub fn doubled(maps: Tensor<4>) -> Self {
+    pub(crate) fn doubled(maps: Tensor<4>) -> Self {
         Self { maps, doubled: true }
     }
 }
@@ -24,14 +24,14 @@ impl From<Tensor<4>> for Source {
 
 /// The input of a convolution: maps, and maybe maps whose channels come behind theirs.
 #[derive(Clone, Debug)]
-pub struct Input {
+pub(crate) struct Input {
     pub(super) first: Source,
     pub(super) second: Option<Tensor<4>>,
 }
 
 impl Input {
     /// Two maps, channel after channel, as if concatenated.
-    pub fn pair(first: impl Into<Source>, second: Tensor<4>) -> Self {
+    pub(crate) fn pair(first: impl Into<Source>, second: Tensor<4>) -> Self {
         Self { first: first.into(), second: Some(second) }
     }
 }

@@ -8,7 +8,7 @@ use super::norm::Affine;
 use super::pointwise::{BLOCK, added};
 
 /// Normalises `[pixels, channels]`.
-pub fn forward(input: &[f32], affine: Affine, output: &mut [f32]) {
+pub(super) fn forward(input: &[f32], affine: Affine, output: &mut [f32]) {
     let block = BLOCK * affine.gamma.len();
     output.par_chunks_mut(block).zip(input.par_chunks(block)).for_each(|(output, input)| {
         forward_block(input, affine, output);
@@ -29,7 +29,12 @@ fn forward_block<'a, S: Simd>(input: &[f32], affine: Affine<'a>, output: &mut [f
 
 /// Turns the gradient of the output into that of the input, in place; gives the gradients of the factors
 /// and of the summands.
-pub fn backward(gradient: &mut [f32], input: &[f32], gamma: &[f32], epsilon: f64) -> [Vec<f32>; 2] {
+pub(super) fn backward(
+    gradient: &mut [f32],
+    input: &[f32],
+    gamma: &[f32],
+    epsilon: f64,
+) -> [Vec<f32>; 2] {
     let channels = gamma.len();
     let block = BLOCK * channels;
     let sums: Vec<Vec<f32>> = gradient

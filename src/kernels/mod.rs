@@ -53,13 +53,13 @@ mod tests;
 #[cfg(test)]
 mod unreadable;
 
-pub use adam::Step as AdamStep;
-pub use after::After;
-pub use buffer::keep_freed_memory;
-pub use input::{Input, Source};
-pub use optimizer::{adam_step, sum_of_squares};
+pub(crate) use adam::Step as AdamStep;
+pub(crate) use after::After;
+pub(crate) use buffer::keep_freed_memory;
+pub(crate) use input::{Input, Source};
+pub(crate) use optimizer::{adam_step, sum_of_squares};
 #[cfg(test)]
-pub use unreadable::unreadable;
+pub(crate) use unreadable::unreadable;
 
 use burn::backend::Dispatch;
 use burn::module::{Module, Param, ParamId};
@@ -75,7 +75,7 @@ use ops::{Convolution, Kernels, Normalisation, Operands};
 use standard::{of_sample, trains};
 
 /// Whether the kernels compute on a tensor: one of single precision in main memory.
-pub fn here<const D: usize>(tensor: &Tensor<D>) -> bool {
+pub(crate) fn here<const D: usize>(tensor: &Tensor<D>) -> bool {
     tensor.dtype() == DType::F32 && tensor.device() == Device::flex()
 }
 
@@ -84,7 +84,7 @@ pub fn here<const D: usize>(tensor: &Tensor<D>) -> bool {
 ///
 /// # Shapes
 /// - input and output: as `forward` has them
-pub fn block<M, F>(module: &M, input: Input, forward: F) -> Tensor<4>
+pub(crate) fn block<M, F>(module: &M, input: Input, forward: F) -> Tensor<4>
 where
     M: Module + Sync + 'static,
     F: Fn(&M, Input) -> Tensor<4> + Send + Sync + 'static,
@@ -107,7 +107,7 @@ where
 /// # Shapes
 /// - input: `[batch, channels_in, height, width]` in all
 /// - output: `[batch, channels_out, height_out, width_out]`
-pub fn conv2d<'a>(conv: &Conv2d, input: impl Into<Input>, after: After<'a>) -> Tensor<4> {
+pub(crate) fn conv2d<'a>(conv: &Conv2d, input: impl Into<Input>, after: After<'a>) -> Tensor<4> {
     let input = input.into();
     if here(&input.first.maps) {
         convolution(conv, None, input, after)
@@ -122,7 +122,7 @@ pub fn conv2d<'a>(conv: &Conv2d, input: impl Into<Input>, after: After<'a>) -> T
 /// # Shapes
 /// - input: `[batch, channels_in, height, width]` in all
 /// - output: `[batch, channels_out, height_out, width_out]`
-pub fn conv2d_batch_norm<'a>(
+pub(crate) fn conv2d_batch_norm<'a>(
     conv: &Conv2d,
     norm: &BatchNorm,
     input: impl Into<Input>,
@@ -247,7 +247,7 @@ fn drawn(layer: &burn::nn::Dropout, device: &Device) -> Option<Dropout> {
 ///
 /// # Shapes
 /// - maps and output: `[batch, channels, height, width]`
-pub fn batch_norm<'a>(norm: &BatchNorm, maps: Tensor<4>, after: After<'a>) -> Tensor<4> {
+pub(crate) fn batch_norm<'a>(norm: &BatchNorm, maps: Tensor<4>, after: After<'a>) -> Tensor<4> {
     if !here(&maps) {
         return standard::after(standard::batch_norm(norm, maps), after);
     }
@@ -261,7 +261,11 @@ pub fn batch_norm<'a>(norm: &BatchNorm, maps: Tensor<4>, after: After<'a>) -> Te
 ///
 /// # Shapes
 /// - maps and output: `[batch, channels, height, width]`
-pub fn gelu_batch_norm<'a>(norm: &BatchNorm, maps: Tensor<4>, after: After<'a>) -> Tensor<4> {
+pub(crate) fn gelu_batch_norm<'a>(
+    norm: &BatchNorm,
+    maps: Tensor<4>,
+    after: After<'a>,
+) -> Tensor<4> {
     if !here(&maps) || !trains(norm, &maps.device()) {
         return batch_norm(norm, gelu(maps), after);
     }
@@ -309,7 +313,7 @@ fn scaled_and_shifted(norm: &BatchNorm, maps: Tensor<4>, after: After) -> Tensor
 ///
 /// # Shapes
 /// - maps and output: `[batch, channels, height, width]`
-pub fn group_norm<'a>(norm: &GroupNorm, maps: Tensor<4>, after: After<'a>) -> Tensor<4> {
+pub(crate) fn group_norm<'a>(norm: &GroupNorm, maps: Tensor<4>, after: After<'a>) -> Tensor<4> {
     match (&norm.gamma, &norm.beta) {
         (Some(gamma), Some(beta)) if here(&maps) => {
             let over = Over::Groups(norm.num_groups);
@@ -351,7 +355,7 @@ fn normalisation(
 /// # Shapes
 /// - maps: `[batch, channels_in, height, width]`
 /// - output: `[batch, channels_out, height_out, width_out]`
-pub fn conv_transpose2d(conv: &ConvTranspose2d, maps: Tensor<4>) -> Tensor<4> {
+pub(crate) fn conv_transpose2d(conv: &ConvTranspose2d, maps: Tensor<4>) -> Tensor<4> {
     if !here(&maps) || conv.padding != [0; 2] || conv.padding_out != [0; 2] {
         return conv.forward(maps);
     }
@@ -378,7 +382,12 @@ pub fn conv_transpose2d(conv: &ConvTranspose2d, maps: Tensor<4>) -> Tensor<4> {
 /// # Shapes
 /// - maps: `[batch, channels, height, width]`
 /// - output: `[batch, channels, height_out, width_out]`
-pub fn max_pool2d(maps: Tensor<4>, kernel: usize, stride: usize, padding: usize) -> Tensor<4> {
+pub(crate) fn max_pool2d(
+    maps: Tensor<4>,
+    kernel: usize,
+    stride: usize,
+    padding: usize,
+) -> Tensor<4> {
     if !here(&maps) {
         return standard::max_pool2d(maps, kernel, stride, padding);
     }
@@ -391,7 +400,7 @@ pub fn max_pool2d(maps: Tensor<4>, kernel: usize, stride: usize, padding: usize)
 /// # Shapes
 /// - maps: `[batch, channels, height, width]`
 /// - output: `[batch, channels, 2 * height, 2 * width]`
-pub fn bilinear(maps: Tensor<4>) -> Tensor<4> {
+pub(crate) fn bilinear(maps: Tensor<4>) -> Tensor<4> {
     if !here(&maps) {
         return standard::bilinear(maps);
     }
@@ -403,7 +412,7 @@ pub fn bilinear(maps: Tensor<4>) -> Tensor<4> {
 /// # Shapes
 /// - maps and output: `[batch, channels, height, width]`
 /// - factors: `[batch, 1, height / 2, width / 2]`
-pub fn gate(maps: Tensor<4>, factors: Tensor<4>) -> Tensor<4> {
+pub(crate) fn gate(maps: Tensor<4>, factors: Tensor<4>) -> Tensor<4> {
     if !here(&maps) {
         return standard::nearest(factors) * maps;
     }
@@ -414,7 +423,7 @@ pub fn gate(maps: Tensor<4>, factors: Tensor<4>) -> Tensor<4> {
 ///
 /// # Shapes
 /// - a, b and output: `[batch, channels, height, width]`
-pub fn add(a: Tensor<4>, b: Tensor<4>) -> Tensor<4> {
+pub(crate) fn add(a: Tensor<4>, b: Tensor<4>) -> Tensor<4> {
     if !here(&a) {
         return a + b;
     }
@@ -426,7 +435,7 @@ pub fn add(a: Tensor<4>, b: Tensor<4>) -> Tensor<4> {
 /// # Shapes
 /// - a, b: `[batch, channels, height, width]`, with channels of their own
 /// - output: `[batch, channels_a + channels_b, height, width]`
-pub fn concat(a: Tensor<4>, b: Tensor<4>) -> Tensor<4> {
+pub(crate) fn concat(a: Tensor<4>, b: Tensor<4>) -> Tensor<4> {
     if !here(&a) {
         return Tensor::cat(vec![a, b], 1);
     }
@@ -438,7 +447,7 @@ pub fn concat(a: Tensor<4>, b: Tensor<4>) -> Tensor<4> {
 ///
 /// # Shapes
 /// - maps and output: `[batch, channels, height, width]`
-pub fn excite(first: &Conv2d, second: &Conv2d, maps: Tensor<4>) -> Tensor<4> {
+pub(crate) fn excite(first: &Conv2d, second: &Conv2d, maps: Tensor<4>) -> Tensor<4> {
     match (&first.bias, &second.bias) {
         (Some(first_bias), Some(second_bias)) if here(&maps) => {
             Tensor::from_dispatch(Dispatch::excitation(
@@ -457,7 +466,7 @@ pub fn excite(first: &Conv2d, second: &Conv2d, maps: Tensor<4>) -> Tensor<4> {
 ///
 /// # Shapes
 /// - maps and output: `[batch, channels, height, width]`
-pub fn relu(maps: Tensor<4>) -> Tensor<4> {
+pub(crate) fn relu(maps: Tensor<4>) -> Tensor<4> {
     activated(maps, Activation::Relu)
 }
 
@@ -473,7 +482,7 @@ fn activated(maps: Tensor<4>, activation: Activation) -> Tensor<4> {
 /// # Shapes
 /// - maps: `[batch, channels, height, width]`
 /// - output: `[batch, channels, 1, 1]`
-pub fn average(maps: Tensor<4>) -> Tensor<4> {
+pub(crate) fn average(maps: Tensor<4>) -> Tensor<4> {
     if !here(&maps) {
         return standard::average(maps);
     }
@@ -485,7 +494,7 @@ pub fn average(maps: Tensor<4>) -> Tensor<4> {
 /// # Shapes
 /// - maps: `[batch, channels, height, width]`
 /// - output: `[batch, channels, height / 2, width / 2]`
-pub fn halve(maps: Tensor<4>) -> Tensor<4> {
+pub(crate) fn halve(maps: Tensor<4>) -> Tensor<4> {
     if !here(&maps) {
         return standard::halve(maps);
     }
@@ -508,7 +517,7 @@ pub fn halve(maps: Tensor<4>) -> Tensor<4> {
 /// # Shapes
 /// - maps and output: `[batch, channels, height, width]`
 /// - factors: `[batch, channels, 1, 1]`
-pub fn weigh(maps: Tensor<4>, factors: Tensor<4>) -> Tensor<4> {
+pub(crate) fn weigh(maps: Tensor<4>, factors: Tensor<4>) -> Tensor<4> {
     if !here(&maps) {
         return maps * factors;
     }
@@ -520,7 +529,7 @@ pub fn weigh(maps: Tensor<4>, factors: Tensor<4>) -> Tensor<4> {
 ///
 /// # Shapes
 /// - maps and output: `[batch, channels, height, width]`
-pub fn gelu(maps: Tensor<4>) -> Tensor<4> {
+pub(crate) fn gelu(maps: Tensor<4>) -> Tensor<4> {
     activated(maps, Activation::Gelu)
 }
 
@@ -531,7 +540,7 @@ const LAYER_NORM_EPSILON: f64 = 1e-5;
 ///
 /// # Shapes
 /// - maps and output: `[batch, channels, height, width]`
-pub fn layer_norm(norm: &LayerNorm, maps: Tensor<4>) -> Tensor<4> {
+pub(crate) fn layer_norm(norm: &LayerNorm, maps: Tensor<4>) -> Tensor<4> {
     match &norm.beta {
         Some(beta) if here(&maps) => Tensor::from_dispatch(Dispatch::layer_normalisation(
             maps.into_dispatch(),

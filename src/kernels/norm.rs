@@ -16,7 +16,7 @@ use super::pointwise::BLOCK;
 
 /// What a mean and a variance are taken of.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Over {
+pub(super) enum Over {
     /// A channel of all images.
     Batch,
     /// So many groups of the channels of each image.
@@ -41,14 +41,14 @@ impl Over {
 
 /// Mean and biased variance of each set.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Moments {
+pub(super) struct Moments {
     pub mean: Vec<f32>,
     pub variance: Vec<f32>,
 }
 
 /// Learned factors and summands of each channel, and what is added to the variance.
 #[derive(Clone, Copy, Debug)]
-pub struct Affine<'a> {
+pub(super) struct Affine<'a> {
     pub gamma: &'a [f32],
     pub beta: &'a [f32],
     pub epsilon: f64,
@@ -56,7 +56,7 @@ pub struct Affine<'a> {
 
 /// What is done to the normalised maps before they are written.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct After<'a> {
+pub(super) struct After<'a> {
     pub residual: Option<&'a [f32]>,
     pub activation: Option<Activation>,
     pub dropout: Option<Dropout>,
@@ -78,7 +78,7 @@ fn added(blocks: Vec<Vec<[f32; 2]>>, channels: usize) -> Vec<[f64; 2]> {
 ///
 /// The variance is that of differences to the mean of a block, put together by the formula of Chan,
 /// Golub and LeVeque (1983).
-pub fn moments(maps: &[f32], dims: Dims, over: Over) -> Moments {
+pub(super) fn moments(maps: &[f32], dims: Dims, over: Over) -> Moments {
     let channels = dims.channels;
     let pixels = dims.height * dims.width;
     let (sets, set) = over.sets(dims);
@@ -140,7 +140,7 @@ fn block_moments<S: Simd>(maps: &[f32], found: &mut [[f32; 2]]) {
 }
 
 /// Normalises maps with the moments given.
-pub fn forward(
+pub(super) fn forward(
     maps: &[f32],
     dims: Dims,
     over: Over,
@@ -225,7 +225,7 @@ fn apply<'a, S: Simd>(
 }
 
 /// The gradients of a normalisation.
-pub struct Gradients {
+pub(super) struct Gradients {
     pub maps: Buffer,
     pub gamma: Vec<f32>,
     pub beta: Vec<f32>,
@@ -233,13 +233,13 @@ pub struct Gradients {
 
 /// The gradient of the normalised maps, in which ReLU and dropout have been gone back through, or of another
 /// activation of them: the normalised maps are then computed again and the gradient is turned in place.
-pub enum Given<'a> {
+pub(super) enum Given<'a> {
     Normalised(&'a [f32]),
     Activated(&'a mut [f32], Activation),
 }
 
 /// The gradients of maps, `gamma` and `beta`.
-pub fn backward(
+pub(super) fn backward(
     mut given: Given,
     maps: &[f32],
     dims: Dims,

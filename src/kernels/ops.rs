@@ -20,14 +20,14 @@ use super::{channels, depthwise, direct, excitation, layer_norm, pool, resample,
 
 /// A tensor that may be absent.
 #[derive(ExtensionType)]
-pub enum Optional<B: Backend> {
+pub(super) enum Optional<B: Backend> {
     Some(FloatTensor<B>),
     None,
 }
 
 impl<B: Backend> Optional<B> {
     /// As Rust's own.
-    pub fn into_option(self) -> Option<FloatTensor<B>> {
+    pub(super) fn into_option(self) -> Option<FloatTensor<B>> {
         match self {
             Self::Some(tensor) => Some(tensor),
             Self::None => None,
@@ -43,7 +43,7 @@ impl<B: Backend> From<Option<FloatTensor<B>>> for Optional<B> {
 
 /// What a convolution is given.
 #[derive(ExtensionType)]
-pub struct Operands<B: Backend> {
+pub(super) struct Operands<B: Backend> {
     /// Maps, and maybe maps whose channels are put behind theirs.
     pub first: FloatTensor<B>,
     #[extension_type]
@@ -62,7 +62,7 @@ pub struct Operands<B: Backend> {
 
 /// `dropout(activation(scale * (weight * [first, second]) + bias + residual))`, as far as asked for.
 #[derive(Clone, Copy, Debug)]
-pub struct Convolution {
+pub(super) struct Convolution {
     pub window: Window,
     /// Whether the first maps have half the size, and each of their pixels stands for 2x2.
     pub doubled: bool,
@@ -74,7 +74,7 @@ pub struct Convolution {
 /// `dropout(activation(normalised * gamma + beta + residual))`, as far as asked for; what is normalised may be an
 /// activation of the input.
 #[derive(Clone, Copy, Debug)]
-pub struct Normalisation {
+pub(super) struct Normalisation {
     /// What comes before: computed again in the backward pass, so that only its input is kept.
     pub before: Option<Activation>,
     pub over: Over,
@@ -86,7 +86,7 @@ pub struct Normalisation {
 
 /// The operators. On other backends than the CPU's, callers use Burn's own instead.
 #[backend_extension(Flex, Autodiff)]
-pub trait Kernels: Backend {
+pub(super) trait Kernels: Backend {
     /// A convolution and what follows it.
     fn convolution(
         #[extension_type] operands: Operands<Self>,
@@ -168,7 +168,7 @@ pub trait Kernels: Backend {
 
 /// A convolution with its operands as kernels read them.
 #[derive(Clone, Debug)]
-pub struct Prepared {
+pub(super) struct Prepared {
     pub first: FlexTensor,
     pub second: Option<FlexTensor>,
     pub weight: FlexTensor,
@@ -248,7 +248,11 @@ impl Prepared {
     }
 
     /// Convolves, with weights that are about to change.
-    pub fn forward(&self, bias: Option<&FlexTensor>, residual: Option<&FlexTensor>) -> FlexTensor {
+    pub(super) fn forward(
+        &self,
+        bias: Option<&FlexTensor>,
+        residual: Option<&FlexTensor>,
+    ) -> FlexTensor {
         weights::forget();
         self.convolve(bias, residual, || Arc::new(self.form(self.is_winograd(false))))
     }
@@ -290,7 +294,7 @@ impl Prepared {
     }
 
     /// The gradient of the weights from that of the sums.
-    pub fn weight_gradient(&self, gradient: &FlexTensor) -> FlexTensor {
+    pub(super) fn weight_gradient(&self, gradient: &FlexTensor) -> FlexTensor {
         let mut buffer = Buffer::new(self.weight.layout().num_elements());
         let window = &self.settings.window;
         let values: &[f32] = gradient.storage();
@@ -307,7 +311,7 @@ impl Prepared {
     }
 
     /// The gradients of the parts from that of the sums.
-    pub fn input_gradient(&self, gradient: &FlexTensor) -> (FlexTensor, Option<FlexTensor>) {
+    pub(super) fn input_gradient(&self, gradient: &FlexTensor) -> (FlexTensor, Option<FlexTensor>) {
         let whole = self.input_dims();
         let weight: &[f32] = self.weight.storage();
         let window = &self.settings.window;
@@ -356,7 +360,7 @@ fn with_maps<T>(tensor: &FlexTensor, run: impl FnOnce(&Input) -> T) -> T {
 }
 
 /// Goes back through ReLU and dropout: the gradient of what they were given, and its sum over pixels.
-pub fn before(
+pub(super) fn before(
     gradient: FlexTensor,
     output: Option<&FlexTensor>,
     dropout: Option<Dropout>,
@@ -369,14 +373,14 @@ pub fn before(
 }
 
 /// The gradient times a constant of each channel.
-pub fn scaled(gradient: FlexTensor, factors: &FlexTensor) -> FlexTensor {
+pub(super) fn scaled(gradient: FlexTensor, factors: &FlexTensor) -> FlexTensor {
     let mut gradient = owned(gradient);
     pointwise::scale(gradient.storage_mut(), factors.storage());
     gradient
 }
 
 /// Operands as kernels read them, with bias and residual.
-pub fn prepare(
+pub(super) fn prepare(
     operands: Operands<Flex>,
     settings: Convolution,
 ) -> (Prepared, Option<FlexTensor>, Option<FlexTensor>) {
@@ -392,7 +396,7 @@ pub fn prepare(
 }
 
 /// A normalisation's output and moments.
-pub fn normalise(
+pub(super) fn normalise(
     input: &FlexTensor,
     gamma: &FlexTensor,
     beta: &FlexTensor,
@@ -415,14 +419,14 @@ pub fn normalise(
 }
 
 /// An activation of a tensor's numbers, in their order.
-pub fn activated(input: &FlexTensor, activation: Activation) -> Buffer {
+pub(super) fn activated(input: &FlexTensor, activation: Activation) -> Buffer {
     let mut buffer = Buffer::new(input.layout().num_elements());
     activation.forward(input.storage(), &mut buffer);
     buffer
 }
 
 /// The numbers of a normalisation.
-pub fn affine<'a>(
+pub(super) fn affine<'a>(
     gamma: &'a FlexTensor,
     beta: &'a FlexTensor,
     settings: &Normalisation,
@@ -431,7 +435,7 @@ pub fn affine<'a>(
 }
 
 /// Maxima, and where in its window each was found.
-pub fn max_pool(input: &FlexTensor, window: &Window) -> (FlexTensor, Vec<u8>) {
+pub(super) fn max_pool(input: &FlexTensor, window: &Window) -> (FlexTensor, Vec<u8>) {
     let dims = dims(input);
     let [height, width] = window.output([dims.height, dims.width]);
     let output = Dims { height, width, ..dims };
@@ -441,7 +445,7 @@ pub fn max_pool(input: &FlexTensor, window: &Window) -> (FlexTensor, Vec<u8>) {
 }
 
 /// The gradient of the maps, of size `dims`, that were pooled.
-pub fn max_pool_backward(
+pub(super) fn max_pool_backward(
     gradient: FlexTensor,
     places: &[u8],
     dims: Dims,
@@ -453,14 +457,17 @@ pub fn max_pool_backward(
 }
 
 /// The gradient of the maps, of size `dims`, that were doubled.
-pub fn doubled_bilinear_backward(gradient: FlexTensor, dims: Dims) -> FlexTensor {
+pub(super) fn doubled_bilinear_backward(gradient: FlexTensor, dims: Dims) -> FlexTensor {
     let mut buffer = Buffer::new(dims.len());
     resample::bilinear_backward(by_pixel(gradient).storage(), dims, &mut buffer);
     maps(buffer, dims)
 }
 
 /// The gradients of two maps that were put one behind the other.
-pub fn concatenation_backward(gradient: FlexTensor, channels: [usize; 2]) -> [FlexTensor; 2] {
+pub(super) fn concatenation_backward(
+    gradient: FlexTensor,
+    channels: [usize; 2],
+) -> [FlexTensor; 2] {
     let gradient = by_pixel(gradient);
     let whole = dims(&gradient);
     let sizes = channels.map(|channels| Dims { channels, ..whole });
@@ -476,7 +483,7 @@ pub fn concatenation_backward(gradient: FlexTensor, channels: [usize; 2]) -> [Fl
 }
 
 /// The gradient of what an activation was given.
-pub fn activation_backward(
+pub(super) fn activation_backward(
     gradient: FlexTensor,
     input: &FlexTensor,
     activation: Activation,
@@ -487,7 +494,7 @@ pub fn activation_backward(
 }
 
 /// The mean of each channel of each image.
-pub fn average(input: &FlexTensor) -> FlexTensor {
+pub(super) fn average(input: &FlexTensor) -> FlexTensor {
     let whole = dims(input);
     let output = Dims { height: 1, width: 1, ..whole };
     let mut buffer = Buffer::new(output.len());
@@ -496,14 +503,14 @@ pub fn average(input: &FlexTensor) -> FlexTensor {
 }
 
 /// The gradient of the maps, of size `dims`, whose means were taken.
-pub fn average_backward(gradient: FlexTensor, dims: Dims) -> FlexTensor {
+pub(super) fn average_backward(gradient: FlexTensor, dims: Dims) -> FlexTensor {
     let mut buffer = Buffer::new(dims.len());
     channels::means_backward(by_pixel(gradient).storage(), dims, &mut buffer);
     maps(buffer, dims)
 }
 
 /// The maps, each channel of each image times its factor.
-pub fn weigh(input: &FlexTensor, factors: &FlexTensor) -> FlexTensor {
+pub(super) fn weigh(input: &FlexTensor, factors: &FlexTensor) -> FlexTensor {
     let dims = dims(input);
     let mut buffer = Buffer::new(dims.len());
     channels::weigh(input.storage(), factors.storage(), None, dims, &mut buffer);
@@ -511,13 +518,16 @@ pub fn weigh(input: &FlexTensor, factors: &FlexTensor) -> FlexTensor {
 }
 
 /// The weights of squeeze-and-excitation as the kernel reads them.
-pub fn excitation_layers(layers: &[FlexTensor; 4]) -> excitation::Layers<'_> {
+pub(super) fn excitation_layers(layers: &[FlexTensor; 4]) -> excitation::Layers<'_> {
     let [first, first_bias, second, second_bias] = layers.each_ref().map(|layer| layer.storage());
     excitation::Layers { first, first_bias, second, second_bias }
 }
 
 /// Squeeze-and-excitation, and what its backward pass needs.
-pub fn excite(input: &FlexTensor, layers: &[FlexTensor; 4]) -> (FlexTensor, excitation::Middle) {
+pub(super) fn excite(
+    input: &FlexTensor,
+    layers: &[FlexTensor; 4],
+) -> (FlexTensor, excitation::Middle) {
     let dims = dims(input);
     let mut buffer = Buffer::new(dims.len());
     let layers = excitation_layers(layers);
@@ -526,7 +536,7 @@ pub fn excite(input: &FlexTensor, layers: &[FlexTensor; 4]) -> (FlexTensor, exci
 }
 
 /// The gradient of the factors of channels.
-pub fn weigh_backward(gradient: &FlexTensor, input: &FlexTensor) -> FlexTensor {
+pub(super) fn weigh_backward(gradient: &FlexTensor, input: &FlexTensor) -> FlexTensor {
     let dims = dims(input);
     let factors = Dims { height: 1, width: 1, ..dims };
     let mut buffer = Buffer::new(factors.len());
@@ -535,7 +545,7 @@ pub fn weigh_backward(gradient: &FlexTensor, input: &FlexTensor) -> FlexTensor {
 }
 
 /// The maps times the number of each 2x2 block.
-pub fn gate(input: &FlexTensor, factors: &FlexTensor) -> FlexTensor {
+pub(super) fn gate(input: &FlexTensor, factors: &FlexTensor) -> FlexTensor {
     let dims = dims(input);
     let mut buffer = Buffer::new(dims.len());
     resample::gate(input.storage(), factors.storage(), dims, &mut buffer);
@@ -543,7 +553,7 @@ pub fn gate(input: &FlexTensor, factors: &FlexTensor) -> FlexTensor {
 }
 
 /// The gradient of a gate's factors.
-pub fn gate_backward(gradient: &FlexTensor, input: &FlexTensor) -> FlexTensor {
+pub(super) fn gate_backward(gradient: &FlexTensor, input: &FlexTensor) -> FlexTensor {
     let dims = dims(input);
     let factors = Dims { height: dims.height / 2, width: dims.width / 2, channels: 1, ..dims };
     let mut buffer = Buffer::new(factors.len());
@@ -553,7 +563,7 @@ pub fn gate_backward(gradient: &FlexTensor, input: &FlexTensor) -> FlexTensor {
 
 /// A transposed convolution is the gradient of the convolution's input; without padding, its output
 /// ends where the last window does.
-pub fn transposed_dims(input: Dims, weight: &FlexTensor, window: &Window) -> Dims {
+pub(super) fn transposed_dims(input: Dims, weight: &FlexTensor, window: &Window) -> Dims {
     let size = |axis: usize, size: usize| {
         (size - 1) * window.stride[axis] + window.dilation[axis] * (window.kernel[axis] - 1) + 1
     };

@@ -65,7 +65,7 @@ fn writable(tensor: FlexTensor) -> FlexTensor {
 ///
 /// # Shapes
 /// - parameter, gradient and the moments: the same
-pub fn adam_step<const D: usize>(
+pub(crate) fn adam_step<const D: usize>(
     parameter: Tensor<D>,
     gradient: Tensor<D>,
     moments: [Tensor<D>; 2],
@@ -82,7 +82,7 @@ pub fn adam_step<const D: usize>(
 ///
 /// # Shapes
 /// - output: `[1]`
-pub fn sum_of_squares<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
+pub(crate) fn sum_of_squares<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
     if !here(&tensor) {
         return tensor.square().sum();
     }

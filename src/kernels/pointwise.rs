@@ -10,11 +10,11 @@ use super::dropout::Dropout;
 use super::geometry::{Dims, Locate, Part, Shared};
 
 /// Pixels of a block.
-pub const BLOCK: usize = 256;
+pub(super) const BLOCK: usize = 256;
 
 /// What followed a convolution or a norm, to be gone back through.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Followed<'a> {
+pub(super) struct Followed<'a> {
     /// The output, where a ReLU made it.
     pub rectified: Option<&'a [f32]>,
     pub dropout: Option<Dropout>,
@@ -25,7 +25,7 @@ pub struct Followed<'a> {
 /// # Shapes
 /// - gradient: `[pixels, channels]`
 /// - output: the sum over pixels, `[channels]`
-pub fn before(gradient: &mut [f32], channels: usize, followed: Followed) -> Vec<f32> {
+pub(super) fn before(gradient: &mut [f32], channels: usize, followed: Followed) -> Vec<f32> {
     let block = BLOCK * channels.max(1);
     let sums = gradient
         .par_chunks_mut(block)
@@ -66,7 +66,7 @@ fn before_block<'a, S: Simd>(
 }
 
 /// Adds up what blocks summed, in their order.
-pub fn added(blocks: Vec<Vec<f32>>, len: usize) -> Vec<f32> {
+pub(super) fn added(blocks: Vec<Vec<f32>>, len: usize) -> Vec<f32> {
     let mut total = vec![0f64; len];
     for block in blocks {
         for (total, sum) in total.iter_mut().zip(block) {
@@ -77,7 +77,7 @@ pub fn added(blocks: Vec<Vec<f32>>, len: usize) -> Vec<f32> {
 }
 
 /// Multiplies each channel by its factor, in place.
-pub fn scale(values: &mut [f32], factors: &[f32]) {
+pub(super) fn scale(values: &mut [f32], factors: &[f32]) {
     values.par_chunks_mut(BLOCK * factors.len().max(1)).for_each(|values| {
         for pixel in values.chunks_exact_mut(factors.len()) {
             for (value, factor) in pixel.iter_mut().zip(factors) {
@@ -88,7 +88,7 @@ pub fn scale(values: &mut [f32], factors: &[f32]) {
 }
 
 /// Adds to each channel its summand, in place.
-pub fn add_to_channels(values: &mut [f32], summands: &[f32]) {
+pub(super) fn add_to_channels(values: &mut [f32], summands: &[f32]) {
     values.par_chunks_mut(BLOCK * summands.len().max(1)).for_each(|values| {
         for pixel in values.chunks_exact_mut(summands.len()) {
             for (value, summand) in pixel.iter_mut().zip(summands) {
@@ -100,7 +100,7 @@ pub fn add_to_channels(values: &mut [f32], summands: &[f32]) {
 
 /// Parts the gradient of a whole input: to each part its channels, and where a part was doubled, the
 /// sum of each 2x2 block.
-pub fn split(whole: &[f32], dims: Dims, parts: &[Part<Shared<f32>>]) {
+pub(super) fn split(whole: &[f32], dims: Dims, parts: &[Part<Shared<f32>>]) {
     let mut first = 0;
     for part in parts {
         let locate = Locate::new(part, dims.height, dims.width);
@@ -135,7 +135,7 @@ pub fn split(whole: &[f32], dims: Dims, parts: &[Part<Shared<f32>>]) {
 }
 
 /// Puts the channels of two maps side by side.
-pub fn join([a, b]: [&[f32]; 2], [first, second]: [usize; 2], out: &mut [f32]) {
+pub(super) fn join([a, b]: [&[f32]; 2], [first, second]: [usize; 2], out: &mut [f32]) {
     out.par_chunks_mut(BLOCK * (first + second)).enumerate().for_each(|(block, out)| {
         let start = block * BLOCK;
         for (pixel, out) in out.chunks_exact_mut(first + second).enumerate() {
@@ -147,7 +147,7 @@ pub fn join([a, b]: [&[f32]; 2], [first, second]: [usize; 2], out: &mut [f32]) {
 }
 
 /// Adds numbers to others, in place.
-pub fn add_to(total: &mut [f32], summands: &[f32]) {
+pub(super) fn add_to(total: &mut [f32], summands: &[f32]) {
     const NUMBERS: usize = 1 << 14;
     let parts = total.par_chunks_mut(NUMBERS).zip(summands.par_chunks(NUMBERS));
     parts.for_each(|(total, summands)| {
@@ -158,7 +158,7 @@ pub fn add_to(total: &mut [f32], summands: &[f32]) {
 }
 
 /// Writes `a + b`.
-pub fn sum(a: &[f32], b: &[f32], out: &mut [f32]) {
+pub(super) fn sum(a: &[f32], b: &[f32], out: &mut [f32]) {
     const NUMBERS: usize = 1 << 14;
     let parts = a.par_chunks(NUMBERS).zip(b.par_chunks(NUMBERS));
     out.par_chunks_mut(NUMBERS).zip(parts).for_each(|(out, (a, b))| {
@@ -169,7 +169,7 @@ pub fn sum(a: &[f32], b: &[f32], out: &mut [f32]) {
 }
 
 /// The sum of squares, in blocks that are then added in their order.
-pub fn sum_of_squares(values: &[f32]) -> f64 {
+pub(super) fn sum_of_squares(values: &[f32]) -> f64 {
     const NUMBERS: usize = 1 << 14;
     let blocks: Vec<f64> = values.par_chunks(NUMBERS).map(block_of_squares).collect();
     blocks.into_iter().sum()
@@ -191,7 +191,7 @@ fn block_of_squares<S: Simd>(values: &[f32]) -> f64 {
 
 /// Copies maps `[batch, channels, pixels]` to `[batch, pixels, channels]`, or back with the two
 /// lengths exchanged.
-pub fn transpose(from: &[f32], rows: usize, columns: usize, to: &mut [f32]) {
+pub(super) fn transpose(from: &[f32], rows: usize, columns: usize, to: &mut [f32]) {
     const TILE: usize = 16;
     const COLUMNS: usize = 256;
     if rows * columns == 0 {

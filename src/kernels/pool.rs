@@ -9,7 +9,13 @@ use super::geometry::{Dims, Window};
 ///
 /// A window has at most 256 positions, and at least one that is inside the maps. Not a number is
 /// larger than any, and of equals the first is the maximum, as with PyTorch.
-pub fn forward(maps: &[f32], dims: Dims, window: &Window, out: &mut [f32], places: &mut [u8]) {
+pub(super) fn forward(
+    maps: &[f32],
+    dims: Dims,
+    window: &Window,
+    out: &mut [f32],
+    places: &mut [u8],
+) {
     let [height, width] = window.output([dims.height, dims.width]);
     let row = (width * dims.channels).max(1);
     out.par_chunks_mut(row).zip(places.par_chunks_mut(row)).enumerate().for_each(
@@ -53,7 +59,13 @@ fn forward_row<S: Simd>(
 }
 
 /// The gradient of the maps from that of the maxima.
-pub fn backward(gradient: &[f32], places: &[u8], dims: Dims, window: &Window, out: &mut [f32]) {
+pub(super) fn backward(
+    gradient: &[f32],
+    places: &[u8],
+    dims: Dims,
+    window: &Window,
+    out: &mut [f32],
+) {
     let row = (dims.width * dims.channels).max(1);
     out.par_chunks_mut(row).enumerate().for_each(|(index, out)| {
         let place = (index / dims.height, index % dims.height);

@@ -20,7 +20,7 @@ use super::ops::Kernels;
 use super::replay;
 
 /// Whether what is computed with a tensor is to be computed again for its gradients.
-pub fn is_asked_for(maps: &Tensor<4>) -> bool {
+pub(super) fn is_asked_for(maps: &Tensor<4>) -> bool {
     maps.device().gradient_checkpointing_strategy() == Some(GradientCheckpointingStrategy::Balanced)
 }
 
@@ -35,7 +35,7 @@ struct Kept<M, F> {
 }
 
 /// The output of a block without its graph, the block, and one of its weights that get a gradient.
-pub fn run<M, F>(
+pub(super) fn run<M, F>(
     module: &M,
     input: &Input,
     forward: F,

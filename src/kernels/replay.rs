@@ -21,24 +21,24 @@ enum Pass {
 }
 
 /// Runs a forward pass that will be run again; gives the keys of its dropouts too.
-pub fn first<T>(run: impl FnOnce() -> T) -> (T, Vec<u64>) {
+pub(super) fn first<T>(run: impl FnOnce() -> T) -> (T, Vec<u64>) {
     let (output, pass) = scoped(&PASS, Pass::First(Vec::new()), run);
     let Pass::First(keys) = pass else { unreachable!("passes end as what they began") };
     (output, keys)
 }
 
 /// Runs it again, with the keys of the first time.
-pub fn again<T>(keys: &[u64], run: impl FnOnce() -> T) -> T {
+pub(super) fn again<T>(keys: &[u64], run: impl FnOnce() -> T) -> T {
     scoped(&PASS, Pass::Second(keys.iter().copied().collect()), run).0
 }
 
 /// Whether this thread runs a forward pass for the second time.
-pub fn is_again() -> bool {
+pub(super) fn is_again() -> bool {
     PASS.with_borrow(|pass| matches!(pass, Pass::Second(_)))
 }
 
 /// The key of the next dropout.
-pub fn key(draw: impl FnOnce() -> u64) -> u64 {
+pub(super) fn key(draw: impl FnOnce() -> u64) -> u64 {
     PASS.with_borrow_mut(|pass| match pass {
         Pass::Only => draw(),
         Pass::First(keys) => {

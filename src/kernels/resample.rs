@@ -18,7 +18,7 @@ fn neighbours(at: usize, size: usize) -> (usize, usize, f32) {
 }
 
 /// Doubles maps by bilinear interpolation between the centres of pixels; `dims` are those of the input.
-pub fn bilinear(maps: &[f32], dims: Dims, out: &mut [f32]) {
+pub(super) fn bilinear(maps: &[f32], dims: Dims, out: &mut [f32]) {
     let row = (2 * dims.width * dims.channels).max(1);
     out.par_chunks_mut(row).enumerate().for_each(|(index, out)| {
         bilinear_row(maps, dims, index / (2 * dims.height), index % (2 * dims.height), out);
@@ -57,7 +57,7 @@ fn readers(at: usize, size: usize) -> impl Iterator<Item = (usize, f32)> + Clone
 }
 
 /// The gradient of [`bilinear`]'s input.
-pub fn bilinear_backward(gradient: &[f32], dims: Dims, out: &mut [f32]) {
+pub(super) fn bilinear_backward(gradient: &[f32], dims: Dims, out: &mut [f32]) {
     let row = (dims.width * dims.channels).max(1);
     out.par_chunks_mut(row).enumerate().for_each(|(index, out)| {
         bilinear_backward_row(gradient, dims, index / dims.height, index % dims.height, out);
@@ -92,7 +92,7 @@ fn bilinear_backward_row<S: Simd>(
 /// # Shapes
 /// - maps and out: `dims`
 /// - factors: `[batch, height / 2, width / 2]`
-pub fn gate(maps: &[f32], factors: &[f32], dims: Dims, out: &mut [f32]) {
+pub(super) fn gate(maps: &[f32], factors: &[f32], dims: Dims, out: &mut [f32]) {
     let row = (dims.width * dims.channels).max(1);
     out.par_chunks_mut(row).zip(maps.par_chunks(row)).enumerate().for_each(
         |(index, (out, maps))| {
@@ -113,7 +113,7 @@ fn gate_row<S: Simd>(maps: &[f32], factors: &[f32], channels: usize, out: &mut [
 }
 
 /// The gradient of [`gate`]'s factors; that of its maps is the gate of the gradient.
-pub fn gate_backward(gradient: &[f32], maps: &[f32], dims: Dims, factors: &mut [f32]) {
+pub(super) fn gate_backward(gradient: &[f32], maps: &[f32], dims: Dims, factors: &mut [f32]) {
     let rows = (2 * dims.width * dims.channels).max(1);
     let pairs = gradient.par_chunks(rows).zip(maps.par_chunks(rows));
     factors.par_chunks_mut((dims.width / 2).max(1)).zip(pairs).for_each(

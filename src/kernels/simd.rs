@@ -7,13 +7,13 @@
 use macerator::{Scalar, Simd, vload_unaligned, vstore_unaligned};
 
 /// A vector of `S::lanes32()` numbers.
-pub type Vector<S> = macerator::Vector<S, f32>;
+pub(super) type Vector<S> = macerator::Vector<S, f32>;
 
 /// The most numbers that a vector has on any processor.
-pub const MAX_LANES: usize = 16;
+pub(super) const MAX_LANES: usize = 16;
 
 /// Numbers in a vector on this machine.
-pub fn lanes() -> usize {
+pub(super) fn lanes() -> usize {
     #[macerator::with_simd]
     fn count<S: Simd>() -> usize {
         S::lanes32()
@@ -22,25 +22,25 @@ pub fn lanes() -> usize {
 }
 
 /// `len` rounded up to whole vectors.
-pub fn padded(len: usize, lanes: usize) -> usize {
+pub(super) fn padded(len: usize, lanes: usize) -> usize {
     len.div_ceil(lanes) * lanes
 }
 
 /// A vector of zeros.
 #[inline(always)]
-pub fn zero<S: Simd>() -> Vector<S> {
+pub(super) fn zero<S: Simd>() -> Vector<S> {
     0f32.splat()
 }
 
 /// A vector whose numbers are all `value`.
 #[inline(always)]
-pub fn splat<S: Simd>(value: f32) -> Vector<S> {
+pub(super) fn splat<S: Simd>(value: f32) -> Vector<S> {
     value.splat()
 }
 
 /// Zero where a number is below it. A NaN stays, as it does not with the `max` of every instruction set.
 #[inline(always)]
-pub fn rectified<S: Simd>(value: Vector<S>) -> Vector<S> {
+pub(super) fn rectified<S: Simd>(value: Vector<S>) -> Vector<S> {
     value.lt(zero::<S>()).select(zero::<S>(), value)
 }
 
@@ -49,7 +49,7 @@ pub fn rectified<S: Simd>(value: Vector<S>) -> Vector<S> {
 /// # Safety
 /// `S::lanes32()` numbers must be readable at `from`.
 #[inline(always)]
-pub unsafe fn load<S: Simd>(from: *const f32) -> Vector<S> {
+pub(super) unsafe fn load<S: Simd>(from: *const f32) -> Vector<S> {
     // SAFETY: what the caller promises.
     unsafe { vload_unaligned(from) }
 }
@@ -59,7 +59,7 @@ pub unsafe fn load<S: Simd>(from: *const f32) -> Vector<S> {
 /// # Safety
 /// `S::lanes32()` numbers must be writable at `to`.
 #[inline(always)]
-pub unsafe fn store<S: Simd>(to: *mut f32, value: Vector<S>) {
+pub(super) unsafe fn store<S: Simd>(to: *mut f32, value: Vector<S>) {
     // SAFETY: what the caller promises.
     unsafe { vstore_unaligned(to, value) }
 }
@@ -69,7 +69,7 @@ pub unsafe fn store<S: Simd>(to: *mut f32, value: Vector<S>) {
 /// # Safety
 /// `min(len, S::lanes32())` numbers must be readable at `from`.
 #[inline(always)]
-pub unsafe fn load_part<S: Simd>(from: *const f32, len: usize) -> Vector<S> {
+pub(super) unsafe fn load_part<S: Simd>(from: *const f32, len: usize) -> Vector<S> {
     let lanes = S::lanes32();
     // SAFETY: no more is read than the caller promises; the buffer has room for any vector.
     unsafe {
@@ -87,7 +87,7 @@ pub unsafe fn load_part<S: Simd>(from: *const f32, len: usize) -> Vector<S> {
 /// # Safety
 /// `min(len, S::lanes32())` numbers must be writable at `to`.
 #[inline(always)]
-pub unsafe fn store_part<S: Simd>(to: *mut f32, value: Vector<S>, len: usize) {
+pub(super) unsafe fn store_part<S: Simd>(to: *mut f32, value: Vector<S>, len: usize) {
     let lanes = S::lanes32();
     // SAFETY: no more is written than the caller promises; the buffer has room for any vector.
     unsafe {

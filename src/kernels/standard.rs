@@ -15,7 +15,7 @@ use super::input::Input;
 
 impl Input {
     /// All of it in one tensor.
-    pub fn into_maps(self) -> Tensor<4> {
+    pub(crate) fn into_maps(self) -> Tensor<4> {
         let first = if self.first.doubled { nearest(self.first.maps) } else { self.first.maps };
         match self.second {
             Some(second) => Tensor::cat(vec![first, second], 1),

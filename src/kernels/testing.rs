@@ -4,7 +4,7 @@ use macerator::{Arch, WithSimd};
 use proptest::prelude::*;
 
 /// So many numbers, among which are NaN, infinities and the largest and smallest there are.
-pub fn strange(len: usize) -> impl Strategy<Value = Vec<f32>> {
+pub(super) fn strange(len: usize) -> impl Strategy<Value = Vec<f32>> {
     let number = prop_oneof![
         8 => -8f32..8.0,
         1 => Just(f32::NAN),
@@ -16,13 +16,13 @@ pub fn strange(len: usize) -> impl Strategy<Value = Vec<f32>> {
 }
 
 /// The same without infinities and what overflows.
-pub fn partly_nan(len: usize) -> impl Strategy<Value = Vec<f32>> {
+pub(super) fn partly_nan(len: usize) -> impl Strategy<Value = Vec<f32>> {
     let number = prop_oneof![6 => -2f32..2.0, 1 => Just(f32::NAN)];
     prop::collection::vec(number, len)
 }
 
 /// What an operation gives on each instruction set that this machine has.
-pub fn on_every_set<Op: WithSimd>(operation: impl Fn() -> Op) -> Vec<(Arch, Op::Output)> {
+pub(super) fn on_every_set<Op: WithSimd>(operation: impl Fn() -> Op) -> Vec<(Arch, Op::Output)> {
     let mut sets = vec![Arch::Scalar];
     #[cfg(target_arch = "x86_64")]
     {
@@ -40,7 +40,7 @@ pub fn on_every_set<Op: WithSimd>(operation: impl Fn() -> Op) -> Vec<(Arch, Op::
 }
 
 /// Whether two numbers are both NaN, the same infinity, or nearly equal.
-pub fn same(found: f32, expected: f32) -> bool {
+pub(super) fn same(found: f32, expected: f32) -> bool {
     found == expected
         || (found.is_nan() && expected.is_nan())
         || (found - expected).abs() <= 1e-5 * expected.abs().max(1.0)
@@ -48,7 +48,7 @@ pub fn same(found: f32, expected: f32) -> bool {
 
 /// Checks each number against its definition.
 #[track_caller]
-pub fn assert_same(what: &str, found: &[f32], expected: impl Fn(usize) -> f32) {
+pub(super) fn assert_same(what: &str, found: &[f32], expected: impl Fn(usize) -> f32) {
     for (index, &found) in found.iter().enumerate() {
         let expected = expected(index);
         assert!(same(found, expected), "{what}: number {index} is {found}, not {expected}");

@@ -7,10 +7,10 @@ use burn::backend::flex::{Flex, FlexTensor};
 use burn::backend::tensor::FloatTensor;
 
 /// A tensor and its graph.
-pub type Tracked<C> = FloatTensor<Autodiff<Flex, C>>;
+pub(super) type Tracked<C> = FloatTensor<Autodiff<Flex, C>>;
 
 /// Puts the output of an operator into the graph, with its state if a gradient will be asked for.
-pub fn finish<T, const N: usize, C>(
+pub(super) fn finish<T, const N: usize, C>(
     prepared: OpsPrep<T, Flex, T::State, C, N>,
     output: FlexTensor,
     state: impl FnOnce(FlexTensor) -> T::State,

@@ -16,7 +16,7 @@ use super::geometry::Window;
 const KEPT_BYTES: usize = 256 << 20;
 
 /// Weights as a kernel reads them.
-pub enum Form {
+pub(super) enum Form {
     Winograd(Buffer),
     Direct(Packed),
 }
@@ -33,7 +33,7 @@ impl Form {
 
 /// What a form depends on besides the weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Key {
+pub(super) struct Key {
     pub window: Window,
     /// Channels of the input's parts.
     pub parts: [usize; 2],
@@ -54,7 +54,7 @@ fn kept() -> MutexGuard<'static, Vec<Kept>> {
 
 /// The form of weights that will be used again: from what is kept, or made and then kept if there is
 /// room.
-pub fn form(weights: &FlexTensor, key: Key, make: impl FnOnce() -> Form) -> Arc<Form> {
+pub(super) fn form(weights: &FlexTensor, key: Key, make: impl FnOnce() -> Form) -> Arc<Form> {
     let memory = weights.data_arc();
     let same = |entry: &&Kept| entry.key == key && Arc::ptr_eq(&entry.of.data_arc(), &memory);
     if let Some(found) = kept().iter().find(same) {
@@ -72,6 +72,6 @@ pub fn form(weights: &FlexTensor, key: Key, make: impl FnOnce() -> Form) -> Arc<
 }
 
 /// Forgets all forms: weights are about to change.
-pub fn forget() {
+pub(super) fn forget() {
     kept().clear();
 }

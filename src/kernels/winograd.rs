@@ -338,7 +338,7 @@ struct Task<'a> {
 /// reach over the border. Moving a number to or from memory takes the time of about 27 products (200
 /// GFLOP/s, 15 GB/s), and transformed weights, four times as many as packed ones, are read, and before
 /// that brought to the caches and written unless they are `kept`.
-pub fn pays(window: &Window, input: Dims, output: Dims, kept: bool) -> bool {
+pub(super) fn pays(window: &Window, input: Dims, output: Dims, kept: bool) -> bool {
     let moves = 27 * if kept { 1 } else { 3 };
     let kind = window.kernel == [3; 2]
         && window.stride == [1; 2]
@@ -353,14 +353,14 @@ pub fn pays(window: &Window, input: Dims, output: Dims, kept: bool) -> bool {
 }
 
 /// Weights `[outputs, inputs, 3, 3]` as [`forward`] reads them.
-pub fn for_forward(weights: &[f32], outputs: usize) -> Buffer {
+pub(super) fn for_forward(weights: &[f32], outputs: usize) -> Buffer {
     let inputs = weights.len() / (9 * outputs).max(1);
     transformed_weights(weights, outputs, inputs, Direction::Forward)
 }
 
 /// Convolves, 3x3 with stride 1: `before` are the zeros above and to the left, `output` the size of
 /// the output.
-pub fn forward(
+pub(super) fn forward(
     input: &Input,
     weights: &[f32],
     before: [usize; 2],
@@ -374,7 +374,7 @@ pub fn forward(
 
 /// The gradient of the input, part by part, from that of the output (`[batch, height, width,
 /// outputs]`), for weights `[outputs, inputs, 3, 3]` and the zeros of [`forward`].
-pub fn input_gradient(
+pub(super) fn input_gradient(
     gradient: &Input,
     weights: &[f32],
     before: [usize; 2],
@@ -576,7 +576,12 @@ struct Place {
 /// output (`[batch, height, width, outputs]`).
 ///
 /// Sums run over the tiles in their order, whatever the number of threads.
-pub fn weight_gradient(input: &Input, gradient: &Input, before: [usize; 2], weights: &mut [f32]) {
+pub(super) fn weight_gradient(
+    input: &Input,
+    gradient: &Input,
+    before: [usize; 2],
+    weights: &mut [f32],
+) {
     let lanes = lanes();
     let zeros = zeros_for(input.parts);
     let (inputs, outputs) = (input.channels(), gradient.channels());

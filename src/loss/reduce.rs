@@ -13,7 +13,7 @@ use super::measured::Measured;
 ///
 /// - tensor: `[N, C, H, W]`
 /// - output: `[1]`
-pub fn sum(tensor: Tensor<4>) -> Tensor<1> {
+pub(super) fn sum(tensor: Tensor<4>) -> Tensor<1> {
     per_channel(tensor).sum()
 }
 
@@ -23,12 +23,12 @@ pub fn sum(tensor: Tensor<4>) -> Tensor<1> {
 ///
 /// - tensor: `[N, C, H, W]`
 /// - output: `[N, C]`
-pub fn per_channel(tensor: Tensor<4>) -> Tensor<2> {
+pub(super) fn per_channel(tensor: Tensor<4>) -> Tensor<2> {
     tensor.sum_dim(3).sum_dim(2).squeeze_dims(&[2, 3])
 }
 
 /// `numerator / denominator`, and 0 with no gradient where the denominator is 0.
-pub fn ratio<const D: usize>(numerator: Tensor<D>, denominator: Tensor<D>) -> Tensor<D> {
+pub(super) fn ratio<const D: usize>(numerator: Tensor<D>, denominator: Tensor<D>) -> Tensor<D> {
     let empty = denominator.clone().equal_elem(0.0);
     numerator.mask_fill(empty.clone(), 0.0) / denominator.mask_fill(empty, 1.0)
 }
@@ -39,7 +39,7 @@ pub fn ratio<const D: usize>(numerator: Tensor<D>, denominator: Tensor<D>) -> Te
 ///
 /// - loss: `[N, 1, H, W]`
 /// - valid: `[N, 1, H, W]`, 0 or 1
-pub fn mean_over_pixels(loss: Tensor<4>, valid: Tensor<4>) -> Measured {
+pub(super) fn mean_over_pixels(loss: Tensor<4>, valid: Tensor<4>) -> Measured {
     Measured::mean(sum(loss * valid.clone()), sum(valid))
 }
 
@@ -51,7 +51,7 @@ pub fn mean_over_pixels(loss: Tensor<4>, valid: Tensor<4>) -> Measured {
 /// - loss: `[R, C]`
 /// - present: `[R, C]`, 0 or 1
 /// - output: `[R, 1]`
-pub fn mean_over_classes(loss: Tensor<2>, present: Tensor<2>) -> Tensor<2> {
+pub(super) fn mean_over_classes(loss: Tensor<2>, present: Tensor<2>) -> Tensor<2> {
     ratio((loss * present.clone()).sum_dim(1), present.sum_dim(1))
 }
 
@@ -61,13 +61,13 @@ pub fn mean_over_classes(loss: Tensor<2>, present: Tensor<2>) -> Tensor<2> {
 ///
 /// - loss: `[R, 1]`
 /// - present: `[R, C]`, 0 or 1
-pub fn mean_over_rows(loss: Tensor<2>, present: Tensor<2>) -> Measured {
+pub(super) fn mean_over_rows(loss: Tensor<2>, present: Tensor<2>) -> Measured {
     let counts = positive(present.sum_dim(1));
     Measured::mean((loss * counts.clone()).sum(), counts.sum())
 }
 
 /// 1 where an element is above 0, else 0.
-pub fn positive<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
+pub(super) fn positive<const D: usize>(tensor: Tensor<D>) -> Tensor<D> {
     tensor.greater_elem(0.0.elem::<f32>()).float()
 }
 

@@ -25,19 +25,19 @@ impl Example {
 }
 
 /// Labels of one row of pixels, `[1, 1, W]`.
-pub fn labels(labels: &[i64]) -> Tensor<3, Int> {
+pub(super) fn labels(labels: &[i64]) -> Tensor<3, Int> {
     let data = TensorData::new(labels.to_vec(), [1, 1, labels.len()]);
     Tensor::from_data(data, &Device::flex())
 }
 
 /// Logits of one row of pixels, `[1, C, 1, W]`, channel after channel.
-pub fn logits(channels: usize, values: &[f32]) -> Tensor<4> {
+pub(super) fn logits(channels: usize, values: &[f32]) -> Tensor<4> {
     let data = TensorData::new(values.to_vec(), [1, channels, 1, values.len() / channels]);
     Tensor::from_data(data, &Device::flex())
 }
 
 /// Gradient of a loss in the logits of one row of pixels, in their order.
-pub fn gradient(
+pub(super) fn gradient(
     channels: usize,
     values: &[f32],
     truth: &[i64],
@@ -51,7 +51,7 @@ pub fn gradient(
 
 /// Asserts that two numbers agree to 1e-6, relative to the larger of the expected one and 1.
 #[track_caller]
-pub fn assert_close(found: f32, expected: f32) {
+pub(super) fn assert_close(found: f32, expected: f32) {
     let tolerance = 1e-6 * expected.abs().max(1.0);
     assert!((found - expected).abs() <= tolerance, "found {found}, expected {expected}");
 }

@@ -76,7 +76,7 @@ pub trait Architecture {
 }
 
 /// The module of an architecture.
-pub type NetworkOf<A> = <<A as Architecture>::Design as Design>::Net;
+pub(super) type NetworkOf<A> = <<A as Architecture>::Design as Design>::Net;
 
 /// What a network is made of: its layers, not yet made.
 pub trait Design {

@@ -224,7 +224,7 @@ struct AttentionGateConfig {
 
 /// Weighs each pixel of a skip by what the level below it makes of that place.
 #[derive(Module, Debug)]
-pub struct AttentionGate {
+pub(super) struct AttentionGate {
     gating: Conv2d,
     skip: Conv2d,
     attention: Conv2d,
@@ -272,7 +272,7 @@ impl AttentionGate {
     /// - below: `[batch, channels_below, height / 2, width / 2]`
     /// - skip: `[batch, channels, height, width]`
     /// - output: `[batch, 1, height / 2, width / 2]`
-    pub fn coefficients(&self, below: Tensor<4>, skip: Tensor<4>) -> Tensor<4> {
+    pub(super) fn coefficients(&self, below: Tensor<4>, skip: Tensor<4>) -> Tensor<4> {
         let gating = kernels::conv2d(&self.gating, below, After::relu());
         let reduced = kernels::conv2d(&self.skip, skip, After::relu());
         let sum = kernels::add(gating, reduced);
@@ -284,7 +284,7 @@ impl AttentionGate {
     /// # Shapes
     /// - skip and output: `[batch, channels, height, width]`
     /// - coefficients: `[batch, 1, height / 2, width / 2]`
-    pub fn forward(&self, skip: Tensor<4>, coefficients: Tensor<4>) -> Tensor<4> {
+    pub(super) fn forward(&self, skip: Tensor<4>, coefficients: Tensor<4>) -> Tensor<4> {
         kernels::batch_norm(&self.norm, kernels::gate(skip, coefficients), After::nothing())
     }
 }

@@ -38,7 +38,7 @@ pub(super) struct Convolution {
 
 impl Convolution {
     /// A convolution with a bias that starts at zero and stride 1 that keeps the size of its input.
-    pub fn new(channels: [usize; 2], kernel: usize, initializer: Initializer) -> Self {
+    pub(super) fn new(channels: [usize; 2], kernel: usize, initializer: Initializer) -> Self {
         Self {
             channels,
             kernel,
@@ -51,38 +51,38 @@ impl Convolution {
     }
 
     /// With a bias that starts like the weights.
-    pub fn with_bias_like_weights(self) -> Self {
+    pub(super) fn with_bias_like_weights(self) -> Self {
         Self { bias: Some(self.initializer.clone()), ..self }
     }
 
     /// With stride 2 and TensorFlow's `same` padding: of an even size, nothing before, one after.
-    pub fn halving_same(self) -> Self {
+    pub(super) fn halving_same(self) -> Self {
         Self { stride: 2, ..self }
     }
 
     /// With a stride and PyTorch's `padding = kernel / 2`, the same on each side.
-    pub fn strided(self, stride: usize) -> Self {
+    pub(super) fn strided(self, stride: usize) -> Self {
         let half = self.kernel / 2;
         Self { stride, padding: PaddingConfig2d::Explicit(half, half, half, half), ..self }
     }
 
     /// With so many zeros on each side.
-    pub fn padded(self, padding: usize) -> Self {
+    pub(super) fn padded(self, padding: usize) -> Self {
         Self { padding: PaddingConfig2d::Explicit(padding, padding, padding, padding), ..self }
     }
 
     /// With the channels in groups, each convolved by itself; as many as channels are a depthwise one.
-    pub fn grouped(self, groups: usize) -> Self {
+    pub(super) fn grouped(self, groups: usize) -> Self {
         Self { groups, ..self }
     }
 
     /// Without a bias, for a normalisation follows that has its own.
-    pub fn without_bias(self) -> Self {
+    pub(super) fn without_bias(self) -> Self {
         Self { bias: None, ..self }
     }
 
     /// The layer.
-    pub fn init(&self, device: &Device) -> Conv2d {
+    pub(super) fn init(&self, device: &Device) -> Conv2d {
         let mut conv = Conv2dConfig::new(self.channels, [self.kernel; 2])
             .with_stride([self.stride; 2])
             .with_padding(self.padding.clone())
@@ -98,7 +98,7 @@ impl Convolution {
     }
 
     /// Adds its row to the layer table.
-    pub fn summarise(&self, table: &mut Table, name: &str, maps: Maps) -> Maps {
+    pub(super) fn summarise(&self, table: &mut Table, name: &str, maps: Maps) -> Maps {
         let size = match self.padding {
             PaddingConfig2d::Explicit(top, _, bottom, _) => {
                 (maps.size + top + bottom - self.kernel) / self.stride + 1
@@ -133,7 +133,7 @@ pub(super) fn pytorch_convolution(channels: [usize; 2], kernel: usize) -> Convol
 
 /// A convolution with the normalisation that follows it, directly or behind an activation.
 #[derive(Module, Debug)]
-pub struct ConvNorm {
+pub(super) struct ConvNorm {
     conv: Conv2d,
     norm: BatchNorm,
 }
@@ -155,7 +155,7 @@ impl ConvNorm {
     ///
     /// # Shapes
     /// - as the convolution's
-    pub fn rectified(&self, input: impl Into<Input>) -> Tensor<4> {
+    pub(super) fn rectified(&self, input: impl Into<Input>) -> Tensor<4> {
         kernels::conv2d_batch_norm(&self.conv, &self.norm, input, After::relu())
     }
 
@@ -163,7 +163,7 @@ impl ConvNorm {
     ///
     /// # Shapes
     /// - as the convolution's
-    pub fn smooth<'a>(&self, input: impl Into<Input>, after: After<'a>) -> Tensor<4> {
+    pub(super) fn smooth<'a>(&self, input: impl Into<Input>, after: After<'a>) -> Tensor<4> {
         let maps = kernels::conv2d(&self.conv, input, After::nothing());
         kernels::gelu_batch_norm(&self.norm, maps, after)
     }
@@ -172,7 +172,7 @@ impl ConvNorm {
     ///
     /// # Shapes
     /// - as the convolution's
-    pub fn plain(&self, input: impl Into<Input>) -> Tensor<4> {
+    pub(super) fn plain(&self, input: impl Into<Input>) -> Tensor<4> {
         kernels::conv2d_batch_norm(&self.conv, &self.norm, input, After::nothing())
     }
 }
@@ -194,7 +194,7 @@ pub enum NormKind {
 
 /// Normalisation after a convolution.
 #[derive(Module, Debug)]
-pub enum Norm {
+pub(super) enum Norm {
     /// Batch normalisation.
     Batch(BatchNorm),
     /// Group normalisation; instance normalisation is as many groups as channels.
@@ -240,7 +240,7 @@ pub(super) struct DoubleConvConfig {
 
 /// U-Net's block: convolution, norm, ReLU, dropout, convolution, norm, ReLU.
 #[derive(Module, Debug)]
-pub struct DoubleConv {
+pub(super) struct DoubleConv {
     conv1: Conv2d,
     norm1: Option<Norm>,
     dropout: Dropout,
@@ -258,7 +258,7 @@ impl DoubleConvConfig {
     }
 
     /// The block.
-    pub fn init(&self, device: &Device) -> DoubleConv {
+    pub(super) fn init(&self, device: &Device) -> DoubleConv {
         let [conv1, conv2] = self.convolutions();
         DoubleConv {
             conv1: conv1.init(device),
@@ -270,7 +270,7 @@ impl DoubleConvConfig {
     }
 
     /// Adds its rows to the layer table.
-    pub fn summarise(&self, table: &mut Table, name: &str, maps: Maps) -> Maps {
+    pub(super) fn summarise(&self, table: &mut Table, name: &str, maps: Maps) -> Maps {
         let [conv1, conv2] = self.convolutions();
         let maps = conv1.summarise(table, &format!("{name}.conv1"), maps);
         let maps = Norm::summarise(self.norm, table, &format!("{name}.norm1"), maps);
@@ -286,7 +286,7 @@ impl DoubleConv {
     /// # Shapes
     /// - input: `[batch, channels_in, height, width]` in all
     /// - output: `[batch, channels_out, height, width]`
-    pub fn forward(&self, input: impl Into<Input>) -> Tensor<4> {
+    pub(super) fn forward(&self, input: impl Into<Input>) -> Tensor<4> {
         kernels::block(self, input.into(), |block, input| {
             let after = After::relu().dropout(&block.dropout);
             let x = normalised(&block.conv1, &block.norm1, input, after);

@@ -101,14 +101,14 @@ pub struct Cmunext {
 
 /// A level of the encoder.
 #[derive(Module, Debug)]
-pub struct CmunextLevel {
+pub(super) struct CmunextLevel {
     blocks: Vec<CmunextBlock>,
     widen: ConvNorm,
 }
 
 /// A large depthwise convolution beside its input, and a mixing of channels.
 #[derive(Module, Debug)]
-pub struct CmunextBlock {
+pub(super) struct CmunextBlock {
     depthwise: ConvNorm,
     expand: ConvNorm,
     project: ConvNorm,
@@ -116,7 +116,7 @@ pub struct CmunextBlock {
 
 /// A level of the decoder.
 #[derive(Module, Debug)]
-pub struct CmunextFusion {
+pub(super) struct CmunextFusion {
     up: ConvNorm,
     fuse: ConvNorm,
     expand: ConvNorm,
@@ -282,7 +282,7 @@ impl CmunextLevel {
     /// # Shapes
     /// - input: `[batch, channels_in, height, width]`
     /// - output: `[batch, channels_out, height, width]`
-    pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+    pub(super) fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         let x = self.blocks.iter().fold(input, |x, block| block.forward(x));
         self.widen.rectified(x)
     }
@@ -293,7 +293,7 @@ impl CmunextBlock {
     ///
     /// # Shapes
     /// - input and output: `[batch, channels, height, width]`
-    pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+    pub(super) fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         block(self, input.into(), |block, input| {
             let input = input.into_maps();
             let x = block.depthwise.smooth(input.clone(), After::nothing().residual(input));
@@ -309,7 +309,7 @@ impl CmunextFusion {
     /// # Shapes
     /// - below: `[batch, channels_below, height / 2, width / 2]`
     /// - skip and output: `[batch, channels, height, width]`
-    pub fn forward(&self, below: Tensor<4>, skip: Tensor<4>) -> Tensor<4> {
+    pub(super) fn forward(&self, below: Tensor<4>, skip: Tensor<4>) -> Tensor<4> {
         let x = self.up.rectified(bilinear(below));
         block(self, Input::pair(skip, x), |level, input| {
             let x = level.fuse.smooth(input, After::nothing());

@@ -88,7 +88,7 @@ pub struct Densenet {
 
 /// All but the head.
 #[derive(Module, Debug)]
-pub struct DensenetFeatures {
+pub(super) struct DensenetFeatures {
     conv0: Conv2d,
     norm0: BatchNorm,
     denseblock1: Vec<DenseLayer>,
@@ -103,7 +103,7 @@ pub struct DensenetFeatures {
 
 /// Norm, ReLU, 1x1 convolution, norm, ReLU, 3x3 convolution: what is put behind the channels it was given.
 #[derive(Module, Debug)]
-pub struct DenseLayer {
+pub(super) struct DenseLayer {
     norm1: BatchNorm,
     conv1: Conv2d,
     norm2: BatchNorm,
@@ -112,7 +112,7 @@ pub struct DenseLayer {
 
 /// Between two blocks: half the channels, and half the height and width.
 #[derive(Module, Debug)]
-pub struct Transition {
+pub(super) struct Transition {
     norm: BatchNorm,
     conv: Conv2d,
 }
@@ -310,7 +310,7 @@ impl DenseLayer {
     /// # Shapes
     /// - input: `[batch, channels, height, width]`
     /// - output: `[batch, 32, height, width]`
-    pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+    pub(super) fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         block(self, input.into(), |layer, input: Input| {
             let x = batch_norm(&layer.norm1, input.into_maps(), After::relu());
             let x = conv2d_batch_norm(&layer.conv1, &layer.norm2, x, After::relu());
@@ -325,7 +325,7 @@ impl Transition {
     /// # Shapes
     /// - input: `[batch, channels, height, width]`
     /// - output: `[batch, channels / 2, height / 2, width / 2]`
-    pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+    pub(super) fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         let maps = batch_norm(&self.norm, input, After::relu());
         halve(conv2d(&self.conv, maps, After::nothing()))
     }

@@ -151,7 +151,7 @@ impl Architecture for Lite0 {
 
 /// The variants at hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EfficientnetKind {
+pub(super) enum EfficientnetKind {
     /// With squeeze-and-excitation and SiLU.
     B0,
     /// With ReLU6.
@@ -290,7 +290,7 @@ pub struct Efficientnet {
 /// A stage of the features.
 #[derive(Module, Debug)]
 #[expect(clippy::large_enum_variant, reason = "a network has nine of them")]
-pub enum EfficientnetStage {
+pub(super) enum EfficientnetStage {
     /// The stem, or the last convolution.
     Convolution((Conv2d, BatchNorm)),
     /// Blocks.
@@ -300,7 +300,7 @@ pub enum EfficientnetStage {
 /// An inverted residual block (Sandler et al. 2018): a 1x1 convolution to more channels, a depthwise one,
 /// squeeze-and-excitation, a 1x1 convolution back, and the input added where it has the output's shape.
 #[derive(Module, Debug)]
-pub struct InvertedResidual {
+pub(super) struct InvertedResidual {
     block: Vec<InvertedLayer>,
     stochastic_depth: Dropout,
     #[module(skip)]
@@ -311,7 +311,7 @@ pub struct InvertedResidual {
 
 /// A layer of a block.
 #[derive(Module, Debug)]
-pub enum InvertedLayer {
+pub(super) enum InvertedLayer {
     /// Convolution, norm, and in all but the last an activation.
     Convolution((Conv2d, BatchNorm)),
     /// Squeeze-and-excitation.
@@ -320,7 +320,7 @@ pub enum InvertedLayer {
 
 /// Squeeze-and-excitation (Hu, Shen and Sun 2018): factors of the channels from their means.
 #[derive(Module, Debug)]
-pub struct Excitation {
+pub(super) struct Excitation {
     fc1: Conv2d,
     fc2: Conv2d,
 }
@@ -641,7 +641,7 @@ impl InvertedResidual {
     /// # Shapes
     /// - input: `[batch, channels_in, height, width]`
     /// - output: `[batch, channels_out, height / stride, width / stride]`
-    pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+    pub(super) fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         if !self.adds {
             return block(self, input.into(), |block, input| block.apply(input, After::nothing()));
         }
@@ -681,7 +681,7 @@ impl Excitation {
     ///
     /// # Shapes
     /// - maps and output: `[batch, channels, height, width]`
-    pub fn forward(&self, maps: Tensor<4>) -> Tensor<4> {
+    pub(super) fn forward(&self, maps: Tensor<4>) -> Tensor<4> {
         excite(&self.fc1, &self.fc2, maps)
     }
 }

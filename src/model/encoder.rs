@@ -345,7 +345,7 @@ pub(super) enum EncoderConfig {
 /// An encoder.
 #[derive(Module, Debug)]
 #[expect(clippy::large_enum_variant, reason = "a network has one")]
-pub enum Encoder {
+pub(super) enum Encoder {
     /// ResNet.
     Resnet(Resnet),
     /// EfficientNet-B0 as segmentation_models_pytorch has it, with TensorFlow's padding and epsilon.
@@ -356,13 +356,13 @@ pub enum Encoder {
 
 /// An encoder that comes from timm.
 #[derive(Module, Debug)]
-pub struct TimmEncoder {
+pub(super) struct TimmEncoder {
     model: Efficientnet,
 }
 
 impl EncoderConfig {
     /// Channels of the features.
-    pub fn features(&self) -> [usize; 5] {
+    pub(super) fn features(&self) -> [usize; 5] {
         match self {
             Self::Resnet(config) => config.kind.features(),
             Self::EfficientnetB0(config) | Self::EfficientnetLite0(config) => config.features(),
@@ -370,7 +370,7 @@ impl EncoderConfig {
     }
 
     /// The places that can be looked at, in the order of the forward pass.
-    pub fn places(&self) -> Vec<String> {
+    pub(super) fn places(&self) -> Vec<String> {
         match self {
             Self::Resnet(config) => config.places(),
             Self::EfficientnetB0(config) | Self::EfficientnetLite0(config) => config.places(),
@@ -378,7 +378,7 @@ impl EncoderConfig {
     }
 
     /// The encoder.
-    pub fn init(&self, device: &Device) -> Encoder {
+    pub(super) fn init(&self, device: &Device) -> Encoder {
         match self {
             Self::Resnet(config) => Encoder::Resnet(config.init(device)),
             Self::EfficientnetB0(config) => Encoder::EfficientnetB0(config.init(device)),
@@ -389,7 +389,7 @@ impl EncoderConfig {
     }
 
     /// Fills in the layer table; gives the features' maps.
-    pub fn summarise(&self, table: &mut Table, size: usize) -> [Maps; 5] {
+    pub(super) fn summarise(&self, table: &mut Table, size: usize) -> [Maps; 5] {
         match self {
             Self::Resnet(config) => config.summarise(table, size),
             Self::EfficientnetB0(config) | Self::EfficientnetLite0(config) => {
@@ -405,7 +405,7 @@ impl Encoder {
     /// # Shapes
     /// - images: `[batch, channels, height, width]`, height and width multiples of 32
     /// - output k: `[batch, features k, height / 2^(k + 1), width / 2^(k + 1)]`
-    pub fn features(&self, images: Tensor<4>) -> [Tensor<4>; 5] {
+    pub(super) fn features(&self, images: Tensor<4>) -> [Tensor<4>; 5] {
         match self {
             Self::Resnet(net) => net.features(images),
             Self::EfficientnetB0(net) => net.features(images),

@@ -31,7 +31,7 @@ pub struct EncoderUnet {
 
 /// The expanding path: five blocks, deepest first.
 #[derive(Module, Debug)]
-pub struct Decoder {
+pub(super) struct Decoder {
     blocks: Vec<DecoderBlock>,
 }
 
@@ -130,7 +130,7 @@ pub(super) struct DecoderBlockConfig {
 
 /// Up-sampling by repetition, concatenation with the skip, and twice convolution, norm and ReLU.
 #[derive(Module, Debug)]
-pub struct DecoderBlock {
+pub(super) struct DecoderBlock {
     conv1: (Conv2d, BatchNorm),
     conv2: (Conv2d, BatchNorm),
 }
@@ -145,7 +145,7 @@ impl DecoderBlockConfig {
     }
 
     /// The block.
-    pub fn init(&self, device: &Device) -> DecoderBlock {
+    pub(super) fn init(&self, device: &Device) -> DecoderBlock {
         let [conv1, conv2] = self
             .convolutions()
             .map(|conv| (conv.init(device), BatchNormConfig::new(conv.channels[1]).init(device)));
@@ -153,7 +153,13 @@ impl DecoderBlockConfig {
     }
 
     /// Adds its rows to the layer table.
-    pub fn summarise(&self, table: &mut Table, name: &str, maps: Maps, skip: Option<Maps>) -> Maps {
+    pub(super) fn summarise(
+        &self,
+        table: &mut Table,
+        name: &str,
+        maps: Maps,
+        skip: Option<Maps>,
+    ) -> Maps {
         let mut maps = summarise_nearest(table, &format!("{name}.up"), maps);
         if let Some(skip) = skip {
             maps = table.concat(&format!("{name}.concat"), maps, skip);
@@ -174,7 +180,7 @@ impl DecoderBlock {
     /// - below: `[batch, channels_below, height / 2, width / 2]`
     /// - skip: `[batch, channels_skip, height, width]`
     /// - output: `[batch, filters, height, width]`
-    pub fn forward(&self, below: Tensor<4>, skip: Option<Tensor<4>>) -> Tensor<4> {
+    pub(super) fn forward(&self, below: Tensor<4>, skip: Option<Tensor<4>>) -> Tensor<4> {
         let below = Source::doubled(below);
         let input = match skip {
             Some(skip) => Input::pair(below, skip),

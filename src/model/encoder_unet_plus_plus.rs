@@ -33,13 +33,13 @@ pub struct EncoderUnetPlusPlus {
 
 /// The expanding path.
 #[derive(Module, Debug)]
-pub struct NestedDecoder {
+pub(super) struct NestedDecoder {
     blocks: NestedBlocks,
 }
 
 /// The blocks by their names.
 #[derive(Module, Debug)]
-pub struct NestedBlocks {
+pub(super) struct NestedBlocks {
     x_0_0: DecoderBlock,
     x_0_1: DecoderBlock,
     x_1_1: DecoderBlock,

@@ -19,7 +19,7 @@ pub(super) struct HeadConfig {
 
 /// One linear layer, or several with ReLU between them.
 #[derive(Module, Debug)]
-pub enum Head {
+pub(super) enum Head {
     /// One.
     Linear(Linear),
     /// Several: a multi-layer perceptron.
@@ -29,24 +29,24 @@ pub enum Head {
 impl HeadConfig {
     /// From the number of features, the widths of hidden layers, and the number of classes; as PyTorch starts linear
     /// layers.
-    pub fn new(features: usize, hidden: &[u32], classes: usize) -> Self {
+    pub(super) fn new(features: usize, hidden: &[u32], classes: usize) -> Self {
         let hidden = hidden.iter().map(|&width| width as usize);
         let widths = [features].into_iter().chain(hidden).chain([classes]).collect();
         Self { widths, weights: pytorchs(), biases: pytorchs() }
     }
 
     /// With weights that start otherwise.
-    pub fn with_weights(self, weights: Initializer) -> Self {
+    pub(super) fn with_weights(self, weights: Initializer) -> Self {
         Self { weights, ..self }
     }
 
     /// With biases that start at zero.
-    pub fn with_zero_biases(self) -> Self {
+    pub(super) fn with_zero_biases(self) -> Self {
         Self { biases: Initializer::Zeros, ..self }
     }
 
     /// The head.
-    pub fn init(&self, device: &Device) -> Head {
+    pub(super) fn init(&self, device: &Device) -> Head {
         let mut layers: Vec<Linear> = self
             .widths
             .windows(2)
@@ -63,7 +63,7 @@ impl HeadConfig {
     }
 
     /// Adds its rows to the layer table.
-    pub fn summarise(&self, table: &mut Table, name: &str) {
+    pub(super) fn summarise(&self, table: &mut Table, name: &str) {
         let last = self.widths.len() - 2;
         for (index, pair) in self.widths.windows(2).enumerate() {
             let name = if last == 0 { name.to_string() } else { format!("{name}.{index}") };
@@ -78,7 +78,7 @@ impl Head {
     /// # Shapes
     /// - maps: `[batch, features, height, width]`
     /// - output: `[batch, classes, 1, 1]`
-    pub fn forward(&self, maps: Tensor<4>, dropout: &Dropout) -> Tensor<4> {
+    pub(super) fn forward(&self, maps: Tensor<4>, dropout: &Dropout) -> Tensor<4> {
         let [batch, features, _, _] = maps.dims();
         let pooled = kernels::average(maps).reshape([batch, features]);
         let logits: Tensor<2> = match self {

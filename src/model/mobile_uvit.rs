@@ -129,14 +129,14 @@ pub struct MobileUvit {
 
 /// A level of the encoder.
 #[derive(Module, Debug)]
-pub struct MobileUvitLevel {
+pub(super) struct MobileUvitLevel {
     blocks: Vec<ConvUtr>,
     widen: ConvNorm,
 }
 
 /// A transformer's block in convolutions: a large depthwise one and a mixing of channels, each beside its input.
 #[derive(Module, Debug)]
-pub struct ConvUtr {
+pub(super) struct ConvUtr {
     depthwise: ConvNorm,
     expand: ConvNorm,
     project: ConvNorm,
@@ -144,14 +144,14 @@ pub struct ConvUtr {
 
 /// Local aggregation, sparse attention and local propagation.
 #[derive(Module, Debug)]
-pub struct LocalGlobalLocal {
+pub(super) struct LocalGlobalLocal {
     aggregation: LocalAggregation,
     transformer: Transformer,
 }
 
 /// Gates on tokens, from large depthwise convolutions of them.
 #[derive(Module, Debug)]
-pub struct LocalAggregation {
+pub(super) struct LocalAggregation {
     position: Conv2d,
     norm1: BatchNorm,
     conv1: Conv2d,
@@ -165,14 +165,14 @@ pub struct LocalAggregation {
 
 /// Twice a convolution, norm and ReLU.
 #[derive(Module, Debug)]
-pub struct ConvPair {
+pub(super) struct ConvPair {
     conv1: ConvNorm,
     conv2: ConvNorm,
 }
 
 /// A level of the decoder.
 #[derive(Module, Debug)]
-pub struct MobileUvitFusion {
+pub(super) struct MobileUvitFusion {
     fuse: ConvPair,
     up: ConvNorm,
 }
@@ -425,7 +425,7 @@ impl MobileUvitLevel {
     /// # Shapes
     /// - input: `[batch, channels_in, height, width]`
     /// - output: `[batch, channels_out, height, width]`
-    pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+    pub(super) fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         let x = self.blocks.iter().fold(input, |x, block| block.forward(x));
         self.widen.rectified(x)
     }
@@ -436,7 +436,7 @@ impl ConvUtr {
     ///
     /// # Shapes
     /// - input and output: `[batch, channels, height, width]`
-    pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+    pub(super) fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         block(self, input.into(), |block, input| {
             let input = input.into_maps();
             let x = block.depthwise.smooth(input.clone(), After::nothing().residual(input));
@@ -451,7 +451,7 @@ impl LocalGlobalLocal {
     ///
     /// # Shapes
     /// - input and output: `[batch, channels, height, width]`, height and width multiples of 2
-    pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+    pub(super) fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         self.transformer.forward(self.aggregation.forward(input))
     }
 }
@@ -461,7 +461,7 @@ impl LocalAggregation {
     ///
     /// # Shapes
     /// - input and output: `[batch, channels, height, width]`
-    pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+    pub(super) fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         let conv = |conv, maps| conv2d(conv, maps, After::nothing());
         let x = gated(input.clone(), conv(&self.position, input));
         let y = conv(&self.conv1, batch_norm(&self.norm1, x.clone(), After::nothing()));
@@ -483,7 +483,7 @@ impl ConvPair {
     /// # Shapes
     /// - input: `[batch, channels_in, height, width]` in all
     /// - output: `[batch, channels_out, height, width]`
-    pub fn forward(&self, input: impl Into<Input>) -> Tensor<4> {
+    pub(super) fn forward(&self, input: impl Into<Input>) -> Tensor<4> {
         block(self, input.into(), |pair, input| pair.conv2.rectified(pair.conv1.rectified(input)))
     }
 }
@@ -494,7 +494,7 @@ impl MobileUvitFusion {
     /// # Shapes
     /// - below and skip: `[batch, channels_in, height, width]`
     /// - output: `[batch, channels_out, 2 * height, 2 * width]`
-    pub fn forward(&self, below: Tensor<4>, skip: Tensor<4>) -> Tensor<4> {
+    pub(super) fn forward(&self, below: Tensor<4>, skip: Tensor<4>) -> Tensor<4> {
         self.up.rectified(doubled(self.fuse.forward(Input::pair(below, skip))))
     }
 }

@@ -171,7 +171,7 @@ impl Architecture for Alexnet {
 
 /// The networks at hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PlainKind {
+pub(super) enum PlainKind {
     /// VGG-16.
     Vgg16,
     /// AlexNet.
@@ -256,7 +256,7 @@ pub struct PlainClassifier {
 
 /// A layer of the features, in torchvision's order.
 #[derive(Module, Debug)]
-pub enum FeatureLayer {
+pub(super) enum FeatureLayer {
     /// Convolution.
     Convolution(Conv2d),
     /// ReLU.
@@ -267,7 +267,7 @@ pub enum FeatureLayer {
 
 /// A layer of the perceptron, in torchvision's order.
 #[derive(Module, Debug)]
-pub enum PerceptronLayer {
+pub(super) enum PerceptronLayer {
     /// Linear.
     Linear(Linear),
     /// ReLU.

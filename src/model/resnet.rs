@@ -20,7 +20,7 @@ use crate::kernels::{After, Input, average, block, conv2d_batch_norm, max_pool2d
 
 /// The depths at hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ResnetKind {
+pub(super) enum ResnetKind {
     Resnet18,
     Resnet34,
     Resnet50,
@@ -60,7 +60,7 @@ impl ResnetKind {
     }
 
     /// Channels of the features: the stem's, then each stage's.
-    pub fn features(self) -> [usize; 5] {
+    pub(super) fn features(self) -> [usize; 5] {
         let stages = [64, 128, 256, 512].map(|width| width * self.expansion());
         [64, stages[0], stages[1], stages[2], stages[3]]
     }
@@ -337,7 +337,7 @@ pub(super) struct ResidualConfig {
 /// A residual block: two 3x3 convolutions, or 1x1, 3x3 and 1x1 (bottleneck, stride on the 3x3 one as
 /// in torchvision), around which the input is added, itself or through a 1x1 convolution.
 #[derive(Module, Debug)]
-pub struct Residual {
+pub(super) struct Residual {
     conv1: Conv2d,
     bn1: BatchNorm,
     conv2: Conv2d,
@@ -372,7 +372,7 @@ impl ResidualConfig {
     }
 
     /// The block.
-    pub fn init(&self, device: &Device) -> Residual {
+    pub(super) fn init(&self, device: &Device) -> Residual {
         let layer = |conv: &Convolution| {
             (conv.init(device), BatchNormConfig::new(conv.channels[1]).init(device))
         };
@@ -385,7 +385,7 @@ impl ResidualConfig {
     }
 
     /// Adds its rows to the layer table.
-    pub fn summarise(&self, table: &mut Table, name: &str, input: Maps) -> Maps {
+    pub(super) fn summarise(&self, table: &mut Table, name: &str, input: Maps) -> Maps {
         let mut maps = input;
         for (index, conv) in self.convolutions().iter().enumerate() {
             maps = conv.summarise(table, &format!("{name}.conv{}", index + 1), maps);
@@ -405,7 +405,7 @@ impl Residual {
     /// # Shapes
     /// - input: `[batch, channels_in, height, width]` in all
     /// - output: `[batch, channels_out, height / stride, width / stride]`
-    pub fn forward(&self, input: impl Into<Input>) -> Tensor<4> {
+    pub(super) fn forward(&self, input: impl Into<Input>) -> Tensor<4> {
         block(self, input.into(), Self::apply)
     }
 

@@ -10,7 +10,7 @@ use crate::layer::Layer;
 
 /// The feature maps between two layers; they are square.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Maps {
+pub(super) struct Maps {
     /// How many.
     pub channels: usize,
     /// Height and width.
@@ -26,17 +26,17 @@ pub struct Table {
 
 impl Table {
     /// An empty table for batches of a size.
-    pub fn new(batch: usize) -> Self {
+    pub(super) fn new(batch: usize) -> Self {
         Self { batch, frozen: false, rows: Vec::new() }
     }
 
     /// Says whether the layers that follow keep their parameters.
-    pub fn set_frozen(&mut self, frozen: bool) {
+    pub(super) fn set_frozen(&mut self, frozen: bool) {
         self.frozen = frozen;
     }
 
     /// A convolution, plain or transposed.
-    pub fn convolution(
+    pub(super) fn convolution(
         &mut self,
         name: &str,
         kind: String,
@@ -49,31 +49,38 @@ impl Table {
     }
 
     /// A normalisation with a scale and a shift for each channel.
-    pub fn norm(&mut self, name: &str, kind: String, maps: Maps) -> Maps {
+    pub(super) fn norm(&mut self, name: &str, kind: String, maps: Maps) -> Maps {
         self.push(name, kind, maps, maps, 2 * maps.channels, self.batch as u64)
     }
 
     /// A linear layer with a bias on features of whole images.
-    pub fn linear(&mut self, name: &str, inputs: usize, outputs: usize) -> Maps {
+    pub(super) fn linear(&mut self, name: &str, inputs: usize, outputs: usize) -> Maps {
         let [input, output] = [inputs, outputs].map(|channels| Maps { channels, size: 1 });
         let parameters = inputs * outputs + outputs;
         self.push(name, "Linear".to_string(), input, output, parameters, self.batch as u64)
     }
 
     /// A layer that is held with its parameters, which keep their values, and not run.
-    pub fn unused(&mut self, name: &str, kind: &str, input: Maps, output: Maps, parameters: usize) {
+    pub(super) fn unused(
+        &mut self,
+        name: &str,
+        kind: &str,
+        input: Maps,
+        output: Maps,
+        parameters: usize,
+    ) {
         let frozen = std::mem::replace(&mut self.frozen, true);
         self.push(name, kind.to_string(), input, output, parameters, 0);
         self.frozen = frozen;
     }
 
     /// A layer without parameters.
-    pub fn plain(&mut self, name: &str, kind: &str, input: Maps, output: Maps) -> Maps {
+    pub(super) fn plain(&mut self, name: &str, kind: &str, input: Maps, output: Maps) -> Maps {
         self.push(name, kind.to_string(), input, output, 0, 0)
     }
 
     /// Dropout; no row where the probability is zero.
-    pub fn dropout(&mut self, name: &str, probability: f64, maps: Maps) -> Maps {
+    pub(super) fn dropout(&mut self, name: &str, probability: f64, maps: Maps) -> Maps {
         if probability == 0.0 {
             return maps;
         }
@@ -81,13 +88,13 @@ impl Table {
     }
 
     /// Concatenation of the channels of two maps of one size.
-    pub fn concat(&mut self, name: &str, maps: Maps, skip: Maps) -> Maps {
+    pub(super) fn concat(&mut self, name: &str, maps: Maps, skip: Maps) -> Maps {
         let output = Maps { channels: maps.channels + skip.channels, ..maps };
         self.plain(name, "Concat", maps, output)
     }
 
     /// The finished table.
-    pub fn into_rows(self) -> Vec<Layer> {
+    pub(super) fn into_rows(self) -> Vec<Layer> {
         self.rows
     }
 

@@ -27,7 +27,7 @@ pub(super) struct TransformerConfig {
 
 /// A transformer's block with a convolution for positions.
 #[derive(Module, Debug)]
-pub struct Transformer {
+pub(super) struct Transformer {
     position: Conv2d,
     attention: SelfAttention,
     perceptron: Perceptron,
@@ -36,7 +36,7 @@ pub struct Transformer {
 
 /// Attention of each token to every token; sparse where [`Propagation`] brings back those left out.
 #[derive(Module, Debug)]
-pub struct SelfAttention {
+pub(super) struct SelfAttention {
     norm: LayerNorm,
     qkv: Conv2d,
     propagation: Option<Propagation>,
@@ -47,14 +47,14 @@ pub struct SelfAttention {
 
 /// From every other token in each direction to all.
 #[derive(Module, Debug)]
-pub struct Propagation {
+pub(super) struct Propagation {
     up: ConvTranspose2d,
     norm: LayerNorm,
 }
 
 /// Each token's channels through four times as many.
 #[derive(Module, Debug)]
-pub struct Perceptron {
+pub(super) struct Perceptron {
     norm: LayerNorm,
     fc1: Conv2d,
     fc2: Conv2d,
@@ -84,7 +84,7 @@ impl TransformerConfig {
     }
 
     /// The block.
-    pub fn init(&self, device: &Device) -> Transformer {
+    pub(super) fn init(&self, device: &Device) -> Transformer {
         let [position, qkv, project, fc1, fc2] = self.convolutions().map(|conv| conv.init(device));
         let norm = || LayerNormConfig::new(self.channels).init(device);
         let propagation =
@@ -107,7 +107,7 @@ impl TransformerConfig {
     }
 
     /// Adds its rows to the layer table.
-    pub fn summarise(&self, table: &mut Table, name: &str, maps: Maps) -> Maps {
+    pub(super) fn summarise(&self, table: &mut Table, name: &str, maps: Maps) -> Maps {
         let [position, qkv, project, fc1, fc2] = self.convolutions();
         position.summarise(table, &format!("{name}.position"), maps);
         let attention = format!("{name}.attention");
@@ -139,7 +139,7 @@ impl Transformer {
     ///
     /// # Shapes
     /// - input and output: `[batch, channels, height, width]`, height and width multiples of 2 if sparse
-    pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+    pub(super) fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         let x = conv2d(&self.position, input.clone(), After::nothing().residual(input));
         let y = block(&self.attention, x.clone().into(), |attention, input| {
             attention.forward(input.into_maps())
@@ -157,7 +157,7 @@ impl SelfAttention {
     ///
     /// # Shapes
     /// - input and output: `[batch, channels, height, width]`, height and width multiples of 2 if sparse
-    pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+    pub(super) fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         let mut x = layer_norm(&self.norm, input);
         if self.propagation.is_some() {
             // Windows of a pixel, of which every other is kept.
@@ -194,7 +194,7 @@ impl Perceptron {
     ///
     /// # Shapes
     /// - input and output: `[batch, channels, height, width]`
-    pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+    pub(super) fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         let x = layer_norm(&self.norm, input);
         conv2d(&self.fc2, gelu(conv2d(&self.fc1, x, After::nothing())), After::nothing())
     }

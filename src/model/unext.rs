@@ -86,7 +86,7 @@ pub struct Unext {
 
 /// A level of the encoder whose pixels are tokens.
 #[derive(Module, Debug)]
-pub struct TokenLevel {
+pub(super) struct TokenLevel {
     embed: Conv2d,
     embed_norm: LayerNorm,
     mixer: TokenMixer,
@@ -94,7 +94,7 @@ pub struct TokenLevel {
 
 /// A shifted perceptron beside its input, and a norm.
 #[derive(Module, Debug)]
-pub struct TokenMixer {
+pub(super) struct TokenMixer {
     norm1: LayerNorm,
     fc1: Conv2d,
     depthwise: Conv2d,
@@ -260,7 +260,7 @@ impl TokenLevel {
     /// # Shapes
     /// - input: `[batch, channels_in, height, width]`
     /// - output: `[batch, channels_out, height / 2, width / 2]`
-    pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+    pub(super) fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         let x = conv2d(&self.embed, input, After::nothing());
         self.mixer.forward(layer_norm(&self.embed_norm, x))
     }
@@ -271,7 +271,7 @@ impl TokenMixer {
     ///
     /// # Shapes
     /// - input and output: `[batch, channels, height, width]`
-    pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+    pub(super) fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         block(self, input.into(), |mixer, input| {
             let input = input.into_maps();
             let x = layer_norm(&mixer.norm1, input.clone());

@@ -96,7 +96,7 @@ pub(super) enum Format {
 
 impl Format {
     /// By the file's name.
-    pub fn of(path: &Path) -> Option<Self> {
+    pub(super) fn of(path: &Path) -> Option<Self> {
         let extension = path.extension()?.to_str()?.to_ascii_lowercase();
         match extension.as_str() {
             "pth" | "pt" => Some(Self::Pytorch),

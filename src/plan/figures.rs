@@ -5,7 +5,7 @@ use crate::spec::{GateSpec, Goal, RateSpec, ScheduleSpec};
 use crate::split_name::SplitName;
 
 /// A figure that decides something while training.
-pub struct Deciding<'a> {
+pub(super) struct Deciding<'a> {
     /// The table that names it, such as `schedule.best`.
     pub table: &'static str,
     /// Its name.
@@ -15,7 +15,7 @@ pub struct Deciding<'a> {
 }
 
 /// The figures that decide by a schedule: best epoch, early stopping, plateau.
-pub fn deciding(schedule: &ScheduleSpec) -> Vec<Deciding<'_>> {
+pub(super) fn deciding(schedule: &ScheduleSpec) -> Vec<Deciding<'_>> {
     let best = &schedule.best;
     let mut all = vec![Deciding { table: "schedule.best", metric: &best.metric, goal: best.goal }];
     if let Some(stopping) = &schedule.early_stopping {
@@ -30,7 +30,7 @@ pub fn deciding(schedule: &ScheduleSpec) -> Vec<Deciding<'_>> {
 }
 
 /// Writes the direction of each figure that decides beside its name, so that a plan leaves none open.
-pub fn settle(schedule: &mut ScheduleSpec) {
+pub(super) fn settle(schedule: &mut ScheduleSpec) {
     schedule.best.goal = figure_goal(&schedule.best.metric);
     if let Some(stopping) = &mut schedule.early_stopping {
         stopping.goal = figure_goal(&stopping.metric);
@@ -41,7 +41,7 @@ pub fn settle(schedule: &mut ScheduleSpec) {
 }
 
 /// What is wrong with a direction: that the figure has the other.
-pub fn wrong_goal(metric: &str, said: Option<Goal>) -> Option<String> {
+pub(super) fn wrong_goal(metric: &str, said: Option<Goal>) -> Option<String> {
     let (said, has) = (said?, figure_goal(metric)?);
     (said != has).then(|| {
         let better = better(has);
@@ -52,7 +52,7 @@ pub fn wrong_goal(metric: &str, said: Option<Goal>) -> Option<String> {
 }
 
 /// What is wrong with the bounds of a gate: that the only one holds the better, the worse the figure is.
-pub fn wrong_bound(figure: &str, gate: &GateSpec) -> Option<String> {
+pub(super) fn wrong_bound(figure: &str, gate: &GateSpec) -> Option<String> {
     let goal = figure_goal(figure)?;
     let (bound, right) = match (gate.at_least, gate.at_most, goal) {
         (Some(_), None, Goal::Lowest) => ("at-least", "at-most"),
@@ -74,7 +74,7 @@ fn better(goal: Goal) -> &'static str {
 }
 
 /// What helps with a name that is no figure: the one that was meant, and the figures that there are.
-pub fn help(name: &str, recorded: &[String]) -> Option<String> {
+pub(super) fn help(name: &str, recorded: &[String]) -> Option<String> {
     let there = list(recorded)?;
     let meant = nearest(name, recorded);
     Some(match meant {
@@ -223,7 +223,7 @@ fn words(name: &str) -> Vec<String> {
 const MEASURES_WITH_HYPHEN: [&str; 3] = ["balanced-accuracy", "average-precision", "mask-dice"];
 
 /// The names of figures by split.
-pub fn with_splits(splits: &[SplitName], names: &[String]) -> Vec<String> {
+pub(super) fn with_splits(splits: &[SplitName], names: &[String]) -> Vec<String> {
     splits
         .iter()
         .flat_map(|split| names.iter().map(move |name| format!("{split}.{name}")))

@@ -19,7 +19,7 @@ const EVALUATION_DIGITS: usize = 6;
 
 /// The names of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ids {
+pub(super) struct Ids {
     /// Of its weights.
     pub training: String,
     /// Of its figures: of its weights, and of how they are scored.
@@ -28,7 +28,7 @@ pub struct Ids {
 
 impl Ids {
     /// Of the run.
-    pub fn run(&self) -> String {
+    pub(super) fn run(&self) -> String {
         format!("{}-{}", self.training, self.evaluation)
     }
 }
@@ -44,7 +44,7 @@ pub fn prefix(training: &str) -> String {
 ///
 /// # Errors
 /// If the spec cannot be written as JSON.
-pub fn ids(decisions: &Decisions, dataset: &Dataset, split: &Split) -> Result<Ids> {
+pub(super) fn ids(decisions: &Decisions, dataset: &Dataset, split: &Split) -> Result<Ids> {
     let spec = serde_json::to_value(&decisions.spec)
         .map_err(|error| Error::failed(format!("the spec cannot be hashed: {error}")))?;
     let parts: Vec<Vec<&str>> = SplitName::ALL

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 
 /// What becomes of one of a run's own files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Content {
+pub(super) enum Content {
     /// Makes the folder a run directory, or commits the rest; no sum of it is kept.
     Head,
     /// Read whenever the run is; what commits a finished run has its sum.
@@ -50,7 +50,7 @@ impl Part {
 }
 
 /// The ledger of test readings as the run itself keeps it; it outlives what is made again.
-pub const READINGS: &str = "test-readings.json";
+pub(super) const READINGS: &str = "test-readings.json";
 
 const AT_THE_TOP: [(&str, Content); 19] = [
     ("lock", Content::Head),
@@ -86,7 +86,7 @@ const PICTURED: [&str; 7] = [
 ];
 
 /// What a file of a run directory is, by its path below it, with `/` between folders; `None` of what is not the run's.
-pub fn content(name: &str) -> Option<Content> {
+pub(super) fn content(name: &str) -> Option<Content> {
     let (folder, file) = name.rsplit_once('/').unwrap_or(("", name));
     if file.starts_with(TEMPORARY_PREFIX) {
         return content_of_folder(folder).then_some(Content::Spare);
@@ -137,7 +137,7 @@ fn is_number(text: &str) -> bool {
 ///
 /// # Errors
 /// If a folder cannot be read.
-pub fn own_files(run: &Path) -> Result<Vec<String>> {
+pub(super) fn own_files(run: &Path) -> Result<Vec<String>> {
     let mut found = Vec::new();
     own_below(run, "", &mut found)?;
     found.sort();
@@ -161,7 +161,7 @@ fn own_below(run: &Path, folder: &str, found: &mut Vec<String>) -> Result<()> {
 ///
 /// # Errors
 /// When the disk refuses.
-pub fn remove_own(run: &Path, kept: impl Fn(&str) -> bool) -> Result<()> {
+pub(super) fn remove_own(run: &Path, kept: impl Fn(&str) -> bool) -> Result<()> {
     for name in own_files(run)?.into_iter().filter(|name| !kept(name)) {
         files::remove(&run.join(name))?;
     }
@@ -185,7 +185,7 @@ fn remove_empty(run: &Path, folder: &str) -> Result<()> {
 ///
 /// # Errors
 /// When the disk refuses.
-pub fn carry_over(from: &Path, to: &Path) -> Result<()> {
+pub(super) fn carry_over(from: &Path, to: &Path) -> Result<()> {
     carry_below(from, "", to)
 }
 

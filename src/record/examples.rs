@@ -14,12 +14,12 @@ use crate::spec::{ExplanationKind, PublishedSpec};
 use crate::split_name::SplitName;
 
 /// Twelve epochs of a network on ultrasound that overfits from the fifth.
-pub fn overfitting(root: &Path) -> Record {
+pub(crate) fn overfitting(root: &Path) -> Record {
     busi(root, "busi-attention-unet", 0, 12, 40)
 }
 
 /// A run over `cases` test cases.
-pub fn busi(root: &Path, experiment: &str, seed: u32, epochs: u32, cases: usize) -> Record {
+pub(crate) fn busi(root: &Path, experiment: &str, seed: u32, epochs: u32, cases: usize) -> Record {
     let mut random = ChaCha8Rng::seed_from_u64(u64::from(seed) + 1);
     let run_id = format!("{seed:02x}6b1f0c9a77d2e4");
     let run = RunDir::create(root, experiment, &run_id).unwrap();
@@ -99,7 +99,7 @@ fn film(pictures: &[Picture], epochs: u32) -> Vec<Frame> {
 }
 
 /// A run stopped by a person after its first epoch.
-pub fn interrupted(root: &Path) -> Record {
+pub(crate) fn interrupted(root: &Path) -> Record {
     let run_id = "9fd0e1aa20b7c3";
     let run = RunDir::create(root, "busi-unet-interrupted", run_id).unwrap();
     let record = Record {
@@ -125,7 +125,7 @@ pub fn interrupted(root: &Path) -> Record {
 }
 
 /// Five tissue classes; names that try to break the page.
-pub fn multi_class(root: &Path) -> Record {
+pub(crate) fn multi_class(root: &Path) -> Record {
     let mut random = ChaCha8Rng::seed_from_u64(9);
     let run_id = "c41d55e0b9a2f7";
     let classes =
@@ -442,7 +442,7 @@ fn test_dice(cases: &[CaseRow]) -> Vec<f64> {
 }
 
 /// A figure by its full name.
-pub fn named(name: &str) -> FigureName {
+pub(crate) fn named(name: &str) -> FigureName {
     name.parse().unwrap()
 }
 

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use crate::error::{Error, Result};
 
 /// Temporary files begin with this; those left by a killed process are removed by the next.
-pub const TEMPORARY_PREFIX: &str = ".tmp-";
+pub(super) const TEMPORARY_PREFIX: &str = ".tmp-";
 
 /// Between two changes of the disk.
 #[cfg(test)]
@@ -23,7 +23,7 @@ fn step() {
 fn step() {}
 
 /// Gives a file or folder another name in the same folder, replacing a file that has it.
-pub fn rename(from: &Path, to: &Path) -> Result<()> {
+pub(super) fn rename(from: &Path, to: &Path) -> Result<()> {
     step();
     let renamed = fs::rename(from, to).and_then(|()| sync_folder(folder_of(to)));
     step();
@@ -35,7 +35,7 @@ pub fn rename(from: &Path, to: &Path) -> Result<()> {
 /// # Errors
 /// Where the system has no such call: only Linux is known to have one.
 #[cfg(target_os = "linux")]
-pub fn exchange(one: &Path, other: &Path) -> std::io::Result<()> {
+pub(super) fn exchange(one: &Path, other: &Path) -> std::io::Result<()> {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
     step();
     renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)?;
@@ -51,7 +51,7 @@ pub fn exchange(_one: &Path, _other: &Path) -> std::io::Result<()> {
 }
 
 /// Removes a file or a folder with all that is in it, file by file; what is not there is no error.
-pub fn remove(path: &Path) -> Result<()> {
+pub(super) fn remove(path: &Path) -> Result<()> {
     step();
     let removed = if path.is_dir() && !path.is_symlink() {
         for entry in fs::read_dir(path).into_iter().flatten().flatten() {
@@ -152,12 +152,12 @@ pub fn check_writable(folder: &Path) -> Result<()> {
 }
 
 /// Writes a value as indented JSON.
-pub fn write_json<T: Serialize + ?Sized>(path: &Path, value: &T) -> Result<()> {
+pub(super) fn write_json<T: Serialize + ?Sized>(path: &Path, value: &T) -> Result<()> {
     write(path, &json_bytes(path, value)?)
 }
 
 /// A value as indented JSON, to be written to a file.
-pub fn json_bytes<T: Serialize + ?Sized>(path: &Path, value: &T) -> Result<Vec<u8>> {
+pub(super) fn json_bytes<T: Serialize + ?Sized>(path: &Path, value: &T) -> Result<Vec<u8>> {
     let mut text = serde_json::to_string_pretty(value).map_err(|error| {
         Error::failed(format!("{}: cannot be written as JSON: {error}", path.display()))
     })?;
@@ -166,7 +166,7 @@ pub fn json_bytes<T: Serialize + ?Sized>(path: &Path, value: &T) -> Result<Vec<u
 }
 
 /// Reads a file; `None` where there is none.
-pub fn read(path: &Path) -> Result<Option<Vec<u8>>> {
+pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -175,19 +175,19 @@ pub fn read(path: &Path) -> Result<Option<Vec<u8>>> {
 }
 
 /// Reads a text file; the empty text where there is none.
-pub fn read_text(path: &Path) -> Result<String> {
+pub(super) fn read_text(path: &Path) -> Result<String> {
     let Some(bytes) = read(path)? else { return Ok(String::new()) };
     String::from_utf8(bytes).map_err(|_| damaged(path, "it is not UTF-8 text"))
 }
 
 /// Reads a JSON file; `None` where there is none.
-pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     let Some(bytes) = read(path)? else { return Ok(None) };
     serde_json::from_slice(&bytes).map(Some).map_err(|error| damaged(path, &error.to_string()))
 }
 
 /// A file of the run directory that is there but cannot be understood.
-pub fn damaged(path: &Path, why: &str) -> Error {
+pub(super) fn damaged(path: &Path, why: &str) -> Error {
     Error::failed(format!(
         "{}: this file of the run is damaged: {why}; the other files of the run are not touched: put \
          the file back from a copy, or make the run again with `oncospec run SPEC --force`",
@@ -196,7 +196,7 @@ pub fn damaged(path: &Path, why: &str) -> Error {
 }
 
 /// A file of the run directory that must be there and is not.
-pub fn missing(path: &Path) -> Error {
+pub(super) fn missing(path: &Path) -> Error {
     Error::failed(format!(
         "{}: this file of the run is missing: put it back from a copy, or make the run again with \
          `oncospec run SPEC --force`",
@@ -205,7 +205,7 @@ pub fn missing(path: &Path) -> Error {
 }
 
 /// A write that failed, in words for the causes a person can mend.
-pub fn cannot_write(path: &Path, source: std::io::Error) -> Error {
+pub(super) fn cannot_write(path: &Path, source: std::io::Error) -> Error {
     let advice = match source.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
             "the disk is full; free some space and run again with --resume, what was recorded before is kept"
@@ -220,7 +220,7 @@ pub fn cannot_write(path: &Path, source: std::io::Error) -> Error {
 
 /// What a test looks at between any two changes of the disk: a process may be killed there.
 #[cfg(test)]
-pub mod steps {
+pub(super) mod steps {
     use std::cell::{Cell, RefCell};
     use std::fs;
     use std::path::Path;
@@ -234,7 +234,7 @@ pub mod steps {
 
     /// Copies a folder before and after every change of the disk that this thread makes in `work`, each time to a
     /// folder of its own below `copies`, from `0` on; how many there are.
-    pub fn moments(folder: &Path, copies: &Path, work: impl FnOnce()) -> u32 {
+    pub(crate) fn moments(folder: &Path, copies: &Path, work: impl FnOnce()) -> u32 {
         let count = Rc::new(Cell::new(0));
         let look = {
             let (count, from, copies) =
@@ -263,7 +263,7 @@ pub mod steps {
         }
     }
 
-    pub fn step() {
+    pub(crate) fn step() {
         let look = LOOK.with(|place| place.borrow_mut().take());
         if let Some(mut look) = look {
             look();

@@ -146,7 +146,7 @@ impl Record {
 ///
 /// # Errors
 /// If it is damaged, or not there although the run got further than to be begun.
-pub fn read_status(run: &RunDir) -> Result<Status> {
+pub(super) fn read_status(run: &RunDir) -> Result<Status> {
     let found: Option<Status> = files::read_json(&run.file("status.json"))?;
     let written = || ["figures.json", "checkpoints/last.json"].map(|name| run.file(name).exists());
     let mut status = match found {

@@ -100,7 +100,7 @@ pub fn note_reading(run: &Path, reading: &Reading) -> Result<()> {
 ///
 /// # Errors
 /// If the ledger or the run's copy is there and cannot be read.
-pub fn readings(run: &Path, data: &str) -> Result<Option<Vec<Reading>>> {
+pub(super) fn readings(run: &Path, data: &str) -> Result<Option<Vec<Reading>>> {
     Ok(match (in_ledger(run, data)?, kept(run)?) {
         (None, None) => None,
         (ledger, kept) => {
@@ -114,7 +114,7 @@ pub fn readings(run: &Path, data: &str) -> Result<Option<Vec<Reading>>> {
 ///
 /// # Errors
 /// If it is there and cannot be read.
-pub fn in_ledger(run: &Path, data: &str) -> Result<Option<Vec<Reading>>> {
+pub(super) fn in_ledger(run: &Path, data: &str) -> Result<Option<Vec<Reading>>> {
     let path = ledger(run);
     let bytes = match fs::read(&path) {
         Ok(bytes) => bytes,
@@ -135,12 +135,12 @@ fn of_data(readings: impl Iterator<Item = Reading>, data: &str) -> Vec<Reading> 
 ///
 /// # Errors
 /// If its file is damaged.
-pub fn kept(run: &Path) -> Result<Option<Vec<Reading>>> {
+pub(super) fn kept(run: &Path) -> Result<Option<Vec<Reading>>> {
     files::read_json(&run.join(READINGS))
 }
 
 /// What two lists say together: a reading that both have is one reading, and one that a list has twice was made twice.
-pub fn united(one: Vec<Reading>, mut other: Vec<Reading>) -> Vec<Reading> {
+pub(super) fn united(one: Vec<Reading>, mut other: Vec<Reading>) -> Vec<Reading> {
     for reading in &one {
         if let Some(place) = other.iter().position(|found| found == reading) {
             other.remove(place);

@@ -13,12 +13,12 @@ use crate::error::Result;
 use crate::split_name::{NoSplit, SplitName};
 
 /// The bytes of `split.parquet`.
-pub fn split_bytes(path: &Path, rows: &[SplitRow]) -> Result<Vec<u8>> {
+pub(super) fn split_bytes(path: &Path, rows: &[SplitRow]) -> Result<Vec<u8>> {
     bytes(path, split_columns(rows))
 }
 
 /// The columns of `split.parquet`.
-pub fn split_columns(rows: &[SplitRow]) -> Vec<Column> {
+pub(crate) fn split_columns(rows: &[SplitRow]) -> Vec<Column> {
     vec![
         column("case", rows, |row| row.case.as_str()),
         column("group", rows, |row| row.group.as_str()),
@@ -29,7 +29,7 @@ pub fn split_columns(rows: &[SplitRow]) -> Vec<Column> {
 }
 
 /// Reads `split.parquet`; no rows where there is no file.
-pub fn read_split(path: &Path) -> Result<Vec<SplitRow>> {
+pub(super) fn read_split(path: &Path) -> Result<Vec<SplitRow>> {
     let Some(table) = Table::read(path)? else { return Ok(Vec::new()) };
     let mut case = table.strings("case")?;
     let mut group = table.strings("group")?;
@@ -48,7 +48,7 @@ pub fn read_split(path: &Path) -> Result<Vec<SplitRow>> {
 }
 
 /// The bytes of `epochs.parquet`: one column per figure, in order of their names.
-pub fn epochs_bytes(path: &Path, rows: &[EpochRow]) -> Result<Vec<u8>> {
+pub(super) fn epochs_bytes(path: &Path, rows: &[EpochRow]) -> Result<Vec<u8>> {
     let names: BTreeSet<&str> =
         rows.iter().flat_map(|row| row.figures.keys().map(String::as_str)).collect();
     let mut columns = vec![
@@ -65,7 +65,7 @@ pub fn epochs_bytes(path: &Path, rows: &[EpochRow]) -> Result<Vec<u8>> {
 const LEARNING_RATE: &str = "learning-rate";
 
 /// Reads `epochs.parquet`; no rows where there is no file.
-pub fn read_epochs(path: &Path) -> Result<Vec<EpochRow>> {
+pub(super) fn read_epochs(path: &Path) -> Result<Vec<EpochRow>> {
     let Some(table) = Table::read(path)? else { return Ok(Vec::new()) };
     let epoch = table.u32("epoch")?;
     let split = table.splits()?;
@@ -94,7 +94,7 @@ pub fn read_epochs(path: &Path) -> Result<Vec<EpochRow>> {
 }
 
 /// The bytes of `times.parquet`.
-pub fn times_bytes(path: &Path, rows: &[TimesRow]) -> Result<Vec<u8>> {
+pub(super) fn times_bytes(path: &Path, rows: &[TimesRow]) -> Result<Vec<u8>> {
     bytes(
         path,
         vec![
@@ -106,7 +106,7 @@ pub fn times_bytes(path: &Path, rows: &[TimesRow]) -> Result<Vec<u8>> {
 }
 
 /// Reads `times.parquet`; no rows where there is no file.
-pub fn read_times(path: &Path) -> Result<Vec<TimesRow>> {
+pub(super) fn read_times(path: &Path) -> Result<Vec<TimesRow>> {
     let Some(table) = Table::read(path)? else { return Ok(Vec::new()) };
     let epoch = table.u32("epoch")?;
     let train_s = table.f64("train_s")?;
@@ -117,12 +117,12 @@ pub fn read_times(path: &Path) -> Result<Vec<TimesRow>> {
 }
 
 /// The bytes of `cases.parquet`.
-pub fn cases_bytes(path: &Path, rows: &[CaseRow]) -> Result<Vec<u8>> {
+pub(super) fn cases_bytes(path: &Path, rows: &[CaseRow]) -> Result<Vec<u8>> {
     bytes(path, case_columns(rows))
 }
 
 /// The columns of `cases.parquet`.
-pub fn case_columns(rows: &[CaseRow]) -> Vec<Column> {
+pub(crate) fn case_columns(rows: &[CaseRow]) -> Vec<Column> {
     vec![
         column("split", rows, |row| row.split.as_str()),
         column("resolution", rows, |row| row.resolution.as_str()),
@@ -142,7 +142,7 @@ pub fn case_columns(rows: &[CaseRow]) -> Vec<Column> {
 }
 
 /// Reads `cases.parquet`; no rows where there is no file.
-pub fn read_cases(path: &Path) -> Result<Vec<CaseRow>> {
+pub(super) fn read_cases(path: &Path) -> Result<Vec<CaseRow>> {
     let Some(table) = Table::read(path)? else { return Ok(Vec::new()) };
     let split = table.splits()?;
     let mut resolution = table.strings("resolution")?;
@@ -182,7 +182,7 @@ pub fn read_cases(path: &Path) -> Result<Vec<CaseRow>> {
 const PROBABILITY: &str = "probability.";
 
 /// The bytes of `scores.parquet`, with a column for the probability of each class.
-pub fn scores_bytes(path: &Path, classes: &[String], rows: &[ScoreRow]) -> Result<Vec<u8>> {
+pub(super) fn scores_bytes(path: &Path, classes: &[String], rows: &[ScoreRow]) -> Result<Vec<u8>> {
     let mut columns = vec![
         column("split", rows, |row| row.split.as_str()),
         column("case", rows, |row| row.case.as_str()),
@@ -197,7 +197,7 @@ pub fn scores_bytes(path: &Path, classes: &[String], rows: &[ScoreRow]) -> Resul
 }
 
 /// Reads `scores.parquet`; no rows where there is no file.
-pub fn read_scores(path: &Path) -> Result<Vec<ScoreRow>> {
+pub(super) fn read_scores(path: &Path) -> Result<Vec<ScoreRow>> {
     let Some(table) = Table::read(path)? else { return Ok(Vec::new()) };
     let split = table.splits()?;
     let [mut case, mut group, mut truth, mut predicted] = [
@@ -221,7 +221,7 @@ pub fn read_scores(path: &Path) -> Result<Vec<ScoreRow>> {
 }
 
 /// The bytes of `guide.parquet`.
-pub fn guide_bytes(path: &Path, rows: &[GuideRow]) -> Result<Vec<u8>> {
+pub(super) fn guide_bytes(path: &Path, rows: &[GuideRow]) -> Result<Vec<u8>> {
     bytes(
         path,
         vec![
@@ -237,7 +237,7 @@ pub fn guide_bytes(path: &Path, rows: &[GuideRow]) -> Result<Vec<u8>> {
 }
 
 /// Reads `guide.parquet`; no rows where there is no file.
-pub fn read_guide(path: &Path) -> Result<Vec<GuideRow>> {
+pub(super) fn read_guide(path: &Path) -> Result<Vec<GuideRow>> {
     let Some(table) = Table::read(path)? else { return Ok(Vec::new()) };
     let split = table.splits()?;
     let [mut case, mut group, mut run, mut folder] = [

@@ -13,10 +13,10 @@ use super::words;
 use crate::error::{Error, Result};
 
 /// Colours there are for runs; further runs begin again.
-pub const RUN_COLOURS: usize = 10;
+pub(super) const RUN_COLOURS: usize = 10;
 
 /// A chart with lines over a common axis.
-pub struct Chart<'a> {
+pub(super) struct Chart<'a> {
     /// What it shows, for who cannot see it.
     pub description: &'a str,
     /// Label of the horizontal axis.
@@ -32,7 +32,7 @@ pub struct Chart<'a> {
 }
 
 /// One line.
-pub struct Line {
+pub(super) struct Line {
     /// Index of the run, which gives the colour.
     pub run: usize,
     /// Dashed (training) or solid (validation).
@@ -64,7 +64,7 @@ fn dashed(run: usize) -> RGBColor {
 ///
 /// # Errors
 /// When plotters cannot draw.
-pub fn draw(chart: &Chart) -> Result<Option<String>> {
+pub(super) fn draw(chart: &Chart) -> Result<Option<String>> {
     let Some((x, y)) = ranges(chart) else { return Ok(None) };
     let mut svg = String::new();
     draw_into(&mut svg, chart, x, y).map_err(|error| {

@@ -19,7 +19,7 @@ const LEVEL: f64 = 0.05;
 
 /// Runs against each other on the same cases.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Comparison {
+pub(super) struct Comparison {
     /// What is compared: the mean of this over the cases; higher is better.
     pub measure: &'static str,
     /// How a case without anything to find scores, where that must be said.
@@ -32,7 +32,7 @@ pub struct Comparison {
 
 /// Two runs, or two experiments of several seeds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Pair {
+pub(super) struct Pair {
     /// Who is compared.
     pub first: String,
     /// With whom.
@@ -73,7 +73,7 @@ struct Contestant {
 }
 
 /// Comparisons of finished runs: of pixels by Dice, of images by whether they are called right.
-pub fn comparisons(records: &[Record], labels: &[String]) -> Vec<Comparison> {
+pub(super) fn comparisons(records: &[Record], labels: &[String]) -> Vec<Comparison> {
     let empty = "A case that has nothing to find, and in which nothing is found, has a Dice of 1 here, whatever the \
                  runs' own rules.";
     let seeded = seeded(&records.iter().collect::<Vec<_>>());

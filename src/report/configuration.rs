@@ -11,7 +11,7 @@ use crate::spec::matters;
 
 /// A key in which runs differ.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Difference {
+pub(super) struct Difference {
     /// The key, dotted.
     pub key: String,
     /// Its value in each run, as TOML; a dash where the run lacks it.
@@ -32,7 +32,7 @@ impl Difference {
 const ENGINE_OF: &str = "(engine of ";
 
 /// The keys in which the runs' specs differ, the seed, and what else decides a result; none for a single run.
-pub fn differences(records: &[Record]) -> Vec<Difference> {
+pub(super) fn differences(records: &[Record]) -> Vec<Difference> {
     let specs: Vec<Vec<(String, String)>> = records.iter().map(flat_spec).collect();
     let keys: BTreeSet<&String> = specs.iter().flatten().map(|(key, _)| key).collect();
     keys.into_iter()
@@ -46,7 +46,7 @@ pub fn differences(records: &[Record]) -> Vec<Difference> {
 
 /// Whether two runs are seeds of one thing: asked for the same, but for what changes no result, on the same data,
 /// divided alike, by the same engines on the same kind of device.
-pub fn same_recipe(a: &Record, b: &Record) -> bool {
+pub(super) fn same_recipe(a: &Record, b: &Record) -> bool {
     let recipe = |record: &Record| {
         let keys = spec_of(record).into_iter().filter(|(key, _)| matters(key));
         keys.collect::<BTreeSet<(String, String)>>()
@@ -58,7 +58,7 @@ pub fn same_recipe(a: &Record, b: &Record) -> bool {
 }
 
 /// Where each case went: case, group and split.
-pub fn division(record: &Record) -> BTreeSet<(&str, &str, &str)> {
+pub(super) fn division(record: &Record) -> BTreeSet<(&str, &str, &str)> {
     let rows = record.split.iter();
     rows.map(|row| (row.case.as_str(), row.group.as_str(), row.split.as_str())).collect()
 }
@@ -94,7 +94,7 @@ fn division_digits(record: &Record) -> String {
 }
 
 /// A value of one run's spec, such as `evaluation.resolution`, without quotes.
-pub fn spec_text(record: &Record, key: &str) -> Option<String> {
+pub(super) fn spec_text(record: &Record, key: &str) -> Option<String> {
     let spec = spec_of(record);
     let (_, value) = spec.iter().find(|(name, _)| name == key)?;
     Some(value.trim_matches('"').to_owned())

@@ -14,7 +14,7 @@ use crate::split_name::SplitName;
 
 /// A chart with its heading.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Curve {
+pub(super) struct Curve {
     /// What it shows.
     pub title: String,
     /// The recorded figure's name.
@@ -42,7 +42,7 @@ const FIRST: [&str; 9] = [
 ///
 /// # Errors
 /// When plotters cannot draw.
-pub fn training(records: &[Record], labels: &[String]) -> Result<(Vec<Curve>, Vec<Curve>)> {
+pub(super) fn training(records: &[Record], labels: &[String]) -> Result<(Vec<Curve>, Vec<Curve>)> {
     let present: BTreeSet<&str> = records
         .iter()
         .flat_map(|record| &record.epochs)
@@ -122,7 +122,7 @@ fn points(record: &Record, name: &str, split: SplitName) -> Vec<(f64, f64)> {
 ///
 /// # Errors
 /// When plotters cannot draw.
-pub fn distributions(runs: &[Vec<ValueOfCase>], labels: &[String]) -> Result<Vec<Curve>> {
+pub(super) fn distributions(runs: &[Vec<ValueOfCase>], labels: &[String]) -> Result<Vec<Curve>> {
     let mut splits: Vec<SplitName> = Vec::new();
     for case in runs.iter().flatten() {
         if !splits.contains(&case.split) {

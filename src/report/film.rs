@@ -8,7 +8,7 @@ use crate::spec::ExplanationKind;
 
 /// Pictures of some epochs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Film {
+pub(super) struct Film {
     /// How the heat maps were made.
     pub method: &'static str,
     /// What they show.
@@ -23,7 +23,7 @@ pub struct Film {
 
 /// One case in one epoch.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Still {
+pub(super) struct Still {
     /// The epoch.
     pub epoch: u32,
     /// Name of the case.
@@ -43,7 +43,7 @@ pub struct Still {
 }
 
 /// A run's film; none where no epoch was shown.
-pub fn film(record: &Record) -> Option<Film> {
+pub(super) fn film(record: &Record) -> Option<Film> {
     let Frame { method, layer, .. } = record.film.first()?;
     let stills = |fixed: bool| {
         let frames = record.film.iter().filter(|frame| frame.fixed == fixed);

@@ -8,7 +8,7 @@ use crate::record::{GuideRow, Record};
 
 /// The networks that made masks, and the cases.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Guide<'a> {
+pub(super) struct Guide<'a> {
     /// The networks, by fold.
     pub networks: Vec<Network<'a>>,
     /// The cases, by split and name.
@@ -17,7 +17,7 @@ pub struct Guide<'a> {
 
 /// A network that made masks.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Network<'a> {
+pub(super) struct Network<'a> {
     /// Id of its run.
     pub run: &'a str,
     /// The fold of the training cases that it was trained without.
@@ -29,7 +29,7 @@ pub struct Network<'a> {
 }
 
 /// The guide of a run; none where no masks guide.
-pub fn guide(record: &Record) -> Option<Guide<'_>> {
+pub(super) fn guide(record: &Record) -> Option<Guide<'_>> {
     let mut networks: Vec<Network> = Vec::new();
     for row in &record.guide {
         if networks.iter().all(|network| network.run != row.run) {

@@ -12,7 +12,7 @@ use crate::spec::PublishedSpec;
 
 /// Runs of one task against its figures.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Headline {
+pub(super) struct Headline {
     /// What is predicted.
     pub task: Task,
     /// The figures.
@@ -25,7 +25,7 @@ pub struct Headline {
 
 /// A figure.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Column {
+pub(super) struct Column {
     /// The figure.
     pub name: FigureName,
     /// The split for people.
@@ -36,7 +36,7 @@ pub struct Column {
 
 /// A run's figures, in order of the columns.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Row {
+pub(super) struct Row {
     /// The run's label.
     pub label: String,
     /// Index of the run.
@@ -49,7 +49,7 @@ pub struct Row {
 
 /// Mean and standard deviation over seeds, in order of the columns.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Spread {
+pub(super) struct Spread {
     /// Name of the experiment.
     pub experiment: String,
     /// Number of seeds.
@@ -60,7 +60,7 @@ pub struct Spread {
 
 /// Mean and sample standard deviation.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct MeanAndDeviation {
+pub(super) struct MeanAndDeviation {
     /// Mean.
     pub mean: f64,
     /// Sample standard deviation.
@@ -70,7 +70,7 @@ pub struct MeanAndDeviation {
 }
 
 /// Builds a table for each task, since figures of pixels and of images have no columns in common.
-pub fn headlines(records: &[Record], labels: &[String]) -> Vec<Headline> {
+pub(super) fn headlines(records: &[Record], labels: &[String]) -> Vec<Headline> {
     by_task(records)
         .into_iter()
         .map(|(task, runs)| headline(records, labels, task, &runs))
@@ -78,7 +78,7 @@ pub fn headlines(records: &[Record], labels: &[String]) -> Vec<Headline> {
 }
 
 /// Indices of the runs of each task that there is.
-pub fn by_task(records: &[Record]) -> Vec<(Task, Vec<usize>)> {
+pub(super) fn by_task(records: &[Record]) -> Vec<(Task, Vec<usize>)> {
     let of_task = |task: Task| {
         let runs = (0..records.len()).filter(|&run| records[run].summary.task == task);
         (task, runs.collect::<Vec<usize>>())
@@ -109,7 +109,7 @@ fn column(name: FigureName) -> Column {
 }
 
 /// What others printed of the runs' systems, each once.
-pub fn published(records: &[Record]) -> Vec<&PublishedSpec> {
+pub(super) fn published(records: &[Record]) -> Vec<&PublishedSpec> {
     let mut all: Vec<&PublishedSpec> = Vec::new();
     for published in records.iter().flat_map(|record| &record.summary.published) {
         if !all.contains(&published) {
@@ -120,7 +120,7 @@ pub fn published(records: &[Record]) -> Vec<&PublishedSpec> {
 }
 
 /// What the runs call their headline, test first, else the first figures of the first split that has any.
-pub fn columns(records: &[&Record]) -> Vec<FigureName> {
+pub(super) fn columns(records: &[&Record]) -> Vec<FigureName> {
     let mut names: Vec<FigureName> = Vec::new();
     for name in records.iter().flat_map(|record| &record.summary.headline) {
         if !names.contains(name) {
@@ -157,7 +157,7 @@ fn spreads(records: &[&Record], names: &[FigureName]) -> Vec<Spread> {
 
 /// Experiments whose finished runs differ in their seeds and nothing else that matters, two or more, with the runs'
 /// indices.
-pub fn seeded<'a>(records: &[&'a Record]) -> Vec<(&'a str, Vec<usize>)> {
+pub(super) fn seeded<'a>(records: &[&'a Record]) -> Vec<(&'a str, Vec<usize>)> {
     let mut experiments: Vec<(&str, Vec<usize>)> = Vec::new();
     for (run, record) in records.iter().enumerate() {
         if record.status.state != RunState::Finished {
@@ -194,7 +194,7 @@ fn spread(runs: &[&Record], name: &FigureName) -> Option<MeanAndDeviation> {
 
 /// One rule of how figures are to be read.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Semantic {
+pub(super) struct Semantic {
     /// What is ruled.
     pub name: &'static str,
     /// The rule; several where runs differ.
@@ -203,7 +203,7 @@ pub struct Semantic {
 
 /// A rule and whom it binds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Rule {
+pub(super) struct Rule {
     /// The rule.
     pub text: String,
     /// Labels of the runs; empty where it binds all.
@@ -211,7 +211,7 @@ pub struct Rule {
 }
 
 /// How figures are to be read, said once where the runs agree.
-pub fn semantics(records: &[Record], labels: &[String]) -> Vec<Semantic> {
+pub(super) fn semantics(records: &[Record], labels: &[String]) -> Vec<Semantic> {
     type Said = (&'static str, fn(&Record) -> String);
     let rules: [Said; 7] = [
         ("Reduction", |record| record.summary.semantics.reduction.clone()),
@@ -280,7 +280,7 @@ fn chosen_by(record: &Record) -> String {
 }
 
 /// A figure's value with its interval and the cases left out, as text.
-pub fn with_interval(figure: &Figure) -> String {
+pub(super) fn with_interval(figure: &Figure) -> String {
     let value = match figure.interval {
         Some(interval) if interval.low.is_finite() && interval.high.is_finite() => format!(
             "{} ({} to {})",

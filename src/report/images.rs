@@ -14,7 +14,7 @@ use crate::split_name::SplitName;
 
 /// The figures of each class of a split.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct ClassTable {
+pub(super) struct ClassTable {
     /// The split.
     pub split: SplitName,
     /// The metrics, for people.
@@ -25,7 +25,7 @@ pub struct ClassTable {
 
 /// The figures of a class.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct ClassRow {
+pub(super) struct ClassRow {
     /// The class.
     pub class: String,
     /// Its images.
@@ -49,7 +49,7 @@ fn prefix(record: &Record) -> &'static str {
 }
 
 /// The tables of a run, test first; none where only pixels have classes.
-pub fn class_tables(record: &Record) -> Vec<ClassTable> {
+pub(super) fn class_tables(record: &Record) -> Vec<ClassTable> {
     let prefix = prefix(record);
     let metrics: Vec<&str> = METRICS
         .into_iter()
@@ -98,7 +98,7 @@ fn splits(scores: &[ScoreRow]) -> Vec<SplitName> {
 }
 
 /// The probability that each image's own class was given.
-pub fn probabilities(record: &Record) -> Vec<ValueOfCase> {
+pub(super) fn probabilities(record: &Record) -> Vec<ValueOfCase> {
     record
         .scores
         .iter()
@@ -121,7 +121,7 @@ fn class_of(record: &Record, name: &str) -> Option<usize> {
 ///
 /// # Errors
 /// When plotters cannot draw.
-pub fn curves(records: &[Record], labels: &[String]) -> Result<Vec<Curve>> {
+pub(super) fn curves(records: &[Record], labels: &[String]) -> Result<Vec<Curve>> {
     let mut wanted: Vec<(SplitName, String)> = Vec::new();
     for record in records {
         for split in splits(&record.scores) {

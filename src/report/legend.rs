@@ -9,7 +9,7 @@ use crate::record::{Record, Task};
 
 /// A colour and its meaning.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Meaning {
+pub(super) struct Meaning {
     /// The colour, as CSS.
     pub colour: String,
     /// What it means.
@@ -17,7 +17,7 @@ pub struct Meaning {
 }
 
 /// The colours of a run's pictures: of its error maps, and of its classes where it has several.
-pub fn legend(record: &Record) -> Vec<Meaning> {
+pub(super) fn legend(record: &Record) -> Vec<Meaning> {
     let classes = &record.summary.classes;
     if record.summary.task == Task::Classify {
         return Vec::new();

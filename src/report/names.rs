@@ -6,7 +6,7 @@ use crate::record::Record;
 use crate::split_name::SplitName;
 
 /// One label per run, distinct: the experiment, the seed where it repeats, the id where both do.
-pub fn labels(records: &[Record]) -> Vec<String> {
+pub(super) fn labels(records: &[Record]) -> Vec<String> {
     let levels: Vec<[String; 4]> = records.iter().map(levels).collect();
     let distinct = |depth: usize, one: usize| {
         levels
@@ -37,7 +37,7 @@ fn levels(record: &Record) -> [String; 4] {
 }
 
 /// A split's name in a sentence or heading.
-pub fn split(split: SplitName) -> &'static str {
+pub(super) fn split(split: SplitName) -> &'static str {
     match split {
         SplitName::Train => "Training",
         SplitName::Valid => "Validation",
@@ -46,7 +46,7 @@ pub fn split(split: SplitName) -> &'static str {
 }
 
 /// Where a split stands among the others: test, validation, training.
-pub fn split_rank(split: SplitName) -> u8 {
+pub(super) fn split_rank(split: SplitName) -> u8 {
     match split {
         SplitName::Test => 0,
         SplitName::Valid => 1,
@@ -55,7 +55,7 @@ pub fn split_rank(split: SplitName) -> u8 {
 }
 
 /// A figure's name for people, such as `Dice, mean over cases` for `dice.mean`.
-pub fn figure(name: &str) -> String {
+pub(super) fn figure(name: &str) -> String {
     if let Some(of_images) = name.strip_prefix(OF_SECOND_HEAD) {
         return format!("{} (image)", figure(of_images));
     }

@@ -39,7 +39,7 @@ const TEMPLATES: [(&str, &str); 15] = [
 /// # Errors
 /// When `folder` is not there or holds no template, or when a template is wrong: file and line are
 /// named.
-pub fn render<T: Serialize>(page: &T, folder: Option<&Path>) -> Result<String> {
+pub(super) fn render<T: Serialize>(page: &T, folder: Option<&Path>) -> Result<String> {
     render_template("page.html.j2", page, folder)
 }
 
@@ -47,7 +47,7 @@ pub fn render<T: Serialize>(page: &T, folder: Option<&Path>) -> Result<String> {
 ///
 /// # Errors
 /// As [`render`].
-pub fn render_template<T: Serialize>(
+pub(super) fn render_template<T: Serialize>(
     template: &str,
     page: &T,
     folder: Option<&Path>,

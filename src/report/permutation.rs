@@ -4,10 +4,10 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
 /// Most groups that are flipped in all ways.
-pub const MOST_IN_ALL_WAYS: usize = 14;
+pub(super) const MOST_IN_ALL_WAYS: usize = 14;
 
 /// How often more groups are flipped at random.
-pub const FLIPS: u32 = 10_000;
+pub(super) const FLIPS: u32 = 10_000;
 
 const SEED: u64 = 0x7061_6972_6564_2070;
 
@@ -22,7 +22,7 @@ const SEED: u64 = 0x7061_6972_6564_2070;
 /// # Shapes
 ///
 /// - differences: `[groups]`, the sum of the differences of each group's cases
-pub fn p_of_difference(differences: &[f64]) -> f64 {
+pub(super) fn p_of_difference(differences: &[f64]) -> f64 {
     let differing: Vec<f64> = differences.iter().copied().filter(|sum| *sum != 0.0).collect();
     let size: f64 = differing.iter().map(|sum| sum.abs()).sum();
     // Rounding must not tell equal sums apart.
@@ -49,7 +49,7 @@ fn flipped(numbers: &[f64], signs: &[u64]) -> f64 {
 }
 
 /// The p of several tests so corrected that the chance of any false find is that of one test (Holm 1979).
-pub fn holm(ps: &[f64]) -> Vec<f64> {
+pub(super) fn holm(ps: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..ps.len()).collect();
     order.sort_by(|&a, &b| ps[a].total_cmp(&ps[b]));
     let mut corrected = vec![1.0; ps.len()];

@@ -11,7 +11,7 @@ use crate::split_name::SplitName;
 
 /// The cases of one split that are shown for one reason.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Group {
+pub(super) struct Group {
     /// The split.
     pub split: SplitName,
     /// Why they are shown, as a heading.
@@ -22,7 +22,7 @@ pub struct Group {
 
 /// A case with its pictures.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct ShownCase {
+pub(super) struct ShownCase {
     /// Name of the case.
     pub case: String,
     /// Label of the case; empty where cases carry none.
@@ -37,7 +37,7 @@ pub struct ShownCase {
 
 /// One picture.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Shown {
+pub(super) struct Shown {
     /// What it is, as a column's heading.
     pub role: &'static str,
     /// The picture itself; `None` where it was not made or cannot be read.
@@ -49,7 +49,7 @@ pub struct Shown {
 }
 
 /// A run's pictures: by split, worst before best before random, because faults teach most.
-pub fn groups(record: &Record) -> Vec<Group> {
+pub(super) fn groups(record: &Record) -> Vec<Group> {
     let mut groups: Vec<((u8, u8), Group)> = Vec::new();
     for picture in &record.pictures {
         let (rank, title) = reason(picture.kind);
@@ -113,7 +113,7 @@ fn shown(record: &Record, picture: &Picture) -> ShownCase {
 }
 
 /// A picture of a record, or why it cannot be shown.
-pub fn load(record: &Record, role: &'static str, file: &Option<PictureFile>) -> Shown {
+pub(super) fn load(record: &Record, role: &'static str, file: &Option<PictureFile>) -> Shown {
     let Some(file) = file else {
         return Shown { role, uri: None, alt: String::new(), problem: None };
     };

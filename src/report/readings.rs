@@ -10,7 +10,7 @@ use crate::split_name::SplitName;
 
 /// What the page says of the readings of a run's test split.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct TestReadings {
+pub(super) struct TestReadings {
     /// A clause that follows "the test split was".
     pub clause: String,
     /// Whether more than the seeds of one recipe read these cases.
@@ -18,7 +18,7 @@ pub struct TestReadings {
 }
 
 /// Counts them. One reading for each seed is what a recipe takes; any more can choose by what they see.
-pub fn test_readings(record: &Record) -> TestReadings {
+pub(super) fn test_readings(record: &Record) -> TestReadings {
     let Some(all) = record.readings.as_deref().filter(|readings| !readings.is_empty()) else {
         let scored = record.figures.iter().any(|figure| figure.split == SplitName::Test);
         let clause = if scored { "read; how often, nobody counted" } else { "not read" };

@@ -12,7 +12,7 @@ use crate::split_name::SplitName;
 
 /// A remark on a run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Remark {
+pub(super) struct Remark {
     /// Whether it puts a result in doubt.
     pub warning: bool,
     /// The remark.
@@ -20,7 +20,7 @@ pub struct Remark {
 }
 
 /// All remarks on a run, the doubts first.
-pub fn remarks(record: &Record, split: &SplitTable) -> Vec<Remark> {
+pub(super) fn remarks(record: &Record, split: &SplitTable) -> Vec<Remark> {
     let mut remarks = Vec::new();
     remarks.extend(leak(record, split));
     remarks.extend(test_reads(record));

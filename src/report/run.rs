@@ -26,7 +26,7 @@ use crate::split_name::SplitName;
 
 /// What the page shows of one run.
 #[derive(Serialize)]
-pub struct RunView<'a> {
+pub(super) struct RunView<'a> {
     index: usize,
     colour: usize,
     label: &'a str,
@@ -73,7 +73,7 @@ pub struct RunView<'a> {
 ///
 /// # Errors
 /// When its tables cannot be computed.
-pub fn view<'a>(index: usize, label: &'a str, record: &'a Record) -> Result<RunView<'a>> {
+pub(super) fn view<'a>(index: usize, label: &'a str, record: &'a Record) -> Result<RunView<'a>> {
     let split = tables::split_table(&record.split)?;
     Ok(RunView {
         index,
@@ -117,7 +117,7 @@ pub fn view<'a>(index: usize, label: &'a str, record: &'a Record) -> Result<RunV
 
 impl RunView<'_> {
     /// Whether two runs have data and split in common.
-    pub fn same_data(&self, other: &Self) -> bool {
+    pub(super) fn same_data(&self, other: &Self) -> bool {
         let (a, b) = (self.summary, other.summary);
         self.division == other.division
             && self.split == other.split
@@ -130,7 +130,7 @@ impl RunView<'_> {
     }
 
     /// Whether two runs have the network in common.
-    pub fn same_model(&self, other: &Self) -> bool {
+    pub(super) fn same_model(&self, other: &Self) -> bool {
         let (a, b) = (self.summary, other.summary);
         self.layers == other.layers
             && a.model == b.model
@@ -142,14 +142,14 @@ impl RunView<'_> {
 
 /// A remark on several runs.
 #[derive(Debug, PartialEq, Serialize)]
-pub struct SharedRemark {
+pub(super) struct SharedRemark {
     remark: Remark,
     /// Their indices; empty where it is on all.
     runs: Vec<usize>,
 }
 
 /// Takes out of the runs the remarks that several of them have, the doubts first.
-pub fn take_shared_remarks(runs: &mut [RunView]) -> Vec<SharedRemark> {
+pub(super) fn take_shared_remarks(runs: &mut [RunView]) -> Vec<SharedRemark> {
     let mut shared: Vec<SharedRemark> = Vec::new();
     for (index, run) in runs.iter().enumerate() {
         for remark in &run.remarks {
@@ -173,7 +173,7 @@ pub fn take_shared_remarks(runs: &mut [RunView]) -> Vec<SharedRemark> {
 }
 
 /// Indices of runs that have something in common, in order of appearance.
-pub fn groups<'a>(
+pub(super) fn groups<'a>(
     runs: &[RunView<'a>],
     same: fn(&RunView<'a>, &RunView<'a>) -> bool,
 ) -> Vec<Vec<usize>> {
@@ -188,7 +188,7 @@ pub fn groups<'a>(
 }
 
 /// Epochs completed: the status may lag behind the figures of a run that is at work.
-pub fn epochs_done(record: &Record) -> u32 {
+pub(super) fn epochs_done(record: &Record) -> u32 {
     let recorded =
         record.epochs.iter().filter(|row| row.split == SplitName::Valid).map(|row| row.epoch);
     recorded.fold(record.status.epoch, u32::max)

@@ -16,7 +16,7 @@ use crate::split_name::{NoSplit, SplitName};
 
 /// Means over the cases of one split at one resolution, a row for each class or label.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Block {
+pub(super) struct Block {
     /// `train`, `valid` or `test`.
     pub split: SplitName,
     /// `original` or `network`.
@@ -31,7 +31,7 @@ pub struct Block {
 
 /// Means over cases; a mean leaves out the cases that the metric is undefined for.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Means {
+pub(super) struct Means {
     /// The class or label.
     pub name: String,
     /// Cases that the means are over: by class those whose truth has it, by label all.
@@ -60,7 +60,7 @@ pub struct Means {
 
 /// A mean over the cases that a metric is defined for.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Mean {
+pub(super) struct Mean {
     /// The mean; `None` over none.
     pub value: Option<f64>,
     /// Cases that the metric is undefined for.
@@ -68,12 +68,12 @@ pub struct Mean {
 }
 
 /// Means by class, the headline resolution first.
-pub fn by_class(record: &Record) -> Result<Vec<Block>> {
+pub(super) fn by_class(record: &Record) -> Result<Vec<Block>> {
     blocks(record, "class")
 }
 
 /// Means by label (benign, malignant, ..); none where there are several classes or fewer than two labels.
-pub fn by_label(record: &Record) -> Result<Vec<Block>> {
+pub(super) fn by_label(record: &Record) -> Result<Vec<Block>> {
     let one_class = record.cases.windows(2).all(|pair| pair[0].class == pair[1].class);
     let labels = record.cases.windows(2).any(|pair| pair[0].label != pair[1].label);
     if one_class && labels { blocks(record, "label") } else { Ok(Vec::new()) }
@@ -120,7 +120,7 @@ fn blocks(record: &Record, key: &str) -> Result<Vec<Block>> {
 }
 
 /// The resolution that the spec names for headline figures.
-pub fn headline_resolution(record: &Record) -> String {
+pub(super) fn headline_resolution(record: &Record) -> String {
     spec_text(record, "evaluation.resolution").unwrap_or_else(|| "original".into())
 }
 
@@ -154,7 +154,7 @@ const OVERLAPS: [(&str, MetricKind); 3] = [
 ];
 
 /// The counts of a class of a case.
-pub fn counts(case: &CaseRow) -> Counts {
+pub(super) fn counts(case: &CaseRow) -> Counts {
     Counts { tp: case.tp, fp: case.fp, fn_: case.fn_, tn: case.tn }
 }
 
@@ -219,7 +219,7 @@ fn text(part: &DataFrame, name: &str) -> PolarsResult<String> {
 
 /// A number for each case of a split, a column for each run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct CaseTable {
+pub(super) struct CaseTable {
     /// What the number is, such as `Dice`.
     pub measure: &'static str,
     /// The split.
@@ -232,7 +232,7 @@ pub struct CaseTable {
 
 /// The number of one case in each run; Dice is the mean over its classes where there are several.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct CaseValues {
+pub(super) struct CaseValues {
     /// Name of the case.
     pub case: String,
     /// Label of the case; empty where cases carry none.
@@ -247,7 +247,7 @@ pub struct CaseValues {
 const CASES_SHOWN: usize = 200;
 
 /// The number of each case in each run, the hardest cases first; one table per split.
-pub fn case_tables(measure: &'static str, runs: &[Vec<ValueOfCase>]) -> Vec<CaseTable> {
+pub(super) fn case_tables(measure: &'static str, runs: &[Vec<ValueOfCase>]) -> Vec<CaseTable> {
     let mut tables: Vec<CaseTable> = Vec::new();
     let mut index: BTreeMap<(SplitName, String), (usize, usize)> = BTreeMap::new();
     for (run, cases) in runs.iter().enumerate() {
@@ -292,7 +292,7 @@ pub fn case_tables(measure: &'static str, runs: &[Vec<ValueOfCase>]) -> Vec<Case
 
 /// A number of a case.
 #[derive(Clone, Debug, PartialEq)]
-pub struct ValueOfCase {
+pub(super) struct ValueOfCase {
     /// The split.
     pub split: SplitName,
     /// Name of the case.
@@ -305,7 +305,7 @@ pub struct ValueOfCase {
 
 /// Dice of each case at the headline resolution. With several classes, the mean over those in its
 /// truth or prediction, as in the figure `dice.mean`.
-pub fn dice_of_cases(record: &Record) -> Vec<ValueOfCase> {
+pub(super) fn dice_of_cases(record: &Record) -> Vec<ValueOfCase> {
     let resolution = headline_resolution(record);
     let rule = empty_rule(record);
     let mut cases: Vec<(&CaseRow, Vec<Counts>)> = Vec::new();
@@ -331,7 +331,7 @@ pub fn dice_of_cases(record: &Record) -> Vec<ValueOfCase> {
 
 /// Cases by label and split, and whether anything lies on both sides of the division.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct SplitTable {
+pub(super) struct SplitTable {
     /// The splits, in the order of the columns.
     pub splits: Vec<SplitName>,
     /// One row for each label: its name and its cases in each split.
@@ -352,7 +352,7 @@ pub struct SplitTable {
 
 /// Cases of a label.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct SplitCounts {
+pub(super) struct SplitCounts {
     /// The label; empty where cases carry none.
     pub label: String,
     /// Its cases in each split.
@@ -361,7 +361,7 @@ pub struct SplitCounts {
 
 /// A group that lies in more than one split.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Crossing {
+pub(super) struct Crossing {
     /// The group.
     pub group: String,
     /// The splits it lies in.
@@ -369,7 +369,7 @@ pub struct Crossing {
 }
 
 /// Counts cases, and checks that no group and no case lies in two splits.
-pub fn split_table(rows: &[SplitRow]) -> Result<SplitTable> {
+pub(super) fn split_table(rows: &[SplitRow]) -> Result<SplitTable> {
     split_table_of(rows).map_err(untabled)
 }
 

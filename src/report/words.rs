@@ -3,10 +3,10 @@
 use crate::text;
 
 /// What stands for a value that is undefined.
-pub const UNDEFINED: &str = "–";
+pub(super) const UNDEFINED: &str = "–";
 
 /// A metric: three decimals near 1, fewer for large values, scientific for very small ones.
-pub fn figure(value: f64) -> String {
+pub(super) fn figure(value: f64) -> String {
     let size = value.abs();
     if !value.is_finite() {
         UNDEFINED.into()
@@ -22,7 +22,7 @@ pub fn figure(value: f64) -> String {
 }
 
 /// A whole number with thin groups of three: `24,439,269`.
-pub fn count(value: u64) -> String {
+pub(super) fn count(value: u64) -> String {
     let digits = value.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
@@ -35,7 +35,7 @@ pub fn count(value: u64) -> String {
 }
 
 /// A large number with an SI prefix and two decimals: `392.20 G`.
-pub fn si(value: f64) -> String {
+pub(super) fn si(value: f64) -> String {
     let (divisor, prefix) = match value.abs() {
         size if size >= 1e12 => (1e12, " T"),
         size if size >= 1e9 => (1e9, " G"),
@@ -47,12 +47,12 @@ pub fn si(value: f64) -> String {
 }
 
 /// A part of one as per cent with one decimal.
-pub fn percent(part: f64) -> String {
+pub(super) fn percent(part: f64) -> String {
     if part.is_finite() { format!("{:.1} %", 100.0 * part) } else { UNDEFINED.into() }
 }
 
 /// Seconds as people say them: `8.5 s`, `4 min 15 s`, `2 h 5 min`.
-pub fn seconds(value: f64) -> String {
+pub(super) fn seconds(value: f64) -> String {
     if !value.is_finite() {
         return UNDEFINED.into();
     }
@@ -67,7 +67,7 @@ pub fn seconds(value: f64) -> String {
 }
 
 /// A shape: `64 × 3 × 224 × 224`.
-pub fn shape(sides: &[usize]) -> String {
+pub(super) fn shape(sides: &[usize]) -> String {
     if sides.is_empty() {
         return UNDEFINED.into();
     }
@@ -75,7 +75,7 @@ pub fn shape(sides: &[usize]) -> String {
 }
 
 /// How often, in a sentence: `once`, `3 times`.
-pub fn times(count: u64) -> String {
+pub(super) fn times(count: u64) -> String {
     match count {
         1 => "once".into(),
         count => format!("{count} times"),
@@ -83,7 +83,7 @@ pub fn times(count: u64) -> String {
 }
 
 /// A phrase as a sentence: with a capital and a full stop.
-pub fn sentence(text: &str) -> String {
+pub(super) fn sentence(text: &str) -> String {
     let text = text.trim();
     let mut characters = text.chars();
     let Some(first) = characters.next() else { return String::new() };
@@ -92,7 +92,7 @@ pub fn sentence(text: &str) -> String {
 }
 
 /// Text that cannot become markup, in elements and in quoted attributes; what is hidden in it is shown.
-pub fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     text::name(text)
         .replace('&', "&amp;")
         .replace('<', "&lt;")
@@ -102,12 +102,12 @@ pub fn escape(text: &str) -> String {
 }
 
 /// A name as HTML: its writing, from the right or from the left, does not reach what stands beside it.
-pub fn isolated(name: &str) -> String {
+pub(super) fn isolated(name: &str) -> String {
     format!("<bdi>{}</bdi>", escape(name))
 }
 
 /// The same of a long name, which may break after its separators.
-pub fn breakable(name: &str) -> String {
+pub(super) fn breakable(name: &str) -> String {
     let mut html = escape(name);
     for separator in ['.', '/', '_'] {
         html = html.replace(separator, &format!("{separator}<wbr>"));

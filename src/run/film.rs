@@ -18,7 +18,7 @@ use crate::spec::{ExplanationKind, RefineSpec};
 use crate::train::Keeper;
 
 /// Keeps what training gives, and takes pictures of some epochs.
-pub struct Filmed {
+pub(super) struct Filmed {
     /// Where the rest is kept.
     pub checkpoints: Checkpoints,
     /// The pictures.
@@ -26,7 +26,7 @@ pub struct Filmed {
 }
 
 /// What is needed to take pictures.
-pub struct Film {
+pub(super) struct Film {
     run: Arc<RunDir>,
     dataset: Arc<Dataset>,
     /// Validation cases.
@@ -50,7 +50,7 @@ impl Film {
     ///
     /// # Errors
     /// If the network has no such layer or gate.
-    pub fn new(plan: &Plan, device: &Device, run: Arc<RunDir>) -> Result<Self> {
+    pub(super) fn new(plan: &Plan, device: &Device, run: Arc<RunDir>) -> Result<Self> {
         let decisions = &plan.decisions;
         let spec = &decisions.spec;
         let settings = Settings { layer: spec.report.film.layer.clone(), ..Settings::default() };

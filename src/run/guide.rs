@@ -23,7 +23,7 @@ use crate::spec::{EmptyRule, ForegroundSpec, MetricKind};
 use crate::split_name::SplitName;
 
 /// What makes a run: its training and all that comes of it.
-pub type Runner<'a> = &'a dyn Fn(&Plan) -> Result<Outcome>;
+pub(super) type Runner<'a> = &'a dyn Fn(&Plan) -> Result<Outcome>;
 
 /// What comes of the runs that a spec depends on.
 pub enum Guided {
@@ -172,7 +172,7 @@ fn read_mask(path: &Path, dimensions: (u32, u32)) -> Option<Vec<u8>> {
 }
 
 /// A run directory as `<experiment>/<run-id>`, below the folder of all runs.
-pub fn below(run: &Path) -> String {
+pub(super) fn below(run: &Path) -> String {
     let names: Vec<_> = run.components().rev().take(2).map(|part| part.as_os_str()).collect();
     names.iter().rev().map(|name| name.to_string_lossy()).collect::<Vec<_>>().join("/")
 }

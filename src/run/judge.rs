@@ -13,11 +13,16 @@ use crate::split_name::SplitName;
 use crate::train::Stop;
 
 /// What the evaluation decided: the threshold of binary outputs or of two classes of images.
-pub type Decided = Option<Threshold>;
+pub(super) type Decided = Option<Threshold>;
 
 /// Evaluates the best weights on the splits of the spec and writes all that comes of it; `None` if
 /// someone asked to stop.
-pub fn judge(plan: &Plan, device: &Chosen, run: &RunDir, stop: &Stop) -> Result<Option<Decided>> {
+pub(super) fn judge(
+    plan: &Plan,
+    device: &Chosen,
+    run: &RunDir,
+    stop: &Stop,
+) -> Result<Option<Decided>> {
     let spec = &plan.decisions.spec;
     let predictor = net::predictor(run.path(), &plan.decisions, device)?;
     let tick = |_: usize| go_on(stop);

@@ -24,7 +24,7 @@ use crate::split_name::SplitName;
 ///
 /// # Errors
 /// If a case cannot be decoded or a picture not written.
-pub fn write(
+pub(super) fn write(
     plan: &Plan,
     predictor: &Predictor,
     evaluation: &Evaluation,
@@ -75,7 +75,7 @@ pub fn write(
 ///
 /// # Errors
 /// If a case cannot be decoded or a picture not written.
-pub fn write_images(
+pub(super) fn write_images(
     plan: &Plan,
     predictor: &Predictor,
     split: SplitName,
@@ -138,12 +138,12 @@ pub fn write_images(
 }
 
 /// What an image was called, and how surely.
-pub fn said_of(probabilities: &[f32], called: usize, classes: &[String]) -> String {
+pub(super) fn said_of(probabilities: &[f32], called: usize, classes: &[String]) -> String {
     format!("{} ({:.2})", classes[called], probabilities[called])
 }
 
 /// The same of an image whose class a second head tells; nothing without one.
-pub fn said_by_second_head(probabilities: &[f32], classes: &[String]) -> String {
+pub(super) fn said_by_second_head(probabilities: &[f32], classes: &[String]) -> String {
     match probabilities {
         [] => String::new(),
         _ => said_of(probabilities, called(probabilities, SECOND_HEAD_THRESHOLD), classes),

@@ -7,7 +7,7 @@ use crate::record::{Record, RunDir, RunState};
 
 /// What is to be done where a run is there already.
 #[derive(Clone, Copy, Debug)]
-pub struct Wanted {
+pub(super) struct Wanted {
     /// Make a finished run again.
     pub force: bool,
     /// Go on from the last checkpoint of an unfinished run.
@@ -16,7 +16,7 @@ pub struct Wanted {
 
 /// Where a run is made.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
+pub(super) enum Place {
     /// It is there and finished.
     Finished,
     /// In this run directory.
@@ -28,7 +28,7 @@ pub enum Place {
 ///
 /// # Errors
 /// If the run's state cannot be read and nobody asked to make it again.
-pub fn place(folder: &Path, wanted: Wanted) -> Result<Place> {
+pub(super) fn place(folder: &Path, wanted: Wanted) -> Result<Place> {
     let again = RunDir::again(folder);
     let before = match state(folder) {
         Err(_) if wanted.force => Some(RunState::Finished),
@@ -52,7 +52,7 @@ pub fn place(folder: &Path, wanted: Wanted) -> Result<Place> {
 ///
 /// # Errors
 /// As [`place`] and `open`.
-pub fn claim(
+pub(super) fn claim(
     folder: &Path,
     wanted: Wanted,
     open: &dyn Fn(&Path) -> Result<RunDir>,

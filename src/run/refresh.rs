@@ -14,7 +14,7 @@ use crate::spec::{Role, Spec, diff, role};
 ///
 /// # Errors
 /// If the run cannot be read or written.
-pub fn refresh(folder: &Path, plan: &Plan) -> Result<()> {
+pub(super) fn refresh(folder: &Path, plan: &Plan) -> Result<()> {
     let record = Record::read(folder)?;
     let spec = &plan.decisions.spec;
     let before = Decisions::from_toml(&record.plan)?;

@@ -52,7 +52,7 @@ pub fn image_figures(
 }
 
 /// Mean Dice of the masks that guide, over the cases of a split.
-pub fn mask_dice(rows: &[GuideRow], split: SplitName) -> Option<Figure> {
+pub(super) fn mask_dice(rows: &[GuideRow], split: SplitName) -> Option<Figure> {
     let of_split = rows.iter().filter(|row| row.split == split);
     let (values, groups): (Vec<f64>, Vec<&str>) =
         of_split.filter_map(|row| Some((row.dice?, row.group.as_str()))).unzip();
@@ -71,7 +71,7 @@ pub fn mask_dice(rows: &[GuideRow], split: SplitName) -> Option<Figure> {
 }
 
 /// The classes of cases at both resolutions, as the record keeps them.
-pub fn case_rows(evaluation: &Evaluation, spec: &Spec) -> Vec<CaseRow> {
+pub(super) fn case_rows(evaluation: &Evaluation, spec: &Spec) -> Vec<CaseRow> {
     let row = |resolution: &str, score: &CaseScore| CaseRow {
         split: evaluation.split,
         resolution: resolution.into(),
@@ -94,7 +94,7 @@ pub fn case_rows(evaluation: &Evaluation, spec: &Spec) -> Vec<CaseRow> {
 }
 
 /// A classified image as the record keeps it.
-pub fn score_row(score: &ImageScore, split: SplitName, classes: &[String]) -> ScoreRow {
+pub(super) fn score_row(score: &ImageScore, split: SplitName, classes: &[String]) -> ScoreRow {
     ScoreRow {
         split,
         case: score.case.clone(),
@@ -106,7 +106,7 @@ pub fn score_row(score: &ImageScore, split: SplitName, classes: &[String]) -> Sc
 }
 
 /// Pixels by truth and what they are called; of one foreground, with the background first.
-pub fn confusion_of_pixels(evaluation: &Evaluation, dataset: &Dataset) -> Confusion {
+pub(super) fn confusion_of_pixels(evaluation: &Evaluation, dataset: &Dataset) -> Confusion {
     let mut classes = dataset.labels.names();
     if classes.len() < dataset.labels.values() {
         classes.insert(0, "background".into());
@@ -115,7 +115,7 @@ pub fn confusion_of_pixels(evaluation: &Evaluation, dataset: &Dataset) -> Confus
 }
 
 /// Images by truth and what they are called.
-pub fn confusion_of_images(
+pub(super) fn confusion_of_images(
     scores: &[ImageScore],
     split: SplitName,
     classes: &[String],
@@ -128,7 +128,7 @@ pub fn confusion_of_images(
 }
 
 /// A threshold and where it comes from.
-pub fn threshold(spec: &Spec, value: f64) -> Threshold {
+pub(super) fn threshold(spec: &Spec, value: f64) -> Threshold {
     let chosen = match (&spec.evaluation.threshold, spec.task.classifies()) {
         (ThresholdSpec::Fixed(_), _) => "fixed in the spec",
         (ThresholdSpec::BestOnValid(_), false) => "best mean Dice on the validation split",

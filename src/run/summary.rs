@@ -11,7 +11,7 @@ use crate::record::{Progressed, Selection, Semantics, Summary, Task};
 use crate::spec::{EvaluationSpec, MetricKind, Resolution, TaskSpec};
 
 /// The summary of a plan, before anything is measured.
-pub fn summary(plan: &Plan) -> Summary {
+pub(super) fn summary(plan: &Plan) -> Summary {
     let decisions = &plan.decisions;
     let spec = &decisions.spec;
     let side = spec.dataset.image_size as usize;
@@ -97,7 +97,7 @@ fn shared_pixels(plan: &Plan) -> &'static str {
 }
 
 /// The epoch whose weights were kept.
-pub fn selection(plan: &Plan, progressed: &Progressed) -> Option<Selection> {
+pub(super) fn selection(plan: &Plan, progressed: &Progressed) -> Option<Selection> {
     let (epoch, value) = progressed.best?;
     let metric = plan.decisions.spec.schedule.best.metric.parse().ok()?;
     Some(Selection { epoch, metric, value })

@@ -19,7 +19,7 @@ const TRAINED: [&str; 2] = ["epochs.parquet", "times.parquet"];
 /// # Errors
 /// If the run that this one goes on from is not there any more, one of its files is missing or changed, or the disk
 /// refuses.
-pub fn take_over(plan: &Plan, run: &RunDir, anew: bool) -> Result<Option<String>> {
+pub(super) fn take_over(plan: &Plan, run: &RunDir, anew: bool) -> Result<Option<String>> {
     let decisions = &plan.decisions;
     let same = if anew { None } else { finished(plan, &decisions.training_id, run.path())? };
     let before = match (same, &decisions.parent) {

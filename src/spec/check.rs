@@ -29,7 +29,7 @@ pub(super) struct Checker<'l> {
 
 impl<'l> Checker<'l> {
     /// A checker of what `layers` say together.
-    pub fn new(layers: &'l [Layer], complete: bool) -> Self {
+    pub(super) fn new(layers: &'l [Layer], complete: bool) -> Self {
         Self { layers, complete, problems: Vec::new() }
     }
 
@@ -40,7 +40,7 @@ impl<'l> Checker<'l> {
 
     /// Checks `value` at `path` against `node`; makes its paths usable from the working directory
     /// and its arguments the strings that they must be. `false` is right for what may be switched off.
-    pub fn check(&mut self, path: &KeyPath, node: &'static Node, value: &mut Value) {
+    pub(super) fn check(&mut self, path: &KeyPath, node: &'static Node, value: &mut Value) {
         let off = is_false(value) && schema::may_be_off(node);
         if off || self.problems.len() >= MOST {
             return;
@@ -321,12 +321,18 @@ impl<'l> Checker<'l> {
     }
 
     /// Who said the value of this tag at `path`.
-    pub fn origin(&self, path: &KeyPath, tag: Tag) -> Origin {
+    pub(super) fn origin(&self, path: &KeyPath, tag: Tag) -> Origin {
         self.rank(tag).map_or(Origin::Default, |rank| self.layers[rank].origin(path))
     }
 
     /// Records a mistake in the value at `path`.
-    pub fn at_value(&mut self, path: &KeyPath, tag: Tag, message: String, help: Option<String>) {
+    pub(super) fn at_value(
+        &mut self,
+        path: &KeyPath,
+        tag: Tag,
+        message: String,
+        help: Option<String>,
+    ) {
         self.record(path, tag, message, help, |spans| spans.value.clone());
     }
 

@@ -20,7 +20,7 @@ pub(super) enum Source {
 
 impl Source {
     /// How a person is told where to look.
-    pub fn place(&self) -> String {
+    pub(super) fn place(&self) -> String {
         match self {
             Self::File(path) => path.display().to_string(),
             Self::Env(_) => "environment".into(),
@@ -46,13 +46,13 @@ pub(super) struct Layer {
 
 impl Layer {
     /// A layer without keys yet.
-    pub fn new(source: Source, text: String) -> Self {
+    pub(super) fn new(source: Source, text: String) -> Self {
         let line_ends = text.match_indices('\n').map(|(at, _)| at).collect();
         Self { source, said: Said::nothing(), text, spans: SpanMap::new(), line_ends }
     }
 
     /// The folder that relative paths in this layer start from; `None` is the working directory.
-    pub fn folder(&self) -> Option<&Path> {
+    pub(super) fn folder(&self) -> Option<&Path> {
         match &self.source {
             Source::File(path) => path.parent().filter(|folder| !folder.as_os_str().is_empty()),
             Source::Env(_) | Source::Set(_) => None,
@@ -60,7 +60,7 @@ impl Layer {
     }
 
     /// The path that this layer means by `path`, from the working directory.
-    pub fn resolved(&self, path: &str) -> PathBuf {
+    pub(super) fn resolved(&self, path: &str) -> PathBuf {
         match self.folder() {
             Some(folder) => tidy(&folder.join(path)),
             None => PathBuf::from(path),
@@ -68,7 +68,7 @@ impl Layer {
     }
 
     /// The value as it was typed, for a variable or an argument.
-    pub fn raw_value(&self) -> Option<&str> {
+    pub(super) fn raw_value(&self) -> Option<&str> {
         match self.source {
             Source::File(_) => None,
             Source::Env(_) | Source::Set(_) => self.text.split_once('=').map(|(_, value)| value),
@@ -76,13 +76,13 @@ impl Layer {
     }
 
     /// The line, from 1, on which the key at `path` stands.
-    pub fn line(&self, path: &KeyPath) -> Option<usize> {
+    pub(super) fn line(&self, path: &KeyPath) -> Option<usize> {
         let start = self.spans.get(path)?.key.start;
         Some(self.line_ends.partition_point(|&end| end < start) + 1)
     }
 
     /// Who says the key at `path`, as a person is told.
-    pub fn origin(&self, path: &KeyPath) -> Origin {
+    pub(super) fn origin(&self, path: &KeyPath) -> Origin {
         match &self.source {
             Source::File(file) => {
                 Origin::File { path: file.clone(), line: self.line(path).unwrap_or(1) }

@@ -22,12 +22,12 @@ pub(super) struct KeyPath(Vec<Step>);
 
 impl KeyPath {
     /// The value of `key` in the table at this path.
-    pub fn key(&self, key: &str) -> Self {
+    pub(super) fn key(&self, key: &str) -> Self {
         self.then(Step::Key(key.into()))
     }
 
     /// Element `index` of the array at this path.
-    pub fn index(&self, index: usize) -> Self {
+    pub(super) fn index(&self, index: usize) -> Self {
         self.then(Step::Index(index))
     }
 
@@ -36,23 +36,23 @@ impl KeyPath {
     }
 
     /// The path of the table or array that holds this; `None` at the root.
-    pub fn parent(&self) -> Option<Self> {
+    pub(super) fn parent(&self) -> Option<Self> {
         let (_, rest) = self.0.split_last()?;
         Some(Self(rest.to_vec()))
     }
 
     /// Whether this is the root.
-    pub fn is_root(&self) -> bool {
+    pub(super) fn is_root(&self) -> bool {
         self.0.is_empty()
     }
 
     /// The steps from the root.
-    pub fn steps(&self) -> &[Step] {
+    pub(super) fn steps(&self) -> &[Step] {
         &self.0
     }
 
     /// This path with `name` joined to its last key by a dot.
-    pub fn joined(&self, name: &str) -> Self {
+    pub(super) fn joined(&self, name: &str) -> Self {
         match self.0.split_last() {
             Some((Step::Key(last), rest)) => Self(rest.to_vec()).key(&format!("{last}.{name}")),
             _ => self.key(name),
@@ -60,12 +60,12 @@ impl KeyPath {
     }
 
     /// This path with the indices left out.
-    pub fn without_indices(&self) -> Self {
+    pub(super) fn without_indices(&self) -> Self {
         Self(self.0.iter().filter(|step| matches!(step, Step::Key(_))).cloned().collect())
     }
 
     /// Reads what [`Display`](fmt::Display) writes; a stray quote or bracket is part of the key.
-    pub fn parse(text: &str) -> Self {
+    pub(super) fn parse(text: &str) -> Self {
         let mut path = Self::default();
         let mut rest = text;
         while !rest.is_empty() {

@@ -48,17 +48,17 @@ pub(super) enum Clash {
 
 impl Said {
     /// No key at all.
-    pub fn nothing() -> Self {
+    pub(super) fn nothing() -> Self {
         Self::Table(Tag::Default, BTreeMap::new())
     }
 
     /// The table `dict`.
-    pub fn table(dict: Dict) -> Self {
+    pub(super) fn table(dict: Dict) -> Self {
         Self::of(Value::from(dict))
     }
 
     /// `value`, to be joined with what else is said of it.
-    pub fn of(value: Value) -> Self {
+    pub(super) fn of(value: Value) -> Self {
         match value {
             Value::Dict(tag, dict) if !is_date(&dict) => Self::Table(
                 tag,
@@ -70,7 +70,7 @@ impl Said {
     }
 
     /// This at the end of `steps`.
-    pub fn below(self, steps: &[Step]) -> Self {
+    pub(super) fn below(self, steps: &[Step]) -> Self {
         steps.iter().rev().fold(self, |said, step| match step {
             Step::Key(key) => Self::Table(Tag::Default, BTreeMap::from([(key.clone(), said)])),
             Step::Index(index) => {
@@ -80,7 +80,7 @@ impl Said {
     }
 
     /// The same with every value marked.
-    pub fn marked(self, tag: Tag) -> Self {
+    pub(super) fn marked(self, tag: Tag) -> Self {
         match self {
             Self::Value(value) => Self::Value(marked(value, tag)),
             Self::Table(_, keys) => Self::Table(
@@ -96,7 +96,7 @@ impl Said {
 
     /// Takes in what a later statement of the same layer says at `path`; where the two do not go together, they are told
     /// in `clashes`.
-    pub fn join(&mut self, later: Self, path: &KeyPath, clashes: &mut Vec<Clash>) {
+    pub(super) fn join(&mut self, later: Self, path: &KeyPath, clashes: &mut Vec<Clash>) {
         match (self, later) {
             (Self::Table(_, keys), Self::Table(_, later)) => {
                 for (key, said) in later {
@@ -138,7 +138,7 @@ impl Said {
     }
 
     /// What is said by key alone, and what is said of elements of arrays.
-    pub fn split(self) -> (Option<Self>, Option<Self>) {
+    pub(super) fn split(self) -> (Option<Self>, Option<Self>) {
         match self {
             Self::Table(tag, keys) if !keys.is_empty() => {
                 let (mut plain, mut indexed) = (BTreeMap::new(), BTreeMap::new());
@@ -160,7 +160,7 @@ impl Said {
     }
 
     /// The mark of what is said first inside.
-    pub fn tag(&self) -> Tag {
+    pub(super) fn tag(&self) -> Tag {
         match self {
             Self::Value(value) => value.tag(),
             Self::Table(tag, keys) => keys.values().next().map_or(*tag, Self::tag),

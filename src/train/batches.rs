@@ -11,7 +11,7 @@ use crate::data::{Batch, Batches, Loader, Order};
 
 /// A batch and its share of an optimizer step.
 #[derive(Debug)]
-pub struct Input {
+pub(super) struct Input {
     /// The batch.
     pub batch: Batch,
     /// What its loss is multiplied by before the backward pass: 1 over the batches of its group.
@@ -20,23 +20,23 @@ pub struct Input {
 
 /// The number of the epoch at work, which decides order and augmentation.
 #[derive(Clone, Debug, Default)]
-pub struct EpochNumber(Arc<AtomicU32>);
+pub(super) struct EpochNumber(Arc<AtomicU32>);
 
 impl EpochNumber {
     /// Begins an epoch.
-    pub fn set(&self, epoch: u32) {
+    pub(super) fn set(&self, epoch: u32) {
         self.0.store(epoch, Ordering::SeqCst);
     }
 
     /// The epoch at work.
-    pub fn get(&self) -> u32 {
+    pub(super) fn get(&self) -> u32 {
         self.0.load(Ordering::SeqCst)
     }
 }
 
 /// Training batches: shuffled and augmented anew in each epoch.
 #[derive(Clone)]
-pub struct TrainBatches {
+pub(super) struct TrainBatches {
     loader: Loader,
     seed: u32,
     epoch: EpochNumber,
@@ -45,7 +45,7 @@ pub struct TrainBatches {
 
 impl TrainBatches {
     /// Batches whose gradients are averaged over groups of `accumulate`.
-    pub fn new(loader: Loader, seed: u32, epoch: EpochNumber, accumulate: usize) -> Self {
+    pub(super) fn new(loader: Loader, seed: u32, epoch: EpochNumber, accumulate: usize) -> Self {
         Self { loader, seed, epoch, accumulate }
     }
 }
@@ -71,13 +71,13 @@ impl DataLoader<Input> for TrainBatches {
 
 /// Validation batches: always the same.
 #[derive(Clone)]
-pub struct ValidBatches {
+pub(super) struct ValidBatches {
     loader: Loader,
 }
 
 impl ValidBatches {
     /// Batches in the order of the cases.
-    pub fn new(loader: Loader) -> Self {
+    pub(super) fn new(loader: Loader) -> Self {
         Self { loader }
     }
 }

@@ -18,7 +18,7 @@ use crate::model::Model;
 use crate::record::Part;
 
 /// Saves after every epoch; which to delete is the keeper's choice.
-pub struct EveryEpoch;
+pub(super) struct EveryEpoch;
 
 impl CheckpointingStrategy for EveryEpoch {
     fn checkpointing(&mut self, _: usize, _: &EventStoreClient) -> Vec<CheckpointingAction> {
@@ -28,7 +28,7 @@ impl CheckpointingStrategy for EveryEpoch {
 
 /// Counts the parts that background writers have finished, so that the epoch can be committed.
 #[derive(Clone, Default)]
-pub struct Saved(Arc<(Mutex<Outcomes>, Condvar)>);
+pub(super) struct Saved(Arc<(Mutex<Outcomes>, Condvar)>);
 
 /// What became of each part.
 type Outcomes = Vec<Result<(), String>>;
@@ -41,7 +41,7 @@ impl Saved {
     }
 
     /// Waits until `count` parts are written.
-    pub fn wait(&self, count: usize) -> Result<()> {
+    pub(super) fn wait(&self, count: usize) -> Result<()> {
         let (parts, changed) = &*self.0;
         let mut parts = parts.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         while parts.len() < count {
@@ -52,7 +52,7 @@ impl Saved {
 }
 
 /// Writes one part of each checkpoint.
-pub struct PartKeeper<R> {
+pub(super) struct PartKeeper<R> {
     part: Part,
     keeper: Arc<dyn Keeper>,
     saved: Saved,
@@ -61,7 +61,7 @@ pub struct PartKeeper<R> {
 
 impl<R> PartKeeper<R> {
     /// A writer of `part` that tells `saved` when it is done.
-    pub fn new(part: Part, keeper: Arc<dyn Keeper>, saved: Saved) -> Self {
+    pub(super) fn new(part: Part, keeper: Arc<dyn Keeper>, saved: Saved) -> Self {
         Self { part, keeper, saved, record: PhantomData }
     }
 }
@@ -93,7 +93,7 @@ impl<R: Checkpoint> Checkpointer<R> for PartKeeper<R> {
 }
 
 /// The bytes of a moving average.
-pub fn average_bytes(average: &Ema<Model>) -> Result<Bytes> {
+pub(super) fn average_bytes(average: &Ema<Model>) -> Result<Bytes> {
     let record: ModuleRecord = average.model().into_record();
     record
         .into_bytes()
@@ -101,7 +101,7 @@ pub fn average_bytes(average: &Ema<Model>) -> Result<Bytes> {
 }
 
 /// A moving average from its bytes.
-pub fn restore_average(decay: f64, net: &Model, bytes: Vec<u8>) -> Result<Ema<Model>> {
+pub(super) fn restore_average(decay: f64, net: &Model, bytes: Vec<u8>) -> Result<Ema<Model>> {
     let record = ModuleRecord::from_bytes(Bytes::from_bytes_vec(bytes)).map_err(|error| {
         Error::failed(format!("cannot read the moving average of the checkpoint: {error}"))
     })?;

@@ -15,7 +15,11 @@ const SMALLEST_NORM: f64 = 1e-6;
 /// not change.
 ///
 /// A gradient that is not a number stays so, and with a global norm makes all of them so, as PyTorch does.
-pub fn clip<M: Module>(spec: &ClipSpec, module: &M, gradients: GradientsParams) -> GradientsParams {
+pub(super) fn clip<M: Module>(
+    spec: &ClipSpec,
+    module: &M,
+    gradients: GradientsParams,
+) -> GradientsParams {
     let together;
     let way = match spec {
         ClipSpec::Value(clip) => Way::Each(clip.limit as f32),
@@ -34,7 +38,11 @@ pub fn clip<M: Module>(spec: &ClipSpec, module: &M, gradients: GradientsParams) 
 }
 
 /// The gradients of a module's parameters, multiplied by a number.
-pub fn scaled<M: Module>(factor: f32, module: &M, gradients: GradientsParams) -> GradientsParams {
+pub(super) fn scaled<M: Module>(
+    factor: f32,
+    module: &M,
+    gradients: GradientsParams,
+) -> GradientsParams {
     let mut scaling = Clipping { way: Way::Scaled(factor), gradients };
     module.visit(&mut scaling);
     scaling.gradients

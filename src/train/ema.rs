@@ -10,7 +10,7 @@ use burn::{
 use crate::spec::ScheduleSpec;
 
 /// Key and message of an average that never moves.
-pub fn problems(spec: &ScheduleSpec) -> Vec<(String, String)> {
+pub(super) fn problems(spec: &ScheduleSpec) -> Vec<(String, String)> {
     match &spec.ema {
         Some(ema) if ema.decay >= 1.0 => vec![(
             "schedule.ema.decay".into(),
@@ -37,21 +37,21 @@ pub fn problems(spec: &ScheduleSpec) -> Vec<(String, String)> {
 /// save it, take the record of [`model`](Ema::model); to go on, load that into a model and give it
 /// to [`Ema::new`].
 #[derive(Clone, Debug)]
-pub struct Ema<M> {
+pub(super) struct Ema<M> {
     decay: f64,
     average: M,
 }
 
 impl<M: Module> Ema<M> {
     /// Starts from the weights of `model`.
-    pub fn new(decay: f64, model: &M) -> Self {
+    pub(super) fn new(decay: f64, model: &M) -> Self {
         // `valid` also makes running statistics independent: a plain clone shares them.
         Self { decay, average: model.valid() }
     }
 
     /// Takes the weights in after an optimizer step. `model` is the one trained, on autodiff, with
     /// the same structure as the one given at first.
-    pub fn update(&mut self, model: &M) {
+    pub(super) fn update(&mut self, model: &M) {
         // Running statistics are brought up to date by `valid` only.
         let current = model.valid();
         let mut weights = Weights::default();
@@ -62,7 +62,7 @@ impl<M: Module> Ema<M> {
     }
 
     /// The averaged model, without autodiff.
-    pub fn model(&self) -> M {
+    pub(super) fn model(&self) -> M {
         self.average.valid()
     }
 }

@@ -17,7 +17,7 @@ use crate::model::{Model, ModelSpec, combined};
 
 /// What is kept of a step.
 #[derive(Clone, Debug)]
-pub struct Output {
+pub(super) struct Output {
     /// Indices of the cases.
     pub cases: Vec<usize>,
     /// Loss of the batch.
@@ -30,7 +30,7 @@ pub struct Output {
 
 /// What was predicted of a batch, at a threshold of 0.5.
 #[derive(Clone, Debug)]
-pub struct Seen {
+pub(super) struct Seen {
     /// Counts of each case and class, where pixels have classes.
     counts: Vec<Vec<Counts>>,
     /// The class of each image, where these have classes.
@@ -39,7 +39,7 @@ pub struct Seen {
 
 impl Output {
     /// Adds it to the figures of an epoch.
-    pub fn tally(&self, tally: &mut EpochTally) {
+    pub(super) fn tally(&self, tally: &mut EpochTally) {
         tally.add_loss(self.loss, &self.sums, &self.cases);
         tally.add_counts(&self.seen.counts);
         tally.add_images(&self.seen.images);
@@ -48,7 +48,7 @@ impl Output {
 
 /// A step that was made, or why the device did not give its result.
 #[derive(Clone, Debug)]
-pub struct Outcome(pub Result<Output, String>);
+pub(super) struct Outcome(pub Result<Output, String>);
 
 impl ItemLazy for Outcome {
     fn sync(self) -> Result<Self, ExecutionError> {
@@ -58,7 +58,7 @@ impl ItemLazy for Outcome {
 
 /// A network that is trained to give every pixel, or every image, its class.
 #[derive(Module, Debug)]
-pub struct Trainable {
+pub(super) struct Trainable {
     /// The network.
     pub net: Model,
     #[module(skip)]
@@ -83,18 +83,18 @@ pub struct Resting {
 
 impl Trainable {
     /// A network with what is minimised.
-    pub fn new(net: Model, objective: Objective, outputs: Outputs) -> Self {
+    pub(super) fn new(net: Model, objective: Objective, outputs: Outputs) -> Self {
         let of_splits = objective.for_splits();
         Self { net, objective, of_splits, outputs, resting: None }
     }
 
     /// With layers that rest until an epoch.
-    pub fn resting(self, resting: Resting, epoch: EpochNumber) -> Self {
+    pub(super) fn resting(self, resting: Resting, epoch: EpochNumber) -> Self {
         Self { resting: Some((resting, epoch)), ..self }
     }
 
     /// The same with another network.
-    pub fn with_net(&self, net: Model) -> Self {
+    pub(super) fn with_net(&self, net: Model) -> Self {
         Self { net, ..self.clone() }
     }
 

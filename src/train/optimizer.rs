@@ -18,7 +18,7 @@ use crate::spec::{AdamSpec, OptimizerSpec, ScheduleSpec};
 ///
 /// Steps are those of PyTorch's `Adam`, `AdamW` and `SGD`: Burn's defaults for epsilon (1e-5) and
 /// for the damping of momentum (0.1) are not used. What [`groups`] says of parameters differs among them.
-pub fn init(spec: &ScheduleSpec, groups: &[Group], device: &Device) -> ModuleOptimizer {
+pub(super) fn init(spec: &ScheduleSpec, groups: &[Group], device: &Device) -> ModuleOptimizer {
     match &spec.optimizer {
         OptimizerSpec::Adam(adam) => module_optimizer(groups, device, |decays| {
             let decay = if decays { adam.weight_decay } else { 0.0 };
@@ -53,7 +53,7 @@ pub fn init(spec: &ScheduleSpec, groups: &[Group], device: &Device) -> ModuleOpt
 }
 
 /// Key and message of settings that an optimizer cannot step with.
-pub fn problems(spec: &ScheduleSpec) -> Vec<(String, String)> {
+pub(super) fn problems(spec: &ScheduleSpec) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut report = |key: &str, message: &str| {
         found.push((format!("schedule.optimizer.{key}"), message.to_string()));
@@ -103,7 +103,7 @@ fn module_optimizer<O: Optimizer>(
 
 /// Parameters that are treated alike.
 #[derive(Clone, Debug)]
-pub struct Group {
+pub(super) struct Group {
     parameters: ParamGroup,
     /// What the learning rate is multiplied by.
     factor: f64,
@@ -113,7 +113,7 @@ pub struct Group {
 
 /// The groups that a schedule treats in ways of their own, among the tensors of a module; of several that a parameter
 /// is in, the last counts. Norms and biases are the tensors of one axis.
-pub fn groups(spec: &ScheduleSpec, tensors: &[TensorPath]) -> Vec<Group> {
+pub(super) fn groups(spec: &ScheduleSpec, tensors: &[TensorPath]) -> Vec<Group> {
     let decay_norms = spec.optimizer.decays_norms();
     let group = |factor: f64, decays: bool, fits: &dyn Fn(&TensorPath) -> bool| {
         let fitting = tensors.iter().filter(|tensor| fits(tensor));

@@ -69,7 +69,7 @@ fn annealed(start: f64, end: f64, part: f64) -> f64 {
 
 /// Key and message of what is wrong with a schedule's learning rate, such as a warm-up that does
 /// not end.
-pub fn problems(spec: &ScheduleSpec) -> Vec<(String, String)> {
+pub(super) fn problems(spec: &ScheduleSpec) -> Vec<(String, String)> {
     let mut found = Vec::new();
     if spec.warm_up_epochs > 0.0 && spec.warm_up_epochs >= f64::from(spec.epochs) {
         found.push((
@@ -87,7 +87,7 @@ pub fn problems(spec: &ScheduleSpec) -> Vec<(String, String)> {
 /// for `patience` epochs (PyTorch's `ReduceLROnPlateau(patience=patience - 1, threshold=0)`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Plateau {
+pub(super) struct Plateau {
     spec: PlateauRate,
     goal: Goal,
     patience: Patience,
@@ -97,14 +97,14 @@ pub struct Plateau {
 
 impl Plateau {
     /// Before the first epoch, with the direction of the spec's figure and the learning rate that is to be reduced.
-    pub fn new(spec: &PlateauRate, goal: Goal, learning_rate: f64) -> Self {
+    pub(super) fn new(spec: &PlateauRate, goal: Goal, learning_rate: f64) -> Self {
         let least = if spec.minimum < learning_rate { spec.minimum / learning_rate } else { 1.0 };
         Self { spec: spec.clone(), goal, patience: Patience::default(), factor: 1.0, least }
     }
 
     /// Takes an epoch's value of the spec's figure in; what the rate is multiplied by from now
     /// on. NaN is no improvement.
-    pub fn update(&mut self, value: f64) -> f64 {
+    pub(super) fn update(&mut self, value: f64) -> f64 {
         self.patience.observe(self.goal, 0.0, value);
         if self.patience.waited >= self.spec.patience {
             self.patience.waited = 0;
@@ -117,7 +117,7 @@ impl Plateau {
 /// What the learning rate is multiplied by on a plateau, shared between the loop that sees the
 /// figures and the [`Rate`] that Burn's learner owns.
 #[derive(Clone, Debug)]
-pub struct SharedPlateau(Arc<Mutex<f64>>);
+pub(super) struct SharedPlateau(Arc<Mutex<f64>>);
 
 impl Default for SharedPlateau {
     fn default() -> Self {
@@ -127,12 +127,12 @@ impl Default for SharedPlateau {
 
 impl SharedPlateau {
     /// Sets the factor for the steps that follow.
-    pub fn set(&self, factor: f64) {
+    pub(super) fn set(&self, factor: f64) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = factor;
     }
 
     /// The factor now.
-    pub fn get(&self) -> f64 {
+    pub(super) fn get(&self) -> f64 {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -140,7 +140,7 @@ impl SharedPlateau {
 /// The learning rate as Burn's learner steps it, once for each optimizer step: [`learning_rate`]
 /// with a counter, times the factor of a plateau.
 #[derive(Clone, Debug)]
-pub struct Rate {
+pub(super) struct Rate {
     schedule: ScheduleSpec,
     steps_per_epoch: u64,
     step: u64,
@@ -150,7 +150,11 @@ pub struct Rate {
 impl Rate {
     /// The rate before the first step. The batches of an epoch make an optimizer step each, or as
     /// many as the schedule accumulates together.
-    pub fn new(schedule: ScheduleSpec, batches_per_epoch: u64, plateau: SharedPlateau) -> Self {
+    pub(super) fn new(
+        schedule: ScheduleSpec,
+        batches_per_epoch: u64,
+        plateau: SharedPlateau,
+    ) -> Self {
         let steps_per_epoch = batches_per_epoch.div_ceil(u64::from(schedule.accumulate.max(1)));
         Self { schedule, steps_per_epoch, step: 0, plateau }
     }
@@ -183,7 +187,7 @@ const CHECKED: &str = "a checkpoint's learning rate is checked before training g
 ///
 /// # Errors
 /// If one of its numbers is not there.
-pub fn check(bytes: Vec<u8>) -> Result<()> {
+pub(super) fn check(bytes: Vec<u8>) -> Result<()> {
     let unread = |why: String| {
         Error::failed(format!("cannot read the learning rate of the checkpoint: {why}"))
     };

@@ -7,7 +7,7 @@ use crate::spec::{EarlyStoppingSpec, Goal};
 /// How long a figure has not improved.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Patience {
+pub(super) struct Patience {
     /// The best value so far.
     pub best: Option<f64>,
     /// Epochs since then.
@@ -17,7 +17,7 @@ pub struct Patience {
 impl Patience {
     /// Takes an epoch's value in; whether it beats the best so far by more than `minimum_change`.
     /// The first number does; NaN never does.
-    pub fn observe(&mut self, goal: Goal, minimum_change: f64, value: f64) -> bool {
+    pub(super) fn observe(&mut self, goal: Goal, minimum_change: f64, value: f64) -> bool {
         let bar = self.best.map(|best| match goal {
             Goal::Lowest => best - minimum_change,
             Goal::Highest => best + minimum_change,
@@ -35,7 +35,7 @@ impl Patience {
 /// Early stopping: training ends once a figure has not improved for `patience` epochs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Stopping {
+pub(super) struct Stopping {
     spec: EarlyStoppingSpec,
     goal: Goal,
     patience: Patience,
@@ -43,18 +43,18 @@ pub struct Stopping {
 
 impl Stopping {
     /// Before the first epoch, with the direction of the spec's figure.
-    pub fn new(spec: &EarlyStoppingSpec, goal: Goal) -> Self {
+    pub(super) fn new(spec: &EarlyStoppingSpec, goal: Goal) -> Self {
         Self { spec: spec.clone(), goal, patience: Patience::default() }
     }
 
     /// Takes an epoch's value of the spec's figure in; whether training should stop now.
-    pub fn update(&mut self, value: f64) -> bool {
+    pub(super) fn update(&mut self, value: f64) -> bool {
         self.patience.observe(self.goal, self.spec.minimum_change, value);
         self.patience.waited >= self.spec.patience
     }
 
     /// Why training should stop, said of the figure.
-    pub fn reason(&self) -> String {
+    pub(super) fn reason(&self) -> String {
         let EarlyStoppingSpec { patience, minimum_change, .. } = &self.spec;
         let by = match minimum_change {
             least if *least > 0.0 => format!(" by more than {least}"),

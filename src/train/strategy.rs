@@ -35,7 +35,7 @@ use crate::text;
 
 /// What the loop tells the caller.
 #[derive(Clone, Debug, Default)]
-pub struct Shared {
+pub(super) struct Shared {
     /// How far it came.
     pub progressed: Progressed,
     /// Why it stopped early.
@@ -48,13 +48,13 @@ pub struct Shared {
 
 impl Shared {
     /// Starts from what was recorded before.
-    pub fn new(progressed: Progressed) -> Self {
+    pub(super) fn new(progressed: Progressed) -> Self {
         Self { progressed, ..Self::default() }
     }
 }
 
 /// The loop and what it works with.
-pub struct Epochs {
+pub(super) struct Epochs {
     pub device: Device,
     pub schedule: ScheduleSpec,
     pub outputs: Outputs,
@@ -259,7 +259,7 @@ fn row(epoch: usize, split: SplitName, learning_rate: f64, tally: &EpochTally) -
 
 /// A seed for what is drawn on the device in an epoch: every epoch has its own stream, so that a
 /// resumed run draws what an uninterrupted one would.
-pub fn epoch_seed(seed: u32, epoch: u32) -> u64 {
+pub(super) fn epoch_seed(seed: u32, epoch: u32) -> u64 {
     (u64::from(seed) << 32) | u64::from(epoch)
 }
 

@@ -29,7 +29,7 @@ impl Followed {
 
 /// What an epoch's figures decide.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Verdict {
+pub(super) enum Verdict {
     /// Training goes on.
     GoOn,
     /// It should stop, for a reason.
@@ -45,7 +45,7 @@ pub enum Verdict {
 
 /// The figures that decide, and where they stand.
 #[derive(Clone, Debug)]
-pub struct Watch {
+pub(super) struct Watch {
     follows: Followed,
     /// The best epoch so far, and its figure.
     pub best: Option<(u32, f64)>,
@@ -58,7 +58,7 @@ impl Watch {
     ///
     /// # Errors
     /// If a figure is none that training records.
-    pub fn new(schedule: &ScheduleSpec) -> Result<Self> {
+    pub(super) fn new(schedule: &ScheduleSpec) -> Result<Self> {
         let follows = Followed::new(&schedule.best.metric, "the best epoch")?;
         let plateau = match &schedule.learning_rate_schedule {
             RateSpec::ReduceOnPlateau(spec) => {
@@ -81,7 +81,7 @@ impl Watch {
     }
 
     /// Takes in an epoch.
-    pub fn see(&mut self, rows: &[EpochRow], epoch: u32, shared: &SharedPlateau) -> Verdict {
+    pub(super) fn see(&mut self, rows: &[EpochRow], epoch: u32, shared: &SharedPlateau) -> Verdict {
         let stopping = self.stopping.iter().map(|(followed, _)| followed);
         let plateau = self.plateau.iter().map(|(followed, _)| followed);
         for followed in std::iter::once(&self.follows).chain(stopping).chain(plateau) {
@@ -109,13 +109,13 @@ impl Watch {
     }
 
     /// The best epoch so far.
-    pub fn best_epoch(&self) -> Option<u32> {
+    pub(super) fn best_epoch(&self) -> Option<u32> {
         self.best.map(|(epoch, _)| epoch)
     }
 }
 
 /// The value of a figure such as `valid.loss` in an epoch; NaN where it was not recorded.
-pub fn figure(rows: &[EpochRow], epoch: u32, name: &FigureName) -> f64 {
+pub(super) fn figure(rows: &[EpochRow], epoch: u32, name: &FigureName) -> f64 {
     rows.iter()
         .find(|row| row.epoch == epoch && row.split == name.split)
         .and_then(|row| row.figures.get(&name.figure).copied())

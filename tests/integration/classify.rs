@@ -8,7 +8,7 @@ use oncospec::split_name::SplitName;
 
 use crate::support::{self, Bench, said};
 
-pub const CLASSIFIER: &str = r#"
+pub(crate) const CLASSIFIER: &str = r#"
 name = "sorted"
 [task]
 kind = "classify"

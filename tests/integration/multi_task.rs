@@ -7,7 +7,7 @@ use oncospec::split_name::SplitName;
 
 use crate::support::{Bench, full_name};
 
-pub const BOTH: &str = r#"
+pub(crate) const BOTH: &str = r#"
 name = "both"
 [task]
 kind = "multi-task"

@@ -8,17 +8,17 @@ use oncospec::figure_name::FigureName;
 use tempfile::TempDir;
 
 /// A figure by its full name.
-pub fn full_name(name: &str) -> FigureName {
+pub(crate) fn full_name(name: &str) -> FigureName {
     name.parse().unwrap()
 }
 
 /// The repository.
-pub fn repository() -> &'static Path {
+pub(crate) fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// The real data beside the repository, or `None` with the reason printed.
-pub fn shared() -> Option<PathBuf> {
+pub(crate) fn shared() -> Option<PathBuf> {
     let root = std::env::var_os("ONCOSPEC_SHARED")
         .map_or_else(|| repository().join("../shared"), PathBuf::from);
     let data = root.join("data");
@@ -30,28 +30,28 @@ pub fn shared() -> Option<PathBuf> {
 }
 
 /// A folder to work in.
-pub struct Bench {
+pub(crate) struct Bench {
     folder: TempDir,
 }
 
 /// What a command printed, and its exit code.
 #[derive(Debug)]
-pub struct Said {
+pub(crate) struct Said {
     pub code: Option<i32>,
     pub out: String,
     pub err: String,
 }
 
 impl Bench {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap() }
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    pub fn file(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+    pub(crate) fn file(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, text).unwrap();
@@ -59,27 +59,27 @@ impl Bench {
     }
 
     /// A spec that trains in a second or two, with more keys at its end.
-    pub fn tiny(&self, more: &str) -> PathBuf {
+    pub(crate) fn tiny(&self, more: &str) -> PathBuf {
         self.file("tiny.toml", format!("{TINY}\n{more}"))
     }
 
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_oncospec"));
         command.current_dir(self.path()).args(arguments).stdin(Stdio::null());
         command
     }
 
-    pub fn oncospec(&self, arguments: &[&str]) -> Said {
+    pub(crate) fn oncospec(&self, arguments: &[&str]) -> Said {
         said(self.command(arguments).output().unwrap())
     }
 
-    pub fn start(&self, arguments: &[&str]) -> Child {
+    pub(crate) fn start(&self, arguments: &[&str]) -> Child {
         let mut command = self.command(arguments);
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 
     /// The only run directory of an experiment.
-    pub fn only_run(&self, output: &str, experiment: &str) -> PathBuf {
+    pub(crate) fn only_run(&self, output: &str, experiment: &str) -> PathBuf {
         let folder = self.path().join(output).join(experiment);
         let entries = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
         let mut runs: Vec<PathBuf> = entries.filter(|path| path.is_dir()).collect();
@@ -88,7 +88,7 @@ impl Bench {
     }
 }
 
-pub fn said(output: Output) -> Said {
+pub(crate) fn said(output: Output) -> Said {
     Said {
         code: output.status.code(),
         out: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -99,14 +99,14 @@ pub fn said(output: Output) -> Said {
 impl Said {
     /// The same, if the exit code is as it should be.
     #[track_caller]
-    pub fn with(self, code: i32) -> Self {
+    pub(crate) fn with(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "stdout:\n{}\nstderr:\n{}", self.out, self.err);
         self
     }
 
     /// The same, if standard error holds every one of these.
     #[track_caller]
-    pub fn telling(self, parts: &[&str]) -> Self {
+    pub(crate) fn telling(self, parts: &[&str]) -> Self {
         for part in parts {
             assert!(self.err.contains(part), "no `{part}` in:\n{}", self.err);
         }

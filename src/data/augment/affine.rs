@@ -6,7 +6,7 @@ use crate::spec::AugmentSpec;
 /// Where an output pixel is read: `source = matrix * output + offset`, in pixels, x to the right
 /// and y down.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Affine {
+pub(super) struct Affine {
     /// Row by row: source x from output x and y, source y from output x and y.
     pub matrix: [[f64; 2]; 2],
     /// Source x and y of output (0, 0).
@@ -15,10 +15,10 @@ pub struct Affine {
 
 impl Affine {
     /// Every pixel stays.
-    pub const IDENTITY: Self = Self { matrix: [[1.0, 0.0], [0.0, 1.0]], offset: [0.0, 0.0] };
+    pub(super) const IDENTITY: Self = Self { matrix: [[1.0, 0.0], [0.0, 1.0]], offset: [0.0, 0.0] };
 
     /// Draws angle, factor and shift; `None` if none of the three happens.
-    pub fn draw(spec: &AugmentSpec, draws: &Draws, size: usize) -> Option<Self> {
+    pub(super) fn draw(spec: &AugmentSpec, draws: &Draws, size: usize) -> Option<Self> {
         let angle = drawn_amount(&spec.rotate, draws, Purpose::Rotate).map(|(angle, _)| angle);
         let factor = drawn_amount(&spec.scale, draws, Purpose::Scale).map(|(factor, _)| factor);
         let shift = drawn_amount(&spec.shift, draws, Purpose::Shift).and_then(|(x, mut stream)| {
@@ -35,7 +35,7 @@ impl Affine {
 
     /// Turns by `degrees` counter-clockwise and magnifies by `factor`, both about the centre of the
     /// image, then moves it by `shift_px` to the right and down.
-    pub fn new(degrees: f64, factor: f64, shift_px: [f64; 2], size: usize) -> Self {
+    pub(super) fn new(degrees: f64, factor: f64, shift_px: [f64; 2], size: usize) -> Self {
         let (sin, cos) = degrees.to_radians().sin_cos();
         let matrix = [[cos / factor, -sin / factor], [sin / factor, cos / factor]];
         let centre = (size as f64 - 1.0) / 2.0;
@@ -46,7 +46,7 @@ impl Affine {
     }
 
     /// Turns output positions into source positions, in place.
-    pub fn map(&self, xs: &mut [f32], ys: &mut [f32]) {
+    pub(super) fn map(&self, xs: &mut [f32], ys: &mut [f32]) {
         let [[xx, xy], [yx, yy]] = self.matrix.map(|row| row.map(|value| value as f32));
         let [x0, y0] = self.offset.map(|value| value as f32);
         for (x, y) in xs.iter_mut().zip(ys) {

@@ -4,7 +4,7 @@ use super::super::mirror::mirror;
 
 /// Blurs a `size` x `size` plane with a Gaussian of this standard deviation in pixels, cut off at
 /// 4 of them, mirrored outside.
-pub fn gaussian(plane: &mut [f32], size: usize, sigma_px: f32) {
+pub(super) fn gaussian(plane: &mut [f32], size: usize, sigma_px: f32) {
     let kernel = kernel(sigma_px);
     let radius = (kernel.len() / 2) as i32;
     if radius == 0 {

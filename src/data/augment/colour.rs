@@ -5,7 +5,7 @@ use crate::spec::AugmentSpec;
 
 /// A change of colour.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Jitter {
+pub(super) struct Jitter {
     /// Added to the hue, as a part of the circle.
     pub hue: f32,
     /// Factor of the saturation.
@@ -16,7 +16,7 @@ pub struct Jitter {
 
 impl Jitter {
     /// Draws the change; `None` if none happens.
-    pub fn draw(spec: &AugmentSpec, draws: &Draws) -> Option<Self> {
+    pub(super) fn draw(spec: &AugmentSpec, draws: &Draws) -> Option<Self> {
         let spec = spec.colour_jitter.as_ref()?;
         let mut stream = draws.stream(Purpose::ColourJitter);
         stream.chance(spec.probability).then(|| Self {
@@ -27,7 +27,7 @@ impl Jitter {
     }
 
     /// Changes an image of `planes` planes: colours if there are three, brightness alone if not.
-    pub fn apply(&self, image: &mut [f32], planes: usize) {
+    pub(super) fn apply(&self, image: &mut [f32], planes: usize) {
         if planes != 3 {
             for value in image {
                 *value = (*value * self.value).clamp(0.0, 1.0);

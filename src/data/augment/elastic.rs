@@ -10,7 +10,7 @@ use crate::spec::AugmentSpec;
 /// The nodes are half a standard deviation of the smoothing apart: a Gaussian leaves nothing finer
 /// to sample, and the cost no longer grows with its width.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Field {
+pub(super) struct Field {
     /// Distance between nodes in pixels.
     step: usize,
     /// Nodes along each side.
@@ -23,7 +23,7 @@ pub struct Field {
 
 impl Field {
     /// Draws a field; `None` if no deformation happens.
-    pub fn draw(spec: &AugmentSpec, draws: &Draws, size: usize) -> Option<Self> {
+    pub(super) fn draw(spec: &AugmentSpec, draws: &Draws, size: usize) -> Option<Self> {
         let spec = spec.elastic.as_ref()?;
         let mut stream = draws.stream(Purpose::Elastic);
         if !stream.chance(spec.probability) {
@@ -53,7 +53,7 @@ impl Field {
     }
 
     /// Adds the shifts along pixel row `row` to positions `xs` and `ys`.
-    pub fn add_row(&self, row: usize, xs: &mut [f32], ys: &mut [f32]) {
+    pub(super) fn add_row(&self, row: usize, xs: &mut [f32], ys: &mut [f32]) {
         let (node, part) = self.between(row);
         let next = (node + 1).min(self.side - 1);
         for (shifts, positions) in [(&self.right, xs), (&self.down, ys)] {

@@ -5,7 +5,7 @@ use crate::spec::{AugmentSpec, Chance};
 
 /// A mirroring left to right, then top to bottom, then quarter turns counter-clockwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Symmetry {
+pub(super) struct Symmetry {
     /// Mirrored left to right.
     pub horizontal: bool,
     /// Mirrored top to bottom.
@@ -16,7 +16,7 @@ pub struct Symmetry {
 
 impl Symmetry {
     /// Draws whether and how to flip and turn.
-    pub fn draw(spec: &AugmentSpec, draws: &Draws) -> Self {
+    pub(super) fn draw(spec: &AugmentSpec, draws: &Draws) -> Self {
         let fires = |chance: &Option<Chance>, purpose| {
             chance.as_ref().is_some_and(|it| draws.stream(purpose).chance(it.probability))
         };
@@ -32,7 +32,7 @@ impl Symmetry {
     }
 
     /// The `size` x `size` plane with its pixels in their new places.
-    pub fn apply<T: Copy>(self, plane: &[T], size: usize) -> Vec<T> {
+    pub(super) fn apply<T: Copy>(self, plane: &[T], size: usize) -> Vec<T> {
         if size == 0 || (self.quarter_turns == 0 && !self.horizontal && !self.vertical) {
             return plane.to_vec();
         }

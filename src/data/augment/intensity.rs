@@ -1,14 +1,14 @@
 //! Brightness, contrast and gamma of intensities from 0 to 1.
 
 /// Adds to every intensity.
-pub fn brightness(image: &mut [f32], added: f32) {
+pub(super) fn brightness(image: &mut [f32], added: f32) {
     for value in image {
         *value = (*value + added).clamp(0.0, 1.0);
     }
 }
 
 /// Stretches all planes about their common mean.
-pub fn contrast(image: &mut [f32], factor: f32) {
+pub(super) fn contrast(image: &mut [f32], factor: f32) {
     let sum: f64 = image.iter().map(|&value| f64::from(value)).sum();
     let mean = (sum / image.len() as f64) as f32;
     for value in image {
@@ -17,7 +17,7 @@ pub fn contrast(image: &mut [f32], factor: f32) {
 }
 
 /// Raises every intensity to a power: above 1 darkens, below 1 brightens.
-pub fn gamma(image: &mut [f32], power: f32) {
+pub(super) fn gamma(image: &mut [f32], power: f32) {
     for value in image {
         *value = value.powf(power).clamp(0.0, 1.0);
     }

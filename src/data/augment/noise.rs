@@ -3,7 +3,7 @@
 use super::Stream;
 
 /// Adds independent normal noise of this standard deviation to every value, then clamps to [0, 1].
-pub fn gaussian(image: &mut [f32], sigma: f32, stream: &mut Stream) {
+pub(super) fn gaussian(image: &mut [f32], sigma: f32, stream: &mut Stream) {
     for pair in image.chunks_mut(2) {
         for (value, noise) in pair.iter_mut().zip(stream.normal_pair()) {
             *value = (*value + sigma * noise).clamp(0.0, 1.0);

@@ -21,7 +21,7 @@ struct Tap {
 ///
 /// # Shapes
 /// `image` is `[planes, size, size]`, `labels` is `[size, size]`; so is the result.
-pub fn warp(
+pub(super) fn warp(
     image: &[f32],
     labels: &[u8],
     size: usize,

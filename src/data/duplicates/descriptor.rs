@@ -10,7 +10,7 @@ use super::turn::Turn;
 const WAVES: usize = 5;
 
 /// Numbers of a descriptor: all frequencies but the mean.
-pub const NUMBERS: usize = WAVES * WAVES - 1;
+pub(super) const NUMBERS: usize = WAVES * WAVES - 1;
 
 /// Cells along each side that frequencies are taken of.
 const CELLS: usize = 16;
@@ -23,7 +23,7 @@ const EXPECTED: f32 = 16.0;
 const SPREAD: f32 = 200.0;
 
 /// Lowest frequencies of a picture, or of norm 1 once they are compared.
-pub type Descriptor = [f32; NUMBERS];
+pub(super) type Descriptor = [f32; NUMBERS];
 
 /// The frequencies of a number, down and across.
 fn waves(number: usize) -> (usize, usize) {
@@ -36,7 +36,7 @@ fn number(down: usize, across: usize) -> usize {
 }
 
 /// The lowest frequencies of a thumbnail (discrete cosine transform, type II).
-pub fn describe(thumbnail: &Thumbnail) -> Descriptor {
+pub(super) fn describe(thumbnail: &Thumbnail) -> Descriptor {
     let cells = thumbnail.shrunk(super::thumbnail::SIDE / CELLS);
     let wave = |cell: usize, wave: usize| {
         (std::f32::consts::PI / CELLS as f32 * (cell as f32 + 0.5) * wave as f32).cos()
@@ -55,7 +55,7 @@ pub fn describe(thumbnail: &Thumbnail) -> Descriptor {
 }
 
 /// What descriptors are centred on and divided by.
-pub struct Scale {
+pub(super) struct Scale {
     mean: Descriptor,
     spread: Descriptor,
 }
@@ -63,7 +63,7 @@ pub struct Scale {
 impl Scale {
     /// The means and spreads of some descriptors, with those expected of any pictures mixed in, so that
     /// two pictures can be compared as well as thousands.
-    pub fn of(descriptors: &[Descriptor]) -> Self {
+    pub(super) fn of(descriptors: &[Descriptor]) -> Self {
         let count = descriptors.len() as f32 + EXPECTED;
         let mean: Descriptor = std::array::from_fn(|index| {
             descriptors.iter().map(|descriptor| descriptor[index]).sum::<f32>() / count
@@ -79,7 +79,7 @@ impl Scale {
     }
 
     /// A descriptor of the picture turned, centred, scaled and of norm 1; 0 for a picture without contrast.
-    pub fn apply(&self, descriptor: &Descriptor, turn: Turn) -> Descriptor {
+    pub(super) fn apply(&self, descriptor: &Descriptor, turn: Turn) -> Descriptor {
         let mut scaled: Descriptor = std::array::from_fn(|index| {
             let (down, across) = waves(index);
             let (down, across) = if turn.transposed { (across, down) } else { (down, across) };
@@ -101,7 +101,7 @@ impl Scale {
 }
 
 /// The cosine of the angle between two descriptors of norm 1.
-pub fn likeness(a: &Descriptor, b: &Descriptor) -> f32 {
+pub(super) fn likeness(a: &Descriptor, b: &Descriptor) -> f32 {
     let mut lanes = [0.0f32; 8];
     for (a, b) in a.chunks_exact(8).zip(b.chunks_exact(8)) {
         for (lane, (a, b)) in lanes.iter_mut().zip(a.iter().zip(b)) {

@@ -14,9 +14,9 @@ mod thumbnail;
 mod turn;
 
 pub use cases::{Duplicates, find_duplicates, unsought};
-pub use registration::Placement;
-pub use thumbnail::{Thumbnail, thumbnail};
-pub use turn::Turn;
+pub(super) use registration::Placement;
+pub(super) use thumbnail::{Thumbnail, thumbnail};
+pub(super) use turn::Turn;
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -85,7 +85,7 @@ pub struct Found {
 }
 
 /// Looks for images that show the same. What is found depends on the images and their order alone.
-pub fn search(thumbnails: &[Thumbnail]) -> Found {
+pub(super) fn search(thumbnails: &[Thumbnail]) -> Found {
     let descriptors: Vec<_> = thumbnails.par_iter().map(descriptor::describe).collect();
     let candidates = candidates(&descriptors);
     let mut linked = Linked::new(thumbnails.len());
@@ -124,7 +124,7 @@ pub fn search(thumbnails: &[Thumbnail]) -> Found {
 }
 
 /// For each image the number of the first of its cluster.
-pub fn clusters(thumbnails: &[Thumbnail]) -> Vec<usize> {
+pub(super) fn clusters(thumbnails: &[Thumbnail]) -> Vec<usize> {
     search(thumbnails).clusters
 }
 

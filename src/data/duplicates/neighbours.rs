@@ -17,14 +17,14 @@ const TREES: u32 = 12;
 const LEAF: usize = 256;
 
 /// Likeness from which two pictures are looked at closely.
-pub const LIKE: f32 = 0.6;
+pub(super) const LIKE: f32 = 0.6;
 
 /// Most neighbours that are looked at for one picture.
 const NEIGHBOURS: usize = 24;
 
 /// Two pictures that may be one.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Candidate {
+pub(super) struct Candidate {
     /// The one with the smaller number.
     pub first: usize,
     /// The other.
@@ -83,7 +83,7 @@ impl Tree {
 }
 
 /// Pairs of pictures that look alike in one of the eight ways to turn them, the likest first.
-pub fn candidates(descriptors: &[Descriptor]) -> Vec<Candidate> {
+pub(super) fn candidates(descriptors: &[Descriptor]) -> Vec<Candidate> {
     let scale = Scale::of(descriptors);
     let scaled: Vec<Descriptor> =
         descriptors.iter().map(|descriptor| scale.apply(descriptor, Turn::NONE)).collect();

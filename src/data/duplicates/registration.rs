@@ -219,7 +219,7 @@ fn solved(mut rows: [[f64; 5]; 4]) -> Option<[f64; 4]> {
 }
 
 /// Lays the second picture over the first, and says how its structure correlates with what it covers.
-pub fn register(first: &Thumbnail, second: &Thumbnail) -> (f32, Placement) {
+pub(super) fn register(first: &Thumbnail, second: &Thumbnail) -> (f32, Placement) {
     let level = |factor, radius| {
         (Structure::of(second, factor, radius), Structure::of(first, factor, radius))
     };

@@ -6,7 +6,7 @@ use image::{Rgb, RgbImage};
 use crate::data::random::{below, stream};
 
 /// A picture of a place: noise in several octaves that darkens downwards, another one for every seed.
-pub fn scene(seed: u32, width: u32, height: u32) -> RgbImage {
+pub(super) fn scene(seed: u32, width: u32, height: u32) -> RgbImage {
     let mut rng = stream(seed, b"scene   ");
     let octaves: Vec<(u32, f32, Vec<f32>)> = [(4, 50.0), (9, 35.0), (20, 25.0), (45, 20.0)]
         .into_iter()
@@ -40,7 +40,7 @@ fn smooth(knots: &[f32], cells: u32, u: f32, v: f32) -> f32 {
 
 /// What a person does to a picture before it is published a second time.
 #[derive(Clone, Debug)]
-pub struct Alteration {
+pub(super) struct Alteration {
     pub mirrored: bool,
     pub upside_down: bool,
     /// Hundredths of each side that are cut off: left, top, right, bottom.
@@ -56,7 +56,7 @@ pub struct Alteration {
 }
 
 impl Alteration {
-    pub const NONE: Self = Self {
+    pub(super) const NONE: Self = Self {
         mirrored: false,
         upside_down: false,
         cut: [0; 4],
@@ -66,7 +66,7 @@ impl Alteration {
         text: false,
     };
 
-    pub fn apply(&self, image: &RgbImage) -> RgbImage {
+    pub(super) fn apply(&self, image: &RgbImage) -> RgbImage {
         let (width, height) = image.dimensions();
         let [left, top, right, bottom] = self.cut;
         let (x, y) = (width * left / 100, height * top / 100);

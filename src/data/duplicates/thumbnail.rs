@@ -8,17 +8,17 @@ use super::turn::Turn;
 use crate::error::{Error, Result};
 
 /// Side of a thumbnail, in pixels.
-pub const SIDE: usize = 96;
+pub(super) const SIDE: usize = 96;
 
 /// A grey square of [`SIDE`] pixels, row by row, whatever the shape of the image.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Thumbnail(Box<[u8]>);
+pub(crate) struct Thumbnail(Box<[u8]>);
 
 /// Averages an image down to a grey square (ITU-R BT.601 luma).
 ///
 /// # Errors
 /// An image without pixels.
-pub fn thumbnail(image: &RgbImage) -> Result<Thumbnail> {
+pub(crate) fn thumbnail(image: &RgbImage) -> Result<Thumbnail> {
     let failed = |why: String| Error::failed(format!("no thumbnail: {why}"));
     let from = ImageRef::new(image.width(), image.height(), image.as_raw(), PixelType::U8x3)
         .map_err(|error| failed(error.to_string()))?;
@@ -34,7 +34,7 @@ pub fn thumbnail(image: &RgbImage) -> Result<Thumbnail> {
 
 impl Thumbnail {
     /// Grey values averaged over squares of `factor` pixels, row by row; `factor` divides [`SIDE`].
-    pub fn shrunk(&self, factor: usize) -> Vec<f32> {
+    pub(crate) fn shrunk(&self, factor: usize) -> Vec<f32> {
         let side = SIDE / factor;
         let mut values = vec![0.0; side * side];
         for (y, row) in self.0.chunks_exact(SIDE).enumerate() {
@@ -48,7 +48,7 @@ impl Thumbnail {
     }
 
     /// The thumbnail mirrored and turned.
-    pub fn turned(&self, turn: Turn) -> Self {
+    pub(crate) fn turned(&self, turn: Turn) -> Self {
         let at = |index: usize| {
             let (x, y) = turn.source(index % SIDE, index / SIDE, SIDE);
             self.0[y * SIDE + x]

@@ -24,7 +24,7 @@ const HEMATOXYLIN: [f32; 3] = [0.65, 0.70, 0.29];
 const EOSIN: [f32; 3] = [0.09, 0.95, 0.28];
 
 /// Draws a histology phantom.
-pub fn draw(phantom: &PhantomImage) -> Drawn {
+pub(super) fn draw(phantom: &PhantomImage) -> Drawn {
     let slide = Slide::new(phantom);
     let map = Map::new(phantom, &slide);
     let codes = map.codes();
@@ -38,7 +38,7 @@ pub fn draw(phantom: &PhantomImage) -> Drawn {
 }
 
 /// The codes of a histology phantom alone.
-pub fn codes(phantom: &PhantomImage) -> GrayImage {
+pub(super) fn codes(phantom: &PhantomImage) -> GrayImage {
     cut_roi(phantom, Map::new(phantom, &Slide::new(phantom)).codes())
 }
 

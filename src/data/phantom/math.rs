@@ -2,7 +2,7 @@
 //! differ in the last bit between machines; these do not, and pictures need no more digits.
 
 /// Base-2 logarithm of a positive number, to about 1e-5.
-pub fn log2(x: f32) -> f32 {
+pub(super) fn log2(x: f32) -> f32 {
     let bits = x.to_bits();
     let exponent = (bits >> 23) as i32 - 127;
     let mantissa = f32::from_bits((bits & 0x007f_ffff) | 0x3f80_0000);
@@ -14,7 +14,7 @@ pub fn log2(x: f32) -> f32 {
 }
 
 /// 2 to the power of `x`, to about 1e-5 of its value, for `x` from -100 to 100.
-pub fn exp2(x: f32) -> f32 {
+pub(super) fn exp2(x: f32) -> f32 {
     let whole = x.floor();
     let y = (x - whole) * std::f32::consts::LN_2;
     let factors = [1.0 / 5040.0, 1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0];
@@ -23,7 +23,7 @@ pub fn exp2(x: f32) -> f32 {
 }
 
 /// Sine of an angle in turns, to about 1e-5.
-pub fn sin_turns(turns: f32) -> f32 {
+pub(super) fn sin_turns(turns: f32) -> f32 {
     let t = turns - (turns + 0.5).floor();
     let folded = if t > 0.25 {
         0.5 - t
@@ -40,12 +40,12 @@ pub fn sin_turns(turns: f32) -> f32 {
 }
 
 /// Cosine of an angle in turns, to about 1e-5.
-pub fn cos_turns(turns: f32) -> f32 {
+pub(super) fn cos_turns(turns: f32) -> f32 {
     sin_turns(turns + 0.25)
 }
 
 /// Angle of a point in turns, from 0 to 1, to about 1e-4.
-pub fn angle_turns(y: f32, x: f32) -> f32 {
+pub(super) fn angle_turns(y: f32, x: f32) -> f32 {
     let (small, large) = (x.abs().min(y.abs()), x.abs().max(y.abs()));
     if large == 0.0 {
         return 0.0;
@@ -65,7 +65,7 @@ pub fn angle_turns(y: f32, x: f32) -> f32 {
 }
 
 /// 0 below `low`, 1 above `high`, smooth between.
-pub fn smoothstep(low: f32, high: f32, x: f32) -> f32 {
+pub(super) fn smoothstep(low: f32, high: f32, x: f32) -> f32 {
     let t = ((x - low) / (high - low)).clamp(0.0, 1.0);
     t * t * (3.0 - 2.0 * t)
 }

@@ -2,11 +2,11 @@
 
 /// SplitMix64 (Steele et al. 2014, OOPSLA): quick, and good enough for pictures.
 #[derive(Clone, Debug)]
-pub struct Random(u64);
+pub(super) struct Random(u64);
 
 impl Random {
     /// A stream for a data set's seed, an image and a purpose.
-    pub fn new(seed: u32, index: u32, purpose: u32) -> Self {
+    pub(super) fn new(seed: u32, index: u32, purpose: u32) -> Self {
         let mut random = Self((u64::from(seed) << 32) ^ u64::from(index));
         random.0 = random.bits() ^ (u64::from(purpose) << 32);
         random.0 = random.bits();
@@ -14,7 +14,7 @@ impl Random {
     }
 
     /// 64 random bits.
-    pub fn bits(&mut self) -> u64 {
+    pub(super) fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -23,27 +23,27 @@ impl Random {
     }
 
     /// A number from 0 to below 1.
-    pub fn unit(&mut self) -> f32 {
+    pub(super) fn unit(&mut self) -> f32 {
         (self.bits() >> 40) as f32 / (1u64 << 24) as f32
     }
 
     /// A number from `low` to below `high`.
-    pub fn between(&mut self, low: f32, high: f32) -> f32 {
+    pub(super) fn between(&mut self, low: f32, high: f32) -> f32 {
         low + (high - low) * self.unit()
     }
 
     /// A whole number below `bound`.
-    pub fn below(&mut self, bound: u32) -> u32 {
+    pub(super) fn below(&mut self, bound: u32) -> u32 {
         (((self.bits() >> 32) * u64::from(bound)) >> 32) as u32
     }
 
     /// True once in so many times.
-    pub fn chance(&mut self, probability: f32) -> bool {
+    pub(super) fn chance(&mut self, probability: f32) -> bool {
         self.unit() < probability
     }
 
     /// A number of mean 0 and variance 1, nearly normal: the sum of four uniform ones.
-    pub fn gauss(&mut self) -> f32 {
+    pub(super) fn gauss(&mut self) -> f32 {
         let bits = self.bits();
         let sum =
             (bits & 0xffff) + ((bits >> 16) & 0xffff) + ((bits >> 32) & 0xffff) + (bits >> 48);
@@ -53,7 +53,7 @@ impl Random {
 }
 
 /// A random field: normal values on a lattice, interpolated smoothly between.
-pub struct Field {
+pub(super) struct Field {
     columns: usize,
     rows: usize,
     values: Vec<f32>,
@@ -63,7 +63,7 @@ pub struct Field {
 
 impl Field {
     /// A field over `width` x `height` pixels whose features are about `cell` pixels large.
-    pub fn new(random: &mut Random, size: (u32, u32), cell: (f32, f32)) -> Self {
+    pub(super) fn new(random: &mut Random, size: (u32, u32), cell: (f32, f32)) -> Self {
         let columns = (size.0 as f32 / cell.0) as usize + 3;
         let rows = (size.1 as f32 / cell.1) as usize + 3;
         let values = (0..columns * rows).map(|_| random.gauss()).collect();
@@ -71,7 +71,7 @@ impl Field {
     }
 
     /// The value at a point, which may lie a little outside: there it is that of the edge.
-    pub fn at(&self, x: f32, y: f32) -> f32 {
+    pub(super) fn at(&self, x: f32, y: f32) -> f32 {
         let (column, u) = split(x * self.per_x, self.columns);
         let (row, v) = split(y * self.per_y, self.rows);
         let above = row * self.columns + column;
@@ -82,7 +82,7 @@ impl Field {
     }
 
     /// The values along a row of pixels, from column 0.
-    pub fn fill_row(&self, y: f32, out: &mut [f32]) {
+    pub(super) fn fill_row(&self, y: f32, out: &mut [f32]) {
         let (row, v) = split(y * self.per_y, self.rows);
         let above = &self.values[row * self.columns..][..self.columns];
         let below = &self.values[(row + 1) * self.columns..][..self.columns];
@@ -107,7 +107,12 @@ fn split(position: f32, count: usize) -> (usize, f32) {
 /// Speckle: intensity of `looks` averaged complex normal fields that vary over `cell` pixels.
 ///
 /// One value for each pixel, of mean 1.
-pub fn speckle(random: &mut Random, size: (u32, u32), cell: (f32, f32), looks: u32) -> Vec<f32> {
+pub(super) fn speckle(
+    random: &mut Random,
+    size: (u32, u32),
+    cell: (f32, f32),
+    looks: u32,
+) -> Vec<f32> {
     let (width, height) = (size.0 as usize, size.1 as usize);
     let columns = (width as f32 / cell.0) as usize + 3;
     let rows = (height as f32 / cell.1) as usize + 3;

@@ -17,7 +17,7 @@ const RANGE_DB: f32 = 52.0;
 const MAX_TILT: f32 = 0.18;
 
 /// Draws an ultrasound phantom.
-pub fn draw(phantom: &PhantomImage) -> Drawn {
+pub(super) fn draw(phantom: &PhantomImage) -> Drawn {
     let size = (phantom.width, phantom.height);
     let mut random = Random::new(phantom.seed, phantom.index, 1);
     let tissue = Tissue::new(&mut random, size);
@@ -77,7 +77,7 @@ pub fn draw(phantom: &PhantomImage) -> Drawn {
 }
 
 /// Where the lesions of an ultrasound phantom are, without what they look like.
-pub fn codes(phantom: &PhantomImage) -> GrayImage {
+pub(super) fn codes(phantom: &PhantomImage) -> GrayImage {
     let mut codes = GrayImage::new(phantom.width, phantom.height);
     for lesion in lesions(phantom) {
         for (x, y, code) in codes.enumerate_pixels_mut() {
