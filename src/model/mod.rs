@@ -32,6 +32,7 @@ mod rgu_net;
 mod summary;
 mod transformer;
 mod unet;
+mod unet_3_plus;
 mod unet_plus_plus;
 mod unext;
 mod watch;
@@ -79,6 +80,8 @@ architectures! {
     /// U-Net++ (Zhou et al. 2018): nested decoders joined by dense skips, plain or with the encoder of a
     /// ResNet or EfficientNet.
     UnetPlusPlus(unet_plus_plus::UnetPlusPlus),
+    /// UNet 3+ (Huang et al. 2020): each level of the decoder reads maps of every scale.
+    Unet3Plus(unet_3_plus::Unet3Plus),
     /// CMUNeXt (Tang et al. 2023): U-Net of large depthwise convolutions, for little memory and few cores.
     Cmunext(cmunext::Cmunext),
     /// UNeXt (Valanarasu and Patel 2022): few convolutions, then multi-layer perceptrons on shifted maps.

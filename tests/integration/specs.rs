@@ -52,6 +52,7 @@ fn the_experiments_on_real_data_find_them() {
         ("busi_unet_plus_plus.toml", "Dataset_BUSI_with_GT"),
         ("busi_unet_plus_plus_resnet34.toml", "Dataset_BUSI_with_GT"),
         ("busi_unet_efficientnet_lite0.toml", "Dataset_BUSI_with_GT"),
+        ("busi_unet_3_plus.toml", "Dataset_BUSI_with_GT"),
         ("busi_cmunext.toml", "Dataset_BUSI_with_GT"),
         ("busi_unext.toml", "Dataset_BUSI_with_GT"),
         ("busi_mobile_uvit.toml", "Dataset_BUSI_with_GT"),
