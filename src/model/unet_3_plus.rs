@@ -92,14 +92,14 @@ pub struct Unet3Plus {
 
 /// A level of the encoder: twice convolution, norm and ReLU.
 #[derive(Module, Debug)]
-pub struct Unet3PlusLevel {
+pub(super) struct Unet3PlusLevel {
     conv1: ConvNorm,
     conv2: ConvNorm,
 }
 
 /// A level of the decoder: a convolution for the maps of each scale, and one for all of them.
 #[derive(Module, Debug)]
-pub struct FullScale {
+pub(super) struct FullScale {
     branches: Vec<ConvNorm>,
     fuse: ConvNorm,
 }
@@ -273,7 +273,7 @@ impl Unet3PlusLevel {
     /// # Shapes
     /// - input: `[batch, channels_in, height, width]`
     /// - output: `[batch, channels_out, height, width]`
-    pub fn forward(&self, input: Tensor<4>) -> Tensor<4> {
+    pub(super) fn forward(&self, input: Tensor<4>) -> Tensor<4> {
         block(self, input.into(), |level, input: Input| {
             level.conv2.rectified(level.conv1.rectified(input))
         })
@@ -286,7 +286,7 @@ impl FullScale {
     /// # Shapes
     /// - scales: k of `[batch, channels_k, height * 2^(level - k), width * 2^(level - k)]`, counted from the top
     /// - output: `[batch, scales * branch, height, width]`
-    pub fn forward(&self, scales: &[Tensor<4>], level: usize) -> Tensor<4> {
+    pub(super) fn forward(&self, scales: &[Tensor<4>], level: usize) -> Tensor<4> {
         let branches = self.branches.iter().zip(scales).enumerate();
         let all = branches
             .map(|(scale, (conv, maps))| conv.rectified(scaled(maps.clone(), scale, level)))
