@@ -196,6 +196,14 @@ pub(super) fn scan_tiles(look: &Look) -> Result<Scan> {
     if scan.cases.is_empty() && !scan.has_errors() {
         scan.findings.push(Finding::error(FindingKind::MissingFolder, "no tile with a mask"));
     }
+    let unlabelled = scan.unlabelled.iter().map(|case| case.id.clone());
+    let what = "tiles without a folder of their masks, which are in no split and in no figure";
+    let unlabelled = Finding::note(FindingKind::Unlabelled, what).naming_all(unlabelled);
+    scan.findings.extend((unlabelled.count > 0).then(|| {
+        unlabelled.remedy(
+            "`oncospec predict` makes masks of them; `test_mask` beside `test` would score them",
+        )
+    }));
     look.mixed(headers.iter().map(|(id, header)| (id.clone(), header)), &mut scan.findings);
     scan.findings.extend(misnamed(root)?);
     let read: Vec<PathBuf> = folders

@@ -27,15 +27,20 @@ mod mask_values;
 mod masks;
 mod mirror;
 mod open;
+mod orientation;
 mod overlap;
 pub mod phantom;
+mod picture_values;
+mod pictures;
 mod random;
 mod roi;
 #[cfg(test)]
 mod sample;
 mod scan;
+mod scored;
 mod split;
 mod subset;
+mod survey;
 mod synth;
 mod task;
 mod tree;
@@ -64,6 +69,7 @@ pub use open::{
 pub use overlap::{leave_out, overlaps, shown_before};
 pub use random::stream as random_stream;
 pub use roi::RoiCache;
+pub use scored::{lacks_foreground, unscored};
 pub use split::{Split, folds, group_key, natural_groups, split};
 pub use subset::subset;
 pub use synth::{SynthKind, Synthesis, synth};

@@ -19,6 +19,7 @@ use super::levels::{Levels, Window};
 use super::look::Look;
 use super::masks::judge_lesions;
 use super::phantom;
+use super::pictures::judge_pictures;
 use super::roi::{self, RoiCache};
 use super::scan::Scan;
 use crate::error::{Error, Result};
@@ -83,8 +84,12 @@ pub fn open_with(spec: &DatasetSpec, masks: Masks) -> Result<Dataset> {
         let names = ignored.iter().map(|&case| scan.cases[case].id.clone());
         scan.findings.push(Finding::warning(FindingKind::UnlabelledTile, what).naming_all(names));
     }
+    let values = labels.values();
+    let label_pixels =
+        scan.cases.iter().map(|case| scan.label_pixels(case, &codes, values)).collect();
     Ok(Dataset {
         ignored,
+        label_pixels,
         cases: scan.cases,
         unlabelled: scan.unlabelled,
         labels,
@@ -133,8 +138,13 @@ fn open_busi(spec: &BusiSpec, levels: Levels, masks: Masks) -> Result<(Scan, Lab
     }
     let look = Look { root, limit: Limit::Image, levels };
     let mut scan = busi::scan(&look, spec, masks)?;
+    if !scan.has_errors() {
+        scan.findings.extend(judge_pictures(&look, &scan.cases));
+    }
     if masks == Masks::Read && !scan.has_errors() {
-        scan.findings.extend(judge_lesions(&look, &scan.cases, &spec.foreground));
+        let lesions = judge_lesions(&look, &scan.cases, &spec.foreground);
+        scan.findings.extend(lesions.findings);
+        scan.lesions = lesions.pixels;
     }
     let (labels, codes) = binary();
     Ok((scan, labels, codes))
@@ -148,6 +158,9 @@ fn open_bcss(spec: &BcssSpec, image_size: u32, levels: Levels) -> Result<(Scan, 
             let look = Look { root, limit: Limit::Image, levels };
             let mut scan = bcss::scan_tiles(&look)?;
             scan.findings.extend(resized(&scan.cases, image_size));
+            if !scan.has_errors() {
+                scan.findings.extend(judge_pictures(&look, &scan.cases));
+            }
             let set = bcss::detect_codes(&look, &mut scan);
             (scan, set)
         }
