@@ -44,6 +44,10 @@ pub enum FindingKind {
     BrokenLink,
     /// An image in a format that is not read.
     ForeignFormat,
+    /// Files that begin as images do, under names that are not read.
+    ImageName,
+    /// Pipes, sockets, devices, and folders under the name of an image.
+    NotAFile,
     /// A picture that only looks like a mask by its name.
     MaskName,
     /// A mask whose image is not there.
@@ -60,6 +64,10 @@ pub enum FindingKind {
     MaskValues,
     /// Masks that are drawn in their alpha channel.
     MaskAlpha,
+    /// Masks of several colours, of which the spec sees one value.
+    MaskColours,
+    /// Masks that are lesion along their edges, and less in the middle.
+    LesionAround,
     /// Masks of which nearly all is lesion.
     MostlyLesion,
     /// Masks without lesion of images that should have one.
@@ -70,6 +78,22 @@ pub enum FindingKind {
     DeepImage,
     /// Images of 8 bits a channel among images of 16.
     MixedDepth,
+    /// Images whose 16 bits hold values of 8, among others that hold more.
+    StoredDepth,
+    /// Images of 16 bits of which the window leaves little.
+    WindowFit,
+    /// Images of which all pixels are alike.
+    BlankImage,
+    /// Images that are drawn in their alpha channel.
+    ImageAlpha,
+    /// Images of two values alone.
+    TwoValuedImage,
+    /// Images that are the same as their mask.
+    ImageIsMask,
+    /// Images that are named after another image.
+    NamedAfter,
+    /// Images that are the same to the pixel.
+    ExactCopies,
     /// Images that a camera says are turned.
     TurnedImage,
     /// Images of several frames.
@@ -98,10 +122,16 @@ pub enum FindingKind {
     Tiles,
     /// How the folders lie.
     Layout,
+    /// Tiles without masks.
+    Unlabelled,
     /// A tile without a labelled pixel.
     UnlabelledTile,
     /// A split without a labelled pixel.
     UnlabelledSplit,
+    /// A split without a pixel of the foreground.
+    UnscoredSplit,
+    /// Classes that training has not one pixel of.
+    UntrainedClass,
     /// Tiles or ROIs whose names tell no slide, so that nobody knows which are of one patient.
     NoSlide,
     /// Cases that are in no split.

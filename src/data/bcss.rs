@@ -12,6 +12,7 @@ use super::files::{self, Entry, files_of, folders_of, image_stem};
 use super::labels::Labels;
 use super::look::Look;
 use super::masks::survey_codes;
+use super::pictures::judge_pictures;
 use super::roi;
 use super::scan::Scan;
 use super::source::{Opening, Source};
@@ -198,6 +199,14 @@ pub(super) fn scan_tiles(look: &Look) -> Result<Scan> {
     if scan.cases.is_empty() && !scan.has_errors() {
         scan.findings.push(Finding::error(FindingKind::MissingFolder, "no tile with a mask"));
     }
+    let unlabelled = scan.unlabelled.iter().map(|case| case.id.clone());
+    let what = "tiles without a folder of their masks, which are in no split and in no figure";
+    let unlabelled = Finding::note(FindingKind::Unlabelled, what).naming_all(unlabelled);
+    scan.findings.extend((unlabelled.count > 0).then(|| {
+        unlabelled.remedy(
+            "`oncospec predict` makes masks of them; `test_mask` beside `test` would score them",
+        )
+    }));
     look.mixed(headers.iter().map(|(id, header)| (id.clone(), header)), &mut scan.findings);
     scan.findings.extend(misnamed(root)?);
     let read: Vec<PathBuf> = folders
@@ -616,6 +625,9 @@ impl Source for BcssSpec {
                 let look = look(Limit::Image);
                 let mut scan = scan_tiles(&look)?;
                 scan.findings.extend(resized(&scan.cases, opening.image_size));
+                if !scan.has_errors() {
+                    scan.findings.extend(judge_pictures(&look, &scan.cases));
+                }
                 let set = detect_codes(&look, &mut scan);
                 (scan, set)
             }

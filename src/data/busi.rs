@@ -13,6 +13,7 @@ use super::files::{self, Entry, files_of, folders_of, image_stem};
 use super::labels::Labels;
 use super::look::Look;
 use super::masks::judge_lesions;
+use super::pictures::judge_pictures;
 use super::scan::Scan;
 use super::source::{Masks, Opening, Source, lesions};
 use super::tree;
@@ -61,8 +62,13 @@ impl Source for BusiSpec {
         }
         let look = Look { root, limit: Limit::Image, levels: opening.levels };
         let mut scan = scan(&look, self, opening.masks)?;
+        if !scan.has_errors() {
+            scan.findings.extend(judge_pictures(&look, &scan.cases));
+        }
         if opening.masks == Masks::Read && !scan.has_errors() {
-            scan.findings.extend(judge_lesions(&look, &scan.cases, &self.foreground));
+            let lesions = judge_lesions(&look, &scan.cases, &self.foreground);
+            scan.findings.extend(lesions.findings);
+            scan.lesions = lesions.pixels;
         }
         Ok(scan)
     }
@@ -421,7 +427,9 @@ mod tests {
         std::fs::remove_file(folder.path().join("normal/normal (1)_mask.png")).unwrap();
         let dataset = open(&spec(ALL, folder.path())).unwrap();
         assert_eq!(dataset.cases[2].mask, MaskSource::Empty);
-        let lines: Vec<String> = dataset.findings.iter().map(ToString::to_string).collect();
+        // The pictures of the set are alike, which is said as well.
+        let others = dataset.findings.iter().filter(|f| f.kind != FindingKind::ExactCopies);
+        let lines: Vec<String> = others.map(ToString::to_string).collect();
         assert_eq!(
             lines,
             ["note: images without a mask file count as empty (normal/normal (1).png)"]
@@ -474,7 +482,8 @@ mod tests {
         save_bytes(&folder.path().join("benign/read me.txt"), b"hello");
         save_bytes(&folder.path().join("benign/Thumbs.db"), b"x");
         let dataset = open(&spec(ALL, folder.path())).unwrap();
-        let levels: Vec<_> = dataset.findings.iter().map(|finding| finding.level).collect();
+        let others = dataset.findings.iter().filter(|f| f.kind != FindingKind::ExactCopies);
+        let levels: Vec<_> = others.map(|finding| finding.level).collect();
         assert_eq!(levels, [Level::Warning, Level::Note]);
         save_image(&folder.path().join("benign/benign (1).jpg"), 9, 5);
         save_bytes(&folder.path().join("benign/scan.tif"), b"II");

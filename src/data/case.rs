@@ -35,7 +35,7 @@ pub struct Case {
 impl Case {
     /// The patient: of a TCGA barcode its first three fields, such as `TCGA-A2-A0D2`, which all slides of a patient
     /// share; of another slide nobody knows.
-    pub fn patient(&self) -> Option<&str> {
+    pub(super) fn patient(&self) -> Option<&str> {
         let slide = self.slide.as_deref().filter(|slide| slide.starts_with("TCGA-"))?;
         let end = slide.match_indices('-').map(|(place, _)| place).nth(2);
         Some(end.map_or(slide, |end| &slide[..end]))

@@ -29,6 +29,8 @@ pub struct Dataset {
     pub levels: Levels,
     /// Cases whose mask has no pixel that takes part, by their index; tiles only.
     pub ignored: Vec<usize>,
+    /// Pixels of each label of each case, by its index; none of a case whose mask is not surveyed.
+    pub label_pixels: Vec<Vec<u64>>,
     /// What was found on opening; none is an error.
     pub findings: Findings,
     /// Decoded ROIs, so that the tiles of one share the work.

@@ -9,7 +9,8 @@
 //!   unclear;
 //! - an animated image is its default picture; an animated mask is refused;
 //! - CMYK is refused, since its colours depend on a profile that nobody sends along;
-//! - a camera's Exif orientation is applied, as any viewer does, to masks too where they carry one.
+//! - a camera's Exif orientation is applied, as any viewer does, to masks too where they carry one; a PNG that says
+//!   otherwise behind its pixels, in a text or in XMP is refused, for viewers differ.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -26,8 +27,11 @@ use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
 use super::classes::count_codes;
+use super::files::read_whole;
 use super::levels::{Levels, Window};
 use super::mask_values::{MaskValues, is_lesion};
+use super::orientation::stated as stated_orientations;
+use super::picture_values::{DeepValues, PictureValues};
 use crate::error::{Error, Result};
 use crate::finding::{Finding, FindingKind};
 use crate::spec::ForegroundSpec;
@@ -47,8 +51,8 @@ pub(super) const MAX_FILE_BYTES: u64 = 1 << 30;
 /// DEFLATE makes of one byte at most this many (RFC 1951: 258 bytes from two bits).
 const MAX_INFLATION: u64 = 1032;
 
-/// Longest Exif chunk of a PNG that is looked at.
-const MOST_EXIF_BYTES: u64 = 1 << 16;
+/// Longest Exif chunk of a PNG that is looked at; a picture may be in it.
+const MOST_EXIF_BYTES: u64 = 1 << 24;
 
 const PNG_SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 const PNG_END: &[u8] = b"\0\0\0\0IEND\xae\x42\x60\x82";
@@ -184,7 +188,7 @@ pub(super) fn read_header(path: &Path, limit: Limit) -> Result<Header, Complaint
     }
     let header = match sniff(&start[..known], length)? {
         Format::Png => png_header(&mut BufReader::with_capacity(512, file), length)?,
-        Format::Jpeg => jpeg_header(&fs::read(path).map_err(unreadable)?)?,
+        Format::Jpeg => jpeg_header(&read_whole(path).map_err(unreadable)?)?,
     };
     check_size(&header, limit)?;
     Ok(header)
@@ -211,7 +215,7 @@ pub(super) fn count_levels(path: &Path, limit: Limit, counts: &mut [u64]) -> Res
         if header.mode.bits < 16 {
             return Ok(());
         }
-        let bytes = fs::read(path).map_err(unreadable)?;
+        let bytes = read_whole(path).map_err(unreadable)?;
         let picture = png_pixels(&bytes, &header, Transformations::EXPAND)?;
         for value in colours_16(&picture).into_iter().flatten() {
             if let Some(count) = counts.get_mut(usize::from(value)) {
@@ -223,6 +227,22 @@ pub(super) fn count_levels(path: &Path, limit: Limit, counts: &mut [u64]) -> Res
     count().map_err(naming(path))
 }
 
+/// What an image holds, read through `levels`.
+pub(super) fn picture_values(path: &Path, limit: Limit, levels: Levels) -> Result<PictureValues> {
+    let values = || {
+        let (header, stored) = stored(path, limit)?;
+        let (mut alpha_varies, mut deep) = (false, None);
+        if let Stored::Png(picture) = &stored {
+            let bytes = if header.mode.bits == 16 { 2 } else { 1 };
+            alpha_varies = has_alpha_that_varies(picture, bytes);
+            deep = (bytes == 2).then(|| DeepValues::of(&colours_16(picture), levels.window()));
+        }
+        let image = shown(stored, &header, levels)?;
+        Ok(PictureValues::of(&image, alpha_varies, deep))
+    };
+    values().map_err(naming(path))
+}
+
 /// Decodes a mask that separates lesion from background: 1 where a pixel is lesion.
 pub fn decode_binary(path: &Path, foreground: &ForegroundSpec) -> Result<GrayImage> {
     binary(path, foreground).map_err(naming(path))
@@ -230,7 +250,8 @@ pub fn decode_binary(path: &Path, foreground: &ForegroundSpec) -> Result<GrayIma
 
 /// What a mask that separates lesion from background holds.
 pub(super) fn mask_values(path: &Path) -> Result<MaskValues> {
-    let values = mask_picture(path).map(|(_, picture)| MaskValues::of(mask_pixels(&picture)));
+    let values = mask_picture(path)
+        .map(|(header, picture)| MaskValues::of(header.stored(), mask_pixels(&picture)));
     values.map_err(naming(path))
 }
 
@@ -512,13 +533,27 @@ fn jpeg_frame(segment: &[u8]) -> Result<Header, Complaint> {
     })
 }
 
-fn rgb(path: &Path, limit: Limit, levels: Levels) -> Result<RgbImage, Complaint> {
+/// The pixels of an image as they are stored.
+enum Stored {
+    Png(Picture),
+    Jpeg(RgbImage),
+}
+
+fn stored(path: &Path, limit: Limit) -> Result<(Header, Stored), Complaint> {
     let header = read_header(path, limit)?;
     judge_image(&header)?;
-    let bytes = fs::read(path).map_err(unreadable)?;
-    let image = match header.format {
-        Format::Png => {
-            let picture = png_pixels(&bytes, &header, Transformations::EXPAND)?;
+    let bytes = read_whole(path).map_err(unreadable)?;
+    let stored = match header.format {
+        Format::Png => Stored::Png(png_pixels(&bytes, &header, Transformations::EXPAND)?),
+        Format::Jpeg => Stored::Jpeg(jpeg_pixels(&bytes, &header)?),
+    };
+    Ok((header, stored))
+}
+
+/// The image that is shown.
+fn shown(stored: Stored, header: &Header, levels: Levels) -> Result<RgbImage, Complaint> {
+    let image = match stored {
+        Stored::Png(picture) => {
             let data = match header.mode.bits {
                 16 => eight_bits(&picture, levels)?,
                 _ => colours(&picture).flatten().collect(),
@@ -526,9 +561,25 @@ fn rgb(path: &Path, limit: Limit, levels: Levels) -> Result<RgbImage, Complaint>
             let (width, height) = header.stored();
             RgbImage::from_raw(width, height, data).ok_or("a damaged PNG: pixels are missing")?
         }
-        Format::Jpeg => jpeg_pixels(&bytes, &header)?,
+        Stored::Jpeg(image) => image,
     };
-    Ok(turned(image, &header, DynamicImage::ImageRgb8, DynamicImage::into_rgb8))
+    Ok(turned(image, header, DynamicImage::ImageRgb8, DynamicImage::into_rgb8))
+}
+
+fn rgb(path: &Path, limit: Limit, levels: Levels) -> Result<RgbImage, Complaint> {
+    let (header, stored) = stored(path, limit)?;
+    shown(stored, &header, levels)
+}
+
+/// Whether there is an alpha channel, of values of so many bytes, with more than one value.
+fn has_alpha_that_varies(picture: &Picture, bytes: usize) -> bool {
+    if !picture.channels.is_multiple_of(2) {
+        return false;
+    }
+    let pixels = picture.data.chunks_exact(picture.channels * bytes);
+    let mut alphas = pixels.map(|pixel| &pixel[pixel.len() - bytes..]);
+    let first = alphas.next();
+    alphas.any(|alpha| Some(alpha) != first)
 }
 
 /// A JPEG of one pass without its end marker. With the marker the decoder makes up what is missing before it; without,
@@ -636,7 +687,7 @@ fn eight_bits(picture: &Picture, levels: Levels) -> Result<Vec<u8>, Complaint> {
 fn mask_picture(path: &Path) -> Result<(Header, Picture), Complaint> {
     let header = read_header(path, Limit::Image)?;
     judge_mask(&header)?;
-    let bytes = fs::read(path).map_err(unreadable)?;
+    let bytes = read_whole(path).map_err(unreadable)?;
     let picture = png_pixels(&bytes, &header, Transformations::EXPAND)?;
     Ok((header, picture))
 }
@@ -651,6 +702,9 @@ fn mask_pixels(picture: &Picture) -> impl Iterator<Item = ([u8; 3], Option<u8>)>
 
 fn binary(path: &Path, foreground: &ForegroundSpec) -> Result<GrayImage, Complaint> {
     let (header, picture) = mask_picture(path)?;
+    if matches!(foreground, ForegroundSpec::AlphaAbove(_)) && !picture.channels.is_multiple_of(2) {
+        return Err("a mask without alpha channel, which `dataset.foreground` reads".into());
+    }
     let labels = mask_pixels(&picture)
         .map(|(colour, alpha)| u8::from(is_lesion(foreground, colour, alpha)))
         .collect();
@@ -668,7 +722,7 @@ fn gray_image(header: &Header, data: Vec<u8>) -> Result<GrayImage, Complaint> {
 fn codes(path: &Path, limit: Limit) -> Result<GrayImage, Complaint> {
     let header = read_header(path, limit)?;
     judge_mask(&header)?;
-    let bytes = fs::read(path).map_err(unreadable)?;
+    let bytes = read_whole(path).map_err(unreadable)?;
     let picture = png_pixels(&bytes, &header, Transformations::IDENTITY)?;
     let bits = header.mode.bits;
     let codes = match header.mode.color {
@@ -716,6 +770,16 @@ fn png_pixels(
     transformations: Transformations,
 ) -> Result<Picture, Complaint> {
     let damaged = |error: png::DecodingError| format!("a damaged PNG: {error}");
+    let mut turns = stated_orientations(bytes)?.into_iter();
+    if let Some((turn, place)) = turns.find(|(turn, _)| *turn != header.orientation) {
+        return Err(format!(
+            "a PNG that says in two ways how it is turned: orientation {} in {place}, where only some viewers \
+             look, and {} otherwise: write it as it is shown, such as with `magick mogrify -auto-orient -strip`, \
+             or remove what is wrong, such as with `exiftool -all= -overwrite_original`",
+            turn.to_exif(),
+            header.orientation.to_exif()
+        ));
+    }
     let mut decoder = png::Decoder::new(Cursor::new(bytes));
     decoder.set_ignore_text_chunk(true);
     decoder.set_ignore_iccp_chunk(true);
@@ -1084,6 +1148,12 @@ mod tests {
             decode_image(&path, FULL).unwrap().pixels().map(|pixel| pixel.0[0]).collect();
         assert_eq!(column, [0, 1, 2]);
         assert_eq!(decode_codes(&path, Limit::Image).unwrap().dimensions(), (1, 3));
+        // Behind the pixels, where a viewer might not look.
+        let mut behind = gray(3, 1, &[0, 1, 2]);
+        let chunk = with_exif(behind.clone(), 6)[33..33 + 12 + exif(6).len()].to_vec();
+        let end = behind.len() - PNG_END.len();
+        behind.splice(end..end, chunk);
+        both(&behind, "orientation 6 in eXIf, where only some viewers look, and 1 otherwise");
         // Upside down.
         let (_folder, path) = file(&with_exif(gray(3, 1, &[0, 0, 9]), 3));
         assert_eq!(decode_binary(&path, &TWO).unwrap().into_raw(), [1, 0, 0]);

@@ -2,7 +2,8 @@
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use unicode_normalization::UnicodeNormalization;
@@ -56,6 +57,43 @@ pub(super) struct Entry {
     pub name: String,
 }
 
+/// The bytes of a file. What is none is asked before it is opened: reading a pipe would wait for someone to write.
+pub(super) fn read_whole(path: &Path) -> std::io::Result<Vec<u8>> {
+    if fs::metadata(path)?.is_file() {
+        return fs::read(path);
+    }
+    Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "not a file"))
+}
+
+/// Whether a file begins as images do, of a format that is read or not, whatever its name is.
+pub(super) fn begins_like_image(path: &Path) -> bool {
+    if !path.is_file() {
+        return false;
+    }
+    let mut start = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(132).read_to_end(&mut start));
+    read.is_ok() && {
+        BEGINNINGS.iter().any(|beginning| start.starts_with(beginning))
+            || start.get(128..132) == Some(b"DICM")
+            || (start.starts_with(b"RIFF") && start.get(8..12) == Some(b"WEBP"))
+    }
+}
+
+/// How files of images begin: PNG, JPEG, GIF, TIFF, JPEG XL, JPEG 2000, Photoshop, OpenEXR, QOI.
+const BEGINNINGS: [&[u8]; 11] = [
+    b"\x89PNG",
+    b"\xff\xd8\xff",
+    b"GIF8",
+    b"II\x2a\0",
+    b"MM\0\x2a",
+    b"\xff\x0a",
+    b"\0\0\0\x0cJXL ",
+    b"\0\0\0\x0cjP  ",
+    b"8BPS",
+    b"\x76\x2f\x31\x01",
+    b"qoif",
+];
+
 /// The files of a folder, in natural order; hidden ones and what file managers leave are left out.
 pub(super) fn files_of(folder: &Path) -> Result<Vec<Entry>> {
     entries_of(folder, fs::FileType::is_file)
@@ -105,10 +143,11 @@ pub fn is_image_name(name: &str) -> bool {
 }
 
 /// Formats of images that are not read here, by the extensions of their files.
-const FOREIGN: [&str; 30] = [
+const FOREIGN: [&str; 39] = [
     "bmp", "dib", "tif", "tiff", "gif", "webp", "dcm", "dicom", "jp2", "j2k", "jfif", "jpe", "svs",
     "ndpi", "mrxs", "scn", "npy", "npz", "nii", "nii.gz", "nrrd", "mha", "mhd", "heic", "heif",
-    "avif", "ppm", "pgm", "pbm", "tga",
+    "avif", "ppm", "pgm", "pbm", "tga", "jxl", "jls", "ima", "exr", "psd", "qoi", "mat", "tif.gz",
+    "dcm.gz",
 ];
 
 /// The name without its extension, if that is of an image format that is not read here.
@@ -147,6 +186,15 @@ pub(super) fn shown(root: &Path, path: &Path) -> String {
 pub(super) fn not_read(root: &Path, files: &[Entry], stems: &BTreeSet<String>) -> Findings {
     let of = |Entry { path, name }: &Entry| {
         let finding = match foreign_stem(name) {
+            None if begins_like_image(path) => {
+                let stem = name.split('.').next().unwrap_or(name);
+                let kind = FindingKind::ImageName;
+                match stems.contains(&nfc(stem)) {
+                    true => Finding::warning(kind, "files that begin as images do, beside an image of that name"),
+                    false => Finding::error(kind, "files that begin as images do, under names that are not read")
+                        .remedy("call them .png or .jpg, or convert what is neither (DICOM: `dcm2img --write-png IN.dcm OUT.png`)"),
+                }
+            }
             None => Finding::note(FindingKind::NotAnImage, "files left out that are not images"),
             Some(stem) if stems.contains(&nfc(stem)) => Finding::warning(
                 FindingKind::ForeignFormat,
@@ -166,8 +214,8 @@ pub(super) fn not_read(root: &Path, files: &[Entry], stems: &BTreeSet<String>) -
 fn conversion(name: &str) -> String {
     let extension = name.rsplit('.').next().unwrap_or_default();
     let how = match extension.to_ascii_lowercase().as_str() {
-        "dcm" | "dicom" => "`dcm2img --write-png IN.dcm OUT.png` (DCMTK)".to_string(),
-        "nii" | "gz" | "nrrd" | "mha" | "mhd" | "npy" | "npz" => {
+        "dcm" | "dicom" | "ima" => "`dcm2img --write-png IN.dcm OUT.png` (DCMTK)".to_string(),
+        "nii" | "gz" | "nrrd" | "mha" | "mhd" | "npy" | "npz" | "mat" => {
             "a script that writes each slice as a PNG".to_string()
         }
         _ => format!("`magick mogrify -format png *.{extension}`"),

@@ -30,6 +30,7 @@ pub fn fingerprint(dataset: &Dataset) -> Result<String> {
         unlabelled: _,
         image_classes: _,
         ignored: _,
+        label_pixels: _,
         findings: _,
         rois: _,
     } = dataset;

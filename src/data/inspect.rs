@@ -21,6 +21,7 @@ use super::levels::Levels;
 use super::look::Look;
 use super::masks::judge_lesions;
 use super::open::{decode_labels, decode_pixels};
+use super::pictures::judge_pictures;
 use super::roi::RoiCache;
 use super::scan::Scan;
 use super::source::Masks;
@@ -261,7 +262,10 @@ fn inspect_busi(layout: &'static Layout, root: &Path) -> Result<Inspection> {
     let look = Look { root, limit: Limit::Image, levels: Levels::Refused };
     let spec = busi_spec(root, &present);
     let mut scan = busi::scan(&look, &spec, Masks::Read)?;
-    scan.findings.extend(judge_lesions(&look, &scan.cases, &spec.foreground));
+    if !scan.has_errors() {
+        scan.findings.extend(judge_pictures(&look, &scan.cases));
+    }
+    scan.findings.extend(judge_lesions(&look, &scan.cases, &spec.foreground).findings);
     for class in busi::CLASSES.into_iter().filter(|class| !present.contains(class)) {
         scan.findings.push(
             Finding::warning(FindingKind::MissingFolder, "class folders that are not there")
@@ -292,6 +296,9 @@ fn inspect_tiles(layout: &'static Layout, root: &Path) -> Result<Inspection> {
     let mut scan = bcss::scan_tiles(&look)?;
     let set = bcss::detect_codes(&look, &mut scan);
     scan.findings.extend(bcss::unnamed("tiles", &scan.cases));
+    if !scan.has_errors() {
+        scan.findings.extend(judge_pictures(&look, &scan.cases));
+    }
     let parts = bcss::tile_folders(root)?.iter().map(|folder| folder.split.to_string()).collect();
     let of = |case: &Case| case.folder.map_or(String::new(), |split| split.to_string());
     let dataset = dataset(&scan, Labels::Classes { names: Vec::new() }, Codes::as_found());
@@ -369,6 +376,7 @@ fn dataset(scan: &Scan, labels: Labels, codes: Codes) -> Dataset {
         foreground: ForegroundSpec::default(),
         levels: Levels::Undecided,
         ignored: Vec::new(),
+        label_pixels: Vec::new(),
         findings: Findings::default(),
         rois: Arc::new(RoiCache::default()),
     }

@@ -9,13 +9,15 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
-use super::case::Case;
-use super::decode::{code_counts, mask_values, plain};
+use super::case::{Case, MaskSource};
+use super::decode::{code_counts, decode_binary, mask_values};
 use super::kept::kept;
 use super::look::Look;
-use super::mask_values::MaskValues;
-use crate::error::{Error, Result};
+use super::mask_values::{MaskValues, brightest};
+use super::survey::{Surveyed, survey};
+use crate::error::Result;
 use crate::finding::{Finding, FindingKind, Findings};
 use crate::spec::ForegroundSpec;
 
@@ -25,41 +27,27 @@ const NEARLY_ALL: f64 = 0.8;
 /// Where the middle one of all masks is more lesion than this, lesion and background are exchanged.
 const EXCHANGED: f64 = 0.5;
 
-/// A file that could be read, with what it holds; or why it could not.
-type Surveyed<T> = std::result::Result<T, String>;
-
-/// What is found in each mask file of some cases, from an earlier process where nothing has changed.
-fn survey<T: Clone + Send + Serialize + serde::de::DeserializeOwned>(
+/// What is found in each mask file of some cases.
+fn survey_masks<T: Clone + Send + Serialize + DeserializeOwned>(
     knowledge: &str,
     cases: &[Case],
     of: impl Fn(&Path) -> Result<T> + Sync,
 ) -> BTreeMap<PathBuf, Surveyed<T>> {
-    let mut files: Vec<&Path> =
-        cases.iter().flat_map(|case| case.mask.files()).map(PathBuf::as_path).collect();
-    files.sort_unstable();
-    files.dedup();
-    // What cannot be read now may be the next time: only what is whole is kept.
-    let mut in_part = None;
-    let compute = || {
-        let found: Vec<Surveyed<T>> =
-            files.par_iter().map(|file| of(file).map_err(|error| plain(&error, file))).collect();
-        match found.iter().find_map(|one| one.as_ref().err()) {
-            None => Ok(found),
-            Some(why) => {
-                let why = Error::user(why.clone());
-                in_part = Some(found);
-                Err(why)
-            }
-        }
-    };
-    let found = kept(knowledge, &files, compute);
-    let found = found.unwrap_or_else(|_| in_part.unwrap_or_default());
-    files.into_iter().map(Path::to_path_buf).zip(found).collect()
+    let files = cases.iter().flat_map(|case| case.mask.files()).map(PathBuf::as_path);
+    survey(knowledge, files.collect(), of)
+}
+
+/// What is known of the masks of lesions.
+pub(super) struct Lesions {
+    /// What is wrong or unlikely.
+    pub findings: Findings,
+    /// Pixels of lesion by the ids of cases.
+    pub pixels: BTreeMap<String, u64>,
 }
 
 /// Judges the masks of lesions: whether they say what is lesion, and whether that can be so.
-pub(super) fn judge_lesions(look: &Look, cases: &[Case], foreground: &ForegroundSpec) -> Findings {
-    let surveyed = survey("values of masks", cases, mask_values);
+pub(super) fn judge_lesions(look: &Look, cases: &[Case], foreground: &ForegroundSpec) -> Lesions {
+    let surveyed = survey_masks("values of masks", cases, mask_values);
     let mut findings = Findings::default();
     let mut read: BTreeMap<&Path, &MaskValues> = BTreeMap::new();
     for (file, values) in &surveyed {
@@ -70,13 +58,116 @@ pub(super) fn judge_lesions(look: &Look, cases: &[Case], foreground: &Foreground
             Err(complaint) => findings.push(look.unreadable(file, complaint)),
         }
     }
-    if let ForegroundSpec::TwoValued(_) = foreground {
-        findings.extend(two_valued(look, &read));
+    match foreground {
+        ForegroundSpec::TwoValued(_) => findings.extend(two_valued(look, &read)),
+        ForegroundSpec::Above(_) | ForegroundSpec::Values(_) => {
+            findings.extend(of_several_colours(look, &read, foreground));
+        }
+        ForegroundSpec::AlphaAbove(_) => findings.extend(without_alpha(look, &read)),
     }
+    let mut pixels = BTreeMap::new();
     if !findings.has_errors() {
-        findings.extend(amounts(cases, &read, foreground));
+        match lesions(cases, &read, foreground) {
+            Ok(found) => {
+                findings.extend(amounts(cases, &read, &found, foreground));
+                let known = cases.iter().zip(found);
+                pixels =
+                    known.filter_map(|(case, count)| Some((case.id.clone(), count?))).collect();
+            }
+            Err(complaint) => findings.push(complaint),
+        }
     }
-    findings
+    Lesions { findings, pixels }
+}
+
+/// Masks that are to be read by their alpha channel and have none.
+fn without_alpha(look: &Look, read: &BTreeMap<&Path, &MaskValues>) -> Option<Finding> {
+    let without = read.iter().filter(|(_, values)| !values.has_alpha());
+    let names: Vec<_> =
+        without.map(|(file, values)| format!("{}: {}", look.name(file), values.words())).collect();
+    let what = "masks without alpha channel, which `dataset.foreground` reads";
+    (!names.is_empty()).then(|| {
+        Finding::error(FindingKind::MaskAlpha, what).naming_all(names).remedy(
+            "write all masks alike, or set `dataset.foreground` to what their colours mean, such as { kind = \
+             \"above\", threshold = 127 }",
+        )
+    })
+}
+
+/// Masks of several colours that are told apart by their brightness, in which these are the same.
+fn of_several_colours(
+    look: &Look,
+    read: &BTreeMap<&Path, &MaskValues>,
+    foreground: &ForegroundSpec,
+) -> Option<Finding> {
+    let same: BTreeSet<Vec<[u8; 3]>> = match foreground {
+        ForegroundSpec::Values(spec) => {
+            let of = |value: u8| {
+                let all = read.values().flat_map(|values| values.colours.iter().copied());
+                all.filter(|colour| brightest(*colour) == value).collect::<BTreeSet<_>>()
+            };
+            let several = spec.values.iter().map(|&value| of(value)).filter(|of| of.len() > 1);
+            several.map(|of| of.into_iter().collect()).collect()
+        }
+        _ => BTreeSet::new(),
+    };
+    let tints: BTreeSet<u8> = read.values().flat_map(|values| values.tints(foreground)).collect();
+    let all_but_black = matches!(foreground, ForegroundSpec::Above(above) if above.threshold == 0);
+    if all_but_black || (same.is_empty() && tints.len() < 2) {
+        return None;
+    }
+    let coloured = read.iter().filter(|(_, values)| !values.is_gray());
+    let what = "masks of several colours, of which `dataset.foreground` sees the brightest channel alone, so that \
+                all of them are lesion";
+    Some(
+        Finding::error(FindingKind::MaskColours, what)
+            .naming_all(coloured.map(|(file, values)| format!("{}: {}", look.name(file), values.words())))
+            .remedy(
+                "write them anew with 0 for background and 255 for lesion; if all that is not black is lesion, set \
+                 `dataset.foreground = { kind = \"above\", threshold = 0 }`",
+            ),
+    )
+}
+
+/// Pixels of each case that are lesion in any of its masks; `None` for one that is not read from files.
+fn lesions(
+    cases: &[Case],
+    read: &BTreeMap<&Path, &MaskValues>,
+    foreground: &ForegroundSpec,
+) -> std::result::Result<Vec<Option<u64>>, Finding> {
+    let several: Vec<&Case> = cases.iter().filter(|case| case.mask.files().len() > 1).collect();
+    let files: Vec<&Path> =
+        several.iter().flat_map(|case| case.mask.files()).map(PathBuf::as_path).collect();
+    let counts: Vec<usize> = several.iter().map(|case| case.mask.files().len()).collect();
+    let unions = || -> Result<Vec<u64>> {
+        several.par_iter().map(|case| union_pixels(case.mask.files(), foreground)).collect()
+    };
+    let unions = match several.is_empty() {
+        true => Vec::new(),
+        false => kept(&format!("unions of masks {foreground:?} {counts:?}"), &files, unions)
+            .map_err(|error| Finding::error(FindingKind::UnreadableFile, error.to_string()))?,
+    };
+    let mut unions = unions.into_iter();
+    let pixels = |case: &Case| match &case.mask {
+        MaskSource::Empty => Some(0),
+        MaskSource::Files(files) => match files.as_slice() {
+            [only] => read.get(only.as_path()).map(|values| values.lesion(foreground)),
+            _ => unions.next(),
+        },
+        MaskSource::Region(_) | MaskSource::Phantom | MaskSource::Unlabelled => None,
+    };
+    Ok(cases.iter().map(pixels).collect())
+}
+
+/// Pixels that are lesion in any of several masks.
+fn union_pixels(files: &[PathBuf], foreground: &ForegroundSpec) -> Result<u64> {
+    let mut union: Vec<bool> = Vec::new();
+    for file in files {
+        let mask = decode_binary(file, foreground)?;
+        union.resize(mask.len(), false);
+        union.iter_mut().zip(mask.as_raw()).for_each(|(all, &one)| *all |= one == 1);
+    }
+    Ok(union.iter().filter(|&&lesion| lesion).count() as u64)
 }
 
 /// What is wrong with masks that should hold black and one other value.
@@ -106,9 +197,12 @@ fn two_valued(look: &Look, read: &BTreeMap<&Path, &MaskValues>) -> Vec<Finding> 
     };
     let mut wrong: BTreeMap<&Path, &MaskValues> =
         read.iter().filter(|(_, values)| unclear(values)).map(|(f, v)| (*f, *v)).collect();
-    let others: BTreeSet<u8> = read.values().flat_map(|values| values.values_but_black()).collect();
+    let but_black = |values: &MaskValues| {
+        values.colours.iter().copied().filter(|colour| *colour != [0; 3]).collect::<Vec<_>>()
+    };
+    let others: BTreeSet<[u8; 3]> = read.values().flat_map(|values| but_black(values)).collect();
     if wrong.is_empty() && others.len() > 1 {
-        // Each has one value, but not the same one.
+        // Each has one colour, but not the same one.
         wrong = read
             .iter()
             .filter(|(_, values)| !values.values_but_black().is_empty())
@@ -131,8 +225,7 @@ fn two_valued(look: &Look, read: &BTreeMap<&Path, &MaskValues>) -> Vec<Finding> 
 /// The key that would make masks readable.
 fn remedy(read: &BTreeMap<&Path, &MaskValues>) -> String {
     let gray = read.values().all(|values| values.is_gray());
-    let values: BTreeSet<u8> =
-        read.values().flat_map(|values| values.levels.iter().map(|&(value, _)| value)).collect();
+    let values: BTreeSet<u8> = read.values().flat_map(|values| values.levels()).collect();
     let black = values.contains(&0);
     let list = |values: Vec<u8>| {
         let values: Vec<_> = values.iter().map(u8::to_string).collect();
@@ -163,22 +256,25 @@ fn remedy(read: &BTreeMap<&Path, &MaskValues>) -> String {
 fn amounts(
     cases: &[Case],
     read: &BTreeMap<&Path, &MaskValues>,
+    lesions: &[Option<u64>],
     foreground: &ForegroundSpec,
 ) -> Vec<Finding> {
     let (mut none, mut mostly, mut most) = (Vec::new(), Vec::new(), Vec::new());
+    let mut around = Vec::new();
     let mut in_normal = Vec::new();
     let mut parts: Vec<f64> = Vec::new();
-    for case in cases.iter().filter(|case| !case.mask.files().is_empty()) {
-        let masks = case.mask.files().iter().filter_map(|file| read.get(file.as_path()));
-        let part = |values: &&&MaskValues| {
-            values.lesion(foreground) as f64 / values.pixels().max(1) as f64
-        };
-        let part = masks.map(|values| part(&values)).fold(0.0, f64::max);
+    for (case, lesion) in cases.iter().zip(lesions) {
+        let Some(lesion) = lesion.filter(|_| !case.mask.files().is_empty()) else { continue };
+        let part = lesion as f64 / (f64::from(case.width) * f64::from(case.height)).max(1.0);
+        let mut masks = case.mask.files().iter().filter_map(|file| read.get(file.as_path()));
         let name = || format!("{}: {:.0} % lesion", case.id, 100.0 * part);
         match (case.label == "normal", part > 0.0) {
             (true, true) => in_normal.push(name()),
             (false, false) => none.push(case.id.clone()),
             (true, false) | (false, true) => {}
+        }
+        if masks.any(|values| values.is_lesion_around(foreground)) {
+            around.push(name());
         }
         if part > NEARLY_ALL {
             mostly.push(name());
@@ -190,16 +286,13 @@ fn amounts(
             parts.push(part);
         }
     }
-    let lesions = cases.iter().filter(|case| case.label != "normal").count();
+    let with_lesion = cases.iter().filter(|case| case.label != "normal").count();
     let mut findings = Vec::new();
     if !none.is_empty() {
-        let all = none.len() == lesions;
+        let all = none.len() == with_lesion;
         let kind = FindingKind::NoLesion;
         findings.push(if all {
-            let held: BTreeSet<u8> = read
-                .values()
-                .flat_map(|values| values.levels.iter().map(|(value, _)| *value))
-                .collect();
+            let held: BTreeSet<u8> = read.values().flat_map(|values| values.levels()).collect();
             let held: Vec<String> = held.iter().take(8).map(u8::to_string).collect();
             Finding::error(kind, "no mask has a pixel of lesion")
                 .naming_all(none)
@@ -230,6 +323,15 @@ fn amounts(
         findings
             .push(Finding::warning(kind, "masks of which nearly all is lesion").naming_all(mostly));
     }
+    let reversed = findings.iter().any(Finding::is_error);
+    if !around.is_empty() && !reversed {
+        let what = "masks with lesion all around and less in the middle, as if lesion and background were exchanged";
+        findings.push(
+            Finding::warning(FindingKind::LesionAround, what)
+                .naming_all(around)
+                .remedy("look at them; exchange black and white where that is so"),
+        );
+    }
     findings
 }
 
@@ -239,7 +341,7 @@ pub(super) type CodesOf = BTreeMap<PathBuf, Vec<(u8, u64)>>;
 /// The codes of masks, from an earlier process where nothing has changed; what cannot be read is a finding.
 pub(super) fn survey_codes(look: &Look, cases: &[Case], findings: &mut Findings) -> CodesOf {
     let limit = look.limit;
-    let surveyed = survey("codes of masks", cases, |mask| code_counts(mask, limit));
+    let surveyed = survey_masks("codes of masks", cases, |mask| code_counts(mask, limit));
     let mut codes = CodesOf::new();
     for (file, found) in surveyed {
         match found {
@@ -254,7 +356,6 @@ pub(super) fn survey_codes(look: &Look, cases: &[Case], findings: &mut Findings)
 
 #[cfg(test)]
 mod tests {
-    use super::super::case::MaskSource;
     use png::{BitDepth, ColorType};
     use proptest::prelude::*;
 
@@ -346,7 +447,7 @@ mod tests {
             save_bytes(&case.mask.files()[0], bytes);
         }
         let look = Look { root, limit: Limit::Image, levels: Levels::Refused };
-        let findings = judge_lesions(&look, &cases, foreground);
+        let findings = judge_lesions(&look, &cases, foreground).findings;
         (folder, findings)
     }
 
@@ -445,6 +546,111 @@ mod tests {
             text.contains("warning: masks of which nearly all is lesion (benign/2: 95 % lesion)"),
             "{text}"
         );
+    }
+
+    /// A mask of colours, those of the first two of nine columns and of the third.
+    fn coloured(left: [u8; 3], right: [u8; 3]) -> Vec<u8> {
+        let colour = |pixel: usize| match pixel % 9 {
+            0 | 1 => left,
+            2 => right,
+            _ => [0; 3],
+        };
+        png(SIZE, ColorType::Rgb, BitDepth::Eight, &(0..63).flat_map(colour).collect::<Vec<u8>>())
+    }
+
+    const RED: [u8; 3] = [255, 0, 0];
+    const BLUE: [u8; 3] = [0, 0, 255];
+
+    #[test]
+    fn colours_that_a_value_cannot_tell_apart_are_refused() {
+        let values = ForegroundSpec::Values(ValuesForeground { values: vec![255] });
+        let above = |threshold| ForegroundSpec::Above(ThresholdForeground { threshold });
+        let both = [coloured(RED, BLUE)];
+        let apart = [coloured(RED, RED), coloured(BLUE, BLUE)];
+        for foreground in [&values, &above(127)] {
+            for masks in [&both[..], &apart] {
+                let text = lines(masks, foreground);
+                assert!(text.starts_with("error: masks of several colours"), "{text}");
+                assert!(text.contains("#0000ff"), "{text}");
+            }
+            let red = [coloured(RED, RED), coloured(RED, [200, 9, 5])];
+            assert_eq!(lines(&red, foreground), "");
+        }
+        assert_eq!(lines(&both, &above(0)), "");
+        let text = lines(&apart, &ForegroundSpec::default());
+        assert!(text.starts_with("error: masks that do not say which pixels are lesion"), "{text}");
+        assert!(text.contains("2: 0_mask.png: colours #000000, #ff0000"), "{text}");
+    }
+
+    #[test]
+    fn masks_without_the_alpha_channel_that_the_spec_reads_are_refused() {
+        let foreground = ForegroundSpec::AlphaAbove(ThresholdForeground { threshold: 127 });
+        let drawn = file(Stored::Rgba, &stripes(), [0, 0], [0, 255]);
+        assert_eq!(lines(std::slice::from_ref(&drawn), &foreground), "");
+        let flat = file(Stored::Gray, &stripes(), [0, 255], [255; 2]);
+        let (folder, findings) = judge(&[drawn, flat], &foreground);
+        let text: String = findings.iter().map(ToString::to_string).collect();
+        let expected = "error: masks without alpha channel, which `dataset.foreground` reads (1_mask.png: values 0, 255)";
+        assert!(text.starts_with(expected), "{text}");
+        let mask = decode_binary(&folder.path().join("1_mask.png"), &foreground);
+        assert!(mask.unwrap_err().to_string().contains("without alpha channel"));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_surveyed_is_what_is_decoded(
+            pixels in prop::collection::vec((0u8..3, 0u8..3), 63),
+            threshold in 0u8..3,
+            kind in 0usize..4,
+        ) {
+            let foreground = match kind {
+                0 => ForegroundSpec::default(),
+                1 => ForegroundSpec::Above(ThresholdForeground { threshold }),
+                2 => ForegroundSpec::Values(ValuesForeground { values: vec![threshold] }),
+                _ => ForegroundSpec::AlphaAbove(ThresholdForeground { threshold }),
+            };
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("m.png");
+            let rows: Vec<u8> = pixels.into_iter().flat_map(|(value, alpha)| [value, alpha]).collect();
+            save_bytes(&path, &png(SIZE, ColorType::GrayscaleAlpha, BitDepth::Eight, &rows));
+            let decoded = decode_binary(&path, &foreground).unwrap().pixels().filter(|p| p.0[0] == 1).count();
+            prop_assert_eq!(mask_values(&path).unwrap().lesion(&foreground), decoded as u64);
+        }
+    }
+
+    #[test]
+    fn several_masks_of_an_image_count_together() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        let mut cases = Vec::new();
+        for number in 0..3 {
+            let mut case = case(root, &number.to_string());
+            let second = root.join(format!("{number}_mask_1.png"));
+            for (path, left) in [(case.mask.files()[0].clone(), true), (second.clone(), false)] {
+                let half = |pixel: usize| 255 * u8::from((pixel % 9 < 4) == left);
+                save_bytes(&path, &gray(half));
+            }
+            case.mask = MaskSource::Files(vec![case.mask.files()[0].clone(), second]);
+            cases.push(case);
+        }
+        let look = Look { root, limit: Limit::Image, levels: Levels::Refused };
+        let found = judge_lesions(&look, &cases, &ForegroundSpec::default());
+        let text: String = found.findings.iter().map(ToString::to_string).collect();
+        assert!(text.contains("benign/0: 100 % lesion"), "{text}");
+        assert_eq!(found.pixels.into_values().collect::<Vec<_>>(), [63; 3]);
+    }
+
+    #[test]
+    fn a_mask_with_lesion_around_the_image_is_named() {
+        let inner = |pixel: usize| (3..6).contains(&(pixel % 9)) && (2..5).contains(&(pixel / 9));
+        let right = gray(|pixel| 255 * u8::from(inner(pixel)));
+        let exchanged = gray(|pixel| 255 * u8::from(!inner(pixel)));
+        let others = [right.clone(), right.clone(), right.clone(), exchanged];
+        let text = lines(&others, &ForegroundSpec::default());
+        let expected = "warning: masks with lesion all around and less in the middle, as if lesion and background were \
+                        exchanged (benign/3: 86 % lesion)";
+        assert!(text.contains(expected), "{text}");
+        assert_eq!(lines(&[right], &ForegroundSpec::default()), "");
     }
 
     #[test]

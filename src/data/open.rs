@@ -67,8 +67,12 @@ pub fn open_with(spec: &DatasetSpec, masks: Masks) -> Result<Dataset> {
         let names = ignored.iter().map(|&case| scan.cases[case].id.clone());
         scan.findings.push(Finding::warning(FindingKind::UnlabelledTile, what).naming_all(names));
     }
+    let values = labels.values();
+    let label_pixels =
+        scan.cases.iter().map(|case| scan.label_pixels(case, &codes, values)).collect();
     Ok(Dataset {
         ignored,
+        label_pixels,
         cases: scan.cases,
         unlabelled: scan.unlabelled,
         labels,

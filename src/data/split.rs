@@ -4,14 +4,16 @@
 //! machine.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::fmt;
 use std::path::Path;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
 use super::case::Case;
 use super::dataset::Dataset;
 use super::deal::deal;
 use super::duplicates::Duplicates;
-use super::files::image_stem;
+use super::files::{image_stem, read_whole};
 use super::linked::Linked;
 use super::overlap::overlap_clusters;
 use crate::error::{Error, Result};
@@ -336,7 +338,7 @@ struct Listed {
 }
 
 fn split_by_lists(spec: &FileSplitSpec, dataset: &Dataset) -> Result<Split> {
-    let listed = read_lists(spec)?;
+    let listed = read_lists(dataset, spec)?;
     let index = Index::new(dataset);
     let mut parts: Vec<Option<SplitName>> = vec![None; dataset.cases.len()];
     let mut named: Vec<Option<usize>> = vec![None; dataset.cases.len()];
@@ -357,7 +359,11 @@ fn split_by_lists(spec: &FileSplitSpec, dataset: &Dataset) -> Result<Split> {
                         "{at}: `{entry}` is listed for `{part}`, and for `{other}` in {first}"
                     ));
                 }
-                _ => (parts[case], named[case]) = (Some(*part), Some(position)),
+                Some(_) => {
+                    let first = named[case].map_or("", |first| listed[first].at.as_str());
+                    mistakes.push(format!("{at}: `{entry}` is listed in {first} already"));
+                }
+                None => (parts[case], named[case]) = (Some(*part), Some(position)),
             }
         }
     }
@@ -448,7 +454,7 @@ impl<'a> Index<'a> {
     }
 }
 
-fn read_lists(spec: &FileSplitSpec) -> Result<Vec<Listed>> {
+fn read_lists(dataset: &Dataset, spec: &FileSplitSpec) -> Result<Vec<Listed>> {
     let lists = [
         (SplitName::Train, &spec.train),
         (SplitName::Valid, &spec.valid),
@@ -465,7 +471,7 @@ fn read_lists(spec: &FileSplitSpec) -> Result<Vec<Listed>> {
             let path = Path::new(path);
             let extension = path.extension().and_then(|extension| extension.to_str());
             match extension.map(str::to_ascii_lowercase).as_deref() {
-                Some("csv") => read_csv(path),
+                Some("csv") => read_csv(dataset, path),
                 Some("json") => read_json(path),
                 _ => Err(Error::user(format!(
                     "`dataset.split.path`: {}: must end in .csv or .json; lists in .txt files are \
@@ -478,7 +484,7 @@ fn read_lists(spec: &FileSplitSpec) -> Result<Vec<Listed>> {
             let mut listed = Vec::new();
             for (part, list) in lists {
                 match list {
-                    Some(path) => listed.extend(read_txt(Path::new(path), part)?),
+                    Some(path) => listed.extend(read_txt(dataset, Path::new(path), part)?),
                     None if part == SplitName::Test => {}
                     None => {
                         return Err(Error::user(format!(
@@ -494,7 +500,7 @@ fn read_lists(spec: &FileSplitSpec) -> Result<Vec<Listed>> {
 }
 
 fn read_text(path: &Path) -> Result<String> {
-    let bytes = fs::read(path).map_err(|error| match error.kind() {
+    let bytes = read_whole(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => Error::user(format!("{}: no such file", path.display())),
         _ => Error::io(path, "cannot read")(error),
     })?;
@@ -503,8 +509,28 @@ fn read_text(path: &Path) -> Result<String> {
     Ok(text.strip_prefix('\u{feff}').map_or(text.clone(), str::to_string))
 }
 
-fn read_txt(path: &Path, part: SplitName) -> Result<Vec<Listed>> {
+/// Refuses lines that are comments and would name a case if they were not.
+fn no_case_is_comment(dataset: &Dataset, path: &Path, text: &str) -> Result<()> {
+    let index = Index::new(dataset);
+    let names_case = |line: &str| {
+        let entry = line.split(',').map(|field| field.trim().trim_matches('"'));
+        line.starts_with('#') && entry.into_iter().any(|entry| index.find(entry).is_ok())
+    };
+    let found = text.lines().map(str::trim).enumerate().find(|(_, line)| names_case(line));
+    match found {
+        None => Ok(()),
+        Some((number, line)) => Err(Error::user(format!(
+            "{}:{}: `{line}` names a case and is a comment, as every line is that begins with `#`: write it with \
+             its folder in front, or give lists as JSON",
+            path.display(),
+            number + 1
+        ))),
+    }
+}
+
+fn read_txt(dataset: &Dataset, path: &Path, part: SplitName) -> Result<Vec<Listed>> {
     let text = read_text(path)?;
+    no_case_is_comment(dataset, path, &text)?;
     let lines = text.lines().enumerate().map(|(number, line)| (number + 1, line.trim()));
     let listed: Vec<_> = lines
         .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
@@ -529,8 +555,9 @@ fn part_named(name: &str) -> Option<SplitName> {
     }
 }
 
-fn read_csv(path: &Path) -> Result<Vec<Listed>> {
+fn read_csv(dataset: &Dataset, path: &Path) -> Result<Vec<Listed>> {
     let text = read_text(path)?;
+    no_case_is_comment(dataset, path, &text)?;
     let wrong = |error: csv::Error| Error::user(format!("{}: {error}", path.display()));
     let mut reader = csv::ReaderBuilder::new()
         .trim(csv::Trim::All)
@@ -538,7 +565,15 @@ fn read_csv(path: &Path) -> Result<Vec<Listed>> {
         .from_reader(text.as_bytes());
     let header = reader.headers().map_err(wrong)?.clone();
     let column = |name: &str| {
-        header.iter().position(|other| other == name).ok_or_else(|| {
+        let mut places = (0..header.len()).filter(|&place| &header[place] == name);
+        let place = places.next();
+        if places.next().is_some() {
+            return Err(Error::user(format!(
+                "{}: several columns `{name}` in the first line: keep one",
+                path.display()
+            )));
+        }
+        place.ok_or_else(|| {
             let found: Vec<_> = header.iter().map(|name| format!("`{name}`")).collect();
             Error::user(format!(
                 "{}: no column `{name}` in the first line, which has {}; `case` and `split` are needed",
@@ -562,15 +597,41 @@ fn read_csv(path: &Path) -> Result<Vec<Listed>> {
     Ok(listed)
 }
 
+/// Keys and lists in the order of a JSON object, in which a key may stand twice.
+struct Keyed(Vec<(String, Vec<String>)>);
+
+impl<'de> Deserialize<'de> for Keyed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries;
+        impl<'de> Visitor<'de> for Entries {
+            type Value = Keyed;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of lists")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Keyed, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(Keyed(entries))
+            }
+        }
+        deserializer.deserialize_map(Entries)
+    }
+}
+
 fn read_json(path: &Path) -> Result<Vec<Listed>> {
     let text = read_text(path)?;
-    let lists: BTreeMap<String, Vec<String>> = serde_json::from_str(&text).map_err(|error| {
+    let Keyed(lists) = serde_json::from_str(&text).map_err(|error| {
         Error::user(format!(
             "{}: {error}; expected {{\"train\": [..], \"valid\": [..], \"test\": [..]}}",
             path.display()
         ))
     })?;
     let mut listed = Vec::new();
+    let mut seen: Vec<(SplitName, String)> = Vec::new();
     for (name, entries) in lists {
         let part = part_named(&name).ok_or_else(|| {
             Error::user(format!(
@@ -578,6 +639,13 @@ fn read_json(path: &Path) -> Result<Vec<Listed>> {
                 path.display()
             ))
         })?;
+        if let Some((_, other)) = seen.iter().find(|(known, _)| *known == part) {
+            return Err(Error::user(format!(
+                "{}: keys `{other}` and `{name}` are of the same split: put all entries under one",
+                path.display()
+            )));
+        }
+        seen.push((part, name.clone()));
         listed.extend(entries.into_iter().enumerate().map(|(number, entry)| Listed {
             entry,
             part,
@@ -637,6 +705,7 @@ mod tests {
             foreground: Default::default(),
             levels: Levels::Refused,
             ignored: Vec::new(),
+            label_pixels: Vec::new(),
             findings: Default::default(),
             rois: Arc::new(RoiCache::default()),
         }
@@ -897,6 +966,29 @@ mod tests {
             assert_eq!((split.train, split.valid, split.test), (vec![0], vec![1], vec![2]));
             assert_eq!(split.left_out, [3]);
         }
+    }
+
+    #[test]
+    fn what_stands_twice_in_lists_is_refused() {
+        let mut dataset = dataset(&[("a", None), ("a", None), ("a", None)]);
+        dataset.cases[2].id = "a/#7".into();
+        let folder = tempfile::tempdir().unwrap();
+        let one = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            save_bytes(&path, text.as_bytes());
+            let path = Some(path.display().to_string());
+            error_of(&SplitSpec::File(FileSplitSpec { path, ..Default::default() }), &dataset)
+        };
+        let message = one("a.csv", "case,split\na (0),train\na (1),valid\na/a (0),train\n");
+        assert!(message.contains("a.csv:4: `a/a (0)` is listed in"), "{message}");
+        let message = one("b.csv", "case,split,split\na (0),train,valid\na (1),valid,train\n");
+        assert!(message.contains("several columns `split`"), "{message}");
+        let message = one("c.json", r#"{"train": ["a (0)"], "valid": ["a (1)"], "train": []}"#);
+        assert!(message.contains("keys `train` and `train` are of the same split"), "{message}");
+        let message = one("d.json", r#"{"train": ["a (0)"], "valid": [], "val": ["a (1)"]}"#);
+        assert!(message.contains("keys `valid` and `val` are of the same split"), "{message}");
+        let message = one("e.csv", "case,split\na (0),train\n#7,valid\n");
+        assert!(message.contains("e.csv:3: `#7,valid` names a case and is a comment"), "{message}");
     }
 
     #[test]

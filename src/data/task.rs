@@ -59,6 +59,7 @@ pub fn open_told(spec: &Spec, told: &[String]) -> Result<Dataset> {
         TaskSpec::Segment(_) => {}
         TaskSpec::Classify(_) => {
             dataset.labels = Labels::Images { names: told.to_vec() };
+            dataset.label_pixels.clear();
             dataset.cases.iter_mut().for_each(|case| case.mask = MaskSource::Unlabelled);
         }
         TaskSpec::MultiTask(_) => dataset.image_classes = told.to_vec(),
@@ -84,6 +85,7 @@ pub fn for_task(dataset: Dataset, task: &TaskSpec) -> Result<Dataset> {
 /// The data set with a class for each image and none for its pixels.
 fn of_images(mut dataset: Dataset) -> Result<Dataset> {
     dataset.labels = Labels::Images { names: classes(&dataset, "classify")? };
+    dataset.label_pixels.clear();
     for case in &mut dataset.cases {
         case.mask = MaskSource::Unlabelled;
     }

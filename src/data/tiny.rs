@@ -26,6 +26,7 @@ pub(super) fn dataset(folder: &Path, count: u8) -> Arc<Dataset> {
         foreground: Default::default(),
         levels: Levels::Refused,
         ignored: Vec::new(),
+        label_pixels: Vec::new(),
         findings: Default::default(),
         rois: Arc::new(RoiCache::default()),
     })

@@ -1,12 +1,13 @@
 //! Everything that lies below the root of a data set, so that nothing that looks like an image goes unmentioned.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::files::{image_stem, is_foreign_image, is_hidden, natural_order, shown};
+use super::files::{
+    begins_like_image, image_stem, is_foreign_image, is_hidden, natural_order, shown,
+};
 use crate::error::{Error, Result};
 use crate::finding::{Finding, FindingKind, Findings};
 
@@ -22,6 +23,16 @@ struct Rest {
     images: BTreeMap<PathBuf, Vec<PathBuf>>,
     /// Hidden files that look like images, and hidden folders.
     hidden: Vec<PathBuf>,
+    /// What is neither a file nor a folder, and folders under the name of an image.
+    odd: Vec<PathBuf>,
+}
+
+/// A file or folder, under whatever path it is reached.
+type Identity = (u64, u64);
+
+/// What a path leads to; `None` where that cannot be told.
+fn identity(path: &Path) -> Option<Identity> {
+    fs::metadata(path).ok().map(|found| (found.dev(), found.ino()))
 }
 
 /// Mentions every file below `root` that looks like an image and lies in no folder of `read`, whose files
@@ -38,8 +49,9 @@ pub(super) fn account(
     why: &str,
 ) -> Result<Findings> {
     let mut rest = Rest::default();
-    let mut seen = BTreeSet::new();
-    walk(root, read, 0, &mut seen, &mut rest)?;
+    let read: BTreeSet<Identity> = read.iter().filter_map(|folder| identity(folder)).collect();
+    let mut seen: BTreeSet<Identity> = identity(root).into_iter().collect();
+    walk(root, &read, 0, &mut seen, &mut rest)?;
     let mut findings = Findings::default();
     for (link, target) in &rest.broken {
         findings.push(
@@ -54,6 +66,13 @@ pub(super) fn account(
     for (folder, images) in &rest.images {
         findings.push(of_folder(root, folder, images, left_out, why));
     }
+    let odd =
+        "pipes, sockets and devices, and folders under the name of an image, which are no images";
+    findings.extend((!rest.odd.is_empty()).then(|| {
+        Finding::warning(FindingKind::NotAFile, odd)
+            .naming_all(rest.odd.iter().map(|path| shown(root, path)))
+            .remedy("put files in their place, or remove them")
+    }));
     let hidden = "hidden files and folders are not looked at";
     findings.extend((!rest.hidden.is_empty()).then(|| {
         Finding::note(FindingKind::Hidden, hidden)
@@ -92,9 +111,9 @@ fn of_folder(
 
 fn walk(
     folder: &Path,
-    read: &[PathBuf],
+    read: &BTreeSet<Identity>,
     depth: usize,
-    seen: &mut BTreeSet<(u64, u64)>,
+    seen: &mut BTreeSet<Identity>,
     rest: &mut Rest,
 ) -> Result<()> {
     let listed = Error::io(folder, "cannot list");
@@ -104,7 +123,7 @@ fn walk(
         entries.push((entry.file_name().to_string_lossy().into_owned(), entry));
     }
     entries.sort_by(|a, b| natural_order(&a.0, &b.0));
-    let is_read = read.iter().any(|read| read == folder);
+    let is_read = identity(folder).is_some_and(|folder| read.contains(&folder));
     for (name, entry) in entries {
         let path = entry.path();
         let mut kind = entry.file_type().map_err(Error::io(&path, "cannot look at"))?;
@@ -123,14 +142,21 @@ fn walk(
             let found = fs::metadata(&path).map_err(Error::io(&path, "cannot look at"))?;
             if is_hidden(&name) {
                 rest.hidden.push(path);
-            } else if depth < DEEPEST && seen.insert((found.dev(), found.ino())) {
+                continue;
+            }
+            if looks_like_image(&name) {
+                rest.odd.push(path.clone());
+            }
+            if depth < DEEPEST && seen.insert((found.dev(), found.ino())) {
                 walk(&path, read, depth + 1, seen, rest)?;
             }
+        } else if !kind.is_file() {
+            rest.odd.push(path);
         } else if is_hidden(&name) {
             if looks_like_image(&name) {
                 rest.hidden.push(path);
             }
-        } else if !is_read && (looks_like_image(&name) || begins_like_image(&name, &path)) {
+        } else if !is_read && (looks_like_image(&name) || begins_like_image(&path)) {
             rest.images.entry(folder.to_path_buf()).or_default().push(path);
         }
     }
@@ -142,19 +168,6 @@ pub(super) fn looks_like_image(name: &str) -> bool {
     image_stem(name).is_some() || is_foreign_image(name)
 }
 
-/// Whether a file without extension begins as a PNG, JPEG or DICOM file does.
-fn begins_like_image(name: &str, path: &Path) -> bool {
-    if name.contains('.') {
-        return false;
-    }
-    let mut start = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(132).read_to_end(&mut start));
-    read.is_ok()
-        && (start.starts_with(b"\x89PNG")
-            || start.starts_with(b"\xff\xd8\xff")
-            || start.get(128..132) == Some(b"DICM"))
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
@@ -164,6 +177,7 @@ mod tests {
     use super::super::busi::scan;
     use super::super::case::{ImageSource, MaskSource};
     use super::super::decode::Limit;
+    use super::super::files::read_whole;
     use super::super::levels::Levels;
     use super::super::look::Look;
     use super::super::sample::{save_bytes, save_image};
@@ -277,6 +291,65 @@ mod tests {
         symlink(root.join("a"), root.join("a/b/again")).unwrap();
         let found = account(root, &[], &[], "").unwrap();
         assert_eq!(found.iter().count(), 1, "{found:?}");
+    }
+
+    #[test]
+    fn a_folder_that_is_read_is_so_under_any_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        save_image(&root.join("b/x.png"), 2, 2);
+        fs::create_dir(root.join("a")).unwrap();
+        symlink(root.join("b"), root.join("a/to")).unwrap();
+        symlink(root, root.join("a/up")).unwrap();
+        let found = account(root, &[root.join("a"), root.join("b")], &[], "").unwrap();
+        assert!(found.is_empty(), "{found:?}");
+    }
+
+    #[test]
+    fn what_is_no_file_is_mentioned_and_not_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        fs::create_dir_all(root.join("a/c.png")).unwrap();
+        let pipe = |name: &str| {
+            let made = std::process::Command::new("mkfifo").arg(root.join(name)).status();
+            assert!(made.unwrap().success());
+        };
+        pipe("a/b.png");
+        pipe("pipe");
+        symlink("/dev/null", root.join("a/null.png")).unwrap();
+        let found = account(root, &[root.join("a")], &[], "").unwrap();
+        let names: Vec<_> = found.iter().flat_map(|finding| &finding.names).collect();
+        assert_eq!(names, ["a/b.png", "a/c.png", "a/null.png", "pipe"]);
+        assert!(read_whole(&root.join("pipe")).is_err());
+    }
+
+    #[test]
+    fn an_image_under_another_name_is_known_by_its_beginning_in_folders_that_are_read_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        for class in ["benign", "normal"] {
+            save_image(&root.join(class).join("x.png"), 4, 3);
+            save_image(&root.join(class).join("x_mask.png"), 4, 3);
+        }
+        let dicom = [[0; 128].as_slice(), b"DICM"].concat();
+        save_bytes(&root.join("benign/1.3.6.1.4.1.14519"), &dicom);
+        save_bytes(&root.join("benign/y.jpg_large"), b"\xff\xd8\xff\xe0");
+        save_bytes(&root.join("benign/x.png~"), b"\x89PNG");
+        save_bytes(&root.join("benign/notes.1"), b"text");
+        save_bytes(&root.join("more/v1.2 scan"), b"\x89PNG");
+        let look = Look { root, limit: Limit::Image, levels: Levels::Refused };
+        let found = scan(&look, &spec(root, MultiMask::Union), Masks::Ignored).unwrap().findings;
+        let lines: Vec<String> = found.iter().map(|finding| finding.to_string()).collect();
+        let text = lines.join("\n");
+        for part in [
+            "error: files that begin as images do, under names that are not read (2: benign/1.3.6.1.4.1.14519; \
+             benign/y.jpg_large)",
+            "warning: files that begin as images do, beside an image of that name (benign/x.png~)",
+            "warning: folders with images that are not read (more: 1 images)",
+            "note: files left out that are not images (benign/notes.1)",
+        ] {
+            assert!(text.contains(part), "`{part}` in {text}");
+        }
     }
 
     #[test]

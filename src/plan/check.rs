@@ -7,7 +7,8 @@ use std::sync::Arc;
 use super::figures::{self, Deciding};
 use crate::data::{
     Dataset, Duplicates, Labels, Split, augment_problems, find_duplicates, folds, for_task,
-    group_key, leaks, masks_of, open_for, open_with, percentile_window, split, subset, unsought,
+    group_key, lacks_foreground, leaks, masks_of, open_for, open_with, percentile_window, split,
+    subset, unscored, unsought,
 };
 use crate::device::{Request, choose};
 use crate::error::Result;
@@ -30,7 +31,7 @@ use crate::split_name::SplitName;
 pub struct Checked {
     /// The spec and where its values come from.
     pub loaded: Loaded,
-    /// The data set; no image is decoded but for codes of BCSS masks.
+    /// The data set, of which no pixel is held.
     pub dataset: Arc<Dataset>,
     /// How it is divided.
     pub split: Split,
@@ -45,8 +46,8 @@ pub struct Checked {
 /// How far [`check`] looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
-    /// At folders and headers only, and at masks of BCSS tiles to tell which codes they hold. Near-duplicates are not
-    /// looked for: the division is then the one that cases standing alone would get.
+    /// At folders and headers, and once at what images and masks hold, which is kept. Near-duplicates are not looked
+    /// for: the division is then the one that cases standing alone would get.
     Headers,
     /// At pixels too: near-duplicates are looked for, whether or not the division depends on them.
     Pixels,
@@ -102,6 +103,7 @@ pub fn check(mut loaded: Loaded, depth: Depth) -> Result<Checked, Problems> {
             Ok((split, duplicates)) => {
                 found.splits(&split);
                 found.labelled(dataset, &split);
+                found.scored(dataset, &split);
                 match percentile_window(&spec.dataset.intensity, dataset, &split.train) {
                     Ok(window) => dataset.decide_levels(window),
                     Err(error) => found.add("dataset.intensity", error.to_string()),
@@ -137,6 +139,7 @@ fn of_division(dataset: &Dataset, split: &Split, duplicates: &Duplicates) -> Vec
         let names = split.left_out.iter().map(|&case| dataset.cases[case].id.clone());
         findings.push(Finding::note(FindingKind::LeftOut, what).naming_all(names));
     }
+    findings.extend(unscored(dataset, split));
     findings.extend(leaks(dataset, split, duplicates));
     findings
 }
@@ -538,6 +541,33 @@ impl Mistakes<'_> {
                     self.loaded.problem_at("dataset.split", finding.line(), Some(help.into()));
                 self.list.push(problem);
             }
+        }
+    }
+
+    /// A figure of the foreground that decides while training needs a pixel of it.
+    fn scored(&mut self, dataset: &Dataset, split: &Split) {
+        let Labels::Binary { foreground } = &dataset.labels else { return };
+        let schedule = &self.loaded.spec.schedule;
+        let mut wrong = Vec::new();
+        for Deciding { table, metric, .. } in figures::deciding(schedule) {
+            let of = |part: &SplitName| metric.starts_with(&format!("{part}."));
+            let part = SplitName::ALL.into_iter().find(of);
+            let of_foreground = metric.ends_with(&format!(".{foreground}"));
+            let Some(part) = part.filter(|&part| lacks_foreground(dataset, split, part)) else {
+                continue;
+            };
+            if of_foreground {
+                let message = format!(
+                    "`{metric}` decides, and the {part} split has not one pixel of {foreground} in its {} cases, \
+                     so that it would never have a value",
+                    split.part(part).len()
+                );
+                wrong.push((format!("{table}.metric"), message));
+            }
+        }
+        for (key, message) in wrong {
+            let help = "divide the cases otherwise (`dataset.split`), or look at their masks";
+            self.list.push(self.loaded.problem_at(&key, message, Some(help.into())));
         }
     }
 

@@ -76,6 +76,12 @@ impl Set {
         self
     }
 
+    /// The same, without saying how it is divided.
+    fn undivided(mut self) -> Self {
+        self.sets.retain(|set| !set.starts_with("dataset.split="));
+        self
+    }
+
     fn root(&self) -> PathBuf {
         self.bench.path().join("data")
     }
@@ -382,7 +388,7 @@ fn tiles_that_name_no_slide_are_heard_of() {
     named_tiles(name, THIRDS).heard(&[
         "warning",
         "tiles whose names tell no slide: nothing keeps those of one patient in one split",
-        "train/train0",
+        "(8: train",
         "TCGA-A2-A0D2-DX1_..",
     ]);
     let alone = named_tiles(name, THIRDS).reading("dataset.split.group=\"none\"");
@@ -430,6 +436,96 @@ fn images_that_exif_turns_are_refused_beside_masks_that_it_does_not() {
     fs::remove_file(folder.join("benign (1).png")).unwrap();
     fs::copy(turned, folder.join("benign (1).jpg")).unwrap();
     set.refused(&["Exif says are turned or mirrored", "benign/benign (1).jpg", "auto-orient"]);
+}
+
+#[test]
+fn images_that_their_masks_have_replaced_are_refused() {
+    let set = Set::with_values(0, 255);
+    for number in 1..5 {
+        let image = set.folder("benign").join(format!("benign ({number}).png"));
+        fs::copy(image.with_file_name(format!("benign ({number})_mask.png")), image).unwrap();
+    }
+    set.refused(&["images that are the same as their mask (4: benign/benign (1); "]);
+}
+
+#[test]
+fn an_image_on_which_there_is_nothing_is_heard_of() {
+    let set = Set::with_values(0, 255);
+    GrayImage::new(SIDE, SIDE).save(set.folder("benign").join("benign (1).png")).unwrap();
+    set.heard(&["images of one value, on which there is nothing", "benign (1): 0 everywhere"]);
+}
+
+#[test]
+fn a_split_without_lesion_is_refused_where_it_decides_and_heard_of_elsewhere() {
+    let set = Set::with_values(0, 255).undivided();
+    let list = |lists: [&[&str]; 3]| {
+        for (name, classes) in ["train", "valid", "test"].into_iter().zip(lists) {
+            let names = classes.iter().map(|class| format!("{class}\n"));
+            fs::write(set.bench.path().join(format!("{name}.txt")), names.collect::<String>())
+                .unwrap();
+        }
+    };
+    let lists = "dataset.split={kind=\"file\", train=\"train.txt\", valid=\"valid.txt\", test=\"test.txt\"}";
+    let lesions = ["benign (1)", "benign (2)", "malignant (1)"];
+    let (one, two) = (["normal (1)", "normal (2)"], ["normal (3)", "malignant (2)", "benign (3)"]);
+    let classes = "dataset.classes=[\"benign\",\"malignant\",\"normal\"]";
+    // Every class must be in every part, so that the masks of some are emptied.
+    for name in ["benign (3)", "malignant (2)"] {
+        let class = name.split(' ').next().unwrap();
+        GrayImage::new(SIDE, SIDE)
+            .save(set.folder(class).join(format!("{name}_mask.png")))
+            .unwrap();
+    }
+    let set_of = |best: &str| {
+        let mut more = vec!["--set", lists, "--set", classes, "--set", best];
+        more.extend(["--set", "evaluation.splits=[\"valid\",\"test\"]"]);
+        set.say("check", &more)
+    };
+    list([
+        &[&lesions[..], &one[..1]].concat(),
+        &two,
+        &["benign (4)", "malignant (4)", "normal (4)"],
+    ]);
+    let said = set_of("schedule.best={metric=\"valid.dice.lesion\"}");
+    said.with(2).telling(&[
+        "`valid.dice.lesion` decides, and the valid split has not one pixel of lesion in its 3 cases",
+    ]);
+    let said = set_of("schedule.best={metric=\"valid.loss\"}");
+    said.with(0).telling(&[
+        "warning",
+        "without one pixel of the foreground",
+        "valid: 3 cases without lesion",
+    ]);
+    list([
+        &[&lesions[..], &one[..1]].concat(),
+        &["benign (4)", "malignant (4)", "normal (4)"],
+        &two,
+    ]);
+    let said = set_of("schedule.best={metric=\"valid.dice.lesion\"}");
+    said.with(0).telling(&["test: 3 cases without lesion"]);
+}
+
+#[test]
+fn tiles_that_nobody_labelled_are_heard_of() {
+    let set = tiles(|_, number, x| 1 + ((number + x) % 4) as u8);
+    let name = "TCGA-A1-A0SK-DX1_xmin9_ymin2_MPP-0_0_0_size32.png";
+    let gray = |x, y| Luma([brightness("test", 9, x, y)]);
+    GrayImage::from_fn(32, 32, gray).save(set.folder("test").join(name)).unwrap();
+    set.say("check", &[]).with(0).telling(&[
+        "note: tiles without a folder of their masks, which are in no split and in no figure",
+    ]);
+}
+
+#[test]
+fn a_pipe_is_no_list_and_stops_nothing() {
+    let set = Set::with_values(0, 255);
+    let made = std::process::Command::new("mkfifo").arg(set.bench.path().join("pipe.csv")).status();
+    assert!(made.unwrap().success());
+    let made = std::process::Command::new("mkfifo").arg(set.root().join("pipe")).status();
+    assert!(made.unwrap().success());
+    set.say("check", &[]).with(0).telling(&["pipes, sockets and devices", "(pipe)"]);
+    let set = set.undivided().reading("dataset.split={kind=\"file\", path=\"pipe.csv\"}");
+    set.say("check", &[]).with(2).telling(&["pipe.csv", "not a file"]);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use super::{Found, Pair, search, thumbnail};
 use crate::data::dataset::Dataset;
 use crate::data::kept::kept;
 use crate::data::open::decode_pixels;
+use crate::data::picture_values::PictureValues;
 use crate::digest::Hasher;
 use crate::error::Result;
 use crate::finding::{Finding, FindingKind};
@@ -36,12 +37,16 @@ pub fn find_duplicates(dataset: &Dataset) -> Result<Duplicates> {
     }
     let files: Vec<&Path> = files.into_iter().collect();
     kept(&knowledge(dataset), &files, || {
-        let thumbnails = dataset
+        let looked = dataset
             .cases
             .par_iter()
-            .map(|case| thumbnail(&decode_pixels(dataset, case)?))
+            .map(|case| {
+                let image = decode_pixels(dataset, case)?;
+                Ok((thumbnail(&image)?, PictureValues::of(&image, false, None).digest))
+            })
             .collect::<Result<Vec<_>>>()?;
-        Ok(Duplicates { sought: true, found: search(&thumbnails) })
+        let (thumbnails, digests): (Vec<_>, Vec<_>) = looked.into_iter().unzip();
+        Ok(Duplicates { sought: true, found: search(&thumbnails, Some(&digests)) })
     })
 }
 

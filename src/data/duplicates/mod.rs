@@ -18,6 +18,8 @@ pub(super) use registration::Placement;
 pub(super) use thumbnail::{Thumbnail, thumbnail};
 pub(super) use turn::Turn;
 
+use std::collections::BTreeMap;
+
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -85,7 +87,10 @@ pub struct Found {
 }
 
 /// Looks for images that show the same. What is found depends on the images and their order alone.
-pub(super) fn search(thumbnails: &[Thumbnail]) -> Found {
+///
+/// `digests` tell images that are the same to the pixel, which belong together even where they have no contrast;
+/// `None` where nobody has looked.
+pub(super) fn search(thumbnails: &[Thumbnail], digests: Option<&[u64]>) -> Found {
     let descriptors: Vec<_> = thumbnails.par_iter().map(descriptor::describe).collect();
     let candidates = candidates(&descriptors);
     let mut linked = Linked::new(thumbnails.len());
@@ -113,6 +118,15 @@ pub(super) fn search(thumbnails: &[Thumbnail]) -> Found {
             }
         }
     }
+    let mut first_of = BTreeMap::new();
+    for (second, digest) in digests.unwrap_or_default().iter().enumerate() {
+        let first = *first_of.entry(digest).or_insert(second);
+        if !linked.joined(first, second) {
+            linked.join(first, second);
+            let (turn, placement) = (Turn::NONE, Placement { scale: [1.0; 2], shift: [0.0; 2] });
+            pairs.push(Pair { first, second, turn, placement, correlation: 1.0 });
+        }
+    }
     borderline.retain(|pair| !linked.joined(pair.first, pair.second));
     let by_likeness = |a: &Pair, b: &Pair| {
         let order = b.correlation.total_cmp(&a.correlation);
@@ -125,7 +139,7 @@ pub(super) fn search(thumbnails: &[Thumbnail]) -> Found {
 
 /// For each image the number of the first of its cluster.
 pub(super) fn clusters(thumbnails: &[Thumbnail]) -> Vec<usize> {
-    search(thumbnails).clusters
+    search(thumbnails, None).clusters
 }
 
 #[cfg(test)]
@@ -162,7 +176,7 @@ mod tests {
             let copy = alteration.apply(&scenes[source]);
             let thumbnails: Vec<_> =
                 scenes.iter().chain([&copy]).map(|image| thumbnail(image).unwrap()).collect();
-            let found = search(&thumbnails);
+            let found = search(&thumbnails, None);
             let pairs: Vec<_> = found.pairs.iter().map(|pair| (pair.first, pair.second)).collect();
             prop_assert_eq!(pairs, [(source, 8)]);
             prop_assert_eq!(found.clusters[8], source);
@@ -187,6 +201,17 @@ mod tests {
     #[test]
     fn pictures_without_contrast_are_like_nothing() {
         let flat = thumbnail(&image::RgbImage::from_pixel(50, 40, image::Rgb([7; 3]))).unwrap();
-        assert_eq!(clusters(&[flat.clone(), flat]), [0, 1]);
+        let flat = [flat.clone(), flat];
+        assert_eq!(clusters(&flat), [0, 1]);
+        assert_eq!(search(&flat, Some(&[3, 4])).clusters, [0, 1]);
+    }
+
+    #[test]
+    fn images_that_are_the_same_to_the_pixel_belong_together_even_without_contrast() {
+        let flat = thumbnail(&image::RgbImage::from_pixel(50, 40, image::Rgb([7; 3]))).unwrap();
+        let found = search(&[flat.clone(), flat.clone(), flat], Some(&[3, 4, 3]));
+        assert_eq!(found.clusters, [0, 1, 0]);
+        let pairs: Vec<_> = found.pairs.iter().map(|pair| (pair.first, pair.second)).collect();
+        assert_eq!(pairs, [(0, 2)]);
     }
 }
