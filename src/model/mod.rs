@@ -129,7 +129,7 @@ impl ModelSpec {
 /// use burn::tensor::Tensor;
 /// use oncospec::device::{Request, choose};
 /// use oncospec::model::init;
-/// use oncospec::spec::ModelSpec;
+/// use oncospec::model::ModelSpec;
 ///
 /// let spec: ModelSpec = toml::from_str("kind = 'unet'\nencoder = { kind = 'plain', filters = [4, 8] }")?;
 /// let device = choose(Request::Cpu)?.device;

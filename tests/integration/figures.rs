@@ -46,32 +46,35 @@ const OF_LISTS: &str = "dataset={kind=\"busi\", root=\"busi\", image-size=32, ch
 #[test]
 fn a_figure_that_no_validation_case_has_ends_the_run_at_its_first_epoch() {
     let bench = no_lesion_in_validation();
+    let decided_by =
+        |metric: &'static str| ["run", "tiny.toml", "--set", OF_LISTS, "--set", metric];
+    // That is known before anything is trained,
+    let refused = bench.oncospec(&decided_by("schedule.best.metric=valid.dice.lesion")).with(2);
+    refused.telling(&["`valid.dice.lesion` decides, and the valid split has not one pixel"]);
+    // and this when nothing was predicted either.
     let arguments = [
-        "run",
-        "tiny.toml",
-        "--set",
-        OF_LISTS,
-        "--set",
-        "evaluation={splits=[\"valid\"], empty=\"skip\"}",
-        "--set",
-        "schedule.best.metric=valid.dice.lesion",
-        // So that nothing is predicted either.
-        "--set",
-        "loss={kind=\"bce\", positive-weight=0.001}",
-        "--set",
-        "schedule.optimizer.learning-rate=0.3",
-    ];
-    let why = "valid.dice.lesion, which decides the best epoch, is NaN in epoch 1: no case of the \
-               validation split has a labelled pixel of class lesion";
+        &decided_by("schedule.best.metric=valid.dice.mean")[..],
+        &[
+            "--set",
+            "evaluation={splits=[\"valid\"], empty=\"skip\"}",
+            "--set",
+            "loss={kind=\"bce\", positive-weight=0.001}",
+            "--set",
+            "schedule.optimizer.learning-rate=0.3",
+        ],
+    ]
+    .concat();
+    let why = "valid.dice.mean, which decides the best epoch, is NaN in epoch 1";
     bench.oncospec(&arguments).with(1).telling(&["epoch 1/3", why]);
     let record = Record::read(bench.only_run("runs", "tiny")).unwrap();
     assert_eq!(record.status.state, RunState::Failed);
-    assert_eq!((record.status.epoch, record.status.why.as_deref()), (1, Some(why)));
+    assert_eq!(record.status.epoch, 1);
+    assert!(record.status.why.unwrap().starts_with(why));
     let page = fs::read_to_string(bench.path().join("reports/tiny.html")).unwrap();
     assert!(page.contains(&as_sentence(why)));
     // Going on changes nothing of the cause.
     let again = [&arguments[..], &["--resume"]].concat();
-    bench.oncospec(&again).with(1).telling(&["valid.dice.lesion", "is NaN in epoch 1"]);
+    bench.oncospec(&again).with(1).telling(&["valid.dice.mean", "is NaN in epoch 1"]);
 }
 
 /// A phrase as the page begins a sentence with it.
