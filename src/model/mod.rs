@@ -1,7 +1,7 @@
 //! Networks: from a [`ModelSpec`] to logits.
 //!
 //! An architecture is one file with its settings, its facts, the network and its rows of the layer table
-//! ([`Architecture`](architecture::Architecture)), and one line in the list here. The module knows shapes only: no data
+//! (the trait in `architecture.rs`), and one line in the list here. The module knows shapes only: no data
 //! set, no loss.
 
 mod architecture;
