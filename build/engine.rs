@@ -356,6 +356,8 @@ mod tests {
         // What stands in a list is of those that use it.
         assert_eq!(edit("src/loss/focal.rs", "gamma: 2.0", "gamma: 3.0"), "loss/focal");
         assert_eq!(edit("src/loss/focal.rs", "//!", "//! More."), "");
+        assert_eq!(edit("src/model/rgu_net.rs", "groups: 4", "groups: 8"), "model/rgu-net");
+        assert_eq!(edit("src/model/rgu_net.rs", "//!", "//! More."), "");
         assert_eq!(edit("src/loss/mod.rs", "/// Focal loss", "/// Loss"), "");
         assert_ne!(digests(here, &["feature".into()]).unwrap(), before);
     }

@@ -228,20 +228,17 @@ mod tests {
     use super::*;
     use crate::kernels::unreadable;
     use crate::loss::{LossSpec, init};
-    use crate::model;
+    use crate::model::{self, Net};
 
     /// Figures of validation over cases of 8 pixels square, some of whose pixels, or all, are ignored.
-    fn validated(loss: &str, filled: &[u8], batch: usize) -> Vec<f64> {
+    fn validated(net: &Net, loss: &str, filled: &[u8], batch: usize) -> Vec<f64> {
         const SIDE: usize = 8;
-        let spec: ModelSpec =
-            toml::from_str("kind = 'unet'\nencoder = { kind = 'plain', filters = [2, 4] }")
-                .unwrap();
-        let device = Device::flex();
-        device.seed(3);
-        let net = model::init(&spec, 1, 1, &device);
         let loss = init(&toml::from_str(loss).unwrap(), Outputs::Binary, &[]).unwrap();
-        let trainable =
-            Trainable::new(net.into(), Objective { loss, multi_task: None }, Outputs::Binary);
+        let trainable = Trainable::new(
+            net.clone().into(),
+            Objective { loss, multi_task: None },
+            Outputs::Binary,
+        );
         let mut tally = EpochTally::new(Outputs::Binary, 0, crate::spec::EmptyRule::One);
         let label = |case: usize, pixel: usize| {
             let labelled = pixel < usize::from(filled[case]);
@@ -270,22 +267,27 @@ mod tests {
     #[test]
     fn figures_of_validation_do_not_depend_on_the_batch_size() {
         let filled = [64, 0, 64, 3, 0, 40, 0];
+        let spec: ModelSpec =
+            toml::from_str("kind = 'unet'\nencoder = { kind = 'plain', filters = [2, 4] }")
+                .unwrap();
+        // One network for all: tests beside this one draw from the same random numbers.
+        let net = model::init(&spec, 1, 1, &Device::flex());
         for loss in [
             "kind = 'bce'",
             "kind = 'dice'",
             "kind = 'lovasz'",
             "kind = 'sum'\nterms = [{ kind = 'focal' }, { kind = 'jaccard', pool = 'image' }]",
         ] {
-            let one = validated(loss, &filled, 1);
+            let one = validated(&net, loss, &filled, 1);
             assert!(one.iter().all(|value| value.is_finite()), "{one:?}");
             for batch in 2..=filled.len() {
-                let found = validated(loss, &filled, batch);
+                let found = validated(&net, loss, &filled, batch);
                 for (found, one) in found.iter().zip(&one) {
                     assert!((found - one).abs() < 1e-4, "{loss} by {batch}: {found}, not {one}");
                 }
             }
         }
-        let nothing = validated("kind = 'bce'", &[0, 0], 1);
+        let nothing = validated(&net, "kind = 'bce'", &[0, 0], 1);
         assert!(nothing.iter().all(|value| value.is_nan()), "{nothing:?}");
     }
 
