@@ -131,7 +131,10 @@ pub(crate) fn digests(package: &Path, settings: &[String]) -> Result<Digests, Un
     let src = package.join("src");
     let (mut training, mut evaluation) = (Total::default(), Total::default());
     let mut sources = BTreeMap::new();
-    for (path, source) in modules(&src, &src.join("lib.rs"))? {
+    let compiled = modules(&src, &src.join("lib.rs"))?;
+    let macros: Vec<&str> = LISTS.iter().map(|(_, list)| *list).collect();
+    let tree = Tree::of(&src, &compiled, &macros)?;
+    for (path, source) in compiled {
         let name = slashed(path.strip_prefix(&src).unwrap_or(&path));
         match part_of(&name) {
             Part::Training => {
@@ -141,8 +144,7 @@ pub(crate) fn digests(package: &Path, settings: &[String]) -> Result<Digests, Un
             Part::Neither => {}
         }
     }
-    let macros: Vec<&str> = LISTS.iter().map(|(_, list)| *list).collect();
-    let parts = parts(&Tree::read(&src, &macros)?, sources.keys().cloned().collect());
+    let parts = parts(&tree, sources.keys().cloned().collect());
     let apart: BTreeSet<&String> = parts.values().flatten().collect();
     for (name, source) in sources.iter().filter(|(name, _)| !apart.contains(name)) {
         training.add(name, source);

@@ -1,7 +1,7 @@
 //! Which module of a package uses which, read from tokens: `use` lines and paths alike, through re-exports.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
@@ -61,14 +61,18 @@ struct Row {
 }
 
 impl Tree {
-    /// Reads the modules below a folder `src`. A macro that one of `lists` names is given rows.
+    /// The modules below a folder `src`, as [`tokens::modules`] reads them. A macro that one of `lists` names is given rows.
     ///
     /// # Errors
-    /// A source that cannot be read or is not Rust.
-    pub(crate) fn read(src: &Path, lists: &[&str]) -> Result<Self, Unreadable> {
+    /// A source that is not Rust.
+    pub(crate) fn of(
+        src: &Path,
+        modules: &[(PathBuf, String)],
+        lists: &[&str],
+    ) -> Result<Self, Unreadable> {
         let mut tree = Self::default();
-        for (file, text) in tokens::modules(src, &src.join("lib.rs"))? {
-            let file = tokens::slashed(file.strip_prefix(src).unwrap_or(&file));
+        for (file, text) in modules {
+            let file = tokens::slashed(file.strip_prefix(src).unwrap_or(file));
             let mut path: Names =
                 file.trim_end_matches(".rs").split('/').map(String::from).collect();
             if path.last().is_some_and(|last| ["mod", "lib"].contains(&last.as_str())) {

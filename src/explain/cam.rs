@@ -6,51 +6,27 @@ use super::method::{Explanation, Settings, Unfit, layer_of};
 use super::{Heat, Score, numbers, positive, still};
 use crate::error::{Error, Result};
 use crate::loss::Outputs;
-use crate::model::ModelSpec;
-use crate::model::{self, Net};
+use crate::model::{self, ModelSpec, Net};
 
 /// Grad-CAM of a layer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GradCam {
-    /// Where maps are weighed.
-    pub layer: String,
-}
-
-impl Explanation for GradCam {
-    const SETTINGS: &'static [&'static str] = &["layer"];
-
-    fn new(settings: Settings, model: &ModelSpec, _: usize) -> Result<Self, Unfit> {
-        place(settings, model).map(|layer| Self { layer })
-    }
-
-    fn layer(&self) -> Option<&str> {
-        Some(&self.layer)
-    }
-
-    fn heat(
-        &self,
-        net: &Net,
-        input: Tensor<4>,
-        outputs: Outputs,
-        class: Option<usize>,
-    ) -> Result<Heat> {
-        let input = Tensor::from_inner(input);
-        class_activation(&still(net), input, &self.layer, outputs, class, grad_cam)
-    }
-}
+pub type GradCam = Weighted<false>;
 
 /// Grad-CAM++ of a layer.
+pub type GradCamPlusPlus = Weighted<true>;
+
+/// A class activation map of a layer, whose channels are weighed by [`grad_cam`] or [`grad_cam_plus_plus`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct GradCamPlusPlus {
+pub struct Weighted<const PLUS_PLUS: bool> {
     /// Where maps are weighed.
     pub layer: String,
 }
 
-impl Explanation for GradCamPlusPlus {
+impl<const PLUS_PLUS: bool> Explanation for Weighted<PLUS_PLUS> {
     const SETTINGS: &'static [&'static str] = &["layer"];
 
     fn new(settings: Settings, model: &ModelSpec, _: usize) -> Result<Self, Unfit> {
-        place(settings, model).map(|layer| Self { layer })
+        let usual = || model::usual_place(model);
+        layer_of(settings.layer, model::places(model), usual).map(|layer| Self { layer })
     }
 
     fn layer(&self) -> Option<&str> {
@@ -64,13 +40,10 @@ impl Explanation for GradCamPlusPlus {
         outputs: Outputs,
         class: Option<usize>,
     ) -> Result<Heat> {
+        let weighed = if PLUS_PLUS { grad_cam_plus_plus } else { grad_cam };
         let input = Tensor::from_inner(input);
-        class_activation(&still(net), input, &self.layer, outputs, class, grad_cam_plus_plus)
+        class_activation(&still(net), input, &self.layer, outputs, class, weighed)
     }
-}
-
-fn place(settings: Settings, model: &ModelSpec) -> Result<String, Unfit> {
-    layer_of(settings.layer, model::places(model), || model::usual_place(model))
 }
 
 /// The class activation map of one image at a layer; where pixels have classes, that of Seg-Grad-CAM (Vinogradova,

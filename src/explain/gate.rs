@@ -6,8 +6,7 @@ use super::method::{Explanation, Settings, Unfit, layer_of};
 use super::{Heat, numbers};
 use crate::error::{Error, Result};
 use crate::loss::Outputs;
-use crate::model::ModelSpec;
-use crate::model::{self, Net};
+use crate::model::{self, ModelSpec, Net};
 
 /// Coefficients of an attention gate.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,8 +8,7 @@ use super::method::{Explanation, Settings, Unfit, within};
 use super::{BATCH, Heat, Score, at_input, numbers, still};
 use crate::error::Result;
 use crate::loss::Outputs;
-use crate::model::ModelSpec;
-use crate::model::Net;
+use crate::model::{ModelSpec, Net};
 
 /// Integrated gradients of a class's score.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,8 +6,7 @@ use super::method::{Explanation, Settings, Unfit, within};
 use super::{BATCH, Heat, Score, at_input, numbers};
 use crate::error::Result;
 use crate::loss::Outputs;
-use crate::model::ModelSpec;
-use crate::model::Net;
+use crate::model::{ModelSpec, Net};
 
 /// Occlusion of a class's score.
 #[derive(Clone, Debug, PartialEq, Eq)]

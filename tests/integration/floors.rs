@@ -8,6 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::LazyLock;
 
+use super::tokens;
 use super::uses::{Names, Tree, Use, Way, joined};
 
 /// Folders whose files form floors too.
@@ -94,7 +95,13 @@ fn circles(edges: &Edges) -> String {
 }
 
 /// The modules of this package.
-static SRC: LazyLock<Tree> = LazyLock::new(|| Tree::read(&package().join("src"), &[]).unwrap());
+static SRC: LazyLock<Tree> = LazyLock::new(|| tree(&package().join("src")));
+
+/// The modules below a folder.
+fn tree(src: &Path) -> Tree {
+    let modules = tokens::modules(src, &src.join("lib.rs")).unwrap();
+    Tree::of(src, &modules, &[]).unwrap()
+}
 
 fn package() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -151,7 +158,7 @@ fn planted(files: &[(&str, &str)], folder: &str) -> Edges {
     }
     let folder: Names =
         folder.split("::").filter(|name| !name.is_empty()).map(Into::into).collect();
-    Tree::read(package.path(), &[]).unwrap().edges(&folder)
+    tree(package.path()).edges(&folder)
 }
 
 fn pairs(edges: &Edges) -> Vec<String> {
