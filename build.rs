@@ -11,8 +11,8 @@ use std::path::Path;
 use std::{env, process::Command};
 
 /// What the binary is made of.
-const SOURCES: [&str; 7] =
-    ["src", "vendor", "build", "build.rs", "templates", "Cargo.toml", "Cargo.lock"];
+const SOURCES: [&str; 8] =
+    ["src", "crates", "vendor", "build", "build.rs", "templates", "Cargo.toml", "Cargo.lock"];
 
 fn main() {
     for source in SOURCES {

@@ -48,7 +48,6 @@ pub(crate) const PLACES: &[(&str, Part)] = &[
     // Part of the names of recorded figures.
     ("figure_name.rs", Part::Training),
     ("finding.rs", Part::Neither),
-    ("kernels/", Part::Training),
     ("layer.rs", Part::Neither),
     ("loss/", Part::Training),
     ("loss/scope.rs", Part::Neither),
@@ -75,7 +74,6 @@ pub(crate) const PLACES: &[(&str, Part)] = &[
     ("run/rows.rs", Part::Evaluation),
     ("run/summary.rs", Part::Neither),
     ("run/trained.rs", Part::Neither),
-    ("scoped.rs", Part::Training),
     ("shell.rs", Part::Neither),
     ("spec/", Part::Training),
     ("spec/explain.rs", Part::Neither),
@@ -107,6 +105,9 @@ const CRATES: &[&str] = &[
     "rayon-core",
     "safetensors",
 ];
+
+/// Other packages of the workspace, whose sources compute figures.
+pub(crate) const MEMBERS: &[&str] = &["crates/kernels", "vendor/cubecl-llvm"];
 
 /// Lists of parts that a run uses or does not: the folder that has them, which is named like their table in a spec, and
 /// the macro that is given the list.
@@ -155,15 +156,19 @@ pub(crate) fn digests(package: &Path, settings: &[String]) -> Result<Digests, Un
         total.finish()
     };
     let parts = parts.iter().map(|(name, files)| (name.clone(), digest(files))).collect();
-    let vendored = package.join("vendor/cubecl-llvm/src");
-    for (path, source) in modules(&vendored, &vendored.join("lib.rs"))? {
-        training.add(&slashed(path.strip_prefix(package).unwrap_or(&path)), &source);
+    for member in MEMBERS {
+        let src = package.join(member).join("src");
+        for (path, source) in modules(&src, &src.join("lib.rs"))? {
+            training.add(&slashed(path.strip_prefix(package).unwrap_or(&path)), &source);
+        }
     }
     for package in packages(&read(&package.join("Cargo.lock"))?) {
         training.add("package", &package);
     }
-    for requirement in requirements(&read(&package.join("Cargo.toml"))?) {
-        training.add("requirement", &requirement);
+    for folder in MEMBERS.iter().chain(&[""]) {
+        for requirement in requirements(&read(&package.join(folder).join("Cargo.toml"))?) {
+            training.add("requirement", &requirement);
+        }
     }
     for setting in settings {
         training.add("setting", setting);
@@ -264,13 +269,16 @@ pub(crate) fn requirements(manifest: &str) -> Vec<String> {
     named.map(|(name, asked)| format!("{name} {asked}")).collect()
 }
 
-/// The crates that `[dependencies]` of a manifest names, with what is asked of them.
+/// The crates that a manifest's `[dependencies]` and `[workspace.dependencies]` name, with what is asked of them.
 pub(crate) fn dependencies(manifest: &str) -> Vec<(String, String)> {
-    let table = manifest.split("\n[").find_map(|table| table.strip_prefix("dependencies]\n"));
+    let tables = manifest.split("\n[").filter_map(|table| {
+        table.strip_prefix("workspace.").unwrap_or(table).strip_prefix("dependencies]\n")
+    });
     let mut found: Vec<(String, String)> = Vec::new();
-    for line in table.unwrap_or_default().lines().filter(|line| !line.starts_with('#')) {
+    for line in tables.flat_map(str::lines).filter(|line| !line.starts_with('#')) {
         match line.split_once(" = ") {
             Some((name, asked)) if !line.starts_with([' ', ']']) => {
+                let name = name.strip_suffix(".workspace").unwrap_or(name);
                 found.push((name.to_string(), asked.to_string()));
             }
             _ => {
@@ -310,7 +318,7 @@ mod tests {
     fn a_number_changes_the_digest_of_its_engine_and_words_change_none() {
         let folder = tempfile::tempdir().unwrap();
         let here = folder.path();
-        for part in ["src", "vendor"] {
+        for part in ["src", "crates", "vendor"] {
             copy(&package().join(part), &here.join(part));
         }
         for file in ["Cargo.toml", "Cargo.lock"] {
@@ -345,6 +353,8 @@ mod tests {
         assert_eq!(edit("src/evaluate/surface.rs", "0.95", "0.94"), "evaluation");
         assert_eq!(edit("src/cli/mod.rs", "0 when done", "0 if done"), "");
         assert_eq!(edit("src/report/mod.rs", "oncospec report", "a report"), "");
+        assert_eq!(edit("crates/kernels/src/adam.rs", "* second", "/ second"), "training");
+        assert_eq!(edit("crates/kernels/Cargo.toml", "\"0.5.2\"", "\"0.5.3\""), "training");
         assert_eq!(edit("vendor/cubecl-llvm/src/lib.rs", "pub ", "pub(crate) "), "training");
         assert_eq!(
             edit("Cargo.lock", "name = \"clap\"\nversion = \"", "name = \"clap\"\nversion = \"9"),
@@ -396,8 +406,11 @@ mod tests {
         "libc",
         "minijinja",
         "nvml-wrapper",
+        // Its sources are read themselves.
+        "oncospec-kernels",
         "plotters",
         "polars",
+        "proptest",
         "regex",
         "rustix",
         "schemars",
@@ -414,16 +427,18 @@ mod tests {
 
     #[test]
     fn every_dependency_either_computes_figures_or_is_said_not_to() {
-        let manifest = fs::read_to_string(package().join("Cargo.toml")).unwrap();
-        let names: Vec<String> =
-            dependencies(&manifest).into_iter().map(|(name, _)| name).collect();
+        let read =
+            |folder: &str| fs::read_to_string(package().join(folder).join("Cargo.toml")).unwrap();
+        let manifest = read("");
+        let asked = [manifest.clone(), read("crates/kernels")].map(|text| dependencies(&text));
+        let names: BTreeSet<String> = asked.into_iter().flatten().map(|(name, _)| name).collect();
         assert!(names.len() > 20, "{names:?}");
         for name in names {
             let other = OTHERS.contains(&name.as_str());
             assert!(computes(&name) != other, "place {name} in build/engine.rs: CRATES or OTHERS");
         }
-        let burn = requirements(&manifest).into_iter().find(|line| line.starts_with("burn "));
-        assert!(burn.unwrap().contains("x86-v4"));
+        let burn = requirements(&manifest).into_iter().filter(|line| line.starts_with("burn "));
+        assert!(burn.collect::<String>().contains("x86-v4"));
     }
 
     #[test]

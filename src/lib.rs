@@ -22,7 +22,6 @@ pub mod evaluate;
 pub mod explain;
 pub mod figure_name;
 pub mod finding;
-mod kernels;
 pub mod layer;
 pub mod loss;
 pub mod metric;
@@ -32,7 +31,6 @@ pub mod provenance;
 pub mod record;
 pub mod report;
 pub mod run;
-mod scoped;
 mod shell;
 pub mod spec;
 pub mod split_name;
@@ -42,6 +40,8 @@ pub mod text;
 pub mod train;
 
 pub use error::{Error, Result};
+
+use oncospec_kernels as kernels;
 
 #[cfg(doctest)]
 #[doc = include_str!("../docs/how-to/library.md")]

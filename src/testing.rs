@@ -1,6 +1,11 @@
-//! What tests share: where real data and fixtures are.
+//! What tests share: where real data and fixtures are, and tensors that cannot be read.
 
 use std::path::{Path, PathBuf};
+
+use burn::backend::flex::{FlexTensor, Layout};
+use burn::backend::{BackendTensor, DispatchTensorKind};
+use burn::tensor::{DType, Device, Shape, Tensor};
+use burn_std::Bytes;
 
 /// The folder with real data beside the repository, or `None` with the reason printed.
 pub(crate) fn shared() -> Option<PathBuf> {
@@ -23,4 +28,14 @@ pub(crate) fn fixture(name: &str) -> PathBuf {
         PathBuf::from,
     );
     root.join(name)
+}
+
+/// A tensor whose numbers lie in a file that is not there, as where a device failed.
+pub(crate) fn unreadable<const D: usize>(shape: [usize; D]) -> Tensor<D> {
+    let bytes = shape.iter().product::<usize>() * size_of::<f32>();
+    let bytes = Bytes::from_file("/nowhere/at/all", bytes as u64, 0);
+    let tensor = FlexTensor::new(bytes, Layout::contiguous(Shape::new(shape)), DType::F32);
+    let mut dispatch = Tensor::<D>::zeros(shape, &Device::flex()).into_dispatch();
+    dispatch.kind = DispatchTensorKind::Flex(BackendTensor::Float(tensor));
+    Tensor::from_dispatch(dispatch)
 }

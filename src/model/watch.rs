@@ -6,7 +6,7 @@ use std::cell::RefCell;
 
 use burn::tensor::Tensor;
 
-use crate::scoped::scoped;
+use crate::kernels::scoped;
 
 thread_local! {
     static WATCH: RefCell<Option<Watch>> = const { RefCell::new(None) };

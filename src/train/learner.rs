@@ -226,9 +226,9 @@ mod tests {
     use burn::tensor::Device;
 
     use super::*;
-    use crate::kernels::unreadable;
     use crate::loss::{LossSpec, init};
     use crate::model::{self, Net};
+    use crate::testing::unreadable;
 
     /// Figures of validation over cases of 8 pixels square, some of whose pixels, or all, are ignored.
     fn validated(net: &Net, loss: &str, filled: &[u8], batch: usize) -> Vec<f64> {

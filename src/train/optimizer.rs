@@ -182,7 +182,7 @@ impl Optimizer for OnePass {
         gradient: Tensor<D>,
         state: Option<AdamState<D>>,
     ) -> (Tensor<D>, Option<AdamState<D>>) {
-        if !kernels::here(&tensor) {
+        if !kernels::supports(&tensor) {
             return match &self.standard {
                 Standard::Adam(adam) => adam.step(rate, tensor, gradient, state),
                 Standard::Adamw(adam) => {

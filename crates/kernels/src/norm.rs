@@ -1,0 +1,435 @@
+//! Batch and group normalisation, forward and backward, each in two passes over the maps: one sums,
+//! one applies. ReLU, dropout and the addition of a residual are done while it is written.
+//!
+//! Both normalisations are `x * scale + shift` with numbers for each image and channel; they differ
+//! in what is averaged to find them: all images of a channel (Ioffe and Szegedy 2015), or the channels
+//! of a group of an image (Wu and He 2018).
+
+use macerator::Simd;
+use rayon::prelude::*;
+
+use super::activation::Activation;
+use super::buffer::Buffer;
+use super::dropout::Dropout;
+use super::geometry::Dims;
+use super::pointwise::BLOCK;
+
+/// What a mean and a variance are taken of.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Over {
+    /// A channel of all images.
+    Batch,
+    /// So many groups of the channels of each image.
+    Groups(usize),
+}
+
+impl Over {
+    /// How many means there are, and which one an image's channel belongs to.
+    fn sets(self, dims: Dims) -> (usize, impl Fn(usize, usize) -> usize) {
+        let (sets, groups) = match self {
+            Self::Batch => (dims.channels, dims.channels),
+            Self::Groups(groups) => (dims.batch * groups, groups),
+        };
+        let size = dims.channels / groups.max(1);
+        let of = move |image: usize, channel: usize| match self {
+            Self::Batch => channel,
+            Self::Groups(groups) => image * groups + channel / size,
+        };
+        (sets, of)
+    }
+}
+
+/// Mean and biased variance of each set.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Moments {
+    pub mean: Vec<f32>,
+    pub variance: Vec<f32>,
+}
+
+/// Learned factors and summands of each channel, and what is added to the variance.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Affine<'a> {
+    pub gamma: &'a [f32],
+    pub beta: &'a [f32],
+    pub epsilon: f64,
+}
+
+/// What is done to the normalised maps before they are written.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct After<'a> {
+    pub residual: Option<&'a [f32]>,
+    pub activation: Option<Activation>,
+    pub dropout: Option<Dropout>,
+}
+
+/// Pairs of sums for each channel of an image, from those of its blocks in their order.
+fn added(blocks: Vec<Vec<[f32; 2]>>, channels: usize) -> Vec<[f64; 2]> {
+    let mut total = vec![[0f64; 2]; channels];
+    for sums in blocks {
+        for (total, sum) in total.iter_mut().zip(sums) {
+            total[0] += f64::from(sum[0]);
+            total[1] += f64::from(sum[1]);
+        }
+    }
+    total
+}
+
+/// Mean and variance of maps `[batch, height, width, channels]`.
+///
+/// The variance is that of differences to the mean of a block, put together by the formula of Chan,
+/// Golub and LeVeque (1983).
+pub(crate) fn moments(maps: &[f32], dims: Dims, over: Over) -> Moments {
+    let channels = dims.channels;
+    let pixels = dims.height * dims.width;
+    let (sets, set) = over.sets(dims);
+    let mut count = vec![0f64; sets];
+    let mut mean = vec![0f64; sets];
+    let mut squares = vec![0f64; sets];
+    let blocks = pixels.div_ceil(BLOCK);
+    let found: Vec<Vec<[f32; 2]>> = (0..dims.batch * blocks)
+        .into_par_iter()
+        .map(|index| {
+            let (image, block) = (index / blocks, index % blocks);
+            let start = (image * pixels + block * BLOCK) * channels;
+            let len = BLOCK.min(pixels - block * BLOCK) * channels;
+            let mut found = vec![[0.0; 2]; channels];
+            block_moments(&maps[start..start + len], &mut found);
+            found
+        })
+        .collect();
+    for (index, block) in found.into_iter().enumerate() {
+        let image = index / blocks;
+        let here = BLOCK.min(pixels - index % blocks * BLOCK) as f64;
+        for (channel, [block_mean, block_squares]) in block.into_iter().enumerate() {
+            let set = set(image, channel);
+            let difference = f64::from(block_mean) - mean[set];
+            let total = count[set] + here;
+            squares[set] +=
+                f64::from(block_squares) + difference.powi(2) * count[set] * here / total;
+            mean[set] += difference * here / total;
+            count[set] = total;
+        }
+    }
+    let variance = squares.iter().zip(&count).map(|(sum, count)| (sum / count) as f32).collect();
+    Moments { mean: mean.into_iter().map(|mean| mean as f32).collect(), variance }
+}
+
+/// Mean of each channel of a block, and the sum of squared differences to it.
+#[macerator::with_simd]
+fn block_moments<S: Simd>(maps: &[f32], found: &mut [[f32; 2]]) {
+    let channels = found.len();
+    let mut mean = vec![0f32; channels];
+    for pixel in maps.chunks_exact(channels) {
+        for (mean, value) in mean.iter_mut().zip(pixel) {
+            *mean += value;
+        }
+    }
+    let pixels = (maps.len() / channels) as f32;
+    for mean in &mut mean {
+        *mean /= pixels;
+    }
+    let mut squares = vec![0f32; channels];
+    for pixel in maps.chunks_exact(channels) {
+        for ((square, value), mean) in squares.iter_mut().zip(pixel).zip(&mean) {
+            *square += (value - mean) * (value - mean);
+        }
+    }
+    for (found, (mean, square)) in found.iter_mut().zip(mean.into_iter().zip(squares)) {
+        *found = [mean, square];
+    }
+}
+
+/// Normalises maps with the moments given.
+pub(crate) fn forward(
+    maps: &[f32],
+    dims: Dims,
+    over: Over,
+    moments: &Moments,
+    affine: Affine,
+    after: After,
+    out: &mut [f32],
+) {
+    let pixels = dims.height * dims.width;
+    for image in 0..dims.batch {
+        let (scale, shift) = line(dims, over, moments, affine, image);
+        let len = pixels * dims.channels;
+        let range = image * len..(image + 1) * len;
+        let block = BLOCK * dims.channels.max(1);
+        let out = out[range.clone()].par_chunks_mut(block);
+        out.zip(maps[range.clone()].par_chunks(block)).enumerate().for_each(
+            |(index, (out, maps))| {
+                let start = range.start + index * block;
+                let residual = after.residual.map(|all| &all[start..start + out.len()]);
+                apply(maps, &scale, &shift, After { residual, ..after }, start, out);
+            },
+        );
+    }
+}
+
+/// Factor and summand of each channel of an image.
+fn line(
+    dims: Dims,
+    over: Over,
+    moments: &Moments,
+    affine: Affine,
+    image: usize,
+) -> (Vec<f32>, Vec<f32>) {
+    let (_, set) = over.sets(dims);
+    (0..dims.channels)
+        .map(|channel| {
+            let set = set(image, channel);
+            let scale = affine.gamma[channel] * deviation(moments.variance[set], affine.epsilon);
+            (scale, affine.beta[channel] - moments.mean[set] * scale)
+        })
+        .unzip()
+}
+
+fn deviation(variance: f32, epsilon: f64) -> f32 {
+    (1.0 / (f64::from(variance) + epsilon).sqrt()) as f32
+}
+
+#[macerator::with_simd]
+fn apply<'a, S: Simd>(
+    maps: &[f32],
+    scale: &[f32],
+    shift: &[f32],
+    after: After<'a>,
+    start: usize,
+    out: &mut [f32],
+) {
+    let channels = scale.len();
+    for (pixel, out) in maps.chunks_exact(channels).zip(out.chunks_exact_mut(channels)) {
+        for (((out, value), scale), shift) in out.iter_mut().zip(pixel).zip(scale).zip(shift) {
+            *out = value * scale + shift;
+        }
+    }
+    if let Some(residual) = after.residual {
+        for (out, residual) in out.iter_mut().zip(residual) {
+            *out += residual;
+        }
+    }
+    match after.activation {
+        Some(Activation::Relu) => {
+            for out in out.iter_mut() {
+                *out = if *out < 0.0 { 0.0 } else { *out };
+            }
+        }
+        Some(activation) => activation.apply(out),
+        None => {}
+    }
+    if let Some(dropout) = after.dropout {
+        for (place, out) in out.iter_mut().enumerate() {
+            *out *= dropout.factor(start + place);
+        }
+    }
+}
+
+/// The gradients of a normalisation.
+pub(crate) struct Gradients {
+    pub maps: Buffer,
+    pub gamma: Vec<f32>,
+    pub beta: Vec<f32>,
+}
+
+/// The gradient of the normalised maps, in which ReLU and dropout have been gone back through, or of another
+/// activation of them: the normalised maps are then computed again and the gradient is turned in place.
+pub(crate) enum Given<'a> {
+    Normalised(&'a [f32]),
+    Activated(&'a mut [f32], Activation),
+}
+
+/// The gradients of maps, `gamma` and `beta`.
+pub(crate) fn backward(
+    mut given: Given,
+    maps: &[f32],
+    dims: Dims,
+    over: Over,
+    moments: &Moments,
+    affine: Affine,
+) -> Gradients {
+    let channels = dims.channels;
+    let pixels = dims.height * dims.width;
+    let (sets, set) = over.sets(dims);
+    let inverse: Vec<f32> =
+        moments.variance.iter().map(|&variance| deviation(variance, affine.epsilon)).collect();
+    // Of each image and channel: the sum of gradients, and of gradients times normalised values.
+    let len = pixels * channels;
+    let block = BLOCK * channels.max(1);
+    let images: Vec<Vec<[f64; 2]>> = (0..dims.batch)
+        .map(|image| {
+            let range = image * len..(image + 1) * len;
+            let values = maps[range.clone()].par_chunks(block);
+            let (mean, inverse): (Vec<f32>, Vec<f32>) = (0..channels)
+                .map(|channel| set(image, channel))
+                .map(|set| (moments.mean[set], inverse[set]))
+                .unzip();
+            let sums = |gradient: &[f32], values: &[f32]| {
+                let mut sums = vec![[0.0; 2]; channels];
+                gradient_sums(gradient, values, &mean, &inverse, &mut sums);
+                sums
+            };
+            let blocks = match &mut given {
+                Given::Normalised(gradient) => {
+                    let pairs = gradient[range].par_chunks(block).zip(values);
+                    pairs.map(|(gradient, values)| sums(gradient, values)).collect()
+                }
+                Given::Activated(gradient, activation) => {
+                    let (scale, shift) = line(dims, over, moments, affine, image);
+                    let pairs = gradient[range].par_chunks_mut(block).zip(values);
+                    pairs
+                        .map(|(gradient, values)| {
+                            let mut normalised = vec![0.0; values.len()];
+                            apply(values, &scale, &shift, After::default(), 0, &mut normalised);
+                            activation.turn(gradient, &normalised);
+                            sums(gradient, values)
+                        })
+                        .collect()
+                }
+            };
+            added(blocks, channels)
+        })
+        .collect();
+    let gradient: &[f32] = match &given {
+        Given::Normalised(gradient) => gradient,
+        Given::Activated(gradient, _) => gradient,
+    };
+    let (mut gamma, mut beta) = (vec![0f64; channels], vec![0f64; channels]);
+    let mut weighted = vec![[0f64; 2]; sets];
+    let mut count = vec![0f64; sets];
+    for (image, sums) in images.iter().enumerate() {
+        for (channel, &[plain, normalised]) in sums.iter().enumerate() {
+            beta[channel] += plain;
+            gamma[channel] += normalised;
+            let set = set(image, channel);
+            let factor = f64::from(affine.gamma[channel]);
+            weighted[set][0] += factor * plain;
+            weighted[set][1] += factor * normalised;
+            count[set] += pixels as f64;
+        }
+    }
+    let mut out = Buffer::new(dims.len());
+    for image in 0..dims.batch {
+        // gradient * a + value * b + c
+        let coefficients: Vec<[f32; 3]> = (0..channels)
+            .map(|channel| {
+                let set = set(image, channel);
+                let inverse = f64::from(inverse[set]);
+                let [plain, normalised] = weighted[set].map(|sum| sum / count[set]);
+                let slope = -inverse * inverse * normalised;
+                let constant = -inverse * plain - slope * f64::from(moments.mean[set]);
+                [f64::from(affine.gamma[channel]) * inverse, slope, constant]
+                    .map(|number| number as f32)
+            })
+            .collect();
+        let [a, b, c] = std::array::from_fn(|index| {
+            coefficients.iter().map(|row| row[index]).collect::<Vec<_>>()
+        });
+        let range = image * len..(image + 1) * len;
+        let inputs =
+            gradient[range.clone()].par_chunks(block).zip(maps[range.clone()].par_chunks(block));
+        out[range].par_chunks_mut(block).zip(inputs).for_each(|(out, (gradient, maps))| {
+            combine(gradient, maps, &a, &b, &c, out);
+        });
+    }
+    let narrow = |sums: Vec<f64>| sums.into_iter().map(|sum| sum as f32).collect();
+    Gradients { maps: out, gamma: narrow(gamma), beta: narrow(beta) }
+}
+
+#[macerator::with_simd]
+fn gradient_sums<S: Simd>(
+    gradient: &[f32],
+    maps: &[f32],
+    mean: &[f32],
+    inverse: &[f32],
+    sums: &mut [[f32; 2]],
+) {
+    let channels = sums.len();
+    let (mut plain, mut normalised) = (vec![0f32; channels], vec![0f32; channels]);
+    for (gradient, values) in gradient.chunks_exact(channels).zip(maps.chunks_exact(channels)) {
+        for (sum, gradient) in plain.iter_mut().zip(gradient) {
+            *sum += gradient;
+        }
+        let centred = values.iter().zip(mean).map(|(value, mean)| value - mean);
+        for ((sum, gradient), centred) in normalised.iter_mut().zip(gradient).zip(centred) {
+            *sum += gradient * centred;
+        }
+    }
+    for (channel, sums) in sums.iter_mut().enumerate() {
+        *sums = [plain[channel], normalised[channel] * inverse[channel]];
+    }
+}
+
+#[macerator::with_simd]
+fn combine<S: Simd>(
+    gradient: &[f32],
+    maps: &[f32],
+    a: &[f32],
+    b: &[f32],
+    c: &[f32],
+    out: &mut [f32],
+) {
+    let channels = a.len();
+    let pixels = gradient.chunks_exact(channels).zip(maps.chunks_exact(channels));
+    for (out, (gradient, values)) in out.chunks_exact_mut(channels).zip(pixels) {
+        for channel in 0..channels {
+            out[channel] =
+                gradient[channel] * a[channel] + values[channel] * b[channel] + c[channel];
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use macerator::WithSimd;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::testing::{assert_same, on_every_set, strange};
+
+    struct Apply<'a>(&'a [f32], [&'a [f32]; 2]);
+
+    impl WithSimd for Apply<'_> {
+        type Output = Vec<f32>;
+
+        #[inline(always)]
+        fn with_simd<S: Simd>(self) -> Vec<f32> {
+            let Self(maps, [scale, shift]) = self;
+            let mut out = vec![0.0; maps.len()];
+            let after = After { activation: Some(Activation::Relu), ..After::default() };
+            apply_impl::<S>(maps, scale, shift, after, 0, &mut out);
+            out
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+
+        #[test]
+        fn what_is_not_a_number_stays_so_on_every_instruction_set(
+            maps in strange(3 * 19),
+            scale in prop::collection::vec(-2f32..2.0, 19),
+            shift in strange(19),
+        ) {
+            for (set, found) in on_every_set(|| Apply(&maps, [&scale, &shift])) {
+                assert_same(&format!("on {set:?}"), &found, |at| {
+                    let value = maps[at] * scale[at % 19] + shift[at % 19];
+                    if value < 0.0 { 0.0 } else { value }
+                });
+            }
+        }
+
+        #[test]
+        fn one_number_that_is_none_makes_its_channels_mean_and_variance_none(
+            at in 0..600usize,
+            number in prop::sample::select(vec![f32::NAN, f32::INFINITY, f32::NEG_INFINITY]),
+        ) {
+            let dims = Dims { batch: 2, height: 10, width: 15, channels: 2 };
+            let mut maps: Vec<f32> = (0..dims.len()).map(|index| (index % 7) as f32).collect();
+            maps[at] = number;
+            let moments = moments(&maps, dims, Over::Batch);
+            let [bad, good] = [at % 2, 1 - at % 2];
+            prop_assert!(!moments.mean[bad].is_finite() && moments.variance[bad].is_nan());
+            prop_assert!(moments.mean[good].is_finite() && moments.variance[good].is_finite());
+        }
+    }
+}

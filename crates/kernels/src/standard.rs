@@ -1,0 +1,125 @@
+//! The operators as compositions of Burn's own: what runs on GPUs, and what the kernels are compared
+//! with.
+
+use burn::nn::conv::Conv2d;
+use burn::nn::pool::{AvgPool2dConfig, MaxPool2dConfig};
+use burn::nn::{BatchNorm, PaddingConfig2d};
+use burn::tensor::activation::{gelu, relu, sigmoid, silu};
+use burn::tensor::module::interpolate;
+use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
+use burn::tensor::{Device, Tensor};
+
+use super::activation::Activation;
+use super::after::After;
+use super::input::Input;
+
+impl Input {
+    /// All of it in one tensor.
+    pub fn into_maps(self) -> Tensor<4> {
+        let first = if self.first.doubled { nearest(self.first.maps) } else { self.first.maps };
+        match self.second {
+            Some(second) => Tensor::cat(vec![first, second], 1),
+            None => first,
+        }
+    }
+}
+
+/// Whether a norm takes the statistics of a batch and moves its running ones.
+pub(crate) fn trains(norm: &BatchNorm, device: &Device) -> bool {
+    device.is_autodiff() && norm.training.is_enabled()
+}
+
+/// What the variance of a batch's numbers is multiplied by to become an estimate of that of all numbers, which is what
+/// PyTorch's running variance averages: n / (n - 1).
+pub(crate) fn of_sample(maps: &Tensor<4>) -> f64 {
+    let [batch, _, height, width] = maps.dims();
+    let count = (batch * height * width) as f64;
+    count / (count - 1.0).max(1.0)
+}
+
+/// Batch normalisation, whose running variance is that of a sample, as PyTorch's, where Burn's is biased.
+pub(crate) fn batch_norm(norm: &BatchNorm, maps: Tensor<4>) -> Tensor<4> {
+    if !trains(norm, &maps.device()) {
+        return norm.forward(maps);
+    }
+    let before = norm.running_var.value_sync();
+    let more = of_sample(&maps) - 1.0;
+    let output = norm.forward(maps);
+    let after = norm.running_var.value_sync();
+    let share = after.clone() - before * (1.0 - norm.momentum);
+    norm.running_var.update((after + share * more).detach());
+    output
+}
+
+/// What follows a convolution or a norm.
+pub(crate) fn after(maps: Tensor<4>, after: After) -> Tensor<4> {
+    let mut maps = maps;
+    if let Some(residual) = after.residual {
+        maps = maps + residual;
+    }
+    if let Some(activation) = after.activation {
+        maps = activated(maps, activation);
+    }
+    match after.dropout {
+        Some(dropout) => dropout.forward(maps),
+        None => maps,
+    }
+}
+
+/// An activation of each number.
+pub(crate) fn activated(maps: Tensor<4>, activation: Activation) -> Tensor<4> {
+    match activation {
+        Activation::Relu => relu(maps),
+        Activation::Gelu => gelu(maps),
+        Activation::Relu6 => maps.clamp(0.0, 6.0),
+        Activation::Silu => silu(maps),
+    }
+}
+
+/// The mean of each channel of each image.
+pub(crate) fn average(maps: Tensor<4>) -> Tensor<4> {
+    maps.mean_dim(3).mean_dim(2)
+}
+
+/// Maximum pooling with square windows.
+pub(crate) fn max_pool2d(
+    maps: Tensor<4>,
+    kernel: usize,
+    stride: usize,
+    padding: usize,
+) -> Tensor<4> {
+    MaxPool2dConfig::new([kernel; 2])
+        .with_strides([stride; 2])
+        .with_padding(PaddingConfig2d::Explicit(padding, padding, padding, padding))
+        .init()
+        .forward(maps)
+}
+
+/// Squeeze-and-excitation.
+pub(crate) fn excite(first: &Conv2d, second: &Conv2d, maps: Tensor<4>) -> Tensor<4> {
+    let factors = second.forward(silu(first.forward(average(maps.clone()))));
+    maps * sigmoid(factors)
+}
+
+/// The mean of each 2x2 block.
+pub(crate) fn halve(maps: Tensor<4>) -> Tensor<4> {
+    AvgPool2dConfig::new([2; 2]).with_strides([2; 2]).init().forward(maps)
+}
+
+/// Doubles height and width by repetition.
+pub(crate) fn nearest(maps: Tensor<4>) -> Tensor<4> {
+    doubled(maps, InterpolateMode::Nearest)
+}
+
+/// Doubles height and width by bilinear interpolation between the centres of pixels.
+pub(crate) fn bilinear(maps: Tensor<4>) -> Tensor<4> {
+    doubled(maps, InterpolateMode::Bilinear)
+}
+
+fn doubled(maps: Tensor<4>, mode: InterpolateMode) -> Tensor<4> {
+    let [_, _, height, width] = maps.dims();
+    let options = InterpolateOptions::new(mode)
+        .with_output_size([2 * height, 2 * width])
+        .with_align_corners(false);
+    interpolate(maps, options)
+}
