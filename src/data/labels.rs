@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The label of a pixel that takes no part in loss, metrics or pictures.
-pub const IGNORE: u8 = 255;
+pub use crate::metric::IGNORE;
 
 /// The classes of a data set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
+use crate::metric::quantile;
+
 /// Part of the resamples that an interval holds.
 pub const CONFIDENCE: f64 = 0.95;
 
@@ -160,18 +162,6 @@ pub fn mean_interval(values: &[f64], groups: &[&str]) -> Option<(f64, f64)> {
     ResampledSums::new(&table, 2).interval(|sums| Some(sums[0] / sums[1])).interval
 }
 
-/// Quantile of sorted values, linear between ranks (type 7 of Hyndman and Fan 1996; NumPy's and
-/// PyTorch's default).
-///
-/// # Panics
-///
-/// If there are no values.
-pub fn quantile(sorted: &[f64], q: f64) -> f64 {
-    let rank = q * (sorted.len() - 1) as f64;
-    let (low, high) = (sorted[rank.floor() as usize], sorted[rank.ceil() as usize]);
-    low + (high - low) * rank.fract()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -187,16 +177,6 @@ mod tests {
     /// 0, 1/n, 2/n, .. in a scattered order.
     fn spread(n: usize) -> Vec<f64> {
         (0..n).map(|i| (i * 7919 % n) as f64 / n as f64).collect()
-    }
-
-    #[test]
-    fn quantiles_lie_linearly_between_ranks() {
-        let sorted = [1.0, 2.0, 4.0, 8.0];
-        assert_eq!(quantile(&sorted, 0.0), 1.0);
-        assert_eq!(quantile(&sorted, 0.5), 3.0);
-        assert_eq!(quantile(&sorted, 1.0), 8.0);
-        assert!((quantile(&sorted, 0.9) - 6.8).abs() < 1e-12);
-        assert_eq!(quantile(&[3.0], 0.95), 3.0);
     }
 
     #[test]

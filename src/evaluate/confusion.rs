@@ -64,16 +64,6 @@ impl Confusion {
         self.counts.chunks(self.classes.max(1)).map(<[u64]>::to_vec).collect()
     }
 
-    /// Each row as parts of its sum: the diagonal is the recall of each class. A class without a
-    /// pixel in the truth has a row of `None`.
-    pub fn normalized_rows(&self) -> Vec<Option<Vec<f64>>> {
-        let normalize = |row: Vec<u64>| {
-            let sum: u64 = row.iter().sum();
-            (sum > 0).then(|| row.iter().map(|&count| count as f64 / sum as f64).collect())
-        };
-        self.rows().into_iter().map(normalize).collect()
-    }
-
     /// Counts of one class against all others.
     ///
     /// # Panics
@@ -125,15 +115,6 @@ mod tests {
     #[test]
     fn rows_are_the_truth_and_columns_the_prediction() {
         assert_eq!(example().rows(), [[1, 1, 0], [1, 1, 1], [0, 0, 0]]);
-    }
-
-    #[test]
-    fn a_normalized_row_adds_up_to_one_and_an_empty_one_is_none() {
-        let third = 1.0 / 3.0;
-        assert_eq!(
-            example().normalized_rows(),
-            [Some(vec![0.5, 0.5, 0.0]), Some(vec![third; 3]), None]
-        );
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub fn second_head_names(classes: &[String]) -> Vec<String> {
     if classes.is_empty() {
         return Vec::new();
     }
-    let names = image_figure_names(&MetricKind::OF_IMAGES, classes);
+    let names = image_figure_names(&MetricKind::of_images(), classes);
     names.into_iter().map(|name| format!("{OF_SECOND_HEAD}{name}")).collect()
 }
 
@@ -450,7 +450,7 @@ mod tests {
 
     fn value(scores: &[ImageScore], name: &str) -> f64 {
         let classes = names(scores[0].probabilities.len());
-        let figures = image_figures(scores, &classes, &MetricKind::OF_IMAGES);
+        let figures = image_figures(scores, &classes, &MetricKind::of_images());
         figures.into_iter().find(|figure| figure.name == name).unwrap().value
     }
 
@@ -522,7 +522,7 @@ mod tests {
             .collect();
         scores[40].predicted = 1;
         let classes = ["benign".to_owned(), "malignant".to_owned()];
-        let figures = image_figures(&scores, &classes, &MetricKind::OF_IMAGES);
+        let figures = image_figures(&scores, &classes, &MetricKind::of_images());
         let of = |name: &str| figures.iter().find(|figure| figure.name == name).unwrap();
         let counted = |name: &str| (of(name).n, of(name).groups);
         assert_eq!(counted("recall.class.malignant"), (6, 3));
@@ -553,7 +553,7 @@ mod tests {
                 ImageScore { group: index.to_string(), ..scored(truth, &[1.0 - p, p]) }
             })
             .collect();
-        for figure in image_figures(&scores, &names(2), &MetricKind::OF_IMAGES) {
+        for figure in image_figures(&scores, &names(2), &MetricKind::of_images()) {
             assert_eq!((figure.value, figure.interval), (1.0, None), "{}", figure.name);
             assert_eq!(figure.interval_note, "the same in every resample");
         }
@@ -576,7 +576,7 @@ mod tests {
                     ImageScore { group, ..scored(truth, &[a / sum, b / sum, 0.5 / sum]) }
                 })
                 .collect();
-            for figure in image_figures(&scores, &names(3), &MetricKind::OF_IMAGES) {
+            for figure in image_figures(&scores, &names(3), &MetricKind::of_images()) {
                 prop_assert!(figure.n <= scores.len() && figure.groups <= figure.n);
                 prop_assert!(figure.n == 0 || !figure.value.is_nan());
                 // Precision and F1 of a class without images are 0 by rule.

@@ -63,7 +63,7 @@ mod tests {
     fn every_figure_that_is_recorded_has_a_direction() {
         let classes = ["a".to_owned(), "b.c".to_owned()];
         let mut names = figure_names(&MetricKind::ALL, &classes, &classes);
-        names.extend(image_figure_names(&MetricKind::OF_IMAGES, &classes));
+        names.extend(image_figure_names(&MetricKind::of_images(), &classes));
         names.extend(second_head_names(&classes));
         for outputs in [Outputs::Binary, Outputs::Classes(3), Outputs::Images(2)] {
             names.extend(epoch_figures(outputs, true).into_iter().map(String::from));

@@ -2,14 +2,14 @@
 //! statistics.
 //!
 //! ```text
-//! Predictor -> probabilities -> Counts, SurfaceDistances, AUC -> CaseScore -> Figure
+//! Predictor -> probabilities -> Counts, distances, AUC -> CaseScore -> Figure
 //! ```
 //!
-//! [`evaluate`] takes a network through a split, [`classify`] one that gives images their class; from the probabilities on, everything is a pure function
-//! of arrays. What a metric scores in every degenerate case is said at [`overlap`](crate::metric::overlap()), [`surface_distances`]
-//! and [`auc`], how cases become one number at [`figures`] and [`image_figures`].
+//! [`evaluate`] takes a network through a split, [`classify`] one that gives images their class; from the probabilities
+//! on, everything is a pure function of arrays. What a metric scores in every degenerate case is said at
+//! [`overlap`](crate::metric::overlap()) and [`MetricKind::of_case`](crate::metric::MetricKind::of_case), how cases
+//! become one number at [`figures`] and [`image_figures`].
 
-mod auc;
 pub mod bootstrap;
 mod confusion;
 mod counts;
@@ -24,10 +24,8 @@ mod run;
 mod score;
 mod semantics;
 mod summary;
-mod surface;
 mod threshold;
 
-pub use auc::auc;
 pub use confusion::{Confusion, count_classes};
 pub use counts::{count_binary, likeliest};
 pub use epoch::{EpochTally, Names, epoch_figures};
@@ -41,13 +39,12 @@ pub use predictor::{Predictor, Probabilities, not_a_number};
 pub use run::{
     Cases, Evaluation, SECOND_HEAD_THRESHOLD, Tick, classify, evaluate, outputs, threshold,
 };
-pub use score::{CaseScore, LabelledCase, distance, score_binary, score_classes};
+pub use score::{CaseScore, LabelledCase, score_binary, score_classes};
 pub use semantics::{
     describe_absent, describe_empty, describe_image_reductions, describe_intervals, describe_loss,
     describe_reductions, describe_refinement,
 };
 pub use summary::{Figure, figure_names, figures};
-pub use surface::{SurfaceDistances, class_masks, surface_distances};
 pub use threshold::{CANDIDATES, best_threshold, binarize, count_at_candidates};
 
 #[cfg(test)]

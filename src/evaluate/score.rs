@@ -1,17 +1,15 @@
 //! What is measured of one case: counts, distances and AUC of each class.
 
-use serde::{Deserialize, Serialize};
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
 
-use super::auc::auc;
 use super::confusion::count_classes;
 use super::counts::count_binary;
-use super::surface::{SurfaceDistances, class_masks, surface_distances};
 use super::threshold::binarize;
-use crate::data::IGNORE;
-use crate::metric::{Counts, EmptyRule, MetricKind, OfPixels, overlap};
+use crate::metric::{ClassPixels, Counts, EmptyRule, MetricKind};
 
 /// One class of one case: all that metrics are computed from.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct CaseScore {
     /// The case.
     pub case: String,
@@ -25,14 +23,9 @@ pub struct CaseScore {
     pub class_index: usize,
     /// Pixels, the class against all others.
     pub counts: Counts,
-    /// 95th percentile Hausdorff distance, in pixels; `None` where one mask alone is empty, where no
-    /// pixel is labelled, or where distances were not asked for.
-    pub hd95: Option<f64>,
-    /// Average symmetric surface distance, in pixels; `None` as for `hd95`.
-    pub assd: Option<f64>,
-    /// Area under the ROC curve, the class against all others; `None` where the truth has the class
-    /// everywhere or nowhere, or where it was not asked for.
-    pub auc: Option<f64>,
+    /// Metrics of masks and probabilities, such as distances in pixels, without those that are undefined or were not
+    /// asked for.
+    pub measured: BTreeMap<MetricKind, f64>,
 }
 
 impl CaseScore {
@@ -41,28 +34,9 @@ impl CaseScore {
         self.counts.truth() == 0
     }
 
-    /// The value of a metric; `None` where it is undefined.
-    ///
-    /// Overlap metrics follow [`overlap`]. Where truth and prediction both lack the class, distances
-    /// are 0 under [`EmptyRule::One`] and undefined under [`EmptyRule::Skip`]; where one alone does,
-    /// they are undefined under both.
+    /// The value of a metric; `None` where it is undefined ([`MetricKind::of_case`]).
     pub fn value(&self, kind: MetricKind, empty: EmptyRule) -> Option<f64> {
-        let distance = |measured| distance(measured, &self.counts, empty);
-        match kind {
-            MetricKind::Hd95 => distance(self.hd95),
-            MetricKind::Assd => distance(self.assd),
-            MetricKind::Auc => self.auc,
-            of_counts => overlap(of_counts, &self.counts, empty),
-        }
-    }
-}
-
-/// A distance between surfaces, which is measured as 0 where truth and prediction both lack the class, under a rule for
-/// such cases.
-pub fn distance(measured: Option<f64>, counts: &Counts, empty: EmptyRule) -> Option<f64> {
-    match empty {
-        EmptyRule::Skip if counts.absent() => None,
-        EmptyRule::One | EmptyRule::Skip => measured,
+        kind.of_case(&self.counts, self.measured.get(&kind).copied(), empty)
     }
 }
 
@@ -79,12 +53,12 @@ pub struct LabelledCase<'a> {
     pub width: usize,
     /// Height, in pixels.
     pub height: usize,
-    /// Class of each pixel, row by row; [`IGNORE`] takes no part.
+    /// Class of each pixel, row by row; [`IGNORE`](crate::data::IGNORE) takes no part.
     pub truth: &'a [u8],
 }
 
 /// Scores the probabilities of the one foreground class, named `class`, cut at `threshold` as
-/// [`binarize`] does. Distances and AUC are computed only where `metrics` asks for them.
+/// [`binarize`] does. Metrics of masks and probabilities are computed only where `metrics` asks for them.
 ///
 /// # Shapes
 ///
@@ -93,7 +67,7 @@ pub struct LabelledCase<'a> {
 /// # Panics
 ///
 /// If probabilities and truth are not of the case's size, or the truth holds anything but 0, 1 and
-/// [`IGNORE`].
+/// [`IGNORE`](crate::data::IGNORE).
 pub fn score_binary(
     case: &LabelledCase,
     class: &str,
@@ -103,14 +77,11 @@ pub fn score_binary(
 ) -> CaseScore {
     let prediction = binarize(probabilities, threshold);
     let counts = count_binary(&prediction, case.truth);
-    let auc = asked(metrics, |of| matches!(of, OfPixels::Probabilities))
-        .then(|| auc(probabilities, case.truth))
-        .flatten();
-    score(case, class, 1, counts, &prediction, auc, metrics)
+    score(case, class, pixels(case, &prediction, 1, counts, Some(probabilities)), metrics)
 }
 
-/// Scores a class map, one score for each class, in their order. Distances and AUC are computed only
-/// where `metrics` asks for them, AUC only if there are probabilities.
+/// Scores a class map, one score for each class, in their order. Metrics of masks and probabilities are computed only
+/// where `metrics` asks for them, the latter only if there are probabilities.
 ///
 /// # Shapes
 ///
@@ -127,67 +98,44 @@ pub fn score_classes(
     probabilities: Option<&[f32]>,
     metrics: &[MetricKind],
 ) -> Vec<CaseScore> {
-    let pixels = case.truth.len();
-    let auc_of = |class: usize| {
-        let scores = &probabilities?[class * pixels..(class + 1) * pixels];
-        let against_rest =
-            |&t: &u8| if t == IGNORE { t } else { u8::from(usize::from(t) == class) };
-        auc(scores, &case.truth.iter().map(against_rest).collect::<Vec<u8>>())
-    };
+    let n = case.truth.len();
     let counts = count_classes(prediction, case.truth, classes.len());
     let scores = classes.iter().zip(counts).enumerate();
     scores
         .map(|(index, (class, counts))| {
-            let auc = asked(metrics, |of| matches!(of, OfPixels::Probabilities))
-                .then(|| auc_of(index))
-                .flatten();
-            score(case, class, index, counts, prediction, auc, metrics)
+            let probabilities = probabilities.map(|all| &all[index * n..(index + 1) * n]);
+            score(case, class, pixels(case, prediction, index, counts, probabilities), metrics)
         })
         .collect()
+}
+
+fn pixels<'a>(
+    case: &LabelledCase<'a>,
+    prediction: &'a [u8],
+    class: usize,
+    counts: Counts,
+    probabilities: Option<&'a [f32]>,
+) -> ClassPixels<'a> {
+    let LabelledCase { width, height, truth, .. } = *case;
+    let distances = OnceCell::new();
+    ClassPixels { prediction, truth, width, height, class, probabilities, counts, distances }
 }
 
 fn score(
     case: &LabelledCase,
     class: &str,
-    class_index: usize,
-    counts: Counts,
-    prediction: &[u8],
-    auc: Option<f64>,
+    pixels: ClassPixels,
     metrics: &[MetricKind],
 ) -> CaseScore {
-    let wanted = asked(metrics, |of| matches!(of, OfPixels::Masks)) && counts.total() > 0;
-    let distances =
-        wanted.then(|| class_distances(case, prediction, class_index, &counts)).flatten();
     CaseScore {
         case: case.case.to_owned(),
         group: case.group.to_owned(),
         label: case.label.to_owned(),
         class: class.to_owned(),
-        class_index,
-        counts,
-        hd95: distances.map(|distances| distances.hd95),
-        assd: distances.map(|distances| distances.assd),
-        auc,
+        class_index: pixels.class,
+        counts: pixels.counts,
+        measured: pixels.measured(metrics),
     }
-}
-
-fn class_distances(
-    case: &LabelledCase,
-    prediction: &[u8],
-    class_index: usize,
-    counts: &Counts,
-) -> Option<SurfaceDistances> {
-    if counts.absent() {
-        return Some(SurfaceDistances { hd95: 0.0, assd: 0.0 });
-    }
-    let class = u8::try_from(class_index).ok()?;
-    let (prediction, truth) = class_masks(prediction, case.truth, class);
-    surface_distances(&prediction, &truth, case.width, case.height)
-}
-
-/// Whether a metric is made of something.
-fn asked(metrics: &[MetricKind], needs: fn(OfPixels) -> bool) -> bool {
-    metrics.iter().any(|metric| metric.row().of_pixels.is_some_and(needs))
 }
 
 #[cfg(test)]
@@ -195,6 +143,7 @@ mod tests {
     use MetricKind::*;
 
     use super::*;
+    use crate::data::IGNORE;
 
     fn case<'a>(truth: &'a [u8]) -> LabelledCase<'a> {
         LabelledCase { case: "a", group: "g", label: "benign", width: 4, height: 1, truth }
@@ -216,7 +165,7 @@ mod tests {
     #[test]
     fn what_is_not_asked_for_is_not_computed() {
         let score = score_binary(&case(&[0, 1, 1, 0]), "lesion", &[0.1; 4], 0.0, &[Dice]);
-        assert_eq!((score.hd95, score.assd, score.auc), (None, None, None));
+        assert!(score.measured.is_empty(), "{:?}", score.measured);
     }
 
     #[test]
@@ -253,10 +202,10 @@ mod tests {
         assert_eq!(scores.len(), 3);
         assert_eq!(scores[0].counts, Counts { tp: 1, fp: 1, fn_: 0, tn: 1 });
         assert_eq!(scores[1].counts, Counts { tp: 1, fp: 0, fn_: 1, tn: 1 });
-        assert_eq!(scores[0].auc, Some(1.0));
-        assert_eq!(scores[1].auc, Some(1.0));
-        assert_eq!((scores[2].auc, scores[2].assd), (None, Some(0.0)));
+        let measured = |class: usize, kind| scores[class].measured.get(&kind).copied();
+        assert_eq!([0, 1, 2].map(|class| measured(class, Auc)), [Some(1.0), Some(1.0), None]);
+        assert_eq!(measured(2, Assd), Some(0.0));
         // Tumor is predicted at 0 and 1, true at 0: distances 0 and 1 one way, 0 the other.
-        assert_eq!(scores[0].assd, Some(1.0 / 3.0));
+        assert_eq!(measured(0, Assd), Some(1.0 / 3.0));
     }
 }

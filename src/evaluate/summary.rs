@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bootstrap::{FEWEST_GROUPS, Resampled, ResampledSums};
 use super::score::CaseScore;
-use crate::metric::{Counts, EmptyRule, MetricKind, across_classes, mean_over_occurring};
+use crate::metric::{Counts, EmptyRule, MetricKind, across_classes, mean_of_classes};
 
 /// One number about a split.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -186,25 +186,14 @@ struct Case<'a> {
 }
 
 impl Case<'_> {
-    fn value(&self, metric: MetricKind, empty: EmptyRule) -> Option<f64> {
-        match &self.scores[..] {
-            [only] => only.value(metric, empty),
-            _ if metric.is_of_counts() => across_classes(metric, &self.counts, empty),
-            scores => {
-                mean_over_occurring(scores.iter().map(|s| (s.counts, s.value(metric, empty))))
-            }
-        }
-    }
-
     /// The value with what it leaves out: itself, or classes that occur in truth or prediction.
-    fn valued(&self, metric: MetricKind, empty: EmptyRule) -> Value {
-        let value = self.value(metric, empty);
-        let of_classes = self.scores.iter().filter(|score| !score.counts.absent());
-        let undefined = of_classes.filter(|score| score.value(metric, empty).is_none()).count();
-        let left_out = match value {
-            None => undefined.max(1),
-            Some(_) => undefined,
-        };
+    fn value(&self, metric: MetricKind, empty: EmptyRule) -> Value {
+        let values: Vec<_> = self.scores.iter().map(|score| score.value(metric, empty)).collect();
+        let value = mean_of_classes(metric, &self.counts, &values);
+        let classes = self.counts.iter().zip(values);
+        let undefined = classes.filter(|(counts, value)| !counts.absent() && value.is_none());
+        let undefined = undefined.count();
+        let left_out = if value.is_none() { undefined.max(1) } else { undefined };
         Value { group: self.group, value, left_out }
     }
 }
@@ -259,7 +248,7 @@ impl<'a> Split<'a> {
     fn values(&self, metric: MetricKind, reduction: &Reduction, empty: EmptyRule) -> Vec<Value> {
         let of_cases = |keep: &dyn Fn(&Case) -> bool| {
             let kept = self.cases.iter().filter(|case| keep(case));
-            kept.map(|case| case.valued(metric, empty)).collect()
+            kept.map(|case| case.value(metric, empty)).collect()
         };
         let of_pairs = |keep: &dyn Fn(&CaseScore) -> bool| {
             let scores = self.cases.iter().flat_map(|case| {
@@ -434,14 +423,16 @@ mod tests {
         let mut scores = several();
         // `b` has no stroma, where some is found: a distance of nothing.
         for (score, hd95) in scores.iter_mut().zip([3.0, 5.0, 0.0, 7.0, f64::NAN, 0.0]) {
-            score.hd95 = Some(hd95).filter(|hd95| !hd95.is_nan());
+            if !hd95.is_nan() {
+                score.measured.insert(Hd95, hd95);
+            }
         }
         let found = figures(&scores, &[Hd95], EmptyRule::One);
         let mean = find(&found, "hd95.mean");
         assert_eq!((mean.value, mean.n, mean.left_out), ((4.0 + 7.0) / 2.0, 2, 1));
         let lesion = find(&found, "hd95.lesion");
         assert_eq!((lesion.value, lesion.n, lesion.left_out), (5.0, 3, 0));
-        scores[3].hd95 = None;
+        scores[3].measured.clear();
         let mean = find(&figures(&scores, &[Hd95], EmptyRule::One), "hd95.mean");
         assert_eq!((mean.value, mean.n, mean.left_out), (4.0, 1, 2));
     }
@@ -479,10 +470,9 @@ mod tests {
     #[test]
     fn distances_have_means_but_nothing_pooled() {
         let mut scores = several();
-        scores[0].hd95 = Some(3.0);
-        scores[1].hd95 = Some(5.0);
-        scores[2].hd95 = Some(0.0);
-        scores[3].hd95 = Some(1.0);
+        for (score, hd95) in scores.iter_mut().zip([3.0, 5.0, 0.0, 1.0]) {
+            score.measured.insert(Hd95, hd95);
+        }
         let figures = figures(&scores, &[Hd95], EmptyRule::One);
         assert_eq!(find(&figures, "hd95.mean").value, (4.0 + 1.0) / 2.0);
         assert_eq!(find(&figures, "hd95.lesion").value, (3.0 + 5.0 + 1.0) / 3.0);

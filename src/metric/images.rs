@@ -88,51 +88,55 @@ pub struct Against {
 #[derive(Clone, Debug)]
 pub struct ImageConfusion {
     /// Rows are the truth, columns what images are called.
-    confusion: Vec<Vec<f64>>,
+    pub(super) rows: Vec<Vec<f64>>,
 }
 
 impl ImageConfusion {
     /// No image, of so many classes.
     pub fn new(classes: usize) -> Self {
-        Self { confusion: vec![vec![0.0; classes]; classes] }
+        Self { rows: vec![vec![0.0; classes]; classes] }
     }
 
     /// Adds an image that counts `weight` times.
     pub fn add(&mut self, truth: usize, called: usize, weight: f64) {
-        self.confusion[truth][called] += weight;
+        self.rows[truth][called] += weight;
     }
 
     /// How many classes there are.
     pub fn classes(&self) -> usize {
-        self.confusion.len()
+        self.rows.len()
     }
 
-    fn total(&self) -> f64 {
-        self.confusion.iter().flatten().sum()
+    pub(super) fn total(&self) -> f64 {
+        self.rows.iter().flatten().sum()
     }
 
     /// Whether a class has an image.
     pub fn occurs(&self, class: usize) -> bool {
-        self.confusion[class].iter().sum::<f64>() > 0.0
+        self.rows[class].iter().sum::<f64>() > 0.0
     }
 
     /// A class against all others.
     pub fn against(&self, class: usize) -> Against {
-        let tp = self.confusion[class][class];
-        let fn_ = self.confusion[class].iter().sum::<f64>() - tp;
-        let fp = self.confusion.iter().map(|row| row[class]).sum::<f64>() - tp;
+        let tp = self.rows[class][class];
+        let fn_ = self.rows[class].iter().sum::<f64>() - tp;
+        let fp = self.rows.iter().map(|row| row[class]).sum::<f64>() - tp;
         Against { tp, fp, fn_, tn: self.total() - tp - fp - fn_ }
     }
 
     /// Whether an image is called a class.
     pub fn is_called(&self, class: usize) -> bool {
-        self.confusion.iter().any(|row| row[class] > 0.0)
+        self.rows.iter().any(|row| row[class] > 0.0)
+    }
+
+    /// The weight of what is called right.
+    pub(super) fn right(&self) -> f64 {
+        (0..self.classes()).map(|class| self.rows[class][class]).sum()
     }
 
     /// The part called right.
     pub(super) fn accuracy(&self) -> Option<f64> {
-        let right: f64 = (0..self.classes()).map(|class| self.confusion[class][class]).sum();
-        ratio(right, self.total())
+        ratio(self.right(), self.total())
     }
 
     /// Mean recall over the classes that have images.
@@ -142,50 +146,6 @@ impl ImageConfusion {
             ratio(tp, tp + fn_)
         }))
     }
-
-    /// Gorodkin's R_K: of two classes, Matthews' coefficient. 0 where truth or prediction is constant.
-    pub(super) fn matthews(&self) -> Option<f64> {
-        let total = self.total();
-        if total == 0.0 {
-            return None;
-        }
-        let classes = 0..self.confusion.len();
-        let right: f64 = classes.clone().map(|class| self.confusion[class][class]).sum();
-        let truth: Vec<f64> = self.confusion.iter().map(|row| row.iter().sum()).collect();
-        let called: Vec<f64> =
-            classes.map(|class| self.confusion.iter().map(|row| row[class]).sum()).collect();
-        let product = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-        let covariance = right * total - product(&truth, &called);
-        let spread = |of: &[f64]| total * total - product(of, of);
-        let variance = spread(&truth) * spread(&called);
-        Some(if variance > 0.0 { covariance / variance.sqrt() } else { 0.0 })
-    }
-}
-
-/// The area under the ROC curve, from the images of the class and of others at each probability.
-pub(super) fn roc_area(steps: &[[f64; 2]]) -> Option<f64> {
-    let (mut above, mut won) = (0.0, 0.0);
-    let mut others = 0.0;
-    for [of_class, of_others] in steps {
-        won += of_others * (above + of_class / 2.0);
-        above += of_class;
-        others += of_others;
-    }
-    ratio(won, above * others)
-}
-
-/// The sum over thresholds of precision times the recall that is won there, as scikit-learn's.
-pub(super) fn average_precision(steps: &[[f64; 2]]) -> Option<f64> {
-    let all: f64 = steps.iter().map(|step| step[0]).sum();
-    let (mut above, mut called, mut sum) = (0.0, 0.0, 0.0);
-    for [of_class, of_others] in steps {
-        above += of_class;
-        called += of_class + of_others;
-        if *of_class > 0.0 {
-            sum += of_class * above / called;
-        }
-    }
-    ratio(sum, all)
 }
 
 /// `None` where it is 0 / 0.

@@ -1,24 +1,38 @@
 //! Metrics: a row each, with its names, which way is better, what it is made of and its formula.
 //!
 //! Metrics of pixels are of one class of one case, or of the counts of many ([`overlap()`]); metrics of images are of all
-//! images of a split ([`OfImages`]). Distances of masks and areas under curves of pixels are computed where predictions
-//! are scored.
+//! images of a split ([`OfImages`]).
 
+mod assd;
+mod auc;
+mod average_precision;
+mod class_pixels;
 mod counts;
+mod hd95;
 mod images;
+mod mcc;
 mod overlap;
+mod quantile;
+mod surface;
 
 use std::fmt;
+use std::mem::{Discriminant, discriminant};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use class_pixels::ClassPixels;
 pub use counts::Counts;
 pub use images::{Against, ImageConfusion, MeanOver, OfClass, OfImages, Side};
-pub use overlap::{across_classes, mean_over_occurring, overlap};
+pub use overlap::{across_classes, mean_of_classes, overlap};
+pub use quantile::quantile;
+pub use surface::Distances;
 
 use self::images::ratio as part;
 use self::overlap::ratio;
+
+/// The label of pixels that take no part in loss, metrics or pictures.
+pub const IGNORE: u8 = 255;
 
 /// Makes the kinds of metrics and the way to their rows.
 macro_rules! metrics {
@@ -48,23 +62,31 @@ macro_rules! metrics {
 
 metrics! {
     /// 2 tp / (2 tp + fp + fn); the F1 score of pixels.
-    Dice => Metric::highest("dice", "Dice").of_counts(|c| ratio(2 * c.tp, 2 * c.tp + c.fp + c.fn_)),
+    Dice => Metric::highest("dice", "Dice")
+        .also_named(&["dsc"])
+        .of_counts(|c| ratio(2 * c.tp, 2 * c.tp + c.fp + c.fn_)),
     /// tp / (tp + fp + fn).
-    Iou => Metric::highest("iou", "IoU").of_counts(|c| ratio(c.tp, c.tp + c.fp + c.fn_)),
+    Iou => Metric::highest("iou", "IoU")
+        .also_named(&["jaccard", "jac", "miou"])
+        .of_counts(|c| ratio(c.tp, c.tp + c.fp + c.fn_)),
     /// tp / (tp + fp).
     Precision => Metric::highest("precision", "Precision")
+        .also_named(&["ppv"])
         .of_counts(|c| ratio(c.tp, c.tp + c.fp))
         .of_classes(|c| part(c.tp, c.tp + c.fp).or(Some(0.0)), MeanOver::Named, &[Side::Class, Side::Called]),
     /// tp / (tp + fn); also called sensitivity.
     Recall => Metric::highest("recall", "Recall")
+        .also_named(&["sensitivity", "tpr"])
         .of_counts(|c| ratio(c.tp, c.tp + c.fn_))
         .of_classes(|c| part(c.tp, c.tp + c.fn_), MeanOver::Named, &[Side::Class]),
     /// tn / (tn + fp).
     Specificity => Metric::highest("specificity", "Specificity")
+        .also_named(&["tnr"])
         .of_counts(|c| ratio(c.tn, c.tn + c.fp))
         .of_classes(|c| part(c.tn, c.tn + c.fp), MeanOver::Occurring, &[Side::Others]),
     /// (tp + tn) / all.
     Accuracy => Metric::highest("accuracy", "Accuracy")
+        .also_named(&["acc"])
         .of_counts(|c| ratio(c.tp + c.tn, c.total()))
         .of_all_images(ImageConfusion::accuracy, false),
     /// Harmonic mean of precision and recall; equal to Dice for pixels.
@@ -72,39 +94,61 @@ metrics! {
         .of_counts(|c| ratio(2 * c.tp, 2 * c.tp + c.fp + c.fn_))
         .of_classes(|c| part(2.0 * c.tp, 2.0 * c.tp + c.fp + c.fn_).or(Some(0.0)), MeanOver::Named, &[Side::Class]),
     /// Matthews correlation coefficient.
-    Mcc => Metric::highest("mcc", "MCC")
-        .of_counts(overlap::matthews)
-        .of_all_images(ImageConfusion::matthews, true),
+    Mcc => mcc::METRIC,
     /// 95th percentile of the symmetric surface distance, in pixels.
-    Hd95 => Metric::lowest("hd95", "HD95").in_unit("px").of_pixels(OfPixels::Masks),
+    Hd95 => hd95::METRIC,
     /// Average symmetric surface distance, in pixels.
-    Assd => Metric::lowest("assd", "ASSD").in_unit("px").of_pixels(OfPixels::Masks),
+    Assd => assd::METRIC,
     /// Area under the ROC curve of the probabilities of pixels or images.
-    Auc => Metric::highest("auc", "AUC")
-        .of_pixels(OfPixels::Probabilities)
-        .of_ranking(images::roc_area),
+    Auc => auc::METRIC,
     /// Mean of recall and specificity; of images, mean recall over the classes.
     BalancedAccuracy => Metric::highest("balanced-accuracy", "Balanced accuracy")
         .of_pixels(OfPixels::MeanOf(&[MetricKind::Recall, MetricKind::Specificity]))
         .of_all_images(ImageConfusion::mean_recall, true),
     /// Area under the precision-recall curve, as scikit-learn's average precision. Of images alone.
-    AveragePrecision => Metric::highest("average-precision", "Average precision")
-        .of_ranking(images::average_precision),
+    AveragePrecision => average_precision::METRIC,
 }
 
 impl MetricKind {
-    /// The metrics of classified images, in the order of tables.
-    pub const OF_IMAGES: [Self; 9] = [
-        Self::Accuracy,
-        Self::BalancedAccuracy,
-        Self::Precision,
-        Self::Recall,
-        Self::Specificity,
-        Self::F1,
-        Self::Mcc,
-        Self::Auc,
-        Self::AveragePrecision,
-    ];
+    /// The metrics of classified images, in the order of tables: accuracies first.
+    pub fn of_images() -> Vec<Self> {
+        let mut kinds = Self::ALL.to_vec();
+        kinds.retain(|kind| kind.row().of_images.is_some());
+        kinds.sort_by_key(|kind| !matches!(kind, Self::Accuracy | Self::BalancedAccuracy));
+        kinds
+    }
+
+    /// The metrics of pixels that are measured of each class of a case, as no function of its counts.
+    pub fn measured() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(|kind| {
+            matches!(kind.row().of_pixels, Some(OfPixels::Masks(_) | OfPixels::Probabilities(_)))
+        })
+    }
+
+    /// What it needs of the pixels of a class.
+    fn needs(self) -> Option<Discriminant<OfPixels>> {
+        self.row().of_pixels.as_ref().map(discriminant)
+    }
+
+    /// Its value for a class of a case, if it is measured and not a function of counts.
+    fn measure(self, pixels: &ClassPixels) -> Option<f64> {
+        match self.row().of_pixels? {
+            OfPixels::Masks(formula) | OfPixels::Probabilities(formula) => formula(pixels),
+            OfPixels::Counts(_) | OfPixels::MeanOf(_) => None,
+        }
+    }
+
+    /// Its value for a class of a case, from the counts and what was measured; `None` where it is undefined.
+    ///
+    /// Metrics of counts follow [`overlap()`]. Those of masks are undefined under [`EmptyRule::Skip`] where truth and
+    /// prediction both lack the class.
+    pub fn of_case(self, counts: &Counts, measured: Option<f64>, empty: EmptyRule) -> Option<f64> {
+        match self.row().of_pixels? {
+            OfPixels::Counts(_) | OfPixels::MeanOf(_) => overlap(self, counts, empty),
+            OfPixels::Masks(_) if empty == EmptyRule::Skip && counts.absent() => None,
+            OfPixels::Masks(_) | OfPixels::Probabilities(_) => measured,
+        }
+    }
 
     /// Its name in specs, figures and files, such as `dice`.
     pub fn name(self) -> &'static str {
@@ -122,6 +166,8 @@ impl MetricKind {
 pub struct Metric {
     /// In specs, figures and files.
     pub name: &'static str,
+    /// Names that other tools give it, by which a person may write it.
+    pub also_named: &'static [&'static str],
     /// For people, without its unit.
     title: &'static str,
     unit: Option<&'static str>,
@@ -141,18 +187,30 @@ pub enum OfPixels {
     /// The mean of other metrics of counts.
     MeanOf(&'static [MetricKind]),
     /// Of the masks of truth and prediction.
-    Masks,
-    /// Of probabilities.
-    Probabilities,
+    Masks(fn(&ClassPixels) -> Option<f64>),
+    /// Of the probabilities of the class.
+    Probabilities(fn(&ClassPixels) -> Option<f64>),
 }
 
 impl Metric {
     const fn highest(name: &'static str, title: &'static str) -> Self {
-        Self { name, title, unit: None, goal: Goal::Highest, of_pixels: None, of_images: None }
+        Self {
+            name,
+            also_named: &[],
+            title,
+            unit: None,
+            goal: Goal::Highest,
+            of_pixels: None,
+            of_images: None,
+        }
     }
 
     const fn lowest(name: &'static str, title: &'static str) -> Self {
         Self { goal: Goal::Lowest, ..Self::highest(name, title) }
+    }
+
+    const fn also_named(self, also_named: &'static [&'static str]) -> Self {
+        Self { also_named, ..self }
     }
 
     const fn in_unit(self, unit: &'static str) -> Self {
@@ -165,6 +223,14 @@ impl Metric {
 
     const fn of_counts(self, formula: fn(&Counts) -> Option<f64>) -> Self {
         self.of_pixels(OfPixels::Counts(formula))
+    }
+
+    const fn of_masks(self, formula: fn(&ClassPixels) -> Option<f64>) -> Self {
+        self.of_pixels(OfPixels::Masks(formula))
+    }
+
+    const fn of_probabilities(self, formula: fn(&ClassPixels) -> Option<f64>) -> Self {
+        self.of_pixels(OfPixels::Probabilities(formula))
     }
 
     const fn of_all_images(
@@ -245,10 +311,21 @@ mod tests {
     }
 
     #[test]
-    fn metrics_of_images_have_each_a_place_in_tables() {
-        for kind in MetricKind::ALL {
-            let places = MetricKind::OF_IMAGES.iter().filter(|&&placed| placed == kind).count();
-            assert_eq!(places, usize::from(kind.row().of_images.is_some()), "{kind:?}");
-        }
+    fn the_order_of_tables_of_images_stays() {
+        let names: Vec<&str> = MetricKind::of_images().into_iter().map(MetricKind::name).collect();
+        assert_eq!(
+            names,
+            [
+                "accuracy",
+                "balanced-accuracy",
+                "precision",
+                "recall",
+                "specificity",
+                "f1",
+                "mcc",
+                "auc",
+                "average-precision"
+            ]
+        );
     }
 }

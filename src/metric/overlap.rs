@@ -46,7 +46,7 @@ pub fn overlap(kind: MetricKind, counts: &Counts, empty: EmptyRule) -> Option<f6
             let values = kinds.iter().map(|&kind| overlap(kind, counts, empty));
             Some(values.sum::<Option<f64>>()? / kinds.len() as f64)
         }
-        OfPixels::Masks | OfPixels::Probabilities => None,
+        OfPixels::Masks(_) | OfPixels::Probabilities(_) => None,
     }
 }
 
@@ -55,45 +55,34 @@ pub(super) fn ratio(numerator: u64, denominator: u64) -> Option<f64> {
     (denominator > 0).then(|| numerator as f64 / denominator as f64)
 }
 
-/// Matthews (1975), Biochimica et Biophysica Acta 405:442-451.
-pub(super) fn matthews(counts: &Counts) -> Option<f64> {
-    let Counts { tp, fp, fn_, tn } = *counts;
-    let margins = [tp + fp, tp + fn_, tn + fp, tn + fn_];
-    if margins.contains(&0) {
-        return None;
-    }
-    let covariance = i128::from(tp) * i128::from(tn) - i128::from(fp) * i128::from(fn_);
-    let variance: f64 = margins.iter().map(|&margin| margin as f64).product();
-    Some((covariance as f64 / variance.sqrt()).clamp(-1.0, 1.0))
-}
-
 /// A metric of an image from the counts of its classes, or of many images from their sums: of the one
 /// class, or the mean over the classes that occur in truth or prediction. Accuracy is that of pixels.
 ///
 /// This is what a case scores, wherever it is shown: in the figures of a split, among the best and worst cases, and in
 /// tables of cases.
 pub fn across_classes(kind: MetricKind, counts: &[Counts], empty: EmptyRule) -> Option<f64> {
-    match (counts, kind) {
-        ([only], _) => overlap(kind, only, empty),
-        (_, MetricKind::Accuracy) => {
-            let right: u64 = counts.iter().map(|counts| counts.tp).sum();
-            let total = counts.first()?.total();
-            (total > 0).then(|| right as f64 / total as f64)
-        }
-        _ => mean_over_occurring(counts.iter().map(|c| (*c, overlap(kind, c, empty)))),
-    }
+    let values: Vec<Option<f64>> = counts.iter().map(|c| overlap(kind, c, empty)).collect();
+    mean_of_classes(kind, counts, &values)
 }
 
-/// Mean of the defined values of classes that occur in truth or prediction.
-pub fn mean_over_occurring(classes: impl Iterator<Item = (Counts, Option<f64>)>) -> Option<f64> {
-    let (mut sum, mut n) = (0.0, 0);
-    for (counts, value) in classes {
-        if let (false, Some(value)) = (counts.absent(), value) {
-            sum += value;
-            n += 1;
+/// As [`across_classes`], from the value of each class, of any metric of pixels.
+pub fn mean_of_classes(kind: MetricKind, counts: &[Counts], values: &[Option<f64>]) -> Option<f64> {
+    match (values, kind) {
+        ([only], _) => *only,
+        (_, MetricKind::Accuracy) => {
+            let right: u64 = counts.iter().map(|counts| counts.tp).sum();
+            ratio(right, counts.first()?.total())
+        }
+        _ => {
+            let occurring = counts.iter().zip(values).filter(|(counts, _)| !counts.absent());
+            let (mut sum, mut n) = (0.0, 0);
+            for value in occurring.filter_map(|(_, value)| *value) {
+                sum += value;
+                n += 1;
+            }
+            (n > 0).then(|| sum / f64::from(n))
         }
     }
-    (n > 0).then(|| sum / f64::from(n))
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Names of figures that a spec may use, and what is said of a name that is none of them.
 
 use crate::evaluate::figure_goal;
-use crate::spec::{GateSpec, Goal, RateSpec, ScheduleSpec};
+use crate::figure_name::MASK_DICE;
+use crate::spec::{GateSpec, Goal, MetricKind, RateSpec, ScheduleSpec};
 use crate::split_name::SplitName;
 
 /// A figure that decides something while training.
@@ -126,32 +127,22 @@ fn braced(words: &[&str]) -> String {
     }
 }
 
-/// Other names by which splits and metrics go, and ours.
-const ALSO_CALLED: [(&str, &str); 23] = [
+/// Other names of splits and of lesions, and ours; a metric's row has those of the metric.
+const ALSO_NAMED: [(&str, &str); 6] = [
     ("val", "valid"),
     ("validation", "valid"),
     ("dev", "valid"),
     ("training", "train"),
     ("testing", "test"),
-    ("acc", "accuracy"),
-    ("dsc", "dice"),
-    ("jaccard", "iou"),
-    ("miou", "iou"),
-    ("jac", "iou"),
-    ("sensitivity", "recall"),
-    ("tpr", "recall"),
-    ("tnr", "specificity"),
-    ("ppv", "precision"),
-    ("roc", "auc"),
-    ("auroc", "auc"),
-    ("rocauc", "auc"),
-    ("ap", "average-precision"),
-    ("hd", "hd95"),
-    ("hausdorff", "hd95"),
-    ("hausdorff95", "hd95"),
-    ("asd", "assd"),
     ("foreground", "lesion"),
 ];
+
+/// Our name for a word that other tools use.
+fn ours(word: &str) -> &str {
+    let metric = MetricKind::ALL.into_iter().find(|kind| kind.row().also_named.contains(&word));
+    let other = ALSO_NAMED.iter().find(|(other, _)| *other == word);
+    metric.map(MetricKind::name).or(other.map(|(_, ours)| *ours)).unwrap_or(word)
+}
 
 /// The recorded figure that a name is nearest to, word by word; `None` where no word is like any.
 ///
@@ -206,21 +197,14 @@ fn alike(typed: &str, known: &str) -> f64 {
 fn words(name: &str) -> Vec<String> {
     let lower = name.to_lowercase();
     let parts = lower.split(['.', '_', '/', ' ', ':']);
-    let parts = parts.flat_map(|part| match MEASURES_WITH_HYPHEN.contains(&part) {
+    // The hyphen of a name of ours parts no words.
+    let whole = |part| part == MASK_DICE || MetricKind::ALL.iter().any(|kind| kind.name() == part);
+    let parts = parts.flat_map(|part| match whole(part) {
         true => vec![part],
         false => part.split('-').collect(),
     });
-    parts
-        .filter(|part| !part.is_empty())
-        .map(|part| {
-            let ours = ALSO_CALLED.iter().find(|(other, _)| *other == part);
-            ours.map_or(part, |(_, ours)| *ours).to_owned()
-        })
-        .collect()
+    parts.filter(|part| !part.is_empty()).map(|part| ours(part).to_owned()).collect()
 }
-
-/// Names whose hyphen parts no words.
-const MEASURES_WITH_HYPHEN: [&str; 3] = ["balanced-accuracy", "average-precision", "mask-dice"];
 
 /// The names of figures by split.
 pub(super) fn with_splits(splits: &[SplitName], names: &[String]) -> Vec<String> {
@@ -235,7 +219,6 @@ mod tests {
     use super::*;
     use crate::evaluate::{epoch_figures, figure_names};
     use crate::loss::Outputs;
-    use crate::spec::MetricKind;
 
     fn of_epochs() -> Vec<String> {
         let names: Vec<String> =

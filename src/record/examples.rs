@@ -10,6 +10,7 @@ use super::*;
 use crate::figure_name::FigureName;
 use crate::finding::{Finding, FindingKind};
 use crate::layer::Layer;
+use crate::metric::MetricKind;
 use crate::spec::{ExplanationKind, PublishedSpec};
 use crate::split_name::SplitName;
 
@@ -410,7 +411,14 @@ fn busi_cases(split: &[SplitRow], random: &mut ChaCha8Rng) -> Vec<CaseRow> {
             let tp = (truth as f64 * recall) as u64;
             let false_alarm = row.label != "normal" || random.random_range(0..3) == 0;
             let fp = if false_alarm { random.random_range(0..9_000) } else { 0 };
-            let defined = tp > 0;
+            let mut measured = BTreeMap::new();
+            if tp > 0 {
+                measured.insert(MetricKind::Hd95, random.random_range(2.0..90.0));
+                measured.insert(MetricKind::Assd, random.random_range(0.8..30.0));
+            }
+            if truth > 0 {
+                measured.insert(MetricKind::Auc, random.random_range(0.8..0.999));
+            }
             scored(CaseRow {
                 split: row.split,
                 resolution: "original".into(),
@@ -422,9 +430,7 @@ fn busi_cases(split: &[SplitRow], random: &mut ChaCha8Rng) -> Vec<CaseRow> {
                 fp,
                 fn_: truth - tp,
                 tn: 250_000,
-                hd95: defined.then(|| random.random_range(2.0..90.0)),
-                assd: defined.then(|| random.random_range(0.8..30.0)),
-                auc: (truth > 0).then(|| random.random_range(0.8..0.999)),
+                measured,
                 ..Default::default()
             })
         })

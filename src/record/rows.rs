@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::figure_name::FigureName;
 use crate::finding::Finding;
+use crate::metric::MetricKind;
 use crate::spec::{ExplanationKind, PublishedSpec};
 use crate::split_name::SplitName;
 
@@ -227,12 +228,8 @@ pub struct CaseRow {
     pub fn_: u64,
     /// Other pixels, called other.
     pub tn: u64,
-    /// 95th percentile of the symmetric surface distance, in pixels; `None` where undefined.
-    pub hd95: Option<f64>,
-    /// Average symmetric surface distance, in pixels; `None` where undefined.
-    pub assd: Option<f64>,
-    /// Area under the ROC curve of the pixel probabilities; `None` where undefined.
-    pub auc: Option<f64>,
+    /// Metrics of masks and probabilities, such as distances in pixels, where they are defined; a column each.
+    pub measured: BTreeMap<MetricKind, f64>,
     /// Dice under the run's rule for empty masks; `None` where that leaves the case out.
     pub dice: Option<f64>,
 }

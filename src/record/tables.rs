@@ -10,6 +10,7 @@ use polars::prelude::*;
 use super::files;
 use super::{CaseRow, EpochRow, GuideRow, ScoreRow, SplitRow, TimesRow};
 use crate::error::Result;
+use crate::metric::MetricKind;
 use crate::split_name::{NoSplit, SplitName};
 
 /// The bytes of `split.parquet`.
@@ -123,7 +124,7 @@ pub(super) fn cases_bytes(path: &Path, rows: &[CaseRow]) -> Result<Vec<u8>> {
 
 /// The columns of `cases.parquet`.
 pub(crate) fn case_columns(rows: &[CaseRow]) -> Vec<Column> {
-    vec![
+    let mut columns = vec![
         column("split", rows, |row| row.split.as_str()),
         column("resolution", rows, |row| row.resolution.as_str()),
         column("case", rows, |row| row.case.as_str()),
@@ -134,11 +135,13 @@ pub(crate) fn case_columns(rows: &[CaseRow]) -> Vec<Column> {
         column("fp", rows, |row| row.fp),
         column("fn", rows, |row| row.fn_),
         column("tn", rows, |row| row.tn),
-        column("hd95", rows, |row| row.hd95),
-        column("assd", rows, |row| row.assd),
-        column("auc", rows, |row| row.auc),
-        column("dice", rows, |row| row.dice),
-    ]
+    ];
+    columns.extend(
+        MetricKind::measured()
+            .map(|kind| column(kind.name(), rows, |row| row.measured.get(&kind).copied())),
+    );
+    columns.push(column("dice", rows, |row| row.dice));
+    columns
 }
 
 /// Reads `cases.parquet`; no rows where there is no file.
@@ -152,12 +155,12 @@ pub(super) fn read_cases(path: &Path) -> Result<Vec<CaseRow>> {
     let mut class = table.strings("class")?;
     let [tp, fp, fn_, tn] =
         [table.u64("tp")?, table.u64("fp")?, table.u64("fn")?, table.u64("tn")?];
-    let [hd95, assd, auc, dice] = [
-        table.optional_f64("hd95")?,
-        table.optional_f64("assd")?,
-        table.optional_f64("auc")?,
-        table.optional_f64("dice")?,
-    ];
+    let dice = table.optional_f64("dice")?;
+    let names = table.names();
+    // A record may be older than a metric.
+    let measured = MetricKind::measured().filter(|kind| names.iter().any(|n| n == kind.name()));
+    let measured: Vec<(MetricKind, Vec<Option<f64>>)> =
+        measured.map(|kind| Ok((kind, table.optional_f64(kind.name())?))).collect::<Result<_>>()?;
     Ok((0..table.height())
         .map(|row| CaseRow {
             split: split[row],
@@ -170,9 +173,10 @@ pub(super) fn read_cases(path: &Path) -> Result<Vec<CaseRow>> {
             fp: fp[row],
             fn_: fn_[row],
             tn: tn[row],
-            hd95: hd95[row],
-            assd: assd[row],
-            auc: auc[row],
+            measured: measured
+                .iter()
+                .filter_map(|(kind, values)| Some((*kind, values[row]?)))
+                .collect(),
             dice: dice[row],
         })
         .collect())

@@ -8,7 +8,6 @@ use serde::Serialize;
 use super::configuration::spec_text;
 use super::names;
 use crate::error::{Error, Result};
-use crate::evaluate::distance;
 use crate::metric::{Counts, across_classes, overlap};
 use crate::record::{CaseRow, Record, SplitRow, case_columns, split_columns};
 use crate::spec::{EmptyRule, MetricKind};
@@ -23,10 +22,8 @@ pub(super) struct Block {
     pub resolution: String,
     /// One for each class or label.
     pub rows: Vec<Means>,
-    /// Whether surface distances are defined for any case.
-    pub distances: bool,
-    /// Whether AUC is defined for any case.
-    pub auc: bool,
+    /// Titles of the metrics of masks and probabilities that are defined for any case.
+    pub measured: Vec<String>,
 }
 
 /// Means over cases; a mean leaves out the cases that the metric is undefined for.
@@ -50,12 +47,8 @@ pub(super) struct Means {
     pub recall: Mean,
     /// Dice of the pixels of all cases together.
     pub pooled_dice: Option<f64>,
-    /// 95th percentile of the surface distance, in pixels.
-    pub hd95: Mean,
-    /// Average symmetric surface distance, in pixels.
-    pub assd: Mean,
-    /// Area under the ROC curve.
-    pub auc: Mean,
+    /// Metrics of masks and probabilities; in a block those that it names.
+    pub measured: Vec<Mean>,
 }
 
 /// A mean over the cases that a metric is defined for.
@@ -95,21 +88,22 @@ fn blocks(record: &Record, key: &str) -> Result<Vec<Block>> {
         let means = means.map_err(untabled)?;
         match blocks.iter_mut().find(|b| b.split == split && b.resolution == resolution) {
             Some(block) => block.rows.push(means),
-            None => blocks.push(Block {
-                split,
-                resolution,
-                rows: vec![means],
-                distances: false,
-                auc: false,
-            }),
+            None => {
+                blocks.push(Block { split, resolution, rows: vec![means], measured: Vec::new() })
+            }
         }
     }
     let headline = headline_resolution(record);
     for block in &mut blocks {
         let order = |name: &str| record.summary.classes.iter().position(|class| class == name);
-        let has = |mean: fn(&Means) -> Mean| block.rows.iter().any(|row| mean(row).value.is_some());
-        (block.distances, block.auc) =
-            (has(|row| row.hd95) || has(|row| row.assd), has(|row| row.auc));
+        let defined: Vec<bool> = (0..MetricKind::measured().count())
+            .map(|metric| block.rows.iter().any(|row| row.measured[metric].value.is_some()))
+            .collect();
+        let titles = MetricKind::measured().map(|kind| kind.row().title());
+        block.measured = shown(titles, &defined);
+        for row in &mut block.rows {
+            row.measured = shown(row.measured.drain(..), &defined);
+        }
         match key {
             "class" => block.rows.sort_by_key(|row| order(&row.name).unwrap_or(usize::MAX)),
             _ => block.rows.sort_by(|a, b| a.name.cmp(&b.name)),
@@ -131,11 +125,17 @@ fn empty_rule(record: &Record) -> EmptyRule {
     }
 }
 
-/// The cases with their distances under a rule, and a column for each overlap metric.
+fn shown<T>(values: impl Iterator<Item = T>, defined: &[bool]) -> Vec<T> {
+    values.zip(defined).filter(|(_, defined)| **defined).map(|(value, _)| value).collect()
+}
+
+/// The cases with what was measured of them under a rule, and a column for each overlap metric.
 fn metrics_frame(cases: &[CaseRow], rule: EmptyRule) -> PolarsResult<DataFrame> {
     let ruled = |case: &CaseRow| {
-        let of = |measured| distance(measured, &counts(case), rule);
-        CaseRow { hd95: of(case.hd95), assd: of(case.assd), ..case.clone() }
+        let measured = case.measured.iter().filter_map(|(kind, value)| {
+            Some((*kind, kind.of_case(&counts(case), Some(*value), rule)?))
+        });
+        CaseRow { measured: measured.collect(), ..case.clone() }
     };
     let mut columns = case_columns(&cases.iter().map(ruled).collect::<Vec<_>>());
     for (name, kind) in OVERLAPS {
@@ -192,9 +192,9 @@ fn means(name: String, part: &DataFrame, rule: EmptyRule) -> PolarsResult<Means>
         precision: mean("precision")?,
         recall: mean("recall")?,
         pooled_dice: overlap(MetricKind::Dice, &pooled, rule),
-        hd95: mean("hd95")?,
-        assd: mean("assd")?,
-        auc: mean("auc")?,
+        measured: MetricKind::measured()
+            .map(|kind| mean(kind.name()))
+            .collect::<PolarsResult<_>>()?,
     })
 }
 
@@ -472,8 +472,9 @@ mod tests {
         assert!((row.precision.value.unwrap() - (1.0 + 0.75) / 2.0).abs() < 1e-12);
         assert!((row.recall.value.unwrap() - (0.5 + 1.0) / 2.0).abs() < 1e-12);
         assert!((row.pooled_dice.unwrap() - 14.0 / 17.0).abs() < 1e-12);
-        assert_eq!(row.hd95, Mean { value: None, left_out: 2 });
-        assert_eq!((row.assd.left_out, row.dice.left_out), (2, 0));
+        // No distance is defined for any of them.
+        assert!(block.measured.is_empty() && row.measured.is_empty());
+        assert_eq!(row.dice.left_out, 0);
     }
 
     #[test]
@@ -513,15 +514,18 @@ mod tests {
     #[test]
     fn distances_of_two_empty_masks_follow_the_rule() {
         let mut empty = case("b", "lesion", [0, 0, 0, 10], None);
-        (empty.hd95, empty.assd) = (Some(0.0), Some(0.0));
-        let mut record = record(vec![case("a", "lesion", [1, 0, 1, 8], Some(2.0 / 3.0)), empty]);
+        empty.measured = [(MetricKind::Hd95, 0.0), (MetricKind::Assd, 0.0)].into();
+        let mut apart = case("a", "lesion", [1, 0, 1, 8], Some(2.0 / 3.0));
+        apart.measured = [(MetricKind::Hd95, 3.0), (MetricKind::Assd, 2.0)].into();
+        let mut record = record(vec![apart, empty]);
         for (rule, expected) in [
             ("one", Mean { value: Some(0.0), left_out: 0 }),
             ("skip", Mean { value: None, left_out: 1 }),
         ] {
             record.spec = format!("[evaluation]\nempty = '{rule}'");
-            let rows = by_label(&record).unwrap().remove(0).rows;
-            assert_eq!([rows[1].hd95, rows[1].assd], [expected; 2], "{rule}");
+            let block = by_label(&record).unwrap().remove(0);
+            assert_eq!(block.measured, ["HD95 (px)", "ASSD (px)"]);
+            assert_eq!(block.rows[1].measured, [expected; 2], "{rule}");
         }
     }
 

@@ -16,7 +16,7 @@ pub fn figures(evaluation: &Evaluation, image_classes: &[String], spec: &Spec) -
     let of_pixels = evaluate::figures(scores, &spec.evaluation.metrics, spec.evaluation.empty);
     let of_images = match evaluation.images.as_slice() {
         [] => Vec::new(),
-        images => evaluate::image_figures(images, image_classes, &MetricKind::OF_IMAGES),
+        images => evaluate::image_figures(images, image_classes, &MetricKind::of_images()),
     };
     let of_images = of_images.into_iter().map(|figure| evaluate::Figure {
         name: format!("{OF_SECOND_HEAD}{}", figure.name),
@@ -83,9 +83,7 @@ pub(super) fn case_rows(evaluation: &Evaluation, spec: &Spec) -> Vec<CaseRow> {
         fp: score.counts.fp,
         fn_: score.counts.fn_,
         tn: score.counts.tn,
-        hd95: score.hd95,
-        assd: score.assd,
-        auc: score.auc,
+        measured: score.measured.clone(),
         dice: score.value(MetricKind::Dice, spec.evaluation.empty),
     };
     let original = evaluation.at(Resolution::Original).iter().map(|s| row("original", s));

@@ -27,7 +27,7 @@ fn of_task(said: &Dict) -> Dict {
         filled.insert("loss".into(), Said::Dict(tag, loss));
     }
     if table("evaluation").is_none_or(|evaluation| !evaluation.contains_key("metrics")) {
-        let metrics = Said::serialize(MetricKind::OF_IMAGES).ok();
+        let metrics = Said::serialize(MetricKind::of_images()).ok();
         let evaluation = metrics.map(|metrics| Dict::from([("metrics".to_string(), metrics)]));
         filled.extend(
             evaluation.map(|evaluation| ("evaluation".to_string(), Said::from(evaluation))),

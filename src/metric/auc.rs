@@ -1,30 +1,45 @@
-//! Area under the ROC curve of pixel probabilities.
+//! Area under the ROC curve, of pixels or of images.
 
-use crate::data::IGNORE;
+use super::images::ratio;
+use super::{ClassPixels, IGNORE, Metric};
 
-/// Area under the ROC curve: the chance that a pixel of class 1 scores higher than a pixel of class 0,
-/// ties counting half.
+pub(super) const METRIC: Metric = Metric::highest("auc", "AUC")
+    .also_named(&["roc", "auroc", "rocauc"])
+    .of_probabilities(of_pixels)
+    .of_ranking(of_images);
+
+/// The class against all others; `None` without probabilities.
+fn of_pixels(pixels: &ClassPixels) -> Option<f64> {
+    let labelled = pixels.probabilities?.iter().zip(pixels.truth).filter(|(_, t)| **t != IGNORE);
+    auc(labelled.map(|(&score, &class)| (score, usize::from(class) == pixels.class)))
+}
+
+/// From the images of the class and of others at each probability of it, from the highest down.
+fn of_images(steps: &[[f64; 2]]) -> Option<f64> {
+    let (mut above, mut won, mut others) = (0.0, 0.0, 0.0);
+    for [of_class, of_others] in steps {
+        won += of_others * (above + of_class / 2.0);
+        above += of_class;
+        others += of_others;
+    }
+    ratio(won, above * others)
+}
+
+/// Area under the ROC curve: the chance that a pixel of the class scores higher than one of another, ties counting half.
 ///
 /// Exact, by ranks (Mann and Whitney 1947; Hanley and McNeil 1982, Radiology 143:29-36):
 /// AUC = sum over positives of (negatives below + half the negatives equal) / (positives negatives),
-/// which is what `sklearn.metrics.roc_auc_score` integrates. Pixels whose truth is [`IGNORE`] are left
-/// out. `None` where the truth has one class only, or a score is not a number.
-///
-/// # Panics
-///
-/// If the slices differ in length or the truth holds anything but 0, 1 and [`IGNORE`].
-pub fn auc(scores: &[f32], truth: &[u8]) -> Option<f64> {
-    assert_eq!(scores.len(), truth.len(), "scores and truth differ in size");
-    let mut keys = [Vec::with_capacity(scores.len()), Vec::new()];
-    for (&score, &true_) in scores.iter().zip(truth) {
-        match true_ {
-            0 | 1 if score.is_nan() => return None,
-            0 | 1 => keys[usize::from(true_)].push(ordered_bits(score)),
-            IGNORE => {}
-            _ => panic!("a binary truth holds {true_}"),
+/// which is what `sklearn.metrics.roc_auc_score` integrates. `None` where all pixels or none are of the class, or a score
+/// is not a number.
+fn auc(pixels: impl Iterator<Item = (f32, bool)>) -> Option<f64> {
+    let (mut negatives, mut positives) = (Vec::new(), Vec::new());
+    for (score, of_class) in pixels {
+        if score.is_nan() {
+            return None;
         }
+        let side = if of_class { &mut positives } else { &mut negatives };
+        side.push(ordered_bits(score));
     }
-    let [mut negatives, mut positives] = keys;
     if negatives.is_empty() || positives.is_empty() {
         return None;
     }
@@ -58,6 +73,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    fn auc(scores: &[f32], truth: &[u8]) -> Option<f64> {
+        let labelled = scores.iter().zip(truth).filter(|(_, t)| **t != IGNORE);
+        super::auc(labelled.map(|(&score, &class)| (score, class == 1)))
+    }
 
     /// By counting every pair.
     fn auc_of_pairs(scores: &[f32], truth: &[u8]) -> Option<f64> {

@@ -1,69 +1,41 @@
 //! Distances between the outlines of two masks.
 //!
-//! Definitions as in Metrics Reloaded (Maier-Hein, Reinke et al. 2024, Nature Methods 21:195-212) and
-//! MONAI (`compute_hausdorff_distance(percentile=95)`, `compute_average_surface_distance(symmetric=True)`),
-//! with pixels of side 1. medpy differs: its `hd95` pools both directions, its `assd` averages the two
-//! directed means.
+//! Definitions as in Metrics Reloaded (Maier-Hein, Reinke et al. 2024, Nature Methods 21:195-212), with pixels of side 1.
 
-use serde::{Deserialize, Serialize};
-
-use super::bootstrap::quantile;
-use crate::data::IGNORE;
-
-/// Distances between the outlines of truth and prediction, in pixels. Symmetric.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SurfaceDistances {
-    /// 95th percentile Hausdorff distance: the larger of the 95th percentiles (linear between ranks)
-    /// of the distances from one outline to the other and back.
-    pub hd95: f64,
-    /// Average symmetric surface distance: the mean over the distances of both directions together.
-    pub assd: f64,
+/// Distances from each pixel of one outline to the nearest of the other, in pixels; both empty where both masks are.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Distances {
+    /// From the prediction to the truth.
+    pub forth: Vec<f64>,
+    /// From the truth to the prediction.
+    pub back: Vec<f64>,
 }
 
 /// Distances between the outlines of two masks of `width` by `height` pixels, row by row.
 ///
 /// The outline of a mask is every pixel of it that has one of its four neighbours outside the mask;
 /// what lies beyond the edge of the image is outside. Distances are exact, from pixel centre to pixel
-/// centre. Two empty masks are 0 apart; `None` where one alone is empty, as nothing can be measured.
-/// Linear in the pixels of the rectangle around both masks.
+/// centre. `None` where one mask alone is empty, as nothing can be measured. Linear in the pixels of the rectangle
+/// around both masks.
 ///
 /// # Panics
 ///
 /// If a mask has not `width * height` pixels.
-pub fn surface_distances(
+pub(super) fn distances(
     prediction: &[bool],
     truth: &[bool],
     width: usize,
     height: usize,
-) -> Option<SurfaceDistances> {
-    let prediction = outline(prediction, width, height);
-    let truth = outline(truth, width, height);
-    if prediction.is_empty() && truth.is_empty() {
-        return Some(SurfaceDistances { hd95: 0.0, assd: 0.0 });
+) -> Option<Distances> {
+    let (prediction, truth) = (outline(prediction, width, height), outline(truth, width, height));
+    match (prediction.is_empty(), truth.is_empty()) {
+        (true, true) => Some(Distances::default()),
+        (false, false) => Some(Distances {
+            forth: nearest(&prediction, &truth),
+            back: nearest(&truth, &prediction),
+        }),
+        _ => None,
     }
-    if prediction.is_empty() || truth.is_empty() {
-        return None;
-    }
-    let mut forth = distances(&prediction, &truth);
-    let mut back = distances(&truth, &prediction);
-    let sum: f64 = forth.iter().chain(&back).sum();
-    let assd = sum / (forth.len() + back.len()) as f64;
-    forth.sort_unstable_by(f64::total_cmp);
-    back.sort_unstable_by(f64::total_cmp);
-    Some(SurfaceDistances { hd95: quantile(&forth, 0.95).max(quantile(&back, 0.95)), assd })
-}
-
-/// The pixels of one class in prediction and truth, as [`surface_distances`] takes them. Pixels whose
-/// truth is [`IGNORE`] belong to neither.
-///
-/// # Panics
-///
-/// If the slices differ in length.
-pub fn class_masks(prediction: &[u8], truth: &[u8], class: u8) -> (Vec<bool>, Vec<bool>) {
-    assert_eq!(prediction.len(), truth.len(), "prediction and truth differ in size");
-    let predicted =
-        prediction.iter().zip(truth).map(|(&p, &t)| t != IGNORE && p == class).collect();
-    (predicted, truth.iter().map(|&t| t == class).collect())
 }
 
 /// A pixel's column and row.
@@ -96,7 +68,7 @@ fn outline(mask: &[bool], width: usize, height: usize) -> Vec<Point> {
 }
 
 /// Distance from each of `from` to the nearest of `to`, neither empty.
-fn distances(from: &[Point], to: &[Point]) -> Vec<f64> {
+fn nearest(from: &[Point], to: &[Point]) -> Vec<f64> {
     let (mut left, mut top, mut right, mut bottom) = (usize::MAX, usize::MAX, 0, 0);
     for &(x, y) in from.iter().chain(to) {
         (left, right) = (left.min(x), right.max(x));
@@ -193,7 +165,24 @@ impl Envelope {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::{assd, hd95, quantile};
     use super::*;
+
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    struct SurfaceDistances {
+        hd95: f64,
+        assd: f64,
+    }
+
+    fn surface_distances(
+        prediction: &[bool],
+        truth: &[bool],
+        width: usize,
+        height: usize,
+    ) -> Option<SurfaceDistances> {
+        let found = distances(prediction, truth, width, height)?;
+        Some(SurfaceDistances { hd95: hd95::of(&found), assd: assd::of(&found) })
+    }
 
     fn mask(rows: &[&str]) -> (Vec<bool>, usize, usize) {
         let pixels = rows.iter().flat_map(|row| row.bytes()).map(|b| b == b'#').collect();
@@ -286,13 +275,6 @@ mod tests {
         let distances = between(&["#..."], &["####"]).unwrap();
         assert!((distances.assd - 6.0 / 5.0).abs() < 1e-15, "{distances:?}");
         assert!((distances.hd95 - 2.85).abs() < 1e-12, "{distances:?}");
-    }
-
-    #[test]
-    fn ignored_pixels_belong_to_neither_mask() {
-        let (prediction, truth) = class_masks(&[2, 2, 1, 2], &[2, IGNORE, 2, 1], 2);
-        assert_eq!(prediction, [true, false, false, true]);
-        assert_eq!(truth, [true, false, true, false]);
     }
 
     #[test]

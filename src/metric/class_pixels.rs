@@ -1,0 +1,84 @@
+//! One class of one case, as metrics of pixels see it.
+
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
+
+use super::surface::{self, Distances};
+use super::{Counts, IGNORE, MetricKind};
+
+/// Truth and prediction of one case, and the class of it that is compared with all others.
+#[derive(Clone, Debug)]
+pub struct ClassPixels<'a> {
+    /// Class of each pixel of the prediction, row by row.
+    pub prediction: &'a [u8],
+    /// Class of each pixel of the truth; [`IGNORE`] takes no part.
+    pub truth: &'a [u8],
+    /// Width, in pixels.
+    pub width: usize,
+    /// Height, in pixels.
+    pub height: usize,
+    /// The class.
+    pub class: usize,
+    /// The probability of the class at each pixel; `None` where only the prediction is known.
+    pub probabilities: Option<&'a [f32]>,
+    /// Pixels, the class against all others.
+    pub counts: Counts,
+    /// Measured once for all metrics that are made of them.
+    pub distances: OnceCell<Option<Distances>>,
+}
+
+impl ClassPixels<'_> {
+    /// The values of metrics that are no function of counts, without those that are undefined: of all that need the same
+    /// as one of `metrics`, masks or probabilities.
+    pub fn measured(&self, metrics: &[MetricKind]) -> BTreeMap<MetricKind, f64> {
+        if self.counts.total() == 0 {
+            return BTreeMap::new();
+        }
+        let needed = |kind: &MetricKind| metrics.iter().any(|asked| asked.needs() == kind.needs());
+        let kinds = MetricKind::measured().filter(needed);
+        kinds.filter_map(|kind| Some((kind, kind.measure(self)?))).collect()
+    }
+
+    /// Distances between the outlines of the class in prediction and truth; `None` where one alone lacks it. Ignored
+    /// pixels belong to neither.
+    pub fn distances(&self) -> Option<&Distances> {
+        let measured = self.distances.get_or_init(|| {
+            if self.counts.absent() {
+                return Some(Distances::default());
+            }
+            let (prediction, truth) = self.masks();
+            surface::distances(&prediction, &truth, self.width, self.height)
+        });
+        measured.as_ref()
+    }
+
+    /// The pixels of the class in prediction and truth.
+    fn masks(&self) -> (Vec<bool>, Vec<bool>) {
+        let is_class = |&value: &u8| usize::from(value) == self.class;
+        let pixels = self.prediction.iter().zip(self.truth);
+        let predicted = pixels.map(|(p, &t)| t != IGNORE && is_class(p)).collect();
+        (predicted, self.truth.iter().map(is_class).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ignored_pixels_belong_to_neither_mask() {
+        let pixels = ClassPixels {
+            prediction: &[2, 2, 1, 2],
+            truth: &[2, IGNORE, 2, 1],
+            width: 4,
+            height: 1,
+            class: 2,
+            probabilities: None,
+            counts: Counts { tp: 1, fp: 1, fn_: 1, tn: 0 },
+            distances: OnceCell::new(),
+        };
+        let (prediction, truth) = pixels.masks();
+        assert_eq!(prediction, [true, false, false, true]);
+        assert_eq!(truth, [true, false, true, false]);
+    }
+}
