@@ -35,11 +35,11 @@ fn main() {
 
 /// How it is compiled, as far as that decides figures.
 fn settings() -> Vec<String> {
-    let told = |name: &str| env::var(name).unwrap_or_default();
+    let variable = |name: &str| env::var(name).unwrap_or_default();
     let mut settings = vec![
-        format!("architecture {}", told("CARGO_CFG_TARGET_ARCH")),
-        format!("pointers of {} bits", told("CARGO_CFG_TARGET_POINTER_WIDTH")),
-        format!("instructions {}", told("CARGO_CFG_TARGET_FEATURE")),
+        format!("architecture {}", variable("CARGO_CFG_TARGET_ARCH")),
+        format!("pointers of {} bits", variable("CARGO_CFG_TARGET_POINTER_WIDTH")),
+        format!("instructions {}", variable("CARGO_CFG_TARGET_FEATURE")),
     ];
     let mut features: Vec<String> = env::vars()
         .map(|(name, _)| name)

@@ -27,6 +27,7 @@ pub(crate) enum Part {
 /// training, the safe side.
 pub(crate) const PLACES: &[(&str, Part)] = &[
     ("lib.rs", Part::Neither),
+    ("attribution/", Part::Neither),
     ("cli/", Part::Neither),
     ("data/", Part::Training),
     ("data/dominant_colours.rs", Part::Neither),
@@ -44,7 +45,6 @@ pub(crate) const PLACES: &[(&str, Part)] = &[
     ("evaluate/images.rs", Part::Training),
     ("evaluate/pictures.rs", Part::Neither),
     ("evaluate/semantics.rs", Part::Neither),
-    ("explain/", Part::Neither),
     // Part of the names of recorded figures.
     ("figure_name.rs", Part::Training),
     ("finding.rs", Part::Neither),
@@ -68,6 +68,7 @@ pub(crate) const PLACES: &[(&str, Part)] = &[
     ("provenance.rs", Part::Neither),
     ("record/", Part::Neither),
     ("report/", Part::Neither),
+    ("role.rs", Part::Training),
     ("run/", Part::Training),
     ("run/again.rs", Part::Neither),
     ("run/film.rs", Part::Neither),
@@ -114,9 +115,22 @@ const CRATES: &[&str] = &[
 /// Other packages of the workspace, whose sources compute figures.
 pub(crate) const MEMBERS: &[&str] = &["crates/kernels", "vendor/cubecl-llvm"];
 
-/// Lists of parts that a run uses or does not: the folder that has them, which is named like their table in a spec, and
-/// the macro that is given the list.
-pub(crate) const LISTS: &[(&str, &str)] = &[("loss", "losses"), ("model", "architectures")];
+/// A list of parts that a run uses or does not.
+pub(crate) struct List {
+    /// The key of a spec whose table has the `kind` of a part.
+    pub key: &'static str,
+    /// The folder that has their files.
+    pub folder: &'static str,
+    /// The macro that is given the list.
+    pub list: &'static str,
+}
+
+/// All lists of parts.
+pub(crate) const LISTS: &[List] = &[
+    List { key: "loss", folder: "loss", list: "losses" },
+    List { key: "model", folder: "model", list: "architectures" },
+    List { key: "encoder", folder: "model", list: "encoders" },
+];
 
 /// Digests in hexadecimal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,7 +139,7 @@ pub(crate) struct Digests {
     pub training: String,
     /// Of what decides figures of given weights.
     pub evaluation: String,
-    /// Of what decides weights of the runs that use it, by list and kind, such as `loss/cross-entropy`.
+    /// Of what decides weights of the runs that use it, by key and kind, such as `loss/cross-entropy`.
     pub parts: BTreeMap<String, String>,
 }
 
@@ -138,7 +152,7 @@ pub(crate) fn digests(package: &Path, settings: &[String]) -> Result<Digests, Un
     let (mut training, mut evaluation) = (Total::default(), Total::default());
     let mut sources = BTreeMap::new();
     let compiled = modules(&src, &src.join("lib.rs"))?;
-    let macros: Vec<&str> = LISTS.iter().map(|(_, list)| *list).collect();
+    let macros: Vec<&str> = LISTS.iter().map(|list| list.list).collect();
     let tree = Tree::of(&src, &compiled, &macros)?;
     for (path, source) in compiled {
         let name = slashed(path.strip_prefix(&src).unwrap_or(&path));
@@ -197,13 +211,13 @@ fn parts(tree: &Tree, training: BTreeSet<String>) -> BTreeMap<String, BTreeSet<S
     let own = |folder: &str, file: &str| {
         file.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/') && rest != "/mod.rs")
     };
-    let of_all = |file: &&String| !LISTS.iter().any(|(folder, _)| own(folder, file));
+    let of_all = |file: &&String| !LISTS.iter().any(|list| own(list.folder, file));
     let common = reached(uses.keys().filter(of_all).cloned().collect());
     let mut parts = BTreeMap::new();
-    for (folder, list) in LISTS {
+    for List { key, list, .. } in LISTS {
         for (name, file) in tree.rows(list) {
             let files = reached(BTreeSet::from([file])).difference(&common).cloned().collect();
-            parts.insert(format!("{folder}/{}", kebab_case(&name)), files);
+            parts.insert(format!("{key}/{}", kebab_case(&name)), files);
         }
     }
     parts
@@ -376,6 +390,21 @@ mod tests {
         assert_eq!(edit("src/model/rgu_net.rs", "groups: 4", "groups: 8"), "model/rgu-net");
         assert_eq!(edit("src/model/rgu_net.rs", "//!", "//! More."), "");
         assert_eq!(edit("src/loss/mod.rs", "/// Focal loss", "/// Loss"), "");
+        assert_eq!(edit("src/loss/sum.rs", "weight: 1.0", "weight: 2.0"), "loss/sum");
+        assert_eq!(
+            edit("src/model/resnet.rs", "[2, 2, 2, 2]", "[2, 2, 2, 3]"),
+            "encoder/resnet18 encoder/resnet34 encoder/resnet50 \
+             model/resnet18 model/resnet34 model/resnet50"
+        );
+        assert_eq!(
+            edit("src/model/efficientnet.rs", "STEM: usize = 32", "STEM: usize = 16"),
+            "encoder/efficientnet-b0 encoder/efficientnet-lite0 \
+             model/efficientnet-b0 model/efficientnet-lite0"
+        );
+        assert_eq!(
+            edit("src/model/efficientnet_encoder.rs", "efficientnet-b0", "efficientnet-b1"),
+            "encoder/efficientnet-b0 encoder/efficientnet-lite0"
+        );
         assert_ne!(digests(here, &["feature".into()]).unwrap(), before);
     }
 

@@ -13,13 +13,13 @@
 //!   ([`record::RunDir`]);
 //! - [`report::render`] reads records and nothing else, and makes one HTML page.
 
+pub mod attribution;
 pub mod cli;
 pub mod data;
 pub mod device;
 pub mod digest;
 pub mod error;
 pub mod evaluate;
-pub mod explain;
 pub mod figure_name;
 pub mod finding;
 pub mod layer;
@@ -30,6 +30,7 @@ pub mod plan;
 pub mod provenance;
 pub mod record;
 pub mod report;
+pub mod role;
 pub mod run;
 mod shell;
 pub mod spec;

@@ -9,9 +9,9 @@ use super::images::{ImageArgs, named};
 use super::outputs::{Outputs as Files, OverwriteArgs, Planned};
 use super::runs::Trained;
 use super::{Output, pretty, print};
+use crate::attribution::{Method, Settings, attribute, hot, panels};
 use crate::error::{Error, Result};
 use crate::evaluate::{called, jpeg};
-use crate::explain::{Method, Settings, explain, hot, panels};
 use crate::loss::Outputs;
 use crate::spec::{ExplanationKind, Spec};
 
@@ -91,7 +91,7 @@ pub(super) fn execute(args: CamArgs, output: Output) -> Result<u8> {
             }
             (class, _) => class,
         };
-        let heat = explain(predictor, &decoded, class, &method)?;
+        let heat = attribute(predictor, &decoded, class, &method)?;
         let found = match predictor.outputs {
             Outputs::Images(_) => hot(&decoded.image, &heat)?,
             Outputs::Binary | Outputs::Classes(_) => {

@@ -15,7 +15,7 @@ use crate::error::Result;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct BceSpec {
-    /// Target of a lesion pixel becomes 1 - s/2, of another s/2.
+    /// Label smoothing s: the target of a lesion pixel is 1 - s/2, of another s/2.
     #[schemars(range(min = 0.0, max = 0.5))]
     pub label_smoothing: f64,
     /// Weight of lesion pixels against the others; 1 leaves them equal.

@@ -57,7 +57,7 @@ impl ClassWeights {
         })
     }
 
-    /// What keeps weights that are listed from fitting so many classes.
+    /// Why listed weights do not fit so many classes.
     pub fn problem(&self, classes: usize) -> Option<String> {
         let Self::Given(given) = self else { return None };
         let weights = given.values.len();
@@ -70,7 +70,7 @@ impl ClassWeights {
 }
 
 /// Weights inverse to the pixels of each class, averaging 1 over the classes present. A class
-/// without a pixel weighs 0: nothing was learned of it, so that it says nothing of the fit.
+/// without a pixel weighs 0.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! The loss of a batch, and what it says of the loss of a whole split.
+//! The loss of a batch, and its part in the loss of a whole split.
 //!
 //! The mean of the batches' means is not the mean over the pixels: it depends on which cases share a batch, and a batch
 //! of ignored pixels alone would count as a loss of 0. So each loss also gives the sums that it is made of, which add up
@@ -26,7 +26,7 @@ struct Term {
     sums: Vec<Tensor<1>>,
 }
 
-/// How the sums of a term become a loss.
+/// How a loss is computed from the sums of a term.
 #[derive(Clone, Copy, Debug)]
 enum Kind {
     /// The first over the second.

@@ -40,11 +40,9 @@ pub use problems::Problems;
 pub use scope::Scope;
 pub use target::{IGNORED, Target};
 
-use self::sum::{SumSpec, TermSpec};
 use crate::error::{Error, Result};
 
-/// Makes of a list of loss functions what an author may write ([`LossSpec`]), what is decided of it ([`Loss`]), and the
-/// way from either to the function's own file.
+/// Makes the settings ([`LossSpec`]), the loss ([`Loss`]) and every match on the two of a list of loss functions.
 macro_rules! losses {
     ($($(#[doc = $doc:literal])* $name:ident($function:ty),)*) => {
         /// What training minimises. Ignored pixels take no part in any of them.
@@ -61,7 +59,7 @@ macro_rules! losses {
         }
 
         impl LossSpec {
-            /// Over what its loss of a split is taken.
+            /// The unit that its loss of a split is averaged over.
             pub fn scopes(&self) -> BTreeSet<Scope> {
                 match self {
                     $(Self::$name(settings) => <$function>::scopes(settings),)*
@@ -139,7 +137,7 @@ losses! {
 
 /// A loss function with every setting decided. One that is listed in `losses!` can be written in a spec.
 pub trait LossFunction: Sized {
-    /// What an author may write of it.
+    /// Its settings in a spec.
     type Settings;
 
     /// Decides every setting. `class_pixels` counts the pixels of each class in the training split.
@@ -149,10 +147,10 @@ pub trait LossFunction: Sized {
     /// The user's, if what `class_pixels` counts cannot decide a setting.
     fn new(settings: &Self::Settings, class_pixels: &[u64]) -> Result<Self>;
 
-    /// Adds what keeps it from fitting a network's outputs.
+    /// Adds why it does not fit a network's outputs.
     fn check(settings: &Self::Settings, outputs: Outputs, problems: &mut Problems);
 
-    /// Over what its loss of a split is taken.
+    /// The unit that its loss of a split is averaged over.
     fn scopes(settings: &Self::Settings) -> BTreeSet<Scope>;
 
     /// The loss of a batch; 0 if no pixel is valid.
@@ -172,7 +170,7 @@ pub trait LossFunction: Sized {
     fn examples() -> Vec<testing::Example>;
 }
 
-/// What the channels of the logits mean.
+/// The meaning of the channels of the logits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outputs {
     /// One channel: the lesion, by its sigmoid.
@@ -192,7 +190,7 @@ impl Outputs {
         }
     }
 
-    /// How many classes the network tells apart; `None` where it has the lesion alone.
+    /// How many classes the network has; `None` where it has the lesion alone.
     pub fn classes(self) -> Option<usize> {
         match self {
             Self::Binary => None,
@@ -201,16 +199,8 @@ impl Outputs {
     }
 }
 
-impl Default for LossSpec {
-    fn default() -> Self {
-        let term = |loss| TermSpec { weight: 1.0, loss };
-        let terms = vec![term(Self::Bce(Default::default())), term(Self::Dice(Default::default()))];
-        Self::Sum(SumSpec { terms })
-    }
-}
-
 impl LossSpec {
-    /// What keeps it from fitting a network's outputs, under keys that begin with `key`.
+    /// Why it does not fit a network's outputs, under keys that begin with `key`.
     fn problems(&self, key: &str, outputs: Outputs) -> Vec<(String, String)> {
         let mut problems = Problems::of(key);
         self.check(outputs, &mut problems);
@@ -252,13 +242,13 @@ pub fn init(spec: &LossSpec, outputs: Outputs, class_pixels: &[u64]) -> Result<L
     spec.fitted(KEY, outputs, class_pixels)
 }
 
-/// What keeps a loss from fitting a network's outputs: for each problem the key that says it, such
+/// Why a loss does not fit a network's outputs: for each problem its key, such
 /// as `loss.terms[1].kind`, and a message.
 pub fn problems(spec: &LossSpec, outputs: Outputs) -> Vec<(String, String)> {
     spec.problems(KEY, outputs)
 }
 
-/// The key of a spec that says the loss.
+/// The key of the loss in a spec.
 const KEY: &str = "loss";
 
 impl Loss {

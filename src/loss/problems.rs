@@ -1,6 +1,6 @@
-//! What keeps a loss from fitting a network's outputs.
+//! Why a loss does not fit a network's outputs.
 
-/// Problems, each with the key that says it, such as `loss.terms[1].kind`.
+/// Problems, each with its key, such as `loss.terms[1].kind`.
 #[derive(Debug)]
 pub struct Problems {
     key: String,

@@ -35,6 +35,15 @@ pub struct TermSpec {
     pub loss: LossSpec,
 }
 
+impl Default for LossSpec {
+    /// Binary cross-entropy and soft Dice, weighed alike.
+    fn default() -> Self {
+        let term = |loss| TermSpec { weight: 1.0, loss };
+        let terms = vec![term(Self::Bce(Default::default())), term(Self::Dice(Default::default()))];
+        Self::Sum(SumSpec { terms })
+    }
+}
+
 fn one() -> f64 {
     1.0
 }

@@ -44,9 +44,9 @@ pub trait Architecture {
     /// How many times it halves an image on the way to the deepest layer.
     fn halvings(settings: &Self::Settings) -> u32;
 
-    /// What is wrong with the settings for square images of a size, but for their weights and for how often the image
-    /// can be halved.
-    fn problems(settings: &Self::Settings, image_size: u32, found: &mut Problems);
+    /// What is wrong with the settings for square images of a size, beyond what their schema says, and but for their
+    /// weights and for how often the image can be halved.
+    fn problems(_: &Self::Settings, _image_size: u32, _found: &mut Problems) {}
 
     /// What the network is made of, for the channels of images and logits.
     fn design(settings: &Self::Settings, channels: [usize; 2]) -> Self::Design;

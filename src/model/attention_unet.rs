@@ -1,10 +1,11 @@
-//! Attention U-Net of system A: U-Net with dropout in its blocks and a gate on each skip.
+//! Attention U-Net: U-Net with dropout in its blocks and a gate on each skip.
 //!
 //! The gate follows Oktay et al. 2018 ("Attention U-Net: Learning Where to Look for the Pancreas")
-//! with the changes of the Keras notebook that system A is: 3x3 convolutions with ReLU instead of 1x1
-//! ones, one attention map up-sampled by repetition, and batch normalisation of the gated skip.
-//! Layer for layer the notebook's, so that its weights can be carried over; Keras's batch norm has
-//! epsilon 1e-3 and keeps 0.99 of its running statistics, which Burn calls a momentum of 0.01.
+//! with the changes of a public Keras notebook on BUSI (breast_cancer_attention_unet.ipynb, 2022): 3x3
+//! convolutions with ReLU instead of 1x1 ones, one attention map up-sampled by repetition, and batch
+//! normalisation of the gated skip. Layer for layer the notebook's, so that its weights can be carried
+//! over; Keras's batch norm has epsilon 1e-3 and keeps 0.99 of its running statistics, a momentum of
+//! 0.01 in Burn.
 
 use burn::module::Module;
 use burn::nn::conv::Conv2d;
@@ -16,16 +17,17 @@ use serde::{Deserialize, Serialize};
 
 use super::architecture::{Architecture, Design, Network};
 use super::blocks::{
-    Convolution, DoubleConv, DoubleConvConfig, NormKind, glorot_uniform, he_normal, max_pool,
-    summarise_max_pool, summarise_nearest,
+    Convolution, DoubleConv, DoubleConvConfig, NormKind, glorot_uniform, he_normal,
+    summarise_nearest,
 };
 use super::catalogue::WeightsSpec;
+use super::contracting_path::{self, contract};
 use super::problems::Problems;
 use super::summary::{Maps, Table};
 use super::watch::{self, place};
 use crate::kernels::{self, After, Input, Source};
 
-/// Attention U-Net of system A.
+/// Attention U-Net; the defaults are those of a public Keras notebook on BUSI.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct AttentionUnetSpec {
@@ -61,7 +63,6 @@ impl Architecture for AttentionUnet {
     }
 
     fn problems(settings: &AttentionUnetSpec, _: u32, found: &mut Problems) {
-        found.filters("model.filters", &settings.filters, 1, 7);
         found.dropouts(&settings.dropout, settings.filters.len());
     }
 
@@ -109,7 +110,7 @@ impl AttentionUnetConfig {
             .zip(&self.dropout)
             .map(|((&inputs, &outputs), &dropout)| block([inputs, outputs], dropout))
             .collect();
-        let bottleneck = blocks.pop().expect("`problems` asks for at least one level");
+        let bottleneck = blocks.pop().expect("the schema asks for at least one level");
         (blocks, bottleneck)
     }
 
@@ -130,11 +131,9 @@ impl Design for AttentionUnetConfig {
     type Net = AttentionUnet;
 
     fn places(&self) -> Vec<String> {
-        let levels = self.filters.len() - 1;
-        let encoder = (0..levels).map(|level| format!("encoder.{level}"));
         let decoder = self.gates().into_iter().enumerate();
         let decoder = decoder.flat_map(|(level, gate)| [gate, format!("decoder.{level}")]);
-        encoder.chain(["bottleneck".into()]).chain(decoder).collect()
+        contracting_path::places(self.filters.len() - 1).chain(decoder).collect()
     }
 
     fn gates(&self) -> Vec<String> {
@@ -163,14 +162,10 @@ impl Design for AttentionUnetConfig {
 
     fn summarise(&self, table: &mut Table, size: usize) {
         let (encoder, bottleneck) = self.down();
-        let mut maps = Maps { channels: self.channels[0], size };
-        let mut skips = Vec::new();
-        for (index, block) in encoder.iter().enumerate() {
-            maps = block.summarise(table, &format!("encoder.{index}"), maps);
-            skips.push(maps);
-            maps = summarise_max_pool(table, &format!("encoder.{index}.pool"), maps);
-        }
-        maps = bottleneck.summarise(table, "bottleneck", maps);
+        let maps = Maps { channels: self.channels[0], size };
+        let rows = DoubleConvConfig::summarise;
+        let (mut maps, skips) =
+            contracting_path::summarise(&encoder, &bottleneck, table, maps, rows);
         for (index, ((gate, block), skip)) in self.levels().zip(skips.into_iter().rev()).enumerate()
         {
             let gated = gate.summarise(table, &format!("gates.{index}"), maps, skip);
@@ -195,14 +190,8 @@ impl AttentionUnet {
     /// - images: `[batch, channels_in, height, width]`, height and width multiples of 2^levels
     /// - output: `[batch, channels_out, height, width]`
     pub fn forward(&self, images: Tensor<4>) -> Tensor<4> {
-        let mut x = images;
-        let mut skips = Vec::with_capacity(self.encoder.len());
-        for (level, block) in self.encoder.iter().enumerate() {
-            x = place(|| format!("encoder.{level}"), block.forward(x));
-            skips.push(x.clone());
-            x = max_pool(x);
-        }
-        x = place(|| "bottleneck".into(), self.bottleneck.forward(x));
+        let (mut x, skips) =
+            contract(&self.encoder, &self.bottleneck, images, |block, x| block.forward(x));
         let levels = self.gates.iter().zip(&self.decoder).zip(skips.into_iter().rev());
         for (level, ((gate, block), skip)) in levels.enumerate() {
             let name = || format!("gates.{level}");
@@ -319,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn system_a_has_the_parameters_of_the_keras_notebook() {
+    fn it_has_the_parameters_of_the_keras_notebook() {
         let parameters = |base| -> u64 {
             layers(&attention_unet(base, false), 3, 1, 256, 8)
                 .iter()
@@ -334,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn system_as_decoder_mirrors_the_dropout_of_its_encoder() {
+    fn its_decoder_mirrors_the_dropout_of_its_encoder() {
         let rows = layers(&attention_unet(32, false), 3, 1, 256, 8);
         let dropout: Vec<&str> =
             rows.iter().filter_map(|row| row.kind.strip_prefix("Dropout ")).collect();

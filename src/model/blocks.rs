@@ -396,7 +396,7 @@ mod tests {
         let variance = conv.weight.val().powf_scalar(2.0).mean().into_scalar::<f32>();
         let expected = 2.0 / (32.0 * 9.0);
         assert!((variance / expected - 1.0).abs() < 0.1, "{variance} is not near {expected}");
-        let bias = conv.bias.expect("a convolution has a bias unless told otherwise");
+        let bias = conv.bias.expect("a convolution has a bias by default");
         assert_eq!(bias.val().abs().sum().into_scalar::<f32>(), 0.0);
         let up = up_convolution([64, 32], &device);
         let variance = up.weight.val().powf_scalar(2.0).mean().into_scalar::<f32>();

@@ -5,6 +5,8 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::role::Role;
+
 /// A file of weights: its path, or its name in the catalogue.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -12,14 +14,16 @@ use serde::{Deserialize, Serialize};
 pub struct WeightsSpec {
     /// A `.pth`, `.pt` or `.safetensors` file, relative to this file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-path" = true))]
+    #[schemars(extend("x-path" = true, "x-role" = Role::Resolved))]
     pub path: Option<String>,
     /// Weights that others published, looked for in `run.weights`; nothing is downloaded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-role" = Role::Resolved))]
     pub name: Option<WeightsName>,
     /// SHA-256 of the file, 64 hexadecimal digits; checked when given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 64, max = 64), regex(pattern = r"^[0-9a-fA-F]*$"))]
+    #[schemars(extend("x-role" = Role::Resolved))]
     pub sha256: Option<String>,
 }
 

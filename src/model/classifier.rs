@@ -1,10 +1,13 @@
-//! Settings that classifiers share.
+//! Classifiers of whole images: what they share.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::architecture::{Architecture, Design, Network};
 use super::catalogue::WeightsSpec;
+use super::multi_task::SecondHead;
 use super::problems::Problems;
+use super::pytorch::InPytorch;
 
 /// ResNet or DenseNet; tensors and names are torchvision's.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -24,10 +27,102 @@ pub struct ClassifierSpec {
     pub dropout: f64,
 }
 
-impl ClassifierSpec {
-    /// What is wrong with them for a network of so many stages.
-    pub(super) fn problems(&self, stages: u32, found: &mut Problems) {
-        found.head(&self.hidden, self.dropout);
-        found.stages(self.frozen_stages, stages);
+/// A classifier, which halves an image five times and whose first stages may be frozen; each is an [`Architecture`].
+pub trait Classifier {
+    /// What an author may write of it.
+    type Settings: ClassifierSettings;
+    /// Its module.
+    type Net: Staged;
+    /// What its network is made of.
+    type Design: Design<Net = Self::Net> + 'static;
+
+    /// Its name for people.
+    const TITLE: &'static str;
+    /// Its name in torchvision, where that has it.
+    const IN_TORCHVISION: Option<&'static str>;
+
+    /// What is wrong with the settings for square images of a size.
+    fn problems(settings: &Self::Settings, _image_size: u32, found: &mut Problems) {
+        settings.problems(found);
+    }
+
+    /// What the network is made of, for the channels of images and logits.
+    fn design(settings: &Self::Settings, channels: [usize; 2]) -> Self::Design;
+
+    /// Settings for the tests that every architecture must pass.
+    #[cfg(test)]
+    fn samples() -> Vec<Self::Settings>;
+}
+
+/// Settings of a classifier.
+pub trait ClassifierSettings {
+    /// What is wrong with them.
+    fn problems(&self, found: &mut Problems);
+
+    /// Stages, from the image on, that keep their parameters.
+    fn frozen_stages(&self) -> u32;
+
+    /// Whether the head is torchvision's.
+    fn has_usual_head(&self) -> bool;
+}
+
+/// A network whose first stages can be frozen.
+pub trait Staged: Network {
+    /// With the parameters and running statistics of the first stages left as they are by training.
+    fn freeze_stages(self, stages: usize) -> Self;
+}
+
+impl<C: Classifier> Architecture for C {
+    type Settings = C::Settings;
+    type Design = C::Design;
+
+    const TITLE: &'static str = C::TITLE;
+    const CLASSIFIES: bool = true;
+
+    fn halvings(_: &C::Settings) -> u32 {
+        5
+    }
+
+    fn problems(settings: &C::Settings, image_size: u32, found: &mut Problems) {
+        C::problems(settings, image_size, found);
+    }
+
+    fn design(settings: &C::Settings, channels: [usize; 2]) -> C::Design {
+        C::design(settings, channels)
+    }
+
+    fn freezes(settings: &C::Settings) -> bool {
+        settings.frozen_stages() > 0
+    }
+
+    fn freeze(net: C::Net, settings: &C::Settings) -> C::Net {
+        net.freeze_stages(settings.frozen_stages() as usize)
+    }
+
+    fn in_pytorch(
+        settings: &C::Settings,
+        channels: [usize; 2],
+        _: Option<SecondHead>,
+    ) -> Option<InPytorch> {
+        InPytorch::torchvision(C::IN_TORCHVISION?, channels, settings.has_usual_head())
+    }
+
+    #[cfg(test)]
+    fn samples() -> Vec<C::Settings> {
+        C::samples()
+    }
+}
+
+impl ClassifierSettings for ClassifierSpec {
+    fn problems(&self, found: &mut Problems) {
+        found.stages(self.frozen_stages, 5);
+    }
+
+    fn frozen_stages(&self) -> u32 {
+        self.frozen_stages
+    }
+
+    fn has_usual_head(&self) -> bool {
+        self.hidden.is_empty()
     }
 }

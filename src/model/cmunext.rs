@@ -63,8 +63,6 @@ impl Architecture for Cmunext {
     }
 
     fn problems(settings: &CmunextSpec, _: u32, found: &mut Problems) {
-        found.filters("model.filters", &settings.filters, 5, 5);
-        found.depths(&settings.depths);
         found.kernels(&settings.kernels);
     }
 

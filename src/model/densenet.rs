@@ -6,14 +6,11 @@ use burn::nn::conv::Conv2d;
 use burn::nn::{BatchNorm, BatchNormConfig, Dropout, DropoutConfig};
 use burn::tensor::{Device, Tensor};
 
-use super::architecture::{Architecture, Design, Network};
+use super::architecture::{Design, Network};
 use super::blocks::{Convolution, he_normal};
-use super::classifier::ClassifierSpec;
+use super::classifier::{Classifier, ClassifierSpec, Staged};
 use super::head::{Head, HeadConfig, summarise_average};
-use super::multi_task::SecondHead;
-use super::problems::Problems;
 use super::published::{BackboneFiles, Published};
-use super::pytorch::InPytorch;
 use super::summary::{Maps, Table};
 use super::watch::place;
 use crate::kernels::{
@@ -29,39 +26,16 @@ const STEM: usize = 64;
 /// Layers of each block of DenseNet-169.
 const LAYERS: [usize; 4] = [6, 12, 32, 32];
 
-impl Architecture for Densenet {
+impl Classifier for Densenet {
     type Settings = ClassifierSpec;
+    type Net = Self;
     type Design = DensenetConfig;
 
     const TITLE: &'static str = "DenseNet-169";
-    const CLASSIFIES: bool = true;
-
-    fn halvings(_: &ClassifierSpec) -> u32 {
-        5
-    }
-
-    fn problems(settings: &ClassifierSpec, _: u32, found: &mut Problems) {
-        settings.problems(5, found);
-    }
+    const IN_TORCHVISION: Option<&'static str> = Some("densenet169");
 
     fn design(settings: &ClassifierSpec, channels: [usize; 2]) -> DensenetConfig {
         DensenetConfig::new(settings, channels)
-    }
-
-    fn freezes(settings: &ClassifierSpec) -> bool {
-        settings.frozen_stages > 0
-    }
-
-    fn freeze(net: Densenet, settings: &ClassifierSpec) -> Densenet {
-        net.freeze_stages(settings.frozen_stages as usize)
-    }
-
-    fn in_pytorch(
-        settings: &ClassifierSpec,
-        channels: [usize; 2],
-        _: Option<SecondHead>,
-    ) -> Option<InPytorch> {
-        InPytorch::torchvision("densenet169", channels, settings.hidden.is_empty())
     }
 
     #[cfg(test)]
@@ -252,27 +226,9 @@ impl Network for Densenet {
     }
 }
 
-impl Densenet {
-    /// Logits of each class of the whole image.
-    ///
-    /// # Shapes
-    /// - images: `[batch, channels, height, width]`, height and width multiples of 32
-    /// - output: `[batch, classes, 1, 1]`
-    pub fn forward(&self, images: Tensor<4>) -> Tensor<4> {
-        let net = &self.features;
-        let stem = conv2d_batch_norm(&net.conv0, &net.norm0, images, After::relu());
-        let x = max_pool2d(stem, 3, 2, 1);
-        let x = net.transition1.forward(dense_block(1, &net.denseblock1, x));
-        let x = net.transition2.forward(dense_block(2, &net.denseblock2, x));
-        let x = net.transition3.forward(dense_block(3, &net.denseblock3, x));
-        let x = dense_block(4, &net.denseblock4, x);
-        let x = place(|| "features.norm5".into(), batch_norm(&net.norm5, x, After::relu()));
-        self.classifier.forward(x, &self.dropout)
-    }
-
-    /// With the parameters and running statistics of the first stages left as they are by training: the stem,
-    /// then each block with what follows it.
-    pub(super) fn freeze_stages(self, stages: usize) -> Self {
+impl Staged for Densenet {
+    /// The stem, then each block with what follows it.
+    fn freeze_stages(self, stages: usize) -> Self {
         let mut net = self.features;
         if stages > 0 {
             (net.conv0, net.norm0) = (net.conv0.freeze(), net.norm0.freeze());
@@ -294,6 +250,25 @@ impl Densenet {
             net.norm5 = net.norm5.freeze();
         }
         Self { features: net, ..self }
+    }
+}
+
+impl Densenet {
+    /// Logits of each class of the whole image.
+    ///
+    /// # Shapes
+    /// - images: `[batch, channels, height, width]`, height and width multiples of 32
+    /// - output: `[batch, classes, 1, 1]`
+    pub fn forward(&self, images: Tensor<4>) -> Tensor<4> {
+        let net = &self.features;
+        let stem = conv2d_batch_norm(&net.conv0, &net.norm0, images, After::relu());
+        let x = max_pool2d(stem, 3, 2, 1);
+        let x = net.transition1.forward(dense_block(1, &net.denseblock1, x));
+        let x = net.transition2.forward(dense_block(2, &net.denseblock2, x));
+        let x = net.transition3.forward(dense_block(3, &net.denseblock3, x));
+        let x = dense_block(4, &net.denseblock4, x);
+        let x = place(|| "features.norm5".into(), batch_norm(&net.norm5, x, After::relu()));
+        self.classifier.forward(x, &self.dropout)
     }
 }
 
@@ -331,7 +306,7 @@ impl Transition {
     }
 }
 
-/// The name here of a tensor of a DenseNet that torchvision publishes: the files keep the names that its layers had
+/// Our name of a tensor of a DenseNet that torchvision publishes: the files keep the names that its layers had
 /// before, `norm.1` for `norm1`.
 fn from_published(name: &str) -> Option<String> {
     let (layer, tensor) = name.rsplit_once('.')?;

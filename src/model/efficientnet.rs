@@ -1,8 +1,8 @@
 //! EfficientNet-B0 (Tan and Le 2019, "EfficientNet: Rethinking Model Scaling for Convolutional Neural
 //! Networks") with torchvision's layers, names and initialisation; and EfficientNet-Lite0, Google's variant
 //! for phones without squeeze-and-excitation, with ReLU6 and TensorFlow's padding and epsilon, whose tensors
-//! have the same names here. Both classify, and both are encoders, which segmentation_models_pytorch has with
-//! TensorFlow's padding and epsilon.
+//! have the same names. Both classify, and both are encoders, with TensorFlow's padding and epsilon as in
+//! segmentation_models_pytorch.
 
 use burn::module::{Initializer, Module};
 use burn::nn::conv::Conv2d;
@@ -11,16 +11,16 @@ use burn::tensor::{Device, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::architecture::{Architecture, Design, Network};
+use super::architecture::{Design, Network};
 use super::blocks::Convolution;
 use super::catalogue::WeightsSpec;
+use super::classifier::{Classifier, ClassifierSettings, Staged};
 use super::efficientnet_names::{Library, translated};
+use super::efficientnet_stages::STAGES;
 use super::head::{Head, HeadConfig, summarise_average};
-use super::multi_task::SecondHead;
 use super::names::outward;
 use super::problems::Problems;
 use super::published::{BackboneFiles, Published};
-use super::pytorch::InPytorch;
 use super::summary::{Maps, Table};
 use super::watch::place;
 use crate::kernels::{After, Input, add, average, block, conv2d_batch_norm, excite, weigh};
@@ -59,11 +59,17 @@ impl Default for EfficientnetSpec {
     }
 }
 
-impl EfficientnetSpec {
+impl ClassifierSettings for EfficientnetSpec {
     fn problems(&self, found: &mut Problems) {
-        found.head(&self.hidden, self.dropout);
-        found.dropout("model.stochastic-depth", self.stochastic_depth);
         found.stages(self.frozen_stages, 9);
+    }
+
+    fn frozen_stages(&self) -> u32 {
+        self.frozen_stages
+    }
+
+    fn has_usual_head(&self) -> bool {
+        self.hidden.is_empty()
     }
 }
 
@@ -71,39 +77,16 @@ impl EfficientnetSpec {
 #[derive(Debug)]
 pub struct B0;
 
-impl Architecture for B0 {
+impl Classifier for B0 {
     type Settings = EfficientnetSpec;
+    type Net = Efficientnet;
     type Design = EfficientnetConfig;
 
     const TITLE: &'static str = "EfficientNet-B0";
-    const CLASSIFIES: bool = true;
-
-    fn halvings(_: &EfficientnetSpec) -> u32 {
-        5
-    }
-
-    fn problems(settings: &EfficientnetSpec, _: u32, found: &mut Problems) {
-        settings.problems(found);
-    }
+    const IN_TORCHVISION: Option<&'static str> = Some("efficientnet_b0");
 
     fn design(settings: &EfficientnetSpec, channels: [usize; 2]) -> EfficientnetConfig {
         EfficientnetConfig::classifier(EfficientnetKind::B0, settings, channels)
-    }
-
-    fn freezes(settings: &EfficientnetSpec) -> bool {
-        settings.frozen_stages > 0
-    }
-
-    fn freeze(net: Efficientnet, settings: &EfficientnetSpec) -> Efficientnet {
-        net.freeze_stages(settings.frozen_stages as usize)
-    }
-
-    fn in_pytorch(
-        settings: &EfficientnetSpec,
-        channels: [usize; 2],
-        _: Option<SecondHead>,
-    ) -> Option<InPytorch> {
-        InPytorch::torchvision("efficientnet_b0", channels, settings.hidden.is_empty())
     }
 
     #[cfg(test)]
@@ -116,31 +99,16 @@ impl Architecture for B0 {
 #[derive(Debug)]
 pub struct Lite0;
 
-impl Architecture for Lite0 {
+impl Classifier for Lite0 {
     type Settings = EfficientnetSpec;
+    type Net = Efficientnet;
     type Design = EfficientnetConfig;
 
     const TITLE: &'static str = "EfficientNet-Lite0";
-    const CLASSIFIES: bool = true;
-
-    fn halvings(_: &EfficientnetSpec) -> u32 {
-        5
-    }
-
-    fn problems(settings: &EfficientnetSpec, _: u32, found: &mut Problems) {
-        settings.problems(found);
-    }
+    const IN_TORCHVISION: Option<&'static str> = None;
 
     fn design(settings: &EfficientnetSpec, channels: [usize; 2]) -> EfficientnetConfig {
         EfficientnetConfig::classifier(EfficientnetKind::Lite0, settings, channels)
-    }
-
-    fn freezes(settings: &EfficientnetSpec) -> bool {
-        settings.frozen_stages > 0
-    }
-
-    fn freeze(net: Efficientnet, settings: &EfficientnetSpec) -> Efficientnet {
-        net.freeze_stages(settings.frozen_stages as usize)
     }
 
     #[cfg(test)]
@@ -149,7 +117,7 @@ impl Architecture for Lite0 {
     }
 }
 
-/// The variants at hand.
+/// A variant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum EfficientnetKind {
     /// With squeeze-and-excitation and SiLU.
@@ -162,26 +130,6 @@ pub(super) enum EfficientnetKind {
     EncoderLite0,
 }
 
-/// Blocks that look alike, the first of which may halve the maps and changes their channels.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Stage {
-    pub expansion: usize,
-    channels: usize,
-    pub blocks: usize,
-    stride: usize,
-    kernel: usize,
-}
-
-/// Table 1 of the paper.
-pub(super) const STAGES: [Stage; 7] = [
-    Stage { expansion: 1, channels: 16, blocks: 1, stride: 1, kernel: 3 },
-    Stage { expansion: 6, channels: 24, blocks: 2, stride: 2, kernel: 3 },
-    Stage { expansion: 6, channels: 40, blocks: 2, stride: 2, kernel: 5 },
-    Stage { expansion: 6, channels: 80, blocks: 3, stride: 2, kernel: 3 },
-    Stage { expansion: 6, channels: 112, blocks: 3, stride: 1, kernel: 5 },
-    Stage { expansion: 6, channels: 192, blocks: 4, stride: 2, kernel: 5 },
-    Stage { expansion: 6, channels: 320, blocks: 1, stride: 1, kernel: 3 },
-];
 const STEM: usize = 32;
 const FEATURES: usize = 1280;
 
@@ -476,6 +424,12 @@ impl Network for Efficientnet {
     }
 }
 
+impl Staged for Efficientnet {
+    fn freeze_stages(self, stages: usize) -> Self {
+        self.freeze_where(|stage| stage < stages)
+    }
+}
+
 impl Efficientnet {
     /// Logits of each class of the whole image; of an encoder, its last features' means.
     ///
@@ -543,18 +497,13 @@ impl Efficientnet {
 
     /// With the last convolution, which an encoder holds without using it, left as it is by training.
     pub(super) fn freeze_unused(self) -> Self {
-        let features = self.features.into_iter().enumerate();
-        let features = features
-            .map(|(index, stage)| if index == 8 { stage.freeze() } else { stage })
-            .collect();
-        Self { features, ..self }
+        self.freeze_where(|stage| stage == 8)
     }
 
-    /// With the parameters and running statistics of the first stages left as they are by training.
-    pub(super) fn freeze_stages(self, stages: usize) -> Self {
+    fn freeze_where(self, frozen: impl Fn(usize) -> bool) -> Self {
         let features = self.features.into_iter().enumerate();
         let features = features
-            .map(|(index, stage)| if index < stages { stage.freeze() } else { stage })
+            .map(|(index, stage)| if frozen(index) { stage.freeze() } else { stage })
             .collect();
         Self { features, ..self }
     }
@@ -686,7 +635,7 @@ impl Excitation {
     }
 }
 
-/// The name here of a tensor of efficientnet-lite-pytorch's EfficientNet-Lite0.
+/// Our name of a tensor of efficientnet-lite-pytorch's EfficientNet-Lite0.
 fn from_lite(name: &str) -> Option<String> {
     translated(name, Library::EfficientnetPytorch, Library::Torchvision, false)
 }

@@ -1,13 +1,13 @@
-//! What libraries call the layers of EfficientNets; the names here are torchvision's.
+//! The names of EfficientNets' layers in other libraries; ours are torchvision's.
 
 use std::sync::LazyLock;
 
-use super::efficientnet::STAGES;
+use super::efficientnet_stages::STAGES;
 
 /// A library that has the networks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Library {
-    /// torchvision, and networks here.
+    /// torchvision, and our networks.
     Torchvision,
     /// EfficientNet-PyTorch, and what was made of it: segmentation_models_pytorch's encoders and
     /// efficientnet-lite-pytorch.

@@ -1,4 +1,4 @@
-//! A network whose contracting path was chosen: plain, or an encoder from elsewhere.
+//! A network whose contracting path can be chosen: plain, or a pretrained encoder.
 
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::{Device, Tensor};
@@ -11,7 +11,7 @@ use super::summary::Table;
 pub enum EitherConfig<P, E> {
     /// The network with a plain path.
     Plain(P),
-    /// The network with an encoder from elsewhere.
+    /// The network with a pretrained encoder.
     Pretrained(E),
 }
 
@@ -20,7 +20,7 @@ pub enum EitherConfig<P, E> {
 pub enum Either<P: Module, E: Module> {
     /// With a plain path.
     Plain(P),
-    /// With an encoder from elsewhere.
+    /// With a pretrained encoder.
     Pretrained(E),
 }
 
@@ -81,7 +81,7 @@ impl<P: Network + ModuleDisplay, E: Network + ModuleDisplay> Network for Either<
 }
 
 impl<P: Module, E: Module> Either<P, E> {
-    /// The same with a change to the network that has an encoder from elsewhere.
+    /// Changes the network with a pretrained encoder, and leaves the other as it is.
     pub(super) fn map_pretrained(self, change: impl FnOnce(E) -> E) -> Self {
         match self {
             Self::Pretrained(net) => Self::Pretrained(change(net)),

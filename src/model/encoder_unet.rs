@@ -1,4 +1,4 @@
-//! U-Net with an encoder from elsewhere: segmentation_models_pytorch's `Unet("resnet34", ...)`, with its
+//! U-Net with a pretrained encoder: segmentation_models_pytorch's `Unet("resnet34", ...)`, with its
 //! decoder, head, tensor names and initialisation; EfficientNets start as torchvision's do.
 
 use burn::module::{Initializer, Module};
@@ -14,14 +14,14 @@ use super::summary::{Maps, Table};
 use super::watch::place;
 use crate::kernels::{After, Input, Source, block, conv2d, conv2d_batch_norm};
 
-/// What a [`EncoderUnet`] is made of.
+/// What an [`EncoderUnet`] is made of.
 pub struct EncoderUnetConfig {
     pub(super) encoder: EncoderConfig,
     pub(super) filters: [usize; 5],
     classes: usize,
 }
 
-/// U-Net with an encoder from elsewhere.
+/// U-Net with a pretrained encoder.
 #[derive(Module, Debug)]
 pub struct EncoderUnet {
     encoder: Encoder,
@@ -44,7 +44,7 @@ impl EncoderUnetConfig {
 
     /// Decoder blocks, deepest first; the last one has no skip.
     fn blocks(&self) -> [DecoderBlockConfig; 5] {
-        let features = self.encoder.features();
+        let features = self.encoder.design().features();
         std::array::from_fn(|index| DecoderBlockConfig {
             below: if index == 0 { features[4] } else { self.filters[index - 1] },
             skip: if index == 4 { 0 } else { features[3 - index] },
@@ -63,11 +63,12 @@ impl Design for EncoderUnetConfig {
 
     fn places(&self) -> Vec<String> {
         let decoder = (0..5).map(|index| format!("decoder.blocks.{index}"));
-        self.encoder.places().into_iter().chain(decoder).collect()
+        self.encoder.design().places().into_iter().chain(decoder).collect()
     }
 
     fn bottleneck(&self) -> Option<(String, usize)> {
-        Some((self.encoder.places().pop()?, self.encoder.features()[4]))
+        let encoder = self.encoder.design();
+        Some((encoder.places().pop()?, encoder.features()[4]))
     }
 
     fn init(&self, device: &Device) -> EncoderUnet {
@@ -79,7 +80,7 @@ impl Design for EncoderUnetConfig {
     }
 
     fn summarise(&self, table: &mut Table, size: usize) {
-        let features = self.encoder.summarise(table, size);
+        let features = self.encoder.design().summarise(table, size);
         let mut maps = features[4];
         for (index, block) in self.blocks().iter().enumerate() {
             let skip = (index < 4).then(|| features[3 - index]);

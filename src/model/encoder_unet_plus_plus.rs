@@ -1,4 +1,4 @@
-//! U-Net++ with an encoder from elsewhere: segmentation_models_pytorch's `UnetPlusPlus("resnet34", ...)`, with its
+//! U-Net++ with a pretrained encoder: segmentation_models_pytorch's `UnetPlusPlus("resnet34", ...)`, with its
 //! decoder, head, tensor names and initialisation; EfficientNets start as torchvision's do.
 //!
 //! Its names are kept: block `x_d_l` is in column l, which has the size of the l-th skip counted from the
@@ -20,10 +20,10 @@ use crate::kernels::{After, concat, conv2d};
 /// Skips: columns of blocks.
 const COLUMNS: usize = 4;
 
-/// What a [`EncoderUnetPlusPlus`] is made of: the encoder and the head are the U-Net's.
+/// What an [`EncoderUnetPlusPlus`] is made of: the encoder and the head are the U-Net's.
 pub struct EncoderUnetPlusPlusConfig(pub EncoderUnetConfig);
 
-/// U-Net++ with an encoder from elsewhere.
+/// U-Net++ with a pretrained encoder.
 #[derive(Module, Debug)]
 pub struct EncoderUnetPlusPlus {
     encoder: Encoder,
@@ -60,7 +60,7 @@ fn order() -> impl Iterator<Item = [usize; 2]> {
 
 impl EncoderUnetPlusPlusConfig {
     fn block(&self, [d, l]: [usize; 2]) -> DecoderBlockConfig {
-        let features = self.0.encoder.features();
+        let features = self.0.encoder.design().features();
         let skip = |l: usize| features[COLUMNS - 1 - l];
         if l == COLUMNS {
             return DecoderBlockConfig {
@@ -85,7 +85,7 @@ impl Design for EncoderUnetPlusPlusConfig {
     fn places(&self) -> Vec<String> {
         let blocks = order().chain([[0, COLUMNS]]);
         let decoder = blocks.map(|[d, l]| format!("decoder.blocks.x_{d}_{l}"));
-        self.0.encoder.places().into_iter().chain(decoder).collect()
+        self.0.encoder.design().places().into_iter().chain(decoder).collect()
     }
 
     fn bottleneck(&self) -> Option<(String, usize)> {
@@ -116,7 +116,7 @@ impl Design for EncoderUnetPlusPlusConfig {
     }
 
     fn summarise(&self, table: &mut Table, size: usize) {
-        let features = self.0.encoder.summarise(table, size);
+        let features = self.0.encoder.design().summarise(table, size);
         let mut dense: [Maps; COLUMNS] = std::array::from_fn(|l| features[COLUMNS - 1 - l]);
         // What row d made last, in the column before.
         let mut below: [Maps; COLUMNS] = std::array::from_fn(|d| features[COLUMNS - d]);

@@ -7,7 +7,7 @@
 //! transformers follow on more channels. The decoder fuses with the pooled maps of the encoder.
 //!
 //! As in the authors' program, GELU comes before the normalisation and doubling keeps the corners. There the
-//! layer normalisations around attention and perceptron add 1e-6 to the variance, here PyTorch's usual 1e-5.
+//! layer normalisations around attention and perceptron add 1e-6 to the variance, ours PyTorch's default of 1e-5.
 
 use burn::module::Module;
 use burn::nn::conv::Conv2d;
@@ -81,11 +81,8 @@ impl Architecture for MobileUvit {
     }
 
     fn problems(settings: &MobileUvitSpec, _: u32, found: &mut Problems) {
-        found.filters("model.filters", &settings.filters, 4, 4);
-        found.depths(&settings.depths);
         found.kernels(&settings.kernels);
         found.divisor("model.heads", settings.heads, &settings.filters[2..]);
-        found.dropout("model.drop-path", settings.drop_path);
     }
 
     fn design(settings: &MobileUvitSpec, channels: [usize; 2]) -> MobileUvitConfig {

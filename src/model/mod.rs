@@ -1,7 +1,7 @@
 //! Networks: from a [`ModelSpec`] to logits.
 //!
 //! An architecture is one file with its settings, its facts, the network and its rows of the layer table
-//! (the trait in `architecture.rs`), and one line in the list here. The module knows shapes only: no data
+//! (the trait in `architecture.rs`), and one line in `architectures!`. The module knows shapes only: no data
 //! set, no loss.
 
 mod architecture;
@@ -10,10 +10,13 @@ mod blocks;
 mod catalogue;
 mod classifier;
 mod cmunext;
+mod contracting_path;
 mod deep_supervision;
 mod densenet;
 mod efficientnet;
+mod efficientnet_encoder;
 mod efficientnet_names;
+mod efficientnet_stages;
 mod either;
 mod encoder;
 mod encoder_unet;
@@ -27,6 +30,7 @@ mod problems;
 mod pth;
 mod published;
 mod pytorch;
+mod residual;
 mod resnet;
 mod rgu_net;
 mod summary;
@@ -75,7 +79,7 @@ use summary::Table;
 architectures! {
     /// U-Net (Ronneberger et al. 2015), plain or with the encoder of a ResNet or EfficientNet.
     Unet(unet::Unet),
-    /// Attention U-Net as system A defines it: gates on the skips, dropout inside the blocks.
+    /// Attention U-Net (Oktay et al. 2018) as a public Keras notebook has it: gates on the skips, dropout inside the blocks.
     AttentionUnet(attention_unet::AttentionUnet),
     /// U-Net++ (Zhou et al. 2018): nested decoders joined by dense skips, plain or with the encoder of a
     /// ResNet or EfficientNet.
@@ -109,7 +113,7 @@ architectures! {
 }
 
 impl ModelSpec {
-    /// The settings of its encoder from elsewhere, if it has one.
+    /// The settings of its pretrained encoder, if it has one.
     pub fn pretrained(&self) -> Option<PretrainedEncoder<'_>> {
         self.encoder()?.pretrained()
     }
@@ -122,8 +126,7 @@ impl ModelSpec {
     }
 }
 
-/// A network with random weights, all drawn here in a fixed order, so that the device's seed decides
-/// them.
+/// A network with random weights, all drawn in a fixed order, so that the device's seed decides them.
 ///
 /// ```
 /// use burn::tensor::Tensor;
@@ -219,7 +222,7 @@ pub fn layers(
 ///
 /// Their parameters get no gradient and their batch normalisation uses the running statistics it has and
 /// leaves them alone, in training as in evaluation. segmentation_models_pytorch with
-/// `requires_grad = False` goes on updating these statistics while it trains; here frozen means frozen.
+/// `requires_grad = False` goes on updating these statistics while it trains.
 pub fn freeze(net: Net, spec: &ModelSpec) -> Net {
     net.frozen(spec)
 }

@@ -77,7 +77,7 @@ impl From<Net> for Model {
 }
 
 impl Model {
-    /// A model with random weights, all drawn here in a fixed order, as [`init`].
+    /// A model with random weights, all drawn in a fixed order, as [`init`].
     pub fn init(
         spec: &ModelSpec,
         [inputs, outputs]: [usize; 2],

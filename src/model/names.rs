@@ -11,7 +11,7 @@ use super::efficientnet_names::translated;
 /// The layers of torchvision's dense blocks count from 1 and carry a word, those of a vector from 0.
 const DENSE: (&str, &str) = ("denseblock", "denselayer");
 
-/// What a model calls its network; outside it has no name.
+/// The name of a network in a model, which PyTorch's names leave out.
 const NETWORK: &str = "net.";
 
 /// The linear layer of a head for whole images, which segmentation_models_pytorch makes the fourth of its parts.

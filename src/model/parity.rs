@@ -15,10 +15,10 @@ use crate::model::ModelSpec;
 use crate::model::blocks::NormKind;
 use crate::model::classifier::ClassifierSpec;
 use crate::model::efficientnet::EfficientnetSpec;
-use crate::model::encoder::{
-    EfficientnetEncoderSpec, EncoderSpec, PlainEncoderSpec, ResnetEncoderSpec, UpSampling,
-};
+use crate::model::efficientnet_encoder::EfficientnetEncoderSpec;
+use crate::model::encoder::{EncoderSpec, PlainEncoderSpec, UpSampling};
 use crate::model::plain_classifier::PlainClassifierSpec;
+use crate::model::resnet::ResnetEncoderSpec;
 use crate::model::unet::UnetSpec;
 use crate::model::unet_plus_plus::UnetPlusPlusSpec;
 

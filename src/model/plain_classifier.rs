@@ -12,13 +12,12 @@ use burn::tensor::{Device, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::architecture::{Architecture, Design, Network};
+use super::architecture::{Design, Network};
 use super::blocks::{Convolution, pytorch_convolution, pytorchs};
 use super::catalogue::WeightsSpec;
-use super::multi_task::SecondHead;
+use super::classifier::{Classifier, ClassifierSettings, Staged};
 use super::problems::Problems;
 use super::published::{BackboneFiles, Published};
-use super::pytorch::InPytorch;
 use super::summary::{Maps, Table};
 use super::watch::place;
 use crate::kernels::{After, conv2d, max_pool2d};
@@ -49,11 +48,17 @@ impl Default for PlainClassifierSpec {
     }
 }
 
-impl PlainClassifierSpec {
+impl ClassifierSettings for PlainClassifierSpec {
     fn problems(&self, found: &mut Problems) {
-        found.filters("model.hidden", &self.hidden, 1, 4);
-        found.dropout("model.dropout", self.dropout);
         found.stages(self.frozen_stages, 5);
+    }
+
+    fn frozen_stages(&self) -> u32 {
+        self.frozen_stages
+    }
+
+    fn has_usual_head(&self) -> bool {
+        self.hidden == Self::default().hidden
     }
 }
 
@@ -61,43 +66,16 @@ impl PlainClassifierSpec {
 #[derive(Debug)]
 pub struct Vgg16;
 
-impl Architecture for Vgg16 {
+impl Classifier for Vgg16 {
     type Settings = PlainClassifierSpec;
+    type Net = PlainClassifier;
     type Design = PlainClassifierConfig;
 
     const TITLE: &'static str = "VGG-16";
-    const CLASSIFIES: bool = true;
-
-    fn halvings(_: &PlainClassifierSpec) -> u32 {
-        5
-    }
-
-    fn problems(settings: &PlainClassifierSpec, _: u32, found: &mut Problems) {
-        settings.problems(found);
-    }
+    const IN_TORCHVISION: Option<&'static str> = Some("vgg16");
 
     fn design(settings: &PlainClassifierSpec, channels: [usize; 2]) -> PlainClassifierConfig {
         PlainClassifierConfig::new(PlainKind::Vgg16, settings, channels)
-    }
-
-    fn freezes(settings: &PlainClassifierSpec) -> bool {
-        settings.frozen_stages > 0
-    }
-
-    fn freeze(net: PlainClassifier, settings: &PlainClassifierSpec) -> PlainClassifier {
-        net.freeze_stages(settings.frozen_stages as usize)
-    }
-
-    fn in_pytorch(
-        settings: &PlainClassifierSpec,
-        channels: [usize; 2],
-        _: Option<SecondHead>,
-    ) -> Option<InPytorch> {
-        InPytorch::torchvision(
-            "vgg16",
-            channels,
-            settings.hidden == PlainClassifierSpec::default().hidden,
-        )
     }
 
     #[cfg(test)]
@@ -114,16 +92,13 @@ impl Architecture for Vgg16 {
 #[derive(Debug)]
 pub struct Alexnet;
 
-impl Architecture for Alexnet {
+impl Classifier for Alexnet {
     type Settings = PlainClassifierSpec;
+    type Net = PlainClassifier;
     type Design = PlainClassifierConfig;
 
     const TITLE: &'static str = "AlexNet";
-    const CLASSIFIES: bool = true;
-
-    fn halvings(_: &PlainClassifierSpec) -> u32 {
-        5
-    }
+    const IN_TORCHVISION: Option<&'static str> = Some("alexnet");
 
     fn problems(settings: &PlainClassifierSpec, image_size: u32, found: &mut Problems) {
         settings.problems(found);
@@ -139,26 +114,6 @@ impl Architecture for Alexnet {
         PlainClassifierConfig::new(PlainKind::Alexnet, settings, channels)
     }
 
-    fn freezes(settings: &PlainClassifierSpec) -> bool {
-        settings.frozen_stages > 0
-    }
-
-    fn freeze(net: PlainClassifier, settings: &PlainClassifierSpec) -> PlainClassifier {
-        net.freeze_stages(settings.frozen_stages as usize)
-    }
-
-    fn in_pytorch(
-        settings: &PlainClassifierSpec,
-        channels: [usize; 2],
-        _: Option<SecondHead>,
-    ) -> Option<InPytorch> {
-        InPytorch::torchvision(
-            "alexnet",
-            channels,
-            settings.hidden == PlainClassifierSpec::default().hidden,
-        )
-    }
-
     #[cfg(test)]
     fn samples() -> Vec<PlainClassifierSpec> {
         vec![PlainClassifierSpec {
@@ -169,7 +124,7 @@ impl Architecture for Alexnet {
     }
 }
 
-/// The networks at hand.
+/// Which of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PlainKind {
     /// VGG-16.
@@ -434,6 +389,17 @@ impl Network for PlainClassifier {
     }
 }
 
+impl Staged for PlainClassifier {
+    fn freeze_stages(self, stages: usize) -> Self {
+        let frozen: usize = self.kind.stages()[..stages].iter().map(Stage::layers).sum();
+        let features = self.features.into_iter().enumerate();
+        let features = features
+            .map(|(index, layer)| if index < frozen { layer.freeze() } else { layer })
+            .collect();
+        Self { features, ..self }
+    }
+}
+
 impl PlainClassifier {
     /// Logits of each class of the whole image.
     ///
@@ -460,16 +426,6 @@ impl PlainClassifier {
             });
         let [batch, classes] = logits.dims();
         logits.reshape([batch, classes, 1, 1])
-    }
-
-    /// With the parameters of the first stages left as they are by training.
-    fn freeze_stages(self, stages: usize) -> Self {
-        let frozen: usize = self.kind.stages()[..stages].iter().map(Stage::layers).sum();
-        let features = self.features.into_iter().enumerate();
-        let features = features
-            .map(|(index, layer)| if index < frozen { layer.freeze() } else { layer })
-            .collect();
-        Self { features, ..self }
     }
 
     /// What the names begin with of the tensors that published weights do not fill: the last layer's where the

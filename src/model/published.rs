@@ -31,6 +31,6 @@ pub struct BackboneFiles {
     pub first: &'static str,
     /// What the names of the tensors begin with that are left as they are.
     pub head: &'static str,
-    /// The name here of a tensor that another library names otherwise.
+    /// Our name of a tensor that another library names otherwise.
     pub renamed: fn(&str) -> Option<String>,
 }

@@ -1,26 +1,28 @@
 //! ResNet (He, Zhang, Ren and Sun 2016, "Deep Residual Learning for Image Recognition"), with torchvision's
 //! layers, names and initialisation: as an encoder, and as a classifier.
 
-use burn::module::{Initializer, Module};
+use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::nn::{BatchNorm, BatchNormConfig, Dropout, DropoutConfig};
 use burn::tensor::{Device, Tensor};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::architecture::{Architecture, Design, Network};
+use super::architecture::{Design, Network};
 use super::blocks::Convolution;
-use super::classifier::ClassifierSpec;
+use super::catalogue::WeightsSpec;
+use super::classifier::{Classifier, ClassifierSpec, Staged};
+use super::encoder::{EncoderArchitecture, EncoderDesign, EncoderNetwork};
 use super::head::{Head, HeadConfig, summarise_average};
-use super::multi_task::SecondHead;
-use super::problems::Problems;
-use super::published::{BackboneFiles, Published};
-use super::pytorch::InPytorch;
+use super::published::{BackboneFiles, EncoderFiles, Published};
+use super::residual::{Residual, ResidualConfig, batch_norm, convolution};
 use super::summary::{Maps, Table};
 use super::watch::place;
-use crate::kernels::{After, Input, average, block, conv2d_batch_norm, max_pool2d};
+use crate::kernels::{After, average, conv2d_batch_norm, max_pool2d};
 
-/// The depths at hand.
+/// A depth.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ResnetKind {
+enum ResnetKind {
     Resnet18,
     Resnet34,
     Resnet50,
@@ -51,7 +53,8 @@ impl ResnetKind {
         }
     }
 
-    fn in_torchvision(self) -> &'static str {
+    /// Its name in torchvision and in segmentation_models_pytorch.
+    const fn in_torchvision(self) -> &'static str {
         match self {
             Self::Resnet18 => "resnet18",
             Self::Resnet34 => "resnet34",
@@ -60,7 +63,7 @@ impl ResnetKind {
     }
 
     /// Channels of the features: the stem's, then each stage's.
-    pub(super) fn features(self) -> [usize; 5] {
+    fn features(self) -> [usize; 5] {
         let stages = [64, 128, 256, 512].map(|width| width * self.expansion());
         [64, stages[0], stages[1], stages[2], stages[3]]
     }
@@ -69,7 +72,7 @@ impl ResnetKind {
 /// What a [`Resnet`] is made of.
 #[derive(Clone, Debug)]
 pub struct ResnetConfig {
-    pub(super) kind: ResnetKind,
+    kind: ResnetKind,
     channels: usize,
     /// Where it classifies.
     head: Option<HeadConfig>,
@@ -91,39 +94,16 @@ impl<const LAYERS: usize> Depth<LAYERS> {
     };
 }
 
-impl<const LAYERS: usize> Architecture for Depth<LAYERS> {
+impl<const LAYERS: usize> Classifier for Depth<LAYERS> {
     type Settings = ClassifierSpec;
+    type Net = Resnet;
     type Design = ResnetConfig;
 
     const TITLE: &'static str = Self::KIND.title();
-    const CLASSIFIES: bool = true;
-
-    fn halvings(_: &ClassifierSpec) -> u32 {
-        5
-    }
-
-    fn problems(settings: &ClassifierSpec, _: u32, found: &mut Problems) {
-        settings.problems(5, found);
-    }
+    const IN_TORCHVISION: Option<&'static str> = Some(Self::KIND.in_torchvision());
 
     fn design(settings: &ClassifierSpec, channels: [usize; 2]) -> ResnetConfig {
         ResnetConfig::classifier(Self::KIND, settings, channels)
-    }
-
-    fn freezes(settings: &ClassifierSpec) -> bool {
-        settings.frozen_stages > 0
-    }
-
-    fn freeze(net: Resnet, settings: &ClassifierSpec) -> Resnet {
-        net.freeze_stages(settings.frozen_stages as usize)
-    }
-
-    fn in_pytorch(
-        settings: &ClassifierSpec,
-        channels: [usize; 2],
-        _: Option<SecondHead>,
-    ) -> Option<InPytorch> {
-        InPytorch::torchvision(Self::KIND.in_torchvision(), channels, settings.hidden.is_empty())
     }
 
     #[cfg(test)]
@@ -137,6 +117,75 @@ impl<const LAYERS: usize> Architecture for Depth<LAYERS> {
                 vec![ClassifierSpec { hidden: vec![5, 3], ..ClassifierSpec::default() }]
             }
         }
+    }
+}
+
+impl<const LAYERS: usize> EncoderArchitecture for Depth<LAYERS> {
+    type Settings = ResnetEncoderSpec;
+    type Design = ResnetConfig;
+
+    const TITLE: &'static str = Self::KIND.title();
+    const IN_SMP: &'static str = Self::KIND.in_torchvision();
+    const FILES: EncoderFiles = EncoderFiles {
+        prefix: "encoder.",
+        first: "encoder.conv1.weight",
+        beside: &["fc."],
+        renamed: |_| None,
+    };
+
+    fn design(settings: &ResnetEncoderSpec, channels: usize) -> ResnetConfig {
+        ResnetConfig::encoder(Self::KIND, channels, settings.frozen)
+    }
+
+    #[cfg(test)]
+    fn samples() -> Vec<ResnetEncoderSpec> {
+        vec![ResnetEncoderSpec { frozen: LAYERS > 18, ..Default::default() }]
+    }
+}
+
+/// A ResNet encoder; tensors and names are those of segmentation_models_pytorch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct ResnetEncoderSpec {
+    /// Weights of the encoder to start from, with torchvision's or segmentation_models_pytorch's names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weights: Option<WeightsSpec>,
+    /// Whether the encoder's parameters stay as they are.
+    pub frozen: bool,
+    /// Channels of the five decoder blocks, deepest first.
+    #[schemars(inner(range(min = 1, max = 4096)))]
+    pub decoder_filters: [u32; 5],
+}
+
+impl Default for ResnetEncoderSpec {
+    fn default() -> Self {
+        Self { weights: None, frozen: false, decoder_filters: [256, 128, 64, 32, 16] }
+    }
+}
+
+impl EncoderDesign for ResnetConfig {
+    type Net = Resnet;
+
+    fn init(&self, device: &Device) -> Resnet {
+        self.init(device)
+    }
+
+    fn features(&self) -> [usize; 5] {
+        self.kind.features()
+    }
+
+    fn places(&self) -> Vec<String> {
+        self.places()
+    }
+
+    fn summarise(&self, table: &mut Table, size: usize) -> [Maps; 5] {
+        self.summarise(table, size)
+    }
+}
+
+impl EncoderNetwork for Resnet {
+    fn features(&self, images: Tensor<4>) -> [Tensor<4>; 5] {
+        self.features(images)
     }
 }
 
@@ -171,7 +220,7 @@ pub struct Resnet {
 
 impl ResnetConfig {
     /// The encoder of a segmentation network, for images with so many channels.
-    pub(super) fn encoder(kind: ResnetKind, channels: usize, frozen: bool) -> Self {
+    fn encoder(kind: ResnetKind, channels: usize, frozen: bool) -> Self {
         let frozen_stages = if frozen { 5 } else { 0 };
         Self { kind, channels, head: None, dropout: 0.0, frozen_stages }
     }
@@ -207,7 +256,7 @@ impl ResnetConfig {
     }
 
     /// The places that can be looked at, in the order of the forward pass.
-    pub(super) fn places(&self) -> Vec<String> {
+    fn places(&self) -> Vec<String> {
         let prefix = self.prefix();
         let stages = (1..).zip(self.kind.blocks());
         stages
@@ -218,7 +267,7 @@ impl ResnetConfig {
     }
 
     /// The network.
-    pub(super) fn init(&self, device: &Device) -> Resnet {
+    fn init(&self, device: &Device) -> Resnet {
         let stage =
             |stage| self.stage(stage).iter().map(|block| block.init(device)).collect::<Vec<_>>();
         Resnet {
@@ -234,7 +283,7 @@ impl ResnetConfig {
     }
 
     /// Fills in the layer table; gives the features' maps.
-    pub(super) fn summarise(&self, table: &mut Table, size: usize) -> [Maps; 5] {
+    fn summarise(&self, table: &mut Table, size: usize) -> [Maps; 5] {
         let prefix = self.prefix();
         let maps = Maps { channels: self.channels, size };
         table.set_frozen(self.frozen_stages > 0);
@@ -271,13 +320,26 @@ impl Network for Resnet {
     }
 }
 
+impl Staged for Resnet {
+    fn freeze_stages(self, stages: usize) -> Self {
+        let Self { mut conv1, mut bn1, fc, dropout, .. } = self;
+        if stages > 0 {
+            (conv1, bn1) = (conv1.freeze(), bn1.freeze());
+        }
+        let [layer1, layer2, layer3, layer4] =
+            [(2, self.layer1), (3, self.layer2), (4, self.layer3), (5, self.layer4)]
+                .map(|(stage, blocks)| if stages >= stage { blocks.freeze() } else { blocks });
+        Self { conv1, bn1, layer1, layer2, layer3, layer4, fc, dropout }
+    }
+}
+
 impl Resnet {
     /// Features at a half, a quarter, ... and a 32nd of the size.
     ///
     /// # Shapes
     /// - images: `[batch, channels, height, width]`, height and width multiples of 32
     /// - output k: `[batch, features k, height / 2^(k + 1), width / 2^(k + 1)]`
-    pub fn features(&self, images: Tensor<4>) -> [Tensor<4>; 5] {
+    fn features(&self, images: Tensor<4>) -> [Tensor<4>; 5] {
         let stem = conv2d_batch_norm(&self.conv1, &self.bn1, images, After::relu());
         let stage1 = self.stage(1, &self.layer1, max_pool2d(stem.clone(), 3, 2, 1));
         let stage2 = self.stage(2, &self.layer2, stage1.clone());
@@ -298,140 +360,16 @@ impl Resnet {
     /// # Shapes
     /// - images: `[batch, channels, height, width]`, height and width multiples of 32
     /// - output: `[batch, classes, 1, 1]`
-    pub fn classify(&self, images: Tensor<4>) -> Tensor<4> {
+    fn classify(&self, images: Tensor<4>) -> Tensor<4> {
         let [.., last] = self.features(images);
         match &self.fc {
             Some(head) => head.forward(last, &self.dropout),
             None => average(last),
         }
     }
-
-    /// With the parameters and running statistics of the first stages left as they are by training.
-    pub(super) fn freeze_stages(self, stages: usize) -> Self {
-        let Self { mut conv1, mut bn1, fc, dropout, .. } = self;
-        if stages > 0 {
-            (conv1, bn1) = (conv1.freeze(), bn1.freeze());
-        }
-        let [layer1, layer2, layer3, layer4] =
-            [(2, self.layer1), (3, self.layer2), (4, self.layer3), (5, self.layer4)]
-                .map(|(stage, blocks)| if stages >= stage { blocks.freeze() } else { blocks });
-        Self { conv1, bn1, layer1, layer2, layer3, layer4, fc, dropout }
-    }
 }
 
 /// What the tensors' names of a classifier, or of an encoder, begin with.
 fn prefix(classifies: bool) -> &'static str {
     if classifies { "" } else { "encoder." }
-}
-
-/// What a [`Residual`] is made of.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct ResidualConfig {
-    pub channels: [usize; 2],
-    pub expansion: usize,
-    pub stride: usize,
-    /// Of the convolutions of a block that is no bottleneck.
-    pub groups: usize,
-}
-
-/// A residual block: two 3x3 convolutions, or 1x1, 3x3 and 1x1 (bottleneck, stride on the 3x3 one as
-/// in torchvision), around which the input is added, itself or through a 1x1 convolution.
-#[derive(Module, Debug)]
-pub(super) struct Residual {
-    conv1: Conv2d,
-    bn1: BatchNorm,
-    conv2: Conv2d,
-    bn2: BatchNorm,
-    conv3: Option<Conv2d>,
-    bn3: Option<BatchNorm>,
-    downsample: Option<(Conv2d, BatchNorm)>,
-}
-
-impl ResidualConfig {
-    /// The convolutions in order: two, or three in a bottleneck.
-    fn convolutions(&self) -> Vec<Convolution> {
-        let [inputs, outputs] = self.channels;
-        let width = outputs / self.expansion;
-        if self.expansion == 1 {
-            vec![
-                convolution([inputs, width], 3).strided(self.stride).grouped(self.groups),
-                convolution([width, width], 3).strided(1).grouped(self.groups),
-            ]
-        } else {
-            vec![
-                convolution([inputs, width], 1).strided(1),
-                convolution([width, width], 3).strided(self.stride),
-                convolution([width, outputs], 1).strided(1),
-            ]
-        }
-    }
-
-    fn downsample(&self) -> Option<Convolution> {
-        let needed = self.stride != 1 || self.channels[0] != self.channels[1];
-        needed.then(|| convolution(self.channels, 1).strided(self.stride))
-    }
-
-    /// The block.
-    pub(super) fn init(&self, device: &Device) -> Residual {
-        let layer = |conv: &Convolution| {
-            (conv.init(device), BatchNormConfig::new(conv.channels[1]).init(device))
-        };
-        let convolutions = self.convolutions();
-        let (conv1, bn1) = layer(&convolutions[0]);
-        let (conv2, bn2) = layer(&convolutions[1]);
-        let (conv3, bn3) = convolutions.get(2).map(layer).unzip();
-        let downsample = self.downsample().as_ref().map(layer);
-        Residual { conv1, bn1, conv2, bn2, conv3, bn3, downsample }
-    }
-
-    /// Adds its rows to the layer table.
-    pub(super) fn summarise(&self, table: &mut Table, name: &str, input: Maps) -> Maps {
-        let mut maps = input;
-        for (index, conv) in self.convolutions().iter().enumerate() {
-            maps = conv.summarise(table, &format!("{name}.conv{}", index + 1), maps);
-            maps = batch_norm(table, &format!("{name}.bn{}", index + 1), maps);
-        }
-        if let Some(conv) = self.downsample() {
-            let maps = conv.summarise(table, &format!("{name}.downsample.0"), input);
-            batch_norm(table, &format!("{name}.downsample.1"), maps);
-        }
-        maps
-    }
-}
-
-impl Residual {
-    /// Applies the block.
-    ///
-    /// # Shapes
-    /// - input: `[batch, channels_in, height, width]` in all
-    /// - output: `[batch, channels_out, height / stride, width / stride]`
-    pub(super) fn forward(&self, input: impl Into<Input>) -> Tensor<4> {
-        block(self, input.into(), Self::apply)
-    }
-
-    fn apply(&self, input: Input) -> Tensor<4> {
-        let x = conv2d_batch_norm(&self.conv1, &self.bn1, input.clone(), After::relu());
-        let identity = match &self.downsample {
-            Some((conv, norm)) => conv2d_batch_norm(conv, norm, input, After::nothing()),
-            None => input.into_maps(),
-        };
-        let last = After::relu().residual(identity);
-        match (&self.conv3, &self.bn3) {
-            (Some(conv3), Some(bn3)) => {
-                let x = conv2d_batch_norm(&self.conv2, &self.bn2, x, After::relu());
-                conv2d_batch_norm(conv3, bn3, x, last)
-            }
-            _ => conv2d_batch_norm(&self.conv2, &self.bn2, x, last),
-        }
-    }
-}
-
-/// A convolution as torchvision starts it: normal with variance 2 / fan-out, no bias.
-fn convolution(channels: [usize; 2], kernel: usize) -> Convolution {
-    let initializer = Initializer::KaimingNormal { gain: 2f64.sqrt(), fan_out_only: true };
-    Convolution::new(channels, kernel, initializer).without_bias()
-}
-
-fn batch_norm(table: &mut Table, name: &str, maps: Maps) -> Maps {
-    table.norm(name, "BatchNorm2d".to_string(), maps)
 }

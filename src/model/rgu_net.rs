@@ -4,7 +4,7 @@
 //! convolutions. There a conditional random field refines the masks afterwards, which is no part of the network:
 //! `evaluation.refine`.
 //!
-//! Chosen here, for its authors' program is not public: a plain 3x3 convolution, norm and ReLU before the first
+//! Our own choices, since its authors' program is not public: a plain 3x3 convolution, norm and ReLU before the first
 //! block; one ResNet basic block at each level, of two 3x3 convolutions in groups (He et al. 2016; Xie et al.
 //! 2017 for the groups), with batch normalisation; 2x2 max-pools; 2x2 transposed convolutions on the way up, the
 //! maps of the encoder behind theirs; the numbers of filters and groups. Between the groups go the first
@@ -18,12 +18,12 @@ use serde::{Deserialize, Serialize};
 
 use super::architecture::{Architecture, Design, Network};
 use super::blocks::{
-    ConvNorm, Convolution, glorot_uniform, he_normal, max_pool, summarise_max_pool,
-    summarise_up_convolution, up_convolution,
+    ConvNorm, Convolution, glorot_uniform, he_normal, summarise_up_convolution, up_convolution,
 };
 use super::catalogue::WeightsSpec;
+use super::contracting_path::{self, contract};
 use super::problems::Problems;
-use super::resnet::{Residual, ResidualConfig};
+use super::residual::{Residual, ResidualConfig};
 use super::summary::{Maps, Table};
 use super::watch::place;
 use crate::kernels::{After, Input, conv_transpose2d, conv2d};
@@ -60,7 +60,6 @@ impl Architecture for RguNet {
     }
 
     fn problems(settings: &RguNetSpec, _: u32, found: &mut Problems) {
-        found.filters("model.filters", &settings.filters, 2, 8);
         found.divisor("model.groups", settings.groups, &settings.filters);
     }
 
@@ -116,7 +115,7 @@ impl RguNetConfig {
         let inputs = self.filters[..1].iter().chain(&self.filters);
         let pairs = inputs.zip(&self.filters).map(|(&inputs, &outputs)| [inputs, outputs]);
         let mut blocks: Vec<ResidualConfig> = pairs.map(|channels| self.block(channels)).collect();
-        let bottleneck = blocks.pop().expect("`problems` asks for at least two levels");
+        let bottleneck = blocks.pop().expect("the schema asks for at least two levels");
         (bottleneck, blocks)
     }
 
@@ -139,9 +138,9 @@ impl Design for RguNetConfig {
     type Net = RguNet;
 
     fn places(&self) -> Vec<String> {
-        let numbered =
-            |name| (0..self.filters.len() - 1).map(move |level| format!("{name}.{level}"));
-        numbered("encoder").chain(["bottleneck".into()]).chain(numbered("decoder")).collect()
+        let levels = self.filters.len() - 1;
+        let decoder = (0..levels).map(|level| format!("decoder.{level}"));
+        contracting_path::places(levels).chain(decoder).collect()
     }
 
     fn bottleneck(&self) -> Option<(String, usize)> {
@@ -162,15 +161,11 @@ impl Design for RguNetConfig {
 
     fn summarise(&self, table: &mut Table, size: usize) {
         let (bottleneck, encoder) = self.down();
-        let mut maps = Maps { channels: self.channels[0], size };
-        maps = ConvNorm::summarise(&self.stem(), table, "stem", maps);
-        let mut skips = Vec::new();
-        for (index, block) in encoder.iter().enumerate() {
-            maps = block.summarise(table, &format!("encoder.{index}"), maps);
-            skips.push(maps);
-            maps = summarise_max_pool(table, &format!("encoder.{index}.pool"), maps);
-        }
-        maps = bottleneck.summarise(table, "bottleneck", maps);
+        let maps = Maps { channels: self.channels[0], size };
+        let maps = ConvNorm::summarise(&self.stem(), table, "stem", maps);
+        let rows = ResidualConfig::summarise;
+        let (mut maps, skips) =
+            contracting_path::summarise(&encoder, &bottleneck, table, maps, rows);
         for (index, (level, skip)) in self.levels().zip(skips.into_iter().rev()).enumerate() {
             maps = summarise_up_convolution(level, table, &format!("up.{index}"), maps);
             maps = table.concat(&format!("decoder.{index}.concat"), maps, skip);
@@ -193,14 +188,9 @@ impl RguNet {
     /// - images: `[batch, channels_in, height, width]`, height and width multiples of 2^depth
     /// - output: `[batch, channels_out, height, width]`
     pub fn forward(&self, images: Tensor<4>) -> Tensor<4> {
-        let mut x = self.stem.rectified(images);
-        let mut skips = Vec::with_capacity(self.encoder.len());
-        for (level, block) in self.encoder.iter().enumerate() {
-            x = place(|| format!("encoder.{level}"), block.forward(x));
-            skips.push(x.clone());
-            x = max_pool(x);
-        }
-        x = place(|| "bottleneck".into(), self.bottleneck.forward(x));
+        let images = self.stem.rectified(images);
+        let (mut x, skips) =
+            contract(&self.encoder, &self.bottleneck, images, |block, x| block.forward(x));
         let levels = self.up.iter().zip(&self.decoder).zip(skips.into_iter().rev());
         for (level, ((up, block), skip)) in levels.enumerate() {
             let input = Input::pair(conv_transpose2d(up, x), skip);

@@ -10,7 +10,7 @@ use crate::layer::Layer;
 
 /// The feature maps between two layers; they are square.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Maps {
+pub struct Maps {
     /// How many.
     pub channels: usize,
     /// Height and width.

@@ -10,8 +10,9 @@ use crate::model::attention_unet::AttentionUnetSpec;
 use crate::model::blocks::NormKind;
 use crate::model::classifier::ClassifierSpec;
 use crate::model::efficientnet::EfficientnetSpec;
-use crate::model::encoder::{EfficientnetEncoderSpec, ResnetEncoderSpec};
+use crate::model::efficientnet_encoder::EfficientnetEncoderSpec;
 use crate::model::plain_classifier::PlainClassifierSpec;
+use crate::model::resnet::ResnetEncoderSpec;
 use crate::model::unet::UnetSpec;
 use crate::model::unet_plus_plus::UnetPlusPlusSpec;
 

@@ -14,11 +14,11 @@ use serde::{Deserialize, Serialize};
 
 use super::architecture::{Architecture, Design, Network};
 use super::blocks::{
-    Convolution, DoubleConv, DoubleConvConfig, NormKind, glorot_uniform, max_pool,
-    summarise_bilinear, summarise_max_pool, summarise_nearest, summarise_up_convolution,
-    up_convolution,
+    Convolution, DoubleConv, DoubleConvConfig, NormKind, glorot_uniform, summarise_bilinear,
+    summarise_nearest, summarise_up_convolution, up_convolution,
 };
 use super::catalogue::WeightsSpec;
+use super::contracting_path::{self, contract};
 use super::either::{Either, EitherConfig};
 use super::encoder::{Chosen, EncoderSpec, PlainEncoderSpec, UpSampling};
 use super::encoder_unet::{EncoderUnet, EncoderUnetConfig};
@@ -161,31 +161,18 @@ impl UnetConfig {
         Convolution::new([self.filters[0], self.channels[1]], 1, glorot_uniform())
     }
 
-    /// The places of the encoder that can be looked at.
-    pub(super) fn places_down(&self) -> impl Iterator<Item = String> {
-        let levels = (0..self.filters.len() - 1).map(|level| format!("encoder.{level}"));
-        levels.chain(["bottleneck".into()])
-    }
-
     /// The bottleneck, and the blocks above it.
     pub(super) fn split_down(&self) -> (DoubleConvConfig, Vec<DoubleConvConfig>) {
         let mut encoder = self.down();
-        let bottleneck = encoder.pop().expect("`problems` asks for at least two levels");
+        let bottleneck = encoder.pop().expect("the schema asks for at least two levels");
         (bottleneck, encoder)
     }
 
-    /// Fills in the encoder's rows of the layer table; gives the maps of each level.
-    pub(super) fn summarise_down(&self, table: &mut Table, size: usize) -> Vec<Maps> {
+    /// Fills in the encoder's rows of the layer table; gives the maps of the bottleneck and of each level above it.
+    pub(super) fn summarise_down(&self, table: &mut Table, size: usize) -> (Maps, Vec<Maps>) {
         let (bottleneck, encoder) = self.split_down();
-        let mut maps = Maps { channels: self.channels[0], size };
-        let mut levels = Vec::new();
-        for (index, block) in encoder.iter().enumerate() {
-            maps = block.summarise(table, &format!("encoder.{index}"), maps);
-            levels.push(maps);
-            maps = summarise_max_pool(table, &format!("encoder.{index}.pool"), maps);
-        }
-        levels.push(bottleneck.summarise(table, "bottleneck", maps));
-        levels
+        let maps = Maps { channels: self.channels[0], size };
+        contracting_path::summarise(&encoder, &bottleneck, table, maps, DoubleConvConfig::summarise)
     }
 }
 
@@ -193,8 +180,9 @@ impl Design for UnetConfig {
     type Net = Unet;
 
     fn places(&self) -> Vec<String> {
-        let decoder = (0..self.filters.len() - 1).map(|level| format!("decoder.{level}"));
-        self.places_down().chain(decoder).collect()
+        let levels = self.filters.len() - 1;
+        let decoder = (0..levels).map(|level| format!("decoder.{level}"));
+        contracting_path::places(levels).chain(decoder).collect()
     }
 
     fn bottleneck(&self) -> Option<(String, usize)> {
@@ -219,8 +207,7 @@ impl Design for UnetConfig {
     }
 
     fn summarise(&self, table: &mut Table, size: usize) {
-        let mut skips = self.summarise_down(table, size);
-        let mut maps = skips.pop().expect("`problems` asks for at least two levels");
+        let (mut maps, skips) = self.summarise_down(table, size);
         for (index, (level, skip)) in self.levels().zip(skips.into_iter().rev()).enumerate() {
             maps = summarise_up(self.up_sampling, level, table, &format!("up.{index}"), maps);
             maps = table.concat(&format!("decoder.{index}.concat"), maps, skip);
@@ -274,14 +261,8 @@ impl Unet {
     /// - images: `[batch, channels_in, height, width]`, height and width multiples of 2^depth
     /// - output: `[batch, channels_out, height, width]`
     pub fn forward(&self, images: Tensor<4>) -> Tensor<4> {
-        let mut x = images;
-        let mut skips = Vec::with_capacity(self.encoder.len());
-        for (level, block) in self.encoder.iter().enumerate() {
-            x = place(|| format!("encoder.{level}"), block.forward(x));
-            skips.push(x.clone());
-            x = max_pool(x);
-        }
-        x = place(|| "bottleneck".into(), self.bottleneck.forward(x));
+        let (mut x, skips) =
+            contract(&self.encoder, &self.bottleneck, images, |block, x| block.forward(x));
         for (level, (block, skip)) in self.decoder.iter().zip(skips.into_iter().rev()).enumerate() {
             let below = up(self.up_sampling, self.up.get(level), x);
             x = place(|| format!("decoder.{level}"), block.forward(Input::pair(below, skip)));

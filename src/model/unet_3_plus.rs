@@ -17,9 +17,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::architecture::{Architecture, Design, Network};
-use super::blocks::{ConvNorm, Convolution, he_normal, max_pool, summarise_max_pool};
+use super::blocks::{ConvNorm, Convolution, he_normal};
 use super::catalogue::WeightsSpec;
-use super::problems::Problems;
+use super::contracting_path::{self, contract};
 use super::summary::{Maps, Table};
 use super::watch::place;
 use crate::kernels::{After, Input, bilinear, block, concat, conv2d, max_pool2d};
@@ -53,11 +53,6 @@ impl Architecture for Unet3Plus {
 
     fn halvings(settings: &Unet3PlusSpec) -> u32 {
         settings.filters.len().saturating_sub(1) as u32
-    }
-
-    fn problems(settings: &Unet3PlusSpec, _: u32, found: &mut Problems) {
-        found.filters("model.filters", &settings.filters, 2, 8);
-        found.filters("model.branch-filters", &[settings.branch_filters], 1, 1);
     }
 
     fn design(settings: &Unet3PlusSpec, channels: [usize; 2]) -> Unet3PlusConfig {
@@ -147,8 +142,8 @@ impl Design for Unet3PlusConfig {
     type Net = Unet3Plus;
 
     fn places(&self) -> Vec<String> {
-        let numbered = |name| (0..self.depth()).map(move |level| format!("{name}.{level}"));
-        numbered("encoder").chain(["bottleneck".into()]).chain(numbered("decoder")).collect()
+        let decoder = (0..self.depth()).map(|level| format!("decoder.{level}"));
+        contracting_path::places(self.depth()).chain(decoder).collect()
     }
 
     fn bottleneck(&self) -> Option<(String, usize)> {
@@ -174,19 +169,18 @@ impl Design for Unet3PlusConfig {
     }
 
     fn summarise(&self, table: &mut Table, size: usize) {
-        let mut scales = Vec::new();
-        let mut maps = Maps { channels: self.channels[0], size };
-        for level in 0..=self.depth() {
-            let deepest = level == self.depth();
-            let name = if deepest { "bottleneck".into() } else { format!("encoder.{level}") };
-            for (conv, part) in self.level(level).iter().zip(["conv1", "conv2"]) {
-                maps = ConvNorm::summarise(conv, table, &format!("{name}.{part}"), maps);
-            }
-            scales.push(maps);
-            if !deepest {
-                maps = summarise_max_pool(table, &format!("{name}.pool"), maps);
-            }
-        }
+        let encoder: Vec<_> = (0..self.depth()).map(|level| self.level(level)).collect();
+        let rows = |level: &[Convolution; 2], table: &mut Table, name: &str, maps| {
+            let parts = level.iter().zip(["conv1", "conv2"]);
+            parts.fold(maps, |maps, (conv, part)| {
+                ConvNorm::summarise(conv, table, &format!("{name}.{part}"), maps)
+            })
+        };
+        let maps = Maps { channels: self.channels[0], size };
+        let bottleneck = self.level(self.depth());
+        let (deepest, mut scales) =
+            contracting_path::summarise(&encoder, &bottleneck, table, maps, rows);
+        scales.push(deepest);
         for (index, level) in (0..self.depth()).rev().enumerate() {
             let name = format!("decoder.{index}");
             for (scale, conv) in self.branches(level).enumerate() {
@@ -250,14 +244,9 @@ impl Unet3Plus {
     /// - images: `[batch, channels_in, height, width]`, height and width multiples of 2^depth
     /// - output: `[batch, channels_out, height, width]`
     pub fn forward(&self, images: Tensor<4>) -> Tensor<4> {
-        let mut scales = Vec::with_capacity(self.encoder.len() + 1);
-        let mut x = images;
-        for (level, block) in self.encoder.iter().enumerate() {
-            let maps = place(|| format!("encoder.{level}"), block.forward(x));
-            x = max_pool(maps.clone());
-            scales.push(maps);
-        }
-        scales.push(place(|| "bottleneck".into(), self.bottleneck.forward(x)));
+        let (deepest, mut scales) =
+            contract(&self.encoder, &self.bottleneck, images, Unet3PlusLevel::forward);
+        scales.push(deepest);
         // The encoder's maps of a level are of no more use once the decoder has its own.
         for (index, (level, block)) in (0..self.decoder.len()).rev().zip(&self.decoder).enumerate()
         {
@@ -291,7 +280,7 @@ impl FullScale {
         let all = branches
             .map(|(scale, (conv, maps))| conv.rectified(scaled(maps.clone(), scale, level)))
             .reduce(concat);
-        self.fuse.rectified(all.expect("`problems` asks for at least two levels"))
+        self.fuse.rectified(all.expect("the schema asks for at least two levels"))
     }
 }
 

@@ -12,8 +12,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::architecture::{Architecture, Design, Network};
-use super::blocks::{DoubleConv, max_pool, up_convolution};
+use super::blocks::{DoubleConv, up_convolution};
 use super::catalogue::WeightsSpec;
+use super::contracting_path::{self, contract};
 use super::either::{Either, EitherConfig};
 use super::encoder::{Chosen, EncoderSpec, PlainEncoderSpec, UpSampling};
 use super::encoder_unet::EncoderUnetConfig;
@@ -176,7 +177,7 @@ impl Design for UnetPlusPlusConfig {
         let nodes = (0..self.depth()).flat_map(|before| {
             (0..self.depth() - before).map(move |level| format!("nodes.{level}.{before}"))
         });
-        self.unet.places_down().chain(nodes).collect()
+        contracting_path::places(self.depth()).chain(nodes).collect()
     }
 
     fn bottleneck(&self) -> Option<(String, usize)> {
@@ -209,7 +210,8 @@ impl Design for UnetPlusPlusConfig {
 
     fn summarise(&self, table: &mut Table, size: usize) {
         let unet = &self.unet;
-        let mut column = unet.summarise_down(table, size);
+        let (deepest, mut column) = unet.summarise_down(table, size);
+        column.push(deepest);
         let mut dense = column.clone();
         for before in 0..self.depth() {
             for level in 0..self.depth() - before {
@@ -245,14 +247,9 @@ impl UnetPlusPlus {
     /// - images: `[batch, channels_in, height, width]`, height and width multiples of 2^depth
     /// - outputs: `[batch, channels_out, height, width]`
     pub fn forward(&self, images: Tensor<4>) -> Vec<Tensor<4>> {
-        let mut column = Vec::with_capacity(self.encoder.len() + 1);
-        let mut x = images;
-        for (level, block) in self.encoder.iter().enumerate() {
-            let maps = place(|| format!("encoder.{level}"), block.forward(x));
-            x = max_pool(maps.clone());
-            column.push(maps);
-        }
-        column.push(place(|| "bottleneck".into(), self.bottleneck.forward(x)));
+        let (deepest, mut column) =
+            contract(&self.encoder, &self.bottleneck, images, |block, x| block.forward(x));
+        column.push(deepest);
         let mut dense = column.clone();
         let depth = self.nodes.len();
         let mut tops = Vec::with_capacity(depth);

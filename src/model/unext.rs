@@ -17,7 +17,6 @@ use super::blocks::{
     summarise_max_pool,
 };
 use super::catalogue::WeightsSpec;
-use super::problems::Problems;
 use super::summary::{Maps, Table};
 use super::watch::place;
 use crate::kernels::{After, add, bilinear, block, conv2d, gelu, layer_norm, relu};
@@ -51,10 +50,6 @@ impl Architecture for Unext {
 
     fn halvings(_: &UnextSpec) -> u32 {
         5
-    }
-
-    fn problems(settings: &UnextSpec, _: u32, found: &mut Problems) {
-        found.filters("model.filters", &settings.filters, 5, 5);
     }
 
     fn design(settings: &UnextSpec, channels: [usize; 2]) -> UnextConfig {

@@ -76,7 +76,7 @@ pub(super) fn gates<T>(run: impl FnOnce() -> T) -> Vec<(String, Tensor<4>)> {
 
 fn watching<T>(watch: Watch, run: impl FnOnce() -> T) -> (T, Watch) {
     let (output, watch) = scoped(&WATCH, Some(watch), run);
-    (output, watch.expect("set here, and nobody takes it"))
+    (output, watch.expect("it was set above, and nothing takes it"))
 }
 
 #[cfg(test)]

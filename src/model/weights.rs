@@ -1,6 +1,6 @@
 //! Weights from and to files: `.pth` and `.pt` of PyTorch, `.safetensors`.
 //!
-//! Names are PyTorch's: a U-Net with an encoder from elsewhere has those of segmentation_models_pytorch, and its
+//! Names are PyTorch's: a U-Net with a pretrained encoder has those of segmentation_models_pytorch, and its
 //! encoder alone takes torchvision's as well, that of an EfficientNet timm's and EfficientNet-PyTorch's too. Loading is strict: every tensor of the network must be
 //! in the file with its shape, and the file must have none besides. A pickle is parsed, not executed.
 
@@ -29,7 +29,7 @@ use crate::error::{Error, Result};
 /// What a file of weights is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// The encoder of a U-Net that has one from elsewhere.
+    /// The pretrained encoder of a U-Net.
     Encoder,
     /// A classifier without its head.
     Backbone,
@@ -50,7 +50,7 @@ struct Wanted {
     adapts: bool,
     /// What the names of a classifier's tensors begin with that an encoder has no place for.
     beside: &'static [&'static str],
-    /// The name here of a tensor that another library names otherwise.
+    /// Our name of a tensor that another library names otherwise.
     renamed: fn(&str) -> Option<String>,
 }
 
@@ -87,7 +87,7 @@ impl Wanted {
     }
 }
 
-/// The kinds of files at hand.
+/// A kind of file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
     Pytorch,

@@ -1,10 +1,11 @@
-//! Everything that can be wrong, found before anything runs.
+//! Validation of a spec and its data before anything runs.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
 use super::figures::{self, Deciding};
+use crate::attribution::{Method, Settings};
 use crate::data::{
     Dataset, Duplicates, Labels, Split, augment_problems, find_duplicates, folds, for_task,
     group_key, lacks_foreground, leaks, masks_of, open_for, open_with, percentile_window, split,
@@ -15,7 +16,6 @@ use crate::error::Result;
 use crate::evaluate::{
     epoch_figures, figure_names, image_figure_names, outputs, second_head_names,
 };
-use crate::explain::{Method, Settings};
 use crate::figure_name::{FigureName, MASK_DICE};
 use crate::finding::{Finding, FindingKind, Findings};
 use crate::loss::{self, Outputs};
@@ -26,35 +26,34 @@ use crate::spec::{
 };
 use crate::split_name::SplitName;
 
-/// A spec in which nothing is wrong, with its data found and divided.
+/// The validated spec, its data set opened and split.
 #[derive(Clone, Debug)]
 pub struct Checked {
     /// The spec and where its values come from.
     pub loaded: Loaded,
-    /// The data set, of which no pixel is held.
+    /// The data set, without pixels.
     pub dataset: Arc<Dataset>,
-    /// How it is divided.
+    /// Its splits.
     pub split: Split,
-    /// What was found about the data and their division; none is an error.
+    /// Findings about the data and their split; none is an error.
     pub findings: Findings,
-    /// The segmentation that is to make masks for it.
+    /// The segmentation that predicts masks for it.
     pub guide: Option<Box<Checked>>,
-    /// Which network made the mask of each case; empty until they are made.
+    /// Which network predicted the mask of each case; empty until they are predicted.
     pub guide_rows: Vec<GuideRow>,
 }
 
 /// How far [`check`] looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
-    /// At folders and headers, and once at what images and masks hold, which is kept. Near-duplicates are not looked
-    /// for: the division is then the one that cases standing alone would get.
+    /// At folders and headers, and once at what images and masks hold, which is cached. Near-duplicates are not looked
+    /// for: the split is the one that cases would get without them.
     Headers,
-    /// At pixels too: near-duplicates are looked for, whether or not the division depends on them.
+    /// At pixels too: near-duplicates are looked for, whether or not the split depends on them.
     Pixels,
 }
 
-/// Finds what is wrong with a spec that the language itself cannot see: data that are not there,
-/// sizes that do not fit the network, figures that nobody records.
+/// Validates what the schema cannot: missing data, sizes that do not fit the network, figures that are not recorded.
 ///
 /// ```
 /// use std::path::Path;
@@ -131,7 +130,7 @@ pub fn check(mut loaded: Loaded, depth: Depth) -> Result<Checked, Problems> {
     }
 }
 
-/// What a reader must know of a division: near-duplicates, cases in no part, and what lies in several.
+/// Findings about a split: near-duplicates, cases in no split, and what is in several.
 fn of_division(dataset: &Dataset, split: &Split, duplicates: &Duplicates) -> Vec<Finding> {
     let mut findings = duplicates.findings(dataset);
     if !split.left_out.is_empty() {
@@ -151,7 +150,7 @@ fn same_file(a: &Path, b: &Path) -> bool {
     }
 }
 
-/// What was found, each at its key.
+/// The problems found, each at its key.
 struct Mistakes<'a> {
     loaded: &'a Loaded,
     list: Vec<Problem>,
@@ -168,7 +167,7 @@ impl Mistakes<'_> {
         }
     }
 
-    /// What is wrong whatever the data are.
+    /// Problems that do not depend on the data.
     fn settings(&mut self) {
         let spec = &self.loaded.spec;
         self.all(model::problems(&spec.model, spec.dataset.image_size));
@@ -180,7 +179,7 @@ impl Mistakes<'_> {
         self.deciding();
     }
 
-    /// What is wrong for the classes of a data set.
+    /// Problems that depend on the classes of a data set.
     fn on(&mut self, dataset: &Dataset) {
         self.all(loss::problems(&self.loaded.spec.loss, outputs(&dataset.labels)));
         self.second_head(dataset);
@@ -276,7 +275,7 @@ impl Mistakes<'_> {
         }
     }
 
-    /// The segmentation that makes masks, checked on the data and the division of what it guides.
+    /// The guiding segmentation, checked on the data and the split of the classifier.
     fn guide(&mut self, split: &Split, duplicates: &Duplicates) -> Option<Box<Checked>> {
         let spec = &self.loaded.spec;
         let guide = spec.task.guide()?;
@@ -445,7 +444,7 @@ impl Mistakes<'_> {
         }
     }
 
-    /// What is unfrozen must have been frozen, and be so for a while before the end.
+    /// Layers that are unfrozen must have been frozen, and be trained before the end.
     fn unfreezing(&mut self) {
         let spec = &self.loaded.spec;
         let Some(epoch) = spec.schedule.unfreeze_epoch else { return };

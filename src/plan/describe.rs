@@ -18,7 +18,7 @@ pub struct Estimate {
     pub epoch_s: f64,
     /// All epochs, in seconds.
     pub run_s: f64,
-    /// Peak memory of training one batch, in bytes; 0 where the system does not tell.
+    /// Peak memory of training one batch, in bytes; 0 where the system does not say.
     pub memory_bytes: u64,
 }
 

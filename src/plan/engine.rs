@@ -12,33 +12,39 @@ pub const TRAINING_ENGINE: &str = env!("TRAINING_ENGINE");
 /// Digest of the sources that decide figures of given weights, set by the build script.
 pub const EVALUATION_ENGINE: &str = env!("EVALUATION_ENGINE");
 
-/// Digests of the sources of each network and loss, such as `loss/dice 0123..`, set by the build script.
+/// Digests of the sources of each network, encoder and loss, such as `loss/dice 0123..`, set by the build script.
 const PARTS: &str = env!("ENGINE_PARTS");
 
-/// Digests of the sources that decide the weights of a spec and not of every spec: of its network and its losses, by
-/// name, such as `model/unet`.
+/// Digests of the sources that decide the weights of a spec and not of every spec: of its network, its encoder and its
+/// losses, by key and kind, such as `model/unet`.
 ///
 /// # Errors
 /// If the spec cannot be written as JSON.
 pub fn engine_parts(spec: &Spec) -> Result<BTreeMap<String, String>> {
     let spec = serde_json::to_value(spec)
         .map_err(|error| Error::failed(format!("the spec cannot be read: {error}")))?;
+    let known: BTreeMap<&str, &str> =
+        PARTS.split(',').filter_map(|part| part.split_once(' ')).collect();
+    let keys = known.keys().filter_map(|name| Some(name.split_once('/')?.0)).collect();
     let mut used = BTreeSet::new();
-    kinds(&spec, &mut used);
-    let parts = PARTS.split(',').filter_map(|part| part.split_once(' '));
-    let used =
-        parts.filter(|(name, _)| name.split_once('/').is_some_and(|(_, kind)| used.contains(kind)));
-    Ok(used.map(|(name, digest)| (name.to_string(), digest.to_string())).collect())
+    kinds(&spec, "", &keys, &mut used);
+    let used = used.iter().filter_map(|name| Some((name.clone(), known.get(&**name)?.to_string())));
+    Ok(used.collect())
 }
 
-/// The values of `kind` in a spec and in all of its tables.
-fn kinds<'a>(value: &'a Value, found: &mut BTreeSet<&'a str>) {
+/// The values of `kind` in a spec and in all of its tables, each after the innermost of `keys` that it is below:
+/// `loss/dice`.
+fn kinds<'a>(value: &'a Value, key: &'a str, keys: &BTreeSet<&str>, found: &mut BTreeSet<String>) {
     match value {
         Value::Object(table) => {
-            found.extend(table.get("kind").and_then(Value::as_str));
-            table.values().for_each(|value| kinds(value, found));
+            found.extend(table.get("kind").and_then(Value::as_str).map(|k| format!("{key}/{k}")));
+            for (name, value) in table {
+                // `classification-loss` is a loss, too.
+                let last = name.rsplit('-').next().unwrap_or(name);
+                kinds(value, if keys.contains(last) { last } else { key }, keys, found);
+            }
         }
-        Value::Array(values) => values.iter().for_each(|value| kinds(value, found)),
+        Value::Array(values) => values.iter().for_each(|value| kinds(value, key, keys, found)),
         _ => {}
     }
 }
@@ -60,6 +66,25 @@ mod tests {
         };
         assert_eq!(losses(""), ["loss/bce", "loss/dice", "loss/sum"], "those of the default");
         assert_eq!(losses("[loss]\nkind = 'tversky'"), ["loss/tversky"]);
+        assert_eq!(
+            losses("[loss]\nkind = 'dice'\n[task]\nkind = 'multi-task'"),
+            ["loss/cross-entropy", "loss/dice"],
+            "that of images is one of them"
+        );
         assert!(PARTS.split(',').all(|part| part.len() > 64), "{PARTS}");
+    }
+
+    #[test]
+    fn a_spec_has_the_parts_of_its_network_and_its_encoder() {
+        let networks = |text| {
+            let all = named(&format!("[model]\n{text}\n[loss]\nkind = 'dice'"));
+            all.into_iter().filter(|name| !name.starts_with("loss/")).collect::<Vec<_>>()
+        };
+        assert_eq!(networks("kind = 'unet'"), ["model/unet"]);
+        assert_eq!(
+            networks("kind = 'unet'\nencoder = { kind = 'resnet18' }"),
+            ["encoder/resnet18", "model/unet"]
+        );
+        assert_eq!(networks("kind = 'resnet18'"), ["model/resnet18"]);
     }
 }

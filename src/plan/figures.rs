@@ -1,11 +1,11 @@
-//! Names of figures that a spec may use, and what is said of a name that is none of them.
+//! Names of figures that a spec may use, and help with unknown names.
 
 use crate::evaluate::figure_goal;
 use crate::figure_name::MASK_DICE;
 use crate::spec::{GateSpec, Goal, MetricKind, RateSpec, ScheduleSpec};
 use crate::split_name::SplitName;
 
-/// A figure that decides something while training.
+/// A figure that training decides by.
 pub(super) struct Deciding<'a> {
     /// The table that names it, such as `schedule.best`.
     pub table: &'static str,
@@ -41,7 +41,7 @@ pub(super) fn settle(schedule: &mut ScheduleSpec) {
     }
 }
 
-/// What is wrong with a direction: that the figure has the other.
+/// The problem of a direction that is not the figure's.
 pub(super) fn wrong_goal(metric: &str, said: Option<Goal>) -> Option<String> {
     let (said, has) = (said?, figure_goal(metric)?);
     (said != has).then(|| {
@@ -52,7 +52,7 @@ pub(super) fn wrong_goal(metric: &str, said: Option<Goal>) -> Option<String> {
     })
 }
 
-/// What is wrong with the bounds of a gate: that the only one holds the better, the worse the figure is.
+/// The problem of a gate whose only bound holds the better, the worse the figure is.
 pub(super) fn wrong_bound(figure: &str, gate: &GateSpec) -> Option<String> {
     let goal = figure_goal(figure)?;
     let (bound, right) = match (gate.at_least, gate.at_most, goal) {
@@ -74,7 +74,7 @@ fn better(goal: Goal) -> &'static str {
     }
 }
 
-/// What helps with a name that is no figure: the one that was meant, and the figures that there are.
+/// Help with an unknown name: the nearest figure, and all figures.
 pub(super) fn help(name: &str, recorded: &[String]) -> Option<String> {
     let there = list(recorded)?;
     let meant = nearest(name, recorded);
@@ -181,10 +181,10 @@ fn nearest<'r>(name: &str, recorded: &'r [String]) -> Option<&'r String> {
     best.map(|(known, _)| known)
 }
 
-/// Below this nothing was meant.
+/// Words that are less alike are different words.
 const LEAST_LIKENESS: f64 = 0.7;
 
-/// How much two words are alike; 0 where one was not meant by the other.
+/// How much two words are alike, 0 for too little.
 fn alike(typed: &str, known: &str) -> f64 {
     if typed.len() > 100 {
         return 0.0;
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_of_another_tool_is_told_what_it_is_called_here() {
+    fn a_name_of_another_tool_is_reported_with_ours() {
         let recorded = of_epochs();
         for (typed, meant) in [
             ("val_dice", "valid.dice.lesion"),

@@ -1,4 +1,4 @@
-//! What a run is called: same id, same result.
+//! Run ids: same id, same result.
 //!
 //! A *training id* names weights: two plans of one training id train to the same weights. An *evaluation id* below it
 //! names figures. A run's id is both, so that another metric or threshold makes a new run of the same weights.
@@ -38,7 +38,7 @@ pub fn prefix(training: &str) -> String {
     format!("{training}-")
 }
 
-/// The ids of decisions about a data set that is divided. Weights follow from the spec's meaning, the seed, the
+/// The ids of decisions about a data set and its split. Weights follow from the spec's meaning, the seed, the
 /// division with its groups, the data, the weights to start from, the kind of device, the engine, and what was
 /// trained before; figures also from how they are scored, and by which engine.
 ///
@@ -85,12 +85,12 @@ fn digits(value: &Value, count: usize) -> String {
     sha256(value.to_string())[..count].to_string()
 }
 
-/// What a spec says that has a role.
+/// The keys of a spec that have a role.
 fn of_role(spec: &Value, wanted: Role) -> Value {
     kept(spec, "", wanted).unwrap_or_default()
 }
 
-/// A value without what has another role; `None` where nothing is left.
+/// A value without the keys of other roles; `None` where nothing is left.
 fn kept(value: &Value, path: &str, wanted: Role) -> Option<Value> {
     let Some(table) = value.as_object().filter(|table| !table.is_empty()) else {
         return (role(path) == wanted).then(|| value.clone());

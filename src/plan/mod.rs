@@ -1,4 +1,4 @@
-//! From a spec to a plan: what was wished becomes what is decided.
+//! From a spec to a plan: every decision of a run.
 //!
 //! [`check`] finds everything that can be wrong from names and headers of files; [`survey`] reads the data
 //! once; [`Checked::plan`] decides a run for one seed. No default is left open in a [`Plan`].
@@ -36,30 +36,30 @@ use crate::spec::{Note, Spec};
 pub use engine::{EVALUATION_ENGINE, TRAINING_ENGINE, engine_parts};
 pub use identity::prefix;
 
-/// One run, decided.
+/// Every decision of one run, with its data.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// The spec file.
     pub spec_path: PathBuf,
     /// The spec as merged, each value with its origin.
     pub spec_text: String,
-    /// What the command line or the environment said otherwise than the spec's files, as `key = value`.
+    /// Keys that the command line or the environment overrides, as `key = value`.
     pub overrides: Vec<String>,
-    /// What the spec's layers say that does not count, or means another thing than where it was said.
+    /// Keys of the spec's layers that do not count, or have another meaning in the merged spec.
     pub notes: Vec<String>,
     /// The data set.
     pub dataset: Arc<Dataset>,
-    /// How it is divided.
+    /// Its splits.
     pub split: Split,
-    /// What was found about the data and their division.
+    /// Findings about the data and their split.
     pub findings: Findings,
-    /// Which network made the mask of each case, where masks guide a classifier.
+    /// Which network predicted the mask of each case, where masks guide a classifier.
     pub guide_rows: Vec<GuideRow>,
     /// Pixels of each class in each split.
     pub balance: Vec<ClassShare>,
     /// The layer table, for one batch.
     pub layers: Vec<Layer>,
-    /// What goes into `plan.toml`.
+    /// The decisions that `plan.toml` keeps.
     pub decisions: Decisions,
 }
 
@@ -76,7 +76,7 @@ pub struct Decisions {
     pub seed: u32,
     /// Digest of the sources that decide the weights of every run.
     pub engine: String,
-    /// Digests of the sources of its network and its losses, by name, such as `model/unet`.
+    /// Digests of the sources of its network, its encoder and its losses, such as `model/unet`.
     #[serde(default)]
     pub engine_parts: BTreeMap<String, String>,
     /// Digest of the sources that decide figures of given weights.
@@ -98,7 +98,7 @@ pub struct Decisions {
     pub batches: usize,
     /// Labelled pixels of each class in the training split (background first for one foreground).
     pub class_pixels: Vec<u64>,
-    /// The classes of images that a second head tells.
+    /// The classes of images that a second head predicts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub image_classes: Vec<String>,
     /// Images of each of them in the training split.
@@ -112,7 +112,7 @@ pub struct Decisions {
     pub multiply_adds: u64,
     /// The classes.
     pub labels: Labels,
-    /// How pixel values become network input.
+    /// How pixel values are normalised for the network.
     pub normalization: Normalization,
     /// The window through which images of 16 bits a channel are read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -120,7 +120,7 @@ pub struct Decisions {
     /// The finished run that training goes on from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<Parent>,
-    /// Run directory, below the folder of all runs, of the network that makes masks of new images for a guided
+    /// Run directory, below the folder of all runs, of the network that predicts masks of new images for a guided
     /// classifier.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guide: Option<String>,
@@ -148,7 +148,7 @@ impl Decisions {
             .map_err(|error| Error::failed(format!("the plan cannot be written as TOML: {error}")))
     }
 
-    /// The same with its data where they are from any working directory.
+    /// The same with absolute paths of its data.
     pub fn with_absolute_paths(&self) -> Self {
         let mut decisions = self.clone();
         if let Some(root) = decisions.spec.dataset.source.root_mut()
@@ -167,7 +167,7 @@ impl Decisions {
         Ok(())
     }
 
-    /// What the network's channels mean.
+    /// The meaning of the network's output channels.
     pub fn outputs(&self) -> Outputs {
         outputs(&self.labels)
     }
@@ -182,7 +182,7 @@ impl Decisions {
         self.window.map_or(Levels::Refused, Levels::Window)
     }
 
-    /// How images become network input.
+    /// How images are prepared for the network.
     pub fn preprocess(&self) -> Preprocess {
         Preprocess {
             sampling: Sampling::new(&self.spec.dataset),
@@ -275,7 +275,7 @@ fn layers(spec: &Spec, dataset: &Dataset, batch: usize) -> Vec<Layer> {
     layers
 }
 
-/// How many of some cases are of each class of images that a second head tells.
+/// Counts some cases by the class of images that a second head predicts.
 fn class_images(dataset: &Dataset, cases: &[usize]) -> Vec<u64> {
     let of_class = |class: usize| {
         let same = |case: &&usize| dataset.class_of(**case).map(usize::from) == Some(class);

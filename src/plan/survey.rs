@@ -1,4 +1,4 @@
-//! What must be read of the data before a run can be decided.
+//! Statistics of the data that a plan needs.
 
 use rayon::prelude::*;
 
@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::record::ClassShare;
 use crate::split_name::SplitName;
 
-/// What was read of the data.
+/// Statistics of the data.
 #[derive(Clone, Debug)]
 pub struct Survey {
     /// Hash of all images and masks.
@@ -17,7 +17,7 @@ pub struct Survey {
     pub balance: Vec<ClassShare>,
     /// Labelled pixels of each class in the training split.
     pub class_pixels: Vec<u64>,
-    /// How pixel values become network input.
+    /// How pixel values are normalised for the network.
     pub normalization: Normalization,
 }
 
@@ -26,7 +26,7 @@ pub struct Survey {
 pub enum Extent {
     /// All of it.
     All,
-    /// What training steps depend on. Nothing is hashed, so that no run can be recorded from it.
+    /// The part that training steps depend on. Nothing is hashed, so that no run can be recorded from it.
     Training,
 }
 

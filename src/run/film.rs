@@ -6,10 +6,10 @@ use burn::tensor::Device;
 use rand::Rng;
 
 use super::pictures::{said_by_second_head, said_of};
+use crate::attribution::{Method, Settings, attribute, heat_over};
 use crate::data::{Dataset, Decoded, Preprocess, decode, random_stream};
 use crate::error::Result;
 use crate::evaluate::{Predictor, called, draw, jpeg, shown};
-use crate::explain::{Method, Settings, explain, heat_over};
 use crate::loss::Outputs;
 use crate::model::{Model, save_weights};
 use crate::plan::Plan;
@@ -132,7 +132,7 @@ impl Film {
         let decoded = self.decode(case)?;
         let case = &self.dataset.cases[case];
         let probabilities = predictor.predict(&[&decoded])?.remove(0);
-        let heat = explain(predictor, &decoded, None, &self.method)?;
+        let heat = attribute(predictor, &decoded, None, &self.method)?;
         let heat = jpeg(&heat_over(&shown(&decoded.image), &heat)?)?;
         let kind = if fixed { "fixed" } else { "drawn" };
         let save = |what: &str, said: &str, bytes: Vec<u8>| -> Result<Option<PictureFile>> {

@@ -5,13 +5,13 @@ use std::cmp::Ordering;
 use image::imageops::{FilterType, resize};
 use rand::Rng;
 
+use crate::attribution::{GradCamPlusPlus, Method, attribute, heat_over};
 use crate::data::{decode, random_stream};
 use crate::error::Result;
 use crate::evaluate::{
     CaseScore, Evaluation, ImageScore, Predictor, SECOND_HEAD_THRESHOLD, called, draw, jpeg,
     overlay, shown,
 };
-use crate::explain::{GradCamPlusPlus, Method, explain, heat_over};
 use crate::loss::Outputs;
 use crate::metric::{Counts, across_classes};
 use crate::model;
@@ -101,7 +101,7 @@ pub(super) fn write_images(
         let Some(seen) = scores.iter().find(|seen| seen.case == name) else { continue };
         let decoded = decode(&plan.dataset, case)?;
         let called = Some(seen.predicted);
-        let heat = explain(predictor, &decoded, called, &method)?;
+        let heat = attribute(predictor, &decoded, called, &method)?;
         let save = |what: &str, said: String, bytes: Vec<u8>| -> Result<Option<PictureFile>> {
             let file = format!("{number:03}-{what}");
             run.write_picture(&file, &bytes)?;

@@ -34,7 +34,7 @@ pub(super) struct Variables {
     pub layers: Vec<Layer>,
     /// Variables that are meant as keys and are none.
     pub problems: Vec<Problem>,
-    /// Variables of the prefix that are no keys, and hardly meant as such.
+    /// Variables of the prefix that are no keys, and hardly meant as keys.
     pub notes: Vec<Note>,
 }
 
@@ -90,7 +90,7 @@ enum Meaning {
 
 /// What a variable of one part, such as `seeds`, is: misspelt where it is all but a key of the spec that is no table, or
 /// a path with one underscore for two; foreign where it is like no key, or only like a table or a key inside one, by
-/// which a program that knows nothing of specs may well call a variable of its own.
+/// which a program that knows nothing of specs may well name a variable of its own.
 fn meaning(part: &str) -> Meaning {
     let top = || schema::properties(schema::root()).keys().map(String::as_str);
     if top().any(|key| key == part) {

@@ -3,10 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Random changes to image and mask together, applied to training images in the order listed here.
+/// Random changes to image and mask together, applied to training images in the order of these keys.
 ///
 /// Each is drawn from (seed, epoch, case) alone, so the number of workers changes nothing. A key
-/// that is absent is off; one that a base file says is switched off with `false`, and so are all of them.
+/// that is absent is off; `false` switches off one that a base file says, or all of them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct AugmentSpec {

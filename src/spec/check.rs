@@ -18,7 +18,7 @@ const DATE: &str = "$__toml_private_datetime";
 /// Longest string that a message repeats, in characters.
 const QUOTED: usize = 60;
 
-/// What a check needs to know of where values come from.
+/// A check of merged values, which knows their layers.
 pub(super) struct Checker<'l> {
     layers: &'l [Layer],
     /// Whether every layer could be read; if not, a missing key may be in one that was not.
@@ -33,7 +33,7 @@ impl<'l> Checker<'l> {
         Self { layers, complete, problems: Vec::new() }
     }
 
-    /// The rank of the layer that said a value; `None` for a default.
+    /// The rank of the layer of a value; `None` for a default.
     fn rank(&self, tag: Tag) -> Option<usize> {
         rank_of(tag).filter(|&rank| rank < self.layers.len())
     }
@@ -320,7 +320,7 @@ impl<'l> Checker<'l> {
         }
     }
 
-    /// Who said the value of this tag at `path`.
+    /// The origin of the value of this tag at `path`.
     pub(super) fn origin(&self, path: &KeyPath, tag: Tag) -> Origin {
         self.rank(tag).map_or(Origin::Default, |rank| self.layers[rank].origin(path))
     }
@@ -360,8 +360,8 @@ impl<'l> Checker<'l> {
     }
 }
 
-/// Where a defaulted key would be said: the nearest table above it that a file says (or else an
-/// argument), or the highest file as a whole.
+/// Where a defaulted key would be written: the nearest table above it in a file (or else in an argument), or the highest
+/// file as a whole.
 pub(super) fn place_above(layers: &[Layer], path: &KeyPath) -> Option<Box<Place>> {
     let ranked = || layers.iter().enumerate().rev();
     let files = || ranked().filter(|(_, layer)| layer.raw_value().is_none());

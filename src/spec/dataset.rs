@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::FilterSpec;
+use crate::role::Role;
 
 /// Images, labels and how they are divided.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -22,26 +23,28 @@ pub struct DatasetSpec {
     /// Colour channels the network sees: `rgb` (3) or `gray` (1, ITU-R BT.601 luma).
     #[serde(default)]
     pub channels: Channels,
-    /// What is done to every image before it is resized, in this order; of a tile cut from an ROI, to the tile. With
-    /// `channels = "gray"` the luma is taken first. Pictures show images without it.
+    /// Filters of every image before it is resized, in this order; of a tile cut from an ROI, those of the tile. With
+    /// `channels = "gray"` the luma is taken first. Pictures show images without them.
     #[serde(default)]
     #[schemars(length(max = 8))]
     pub filters: Vec<FilterSpec>,
-    /// How images of 16 bits a channel become images of 8; those of 8 bits stay as they are.
+    /// How images of 16 bits a channel are converted to 8; those of 8 bits stay as they are.
     #[serde(default)]
     pub intensity: IntensitySpec,
-    /// How pixel values become network input.
+    /// How pixel values are normalised for the network.
     #[serde(default)]
     pub normalize: NormalizeSpec,
     /// How cases are divided into training, validation and test.
     #[serde(default)]
+    #[schemars(extend("x-role" = Role::Resolved))]
     pub split: SplitSpec,
-    /// How many of each split's cases are used: for curves of what more cases buy, and for short trials.
+    /// How many of each split's cases are used: for learning curves over the number of cases, and for short trials.
     #[serde(default)]
+    #[schemars(extend("x-role" = Role::Resolved))]
     pub subset: SubsetSpec,
     /// Memory that decoded and resized cases may take, in MiB; beyond it they are decoded again.
     #[serde(default = "default_cache_mib")]
-    #[schemars(range(max = 1_000_000))]
+    #[schemars(range(max = 1_000_000), extend("x-role" = Role::Execution))]
     pub cache_mib: u32,
 }
 
@@ -90,7 +93,7 @@ impl SourceSpec {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct BusiSpec {
     /// Folder that holds the class folders, relative to this file.
-    #[schemars(extend("x-path" = true))]
+    #[schemars(extend("x-path" = true, "x-role" = Role::Instance))]
     pub root: String,
     /// Which pixels of a mask are lesion.
     #[serde(default)]
@@ -160,7 +163,7 @@ pub enum MultiMask {
     Union,
     /// Use `_mask.png` alone.
     First,
-    /// Leave such images out.
+    /// Leave the image out.
     Drop,
 }
 
@@ -183,12 +186,12 @@ pub enum BusiClass {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct BcssSpec {
     /// Folder that holds the data, relative to this file.
-    #[schemars(extend("x-path" = true))]
+    #[schemars(extend("x-path" = true, "x-role" = Role::Instance))]
     pub root: String,
     /// Whether `root` holds tiles or whole ROIs.
     #[serde(default)]
     pub layout: BcssLayout,
-    /// Which classes the codes of the masks become.
+    /// How the codes of the masks are mapped to classes.
     #[serde(default)]
     pub classes: BcssClasses,
 }
@@ -240,7 +243,7 @@ fn half() -> f64 {
     0.5
 }
 
-/// Which classes the codes of a BCSS mask become. Code 0 of the 22 (outside the ROI) is always ignored.
+/// How the codes of a BCSS mask are mapped to classes. Code 0 of the 22 (outside the ROI) is always ignored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum BcssClasses {
@@ -282,19 +285,19 @@ pub struct CustomClasses {
     /// Class name to the codes it takes; classes are numbered in alphabetical order of their names.
     #[schemars(length(min = 1, max = 21))]
     pub groups: BTreeMap<String, Vec<u8>>,
-    /// What becomes of a code that no group names.
+    /// What happens to a code that no group names.
     #[serde(default)]
     pub rest: RestOfCodes,
 }
 
-/// What becomes of a code that no group names.
+/// What happens to a code that no group names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RestOfCodes {
-    /// It takes no part in loss, metrics or pictures.
+    /// Its pixels take no part in loss, metrics or pictures.
     #[default]
     Ignore,
-    /// It becomes one more class, the last, named `rest`.
+    /// It is mapped to one more class, the last, named `rest`.
     Class,
 }
 
@@ -350,17 +353,17 @@ impl Channels {
     }
 }
 
-/// How images of 16 bits a channel become images of 8. What lies below a window becomes black, what lies above white.
+/// How images of 16 bits a channel are converted to 8. Values below a window are black, those above it white.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum IntensitySpec {
     /// Not at all: images of 16 bits are refused.
     AsStored(AsStoredIntensity),
-    /// 0 to 65535 becomes 0 to 255.
+    /// 0 to 65535 is mapped to 0 to 255.
     FullRange(FullRangeIntensity),
-    /// A given window becomes 0 to 255.
+    /// A given window is mapped to 0 to 255.
     Window(WindowIntensity),
-    /// The window between two percentiles of the training split's pixels becomes 0 to 255.
+    /// The window between two percentiles of the training split's pixels is mapped to 0 to 255.
     Percentiles(PercentilesIntensity),
 }
 
@@ -384,9 +387,9 @@ pub struct FullRangeIntensity {}
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct WindowIntensity {
-    /// What becomes black: a 12-bit image has values of 0 to 4095.
+    /// The value that is mapped to black: a 12-bit image has values of 0 to 4095.
     pub low: u16,
-    /// What becomes white.
+    /// The value that is mapped to white.
     pub high: u16,
 }
 
@@ -394,10 +397,10 @@ pub struct WindowIntensity {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct PercentilesIntensity {
-    /// Percent of the pixels that lie at or below what becomes black.
+    /// Percent of the pixels at or below the value that is mapped to black.
     #[schemars(range(min = 0.0, max = 100.0))]
     pub low: f64,
-    /// Percent of the pixels that lie at or below what becomes white.
+    /// Percent of the pixels at or below the value that is mapped to white.
     #[schemars(range(min = 0.0, max = 100.0))]
     pub high: f64,
 }
@@ -408,11 +411,11 @@ impl Default for PercentilesIntensity {
     }
 }
 
-/// How pixel values become network input.
+/// How pixel values are normalised for the network.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum NormalizeSpec {
-    /// 0..255 becomes [0, 1].
+    /// 0..255 is mapped to [0, 1].
     Unit(UnitNormalize),
     /// [0, 1], less ImageNet's mean, over ImageNet's standard deviation.
     Imagenet(ImagenetNormalize),
@@ -456,7 +459,7 @@ pub enum SplitSpec {
 }
 
 impl SplitSpec {
-    /// What keeps cases together, of a division that is made here and not given.
+    /// What keeps cases together, of a division that is computed and not given.
     pub fn group_mut(&mut self) -> Option<&mut GroupKey> {
         match self {
             Self::Holdout(holdout) => Some(&mut holdout.group),
@@ -465,7 +468,7 @@ impl SplitSpec {
         }
     }
 
-    /// What keeps cases together, of a division that is made here and not given.
+    /// What keeps cases together, of a division that is computed and not given.
     pub fn group(&self) -> Option<GroupKey> {
         match self {
             Self::Holdout(holdout) => Some(holdout.group),
@@ -503,7 +506,7 @@ pub struct HoldoutSpec {
     pub fractions: Fractions,
     /// Whether each split gets its share of every class.
     pub stratify: Stratify,
-    /// Cases of one group never part.
+    /// What keeps cases in one split.
     pub group: GroupKey,
     /// Seed of the division; independent of `seeds`.
     pub seed: u32,
@@ -542,11 +545,11 @@ pub enum Stratify {
     None,
 }
 
-/// What keeps cases together. Tiles that overlap never part, whatever is said here.
+/// What keeps cases together. Overlapping tiles always stay in one split.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum GroupKey {
-    /// Patients where file names tell them (BCSS), else every case stands alone.
+    /// Patients where file names hold them (BCSS), else every case stands alone.
     #[default]
     Auto,
     /// Every case stands alone.
@@ -561,8 +564,8 @@ pub enum GroupKey {
     Duplicates,
 }
 
-/// How many of each split's cases are used. Of each class the first in a seeded order are, and at least one, so that
-/// a smaller part lies within a larger one.
+/// How many of each split's cases are used: of each class the first in a seeded order, and at least one, so that subsets
+/// are stratified and nested.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct SubsetSpec {
@@ -597,7 +600,7 @@ pub struct KfoldSpec {
     pub fold: u32,
     /// Whether each fold gets its share of every class.
     pub stratify: Stratify,
-    /// Cases of one group never part.
+    /// What keeps cases in one split.
     pub group: GroupKey,
     /// Seed of the division; independent of `seeds`.
     pub seed: u32,

@@ -1,4 +1,4 @@
-//! What defaults fill in.
+//! Defaults of keys that are left out.
 
 use figment::value::{Dict, Value as Said};
 use serde_json::Value;

@@ -5,27 +5,31 @@ use serde::{Deserialize, Serialize};
 
 use super::RefineSpec;
 pub use crate::metric::{EmptyRule, MetricKind};
+use crate::role::Role;
 use crate::split_name::SplitName;
 
 /// What is measured and how.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct EvaluationSpec {
-    /// From which probability on a pixel is lesion, or an image of the second of two classes.
+    /// The lowest probability at which a pixel is lesion, or an image of the second of two classes.
+    #[schemars(extend("x-role" = Role::Evaluation))]
     pub threshold: ThresholdSpec,
-    /// What is made of a network's probabilities, at its own size, wherever masks come of them: in figures, pictures
-    /// and `predict`, and before a threshold is chosen. Figures of epochs, and what they decide, are of the network
-    /// alone.
+    /// How a network's probabilities, at its own size, are refined before they are thresholded or a threshold is chosen:
+    /// in figures, pictures and `predict`. Figures of epochs, and what they decide, are of the network alone.
+    #[schemars(extend("x-role" = Role::Evaluation))]
     pub refine: RefineSpec,
     /// Which metrics to compute; counts, and probabilities of images, are always stored.
-    #[schemars(length(min = 1))]
+    #[schemars(length(min = 1), extend("x-role" = Role::Evaluation))]
     pub metrics: Vec<MetricKind>,
     /// What overlap metrics score where a class is absent from truth and prediction alike.
+    // Figures of epochs follow it, and these decide which epoch is best: a part of training.
     pub empty: EmptyRule,
     /// At which size predictions are compared for the headline figures.
+    #[schemars(extend("x-role" = Role::Evaluation))]
     pub resolution: Resolution,
     /// Splits that the best model is evaluated on after training.
-    #[schemars(length(min = 1, max = 3))]
+    #[schemars(length(min = 1, max = 3), extend("x-role" = Role::Evaluation))]
     pub splits: Vec<SplitName>,
 }
 
@@ -53,7 +57,7 @@ impl Default for EvaluationSpec {
     }
 }
 
-/// From which probability on a pixel is lesion, or an image of the second of two classes.
+/// The lowest probability at which a pixel is lesion, or an image of the second of two classes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum ThresholdSpec {

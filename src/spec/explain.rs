@@ -56,7 +56,7 @@ pub fn explain(key: &str) -> Result<String> {
     Ok(in_sections(found))
 }
 
-/// One section for each thing found, those that are the same told together.
+/// One section for each thing found; things that are the same share one.
 fn in_sections(found: Vec<Found>) -> String {
     let mut sections: Vec<(Vec<KeyPath>, Found)> = Vec::new();
     for one in found {
@@ -70,7 +70,7 @@ fn in_sections(found: Vec<Found>) -> String {
 }
 
 impl Found {
-    /// What `name` leads to from here.
+    /// What `name` leads to from it.
     fn step(&self, name: &str) -> Vec<Self> {
         match schema::shape(self.node) {
             Shape::Table(properties) => match properties.get(name) {
@@ -284,7 +284,7 @@ fn write_tree(text: &mut String, node: &'static Value, depth: usize) {
                 }
             }
         }
-        // What an array repeats is told by `explain` of the array.
+        // `explain` of the array shows its elements.
         Shape::Array(_)
         | Shape::OneOrMore(_)
         | Shape::Choice(_)
@@ -399,7 +399,7 @@ fn unknown(name: &str, before: &[Found]) -> Error {
         elsewhere.iter().map(|(asked, _)| format!("\n  {asked}")).collect();
     let elsewhere = match elsewhere.is_empty() {
         true => String::new(),
-        false => format!("\nkeys called `{name}`:{}", elsewhere.concat()),
+        false => format!("\nkeys named `{name}`:{}", elsewhere.concat()),
     };
     Error::user(format!("no key `{wrong}`; {help}{elsewhere}"))
 }

@@ -1,4 +1,4 @@
-//! `dataset.filters`: what is done to images before the network sees them.
+//! `dataset.filters`: filters of images before the network.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -1,9 +1,9 @@
-//! What a person meant who wrote a value in the manner of another language.
+//! Hints for values that are written as in another language.
 
 use figment::value::Value;
 use regex::Regex;
 
-/// Words by which other languages say that there is nothing.
+/// Other languages' words for nothing.
 const NOTHING: [&str; 8] = ["none", "null", "nil", "off", "no", "never", "disabled", "disable"];
 /// Marks that a word processor writes for quotes.
 const CURLY: [char; 8] = ['“', '”', '„', '‘', '’', '‚', '«', '»'];
@@ -42,7 +42,7 @@ pub(super) fn truth(text: &str) -> Option<bool> {
     }
 }
 
-/// Whether `text` says in another language that there is nothing.
+/// Whether `text` is another language's word for nothing.
 pub(super) fn is_nothing(text: &str) -> bool {
     NOTHING.contains(&text.to_lowercase().as_str())
 }
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_decimal_comma_is_told_from_other_commas() {
+    fn a_decimal_comma_is_distinguished_from_other_commas() {
         assert_eq!(decimal_comma("0,01").as_deref(), Some("0.01"));
         assert_eq!(decimal_comma(" -1,5e-3 ").as_deref(), Some("-1.5e-3"));
         for other in ["0.01", "1,2,3", ",5", "a,b", "1, 2", "[0,1]", "1.000,5"] {

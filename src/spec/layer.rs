@@ -1,4 +1,4 @@
-//! A layer of a spec: the keys that one source says, and how it said them.
+//! A layer of a spec: the keys of one source, and how they were written.
 
 use std::path::{Path, PathBuf};
 
@@ -7,7 +7,7 @@ use super::locate::{KeyPath, SpanMap};
 use super::origin::Origin;
 use super::said::Said;
 
-/// Where a layer was said.
+/// The source of a layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Source {
     /// A spec file.
@@ -19,7 +19,7 @@ pub(super) enum Source {
 }
 
 impl Source {
-    /// How a person is told where to look.
+    /// Where a person finds it.
     pub(super) fn place(&self) -> String {
         match self {
             Self::File(path) => path.display().to_string(),
@@ -29,10 +29,10 @@ impl Source {
     }
 }
 
-/// The keys that one source says: a whole layer where it is a file, else one statement of a layer.
+/// The keys of one source: a whole layer where it is a file, else one statement of a layer.
 #[derive(Clone, Debug)]
 pub(super) struct Layer {
-    /// Who says them.
+    /// Their source.
     pub source: Source,
     /// The keys and values.
     pub said: Said,
@@ -81,7 +81,7 @@ impl Layer {
         Some(self.line_ends.partition_point(|&end| end < start) + 1)
     }
 
-    /// Who says the key at `path`, as a person is told.
+    /// The origin of the key at `path`.
     pub(super) fn origin(&self, path: &KeyPath) -> Origin {
         match &self.source {
             Source::File(file) => {

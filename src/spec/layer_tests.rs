@@ -151,12 +151,12 @@ fn load_layers(layers: &[Statements], order: u64) -> Result<Loaded, Problems> {
 }
 
 fn sorted_notes(loaded: &Loaded) -> BTreeSet<String> {
-    let told = |note: &Note| format!("{} {} {}", note.key, note.value, note.fate);
+    let shown = |note: &Note| format!("{} {} {}", note.key, note.value, note.fate);
     // The folder's name is another each time.
     loaded
         .notes
         .iter()
-        .map(told)
+        .map(shown)
         .map(|text| text.split(" (").next().unwrap_or_default().to_string())
         .collect()
 }

@@ -15,28 +15,28 @@ use super::problem::{Place, Problem, Problems};
 use super::said::Said;
 use super::{Spec, arguments, files, off, rules, schema};
 
-/// A spec that is right as far as can be told without looking at data.
+/// A spec that is right as far as can be known without its data.
 #[derive(Clone, Debug)]
 pub struct Loaded {
-    /// What was said, completed by defaults, its paths usable from the working directory.
+    /// The merged spec, completed by defaults, its paths usable from the working directory.
     pub spec: Spec,
-    /// Who said each value.
+    /// The origin of each value.
     pub origins: Origins,
     /// The file that was asked for.
     pub path: PathBuf,
-    /// What was said and does not count, or means another thing than where it was said.
+    /// Keys that do not count, or have another meaning than where they were written.
     pub notes: Vec<Note>,
-    /// The keys that were switched off, and who did.
+    /// The keys that were switched off, with the origin.
     pub(super) off: Vec<(KeyPath, Origin)>,
     layers: Vec<Layer>,
 }
 
-/// Who said each value of a spec.
+/// The origin of each value of a spec.
 #[derive(Clone, Debug, Default)]
 pub struct Origins(BTreeMap<KeyPath, (usize, Origin)>);
 
 impl Origins {
-    /// Who said the value of `key`, such as `schedule.epochs` or `loss.terms[0].kind`.
+    /// The origin of the value of `key`, such as `schedule.epochs` or `loss.terms[0].kind`.
     pub fn of(&self, key: &str) -> &Origin {
         self.at(&KeyPath::parse(key))
     }
@@ -47,7 +47,7 @@ impl Origins {
 }
 
 impl Loaded {
-    /// A mistake in the value of `key` that was found later; shown where the value was said, or
+    /// A mistake in the value of `key` that was found later; shown where the value was written, or
     /// where its table was, if it is a default.
     pub fn problem_at(&self, key: &str, message: String, help: Option<String>) -> Problem {
         let path = KeyPath::parse(key);
@@ -143,7 +143,7 @@ pub fn load(
     }
 }
 
-/// What is to be laid over one another, from the lowest to the highest.
+/// The layers, from the lowest to the highest.
 struct Sources {
     layers: Vec<Layer>,
     notes: Vec<Note>,

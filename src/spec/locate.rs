@@ -1,4 +1,4 @@
-//! Key paths, and where in a text each one is said.
+//! Key paths, and where each one stands in a text.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -144,7 +144,7 @@ pub(super) struct Spans {
     pub value: Range<usize>,
 }
 
-/// Where each key path of a text is said.
+/// Where each key path stands in a text.
 pub(super) type SpanMap = BTreeMap<KeyPath, Spans>;
 
 /// The spans of every key below `table`, which lies at `path`; `shift` is added to each.

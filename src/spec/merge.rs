@@ -16,11 +16,11 @@ use super::said::{Clash, Said};
 use super::schema::{self, Shape, Variant};
 use super::suggest::closest;
 
-/// What layers say together.
+/// The merged layers.
 pub(super) struct Merged {
     /// The root table, without defaults.
     pub root: Dict,
-    /// What was said and does not count, or means another thing than where it was said.
+    /// Keys that do not count, or have another meaning than where they were written.
     pub notes: Vec<Note>,
     /// Statements that do not go together, and elements that are not there.
     pub problems: Vec<Problem>,
@@ -95,7 +95,7 @@ struct Merger<'l> {
 }
 
 impl Merger<'_> {
-    /// What the sources of one layer, the first of which has the rank `first`, say together.
+    /// The statements of one layer's sources, the first of which has the rank `first`, joined.
     fn join(&mut self, first: usize, layer: &[Layer]) -> Said {
         let mut said = Said::nothing();
         let mut clashes = Vec::new();
@@ -389,7 +389,7 @@ impl Merger<'_> {
     }
 }
 
-/// From one kind of a table to another, and who says so.
+/// The change from one kind of a table to another, with its origin.
 struct Change<'v> {
     old: &'v Variant,
     new: &'v Variant,

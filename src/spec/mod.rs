@@ -79,18 +79,20 @@ pub struct Spec {
     /// Spec files that this one builds on, relative to this file: one, or an array of several. Their keys lie below
     /// this file's, and those of a later one over those of an earlier one.
     #[serde(default, skip_serializing)]
-    #[schemars(extend("x-path" = true))]
+    #[schemars(extend("x-path" = true, "x-role" = Role::Presentation))]
     pub extends: Option<Extends>,
     /// Name of the experiment: up to 100 letters, digits, `-`, `_` and `.`, of which the first is a letter or digit; its
     /// runs lie in `runs/<name>/`.
     #[schemars(length(min = 1, max = 100), regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"))]
+    #[schemars(extend("x-role" = Role::Presentation))]
     pub name: String,
     /// What the experiment is for, in a sentence or two; shown in the report.
     #[serde(default)]
+    #[schemars(extend("x-role" = Role::Presentation))]
     pub description: String,
     /// Seeds of initialisation, shuffling and augmentation; one run per seed.
     #[serde(default = "default_seeds")]
-    #[schemars(length(min = 1, max = 1000))]
+    #[schemars(length(min = 1, max = 1000), extend("x-role" = Role::Instance))]
     pub seeds: Vec<u32>,
     /// What is predicted.
     #[serde(default)]
@@ -113,15 +115,19 @@ pub struct Spec {
     pub evaluation: EvaluationSpec,
     /// What the report shows.
     #[serde(default)]
+    #[schemars(extend("x-role" = Role::Pictures))]
     pub report: ReportSpec,
-    /// Figures that others printed of such a system, shown beside the runs' own.
+    /// Published figures of comparable systems, shown beside the runs' own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-role" = Role::Presentation))]
     pub published: Vec<PublishedSpec>,
     /// Bounds that recorded figures must keep, by figure name, such as `"test.dice.mean"`.
     #[serde(default)]
+    #[schemars(extend("x-role" = Role::Presentation))]
     pub gate: BTreeMap<String, GateSpec>,
     /// Where and with how many threads to run; changes no result.
     #[serde(default)]
+    #[schemars(extend("x-role" = Role::Execution))]
     pub run: RunSpec,
 }
 
@@ -147,7 +153,7 @@ pub struct GateSpec {
     pub at_most: Option<f64>,
 }
 
-/// Where and how to run. Nothing here changes the run id but whether `device` is a CPU or a GPU.
+/// Where and how to run. Of these keys only `device` changes the run id, by whether it is a CPU or a GPU.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct RunSpec {

@@ -1,4 +1,4 @@
-//! Who said a value, and what became of it where it does not count as it was said.
+//! The origin of a value, and notes on values that do not count as written.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use figment::value::{Tag, Value};
 use serde::de::value::{Error, U64Deserializer};
 use serde::de::{Deserialize, IntoDeserializer};
 
-/// Who said a value.
+/// The origin of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// A line of a spec file, from 1.
@@ -21,7 +21,7 @@ pub enum Origin {
     Env(String),
     /// An argument of `--set`, `key=value`.
     Set(String),
-    /// Nobody.
+    /// A default.
     Default,
 }
 
@@ -47,29 +47,29 @@ impl fmt::Display for Origin {
     }
 }
 
-/// The mark on values that the source of this rank says.
+/// The mark on values of the source of this rank.
 pub(super) fn tag_of(rank: usize) -> Tag {
     let number: U64Deserializer<Error> = (rank as u64).saturating_add(1).into_deserializer();
     // A tag reads from any number; 0 is that of defaults.
     Tag::deserialize(number).unwrap_or_default()
 }
 
-/// The rank of the source that says a value with this mark; `None` for a default.
+/// The rank of the source of a value with this mark; `None` for a default.
 pub(super) fn rank_of(tag: Tag) -> Option<usize> {
     let number = Value::from(tag).to_u128()?;
     usize::try_from(number).ok()?.checked_sub(1)
 }
 
-/// Something that was said and does not count, or not as it was said, though nothing is wrong.
+/// A value that does not count, or not as written, though nothing is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
     /// The key, such as `dataset.split.fold`; empty where it is about a variable that is no key.
     pub key: String,
     /// The value as TOML; empty where there is no key.
     pub value: String,
-    /// Who said it.
+    /// Its origin.
     pub origin: Origin,
-    /// What became of it, and why.
+    /// What happened to it, and why.
     pub fate: String,
 }
 

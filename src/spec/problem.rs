@@ -1,4 +1,4 @@
-//! What is wrong with a spec, and how it is shown.
+//! Problems of a spec, and how they are shown.
 
 use std::fmt;
 use std::ops::Range;
@@ -20,15 +20,15 @@ pub(super) const MOST: usize = 100;
 pub struct Problem {
     /// The key it is about, such as `dataset.image-size`; empty where it is about the whole file.
     pub key: String,
-    /// What was found and what is wrong with it.
+    /// What is wrong.
     pub message: String,
     /// What would be right.
     pub help: Option<String>,
-    /// Where it was said.
+    /// Where it is.
     pub place: Option<Box<Place>>,
 }
 
-/// Where something was said.
+/// A place in a source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Place {
     /// The file, or `command line`, or `environment`.

@@ -1,13 +1,13 @@
-//! `evaluation.refine`: what is made of probabilities before they become masks.
+//! `evaluation.refine`: refinement of probabilities before the threshold.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What is made of the probabilities of pixels before they become masks.
+/// Refinement of the probabilities of pixels before the threshold.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum RefineSpec {
-    /// Nothing.
+    /// No refinement.
     None(NoRefinement),
     /// The marginals of a fully connected conditional random field over the image (Krähenbühl and Koltun 2011), as
     /// pydensecrf.

@@ -8,7 +8,7 @@ use super::locate::{KeyPath, quoted_string, toml_key};
 use super::role::matters;
 use super::{Loaded, Origin, Spec};
 
-/// The whole spec as TOML, each value followed by a comment that says who said it.
+/// The whole spec as TOML, each value followed by a comment with its origin.
 ///
 /// Deserialised, it is the same spec; its paths are relative to the working directory, wherever the
 /// text is put.
@@ -55,8 +55,8 @@ pub fn diff(specs: &[&Spec]) -> Vec<(String, Vec<String>)> {
         .collect()
 }
 
-/// What the command line, the environment or a spec that this one guides said otherwise than the files, each as
-/// `key = value`; without what changes no result: seeds, names, places and pictures.
+/// The keys that the command line, the environment or a guided spec overrides, each as `key = value`; without those that
+/// change no result: seeds, names, places and pictures.
 pub fn overridden(loaded: &Loaded) -> Vec<String> {
     let mut leaves = Vec::new();
     flatten(&Value::Table(to_table(&loaded.spec)), &KeyPath::default(), &mut leaves);

@@ -21,23 +21,23 @@ pub struct ReportSpec {
     pub film: FilmSpec,
 }
 
-/// Validation cases as the network saw them while it learned, with a map of what speaks for what is predicted: one
-/// throughout, one drawn anew.
+/// Predictions of validation cases during training, each with an attribution map: one case throughout, one drawn anew
+/// for each epoch shown.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct FilmSpec {
     /// Epochs shown, evenly spaced, the last among them; 0 for none.
     #[schemars(range(max = 1000))]
     pub frames: u32,
-    /// How the map is made. A map of `occlusion`, with a patch and stride of `cam`'s, takes as long as some 450
+    /// The method of attribution. A map of `occlusion`, with the default patch and stride of `cam`, takes as long as some 450
     /// predictions, one of `integrated-gradients` as 50 training steps on one case; the others take no more than one.
     pub method: ExplanationKind,
-    /// The layer or gate that is looked at; if absent, system A's last gate, or the last layer of the decoder.
+    /// The layer or gate whose maps are shown; if absent, the last attention gate, or the last layer of the decoder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub layer: Option<String>,
 }
 
-/// How a map is made of what in an image speaks for a prediction.
+/// A method of attribution: how a map is made of the regions that drove a prediction.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ValueEnum,
 )]
@@ -48,16 +48,16 @@ pub enum ExplanationKind {
     GradCam,
     /// Grad-CAM++ of a layer (Chattopadhay et al. 2018).
     GradCamPlusPlus,
-    /// What the score loses where a patch hides the input (Zeiler and Fergus 2014).
+    /// The fall of the score where a patch hides the input (Zeiler and Fergus 2014).
     Occlusion,
-    /// The score's gradients from an input of zeros to the image (Sundararajan, Taly and Yan 2017).
+    /// The score's gradients, integrated from an input of zeros to the image (Sundararajan, Taly and Yan 2017).
     IntegratedGradients,
     /// The coefficients of an attention gate (Oktay et al. 2018), of networks that have one.
     Gate,
 }
 
 impl ExplanationKind {
-    /// Its name in the literature.
+    /// Its name for people.
     pub fn title(self) -> &'static str {
         match self {
             Self::GradCam => "Grad-CAM",

@@ -1,143 +1,92 @@
-//! What each key of a spec decides.
+//! The role of each key of a spec, which its declaration says.
 
-/// What a key decides.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// The weights.
-    Training,
-    /// What is scored of the weights.
-    Evaluation,
-    /// As the value itself does not tell: what it leads to, cases, pixels or weights, is compared in its place.
-    Leads,
-    /// Nothing but words and bounds.
-    Presentation,
-    /// Pictures, which are drawn while a run is made.
-    Pictures,
-    /// Where and how fast.
-    Execution,
-}
+use serde::Deserialize;
 
-/// The role of keys with all that is below them; of several that fit, the longest decides.
-const ROLES: &[(&str, Role)] = &[
-    ("extends", Role::Presentation),
-    ("name", Role::Presentation),
-    ("description", Role::Presentation),
-    ("report", Role::Pictures),
-    ("published", Role::Presentation),
-    ("gate", Role::Presentation),
-    ("run", Role::Execution),
-    // A run has one seed, which its id holds.
-    ("seeds", Role::Leads),
-    ("task", Role::Training),
-    ("task.guide", Role::Leads),
-    ("dataset.kind", Role::Training),
-    ("dataset.root", Role::Leads),
-    ("dataset.multi-mask", Role::Training),
-    ("dataset.foreground", Role::Training),
-    ("dataset.intensity", Role::Training),
-    ("dataset.classes", Role::Training),
-    ("dataset.layout", Role::Training),
-    ("dataset.modality", Role::Training),
-    ("dataset.cases", Role::Training),
-    ("dataset.seed", Role::Training),
-    ("dataset.image-size", Role::Training),
-    ("dataset.channels", Role::Training),
-    ("dataset.filters", Role::Training),
-    ("dataset.normalize", Role::Training),
-    ("dataset.split", Role::Leads),
-    ("dataset.subset", Role::Leads),
-    ("dataset.cache-mib", Role::Execution),
-    ("augment", Role::Training),
-    ("model", Role::Training),
-    ("model.weights.path", Role::Leads),
-    ("model.weights.name", Role::Leads),
-    ("model.weights.sha256", Role::Leads),
-    ("model.encoder.weights.path", Role::Leads),
-    ("model.encoder.weights.name", Role::Leads),
-    ("model.encoder.weights.sha256", Role::Leads),
-    ("loss", Role::Training),
-    ("schedule", Role::Training),
-    ("evaluation.threshold", Role::Evaluation),
-    ("evaluation.refine", Role::Evaluation),
-    ("evaluation.metrics", Role::Evaluation),
-    // Figures of epochs follow it, and these decide which epoch is best.
-    ("evaluation.empty", Role::Training),
-    ("evaluation.resolution", Role::Evaluation),
-    ("evaluation.splits", Role::Evaluation),
-];
+use super::locate::KeyPath;
+use super::schema::{below, root};
+pub use crate::role::Role;
 
-/// What a key, dotted, decides; one that nobody has placed decides the weights.
+/// What a key, dotted, decides: the role of the deepest key on the way to it that has one.
 pub fn role(key: &str) -> Role {
-    placed(key).unwrap_or(Role::Training)
-}
-
-fn placed(key: &str) -> Option<Role> {
-    let fits = |place: &str| {
-        let below = key.strip_prefix(place);
-        below.is_some_and(|below| below.is_empty() || below.starts_with(['.', '[']))
-    };
-    let fitting = ROLES.iter().filter(|(place, _)| fits(place));
-    fitting.max_by_key(|(place, _)| place.len()).map(|(_, role)| *role)
+    let (mut nodes, mut role) = (vec![root()], Role::default());
+    for step in KeyPath::parse(key).steps() {
+        nodes = below(nodes, step);
+        let marked = nodes.iter().find_map(|node| node.get("x-role"));
+        role = marked.and_then(|mark| Role::deserialize(mark).ok()).unwrap_or(role);
+    }
+    role
 }
 
 /// Whether a key, dotted, may change the result of an experiment's runs; its seeds make several runs of one recipe.
 pub fn matters(key: &str) -> bool {
-    match role(key) {
-        Role::Training | Role::Evaluation => true,
-        Role::Leads => !["seeds", "dataset.root"].contains(&key) && !key.starts_with("seeds["),
-        Role::Presentation | Role::Pictures | Role::Execution => false,
-    }
+    matches!(role(key), Role::Training | Role::Evaluation | Role::Resolved)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::fmt::Write;
 
     use serde_json::Value;
 
-    use super::super::schema::{Shape, properties, root, shape};
+    use super::super::schema::{Shape, properties, shape};
     use super::*;
 
-    /// Keys down to the third level, dotted, without kinds.
-    fn keys() -> BTreeSet<String> {
-        let mut keys = BTreeSet::new();
-        below(root(), "", 3, &mut keys);
-        keys
-    }
-
-    fn below(node: &'static Value, above: &str, depth: usize, keys: &mut BTreeSet<String>) {
-        let mut visit = |node: &'static Value| {
+    /// Every key, dotted, down to the first name of the author's choice or element of an array.
+    fn keys(node: &'static Value, path: &str, found: &mut Vec<String>) {
+        let within = path.contains(['[', '*']);
+        let mut visit = |node, path: String| {
+            if !found.contains(&path) {
+                found.push(path.clone());
+            }
+            keys(node, &path, found);
+        };
+        let mut table = |node| {
             for (key, property) in properties(node) {
-                let key = if above.is_empty() { key.clone() } else { format!("{above}.{key}") };
-                if depth > 1 {
-                    below(property, &key, depth - 1, keys);
-                }
-                keys.insert(key);
+                visit(property, [path, key].join(".").trim_start_matches('.').into());
             }
         };
         match shape(node) {
-            Shape::Table(_) => visit(node),
-            Shape::Union(variants) => variants.iter().for_each(|variant| visit(variant.node)),
+            Shape::Table(_) => table(node),
+            Shape::Union(variants) => variants.iter().for_each(|variant| table(variant.node)),
+            Shape::Map(values) if !within => visit(values, format!("{path}.*")),
+            Shape::Array(items) | Shape::OneOrMore(items) if !within => {
+                visit(items, format!("{path}[0]"));
+            }
             _ => {}
         }
     }
 
     #[test]
-    fn every_key_has_a_role_and_every_role_a_key() {
-        let keys = keys();
-        let is_table =
-            |key: &String| keys.iter().any(|other| other.starts_with(&format!("{key}.")));
-        let unplaced: Vec<&String> =
-            keys.iter().filter(|key| placed(key).is_none() && !is_table(key)).collect();
-        assert!(unplaced.is_empty(), "give these a role in src/spec/role.rs: {unplaced:?}");
-        for (place, _) in ROLES.iter().filter(|(place, _)| place.split('.').count() <= 3) {
-            assert!(keys.contains(*place), "src/spec/role.rs names `{place}`, which is no key");
+    fn every_key_keeps_its_role() {
+        let mut found = Vec::new();
+        keys(root(), "", &mut found);
+        let mut text = String::new();
+        for key in found {
+            writeln!(text, "{key} {:?}", role(&key)).unwrap();
+        }
+        let mut settings = insta::Settings::clone_current();
+        settings.set_prepend_module_to_snapshot(false);
+        settings.bind(|| insta::assert_snapshot!("roles", text));
+    }
+
+    #[test]
+    fn every_kind_that_has_a_key_gives_it_the_same_role_and_every_mark_is_a_role() {
+        let mut found = Vec::new();
+        keys(root(), "", &mut found);
+        for key in found {
+            let path = KeyPath::parse(&key);
+            let nodes = path.steps().iter().fold(vec![root()], below);
+            let marks: Vec<_> = nodes.iter().map(|node| node.get("x-role")).collect();
+            assert!(marks.windows(2).all(|pair| pair[0] == pair[1]), "{key}: {marks:?}");
+            for mark in marks.into_iter().flatten() {
+                assert!(Role::deserialize(mark).is_ok(), "{key}: {mark}");
+            }
         }
     }
 
     #[test]
-    fn the_longest_place_decides_and_whole_words_count() {
-        assert_eq!(role("model.weights.path"), Role::Leads);
+    fn the_deepest_mark_decides_and_whole_words_count() {
+        assert_eq!(role("model.weights.path"), Role::Resolved);
         assert_eq!(role("model.weights"), Role::Training);
         assert_eq!(role("gate.\"test.dice.mean\".at-least"), Role::Presentation);
         assert_eq!(role("published[0].name"), Role::Presentation);

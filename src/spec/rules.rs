@@ -1,4 +1,4 @@
-//! Rules that no schema can say: what must hold between one key and another.
+//! Rules between one key and another, which the schema cannot express.
 
 use std::collections::BTreeMap;
 
@@ -112,7 +112,7 @@ impl Rules<'_, '_> {
         }
     }
 
-    /// Who said the value at `path`.
+    /// The origin of the value at `path`.
     fn origin(&self, path: &KeyPath) -> Origin {
         self.find(path).map_or(Origin::Default, |value| self.checker.origin(path, value.tag()))
     }

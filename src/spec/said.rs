@@ -94,8 +94,8 @@ impl Said {
         }
     }
 
-    /// Takes in what a later statement of the same layer says at `path`; where the two do not go together, they are told
-    /// in `clashes`.
+    /// Takes in what a later statement of the same layer says at `path`; where the two do not go together, they are put
+    /// into `clashes`.
     pub(super) fn join(&mut self, later: Self, path: &KeyPath, clashes: &mut Vec<Clash>) {
         match (self, later) {
             (Self::Table(_, keys), Self::Table(_, later)) => {

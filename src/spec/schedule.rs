@@ -18,8 +18,8 @@ pub struct ScheduleSpec {
     /// Batches whose gradients are averaged before the optimizer steps.
     #[schemars(range(min = 1, max = 1024))]
     pub accumulate: u32,
-    /// Keep only the inputs of the network's blocks and compute the rest again for the gradients: less
-    /// memory, more time, the same result but for rounding.
+    /// Keep only the inputs of the network's blocks and recompute the rest for the gradients: less memory, more time, the
+    /// same result but for rounding.
     pub activation_checkpointing: bool,
     /// How gradients change the weights.
     pub optimizer: OptimizerSpec,
@@ -28,11 +28,11 @@ pub struct ScheduleSpec {
     /// Epochs over whose n steps the learning rate first rises, from 1/n of itself to all of it.
     #[schemars(range(min = 0.0, max = 10_000.0))]
     pub warm_up_epochs: f64,
-    /// Layers that learn at another rate than the rest; of several that fit a layer the last counts.
+    /// Learning rates of their own for some layers; of several that fit a layer the last counts.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 256))]
     pub layer_rates: Vec<LayerRateSpec>,
-    /// The epoch, from 1, from which on layers are trained that the model says are frozen.
+    /// The epoch, counted from 1, from which on the model's frozen layers are trained.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 2, max = 100_000))]
     pub unfreeze_epoch: Option<u32>,
@@ -261,7 +261,7 @@ impl Default for OneCycleRate {
 pub struct PlateauRate {
     /// Recorded figure to watch, such as `valid.loss` or `valid.dice.mean`.
     pub metric: String,
-    /// Whether it should fall or rise. Each figure knows that; if given, it must agree.
+    /// Whether lower or higher is better. It follows from the figure; if given, it must agree.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub goal: Option<Goal>,
     /// Epochs without improvement before the rate is reduced.
@@ -295,7 +295,7 @@ impl Goal {
     }
 }
 
-/// Layers that learn at another rate than the rest.
+/// A learning rate of their own for some layers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LayerRateSpec {
@@ -307,7 +307,7 @@ pub struct LayerRateSpec {
 }
 
 impl LayerRateSpec {
-    /// Whether it is meant for a layer, or a tensor of one, of this name.
+    /// Whether it is for a layer, or a tensor of one, of this name.
     pub fn fits(&self, name: &str) -> bool {
         let rest = name.strip_prefix(&self.layers);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
@@ -351,7 +351,7 @@ pub struct EarlyStoppingSpec {
     /// Recorded figure to watch, such as `valid.loss` or `valid.dice.mean`.
     #[serde(default = "valid_loss")]
     pub metric: String,
-    /// Whether it should fall or rise. Each figure knows that; if given, it must agree.
+    /// Whether lower or higher is better. It follows from the figure; if given, it must agree.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub goal: Option<Goal>,
     /// Epochs without improvement before training stops.
@@ -373,7 +373,7 @@ fn valid_loss() -> String {
 pub struct BestSpec {
     /// Recorded figure that decides, of the validation split, such as `valid.loss`.
     pub metric: String,
-    /// Whether it should fall or rise. Each figure knows that; if given, it must agree.
+    /// Whether lower or higher is better. It follows from the figure; if given, it must agree.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub goal: Option<Goal>,
 }

@@ -4,21 +4,22 @@ use std::sync::OnceLock;
 
 use serde_json::{Map, Value, json};
 
-use super::locate::KeyPath;
+use super::locate::{KeyPath, Step};
 
 /// The JSON Schema (2020-12) of a spec file, for editors.
 pub fn schema() -> Value {
     let mut schema = root().clone();
-    offer_off(&mut schema);
+    for_editors(&mut schema);
     schema
 }
 
-/// Lets `false` stand for what may be switched off, as the checks do.
-fn offer_off(schema: &mut Value) {
+/// Lets `false` stand for what may be switched off, as the checks do, and leaves out what only the checks go by.
+fn for_editors(schema: &mut Value) {
     match schema {
-        Value::Array(items) => items.iter_mut().for_each(offer_off),
+        Value::Array(items) => items.iter_mut().for_each(for_editors),
         Value::Object(object) => {
-            object.values_mut().for_each(offer_off);
+            object.shift_remove("x-role");
+            object.values_mut().for_each(for_editors);
             if let Some(Value::Object(properties)) = object.get_mut("properties") {
                 properties.values_mut().filter(|node| may_be_off(node)).for_each(or_false);
             }
@@ -254,7 +255,7 @@ pub(super) fn required(node: &'static Value) -> impl Iterator<Item = &'static st
     keys.into_iter().flatten().filter_map(Value::as_str)
 }
 
-/// Whether strings here are paths, relative to the file that says them.
+/// Whether its strings are paths, relative to the file that says them.
 pub(super) fn is_path(node: &'static Value) -> bool {
     node.get("x-path").is_some()
 }
@@ -290,15 +291,19 @@ pub(super) fn children(node: &'static Value, key: &str) -> Vec<&'static Value> {
     }
 }
 
+/// What a step leads to from each of `nodes` that has it.
+pub(super) fn below(nodes: Vec<&'static Value>, step: &Step) -> Vec<&'static Value> {
+    let below = |node| match step {
+        Step::Key(key) => children(node, key),
+        Step::Index(_) => items(node).into_iter().collect(),
+    };
+    nodes.into_iter().flat_map(below).collect()
+}
+
 /// What the key at `path` is, of each kind that has it.
 #[cfg(test)]
 pub(super) fn nodes_at(path: &KeyPath) -> Vec<&'static Value> {
-    path.steps().iter().fold(vec![root()], |nodes, step| match step {
-        super::locate::Step::Key(key) => {
-            nodes.into_iter().flat_map(|node| children(node, key)).collect()
-        }
-        super::locate::Step::Index(_) => nodes.into_iter().filter_map(items).collect(),
-    })
+    path.steps().iter().fold(vec![root()], below)
 }
 
 /// Every key, as TOML writes it, that needs no index and no name of the author's choice.
@@ -399,7 +404,7 @@ fn plain(number: f64) -> String {
     number.to_string()
 }
 
-/// Every key called `name` below the table `node` at `path`: as `explain` is asked for it, with kinds
+/// Every key named `name` below the table `node` at `path`: as `explain` is asked for it, with kinds
 /// (`schedule.optimizer.adam.betas`), and as TOML writes it (`schedule.optimizer.betas`).
 pub(super) fn keys_named(
     node: &'static Value,

@@ -85,14 +85,14 @@ mod tests {
         let (x, y) = (folder.path().join("../x.toml"), folder.path().join("y.toml"));
         let expected = vec![x, y, spec, PathBuf::from("no/such.toml")];
         assert_eq!(spec_files(&paths).unwrap(), expected);
-        for (text, told) in [
+        for (text, expected) in [
             ("name = 'a'\ntitle = 'A'\nexperiments = []\n", "`experiments` is empty"),
             ("name = 'a'\ntitel = 'A'\nexperiments = ['x']\n", "titel"),
             ("name = 'a'\ntitle = 'A'\nexperiments = ['y.toml', '~/x.toml']\n", "`~`"),
         ] {
             let error = suite(&file("wrong.toml", text)).unwrap_err();
             assert_eq!(error.exit_code(), 2);
-            assert!(error.to_string().contains(told), "{error}");
+            assert!(error.to_string().contains(expected), "{error}");
         }
     }
 }

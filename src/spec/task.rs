@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::loss::LossSpec;
+use crate::role::Role;
 
 /// What is predicted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -36,14 +37,15 @@ pub struct ClassifySpec {
     pub inputs: Vec<InputKind>,
     /// The segmentation that makes the masks which `inputs` are made from.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-role" = Role::Resolved))]
     pub guide: Option<GuideSpec>,
 }
 
-/// Settings of a network that tells the class of every pixel and that of the image.
+/// Settings of a network that predicts the class of every pixel and that of the image.
 ///
 /// The network is one of segmentation; a second head takes the mean of its deepest features (the deepest of the
-/// encoder) to a linear layer, as segmentation_models_pytorch's `aux_params`. What is minimised is the weighted sum of
-/// `loss`, of pixels, and of this table's, of images. `evaluation` is of pixels; images get all metrics of classes,
+/// encoder) to a linear layer, as segmentation_models_pytorch's `aux_params`. Training minimises the weighted sum of
+/// `loss`, of pixels, and of this table's loss, of images. `evaluation` is of pixels; images get all metrics of classes,
 /// whose names begin with `image-`, and of two classes the second from a probability of 0.5 on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
@@ -54,7 +56,7 @@ pub struct MultiTaskSpec {
     /// Weight of the loss of images.
     #[schemars(range(min = 1e-9, max = 1e9))]
     pub classification_weight: f64,
-    /// What is minimised of the classes of images.
+    /// The loss of the classes of images.
     pub classification_loss: LossSpec,
     /// Dropout probability before the linear layer.
     #[schemars(range(min = 0.0, max = 0.95))]
@@ -101,8 +103,8 @@ impl InputKind {
 /// A segmentation that guides a classification.
 ///
 /// The training cases are divided into folds, groups staying together, and as many networks are trained, each
-/// without one fold, whose masks it then makes, and with its epoch chosen on another. The first one makes the masks of
-/// validation and test cases. So no network has seen a case whose mask it makes.
+/// without one fold, whose masks it then predicts, and with its epoch chosen on another. The first one predicts the masks
+/// of validation and test cases. So no network was trained on a case whose mask it predicts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct GuideSpec {
@@ -146,7 +148,7 @@ impl TaskSpec {
         }
     }
 
-    /// The second head of a network that tells both the class of every pixel and that of the image.
+    /// The second head of a network that predicts both the class of every pixel and that of the image.
     pub fn second_head(&self) -> Option<&MultiTaskSpec> {
         match self {
             Self::Segment(_) | Self::Classify(_) => None,

@@ -89,7 +89,7 @@ fn the_smallest_spec_is_all_defaults() {
 }
 
 #[test]
-fn unknown_keys_are_told_with_what_was_meant() {
+fn unknown_keys_are_reported_with_what_was_meant() {
     let text = r#"
 seed = [0]
 name = "a"
@@ -120,7 +120,7 @@ momentum = 0.9
 }
 
 #[test]
-fn unknown_kinds_and_words_are_told_with_what_was_meant() {
+fn unknown_kinds_and_words_are_reported_with_what_was_meant() {
     let text = r#"
 name = "a"
 [task]
@@ -143,7 +143,7 @@ threshold = "best-on-valid"
 }
 
 #[test]
-fn wrong_types_are_told_with_what_was_found() {
+fn wrong_types_are_reported_with_what_was_found() {
     let text = r#"
 name = 3
 description = 2024-01-01
@@ -169,7 +169,7 @@ optimizer = 0.001
 }
 
 #[test]
-fn values_out_of_range_are_told_with_the_range() {
+fn values_out_of_range_are_reported_with_the_range() {
     let text = r#"
 name = "a b"
 seeds = [0, -1, 4294967296]
@@ -202,7 +202,23 @@ workers = 0
 }
 
 #[test]
-fn missing_keys_are_told_with_what_they_mean() {
+fn channels_and_dropout_out_of_range_and_missing_levels_are_each_reported() {
+    let of_model = |model: &str| {
+        mistakes(&format!("name = 'a'\ndataset = {{ kind = 'phantom' }}\n[model]\n{model}"))
+    };
+    let found = of_model("kind = 'attention-unet'\nfilters = [0]\ndropout = [0.1, 1.0]");
+    for part in ["`model.filters[0]` must be", "`model.dropout[1]` must be"] {
+        assert!(found.contains(part), "{found}");
+    }
+    let found =
+        of_model("kind = 'unet'\nencoder = { kind = 'plain', filters = [8], dropout = nan }");
+    for part in ["`model.encoder.filters`", "`model.encoder.dropout` must be"] {
+        assert!(found.contains(part), "{found}");
+    }
+}
+
+#[test]
+fn missing_keys_are_reported_with_what_they_mean() {
     let text = r#"
 [dataset]
 kind = "busi"
@@ -280,7 +296,7 @@ groups = { stroma = [2, 1], tumor = [1, 19, 22] }
 }
 
 #[test]
-fn mistakes_of_all_layers_are_told_together() {
+fn mistakes_of_all_layers_are_reported_together() {
     let folder = Folder::new(&[
         ("base/busi.toml", "[dataset]\nkind = \"busi\"\nimage-sise = 64\n"),
         ("middle.toml", "extends = \"base/busi.toml\"\n[schedule]\nepochs = \"many\"\n"),
@@ -316,7 +332,7 @@ fn syntax_errors_are_shown_in_place() {
 }
 
 #[test]
-fn a_file_that_is_no_spec_is_told_as_what_it_is() {
+fn a_file_that_is_no_spec_is_reported_as_what_it_is() {
     let folder = Folder::new(&[
         ("empty.toml", ""),
         ("comment.toml", "# nothing here yet\r\n"),
@@ -444,7 +460,7 @@ fn higher_layers_win_and_each_value_knows_its_origin() {
 }
 
 #[test]
-fn what_the_files_did_not_say_is_told_without_seeds_and_places() {
+fn what_the_files_did_not_say_is_reported_without_seeds_and_places() {
     let folder = Folder::new(&[("spec.toml", LARGE)]);
     let env = [("ONCOSPEC_SCHEDULE__BATCH_SIZE", "4"), ("ONCOSPEC_RUN__OUTPUT", "\"elsewhere\"")];
     let sets = ["seeds=[5]", "dataset.subset={train=0.5}", "schedule.clip.limit=3.0"];
@@ -484,7 +500,7 @@ fn another_file_of_weights_replaces_the_one_below_with_its_checksum() {
     assert_eq!(
         notes(&folder, &["model.weights.path=/v.pth"], &[]).len(),
         1,
-        "a checksum that goes is told"
+        "a checksum that goes is reported"
     );
     let sets = [&*format!("model.weights.sha256={sum}"), "model.weights.path=/v.pth"];
     let loaded = folder.load("spec.toml", &sets, &[]).expect("a right spec");
@@ -586,7 +602,7 @@ fn within_a_layer_the_kind_comes_first() {
 }
 
 #[test]
-fn what_one_layer_says_twice_is_told() {
+fn what_one_layer_says_twice_is_reported() {
     let folder = Folder::new(&[("spec.toml", SMALLEST)]);
     let sets = ["schedule.epochs=3", "schedule.epochs=4", "seeds=[1]", "seeds=[1]"];
     assert_eq!(
@@ -791,7 +807,7 @@ output = 'C:\temp'
 }
 
 #[test]
-fn variables_of_others_break_nothing_and_misspelt_keys_are_told() {
+fn variables_of_others_break_nothing_and_misspelt_keys_are_reported() {
     let folder = Folder::new(&[("spec.toml", SMALLEST)]);
     let foreign = [
         ("ONCOSPEC_HOME", "/opt/oncospec"),
@@ -815,7 +831,7 @@ fn variables_of_others_break_nothing_and_misspelt_keys_are_told() {
 }
 
 #[test]
-fn what_was_meant_by_a_value_of_another_language_is_told() {
+fn what_was_meant_by_a_value_of_another_language_is_reported() {
     let wrong = [
         "[schedule]\noptimizer = { kind = \"adam\", learning-rate = 0,01 }\n",
         "schedule.warm-up-epochs = 0,5\n",
@@ -987,7 +1003,7 @@ fn a_rendered_spec_reads_back_as_itself() {
 }
 
 #[test]
-fn a_difference_is_told_by_key() {
+fn a_difference_is_reported_by_key() {
     let one = loaded(SMALLEST).spec;
     let two = loaded(&with("seeds = [1]\nloss.kind = \"bce\"\n")).spec;
     assert!(diff(&[&one, &one]).is_empty());
@@ -1004,7 +1020,7 @@ fn a_difference_is_told_by_key() {
 fn a_problem_found_later_is_shown_where_its_value_was_said() {
     let folder = Folder::new(&[("spec.toml", &with("\n[schedule]\nepochs = 3\n"))]);
     let loaded = folder.load("spec.toml", &["dataset.image-size=250"], &[]).expect("right");
-    let told = |key| {
+    let shown = |key| {
         let help = Some("240 and 256 can".into());
         folder.shown(&loaded.problem_at(key, "wrong".into(), help).to_string())
     };
@@ -1015,7 +1031,7 @@ fn a_problem_found_later_is_shown_where_its_value_was_said() {
         "model.encoder.filters",
         "evaluation.metrics",
     ];
-    snapshot("problem_at", &keys.map(told).join("\n\n"));
+    snapshot("problem_at", &keys.map(shown).join("\n\n"));
 }
 
 #[test]
@@ -1043,11 +1059,11 @@ fn explanations_follow_the_types() {
         "schedule.optimiser",
         "schedule.epochs.more",
     ];
-    let told = keys.map(|key| match explain(key) {
+    let shown = keys.map(|key| match explain(key) {
         Ok(text) => format!("== {key}\n{text}"),
         Err(error) => format!("== {key}\n{error}\n"),
     });
-    snapshot("explain", &told.join("\n"));
+    snapshot("explain", &shown.join("\n"));
 }
 
 #[test]

@@ -18,7 +18,7 @@ pub(super) struct Input {
     pub share: f32,
 }
 
-/// The number of the epoch at work, which decides order and augmentation.
+/// The number of the current epoch, which decides order and augmentation.
 #[derive(Clone, Debug, Default)]
 pub(super) struct EpochNumber(Arc<AtomicU32>);
 
@@ -28,7 +28,7 @@ impl EpochNumber {
         self.0.store(epoch, Ordering::SeqCst);
     }
 
-    /// The epoch at work.
+    /// The current epoch.
     pub(super) fn get(&self) -> u32 {
         self.0.load(Ordering::SeqCst)
     }

@@ -30,7 +30,7 @@ impl CheckpointingStrategy for EveryEpoch {
 #[derive(Clone, Default)]
 pub(super) struct Saved(Arc<(Mutex<Outcomes>, Condvar)>);
 
-/// What became of each part.
+/// The outcome of each part.
 type Outcomes = Vec<Result<(), String>>;
 
 impl Saved {
@@ -60,7 +60,7 @@ pub(super) struct PartKeeper<R> {
 }
 
 impl<R> PartKeeper<R> {
-    /// A writer of `part` that tells `saved` when it is done.
+    /// A writer of `part` that notifies `saved` when it is done.
     pub(super) fn new(part: Part, keeper: Arc<dyn Keeper>, saved: Saved) -> Self {
         Self { part, keeper, saved, record: PhantomData }
     }

@@ -1,4 +1,4 @@
-//! Limits on gradients, before the optimizer sees them.
+//! Gradient clipping.
 
 use burn::grad_clipping::GradientClipping;
 use burn::module::{Module, ModuleVisitor, Param, ParamId};
@@ -48,7 +48,7 @@ pub(super) fn scaled<M: Module>(
     scaling.gradients
 }
 
-/// What gradients with such a sum of squares are multiplied by.
+/// The factor that clips gradients with a sum of squares.
 ///
 /// # Shapes
 /// - sum and output: `[1]`
@@ -75,15 +75,15 @@ impl ModuleVisitor for Squares<'_> {
     }
 }
 
-/// What is done to each gradient.
+/// An operation on each gradient.
 enum Way<'a> {
-    /// Each number lies within plus and minus a limit.
+    /// Clamps each number to plus and minus a limit.
     Each(f32),
-    /// At most such a norm, by itself.
+    /// Scales it to at most a norm, by itself.
     Norm(f64),
-    /// Times a number.
+    /// Multiplies it by a number.
     Scaled(f32),
-    /// Times a number on the device, `[1]`.
+    /// Multiplies it by a number on the device, `[1]`.
     Times(&'a Tensor<1>),
 }
 

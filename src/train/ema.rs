@@ -49,7 +49,7 @@ impl<M: Module> Ema<M> {
         Self { decay, average: model.valid() }
     }
 
-    /// Takes the weights in after an optimizer step. `model` is the one trained, on autodiff, with
+    /// Adds the weights after an optimizer step. `model` is the one trained, on autodiff, with
     /// the same structure as the one given at first.
     pub(super) fn update(&mut self, model: &M) {
         // Running statistics are brought up to date by `valid` only.

@@ -4,7 +4,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 
 use crate::data::Batch;
 
-/// What a step is given.
+/// The input of a step.
 #[derive(Clone, Debug)]
 pub struct Inputs {
     /// `[batch, channels, size, size]`.

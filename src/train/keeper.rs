@@ -12,7 +12,7 @@ pub trait Keeper: Send + Sync {
     fn load_part(&self, epoch: u32, part: Part) -> Result<Vec<u8>>;
     /// Keeps weights as the best so far.
     fn keep_best(&self, net: &Model) -> Result<()>;
-    /// Looks at the network of an epoch that is done; changes nothing of training.
+    /// Observes the network after an epoch; changes nothing of training.
     fn see(&self, _epoch: u32, _net: &Model) -> Result<()> {
         Ok(())
     }

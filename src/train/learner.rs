@@ -1,4 +1,4 @@
-//! One step: a batch through network and loss, and what is counted of it.
+//! One step: a batch through network and loss, and its statistics.
 
 use burn::module::Module;
 use burn::optim::GradientsParams;
@@ -15,20 +15,20 @@ use crate::loss::{Outputs, Sums};
 use crate::metric::Counts;
 use crate::model::{Model, ModelSpec, combined};
 
-/// What is kept of a step.
+/// The statistics of a step.
 #[derive(Clone, Debug)]
 pub(super) struct Output {
     /// Indices of the cases.
     pub cases: Vec<usize>,
     /// Loss of the batch.
     pub loss: f32,
-    /// What the loss of the epoch is made of.
+    /// The sums that the loss of the epoch is made of.
     sums: Sums,
-    /// What was predicted.
+    /// The predictions.
     pub seen: Seen,
 }
 
-/// What was predicted of a batch, at a threshold of 0.5.
+/// The predictions of a batch, at a threshold of 0.5.
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
     /// Counts of each case and class, where pixels have classes.
@@ -46,7 +46,7 @@ impl Output {
     }
 }
 
-/// A step that was made, or why the device did not give its result.
+/// The result of a step, or why the device did not give it.
 #[derive(Clone, Debug)]
 pub(super) struct Outcome(pub Result<Output, String>);
 
@@ -82,13 +82,13 @@ pub struct Resting {
 }
 
 impl Trainable {
-    /// A network with what is minimised.
+    /// A network with its objective.
     pub(super) fn new(net: Model, objective: Objective, outputs: Outputs) -> Self {
         let of_splits = objective.for_splits();
         Self { net, objective, of_splits, outputs, resting: None }
     }
 
-    /// With layers that rest until an epoch.
+    /// With layers that are frozen until an epoch.
     pub(super) fn resting(self, resting: Resting, epoch: EpochNumber) -> Self {
         Self { resting: Some((resting, epoch)), ..self }
     }
@@ -98,7 +98,7 @@ impl Trainable {
         Self { net, ..self.clone() }
     }
 
-    /// The network as the epoch at work trains it: a copy that shares all weights, in which what rests is frozen.
+    /// The network as the current epoch trains it: a copy that shares all weights, with the resting layers frozen.
     fn in_training(&self) -> Model {
         match &self.resting {
             Some((resting, epoch)) if epoch.get() < resting.until => {
@@ -152,7 +152,7 @@ impl Trainable {
     }
 }
 
-/// What is said of images, from their logits and classes.
+/// The predictions of images, from their logits and classes.
 fn scored(logits: Tensor<4>, classes: &[u8]) -> Result<Vec<ImageScore>, TensorReadError> {
     let width = logits.dims()[1];
     let probabilities = floats(softmax(logits, 1))?;
@@ -215,7 +215,7 @@ fn floats<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, TensorReadError
     tensor.try_into_vec_as::<f32>()
 }
 
-/// What a failed reading ends training with.
+/// The error that a failed reading ends training with.
 fn unread(error: &TensorReadError) -> String {
     format!("cannot read what the network computed from the device: {error}")
 }

@@ -1,4 +1,4 @@
-//! What steps cost.
+//! The cost of training steps.
 
 use std::time::Instant;
 
@@ -23,7 +23,7 @@ pub struct Steps {
     device: Device,
 }
 
-/// What a step took, in seconds, and its loss.
+/// Seconds of a step, and its loss.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Step {
     /// Logits and loss.
@@ -109,7 +109,7 @@ fn seconds_to_end(started: Instant, device: &Device) -> Result<f64> {
 pub struct Measured {
     /// Forward, backward and optimizer, in seconds.
     pub step_s: f64,
-    /// By how much the process's peak memory rose, in bytes; 0 where the system does not tell.
+    /// By how much the process's peak memory rose, in bytes; 0 where the system does not say.
     pub memory_bytes: u64,
 }
 

@@ -1,7 +1,7 @@
 //! The one training path: a network, batches and a schedule in, kept weights and figures out.
 //!
 //! burn-train's `SupervisedTraining` launches it, steps the optimizer and writes checkpoints in the
-//! background; `strategy.rs` is the loop, and [`Keeper`] is where results go. Nothing here knows a
+//! background; `strategy.rs` is the loop, and [`Keeper`] is where results go. Nothing in it knows a
 //! path or a spec file.
 
 mod batches;
@@ -44,7 +44,7 @@ use crate::model::{Model, tensor_paths};
 use crate::record::{Part, Progressed};
 use crate::spec::{EmptyRule, ScheduleSpec};
 
-/// Key and message of what in a schedule does not lead anywhere.
+/// Key and message of each setting of a schedule that training could not use.
 pub fn problems(schedule: &ScheduleSpec) -> Vec<(String, String)> {
     [optimizer::problems(schedule), rate::problems(schedule), ema::problems(schedule)].concat()
 }
@@ -55,15 +55,15 @@ pub struct Training {
     pub net: Model,
     /// Layers that are frozen until an epoch, where there are any.
     pub resting: Option<Resting>,
-    /// What is minimised.
+    /// The objective that is minimised.
     pub objective: Objective,
-    /// How.
+    /// The schedule.
     pub schedule: ScheduleSpec,
-    /// What the network's channels mean.
+    /// The meaning of the network's output channels.
     pub outputs: Outputs,
     /// Names of cases and classes.
     pub names: Names,
-    /// What an overlap figure counts where a class is absent from truth and prediction alike.
+    /// The overlap of a class that is absent from truth and prediction alike.
     pub empty: EmptyRule,
     /// Seed of shuffling, augmentation and dropout.
     pub seed: u32,
@@ -71,7 +71,7 @@ pub struct Training {
     pub train: Loader,
     /// Validation cases.
     pub valid: Loader,
-    /// Where it computes.
+    /// The device that trains.
     pub device: Device,
 }
 
@@ -82,13 +82,13 @@ pub enum Ending {
     Complete,
     /// Because a figure no longer improved.
     Early(String),
-    /// Because a person asked.
+    /// On request.
     Interrupted(String),
     /// By an error.
     Failed(String),
 }
 
-/// What training leaves.
+/// The outcome of training.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trained {
     /// How it ended.

@@ -1,4 +1,4 @@
-//! What training minimises.
+//! The objective that training minimises.
 
 use burn::tensor::{Int, Tensor};
 
@@ -8,9 +8,9 @@ use crate::model::Logits;
 /// The loss of pixels, or of whole images; with a second head the weighted sum of both.
 #[derive(Clone, Debug)]
 pub struct Objective {
-    /// The loss of what the network itself tells.
+    /// The loss of the network's own outputs.
     pub loss: Loss,
-    /// What is minimised with it, where a second head gives images their class.
+    /// The loss of a second head, which gives images their class.
     pub multi_task: Option<MultiTask>,
 }
 

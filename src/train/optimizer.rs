@@ -17,7 +17,7 @@ use crate::spec::{AdamSpec, OptimizerSpec, ScheduleSpec};
 /// The optimizer of a schedule, to train weights on `device`.
 ///
 /// Steps are those of PyTorch's `Adam`, `AdamW` and `SGD`: Burn's defaults for epsilon (1e-5) and
-/// for the damping of momentum (0.1) are not used. What [`groups`] says of parameters differs among them.
+/// for the damping of momentum (0.1) are not used. Each of the [`groups`] of parameters has an optimizer of its own.
 pub(super) fn init(spec: &ScheduleSpec, groups: &[Group], device: &Device) -> ModuleOptimizer {
     match &spec.optimizer {
         OptimizerSpec::Adam(adam) => module_optimizer(groups, device, |decays| {
@@ -101,18 +101,18 @@ fn module_optimizer<O: Optimizer>(
     })
 }
 
-/// Parameters that are treated alike.
+/// Parameters with the same settings.
 #[derive(Clone, Debug)]
 pub(super) struct Group {
     parameters: ParamGroup,
-    /// What the learning rate is multiplied by.
+    /// The factor on the learning rate.
     factor: f64,
     /// Whether weight decay covers them.
     decays: bool,
 }
 
-/// The groups that a schedule treats in ways of their own, among the tensors of a module; of several that a parameter
-/// is in, the last counts. Norms and biases are the tensors of one axis.
+/// The groups of a module's tensors that a schedule gives settings of their own; of several that a parameter is in, the
+/// last counts. Norms and biases are the tensors of one axis.
 pub(super) fn groups(spec: &ScheduleSpec, tensors: &[TensorPath]) -> Vec<Group> {
     let decay_norms = spec.optimizer.decays_norms();
     let group = |factor: f64, decays: bool, fits: &dyn Fn(&TensorPath) -> bool| {
@@ -208,9 +208,8 @@ impl Optimizer for OnePass {
     }
 }
 
-/// An optimizer at a part or a multiple of the learning rate, whose saved state is read back on a given device. Burn reads it on its default
-/// device, which is CUDA wherever it is compiled in, with a GPU or without, and moves it only at
-/// the next step.
+/// An optimizer with a factor on its learning rate, whose saved state is read back on a given device. Burn reads it on
+/// its default device, which is CUDA wherever it is compiled in, with a GPU or without, and moves it only at the next step.
 struct OnDevice<O> {
     optimizer: O,
     factor: f64,
@@ -383,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn norms_and_biases_decay_unless_told_otherwise_at_a_rate_of_their_own_too() {
+    fn norms_and_biases_decay_by_default_at_a_rate_of_their_own_too() {
         for optimizer in ["adam", "adamw", "sgd"] {
             let after = |more: &str, decay: f64| {
                 let toml = format!(

@@ -1,4 +1,4 @@
-//! What a person sees while it trains: bars on a terminal, plain lines elsewhere.
+//! Progress of training: bars on a terminal, else plain lines.
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
@@ -51,7 +51,7 @@ impl Progress {
         }
     }
 
-    /// A handle that says lines without breaking the bar.
+    /// A handle that prints lines without breaking the bar.
     pub fn lines(&self) -> Lines {
         Lines { bar: self.bar.clone(), plain: self.plain }
     }
@@ -69,7 +69,7 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Says a line.
+    /// Prints a line.
     pub fn say(&self, line: &str) {
         let line = text::lines(line);
         if self.plain {

@@ -102,8 +102,8 @@ impl Plateau {
         Self { spec: spec.clone(), goal, patience: Patience::default(), factor: 1.0, least }
     }
 
-    /// Takes an epoch's value of the spec's figure in; what the rate is multiplied by from now
-    /// on. NaN is no improvement.
+    /// Adds an epoch's value of the spec's figure; gives the factor on the rate from now on. NaN is no
+    /// improvement.
     pub(super) fn update(&mut self, value: f64) -> f64 {
         self.patience.observe(self.goal, 0.0, value);
         if self.patience.waited >= self.spec.patience {
@@ -114,7 +114,7 @@ impl Plateau {
     }
 }
 
-/// What the learning rate is multiplied by on a plateau, shared between the loop that sees the
+/// The factor on the learning rate on a plateau, shared between the loop that sees the
 /// figures and the [`Rate`] that Burn's learner owns.
 #[derive(Clone, Debug)]
 pub(super) struct SharedPlateau(Arc<Mutex<f64>>);

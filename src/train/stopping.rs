@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::spec::{EarlyStoppingSpec, Goal};
 
-/// How long a figure has not improved.
+/// Epochs without improvement of a figure.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Patience {
@@ -15,7 +15,7 @@ pub(super) struct Patience {
 }
 
 impl Patience {
-    /// Takes an epoch's value in; whether it beats the best so far by more than `minimum_change`.
+    /// Adds an epoch's value; says whether it beats the best so far by more than `minimum_change`.
     /// The first number does; NaN never does.
     pub(super) fn observe(&mut self, goal: Goal, minimum_change: f64, value: f64) -> bool {
         let bar = self.best.map(|best| match goal {
@@ -47,13 +47,13 @@ impl Stopping {
         Self { spec: spec.clone(), goal, patience: Patience::default() }
     }
 
-    /// Takes an epoch's value of the spec's figure in; whether training should stop now.
+    /// Adds an epoch's value of the spec's figure; says whether training should stop now.
     pub(super) fn update(&mut self, value: f64) -> bool {
         self.patience.observe(self.goal, self.spec.minimum_change, value);
         self.patience.waited >= self.spec.patience
     }
 
-    /// Why training should stop, said of the figure.
+    /// Why training should stop.
     pub(super) fn reason(&self) -> String {
         let EarlyStoppingSpec { patience, minimum_change, .. } = &self.spec;
         let by = match minimum_change {

@@ -33,14 +33,14 @@ use crate::spec::{EmptyRule, ScheduleSpec};
 use crate::split_name::SplitName;
 use crate::text;
 
-/// What the loop tells the caller.
+/// The outcome of the loop.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Shared {
     /// How far it came.
     pub progressed: Progressed,
     /// Why it stopped early.
     pub early: Option<String>,
-    /// What went wrong.
+    /// The error that ended it.
     pub failure: Option<String>,
     /// Batches without a labelled pixel, of which no step was made.
     pub skipped: u64,
@@ -53,7 +53,7 @@ impl Shared {
     }
 }
 
-/// The loop and what it works with.
+/// The loop and its parts.
 pub(super) struct Epochs {
     pub device: Device,
     pub schedule: ScheduleSpec,
@@ -129,7 +129,7 @@ impl SupervisedLearningStrategy<Trainable> for Epochs {
                 self.shared().failure = Some(error.to_string());
                 break;
             }
-            self.lines.say(&told(&progressed, self.outputs, components.num_epochs, improved));
+            self.lines.say(&line_of(&progressed, self.outputs, components.num_epochs, improved));
             self.shared().progressed = progressed;
             let failure = self.unlabelled(&trained, &validated);
             let failure = failure.or_else(|| self.no_number(&verdict, &trained, &validated));
@@ -174,14 +174,14 @@ impl Epochs {
         (watch, verdict)
     }
 
-    /// That a split has nothing to learn from, or to judge by, where it has not.
+    /// The error of a split without anything to learn from, or to judge by.
     fn unlabelled(&self, trained: &EpochTally, validated: &EpochTally) -> Option<String> {
         let splits = [("training", trained), ("validation", validated)];
         let (split, tally) = splits.into_iter().find(|(_, tally)| tally.labelled() == 0)?;
         Some(tally.cause("loss", split, &self.names))
     }
 
-    /// Why training cannot go on by a verdict, with the cause.
+    /// Why training cannot go on after a verdict.
     fn no_number(
         &self,
         verdict: &Verdict,
@@ -231,7 +231,7 @@ impl Epochs {
 }
 
 /// An epoch in a line.
-fn told(progressed: &Progressed, outputs: Outputs, epochs: usize, improved: bool) -> String {
+fn line_of(progressed: &Progressed, outputs: Outputs, epochs: usize, improved: bool) -> String {
     let value = |split: SplitName, name: &str| {
         figure(&progressed.rows, progressed.epoch, &FigureName::new(split, name))
     };
@@ -380,8 +380,8 @@ impl Pass<'_> {
             step += 1;
             output.tally(&mut tally);
             let item = TrainingItem::new(Outcome(Ok(output)), progress, Some(step), None);
-            let told = self.events.process_valid(LearnerEvent::ProcessedItem(item));
-            self.interrupter.fail_on_error(told);
+            let sent = self.events.process_valid(LearnerEvent::ProcessedItem(item));
+            self.interrupter.fail_on_error(sent);
             if self.stopped() {
                 return None;
             }
@@ -390,7 +390,7 @@ impl Pass<'_> {
         Some(tally)
     }
 
-    /// What a step gave; where the device did not give it, the reason is noted.
+    /// The result of a step; where the device did not give it, the reason is noted.
     fn read(&self, outcome: Outcome) -> Option<Output> {
         match outcome.0 {
             Ok(output) => Some(output),
@@ -402,11 +402,11 @@ impl Pass<'_> {
     }
 
     fn tell_train(&mut self, item: TrainingItem<Outcome>) {
-        let told = self.events.process_train(LearnerEvent::ProcessedItem(item));
-        self.interrupter.fail_on_error(told);
+        let sent = self.events.process_train(LearnerEvent::ProcessedItem(item));
+        self.interrupter.fail_on_error(sent);
     }
 
-    /// Whether someone asked for the stop or a background task failed.
+    /// Whether a stop was requested or a background task failed.
     fn stopped(&self) -> bool {
         if self.epochs.stop.asked() && !self.interrupter.should_stop() {
             self.interrupter.stop(Some("asked to stop by a signal"));
@@ -428,7 +428,7 @@ struct Group {
 }
 
 impl Group {
-    /// What makes the mean over all of the group the mean over those with gradients, where there are others.
+    /// The factor from the mean over all of the group to the mean over those with gradients, where there are others.
     fn correction(&self) -> Option<f32> {
         (self.labelled < self.batches).then(|| self.batches as f32 / self.labelled as f32)
     }

@@ -13,7 +13,7 @@ use crate::spec::{Goal, RateSpec, ScheduleSpec};
 struct Followed {
     name: FigureName,
     goal: Goal,
-    /// What it decides, in words.
+    /// Its decision, in words.
     decides: &'static str,
 }
 
@@ -27,7 +27,7 @@ impl Followed {
     }
 }
 
-/// What an epoch's figures decide.
+/// The decision of an epoch's figures.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Verdict {
     /// Training goes on.
@@ -38,7 +38,7 @@ pub(super) enum Verdict {
     NoNumber {
         /// The figure.
         figure: FigureName,
-        /// What it is and what it was to decide, in words.
+        /// Its value and its purpose, in words.
         what: String,
     },
 }
@@ -57,7 +57,7 @@ impl Watch {
     /// Before the first epoch.
     ///
     /// # Errors
-    /// If a figure is none that training records.
+    /// If training does not record a figure.
     pub(super) fn new(schedule: &ScheduleSpec) -> Result<Self> {
         let follows = Followed::new(&schedule.best.metric, "the best epoch")?;
         let plateau = match &schedule.learning_rate_schedule {
@@ -80,7 +80,7 @@ impl Watch {
         Ok(Self { follows, best: None, stopping, plateau })
     }
 
-    /// Takes in an epoch.
+    /// Adds an epoch.
     pub(super) fn see(&mut self, rows: &[EpochRow], epoch: u32, shared: &SharedPlateau) -> Verdict {
         let stopping = self.stopping.iter().map(|(followed, _)| followed);
         let plateau = self.plateau.iter().map(|(followed, _)| followed);
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deciding_figure_that_is_no_number_is_told_at_its_epoch() {
+    fn a_deciding_figure_that_is_no_number_is_reported_at_its_epoch() {
         for (value, said) in [(f64::NAN, "NaN"), (f64::INFINITY, "inf")] {
             let (best, verdict, _) = watched("valid.loss", 9, &[0.5, value, 0.1]);
             assert_eq!(best, Some(1));

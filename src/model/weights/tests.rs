@@ -6,12 +6,12 @@ use super::*;
 use crate::model::ModelSpec;
 use crate::model::classifier::ClassifierSpec;
 use crate::model::efficientnet::EfficientnetSpec;
-use crate::model::encoder::{
-    EfficientnetEncoderSpec, EncoderSpec, PlainEncoderSpec, ResnetEncoderSpec,
-};
+use crate::model::efficientnet_encoder::EfficientnetEncoderSpec;
+use crate::model::encoder::{EncoderSpec, PlainEncoderSpec};
 use crate::model::init;
 use crate::model::parity::{draws, filled, images};
 use crate::model::plain_classifier::PlainClassifierSpec;
+use crate::model::resnet::ResnetEncoderSpec;
 use crate::model::unet::UnetSpec;
 use crate::testing::fixture;
 

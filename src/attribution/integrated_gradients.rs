@@ -4,11 +4,10 @@ use std::f64::consts::PI;
 
 use burn::tensor::{Tensor, TensorData};
 
-use super::method::{Explanation, Settings, Unfit, within};
-use super::{BATCH, Heat, Score, at_input, numbers, still};
+use super::method::{Attribution, Settings, Unfit, within};
+use super::{BATCH, Heat, Score, Subject, at_input, numbers, still};
 use crate::error::Result;
-use crate::loss::Outputs;
-use crate::model::{ModelSpec, Net};
+use crate::model::ModelSpec;
 
 /// Integrated gradients of a class's score.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,36 +16,24 @@ pub struct IntegratedGradients {
     pub steps: usize,
 }
 
-impl Explanation for IntegratedGradients {
+impl Attribution for IntegratedGradients {
     const SETTINGS: &'static [&'static str] = &["steps"];
 
     fn new(settings: Settings, _: &ModelSpec, _: usize) -> Result<Self, Unfit> {
         Ok(Self { steps: within("steps", settings.steps, 50, 1000)? })
     }
 
-    fn heat(
-        &self,
-        net: &Net,
-        input: Tensor<4>,
-        outputs: Outputs,
-        class: Option<usize>,
-    ) -> Result<Heat> {
-        Ok(at_input(&input, self.values(net, &input, outputs, class)?))
+    fn heat(&self, subject: &Subject) -> Result<Heat> {
+        Ok(at_input(&subject.input, self.values(subject)?))
     }
 }
 
 impl IntegratedGradients {
-    /// What each pixel contributes to the score; below 0 where it speaks against the class.
-    pub(super) fn values(
-        &self,
-        net: &Net,
-        input: &Tensor<4>,
-        outputs: Outputs,
-        class: Option<usize>,
-    ) -> Result<Vec<f32>> {
-        let net = still(net);
+    /// What each pixel adds to the score, below 0 where it lowers it.
+    pub(super) fn values(&self, subject: &Subject) -> Result<Vec<f32>> {
+        let (net, input) = (still(subject.net), &subject.input);
         let whole = net.forward(Tensor::from_inner(input.clone()));
-        let score = Score::new(&whole, outputs, class)?;
+        let score = Score::new(&whole, subject.outputs, subject.class)?;
         Ok(integrated_gradients(input, self.steps, |inputs| score.of(net.forward(inputs))))
     }
 }

@@ -2,11 +2,10 @@
 
 use burn::tensor::{Tensor, TensorData};
 
-use super::method::{Explanation, Settings, Unfit, within};
-use super::{BATCH, Heat, Score, at_input, numbers};
+use super::method::{Attribution, Settings, Unfit, within};
+use super::{BATCH, Heat, Score, Subject, at_input, numbers};
 use crate::error::Result;
-use crate::loss::Outputs;
-use crate::model::{ModelSpec, Net};
+use crate::model::ModelSpec;
 
 /// Occlusion of a class's score.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +16,7 @@ pub struct Occlusion {
     pub stride: usize,
 }
 
-impl Explanation for Occlusion {
+impl Attribution for Occlusion {
     const SETTINGS: &'static [&'static str] = &["patch", "stride"];
 
     fn new(settings: Settings, _: &ModelSpec, size: usize) -> Result<Self, Unfit> {
@@ -26,28 +25,17 @@ impl Explanation for Occlusion {
         Ok(Self { patch, stride })
     }
 
-    fn heat(
-        &self,
-        net: &Net,
-        input: Tensor<4>,
-        outputs: Outputs,
-        class: Option<usize>,
-    ) -> Result<Heat> {
-        Ok(at_input(&input, self.values(net, &input, outputs, class)?))
+    fn heat(&self, subject: &Subject) -> Result<Heat> {
+        Ok(at_input(&subject.input, self.values(subject)?))
     }
 }
 
 impl Occlusion {
-    /// What the score of each pixel's patches loses; below 0 where they speak against the class.
-    pub(super) fn values(
-        &self,
-        net: &Net,
-        input: &Tensor<4>,
-        outputs: Outputs,
-        class: Option<usize>,
-    ) -> Result<Vec<f32>> {
+    /// What the score loses where each pixel is hidden, below 0 where it gains.
+    pub(super) fn values(&self, subject: &Subject) -> Result<Vec<f32>> {
+        let Subject { net, input, outputs, class } = subject;
         let whole = net.forward(input.clone());
-        let score = Score::new(&whole, outputs, class)?;
+        let score = Score::new(&whole, *outputs, *class)?;
         let drop = |inputs| score.of(whole.clone() - net.forward(inputs));
         Ok(occlusion(input, self.patch, self.stride, drop))
     }

@@ -1,5 +1,5 @@
-//! Why a network predicts what it predicts: class activation maps of any named layer, occlusion, integrated gradients,
-//! and the coefficients of attention gates.
+//! Attribution: which regions of an image drove a prediction. Class activation maps of any named layer, occlusion,
+//! integrated gradients, and the coefficients of attention gates.
 
 mod cam;
 mod draw;
@@ -9,11 +9,11 @@ mod method;
 mod occlusion;
 mod score;
 
-pub use cam::{GradCam, GradCamPlusPlus, class_activation, grad_cam, grad_cam_plus_plus};
+pub use cam::{GradCam, GradCamPlusPlus, grad_cam, grad_cam_plus_plus};
 pub use draw::{heat_over, hot, panels};
 pub use gate::{Gate, coefficients};
 pub use integrated_gradients::{IntegratedGradients, integrated_gradients};
-pub use method::{Explanation, Method, Settings, Unfit};
+pub use method::{Attribution, Method, Settings, Unfit};
 pub use occlusion::{Occlusion, occlusion};
 pub use score::Score;
 
@@ -23,12 +23,13 @@ use burn::tensor::Tensor;
 use crate::data::Decoded;
 use crate::error::Result;
 use crate::evaluate::Predictor;
+use crate::loss::Outputs;
 use crate::model::Net;
 
 /// Inputs that pass the network at a time.
 const BATCH: usize = 8;
 
-/// How much each place of an image speaks for a class, from 0 to 1.
+/// An attribution map: how much each place of an image contributes to the score of a class, from 0 to 1.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Heat {
     /// Width of the maps.
@@ -37,6 +38,18 @@ pub struct Heat {
     pub height: usize,
     /// The values, row by row.
     pub values: Vec<f32>,
+}
+
+/// The prediction that is explained.
+pub struct Subject<'a> {
+    /// The network, without autodiff.
+    pub net: &'a Net,
+    /// The image: `[1, channels, height, width]`, without autodiff.
+    pub input: Tensor<4>,
+    /// What the logits mean.
+    pub outputs: Outputs,
+    /// The class whose score is explained; if absent, the predicted one.
+    pub class: Option<usize>,
 }
 
 /// Lets layers behave as in evaluation, and weights do without gradients, on a device that records them.
@@ -52,18 +65,18 @@ impl ModuleMapper for Still {
     }
 }
 
-/// What in one image speaks for a class, or else for what is predicted.
+/// The regions of an image that drove the prediction of a class, or else of the predicted one.
 ///
 /// # Errors
 /// If the network has no such layer, gate or class, or the image no pixels.
-pub fn explain(
+pub fn attribute(
     predictor: &Predictor,
     image: &Decoded,
     class: Option<usize>,
     method: &Method,
 ) -> Result<Heat> {
     let input = predictor.input(&[image])?;
-    method.heat(&predictor.model.net, input, predictor.outputs, class)
+    method.heat(&Subject { net: &predictor.model.net, input, outputs: predictor.outputs, class })
 }
 
 /// A map of the input's own size, of what is positive.
@@ -100,7 +113,6 @@ mod tests {
     use serde::de::DeserializeOwned;
 
     use super::*;
-    use crate::loss::Outputs;
     use crate::model::parity::{filled, images};
     use crate::model::{ModelSpec, init};
 
@@ -142,7 +154,8 @@ mod tests {
                 _ => Method::GradCamPlusPlus(GradCamPlusPlus { layer }),
             };
             let input = images(case.input, &Device::flex());
-            let heat = method.heat(&net, input, outputs, Some(case.class)).unwrap();
+            let subject = Subject { net: &net, input, outputs, class: Some(case.class) };
+            let heat = method.heat(&subject).unwrap();
             assert_eq!([heat.height, heat.width], case.size);
             for (found, expected) in heat.values.iter().zip(&case.values) {
                 let what = format!("{} at {} of {}", case.method, case.place, case.model);
@@ -201,16 +214,16 @@ mod tests {
         assert_eq!(attributions.len(), 6);
         for case in attributions {
             let net = net(&case.model, case.input[1], case.classes);
-            let (outputs, class) = (case.outputs(), Some(case.class));
             let input = images(case.input, &Device::flex());
+            let class = Some(case.class);
+            let subject = Subject { net: &net, input, outputs: case.outputs(), class };
             let (name, found) = match case.method {
-                Made::Occlusion { patch, stride } => (
-                    "occlusion",
-                    Occlusion { patch, stride }.values(&net, &input, outputs, class).unwrap(),
-                ),
+                Made::Occlusion { patch, stride } => {
+                    ("occlusion", Occlusion { patch, stride }.values(&subject).unwrap())
+                }
                 Made::IntegratedGradients { steps } => (
                     "integrated gradients",
-                    IntegratedGradients { steps }.values(&net, &input, outputs, class).unwrap(),
+                    IntegratedGradients { steps }.values(&subject).unwrap(),
                 ),
             };
             let highest = case.values.iter().fold(0f32, |highest, value| highest.max(value.abs()));
@@ -230,20 +243,20 @@ mod tests {
         let found = attributions.iter().find(|case| case.model == PLAIN && case.change != 0.0);
         let case = found.expect("one of a plain network");
         let input = images(case.input, &Device::flex());
-        let values = IntegratedGradients { steps: 200 }
-            .values(&net(PLAIN, 3, 1), &input, Outputs::Binary, None)
-            .unwrap();
+        let net = net(PLAIN, 3, 1);
+        let subject = Subject { net: &net, input, outputs: Outputs::Binary, class: None };
+        let values = IntegratedGradients { steps: 200 }.values(&subject).unwrap();
         let sum: f32 = values.iter().sum();
         assert!((sum / case.change - 1.0).abs() < 2e-3, "{sum}, not {}", case.change);
     }
 
     #[test]
-    fn heat_is_what_speaks_for_the_class_scaled_to_1() {
+    fn heat_is_what_raises_the_score_scaled_to_1() {
         let (net, input) = (net(PLAIN, 3, 1), images([1, 3, 16, 24], &Device::flex()));
-        let values =
-            IntegratedGradients { steps: 4 }.values(&net, &input, Outputs::Binary, None).unwrap();
-        let method = Method::IntegratedGradients(IntegratedGradients { steps: 4 });
-        let heat = method.heat(&net, input, Outputs::Binary, None).unwrap();
+        let subject = Subject { net: &net, input, outputs: Outputs::Binary, class: None };
+        let gradients = IntegratedGradients { steps: 4 };
+        let values = gradients.values(&subject).unwrap();
+        let heat = Method::IntegratedGradients(gradients).heat(&subject).unwrap();
         assert_eq!([heat.height, heat.width], [16, 24]);
         let highest = values.iter().copied().fold(0.0, f32::max);
         assert!(values.iter().any(|&value| value < 0.0));
@@ -261,7 +274,8 @@ mod tests {
         for GateCase { gate, size, values } in gates {
             let input = images([1, 3, 32, 32], &Device::flex());
             let method = Method::Gate(Gate { gate });
-            let heat = method.heat(&net, input, Outputs::Binary, None).unwrap();
+            let subject = Subject { net: &net, input, outputs: Outputs::Binary, class: None };
+            let heat = method.heat(&subject).unwrap();
             assert_eq!([heat.height, heat.width], size);
             for (found, expected) in heat.values.iter().zip(&values) {
                 assert!((found - expected).abs() < 1e-5, "{method:?}: {found}, not {expected}");
@@ -273,14 +287,15 @@ mod tests {
     fn a_layer_gate_or_class_that_is_not_there_is_an_error() {
         let net = net("kind = 'unet'\nencoder = { kind = 'plain', filters = [2, 4] }", 1, 2);
         let explained = |method: Method, class| {
-            let image = images([1, 1, 8, 8], &Device::flex());
-            method.heat(&net, image, Outputs::Classes(2), Some(class))
+            let input = images([1, 1, 8, 8], &Device::flex());
+            let (outputs, class) = (Outputs::Classes(2), Some(class));
+            method.heat(&Subject { net: &net, input, outputs, class })
         };
         let cam = |layer: &str| Method::GradCam(GradCam { layer: layer.into() });
         assert!(explained(cam("decoder.0"), 1).is_ok());
-        let refused = |method, class, told: &str| {
+        let refused = |method, class, expected: &str| {
             let error = explained(method, class).unwrap_err().to_string();
-            assert!(error.contains(told), "{error}");
+            assert!(error.contains(expected), "{error}");
         };
         refused(cam("decoder.1"), 1, "it has encoder.0, bottleneck, decoder.0");
         refused(cam("decoder.0"), 2, "the network has 2");

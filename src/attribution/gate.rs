@@ -2,10 +2,9 @@
 
 use burn::tensor::Tensor;
 
-use super::method::{Explanation, Settings, Unfit, layer_of};
-use super::{Heat, numbers};
+use super::method::{Attribution, Settings, Unfit, layer_of};
+use super::{Heat, Subject, numbers};
 use crate::error::{Error, Result};
-use crate::loss::Outputs;
 use crate::model::{self, ModelSpec, Net};
 
 /// Coefficients of an attention gate.
@@ -15,7 +14,7 @@ pub struct Gate {
     pub gate: String,
 }
 
-impl Explanation for Gate {
+impl Attribution for Gate {
     const SETTINGS: &'static [&'static str] = &["layer"];
 
     fn new(settings: Settings, model: &ModelSpec, _: usize) -> Result<Self, Unfit> {
@@ -34,8 +33,8 @@ impl Explanation for Gate {
         Some(&self.gate)
     }
 
-    fn heat(&self, net: &Net, input: Tensor<4>, _: Outputs, _: Option<usize>) -> Result<Heat> {
-        coefficients(net, input, &self.gate)
+    fn heat(&self, subject: &Subject) -> Result<Heat> {
+        coefficients(subject.net, subject.input.clone(), &self.gate)
     }
 }
 

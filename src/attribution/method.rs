@@ -1,19 +1,16 @@
 //! How a map is made, with all its settings.
 
-use burn::tensor::Tensor;
-
-use super::Heat;
 use super::cam::{GradCam, GradCamPlusPlus};
 use super::gate::Gate;
 use super::integrated_gradients::IntegratedGradients;
 use super::occlusion::Occlusion;
+use super::{Heat, Subject};
 use crate::error::{Error, Result};
-use crate::loss::Outputs;
-use crate::model::{ModelSpec, Net};
+use crate::model::ModelSpec;
 use crate::spec::ExplanationKind;
 
-/// A way to explain a prediction, with all its settings decided; one that `methods!` lists can be asked for.
-pub trait Explanation: Sized {
+/// A method of attribution with all its settings; one that `methods!` lists can be asked for.
+pub trait Attribution: Sized {
     /// Which of [`Settings`] it has.
     const SETTINGS: &'static [&'static str];
 
@@ -28,27 +25,18 @@ pub trait Explanation: Sized {
         None
     }
 
-    /// What in one image speaks for a class, or else for what is predicted ([`Score`](super::Score) says what that is):
-    /// what speaks against it is left out, and the highest value is 1. Of a gate, its coefficients.
-    ///
-    /// # Shapes
-    /// - net, input: without autodiff; input `[1, channels, height, width]`
+    /// How much each place of an image contributes to the [`Score`](super::Score): negative contributions are left out,
+    /// and the highest value is 1. Of a gate, its coefficients.
     ///
     /// # Errors
     /// If the network has no such layer, gate or class.
-    fn heat(
-        &self,
-        net: &Net,
-        input: Tensor<4>,
-        outputs: Outputs,
-        class: Option<usize>,
-    ) -> Result<Heat>;
+    fn heat(&self, subject: &Subject) -> Result<Heat>;
 }
 
-/// Makes of a list of explanations the choice between them and the way to each one's own file.
+/// Makes the choice between the methods of a list, and the way to each one's own file.
 macro_rules! methods {
     ($($(#[doc = $doc:literal])* $name:ident,)*) => {
-        /// How a map is made of what speaks for a prediction.
+        /// How an attribution map is made.
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub enum Method {
             $($(#[doc = $doc])* $name($name),)*
@@ -80,19 +68,13 @@ macro_rules! methods {
                 }
             }
 
-            /// The map of one image; see [`Explanation::heat`].
+            /// The map of one image; see [`Attribution::heat`].
             ///
             /// # Errors
             /// If the network has no such layer, gate or class.
-            pub fn heat(
-                &self,
-                net: &Net,
-                input: Tensor<4>,
-                outputs: Outputs,
-                class: Option<usize>,
-            ) -> Result<Heat> {
+            pub fn heat(&self, subject: &Subject) -> Result<Heat> {
                 match self {
-                    $(Self::$name(method) => method.heat(net, input, outputs, class),)*
+                    $(Self::$name(method) => method.heat(subject),)*
                 }
             }
         }
@@ -112,7 +94,7 @@ methods! {
     Gate,
 }
 
-/// What may be asked of a method; what is not is as usual.
+/// The settings of all methods; one that is not given has its default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
     /// The layer or gate; of a layer [`usual_place`](crate::model::usual_place), of a gate the last.

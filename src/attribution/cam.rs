@@ -2,11 +2,10 @@
 
 use burn::tensor::Tensor;
 
-use super::method::{Explanation, Settings, Unfit, layer_of};
-use super::{Heat, Score, numbers, positive, still};
+use super::method::{Attribution, Settings, Unfit, layer_of};
+use super::{Heat, Score, Subject, numbers, positive, still};
 use crate::error::{Error, Result};
-use crate::loss::Outputs;
-use crate::model::{self, ModelSpec, Net};
+use crate::model::{self, ModelSpec};
 
 /// Grad-CAM of a layer.
 pub type GradCam = Weighted<false>;
@@ -14,14 +13,15 @@ pub type GradCam = Weighted<false>;
 /// Grad-CAM++ of a layer.
 pub type GradCamPlusPlus = Weighted<true>;
 
-/// A class activation map of a layer, whose channels are weighed by [`grad_cam`] or [`grad_cam_plus_plus`].
+/// A class activation map of a layer, whose channels are weighed by [`grad_cam`] or [`grad_cam_plus_plus`]; where pixels
+/// have classes, that of Seg-Grad-CAM (Vinogradova, Dibrov and Myers 2020).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Weighted<const PLUS_PLUS: bool> {
     /// Where maps are weighed.
     pub layer: String,
 }
 
-impl<const PLUS_PLUS: bool> Explanation for Weighted<PLUS_PLUS> {
+impl<const PLUS_PLUS: bool> Attribution for Weighted<PLUS_PLUS> {
     const SETTINGS: &'static [&'static str] = &["layer"];
 
     fn new(settings: Settings, model: &ModelSpec, _: usize) -> Result<Self, Unfit> {
@@ -33,47 +33,23 @@ impl<const PLUS_PLUS: bool> Explanation for Weighted<PLUS_PLUS> {
         Some(&self.layer)
     }
 
-    fn heat(
-        &self,
-        net: &Net,
-        input: Tensor<4>,
-        outputs: Outputs,
-        class: Option<usize>,
-    ) -> Result<Heat> {
+    fn heat(&self, subject: &Subject) -> Result<Heat> {
+        let input = Tensor::from_inner(subject.input.clone());
+        let (logits, maps) = still(subject.net).watched(input, &self.layer)?;
+        let score = Score::new(&logits, subject.outputs, subject.class)?;
+        let gradients = score.of(logits).sum().backward();
+        let gradient = maps.grad(&gradients).ok_or_else(|| {
+            Error::user(format!("`{}` does not bear on the prediction", self.layer))
+        })?;
+        let [_, channels, height, width] = maps.dims();
         let weighed = if PLUS_PLUS { grad_cam_plus_plus } else { grad_cam };
-        let input = Tensor::from_inner(input);
-        class_activation(&still(net), input, &self.layer, outputs, class, weighed)
+        let values = weighed(&numbers(maps.inner()), &numbers(gradient), channels);
+        Ok(Heat { width, height, values })
     }
 }
 
-/// The class activation map of one image at a layer; where pixels have classes, that of Seg-Grad-CAM (Vinogradova,
-/// Dibrov and Myers 2020). `weighed` is [`grad_cam`] or [`grad_cam_plus_plus`].
-///
-/// # Shapes
-/// - net, input: with autodiff; input `[1, channels, height, width]`
-///
-/// # Errors
-/// If the network has no such layer or class.
-pub fn class_activation(
-    net: &Net,
-    input: Tensor<4>,
-    layer: &str,
-    outputs: Outputs,
-    class: Option<usize>,
-    weighed: fn(&[f32], &[f32], usize) -> Vec<f32>,
-) -> Result<Heat> {
-    let (logits, maps) = net.watched(input, layer)?;
-    let gradients = Score::new(&logits, outputs, class)?.of(logits).sum().backward();
-    let gradient = maps
-        .grad(&gradients)
-        .ok_or_else(|| Error::user(format!("`{layer}` does not bear on the prediction")))?;
-    let [_, channels, height, width] = maps.dims();
-    let values = weighed(&numbers(maps.inner()), &numbers(gradient), channels);
-    Ok(Heat { width, height, values })
-}
-
-/// Grad-CAM (Selvaraju et al. 2017): each channel weighs the mean of its gradient; what speaks against the class
-/// is left out, and the highest value is 1.
+/// Grad-CAM (Selvaraju et al. 2017): each channel weighs the mean of its gradient; negative
+/// values are left out, and the highest is 1.
 ///
 /// # Shapes
 /// - maps, gradient: `[channels, pixels]`
@@ -121,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn channels_count_by_their_mean_gradient_and_what_speaks_against_is_left_out() {
+    fn channels_count_by_their_mean_gradient_and_negative_values_are_left_out() {
         let maps = [1.0, 0.0, 2.0, 0.0, 3.0, 1.0];
         // Three channels of two pixels, weights 0.5, -1 and 0.
         let gradient = [1.0, 0.0, -1.0, -1.0, 0.5, -0.5];
