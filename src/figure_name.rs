@@ -7,16 +7,16 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::split_name::SplitName;
 
-/// Name of the figure that says how good the masks are which guide a classifier: their mean Dice.
+/// Name of the figure with the mean Dice of the masks that guide a classifier.
 pub const MASK_DICE: &str = "mask-dice";
 
-/// What the names of figures begin with that a second head's images have, beside those of pixels.
+/// Prefix of the names of figures of images, whose class a second head predicts.
 pub const OF_SECOND_HEAD: &str = "image-";
 
 /// The full name of a figure, such as `valid.dice.lesion`; in files it is this text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FigureName {
-    /// The split that it is about.
+    /// The split.
     pub split: SplitName,
     /// Its name without the split, such as `dice.lesion`.
     pub figure: String,
@@ -29,7 +29,7 @@ impl FigureName {
     }
 }
 
-/// A text that names no figure of a split.
+/// A text that is no full name of a figure.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{0}` is no figure's full name: use train, valid or test, a full stop and the figure, such as `test.dice.mean`"

@@ -1,10 +1,12 @@
-//! What is found about data: said by every command, kept in the record, shown on the page.
+//! Findings about data: printed by every command, kept in the record, shown on the page.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Names that a line shows; all of them are kept.
+use crate::text;
+
+/// Most names that a line shows; all are kept.
 const SHOWN: usize = 3;
 
 /// How much a finding matters.
@@ -15,9 +17,9 @@ const SHOWN: usize = 3;
 pub enum Level {
     /// The data cannot be used like this.
     Error,
-    /// It can, but someone should look.
+    /// The data can be used, but a person should look.
     Warning,
-    /// Good to know.
+    /// Worth knowing.
     #[default]
     Note,
 }
@@ -32,7 +34,7 @@ impl fmt::Display for Level {
     }
 }
 
-/// What a finding is about; names stay as they are, so that scripts may rely on them.
+/// The kind of a finding; names are stable, so that scripts may rely on them.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
@@ -110,7 +112,7 @@ pub enum FindingKind {
     Hidden,
     /// Images left out because they have several masks.
     SeveralMasks,
-    /// Images that count as without lesion for want of a mask.
+    /// Images without a mask that count as without lesion.
     CountsAsEmpty,
     /// Which codes masks hold.
     CodeSet,
@@ -132,21 +134,21 @@ pub enum FindingKind {
     UnscoredSplit,
     /// Classes that training has not one pixel of.
     UntrainedClass,
-    /// Tiles or ROIs whose names tell no slide, so that nobody knows which are of one patient.
+    /// Tiles or ROIs whose names have no slide, so that their patients are unknown.
     NoSlide,
     /// Cases that are in no split.
     LeftOut,
-    /// Patients that lie in more than one split.
+    /// Patients in more than one split.
     Crossing,
     /// Tiles of which some pixels are in more than one split.
     CrossingTiles,
-    /// Pictures that are in more than one split.
+    /// Images with near-duplicates in another split.
     CrossingDuplicates,
-    /// Pictures that are there more than once.
+    /// Images that occur more than once.
     Duplicates,
-    /// One picture under several labels.
+    /// One image with several labels.
     ConflictingLabels,
-    /// Pictures that may be one.
+    /// Images that may be near-duplicates.
     AlikeImages,
     /// Written by another version of oncospec.
     #[default]
@@ -155,13 +157,13 @@ pub enum FindingKind {
 }
 
 impl FindingKind {
-    /// Whether it says that what is one lies in several splits.
+    /// Whether it is a leak.
     pub fn is_leak(self) -> bool {
         matches!(self, Self::Crossing | Self::CrossingTiles | Self::CrossingDuplicates)
     }
 }
 
-/// Something found about data: one line, whatever the number of files that it is about.
+/// A finding about data: one line for any number of files.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Written")]
 pub struct Finding {
@@ -169,13 +171,13 @@ pub struct Finding {
     pub level: Level,
     /// What it is about.
     pub kind: FindingKind,
-    /// What was found, in words that fit one file and many.
+    /// What was found, in words for one file or many.
     pub what: String,
-    /// How many files, cases or groups it is about; 0 where it is about the data as a whole.
+    /// Number of files, cases or groups; 0 for the data as a whole.
     pub count: usize,
-    /// Their names, perhaps with what is particular to each.
+    /// Their names, perhaps with details.
     pub names: Vec<String>,
-    /// What would be right; empty where nothing needs to be done.
+    /// What to do; empty if nothing.
     pub remedy: String,
 }
 
@@ -185,17 +187,17 @@ impl Finding {
         Self { level: Level::Error, kind, what: what.into(), ..Self::default() }
     }
 
-    /// Someone should look.
+    /// A person should look.
     pub fn warning(kind: FindingKind, what: impl Into<String>) -> Self {
         Self { level: Level::Warning, kind, what: what.into(), ..Self::default() }
     }
 
-    /// Good to know.
+    /// Worth knowing.
     pub fn note(kind: FindingKind, what: impl Into<String>) -> Self {
         Self { level: Level::Note, kind, what: what.into(), ..Self::default() }
     }
 
-    /// About one more file, case or group.
+    /// Adds the name of a file, case or group.
     #[must_use]
     pub fn naming(mut self, name: impl Into<String>) -> Self {
         self.names.push(name.into());
@@ -203,13 +205,13 @@ impl Finding {
         self
     }
 
-    /// About all of these as well.
+    /// Adds several names.
     #[must_use]
     pub fn naming_all<T: Into<String>>(self, names: impl IntoIterator<Item = T>) -> Self {
         names.into_iter().fold(self, Self::naming)
     }
 
-    /// With what would be right.
+    /// Adds what to do.
     #[must_use]
     pub fn remedy(mut self, remedy: impl Into<String>) -> Self {
         self.remedy = remedy.into();
@@ -225,8 +227,8 @@ impl Finding {
     pub fn line(&self) -> String {
         let mut line = self.what.clone();
         if !self.names.is_empty() {
-            let shown: Vec<String> =
-                self.names.iter().take(SHOWN).map(|name| escaped(name)).collect();
+            let shown: Vec<_> =
+                self.names.iter().take(SHOWN).map(|name| text::name(name)).collect();
             let count = if self.count > 1 { format!("{}: ", self.count) } else { String::new() };
             let more = match self.count.saturating_sub(SHOWN) {
                 0 => String::new(),
@@ -248,21 +250,7 @@ impl fmt::Display for Finding {
     }
 }
 
-/// A name whose control characters, and those that turn the direction of text, are shown as what they are.
-fn escaped(name: &str) -> String {
-    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let mut text = String::new();
-    for c in name.chars() {
-        if c.is_control() || turns(c) {
-            text.extend(c.escape_unicode());
-        } else {
-            text.push(c);
-        }
-    }
-    text
-}
-
-/// A finding as records hold it: a sentence in those of earlier versions.
+/// A finding in a record: a sentence in records of earlier versions.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Written {
@@ -292,13 +280,13 @@ impl From<Written> for Finding {
     }
 }
 
-/// All that was found about a data set: one finding of each kind and level, the worst first.
+/// The findings about a data set: one for each kind and level, the worst first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Findings(Vec<Finding>);
 
 impl Findings {
-    /// Adds a finding; what is of one kind and level becomes one, with the names of both.
+    /// Adds a finding; it is merged with one of the same kind and level.
     pub fn push(&mut self, finding: Finding) {
         let key = |finding: &Finding| (finding.level, finding.kind);
         match self.0.iter_mut().find(|known| key(known) == key(&finding)) {
@@ -322,7 +310,7 @@ impl Findings {
         self.0.iter().filter(move |finding| finding.level == level)
     }
 
-    /// Whether something stands against using the data.
+    /// Whether the data cannot be used.
     pub fn has_errors(&self) -> bool {
         self.0.iter().any(Finding::is_error)
     }
@@ -416,7 +404,7 @@ mod tests {
     #[test]
     fn names_cannot_turn_or_break_the_line() {
         let finding = Finding::note(FindingKind::Other, "x").naming("gnp.\u{202e}a\n\x1b[31m");
-        assert_eq!(finding.line(), "x (gnp.\\u{202e}a\\u{a}\\u{1b}[31m)");
+        assert_eq!(finding.line(), "x (gnp.\\u{202e}a\\n\\u{1b}[31m)");
     }
 
     #[test]

@@ -1,16 +1,15 @@
 //! What made a run: git, machine, device, versions.
 
 use std::process::Command;
-use std::time::SystemTime;
 
 use crate::device::Kind;
 use crate::plan::{EVALUATION_ENGINE, Plan, TRAINING_ENGINE};
-use crate::record::{Git, Host, Provenance, Session, Versions};
+use crate::record::{Git, Host, Provenance, Session, Versions, now};
 
 /// The Burn release this was built with; kept equal to Cargo.toml by a test.
 const BURN: &str = "0.22.1";
 
-/// The provenance of a run that starts now: by this command line, to be made again by these lines, on this device.
+/// The provenance of a run that starts now, with the command line that made it and the commands that reproduce it.
 pub fn of(plan: &Plan, command: &[String], again: Vec<String>, device: &Kind) -> Provenance {
     Provenance {
         run_id: plan.decisions.run_id.clone(),
@@ -37,7 +36,7 @@ pub fn of(plan: &Plan, command: &[String], again: Vec<String>, device: &Kind) ->
     }
 }
 
-/// This process, which works on a run of which so many epochs are done.
+/// This process, which works on a run after so many epochs.
 pub fn session(device: &Kind, after_epoch: u32) -> Session {
     Session {
         started: now(),
@@ -52,11 +51,6 @@ pub fn session(device: &Kind, after_epoch: u32) -> Session {
 pub fn tool() -> Option<Git> {
     let commit = env!("TOOL_COMMIT");
     (!commit.is_empty()).then(|| Git { commit: commit.into(), dirty: env!("TOOL_DIRTY") == "true" })
-}
-
-/// The time, as RFC 3339 writes it.
-pub fn now() -> String {
-    humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
 }
 
 /// Versions of the software.
@@ -81,7 +75,7 @@ pub fn host() -> Host {
     }
 }
 
-/// The commit of the repository that the process stands in.
+/// The commit of the repository of the working folder.
 fn git() -> Option<Git> {
     let ask = |arguments: &[&str]| {
         let output = Command::new("git").args(arguments).output().ok()?;

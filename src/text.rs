@@ -1,8 +1,7 @@
 //! Names and messages as a person sees them.
 //!
-//! A file may be named anything. A character that is not seen, or that turns the direction of writing, makes a line read
-//! as what it is not; so it is shown as `\u{202e}`, wherever a name is printed: on a terminal, on the page, in Markdown
-//! and JSON.
+//! A file may have any name. A character that is invisible or changes the direction of writing makes a line misleading, so
+//! it is shown as `\u{202e}` wherever a name is printed: on a terminal, on the page, in Markdown and JSON.
 
 use std::borrow::Cow;
 use std::path::Path;
@@ -31,17 +30,17 @@ pub fn is_hidden(c: char) -> bool {
             | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// A name on one line, what is hidden in it shown: `a\u{202e}b`, `a\nb`.
+/// A name on one line with its hidden characters shown: `a\u{202e}b`, `a\nb`.
 pub fn name(text: &str) -> Cow<'_, str> {
     shown(text, is_hidden, |c| c.escape_default().to_string())
 }
 
-/// A text of several lines, what else is hidden in it shown.
+/// A text of several lines with its other hidden characters shown.
 pub fn lines(text: &str) -> Cow<'_, str> {
     shown(text, is_hidden_in_lines, |c| c.escape_default().to_string())
 }
 
-/// JSON with what is hidden in its strings written as JSON escapes, which mean the same.
+/// JSON with the hidden characters of its strings as JSON escapes, which mean the same.
 pub fn json(text: &str) -> Cow<'_, str> {
     shown(text, is_hidden_in_lines, |c| {
         let mut units = [0; 2];
@@ -64,8 +63,8 @@ fn shown(text: &str, hidden: fn(char) -> bool, escape: impl Fn(char) -> String) 
     Cow::Owned(shown)
 }
 
-/// A name in Markdown, in a cell of a table or elsewhere in a line: as it is where nothing in it is markup, else as code.
-/// No name opens a link, an image, an HTML tag, a mention or another cell.
+/// A name in a line or a cell of Markdown: unchanged if nothing in it is markup, else as code. No name opens a link, an
+/// image, an HTML tag, a mention or another cell.
 pub fn markdown(text: &str) -> String {
     if is_plain(text) { text.to_owned() } else { markdown_code(text) }
 }
@@ -92,7 +91,7 @@ pub fn markdown_code(text: &str) -> String {
     format!("{fence}{pad}{code}{pad}{fence}")
 }
 
-/// Whether nothing in a text is markup, wherever in a line it stands.
+/// Whether nothing in a text is markup, anywhere in a line.
 fn is_plain(text: &str) -> bool {
     let lower = text.to_lowercase();
     let characters: Vec<char> = text.chars().collect();

@@ -1,21 +1,26 @@
-//! Checkpoints: parts of an epoch in a folder of its own, and one file that says which epoch counts.
+//! Checkpoints: the parts of an epoch in a folder, and one file that records which epoch counts.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
-use super::{EpochRow, Part, RunDir, RunState, Status, TimesRow, files};
+use super::artefact::{Artefact, find, store};
+use super::contents::STAGED;
+use super::epochs::EpochRow;
+use super::files;
+use super::last::{Last, Part};
+use super::run_dir::RunDir;
+use super::status::{RunState, Status};
+use super::times::TimesRow;
 use crate::digest::{sha256, sha256_of_file};
 use crate::error::{Error, Result};
 
-/// How far training came: what is recorded, and all that a resumed run must know.
+/// How far training came: all that a resumed run needs.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Progressed {
     /// Epochs completed.
     pub epoch: u32,
-    /// The best of them and the figure that decided.
+    /// The best epoch and the figure that decided.
     pub best: Option<(u32, f64)>,
     /// Figures of each epoch.
     pub rows: Vec<EpochRow>,
@@ -23,7 +28,7 @@ pub struct Progressed {
     pub times: Vec<TimesRow>,
 }
 
-/// Keeps what training gives in a run directory.
+/// Keeps the results of training in a run directory.
 ///
 /// ```text
 /// checkpoints/last.json          which epoch to resume from, which was best, checksums of parts and best weights
@@ -31,26 +36,12 @@ pub struct Progressed {
 /// checkpoints/best.safetensors   best weights on their way into the run directory
 /// ```
 ///
-/// Weights that beat the best are written beside it first. `last.json` then names them by their checksum, which commits
-/// them, and only then do they take the place of the earlier ones. Whoever reads them takes the file that has the
-/// checksum, so that a process killed in between leaves the weights of the epoch that counts.
+/// Weights that beat the best are written beside it first. `last.json` then records their checksum, which commits them;
+/// after that they replace the earlier ones. A reader takes the file that has the checksum, so that a process killed in
+/// between leaves the weights of the epoch that counts.
 pub struct Checkpoints {
     run: Arc<RunDir>,
     epochs: u32,
-}
-
-/// `last.json`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Last {
-    /// The epoch to resume from.
-    epoch: u32,
-    /// The best epoch.
-    best: Option<u32>,
-    /// SHA-256 of the best weights; a run of an earlier version has none.
-    #[serde(default)]
-    best_sha256: Option<String>,
-    /// Name of each part and the SHA-256 of its file.
-    parts: Vec<(String, String)>,
 }
 
 /// The best weights that a run has committed.
@@ -62,15 +53,6 @@ pub struct BestWeights {
     pub epoch: u32,
     /// SHA-256 of the file.
     pub sha256: String,
-}
-
-/// Where new best weights wait for their commit.
-fn staged(run: &RunDir) -> PathBuf {
-    run.checkpoints().join("best.safetensors")
-}
-
-fn last_file(run: &RunDir) -> PathBuf {
-    run.checkpoints().join("last.json")
 }
 
 impl RunDir {
@@ -93,19 +75,32 @@ impl RunDir {
 
     /// The epoch to resume from; `None` where none was committed, or nothing can say which.
     pub fn committed_epoch(&self) -> Option<u32> {
-        files::read_json::<Last>(&last_file(self)).ok()?.map(|last| last.epoch)
+        find::<Last>(self.path()).ok()?.map(|last| last.epoch)
+    }
+
+    /// Figures and seconds of the epochs that count: a process that is killed may leave those of an epoch that it did
+    /// not commit.
+    ///
+    /// # Errors
+    /// If a file is damaged.
+    pub(super) fn committed_epochs(&self) -> Result<(Vec<EpochRow>, Vec<TimesRow>)> {
+        let committed = self.committed_epoch().unwrap_or(u32::MAX);
+        let (mut rows, mut times) = (self.read::<Vec<EpochRow>>()?, self.read::<Vec<TimesRow>>()?);
+        rows.retain(|row| row.epoch <= committed);
+        times.retain(|row| row.epoch <= committed);
+        Ok((rows, times))
     }
 
     fn find_best_weights(&self) -> Result<BestWeights> {
-        let Some(last) = files::read_json::<Last>(&last_file(self))? else {
+        let Some(last) = find::<Last>(self.path())? else {
             return Err(match self.model().exists() {
-                true => files::missing(&last_file(self)),
+                true => files::missing(&self.file(Last::FILE)),
                 false => self.no_weights(),
             });
         };
         let Some(epoch) = last.best else { return Err(self.no_weights()) };
         let mut other = None;
-        for path in [self.model(), staged(self)] {
+        for path in [self.model(), self.file(STAGED)] {
             if !path.exists() {
                 continue;
             }
@@ -174,7 +169,7 @@ impl Checkpoints {
     /// # Errors
     /// When the disk refuses.
     pub fn keep_best(&self, save: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-        files::write_with(&staged(&self.run), save)
+        files::write_with(&self.run.file(STAGED), save)
     }
 
     /// Makes an epoch's parts the ones to resume from, with all that was recorded until then.
@@ -189,14 +184,14 @@ impl Checkpoints {
                 parts.push((format!("{}.burnpack", part.name()), sha256(&bytes)));
             }
         }
-        self.run.write_epochs(&progress.rows)?;
-        self.run.write_times(&progress.times)?;
+        self.run.write(&progress.rows)?;
+        self.run.write(&progress.times)?;
         let best = progress.best.map(|(epoch, _)| epoch);
         let best_sha256 = self.best_sha256(progress)?;
         let last = Last { epoch: progress.epoch, best, best_sha256, parts };
-        files::write_json(&last_file(&self.run), &last)?;
+        store(self.run.path(), &last)?;
         if best == Some(progress.epoch) {
-            self.put_in_place(&staged(&self.run))?;
+            self.put_in_place(&self.run.file(STAGED))?;
         }
         self.clear(&last);
         self.run.write_status(&Status {
@@ -212,7 +207,7 @@ impl Checkpoints {
     /// # Errors
     /// If a part or the best weights are missing or not what was written.
     pub fn last(&self) -> Result<Option<Progressed>> {
-        let Some(last) = files::read_json::<Last>(&last_file(&self.run))? else { return Ok(None) };
+        let Some(last) = find::<Last>(self.run.path())? else { return Ok(None) };
         for (name, expected) in &last.parts {
             let path = self.folder(last.epoch).join(name);
             let bytes = files::read(&path)?.ok_or_else(|| files::missing(&path))?;
@@ -223,10 +218,7 @@ impl Checkpoints {
         if last.best.is_some() {
             self.put_in_place(&self.run.best_weights()?.path)?;
         }
-        let mut rows = super::tables::read_epochs(&self.run.file("epochs.parquet"))?;
-        let mut times = super::tables::read_times(&self.run.file("times.parquet"))?;
-        rows.retain(|row| row.epoch <= last.epoch);
-        times.retain(|row| row.epoch <= last.epoch);
+        let (rows, times) = self.run.committed_epochs()?;
         Ok(Some(Progressed { epoch: last.epoch, best: None, rows, times }))
     }
 
@@ -243,10 +235,10 @@ impl Checkpoints {
         match progress.best {
             None => Ok(None),
             Some((best, _)) if best == progress.epoch => {
-                sha256_of_file(&staged(&self.run)).map(Some)
+                sha256_of_file(&self.run.file(STAGED)).map(Some)
             }
             Some(_) => {
-                let last = files::read_json::<Last>(&last_file(&self.run))?;
+                let last = find::<Last>(self.run.path())?;
                 Ok(last.and_then(|last| last.best_sha256))
             }
         }
@@ -319,7 +311,7 @@ mod tests {
     fn assert_whole(run: &Path, improves: &[bool]) {
         let directory = RunDir::open_read(run).unwrap();
         let epochs = Record::read(run).unwrap().epochs.len() as u32;
-        let last: Option<Last> = files::read_json(&last_file(&directory)).unwrap();
+        let last: Option<Last> = find(run).unwrap();
         let Some(last) = last else {
             let none = directory.best_weights().unwrap_err();
             assert!(none.to_string().contains("no weights yet"), "{none}");

@@ -1,47 +1,64 @@
-//! `status.json`: how far a run came, and, of a finished run, the SHA-256 of each file that it is made of.
+//! How `status.json` commits a finished run: it has the SHA-256 of each file of the record.
 //!
-//! It is written last, and so commits a finished run. A file that is written afterwards (gates, words) is named with its
-//! old sum and its new one before it is replaced, and with the new one alone after it: killed at any moment, the run is
-//! whole.
+//! It is written last. A file that is written afterwards (gates, words) is named with its old checksum and its new one
+//! before it is replaced, and with the new one alone after it: killed at any moment, the run is whole.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
-
+use super::artefact::{Artefact, find, store};
 use super::contents::{Content, content, own_files};
-use super::{RunDir, RunState, Status, files};
+use super::figures::Figure;
+use super::files;
+use super::last::Last;
+use super::run_dir::RunDir;
+use super::status::{Checksums, Committed, RunState, Status, now};
 use crate::digest::{sha256, sha256_of_file};
 use crate::error::Result;
 
-/// The sums that each file may have, by its name.
-type Sums = BTreeMap<String, Vec<String>>;
-
-const STATUS: &str = "status.json";
-
-/// What the file says.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Committed {
-    #[serde(flatten)]
-    status: Status,
-    /// Those of a finished run; one of an earlier version has none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    files: Option<Sums>,
-}
-
 impl RunDir {
-    /// Writes how far the run came; `updated` is set to now. That it is finished commits the files that are there.
+    /// How far the run came, corrected where the process ended without saying so; no other file is read.
+    ///
+    /// # Errors
+    /// If `status.json` is damaged, or not there although the run got further than to be begun.
+    pub fn status(&self) -> Result<Status> {
+        let mut status = match find::<Committed>(self.path())? {
+            Some(found) => found.status,
+            None if [Vec::<Figure>::FILE, Last::FILE]
+                .iter()
+                .any(|name| self.file(name).exists()) =>
+            {
+                return Err(files::missing(&self.file(Committed::FILE)));
+            }
+            None => Status::default(),
+        };
+        if status.state == RunState::Running && !self.is_locked() {
+            status.state = RunState::Interrupted;
+            status.why = Some(
+                "the process ended without a word: it was killed, or the machine stopped; \
+                 --resume goes on from the last checkpoint"
+                    .into(),
+            );
+        }
+        Ok(status)
+    }
+
+    /// Writes how far the run came, and sets `updated` to now. The state "finished" commits the present files.
+    ///
+    /// # Errors
+    /// When the disk refuses.
     pub fn write_status(&self, status: &Status) -> Result<()> {
-        let updated = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
         let files = match status.state {
             RunState::Finished => Some(self.sums()?),
             _ => None,
         };
-        self.write_committed(&Committed { status: Status { updated, ..status.clone() }, files })
+        store(
+            self.path(),
+            &Committed { status: Status { updated: now(), ..status.clone() }, files },
+        )
     }
 
-    /// Writes one of the run's own files, by its name, as a whole; of a finished run its sum too.
+    /// Replaces one of the run's files, by its name; of a finished run also its checksum.
     ///
     /// # Errors
     /// When the disk refuses.
@@ -56,21 +73,21 @@ impl RunDir {
         {
             sums.push(sum.clone());
             let files = Some(files.clone());
-            self.write_committed(&Committed { status: status.clone(), files })?;
+            store(self.path(), &Committed { status: status.clone(), files })?;
         }
         files::write(&path, bytes)?;
         if has_sum(name) {
             files.insert(name.into(), vec![sum]);
-            self.write_committed(&Committed { status, files: Some(files) })?;
+            store(self.path(), &Committed { status, files: Some(files) })?;
         }
         Ok(())
     }
 
-    /// Makes sure that the files of a finished run are there, pictures and weights aside, and that those of these
-    /// `names` (of all, if `None`) are as they were written. Runs of earlier versions have no sums.
+    /// Checks that the files of a finished run are there, pictures and weights aside, and that the files of these
+    /// `names` (all files, if `None`) are as they were written. Runs of earlier versions have no checksums.
     ///
     /// # Errors
-    /// Which file is missing or changed, and what can be done.
+    /// If a file is missing or changed.
     pub fn verify(&self, names: Option<&[&str]>) -> Result<()> {
         let Some((_, files)) = self.committed()? else { return Ok(()) };
         for (name, sums) in &files {
@@ -88,10 +105,10 @@ impl RunDir {
         Ok(())
     }
 
-    /// Where one of the run's own files lies, by its name; it must be there, and of a finished run be as it was written.
+    /// The path of one of the run's files, by its name.
     ///
     /// # Errors
-    /// If it is not.
+    /// If it is missing or, in a finished run, was changed.
     pub fn own_file(&self, name: &str) -> Result<PathBuf> {
         let path = self.file(name);
         if !path.exists() {
@@ -105,13 +122,13 @@ impl RunDir {
         Ok(path)
     }
 
-    /// Reads what another process may be replacing: again, where what commits the run has changed since.
+    /// Reads a run that another process may be replacing: again if `status.json` has changed meanwhile.
     ///
     /// # Errors
     /// As `read`.
     pub(super) fn steadily<T>(&self, read: impl Fn() -> Result<T>) -> Result<T> {
         const LOOKS: usize = 20;
-        let status = || fs::read(self.file(STATUS)).ok();
+        let status = || fs::read(self.file(Committed::FILE)).ok();
         for _ in 1..LOOKS {
             let before = status();
             let found = read();
@@ -122,19 +139,15 @@ impl RunDir {
         read()
     }
 
-    /// The status of a finished run and the sums that commit it; `None` of any other, and of an earlier version's.
-    fn committed(&self) -> Result<Option<(Status, Sums)>> {
-        let found = files::read_json::<Committed>(&self.file(STATUS))?;
+    /// The status of a finished run and its checksums; `None` of an unfinished run, and of one of an earlier version.
+    fn committed(&self) -> Result<Option<(Status, Checksums)>> {
+        let found = find::<Committed>(self.path())?;
         let finished = found.filter(|found| found.status.state == RunState::Finished);
         Ok(finished.and_then(|found| Some((found.status, found.files?))))
     }
 
-    fn write_committed(&self, committed: &Committed) -> Result<()> {
-        files::write_json(&self.file(STATUS), committed)
-    }
-
-    /// Sums of the files that are there.
-    fn sums(&self) -> Result<Sums> {
+    /// Checksums of the present files.
+    fn sums(&self) -> Result<Checksums> {
         let names = own_files(self.path())?.into_iter().filter(|name| has_sum(name));
         names.map(|name| Ok((name.clone(), vec![sha256_of_file(&self.file(&name))?]))).collect()
     }

@@ -1,80 +1,85 @@
-//! The names that a run directory gives to its own files: whatever else lies in it is a person's.
+//! The files of a run directory; all other files in it belong to a person.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::artefact::Artefact;
+use super::cases::CaseRow;
+use super::confusion::Confusion;
+use super::epochs::EpochRow;
+use super::figures::Figure;
 use super::files::{self, TEMPORARY_PREFIX};
+use super::film::Frame;
+use super::format::Format;
+use super::gates::Gate;
+use super::guide::GuideRow;
+use super::last::{Last, Part};
+use super::pictures::Picture;
+use super::provenance::Provenance;
+use super::readings::Reading;
+use super::scores::Scores;
+use super::split::SplitRow;
+use super::status::Committed;
+use super::summary::Summary;
+use super::table::Table;
+use super::times::TimesRow;
 use crate::error::{Error, Result};
+use crate::layer::Layer;
 
-/// What becomes of one of a run's own files.
+/// What one of the files of a run is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Content {
-    /// Makes the folder a run directory, or commits the rest; no sum of it is kept.
+    /// Marks the folder as a run directory, or commits the rest; without a checksum.
     Head,
-    /// Read whenever the run is; what commits a finished run has its sum.
+    /// Part of the record; `status.json` has its checksum once the run is finished.
     Record,
-    /// Shown on the page; what commits a finished run has its sum.
+    /// A picture of the page; `status.json` has its checksum once the run is finished.
     Picture,
-    /// Weights and states of training, whose sums `checkpoints/last.json` has.
+    /// Weights and states of training; `checkpoints/last.json` has their checksums.
     Weights,
-    /// Made when it is needed: masks of a network that guides another, files half written.
+    /// Made again when it is needed: masks of a network that guides another, files half written.
     Spare,
 }
 
-/// The parts of a checkpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Part {
-    /// Weights and running statistics.
-    Model,
-    /// State of the optimizer.
-    Optimizer,
-    /// State of the learning-rate schedule.
-    Rate,
-    /// Moving average of the weights.
-    Average,
-}
+/// Held while a process writes.
+pub(super) const LOCK: &str = "lock";
+/// The spec as merged, with origins.
+pub(super) const SPEC: &str = "spec.toml";
+/// Every decision.
+pub(super) const PLAN: &str = "plan.toml";
+/// The best weights.
+pub(super) const MODEL: &str = "model.safetensors";
+/// Where new best weights wait for their commit.
+pub(super) const STAGED: &str = "checkpoints/best.safetensors";
 
-impl Part {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Model, Self::Optimizer, Self::Rate, Self::Average];
-
-    /// Name of the part, as in its file.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Model => "model",
-            Self::Optimizer => "optimizer",
-            Self::Rate => "rate",
-            Self::Average => "average",
-        }
-    }
-}
-
-/// The ledger of test readings as the run itself keeps it; it outlives what is made again.
-pub(super) const READINGS: &str = "test-readings.json";
-
-const AT_THE_TOP: [(&str, Content); 19] = [
-    ("lock", Content::Head),
-    ("format.json", Content::Head),
-    ("status.json", Content::Head),
-    ("spec.toml", Content::Record),
-    ("plan.toml", Content::Record),
-    ("provenance.json", Content::Record),
-    ("split.parquet", Content::Record),
-    ("epochs.parquet", Content::Record),
-    ("times.parquet", Content::Record),
-    ("cases.parquet", Content::Record),
-    ("scores.parquet", Content::Record),
-    ("guide.parquet", Content::Record),
-    ("figures.json", Content::Record),
-    ("confusion.json", Content::Record),
-    ("layers.json", Content::Record),
-    ("summary.json", Content::Record),
-    ("gates.json", Content::Record),
-    (READINGS, Content::Record),
-    ("model.safetensors", Content::Weights),
+/// The files of one name.
+const NAMED: [(&str, Content); 23] = [
+    (LOCK, Content::Head),
+    (Format::FILE, Content::Head),
+    (Committed::FILE, Content::Head),
+    (SPEC, Content::Record),
+    (PLAN, Content::Record),
+    (Provenance::FILE, Content::Record),
+    (Table::<SplitRow>::FILE, Content::Record),
+    (Vec::<EpochRow>::FILE, Content::Record),
+    (Vec::<TimesRow>::FILE, Content::Record),
+    (Table::<CaseRow>::FILE, Content::Record),
+    (Scores::FILE, Content::Record),
+    (Vec::<GuideRow>::FILE, Content::Record),
+    (Vec::<Figure>::FILE, Content::Record),
+    (Vec::<Confusion>::FILE, Content::Record),
+    (Vec::<Layer>::FILE, Content::Record),
+    (Summary::FILE, Content::Record),
+    (Vec::<Gate>::FILE, Content::Record),
+    (Vec::<Reading>::FILE, Content::Record),
+    (Vec::<Picture>::FILE, Content::Record),
+    (Vec::<Frame>::FILE, Content::Record),
+    (Last::FILE, Content::Record),
+    (MODEL, Content::Weights),
+    (STAGED, Content::Weights),
 ];
 
-/// What pictures show, which ends their names.
+/// The ends of the names of pictures.
 const PICTURED: [&str; 7] = [
     "image.jpg",
     "truth.png",
@@ -85,25 +90,24 @@ const PICTURED: [&str; 7] = [
     "heat.jpg",
 ];
 
-/// What a file of a run directory is, by its path below it, with `/` between folders; `None` of what is not the run's.
+/// What a file is for, by its path below the run directory with `/` between folders; `None` of a file that is not the run's.
 pub(super) fn content(name: &str) -> Option<Content> {
     let (folder, file) = name.rsplit_once('/').unwrap_or(("", name));
     if file.starts_with(TEMPORARY_PREFIX) {
         return content_of_folder(folder).then_some(Content::Spare);
     }
-    let is = |holds: bool, content: Content| holds.then_some(content);
+    if let Some((_, content)) = NAMED.iter().find(|(own, _)| *own == name) {
+        return Some(*content);
+    }
     match folder {
-        "" => AT_THE_TOP.iter().find(|(own, _)| *own == file).map(|(_, content)| *content),
-        "pictures" if ["pictures.json", "film.json"].contains(&file) => Some(Content::Record),
-        "pictures" => is(is_picture(file), Content::Picture),
-        "checkpoints" if file == "last.json" => Some(Content::Record),
-        "checkpoints" => is(file == "best.safetensors", Content::Weights),
-        "masks" => is(file.ends_with(".png"), Content::Spare),
-        epoch => is(is_epoch(epoch) && is_part(file), Content::Weights),
+        "pictures" if is_picture(file) => Some(Content::Picture),
+        "masks" if file.ends_with(".png") => Some(Content::Spare),
+        epoch if is_epoch(epoch) && is_part(file) => Some(Content::Weights),
+        _ => None,
     }
 }
 
-/// Whether a folder, by its path below the run directory, is one that the run makes; its own is the empty path.
+/// Whether the run makes a folder, by its path below the run directory; the empty path is the run directory.
 fn content_of_folder(name: &str) -> bool {
     ["", "pictures", "checkpoints", "masks"].contains(&name) || is_epoch(name)
 }
@@ -133,7 +137,7 @@ fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The names of a run's own files that are there, in order.
+/// The names of the run's files, sorted.
 ///
 /// # Errors
 /// If a folder cannot be read.
@@ -157,7 +161,7 @@ fn own_below(run: &Path, folder: &str, found: &mut Vec<String>) -> Result<()> {
     Ok(())
 }
 
-/// Removes a run's own files, but for those that are `kept`, and its folders where nothing else is in them.
+/// Removes the run's files except those that are `kept`, and the folders that are empty then.
 ///
 /// # Errors
 /// When the disk refuses.
@@ -180,8 +184,8 @@ fn remove_empty(run: &Path, folder: &str) -> Result<()> {
     Ok(())
 }
 
-/// Moves what is a person's from one run directory into another; where the name is taken there, under the first name
-/// `NAME.1`, `NAME.2`, .. that is free.
+/// Moves the files of a person from one run directory into another; if the name is taken, under the first free name of
+/// `NAME.1`, `NAME.2`, ...
 ///
 /// # Errors
 /// When the disk refuses.
@@ -215,7 +219,7 @@ fn free_name(path: &Path) -> PathBuf {
     names.into_iter().find(free).unwrap_or_else(|| path.to_path_buf())
 }
 
-/// What is in a folder of a run directory: names below the run directory, and paths.
+/// The entries of a folder of a run directory: names below the run directory, and paths.
 fn entries(run: &Path, folder: &str) -> Result<Vec<(String, PathBuf)>> {
     let path = run.join(folder);
     let read = fs::read_dir(&path).map_err(Error::io(&path, "cannot read"))?;

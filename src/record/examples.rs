@@ -66,8 +66,8 @@ pub(crate) fn busi(root: &Path, experiment: &str, seed: u32, epochs: u32, cases:
             gate("test.dice.mean", Some(0.5), None, mean),
             gate("test.hd95.mean", None, Some(25.0), 31.7 + f64::from(seed)),
         ],
-        split,
-        cases,
+        split: split.into(),
+        cases: cases.into(),
         film: film(&pictures, epochs),
         pictures,
     };
@@ -116,7 +116,7 @@ pub(crate) fn interrupted(root: &Path) -> Record {
         spec: busi_spec("busi-unet-interrupted", 0).replace("attention-unet", "unet"),
         epochs: overfitting_epochs(1, 5),
         times: vec![TimesRow { epoch: 1, train_s: 7.9, valid_s: 0.8 }],
-        split: busi_split(40),
+        split: busi_split(40).into(),
         summary: Summary { selection: None, ..busi_summary("busi-unet-interrupted") },
         layers: layers(),
         ..Default::default()
@@ -240,8 +240,8 @@ pub(crate) fn multi_class(root: &Path) -> Record {
             )],
             ..busi_summary("bcss-unet-resnet34")
         },
-        split,
-        cases,
+        split: split.into(),
+        cases: cases.into(),
         pictures,
         ..Default::default()
     };
@@ -267,20 +267,25 @@ fn read_test_split(run: &RunDir, provenance: &Provenance, times: usize) -> Optio
 
 fn write(run: &RunDir, record: &Record) {
     run.write_status(&record.status).unwrap();
-    run.write_provenance(&record.provenance).unwrap();
+    write_files(run, record);
+}
+
+/// Writes what most runs have.
+pub(crate) fn write_files(run: &RunDir, record: &Record) {
+    run.write(&record.provenance).unwrap();
     run.write_spec(&record.spec).unwrap();
     run.write_plan(&record.plan).unwrap();
-    run.write_split(&record.split).unwrap();
-    run.write_epochs(&record.epochs).unwrap();
-    run.write_times(&record.times).unwrap();
-    run.write_cases(&record.cases).unwrap();
-    run.write_figures(&record.figures).unwrap();
-    run.write_confusion(&record.confusion).unwrap();
-    run.write_layers(&record.layers).unwrap();
-    run.write_summary(&record.summary).unwrap();
-    run.write_gates(&record.gates).unwrap();
-    run.write_pictures(&record.pictures).unwrap();
-    run.write_film(&record.film).unwrap();
+    run.write(&record.split).unwrap();
+    run.write(&record.epochs).unwrap();
+    run.write(&record.times).unwrap();
+    run.write(&record.cases).unwrap();
+    run.write(&record.figures).unwrap();
+    run.write(&record.confusion).unwrap();
+    run.write(&record.layers).unwrap();
+    run.write(&record.summary).unwrap();
+    run.write(&record.gates).unwrap();
+    run.write(&record.pictures).unwrap();
+    run.write(&record.film).unwrap();
 }
 
 fn provenance(run_id: &str, seed: u32, experiment: &str) -> Provenance {

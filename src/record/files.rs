@@ -30,7 +30,7 @@ pub(super) fn rename(from: &Path, to: &Path) -> Result<()> {
     renamed.map_err(|error| cannot_write(to, error))
 }
 
-/// Lets two folders change their names at once, so that each name always means one of them.
+/// Exchanges the names of two folders at once, so that each name always means one of them.
 ///
 /// # Errors
 /// Where the system has no such call: only Linux is known to have one.
@@ -44,7 +44,7 @@ pub(super) fn exchange(one: &Path, other: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Lets two folders change their names at once, which only Linux is known to do.
+/// Exchanges the names of two folders at once, which only Linux is known to do.
 #[cfg(not(target_os = "linux"))]
 pub fn exchange(_one: &Path, _other: &Path) -> std::io::Result<()> {
     Err(ErrorKind::Unsupported.into())
@@ -92,7 +92,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     written.map_err(|source| cannot_write(path, source))
 }
 
-/// Lets a file be read by who may read the folder, as files made by `write` are.
+/// Gives a file the permissions of files that `write` makes.
 #[cfg(unix)]
 fn share(file: &File) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
@@ -151,18 +151,18 @@ pub fn check_writable(folder: &Path) -> Result<()> {
         .map_err(|error| cannot_write(folder, error))
 }
 
-/// Writes a value as indented JSON.
-pub(super) fn write_json<T: Serialize + ?Sized>(path: &Path, value: &T) -> Result<()> {
-    write(path, &json_bytes(path, value)?)
-}
-
 /// A value as indented JSON, to be written to a file.
-pub(super) fn json_bytes<T: Serialize + ?Sized>(path: &Path, value: &T) -> Result<Vec<u8>> {
+pub(super) fn to_json<T: Serialize>(value: &T, path: &Path) -> Result<Vec<u8>> {
     let mut text = serde_json::to_string_pretty(value).map_err(|error| {
         Error::failed(format!("{}: cannot be written as JSON: {error}", path.display()))
     })?;
     text.push('\n');
     Ok(text.into_bytes())
+}
+
+/// The value of the JSON of a file.
+pub(super) fn from_json<T: DeserializeOwned>(bytes: &[u8], path: &Path) -> Result<T> {
+    serde_json::from_slice(bytes).map_err(|error| damaged(path, &error.to_string()))
 }
 
 /// Reads a file; `None` where there is none.
@@ -178,12 +178,6 @@ pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>> {
 pub(super) fn read_text(path: &Path) -> Result<String> {
     let Some(bytes) = read(path)? else { return Ok(String::new()) };
     String::from_utf8(bytes).map_err(|_| damaged(path, "it is not UTF-8 text"))
-}
-
-/// Reads a JSON file; `None` where there is none.
-pub(super) fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
-    let Some(bytes) = read(path)? else { return Ok(None) };
-    serde_json::from_slice(&bytes).map(Some).map_err(|error| damaged(path, &error.to_string()))
 }
 
 /// A file of the run directory that is there but cannot be understood.
@@ -204,7 +198,7 @@ pub(super) fn missing(path: &Path) -> Error {
     ))
 }
 
-/// A write that failed, in words for the causes a person can mend.
+/// The error of a failed write, with advice where a person can help.
 pub(super) fn cannot_write(path: &Path, source: std::io::Error) -> Error {
     let advice = match source.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
@@ -218,7 +212,7 @@ pub(super) fn cannot_write(path: &Path, source: std::io::Error) -> Error {
     Error::failed(format!("{}: cannot write: {source}: {advice}", path.display()))
 }
 
-/// What a test looks at between any two changes of the disk: a process may be killed there.
+/// Copies of a folder between any two changes of the disk, where a process may be killed.
 #[cfg(test)]
 pub(super) mod steps {
     use std::cell::{Cell, RefCell};

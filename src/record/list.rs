@@ -5,14 +5,18 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::artefact::Artefact;
+use super::figures::Figure;
 use super::files;
-use super::read::read_status;
+use super::gates::Gate;
+use super::provenance::{Parent, Provenance};
 use super::run_dir::RunDir;
-use super::{Figure, Gate, Parent, Provenance, RunState, Status, Summary};
+use super::status::{RunState, Status};
+use super::summary::Summary;
 use crate::error::{Error, Result};
 
 /// One line of `oncospec list`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct RunSummary {
     /// The run directory.
     pub path: PathBuf,
@@ -28,11 +32,11 @@ pub struct RunSummary {
     pub status: Status,
     /// Its headline figures.
     pub headline: Vec<Figure>,
-    /// How far the run came that is to take its place.
+    /// How far the run came that will replace it.
     pub again: Option<Status>,
-    /// Its gates that fall.
+    /// Its gates that do not hold.
     pub fallen: Vec<Gate>,
-    /// The run that its training goes on from.
+    /// The run whose training it continues.
     pub parent: Option<Parent>,
     /// Why it cannot be read; the fields above are then empty.
     pub problem: Option<String>,
@@ -57,18 +61,15 @@ pub fn list_runs(root: &Path) -> Result<Vec<RunSummary>> {
 /// # Errors
 /// As [`list_runs`].
 pub fn list_experiment(folder: &Path) -> Result<Vec<RunSummary>> {
-    let is_run = |path: &PathBuf| {
-        let named = ["format.json", "status.json"].iter().any(|name| path.join(name).exists());
-        named && !RunDir::is_again(path)
-    };
+    let is_run = |path: &PathBuf| RunDir::is_begun(path) && !RunDir::is_again(path);
     let paths = folders(folder)?.into_iter().filter(is_run);
     let mut runs: Vec<RunSummary> = paths.map(|path| summarise(&path, folder)).collect();
     runs.sort_by_key(|run| run.seed);
     Ok(runs)
 }
 
-/// Finished runs of any experiment under `root` whose id begins so, those of `experiment` first. What cannot be read is
-/// none of them.
+/// Finished runs of any experiment under `root` whose id begins with `beginning`, those of `experiment` first. Runs that
+/// cannot be read are left out.
 ///
 /// # Errors
 /// When `root` is there and cannot be listed.
@@ -79,11 +80,11 @@ pub fn finished_runs(root: &Path, experiment: &str, beginning: &str) -> Result<V
     for folder in experiments {
         let begins = |path: &PathBuf| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            // A name with a dot is of a run that is to take another's place.
+            // A name with a dot is that of a run that will replace another.
             name.starts_with(beginning) && !name.contains('.')
         };
         let finished = |path: &PathBuf| {
-            let status = RunDir::open_read(path).and_then(|run| read_status(&run));
+            let status = RunDir::open_read(path).and_then(|run| run.status());
             status.is_ok_and(|status| status.state == RunState::Finished)
         };
         found.extend(folders(&folder)?.into_iter().filter(|path| begins(path) && finished(path)));
@@ -122,14 +123,7 @@ fn summarise(path: &Path, experiment: &Path) -> RunSummary {
         path: path.to_path_buf(),
         experiment: name(experiment),
         run_id: name(path),
-        seed: 0,
-        started: String::new(),
-        status: Status::default(),
-        headline: Vec::new(),
-        again: None,
-        fallen: Vec::new(),
-        parent: None,
-        problem: None,
+        ..RunSummary::default()
     };
     if let Err(error) = fill(&mut run) {
         run.problem = Some(error.to_string());
@@ -137,31 +131,29 @@ fn summarise(path: &Path, experiment: &Path) -> RunSummary {
     run
 }
 
-/// Reads the few small files that a line needs; where they cannot be read, how far the run came all the same.
+/// Reads the few small files that a line needs, first how far the run came.
 fn fill(run: &mut RunSummary) -> Result<()> {
     let directory = RunDir::open_read(&run.path)?;
-    run.status = read_status(&directory)?;
+    run.status = directory.status()?;
     *run = directory.steadily(|| filled(run.clone(), &directory))?;
     Ok(())
 }
 
 fn filled(mut run: RunSummary, directory: &RunDir) -> Result<RunSummary> {
-    directory.verify(Some(&["provenance.json", "summary.json", "figures.json", "gates.json"]))?;
-    run.status = read_status(directory)?;
+    let names = [Provenance::FILE, Summary::FILE, Vec::<Figure>::FILE, Vec::<Gate>::FILE];
+    directory.verify(Some(&names))?;
+    run.status = directory.status()?;
     if let Ok(again) = RunDir::open_read(RunDir::again(&run.path)) {
-        run.again = Some(read_status(&again)?);
+        run.again = Some(again.status()?);
     }
-    let provenance: Provenance =
-        files::read_json(&directory.file("provenance.json"))?.unwrap_or_default();
+    let provenance: Provenance = directory.read()?;
     run.seed = provenance.seed;
     run.started = provenance.started;
     run.parent = provenance.parent;
-    let summary: Summary = files::read_json(&directory.file("summary.json"))?.unwrap_or_default();
-    let figures: Vec<Figure> =
-        files::read_json(&directory.file("figures.json"))?.unwrap_or_default();
-    let gates: Vec<Gate> = files::read_json(&directory.file("gates.json"))?.unwrap_or_default();
-    let judge = |gate: Gate| Gate::judged(gate.figure, gate.at_least, gate.at_most, &figures);
-    run.fallen = gates.into_iter().map(judge).filter(|gate| !gate.held).collect();
+    let summary: Summary = directory.read()?;
+    let figures: Vec<Figure> = directory.read()?;
+    let gates = directory.read::<Vec<Gate>>()?.into_iter().map(|gate| gate.judged_by(&figures));
+    run.fallen = gates.filter(|gate| !gate.held).collect();
     run.headline = summary
         .headline
         .iter()

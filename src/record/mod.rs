@@ -7,43 +7,77 @@
 //!   provenance.json     git, host, device, versions      status.json        how far it came, and why it ended
 //!   split.parquet       one row per case                 epochs.parquet     one row per epoch and split
 //!   times.parquet       seconds per epoch                cases.parquet      counts and distances per case and class
-//!   scores.parquet      probabilities of classified images     guide.parquet  which network made the mask of each case
+//!   scores.parquet      probabilities of classified images     guide.parquet  which network predicted the mask of each case
 //!   figures.json        recorded figures                 confusion.json     confusion matrices
 //!   layers.json         layer table                      summary.json       sizes, semantics, notes
 //!   gates.json          bounds and whether they held     model.safetensors  best weights
-//!   test-readings.json  what the ledger said when it finished, and later readings by this run
+//!   test-readings.json  readings of the test split: those in the ledger at the end, and later ones by this run
 //!   pictures/           PNG files and pictures.json      checkpoints/       last and best
 //! ```
 //!
 //! Beside the runs of an experiment lies `test-readings.jsonl`, the ledger of how often its test split was read.
 //!
-//! Every file is replaced as a whole: written beside its place, flushed to disk and renamed. A
-//! process killed at any moment leaves each file as it was before or as it is after. `status.json` commits a finished run:
-//! it has the SHA-256 of every other file but weights, whose sums `checkpoints/last.json` has, and who reads the run
-//! refuses one that is missing or changed. A finished run that is made again is made in `<run-id>.new` beside it, which
-//! takes its place when it is whole. `contents.rs` has the names of all of these files; what else lies in a run directory
-//! is a person's, and stays.
+//! Each of these files is an [`Artefact`], in a file of this module that holds its rows, its name and its format;
+//! [`RunDir::read`] and [`RunDir::write`] read and write one, [`Record::read`] reads all. `contents.rs` lists them; other
+//! files in a run directory belong to a person and stay.
+//!
+//! Every file is replaced as a whole: written beside its place, flushed to disk and renamed. A process killed at any
+//! moment leaves each file as it was before or as it is after. `status.json` commits a finished run: it has the SHA-256 of
+//! every other file except weights, whose checksums are in `checkpoints/last.json`; readers refuse a file that is missing
+//! or changed. A finished run that is made again is made in `<run-id>.new` beside it, which replaces it when it is whole.
 
+mod artefact;
+mod cases;
 mod checkpoints;
 mod committed;
+mod confusion;
 mod contents;
+mod epochs;
+mod figures;
 mod files;
+mod film;
+mod format;
+mod gates;
+mod guide;
+mod last;
+mod layers;
 mod list;
+mod lock;
+mod pictures;
+mod provenance;
 mod read;
 mod readings;
-mod rows;
 mod run_dir;
-mod tables;
+mod scores;
+mod split;
+mod status;
+mod summary;
+mod table;
+mod times;
 
+pub use artefact::Artefact;
+pub use cases::CaseRow;
 pub use checkpoints::{BestWeights, Checkpoints, Progressed};
-pub use contents::Part;
+pub use confusion::Confusion;
+pub use epochs::EpochRow;
+pub use figures::{Figure, Interval};
 pub use files::{check_writable, write as write_file, write_with as write_file_with};
+pub use film::{Frame, FrameImages};
+pub use gates::Gate;
+pub use guide::GuideRow;
+pub use last::{LAST_CHECKPOINT, Part};
 pub use list::{RunSummary, finished_runs, list_experiment, list_runs};
+pub use pictures::{Picture, PictureFile, PictureImages, PictureKind};
+pub use provenance::{Git, Host, Parent, Provenance, Session, Versions};
 pub use read::Record;
 pub use readings::{Reading, note_reading};
-pub use rows::*;
-pub use run_dir::{FORMAT_VERSION, RunDir};
-pub(crate) use tables::{case_columns, split_columns};
+pub use run_dir::RunDir;
+pub use scores::{ScoreRow, Scores};
+pub use split::SplitRow;
+pub use status::{RunState, Status, now};
+pub use summary::{ClassShare, Selection, Semantics, Summary, Task, Threshold};
+pub use table::Table;
+pub use times::TimesRow;
 
 #[cfg(test)]
 pub(crate) mod examples;

@@ -2,24 +2,35 @@
 
 use std::path::{Path, PathBuf};
 
+use super::artefact::Artefact;
+use super::cases::CaseRow;
+use super::confusion::Confusion;
+use super::epochs::EpochRow;
+use super::figures::Figure;
 use super::files;
+use super::film::Frame;
+use super::gates::Gate;
+use super::guide::GuideRow;
+use super::pictures::{Picture, PictureFile};
+use super::provenance::Provenance;
 use super::readings::{Reading, readings};
 use super::run_dir::RunDir;
-use super::tables;
-use super::{
-    CaseRow, Confusion, EpochRow, Figure, Frame, Gate, GuideRow, Picture, PictureFile, Provenance,
-    RunState, ScoreRow, SplitRow, Status, Summary, TimesRow,
-};
+use super::scores::{ScoreRow, Scores};
+use super::split::SplitRow;
+use super::status::Status;
+use super::summary::Summary;
+use super::table::Table;
+use super::times::TimesRow;
 use crate::error::Result;
 use crate::figure_name::FigureName;
 use crate::layer::Layer;
 
-/// Everything in a run directory but weights and pictures' bytes; what is not there yet is empty.
+/// The contents of a run directory except weights and the bytes of pictures; what is not there yet is empty.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Record {
     /// The run directory.
     pub path: PathBuf,
-    /// How far the run came. A run said to be running that no process holds is interrupted.
+    /// How far the run came. A run that is recorded as running and held by no process is interrupted.
     pub status: Status,
     /// What made it.
     pub provenance: Provenance,
@@ -28,16 +39,16 @@ pub struct Record {
     /// Every decision.
     pub plan: String,
     /// Where each case went.
-    pub split: Vec<SplitRow>,
+    pub split: Table<SplitRow>,
     /// Figures of the epochs.
     pub epochs: Vec<EpochRow>,
     /// How long the epochs took.
     pub times: Vec<TimesRow>,
-    /// Counts and distances of cases and classes.
-    pub cases: Vec<CaseRow>,
-    /// Which network made the mask of each case; empty where no masks guide.
+    /// Counts and distances of each class of each case.
+    pub cases: Table<CaseRow>,
+    /// Which network predicted the mask of each case; empty without a guide.
     pub guide: Vec<GuideRow>,
-    /// What classified images were given.
+    /// Probabilities of classified images.
     pub scores: Vec<ScoreRow>,
     /// Recorded figures.
     pub figures: Vec<Figure>,
@@ -45,15 +56,15 @@ pub struct Record {
     pub confusion: Vec<Confusion>,
     /// The layer table.
     pub layers: Vec<Layer>,
-    /// Sizes, semantics, notes.
+    /// The run in words and totals.
     pub summary: Summary,
-    /// Bounds and whether they hold, judged by the recorded figures.
+    /// Bounds and whether they hold, by the recorded figures.
     pub gates: Vec<Gate>,
-    /// Readings of the test split of these data by the runs of the experiment; `None` where nobody counted.
+    /// Readings of the test split of these data by the runs of the experiment; `None` if they were not counted.
     pub readings: Option<Vec<Reading>>,
     /// Which pictures show what.
     pub pictures: Vec<Picture>,
-    /// What was shown of epochs.
+    /// Pictures of cases during training.
     pub film: Vec<Frame>,
 }
 
@@ -71,8 +82,8 @@ impl Record {
     /// ```
     ///
     /// # Errors
-    /// When it is not a run directory, was written in another format version, or has a damaged
-    /// file, or one that changed or went since the run finished, which is named.
+    /// If it is not a run directory, was written in another format version, or has a file that is damaged, or that was
+    /// changed or removed since the run finished.
     pub fn read(path: impl Into<PathBuf>) -> Result<Self> {
         let run = RunDir::open_read(path)?;
         run.steadily(|| Self::read_once(&run))
@@ -80,39 +91,30 @@ impl Record {
 
     fn read_once(run: &RunDir) -> Result<Self> {
         run.verify(None)?;
-        let file = |name: &str| run.file(name);
-        // A process that is killed may leave figures of an epoch that it did not commit.
-        let committed = run.committed_epoch().unwrap_or(u32::MAX);
-        let mut epochs = tables::read_epochs(&file("epochs.parquet"))?;
-        let mut times = tables::read_times(&file("times.parquet"))?;
-        epochs.retain(|row| row.epoch <= committed);
-        times.retain(|row| row.epoch <= committed);
-        let provenance: Provenance =
-            files::read_json(&file("provenance.json"))?.unwrap_or_default();
-        let figures: Vec<Figure> = files::read_json(&file("figures.json"))?.unwrap_or_default();
-        let gates: Vec<Gate> = files::read_json(&file("gates.json"))?.unwrap_or_default();
-        let judge = |gate: Gate| Gate::judged(gate.figure, gate.at_least, gate.at_most, &figures);
-        let readings = readings(run.path(), &provenance.data_fingerprint)?;
+        let (epochs, times) = run.committed_epochs()?;
+        let provenance: Provenance = run.read()?;
+        let figures: Vec<Figure> = run.read()?;
+        let gates: Vec<Gate> = run.read()?;
         Ok(Self {
-            status: read_status(run)?,
-            gates: gates.into_iter().map(judge).collect(),
-            figures,
+            path: run.path().to_path_buf(),
+            status: run.status()?,
+            readings: readings(run.path(), &provenance.data_fingerprint)?,
             provenance,
-            readings,
-            spec: files::read_text(&file("spec.toml"))?,
-            plan: files::read_text(&file("plan.toml"))?,
-            split: tables::read_split(&file("split.parquet"))?,
+            spec: run.spec()?,
+            plan: run.plan()?,
+            split: run.read()?,
             epochs,
             times,
-            cases: tables::read_cases(&file("cases.parquet"))?,
-            guide: tables::read_guide(&file("guide.parquet"))?,
-            scores: tables::read_scores(&file("scores.parquet"))?,
-            confusion: files::read_json(&file("confusion.json"))?.unwrap_or_default(),
-            layers: files::read_json(&file("layers.json"))?.unwrap_or_default(),
-            summary: files::read_json(&file("summary.json"))?.unwrap_or_default(),
-            pictures: files::read_json(&run.pictures().join("pictures.json"))?.unwrap_or_default(),
-            film: run.film()?,
-            path: run.path().to_path_buf(),
+            cases: run.read()?,
+            guide: run.read()?,
+            scores: run.read::<Scores>()?.rows,
+            gates: gates.into_iter().map(|gate| gate.judged_by(&figures)).collect(),
+            figures,
+            confusion: run.read()?,
+            layers: run.read()?,
+            summary: run.read()?,
+            pictures: run.read()?,
+            film: run.read()?,
         })
     }
 
@@ -121,7 +123,8 @@ impl Record {
         self.figures.iter().find(|figure| figure.has_name(name))
     }
 
-    /// The probability from which on a pixel is foreground, or an image of the second of two classes; 0.5 where none was chosen.
+    /// The probability from which a pixel is predicted as foreground, or an image as the second of two classes; 0.5 where
+    /// none was chosen.
     pub fn threshold(&self) -> f64 {
         self.summary.threshold.as_ref().map_or(0.5, |threshold| threshold.value)
     }
@@ -135,33 +138,9 @@ impl Record {
         let run = RunDir::at(&self.path);
         if name.file_name() != Some(name.as_os_str()) {
             let why = format!("`{}` is not a plain file name", picture.file);
-            return Err(files::damaged(&run.pictures().join("pictures.json"), &why));
+            return Err(files::damaged(&run.file(Vec::<Picture>::FILE), &why));
         }
         let file = run.own_file(&format!("pictures/{}", picture.file))?;
         files::read(&file)?.ok_or_else(|| files::missing(&file))
     }
-}
-
-/// The status, corrected where the process died without a word.
-///
-/// # Errors
-/// If it is damaged, or not there although the run got further than to be begun.
-pub(super) fn read_status(run: &RunDir) -> Result<Status> {
-    let found: Option<Status> = files::read_json(&run.file("status.json"))?;
-    let written = || ["figures.json", "checkpoints/last.json"].map(|name| run.file(name).exists());
-    let mut status = match found {
-        None if written().contains(&true) => {
-            return Err(files::missing(&run.file("status.json")));
-        }
-        found => found.unwrap_or_default(),
-    };
-    if status.state == RunState::Running && !run.is_locked() {
-        status.state = RunState::Interrupted;
-        status.why = Some(
-            "the process ended without a word: it was killed, or the machine stopped; \
-             --resume goes on from the last checkpoint"
-                .into(),
-        );
-    }
-    Ok(status)
 }

@@ -1,8 +1,8 @@
-//! How often predictions on a test split were scored: a ledger of an experiment, which only grows.
+//! `test-readings.json` and the ledger: how often predictions on a test split were scored.
 //!
 //! `runs/<experiment>/test-readings.jsonl` has a line for each reading, appended before the split is read. It lies
-//! beside the run directories, so that it outlives runs that are made again, killed or removed. Each run keeps a copy of
-//! its own, `test-readings.json`, which goes with it where it is moved; what counts is both together.
+//! beside the run directories, so that it outlives runs that are made again, killed or removed. Each run keeps a copy,
+//! `test-readings.json`, which moves with it; the readings of both count.
 
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::contents::READINGS;
+use super::artefact::{find, json_file};
 use super::files;
+use super::status::now;
 use crate::digest::{Hasher, sha256};
 use crate::error::{Error, Result};
 
@@ -28,7 +29,7 @@ pub struct Reading {
     pub run_id: String,
     /// Its seed.
     pub seed: u32,
-    /// The command, as one would type it.
+    /// The command line.
     pub command: String,
     /// Fingerprint of the data.
     pub data: String,
@@ -41,12 +42,13 @@ pub struct Reading {
     pub case_digests: Vec<String>,
 }
 
+json_file!(Vec<Reading>, "test-readings.json");
+
 impl Reading {
-    /// A reading, now, of these cases.
+    /// A reading of these cases, made now.
     pub fn new(run: (&str, u32), command: String, data: &str, cases: &[&str]) -> Self {
-        let when = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
         Self {
-            when,
+            when: now(),
             run_id: run.0.into(),
             seed: run.1,
             command,
@@ -96,12 +98,12 @@ pub fn note_reading(run: &Path, reading: &Reading) -> Result<()> {
 /// The readings of the test split of some data by any run of an experiment, by the directory of one: those in the
 /// ledger, and those that this run has kept; `None` where there is neither.
 ///
-/// A line that cannot be read was a reading, of what cannot be told.
+/// A line that cannot be read counts as a reading of these data.
 ///
 /// # Errors
 /// If the ledger or the run's copy is there and cannot be read.
 pub(super) fn readings(run: &Path, data: &str) -> Result<Option<Vec<Reading>>> {
-    Ok(match (in_ledger(run, data)?, kept(run)?) {
+    Ok(match (in_ledger(run, data)?, find::<Vec<Reading>>(run)?) {
         (None, None) => None,
         (ledger, kept) => {
             let kept = of_data(kept.unwrap_or_default().into_iter(), data);
@@ -126,20 +128,12 @@ pub(super) fn in_ledger(run: &Path, data: &str) -> Result<Option<Vec<Reading>>> 
     Ok(Some(of_data(lines.map(|line| serde_json::from_str(line).unwrap_or_default()), data)))
 }
 
-/// Those of some data, and those of which that cannot be told.
+/// Readings of some data, and readings of unknown data.
 fn of_data(readings: impl Iterator<Item = Reading>, data: &str) -> Vec<Reading> {
     readings.filter(|reading| reading.data == data || reading.data.is_empty()).collect()
 }
 
-/// The readings that a run directory has kept.
-///
-/// # Errors
-/// If its file is damaged.
-pub(super) fn kept(run: &Path) -> Result<Option<Vec<Reading>>> {
-    files::read_json(&run.join(READINGS))
-}
-
-/// What two lists say together: a reading that both have is one reading, and one that a list has twice was made twice.
+/// The union of two lists: a reading in both counts once, a reading that one list has twice was made twice.
 pub(super) fn united(one: Vec<Reading>, mut other: Vec<Reading>) -> Vec<Reading> {
     for reading in &one {
         if let Some(place) = other.iter().position(|found| found == reading) {

@@ -4,6 +4,7 @@ use std::path::Path;
 use super::*;
 use crate::error::Error;
 use crate::split_name::SplitName;
+use crate::testing::fixture;
 
 fn open(root: &Path) -> RunDir {
     RunDir::create(root, "demo", "0a1b2c").unwrap()
@@ -51,12 +52,12 @@ fn undefined_figures_stay_undefined() {
         value: f64::NAN,
         ..Default::default()
     };
-    run.write_figures(&[nan]).unwrap();
+    run.write(&vec![nan]).unwrap();
     run.write_status(&Status::default()).unwrap();
     let figures = [("loss".to_owned(), f64::NAN), ("dice.mean".to_owned(), 0.5)].into();
     let row = EpochRow { epoch: 1, split: SplitName::Train, learning_rate: 1e-3, figures };
     let other = EpochRow { figures: [("loss".to_owned(), 1.0)].into(), ..row.clone() };
-    run.write_epochs(&[row, other]).unwrap();
+    run.write(&vec![row, other]).unwrap();
     let record = Record::read(run.path()).unwrap();
     assert!(record.figures[0].value.is_nan());
     assert!(record.epochs[0].figures["loss"].is_nan());
@@ -70,7 +71,7 @@ fn equal_epochs_make_equal_bytes() {
     let file = record.path.join("epochs.parquet");
     let first = fs::read(&file).unwrap();
     fs::remove_file(&file).unwrap();
-    RunDir::open_write(&record.path).unwrap().write_epochs(&record.epochs).unwrap();
+    RunDir::open_write(&record.path).unwrap().write(&record.epochs).unwrap();
     assert_eq!(fs::read(&file).unwrap(), first);
 }
 
@@ -258,9 +259,33 @@ fn a_run_of_an_earlier_version_has_no_sums_and_is_read() {
     fs::write(&file, status.to_string()).unwrap();
     fs::remove_file(path.join("layers.json")).unwrap();
     let run = RunDir::open_write(&path).unwrap();
-    run.write_gates(&[]).unwrap();
+    run.write(&Vec::<Gate>::new()).unwrap();
     let record = Record::read(&path).unwrap();
     assert!(record.layers.is_empty() && record.gates.is_empty() && !record.figures.is_empty());
+}
+
+/// `tests/fixtures/record` is of oncospec 0.1.0 (2026-11-28): a segmentation, with the scores of a classifier and the
+/// masks of a guide.
+#[test]
+fn a_directory_written_before_is_read_and_its_files_are_written_alike() {
+    let before = fixture("record");
+    let record = Record::read(&before).unwrap();
+    assert_eq!((record.status.state, record.status.epoch), (RunState::Finished, 2));
+    assert_eq!((record.split.len(), record.cases.len(), record.epochs.len()), (24, 20, 4));
+    assert_eq!((record.scores.len(), record.guide.len(), record.times.len()), (8, 60, 2));
+    assert_eq!(record.figure(&"test.dice.lesion".parse().unwrap()).unwrap().n, 3);
+    assert!(record.gates[0].held && record.figures.iter().any(|figure| figure.interval.is_none()));
+    let root = tempfile::tempdir().unwrap();
+    let run = open(root.path());
+    examples::write_files(&run, &record);
+    run.write(&record.guide).unwrap();
+    run.write(&record.readings.unwrap()).unwrap();
+    run.write(&artefact::find::<Scores>(&before).unwrap().unwrap()).unwrap();
+    run.write(&artefact::find::<last::Last>(&before).unwrap().unwrap()).unwrap();
+    for name in made_of(&before) {
+        let [before, now] = [&before, run.path()].map(|run| fs::read(run.join(&name)).unwrap());
+        assert!(before == now, "{name}");
+    }
 }
 
 #[test]
@@ -272,7 +297,7 @@ fn what_is_written_of_a_finished_run_leaves_it_whole_whenever_the_process_is_kil
     let gate = Gate::judged("test.dice.mean".parse().unwrap(), Some(0.9), None, &[]);
     let new = gate.clone();
     let count = files::steps::moments(&path, &copies, move || {
-        run.write_gates(&[new]).unwrap();
+        run.write(&vec![new]).unwrap();
         run.write_spec("name = 'new'").unwrap();
     });
     assert!(count >= 12, "{count}");
@@ -316,7 +341,7 @@ fn what_a_person_put_into_a_run_directory_stays_when_the_run_is_made_again() {
 fn a_parquet_file_without_an_expected_column_names_the_column() {
     let root = tempfile::tempdir().unwrap();
     let run = open(root.path());
-    run.write_times(&[TimesRow::default()]).unwrap();
+    run.write(&vec![TimesRow::default()]).unwrap();
     fs::copy(run.file("times.parquet"), run.file("split.parquet")).unwrap();
     assert!(message(Record::read(run.path())).contains("`case`"));
 }
@@ -335,14 +360,14 @@ fn half_written_files_are_swept_away_by_the_next_writer() {
 fn a_saver_that_fails_leaves_the_old_file_and_no_rest() {
     let root = tempfile::tempdir().unwrap();
     let run = open(root.path());
-    run.write_file("model.safetensors", b"old").unwrap();
-    let failed = run.write_with("model.safetensors", |path| {
+    run.put("model.safetensors", b"old").unwrap();
+    let failed = files::write_with(&run.model(), |path| {
         fs::write(path, b"half").map_err(Error::io(path, "cannot write"))?;
         Err(Error::failed("the device is gone"))
     });
     assert!(message(failed).contains("the device is gone"));
     assert_eq!(fs::read(run.model()).unwrap(), b"old");
-    run.write_with("model.safetensors", |path| {
+    files::write_with(&run.model(), |path| {
         fs::write(path, b"new").map_err(Error::io(path, "cannot write"))
     })
     .unwrap();

@@ -6,18 +6,19 @@
 
 use std::fmt::Write;
 
+use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::words;
 use crate::error::{Error, Result};
 
-/// Colours there are for runs; further runs begin again.
+/// Number of colours of runs; further runs begin again.
 pub(super) const RUN_COLOURS: usize = 10;
 
 /// A chart with lines over a common axis.
 pub(super) struct Chart<'a> {
-    /// What it shows, for who cannot see it.
+    /// The text alternative.
     pub description: &'a str,
     /// Label of the horizontal axis.
     pub x_label: &'a str,
@@ -25,7 +26,7 @@ pub(super) struct Chart<'a> {
     pub y_label: &'a str,
     /// Whether the horizontal axis counts (epochs).
     pub whole_x: bool,
-    /// Ends of the vertical axis; where the points end, with some air, if `None`.
+    /// Ends of the vertical axis; `None` for the extent of the points with a margin.
     pub y_ends: Option<(f64, f64)>,
     /// The lines.
     pub lines: Vec<Line>,
@@ -37,7 +38,7 @@ pub(super) struct Line {
     pub run: usize,
     /// Dashed (training) or solid (validation).
     pub dashed: bool,
-    /// Points in order; one that is not finite parts the line, one alone is a dot (hollow if dashed).
+    /// Points in order; one that is not finite interrupts the line, a single one is a dot (hollow if dashed).
     pub points: Vec<(f64, f64)>,
     /// A point to ring.
     pub marked: Option<(f64, f64)>,
@@ -75,7 +76,7 @@ pub(super) fn draw(chart: &Chart) -> Result<Option<String>> {
 
 type Span = (f64, f64);
 
-/// The finite points' extent, with some air around.
+/// The extent of the finite points, with a margin.
 fn ranges(chart: &Chart) -> Option<(Span, Span)> {
     let finite =
         || chart.lines.iter().flat_map(|line| &line.points).filter(|point| is_finite(point));
@@ -102,12 +103,9 @@ fn is_finite(point: &(f64, f64)) -> bool {
     point.0.is_finite() && point.1.is_finite()
 }
 
-fn draw_into(
-    svg: &mut String,
-    chart: &Chart,
-    x: Span,
-    y: Span,
-) -> std::result::Result<(), Box<dyn std::error::Error>> {
+type Drawn = std::result::Result<(), Box<dyn std::error::Error>>;
+
+fn draw_into(svg: &mut String, chart: &Chart, x: Span, y: Span) -> Drawn {
     let area = SVGBackend::with_string(svg, SIZE).into_drawing_area();
     let text = ("sans-serif", TEXT).into_font().color(&INK);
     let ticks = if chart.whole_x { ((x.1 - x.0) as usize + 1).min(10) } else { 11 };
@@ -137,26 +135,33 @@ fn draw_into(
         .axis_desc_style(text.pos(Pos::new(HPos::Center, VPos::Bottom)))
         .draw()?;
     for line in &chart.lines {
-        let colour = if line.dashed { dashed(line.run) } else { solid(line.run) };
-        for part in line.points.split(|point| !is_finite(point)) {
-            match part {
-                [] => {}
-                [dot] => {
-                    let style = solid(line.run).stroke_width(3);
-                    let style = ShapeStyle { filled: !line.dashed, ..style };
-                    context.draw_series([Circle::new(*dot, 7, style)])?;
-                }
-                part => {
-                    let series = LineSeries::new(part.iter().copied(), colour.stroke_width(4));
-                    context.draw_series(series)?;
-                }
-            }
-        }
-        if let Some(point) = line.marked.filter(is_finite) {
-            context.draw_series([Circle::new(point, 13, solid(line.run).stroke_width(4))])?;
-        }
+        draw_line(&mut context, line)?;
     }
     area.present()?;
+    Ok(())
+}
+
+/// The two axes of a chart on its drawing.
+type Axes<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
+
+fn draw_line(axes: &mut Axes, line: &Line) -> Drawn {
+    let colour = if line.dashed { dashed(line.run) } else { solid(line.run) };
+    for part in line.points.split(|point| !is_finite(point)) {
+        match part {
+            [] => {}
+            [dot] => {
+                let style = solid(line.run).stroke_width(3);
+                let style = ShapeStyle { filled: !line.dashed, ..style };
+                axes.draw_series([Circle::new(*dot, 7, style)])?;
+            }
+            part => {
+                axes.draw_series(LineSeries::new(part.iter().copied(), colour.stroke_width(4)))?;
+            }
+        }
+    }
+    if let Some(point) = line.marked.filter(is_finite) {
+        axes.draw_series([Circle::new(point, 13, solid(line.run).stroke_width(4))])?;
+    }
     Ok(())
 }
 
@@ -172,7 +177,7 @@ fn tick(value: f64, span: f64) -> String {
     }
 }
 
-/// Replaces role colours by custom properties, and the head by one that scales and speaks.
+/// Replaces role colours by custom properties, and the head by one that scales and has a text alternative.
 fn restyle(svg: &str, description: &str) -> String {
     let body = svg.split_once('>').map_or("", |(_, body)| body);
     let mut page = String::with_capacity(svg.len());

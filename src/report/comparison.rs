@@ -1,47 +1,47 @@
-//! Which runs differ on the same cases by more than chance.
+//! Which runs differ on the same cases more than by chance.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::cases::{counts, counts_of, rows_of_cases};
 use super::headline::seeded;
 use super::names;
 use super::permutation::{holm, p_of_difference};
-use super::tables::{counts, headline_resolution};
 use crate::evaluate::bootstrap::mean_interval;
-use crate::metric::overlap;
+use crate::metric::across_classes;
 use crate::record::{Interval, Record, RunState};
 use crate::spec::{EmptyRule, MetricKind};
 use crate::split_name::SplitName;
 
-/// Pairs with a lower corrected p are said to differ.
+/// Pairs with a lower corrected p count as different.
 const LEVEL: f64 = 0.05;
 
-/// Runs against each other on the same cases.
+/// Pairwise comparisons of runs on the same cases.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct Comparison {
-    /// What is compared: the mean of this over the cases; higher is better.
+    /// What is compared by its mean over the cases; higher is better.
     pub measure: &'static str,
-    /// How a case without anything to find scores, where that must be said.
+    /// How a case without a lesion scores; empty where there is none.
     pub rule: &'static str,
     /// All pairs that can be compared.
     pub pairs: Vec<Pair>,
-    /// Runs that could be paired with no other.
+    /// Runs without a partner.
     pub alone: Vec<String>,
 }
 
 /// Two runs, or two experiments of several seeds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct Pair {
-    /// Who is compared.
+    /// The first.
     pub first: String,
-    /// With whom.
+    /// The second.
     pub second: String,
     /// The split, for people.
     pub split: String,
     /// Its cases.
     pub cases: usize,
-    /// Groups that these lie in.
+    /// Groups of these cases.
     pub groups: usize,
     /// Mean of the first less that of the second.
     pub difference: f64,
@@ -51,11 +51,11 @@ pub(super) struct Pair {
     pub p: f64,
     /// The same after Holm's correction for all pairs of the comparison.
     pub corrected: f64,
-    /// The better one; `None` where they cannot be told apart.
+    /// The better one; `None` where they are not distinguishable.
     pub better: Option<String>,
 }
 
-/// What is known of a case.
+/// A case in the comparison.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Case {
     group: String,
@@ -72,17 +72,16 @@ struct Contestant {
     splits: BTreeMap<SplitName, Cases>,
 }
 
-/// Comparisons of finished runs: of pixels by Dice, of images by whether they are called right.
+/// Comparisons of finished runs: of pixels by Dice, of images by whether the class is right.
 pub(super) fn comparisons(records: &[Record], labels: &[String]) -> Vec<Comparison> {
-    let empty = "A case that has nothing to find, and in which nothing is found, has a Dice of 1 here, whatever the \
-                 runs' own rules.";
+    let empty = "A case without a lesion and without a predicted one has a Dice of 1, whatever the rules of the runs.";
     let seeded = seeded(&records.iter().collect::<Vec<_>>());
     let contestants = |cases: fn(&Record) -> BTreeMap<SplitName, Cases>| {
         contestants(records, labels, &seeded, cases)
     };
     let all = [
         comparison("Dice of a case", empty, &contestants(dice)),
-        comparison("share of images called right", "", &contestants(right_class)),
+        comparison("share of images classified correctly", "", &contestants(right_class)),
     ];
     all.into_iter().flatten().collect()
 }
@@ -90,37 +89,26 @@ pub(super) fn comparisons(records: &[Record], labels: &[String]) -> Vec<Comparis
 /// The cases of each split with their Dice at the headline resolution; with several classes, the mean over those in
 /// truth or prediction.
 ///
-/// Cases without a Dice would be those that a run gets right, so none is left out but those without a labelled pixel.
+/// Only cases without a labelled pixel are left out: cases without a Dice would be those that a run gets right.
 fn dice(record: &Record) -> BTreeMap<SplitName, Cases> {
-    let resolution = headline_resolution(record);
     let mut splits: BTreeMap<SplitName, Cases> = BTreeMap::new();
-    let mut classes: BTreeMap<(SplitName, &str), Vec<f64>> = BTreeMap::new();
-    for row in record.cases.iter().filter(|row| row.resolution == resolution) {
-        if counts(row).total() == 0 {
-            continue;
-        }
-        let cases = splits.entry(row.split).or_default();
-        let case = cases.entry(row.case.clone()).or_default();
-        case.group.clone_from(&row.group);
-        case.value = 1.0;
-        let (truth, found) = (row.tp + row.fn_, row.tp + row.fp);
-        if truth > 0 {
-            case.truth += &format!("{} {truth} ", row.class);
-        }
-        if truth + found > 0 {
-            let of_case = classes.entry((row.split, &row.case)).or_default();
-            of_case.extend(overlap(MetricKind::Dice, &counts(row), EmptyRule::One));
-        }
-    }
-    for ((split, name), dice) in classes {
-        if let Some(case) = splits.get_mut(&split).and_then(|cases| cases.get_mut(name)) {
-            case.value = dice.iter().sum::<f64>() / dice.len() as f64;
-        }
+    for ((split, name), mut rows) in rows_of_cases(record) {
+        rows.retain(|row| counts(row).total() > 0);
+        let Some(first) = rows.first() else { continue };
+        let truth =
+            rows.iter().map(|row| (row, row.tp + row.fn_)).filter(|(_, pixels)| *pixels > 0);
+        let case = Case {
+            group: first.group.clone(),
+            truth: truth.map(|(row, pixels)| format!("{} {pixels} ", row.class)).collect(),
+            value: across_classes(MetricKind::Dice, &counts_of(&rows), EmptyRule::One)
+                .unwrap_or(1.0),
+        };
+        splits.entry(split).or_default().insert(name.to_owned(), case);
     }
     splits
 }
 
-/// The images of each split, 1 if called right, else 0.
+/// The images of each split, 1 if classified correctly, else 0.
 fn right_class(record: &Record) -> BTreeMap<SplitName, Cases> {
     let mut splits: BTreeMap<SplitName, Cases> = BTreeMap::new();
     for row in &record.scores {
@@ -131,7 +119,7 @@ fn right_class(record: &Record) -> BTreeMap<SplitName, Cases> {
     splits
 }
 
-/// Finished runs that have cases; runs that differ in their seeds as one, with the mean of each case.
+/// Finished runs that have cases; seeds of an experiment count as one, with the mean of each case.
 fn contestants(
     records: &[Record],
     labels: &[String],
@@ -156,7 +144,7 @@ fn contestants(
     all.into_iter().flatten().collect()
 }
 
-/// Each case with the mean of its numbers; `None` where the runs have not the same cases.
+/// Each case with its mean over the seeds; `None` if the seeds have different cases.
 fn mean_of(seeds: &[&Contestant]) -> Option<BTreeMap<SplitName, Cases>> {
     let [first, others @ ..] = seeds else { return None };
     let same = |other: &&Contestant| {
@@ -185,7 +173,7 @@ fn same_cases(a: &Cases, b: &Cases) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(same)
 }
 
-/// All pairs against each other; `None` with fewer than two.
+/// Compares all pairs; `None` with fewer than two contestants.
 fn comparison(
     measure: &'static str,
     rule: &'static str,
@@ -212,7 +200,7 @@ fn comparison(
     Some(Comparison { measure, rule, pairs, alone })
 }
 
-/// Two on the first of test, validation and training split whose cases are the same; `None` where there is none.
+/// Compares two on the first of test, validation and training split whose cases are the same; `None` without one.
 fn pair(first: &Contestant, second: &Contestant) -> Option<Pair> {
     let same = |split: &SplitName| {
         second.splits.get(split).is_some_and(|cases| same_cases(&first.splits[split], cases))
@@ -268,7 +256,7 @@ mod tests {
             status: Status { state: RunState::Finished, ..Default::default() },
             provenance: Provenance { seed, ..Default::default() },
             summary: Summary { experiment: experiment.into(), ..Default::default() },
-            cases: dice.iter().enumerate().map(case).collect(),
+            cases: dice.iter().enumerate().map(case).collect::<Vec<_>>().into(),
             ..Default::default()
         }
     }
@@ -308,7 +296,7 @@ mod tests {
         let base = numbers();
         let better: Vec<f64> = base.iter().map(|dice| dice + 0.05).collect();
         let mut records = [run("a", 0, &base), run("b", 0, &better)];
-        for row in records.iter_mut().flat_map(|record| &mut record.cases) {
+        for row in records.iter_mut().flat_map(|record| record.cases.iter_mut()) {
             row.group = "one slide".into();
         }
         let pair = &compared(&records)[0].pairs[0];
@@ -372,7 +360,7 @@ mod tests {
     fn a_pair_is_compared_on_the_first_split_that_both_have() {
         let both = |name: &str| {
             let mut record = run(name, 0, &numbers());
-            let valid = record.cases.clone().into_iter();
+            let valid = record.cases.to_vec().into_iter();
             record.cases.extend(valid.map(|row| CaseRow { split: SplitName::Valid, ..row }));
             record
         };
@@ -400,7 +388,7 @@ mod tests {
             Record { scores: (0..30).map(score).collect(), ..run(name, 0, &[]) }
         };
         let found = compared(&[classifier("a", 24), classifier("b", 20)]).remove(0);
-        assert_eq!(found.measure, "share of images called right");
+        assert_eq!(found.measure, "share of images classified correctly");
         let pair = &found.pairs[0];
         // Four images of one sign: 2 of 2^4 ways are as far from zero.
         assert!((pair.difference - 4.0 / 30.0).abs() < 1e-12 && (pair.p - 0.125).abs() < 1e-12);

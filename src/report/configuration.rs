@@ -1,4 +1,4 @@
-//! Specs of several runs against each other.
+//! Where the specs of several runs differ.
 
 use std::collections::BTreeSet;
 
@@ -7,19 +7,19 @@ use serde::Serialize;
 use super::words::UNDEFINED;
 use crate::digest::Hasher;
 use crate::record::Record;
-use crate::spec::matters;
+use crate::spec::{EmptyRule, matters};
 
 /// A key in which runs differ.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct Difference {
     /// The key, dotted.
     pub key: String,
-    /// Its value in each run, as TOML; a dash where the run lacks it.
+    /// Its value in each run, as TOML; a dash if the run lacks it.
     pub values: Vec<String>,
 }
 
 impl Difference {
-    /// Whether the values differ. A network or a loss that a run does not use is no difference of its sources.
+    /// Whether the values differ. The sources of a network or a loss that a run does not use do not count.
     fn differs(&self) -> bool {
         let of_part = self.key.starts_with(ENGINE_OF);
         let mut values = self.values.iter().filter(|value| !of_part || *value != UNDEFINED);
@@ -28,10 +28,10 @@ impl Difference {
     }
 }
 
-/// What begins the key of the sources of a network or a loss.
+/// The beginning of the key of the sources of a network or a loss.
 const ENGINE_OF: &str = "(engine of ";
 
-/// The keys in which the runs' specs differ, the seed, and what else decides a result; none for a single run.
+/// The keys in which the specs differ, the seed, and other things that decide a result; none for a single run.
 pub(super) fn differences(records: &[Record]) -> Vec<Difference> {
     let specs: Vec<Vec<(String, String)>> = records.iter().map(flat_spec).collect();
     let keys: BTreeSet<&String> = specs.iter().flatten().map(|(key, _)| key).collect();
@@ -44,8 +44,8 @@ pub(super) fn differences(records: &[Record]) -> Vec<Difference> {
         .collect()
 }
 
-/// Whether two runs are seeds of one thing: asked for the same, but for what changes no result, on the same data,
-/// divided alike, by the same engines on the same kind of device.
+/// Whether two runs differ in their seeds only: specs with the same keys that change results, the same data and split,
+/// the same engines, the same kind of device.
 pub(super) fn same_recipe(a: &Record, b: &Record) -> bool {
     let recipe = |record: &Record| {
         let keys = spec_of(record).into_iter().filter(|(key, _)| matters(key));
@@ -63,7 +63,7 @@ pub(super) fn division(record: &Record) -> BTreeSet<(&str, &str, &str)> {
     rows.map(|row| (row.case.as_str(), row.group.as_str(), row.split.as_str())).collect()
 }
 
-/// What decides a result and stands in no spec.
+/// What decides a result and is in no spec.
 fn circumstances(record: &Record) -> [(&'static str, String); 6] {
     let made = &record.provenance;
     let parent = made.parent.as_ref();
@@ -78,13 +78,13 @@ fn circumstances(record: &Record) -> [(&'static str, String); 6] {
             made.device.split([':', ' ']).next().unwrap_or_default().to_lowercase(),
         ),
         (
-            "(epochs of the run it goes on from)",
+            "(epochs of the run that it continues)",
             parent.map_or_else(String::new, |p| p.epochs.to_string()),
         ),
     ]
 }
 
-/// A few digits that stand for a division.
+/// A short digest of a division.
 fn division_digits(record: &Record) -> String {
     let mut digest = Hasher::new(b"");
     for part in division(record).iter().flat_map(|(case, group, split)| [case, group, split]) {
@@ -100,18 +100,31 @@ pub(super) fn spec_text(record: &Record, key: &str) -> Option<String> {
     Some(value.trim_matches('"').to_owned())
 }
 
+/// The resolution that the spec names for headline figures.
+pub(super) fn headline_resolution(record: &Record) -> String {
+    spec_text(record, "evaluation.resolution").unwrap_or_else(|| "original".into())
+}
+
+/// What a case without a class scores, as the spec says.
+pub(super) fn empty_rule(record: &Record) -> EmptyRule {
+    match spec_text(record, "evaluation.empty").as_deref() {
+        Some("skip") => EmptyRule::Skip,
+        _ => EmptyRule::One,
+    }
+}
+
 fn value(spec: &[(String, String)], key: &str) -> String {
     spec.iter()
         .find(|(name, _)| name == key)
         .map_or_else(|| UNDEFINED.into(), |(_, value)| value.clone())
 }
 
-/// A run's spec as dotted keys and TOML values, the seed this run had, and what decides it beside these.
+/// A run's spec as dotted keys and TOML values, with its seed and its circumstances.
 fn flat_spec(record: &Record) -> Vec<(String, String)> {
     let mut flat = vec![("(seed of this run)".to_owned(), record.provenance.seed.to_string())];
     let short = |value: String| value.chars().take(24).collect::<String>();
-    let told = circumstances(record).into_iter().filter(|(_, value)| !value.is_empty());
-    flat.extend(told.map(|(key, value)| (key.to_owned(), short(value))));
+    let known = circumstances(record).into_iter().filter(|(_, value)| !value.is_empty());
+    flat.extend(known.map(|(key, value)| (key.to_owned(), short(value))));
     let parts = record.provenance.engine_parts.iter();
     flat.extend(parts.map(|(name, digest)| (format!("{ENGINE_OF}{name})"), short(digest.clone()))));
     if !record.split.is_empty() {
@@ -199,7 +212,8 @@ mod tests {
         };
         let mut one = record("name = 'a'\nseeds = [0, 1]");
         one.split =
-            vec![row("x", SplitName::Train), row("y", SplitName::Valid), row("z", SplitName::Test)];
+            vec![row("x", SplitName::Train), row("y", SplitName::Valid), row("z", SplitName::Test)]
+                .into();
         one.provenance.engine_parts.insert("model/unet".into(), "aa".into());
         let mut turned = one.clone();
         turned.split.reverse();
@@ -218,6 +232,7 @@ mod tests {
                 row("x", SplitName::Valid),
                 row("z", SplitName::Test),
             ]
+            .into();
         });
         change(&|other| other.split[0].group = "y".into());
         change(&|other| other.provenance.data_fingerprint = "ff".into());
@@ -273,7 +288,8 @@ mod tests {
                         split: SplitName::ALL[part],
                         ..Default::default()
                     })
-                    .collect();
+                    .collect::<Vec<_>>()
+                    .into();
                 record
             };
             // As many cases in each split.

@@ -1,32 +1,31 @@
-//! The contact sheet of `data dedup`: images that are one picture, side by side.
+//! The contact sheet of `data dedup`: near-duplicate images side by side.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
 use super::page;
+use super::pictures::uri;
 use crate::error::Result;
 
-/// Images that are one picture, or may be.
+/// Near-duplicates, and pairs that may be.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct ContactSheet {
     /// Heading of the page.
     pub title: String,
-    /// Images that were looked at.
+    /// Images searched.
     pub images: usize,
-    /// Those in clusters.
+    /// Images in clusters.
     pub in_clusters: usize,
-    /// Correlation from which two images count as one.
+    /// Correlation from which two images are near-duplicates.
     pub same: f64,
     /// Correlation from which a pair is shown.
     pub from: f64,
-    /// Images that count as one, and what links them.
+    /// Clusters of near-duplicates.
     pub clusters: Vec<SheetCluster>,
-    /// Pairs that count as two and may be one.
+    /// Pairs that may be near-duplicates.
     pub borderline: Vec<SheetBorderline>,
 }
 
-/// Images that count as one.
+/// A cluster of near-duplicates.
 #[derive(Clone, Debug, Serialize)]
 pub struct SheetCluster {
     /// The images.
@@ -37,12 +36,12 @@ pub struct SheetCluster {
     pub conflicting: bool,
 }
 
-/// Two images that count as two and may be one.
+/// Two images that may be near-duplicates.
 #[derive(Clone, Debug, Serialize)]
 pub struct SheetBorderline {
     /// The images.
     pub pictures: Vec<SheetPicture>,
-    /// How they lie over each other.
+    /// How they match.
     pub pair: SheetPair,
 }
 
@@ -57,7 +56,7 @@ pub struct SheetPicture {
     pub uri: String,
 }
 
-/// How two images lie over each other.
+/// How two images match.
 #[derive(Clone, Debug, Serialize)]
 pub struct SheetPair {
     /// Name of the first.
@@ -66,13 +65,13 @@ pub struct SheetPair {
     pub second: String,
     /// Correlation of their fine structure.
     pub correlation: f64,
-    /// What makes one of the other, in words.
+    /// The transform from one to the other, in words.
     pub transform: String,
 }
 
 /// A JPEG file as a data URI.
 pub fn jpeg_uri(bytes: &[u8]) -> String {
-    format!("data:image/jpeg;base64,{}", STANDARD.encode(bytes))
+    uri("image/jpeg", bytes)
 }
 
 /// The sheet as one HTML file that loads nothing.
@@ -95,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sheet_shows_pictures_names_labels_and_what_was_done_and_its_names_are_inert() {
+    fn a_sheet_shows_pictures_names_labels_and_transforms_and_its_names_are_inert() {
         let picture = |name: &str| SheetPicture {
             name: name.into(),
             label: "benign".into(),

@@ -1,12 +1,12 @@
-//! Which charts a report shows.
+//! The charts of a report: curves over epochs, and distributions over cases.
 
 use std::collections::BTreeSet;
 
 use serde::Serialize;
 
+use super::cases::ValueOfCase;
 use super::charts::{self, Chart, Line};
 use super::names;
-use super::tables::ValueOfCase;
 use super::words;
 use crate::error::Result;
 use crate::record::Record;
@@ -25,7 +25,7 @@ pub(super) struct Curve {
 
 const LEARNING_RATE: &str = "learning-rate";
 
-/// Figures drawn first; the others come under "more".
+/// Figures drawn first; the others are folded up.
 const FIRST: [&str; 9] = [
     "loss",
     "dice.mean",
@@ -65,12 +65,11 @@ pub(super) fn training(records: &[Record], labels: &[String]) -> Result<(Vec<Cur
 fn curve(name: &str, records: &[Record], labels: &[String]) -> Result<Curve> {
     let mut lines = Vec::new();
     let mut described = Vec::new();
+    let both = [SplitName::Train, SplitName::Valid];
+    let splits = if name == LEARNING_RATE { &both[..1] } else { &both[..] };
     for (run, (record, label)) in records.iter().zip(labels).enumerate() {
-        for split in [SplitName::Train, SplitName::Valid] {
+        for &split in splits {
             let points = points(record, name, split);
-            if points.is_empty() || (name == LEARNING_RATE && split == SplitName::Valid) {
-                continue;
-            }
             if let (Some(first), Some(last)) = (points.first(), points.last()) {
                 described.push(format!(
                     "{label}, {}: {} in epoch {:.0}, {} in epoch {:.0}",
@@ -80,15 +79,13 @@ fn curve(name: &str, records: &[Record], labels: &[String]) -> Result<Curve> {
                     words::figure(last.1),
                     last.0,
                 ));
+                let chosen =
+                    record.summary.selection.as_ref().map(|chosen| f64::from(chosen.epoch));
+                let chosen = chosen.filter(|_| split == SplitName::Valid);
+                let marked = points.iter().copied().find(|point| chosen == Some(point.0));
+                let dashed = split == SplitName::Train && name != LEARNING_RATE;
+                lines.push(Line { run, dashed, points, marked });
             }
-            let marked = match (&record.summary.selection, split) {
-                (Some(selection), SplitName::Valid) => {
-                    points.iter().copied().find(|point| point.0 == f64::from(selection.epoch))
-                }
-                _ => None,
-            };
-            let dashed = split == SplitName::Train && name != LEARNING_RATE;
-            lines.push(Line { run, dashed, points, marked });
         }
     }
     let title = names::figure(name);
@@ -118,18 +115,12 @@ fn points(record: &Record, name: &str, split: SplitName) -> Vec<(f64, f64)> {
         .collect()
 }
 
-/// For each evaluated split, the part of its cases that reach a Dice; one line per run.
+/// For each evaluated split, the share of its cases that reach a Dice; one line per run.
 ///
 /// # Errors
 /// When plotters cannot draw.
 pub(super) fn distributions(runs: &[Vec<ValueOfCase>], labels: &[String]) -> Result<Vec<Curve>> {
-    let mut splits: Vec<SplitName> = Vec::new();
-    for case in runs.iter().flatten() {
-        if !splits.contains(&case.split) {
-            splits.push(case.split);
-        }
-    }
-    splits.sort_by_key(|split| names::split_rank(*split));
+    let splits = names::splits(runs.iter().flatten().map(|case| case.split));
     splits.into_iter().map(|split| distribution(split, runs, labels)).collect()
 }
 

@@ -1,4 +1,4 @@
-//! The film strip: what the network made of cases as it learned.
+//! Predictions and attributions of cases during training.
 
 use serde::Serialize;
 
@@ -9,15 +9,15 @@ use crate::spec::ExplanationKind;
 /// Pictures of some epochs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct Film {
-    /// How the heat maps were made.
+    /// The attribution method.
     pub method: &'static str,
-    /// What they show.
-    pub shows: &'static str,
+    /// What its maps show.
+    pub shows: String,
     /// The layer or gate that they are of; empty where they are of the input.
     pub layer: String,
-    /// One case throughout.
+    /// The same case in each epoch.
     pub fixed: Vec<Still>,
-    /// Another case each time.
+    /// A case drawn at random in each epoch.
     pub drawn: Vec<Still>,
 }
 
@@ -30,7 +30,7 @@ pub(super) struct Still {
     pub case: String,
     /// Its label; empty where cases carry none.
     pub label: String,
-    /// What an image was called; empty where pixels have classes.
+    /// Predicted class of the image; empty where only pixels have classes.
     pub predicted: String,
     /// The image.
     pub image: Shown,
@@ -38,11 +38,11 @@ pub(super) struct Still {
     pub truth: Shown,
     /// The predicted mask.
     pub prediction: Shown,
-    /// Where the image speaks for it.
+    /// The attribution map.
     pub heat: Shown,
 }
 
-/// A run's film; none where no epoch was shown.
+/// The film of a run; `None` if there are no pictures of epochs.
 pub(super) fn film(record: &Record) -> Option<Film> {
     let Frame { method, layer, .. } = record.film.first()?;
     let stills = |fixed: bool| {
@@ -58,23 +58,26 @@ pub(super) fn film(record: &Record) -> Option<Film> {
     })
 }
 
-/// What a heat map shows.
-fn shows(method: ExplanationKind) -> &'static str {
+/// What an attribution map shows.
+fn shows(method: ExplanationKind) -> String {
+    const SCALED: &str = "scaled to the highest value of the map";
     match method {
-        ExplanationKind::GradCam => {
-            "Grad-CAM shows where the named layer speaks for what is predicted, scaled to the map's own highest value."
-        }
-        ExplanationKind::GradCamPlusPlus => {
-            "Grad-CAM++ shows where the named layer speaks for what is predicted, scaled to the map's own highest value."
-        }
-        ExplanationKind::Occlusion => {
-            "Occlusion shows where the score of what is predicted falls if a patch hides the input, scaled to the map's own highest value; where it rises is left out."
-        }
-        ExplanationKind::IntegratedGradients => {
-            "Integrated gradients show what each pixel adds to the score of what is predicted, scaled to the map's own highest value; what it takes away is left out."
-        }
+        ExplanationKind::GradCam | ExplanationKind::GradCamPlusPlus => format!(
+            "{} shows which regions of the named layer drove the prediction, {SCALED}.",
+            method.title()
+        ),
+        ExplanationKind::Occlusion => format!(
+            "Occlusion shows how much the score of the prediction falls when a patch hides a region of the input, \
+             {SCALED}; regions where it rises are left out."
+        ),
+        ExplanationKind::IntegratedGradients => format!(
+            "Integrated gradients show how much each pixel adds to the score of the prediction, {SCALED}; what pixels \
+             take away is left out."
+        ),
         ExplanationKind::Gate => {
-            "An attention gate's map shows how much of each place of a skip the named gate lets through, from 0 to 1, whatever is predicted."
+            "The map of an attention gate shows how much of the skip connection the named gate \
+                                  passes at each place, from 0 to 1, whatever the prediction."
+                .into()
         }
     }
 }

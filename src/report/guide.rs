@@ -1,12 +1,13 @@
-//! Which network made the mask of each case that a guided classifier was given.
+//! Which network predicted the mask of each case of a guided classifier.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::names;
 use crate::record::{GuideRow, Record};
 
-/// The networks that made masks, and the cases.
+/// The networks that predicted masks, and the cases.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct Guide<'a> {
     /// The networks, by fold.
@@ -15,33 +16,31 @@ pub(super) struct Guide<'a> {
     pub cases: Vec<&'a GuideRow>,
 }
 
-/// A network that made masks.
+/// A network that predicted masks.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct Network<'a> {
     /// Id of its run.
     pub run: &'a str,
     /// The fold of the training cases that it was trained without.
     pub fold: u32,
-    /// Cases whose masks it made, by split.
+    /// Number of masks that it predicted, by split.
     pub made: BTreeMap<&'a str, usize>,
     /// Mean Dice of these masks; `None` where undefined.
     pub dice: Option<f64>,
 }
 
-/// The guide of a run; none where no masks guide.
+/// The guide of a run; `None` without one.
 pub(super) fn guide(record: &Record) -> Option<Guide<'_>> {
-    let mut networks: Vec<Network> = Vec::new();
-    for row in &record.guide {
-        if networks.iter().all(|network| network.run != row.run) {
-            let of_run = || record.guide.iter().filter(|other| other.run == row.run);
-            let mut made = BTreeMap::new();
-            of_run().for_each(|row| *made.entry(row.split.as_str()).or_insert(0) += 1);
-            let dice: Vec<f64> = of_run().filter_map(|row| row.dice).collect();
-            let mean = || dice.iter().sum::<f64>() / dice.len() as f64;
-            let dice = (!dice.is_empty()).then(mean);
-            networks.push(Network { run: &row.run, fold: row.fold, made, dice });
-        }
-    }
+    let runs = names::distinct(record.guide.iter().map(|row| (row.run.as_str(), row.fold)));
+    let network = |(run, fold)| {
+        let of_run = || record.guide.iter().filter(move |row| row.run == run);
+        let mut made = BTreeMap::new();
+        of_run().for_each(|row| *made.entry(row.split.as_str()).or_insert(0) += 1);
+        let dice: Vec<f64> = of_run().filter_map(|row| row.dice).collect();
+        let mean = || dice.iter().sum::<f64>() / dice.len() as f64;
+        Network { run, fold, made, dice: (!dice.is_empty()).then(mean) }
+    };
+    let mut networks: Vec<Network> = runs.into_iter().map(network).collect();
     networks.sort_by_key(|network| network.fold);
     let mut cases: Vec<&GuideRow> = record.guide.iter().collect();
     cases.sort_by_key(|row| (row.split.as_str(), &row.case));

@@ -1,16 +1,15 @@
-//! The first tables: runs against the figures that matter most, and how to read them.
+//! The headline tables: runs and their most important figures.
 
 use serde::Serialize;
 
 use super::configuration::same_recipe;
 use super::names;
 use super::words;
-use crate::evaluate::figure_goal;
 use crate::figure_name::FigureName;
 use crate::record::{Figure, Record, RunState, Task};
 use crate::spec::PublishedSpec;
 
-/// Runs of one task against its figures.
+/// Runs of one task with its headline figures.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct Headline {
     /// What is predicted.
@@ -65,11 +64,11 @@ pub(super) struct MeanAndDeviation {
     pub mean: f64,
     /// Sample standard deviation.
     pub deviation: f64,
-    /// The most cases that one of the runs left out.
+    /// The largest number of cases that a run left out.
     pub left_out: u64,
 }
 
-/// Builds a table for each task, since figures of pixels and of images have no columns in common.
+/// Builds a table for each task: figures of pixels and of images have no columns in common.
 pub(super) fn headlines(records: &[Record], labels: &[String]) -> Vec<Headline> {
     by_task(records)
         .into_iter()
@@ -77,7 +76,7 @@ pub(super) fn headlines(records: &[Record], labels: &[String]) -> Vec<Headline> 
         .collect()
 }
 
-/// Indices of the runs of each task that there is.
+/// Indices of the runs of each task that occurs.
 pub(super) fn by_task(records: &[Record]) -> Vec<(Task, Vec<usize>)> {
     let of_task = |task: Task| {
         let runs = (0..records.len()).filter(|&run| records[run].summary.task == task);
@@ -108,34 +107,20 @@ fn column(name: FigureName) -> Column {
     Column { split: names::split(name.split).to_owned(), label: names::figure(&name.figure), name }
 }
 
-/// What others printed of the runs' systems, each once.
+/// Published figures of comparable systems, each once.
 pub(super) fn published(records: &[Record]) -> Vec<&PublishedSpec> {
-    let mut all: Vec<&PublishedSpec> = Vec::new();
-    for published in records.iter().flat_map(|record| &record.summary.published) {
-        if !all.contains(&published) {
-            all.push(published);
-        }
-    }
-    all
+    names::distinct(records.iter().flat_map(|record| &record.summary.published))
 }
 
-/// What the runs call their headline, test first, else the first figures of the first split that has any.
+/// The headline figures of the runs, test first; without any, the first figures of the first split that has some.
 pub(super) fn columns(records: &[&Record]) -> Vec<FigureName> {
-    let mut names: Vec<FigureName> = Vec::new();
-    for name in records.iter().flat_map(|record| &record.summary.headline) {
-        if !names.contains(name) {
-            names.push(name.clone());
-        }
-    }
+    let headlines = records.iter().flat_map(|record| &record.summary.headline);
+    let mut names = names::distinct(headlines.cloned());
     names.sort_by_key(|name| names::split_rank(name.split));
     if names.is_empty() {
         let mut figures: Vec<&Figure> = records.iter().flat_map(|record| &record.figures).collect();
         figures.sort_by_key(|figure| names::split_rank(figure.split));
-        for name in figures.iter().take(6).map(|figure| figure.full_name()) {
-            if !names.contains(&name) {
-                names.push(name);
-            }
-        }
+        names = names::distinct(figures.iter().take(6).map(|figure| figure.full_name()));
     }
     names
 }
@@ -155,8 +140,7 @@ fn spreads(records: &[&Record], names: &[FigureName]) -> Vec<Spread> {
         .collect()
 }
 
-/// Experiments whose finished runs differ in their seeds and nothing else that matters, two or more, with the runs'
-/// indices.
+/// Experiments with two or more finished runs that differ in their seeds only, with the indices of the runs.
 pub(super) fn seeded<'a>(records: &[&'a Record]) -> Vec<(&'a str, Vec<usize>)> {
     let mut experiments: Vec<(&str, Vec<usize>)> = Vec::new();
     for (run, record) in records.iter().enumerate() {
@@ -192,93 +176,6 @@ fn spread(runs: &[&Record], name: &FigureName) -> Option<MeanAndDeviation> {
     Some(MeanAndDeviation { mean, deviation: variance.sqrt(), left_out })
 }
 
-/// One rule of how figures are to be read.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub(super) struct Semantic {
-    /// What is ruled.
-    pub name: &'static str,
-    /// The rule; several where runs differ.
-    pub rules: Vec<Rule>,
-}
-
-/// A rule and whom it binds.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub(super) struct Rule {
-    /// The rule.
-    pub text: String,
-    /// Labels of the runs; empty where it binds all.
-    pub runs: Vec<String>,
-}
-
-/// How figures are to be read, said once where the runs agree.
-pub(super) fn semantics(records: &[Record], labels: &[String]) -> Vec<Semantic> {
-    type Said = (&'static str, fn(&Record) -> String);
-    let rules: [Said; 7] = [
-        ("Reduction", |record| record.summary.semantics.reduction.clone()),
-        ("Absent classes", |record| record.summary.semantics.empty.clone()),
-        ("Resolution", |record| record.summary.semantics.resolution.clone()),
-        ("Threshold", threshold),
-        ("Intervals", |record| record.summary.semantics.interval.clone()),
-        ("Loss", |record| record.summary.semantics.loss.clone()),
-        ("Chosen epoch", chosen_by),
-    ];
-    rules
-        .into_iter()
-        .map(|(name, text)| Semantic { name, rules: merged(records, labels, text) })
-        .filter(|semantic| !semantic.rules.is_empty())
-        .collect()
-}
-
-fn merged(records: &[Record], labels: &[String], text: fn(&Record) -> String) -> Vec<Rule> {
-    let mut rules: Vec<Rule> = Vec::new();
-    for (record, label) in records.iter().zip(labels) {
-        let text = words::sentence(&text(record));
-        if text.is_empty() {
-            continue;
-        }
-        match rules.iter_mut().find(|rule| rule.text == text) {
-            Some(rule) => rule.runs.push(label.clone()),
-            None => rules.push(Rule { text, runs: vec![label.clone()] }),
-        }
-    }
-    if let [rule] = rules.as_mut_slice() {
-        rule.runs.clear();
-    }
-    rules
-}
-
-fn threshold(record: &Record) -> String {
-    match &record.summary.threshold {
-        Some(threshold) => {
-            let what = match (record.summary.task, record.summary.classes.last()) {
-                (Task::Classify, Some(class)) => format!("An image is called {class}"),
-                _ => "A pixel is foreground".into(),
-            };
-            format!("{what} from probability {} on ({}).", threshold.value, threshold.chosen)
-        }
-        None if record.summary.classes.len() > 1 => {
-            let what = match record.summary.task {
-                Task::Segment => "pixel",
-                Task::Classify => "image",
-            };
-            format!("None: each {what} takes the class of the highest probability.")
-        }
-        None => String::new(),
-    }
-}
-
-fn chosen_by(record: &Record) -> String {
-    match &record.summary.selection {
-        Some(selection) => format!(
-            "The weights of the epoch with the {} {}; the test split takes no part in the choice.",
-            figure_goal(&selection.metric.figure)
-                .map_or_else(|| "best".into(), |goal| goal.to_string()),
-            selection.metric
-        ),
-        None => String::new(),
-    }
-}
-
 /// A figure's value with its interval and the cases left out, as text.
 pub(super) fn with_interval(figure: &Figure) -> String {
     let value = match figure.interval {
@@ -293,7 +190,7 @@ pub(super) fn with_interval(figure: &Figure) -> String {
     format!("{value}{}", left_out(figure))
 }
 
-/// How many cases a figure leaves out, to stand behind its value; nothing where it leaves out none.
+/// How many cases a figure leaves out, to follow its value; empty if none.
 pub fn left_out(figure: &Figure) -> String {
     match figure.left_out {
         0 => String::new(),
@@ -371,18 +268,6 @@ mod tests {
             ]
         );
         assert_eq!((tables[0].spreads[0].seeds, tables[1].spreads.len()), (2, 0));
-    }
-
-    #[test]
-    fn rules_that_agree_are_said_once() {
-        let mut records = [run(0, 0.5), run(1, 0.5)];
-        records[0].summary.semantics.empty = "scores 1".into();
-        records[1].summary.semantics.empty = "scores 1".into();
-        let rules = semantics(&records, &labels(&records));
-        assert_eq!(rules[0].rules, [Rule { text: "Scores 1.".into(), runs: vec![] }]);
-        records[1].summary.semantics.empty = "left out".into();
-        let rules = semantics(&records, &labels(&records));
-        assert_eq!(rules[0].rules[1].runs, ["a, seed 1"]);
     }
 
     #[test]

@@ -1,15 +1,15 @@
-//! What the page shows of classified images: a table for each split, and curves.
+//! Tables and curves of classified images.
 
 use serde::Serialize;
 
+use super::cases::ValueOfCase;
 use super::charts::{self, Chart, Line};
 use super::curves::Curve;
 use super::names;
-use super::tables::ValueOfCase;
 use crate::error::Result;
 use crate::evaluate::{ImageScore, precision_recall_curve, roc_curve};
 use crate::figure_name::{FigureName, OF_SECOND_HEAD};
-use crate::record::{Figure, Record, ScoreRow, Summary};
+use crate::record::{Figure, Record, Summary};
 use crate::split_name::SplitName;
 
 /// The figures of each class of a split.
@@ -37,18 +37,18 @@ pub(super) struct ClassRow {
 /// Metrics of a class against all others.
 const METRICS: [&str; 6] = ["recall", "precision", "specificity", "f1", "auc", "average-precision"];
 
-/// The classes that images have: of a network with a second head, those of that.
+/// The classes of images; with a second head, those of that head.
 fn classes(record: &Record) -> &[String] {
     let Summary { classes, image_classes, .. } = &record.summary;
     if image_classes.is_empty() { classes } else { image_classes }
 }
 
-/// What the names of figures of images begin with.
+/// The prefix of the names of figures of images.
 fn prefix(record: &Record) -> &'static str {
     if record.summary.image_classes.is_empty() { "" } else { OF_SECOND_HEAD }
 }
 
-/// The tables of a run, test first; none where only pixels have classes.
+/// The tables of a run, test first; none if only pixels have classes.
 pub(super) fn class_tables(record: &Record) -> Vec<ClassTable> {
     let prefix = prefix(record);
     let metrics: Vec<&str> = METRICS
@@ -58,7 +58,7 @@ pub(super) fn class_tables(record: &Record) -> Vec<ClassTable> {
             record.figures.iter().any(|figure| figure.name.starts_with(&begin))
         })
         .collect();
-    splits(&record.scores)
+    splits(record)
         .into_iter()
         .map(|split| {
             let row = |class: &String| ClassRow {
@@ -86,18 +86,11 @@ pub(super) fn class_tables(record: &Record) -> Vec<ClassTable> {
 }
 
 /// The splits that have scores, test first.
-fn splits(scores: &[ScoreRow]) -> Vec<SplitName> {
-    let mut splits: Vec<SplitName> = Vec::new();
-    for row in scores {
-        if !splits.contains(&row.split) {
-            splits.push(row.split);
-        }
-    }
-    splits.sort_by_key(|split| names::split_rank(*split));
-    splits
+fn splits(record: &Record) -> Vec<SplitName> {
+    names::splits(record.scores.iter().map(|row| row.split))
 }
 
-/// The probability that each image's own class was given.
+/// The probability of the true class of each image.
 pub(super) fn probabilities(record: &Record) -> Vec<ValueOfCase> {
     record
         .scores
@@ -122,26 +115,20 @@ fn class_of(record: &Record, name: &str) -> Option<usize> {
 /// # Errors
 /// When plotters cannot draw.
 pub(super) fn curves(records: &[Record], labels: &[String]) -> Result<Vec<Curve>> {
-    let mut wanted: Vec<(SplitName, String)> = Vec::new();
-    for record in records {
-        for split in splits(&record.scores) {
-            let classes = classes(record);
-            let shown = if classes.len() == 2 { &classes[1..] } else { classes };
-            for class in shown {
-                let pair = (split, class.clone());
-                if !wanted.contains(&pair) {
-                    wanted.push(pair);
-                }
-            }
-        }
-    }
+    let of_record = |record| {
+        let classes = classes(record);
+        let shown = if classes.len() == 2 { &classes[1..] } else { classes };
+        let splits = splits(record).into_iter();
+        splits.flat_map(move |split| shown.iter().map(move |class| (split, class.as_str())))
+    };
+    let mut wanted = names::distinct(records.iter().flat_map(of_record));
     wanted.sort_by_key(|(split, _)| names::split_rank(*split));
     let mut curves = Vec::new();
-    for (split, class) in &wanted {
+    for (split, class) in wanted {
         let roc = ["ROC curve", "False positive rate", "True positive rate"];
-        curves.push(curve(records, labels, *split, class, roc, roc_curve)?);
+        curves.push(curve(records, labels, split, class, roc, roc_curve)?);
         let precision = ["Precision-recall curve", "Recall", "Precision"];
-        curves.push(curve(records, labels, *split, class, precision, precision_recall_curve)?);
+        curves.push(curve(records, labels, split, class, precision, precision_recall_curve)?);
     }
     Ok(curves)
 }
@@ -195,7 +182,7 @@ fn curve(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::Summary;
+    use crate::record::ScoreRow;
 
     fn record() -> Record {
         let row = |truth: &str, p: f64| ScoreRow {
@@ -235,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_counts_by_the_probability_of_its_own_class() {
+    fn an_image_counts_by_the_probability_of_its_true_class() {
         let values: Vec<Option<f64>> =
             probabilities(&record()).into_iter().map(|case| case.value).collect();
         assert_eq!(values, [Some(0.75), Some(0.75), Some(0.125)]);

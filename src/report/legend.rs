@@ -1,4 +1,4 @@
-//! What the colours of pictures mean.
+//! The legend of pictures.
 
 use serde::Serialize;
 
@@ -25,7 +25,7 @@ pub(super) fn legend(record: &Record) -> Vec<Meaning> {
     if classes.len() < 2 {
         return vec![
             meaning(TRUE_POSITIVE, "true positive: lesion found"),
-            meaning(FALSE_POSITIVE, "false positive: called lesion, is not"),
+            meaning(FALSE_POSITIVE, "false positive: lesion predicted where there is none"),
             meaning(FALSE_NEGATIVE, "false negative: lesion missed"),
         ];
     }
@@ -34,7 +34,7 @@ pub(super) fn legend(record: &Record) -> Vec<Meaning> {
         Some(meaning(colour(label, Outputs::Classes(classes.len()))?, name))
     };
     let mut meanings: Vec<Meaning> = classes.iter().enumerate().filter_map(of_class).collect();
-    meanings.push(meaning(FALSE_POSITIVE, "in the error map: called wrong"));
+    meanings.push(meaning(FALSE_POSITIVE, "in the error map: wrong class"));
     meanings
 }
 

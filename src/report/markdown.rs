@@ -9,8 +9,8 @@ use super::words::{self, UNDEFINED};
 use crate::record::{Gate, Record};
 use crate::text;
 
-/// A Markdown table for each task: a row for each run with its status, headline figures and gates; then
-/// each gate that fell and each run that did not finish, with the reason.
+/// A Markdown table for each task, with a row for each run: status, headline figures, gates. Below, each gate that fell
+/// and each run that did not finish, with the reason.
 pub fn markdown(records: &[Record]) -> String {
     let labels = names::labels(records);
     let tables: Vec<String> =

@@ -1,12 +1,13 @@
 //! Records to one HTML page.
 //!
-//! A report reads run directories and nothing else: polars computes its tables, plotters draws its
-//! charts, minijinja writes the page from `templates/`. The page is one file that loads nothing,
-//! runs no script and names what made it.
+//! A report reads run directories and nothing else: polars groups the recorded frames for its tables, plotters draws its
+//! charts, minijinja renders the page from `templates/`. The page is one file that loads nothing and runs no script.
 
+mod cases;
 mod charts;
 mod comparison;
 mod configuration;
+mod confusion;
 mod contact_sheet;
 mod curves;
 mod film;
@@ -15,6 +16,7 @@ mod headline;
 mod images;
 mod legend;
 mod markdown;
+mod means;
 mod names;
 mod page;
 mod permutation;
@@ -22,7 +24,8 @@ mod pictures;
 mod readings;
 mod remarks;
 mod run;
-mod tables;
+mod semantics;
+mod split_table;
 mod words;
 
 pub use contact_sheet::{
@@ -45,11 +48,11 @@ use crate::spec::PublishedSpec;
 pub struct ReportOptions {
     /// Title of the page; the experiments' names where it is empty.
     pub title: String,
-    /// The command that makes this page, as one would type it.
+    /// The command line that makes this page.
     pub command: String,
-    /// A folder whose files replace the built-in templates of the same name.
+    /// A folder with files that replace the built-in templates of the same name.
     pub templates: Option<PathBuf>,
-    /// Runs that were asked for and cannot be read.
+    /// Requested runs that cannot be read.
     pub unreadable: Vec<Unreadable>,
 }
 
@@ -62,7 +65,7 @@ pub struct Unreadable {
     pub problem: String,
 }
 
-/// What the templates see.
+/// The data of the templates.
 #[derive(Serialize)]
 struct Page<'a> {
     title: String,
@@ -74,16 +77,16 @@ struct Page<'a> {
     headlines: Vec<headline::Headline>,
     shared_remarks: Vec<run::SharedRemark>,
     comparisons: Vec<comparison::Comparison>,
-    /// Flips of the test behind them: the most groups flipped in all ways, and how often more are at random.
+    /// The permutation test: most groups whose flips are all enumerated, and random flips for more.
     flips: (usize, u32),
-    semantics: Vec<headline::Semantic>,
+    semantics: Vec<semantics::Semantic>,
     published: Vec<&'a PublishedSpec>,
     curves: Vec<curves::Curve>,
     more_curves: Vec<curves::Curve>,
     distributions: Vec<curves::Curve>,
     /// ROC and precision-recall curves of classified images.
     image_curves: Vec<curves::Curve>,
-    cases: Vec<tables::CaseTable>,
+    cases: Vec<cases::CaseTable>,
     differences: Vec<configuration::Difference>,
     /// Runs with equal data and split, by index.
     data_groups: Vec<Vec<usize>>,
@@ -117,10 +120,10 @@ pub fn render(records: &[Record], options: &ReportOptions) -> Result<String> {
         .map(|(index, (record, label))| run::view(index, label, record))
         .collect::<Result<Vec<_>>>()?;
     let shared_remarks = run::take_shared_remarks(&mut runs);
-    let dice: Vec<_> = records.iter().map(tables::dice_of_cases).collect();
+    let dice: Vec<_> = records.iter().map(cases::dice_of_cases).collect();
     let probabilities: Vec<_> = records.iter().map(images::probabilities).collect();
-    let mut cases = tables::case_tables("Dice", &dice);
-    cases.extend(tables::case_tables("Probability of its own class", &probabilities));
+    let mut case_tables = cases::case_tables("Dice", &dice);
+    case_tables.extend(cases::case_tables("Probability of the true class", &probabilities));
     let (curves, more_curves) = curves::training(records, &labels)?;
     let page = Page {
         title: title(records, options),
@@ -131,13 +134,13 @@ pub fn render(records: &[Record], options: &ReportOptions) -> Result<String> {
         shared_remarks,
         comparisons: comparison::comparisons(records, &labels),
         flips: (permutation::MOST_IN_ALL_WAYS, permutation::FLIPS),
-        semantics: headline::semantics(records, &labels),
+        semantics: semantics::semantics(records, &labels),
         published: headline::published(records),
         curves,
         more_curves,
         distributions: curves::distributions(&dice, &labels)?,
         image_curves: images::curves(records, &labels)?,
-        cases,
+        cases: case_tables,
         differences: configuration::differences(records),
         data_groups: run::groups(&runs, run::RunView::same_data),
         model_groups: run::groups(&runs, run::RunView::same_model),
@@ -150,13 +153,8 @@ fn title(records: &[Record], options: &ReportOptions) -> String {
     if !options.title.is_empty() {
         return options.title.clone();
     }
-    let mut names: Vec<&str> = Vec::new();
-    for record in records {
-        let name = record.summary.experiment.as_str();
-        if !name.is_empty() && !names.contains(&name) {
-            names.push(name);
-        }
-    }
+    let names = records.iter().map(|record| record.summary.experiment.as_str());
+    let names = names::distinct(names.filter(|name| !name.is_empty()));
     match names.as_slice() {
         [] => "oncospec report".into(),
         [first, second, third, .., _] => {

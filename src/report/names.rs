@@ -36,7 +36,7 @@ fn levels(record: &Record) -> [String; 4] {
     [name.clone(), seeded.clone(), format!("{seeded} ({short})"), format!("{seeded} ({id})")]
 }
 
-/// A split's name in a sentence or heading.
+/// The name of a split in a sentence or heading.
 pub(super) fn split(split: SplitName) -> &'static str {
     match split {
         SplitName::Train => "Training",
@@ -45,7 +45,7 @@ pub(super) fn split(split: SplitName) -> &'static str {
     }
 }
 
-/// Where a split stands among the others: test, validation, training.
+/// The rank of a split in the order test, validation, training.
 pub(super) fn split_rank(split: SplitName) -> u8 {
     match split {
         SplitName::Test => 0,
@@ -54,7 +54,25 @@ pub(super) fn split_rank(split: SplitName) -> u8 {
     }
 }
 
-/// A figure's name for people, such as `Dice, mean over cases` for `dice.mean`.
+/// Each split once, test first.
+pub(super) fn splits(splits: impl Iterator<Item = SplitName>) -> Vec<SplitName> {
+    let mut splits = distinct(splits);
+    splits.sort_by_key(|split| split_rank(*split));
+    splits
+}
+
+/// Each value once, in order of appearance.
+pub(super) fn distinct<T: PartialEq>(values: impl Iterator<Item = T>) -> Vec<T> {
+    let mut found = Vec::new();
+    for value in values {
+        if !found.contains(&value) {
+            found.push(value);
+        }
+    }
+    found
+}
+
+/// The title of a figure, such as `Dice, mean over cases` for `dice.mean`.
 pub(super) fn figure(name: &str) -> String {
     if let Some(of_images) = name.strip_prefix(OF_SECOND_HEAD) {
         return format!("{} (image)", figure(of_images));

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::split_name::NoSplit;
 use crate::text;
 
-/// The templates in the binary, by the file names that a folder of one's own may replace.
+/// The built-in templates, by the names of the files that may replace them.
 const TEMPLATES: [(&str, &str); 15] = [
     ("page.html.j2", include_str!("../../templates/page.html.j2")),
     ("macros.html.j2", include_str!("../../templates/macros.html.j2")),
@@ -61,10 +61,10 @@ pub(super) fn render_template<T: Serialize>(
         .map_err(|error| wrong(folder, &error))
 }
 
-/// Finds what is wrong with the templates of a folder before there is a page to render.
+/// Checks the templates of a folder before there is a page to render.
 ///
 /// # Errors
-/// As `render`, but for what only a page brings to light.
+/// As `render`, except for mistakes that only rendering shows.
 pub fn check_templates(folder: &Path) -> Result<()> {
     environment(Some(folder)).map(|_| ())
 }
@@ -76,7 +76,7 @@ fn environment(folder: Option<&Path>) -> Result<Environment<'static>> {
     let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
     environment.set_syntax(syntax.map_err(|error| wrong(None, &error))?);
     environment.set_formatter(|out, state, value| match value.as_str() {
-        // Whatever is printed, by whatever template: a line reads as what it is.
+        // Hidden characters are shown, whichever template prints them.
         Some(printed) if !value.is_safe() => {
             escape_formatter(out, state, &Value::from(text::lines(printed).into_owned()))
         }
@@ -89,7 +89,7 @@ fn environment(folder: Option<&Path>) -> Result<Environment<'static>> {
     Ok(environment)
 }
 
-/// Each template: the folder's own where it has one, else the built-in.
+/// The source of each template: of the folder, or else built in.
 fn sources(folder: Option<&Path>) -> Result<Vec<(&'static str, String)>> {
     let Some(folder) = folder else {
         return Ok(TEMPLATES.map(|(name, source)| (name, source.to_owned())).to_vec());
@@ -136,7 +136,7 @@ fn wrong(folder: Option<&Path>, error: &minijinja::Error) -> Error {
     }
 }
 
-/// JSON as minijinja sees it.
+/// JSON as a value of minijinja.
 fn value(json: serde_json::Value) -> Value {
     match json {
         serde_json::Value::Null => Value::from(()),
@@ -154,7 +154,7 @@ fn value(json: serde_json::Value) -> Value {
     }
 }
 
-/// Filters for numbers and names; what is undefined becomes a dash.
+/// Filters for numbers and names; an undefined value is a dash.
 fn add_filters(environment: &mut Environment) {
     environment.add_filter("figure", |x: Option<f64>| number(x, words::figure));
     environment.add_filter("percent", |x: Option<f64>| number(x, words::percent));

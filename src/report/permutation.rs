@@ -3,21 +3,21 @@
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 
-/// Most groups that are flipped in all ways.
+/// Most groups whose flips are all enumerated.
 pub(super) const MOST_IN_ALL_WAYS: usize = 14;
 
-/// How often more groups are flipped at random.
+/// Random flips for more groups.
 pub(super) const FLIPS: u32 = 10_000;
 
 const SEED: u64 = 0x7061_6972_6564_2070;
 
 /// Two-sided p of a mean difference between two methods on the same cases, the same on every machine.
 ///
-/// If the methods were alike, either could have given either number of a case, so every difference could as well
-/// have the other sign; that of all cases of a group (slide, duplicate cluster) together, for they are not independent.
-/// p is the share of flips whose mean is as far from zero as that seen (Good 2005, Permutation, Parametric and
+/// If the methods were equivalent, either could have produced either value of a case, so that the signs of the
+/// differences are exchangeable; cases of a group (slide, duplicate cluster) are not independent and flip together.
+/// p is the share of flips whose mean is as far from zero as the observed one (Good 2005, Permutation, Parametric and
 /// Bootstrap Tests of Hypotheses, section 3.7): of all flips up to [`MOST_IN_ALL_WAYS`] groups that differ, else of
-/// [`FLIPS`] random ones and the one seen (Phipson and Smyth 2010).
+/// [`FLIPS`] random ones and the observed one (Phipson and Smyth 2010).
 ///
 /// # Shapes
 ///
@@ -25,7 +25,7 @@ const SEED: u64 = 0x7061_6972_6564_2070;
 pub(super) fn p_of_difference(differences: &[f64]) -> f64 {
     let differing: Vec<f64> = differences.iter().copied().filter(|sum| *sum != 0.0).collect();
     let size: f64 = differing.iter().map(|sum| sum.abs()).sum();
-    // Rounding must not tell equal sums apart.
+    // Rounding must not distinguish equal sums.
     let far = differing.iter().sum::<f64>().abs() - 1e-12 * size;
     if differing.len() <= MOST_IN_ALL_WAYS {
         let ways = 1 << differing.len();
@@ -48,7 +48,7 @@ fn flipped(numbers: &[f64], signs: &[u64]) -> f64 {
     numbers.iter().enumerate().map(|(i, number)| if sign(i) { -number } else { *number }).sum()
 }
 
-/// The p of several tests so corrected that the chance of any false find is that of one test (Holm 1979).
+/// Corrects the p of several tests for the family-wise error rate (Holm 1979).
 pub(super) fn holm(ps: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..ps.len()).collect();
     order.sort_by(|&a, &b| ps[a].total_cmp(&ps[b]));

@@ -27,9 +27,9 @@ pub(super) struct ShownCase {
     pub case: String,
     /// Label of the case; empty where cases carry none.
     pub label: String,
-    /// Its Dice; of a classified image the probability of its class.
+    /// Its Dice, or the probability of the true class of a classified image.
     pub score: Option<f64>,
-    /// The class that an image was called; empty where pixels have classes.
+    /// Predicted class of the image; empty where only pixels have classes.
     pub predicted: String,
     /// Image, truth, probability, prediction, error map, class activation map, as far as they were made.
     pub pictures: Vec<Shown>,
@@ -38,9 +38,9 @@ pub(super) struct ShownCase {
 /// One picture.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct Shown {
-    /// What it is, as a column's heading.
+    /// The heading of its column.
     pub role: &'static str,
-    /// The picture itself; `None` where it was not made or cannot be read.
+    /// The picture as a data URI; `None` if it was not made or cannot be read.
     pub uri: Option<String>,
     /// What it shows.
     pub alt: String,
@@ -48,7 +48,7 @@ pub(super) struct Shown {
     pub problem: Option<String>,
 }
 
-/// A run's pictures: by split, worst before best before random, because faults teach most.
+/// The pictures of a run by split: worst, best, random.
 pub(super) fn groups(record: &Record) -> Vec<Group> {
     let mut groups: Vec<((u8, u8), Group)> = Vec::new();
     for picture in &record.pictures {
@@ -67,7 +67,7 @@ pub(super) fn groups(record: &Record) -> Vec<Group> {
     groups.into_iter().map(|(_, group)| without_empty_columns(group)).collect()
 }
 
-/// Leaves out what was made for no case: truth of unlabelled images, for instance.
+/// Leaves out columns without a picture, such as the truth of unlabelled images.
 fn without_empty_columns(mut group: Group) -> Group {
     let made = |shown: &Shown| shown.uri.is_some() || shown.problem.is_some();
     let columns = group.cases.first().map_or(0, |case| case.pictures.len());
@@ -112,7 +112,7 @@ fn shown(record: &Record, picture: &Picture) -> ShownCase {
     }
 }
 
-/// A picture of a record, or why it cannot be shown.
+/// A picture of a record, or why there is none.
 pub(super) fn load(record: &Record, role: &'static str, file: &Option<PictureFile>) -> Shown {
     let Some(file) = file else {
         return Shown { role, uri: None, alt: String::new(), problem: None };
@@ -124,7 +124,7 @@ pub(super) fn load(record: &Record, role: &'static str, file: &Option<PictureFil
     Shown { role, uri, alt: file.alt.clone(), problem }
 }
 
-/// A picture's bytes as they are, with their media type.
+/// The bytes of a picture with their media type.
 fn data_uri(bytes: &[u8], file: &PictureFile) -> Result<String> {
     let media = match bytes {
         [0x89, b'P', b'N', b'G', ..] => "image/png",
@@ -132,7 +132,12 @@ fn data_uri(bytes: &[u8], file: &PictureFile) -> Result<String> {
         [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => "image/webp",
         _ => return Err(Error::failed(format!("{}: not a PNG, JPEG or WebP file", file.file))),
     };
-    Ok(format!("data:{media};base64,{}", STANDARD.encode(bytes)))
+    Ok(uri(media, bytes))
+}
+
+/// A data URI.
+pub(super) fn uri(media: &str, bytes: &[u8]) -> String {
+    format!("data:{media};base64,{}", STANDARD.encode(bytes))
 }
 
 #[cfg(test)]

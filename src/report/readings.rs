@@ -1,4 +1,4 @@
-//! How often a test split was read, and whether its figures are still those of cases never looked at.
+//! How often the test split was read, and whether its cases are still unseen.
 
 use std::collections::BTreeSet;
 
@@ -8,20 +8,20 @@ use super::words;
 use crate::record::{Reading, Record};
 use crate::split_name::SplitName;
 
-/// What the page says of the readings of a run's test split.
+/// The readings of the test split of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct TestReadings {
     /// A clause that follows "the test split was".
     pub clause: String,
-    /// Whether more than the seeds of one recipe read these cases.
+    /// Whether more runs than the seeds of one recipe read these cases.
     pub doubt: bool,
 }
 
-/// Counts them. One reading for each seed is what a recipe takes; any more can choose by what they see.
+/// Counts them. A recipe takes one reading for each seed; further readings can choose by what they see.
 pub(super) fn test_readings(record: &Record) -> TestReadings {
     let Some(all) = record.readings.as_deref().filter(|readings| !readings.is_empty()) else {
         let scored = record.figures.iter().any(|figure| figure.split == SplitName::Test);
-        let clause = if scored { "read; how often, nobody counted" } else { "not read" };
+        let clause = if scored { "read; how often was not counted" } else { "not read" };
         return TestReadings { clause: clause.into(), doubt: false };
     };
     let runs: BTreeSet<&str> = all.iter().map(|reading| reading.run_id.as_str()).collect();
@@ -37,7 +37,7 @@ pub(super) fn test_readings(record: &Record) -> TestReadings {
     TestReadings { clause, doubt: same.len() > seeds.len() }
 }
 
-/// Whether a reading is of cases, some or all, that one of these read; what cannot be told counts.
+/// Whether a reading has cases in common with one of these; a reading of unknown cases counts.
 fn shares_cases(one: &Reading, others: &[&Reading]) -> bool {
     let known: BTreeSet<&str> =
         others.iter().flat_map(|other| &other.case_digests).map(String::as_str).collect();
@@ -105,6 +105,6 @@ mod tests {
         let mut old = Record::default();
         assert_eq!(test_readings(&old).clause, "not read");
         old.figures.push(Figure { split: SplitName::Test, ..Figure::default() });
-        assert!(test_readings(&old).clause.contains("nobody counted"));
+        assert!(test_readings(&old).clause.contains("was not counted"));
     }
 }

@@ -1,11 +1,11 @@
-//! What a careful reader would say about a run.
+//! Remarks on a run: doubts about its results, and notes.
 
 use serde::Serialize;
 
 use super::configuration::spec_text;
 use super::names;
 use super::readings::test_readings;
-use super::tables::SplitTable;
+use super::split_table::SplitTable;
 use super::words;
 use crate::record::{Confusion, Record, RunState, Task};
 use crate::split_name::SplitName;
@@ -13,9 +13,9 @@ use crate::split_name::SplitName;
 /// A remark on a run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct Remark {
-    /// Whether it puts a result in doubt.
+    /// Whether it casts doubt on a result.
     pub warning: bool,
-    /// The remark.
+    /// Its text.
     pub text: String,
 }
 
@@ -48,8 +48,8 @@ fn overrides(record: &Record) -> Option<Remark> {
     let overrides = &record.summary.overrides;
     (!overrides.is_empty()).then(|| {
         note(format!(
-            "Set outside of the spec's file: {}. The description, and what is said of published \
-             figures, are those of the file.",
+            "Set outside the spec file: {}. The description and the notes on published figures are those of the \
+             file.",
             overrides.join(", ")
         ))
     })
@@ -57,12 +57,12 @@ fn overrides(record: &Record) -> Option<Remark> {
 
 fn leak(record: &Record, split: &SplitTable) -> Vec<Remark> {
     let mut remarks = Vec::new();
-    // What the record's findings say stands above the figures already.
+    // A leak among the findings is shown above the figures already.
     let said = record.summary.findings.iter().any(|finding| finding.kind.is_leak());
     if !split.crossing.is_empty() && !said {
         remarks.push(warning(format!(
-            "Of the groups that should stay together, {} {} in more than one split: figures on validation \
-             and test are too good.",
+            "Of the groups that should stay together, {} {} in more than one split: validation and test \
+             figures are too optimistic.",
             split.crossing.len(),
             if split.crossing.len() == 1 { "lies" } else { "lie" }
         )));
@@ -81,7 +81,7 @@ fn test_reads(record: &Record) -> Option<Remark> {
     let readings = test_readings(record);
     readings.doubt.then(|| {
         warning(format!(
-            "The test split was {}: its figures are no longer those of cases never looked at.",
+            "The test split was {}: its figures are no longer those of unseen cases.",
             readings.clause
         ))
     })
@@ -110,10 +110,10 @@ fn losses(record: &Record, split: SplitName) -> Vec<(u32, f64)> {
         .collect()
 }
 
-/// The rise of the validation loss that counts, as a part of its lowest value.
+/// The smallest rise of the validation loss that counts, as a fraction of its lowest value.
 const RISE: f64 = 0.02;
 
-/// Overfitting, underfitting, divergence: said from the two losses.
+/// Overfitting, underfitting and divergence, by the two losses.
 fn course_of_the_loss(record: &Record) -> Option<Remark> {
     let (train, valid) = (losses(record, SplitName::Train), losses(record, SplitName::Valid));
     let &(lowest_epoch, lowest) = valid.iter().min_by(|a, b| a.1.total_cmp(&b.1))?;
@@ -137,7 +137,7 @@ fn course_of_the_loss(record: &Record) -> Option<Remark> {
         } else {
             warning(format!(
                 "Validation and training loss both rose after epoch {lowest_epoch} ({valid}; \
-                 {train}): training diverges, perhaps for too high a learning rate.{}",
+                 {train}): training diverges, perhaps because the learning rate is too high.{}",
                 kept(record)
             ))
         });
@@ -153,11 +153,11 @@ fn course_of_the_loss(record: &Record) -> Option<Remark> {
     None
 }
 
-/// Which epoch is evaluated, where that answers a doubt about later ones.
+/// Which epoch is evaluated, where later ones are in doubt.
 fn kept(record: &Record) -> String {
     match &record.summary.selection {
         Some(selection) => {
-            format!(" The weights of epoch {} are those evaluated.", selection.epoch)
+            format!(" The weights of epoch {} are evaluated.", selection.epoch)
         }
         None => String::new(),
     }
@@ -180,7 +180,7 @@ fn generalisation_gap(record: &Record) -> Option<Remark> {
     (train - valid > GAP).then(|| {
         note(format!(
             "At the chosen epoch {name} is {} on training and {} on validation cases: the network \
-             fits what it has seen much better.",
+             fits training cases much better.",
             words::figure(train),
             words::figure(valid)
         ))
@@ -207,7 +207,7 @@ fn never_predicted(confusion: &Confusion) -> Vec<Remark> {
         .collect()
 }
 
-/// Below this many cases a figure says little.
+/// With fewer cases a figure is hardly reliable.
 const FEW: u64 = 20;
 
 fn few_cases(record: &Record) -> Option<Remark> {
@@ -216,19 +216,19 @@ fn few_cases(record: &Record) -> Option<Remark> {
     let cases = if figure.n == 1 { "case" } else { "cases" };
     (figure.n < FEW).then(|| {
         note(format!(
-            "{name} is taken over {} {cases} only: differences between runs below the width of its \
-             interval mean nothing.",
+            "{name} summarises {} {cases} only: differences between runs below the width of its interval mean \
+             nothing.",
             figure.n
         ))
     })
 }
 
-/// What the figures are of, where it is not the network alone.
+/// That figures are of refined probabilities.
 fn refinement(record: &Record) -> Option<Remark> {
     let kind = spec_text(record, "evaluation.refine.kind").filter(|kind| kind != "none")?;
     Some(note(format!(
-        "Figures, masks and pictures are of probabilities after refinement (`evaluation.refine`: {kind}); curves, and \
-         the choice of the epoch by them, are of the network alone."
+        "Figures, masks and pictures are of probabilities after refinement (`evaluation.refine`: {kind}); curves and \
+         the choice of the epoch are of the network without it."
     )))
 }
 
@@ -275,7 +275,7 @@ mod tests {
             said(&record),
             [
                 "Validation loss rose from epoch 4 on (from 1.200 to 1.481) while training loss fell \
-             (from 1.000 to 0.750): overfitting. The weights of epoch 4 are those evaluated."
+             (from 1.000 to 0.750): overfitting. The weights of epoch 4 are evaluated."
             ]
         );
     }

@@ -1,4 +1,4 @@
-//! What the page shows of one run.
+//! One run on the page.
 
 use std::collections::BTreeSet;
 
@@ -6,25 +6,25 @@ use serde::Serialize;
 
 use super::charts::RUN_COLOURS;
 use super::configuration::division;
+use super::confusion::{ConfusionView, confusions};
 use super::film::{self, Film};
 use super::guide::{self, Guide};
 use super::images::{self, ClassTable};
 use super::legend::{self, Meaning};
+use super::means::{self, Block};
 use super::names;
 use super::pictures::{self, Group};
 use super::readings::{TestReadings, test_readings};
 use super::remarks::{self, Remark};
-use super::tables::{self, Block, SplitTable};
+use super::split_table::{self, SplitTable};
 use crate::error::Result;
 use crate::finding::{Finding, Level};
 use crate::layer::Layer;
-use crate::record::{
-    Confusion, Figure, Gate, Provenance, Record, RunState, Status, Summary, Task, TimesRow,
-};
+use crate::record::{Figure, Gate, Provenance, Record, RunState, Status, Summary, Task, TimesRow};
 use crate::shell::shell;
 use crate::split_name::SplitName;
 
-/// What the page shows of one run.
+/// One run on the page.
 #[derive(Serialize)]
 pub(super) struct RunView<'a> {
     index: usize,
@@ -34,11 +34,11 @@ pub(super) struct RunView<'a> {
     finished: bool,
     /// Epochs completed.
     epochs_done: u32,
-    /// Whether its curves are dots.
+    /// Whether its curves are single dots.
     lone_epoch: bool,
     status: &'a Status,
     provenance: &'a Provenance,
-    /// The lines of a shell that make it again.
+    /// Shell commands that reproduce it.
     again: String,
     test_readings: TestReadings,
     /// Where each case went.
@@ -74,7 +74,7 @@ pub(super) struct RunView<'a> {
 /// # Errors
 /// When its tables cannot be computed.
 pub(super) fn view<'a>(index: usize, label: &'a str, record: &'a Record) -> Result<RunView<'a>> {
-    let split = tables::split_table(&record.split)?;
+    let split = split_table::split_table(&record.split)?;
     Ok(RunView {
         index,
         colour: index % RUN_COLOURS,
@@ -102,10 +102,10 @@ pub(super) fn view<'a>(index: usize, label: &'a str, record: &'a Record) -> Resu
         pictures: pictures::groups(record),
         film: film::film(record),
         legend: legend::legend(record),
-        classes: tables::by_class(record)?,
+        classes: means::by_class(record)?,
         image_classes: images::class_tables(record),
         classifies: record.summary.task == Task::Classify,
-        labels: tables::by_label(record)?,
+        labels: means::by_label(record)?,
         confusion: confusions(record),
         guide: guide::guide(record),
         balance: balance(&record.summary, &split.splits),
@@ -116,7 +116,7 @@ pub(super) fn view<'a>(index: usize, label: &'a str, record: &'a Record) -> Resu
 }
 
 impl RunView<'_> {
-    /// Whether two runs have data and split in common.
+    /// Whether two runs have the same data and split.
     pub(super) fn same_data(&self, other: &Self) -> bool {
         let (a, b) = (self.summary, other.summary);
         self.division == other.division
@@ -129,7 +129,7 @@ impl RunView<'_> {
             && self.provenance.data_fingerprint == other.provenance.data_fingerprint
     }
 
-    /// Whether two runs have the network in common.
+    /// Whether two runs have the same network.
     pub(super) fn same_model(&self, other: &Self) -> bool {
         let (a, b) = (self.summary, other.summary);
         self.layers == other.layers
@@ -144,11 +144,11 @@ impl RunView<'_> {
 #[derive(Debug, PartialEq, Serialize)]
 pub(super) struct SharedRemark {
     remark: Remark,
-    /// Their indices; empty where it is on all.
+    /// Their indices; empty if it is on all.
     runs: Vec<usize>,
 }
 
-/// Takes out of the runs the remarks that several of them have, the doubts first.
+/// Moves the remarks that several runs have out of them, the doubts first.
 pub(super) fn take_shared_remarks(runs: &mut [RunView]) -> Vec<SharedRemark> {
     let mut shared: Vec<SharedRemark> = Vec::new();
     for (index, run) in runs.iter().enumerate() {
@@ -172,7 +172,7 @@ pub(super) fn take_shared_remarks(runs: &mut [RunView]) -> Vec<SharedRemark> {
     shared
 }
 
-/// Indices of runs that have something in common, in order of appearance.
+/// Groups of runs that are the `same`, by index, in order of appearance.
 pub(super) fn groups<'a>(
     runs: &[RunView<'a>],
     same: fn(&RunView<'a>, &RunView<'a>) -> bool,
@@ -187,14 +187,14 @@ pub(super) fn groups<'a>(
     groups
 }
 
-/// Epochs completed: the status may lag behind the figures of a run that is at work.
+/// Epochs completed: the status may lag behind the recorded figures of a running run.
 pub(super) fn epochs_done(record: &Record) -> u32 {
     let recorded =
         record.epochs.iter().filter(|row| row.split == SplitName::Valid).map(|row| row.epoch);
     recorded.fold(record.status.epoch, u32::max)
 }
 
-/// The numbers behind the curves.
+/// The figures of the epochs as a table.
 #[derive(Serialize)]
 struct EpochTable {
     columns: Vec<String>,
@@ -239,7 +239,7 @@ struct Times {
     total_s: f64,
 }
 
-/// Mean seconds of an epoch's two parts, and the sum of all.
+/// Mean seconds of training and validation per epoch, and the total.
 fn times(rows: &[TimesRow]) -> Times {
     let sum = |part: fn(&TimesRow) -> f64| rows.iter().map(part).sum::<f64>();
     let (train, valid) = (sum(|row| row.train_s), sum(|row| row.valid_s));
@@ -247,81 +247,12 @@ fn times(rows: &[TimesRow]) -> Times {
     Times { epochs: rows.len(), train_s: train / n, valid_s: valid / n, total_s: train + valid }
 }
 
-/// A confusion matrix with the part of each cell in its row.
-#[derive(Serialize)]
-struct ConfusionView {
-    split: SplitName,
-    /// What is counted.
-    unit: &'static str,
-    /// Whether it is of the first split that has any.
-    first: bool,
-    classes: Vec<String>,
-    rows: Vec<ConfusionRow>,
-}
-
-#[derive(Serialize)]
-struct ConfusionRow {
-    class: String,
-    total: u64,
-    cells: Vec<ConfusionCell>,
-}
-
-#[derive(Serialize)]
-struct ConfusionCell {
-    count: u64,
-    part: f64,
-    agree: bool,
-}
-
-/// The matrices, test first.
-fn confusions(record: &Record) -> Vec<ConfusionView> {
-    let of_images = |one: &Confusion| {
-        record.summary.task == Task::Classify || one.classes == record.summary.image_classes
-    };
-    let mut views: Vec<ConfusionView> =
-        record.confusion.iter().map(|one| confusion(one, of_images(one))).collect();
-    views.sort_by_key(|view| names::split_rank(view.split));
-    if let Some(first) = views.first().map(|view| view.split) {
-        views.iter_mut().for_each(|view| view.first = view.split == first);
-    }
-    views
-}
-
-fn confusion(confusion: &Confusion, of_images: bool) -> ConfusionView {
-    let rows = confusion
-        .matrix
-        .iter()
-        .zip(&confusion.classes)
-        .enumerate()
-        .map(|(truth, (counts, class))| {
-            let total: u64 = counts.iter().sum();
-            let cell = |(predicted, &count): (usize, &u64)| ConfusionCell {
-                count,
-                part: count as f64 / total as f64,
-                agree: truth == predicted,
-            };
-            ConfusionRow {
-                class: class.clone(),
-                total,
-                cells: counts.iter().enumerate().map(cell).collect(),
-            }
-        })
-        .collect();
-    ConfusionView {
-        split: confusion.split,
-        unit: if of_images { "Images" } else { "Pixels" },
-        first: false,
-        classes: confusion.classes.clone(),
-        rows,
-    }
-}
-
-/// What was found about the data, in a line.
+/// A finding about the data as a line.
 #[derive(Serialize)]
 struct FindingLine {
     level: Level,
     line: String,
-    /// Whether it says that what is one lies in several splits.
+    /// Whether it is a leak.
     leak: bool,
 }
 
@@ -331,7 +262,7 @@ impl FindingLine {
     }
 }
 
-/// A class's part of the pixels of each split.
+/// The share of a class of the pixels of each split.
 #[derive(Serialize)]
 struct ShareRow {
     class: String,
@@ -345,12 +276,7 @@ struct Share {
 }
 
 fn balance(summary: &Summary, splits: &[SplitName]) -> Vec<ShareRow> {
-    let mut classes: Vec<&str> = Vec::new();
-    for share in &summary.class_balance {
-        if !classes.contains(&share.class.as_str()) {
-            classes.push(&share.class);
-        }
-    }
+    let classes = names::distinct(summary.class_balance.iter().map(|share| share.class.as_str()));
     let total = |split: SplitName| -> u64 {
         summary.class_balance.iter().filter(|s| s.split == split).map(|s| s.pixels).sum()
     };
@@ -373,21 +299,7 @@ mod tests {
     use crate::record::Reading;
 
     #[test]
-    fn cells_of_a_confusion_matrix_are_parts_of_their_row() {
-        let view = confusion(
-            &Confusion {
-                split: SplitName::Test,
-                classes: vec!["a".into(), "b".into()],
-                matrix: vec![vec![3, 1], vec![0, 0]],
-            },
-            false,
-        );
-        assert_eq!((view.rows[0].total, view.rows[0].cells[0].part), (4, 0.75));
-        assert!(view.rows[1].cells[0].part.is_nan(), "a class without pixels has no parts");
-    }
-
-    #[test]
-    fn a_remark_on_several_runs_is_said_once_with_whom_it_is_about() {
+    fn a_remark_on_several_runs_is_shown_once_with_its_runs() {
         let record = |overrides: &[&str], test_reads| {
             let mut record = Record::default();
             record.summary.overrides = overrides.iter().map(ToString::to_string).collect();

@@ -311,11 +311,11 @@ fn named(record: &Record, name: &str) -> Record {
     record.summary.classes = vec![name.to_owned()];
     record.summary.notes = vec![name.to_owned()];
     record.status.why = Some(name.to_owned());
-    for row in &mut record.cases {
+    for row in record.cases.iter_mut() {
         row.case = format!("{name}{}", row.case);
         (row.label, row.class) = (name.to_owned(), name.to_owned());
     }
-    for row in &mut record.split {
+    for row in record.split.iter_mut() {
         row.case = format!("{name}{}", row.case);
         (row.group, row.label) = (format!("{name}{}", row.group), name.to_owned());
     }

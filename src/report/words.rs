@@ -2,7 +2,7 @@
 
 use crate::text;
 
-/// What stands for a value that is undefined.
+/// Stands for an undefined value.
 pub(super) const UNDEFINED: &str = "–";
 
 /// A metric: three decimals near 1, fewer for large values, scientific for very small ones.
@@ -21,7 +21,7 @@ pub(super) fn figure(value: f64) -> String {
     }
 }
 
-/// A whole number with thin groups of three: `24,439,269`.
+/// A whole number in groups of three digits: `24,439,269`.
 pub(super) fn count(value: u64) -> String {
     let digits = value.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
@@ -46,12 +46,12 @@ pub(super) fn si(value: f64) -> String {
     format!("{:.2}{prefix}", value / divisor)
 }
 
-/// A part of one as per cent with one decimal.
+/// A fraction as per cent with one decimal.
 pub(super) fn percent(part: f64) -> String {
     if part.is_finite() { format!("{:.1} %", 100.0 * part) } else { UNDEFINED.into() }
 }
 
-/// Seconds as people say them: `8.5 s`, `4 min 15 s`, `2 h 5 min`.
+/// A duration: `8.5 s`, `4 min 15 s`, `2 h 5 min`.
 pub(super) fn seconds(value: f64) -> String {
     if !value.is_finite() {
         return UNDEFINED.into();
@@ -74,7 +74,7 @@ pub(super) fn shape(sides: &[usize]) -> String {
     sides.iter().map(usize::to_string).collect::<Vec<_>>().join(" × ")
 }
 
-/// How often, in a sentence: `once`, `3 times`.
+/// A number of times: `once`, `3 times`.
 pub(super) fn times(count: u64) -> String {
     match count {
         1 => "once".into(),
@@ -91,7 +91,7 @@ pub(super) fn sentence(text: &str) -> String {
     format!("{}{}{end}", first.to_uppercase(), characters.as_str())
 }
 
-/// Text that cannot become markup, in elements and in quoted attributes; what is hidden in it is shown.
+/// Text that is no markup, in elements and in quoted attributes; hidden characters are shown.
 pub(super) fn escape(text: &str) -> String {
     text::name(text)
         .replace('&', "&amp;")
@@ -101,7 +101,7 @@ pub(super) fn escape(text: &str) -> String {
         .replace('\'', "&#39;")
 }
 
-/// A name as HTML: its writing, from the right or from the left, does not reach what stands beside it.
+/// A name as HTML; its direction of writing does not affect the text beside it.
 pub(super) fn isolated(name: &str) -> String {
     format!("<bdi>{}</bdi>", escape(name))
 }

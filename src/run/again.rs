@@ -1,4 +1,4 @@
-//! The lines of a shell that make a run again.
+//! Shell commands that reproduce a run.
 
 use std::path::PathBuf;
 
@@ -7,12 +7,12 @@ use crate::provenance::tool;
 use crate::record::Git;
 use crate::shell::{quoted, shell};
 
-/// What a run was asked for with, all that its spec's layers came from among it.
+/// The command of a run: the spec and the layers above it.
 #[derive(Clone, Debug, Default)]
 pub struct Again {
-    /// The working directory: what paths outside of files start from.
+    /// The working directory, from which relative paths start.
     pub folder: PathBuf,
-    /// The environment variables that say keys, with their values.
+    /// The environment variables that set keys, with their values.
     pub environment: Vec<(String, String)>,
     /// The spec.
     pub spec: PathBuf,
@@ -23,8 +23,8 @@ pub struct Again {
 }
 
 impl Again {
-    /// The lines that make the run of a plan again: whatever its values were, from the same spec files, on the same kind
-    /// of device, with the data where they were.
+    /// The commands that reproduce the run of a plan from the same spec files, with the same overrides, on the same kind
+    /// of device, with the data in the same place.
     pub fn lines(&self, plan: &Plan) -> Vec<String> {
         let mut lines =
             vec![comment(plan), format!("cd {}", quoted(&self.folder.display().to_string()))];
@@ -59,7 +59,7 @@ impl Again {
     }
 }
 
-/// Which oncospec it takes.
+/// The version of oncospec, as a comment.
 fn comment(plan: &Plan) -> String {
     let decisions = &plan.decisions;
     let short = |digest: &str| digest.chars().take(12).collect::<String>();

@@ -1,11 +1,11 @@
-//! What the network makes of the same case and of a drawn one, as it learns.
+//! Pictures during training: the predictions and attributions of one case, and of a random one, in some epochs.
 
 use std::sync::{Arc, OnceLock};
 
 use burn::tensor::Device;
 use rand::Rng;
 
-use super::pictures::{said_by_second_head, said_of};
+use super::pictures::{Album, class_by_second_head, class_with_probability};
 use crate::attribution::{Method, Settings, attribute, heat_over};
 use crate::data::{Dataset, Decoded, Preprocess, decode, random_stream};
 use crate::error::Result;
@@ -13,25 +13,25 @@ use crate::evaluate::{Predictor, called, draw, jpeg, shown};
 use crate::loss::Outputs;
 use crate::model::{Model, save_weights};
 use crate::plan::Plan;
-use crate::record::{Checkpoints, Frame, FrameImages, Part, PictureFile, Progressed, RunDir};
+use crate::record::{Checkpoints, Frame, FrameImages, Part, Progressed, RunDir};
 use crate::spec::{ExplanationKind, RefineSpec};
 use crate::train::Keeper;
 
-/// Keeps what training gives, and takes pictures of some epochs.
+/// Keeps the results of training, and takes pictures of some epochs.
 pub(super) struct Filmed {
-    /// Where the rest is kept.
+    /// Keeps the rest.
     pub checkpoints: Checkpoints,
     /// The pictures.
     pub film: Film,
 }
 
-/// What is needed to take pictures.
+/// Takes the pictures.
 pub(super) struct Film {
     run: Arc<RunDir>,
     dataset: Arc<Dataset>,
     /// Validation cases.
     cases: Vec<usize>,
-    /// The one of them that every epoch shows.
+    /// The validation case that every epoch shows.
     fixed: OnceLock<usize>,
     outputs: Outputs,
     image_classes: Vec<String>,
@@ -46,7 +46,7 @@ pub(super) struct Film {
 }
 
 impl Film {
-    /// A film of a plan's validation cases.
+    /// A film of validation cases of a plan.
     ///
     /// # Errors
     /// If the network has no such layer or gate.
@@ -73,7 +73,7 @@ impl Film {
         })
     }
 
-    /// Whether an epoch is shown: evenly spaced, the last in any case.
+    /// Whether an epoch is shown: epochs at even distances, and the last one.
     fn shows(&self, epoch: u32) -> bool {
         let so_far = |epoch: u32| {
             let frames = u64::from(self.frames.min(self.epochs));
@@ -94,21 +94,21 @@ impl Film {
             refine: self.refine.clone(),
             device: self.device.clone(),
         };
-        let fixed = *self.fixed.get_or_init(|| self.first_with_something_to_find());
-        let mut frames = self.run.film()?;
+        let fixed = *self.fixed.get_or_init(|| self.first_with_foreground());
+        let mut frames: Vec<Frame> = self.run.read()?;
         frames.retain(|frame| frame.epoch < epoch);
         for (case, is_fixed) in [(fixed, true), (self.drawn(epoch), false)] {
             frames.push(self.frame(epoch, case, is_fixed, &predictor)?);
         }
-        self.run.write_film(&frames)
+        self.run.write(&frames)
     }
 
     fn decode(&self, case: usize) -> Result<Decoded> {
         decode(&self.dataset, &self.dataset.cases[case])
     }
 
-    /// A case that has a label other than the first, or the last class; the first case where none has.
-    fn first_with_something_to_find(&self) -> usize {
+    /// The first case with foreground or, of classified images, of the last class; else the first case.
+    fn first_with_foreground(&self) -> usize {
         let last = self.outputs.channels() as u8 - 1;
         let has = |case: &&usize| {
             if let (Outputs::Images(_), Some(class)) = (self.outputs, self.dataset.class_of(**case))
@@ -135,28 +135,26 @@ impl Film {
         let heat = attribute(predictor, &decoded, None, &self.method)?;
         let heat = jpeg(&heat_over(&shown(&decoded.image), &heat)?)?;
         let kind = if fixed { "fixed" } else { "drawn" };
-        let save = |what: &str, said: &str, bytes: Vec<u8>| -> Result<Option<PictureFile>> {
-            let file = format!("film-{epoch:05}-{kind}-{what}");
-            self.run.write_picture(&file, &bytes)?;
-            Ok(Some(PictureFile { file, alt: format!("{said} of {} in epoch {epoch}", case.id) }))
+        let album = Album {
+            run: &self.run,
+            prefix: format!("film-{epoch:05}-{kind}"),
+            of: format!("{} in epoch {epoch}", case.id),
         };
         let mut images = FrameImages {
-            heat: save("heat.jpg", self.kind.title(), heat)?,
+            heat: album.save("heat.jpg", self.kind.title(), heat)?,
             ..FrameImages::default()
         };
         let predicted;
         if let Outputs::Images(_) = predictor.outputs {
-            let called = called(&probabilities.values, 0.5);
-            predicted = said_of(&probabilities.values, called, &self.dataset.labels.names());
-            images.image = save("image.jpg", "image", jpeg(&shown(&decoded.image))?)?;
+            let (values, classes) = (&probabilities.values, self.dataset.labels.names());
+            predicted = class_with_probability(values, called(values, 0.5), &classes);
+            images.image = album.save("image.jpg", "image", jpeg(&shown(&decoded.image))?)?;
         } else {
-            predicted = said_by_second_head(&probabilities.of_image, &self.image_classes);
+            predicted = class_by_second_head(&probabilities.of_image, &self.image_classes);
             let drawn = draw(&decoded, &probabilities, predictor.outputs, 0.5)?;
-            images.image = save("image.jpg", "image", drawn.image)?;
-            images.prediction = save("prediction.png", "predicted mask", drawn.prediction)?;
-            if let Some(bytes) = drawn.truth {
-                images.truth = save("truth.png", "true mask", bytes)?;
-            }
+            images.image = album.save("image.jpg", "image", drawn.image)?;
+            images.prediction = album.save("prediction.png", "predicted mask", drawn.prediction)?;
+            images.truth = album.save("truth.png", "true mask", drawn.truth)?;
         }
         Ok(Frame {
             epoch,

@@ -1,9 +1,8 @@
-//! Masks for a classifier, from segmentation networks that have not seen the images they are of.
+//! Masks for a guided classifier, predicted out of fold by segmentation networks.
 //!
-//! The training cases are dealt into folds. For each fold a network is trained without it; the next fold chooses its
-//! epoch. The first network also makes the masks of validation and test cases, which no network is given. Before
-//! the classifier is trained, what every network was given is read back from its record and compared with the cases
-//! whose masks it made.
+//! The training cases are divided into folds. For each fold a network is trained without it; the next fold chooses its
+//! epoch. The first network also predicts the masks of validation and test cases, on which no network is trained. Before
+//! the classifier is trained, the cases in the record of each network are compared with those whose masks it predicted.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -22,21 +21,21 @@ use crate::record::{GuideRow, Record, RunState, write_file};
 use crate::spec::{EmptyRule, ForegroundSpec, MetricKind};
 use crate::split_name::SplitName;
 
-/// What makes a run: its training and all that comes of it.
+/// Makes a run.
 pub(super) type Runner<'a> = &'a dyn Fn(&Plan) -> Result<Outcome>;
 
-/// What comes of the runs that a spec depends on.
+/// The result of the runs that a spec depends on.
 pub enum Guided {
-    /// All are finished: the spec with the masks that they made.
+    /// All are finished: the spec with the predicted masks.
     Ready(Box<Checked>),
-    /// One did not finish, and nothing can be made of the spec.
+    /// One did not finish, so that the spec cannot be run.
     Unfinished(Outcome),
 }
 
-/// A classifier's cases with the masks that its guide makes of them; others stay as they are.
+/// Gives the cases of a guided classifier the masks that its guide predicts; other specs stay as they are.
 ///
 /// # Errors
-/// If a segmentation network has seen a case whose mask it made, or a mask cannot be written.
+/// If a segmentation network was trained on a case whose mask it predicted, or a mask cannot be written.
 pub fn guided(checked: Checked, device: &Chosen, run: Runner) -> Result<Guided> {
     let Some(guide) = checked.guide.clone() else { return Ok(Guided::Ready(checked.into())) };
     let count = checked.loaded.spec.task.guide().map_or(0, |guide| guide.folds as usize);
@@ -58,7 +57,7 @@ pub fn guided(checked: Checked, device: &Chosen, run: Runner) -> Result<Guided> 
         }
         rows.extend(masks(&outcome.path, &cases, fold, &checked, &guide, &mut dataset, device)?);
     }
-    unseen(&rows, &checked)?;
+    check_out_of_fold(&rows, &checked)?;
     rows.sort_by(|a, b| a.case.cmp(&b.case));
     let dataset = Arc::new(dataset);
     Ok(Guided::Ready(Checked { dataset, guide_rows: rows, ..checked }.into()))
@@ -71,7 +70,7 @@ fn divide(checked: &Checked, count: usize) -> Vec<(usize, usize)> {
     train.iter().copied().zip(dealt).collect()
 }
 
-/// The run whose network never sees a fold.
+/// The plan of the network that is trained without a fold.
 fn plan_of(
     guide: &Checked,
     (shared, folds): (&Split, &[(usize, usize)]),
@@ -100,7 +99,7 @@ fn plan_of(
     checked.plan(&survey(&checked, Extent::All)?, seed, device)
 }
 
-/// Makes the masks of some cases, where they are not there yet, and puts them into the data set.
+/// Predicts the masks of some cases that have none yet, and puts them into the data set.
 fn masks(
     run: &Path,
     cases: &[(usize, SplitName)],
@@ -141,7 +140,7 @@ fn masks(
     Ok(rows)
 }
 
-/// The lesion that a network finds in an image, at the image's own size.
+/// The mask that a network predicts for an image, at the size of the image.
 ///
 /// # Errors
 /// If the image has no pixels.
@@ -152,7 +151,7 @@ fn mask(predictor: &Predictor, threshold: f64, image: &Decoded) -> Result<Vec<u8
     Ok(seen.labels(predictor.outputs, threshold))
 }
 
-/// The same, written to a file as 0 and 255.
+/// Predicts a mask and writes it to a file as 0 and 255.
 fn write_mask(
     predictor: &Predictor,
     threshold: f64,
@@ -177,7 +176,7 @@ pub(super) fn below(run: &Path) -> String {
     names.iter().rev().map(|name| name.to_string_lossy()).collect::<Vec<_>>().join("/")
 }
 
-/// Where a run that guides another lies, from the directory of the other.
+/// The directory of a run that guides another, from the directory of the other.
 pub fn beside(run: &Path, path: &str) -> PathBuf {
     let names = run.components().rev().take(2);
     let named = names.filter(|part| matches!(part, Component::Normal(_))).count() == 2;
@@ -187,11 +186,11 @@ pub fn beside(run: &Path, path: &str) -> PathBuf {
     run.ancestors().nth(2).unwrap_or(Path::new(".")).join(path)
 }
 
-/// Makes sure that no network was given a case whose mask it made, or one of its group.
+/// Checks that no network was trained on a case whose mask it predicted, or on one of its group.
 ///
 /// # Errors
-/// If one was; the case, the network and what it was given are named.
-fn unseen(rows: &[GuideRow], checked: &Checked) -> Result<()> {
+/// If one was.
+fn check_out_of_fold(rows: &[GuideRow], checked: &Checked) -> Result<()> {
     let runs: BTreeSet<&String> = rows.iter().map(|row| &row.path).collect();
     for path in runs {
         let run = Path::new(&checked.loaded.spec.run.output).join(path);
@@ -221,7 +220,7 @@ fn unseen(rows: &[GuideRow], checked: &Checked) -> Result<()> {
     Ok(())
 }
 
-/// An image with the mask that the network which guides a run finds in it.
+/// An image with the mask that the guiding network predicts for it.
 ///
 /// # Errors
 /// If the network or the image cannot be read.
@@ -235,7 +234,7 @@ pub fn with_mask(predictor: &Predictor, threshold: f64, image: Decoded) -> Resul
 /// Puts the recorded masks of a guided run, by its directory, into some cases of its data set.
 ///
 /// # Errors
-/// If a mask is not there any more: the other networks may have seen its case.
+/// If a mask is not there any more: other networks may have been trained on its case.
 pub fn put_recorded_masks(
     dataset: &mut Dataset,
     cases: &[usize],
@@ -262,7 +261,7 @@ pub fn put_recorded_masks(
     Ok(())
 }
 
-/// Has a network make the masks of all cases of a data set that it has not seen, in a folder.
+/// Predicts the masks of all cases of another data set into a folder.
 ///
 /// # Errors
 /// If an image cannot be read, or a mask not be written.

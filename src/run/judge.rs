@@ -1,4 +1,4 @@
-//! The best weights of a run against the truth, and what is written of it.
+//! The evaluation of the best weights of a run, and the files that record it.
 
 use super::{net, pictures, rows};
 use crate::data::Labels;
@@ -7,16 +7,15 @@ use crate::error::{Error, Result};
 use crate::evaluate::{self, Cases, Evaluation, ImageScore, Predictor, Tick};
 use crate::figure_name::NoFigureName;
 use crate::plan::Plan;
-use crate::record::{CaseRow, Confusion, Figure, Gate, RunDir, ScoreRow, Threshold};
+use crate::record::{CaseRow, Confusion, Figure, Gate, RunDir, ScoreRow, Scores, Table, Threshold};
 use crate::spec::{GateSpec, Spec};
 use crate::split_name::SplitName;
 use crate::train::Stop;
 
-/// What the evaluation decided: the threshold of binary outputs or of two classes of images.
+/// The threshold of binary outputs or of two classes of images.
 pub(super) type Decided = Option<Threshold>;
 
-/// Evaluates the best weights on the splits of the spec and writes all that comes of it; `None` if
-/// someone asked to stop.
+/// Evaluates the best weights on the splits of the spec and writes the results; `None` if someone asked to stop.
 pub(super) fn judge(
     plan: &Plan,
     device: &Chosen,
@@ -52,9 +51,9 @@ pub(super) fn judge(
     Ok(Some(decides.then(|| rows::threshold(spec, threshold))))
 }
 
-/// What was found about a split.
+/// The evaluation of a split.
 enum Judged {
-    /// Of pixels, and of images where a second head tells their class.
+    /// Of pixels, and of images with a second head.
     Pixels(Evaluation),
     /// Of classified images.
     Images(SplitName, Vec<ImageScore>),
@@ -135,7 +134,7 @@ impl Judged {
     }
 }
 
-/// The classes of whole images; none where only pixels have classes.
+/// The classes of whole images; none if only pixels have classes.
 fn image_classes(plan: &Plan) -> &[String] {
     match &plan.decisions.labels {
         Labels::Images { names } => names,
@@ -149,18 +148,18 @@ fn write(plan: &Plan, judged: &[Judged], run: &RunDir) -> Result<()> {
     let classified = matches!(plan.decisions.labels, Labels::Images { .. });
     if !classified {
         let cases: Vec<CaseRow> = judged.iter().flat_map(|one| one.cases(spec)).collect();
-        run.write_cases(&cases)?;
+        run.write(&Table::from(cases))?;
     }
     let scores: Vec<ScoreRow> = judged.iter().flat_map(|one| one.scores(classes)).collect();
     if classified || !scores.is_empty() {
-        run.write_scores(classes, &scores)?;
+        run.write(&Scores { classes: classes.to_vec(), rows: scores })?;
     }
     let of_pixels = judged.iter().filter_map(|one| one.confusion_of_pixels(plan));
     let of_images = judged.iter().filter_map(|one| one.confusion_of_images(classes));
-    run.write_confusion(&of_pixels.chain(of_images).collect::<Vec<_>>())?;
+    run.write(&of_pixels.chain(of_images).collect::<Vec<_>>())?;
     let figures: Vec<Figure> = judged.iter().flat_map(|one| one.figures(plan)).collect();
-    run.write_figures(&figures)?;
-    run.write_gates(&gates(spec, &figures)?)
+    run.write(&figures)?;
+    run.write(&gates(spec, &figures)?)
 }
 
 /// An error, if someone asked to stop.
@@ -179,7 +178,7 @@ fn unless_stopped<T>(result: Result<T>, stop: &Stop) -> Result<Option<T>> {
 /// The gates of a spec against recorded figures.
 ///
 /// # Errors
-/// If the name of one is no figure's.
+/// If a gate does not name a figure.
 pub fn gates(spec: &Spec, figures: &[Figure]) -> Result<Vec<Gate>> {
     let judged = |(name, bound): (&String, &GateSpec)| {
         let name = name.parse().map_err(|error: NoFigureName| Error::user(error.to_string()))?;
@@ -262,7 +261,7 @@ mod tests {
                 .collect();
             let folder = tempfile::tempdir().unwrap();
             let run = RunDir::create(folder.path(), "a", "0").unwrap();
-            run.write_figures(&figures).unwrap();
+            run.write(&figures).unwrap();
             run.write_status(&Status { state: RunState::Finished, ..Status::default() }).unwrap();
             let judged = gates(&spec, &figures).unwrap();
             // By hand: a figure holds that is there, a number, and within its bounds.
@@ -274,7 +273,7 @@ mod tests {
             }
             let written: Vec<Gate> =
                 judged.iter().map(|gate| Gate { held: gate.held != forged, ..gate.clone() }).collect();
-            run.write_gates(&written).unwrap();
+            run.write(&written).unwrap();
             drop(run);
             let path = folder.path().join("a/0");
             let record = Record::read(&path).unwrap();

@@ -5,10 +5,12 @@ mod film;
 mod guide;
 mod judge;
 mod net;
+mod options;
 mod outcome;
 mod pictures;
 mod place;
 mod refresh;
+mod resume;
 mod rows;
 mod summary;
 mod trained;
@@ -17,12 +19,13 @@ pub use again::Again;
 pub use guide::{Guided, beside, guided, put_new_masks, put_recorded_masks, with_mask};
 pub use judge::gates;
 pub use net::{initial_net, objective, predictor};
+pub use options::Options;
 pub use outcome::Outcome;
+pub use resume::{nothing_to_resume, startable};
 pub use rows::{figures, image_figures};
 pub use trained::going_on;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,11 +33,11 @@ use crate::data::{Cache, Loader};
 use crate::device::{Chosen, for_training};
 use crate::error::{Error, Result};
 use crate::evaluate::Names;
-use crate::plan::{Decisions, Plan};
+use crate::plan::Plan;
 use crate::provenance;
 use crate::record::{
-    Checkpoints, Progressed, Provenance, Reading, Record, RunDir, RunState, SplitRow, Status,
-    check_writable, list_experiment, note_reading,
+    Checkpoints, Progressed, Provenance, Reading, RunDir, RunState, SplitRow, Status, Table,
+    note_reading, now,
 };
 use crate::shell::shell;
 use crate::spec::Spec;
@@ -42,33 +45,9 @@ use crate::split_name::SplitName;
 use crate::text;
 use crate::train::{Ending, Progress, Resting, Stop, Training, train};
 use film::{Film, Filmed};
-use place::{Place, Wanted, claim, place};
+use place::claim;
 use refresh::refresh;
-
-/// How a run is made; nothing here changes its result.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The device.
-    pub device: Chosen,
-    /// Make a finished run again.
-    pub force: bool,
-    /// Go on from the last checkpoint of an unfinished run.
-    pub resume: bool,
-    /// Wait for a process that works on the run.
-    pub wait: bool,
-    /// Say nothing while working.
-    pub quiet: bool,
-    /// The command line, for the record.
-    pub command: Vec<String>,
-    /// What makes the run again, for the record.
-    pub again: Again,
-}
-
-impl Options {
-    fn wanted(&self) -> Wanted {
-        Wanted { force: self.force, resume: self.resume }
-    }
-}
+use resume::unfinished;
 
 /// Trains, evaluates and records a plan, unless a finished run of the same id is there.
 ///
@@ -112,34 +91,15 @@ pub fn run(plan: &Plan, options: &Options, stop: &Stop) -> Result<Outcome> {
     let run = Arc::new(run);
     let path = run.path().to_path_buf();
     let checkpoints = Checkpoints::new(Arc::clone(&run), plan.decisions.spec.schedule.epochs);
-    let from = if options.force {
-        run.clear()?;
-        None
-    } else {
-        checkpoints.last()?
-    };
-    if let (Some(progressed), false) = (&from, options.resume) {
-        return Err(unfinished(&path, progressed.epoch, plan.decisions.spec.schedule.epochs));
-    }
-    let epoch = from.as_ref().map_or(0, |progressed| progressed.epoch);
-    write_status(&run, plan, RunState::Running, None, epoch)?;
-    let taken_from = match &from {
-        Some(_) => None,
-        None => trained::take_over(plan, &run, options.force)?,
-    };
-    let from = match &taken_from {
-        Some(_) => checkpoints.last()?,
-        None => from,
-    };
-    let begun = Begun { from, taken_from };
+    let begun = begin_at(plan, options, &run, &checkpoints)?;
     let work = AssertUnwindSafe(|| work(plan, options, stop, &run, checkpoints, begun));
-    let ended = catch_unwind(work).unwrap_or_else(|panic| Err(Error::Failed(said(&*panic))));
+    let ended = catch_unwind(work).unwrap_or_else(|panic| Err(Error::Failed(message(&*panic))));
     let (state, why) = match ended {
         Ok(None) => (RunState::Finished, None),
         Ok(Some((state, why))) => (state, Some(why)),
         Err(error) => (RunState::Failed, Some(error.to_string())),
     };
-    let epoch = Record::read(&path).map_or(0, |record| record.status.epoch);
+    let epoch = run.status().map_or(0, |status| status.epoch);
     write_status(&run, plan, state, why, epoch)?;
     if path == folder || state != RunState::Finished {
         drop(run);
@@ -152,8 +112,39 @@ pub fn run(plan: &Plan, options: &Options, stop: &Stop) -> Result<Outcome> {
     Outcome::read(folder, false)
 }
 
-/// Does what needs a run that another process may hold; if asked to `wait`, until that one lets go of it or someone
-/// asks to stop.
+/// The beginning of a run.
+struct Begun {
+    /// How far it came before, by itself or in the run that it was taken from.
+    from: Option<Progressed>,
+    /// The run directory that it was taken from.
+    taken_from: Option<String>,
+}
+
+/// Prepares the run directory: cleared, as the unfinished run left it, or with the training of another run.
+fn begin_at(
+    plan: &Plan,
+    options: &Options,
+    run: &RunDir,
+    checkpoints: &Checkpoints,
+) -> Result<Begun> {
+    let from = match options.force {
+        true => run.clear().map(|()| None)?,
+        false => checkpoints.last()?,
+    };
+    let epoch = from.as_ref().map_or(0, |progressed| progressed.epoch);
+    if from.is_some() && !options.resume {
+        return Err(unfinished(run.path(), epoch, plan.decisions.spec.schedule.epochs));
+    }
+    write_status(run, plan, RunState::Running, None, epoch)?;
+    if from.is_some() {
+        return Ok(Begun { from, taken_from: None });
+    }
+    let taken_from = trained::take_over(plan, run, options.force)?;
+    let from = if taken_from.is_some() { checkpoints.last()? } else { None };
+    Ok(Begun { from, taken_from })
+}
+
+/// Repeats what needs a run that another process holds, if `wait` is set, until it is free or someone asks to stop.
 ///
 /// # Errors
 /// As `what`.
@@ -177,103 +168,8 @@ pub fn patiently<T>(
     }
 }
 
-/// Finds what stands against making a run that can be told before anything is computed.
-///
-/// # Errors
-/// As [`run`], and if run directories cannot be written.
-pub fn startable(plan: &Plan, options: &Options) -> Result<()> {
-    let Place::At(path) = place(&plan.folder(), options.wanted())? else { return Ok(()) };
-    check_writable(Path::new(&plan.decisions.spec.run.output))?;
-    if options.force || !path.join("format.json").exists() {
-        return Ok(());
-    }
-    let run = RunDir::open_read(&path)?;
-    if run.is_locked() && !options.wait {
-        return RunDir::open_write(&path).map(|_| ());
-    }
-    let epochs = plan.decisions.spec.schedule.epochs;
-    match run.committed_epoch() {
-        Some(epoch) if !options.resume => Err(unfinished(&path, epoch, epochs)),
-        _ => Ok(()),
-    }
-}
-
-/// What `--resume` says where there is nothing to go on from: an unfinished run of the same experiment and seed under
-/// another id, and what differs. `None` if the run itself is there, or no other is unfinished.
-///
-/// # Errors
-/// If the folder of the experiment cannot be listed.
-pub fn nothing_to_resume(plan: &Plan) -> Result<Option<String>> {
-    let folder = plan.folder();
-    let Some(experiment) = folder.parent().filter(|experiment| experiment.is_dir()) else {
-        return Ok(None);
-    };
-    if folder.join("format.json").exists() {
-        return Ok(None);
-    }
-    let unfinished = list_experiment(experiment)?.into_iter().find(|run| {
-        let state = run.status.state;
-        let begun = matches!(state, RunState::Interrupted | RunState::Failed);
-        run.seed == plan.decisions.seed && run.problem.is_none() && begun
-    });
-    let Some(other) = unfinished else { return Ok(None) };
-    let changed = changed(&Record::read(&other.path)?, plan);
-    Ok(Some(format!(
-        "--resume: there is nothing to resume: {} has not begun; {} is there, {} after {} of {} \
-         epochs, and it differs in {}: set these as they were to go on with it, or leave out --resume",
-        folder.display(),
-        other.path.display(),
-        other.status.state,
-        other.status.epoch,
-        other.status.epochs,
-        changed.join(", ")
-    )))
-}
-
-/// What decides the id of a plan and is otherwise in a record.
-fn changed(record: &Record, plan: &Plan) -> Vec<String> {
-    let Ok(before) = Decisions::from_toml(&record.plan) else {
-        return vec!["the version of oncospec".into()];
-    };
-    let now = &plan.decisions;
-    let mut changed: Vec<String> = crate::spec::diff(&[&before.spec, &now.spec])
-        .into_iter()
-        .filter(|(key, _)| crate::spec::matters(key))
-        .map(|(key, values)| {
-            let value = |index: usize| match values.get(index).map(String::as_str) {
-                None | Some("") => "unset".to_string(),
-                Some(value) => value.to_string(),
-            };
-            format!("{key} ({} there, {} now)", value(0), value(1))
-        })
-        .collect();
-    let others = [
-        ("the images or masks", before.data_fingerprint != now.data_fingerprint),
-        ("the files of weights", before.weights_sha256 != now.weights_sha256),
-        (
-            "the sources of oncospec",
-            (&before.engine, &before.engine_parts) != (&now.engine, &now.engine_parts),
-        ),
-        ("the kind of device", before.device != now.device),
-        ("the run that it goes on from", before.parent != now.parent),
-    ];
-    changed.extend(others.iter().filter(|(_, differs)| *differs).map(|(what, _)| what.to_string()));
-    if changed.is_empty() {
-        changed.push("the division of the cases".into());
-    }
-    changed
-}
-
-fn unfinished(run: &Path, epoch: u32, epochs: u32) -> Error {
-    Error::user(format!(
-        "{}: an unfinished run is here, {epoch} of {epochs} epochs done: --resume goes on, --force \
-         starts over",
-        run.display()
-    ))
-}
-
 /// The message of a panic.
-fn said(panic: &(dyn std::any::Any + Send)) -> String {
+fn message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic
         .downcast_ref::<String>()
         .map(String::as_str)
@@ -281,15 +177,7 @@ fn said(panic: &(dyn std::any::Any + Send)) -> String {
     format!("the engine gave up: {}", text.unwrap_or("it gave no reason"))
 }
 
-/// Where a run begins.
-struct Begun {
-    /// How far it came before, here or where that was taken from.
-    from: Option<Progressed>,
-    /// The run directory that it was taken from.
-    taken_from: Option<String>,
-}
-
-/// All the work; the state it ended in if not finished.
+/// Trains and evaluates; the state and its reason if that did not finish.
 fn work(
     plan: &Plan,
     options: &Options,
@@ -308,17 +196,15 @@ fn work(
     let keeper = Arc::new(Filmed { checkpoints, film });
     let trained = train(training, from, keeper, progress, stop.clone())?;
     let epoch = trained.progressed.epoch;
+    let stopped = |state, why: String| {
+        write_status(run, plan, state, Some(why.clone()), epoch)?;
+        Ok(Some((state, why)))
+    };
     let note = match trained.ending {
         Ending::Complete => None,
         Ending::Early(why) => Some(format!("stopped early after epoch {epoch}: {why}")),
-        Ending::Interrupted(why) => {
-            write_status(run, plan, RunState::Interrupted, Some(why.clone()), epoch)?;
-            return Ok(Some((RunState::Interrupted, why)));
-        }
-        Ending::Failed(why) => {
-            write_status(run, plan, RunState::Failed, Some(why.clone()), epoch)?;
-            return Ok(Some((RunState::Failed, why)));
-        }
+        Ending::Interrupted(why) => return stopped(RunState::Interrupted, why),
+        Ending::Failed(why) => return stopped(RunState::Failed, why),
     };
     write_status(run, plan, RunState::Running, Some("evaluating".into()), epoch)?;
     if plan.decisions.spec.evaluation.splits.contains(&SplitName::Test) {
@@ -332,22 +218,22 @@ fn work(
     summary.selection = summary::selection(plan, &trained.progressed);
     summary.notes.extend(note);
     summary.notes.extend(skipped(trained.skipped, resumed));
-    run.write_summary(&summary)?;
+    run.write(&summary)?;
     provenance.weights_sha256 = Some(run.best_weights()?.sha256);
-    provenance.finished = Some(provenance::now());
-    run.write_provenance(&provenance)?;
+    provenance.finished = Some(now());
+    run.write(&provenance)?;
     run.write_readings(&plan.decisions.data_fingerprint)?;
     Ok(None)
 }
 
-/// That batches were left out, if any were.
+/// A note on batches that were left out, if any were.
 fn skipped(batches: u64, resumed: u32) -> Option<String> {
     let of = if batches == 1 { "batch" } else { "batches" };
     let since = if resumed > 0 { format!(" after epoch {resumed}") } else { String::new() };
     (batches > 0).then(|| format!("{batches} {of} without a labelled pixel made no step{since}"))
 }
 
-/// Notes in the experiment's ledger that the test split is about to be read.
+/// Notes in the ledger of the experiment that the test split is about to be read.
 fn note_test_reading(plan: &Plan, options: &Options, run: &RunDir) -> Result<()> {
     let decisions = &plan.decisions;
     let cases: Vec<&str> =
@@ -378,29 +264,29 @@ fn write_plan(
 ) -> Result<Provenance> {
     run.write_spec(&plan.spec_text)?;
     run.write_plan(&plan.decisions.with_absolute_paths().to_toml()?)?;
-    run.write_layers(&plan.layers)?;
-    run.write_summary(&summary::summary(plan))?;
-    run.write_split(&split_rows(plan))?;
+    run.write(&plan.layers)?;
+    run.write(&summary::summary(plan))?;
+    run.write(&split_rows(plan))?;
     if !plan.guide_rows.is_empty() {
-        run.write_guide(&plan.guide_rows)?;
+        run.write(&plan.guide_rows)?;
     }
     let resumed = from.is_some() && taken_from.is_none();
-    let before = if resumed { Record::read(run.path()).ok() } else { None };
     let mut provenance =
         provenance::of(plan, &options.command, options.again.lines(plan), &options.device.kind);
     provenance.taken_from = taken_from;
-    if let Some(Record { provenance: before, .. }) = before {
+    if resumed {
+        let before: Provenance = run.read()?;
         provenance.started = before.started;
         provenance.taken_from = before.taken_from;
         provenance.sessions = before.sessions;
     }
     let after = from.map_or(0, |progressed| progressed.epoch);
     provenance.sessions.push(provenance::session(&options.device.kind, after));
-    run.write_provenance(&provenance)?;
+    run.write(&provenance)?;
     Ok(provenance)
 }
 
-fn split_rows(plan: &Plan) -> Vec<SplitRow> {
+fn split_rows(plan: &Plan) -> Table<SplitRow> {
     let mut rows = Vec::new();
     for part in SplitName::ALL {
         for &index in plan.split.part(part) {
@@ -414,10 +300,10 @@ fn split_rows(plan: &Plan) -> Vec<SplitRow> {
             });
         }
     }
-    rows
+    rows.into()
 }
 
-/// What is frozen until an epoch.
+/// The stages that are frozen until an epoch.
 fn resting(spec: &Spec) -> Option<Resting> {
     let until = spec.schedule.unfreeze_epoch?;
     Some(Resting { model: spec.model.clone(), until })

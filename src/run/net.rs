@@ -1,4 +1,4 @@
-//! Networks of a run: at its start, and at its best.
+//! The initial network of a run, and its best one.
 
 use std::path::Path;
 
@@ -14,8 +14,8 @@ use crate::record::RunDir;
 use crate::spec::MultiTaskSpec;
 use crate::train::Objective;
 
-/// The network at its start, drawn from the seed, then filled from files of weights; and how each of these
-/// met it. What is frozen for good is frozen; what rests until an epoch is not.
+/// The initial network, drawn from the seed, with the weights of files, and a report on each file. Parameters that stay
+/// frozen are frozen; those that are frozen until an epoch are not.
 ///
 /// # Errors
 /// If a file of weights does not fit.
@@ -41,7 +41,7 @@ fn channels(decisions: &Decisions) -> [usize; 2] {
     [decisions.spec.input_channels(), decisions.labels.channels()]
 }
 
-/// What the training of a plan minimises.
+/// The loss that the training of a plan minimises.
 ///
 /// # Errors
 /// If a loss does not fit the classes.

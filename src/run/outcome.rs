@@ -25,13 +25,13 @@ pub struct Outcome {
     pub state: RunState,
     /// Why it did not finish.
     pub why: Option<String>,
-    /// What a reader of its figures must know, such as that training stopped early.
+    /// Notes on its figures, such as that training stopped early.
     pub notes: Vec<String>,
     /// Whether a finished run was found instead of made.
     pub reused: bool,
     /// The headline figures.
     pub figures: Vec<(FigureName, f64)>,
-    /// Cases that these leave out, where they are undefined.
+    /// Cases that these leave out because they are undefined for them.
     pub left_out: BTreeMap<String, u64>,
     /// The bounds of the spec and whether they hold.
     pub gates: Vec<Gate>,

@@ -1,12 +1,13 @@
-//! The cases a report shows: the best, the worst and some at random.
+//! The pictures of a report: the best cases, the worst and random ones.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 use image::imageops::{FilterType, resize};
 use rand::Rng;
 
 use crate::attribution::{GradCamPlusPlus, Method, attribute, heat_over};
-use crate::data::{decode, random_stream};
+use crate::data::{Case, Decoded, decode, random_stream};
 use crate::error::Result;
 use crate::evaluate::{
     CaseScore, Evaluation, ImageScore, Predictor, SECOND_HEAD_THRESHOLD, called, draw, jpeg,
@@ -31,47 +32,32 @@ pub(super) fn write(
     threshold: f64,
     run: &RunDir,
 ) -> Result<()> {
-    let spec = &plan.decisions.spec;
-    let scores = case_scores(evaluation.at(spec.evaluation.resolution), spec.evaluation.empty);
-    let mut pictures = Vec::new();
-    for (number, (kind, name, score)) in
-        choose(&scores, &spec.report, plan.decisions.seed).into_iter().enumerate()
-    {
-        let Some(case) = plan.dataset.cases.iter().find(|case| case.id == name) else { continue };
-        let decoded = decode(&plan.dataset, case)?;
-        let Some(probabilities) = predictor.predict(&[&decoded])?.pop() else { continue };
-        let drawn = draw(&decoded, &probabilities, predictor.outputs, threshold)?;
-        let save = |what: &str, said: &str, bytes: Vec<u8>| -> Result<Option<PictureFile>> {
-            let file = format!("{number:03}-{what}");
-            run.write_picture(&file, &bytes)?;
-            Ok(Some(PictureFile { file, alt: format!("{said} of {name}") }))
-        };
-        let maybe = |what: &str, said: &str, bytes: Option<Vec<u8>>| match bytes {
-            Some(bytes) => save(what, said, bytes),
-            None => Ok(None),
-        };
-        let images = PictureImages {
-            image: save("image.jpg", "image", drawn.image)?,
-            truth: maybe("truth.png", "true mask", drawn.truth)?,
-            probability: save("probability.png", "predicted probability", drawn.probability)?,
-            prediction: save("prediction.png", "predicted mask", drawn.prediction)?,
-            error: maybe("error.png", "errors", drawn.error)?,
-            heat: None,
-        };
-        pictures.push(Picture {
-            split: evaluation.split,
-            case: name,
+    let spec = &plan.decisions.spec.evaluation;
+    let scores = case_scores(evaluation.at(spec.resolution), spec.empty);
+    write_chosen(plan, evaluation.split, &scores, run, |case, decoded, album| {
+        let probabilities = predictor.predict(&[decoded])?.remove(0);
+        let drawn = draw(decoded, &probabilities, predictor.outputs, threshold)?;
+        Ok(Picture {
             label: case.label.clone(),
-            kind,
-            score,
-            predicted: said_by_second_head(&probabilities.of_image, &plan.dataset.image_classes),
-            images,
-        });
-    }
-    run.write_pictures(&pictures)
+            predicted: class_by_second_head(&probabilities.of_image, &plan.dataset.image_classes),
+            images: PictureImages {
+                image: album.save("image.jpg", "image", drawn.image)?,
+                truth: album.save("truth.png", "true mask", drawn.truth)?,
+                probability: album.save(
+                    "probability.png",
+                    "predicted probability",
+                    drawn.probability,
+                )?,
+                prediction: album.save("prediction.png", "predicted mask", drawn.prediction)?,
+                error: album.save("error.png", "errors", drawn.error)?,
+                heat: None,
+            },
+            ..Picture::default()
+        })
+    })
 }
 
-/// Draws the classified images that the spec asks for, with the class activation map of what each is called.
+/// Draws the classified images that the spec asks for, each with the class activation map of its predicted class.
 ///
 /// # Errors
 /// If a case cannot be decoded or a picture not written.
@@ -82,86 +68,121 @@ pub(super) fn write_images(
     scores: &[ImageScore],
     run: &RunDir,
 ) -> Result<()> {
-    let spec = &plan.decisions.spec;
     let classes = plan.decisions.labels.names();
-    let scored: Vec<Scored> = scores
-        .iter()
-        .map(|score| Scored {
-            case: score.case.clone(),
-            score: Some(f64::from(score.probabilities[score.truth])),
-            empty: false,
-        })
-        .collect();
-    let method = Method::GradCamPlusPlus(GradCamPlusPlus { layer: film_layer(spec) });
-    let mut pictures = Vec::new();
-    for (number, (kind, name, score)) in
-        choose(&scored, &spec.report, plan.decisions.seed).into_iter().enumerate()
-    {
-        let Some(case) = plan.dataset.cases.iter().find(|case| case.id == name) else { continue };
-        let Some(seen) = scores.iter().find(|seen| seen.case == name) else { continue };
-        let decoded = decode(&plan.dataset, case)?;
-        let called = Some(seen.predicted);
-        let heat = attribute(predictor, &decoded, called, &method)?;
-        let save = |what: &str, said: String, bytes: Vec<u8>| -> Result<Option<PictureFile>> {
-            let file = format!("{number:03}-{what}");
-            run.write_picture(&file, &bytes)?;
-            Ok(Some(PictureFile { file, alt: said }))
-        };
+    let scored = |score: &ImageScore| Scored {
+        case: score.case.clone(),
+        score: Some(f64::from(score.probabilities[score.truth])),
+        empty: false,
+    };
+    let scored: Vec<Scored> = scores.iter().map(scored).collect();
+    let layer = attribution_layer(&plan.decisions.spec);
+    let method = Method::GradCamPlusPlus(GradCamPlusPlus { layer });
+    let by_case: BTreeMap<&str, &ImageScore> =
+        scores.iter().map(|score| (score.case.as_str(), score)).collect();
+    write_chosen(plan, split, &scored, run, |case, decoded, album| {
+        let score = by_case[case.id.as_str()];
+        let heat = attribute(predictor, decoded, Some(score.predicted), &method)?;
         let image = shown(&decoded.image);
-        let mask = match &decoded.labels {
-            Some(labels) => {
-                let (width, height) = image.dimensions();
-                let labels = resize(labels, width, height, FilterType::Nearest);
-                let bytes = overlay(&image, labels.as_raw(), Outputs::Binary)?;
-                save("mask.png", format!("guiding mask of {name}"), bytes)?
-            }
-            None => None,
+        let overlaid = |labels| {
+            let (width, height) = image.dimensions();
+            let labels = resize(labels, width, height, FilterType::Nearest);
+            overlay(&image, labels.as_raw(), Outputs::Binary)
         };
-        let predicted = &classes[seen.predicted];
-        let said = format!("where {name} speaks for {predicted}");
-        pictures.push(Picture {
-            split,
+        let mask = decoded.labels.as_ref().map(overlaid).transpose()?;
+        let shows = format!("Grad-CAM++ map for {}", classes[score.predicted]);
+        Ok(Picture {
             label: case.label.clone(),
-            kind,
-            score,
-            predicted: said_of(&seen.probabilities, seen.predicted, &classes),
+            predicted: class_with_probability(&score.probabilities, score.predicted, &classes),
             images: PictureImages {
-                image: save("image.jpg", format!("image of {name}"), jpeg(&image)?)?,
-                prediction: mask,
-                heat: save("heat.jpg", said, jpeg(&heat_over(&image, &heat)?)?)?,
+                image: album.save("image.jpg", "image", jpeg(&image)?)?,
+                prediction: album.save("mask.png", "guiding mask", mask)?,
+                heat: album.save("heat.jpg", &shows, jpeg(&heat_over(&image, &heat)?)?)?,
                 ..PictureImages::default()
             },
-            case: name,
-        });
+            ..Picture::default()
+        })
+    })
+}
+
+/// Writes the pictures of the cases that the spec asks for, each made by `picture`.
+fn write_chosen(
+    plan: &Plan,
+    split: SplitName,
+    scores: &[Scored],
+    run: &RunDir,
+    picture: impl Fn(&Case, &Decoded, &Album) -> Result<Picture>,
+) -> Result<()> {
+    let mut pictures = Vec::new();
+    let chosen = choose(scores, &plan.decisions.spec.report, plan.decisions.seed);
+    for (number, (kind, name, score)) in chosen.into_iter().enumerate() {
+        let Some(case) = plan.dataset.cases.iter().find(|case| case.id == name) else { continue };
+        let album = Album { run, prefix: format!("{number:03}"), of: name.clone() };
+        let drawn = picture(case, &decode(&plan.dataset, case)?, &album)?;
+        pictures.push(Picture { split, case: name, kind, score, ..drawn });
     }
-    run.write_pictures(&pictures)
+    run.write(&pictures)
 }
 
-/// What an image was called, and how surely.
-pub(super) fn said_of(probabilities: &[f32], called: usize, classes: &[String]) -> String {
-    format!("{} ({:.2})", classes[called], probabilities[called])
+/// The pictures of a case in a run directory.
+pub(super) struct Album<'a> {
+    /// The run directory.
+    pub run: &'a RunDir,
+    /// What the names of the files begin with.
+    pub prefix: String,
+    /// What the pictures are of, which ends their descriptions.
+    pub of: String,
 }
 
-/// The same of an image whose class a second head tells; nothing without one.
-pub(super) fn said_by_second_head(probabilities: &[f32], classes: &[String]) -> String {
+impl Album<'_> {
+    /// Writes a picture, if there is one, with what it shows.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub(super) fn save(
+        &self,
+        name: &str,
+        shows: &str,
+        bytes: impl Into<Option<Vec<u8>>>,
+    ) -> Result<Option<PictureFile>> {
+        let Some(bytes) = bytes.into() else { return Ok(None) };
+        let file = format!("{}-{name}", self.prefix);
+        self.run.write_picture(&file, &bytes)?;
+        Ok(Some(PictureFile { file, alt: format!("{shows} of {}", self.of) }))
+    }
+}
+
+/// The predicted class of an image with its probability.
+pub(super) fn class_with_probability(
+    probabilities: &[f32],
+    class: usize,
+    classes: &[String],
+) -> String {
+    format!("{} ({:.2})", classes[class], probabilities[class])
+}
+
+/// The same of an image whose class a second head predicts; empty without one.
+pub(super) fn class_by_second_head(probabilities: &[f32], classes: &[String]) -> String {
     match probabilities {
         [] => String::new(),
-        _ => said_of(probabilities, called(probabilities, SECOND_HEAD_THRESHOLD), classes),
+        _ => {
+            let class = called(probabilities, SECOND_HEAD_THRESHOLD);
+            class_with_probability(probabilities, class, classes)
+        }
     }
 }
 
-/// The layer that class activation maps are of.
-fn film_layer(spec: &Spec) -> String {
+/// The layer of class activation maps.
+fn attribution_layer(spec: &Spec) -> String {
     spec.report.film.layer.clone().unwrap_or_else(|| model::usual_place(&spec.model))
 }
 
-/// A case as it is ranked.
+/// A case with its rank.
 #[derive(Clone, Debug, PartialEq)]
 struct Scored {
     case: String,
     /// Dice of its classes, or the probability of an image's class; `None` where undefined.
     score: Option<f64>,
-    /// Whether there is nothing to find in it.
+    /// Whether its truth is empty.
     empty: bool,
 }
 
@@ -180,8 +201,8 @@ fn case_scores(scores: &[CaseScore], empty: EmptyRule) -> Vec<Scored> {
         .collect()
 }
 
-/// Which cases are shown and why; no case twice. Cases with nothing to find are the best only where
-/// there are not enough others.
+/// Which cases are shown and why; no case twice. Cases with an empty truth are among the best only if there are not
+/// enough others.
 fn choose(
     scores: &[Scored],
     spec: &ReportSpec,

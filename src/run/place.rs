@@ -1,11 +1,11 @@
-//! Where a run is made: in its folder, or beside a finished one that it is to replace.
+//! Where a run is made: in its folder, or beside a finished one that it will replace.
 
 use std::path::{Path, PathBuf};
 
 use crate::error::Result;
-use crate::record::{Record, RunDir, RunState};
+use crate::record::{RunDir, RunState};
 
-/// What is to be done where a run is there already.
+/// What to do with a run that is there already.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wanted {
     /// Make a finished run again.
@@ -23,11 +23,11 @@ pub(super) enum Place {
     At(PathBuf),
 }
 
-/// Where the run of a folder is to be made. A finished run, and one whose state cannot be read, is made again beside
-/// it, so that it stays until the new one is whole.
+/// Where the run of a folder is made. A finished run, or one whose state cannot be read, is made again beside it, so that
+/// it stays until the new one is whole.
 ///
 /// # Errors
-/// If the run's state cannot be read and nobody asked to make it again.
+/// If the state of the run cannot be read and it is not to be made again.
 pub(super) fn place(folder: &Path, wanted: Wanted) -> Result<Place> {
     let again = RunDir::again(folder);
     let before = match state(folder) {
@@ -47,8 +47,8 @@ pub(super) fn place(folder: &Path, wanted: Wanted) -> Result<Place> {
     })
 }
 
-/// Opens, by `open`, the run directory in which a run is to be made; `None` where the run is finished. Until it is held
-/// another process may finish the run, so what is to be done is asked again once no other can.
+/// Opens, by `open`, the run directory in which a run is made; `None` if the run is finished. Another process may finish
+/// the run until this one holds it, so the place is decided again after that.
 ///
 /// # Errors
 /// As [`place`] and `open`.
@@ -67,12 +67,12 @@ pub(super) fn claim(
     }
 }
 
-/// How far a run came, if it was begun.
+/// The state of a run, if it was begun.
 fn state(folder: &Path) -> Result<Option<RunState>> {
-    if !["format.json", "status.json"].iter().any(|name| folder.join(name).exists()) {
+    if !RunDir::is_begun(folder) {
         return Ok(None);
     }
-    Ok(Some(Record::read(folder)?.status.state))
+    Ok(Some(RunDir::open_read(folder)?.status()?.state))
 }
 
 #[cfg(test)]

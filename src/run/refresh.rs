@@ -1,16 +1,17 @@
-//! The words and bounds of a finished run, made those of the present spec.
+//! Updates the words and bounds of a finished run to those of the present spec.
 
 use std::path::Path;
 
 use super::judge::gates;
+use super::resume::or_unset;
 use super::summary;
 use crate::error::{Error, Result};
 use crate::plan::{Decisions, Plan};
 use crate::record::{Record, RunDir, Summary};
 use crate::spec::{Role, Spec, diff, role};
 
-/// Gives a finished run all that the spec of a plan says in keys that decide words and bounds alone
-/// ([`Role::Presentation`]). Where it says otherwise what pictures show, these stay, and the summary names it.
+/// Updates the keys of a finished run that decide only words and bounds ([`Role::Presentation`]) to those of a plan.
+/// Pictures stay as they are; the summary names keys about them that changed.
 ///
 /// # Errors
 /// If the run cannot be read or written.
@@ -41,29 +42,25 @@ pub(super) fn refresh(folder: &Path, plan: &Plan) -> Result<()> {
     if plan_changed {
         run.write_plan(&refreshed.to_toml()?)?;
     }
-    run.write_summary(&summary)?;
-    run.write_gates(&gates)
+    run.write(&summary)?;
+    run.write(&gates)
 }
 
-/// What a spec says otherwise of pictures than the one that they were drawn by.
+/// The keys about pictures that changed since they were drawn.
 fn undrawn(before: &Spec, now: &Spec) -> Vec<String> {
     let differing = diff(&[before, now]).into_iter().filter(|(key, _)| role(key) == Role::Pictures);
-    let said = |values: &[String], index: usize| match values.get(index).map(String::as_str) {
-        None | Some("") => "unset".to_string(),
-        Some(value) => value.to_string(),
-    };
     differing
         .map(|(key, values)| {
             format!(
                 "{key} was {} when the pictures were drawn and is {} now: `oncospec run SPEC --force` draws them anew",
-                said(&values, 0),
-                said(&values, 1)
+                or_unset(&values, 0),
+                or_unset(&values, 1)
             )
         })
         .collect()
 }
 
-/// A spec with the words and bounds of another.
+/// The first spec with the words and bounds of the second.
 fn with_words_of(before: &Spec, now: &Spec) -> Result<Spec> {
     let unwritable = |error: &dyn std::fmt::Display| Error::failed(format!("the spec: {error}"));
     let table = |spec: &Spec| toml::Table::try_from(spec).map_err(|error| unwritable(&error));

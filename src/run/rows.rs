@@ -1,4 +1,4 @@
-//! What an evaluation found, as the record keeps it.
+//! The results of an evaluation as rows of the record.
 
 use std::collections::BTreeSet;
 
@@ -9,8 +9,7 @@ use crate::record::{CaseRow, Confusion, Figure, GuideRow, Interval, ScoreRow, Th
 use crate::spec::{MetricKind, Resolution, Spec, ThresholdSpec};
 use crate::split_name::SplitName;
 
-/// The figures of a split, as the record keeps them, those of images that a second head tells apart by
-/// `image_classes` last.
+/// The figures of a split as rows of the record; last those of images, whose `image_classes` a second head predicts.
 pub fn figures(evaluation: &Evaluation, image_classes: &[String], spec: &Spec) -> Vec<Figure> {
     let scores = evaluation.at(spec.evaluation.resolution);
     let of_pixels = evaluate::figures(scores, &spec.evaluation.metrics, spec.evaluation.empty);
@@ -26,7 +25,7 @@ pub fn figures(evaluation: &Evaluation, image_classes: &[String], spec: &Spec) -
     all.map(|figure| recorded(figure, evaluation.split)).collect()
 }
 
-/// A figure as the record keeps it.
+/// A figure as a row of the record.
 fn recorded(figure: evaluate::Figure, split: SplitName) -> Figure {
     Figure {
         split,
@@ -40,7 +39,7 @@ fn recorded(figure: evaluate::Figure, split: SplitName) -> Figure {
     }
 }
 
-/// The figures of a split of classified images, as the record keeps them.
+/// The figures of a split of classified images as rows of the record.
 pub fn image_figures(
     scores: &[ImageScore],
     split: SplitName,
@@ -70,7 +69,7 @@ pub(super) fn mask_dice(rows: &[GuideRow], split: SplitName) -> Option<Figure> {
     })
 }
 
-/// The classes of cases at both resolutions, as the record keeps them.
+/// The classes of cases at both resolutions as rows of the record.
 pub(super) fn case_rows(evaluation: &Evaluation, spec: &Spec) -> Vec<CaseRow> {
     let row = |resolution: &str, score: &CaseScore| CaseRow {
         split: evaluation.split,
@@ -91,7 +90,7 @@ pub(super) fn case_rows(evaluation: &Evaluation, spec: &Spec) -> Vec<CaseRow> {
     original.chain(network).collect()
 }
 
-/// A classified image as the record keeps it.
+/// A classified image as a row of the record.
 pub(super) fn score_row(score: &ImageScore, split: SplitName, classes: &[String]) -> ScoreRow {
     ScoreRow {
         split,
@@ -103,7 +102,7 @@ pub(super) fn score_row(score: &ImageScore, split: SplitName, classes: &[String]
     }
 }
 
-/// Pixels by truth and what they are called; of one foreground, with the background first.
+/// Pixels by truth and prediction; with one foreground, the background first.
 pub(super) fn confusion_of_pixels(evaluation: &Evaluation, dataset: &Dataset) -> Confusion {
     let mut classes = dataset.labels.names();
     if classes.len() < dataset.labels.values() {
@@ -112,7 +111,7 @@ pub(super) fn confusion_of_pixels(evaluation: &Evaluation, dataset: &Dataset) ->
     Confusion { split: evaluation.split, classes, matrix: evaluation.confusion.rows() }
 }
 
-/// Images by truth and what they are called.
+/// Images by truth and prediction.
 pub(super) fn confusion_of_images(
     scores: &[ImageScore],
     split: SplitName,
@@ -125,7 +124,7 @@ pub(super) fn confusion_of_images(
     Confusion { split, classes: classes.to_vec(), matrix }
 }
 
-/// A threshold and where it comes from.
+/// A threshold and how it was chosen.
 pub(super) fn threshold(spec: &Spec, value: f64) -> Threshold {
     let chosen = match (&spec.evaluation.threshold, spec.task.classifies()) {
         (ThresholdSpec::Fixed(_), _) => "fixed in the spec",

@@ -1,4 +1,4 @@
-//! What a run is about, in words and totals.
+//! The summary of a run, in words and totals.
 
 use crate::data::{Labels, overlaps, source};
 use crate::evaluate::{
@@ -53,44 +53,34 @@ pub(super) fn summary(plan: &Plan) -> Summary {
 /// How figures are to be read.
 fn semantics(plan: &Plan, classes: usize) -> Semantics {
     let spec = &plan.decisions.spec;
-    match spec.task {
-        TaskSpec::Segment(_) => Semantics {
-            reduction: describe_reductions(classes).into(),
-            empty: describe_empty(spec.evaluation.empty, classes),
-            resolution: resolution(&spec.evaluation) + shared_pixels(plan),
-            interval: describe_intervals(),
-            loss: describe_loss(&spec.loss, spec.task.classifies()),
-        },
-        TaskSpec::MultiTask(_) => Semantics {
-            reduction: format!(
-                "{} Of images, whose class the second head tells: {} Of two classes an image is \
-                 called the second from probability {SECOND_HEAD_THRESHOLD} on.",
-                describe_reductions(classes),
-                describe_image_reductions()
+    let (of_pixels, of_images) = (describe_reductions(classes), describe_image_reductions());
+    let empty = || describe_empty(spec.evaluation.empty, classes);
+    let resolution = || resolution(&spec.evaluation) + shared_pixels(plan);
+    let (reduction, empty, resolution) = match spec.task {
+        TaskSpec::Segment(_) => (of_pixels.to_string(), empty(), resolution()),
+        TaskSpec::MultiTask(_) => (
+            format!(
+                "{of_pixels} Of images, whose class the second head predicts: {of_images} With two classes, an image \
+                 is assigned the second from probability {SECOND_HEAD_THRESHOLD} on."
             ),
-            empty: format!(
-                "{} Of images: {}",
-                describe_empty(spec.evaluation.empty, classes),
-                describe_absent()
-            ),
-            resolution: resolution(&spec.evaluation) + shared_pixels(plan),
-            interval: describe_intervals(),
-            loss: describe_loss(&spec.loss, spec.task.classifies()),
-        },
-        TaskSpec::Classify(_) => Semantics {
-            reduction: describe_image_reductions().into(),
-            empty: describe_absent().into(),
-            resolution: String::new(),
-            interval: describe_intervals(),
-            loss: describe_loss(&spec.loss, spec.task.classifies()),
-        },
+            format!("{} Of images: {}", empty(), describe_absent()),
+            resolution(),
+        ),
+        TaskSpec::Classify(_) => (of_images.to_string(), describe_absent().into(), String::new()),
+    };
+    Semantics {
+        reduction,
+        empty,
+        resolution,
+        interval: describe_intervals(),
+        loss: describe_loss(&spec.loss, spec.task.classifies()),
     }
 }
 
-/// How pixels count that several tiles show.
+/// How pixels count that lie in several tiles.
 fn shared_pixels(plan: &Plan) -> &'static str {
     if overlaps(&plan.dataset) {
-        "; tiles overlap, and a pixel that several of them show counts in the first alone"
+        "; tiles overlap, and a pixel in several of them counts in the first alone"
     } else {
         ""
     }
@@ -116,7 +106,7 @@ fn resolution(spec: &EvaluationSpec) -> String {
     }
 }
 
-/// Figures that matter most: overlap of the last evaluated split, then of the others.
+/// The headline figures: of the last evaluated split first.
 fn headline(plan: &Plan) -> Vec<FigureName> {
     let evaluation = &plan.decisions.spec.evaluation;
     let asked = |kind| evaluation.metrics.contains(&kind);
@@ -141,7 +131,7 @@ fn headline(plan: &Plan) -> Vec<FigureName> {
     headline
 }
 
-/// Of two classes, those of the published tables: recall and precision of the second.
+/// Headline figures of images; recall and precision of the last class, as published tables have them.
 fn of_images(classes: &[String]) -> Vec<(MetricKind, String)> {
     let mut names = vec![
         (MetricKind::Accuracy, "accuracy".to_string()),

@@ -1,23 +1,22 @@
-//! Training that was done before: by a run of the same weights, or by the one that a run goes on from.
+//! Takes over training from another run: one of the same weights, or the one that a run continues.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::plan::{Plan, prefix};
-use crate::record::{Parent, Record, RunDir, finished_runs};
+use crate::record::{
+    Artefact, EpochRow, Frame, LAST_CHECKPOINT, Parent, RunDir, TimesRow, finished_runs, write_file,
+};
 use crate::spec::RateSpec;
 
-/// What training leaves in a run directory beside best weights, checkpoints and the pictures of its film.
-const TRAINED: [&str; 2] = ["epochs.parquet", "times.parquet"];
-
-/// Takes over, into a new run directory, what a finished run has trained that this one would train again, or that it
-/// goes on from. Where it lies, below the folder of all runs; `None` if there is nothing to take over.
+/// Takes over into a new run directory what a finished run has trained that this one would train again, or that it
+/// continues. Returns the directory of that run, below the folder of all runs; `None` if there is nothing to take over.
 ///
 /// Killed on the way, the new run has no checkpoint yet.
 ///
 /// # Errors
-/// If the run that this one goes on from is not there any more, one of its files is missing or changed, or the disk
+/// If the run that this one continues is not there any more, one of its files is missing or changed, or the disk
 /// refuses.
 pub(super) fn take_over(plan: &Plan, run: &RunDir, anew: bool) -> Result<Option<String>> {
     let decisions = &plan.decisions;
@@ -31,31 +30,41 @@ pub(super) fn take_over(plan: &Plan, run: &RunDir, anew: bool) -> Result<Option<
     };
     let trained = RunDir::open_read(&before)?;
     share(&trained.best_weights()?.path, &run.model())?;
-    for name in TRAINED {
+    for name in [Vec::<EpochRow>::FILE, Vec::<TimesRow>::FILE] {
         take(&trained, run, name)?;
     }
-    let film = trained.film()?;
-    for frame in &film {
+    take_film(&trained, run)?;
+    take_checkpoints(&trained, run)?;
+    take(&trained, run, LAST_CHECKPOINT)?;
+    Ok(Some(super::guide::below(&before)))
+}
+
+/// Takes over the pictures of epochs.
+fn take_film(from: &RunDir, to: &RunDir) -> Result<()> {
+    let film: Vec<Frame> = from.read()?;
+    let pictures = film.iter().flat_map(|frame| {
         let images = &frame.images;
-        for picture in [&images.image, &images.truth, &images.prediction, &images.heat] {
-            if let Some(name) =
-                picture.as_ref().and_then(|picture| Path::new(&picture.file).file_name())
-            {
-                take(&trained, run, &format!("pictures/{}", name.to_string_lossy()))?;
-            }
+        [&images.image, &images.truth, &images.prediction, &images.heat].into_iter().flatten()
+    });
+    for picture in pictures {
+        if let Some(name) = Path::new(&picture.file).file_name() {
+            take(from, to, &format!("pictures/{}", name.to_string_lossy()))?;
         }
     }
-    run.write_film(&film)?;
-    for folder in entries(&trained.checkpoints())?.into_iter().filter(|path| path.is_dir()) {
+    to.write(&film)
+}
+
+/// Takes over the parts of checkpoints.
+fn take_checkpoints(from: &RunDir, to: &RunDir) -> Result<()> {
+    for folder in entries(&from.checkpoints())?.into_iter().filter(|path| path.is_dir()) {
         let below = format!("checkpoints/{}", name(&folder));
-        let made = run.file(&below);
+        let made = to.file(&below);
         fs::create_dir_all(&made).map_err(Error::io(&made, "cannot create"))?;
         for part in entries(&folder)? {
-            take(&trained, run, &format!("{below}/{}", name(&part)))?;
+            take(from, to, &format!("{below}/{}", name(&part)))?;
         }
     }
-    take(&trained, run, "checkpoints/last.json")?;
-    Ok(Some(super::guide::below(&before)))
+    Ok(())
 }
 
 /// A finished run of a training id, other than this one.
@@ -73,7 +82,7 @@ fn missing(plan: &Plan) -> Error {
     ))
 }
 
-/// Gives a file of one run directory, by its name there, to another.
+/// Shares a file of one run directory, by its name, with another.
 fn take(from: &RunDir, to: &RunDir, name: &str) -> Result<()> {
     share(&from.own_file(name)?, &to.file(name))
 }
@@ -83,8 +92,7 @@ fn name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// Gives a file another place; files of a run are replaced and never changed, so that both can have the same bytes on
-/// disk.
+/// Links or copies a file; files of a run are replaced and never changed, so that both may have the same bytes on disk.
 fn share(from: &Path, to: &Path) -> Result<()> {
     if to.exists() {
         fs::remove_file(to).map_err(Error::io(to, "cannot remove"))?;
@@ -93,7 +101,7 @@ fn share(from: &Path, to: &Path) -> Result<()> {
         return Ok(());
     }
     let bytes = fs::read(from).map_err(Error::io(from, "cannot read"))?;
-    crate::record::write_file(to, &bytes)
+    write_file(to, &bytes)
 }
 
 fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
@@ -101,7 +109,7 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(read.flatten().map(|entry| entry.path()).collect())
 }
 
-/// The plan of a run with more epochs, as going on from a finished run of the plan with fewer.
+/// The plan of a run with more epochs, as the continuation of a finished run with fewer.
 ///
 /// # Errors
 /// The user's, if that run is not there, stopped before its last epoch, or has a learning rate that ends with its last
@@ -125,7 +133,7 @@ pub fn going_on(longer: Plan, base: &Plan) -> Result<Plan> {
     }
     let found = finished(base, &base.decisions.training_id, Path::new(""))?;
     let before = found.ok_or_else(|| missing(base))?;
-    let status = Record::read(&before)?.status;
+    let status = RunDir::open_read(&before)?.status()?;
     if status.epoch < epochs {
         return Err(Error::user(format!(
             "{}: it stopped after {} of {epochs} epochs, as `schedule.early-stopping` says, and would stop there again: \

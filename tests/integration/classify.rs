@@ -52,7 +52,7 @@ fn a_classifier_leaves_scores_figures_and_a_page_and_predicts() {
         assert!((row.probabilities.iter().sum::<f64>() - 1.0).abs() < 1e-5, "{row:?}");
     }
     let page = fs::read_to_string(bench.path().join("reports/sorted.html")).unwrap();
-    for part in ["ROC curve of malignant", "Confusion of images", "Probability of its own class"] {
+    for part in ["ROC curve of malignant", "Confusion of images", "Probability of the true class"] {
         assert!(page.contains(part), "{part}");
     }
     assert!(record.pictures.iter().all(|picture| picture.images.heat.is_some()));
@@ -173,7 +173,7 @@ fn segmentations(bench: &Bench) -> Vec<PathBuf> {
 fn plant(run: &Path, row: SplitRow) {
     let mut rows = Record::read(run).unwrap().split;
     rows.push(row);
-    RunDir::open_write(run).unwrap().write_split(&rows).unwrap();
+    RunDir::open_write(run).unwrap().write(&rows).unwrap();
 }
 
 #[test]

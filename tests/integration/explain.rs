@@ -115,9 +115,7 @@ fn a_segmentation_is_explained_by_every_method() {
     assert_eq!((frame.method, frame.layer.as_str()), (ExplanationKind::Gate, "gates.0"));
     assert!(frame.images.heat.is_some());
     let page = fs::read_to_string(bench.path().join("reports/found.html")).unwrap();
-    for part in
-        ["The same case, layer gates.0", "Attention gate</th>", "the named gate lets through"]
-    {
+    for part in ["The same case, layer gates.0", "Attention gate</th>", "the named gate passes"] {
         assert!(page.contains(part), "{part}");
     }
     let planned = bench.oncospec(&["plan", "found.toml"]).with(0).out;

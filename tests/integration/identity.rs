@@ -191,7 +191,7 @@ fn readings_of_the_test_split_are_counted_before_they_are_made_whatever_becomes_
     bench.oncospec(&["report", first.to_str().unwrap(), "-o", "page.html"]).with(0);
     let text = fs::read_to_string(&page).unwrap();
     assert!(text.contains("read 3 times by 2 runs of this experiment"));
-    assert!(text.contains("no longer those of cases never looked at"));
+    assert!(text.contains("no longer those of unseen cases"));
     // Where nothing can be counted, nothing is read.
     fs::remove_file(&ledger).unwrap();
     fs::create_dir(&ledger).unwrap();

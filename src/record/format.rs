@@ -1,0 +1,49 @@
+//! `format.json`: which version of the layout a run directory has.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::artefact::{Artefact, find, json_file};
+use super::files;
+use crate::error::{Error, Result};
+
+/// Version of the layout and of the files in it.
+const FORMAT_VERSION: u32 = 1;
+
+const NAME: &str = "oncospec-run";
+
+/// What the file holds.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Format {
+    format: String,
+    version: u32,
+}
+
+json_file!(Format, "format.json");
+
+impl Default for Format {
+    fn default() -> Self {
+        Self { format: NAME.into(), version: FORMAT_VERSION }
+    }
+}
+
+/// Whether `format.json` is there; an error where it names another format.
+pub(super) fn check_format(path: &Path) -> Result<bool> {
+    let Some(format) = find::<Format>(path)? else { return Ok(false) };
+    if format.format != NAME {
+        let why = format!("its format is `{}`", format.format);
+        return Err(files::damaged(&path.join(Format::FILE), &why));
+    }
+    if format.version != FORMAT_VERSION {
+        return Err(Error::user(format!(
+            "{}: this run was written in format version {}, and this oncospec {} reads version \
+             {FORMAT_VERSION}; use the oncospec that wrote it, or remove the folder and run the \
+             experiment again",
+            path.display(),
+            format.version,
+            env!("CARGO_PKG_VERSION"),
+        )));
+    }
+    Ok(true)
+}

@@ -1,0 +1,74 @@
+//! `status.json`: how far a run came, and, of a finished run, the SHA-256 of each of its files.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::artefact::json_file;
+
+/// How far a run came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunState {
+    /// Planned, not begun.
+    #[default]
+    Planned,
+    /// A process is at work on it.
+    Running,
+    /// Trained and evaluated.
+    Finished,
+    /// Ended by an error.
+    Failed,
+    /// Stopped before its last epoch, by a person or by the loss of the process.
+    Interrupted,
+}
+
+impl fmt::Display for RunState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Planned => "planned",
+            Self::Running => "running",
+            Self::Finished => "finished",
+            Self::Failed => "failed",
+            Self::Interrupted => "interrupted",
+        })
+    }
+}
+
+/// How far a run came, and why it ended there.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// How far it came.
+    pub state: RunState,
+    /// Why it ended early, or what it does; `None` if it is finished.
+    #[serde(default)]
+    pub why: Option<String>,
+    /// Epochs completed.
+    pub epoch: u32,
+    /// Epochs planned.
+    pub epochs: u32,
+    /// When this was written, RFC 3339.
+    #[serde(default)]
+    pub updated: String,
+}
+
+/// The checksums that each file may have, by its name.
+pub(super) type Checksums = BTreeMap<String, Vec<String>>;
+
+/// What the file holds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Committed {
+    #[serde(flatten)]
+    pub status: Status,
+    /// Those of a finished run; one of an earlier version has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<Checksums>,
+}
+
+json_file!(Committed, "status.json");
+
+/// The time, as RFC 3339 writes it.
+pub fn now() -> String {
+    humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string()
+}

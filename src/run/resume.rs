@@ -1,0 +1,107 @@
+//! Whether a run can start or go on, asked before anything is computed.
+
+use std::path::Path;
+
+use super::options::Options;
+use super::place::{Place, place};
+use crate::error::{Error, Result};
+use crate::plan::{Decisions, Plan};
+use crate::record::{RunDir, RunState, check_writable, list_experiment};
+use crate::spec::{diff, matters};
+
+/// Checks that a run can be made, as far as that is known before anything is computed.
+///
+/// # Errors
+/// As [`super::run`], and if run directories cannot be written.
+pub fn startable(plan: &Plan, options: &Options) -> Result<()> {
+    let Place::At(path) = place(&plan.folder(), options.wanted())? else { return Ok(()) };
+    check_writable(Path::new(&plan.decisions.spec.run.output))?;
+    if options.force || !RunDir::is_begun(&path) {
+        return Ok(());
+    }
+    let run = RunDir::open_read(&path)?;
+    if run.is_locked() && !options.wait {
+        return RunDir::open_write(&path).map(|_| ());
+    }
+    let epochs = plan.decisions.spec.schedule.epochs;
+    match run.committed_epoch() {
+        Some(epoch) if !options.resume => Err(unfinished(&path, epoch, epochs)),
+        _ => Ok(()),
+    }
+}
+
+/// The message of `--resume` without a run to resume: an unfinished run of the same experiment and seed under another id,
+/// and what differs. `None` if the run itself is there, or no other is unfinished.
+///
+/// # Errors
+/// If the folder of the experiment cannot be listed.
+pub fn nothing_to_resume(plan: &Plan) -> Result<Option<String>> {
+    let folder = plan.folder();
+    let Some(experiment) = folder.parent().filter(|experiment| experiment.is_dir()) else {
+        return Ok(None);
+    };
+    if RunDir::is_begun(&folder) {
+        return Ok(None);
+    }
+    let unfinished = list_experiment(experiment)?.into_iter().find(|run| {
+        let state = run.status.state;
+        let begun = matches!(state, RunState::Interrupted | RunState::Failed);
+        run.seed == plan.decisions.seed && run.problem.is_none() && begun
+    });
+    let Some(other) = unfinished else { return Ok(None) };
+    let changed = changed(&RunDir::open_read(&other.path)?.plan()?, plan);
+    Ok(Some(format!(
+        "--resume: there is nothing to resume: {} has not begun; {} is there, {} after {} of {} \
+         epochs, and it differs in {}: set these as they were to go on with it, or leave out --resume",
+        folder.display(),
+        other.path.display(),
+        other.status.state,
+        other.status.epoch,
+        other.status.epochs,
+        changed.join(", ")
+    )))
+}
+
+/// What decides the id of a plan and differs in the plan of a record.
+fn changed(before: &str, plan: &Plan) -> Vec<String> {
+    let Ok(before) = Decisions::from_toml(before) else {
+        return vec!["the version of oncospec".into()];
+    };
+    let now = &plan.decisions;
+    let mut changed: Vec<String> = diff(&[&before.spec, &now.spec])
+        .into_iter()
+        .filter(|(key, _)| matters(key))
+        .map(|(key, values)| {
+            format!("{key} ({} there, {} now)", or_unset(&values, 0), or_unset(&values, 1))
+        })
+        .collect();
+    let others = [
+        ("the images or masks", before.data_fingerprint != now.data_fingerprint),
+        ("the files of weights", before.weights_sha256 != now.weights_sha256),
+        (
+            "the sources of oncospec",
+            (&before.engine, &before.engine_parts) != (&now.engine, &now.engine_parts),
+        ),
+        ("the kind of device", before.device != now.device),
+        ("the run that it goes on from", before.parent != now.parent),
+    ];
+    changed.extend(others.iter().filter(|(_, differs)| *differs).map(|(what, _)| what.to_string()));
+    if changed.is_empty() {
+        changed.push("the division of the cases".into());
+    }
+    changed
+}
+
+/// The error of an unfinished run that is neither resumed nor made again.
+pub(super) fn unfinished(run: &Path, epoch: u32, epochs: u32) -> Error {
+    Error::user(format!(
+        "{}: an unfinished run is here, {epoch} of {epochs} epochs done: --resume goes on, --force \
+         starts over",
+        run.display()
+    ))
+}
+
+/// One of several values; `unset` if it is empty.
+pub(super) fn or_unset(values: &[String], index: usize) -> &str {
+    values.get(index).map(String::as_str).filter(|value| !value.is_empty()).unwrap_or("unset")
+}
