@@ -32,7 +32,6 @@ pub(crate) const PLACES: &[(&str, Part)] = &[
     ("data/", Part::Training),
     ("data/dominant_colours.rs", Part::Neither),
     ("data/inspect.rs", Part::Neither),
-    ("data/synth.rs", Part::Neither),
     ("device.rs", Part::Training),
     // Changes ids by itself.
     ("digest.rs", Part::Neither),
@@ -48,6 +47,7 @@ pub(crate) const PLACES: &[(&str, Part)] = &[
     // Part of the names of recorded figures.
     ("figure_name.rs", Part::Training),
     ("finding.rs", Part::Neither),
+    ("inference/", Part::Neither),
     ("layer.rs", Part::Neither),
     ("loss/", Part::Training),
     ("loss/scope.rs", Part::Neither),
@@ -59,6 +59,7 @@ pub(crate) const PLACES: &[(&str, Part)] = &[
     ("metric/surface.rs", Part::Evaluation),
     ("model/", Part::Training),
     ("model/summary.rs", Part::Neither),
+    ("outputs/", Part::Neither),
     ("plan/", Part::Training),
     ("plan/describe.rs", Part::Neither),
     // Changes ids by itself.
@@ -71,6 +72,9 @@ pub(crate) const PLACES: &[(&str, Part)] = &[
     ("role.rs", Part::Training),
     ("run/", Part::Training),
     ("run/again.rs", Part::Neither),
+    ("run/bench.rs", Part::Neither),
+    ("run/dump.rs", Part::Neither),
+    ("run/estimate.rs", Part::Neither),
     ("run/film.rs", Part::Neither),
     ("run/judge.rs", Part::Evaluation),
     ("run/options.rs", Part::Neither),
@@ -83,6 +87,9 @@ pub(crate) const PLACES: &[(&str, Part)] = &[
     ("run/summary.rs", Part::Neither),
     ("run/trained.rs", Part::Neither),
     ("shell.rs", Part::Neither),
+    ("source/", Part::Training),
+    ("source/layout.rs", Part::Neither),
+    ("source/synth.rs", Part::Neither),
     ("spec/", Part::Training),
     ("spec/explain.rs", Part::Neither),
     ("spec/problem.rs", Part::Neither),
@@ -132,6 +139,7 @@ pub(crate) const LISTS: &[List] = &[
     List { key: "loss", folder: "loss", list: "losses" },
     List { key: "model", folder: "model", list: "architectures" },
     List { key: "encoder", folder: "model", list: "encoders" },
+    List { key: "dataset", folder: "source", list: "sources" },
 ];
 
 /// Digests in hexadecimal.

@@ -6,13 +6,11 @@ use clap::Args;
 use serde::Serialize;
 
 use super::images::{ImageArgs, named};
-use super::outputs::{Outputs as Files, OverwriteArgs, Planned};
-use super::runs::Trained;
-use super::{Output, pretty, print};
-use crate::attribution::{Method, Settings, attribute, hot, panels};
+use super::{Output, OverwriteArgs, pretty, print};
+use crate::attribution::{Method, Settings};
 use crate::error::{Error, Result};
-use crate::evaluate::{called, jpeg};
-use crate::loss::Outputs;
+use crate::inference::attribute;
+use crate::outputs::{Outputs, Planned};
 use crate::spec::{ExplanationKind, Spec};
 
 /// Arguments of `cam`.
@@ -20,8 +18,8 @@ use crate::spec::{ExplanationKind, Spec};
 pub(super) struct CamArgs {
     #[command(flatten)]
     of: ImageArgs,
-    /// Folder for IMAGE_cam.jpg: the image, the part of it that was found (of a classifier: that speaks most for the
-    /// class), the map over the image.
+    /// Folder for IMAGE_cam.jpg: the image, the part of it that was found (of a classifier: that contributed most to
+    /// the class), the map over the image.
     #[arg(long, short, value_name = "DIR")]
     out: PathBuf,
     /// How the map is made.
@@ -73,35 +71,17 @@ struct Written {
     picture: PathBuf,
 }
 
-/// Draws what speaks for the predictions of a run's best weights.
+/// Draws which regions drove the predictions of a run's best weights.
 pub(super) fn execute(args: CamArgs, output: Output) -> Result<u8> {
     let (trained, paths) = args.of.open(output)?;
-    let Trained { decisions, predictor, threshold, .. } = &trained;
     let images = named(paths, "cam.jpg")?;
-    let method = args.method(&decisions.spec)?;
+    let method = args.method(&trained.decisions.spec)?;
     let planned = images.iter().map(|(stem, image)| Planned::of(image, format!("{stem}_cam.jpg")));
-    let files = Files::folder(&args.out, "an attribution", planned.collect(), args.overwrite)?;
+    let (planned, overwrite) = (planned.collect(), args.overwrite.overwrite);
+    let files = Outputs::folder(&args.out, "an attribution", planned, overwrite)?;
     let mut written = Vec::new();
     for (stem, image) in images {
-        let decoded = trained.image(&image)?;
-        let class = match (args.class, predictor.outputs) {
-            (None, Outputs::Images(_)) => {
-                let seen = predictor.predict(&[&decoded])?.remove(0);
-                Some(called(&seen.values, *threshold))
-            }
-            (class, _) => class,
-        };
-        let heat = attribute(predictor, &decoded, class, &method)?;
-        let found = match predictor.outputs {
-            Outputs::Images(_) => hot(&decoded.image, &heat)?,
-            Outputs::Binary | Outputs::Classes(_) => {
-                let (width, height) = decoded.image.dimensions();
-                let seen = predictor.predict(&[&decoded])?.remove(0);
-                let seen = seen.resized(width as usize, height as usize)?;
-                seen.labels(predictor.outputs, *threshold)
-            }
-        };
-        let bytes = jpeg(&panels(&decoded.image, &found, &heat)?)?;
+        let bytes = attribute(&trained, &image, args.class, &method)?;
         let picture = files.write(&format!("{stem}_cam.jpg"), &bytes)?;
         output.say(format!("{} -> {}", image.display(), picture.display()));
         written.push(Written { image, picture });

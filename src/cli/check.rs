@@ -15,7 +15,7 @@ pub(super) struct CheckArgs {
     specs: Specs,
 }
 
-/// Checks specs and says what they would run on.
+/// Checks specs and prints the numbers of their cases.
 pub(super) fn execute(args: CheckArgs, output: Output) -> Result<u8> {
     let checked = args.specs.check(Depth::Headers, output)?;
     for one in &checked {

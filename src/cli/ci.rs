@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::outputs::{OutputFile, OverwriteArgs};
 use super::report::PageFile;
 use super::run::{Wish, prepare, stop_on_signal, work};
 use super::spec::{Overrides, Specs};
-use super::{Output, pretty, print, report};
+use super::{Output, OverwriteArgs, pretty, print, report};
 use crate::error::{Error, Result};
+use crate::outputs::OutputFile;
 use crate::plan::Depth;
 use crate::run::Outcome;
 
@@ -38,11 +38,11 @@ pub(super) fn execute(args: CiArgs, output: Output) -> Result<u8> {
     let paths = files(&args.paths)?;
     let specs = Specs { paths, overrides: args.overrides };
     let checked = specs.check(Depth::Pixels, output)?;
-    let page = PageFile::new(&args.output, None, args.overwrite)?;
+    let page = PageFile::new(&args.output, None, args.overwrite.overwrite)?;
     let summary = args
         .summary
         .as_deref()
-        .map(|path| OutputFile::new(path, "a summary", args.overwrite))
+        .map(|path| OutputFile::new(path, "a summary", args.overwrite.overwrite))
         .transpose()?;
     if summary.as_ref().is_some_and(|summary| page.is(summary)) {
         return Err(Error::user(format!(

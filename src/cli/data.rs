@@ -2,18 +2,18 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use image::{Rgb, RgbImage};
 use serde::Serialize;
 
 use super::dedup::{self, DedupArgs};
 use super::images::{images, named};
-use super::outputs::{Outputs as Files, OverwriteArgs, Planned, absolute};
 use super::predict::{each, ended};
-use super::{Output, pretty, print};
+use super::{Output, OverwriteArgs, pretty, print};
 use crate::data::{Levels, Proposal, SynthKind, decode_image, inspect, propose, synth};
 use crate::error::Result;
 use crate::evaluate::{png_gray, png_rgb};
+use crate::outputs::{Outputs, Planned, absolute};
 
 /// Arguments of `data`.
 #[derive(Debug, Args)]
@@ -33,7 +33,7 @@ enum DataCommand {
     Synth {
         /// Layout and kind of images.
         #[arg(long)]
-        kind: Kind,
+        kind: SynthKind,
         /// Folder to write to; it must not exist or be empty.
         #[arg(long, short, value_name = "DIR")]
         out: PathBuf,
@@ -82,14 +82,6 @@ struct Proposed {
     shares: Vec<f64>,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Kind {
-    /// Breast ultrasound in the layout of BUSI.
-    Busi,
-    /// Stained tissue in the layouts of BCSS.
-    Bcss,
-}
-
 /// Looks at data, or makes some.
 pub(super) fn execute(args: DataArgs, output: Output) -> Result<u8> {
     match args.command {
@@ -100,10 +92,6 @@ pub(super) fn execute(args: DataArgs, output: Output) -> Result<u8> {
             Ok(if inspection.is_usable() { 0 } else { 2 })
         }
         DataCommand::Synth { kind, out, cases, seed } => {
-            let kind = match kind {
-                Kind::Busi => SynthKind::Busi,
-                Kind::Bcss => SynthKind::Bcss,
-            };
             let made = synth(kind, &out, cases, seed)?;
             if output.json {
                 return print(&pretty(&made)?);
@@ -127,7 +115,7 @@ fn propose_masks(args: &ProposeArgs, output: Output) -> Result<u8> {
         let of = |what: &&str| Planned::of(image, format!("{stem}_{what}.png"));
         planned.extend(["mask", "colours"].iter().map(of));
     }
-    let files = Files::folder(&args.out, "a proposal", planned, args.overwrite)?;
+    let files = Outputs::folder(&args.out, "a proposal", planned, args.overwrite.overwrite)?;
     let (proposed, failed) = each(images, |path, stem| {
         let image = decode_image(path, Levels::Undecided)?;
         let found = propose(&image, usize::from(args.clusters), args.minimum_px, args.seed);

@@ -8,14 +8,14 @@ use image::imageops::{FilterType, resize};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::outputs::{OutputFile, OverwriteArgs};
-use super::{Output, pretty, print};
+use super::{Output, OverwriteArgs, pretty, print};
 use crate::data::{
     BORDERLINE, Case, Dataset, DuplicatePair, Duplicates, SAME, decode_pixels, find_duplicates,
     open_root,
 };
 use crate::error::Result;
 use crate::evaluate::jpeg;
+use crate::outputs::OutputFile;
 use crate::report::{
     ContactSheet, SheetBorderline, SheetCluster, SheetPair, SheetPicture, contact_sheet, jpeg_uri,
 };
@@ -68,7 +68,7 @@ pub(super) fn execute(args: &DedupArgs, output: Output) -> Result<u8> {
     let out = args
         .out
         .as_deref()
-        .map(|out| OutputFile::new(out, "a contact sheet", args.overwrite))
+        .map(|out| OutputFile::new(out, "a contact sheet", args.overwrite.overwrite))
         .transpose()?;
     let dataset = open_root(&args.root)?;
     let duplicates = find_duplicates(&dataset)?;

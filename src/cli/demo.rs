@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::outputs::{OutputFile, OverwriteArgs};
 use super::spec::{Overrides, Specs};
-use super::{Output, run};
+use super::{Output, OverwriteArgs, run};
 use crate::error::{Error, Result};
+use crate::outputs::OutputFile;
 
 /// The spec of the demonstration, built in.
 const SPEC: &str = include_str!("../../experiments/demo.toml");
@@ -31,13 +31,14 @@ pub(super) struct DemoArgs {
 pub(super) fn execute(args: DemoArgs, output: Output) -> Result<u8> {
     let runs = args.folder.join("runs");
     let spec = runs.join("demo.toml");
-    let file =
-        OutputFile::new(&spec, "a spec", args.overwrite).map_err(|error| match spec.is_file() {
+    let file = OutputFile::new(&spec, "a spec", args.overwrite.overwrite).map_err(|error| {
+        match spec.is_file() {
             true => {
                 Error::user(format!("{error}; `oncospec run {}` runs it as it is", spec.display()))
             }
             false => error,
-        })?;
+        }
+    })?;
     file.write(SPEC.as_bytes())?;
     output.say(format!("spec: {} (made to be read and changed)", spec.display()));
     let mut overrides = args.overrides;

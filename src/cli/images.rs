@@ -7,11 +7,12 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::Output;
-use super::outputs::{absolute, named as listed, written_into};
-use super::runs::{Trained, TrainedArgs};
-use super::spec::tell;
+use super::runs::TrainedArgs;
+use super::spec::report_findings;
 use crate::data::{image_findings, is_foreign_image, is_image_name, is_mask_name};
 use crate::error::{Error, Result};
+use crate::inference::Trained;
+use crate::outputs::{absolute, listed, written_into};
 
 /// Arguments that name a run and the images that its network is given.
 #[derive(Debug, Args)]
@@ -24,7 +25,7 @@ pub(super) struct ImageArgs {
 }
 
 impl ImageArgs {
-    /// The run and the image files; what was found about these is told.
+    /// The run and the image files; findings about these are reported.
     ///
     /// # Errors
     /// As [`TrainedArgs::open`] and [`images`].
@@ -32,7 +33,7 @@ impl ImageArgs {
         let trained = self.trained.open()?;
         let paths = images(&self.images, output)?;
         let decisions = &trained.decisions;
-        tell(&image_findings(&paths, decisions.levels()), &decisions.spec.name, output);
+        report_findings(&image_findings(&paths, decisions.levels()), &decisions.spec.name, output);
         Ok((trained, paths))
     }
 }
@@ -41,7 +42,7 @@ impl ImageArgs {
 type Written = BTreeMap<PathBuf, BTreeSet<String>>;
 
 /// The image files that arguments mean: folders are searched, not below. Masks, hidden files, folders with the name of
-/// an image and pictures that oncospec wrote are left out, which is said.
+/// an image and pictures that oncospec wrote are left out with a message.
 ///
 /// # Errors
 /// If a folder cannot be read, or nothing is left.

@@ -16,8 +16,6 @@ mod explain;
 mod export;
 mod images;
 mod list;
-mod outputs;
-mod overlap;
 mod plan;
 mod predict;
 mod report;
@@ -43,15 +41,24 @@ pub struct Cli {
     output: Output,
 }
 
-/// What is said, and where.
+/// What is printed, and where.
 #[derive(Clone, Copy, Debug, Args)]
 struct Output {
     /// Write the result as JSON to standard output.
     #[arg(long, global = true)]
     json: bool,
-    /// Say nothing while working.
+    /// Print nothing while working.
     #[arg(long, short, global = true)]
     quiet: bool,
+}
+
+/// What lets a command replace files of others.
+#[derive(Clone, Copy, Debug, Args)]
+struct OverwriteArgs {
+    /// Replace files that oncospec did not write or that were changed since, and write pictures into a folder that
+    /// holds images.
+    #[arg(long)]
+    overwrite: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -68,9 +75,9 @@ enum Command {
     Evaluate(evaluate::EvaluateArgs),
     /// Predict masks for images without labels.
     Predict(predict::PredictArgs),
-    /// Draw what in images speaks for a run's predictions.
+    /// Draw which regions of images drove a run's predictions.
     Cam(cam::CamArgs),
-    /// Write the best weights of a run for PyTorch, with what a prediction needs besides.
+    /// Write the best weights of a run for PyTorch, with everything that prediction needs.
     Export(export::ExportArgs),
     /// Render an HTML report of runs.
     Report(report::ReportArgs),
@@ -97,10 +104,10 @@ enum Command {
     Probe { index: usize },
 }
 
-/// Does what the command line says; the exit code.
+/// Runs the command; gives the exit code.
 ///
 /// # Errors
-/// What stops the work; [`crate::Error::exit_code`] tells whose fault it is.
+/// What stops the work; [`crate::Error::exit_code`] is 2 for mistakes of the user.
 pub fn execute(cli: Cli) -> Result<u8> {
     let output = cli.output;
     match cli.command {
@@ -159,14 +166,14 @@ fn command_line() -> Vec<String> {
 }
 
 impl Output {
-    /// Says a line to the person at the terminal.
+    /// Prints a line on standard error.
     fn say(self, text: impl AsRef<str>) {
         if !self.quiet {
             eprintln!("{}", text::lines(text.as_ref()));
         }
     }
 
-    /// Says what was found about data; only a note is left out where silence is asked for.
+    /// Prints a finding about data; `--quiet` leaves out notes only.
     fn warn(self, level: Level, text: impl AsRef<str>) {
         if !self.quiet || level != Level::Note {
             eprintln!("{}", text::lines(text.as_ref()));

@@ -7,12 +7,10 @@ use serde_json::json;
 
 use super::spec::Overrides;
 use super::{Output, pretty, print};
-use crate::device::for_training;
 use crate::error::{Error, Result};
 use crate::model;
-use crate::plan::{Depth, Estimate, Extent, describe, survey};
-use crate::run::{initial_net, objective};
-use crate::train::{Inputs, measure};
+use crate::plan::{Depth, Extent, describe, survey};
+use crate::run::estimate;
 
 /// Arguments of `plan`.
 #[derive(Debug, Args)]
@@ -38,14 +36,7 @@ pub(super) fn execute(args: PlanArgs, output: Output) -> Result<u8> {
     }
     let survey = survey(&checked, Extent::All)?;
     let plan = checked.plan(&survey, spec.seeds[0], chosen.kind.family())?;
-    let device = for_training(&chosen.device, spec.schedule.activation_checkpointing);
-    let (net, weights) = initial_net(&plan.decisions, &device)?;
-    let side = spec.dataset.image_size as usize;
-    let shape = [spec.input_channels(), side, side];
-    let inputs = Inputs::zeros(shape, [plan.decisions.labels.side(side); 2], &device);
-    let objective = objective(&plan.decisions)?;
-    let measured = measure(net, objective, &spec.schedule, inputs, &device)?;
-    let estimate = Estimate::new(&plan, measured);
+    let (weights, estimate) = estimate(&plan, &chosen)?;
     if output.json {
         return print(&pretty(&json!({
             "run": plan.folder(),

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::outputs::{OutputFile, OverwriteArgs};
-use super::runs::find_runs;
-use super::{Output, command_line};
+use super::{Output, OverwriteArgs, command_line};
 use crate::error::{Error, Result};
+use crate::inference::find_runs;
+use crate::outputs::OutputFile;
 use crate::record::{Provenance, Record};
 use crate::report::{ReportOptions, Unreadable, check_templates, render};
 use crate::shell::shell;
@@ -35,7 +35,7 @@ pub(super) struct ReportArgs {
 /// Renders a report over any runs; 1 if one of them could not be read.
 pub(super) fn execute(args: ReportArgs, output: Output) -> Result<u8> {
     let runs = find_runs(&args.runs, &args.root)?;
-    let page = PageFile::new(&args.output, args.templates, args.overwrite)?;
+    let page = PageFile::new(&args.output, args.templates, args.overwrite.overwrite)?;
     let whole = page.write(&runs, String::new())?;
     output.say(format!("report: {}", args.output.display()));
     Ok(if whole { 0 } else { 1 })
@@ -53,11 +53,7 @@ impl PageFile {
     ///
     /// # Errors
     /// If it cannot, or the templates are wrong.
-    pub(super) fn new(
-        path: &Path,
-        templates: Option<PathBuf>,
-        overwrite: OverwriteArgs,
-    ) -> Result<Self> {
+    pub(super) fn new(path: &Path, templates: Option<PathBuf>, overwrite: bool) -> Result<Self> {
         if let Some(folder) = &templates {
             check_templates(folder)?;
         }

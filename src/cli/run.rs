@@ -4,10 +4,9 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::outputs::OverwriteArgs;
 use super::report::PageFile;
 use super::spec::{Overrides, Specs};
-use super::{Output, command_line, pretty, print};
+use super::{Output, OverwriteArgs, command_line, pretty, print};
 use crate::error::{Error, Result};
 use crate::plan::{Checked, Depth, Extent, Plan, survey};
 use crate::record::{Record, RunState};
@@ -43,8 +42,9 @@ pub(super) struct RunArgs {
     pub overwrite: OverwriteArgs,
 }
 
-/// Runs every seed of every spec, then renders one report over all of them. What can be told beforehand of all of them
-/// is told before the first one trains; one that cannot start later does not keep the others from their page.
+/// Runs every seed of every spec, then renders one report over all of them. What is wrong
+/// with any of them is reported before the first one trains, as far as it can be known; one that cannot start later does not
+/// keep the others from their page.
 pub(super) fn execute(args: RunArgs, output: Output) -> Result<u8> {
     let stop = stop_on_signal()?;
     let checked = args.specs.check(Depth::Pixels, output)?;
@@ -53,7 +53,7 @@ pub(super) fn execute(args: RunArgs, output: Output) -> Result<u8> {
         _ => None,
     };
     let page = args.output.unwrap_or_else(|| default_report(&checked, suite.as_ref()));
-    let page = PageFile::new(&page, args.templates, args.overwrite)?;
+    let page = PageFile::new(&page, args.templates, args.overwrite.overwrite)?;
     let title = suite.map(|suite| suite.title).unwrap_or_default();
     let (force, resume, extend_epochs) = (args.force, args.resume, args.extend_epochs);
     let wish = Wish { force, resume, wait: false, extend_epochs };

@@ -90,7 +90,7 @@ impl Overrides {
     pub(super) fn check(&self, path: &Path, depth: Depth, output: Output) -> Result<Checked> {
         let checked = self.check_one(path, depth)?;
         self.find_guides(std::slice::from_ref(&checked))?;
-        tell_all(std::slice::from_ref(&checked), output);
+        report_all(std::slice::from_ref(&checked), output);
         Ok(checked)
     }
 
@@ -110,21 +110,20 @@ impl Overrides {
     }
 }
 
-/// Tells what layers of specs say that does not count, and what was found about the data, once for data that several
-/// have.
-fn tell_all(checked: &[Checked], output: Output) {
-    let mut told: Vec<&Findings> = Vec::new();
+/// Reports statements of layers that have no effect, and findings about the data, once for data that several specs have.
+fn report_all(checked: &[Checked], output: Output) {
+    let mut reported: Vec<&Findings> = Vec::new();
     for one in checked {
-        tell_notes(one, output);
-        if !told.contains(&&one.findings) {
-            tell(&one.findings, &one.loaded.spec.name, output);
-            told.push(&one.findings);
+        report_notes(one, output);
+        if !reported.contains(&&one.findings) {
+            report_findings(&one.findings, &one.loaded.spec.name, output);
+            reported.push(&one.findings);
         }
     }
 }
 
-/// Tells what layers of a spec, and of one that guides it, say that does not count; what is about no key, once.
-fn tell_notes(checked: &Checked, output: Output) {
+/// Reports statements of the layers of a spec, and of its guide, that have no effect; what is about no key, once.
+fn report_notes(checked: &Checked, output: Output) {
     static SAID: Once = Once::new();
     let of_spec = &checked.loaded;
     SAID.call_once(|| {
@@ -140,8 +139,8 @@ fn tell_notes(checked: &Checked, output: Output) {
     }
 }
 
-/// Tells what was found about data: one line for each kind.
-pub(super) fn tell(findings: &Findings, of: &str, output: Output) {
+/// Prints findings about data: one line for each kind.
+pub(super) fn report_findings(findings: &Findings, of: &str, output: Output) {
     for finding in findings {
         output.warn(finding.level, format!("{of}: {finding}"));
     }
@@ -175,7 +174,7 @@ impl Specs {
         if mistakes.is_empty() {
             let checked = results.into_iter().collect::<Result<Vec<_>>>()?;
             self.overrides.find_guides(&checked)?;
-            tell_all(&checked, output);
+            report_all(&checked, output);
             return Ok(checked);
         }
         Err(Error::user(mistakes.join("\n\n")))

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::augment::augment_sample;
 use super::cache::Cache;
 use super::dataset::Dataset;
-use super::labels::Labels;
 use super::normalize::Preprocess;
 use crate::error::Result;
+use crate::source::Labels;
 use crate::spec::AugmentSpec;
 
 /// A number of cases at once.
@@ -19,7 +19,7 @@ pub struct Batch {
     pub images: Vec<f32>,
     /// `[cases, label_size, label_size]`: class numbers, [`super::IGNORE`] where a pixel takes no part.
     pub labels: Vec<u8>,
-    /// `[cases]`: the class of each image, where a network tells both that and those of pixels; else empty.
+    /// `[cases]`: the class of each image, where a network predicts both that and those of pixels; else empty.
     pub classes: Vec<u8>,
     /// Side of the labels: that of the images, or 1 where a whole image has one.
     pub label_size: usize,

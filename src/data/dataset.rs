@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::case::Case;
-use super::classes::Codes;
-use super::labels::Labels;
-use super::levels::{Levels, Window};
-use super::roi::RoiCache;
 use crate::finding::Findings;
+use crate::source::Labels;
+use crate::source::case::Case;
+use crate::source::codes::Codes;
+use crate::source::roi::RoiCache;
+use crate::source::{Levels, Window};
 use crate::spec::ForegroundSpec;
 
 /// The cases of a data set and what their labels mean.
@@ -15,11 +15,11 @@ use crate::spec::ForegroundSpec;
 pub struct Dataset {
     /// Cases with labels, in natural order of their ids.
     pub cases: Vec<Case>,
-    /// Cases that nobody has labelled, in natural order of their ids.
+    /// Cases without labels, in natural order of their ids.
     pub unlabelled: Vec<Case>,
     /// The classes.
     pub labels: Labels,
-    /// The classes of whole images, where a network tells both these and `labels`; else none.
+    /// The classes of whole images, where a network predicts both these and `labels`; else none.
     pub image_classes: Vec<String>,
     /// How pixel values of the masks become labels.
     pub codes: Codes,

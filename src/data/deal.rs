@@ -80,7 +80,7 @@ fn members(groups: &[String]) -> Vec<Vec<usize>> {
 /// Draws the part of every group, each with the part's fraction.
 fn draw(counts: &[Vec<u32>], fractions: &[f64], rng: &mut ChaCha8Rng) -> Vec<usize> {
     let mut order: Vec<usize> = (0..counts.len()).collect();
-    shuffle(&mut order, rng);
+    shuffle(&mut order, |bound| below(rng, bound));
     // The largest first, so that small ones are left for the end, where chances are rounded.
     order.sort_by_key(|&group| std::cmp::Reverse(counts[group].iter().sum::<u32>()));
     let wanted: Vec<usize> = (0..fractions.len()).filter(|&part| fractions[part] > 0.0).collect();

@@ -4,6 +4,8 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
 
+use super::random::shuffle;
+
 /// What a stream of random numbers is for. Each purpose draws from its own stream, so that turning
 /// one augmentation off leaves the others' draws as they were.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,14 +100,10 @@ impl Stream {
     }
 }
 
-/// Puts `items` into the order of one epoch (Fisher and Yates), in whole numbers alone, so that
-/// every machine agrees.
-pub(super) fn shuffle<T>(items: &mut [T], seed: u32, epoch: u32) {
+/// Puts items into the order of one epoch, by numbers of its own stream: other numbers would change every run.
+pub(super) fn shuffle_epoch<T>(items: &mut [T], seed: u32, epoch: u32) {
     let mut stream = Draws::new(seed, epoch, "").stream(Purpose::Shuffle);
-    for last in (1..items.len()).rev() {
-        let count = u32::try_from(last + 1).unwrap_or(u32::MAX);
-        items.swap(last, stream.below(count) as usize);
-    }
+    shuffle(items, |bound| stream.below(bound));
 }
 
 #[cfg(test)]
@@ -162,7 +160,7 @@ mod tests {
     fn shuffling_keeps_every_item_and_depends_on_seed_and_epoch() {
         let order = |seed, epoch| {
             let mut items: Vec<u32> = (0..20).collect();
-            shuffle(&mut items, seed, epoch);
+            shuffle_epoch(&mut items, seed, epoch);
             items
         };
         let mut sorted = order(0, 0);

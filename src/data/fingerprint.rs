@@ -4,17 +4,17 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::case::{Case, ImageSource, MaskSource};
 use super::dataset::Dataset;
-use super::kept::kept;
 use super::open::{decode_labels, decode_pixels};
-use super::phantom;
 use crate::digest::Hasher;
 use crate::error::Result;
+use crate::source::case::{Case, ImageSource, MaskSource};
+use crate::source::kept;
+use crate::source::phantom;
 
 /// SHA-256, in hexadecimal, over every labelled case: id, label, size, pixels and labels of pixels, as decoded.
 ///
-/// How files hold them does not enter it: a copy elsewhere, compressed otherwise, or with a palette, is the same data.
+/// How files hold them does not enter it: a copy in another place, compressed otherwise, or with a palette, is the same data.
 /// Phantoms enter by the version and the parameters of their generator. Kept on disk until a file changes.
 ///
 /// # Errors
@@ -95,8 +95,8 @@ mod tests {
     use png::{BitDepth, ColorType};
 
     use super::super::open;
-    use super::super::sample::{png, save_bytes, save_image, save_mask, spec};
     use super::*;
+    use crate::source::sample::{png, save_bytes, save_image, save_mask, spec};
 
     fn set(root: &Path) -> Dataset {
         for (label, size) in [("benign", 9), ("malignant", 8), ("normal", 7)] {

@@ -6,111 +6,23 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rayon::prelude::*;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
-use super::bcss::{self, CodeSet};
-use super::busi;
-use super::case::{Case, ImageSource, MaskSource};
-use super::classes::{CODE_NAMES, Codes, MERGED_NAMES, count_codes};
 use super::dataset::Dataset;
-use super::decode::{Limit, decode_codes, plain, read_header};
 use super::duplicates::{Thumbnail, clusters, thumbnail};
-use super::files::{self, shown};
-use super::labels::Labels;
-use super::levels::Levels;
-use super::look::Look;
-use super::masks::judge_lesions;
 use super::open::{decode_labels, decode_pixels};
-use super::pictures::judge_pictures;
-use super::roi::RoiCache;
-use super::scan::Scan;
-use super::source::Masks;
 use crate::error::{Error, Result};
 use crate::finding::{Finding, FindingKind, Findings, Level};
-use crate::spec::{BusiClass, BusiSpec, ForegroundSpec, MultiMask};
-
-/// A way in which a data set is laid out on disk: how it is recognised, read and inspected.
-#[derive(Clone, Copy)]
-pub struct Layout {
-    /// In JSON.
-    pub name: &'static str,
-    title: &'static str,
-    /// The folders that it is recognised by.
-    folders: &'static str,
-    /// Whether images may have several masks.
-    several_masks: bool,
-    recognises: fn(&Path) -> Result<bool>,
-    /// Its images, with labels or without.
-    scan: fn(&Path) -> Result<Scan>,
-    inspect: fn(&'static Self, &Path) -> Result<Inspection>,
-}
-
-/// The layouts, in the order in which they are tried.
-static LAYOUTS: [Layout; 3] = [
-    Layout {
-        name: "busi",
-        title: "BUSI (class folders)",
-        folders: "`benign`, `malignant`, `normal` (BUSI)",
-        several_masks: true,
-        recognises: |root| Ok(!class_folders(root).is_empty()),
-        scan: |root| {
-            let look = Look { root, limit: Limit::Image, levels: Levels::Undecided };
-            busi::scan(&look, &busi_spec(root, &class_folders(root)), Masks::Ignored)
-        },
-        inspect: inspect_busi,
-    },
-    Layout {
-        name: "bcss-tiles",
-        title: "BCSS tiles",
-        folders: "`train`, `train_mask`, ... (BCSS tiles)",
-        several_masks: false,
-        recognises: |root| {
-            let is_rois = bcss::roi_folders(root).is_some();
-            Ok(!is_rois && bcss::tile_folders(root)?.iter().any(|folder| folder.masks.is_some()))
-        },
-        scan: |root| {
-            bcss::scan_tiles(&Look { root, limit: Limit::Image, levels: Levels::Undecided })
-        },
-        inspect: inspect_tiles,
-    },
-    Layout {
-        name: "bcss-rois",
-        title: "BCSS whole ROIs",
-        folders: "`images`, `masks` (BCSS ROIs)",
-        several_masks: false,
-        recognises: |root| Ok(bcss::roi_folders(root).is_some()),
-        scan: |root| {
-            let look = Look { root, limit: Limit::Roi, levels: Levels::Undecided };
-            let (rois, findings) = bcss::scan_rois(&look)?;
-            Ok(Scan { cases: rois.iter().map(whole_roi).collect(), findings, ..Scan::default() })
-        },
-        inspect: inspect_rois,
-    },
-];
-
-impl fmt::Debug for Layout {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name)
-    }
-}
-
-impl fmt::Display for Layout {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.title)
-    }
-}
-
-impl PartialEq for Layout {
-    fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
-    }
-}
-
-impl Serialize for Layout {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.name)
-    }
-}
+use crate::source::codes::count_codes;
+use crate::source::decode::plain;
+use crate::source::files::{self, natural_order, shown};
+use crate::source::header::{Limit, read_header};
+use crate::source::look::Look;
+use crate::source::scan::Scan;
+use crate::source::{
+    Case, Codes, Contents, ForegroundSpec, Labels, Layout, Levels, RoiCache, images_and_masks,
+    layouts,
+};
 
 /// Smallest, middle and largest of some sizes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -172,9 +84,9 @@ pub struct Inspection {
     pub layout: &'static Layout,
     /// Class or split folders.
     pub parts: Vec<Part>,
-    /// Slides, where names tell them.
+    /// Slides, where names show them.
     pub slides: usize,
-    /// Institutions, where names tell them.
+    /// Institutions, where names show them.
     pub institutions: Vec<String>,
     /// Image widths, in pixels.
     pub width: Spread,
@@ -201,49 +113,67 @@ impl Inspection {
     pub fn is_usable(&self) -> bool {
         !self.findings.has_errors()
     }
+
+    /// Takes over what was found, and adds the codes of its masks.
+    fn conclude(&mut self, codes: &Tally, findings: Findings, names: &[&str]) {
+        self.codes = codes.named(names);
+        self.findings = findings;
+        self.findings.extend(unknown_codes(&self.codes, names));
+    }
 }
 
-/// Looks at a data set on disk: recognises its layout, decodes every file, and tells what it found.
+/// Looks at a data set on disk: recognises its layout, decodes every file, and reports findings.
 ///
 /// Broken files are findings, not errors.
 ///
 /// # Errors
 /// A user's error when the folder is not there or has no layout that is known.
 pub fn inspect(root: &Path) -> Result<Inspection> {
-    files::check_root(root)?;
     let layout = recognise(root)?;
-    (layout.inspect)(layout, root)
+    let contents = (layout.contents)(root)?;
+    let dataset = dataset(&contents.scan, contents.labels.clone(), contents.codes.clone());
+    let mut inspection = summarise(root, layout, &dataset, &contents);
+    match contents.counted {
+        Some(counted) => {
+            let mut codes = Tally::default();
+            counted.iter().for_each(|counts| codes.add(counts));
+            inspection.conclude(&codes, contents.scan.findings, contents.code_names);
+        }
+        None => {
+            let seen = decode_all(&dataset);
+            compare(&mut inspection, &dataset, seen, contents.scan.findings, contents.code_names);
+        }
+    }
+    Ok(inspection)
 }
 
+/// The layout of a folder.
+///
+/// # Errors
+/// The user's, if it is not there or has no known layout.
 fn recognise(root: &Path) -> Result<&'static Layout> {
-    if let Some(other) = bcss::images_and_masks(root)? {
+    files::check_root(root)?;
+    if let Some(other) = images_and_masks(root)? {
         return Err(Error::user(other));
     }
     layout_of(root)?.ok_or_else(|| {
         let folders = files::folders_of(root).unwrap_or_default();
         let deeper = folders.iter().find(|entry| matches!(layout_of(&entry.path), Ok(Some(_))));
+        let names: Vec<_> = folders.iter().take(8).map(|entry| entry.name.as_str()).collect();
         let hint = match deeper {
-            Some(entry) => format!("; `{}` has one: inspect that", entry.path.display()),
-            None => {
-                let names: Vec<_> =
-                    folders.iter().take(8).map(|entry| entry.name.as_str()).collect();
-                format!(
-                    "; found {}",
-                    if names.is_empty() { "no folders".into() } else { names.join(", ") }
-                )
-            }
+            Some(entry) => format!("`{}` has one: inspect that", entry.path.display()),
+            None if names.is_empty() => "found no folders".into(),
+            None => format!("found {}", names.join(", ")),
         };
-        let [known @ .., last] = LAYOUTS.map(|layout| layout.folders);
-        let root = root.display();
-        Error::user(format!(
-            "{root}: no known layout, which are {} and {last}{hint}",
-            known.join(", ")
-        ))
+        let known: Vec<&str> = layouts().iter().map(|layout| layout.folders).collect();
+        let (last, others) = known.split_last().unwrap_or((&"none", &[]));
+        let (root, others) = (root.display(), others.join(", "));
+        Error::user(format!("{root}: no known layout, which are {others} and {last}; {hint}"))
     })
 }
 
 fn layout_of(root: &Path) -> Result<Option<&'static Layout>> {
-    for layout in &LAYOUTS {
+    for layout in layouts() {
         if (layout.recognises)(root)? {
             return Ok(Some(layout));
         }
@@ -251,118 +181,14 @@ fn layout_of(root: &Path) -> Result<Option<&'static Layout>> {
     Ok(None)
 }
 
-/// The class folders of BUSI that are there.
-fn class_folders(root: &Path) -> Vec<BusiClass> {
-    let is_there = |class: &BusiClass| root.join(busi::folder_of(*class)).is_dir();
-    busi::CLASSES.into_iter().filter(is_there).collect()
-}
-
-fn inspect_busi(layout: &'static Layout, root: &Path) -> Result<Inspection> {
-    let present = class_folders(root);
-    let look = Look { root, limit: Limit::Image, levels: Levels::Refused };
-    let spec = busi_spec(root, &present);
-    let mut scan = busi::scan(&look, &spec, Masks::Read)?;
-    if !scan.has_errors() {
-        scan.findings.extend(judge_pictures(&look, &scan.cases));
-    }
-    scan.findings.extend(judge_lesions(&look, &scan.cases, &spec.foreground).findings);
-    for class in busi::CLASSES.into_iter().filter(|class| !present.contains(class)) {
-        scan.findings.push(
-            Finding::warning(FindingKind::MissingFolder, "class folders that are not there")
-                .naming(format!("no folder `{}`", busi::folder_of(class))),
-        );
-    }
-    let parts = present.iter().map(|&class| busi::folder_of(class).to_string()).collect();
-    let of = |case: &Case| case.label.clone();
-    let dataset = dataset(&scan, Labels::Binary { foreground: "lesion".into() }, Codes::binary());
-    let mut inspection = summarise(root, layout, &dataset, parts, of);
-    let seen = decode_all(&dataset);
-    inspection.code_set = "binary".into();
-    conclude(&mut inspection, &dataset, seen, scan.findings, &["background", "lesion"]);
-    Ok(inspection)
-}
-
-fn busi_spec(root: &Path, classes: &[BusiClass]) -> BusiSpec {
-    BusiSpec {
-        root: root.display().to_string(),
-        foreground: ForegroundSpec::default(),
-        multi_mask: MultiMask::Union,
-        classes: classes.to_vec(),
-    }
-}
-
-fn inspect_tiles(layout: &'static Layout, root: &Path) -> Result<Inspection> {
-    let look = Look { root, limit: Limit::Image, levels: Levels::Refused };
-    let mut scan = bcss::scan_tiles(&look)?;
-    let set = bcss::detect_codes(&look, &mut scan);
-    scan.findings.extend(bcss::unnamed("tiles", &scan.cases));
-    if !scan.has_errors() {
-        scan.findings.extend(judge_pictures(&look, &scan.cases));
-    }
-    let parts = bcss::tile_folders(root)?.iter().map(|folder| folder.split.to_string()).collect();
-    let of = |case: &Case| case.folder.map_or(String::new(), |split| split.to_string());
-    let dataset = dataset(&scan, Labels::Classes { names: Vec::new() }, Codes::as_found());
-    let mut inspection = summarise(root, layout, &dataset, parts, of);
-    let (name, names) = match set {
-        CodeSet::Merged => ("merged", &MERGED_NAMES[..]),
-        CodeSet::Full => ("full", &CODE_NAMES[..]),
-    };
-    inspection.code_set = name.into();
-    let seen = decode_all(&dataset);
-    conclude(&mut inspection, &dataset, seen, scan.findings, names);
-    Ok(inspection)
-}
-
-fn inspect_rois(layout: &'static Layout, root: &Path) -> Result<Inspection> {
-    let look = Look { root, limit: Limit::Roi, levels: Levels::Refused };
-    let (rois, mut findings) = bcss::scan_rois(&look)?;
-    let counted: Vec<_> = rois
-        .par_iter()
-        .map(|roi| decode_codes(&roi.mask, Limit::Roi).map(|mask| count_codes(&mask)))
-        .collect();
-    let scan = Scan { cases: rois.iter().map(whole_roi).collect(), ..Scan::default() };
-    findings.extend(bcss::unnamed("ROIs", &scan.cases));
-    let dataset = dataset(&scan, Labels::Classes { names: Vec::new() }, Codes::as_found());
-    let of = |_: &Case| "images".to_string();
-    let mut inspection = summarise(root, layout, &dataset, vec!["images".into()], of);
-    let mut codes = Tally::default();
-    for (roi, counts) in rois.iter().zip(counted) {
-        match counts {
-            Ok(counts) => codes.add(&counts),
-            Err(error) => findings.push(look.unreadable(&roi.mask, &plain(&error, &roi.mask))),
-        }
-    }
-    inspection.code_set = "full".into();
-    inspection.codes = codes.named(&CODE_NAMES);
-    findings.extend(unknown_codes(&inspection.codes, &CODE_NAMES));
-    inspection.findings = findings;
-    Ok(inspection)
-}
-
-fn whole_roi(roi: &bcss::WholeRoi) -> Case {
-    let (slide, institution) = bcss::slide_of(&roi.stem);
-    Case {
-        id: roi.stem.clone(),
-        label: String::new(),
-        slide,
-        institution,
-        folder: None,
-        image: ImageSource::File(roi.image.clone()),
-        mask: MaskSource::Files(vec![roi.mask.clone()]),
-        width: roi.header.width,
-        height: roi.header.height,
-    }
-}
-
 /// The images of a folder whose layout is recognised, with labels or without; what cannot be used is left out.
 ///
 /// # Errors
 /// As [`inspect`].
 pub fn open_root(root: &Path) -> Result<Dataset> {
-    files::check_root(root)?;
     let mut scan = (recognise(root)?.scan)(root)?;
     scan.cases.append(&mut scan.unlabelled);
-    scan.cases.sort_by(|a, b| files::natural_order(&a.id, &b.id));
+    scan.cases.sort_by(|a, b| natural_order(&a.id, &b.id));
     Ok(dataset(&scan, Labels::Images { names: Vec::new() }, Codes::as_found()))
 }
 
@@ -386,26 +212,22 @@ fn image_path(case: &Case) -> PathBuf {
     case.image.file().map_or_else(|| PathBuf::from(&case.id), Path::to_path_buf)
 }
 
-/// Counts what names and headers tell.
+/// Counts what names and headers show.
 fn summarise(
     root: &Path,
     layout: &'static Layout,
     dataset: &Dataset,
-    parts: Vec<String>,
-    part_of: impl Fn(&Case) -> String,
+    contents: &Contents,
 ) -> Inspection {
     let all: Vec<&Case> = dataset.cases.iter().chain(&dataset.unlabelled).collect();
     let masks_of = |case: &Case| case.mask.files().len();
-    let parts = parts
-        .into_iter()
-        .map(|name| {
-            let here = |cases: &[Case]| cases.iter().filter(|case| part_of(case) == name).count();
-            let masks =
-                dataset.cases.iter().filter(|case| part_of(case) == name).map(masks_of).sum();
-            let (labelled, unlabelled) = (here(&dataset.cases), here(&dataset.unlabelled));
-            Part { name, labelled, unlabelled, masks }
-        })
-        .collect();
+    let part = |name: &String| {
+        let of_part = |case: &&Case| (contents.part_of)(case) == *name;
+        let masks = dataset.cases.iter().filter(of_part).map(masks_of).sum();
+        let labelled = dataset.cases.iter().filter(of_part).count();
+        let unlabelled = dataset.unlabelled.iter().filter(of_part).count();
+        Part { name: name.clone(), labelled, unlabelled, masks }
+    };
     let mut masks_per_image = BTreeMap::new();
     for case in &all {
         *masks_per_image.entry(masks_of(case)).or_insert(0) += 1;
@@ -421,7 +243,7 @@ fn summarise(
     Inspection {
         root: root.to_path_buf(),
         layout,
-        parts,
+        parts: contents.parts.iter().map(part).collect(),
         slides: distinct(|case| case.slide.as_ref()).len(),
         institutions: distinct(|case| case.institution.as_ref()),
         width: Spread::of(all.iter().map(|case| case.width).collect()),
@@ -429,7 +251,7 @@ fn summarise(
         image_modes: modes(&images),
         mask_modes: modes(&masks),
         masks_per_image,
-        code_set: String::new(),
+        code_set: contents.code_set.into(),
         codes: Vec::new(),
         duplicates: Vec::new(),
         findings: Findings::default(),
@@ -501,16 +323,16 @@ impl Tally {
 
 fn unknown_codes(codes: &[CodeCount], names: &[&str]) -> Option<Finding> {
     let unknown = codes.iter().filter(|count| usize::from(count.code) >= names.len());
-    let told = unknown.map(|count| {
+    let names = unknown.map(|count| {
         format!("code {}: {} pixels in {} masks", count.code, count.pixels, count.masks)
     });
     let what = "codes that are not known";
-    let finding = Finding::error(FindingKind::UnknownCodes, what).naming_all(told);
+    let finding = Finding::error(FindingKind::UnknownCodes, what).naming_all(names);
     (finding.count > 0).then_some(finding)
 }
 
 /// Adds what decoding showed to an inspection.
-fn conclude(
+fn compare(
     inspection: &mut Inspection,
     dataset: &Dataset,
     seen: Vec<Result<Seen>>,
@@ -546,11 +368,9 @@ fn conclude(
             }
         }
     }
-    inspection.codes = codes.named(names);
-    findings.extend(unknown_codes(&inspection.codes, names));
     inspection.duplicates = members(&whole, &clusters(&thumbnails));
-    findings.extend(judge_duplicates(&whole, &inspection.duplicates));
-    inspection.findings = findings;
+    inspection.conclude(&codes, findings, names);
+    inspection.findings.extend(judge_duplicates(&whole, &inspection.duplicates));
 }
 
 /// Clusters of more than one, by the ids of their members.
@@ -634,8 +454,8 @@ fn counted(modes: &BTreeMap<String, usize>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample::{save_bytes, save_image, save_mask};
     use super::*;
+    use crate::source::sample::{save_bytes, save_image, save_mask};
 
     #[test]
     fn the_real_half_of_busi_is_described() {

@@ -8,7 +8,7 @@ use std::thread::{Builder, JoinHandle};
 use super::batch::{Batch, Source};
 use super::cache::Cache;
 use super::dataset::Dataset;
-use super::draws::shuffle;
+use super::draws::shuffle_epoch;
 use super::normalize::Preprocess;
 use crate::error::{Error, Result};
 use crate::spec::AugmentSpec;
@@ -73,7 +73,7 @@ impl Loader {
         let draw = match order {
             Order::Sequential => None,
             Order::Shuffled { seed, epoch } => {
-                shuffle(&mut cases, seed, epoch);
+                shuffle_epoch(&mut cases, seed, epoch);
                 Some((seed, epoch))
             }
         };

@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde::{Deserialize, Serialize};
 
 use super::cache::Cache;
-use super::case::Decoded;
 use super::dataset::Dataset;
 use super::inputs;
 use super::resize::{Sample, Sampling, network_size};
 use crate::error::{Error, Result};
+use crate::source::case::Decoded;
 use crate::spec::{Channels, InputKind, NormalizeSpec};
 
 /// ImageNet's mean and standard deviation of red, green and blue, as torchvision states them.

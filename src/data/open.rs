@@ -6,18 +6,18 @@ use std::sync::Arc;
 use image::{GrayImage, RgbImage};
 use rayon::prelude::*;
 
-use super::bcss::unknown_codes;
-use super::case::{Case, Decoded, ImageSource, MaskSource};
 use super::dataset::Dataset;
-use super::decode::{Limit, count_levels, decode_binary, decode_codes, decode_image};
-use super::files::natural_order;
-use super::kept::kept;
-use super::labels::Labels;
-use super::levels::{Levels, Window};
-use super::roi::{self, RoiCache};
-use super::source::{Masks, Opening, source};
 use crate::error::{Error, Result};
 use crate::finding::{Finding, FindingKind, Findings, Level};
+use crate::source::Labels;
+use crate::source::case::{Case, Decoded, ImageSource, MaskSource};
+use crate::source::decode::{count_levels, decode_binary, decode_codes, decode_image};
+use crate::source::files::natural_order;
+use crate::source::header::Limit;
+use crate::source::kept;
+use crate::source::roi::{self, RoiCache};
+use crate::source::{Levels, Window};
+use crate::source::{Masks, Opening};
 use crate::spec::{DatasetSpec, ForegroundSpec, GroupKey, IntensitySpec, SplitSpec};
 
 /// Opens a data set: reads names and headers, and decodes only what decides its classes.
@@ -46,7 +46,7 @@ pub fn open(spec: &DatasetSpec) -> Result<Dataset> {
 /// As [`open`].
 pub fn open_with(spec: &DatasetSpec, masks: Masks) -> Result<Dataset> {
     let levels = Levels::of(&spec.intensity);
-    let source = source(&spec.source);
+    let source = spec.source.source();
     let (labels, codes) = source.classes()?;
     let grouped_by_names = match &spec.split {
         SplitSpec::File(_) => false,
@@ -55,7 +55,7 @@ pub fn open_with(spec: &DatasetSpec, masks: Masks) -> Result<Dataset> {
     let opening = Opening { image_size: spec.image_size, levels, masks, grouped_by_names };
     let mut scan = source.scan(&opening)?;
     if scan.has_errors() {
-        let root = spec.source.root().unwrap_or("phantom");
+        let root = source.root().unwrap_or("phantom");
         return Err(Error::user(listing(root, &scan.findings)));
     }
     scan.cases.sort_by(|a, b| natural_order(&a.id, &b.id));
@@ -250,7 +250,7 @@ fn translate(dataset: &Dataset, case: &Case, mut codes: GrayImage) -> Result<Gra
                 MaskSource::Region(region) => region.path.display().to_string(),
                 _ => case.id.clone(),
             };
-            Err(Error::user(format!("{at}: {}", unknown_codes(&unknown))))
+            Err(Error::user(format!("{at}: {}", dataset.codes.unknown(&unknown))))
         }
     }
 }
@@ -271,7 +271,7 @@ pub fn pixel_counts(dataset: &Dataset, cases: &[usize]) -> Result<Vec<u64>> {
                     .into_iter()
                     .for_each(|class| counts[usize::from(class)] = 1);
             } else if let Some(labels) = decode_labels(dataset, &dataset.cases[index])? {
-                let all = super::classes::count_codes(&labels);
+                let all = crate::source::codes::count_codes(&labels);
                 counts.copy_from_slice(&all[..dataset.labels.values()]);
             }
             Ok(counts)

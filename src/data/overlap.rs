@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 
 use image::GrayImage;
 
-use super::case::{Case, ImageSource};
 use super::dataset::Dataset;
-use super::labels::IGNORE;
+use crate::source::IGNORE;
+use crate::source::case::{Case, ImageSource};
 
 /// Where a tile lies, in pixels of what it was cut from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +45,7 @@ impl Place {
         }
     }
 
-    /// The place that a name tells. The split's folder is no part of what a tile was cut from.
+    /// The place in a name. The split's folder is no part of what a tile was cut from.
     fn named(id: &str, width: u32, height: u32) -> Option<Self> {
         let name = id.rsplit('/').next().unwrap_or(id);
         let number = |text: &str| text.parse::<u32>().ok();
@@ -151,8 +151,8 @@ mod tests {
     use std::path::Path;
 
     use super::super::open;
-    use super::super::sample::{save_image, save_mask, spec};
     use super::*;
+    use crate::source::sample::{save_image, save_mask, spec};
 
     fn place(name: &str) -> Option<(String, [u32; 4])> {
         let place = Place::named(name, 50, 40)?;

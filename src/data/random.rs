@@ -22,11 +22,10 @@ pub(super) fn below(rng: &mut impl Rng, bound: u32) -> u32 {
     }
 }
 
-/// Puts items in random order (Fisher-Yates).
-pub(super) fn shuffle<T>(items: &mut [T], rng: &mut impl Rng) {
+/// Puts items in random order (Fisher and Yates), by numbers that are `below` a bound.
+pub(super) fn shuffle<T>(items: &mut [T], mut below: impl FnMut(u32) -> u32) {
     for last in (1..items.len()).rev() {
-        let other = below(rng, last as u32 + 1) as usize;
-        items.swap(last, other);
+        items.swap(last, below(last as u32 + 1) as usize);
     }
 }
 
@@ -47,7 +46,8 @@ mod tests {
     #[test]
     fn a_shuffle_keeps_every_item() {
         let mut items: Vec<u32> = (0..50).collect();
-        shuffle(&mut items, &mut stream(3, b"test    "));
+        let mut rng = stream(3, b"test    ");
+        shuffle(&mut items, |bound| below(&mut rng, bound));
         assert_ne!(items, (0..50).collect::<Vec<_>>());
         items.sort_unstable();
         assert_eq!(items, (0..50).collect::<Vec<_>>());

@@ -4,10 +4,10 @@ use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::{GrayImage, RgbImage};
 
-use super::case::Decoded;
 use super::filter::{filtered, luma};
-use super::labels::IGNORE;
 use crate::error::{Error, Result};
+use crate::source::IGNORE;
+use crate::source::case::Decoded;
 use crate::spec::{Channels, DatasetSpec, FilterSpec};
 
 /// What is decided of how images become those of the network's size, before their values are normalised.

@@ -1,12 +1,12 @@
 //! Classes of pixels that a split lacks, so that its figures of them say nothing.
 
 use super::dataset::Dataset;
-use super::labels::Labels;
 use super::split::Split;
 use crate::finding::{Finding, FindingKind};
+use crate::source::Labels;
 use crate::split_name::SplitName;
 
-/// Pixels of each label in a split; `None` where nobody has counted those of a case.
+/// Pixels of each label in a split; `None` where those of a case are not counted.
 fn label_pixels(dataset: &Dataset, split: &Split, part: SplitName) -> Option<Vec<u64>> {
     let mut total = vec![0; dataset.labels.values()];
     for &case in split.part(part) {
@@ -65,9 +65,9 @@ fn untrained(dataset: &Dataset, split: &Split) -> Option<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample::{save_image, save_mask, spec};
-    use super::super::{open, unsought};
+    use super::super::{open, unsearched};
     use super::*;
+    use crate::source::sample::{save_image, save_mask, spec};
     use crate::spec::{ByFolderSpec, SplitSpec};
 
     #[test]
@@ -82,7 +82,7 @@ mod tests {
         let toml = "kind = 'bcss'\nroot = $\nimage-size = 8\nclasses = { kind = 'raw' }";
         let dataset = open(&spec(toml, folder.path())).unwrap();
         let by_folder = SplitSpec::ByFolder(ByFolderSpec {});
-        let split = super::super::split(&by_folder, &dataset, &unsought(&dataset)).unwrap();
+        let split = super::super::split(&by_folder, &dataset, &unsearched(&dataset)).unwrap();
         let found = unscored(&dataset, &split);
         assert_eq!(found.len(), 1, "{found:?}");
         let (name, count) = (&found[0].names, found[0].count);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::dataset::Dataset;
-use super::random::{shuffle, stream};
+use super::random::{below, shuffle, stream};
 use super::split::Split;
 use crate::spec::SubsetSpec;
 
@@ -24,7 +24,8 @@ pub fn subset(spec: &SubsetSpec, dataset: &Dataset, split: Split) -> Split {
         let mut kept = Vec::new();
         for mut cases in of_class.into_values() {
             let count = (fraction * cases.len() as f64).round().max(1.0) as usize;
-            shuffle(&mut cases, &mut stream(spec.seed, b"subset  "));
+            let mut rng = stream(spec.seed, b"subset  ");
+            shuffle(&mut cases, |bound| below(&mut rng, bound));
             left_out.extend(cases.drain(count.min(cases.len())..));
             kept.extend(cases);
         }
@@ -46,14 +47,14 @@ pub fn subset(spec: &SubsetSpec, dataset: &Dataset, split: Split) -> Split {
 mod tests {
     use std::path::Path;
 
-    use super::super::sample;
-    use super::super::{open, split, unsought};
+    use super::super::{open, split, unsearched};
     use super::*;
+    use crate::source::sample;
 
     fn divided() -> (Dataset, Split) {
         let spec = sample::spec("kind = 'phantom'\ncases = 120", Path::new("."));
         let dataset = open(&spec).unwrap();
-        let split = split(&spec.split, &dataset, &unsought(&dataset)).unwrap();
+        let split = split(&spec.split, &dataset, &unsearched(&dataset)).unwrap();
         (dataset, split)
     }
 

@@ -1,15 +1,12 @@
 //! A data set as a task sees it.
 
-use std::path::Path;
-
-use super::busi::folder_of;
-use super::case::MaskSource;
 use super::dataset::Dataset;
-use super::labels::Labels;
 use super::open::open_with;
-use super::source::Masks;
 use crate::error::{Error, Result};
-use crate::spec::{BusiClass, SourceSpec, Spec, TaskSpec};
+use crate::source::Labels;
+use crate::source::Masks;
+use crate::source::case::MaskSource;
+use crate::spec::{Spec, TaskSpec};
 
 /// Opens the data set of a spec, with the labels that its task asks for.
 ///
@@ -27,30 +24,22 @@ pub fn masks_of(task: &TaskSpec) -> Masks {
     }
 }
 
-/// Opens data for a network that is trained already and tells images apart by the classes `told`, of which the data may
-/// lack some; their folders may be absent.
+/// Opens data for a trained network that predicts these classes of images, of which the data may lack some; their folders
+/// may be absent.
 ///
 /// # Errors
 /// As [`open_with`], and the user's if an image is of another class.
-pub fn open_told(spec: &Spec, told: &[String]) -> Result<Dataset> {
+pub fn open_with_classes(spec: &Spec, classes: &[String]) -> Result<Dataset> {
     let mut wanted = spec.dataset.clone();
-    if let SourceSpec::Busi(busi) = &mut wanted.source {
-        let root = Path::new(&busi.root);
-        let there = |class: &BusiClass| root.join(folder_of(*class)).is_dir();
-        let there: Vec<BusiClass> = busi.classes.iter().copied().filter(there).collect();
-        // Of none of them, opening says what is missing.
-        if !there.is_empty() {
-            busi.classes = there;
-        }
-    }
+    wanted.source.source_mut().keep_present();
     let mut dataset = open_with(&wanted, masks_of(&spec.task))?;
-    if told.is_empty() {
+    if classes.is_empty() {
         return Ok(dataset);
     }
-    if let Some(other) = dataset.cases.iter().find(|case| !told.contains(&case.label)) {
+    if let Some(other) = dataset.cases.iter().find(|case| !classes.contains(&case.label)) {
         return Err(Error::user(format!(
-            "the run tells {} apart, and `{}` is of class `{}`",
-            told.join(", "),
+            "the run distinguishes {}, and `{}` is of class `{}`",
+            classes.join(", "),
             other.id,
             other.label
         )));
@@ -58,11 +47,11 @@ pub fn open_told(spec: &Spec, told: &[String]) -> Result<Dataset> {
     match spec.task {
         TaskSpec::Segment(_) => {}
         TaskSpec::Classify(_) => {
-            dataset.labels = Labels::Images { names: told.to_vec() };
+            dataset.labels = Labels::Images { names: classes.to_vec() };
             dataset.label_pixels.clear();
             dataset.cases.iter_mut().for_each(|case| case.mask = MaskSource::Unlabelled);
         }
-        TaskSpec::MultiTask(_) => dataset.image_classes = told.to_vec(),
+        TaskSpec::MultiTask(_) => dataset.image_classes = classes.to_vec(),
     }
     Ok(dataset)
 }
@@ -70,7 +59,7 @@ pub fn open_told(spec: &Spec, told: &[String]) -> Result<Dataset> {
 /// A data set with the labels that a task asks for.
 ///
 /// # Errors
-/// The user's, if images have no class of their own to be told.
+/// The user's, if images have no class of their own.
 pub fn for_task(dataset: Dataset, task: &TaskSpec) -> Result<Dataset> {
     match task {
         TaskSpec::Segment(_) => Ok(dataset),
@@ -92,7 +81,7 @@ fn of_images(mut dataset: Dataset) -> Result<Dataset> {
     Ok(dataset)
 }
 
-/// The classes that a task tells images apart by, from normal to malignant.
+/// The classes of images, from normal to malignant.
 fn classes(dataset: &Dataset, task: &str) -> Result<Vec<String>> {
     let mut names: Vec<String> = Vec::new();
     for case in &dataset.cases {
@@ -109,7 +98,7 @@ fn classes(dataset: &Dataset, task: &str) -> Result<Vec<String>> {
     }
     if names.len() < 2 {
         return Err(Error::user(format!(
-            "`{task}` tells at least two classes apart, and all images are {}",
+            "`{task}` needs images of at least two classes, and all are {}",
             names.first().map_or("absent", String::as_str)
         )));
     }
@@ -129,8 +118,8 @@ fn severity(name: &str) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample::{save_image, save_mask};
     use super::*;
+    use crate::source::sample::{save_image, save_mask};
     use crate::spec::ClassifySpec;
 
     fn spec(dataset: &str) -> Spec {
@@ -160,11 +149,11 @@ mod tests {
             save_mask(&mask, 9, 5, |x| 255 * u8::from(x < 3));
         }
         let spec = spec(&format!("kind = 'busi'\nroot = '{}'", folder.path().display()));
-        let told = ["normal", "benign", "malignant"].map(String::from);
-        let dataset = open_told(&spec, &told).unwrap();
-        assert_eq!(dataset.labels, Labels::Images { names: told.to_vec() });
+        let classes = ["normal", "benign", "malignant"].map(String::from);
+        let dataset = open_with_classes(&spec, &classes).unwrap();
+        assert_eq!(dataset.labels, Labels::Images { names: classes.to_vec() });
         assert_eq!((dataset.cases.len(), dataset.class_of(0)), (2, Some(2)));
-        let error = open_told(&spec, &told[..2]).unwrap_err().to_string();
+        let error = open_with_classes(&spec, &classes[..2]).unwrap_err().to_string();
         assert!(error.contains("`malignant/a` is of class `malignant`"), "{error}");
     }
 

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use image::{GrayImage, RgbImage};
 
-use super::case::{Case, ImageSource, MaskSource};
-use super::classes::Codes;
 use super::dataset::Dataset;
-use super::labels::Labels;
-use super::levels::Levels;
-use super::roi::RoiCache;
+use crate::source::Labels;
+use crate::source::Levels;
+use crate::source::case::{Case, ImageSource, MaskSource};
+use crate::source::codes::Codes;
+use crate::source::roi::RoiCache;
 
 /// Writes `count` gray images of 4 x 4 pixels into `folder`, with masks, as cases `c0`, `c1`, ...
 ///

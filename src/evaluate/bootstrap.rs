@@ -13,7 +13,7 @@ pub const CONFIDENCE: f64 = 0.95;
 /// How often the groups are drawn anew.
 pub const RESAMPLES: usize = 2000;
 
-/// Fewest groups that get an interval: with fewer, resampling says little about the groups never seen,
+/// Fewest groups that get an interval: with fewer, resamples show little of groups that were never drawn,
 /// and the interval comes out too narrow.
 pub const FEWEST_GROUPS: usize = 5;
 

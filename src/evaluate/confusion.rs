@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::data::IGNORE;
 use crate::metric::Counts;
 
-/// How many pixels of each true class were called each class.
+/// How many pixels of each true class were predicted as each class.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Confusion {
     classes: usize,

@@ -42,18 +42,18 @@ pub struct Names {
     pub cases: Vec<String>,
     /// The classes of pixels, of one foreground that alone; of classified images theirs.
     pub classes: Vec<String>,
-    /// The classes of images that a second head tells.
+    /// The classes of images that a second head predicts.
     pub image_classes: Vec<String>,
 }
 
 /// Sums of one epoch on one split.
 ///
 /// The figures mean what the figures of the same names from [`figures`](super::figures) and
-/// [`image_figures`](super::image_figures) mean; images of two classes are called the second from 0.5 on.
+/// [`image_figures`](super::image_figures) mean; of two classes the second is predicted from 0.5 on.
 #[derive(Clone, Debug)]
 pub struct EpochTally {
     outputs: Outputs,
-    /// Classes of images that a second head tells; 0 without one.
+    /// Classes of images that a second head predicts; 0 without one.
     image_classes: usize,
     empty: EmptyRule,
     loss: Sums,
@@ -66,7 +66,7 @@ pub struct EpochTally {
 }
 
 impl EpochTally {
-    /// An empty tally, with the number of classes of images that a second head tells.
+    /// An empty tally, with the number of classes of images that a second head predicts.
     pub fn new(outputs: Outputs, image_classes: usize, empty: EmptyRule) -> Self {
         Self {
             outputs,

@@ -2,7 +2,7 @@
 //!
 //! | figure | meaning |
 //! |---|---|
-//! | `accuracy` | part of the images called right |
+//! | `accuracy` | share of the images predicted correctly |
 //! | `balanced-accuracy` | mean recall over the classes that have images |
 //! | `mcc` | Matthews' coefficient; of several classes Gorodkin's (2004) |
 //! | `<metric>.class.<class>` | the class against all others |
@@ -18,7 +18,7 @@
 //!
 //! `n` and `groups` are the images that a figure is a part of: of a class its own (of specificity all others), else
 //! all. An interval is over resamples of whole groups, those left out in which a class lacks that the images have; there
-//! is none where a class that it speaks of has images of few groups ([`FEWEST_OF_CLASS`]).
+//! is none where a class that it depends on has images of few groups ([`FEWEST_OF_CLASS`]).
 
 use std::collections::BTreeSet;
 
@@ -30,7 +30,7 @@ use super::threshold::{CANDIDATES, best_candidate};
 use crate::figure_name::OF_SECOND_HEAD;
 use crate::metric::{ImageConfusion, MetricKind, OfClass, OfImages, Side};
 
-/// Names of all figures of a second head that tells such classes, without the split; none without classes.
+/// Names of all figures of a second head with such classes, without the split; none without classes.
 pub fn second_head_names(classes: &[String]) -> Vec<String> {
     if classes.is_empty() {
         return Vec::new();
@@ -39,7 +39,7 @@ pub fn second_head_names(classes: &[String]) -> Vec<String> {
     names.into_iter().map(|name| format!("{OF_SECOND_HEAD}{name}")).collect()
 }
 
-/// One image and what a network says of it.
+/// One image and what a network predicts for it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ImageScore {
     /// The case.
@@ -48,7 +48,7 @@ pub struct ImageScore {
     pub group: String,
     /// Its class.
     pub truth: usize,
-    /// The class it is called.
+    /// The predicted class.
     pub predicted: usize,
     /// Probability of each class.
     pub probabilities: Vec<f32>,
@@ -56,7 +56,7 @@ pub struct ImageScore {
 
 /// The class that probabilities stand for: of two the second from `threshold` on, of several the likeliest,
 /// the first of equals.
-pub fn called(probabilities: &[f32], threshold: f64) -> usize {
+pub fn predicted_class(probabilities: &[f32], threshold: f64) -> usize {
     if let [_, second] = probabilities {
         return usize::from(*second >= threshold as f32);
     }
@@ -174,8 +174,8 @@ struct Sides<'a> {
     truth: Vec<Counted>,
     /// Images of all others.
     others: Vec<Counted>,
-    /// Images that are called each class.
-    called: Vec<Counted>,
+    /// Images that are predicted as each class.
+    predicted: Vec<Counted>,
 }
 
 impl<'a> Sides<'a> {
@@ -199,7 +199,7 @@ impl<'a> Sides<'a> {
             all: side(&|_| true),
             truth: by_class(&|score, class| score.truth == class),
             others: by_class(&|score, class| score.truth != class),
-            called: by_class(&|score, class| score.predicted == class),
+            predicted: by_class(&|score, class| score.predicted == class),
         }
     }
 
@@ -217,11 +217,11 @@ impl<'a> Sides<'a> {
         match side {
             Side::Class => &self.truth[class],
             Side::Others => &self.others[class],
-            Side::Called => &self.called[class],
+            Side::Predicted => &self.predicted[class],
         }
     }
 
-    /// Why a figure gets no interval: because a class that it speaks of is seen in few groups.
+    /// Why a figure gets no interval: a class that it depends on is in few groups.
     fn too_few(&self, metric: MetricKind, reduction: Reduction) -> Option<Resampled> {
         let asked: Vec<(Side, usize)> = match (metric.row().of_images?, reduction) {
             (OfImages::All { of_classes: false, .. }, _) => Vec::new(),
@@ -240,7 +240,7 @@ impl<'a> Sides<'a> {
         let of = match fewest.0 {
             Side::Class => format!(" of {class}"),
             Side::Others => format!(" of others than {class}"),
-            Side::Called => format!(" called {class}"),
+            Side::Predicted => format!(" predicted as {class}"),
         };
         (groups < FEWEST_OF_CLASS).then(|| Resampled::few(groups, &of, FEWEST_OF_CLASS))
     }
@@ -316,7 +316,7 @@ impl<'a> Weighed<'a> {
         Self { scores, sorted, weights, confusion }
     }
 
-    /// Whether a class has no image here, but has some among all: a mean over classes would then be another figure.
+    /// Whether a class has no image in this resample, but has some among all: a mean over classes would then be another figure.
     fn lacks_a_class(&self) -> bool {
         let mut classes = self.sorted.occurs.iter().enumerate();
         classes.any(|(class, &occurs)| occurs && !self.confusion.occurs(class))
@@ -379,7 +379,7 @@ pub fn best_image_threshold(scores: &[ImageScore]) -> f64 {
             .iter()
             .map(|score| ImageScore {
                 truth: score.truth,
-                predicted: called(&score.probabilities, CANDIDATES[candidate]),
+                predicted: predicted_class(&score.probabilities, CANDIDATES[candidate]),
                 ..ImageScore::default()
             })
             .collect();
@@ -438,7 +438,7 @@ mod tests {
     fn scored(truth: usize, probabilities: &[f32]) -> ImageScore {
         ImageScore {
             truth,
-            predicted: called(probabilities, 0.5),
+            predicted: predicted_class(probabilities, 0.5),
             probabilities: probabilities.to_vec(),
             ..ImageScore::default()
         }
@@ -486,9 +486,9 @@ mod tests {
 
     #[test]
     fn a_threshold_calls_the_second_of_two_classes() {
-        assert_eq!([0.1, 0.5, 0.6].map(|p| called(&[1.0 - p, p], 0.5)), [0, 1, 1]);
-        assert_eq!(called(&[0.7, 0.3], 0.3), 1);
-        assert_eq!(called(&[0.4, 0.4, 0.2], 0.5), 0);
+        assert_eq!([0.1, 0.5, 0.6].map(|p| predicted_class(&[1.0 - p, p], 0.5)), [0, 1, 1]);
+        assert_eq!(predicted_class(&[0.7, 0.3], 0.3), 1);
+        assert_eq!(predicted_class(&[0.4, 0.4, 0.2], 0.5), 0);
     }
 
     #[test]

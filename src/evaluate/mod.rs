@@ -30,8 +30,8 @@ pub use confusion::{Confusion, count_classes};
 pub use counts::{count_binary, likeliest};
 pub use epoch::{EpochTally, Names, epoch_figures};
 pub use images::{
-    ImageScore, best_image_threshold, called, image_figure_names, image_figures,
-    precision_recall_curve, roc_curve, second_head_names,
+    ImageScore, best_image_threshold, image_figure_names, image_figures, precision_recall_curve,
+    predicted_class, roc_curve, second_head_names,
 };
 pub use metric::{figure_goal, measure_title};
 pub use pictures::{CasePictures, colour, draw, jpeg, overlay, png_gray, png_rgb, shown};

@@ -15,9 +15,9 @@ use crate::loss::Outputs;
 const LONGEST_SIDE: u32 = 256;
 
 /// Colour of a true positive, a false positive and a false negative: the blue, orange and purple of
-/// a palette that people with any colour vision tell apart (Okabe and Ito 2008).
+/// a palette that people with any colour vision can distinguish (Okabe and Ito 2008).
 pub const TRUE_POSITIVE: [u8; 3] = [0, 158, 115];
-/// Colour of a pixel wrongly called foreground.
+/// Colour of a pixel wrongly predicted as foreground.
 pub const FALSE_POSITIVE: [u8; 3] = [230, 159, 0];
 /// Colour of a foreground pixel that was missed.
 pub const FALSE_NEGATIVE: [u8; 3] = [213, 64, 140];

@@ -38,7 +38,7 @@ pub struct Probabilities {
     pub height: usize,
     /// The values, channel by channel, row by row.
     pub values: Vec<f32>,
-    /// Of each class of the image, where a second head tells it; else none.
+    /// Of each class of the image, where a second head predicts it; else none.
     pub of_image: Vec<f32>,
 }
 
@@ -105,7 +105,7 @@ fn read(tensor: Tensor<4>) -> Result<Vec<f32>> {
     Ok(values)
 }
 
-/// What is wrong where a network gives NaN, which no threshold or highest class tells from a background.
+/// What is wrong where a network gives NaN, which any threshold or highest class would turn into background.
 pub fn not_a_number(what: &str) -> String {
     format!(
         "{what} is not a number (NaN) in places: the network's weights or the image hold NaN, or numbers too large \
@@ -147,12 +147,12 @@ impl Probabilities {
     }
 
     /// The label of each pixel: 1 from `threshold` on for binary outputs, else the likeliest class; of a whole
-    /// image the class it is called.
+    /// image the predicted class.
     pub fn labels(&self, outputs: Outputs, threshold: f64) -> Vec<u8> {
         match outputs {
             Outputs::Binary => super::binarize(&self.values, threshold),
             Outputs::Classes(classes) => likeliest(&self.values, classes),
-            Outputs::Images(_) => vec![super::called(&self.values, threshold) as u8],
+            Outputs::Images(_) => vec![super::predicted_class(&self.values, threshold) as u8],
         }
     }
 }

@@ -4,8 +4,8 @@ use rayon::prelude::*;
 
 use super::predictor::{Predictor, Probabilities};
 use super::{
-    CaseScore, Confusion, ImageScore, LabelledCase, best_image_threshold, best_threshold, called,
-    count_at_candidates, score_binary, score_classes,
+    CaseScore, Confusion, ImageScore, LabelledCase, best_image_threshold, best_threshold,
+    count_at_candidates, predicted_class, score_binary, score_classes,
 };
 use crate::data::{Case, Dataset, Decoded, Labels, decode, leave_out, resize_labels, shown_before};
 use crate::error::{Error, Result};
@@ -38,7 +38,7 @@ pub struct Evaluation {
     pub original: Vec<CaseScore>,
     /// At the network's size, one per case and class.
     pub network: Vec<CaseScore>,
-    /// What a second head says of the images; none without one.
+    /// What a second head predicts for the images; none without one.
     pub images: Vec<ImageScore>,
     /// Pixels by truth and prediction, at the resolution of the headline figures.
     pub confusion: Confusion,
@@ -54,7 +54,7 @@ impl Evaluation {
     }
 }
 
-/// Told after each batch how many cases are done; an error ends the work.
+/// Called after each batch with the number of cases done; an error ends the work.
 pub type Tick<'a> = &'a dyn Fn(usize) -> Result<()>;
 
 /// The threshold of binary outputs or two classes of images: as the spec fixes it, or the best on the validation cases.
@@ -88,7 +88,7 @@ pub fn threshold(
 /// Scores every case.
 ///
 /// # Errors
-/// If a case cannot be decoded, or `tick` says so.
+/// If a case cannot be decoded, or `tick` fails.
 pub fn evaluate(
     predictor: &Predictor,
     cases: &Cases,
@@ -136,7 +136,7 @@ pub fn evaluate(
 /// Gives every image its class.
 ///
 /// # Errors
-/// If a case cannot be decoded, has no class, or `tick` says so.
+/// If a case cannot be decoded, has no class, or `tick` fails.
 pub fn classify(
     predictor: &Predictor,
     cases: &Cases,
@@ -148,7 +148,7 @@ pub fn classify(
     })
 }
 
-/// From which probability on a second head calls an image the second of two classes.
+/// The probability from which on a second head predicts the second of two classes.
 pub const SECOND_HEAD_THRESHOLD: f64 = 0.5;
 
 fn image_score(
@@ -163,7 +163,7 @@ fn image_score(
         case: cases.dataset.cases[index].id.clone(),
         group: cases.groups[index].clone(),
         truth: usize::from(truth),
-        predicted: called(probabilities, threshold),
+        predicted: predicted_class(probabilities, threshold),
         probabilities: probabilities.to_vec(),
     })
 }

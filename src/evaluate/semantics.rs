@@ -10,7 +10,7 @@ pub fn describe_reductions(classes: usize) -> &'static str {
         "mean: for each case the mean over the classes in its truth or prediction, then over cases; \
          lesion: mean over pairs of case and class whose truth has the class; pooled: from pixel \
          counts summed over all cases, then the mean over classes that occur; class: mean over cases \
-         whose truth has the class. Accuracy is the part of labelled pixels called right."
+         whose truth has the class. Accuracy is the share of labelled pixels predicted correctly."
     } else {
         "mean: over cases; lesion: over cases whose truth has a lesion; pooled: from pixel counts \
          summed over all cases."
@@ -54,7 +54,7 @@ pub fn describe_refinement(refine: &RefineSpec) -> Option<String> {
 
 /// How classified images become figures.
 pub fn describe_image_reductions() -> &'static str {
-    "Each image counts once. accuracy: part called right; balanced accuracy: mean recall over the classes that \
+    "Each image counts once. accuracy: share predicted correctly; balanced accuracy: mean recall over the classes that \
      have images; class: the class against all others, n its images (of specificity, the others'); macro: its mean \
      over classes. AUC is that of the ROC curve, average precision that of the precision-recall curve."
 }

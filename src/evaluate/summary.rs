@@ -11,7 +11,7 @@
 //! With several classes, a class that is in neither truth nor prediction takes no part in a mean over
 //! classes, whatever the rule for empty masks: a perfect score for each class that a tile happens not
 //! to show would drown the others (nnU-Net and MMSegmentation leave it out too). And accuracy is pixel
-//! accuracy, the part of labelled pixels called right; only `accuracy.class` and `accuracy.lesion` are
+//! accuracy, the share of labelled pixels predicted correctly; only `accuracy.class` and `accuracy.lesion` are
 //! of a class against the rest. Distances and AUC are not pooled.
 
 use std::collections::{BTreeMap, BTreeSet};

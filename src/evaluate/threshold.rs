@@ -1,4 +1,4 @@
-//! From which probability on a pixel is lesion.
+//! The probability from which on a pixel counts as lesion.
 
 use crate::data::IGNORE;
 use crate::metric::{Counts, EmptyRule, MetricKind, overlap};
@@ -63,7 +63,7 @@ fn candidates_reached(p: f32, thresholds: &[f32; CANDIDATES.len()]) -> usize {
 /// The candidate with the highest mean Dice over cases, of those as high the nearest to 0.5, of those
 /// as near the lower. 0.5 where Dice is undefined everywhere.
 ///
-/// `cases` holds each case's counts at [`CANDIDATES`]; only validation cases belong here.
+/// `cases` holds each case's counts at [`CANDIDATES`]; give validation cases only.
 ///
 /// # Panics
 ///

@@ -11,12 +11,12 @@ pub(super) const METRIC: Metric = Metric::highest("average-precision", "Average 
 /// class and of others at each probability of it, from the highest down.
 fn of_images(steps: &[[f64; 2]]) -> Option<f64> {
     let all: f64 = steps.iter().map(|step| step[0]).sum();
-    let (mut above, mut called, mut sum) = (0.0, 0.0, 0.0);
+    let (mut above, mut predicted, mut sum) = (0.0, 0.0, 0.0);
     for [of_class, of_others] in steps {
         above += of_class;
-        called += of_class + of_others;
+        predicted += of_class + of_others;
         if *of_class > 0.0 {
-            sum += of_class * above / called;
+            sum += of_class * above / predicted;
         }
     }
     ratio(sum, all)

@@ -17,14 +17,14 @@ use serde::{Deserialize, Serialize};
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
-    /// True positives: pixels of the class, called the class.
+    /// True positives: pixels of the class, predicted as the class.
     pub tp: u64,
-    /// False positives: pixels of another class, called the class.
+    /// False positives: pixels of another class, predicted as the class.
     pub fp: u64,
-    /// False negatives: pixels of the class, called another.
+    /// False negatives: pixels of the class, predicted as another.
     #[serde(rename = "fn")]
     pub fn_: u64,
-    /// True negatives: pixels of another class, called another.
+    /// True negatives: pixels of another class, predicted as another.
     pub tn: u64,
 }
 

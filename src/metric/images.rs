@@ -7,7 +7,7 @@ pub enum OfImages {
     All {
         /// Its formula.
         value: fn(&ImageConfusion) -> Option<f64>,
-        /// Whether it speaks of every class alike, so that it is another figure where a class has no image.
+        /// Whether it depends on every class, so that it is another figure where a class has no image.
         of_classes: bool,
     },
     /// A number for each class against all others, and their mean.
@@ -16,7 +16,7 @@ pub enum OfImages {
         value: OfClass,
         /// Which classes the mean is over.
         mean: MeanOver,
-        /// The images that the number of a class speaks of; the first are those that it is a part of.
+        /// The images that the number of a class depends on; the first are those that it is a part of.
         seen: &'static [Side],
     },
 }
@@ -37,8 +37,8 @@ pub enum Side {
     Class,
     /// Those of all others.
     Others,
-    /// Those that are called the class.
-    Called,
+    /// Those that are predicted as the class.
+    Predicted,
 }
 
 /// Classes that a mean is over.
@@ -60,8 +60,8 @@ impl MeanOver {
         let classes = 0..confusion.classes();
         match self {
             Self::Named => {
-                let named =
-                    classes.filter(|&class| confusion.occurs(class) || confusion.is_called(class));
+                let named = classes
+                    .filter(|&class| confusion.occurs(class) || confusion.is_predicted(class));
                 mean(named.map(|class| value(class).unwrap_or(0.0)))
             }
             Self::Occurring => {
@@ -74,20 +74,20 @@ impl MeanOver {
 /// Images by their weight, one class against all others.
 #[derive(Clone, Copy, Debug)]
 pub struct Against {
-    /// Of the class, called the class.
+    /// Of the class, predicted as the class.
     pub tp: f64,
-    /// Of others, called the class.
+    /// Of others, predicted as the class.
     pub fp: f64,
-    /// Of the class, called another.
+    /// Of the class, predicted as another.
     pub fn_: f64,
-    /// Of others, called another.
+    /// Of others, predicted as another.
     pub tn: f64,
 }
 
-/// The weight of images by their class and by what they are called.
+/// The weight of images by their true and predicted class.
 #[derive(Clone, Debug)]
 pub struct ImageConfusion {
-    /// Rows are the truth, columns what images are called.
+    /// Rows are the truth, columns the prediction.
     pub(super) rows: Vec<Vec<f64>>,
 }
 
@@ -98,8 +98,8 @@ impl ImageConfusion {
     }
 
     /// Adds an image that counts `weight` times.
-    pub fn add(&mut self, truth: usize, called: usize, weight: f64) {
-        self.rows[truth][called] += weight;
+    pub fn add(&mut self, truth: usize, prediction: usize, weight: f64) {
+        self.rows[truth][prediction] += weight;
     }
 
     /// How many classes there are.
@@ -124,17 +124,17 @@ impl ImageConfusion {
         Against { tp, fp, fn_, tn: self.total() - tp - fp - fn_ }
     }
 
-    /// Whether an image is called a class.
-    pub fn is_called(&self, class: usize) -> bool {
+    /// Whether an image is predicted as a class.
+    pub fn is_predicted(&self, class: usize) -> bool {
         self.rows.iter().any(|row| row[class] > 0.0)
     }
 
-    /// The weight of what is called right.
+    /// The weight of what is predicted correctly.
     pub(super) fn right(&self) -> f64 {
         (0..self.classes()).map(|class| self.rows[class][class]).sum()
     }
 
-    /// The part called right.
+    /// The share predicted correctly.
     pub(super) fn accuracy(&self) -> Option<f64> {
         ratio(self.right(), self.total())
     }

@@ -25,10 +25,10 @@ fn of_images(confusion: &ImageConfusion) -> Option<f64> {
     }
     let truth: Vec<f64> = confusion.rows.iter().map(|row| row.iter().sum()).collect();
     let column = |class: usize| confusion.rows.iter().map(|row| row[class]).sum();
-    let called: Vec<f64> = (0..confusion.classes()).map(column).collect();
+    let predicted: Vec<f64> = (0..confusion.classes()).map(column).collect();
     let product = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();
-    let covariance = confusion.right() * total - product(&truth, &called);
+    let covariance = confusion.right() * total - product(&truth, &predicted);
     let spread = |of: &[f64]| total * total - product(of, of);
-    let variance = spread(&truth) * spread(&called);
+    let variance = spread(&truth) * spread(&predicted);
     Some(if variance > 0.0 { covariance / variance.sqrt() } else { 0.0 })
 }

@@ -73,7 +73,7 @@ metrics! {
     Precision => Metric::highest("precision", "Precision")
         .also_named(&["ppv"])
         .of_counts(|c| ratio(c.tp, c.tp + c.fp))
-        .of_classes(|c| part(c.tp, c.tp + c.fp).or(Some(0.0)), MeanOver::Named, &[Side::Class, Side::Called]),
+        .of_classes(|c| part(c.tp, c.tp + c.fp).or(Some(0.0)), MeanOver::Named, &[Side::Class, Side::Predicted]),
     /// tp / (tp + fn); also called sensitivity.
     Recall => Metric::highest("recall", "Recall")
         .also_named(&["sensitivity", "tpr"])

@@ -9,7 +9,7 @@ use crate::attribution::{Method, Settings};
 use crate::data::{
     Dataset, Duplicates, Labels, Split, augment_problems, find_duplicates, folds, for_task,
     group_key, lacks_foreground, leaks, masks_of, open_for, open_with, percentile_window, split,
-    subset, unscored, unsought,
+    subset, unscored, unsearched,
 };
 use crate::device::{Request, choose};
 use crate::error::Result;
@@ -90,7 +90,7 @@ pub fn check(mut loaded: Loaded, depth: Depth) -> Result<Checked, Problems> {
         found.on(dataset);
         found.gates(dataset);
         let duplicates = match depth {
-            Depth::Headers => Ok(unsought(dataset)),
+            Depth::Headers => Ok(unsearched(dataset)),
             Depth::Pixels => find_duplicates(dataset).map_err(|error| ("dataset.root", error)),
         };
         let division = duplicates.and_then(|duplicates| {

@@ -12,11 +12,11 @@ pub const TRAINING_ENGINE: &str = env!("TRAINING_ENGINE");
 /// Digest of the sources that decide figures of given weights, set by the build script.
 pub const EVALUATION_ENGINE: &str = env!("EVALUATION_ENGINE");
 
-/// Digests of the sources of each network, encoder and loss, such as `loss/dice 0123..`, set by the build script.
+/// Digests of the sources of each network, encoder, loss and data set, such as `loss/dice 0123..`, set by the build script.
 const PARTS: &str = env!("ENGINE_PARTS");
 
-/// Digests of the sources that decide the weights of a spec and not of every spec: of its network, its encoder and its
-/// losses, by key and kind, such as `model/unet`.
+/// Digests of the sources that decide the weights of a spec and not of every spec: of its network, its encoder, its losses
+/// and its data set, by key and kind, such as `model/unet`.
 ///
 /// # Errors
 /// If the spec cannot be written as JSON.
@@ -75,16 +75,16 @@ mod tests {
     }
 
     #[test]
-    fn a_spec_has_the_parts_of_its_network_and_its_encoder() {
-        let networks = |text| {
+    fn a_spec_has_the_parts_of_its_data_set_its_network_and_its_encoder() {
+        let parts = |text| {
             let all = named(&format!("[model]\n{text}\n[loss]\nkind = 'dice'"));
             all.into_iter().filter(|name| !name.starts_with("loss/")).collect::<Vec<_>>()
         };
-        assert_eq!(networks("kind = 'unet'"), ["model/unet"]);
+        assert_eq!(parts("kind = 'unet'"), ["dataset/phantom", "model/unet"]);
         assert_eq!(
-            networks("kind = 'unet'\nencoder = { kind = 'resnet18' }"),
-            ["encoder/resnet18", "model/unet"]
+            parts("kind = 'unet'\nencoder = { kind = 'resnet18' }"),
+            ["dataset/phantom", "encoder/resnet18", "model/unet"]
         );
-        assert_eq!(networks("kind = 'resnet18'"), ["model/resnet18"]);
+        assert_eq!(parts("kind = 'resnet18'"), ["dataset/phantom", "model/resnet18"]);
     }
 }

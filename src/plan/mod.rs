@@ -76,7 +76,7 @@ pub struct Decisions {
     pub seed: u32,
     /// Digest of the sources that decide the weights of every run.
     pub engine: String,
-    /// Digests of the sources of its network, its encoder and its losses, such as `model/unet`.
+    /// Digests of the sources of its network, encoder, losses and data set, such as `model/unet`.
     #[serde(default)]
     pub engine_parts: BTreeMap<String, String>,
     /// Digest of the sources that decide figures of given weights.
@@ -151,7 +151,7 @@ impl Decisions {
     /// The same with absolute paths of its data.
     pub fn with_absolute_paths(&self) -> Self {
         let mut decisions = self.clone();
-        if let Some(root) = decisions.spec.dataset.source.root_mut()
+        if let Some(root) = decisions.spec.dataset.source.source_mut().root_mut()
             && let Ok(absolute) = std::path::absolute(&root)
         {
             *root = absolute.display().to_string();

@@ -28,7 +28,7 @@ pub struct Provenance {
     pub tool: Option<Git>,
     /// Digest of the sources that decide the weights of every run.
     pub engine: String,
-    /// Digests of the sources of its network and its losses, by name, such as `model/unet`.
+    /// Digests of the sources of its network, encoder, losses and data set, by name, such as `model/unet`.
     pub engine_parts: BTreeMap<String, String>,
     /// Digest of the sources that decide figures of given weights.
     pub evaluation_engine: String,

@@ -46,7 +46,7 @@ impl Again {
         if plan.spec_path == self.spec && spec.seeds.len() > 1 {
             words.extend(["--set".into(), format!("seeds=[{}]", plan.decisions.seed)]);
         }
-        if let Some(root) = spec.dataset.source.root() {
+        if let Some(root) = spec.dataset.source.source().root() {
             let root = self.folder.join(root);
             let root = root.canonicalize().unwrap_or(root).display().to_string();
             words.extend(["--set".into(), format!("dataset.root={}", toml::Value::String(root))]);

@@ -9,7 +9,7 @@ use super::pictures::{Album, class_by_second_head, class_with_probability};
 use crate::attribution::{Method, Settings, attribute, heat_over};
 use crate::data::{Dataset, Decoded, Preprocess, decode, random_stream};
 use crate::error::Result;
-use crate::evaluate::{Predictor, called, draw, jpeg, shown};
+use crate::evaluate::{Predictor, draw, jpeg, predicted_class, shown};
 use crate::loss::Outputs;
 use crate::model::{Model, save_weights};
 use crate::plan::Plan;
@@ -147,7 +147,7 @@ impl Film {
         let predicted;
         if let Outputs::Images(_) = predictor.outputs {
             let (values, classes) = (&probabilities.values, self.dataset.labels.names());
-            predicted = class_with_probability(values, called(values, 0.5), &classes);
+            predicted = class_with_probability(values, predicted_class(values, 0.5), &classes);
             images.image = album.save("image.jpg", "image", jpeg(&shown(&decoded.image))?)?;
         } else {
             predicted = class_by_second_head(&probabilities.of_image, &self.image_classes);

@@ -1,6 +1,9 @@
 //! One run, from its plan to its record.
 
 mod again;
+mod bench;
+mod dump;
+mod estimate;
 mod film;
 mod guide;
 mod judge;
@@ -16,6 +19,9 @@ mod summary;
 mod trained;
 
 pub use again::Again;
+pub use bench::{Bench, BenchFigures, Mode};
+pub use dump::dump_batches;
+pub use estimate::estimate;
 pub use guide::{Guided, beside, guided, put_new_masks, put_recorded_masks, with_mask};
 pub use judge::gates;
 pub use net::{initial_net, objective, predictor};

@@ -10,8 +10,8 @@ use crate::attribution::{GradCamPlusPlus, Method, attribute, heat_over};
 use crate::data::{Case, Decoded, decode, random_stream};
 use crate::error::Result;
 use crate::evaluate::{
-    CaseScore, Evaluation, ImageScore, Predictor, SECOND_HEAD_THRESHOLD, called, draw, jpeg,
-    overlay, shown,
+    CaseScore, Evaluation, ImageScore, Predictor, SECOND_HEAD_THRESHOLD, draw, jpeg, overlay,
+    predicted_class, shown,
 };
 use crate::loss::Outputs;
 use crate::metric::{Counts, across_classes};
@@ -165,7 +165,7 @@ pub(super) fn class_by_second_head(probabilities: &[f32], classes: &[String]) ->
     match probabilities {
         [] => String::new(),
         _ => {
-            let class = called(probabilities, SECOND_HEAD_THRESHOLD);
+            let class = predicted_class(probabilities, SECOND_HEAD_THRESHOLD);
             class_with_probability(probabilities, class, classes)
         }
     }

@@ -1,6 +1,6 @@
 //! The summary of a run, in words and totals.
 
-use crate::data::{Labels, overlaps, source};
+use crate::data::{Labels, overlaps};
 use crate::evaluate::{
     SECOND_HEAD_THRESHOLD, describe_absent, describe_empty, describe_image_reductions,
     describe_intervals, describe_loss, describe_reductions, describe_refinement,
@@ -24,7 +24,7 @@ pub(super) fn summary(plan: &Plan) -> Summary {
             TaskSpec::Segment(_) | TaskSpec::MultiTask(_) => Task::Segment,
             TaskSpec::Classify(_) => Task::Classify,
         },
-        dataset: source(&spec.dataset.source).title(),
+        dataset: spec.dataset.source.source().title(),
         model: match spec.task.second_head() {
             Some(_) => format!("{}, with a head for images", spec.model.title()),
             None => spec.model.title(),

@@ -9,8 +9,8 @@ use super::check::Checker;
 use super::locate::{KeyPath, Step};
 use super::origin::Origin;
 use super::{
-    AmountSpec, BcssClasses, BusiClass, CustomClasses, FileSplitSpec, GateSpec, HoldoutSpec,
-    IntensitySpec, KfoldSpec, MetricKind, SplitSpec,
+    AmountSpec, FileSplitSpec, GateSpec, HoldoutSpec, IntensitySpec, KfoldSpec, MetricKind,
+    SplitSpec,
 };
 use crate::split_name::SplitName;
 
@@ -25,7 +25,7 @@ pub(super) fn check(checker: &mut Checker, root: &Dict) {
     rules.no_repeats::<u32>("seeds");
     rules.no_repeats::<MetricKind>("evaluation.metrics");
     rules.no_repeats::<SplitName>("evaluation.splits");
-    rules.no_repeats::<BusiClass>("dataset.classes");
+    rules.no_repeats::<String>("dataset.classes");
     rules.split();
     rules.intensity();
     rules.weights("model.weights");
@@ -204,11 +204,8 @@ impl Rules<'_, '_> {
 
     /// The groups of custom BCSS classes name codes that exist, each once.
     fn codes(&mut self) {
-        let path = KeyPath::parse("dataset.classes");
-        let Some(BcssClasses::Custom(CustomClasses { groups, .. })) = self.read(&path) else {
-            return;
-        };
-        let path = path.key("groups");
+        let path = KeyPath::parse("dataset.classes.groups");
+        let Some(groups) = self.read::<BTreeMap<String, Vec<u8>>>(&path) else { return };
         let mut taken: BTreeMap<u8, &str> = BTreeMap::new();
         for (group, codes) in &groups {
             for (index, code) in codes.iter().enumerate() {

@@ -10,7 +10,9 @@ use super::batches::{EpochNumber, Input};
 use super::inputs::Inputs;
 use super::objective::Objective;
 use crate::data::Batch;
-use crate::evaluate::{EpochTally, ImageScore, called, count_binary, count_classes, likeliest};
+use crate::evaluate::{
+    EpochTally, ImageScore, count_binary, count_classes, likeliest, predicted_class,
+};
 use crate::loss::{Outputs, Sums};
 use crate::metric::Counts;
 use crate::model::{Model, ModelSpec, combined};
@@ -159,7 +161,7 @@ fn scored(logits: Tensor<4>, classes: &[u8]) -> Result<Vec<ImageScore>, TensorRe
     let images = probabilities.chunks(width).zip(classes);
     let scored = images.map(|(probabilities, &truth)| ImageScore {
         truth: usize::from(truth),
-        predicted: called(probabilities, 0.5),
+        predicted: predicted_class(probabilities, 0.5),
         probabilities: probabilities.to_vec(),
         ..ImageScore::default()
     });

@@ -12,7 +12,7 @@ use super::tokens;
 use super::uses::{Names, Tree, Use, Way, joined};
 
 /// Folders whose files form floors too.
-const FOLDERS: [&str; 6] = ["data", "evaluate", "record", "report", "run", "train"];
+const FOLDERS: [&str; 7] = ["data", "evaluate", "record", "report", "run", "source", "train"];
 /// What a folder's own file is called among its files.
 const ROOT: &str = "mod";
 

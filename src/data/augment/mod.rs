@@ -106,7 +106,7 @@ fn drawn_amount(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::labels::IGNORE;
+    use crate::source::IGNORE;
     use crate::spec::{Chance, ColourJitterSpec, ElasticSpec};
     use proptest::prelude::*;
 

@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{Found, Pair, search, thumbnail};
 use crate::data::dataset::Dataset;
-use crate::data::kept::kept;
 use crate::data::open::decode_pixels;
-use crate::data::picture_values::PictureValues;
 use crate::digest::Hasher;
 use crate::error::Result;
 use crate::finding::{Finding, FindingKind};
+use crate::source::kept;
+use crate::source::picture_values::PictureValues;
 
 /// Near-duplicates among a data set's cases; numbers are indices into them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,7 +33,7 @@ pub fn find_duplicates(dataset: &Dataset) -> Result<Duplicates> {
     let files: BTreeSet<&Path> =
         dataset.cases.iter().filter_map(|case| case.image.file()).collect();
     if files.is_empty() {
-        return Ok(unsought(dataset));
+        return Ok(unsearched(dataset));
     }
     let files: Vec<&Path> = files.into_iter().collect();
     kept(&knowledge(dataset), &files, || {
@@ -60,8 +60,8 @@ fn knowledge(dataset: &Dataset) -> String {
     asked.finish()
 }
 
-/// Every image on its own, nobody having looked.
-pub fn unsought(dataset: &Dataset) -> Duplicates {
+/// Every image on its own, as near-duplicates were not searched.
+pub fn unsearched(dataset: &Dataset) -> Duplicates {
     let clusters = (0..dataset.cases.len()).collect();
     let found = Found { pairs: Vec::new(), borderline: Vec::new(), clusters };
     Duplicates { sought: false, found }
@@ -139,8 +139,8 @@ impl Duplicates {
 mod tests {
     use super::super::testing::{Alteration, scene};
     use super::*;
-    use crate::data::sample::{save_mask, spec};
     use crate::data::{Window, open};
+    use crate::source::sample::{save_mask, spec};
 
     #[test]
     fn a_picture_under_two_labels_is_said_by_name() {

@@ -13,7 +13,7 @@ mod testing;
 mod thumbnail;
 mod turn;
 
-pub use cases::{Duplicates, find_duplicates, unsought};
+pub use cases::{Duplicates, find_duplicates, unsearched};
 pub(super) use registration::Placement;
 pub(super) use thumbnail::{Thumbnail, thumbnail};
 pub(super) use turn::Turn;
@@ -89,7 +89,7 @@ pub struct Found {
 /// Looks for images that show the same. What is found depends on the images and their order alone.
 ///
 /// `digests` tell images that are the same to the pixel, which belong together even where they have no contrast;
-/// `None` where nobody has looked.
+/// `None` where that is unknown.
 pub(super) fn search(thumbnails: &[Thumbnail], digests: Option<&[u64]>) -> Found {
     let descriptors: Vec<_> = thumbnails.par_iter().map(descriptor::describe).collect();
     let candidates = candidates(&descriptors);

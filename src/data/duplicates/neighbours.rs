@@ -92,7 +92,7 @@ pub(super) fn candidates(descriptors: &[Descriptor]) -> Vec<Candidate> {
         .map(|tree| {
             let mut rng = stream(tree, b"neighbor");
             let mut items: Vec<u32> = (0..scaled.len() as u32).collect();
-            shuffle(&mut items, &mut rng);
+            shuffle(&mut items, |bound| below(&mut rng, bound));
             Tree::grow(items, &scaled, &mut rng)
         })
         .collect();

@@ -1,0 +1,39 @@
+//! Attributions of a run's predictions for image files.
+
+use std::path::Path;
+
+use super::trained::Trained;
+use crate::attribution::{self, Method, hot, panels};
+use crate::error::Result;
+use crate::evaluate::{jpeg, predicted_class};
+use crate::loss::Outputs;
+
+/// The image, the part of it that was found (of a classifier: that contributes most to the class) and the map over the
+/// image, side by side as JPEG. Without a class, of the predicted one, or that with the most predicted pixels.
+///
+/// # Errors
+/// If the image cannot be decoded, or there is no such class.
+pub fn attribute(
+    trained: &Trained,
+    path: &Path,
+    class: Option<usize>,
+    method: &Method,
+) -> Result<Vec<u8>> {
+    let Trained { predictor, threshold, .. } = trained;
+    let decoded = trained.image(path)?;
+    let predicted = || predictor.predict(&[&decoded]).map(|mut all| all.remove(0));
+    let class = match (class, predictor.outputs) {
+        (None, Outputs::Images(_)) => Some(predicted_class(&predicted()?.values, *threshold)),
+        (class, _) => class,
+    };
+    let heat = attribution::attribute(predictor, &decoded, class, method)?;
+    let found = match predictor.outputs {
+        Outputs::Images(_) => hot(&decoded.image, &heat)?,
+        Outputs::Binary | Outputs::Classes(_) => {
+            let (width, height) = decoded.image.dimensions();
+            let resized = predicted()?.resized(width as usize, height as usize)?;
+            resized.labels(predictor.outputs, *threshold)
+        }
+    };
+    jpeg(&panels(&decoded.image, &found, &heat)?)
+}

@@ -1,0 +1,252 @@
+//! The best weights of a run, scored on a recorded split or on other data.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use super::seen::overlap;
+use super::trained::Trained;
+use crate::data::{Case, Dataset, Labels, fingerprint, open_with_classes};
+use crate::error::{Error, Result};
+use crate::evaluate::{Cases, classify, evaluate};
+use crate::record::{Figure, Reading, Record, RunDir};
+use crate::run::{figures, image_figures, put_new_masks, put_recorded_masks};
+use crate::spec::Spec;
+use crate::split_name::SplitName;
+
+/// What is scored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scored {
+    /// A split of the run, as recorded.
+    Recorded(SplitName),
+    /// All cases of other data.
+    Other,
+}
+
+impl Scored {
+    /// The name of the split in figures.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Recorded(split) => split.as_str(),
+            Self::Other => "data",
+        }
+    }
+}
+
+/// Data on which a run is scored.
+pub struct Scoring<'a> {
+    trained: &'a Trained,
+    /// What is scored.
+    pub scored: Scored,
+    /// The run's spec, with the folder of the data.
+    pub spec: Spec,
+    /// The data.
+    pub dataset: Dataset,
+    /// Cases that are scored.
+    pub indices: Vec<usize>,
+    /// The run's own cases that are read.
+    read: BTreeSet<String>,
+    /// Holds the masks that a guide made.
+    masks: Option<TempDir>,
+}
+
+impl<'a> Scoring<'a> {
+    /// Opens the data of a run, or other data of its kind in a folder: the cases that the run recorded for a split, or,
+    /// where only a folder is given, all labelled cases. Without either, those of the validation split.
+    ///
+    /// # Errors
+    /// If the data cannot be opened, or recorded cases are missing.
+    pub fn open(
+        trained: &'a Trained,
+        data: Option<&Path>,
+        split: Option<SplitName>,
+    ) -> Result<Self> {
+        let Trained { record, decisions, .. } = trained;
+        let mut spec = decisions.spec.clone();
+        let scored = match (data, split) {
+            (Some(_), None) => Scored::Other,
+            (_, split) => Scored::Recorded(split.unwrap_or(SplitName::Valid)),
+        };
+        if let Some(folder) = data {
+            let Some(root) = spec.dataset.source.source_mut().root_mut() else {
+                return Err(Error::user(
+                    "this run was trained on synthetic images, which lie in no folder: \
+                     leave out --data",
+                ));
+            };
+            *root = folder.display().to_string();
+        }
+        let root = spec.dataset.source.source().root().map(Path::new);
+        if let Some(root) = root.filter(|root| !root.is_dir() && data.is_none()) {
+            return Err(Error::user(format!(
+                "{}: the data of this run are not there any more; `--data DIR --split {}` reads \
+                 them from another folder",
+                root.display(),
+                split.unwrap_or(SplitName::Valid)
+            )));
+        }
+        let classes = match &decisions.labels {
+            Labels::Images { names } => names,
+            Labels::Binary { .. } | Labels::Classes { .. } => &decisions.image_classes,
+        };
+        let mut dataset = open_with_classes(&spec, classes)?;
+        dataset.decide_levels(decisions.window);
+        let indices = match scored {
+            Scored::Other => (0..dataset.cases.len()).collect(),
+            Scored::Recorded(split) => cases_of(record, &dataset, split)?,
+        };
+        Ok(Self { trained, scored, spec, dataset, indices, read: BTreeSet::new(), masks: None })
+    }
+
+    /// Compares the data with those of the run, and gives a guided classifier its masks: what a reader of the figures
+    /// must know, if anything. `changed_data` lets recorded cases be others than the run had.
+    ///
+    /// # Errors
+    /// If recorded cases have changed, or a mask is missing.
+    pub fn compare(&mut self, changed_data: bool) -> Result<Option<String>> {
+        self.give_masks()?;
+        let root = self.spec.dataset.source.source().root();
+        match self.scored {
+            Scored::Recorded(_) => {
+                self.read =
+                    self.indices.iter().map(|&case| self.dataset.cases[case].id.clone()).collect();
+                self.same_data(changed_data)
+            }
+            Scored::Other => {
+                let seen = overlap(&self.dataset, &self.trained.record, &self.trained.decisions);
+                self.read = seen.read().clone();
+                Ok(seen.said().map(|said| format!("{}: {said}", root.unwrap_or_default())))
+            }
+        }
+    }
+
+    fn give_masks(&mut self) -> Result<()> {
+        let Trained { run, record, guide, .. } = self.trained;
+        match (guide, self.scored) {
+            (Some((guide, threshold)), Scored::Other) => {
+                let folder = tempfile::tempdir();
+                let folder = folder.map_err(Error::io("temporary folder", "cannot create"))?;
+                put_new_masks(&mut self.dataset, (guide, *threshold), folder.path())?;
+                self.masks = Some(folder);
+                Ok(())
+            }
+            (Some(_), Scored::Recorded(_)) => {
+                let cases = &self.dataset.cases;
+                let guided =
+                    |&case: &usize| record.guide.iter().any(|row| row.case == cases[case].id);
+                let guided: Vec<usize> = (0..cases.len()).filter(guided).collect();
+                put_recorded_masks(&mut self.dataset, &guided, run, &record.guide)
+            }
+            (None, _) => Ok(()),
+        }
+    }
+
+    /// Images and masks must be those that the run recorded, unless a person goes on all the same.
+    fn same_data(&self, go_on: bool) -> Result<Option<String>> {
+        let recorded = &self.trained.decisions.data_fingerprint;
+        let found = fingerprint(&self.dataset)?;
+        if found == *recorded {
+            return Ok(None);
+        }
+        let short = |fingerprint: &str| fingerprint.chars().take(12).collect::<String>();
+        let said = format!(
+            "{}: images or masks are not those of the run: their fingerprint is {}, the run recorded {}",
+            self.spec.dataset.source.source().root().unwrap_or("synthetic images"),
+            short(&found),
+            short(recorded)
+        );
+        if go_on {
+            return Ok(Some(said));
+        }
+        Err(Error::user(format!(
+            "{said}: figures would not compare with the recorded ones; --changed-data scores on them \
+             all the same"
+        )))
+    }
+
+    /// Notes that cases of the run's test split are about to be read by a command, if any of these are of it.
+    ///
+    /// # Errors
+    /// If the reading cannot be written.
+    pub fn note_reading(&self, command: String) -> Result<()> {
+        let record = &self.trained.record;
+        let of_test: BTreeSet<&str> = record
+            .split
+            .iter()
+            .filter(|row| row.split == SplitName::Test)
+            .map(|row| row.case.as_str())
+            .collect();
+        let read: Vec<&str> =
+            self.read.iter().map(String::as_str).filter(|case| of_test.contains(case)).collect();
+        if read.is_empty() {
+            return Ok(());
+        }
+        let made = &record.provenance;
+        let of = (made.run_id.as_str(), made.seed);
+        let reading = Reading::new(of, command, &made.data_fingerprint, &read);
+        RunDir::note_reading(&self.trained.run, &reading)
+    }
+
+    /// The figures.
+    ///
+    /// # Errors
+    /// If a case cannot be decoded.
+    pub fn figures(&self) -> Result<Vec<Figure>> {
+        let Trained { record, predictor, threshold, .. } = self.trained;
+        let (groups, split) = match self.scored {
+            Scored::Recorded(split) => (recorded_groups(record, &self.dataset), split),
+            Scored::Other => (self.dataset.cases.iter().map(group_of).collect(), SplitName::Test),
+        };
+        let (dataset, indices) = (&self.dataset, self.indices.as_slice());
+        let cases = Cases { dataset, indices, groups: &groups, split };
+        let tick = |_| Ok(());
+        Ok(match &dataset.labels {
+            Labels::Binary { .. } | Labels::Classes { .. } => {
+                let evaluation = &self.spec.evaluation;
+                let scores = evaluate(predictor, &cases, evaluation, *threshold, &tick)?;
+                figures(&scores, &dataset.image_classes, &self.spec)
+            }
+            Labels::Images { names } => {
+                let scores = classify(predictor, &cases, *threshold, &tick)?;
+                image_figures(&scores, split, names, &self.spec)
+            }
+        })
+    }
+}
+
+/// The cases of a split, by the record.
+fn cases_of(record: &Record, dataset: &Dataset, split: SplitName) -> Result<Vec<usize>> {
+    let wanted: BTreeSet<&str> =
+        record.split.iter().filter(|row| row.split == split).map(|row| row.case.as_str()).collect();
+    let found: Vec<usize> = (0..dataset.cases.len())
+        .filter(|&index| wanted.contains(dataset.cases[index].id.as_str()))
+        .collect();
+    if wanted.is_empty() {
+        return Err(Error::user(format!("the {split} split of this run has no case")));
+    }
+    if found.len() < wanted.len() {
+        return Err(Error::user(format!(
+            "{} of the {} cases of the {split} split are not in the data set any more",
+            wanted.len() - found.len(),
+            wanted.len()
+        )));
+    }
+    Ok(found)
+}
+
+/// The group of every case as recorded; of one that is in no split, as its source knows it.
+fn recorded_groups(record: &Record, dataset: &Dataset) -> Vec<String> {
+    let recorded: BTreeMap<&str, &str> =
+        record.split.iter().map(|row| (row.case.as_str(), row.group.as_str())).collect();
+    let group = |case: &Case| match recorded.get(case.id.as_str()) {
+        Some(group) => group.to_string(),
+        None => group_of(case),
+    };
+    dataset.cases.iter().map(group).collect()
+}
+
+/// The group of a case as its source knows it: its patient or slide, else itself.
+fn group_of(case: &Case) -> String {
+    case.patient_or_slide().unwrap_or(&case.id).to_string()
+}

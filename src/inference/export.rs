@@ -1,0 +1,183 @@
+//! The best weights of a run for use without oncospec.
+
+use std::fs;
+
+use clap::ValueEnum;
+use safetensors::SafeTensors;
+use serde::Serialize;
+
+use super::trained::unfinished;
+use crate::data::Window;
+use crate::digest::sha256;
+use crate::error::{Error, Result};
+use crate::loss::Outputs;
+use crate::model::{InPytorch, ModelSpec, pth_archive};
+use crate::plan::Decisions;
+use crate::record::{Record, RunDir};
+use crate::spec::{Channels, FilterSpec, InputKind, RefineSpec};
+
+/// How weights are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// `model.safetensors`.
+    Safetensors,
+    /// `model.pth`, as `torch.save` writes a `state_dict`.
+    Pytorch,
+}
+
+impl Format {
+    /// The name of the file of weights.
+    pub fn file(self) -> &'static str {
+        match self {
+            Self::Safetensors => "model.safetensors",
+            Self::Pytorch => "model.pth",
+        }
+    }
+}
+
+/// Weights and what travels with them.
+pub struct Exported {
+    /// The bytes of the file of weights.
+    pub weights: Vec<u8>,
+    /// What `model.json` holds.
+    pub card: Card,
+}
+
+/// What someone needs to know to predict with the weights without oncospec: `model.json`.
+#[derive(Debug, Serialize)]
+pub struct Card {
+    experiment: String,
+    run: String,
+    /// How far the run came, where it did not finish.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unfinished: Option<String>,
+    network: ModelSpec,
+    /// The call that makes the same network in PyTorch, where a library has it.
+    pytorch: Option<InPytorch>,
+    input: Input,
+    output: Prediction,
+    weights: Weights,
+}
+
+#[derive(Debug, Serialize)]
+struct Input {
+    channels: Channels,
+    /// What the network's channels are made of, if not those of the image.
+    inputs: Vec<InputKind>,
+    /// Height and width in pixels.
+    size: u32,
+    /// What is done to the image, in this order, before it is resized.
+    filters: Vec<FilterSpec>,
+    resize: &'static str,
+    /// The values of images of 16 bits a channel that become 0 and 255, before anything else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    window: Option<Window>,
+    /// What is taken off values from 0 to 1.
+    mean: Vec<f32>,
+    /// What they are then divided by.
+    std: Vec<f32>,
+}
+
+#[derive(Debug, Serialize)]
+struct Prediction {
+    activation: &'static str,
+    /// Whether there are probabilities of pixels or of whole images.
+    of: &'static str,
+    /// Of the channels.
+    classes: Vec<String>,
+    /// The data's code that stands for each class in masks of `oncospec predict`, where pixels have several classes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    codes: Vec<u8>,
+    /// Of one foreground class, or of the second of two classes of images, the lowest probability.
+    threshold: Option<f64>,
+    /// The classes of images that a second head predicts, by the softmax of its logits.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    image_classes: Vec<String>,
+    /// What is made of probabilities of pixels, at the network's size.
+    refine: RefineSpec,
+    resize: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct Weights {
+    file: &'static str,
+    sha256: String,
+    tensors: usize,
+    parameters: u64,
+}
+
+/// The best weights of a run in a format, and what someone must know to predict with them.
+///
+/// # Errors
+/// If the run has no weights yet, or they are damaged.
+pub fn export(record: &Record, format: Format) -> Result<Exported> {
+    let decisions = Decisions::from_toml(&record.plan)?;
+    let source = RunDir::open_read(&record.path)?.best_weights()?.path;
+    let bytes = fs::read(&source).map_err(Error::io(&source, "cannot read"))?;
+    let tensors = SafeTensors::deserialize(&bytes)
+        .map_err(|error| Error::user(format!("{}: damaged: {error}", source.display())))?;
+    let n_tensors = tensors.len();
+    let archive = match format {
+        Format::Safetensors => None,
+        Format::Pytorch => Some(pth_archive(&tensors)?),
+    };
+    let weights = archive.unwrap_or(bytes);
+    let written = Weights {
+        file: format.file(),
+        sha256: sha256(&weights),
+        tensors: n_tensors,
+        parameters: decisions.parameters,
+    };
+    let card = card(record, &decisions, written)?;
+    Ok(Exported { weights, card })
+}
+
+fn card(record: &Record, decisions: &Decisions, weights: Weights) -> Result<Card> {
+    let spec = &decisions.spec;
+    let binary = decisions.outputs() == Outputs::Binary;
+    Ok(Card {
+        experiment: spec.name.clone(),
+        run: decisions.run_id.clone(),
+        unfinished: unfinished(record),
+        network: spec.model.clone(),
+        pytorch: spec.model.in_pytorch(
+            [spec.input_channels(), decisions.labels.channels()],
+            decisions.second_head(),
+        ),
+        input: Input {
+            channels: spec.dataset.channels,
+            inputs: spec.task.inputs().to_vec(),
+            size: spec.dataset.image_size,
+            filters: spec.dataset.filters.clone(),
+            resize: if spec.dataset.filters.is_empty() {
+                "bilinear and antialiased, as Pillow's BILINEAR, on red, green and blue; gray, if any, \
+                 is taken after it as Pillow's mode L"
+            } else {
+                "bilinear and antialiased, as Pillow's BILINEAR, on red, green and blue; gray, if any, \
+                 is taken before the filters as Pillow's mode L"
+            },
+            window: decisions.window,
+            mean: decisions.normalization.mean.clone(),
+            std: decisions.normalization.std.clone(),
+        },
+        output: Prediction {
+            activation: if binary { "sigmoid" } else { "softmax" },
+            of: if spec.task.classifies() { "images" } else { "pixels" },
+            classes: decisions.labels.names(),
+            codes: codes(decisions)?,
+            threshold: record.summary.threshold.as_ref().map(|threshold| threshold.value),
+            image_classes: decisions.image_classes.clone(),
+            refine: spec.evaluation.refine.clone(),
+            resize: "probabilities to the image's own size, bilinear and antialiased, before the \
+                     threshold",
+        },
+        weights,
+    })
+}
+
+/// The data's code that stands for each class of pixels.
+fn codes(decisions: &Decisions) -> Result<Vec<u8>> {
+    let Outputs::Classes(classes) = decisions.outputs() else { return Ok(Vec::new()) };
+    let (_, codes) = decisions.spec.dataset.source.source().classes()?;
+    Ok((0..classes).map(|label| codes.first_of(label as u8)).collect())
+}

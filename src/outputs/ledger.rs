@@ -1,0 +1,117 @@
+//! What oncospec wrote into a folder: a line of JSON for each file, with its name, the SHA-256 of what was written, which
+//! command wrote it and what it was made of.
+//!
+//! Lines are only added, each before its file is written, so that a killed process leaves nothing that a later one takes
+//! for a person's.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// Name of a folder's ledger; hidden, so that no reader of data takes it for a case.
+pub(super) const LEDGER: &str = ".oncospec-files.jsonl";
+
+/// A line of a ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Line {
+    pub file: String,
+    pub sha256: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<PathBuf>,
+}
+
+/// Lines by the names of files, the latest last.
+type Lines = BTreeMap<String, Vec<Line>>;
+
+/// The ledger of a folder.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    path: PathBuf,
+    lines: Mutex<Lines>,
+}
+
+impl Ledger {
+    /// Reads the ledger of a folder, which is empty where there is none.
+    ///
+    /// # Errors
+    /// If it is there and cannot be read.
+    pub(super) fn open(folder: &Path) -> Result<Self> {
+        let path = folder.join(LEDGER);
+        let lines = Mutex::new(read(&path)?);
+        Ok(Self { path, lines })
+    }
+
+    fn lines(&self) -> MutexGuard<'_, Lines> {
+        self.lines.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// The files that were written.
+    pub(super) fn names(&self) -> BTreeSet<String> {
+        self.lines().keys().cloned().collect()
+    }
+
+    /// SHA-256 of what was last written to a file.
+    pub(super) fn last_sha256(&self, name: &str) -> Option<String> {
+        Some(self.lines().get(name)?.last()?.sha256.clone())
+    }
+
+    /// The latest line of a file with such bytes.
+    pub(super) fn line(&self, name: &str, sha256: &str) -> Option<Line> {
+        let find = |lines: &Lines| {
+            lines.get(name)?.iter().rev().find(|line| line.sha256 == sha256).cloned()
+        };
+        let mut lines = self.lines();
+        find(&lines).or_else(|| {
+            // Another process may have written it since.
+            *lines = read(&self.path).ok()?;
+            find(&lines)
+        })
+    }
+
+    /// Adds a line, if the file's do not end with it already.
+    pub(super) fn note(&self, line: Line) -> Result<()> {
+        let mut all = self.lines();
+        let lines = all.entry(line.file.clone()).or_default();
+        if lines.last() == Some(&line) {
+            return Ok(());
+        }
+        let text = serde_json::to_string(&line)
+            .map_err(|error| Error::failed(format!("{}: {error}", self.path.display())))?;
+        let file = OpenOptions::new().create(true).append(true).open(&self.path);
+        // A line that a killed process left half written ends here.
+        let added = file.and_then(|mut file| file.write_all(format!("\n{text}\n").as_bytes()));
+        added.map_err(Error::io(&self.path, "cannot write"))?;
+        lines.push(line);
+        Ok(())
+    }
+
+    /// Waits until no other process holds the folder, and holds it until the file is dropped.
+    pub(super) fn lock(&self) -> Result<File> {
+        let file = OpenOptions::new().create(true).append(true).open(&self.path);
+        let file = file.map_err(Error::io(&self.path, "cannot open"))?;
+        file.lock().map_err(Error::io(&self.path, "cannot lock"))?;
+        Ok(file)
+    }
+}
+
+fn read(path: &Path) -> Result<Lines> {
+    let text = match File::open(path).and_then(std::io::read_to_string) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(Error::io(path, "cannot read")(error)),
+    };
+    let mut lines = Lines::new();
+    // A line that is half written says nothing, and its file counts as a person's.
+    for line in text.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok()) {
+        lines.entry(line.file.clone()).or_default().push(line);
+    }
+    Ok(lines)
+}

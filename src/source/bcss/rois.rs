@@ -1,0 +1,215 @@
+//! Whole ROIs, cut into tiles while loading.
+
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+
+use super::super::case::{Case, ImageSource, MaskSource, Region};
+use super::super::codes::count_codes;
+use super::super::decode::decode_codes;
+use super::super::files::{self, Entry, files_of, folders_of, image_stem};
+use super::super::header::{Header, Limit};
+use super::super::look::Look;
+use super::super::roi;
+use super::super::scan::Scan;
+use super::super::tree;
+use super::RoisSpec;
+use super::barcode::slide_of;
+use super::classes::{CODE_NAMES, CODE_TABLE, CODES_REMEDY, UNKNOWN, full_codes};
+use super::pairs::pair;
+use crate::error::{Error, Result};
+use crate::finding::{Finding, FindingKind, Findings};
+
+/// Folders of whole ROI images, under our name and under that of the authors' release.
+pub(super) const ROI_IMAGES: [&str; 2] = ["images", "rgbs_colorNormalized"];
+
+/// The folder of ROI masks.
+pub(super) const ROI_MASKS: &str = "masks";
+
+/// What is said of `images` and `masks` that are not BCSS ROIs: a layout of its own. `None` if they may be.
+///
+/// # Errors
+/// If a folder cannot be listed.
+pub(crate) fn images_and_masks(root: &Path) -> Result<Option<String>> {
+    let Some((images, masks)) = roi_folders(root) else { return Ok(None) };
+    let is_image = |entry: &Entry| image_stem(&entry.name).is_some();
+    let names: Vec<Entry> = files_of(&images)?.into_iter().filter(is_image).collect();
+    let in_masks = files_of(&masks)?.into_iter().filter(is_image).count();
+    let below = folders_of(&masks)?;
+    let from_bcss = names.iter().any(|entry| slide_of(&entry.name).0.is_some());
+    if in_masks > 0 && (from_bcss || root.join(CODE_TABLE).is_file()) {
+        return Ok(None);
+    }
+    let (images_name, deepest) = (files::shown(root, &images), below.first());
+    let masks_name = match deepest {
+        Some(folder) if in_masks == 0 => format!("{ROI_MASKS}/{}", folder.name),
+        _ => ROI_MASKS.to_string(),
+    };
+    let how = |image: &Entry| {
+        let extension = image.name.rsplit('.').next().unwrap_or("png");
+        format!(
+            "mkdir benign; for i in {images_name}/*.{extension}; do n=$(basename \"$i\" .{extension}); \
+             cp \"$i\" benign/; cp \"{masks_name}/$n.png\" \"benign/${{n}}_mask.png\"; done"
+        )
+    };
+    let how = names.first().map(how).unwrap_or_default();
+    Ok(Some(format!(
+        "{}: images and masks in two folders (`{images_name}/` with {} images, `{masks_name}/`), a layout that is \
+         not read, and no BCSS ROIs: no name begins with a TCGA slide and no `{CODE_TABLE}` lies there. Put each \
+         mask beside its image in a folder of its class, `{how}`, and read that with `dataset.kind = \"busi\"` and \
+         `dataset.classes = [\"benign\"]`; if the masks hold the codes of BCSS after all, put `{CODE_TABLE}` beside \
+         the folders",
+        root.display(),
+        names.len(),
+    )))
+}
+
+/// The folders of whole ROIs and of their masks.
+pub(super) fn roi_folders(root: &Path) -> Option<(PathBuf, PathBuf)> {
+    let images = ROI_IMAGES.iter().map(|name| root.join(name)).find(|folder| folder.is_dir())?;
+    let masks = root.join(ROI_MASKS);
+    masks.is_dir().then_some((images, masks))
+}
+
+/// A whole ROI that can be used.
+pub(super) struct WholeRoi {
+    /// Name of its files without extension.
+    pub stem: String,
+    /// The image.
+    pub image: PathBuf,
+    /// Its mask.
+    pub mask: PathBuf,
+    /// What the image says of itself.
+    pub header: Header,
+}
+
+/// Finds whole ROIs with their masks, reading names and headers only.
+pub(super) fn scan_rois(look: &Look) -> Result<(Vec<WholeRoi>, Findings)> {
+    let root = look.root;
+    files::check_root(root)?;
+    if let Some(error) = images_and_masks(root)? {
+        return Err(Error::user(error));
+    }
+    let Some((images, masks)) = roi_folders(root) else {
+        let folders = folders_of(root)?.into_iter().take(8);
+        let names: Vec<_> = folders.map(|entry| entry.name).collect();
+        let hint = if names.iter().any(|name| name.starts_with("train")) {
+            "these look like tiles: set `dataset.layout = { kind = \"tiles\" }`".to_string()
+        } else if names.is_empty() {
+            "the root has none".into()
+        } else {
+            format!("the root has {}", names.join(", "))
+        };
+        return Err(Error::user(format!(
+            "{}: whole ROIs need the folders `{}` and `{ROI_MASKS}`; {hint}",
+            root.display(),
+            ROI_IMAGES[0]
+        )));
+    };
+    let mut findings = Findings::default();
+    let pairs = pair(look, &images, &masks, &mut findings)?;
+    let checked: Vec<_> = pairs
+        .into_par_iter()
+        .map(|(stem, image, mask)| {
+            let mut findings = Findings::default();
+            let header = look.pair(&image, std::slice::from_ref(&mask), &mut findings);
+            (header.map(|header| WholeRoi { stem, image, mask, header }), findings)
+        })
+        .collect();
+    let mut rois = Vec::new();
+    for (roi, found) in checked {
+        rois.extend(roi);
+        findings.extend(found);
+    }
+    look.mixed(rois.iter().map(|roi| (roi.stem.clone(), &roi.header)), &mut findings);
+    findings.extend(tree::account(root, &[images.clone(), masks], &[], "")?);
+    if rois.is_empty() && !findings.has_errors() {
+        findings.push(
+            Finding::error(FindingKind::MissingFolder, "no ROI in this folder")
+                .naming(look.name(&images)),
+        );
+    }
+    Ok((rois, findings))
+}
+
+/// Cuts whole ROIs into tiles of `tile` pixels, leaving out those with too few labels.
+pub(super) fn cut_rois(look: &Look, spec: &RoisSpec, tile: u32) -> Result<Scan> {
+    let (rois, findings) = scan_rois(look)?;
+    let mut scan = Scan { findings, ..Scan::default() };
+    let cut: Vec<_> = rois.par_iter().map(|roi| cut_roi(look, roi, spec, tile)).collect();
+    let (mut left_out, mut all) = (0, 0);
+    for cut in cut {
+        match cut {
+            Ok((cases, tiles)) => {
+                all += tiles;
+                left_out += tiles - cases.len();
+                scan.cases.extend(cases);
+            }
+            Err(finding) => scan.findings.push(finding),
+        }
+    }
+    scan.findings.push(Finding::note(
+        FindingKind::Tiles,
+        format!(
+            "{} tiles of {tile} px from {} ROIs; {left_out} of {all} left out (less than {} labelled)",
+            scan.cases.len(),
+            rois.len(),
+            spec.minimum_labelled
+        ),
+    ));
+    if scan.cases.is_empty() && !scan.has_errors() {
+        let what = format!("no tile has {} of its pixels labelled", spec.minimum_labelled);
+        scan.findings.push(
+            Finding::error(FindingKind::Tiles, what)
+                .remedy("lower `dataset.layout.minimum-labelled`"),
+        );
+    }
+    Ok(scan)
+}
+
+/// The tiles of one ROI that carry enough labels, and how many there were.
+fn cut_roi(
+    look: &Look,
+    roi: &WholeRoi,
+    spec: &RoisSpec,
+    tile: u32,
+) -> Result<(Vec<Case>, usize), Finding> {
+    let stride = if spec.stride == 0 { tile } else { spec.stride };
+    let size = (roi.header.width, roi.header.height);
+    let mask = decode_codes(&roi.mask, Limit::Roi).map_err(|error| {
+        let text = error.to_string();
+        let message = text.strip_prefix(&format!("{}: ", roi.mask.display())).unwrap_or(&text);
+        look.unreadable(&roi.mask, message)
+    })?;
+    let counts = count_codes(&mask);
+    let unknown: Vec<_> = (0u8..=255)
+        .filter(|&code| usize::from(code) >= CODE_NAMES.len() && counts[usize::from(code)] > 0)
+        .map(|code| (code, counts[usize::from(code)]))
+        .collect();
+    if !unknown.is_empty() {
+        let name = format!("{}: {}", look.name(&roi.mask), full_codes().unknown(&unknown));
+        let finding = Finding::error(FindingKind::UnknownCodes, UNKNOWN).naming(name);
+        return Err(finding.remedy(CODES_REMEDY));
+    }
+    let images = roi::tiles(&roi.image, size, tile, stride, spec.magnification);
+    let parts = roi::labelled_parts(&mask, &images);
+    let (slide, institution) = slide_of(&roi.stem);
+    let total = images.len();
+    let cases = images
+        .into_iter()
+        .zip(parts)
+        .filter(|(_, part)| *part >= spec.minimum_labelled)
+        .map(|(image, _)| Case {
+            id: format!("{}/{}_{}", roi.stem, image.x, image.y),
+            label: String::new(),
+            slide: slide.clone().or_else(|| Some(roi.stem.clone())),
+            institution: institution.clone(),
+            folder: None,
+            mask: MaskSource::Region(Region { path: roi.mask.clone(), ..image.clone() }),
+            image: ImageSource::Region(image),
+            width: tile,
+            height: tile,
+        })
+        .collect();
+    Ok((cases, total))
+}

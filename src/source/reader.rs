@@ -1,0 +1,80 @@
+//! What each kind of data set does.
+
+use super::codes::Codes;
+use super::foreground::ForegroundSpec;
+use super::labels::Labels;
+use super::layout::Layout;
+use super::levels::Levels;
+use super::scan::Scan;
+use crate::error::Result;
+
+/// Whether labels come from masks, or from folders alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Masks {
+    /// Each image has its masks, which are looked at.
+    Read,
+    /// Whole images are classified: masks may lie there or not, and are not looked at.
+    Ignored,
+}
+
+/// How a data set is opened.
+#[derive(Clone, Copy, Debug)]
+pub struct Opening {
+    /// Side of the square that the network sees, in pixels.
+    pub image_size: u32,
+    /// How images of 16 bits are read.
+    pub levels: Levels,
+    /// Whether masks are looked at.
+    pub masks: Masks,
+    /// Whether only names show which cases belong together.
+    pub grouped_by_names: bool,
+}
+
+/// A kind of data set: its settings in a spec, and how it is read.
+pub trait Source {
+    /// Its name and what its settings make of it, for the page.
+    fn title(&self) -> String;
+
+    /// The classes of its pixels, and how the codes of its masks become them.
+    ///
+    /// # Errors
+    /// The user's, if its settings name no such classes.
+    fn classes(&self) -> Result<(Labels, Codes)>;
+
+    /// Finds its cases, by names and headers alone where these show its classes.
+    ///
+    /// # Errors
+    /// If there is no such folder, or it holds another data set; what is wrong with files is found.
+    fn scan(&self, opening: &Opening) -> Result<Scan>;
+
+    /// The folder of the data; `None` where images are made on the fly.
+    fn root(&self) -> Option<&str> {
+        None
+    }
+
+    /// The folder of the data, to be changed.
+    fn root_mut(&mut self) -> Option<&mut String> {
+        None
+    }
+
+    /// Leaves out what its settings name and its folder lacks, unless it lacks all.
+    fn keep_present(&mut self) {}
+
+    /// The ways in which it lies on disk; none where images are made on the fly.
+    fn layouts() -> &'static [Layout]
+    where
+        Self: Sized,
+    {
+        &[]
+    }
+
+    /// Which pixels of a mask are foreground, where all others are background.
+    fn foreground(&self) -> ForegroundSpec {
+        ForegroundSpec::default()
+    }
+}
+
+/// Labels of one foreground class, named `lesion`.
+pub(super) fn lesions() -> (Labels, Codes) {
+    (Labels::Binary { foreground: "lesion".into() }, Codes::binary())
+}
