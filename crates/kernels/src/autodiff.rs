@@ -12,13 +12,13 @@ use burn::backend::{Autodiff, AutodiffBackend};
 use super::activation::Activation;
 use super::block::{self, Block, Seed};
 use super::bridge::{by_pixel, contiguous, dims, owned, shaped, vector};
+use super::convolution::{Prepared, prepare};
 use super::excitation::{self, Middle};
+use super::flex::{self, before, scaled};
 use super::geometry::{Dims, Window};
 use super::layer_norm;
 use super::norm::{self, Given, Moments};
-use super::ops::{
-    self, Convolution, Kernels, Normalisation, Operands, Optional, Prepared, before, scaled,
-};
+use super::ops::{Convolution, Kernels, Normalisation, Operands, Optional};
 use super::tracked::{Tracked, finish};
 
 /// Stands for a tensor that is not there: nothing wants its gradient.
@@ -138,9 +138,9 @@ impl Backward<Flex, 4> for NormalisationBackward {
             (output, dropout) => before(gradient, output.as_ref(), dropout).0,
         };
         drop(output);
-        let affine = ops::affine(&factors, &summands, &settings);
+        let affine = flex::affine(&factors, &summands, &settings);
         let size = dims(&maps);
-        let activated = settings.before.map(|activation| ops::activated(&maps, activation));
+        let activated = settings.before.map(|activation| flex::activated(&maps, activation));
         let values: &[f32] = activated.as_deref().unwrap_or(maps.storage());
         let mut gradient = gradient;
         let given = match settings.activation {
@@ -187,7 +187,7 @@ impl Backward<Flex, 1> for PoolingBackward {
         let PoolingState { places, dims, window } = ops.state;
         let gradient = grads.consume::<Flex>(&ops.node);
         if let Some(node) = input {
-            let gradient = ops::max_pool_backward(gradient, &places, dims, &window);
+            let gradient = flex::max_pool_backward(gradient, &places, dims, &window);
             grads.register::<Flex>(node.id, gradient);
         }
     }
@@ -203,7 +203,7 @@ impl Backward<Flex, 1> for DoubledBackward {
         let [input] = ops.parents;
         let gradient = grads.consume::<Flex>(&ops.node);
         if let Some(node) = input {
-            grads.register::<Flex>(node.id, ops::doubled_bilinear_backward(gradient, ops.state));
+            grads.register::<Flex>(node.id, flex::doubled_bilinear_backward(gradient, ops.state));
         }
     }
 }
@@ -224,10 +224,10 @@ impl Backward<Flex, 2> for GatingBackward {
         let [input, factors] = ops.parents;
         let gradient = by_pixel(grads.consume::<Flex>(&ops.node));
         if let Some(node) = factors {
-            grads.register::<Flex>(node.id, ops::gate_backward(&gradient, &ops.state.input));
+            grads.register::<Flex>(node.id, flex::gate_backward(&gradient, &ops.state.input));
         }
         if let Some(node) = input {
-            grads.register::<Flex>(node.id, ops::gate(&gradient, &ops.state.factors));
+            grads.register::<Flex>(node.id, flex::gate(&gradient, &ops.state.factors));
         }
     }
 }
@@ -255,7 +255,7 @@ impl Backward<Flex, 2> for ConcatenationBackward {
 
     fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
         let gradient = grads.consume::<Flex>(&ops.node);
-        let gradients = ops::concatenation_backward(gradient, ops.state);
+        let gradients = flex::concatenation_backward(gradient, ops.state);
         for (node, gradient) in ops.parents.into_iter().zip(gradients) {
             if let Some(node) = node {
                 grads.register::<Flex>(node.id, gradient);
@@ -274,7 +274,7 @@ impl Backward<Flex, 1> for AveragingBackward {
         let [input] = ops.parents;
         let gradient = grads.consume::<Flex>(&ops.node);
         if let Some(node) = input {
-            grads.register::<Flex>(node.id, ops::average_backward(gradient, ops.state));
+            grads.register::<Flex>(node.id, flex::average_backward(gradient, ops.state));
         }
     }
 }
@@ -289,10 +289,10 @@ impl Backward<Flex, 2> for WeighingBackward {
         let [input, factors] = ops.parents;
         let gradient = by_pixel(grads.consume::<Flex>(&ops.node));
         if let Some(node) = factors {
-            grads.register::<Flex>(node.id, ops::weigh_backward(&gradient, &ops.state.input));
+            grads.register::<Flex>(node.id, flex::weigh_backward(&gradient, &ops.state.input));
         }
         if let Some(node) = input {
-            grads.register::<Flex>(node.id, ops::weigh(&gradient, &ops.state.factors));
+            grads.register::<Flex>(node.id, flex::weigh(&gradient, &ops.state.factors));
         }
     }
 }
@@ -315,7 +315,7 @@ impl Backward<Flex, 5> for ExcitationBackward {
         let ExcitationState { input: given, layers: weights, middle } = ops.state;
         let gradient = by_pixel(grads.consume::<Flex>(&ops.node));
         let size = dims(&given);
-        let read = ops::excitation_layers(&weights);
+        let read = flex::excitation_layers(&weights);
         let found = excitation::backward(gradient.storage(), given.storage(), size, read, &middle);
         if let Some(node) = input {
             grads.register::<Flex>(node.id, super::bridge::maps(found.maps, size));
@@ -341,7 +341,7 @@ impl Backward<Flex, 1> for ActivationBackward {
         let (given, activation) = ops.state;
         let gradient = grads.consume::<Flex>(&ops.node);
         if let Some(node) = input {
-            let gradient = ops::activation_backward(gradient, &given, activation);
+            let gradient = flex::activation_backward(gradient, &given, activation);
             grads.register::<Flex>(node.id, gradient);
         }
     }
@@ -397,7 +397,7 @@ impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
             bias: present(bias),
             residual: present(residual),
         };
-        let (prepared, bias, residual) = ops::prepare(operands, settings);
+        let (prepared, bias, residual) = prepare(operands, settings);
         let output = prepared.forward(bias.as_ref(), residual.as_ref());
         finish(ConvolutionBackward.prepare::<C>(nodes), output, |output| ConvolutionState {
             prepared,
@@ -439,7 +439,8 @@ impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
         let input = by_pixel(input.into_primitive());
         let [gamma, beta] = [gamma, beta].map(|tensor| contiguous(tensor.into_primitive()));
         let residual = residual.map(|residual| by_pixel(residual.into_primitive()));
-        let (output, moments) = ops::normalise(&input, &gamma, &beta, residual.as_ref(), &settings);
+        let (output, moments) =
+            flex::normalise(&input, &gamma, &beta, residual.as_ref(), &settings);
         let [mean, variance] =
             [&moments.mean, &moments.variance].map(|values| Self::from_inner(vector(values)));
         let prepared = NormalisationBackward.prepare::<C>(nodes);
@@ -458,7 +459,7 @@ impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
         let nodes = [input.node()];
         let input = by_pixel(input.into_primitive());
         let dims = dims(&input);
-        let (output, places) = ops::max_pool(&input, &window);
+        let (output, places) = flex::max_pool(&input, &window);
         finish(PoolingBackward.prepare::<C>(nodes), output, |_| PoolingState {
             places,
             dims,
@@ -476,7 +477,7 @@ impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
     fn gating(input: Tracked<C>, factors: Tracked<C>) -> Tracked<C> {
         let nodes = [input.node(), factors.node()];
         let [input, factors] = [input, factors].map(|tensor| by_pixel(tensor.into_primitive()));
-        let output = ops::gate(&input, &factors);
+        let output = flex::gate(&input, &factors);
         finish(GatingBackward.prepare::<C>(nodes), output, |_| FactorsState { input, factors })
     }
 
@@ -497,13 +498,13 @@ impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
     fn averaging(input: Tracked<C>) -> Tracked<C> {
         let nodes = [input.node()];
         let input = by_pixel(input.into_primitive());
-        finish(AveragingBackward.prepare::<C>(nodes), ops::average(&input), |_| dims(&input))
+        finish(AveragingBackward.prepare::<C>(nodes), flex::average(&input), |_| dims(&input))
     }
 
     fn weighing(input: Tracked<C>, factors: Tracked<C>) -> Tracked<C> {
         let nodes = [input.node(), factors.node()];
         let [input, factors] = [input, factors].map(|tensor| by_pixel(tensor.into_primitive()));
-        let output = ops::weigh(&input, &factors);
+        let output = flex::weigh(&input, &factors);
         finish(WeighingBackward.prepare::<C>(nodes), output, |_| FactorsState { input, factors })
     }
 
@@ -519,7 +520,7 @@ impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
         let nodes = [input.node(), a, b, c, d];
         let input = by_pixel(input.into_primitive());
         let layers = layers.map(|layer| contiguous(layer.into_primitive()));
-        let (output, middle) = ops::excite(&input, &layers);
+        let (output, middle) = flex::excite(&input, &layers);
         finish(ExcitationBackward.prepare::<C>(nodes), output, |_| ExcitationState {
             input,
             layers,

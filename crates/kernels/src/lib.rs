@@ -20,7 +20,8 @@
 //! assert_eq!(max_pool2d(maps, 2, 2, 0).dims(), [1, 8, 8, 8]);
 //! ```
 
-// From the outside in: this file and `standard.rs` choose; `ops.rs` and `autodiff.rs` join kernels and Burn's tensors;
+// From the outside in: this file and `standard.rs` choose; `ops.rs` declares the operators, `flex.rs`, `convolution.rs` and
+// `autodiff.rs` join kernels and Burn's tensors;
 // `block.rs`, `recompute.rs` and `replay.rs` run a block again instead of keeping what it made; `winograd.rs`, `direct.rs`,
 // `depthwise.rs`, `norm.rs`, `layer_norm.rs`, `activation.rs`, `pool.rs`, `resample.rs`, `channels.rs`, `excitation.rs`,
 // `pointwise.rs` and `adam.rs` are kernels on slices; `gemm.rs`, `simd.rs` and `buffer.rs` are what those are made of.
@@ -38,11 +39,13 @@ mod block;
 mod bridge;
 mod buffer;
 mod channels;
+mod convolution;
 mod depthwise;
 mod direct;
 mod dropout;
 mod epilogue;
 mod excitation;
+mod flex;
 mod gemm;
 mod geometry;
 mod input;
@@ -61,6 +64,7 @@ mod standard;
 mod tracked;
 mod weights;
 mod winograd;
+mod winograd_transforms;
 
 #[cfg(test)]
 mod testing;

@@ -247,53 +247,14 @@ pub(crate) fn backward(
     moments: &Moments,
     affine: Affine,
 ) -> Gradients {
-    let channels = dims.channels;
-    let pixels = dims.height * dims.width;
-    let (sets, set) = over.sets(dims);
-    let inverse: Vec<f32> =
-        moments.variance.iter().map(|&variance| deviation(variance, affine.epsilon)).collect();
-    // Of each image and channel: the sum of gradients, and of gradients times normalised values.
-    let len = pixels * channels;
-    let block = BLOCK * channels.max(1);
-    let images: Vec<Vec<[f64; 2]>> = (0..dims.batch)
-        .map(|image| {
-            let range = image * len..(image + 1) * len;
-            let values = maps[range.clone()].par_chunks(block);
-            let (mean, inverse): (Vec<f32>, Vec<f32>) = (0..channels)
-                .map(|channel| set(image, channel))
-                .map(|set| (moments.mean[set], inverse[set]))
-                .unzip();
-            let sums = |gradient: &[f32], values: &[f32]| {
-                let mut sums = vec![[0.0; 2]; channels];
-                gradient_sums(gradient, values, &mean, &inverse, &mut sums);
-                sums
-            };
-            let blocks = match &mut given {
-                Given::Normalised(gradient) => {
-                    let pairs = gradient[range].par_chunks(block).zip(values);
-                    pairs.map(|(gradient, values)| sums(gradient, values)).collect()
-                }
-                Given::Activated(gradient, activation) => {
-                    let (scale, shift) = line(dims, over, moments, affine, image);
-                    let pairs = gradient[range].par_chunks_mut(block).zip(values);
-                    pairs
-                        .map(|(gradient, values)| {
-                            let mut normalised = vec![0.0; values.len()];
-                            apply(values, &scale, &shift, After::default(), 0, &mut normalised);
-                            activation.turn(gradient, &normalised);
-                            sums(gradient, values)
-                        })
-                        .collect()
-                }
-            };
-            added(blocks, channels)
-        })
-        .collect();
+    let images = sums_of_images(&mut given, maps, dims, over, moments, affine);
     let gradient: &[f32] = match &given {
         Given::Normalised(gradient) => gradient,
         Given::Activated(gradient, _) => gradient,
     };
-    let (mut gamma, mut beta) = (vec![0f64; channels], vec![0f64; channels]);
+    let pixels = dims.height * dims.width;
+    let (sets, set) = over.sets(dims);
+    let (mut gamma, mut beta) = (vec![0f64; dims.channels], vec![0f64; dims.channels]);
     let mut weighted = vec![[0f64; 2]; sets];
     let mut count = vec![0f64; sets];
     for (image, sums) in images.iter().enumerate() {
@@ -307,23 +268,12 @@ pub(crate) fn backward(
             count[set] += pixels as f64;
         }
     }
+    let means: Vec<[f64; 2]> =
+        weighted.iter().zip(&count).map(|(sums, count)| sums.map(|sum| sum / count)).collect();
     let mut out = Buffer::new(dims.len());
+    let (len, block) = (pixels * dims.channels, BLOCK * dims.channels.max(1));
     for image in 0..dims.batch {
-        // gradient * a + value * b + c
-        let coefficients: Vec<[f32; 3]> = (0..channels)
-            .map(|channel| {
-                let set = set(image, channel);
-                let inverse = f64::from(inverse[set]);
-                let [plain, normalised] = weighted[set].map(|sum| sum / count[set]);
-                let slope = -inverse * inverse * normalised;
-                let constant = -inverse * plain - slope * f64::from(moments.mean[set]);
-                [f64::from(affine.gamma[channel]) * inverse, slope, constant]
-                    .map(|number| number as f32)
-            })
-            .collect();
-        let [a, b, c] = std::array::from_fn(|index| {
-            coefficients.iter().map(|row| row[index]).collect::<Vec<_>>()
-        });
+        let [a, b, c] = coefficients(dims, over, moments, affine, &means, image);
         let range = image * len..(image + 1) * len;
         let inputs =
             gradient[range.clone()].par_chunks(block).zip(maps[range.clone()].par_chunks(block));
@@ -333,6 +283,79 @@ pub(crate) fn backward(
     }
     let narrow = |sums: Vec<f64>| sums.into_iter().map(|sum| sum as f32).collect();
     Gradients { maps: out, gamma: narrow(gamma), beta: narrow(beta) }
+}
+
+/// Of each image and channel: the sum of gradients, and of gradients times normalised values. The gradient is turned
+/// where it is that of activated values.
+fn sums_of_images(
+    given: &mut Given,
+    maps: &[f32],
+    dims: Dims,
+    over: Over,
+    moments: &Moments,
+    affine: Affine,
+) -> Vec<Vec<[f64; 2]>> {
+    let channels = dims.channels;
+    let (len, block) = (dims.height * dims.width * channels, BLOCK * channels.max(1));
+    let (_, set) = over.sets(dims);
+    let image = |image: usize| {
+        let range = image * len..(image + 1) * len;
+        let values = maps[range.clone()].par_chunks(block);
+        let (mean, inverse): (Vec<f32>, Vec<f32>) = (0..channels)
+            .map(|channel| set(image, channel))
+            .map(|set| (moments.mean[set], deviation(moments.variance[set], affine.epsilon)))
+            .unzip();
+        let sums = |gradient: &[f32], values: &[f32]| {
+            let mut sums = vec![[0.0; 2]; channels];
+            gradient_sums(gradient, values, &mean, &inverse, &mut sums);
+            sums
+        };
+        let blocks = match &mut *given {
+            Given::Normalised(gradient) => {
+                let pairs = gradient[range].par_chunks(block).zip(values);
+                pairs.map(|(gradient, values)| sums(gradient, values)).collect()
+            }
+            Given::Activated(gradient, activation) => {
+                let (scale, shift) = line(dims, over, moments, affine, image);
+                let pairs = gradient[range].par_chunks_mut(block).zip(values);
+                pairs
+                    .map(|(gradient, values)| {
+                        let mut normalised = vec![0.0; values.len()];
+                        apply(values, &scale, &shift, After::default(), 0, &mut normalised);
+                        activation.turn(gradient, &normalised);
+                        sums(gradient, values)
+                    })
+                    .collect()
+            }
+        };
+        added(blocks, channels)
+    };
+    (0..dims.batch).map(image).collect()
+}
+
+/// The gradient of an image's maps is `gradient * a + value * b + c` with these numbers of each channel. `means` are those
+/// of weighted gradients, plain and times normalised values, of each set.
+fn coefficients(
+    dims: Dims,
+    over: Over,
+    moments: &Moments,
+    affine: Affine,
+    means: &[[f64; 2]],
+    image: usize,
+) -> [Vec<f32>; 3] {
+    let (_, set) = over.sets(dims);
+    let rows: Vec<[f32; 3]> = (0..dims.channels)
+        .map(|channel| {
+            let set = set(image, channel);
+            let inverse = f64::from(deviation(moments.variance[set], affine.epsilon));
+            let [plain, normalised] = means[set];
+            let slope = -inverse * inverse * normalised;
+            let constant = -inverse * plain - slope * f64::from(moments.mean[set]);
+            [f64::from(affine.gamma[channel]) * inverse, slope, constant]
+                .map(|number| number as f32)
+        })
+        .collect();
+    std::array::from_fn(|index| rows.iter().map(|row| row[index]).collect())
 }
 
 #[macerator::with_simd]

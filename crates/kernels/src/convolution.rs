@@ -1,0 +1,223 @@
+//! Convolutions of Burn's tensors, forward and backward, by the kernel that is fastest for their size.
+
+use std::sync::Arc;
+
+use burn::backend::flex::{Flex, FlexTensor};
+
+use super::activation::Activation;
+use super::bridge::{by_pixel, contiguous, dims, maps, rows};
+use super::buffer::Buffer;
+use super::epilogue::Epilogue;
+use super::geometry::{Dims, Input, Part, Shared};
+use super::ops::{Convolution, Operands};
+use super::weights::{self, Form, Key};
+use super::{depthwise, direct, pointwise, winograd};
+
+/// A convolution with its operands as kernels read them.
+#[derive(Clone, Debug)]
+pub(crate) struct Prepared {
+    pub first: FlexTensor,
+    pub second: Option<FlexTensor>,
+    pub weight: FlexTensor,
+    pub scale: Option<FlexTensor>,
+    pub settings: Convolution,
+}
+
+impl Prepared {
+    /// Height, width and channels of the whole input.
+    fn input_dims(&self) -> Dims {
+        let first = dims(&self.first);
+        let times = if self.settings.doubled { 2 } else { 1 };
+        let second = self.second.as_ref().map_or(0, |second| dims(second).channels);
+        Dims {
+            batch: first.batch,
+            height: times * first.height,
+            width: times * first.width,
+            channels: first.channels + second,
+        }
+    }
+
+    fn output_dims(&self) -> Dims {
+        let input = self.input_dims();
+        let [height, width] = self.settings.window.output([input.height, input.width]);
+        Dims { batch: input.batch, height, width, channels: self.weight.layout().shape()[0] }
+    }
+
+    fn with_input<T>(&self, run: impl FnOnce(&Input) -> T) -> T {
+        let Dims { batch, height, width, .. } = self.input_dims();
+        let mut parts = vec![Part {
+            data: self.first.storage(),
+            channels: dims(&self.first).channels,
+            doubled: self.settings.doubled,
+        }];
+        parts.extend(self.second.as_ref().map(|second| Part {
+            data: second.storage(),
+            channels: dims(second).channels,
+            doubled: false,
+        }));
+        run(&Input { batch, height, width, parts: &parts })
+    }
+
+    /// The maps of the only part, where there is no other and it is not doubled.
+    fn only(&self) -> Option<&[f32]> {
+        (self.second.is_none() && !self.settings.doubled).then(|| self.first.storage())
+    }
+
+    fn is_depthwise(&self) -> bool {
+        let (input, output) = (self.input_dims().channels, self.output_dims().channels);
+        self.only().is_some() && depthwise::applies(&self.settings.window, input, output)
+    }
+
+    fn is_winograd(&self, kept: bool) -> bool {
+        winograd::pays(&self.settings.window, self.input_dims(), self.output_dims(), kept)
+    }
+
+    /// Weights in the form that the forward pass reads.
+    fn form(&self, winograd: bool) -> Form {
+        let weight: &[f32] = self.weight.storage();
+        if winograd {
+            Form::Winograd(winograd::for_forward(weight, self.output_dims().channels))
+        } else {
+            let window = &self.settings.window;
+            Form::Direct(self.with_input(|input| direct::for_forward(input, weight, window)))
+        }
+    }
+
+    /// The same, for weights that will be used again.
+    pub(crate) fn kept_form(&self) -> Arc<Form> {
+        let channels = |tensor: &FlexTensor| dims(tensor).channels;
+        let key = Key {
+            window: self.settings.window,
+            parts: [channels(&self.first), self.second.as_ref().map_or(0, channels)],
+            winograd: self.is_winograd(true),
+        };
+        weights::form(&self.weight, key, || self.form(key.winograd))
+    }
+
+    /// Convolves, with weights that are about to change.
+    pub(crate) fn forward(
+        &self,
+        bias: Option<&FlexTensor>,
+        residual: Option<&FlexTensor>,
+    ) -> FlexTensor {
+        weights::forget();
+        self.convolve(bias, residual, || Arc::new(self.form(self.is_winograd(false))))
+    }
+
+    pub(crate) fn convolve(
+        &self,
+        bias: Option<&FlexTensor>,
+        residual: Option<&FlexTensor>,
+        form: impl FnOnce() -> Arc<Form>,
+    ) -> FlexTensor {
+        let (window, output) = (&self.settings.window, self.output_dims());
+        let mut buffer = Buffer::new(output.len());
+        let epilogue = Epilogue {
+            scale: self.scale.as_ref().map(|scale| scale.storage()),
+            bias: bias.map(|bias| bias.storage()),
+            residual: residual.map(|residual| residual.storage()),
+            relu: self.settings.activation == Some(Activation::Relu),
+            dropout: self.settings.dropout,
+        };
+        self.with_input(|input| match self.only() {
+            Some(maps) if self.is_depthwise() => {
+                let weight: &[f32] = self.weight.storage();
+                depthwise::forward(maps, input.dims(), weight, window, epilogue, &mut buffer);
+            }
+            _ => match &*form() {
+                Form::Winograd(weight) => {
+                    winograd::forward(input, weight, window.before, output, epilogue, &mut buffer);
+                }
+                Form::Direct(weight) => {
+                    direct::forward(input, weight, window, epilogue, &mut buffer);
+                }
+            },
+        });
+        match self.settings.activation {
+            Some(Activation::Relu) | None => {}
+            Some(activation) => activation.apply_to_all(&mut buffer),
+        }
+        maps(buffer, output)
+    }
+
+    /// The gradient of the weights from that of the sums.
+    pub(crate) fn weight_gradient(&self, gradient: &FlexTensor) -> FlexTensor {
+        let mut buffer = Buffer::new(self.weight.layout().num_elements());
+        let window = &self.settings.window;
+        let values: &[f32] = gradient.storage();
+        self.with_input(|input| match self.only() {
+            Some(maps) if self.is_depthwise() => {
+                depthwise::weight_gradient(maps, input.dims(), values, window, &mut buffer);
+            }
+            _ if self.is_winograd(false) => with_maps(gradient, |gradient| {
+                winograd::weight_gradient(input, gradient, window.before, &mut buffer);
+            }),
+            _ => direct::weight_gradient(input, values, window, &mut buffer),
+        });
+        rows(buffer, self.weight.layout().shape().dims::<4>())
+    }
+
+    /// The gradients of the parts from that of the sums.
+    pub(crate) fn input_gradient(&self, gradient: &FlexTensor) -> (FlexTensor, Option<FlexTensor>) {
+        let whole = self.input_dims();
+        let weight: &[f32] = self.weight.storage();
+        let window = &self.settings.window;
+        let first_dims = dims(&self.first);
+        let second_dims = self.second.as_ref().map(dims);
+        let mut first = Buffer::new(first_dims.len());
+        let mut second = second_dims.map(|dims| Buffer::new(dims.len()));
+        let mut parts = vec![Part {
+            data: Shared::new(&mut first),
+            channels: first_dims.channels,
+            doubled: self.settings.doubled,
+        }];
+        parts.extend(second.as_mut().map(|second| Part {
+            data: Shared::new(second),
+            channels: whole.channels - first_dims.channels,
+            doubled: false,
+        }));
+        let values: &[f32] = gradient.storage();
+        if self.is_depthwise() {
+            depthwise::input_gradient(values, weight, window, whole, &mut first);
+        } else if self.is_winograd(false) {
+            let size = [whole.height, whole.width];
+            with_maps(gradient, |gradient| {
+                winograd::input_gradient(gradient, weight, window.before, size, &parts);
+            });
+        } else if self.only().is_some() {
+            with_maps(gradient, |gradient| {
+                direct::input_gradient(gradient, weight, window, whole, &mut first);
+            });
+        } else {
+            let mut buffer = Buffer::new(whole.len());
+            with_maps(gradient, |gradient| {
+                direct::input_gradient(gradient, weight, window, whole, &mut buffer);
+            });
+            pointwise::split(&buffer, whole, &parts);
+        }
+        (maps(first, first_dims), second.zip(second_dims).map(|(second, dims)| maps(second, dims)))
+    }
+}
+
+/// Runs with a tensor of maps as the one part of an input.
+pub(crate) fn with_maps<T>(tensor: &FlexTensor, run: impl FnOnce(&Input) -> T) -> T {
+    let Dims { batch, height, width, channels } = dims(tensor);
+    let parts = [Part { data: tensor.storage(), channels, doubled: false }];
+    run(&Input { batch, height, width, parts: &parts })
+}
+
+/// Operands as kernels read them, with bias and residual.
+pub(crate) fn prepare(
+    operands: Operands<Flex>,
+    settings: Convolution,
+) -> (Prepared, Option<FlexTensor>, Option<FlexTensor>) {
+    let prepared = Prepared {
+        first: by_pixel(operands.first),
+        second: operands.second.into_option().map(by_pixel),
+        weight: contiguous(operands.weight),
+        scale: operands.scale.into_option().map(contiguous),
+        settings,
+    };
+    let bias = operands.bias.into_option().map(contiguous);
+    (prepared, bias, operands.residual.into_option().map(by_pixel))
+}
