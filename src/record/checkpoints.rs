@@ -4,14 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::artefact::{Artefact, find, store};
+use super::artefact::{find, store};
 use super::contents::STAGED;
-use super::epochs::EpochRow;
 use super::files;
-use super::last::{Last, Part};
-use super::run_dir::RunDir;
-use super::status::{RunState, Status};
-use super::times::TimesRow;
+use super::last::Last;
+use super::{Artefact, EpochRow, Part, RunDir, RunState, Status, TimesRow};
 use crate::digest::{sha256, sha256_of_file};
 use crate::error::{Error, Result};
 

@@ -6,13 +6,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::artefact::{Artefact, find, store};
+use super::artefact::{find, store};
 use super::contents::{Content, content, own_files};
-use super::figures::Figure;
 use super::files;
 use super::last::Last;
-use super::run_dir::RunDir;
-use super::status::{Checksums, Committed, RunState, Status, now};
+use super::status::{Checksums, Committed, now};
+use super::{Artefact, Figure, RunDir, RunState, Status};
 use crate::digest::{sha256, sha256_of_file};
 use crate::error::Result;
 

@@ -3,26 +3,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::artefact::Artefact;
-use super::cases::CaseRow;
-use super::confusion::Confusion;
-use super::epochs::EpochRow;
-use super::figures::Figure;
 use super::files::{self, TEMPORARY_PREFIX};
-use super::film::Frame;
 use super::format::Format;
-use super::gates::Gate;
-use super::guide::GuideRow;
-use super::last::{Last, Part};
-use super::pictures::Picture;
-use super::provenance::Provenance;
-use super::readings::Reading;
-use super::scores::Scores;
-use super::split::SplitRow;
+use super::last::Last;
 use super::status::Committed;
-use super::summary::Summary;
-use super::table::Table;
-use super::times::TimesRow;
+use super::{
+    Artefact, CaseRow, Confusion, EpochRow, Figure, Frame, Gate, GuideRow, Part, Picture,
+    Provenance, Reading, Scores, SplitRow, Summary, Table, TimesRow,
+};
 use crate::error::{Error, Result};
 use crate::layer::Layer;
 

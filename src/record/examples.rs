@@ -327,7 +327,7 @@ fn busi_summary(experiment: &str) -> Summary {
     Summary {
         experiment: experiment.into(),
         task: Task::Segment,
-        description: "Attention U-Net of system A on BUSI, normals included.".into(),
+        description: "Attention U-Net on BUSI, normal images included.".into(),
         dataset: "BUSI, several masks of an image united".into(),
         model: "attention-unet".into(),
         input: vec![8, 3, 256, 256],

@@ -5,14 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::artefact::Artefact;
-use super::figures::Figure;
 use super::files;
-use super::gates::Gate;
-use super::provenance::{Parent, Provenance};
-use super::run_dir::RunDir;
-use super::status::{RunState, Status};
-use super::summary::Summary;
+use super::{Artefact, Figure, Gate, Parent, Provenance, RunDir, RunState, Status, Summary};
 use crate::error::{Error, Result};
 
 /// One line of `oncospec list`.

@@ -2,25 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::artefact::Artefact;
-use super::cases::CaseRow;
-use super::confusion::Confusion;
-use super::epochs::EpochRow;
-use super::figures::Figure;
 use super::files;
-use super::film::Frame;
-use super::gates::Gate;
-use super::guide::GuideRow;
-use super::pictures::{Picture, PictureFile};
-use super::provenance::Provenance;
-use super::readings::{Reading, readings};
-use super::run_dir::RunDir;
-use super::scores::{ScoreRow, Scores};
-use super::split::SplitRow;
-use super::status::Status;
-use super::summary::Summary;
-use super::table::Table;
-use super::times::TimesRow;
+use super::readings::readings;
+use super::{
+    Artefact, CaseRow, Confusion, EpochRow, Figure, Frame, Gate, GuideRow, Picture, PictureFile,
+    Provenance, Reading, RunDir, ScoreRow, Scores, SplitRow, Status, Summary, Table, TimesRow,
+};
 use crate::error::Result;
 use crate::figure_name::FigureName;
 use crate::layer::Layer;

@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn the_published_epoch_table_of_system_c_is_called_overfitting() {
+    fn a_published_epoch_table_is_recognised_as_overfitting() {
         let train = [1.4850, 1.2, 1.1, 1.0, 0.9, 0.85, 0.82, 0.80, 0.77, 0.7498];
         let valid = [1.2432, 1.23, 1.21, 1.20, 1.25, 1.30, 1.33, 1.40, 1.44, 1.4807];
         let mut record = record(&train, &valid);
