@@ -106,20 +106,35 @@ pub(crate) fn halve(maps: Tensor<4>) -> Tensor<4> {
     AvgPool2dConfig::new([2; 2]).with_strides([2; 2]).init().forward(maps)
 }
 
-/// Doubles height and width by repetition.
+/// Doubles height and width, each pixel four times.
 pub(crate) fn nearest(maps: Tensor<4>) -> Tensor<4> {
-    doubled(maps, InterpolateMode::Nearest)
-}
-
-/// Doubles height and width by bilinear interpolation between the centres of pixels.
-pub(crate) fn bilinear(maps: Tensor<4>) -> Tensor<4> {
-    doubled(maps, InterpolateMode::Bilinear)
-}
-
-fn doubled(maps: Tensor<4>, mode: InterpolateMode) -> Tensor<4> {
     let [_, _, height, width] = maps.dims();
-    let options = InterpolateOptions::new(mode)
+    let options = InterpolateOptions::new(InterpolateMode::Nearest)
         .with_output_size([2 * height, 2 * width])
         .with_align_corners(false);
     interpolate(maps, options)
+}
+
+/// Doubles height and width by bilinear interpolation between the centres of pixels. Made of operators that have
+/// gradients on every device: Burn's own interpolation has none of this kind on CUDA.
+pub(crate) fn bilinear(maps: Tensor<4>) -> Tensor<4> {
+    linear(linear(maps, 2), 3)
+}
+
+/// Doubles one axis: each new pixel is three quarters of the nearest old one and a quarter of the next.
+fn linear(maps: Tensor<4>, axis: usize) -> Tensor<4> {
+    let mut dims = maps.dims();
+    let last = dims[axis] - 1;
+    let edge = |at: usize| maps.clone().narrow(axis, at, 1);
+    let (before, after) = match last {
+        0 => (maps.clone(), maps.clone()),
+        _ => (
+            Tensor::cat(vec![edge(0), maps.clone().narrow(axis, 0, last)], axis),
+            Tensor::cat(vec![maps.clone().narrow(axis, 1, last), edge(last)], axis),
+        ),
+    };
+    let nearest = maps.clone() * 0.75;
+    let pairs = [before, after].map(|next| nearest.clone() + next * 0.25);
+    dims[axis] *= 2;
+    Tensor::stack::<5>(pairs.to_vec(), axis + 1).reshape(dims)
 }
