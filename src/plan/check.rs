@@ -22,7 +22,8 @@ use crate::loss::{self, Outputs};
 use crate::model;
 use crate::record::GuideRow;
 use crate::spec::{
-    Channels, GateSpec, Loaded, Problem, Problems, RefineSpec, SubsetSpec, ThresholdSpec, load,
+    Channels, GateSpec, GuideSpec, Loaded, Problem, Problems, RefineSpec, SubsetSpec,
+    ThresholdSpec, load,
 };
 use crate::split_name::SplitName;
 
@@ -150,6 +151,9 @@ fn same_file(a: &Path, b: &Path) -> bool {
     }
 }
 
+/// The key of a guiding segmentation.
+const GUIDE: &str = "task.guide.experiment";
+
 /// The problems found, each at its key.
 struct Mistakes<'a> {
     loaded: &'a Loaded,
@@ -214,64 +218,64 @@ impl Mistakes<'_> {
     fn task(&mut self) {
         let spec = &self.loaded.spec;
         let classifies = spec.task.classifies();
-        let mut wrong: Vec<(&str, String)> = Vec::new();
         if classifies != spec.model.classifies() {
             let (does, others) = if classifies {
                 ("gives each pixel its class", "resnet18, efficientnet-b0, densenet169")
             } else {
                 ("gives whole images their class", "unet, attention-unet, unet-plus-plus")
             };
-            wrong.push((
-                "model.kind",
-                format!(
-                    "this network {does}, and `task.kind` is `{}`: use one of {others}, .. or set the \
-                     other task",
-                    spec.task.kind()
-                ),
-            ));
+            let message = format!(
+                "this network {does}, and `task.kind` is `{}`: use one of {others}, .. or set the \
+                 other task",
+                spec.task.kind()
+            );
+            self.add("model.kind", message);
         }
         for &metric in &spec.evaluation.metrics {
             let row = metric.row();
             let (of_pixels, of_images) = (row.of_pixels.is_some(), row.of_images.is_some());
             let fits = if classifies { of_images } else { of_pixels };
             if !fits {
-                let what = if classifies { "pixels, and" } else { "whole images, and" };
-                let asked = if classifies { "whole images" } else { "pixels" };
+                let [of, about] = match classifies {
+                    true => ["pixels", "whole images"],
+                    false => ["whole images", "pixels"],
+                };
                 let name = metric.name();
-                wrong.push((
-                    "evaluation.metrics",
-                    format!("`{name}` is a metric of {what} this task is about {asked}"),
-                ));
+                let message =
+                    format!("`{name}` is a metric of {of}, and this task is about {about}");
+                self.add("evaluation.metrics", message);
             }
         }
         if classifies && spec.evaluation.refine != RefineSpec::default() {
             let message = "it refines the probabilities of pixels, and this task is about whole \
-                           images: set it to { kind = \"none\" }"
-                .into();
-            wrong.push(("evaluation.refine", message));
+                           images: set it to { kind = \"none\" }";
+            self.add("evaluation.refine", message.into());
         }
+        self.inputs();
+    }
+
+    /// Inputs that are made from masks need a guide, and a guide needs them.
+    fn inputs(&mut self) {
+        let spec = &self.loaded.spec;
         let inputs = spec.task.inputs();
         if !inputs.is_empty() && spec.dataset.channels != Channels::Gray {
-            let message = "`task.inputs` are made from gray images: set it to \"gray\"".into();
-            wrong.push(("dataset.channels", message));
+            let message = "`task.inputs` are made from gray images: set it to \"gray\"";
+            self.add("dataset.channels", message.into());
         }
         let read = inputs.iter().any(|input| input.reads_mask());
         match (read, spec.task.guide().is_some()) {
-            (true, false) => wrong.push((
+            (true, false) => self.add(
                 "task.inputs",
                 "`lesion`, `mask` and `crop` are made from masks: name the segmentation that makes \
                  them in `task.guide`"
                     .into(),
-            )),
-            (false, true) => wrong.push((
+            ),
+            (false, true) => self.add(
                 "task.guide",
                 "no input is made from its masks: add `lesion`, `mask` or `crop` to `task.inputs`"
                     .into(),
-            )),
+            ),
             (true, true) | (false, false) => {}
-        }
-        for (key, message) in wrong {
-            self.add(key, message);
         }
     }
 
@@ -282,41 +286,8 @@ impl Mistakes<'_> {
         if !self.list.is_empty() {
             return None;
         }
-        const KEY: &str = "task.guide.experiment";
+        let loaded = self.guiding(guide)?;
         let path = Path::new(&guide.experiment);
-        if same_file(path, &self.loaded.path) {
-            self.add(KEY, "an experiment cannot guide itself".into());
-            return None;
-        }
-        let mut loaded = match load(path, &guide.overrides, std::iter::empty()) {
-            Ok(loaded) => loaded,
-            Err(problems) => {
-                self.add(KEY, format!("{} is wrong:\n{problems}", path.display()));
-                return None;
-            }
-        };
-        if loaded.spec.task.classifies() {
-            let message = format!(
-                "{} gives images their class; what makes masks must be a segmentation, which cannot \
-                 be guided in turn",
-                path.display()
-            );
-            self.add(KEY, message);
-            return None;
-        }
-        if loaded.spec.dataset.subset != SubsetSpec::default() {
-            let message = format!(
-                "{}: dataset.subset: a guide has the cases of the spec that it guides: set \
-                 `dataset.subset` of that one",
-                path.display()
-            );
-            self.add(KEY, message);
-        }
-        loaded.spec.dataset.source = spec.dataset.source.clone();
-        loaded.spec.dataset.intensity = spec.dataset.intensity.clone();
-        loaded.spec.dataset.split = spec.dataset.split.clone();
-        loaded.spec.dataset.subset = spec.dataset.subset.clone();
-        loaded.spec.run = spec.run.clone();
         let opened = open_for(&loaded.spec).and_then(|mut dataset| {
             let intensity = &loaded.spec.dataset.intensity;
             let window = percentile_window(intensity, &dataset, &split.train)?;
@@ -326,13 +297,13 @@ impl Mistakes<'_> {
         let dataset = match opened {
             Ok(dataset) => dataset,
             Err(error) => {
-                self.add(KEY, format!("{}: {error}", path.display()));
+                self.add(GUIDE, format!("{}: {error}", path.display()));
                 return None;
             }
         };
         if !matches!(dataset.labels, Labels::Binary { .. }) {
             let message = "masks of one foreground, a lesion, are needed to guide".into();
-            self.add(KEY, message);
+            self.add(GUIDE, message);
             return None;
         }
         let mut of_guide = Mistakes { loaded: &loaded, list: Vec::new() };
@@ -341,13 +312,53 @@ impl Mistakes<'_> {
         for problem in of_guide.list {
             let help = problem.help.map(|help| format!("; {help}")).unwrap_or_default();
             let (key, message) = (problem.key, problem.message);
-            self.add(KEY, format!("{}: {key}: {message}{help}", path.display()));
+            self.add(GUIDE, format!("{}: {key}: {message}{help}", path.display()));
         }
         self.guide_folds(guide.folds as usize, &dataset, split);
         let mut findings = dataset.findings.clone();
         findings.extend(of_division(&dataset, split, duplicates));
         let (split, dataset, guide_rows) = (split.clone(), Arc::new(dataset), Vec::new());
         Some(Box::new(Checked { loaded, dataset, split, findings, guide: None, guide_rows }))
+    }
+
+    /// The spec of the guiding segmentation, with the data and the split of the classifier.
+    fn guiding(&mut self, guide: &GuideSpec) -> Option<Loaded> {
+        let spec = &self.loaded.spec;
+        let path = Path::new(&guide.experiment);
+        if same_file(path, &self.loaded.path) {
+            self.add(GUIDE, "an experiment cannot guide itself".into());
+            return None;
+        }
+        let mut loaded = match load(path, &guide.overrides, std::iter::empty()) {
+            Ok(loaded) => loaded,
+            Err(problems) => {
+                self.add(GUIDE, format!("{} is wrong:\n{problems}", path.display()));
+                return None;
+            }
+        };
+        if loaded.spec.task.classifies() {
+            let message = format!(
+                "{} gives images their class; what makes masks must be a segmentation, which cannot \
+                 be guided in turn",
+                path.display()
+            );
+            self.add(GUIDE, message);
+            return None;
+        }
+        if loaded.spec.dataset.subset != SubsetSpec::default() {
+            let message = format!(
+                "{}: dataset.subset: a guide has the cases of the spec that it guides: set \
+                 `dataset.subset` of that one",
+                path.display()
+            );
+            self.add(GUIDE, message);
+        }
+        loaded.spec.dataset.source = spec.dataset.source.clone();
+        loaded.spec.dataset.intensity = spec.dataset.intensity.clone();
+        loaded.spec.dataset.split = spec.dataset.split.clone();
+        loaded.spec.dataset.subset = spec.dataset.subset.clone();
+        loaded.spec.run = spec.run.clone();
+        Some(loaded)
     }
 
     /// Each fold of the training cases needs a case.

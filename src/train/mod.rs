@@ -112,15 +112,7 @@ pub fn train(
 ) -> Result<Trained> {
     let resumed = from.as_ref().map(|progressed| progressed.epoch);
     let shared = Arc::new(Mutex::new(strategy::Shared::new(from.unwrap_or_default())));
-    let ema = match (&training.schedule.ema, resumed) {
-        (None, _) => None,
-        (Some(spec), None) => Some(ema::Ema::new(spec.decay, &training.net)),
-        (Some(spec), Some(epoch)) => {
-            let bytes = keeper.load_part(epoch, Part::Average)?;
-            Some(checkpoint::restore_average(spec.decay, &training.net, bytes)?)
-        }
-    };
-
+    let ema = moving_average(&training, resumed, &*keeper)?;
     if let Some(epoch) = resumed {
         rate::check(keeper.load_part(epoch, Part::Rate)?)?;
     }
@@ -136,7 +128,6 @@ pub fn train(
     let groups = optimizer::groups(&schedule, &tensor_paths(&trainable));
     let optimizer = optimizer::init(&schedule, &groups, &training.device);
     let learner = Learner::new(trainable, optimizer, rate);
-    let interrupter = Interrupter::new();
     let train_loader = batches::TrainBatches::new(
         training.train,
         training.seed,
@@ -167,7 +158,7 @@ pub fn train(
             .with_application_logger(None)
             .with_metric_logger(InMemoryMetricLogger::new())
             .renderer(Box::new(progress))
-            .with_interrupter(interrupter)
+            .with_interrupter(Interrupter::new())
             .with_checkpointing_strategy(checkpoint::EveryEpoch)
             .with_custom_checkpointers(
                 checkpoint::PartKeeper::new(Part::Model, Arc::clone(&keeper), saved.clone()),
@@ -185,14 +176,25 @@ pub fn train(
         Ok(shared) => shared.clone(),
         Err(_) => return Err(Error::failed("training ended in the middle of an epoch")),
     };
-    let ending = match (result.error, shared.failure, result.interrupted, shared.early) {
-        (Some(error), ..) => Ending::Failed(error.to_string()),
-        (None, Some(failure), ..) => Ending::Failed(failure),
-        (None, None, Some(interruption), _) => {
-            Ending::Interrupted(interruption.reason.unwrap_or_else(|| "stopped".into()))
-        }
-        (None, None, None, Some(why)) => Ending::Early(why),
-        (None, None, None, None) => Ending::Complete,
-    };
+    let failure = result.error.map(|error| error.to_string()).or(shared.failure);
+    let interrupted = result.interrupted.map(|why| why.reason.unwrap_or_else(|| "stopped".into()));
+    let ending = failure.map(Ending::Failed).or(interrupted.map(Ending::Interrupted));
+    let ending = ending.or(shared.early.map(Ending::Early)).unwrap_or(Ending::Complete);
     Ok(Trained { ending, progressed: shared.progressed, skipped: shared.skipped })
+}
+
+/// The moving average of the weights, where the schedule has one: at first the network's, of a resumed run as it was.
+fn moving_average(
+    training: &Training,
+    resumed: Option<u32>,
+    keeper: &dyn Keeper,
+) -> Result<Option<ema::Ema<Model>>> {
+    let Some(spec) = &training.schedule.ema else { return Ok(None) };
+    Ok(Some(match resumed {
+        None => ema::Ema::new(spec.decay, &training.net),
+        Some(epoch) => {
+            let bytes = keeper.load_part(epoch, Part::Average)?;
+            checkpoint::restore_average(spec.decay, &training.net, bytes)?
+        }
+    }))
 }

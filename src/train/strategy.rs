@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use burn::data::dataloader::Progress as Count;
 use burn::module::Module;
-use burn::optim::GradientsAccumulator;
+use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::Device;
 use burn_train::{
     EventProcessorTraining, InferenceStep, Interrupter, Learner, LearnerEvent,
@@ -113,10 +113,7 @@ impl SupervisedLearningStrategy<Trainable> for Epochs {
             interrupter.fail_on_error(events.process_train(LearnerEvent::EndEpoch(epoch)));
             interrupter.fail_on_error(events.flush());
 
-            let mut progressed = self.shared().progressed.clone();
-            progressed.epoch = epoch as u32;
-            progressed.rows.push(row(epoch, SplitName::Train, rate, &trained));
-            progressed.rows.push(row(epoch, SplitName::Valid, rate, &validated));
+            let mut progressed = self.progressed(epoch, rate, &trained, &validated);
             progressed.times.push(TimesRow { epoch: epoch as u32, train_s, valid_s });
             let verdict = watch.see(&progressed.rows, epoch as u32, &self.plateau);
             let improved = watch.best_epoch() == Some(epoch as u32);
@@ -140,12 +137,11 @@ impl SupervisedLearningStrategy<Trainable> for Epochs {
             if interrupter.should_stop() {
                 break;
             }
-            match verdict {
-                Verdict::Stop(why) if epoch < components.num_epochs => {
-                    self.shared().early = Some(why);
-                    break;
-                }
-                Verdict::Stop(_) | Verdict::GoOn | Verdict::NoNumber { .. } => {}
+            if let Verdict::Stop(why) = verdict
+                && epoch < components.num_epochs
+            {
+                self.shared().early = Some(why);
+                break;
             }
         }
         (learner.model(), events)
@@ -159,6 +155,21 @@ impl Epochs {
 
     fn average(&self) -> MutexGuard<'_, Option<Ema<Model>>> {
         self.ema.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// What was recorded until the end of an epoch, with its figures.
+    fn progressed(
+        &self,
+        epoch: usize,
+        rate: f64,
+        trained: &EpochTally,
+        validated: &EpochTally,
+    ) -> Progressed {
+        let mut progressed = self.shared().progressed.clone();
+        progressed.epoch = epoch as u32;
+        progressed.rows.push(row(epoch, SplitName::Train, rate, trained));
+        progressed.rows.push(row(epoch, SplitName::Valid, rate, validated));
+        progressed
     }
 
     /// The state machines that watch figures, brought to where the recorded epochs left them, and
@@ -287,13 +298,7 @@ impl Pass<'_> {
         let mut group = Group::default();
         let mut batches = loader.iter();
         while let Some(batch) = batches.next() {
-            let input = match batch {
-                Ok(input) => input,
-                Err(error) => {
-                    self.fail(error.to_string());
-                    return None;
-                }
-            };
+            let input = self.noted(batch)?;
             let progress = batches.progress();
             let ends_group = (step + 1) % accumulate == 0 || progress.is_completed();
             step += 1;
@@ -301,9 +306,10 @@ impl Pass<'_> {
             // moments and weight decay would move the weights.
             let made = input.batch.is_labelled().then(|| learner.train_step(input));
             group.batches += 1;
-            let item = match made {
+            let mut item = None;
+            match made {
                 Some(made) => {
-                    let output = self.read(made.item)?;
+                    let output = self.noted(made.item.0)?;
                     if !output.loss.is_finite() {
                         self.fail(not_finite(&output, &self.epochs.names.cases, epoch, step));
                         return None;
@@ -311,33 +317,22 @@ impl Pass<'_> {
                     output.tally(&mut tally);
                     gradients.accumulate(&learner.model(), made.grads);
                     group.labelled += 1;
-                    Some(output)
+                    item = Some(output);
                 }
-                None => {
-                    skipped += 1;
-                    None
-                }
-            };
+                None => skipped += 1,
+            }
             if ends_group {
                 learner.lr_step();
                 if group.labelled > 0 {
-                    let mut gradients = gradients.grads();
-                    if let Some(factor) = group.correction() {
-                        gradients = scaled(factor, &learner.model(), gradients);
-                    }
-                    if let Some(clip) = &self.epochs.schedule.clip {
-                        gradients = clipped(clip, &learner.model(), gradients);
-                    }
-                    learner.optimizer_step(gradients);
-                    if let Some(average) = &mut *self.epochs.average() {
-                        average.update(&learner.model().net);
-                    }
+                    self.optimizer_step(learner, gradients.grads(), &group);
                 }
                 group = Group::default();
             }
             if let Some(item) = item {
                 let rate = Some(learner.lr_current());
-                self.tell_train(TrainingItem::new(Outcome(Ok(item)), progress, Some(step), rate));
+                let item = TrainingItem::new(Outcome(Ok(item)), progress, Some(step), rate);
+                let sent = self.events.process_train(LearnerEvent::ProcessedItem(item));
+                self.interrupter.fail_on_error(sent);
             }
             if self.stopped() {
                 return None;
@@ -368,15 +363,9 @@ impl Pass<'_> {
         let mut step = 0;
         let mut batches = loader.iter();
         while let Some(batch) = batches.next() {
-            let input = match batch {
-                Ok(input) => input,
-                Err(error) => {
-                    self.fail(error.to_string());
-                    return None;
-                }
-            };
+            let input = self.noted(batch)?;
             let progress: Count = batches.progress();
-            let output = self.read(InferenceStep::step(&model, input))?;
+            let output = self.noted(InferenceStep::step(&model, input).0)?;
             step += 1;
             output.tally(&mut tally);
             let item = TrainingItem::new(Outcome(Ok(output)), progress, Some(step), None);
@@ -390,20 +379,28 @@ impl Pass<'_> {
         Some(tally)
     }
 
-    /// The result of a step; where the device did not give it, the reason is noted.
-    fn read(&self, outcome: Outcome) -> Option<Output> {
-        match outcome.0 {
-            Ok(output) => Some(output),
-            Err(why) => {
-                self.fail(why);
-                None
-            }
+    /// Steps the optimizer by the mean gradients of a group, and the moving average after it.
+    fn optimizer_step(
+        &self,
+        learner: &mut Learner<Trainable>,
+        mut gradients: GradientsParams,
+        group: &Group,
+    ) {
+        if let Some(factor) = group.correction() {
+            gradients = scaled(factor, &learner.model(), gradients);
+        }
+        if let Some(clip) = &self.epochs.schedule.clip {
+            gradients = clipped(clip, &learner.model(), gradients);
+        }
+        learner.optimizer_step(gradients);
+        if let Some(average) = &mut *self.epochs.average() {
+            average.update(&learner.model().net);
         }
     }
 
-    fn tell_train(&mut self, item: TrainingItem<Outcome>) {
-        let sent = self.events.process_train(LearnerEvent::ProcessedItem(item));
-        self.interrupter.fail_on_error(sent);
+    /// A batch, or the result of a step; where it could not be had, the reason is noted.
+    fn noted<T, E: ToString>(&self, result: std::result::Result<T, E>) -> Option<T> {
+        result.map_err(|error| self.fail(error.to_string())).ok()
     }
 
     /// Whether a stop was requested or a background task failed.
