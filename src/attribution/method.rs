@@ -7,7 +7,7 @@ use super::occlusion::Occlusion;
 use super::{Heat, Subject};
 use crate::error::{Error, Result};
 use crate::model::ModelSpec;
-use crate::spec::ExplanationKind;
+use crate::spec::AttributionKind;
 
 /// A method of attribution with all its settings; one that `methods!` lists can be asked for.
 pub trait Attribution: Sized {
@@ -48,13 +48,13 @@ macro_rules! methods {
             /// # Errors
             /// If a setting is not one of the method's or out of its range, or the network has no such layer or gate.
             pub fn new(
-                kind: ExplanationKind,
+                kind: AttributionKind,
                 settings: Settings,
                 model: &ModelSpec,
                 size: usize,
             ) -> Result<Self, Unfit> {
                 match kind {
-                    $(ExplanationKind::$name => {
+                    $(AttributionKind::$name => {
                         settings.of(kind, $name::SETTINGS)?;
                         Ok(Self::$name($name::new(settings, model, size)?))
                     })*
@@ -126,7 +126,7 @@ impl From<Unfit> for Error {
 
 impl Settings {
     /// Refuses what a method that has some settings does not have.
-    fn of(&self, kind: ExplanationKind, has: &[&str]) -> Result<(), Unfit> {
+    fn of(&self, kind: AttributionKind, has: &[&str]) -> Result<(), Unfit> {
         let given = [
             ("layer", self.layer.is_some()),
             ("patch", self.patch.is_some()),
@@ -193,7 +193,7 @@ mod tests {
         toml::from_str(text).unwrap()
     }
 
-    fn said(kind: ExplanationKind, settings: Settings) -> String {
+    fn said(kind: AttributionKind, settings: Settings) -> String {
         let model = model("kind = 'unet'");
         Error::from(Method::new(kind, settings, &model, 64).unwrap_err()).to_string()
     }
@@ -205,21 +205,21 @@ mod tests {
         };
         let (unet, gated) = ("kind = 'unet'", "kind = 'attention-unet'");
         let layer = "gates.3".to_string();
-        assert_eq!(usual(ExplanationKind::GradCam, gated, 256), Method::GradCam(GradCam { layer }));
+        assert_eq!(usual(AttributionKind::GradCam, gated, 256), Method::GradCam(GradCam { layer }));
         let layer = "decoder.3".to_string();
         assert_eq!(
-            usual(ExplanationKind::GradCamPlusPlus, unet, 256),
+            usual(AttributionKind::GradCamPlusPlus, unet, 256),
             Method::GradCamPlusPlus(GradCamPlusPlus { layer })
         );
-        let occlusion = |size| usual(ExplanationKind::Occlusion, unet, size);
+        let occlusion = |size| usual(AttributionKind::Occlusion, unet, size);
         assert_eq!(occlusion(256), Method::Occlusion(Occlusion { patch: 25, stride: 12 }));
         assert_eq!(occlusion(8), Method::Occlusion(Occlusion { patch: 1, stride: 1 }));
         assert_eq!(
-            usual(ExplanationKind::IntegratedGradients, unet, 64),
+            usual(AttributionKind::IntegratedGradients, unet, 64),
             Method::IntegratedGradients(IntegratedGradients { steps: 50 })
         );
         let gate = "gates.3".to_string();
-        assert_eq!(usual(ExplanationKind::Gate, gated, 64), Method::Gate(Gate { gate }));
+        assert_eq!(usual(AttributionKind::Gate, gated, 64), Method::Gate(Gate { gate }));
     }
 
     #[test]
@@ -233,18 +233,18 @@ mod tests {
                 steps: given("steps", 20),
             }
         };
-        let refused = |kind: ExplanationKind, keys: &[&str], has: &str| {
+        let refused = |kind: AttributionKind, keys: &[&str], has: &str| {
             for key in keys {
                 let expected =
                     format!("`{key}`: {} has no such setting; it has {has}", kind.title());
                 assert_eq!(said(kind, only(key)), expected);
             }
         };
-        refused(ExplanationKind::GradCam, &["patch", "stride", "steps"], "`layer`");
-        refused(ExplanationKind::GradCamPlusPlus, &["patch", "stride", "steps"], "`layer`");
-        refused(ExplanationKind::Gate, &["patch", "stride", "steps"], "`layer`");
-        refused(ExplanationKind::Occlusion, &["layer", "steps"], "`patch` and `stride`");
-        refused(ExplanationKind::IntegratedGradients, &["layer", "patch", "stride"], "`steps`");
+        refused(AttributionKind::GradCam, &["patch", "stride", "steps"], "`layer`");
+        refused(AttributionKind::GradCamPlusPlus, &["patch", "stride", "steps"], "`layer`");
+        refused(AttributionKind::Gate, &["patch", "stride", "steps"], "`layer`");
+        refused(AttributionKind::Occlusion, &["layer", "steps"], "`patch` and `stride`");
+        refused(AttributionKind::IntegratedGradients, &["layer", "patch", "stride"], "`steps`");
     }
 
     #[test]
@@ -255,18 +255,18 @@ mod tests {
             (occlusion(Some(0), None), "`patch`: 0 is out of range; from 1 to 64 fits"),
             (occlusion(Some(8), Some(9)), "`stride`: 9 is out of range; from 1 to 8 fits"),
         ] {
-            assert_eq!(said(ExplanationKind::Occlusion, settings), expected);
+            assert_eq!(said(AttributionKind::Occlusion, settings), expected);
         }
         let settings = Settings { steps: Some(0), ..Settings::default() };
-        assert!(said(ExplanationKind::IntegratedGradients, settings).contains("from 1 to 1000"));
+        assert!(said(AttributionKind::IntegratedGradients, settings).contains("from 1 to 1000"));
         let settings = Settings { layer: Some("gates.0".into()), ..Settings::default() };
-        let error = said(ExplanationKind::GradCam, settings.clone());
+        let error = said(AttributionKind::GradCam, settings.clone());
         assert!(error.contains("no layer `gates.0` to look at; it has encoder.0"), "{error}");
-        let error = said(ExplanationKind::Gate, settings);
+        let error = said(AttributionKind::Gate, settings);
         assert_eq!(error, "`method`: the network has no attention gate; `attention-unet` has");
         let settings = Settings { layer: Some("decoder.0".into()), ..Settings::default() };
         let model = model("kind = 'attention-unet'");
-        let unfit = Method::new(ExplanationKind::Gate, settings, &model, 64).unwrap_err();
+        let unfit = Method::new(AttributionKind::Gate, settings, &model, 64).unwrap_err();
         assert_eq!(unfit.help, "it has gates.0, gates.1, gates.2, gates.3");
     }
 }

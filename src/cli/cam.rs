@@ -11,7 +11,7 @@ use crate::attribution::{Method, Settings};
 use crate::error::{Error, Result};
 use crate::inference::attribute;
 use crate::outputs::{Outputs, Planned};
-use crate::spec::{ExplanationKind, Spec};
+use crate::spec::{AttributionKind, Spec};
 
 /// Arguments of `cam`.
 #[derive(Debug, Args)]
@@ -23,8 +23,8 @@ pub(super) struct CamArgs {
     #[arg(long, short, value_name = "DIR")]
     out: PathBuf,
     /// How the map is made.
-    #[arg(long, value_enum, default_value_t = ExplanationKind::GradCam)]
-    method: ExplanationKind,
+    #[arg(long, value_enum, default_value_t = AttributionKind::GradCam)]
+    method: AttributionKind,
     /// The layer of Grad-CAM and Grad-CAM++, or the gate, as `plan` lists them; the last gate or the last layer of the
     /// decoder if not given.
     #[arg(long)]
@@ -48,7 +48,7 @@ pub(super) struct CamArgs {
 impl CamArgs {
     /// The method with its settings.
     fn method(&self, spec: &Spec) -> Result<Method> {
-        if let (ExplanationKind::Gate, Some(_)) = (self.method, self.class) {
+        if let (AttributionKind::Gate, Some(_)) = (self.method, self.class) {
             return Err(Error::user(
                 "`class`: an attention gate lets through the same for every class; leave it out",
             ));

@@ -11,7 +11,7 @@ use crate::figure_name::FigureName;
 use crate::finding::{Finding, FindingKind};
 use crate::layer::Layer;
 use crate::metric::MetricKind;
-use crate::spec::{ExplanationKind, PublishedSpec};
+use crate::spec::{AttributionKind, PublishedSpec};
 use crate::split_name::SplitName;
 
 /// Twelve epochs of a network on ultrasound that overfits from the fifth.
@@ -87,7 +87,7 @@ fn film(pictures: &[Picture], epochs: u32) -> Vec<Frame> {
             fixed,
             case,
             label,
-            method: ExplanationKind::GradCam,
+            method: AttributionKind::GradCam,
             layer: "gates.3".into(),
             predicted: String::new(),
             images,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::artefact::json_file;
 use super::pictures::PictureFile;
-use crate::spec::ExplanationKind;
+use crate::spec::AttributionKind;
 
 /// A case with its prediction in an epoch.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -20,7 +20,7 @@ pub struct Frame {
     pub label: String,
     /// The attribution method of the heat map.
     #[serde(default)]
-    pub method: ExplanationKind,
+    pub method: AttributionKind,
     /// The layer or gate of the map; empty for a map of the input.
     pub layer: String,
     /// Predicted class of the image with its probability; empty where only pixels have classes.

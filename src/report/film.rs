@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::pictures::{Shown, load};
 use crate::record::{Frame, Record};
-use crate::spec::ExplanationKind;
+use crate::spec::AttributionKind;
 
 /// Pictures of some epochs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -59,22 +59,22 @@ pub(super) fn film(record: &Record) -> Option<Film> {
 }
 
 /// What an attribution map shows.
-fn shows(method: ExplanationKind) -> String {
+fn shows(method: AttributionKind) -> String {
     const SCALED: &str = "scaled to the highest value of the map";
     match method {
-        ExplanationKind::GradCam | ExplanationKind::GradCamPlusPlus => format!(
+        AttributionKind::GradCam | AttributionKind::GradCamPlusPlus => format!(
             "{} shows which regions of the named layer drove the prediction, {SCALED}.",
             method.title()
         ),
-        ExplanationKind::Occlusion => format!(
+        AttributionKind::Occlusion => format!(
             "Occlusion shows how much the score of the prediction falls when a patch hides a region of the input, \
              {SCALED}; regions where it rises are left out."
         ),
-        ExplanationKind::IntegratedGradients => format!(
+        AttributionKind::IntegratedGradients => format!(
             "Integrated gradients show how much each pixel adds to the score of the prediction, {SCALED}; what pixels \
              take away is left out."
         ),
-        ExplanationKind::Gate => {
+        AttributionKind::Gate => {
             "The map of an attention gate shows how much of the skip connection the named gate \
                                   passes at each place, from 0 to 1, whatever the prediction."
                 .into()

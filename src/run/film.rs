@@ -14,7 +14,7 @@ use crate::loss::Outputs;
 use crate::model::{Model, save_weights};
 use crate::plan::Plan;
 use crate::record::{Checkpoints, Frame, FrameImages, Part, Progressed, RunDir};
-use crate::spec::{ExplanationKind, RefineSpec};
+use crate::spec::{AttributionKind, RefineSpec};
 use crate::train::Keeper;
 
 /// Keeps the results of training, and takes pictures of some epochs.
@@ -38,7 +38,7 @@ pub(super) struct Film {
     preprocess: Preprocess,
     refine: RefineSpec,
     device: Device,
-    kind: ExplanationKind,
+    kind: AttributionKind,
     method: Method,
     seed: u32,
     epochs: u32,

@@ -31,7 +31,7 @@ pub struct FilmSpec {
     pub frames: u32,
     /// The method of attribution. A map of `occlusion`, with the default patch and stride of `cam`, takes as long as some 450
     /// predictions, one of `integrated-gradients` as 50 training steps on one case; the others take no more than one.
-    pub method: ExplanationKind,
+    pub method: AttributionKind,
     /// The layer or gate whose maps are shown; if absent, the last attention gate, or the last layer of the decoder.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub layer: Option<String>,
@@ -42,7 +42,8 @@ pub struct FilmSpec {
     Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema, ValueEnum,
 )]
 #[serde(rename_all = "kebab-case")]
-pub enum ExplanationKind {
+#[schemars(rename = "ExplanationKind")]
+pub enum AttributionKind {
     /// Grad-CAM of a layer (Selvaraju et al. 2017).
     #[default]
     GradCam,
@@ -56,7 +57,7 @@ pub enum ExplanationKind {
     Gate,
 }
 
-impl ExplanationKind {
+impl AttributionKind {
     /// Its name for people.
     pub fn title(self) -> &'static str {
         match self {
@@ -71,7 +72,7 @@ impl ExplanationKind {
 
 impl Default for FilmSpec {
     fn default() -> Self {
-        Self { frames: 6, method: ExplanationKind::default(), layer: None }
+        Self { frames: 6, method: AttributionKind::default(), layer: None }
     }
 }
 

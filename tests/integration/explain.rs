@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use oncospec::record::Record;
-use oncospec::spec::ExplanationKind;
+use oncospec::spec::AttributionKind;
 
 use crate::support::{Bench, Said};
 
@@ -112,7 +112,7 @@ fn a_segmentation_is_explained_by_every_method() {
     );
 
     let frame = &record.film[0];
-    assert_eq!((frame.method, frame.layer.as_str()), (ExplanationKind::Gate, "gates.0"));
+    assert_eq!((frame.method, frame.layer.as_str()), (AttributionKind::Gate, "gates.0"));
     assert!(frame.images.heat.is_some());
     let page = fs::read_to_string(bench.path().join("reports/found.html")).unwrap();
     for part in ["The same case, layer gates.0", "Attention gate</th>", "the named gate passes"] {
@@ -156,7 +156,7 @@ fn a_classification_is_explained_by_every_method_but_a_gates() {
         .telling(&["no attention gate", "`attention-unet` has"]);
 
     let frame = &record.film[0];
-    let expected = (ExplanationKind::IntegratedGradients, "");
+    let expected = (AttributionKind::IntegratedGradients, "");
     assert_eq!((frame.method, frame.layer.as_str()), expected);
     let page = fs::read_to_string(bench.path().join("reports/called.html")).unwrap();
     for part in ["The same case</caption>", "Integrated gradients</th>"] {
