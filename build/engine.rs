@@ -51,12 +51,13 @@ pub(crate) const PLACES: &[(&str, Part)] = &[
     ("layer.rs", Part::Neither),
     ("loss/", Part::Training),
     ("loss/scope.rs", Part::Neither),
-    ("metric/", Part::Training),
-    ("metric/assd.rs", Part::Evaluation),
-    ("metric/class_pixels.rs", Part::Evaluation),
-    ("metric/hd95.rs", Part::Evaluation),
-    ("metric/quantile.rs", Part::Evaluation),
-    ("metric/surface.rs", Part::Evaluation),
+    ("metric/", Part::Evaluation),
+    // What the figures of an epoch are made of.
+    ("metric/auc.rs", Part::Training),
+    ("metric/counts.rs", Part::Training),
+    ("metric/images.rs", Part::Training),
+    ("metric/mod.rs", Part::Training),
+    ("metric/overlap.rs", Part::Training),
     ("model/", Part::Training),
     ("model/summary.rs", Part::Neither),
     ("outputs/", Part::Neither),
@@ -379,7 +380,7 @@ mod tests {
             "training"
         );
         assert_eq!(edit("src/run/rows.rs", "row(\"original\"", "row(\"other\""), "evaluation");
-        assert_eq!(edit("src/evaluate/surface.rs", "0.95", "0.94"), "evaluation");
+        assert_eq!(edit("src/metric/hd95.rs", "0.95", "0.94"), "evaluation");
         assert_eq!(edit("src/cli/mod.rs", "0 when done", "0 if done"), "");
         assert_eq!(edit("src/report/mod.rs", "oncospec report", "a report"), "");
         assert_eq!(edit("crates/kernels/src/adam.rs", "* second", "/ second"), "training");
@@ -400,6 +401,8 @@ mod tests {
         assert_eq!(edit("src/model/rgu_net.rs", "groups: 4", "groups: 8"), "model/rgu-net");
         assert_eq!(edit("src/model/rgu_net.rs", "//!", "//! More."), "");
         assert_eq!(edit("src/loss/mod.rs", "/// Focal loss", "/// Loss"), "");
+        assert_eq!(edit("src/source/busi.rs", "\"_mask\"", "\"-mask\""), "dataset/busi");
+        assert_eq!(edit("src/source/bcss/tiles.rs", "\"val\" =>", "\"dev\" =>"), "dataset/bcss");
         assert_eq!(edit("src/loss/sum.rs", "weight: 1.0", "weight: 2.0"), "loss/sum");
         assert_eq!(
             edit("src/model/resnet.rs", "[2, 2, 2, 2]", "[2, 2, 2, 3]"),

@@ -26,7 +26,7 @@ pub(super) struct BenchArgs {
     /// What is timed.
     #[arg(long, value_enum, default_value_t = Mode::Train)]
     mode: Mode,
-    /// Cases of a batch; the spec's unless given.
+    /// Cases of a batch; by default the spec's.
     #[arg(long)]
     batch_size: Option<u32>,
     /// Steps before those that are timed.

@@ -25,20 +25,20 @@ pub(super) struct CamArgs {
     /// How the map is made.
     #[arg(long, value_enum, default_value_t = AttributionKind::GradCam)]
     method: AttributionKind,
-    /// The layer of Grad-CAM and Grad-CAM++, or the gate, as `plan` lists them; the last gate or the last layer of the
-    /// decoder if not given.
+    /// Layer of Grad-CAM and Grad-CAM++, or the gate, as `plan` lists them; by default the last gate or the last layer of
+    /// the decoder.
     #[arg(long)]
     layer: Option<String>,
-    /// Side of the patch of occlusion, in pixels of the network's input; a tenth of the input's side if not given.
+    /// Side of the occlusion patch, in pixels of the network's input; by default a tenth of the input's side.
     #[arg(long, value_name = "PIXELS")]
     patch: Option<usize>,
-    /// From one patch of occlusion to the next, in pixels of the network's input; half of the patch if not given.
+    /// Distance between occlusion patches, in pixels of the network's input; by default half of the patch.
     #[arg(long, value_name = "PIXELS")]
     stride: Option<usize>,
-    /// Steps of integrated gradients from an input of zeros to the image; 50 if not given.
+    /// Steps of integrated gradients from an input of zeros to the image; by default 50.
     #[arg(long, value_name = "COUNT")]
     steps: Option<usize>,
-    /// Number of the class to explain, from 0; the predicted one, or that with the most predicted pixels, if not given.
+    /// Number of the class to attribute, from 0; by default the predicted one, or that with the most predicted pixels.
     #[arg(long)]
     class: Option<usize>,
     #[command(flatten)]

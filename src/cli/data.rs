@@ -44,9 +44,9 @@ enum DataCommand {
         #[arg(long, default_value_t = 0)]
         seed: u32,
     },
-    /// List images that are one picture, cropped, mirrored or exported again; draw them side by side.
+    /// List near-duplicates, such as cropped, mirrored or re-exported images, and draw them side by side.
     Dedup(DedupArgs),
-    /// Propose masks of images without labels: regions of their dominant colours, to be looked at and corrected.
+    /// Propose masks for images without labels: regions of their dominant colours, to be checked and corrected.
     ProposeMasks(ProposeArgs),
 }
 
@@ -62,7 +62,7 @@ struct ProposeArgs {
     /// Dominant colours to look for.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(2..))]
     clusters: u8,
-    /// Smallest region, in pixels; smaller ones go to what surrounds them.
+    /// Smallest region, in pixels; smaller ones are merged into their surroundings.
     #[arg(long, default_value_t = 64)]
     minimum_px: u32,
     /// Seed of the clustering.

@@ -63,7 +63,7 @@ struct ListedPair<'a> {
     pair: DuplicatePair,
 }
 
-/// Lists images that are one picture, and draws them.
+/// Lists near-duplicates, and draws them.
 pub(super) fn execute(args: &DedupArgs, output: Output) -> Result<u8> {
     let out = args
         .out

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::plan::{EVALUATION_ENGINE, TRAINING_ENGINE};
 use crate::provenance::{host, tool, versions};
 
-/// Shows what this machine offers to a run.
+/// Shows the hardware and software that runs use.
 pub(super) fn execute(output: Output) -> Result<u8> {
     let (host, versions) = (host(), versions());
     let gpus = gpus();

@@ -27,10 +27,10 @@ pub(super) struct EvaluateArgs {
     /// run recorded for that split.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Score on this split of the run, as it was recorded; valid unless given.
+    /// Score on this split of the run, as it was recorded; by default valid.
     #[arg(long)]
     split: Option<SplitName>,
-    /// Go on where images or masks are not those that the run recorded.
+    /// Continue although images or masks differ from those that the run recorded.
     #[arg(long)]
     changed_data: bool,
 }

@@ -8,7 +8,7 @@ use crate::error::Result;
 /// Arguments of `explain`.
 #[derive(Debug, Args)]
 pub(super) struct ExplainArgs {
-    /// Key of a spec, such as `schedule.optimizer`; all keys if not given.
+    /// Key of a spec, such as `schedule.optimizer`; by default all keys.
     #[arg(default_value = "", hide_default_value = true)]
     key: String,
     /// Print all keys with types, defaults and documentation as one page in Markdown.

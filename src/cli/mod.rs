@@ -83,13 +83,13 @@ enum Command {
     Report(report::ReportArgs),
     /// List the runs of a folder.
     List(list::ListArgs),
-    /// Look at a data set, or make a synthetic one.
+    /// Inspect a data set, or make a synthetic one.
     Data(data::DataArgs),
     /// Print the JSON Schema of a spec, for editors.
     Schema,
     /// Explain a key of a spec, or list them all.
     Explain(explain::ExplainArgs),
-    /// Show what this machine offers.
+    /// Show the hardware and software that runs use.
     Doctor,
     /// Train a small network on synthetic images and render a report.
     Demo(demo::DemoArgs),

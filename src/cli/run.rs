@@ -23,13 +23,13 @@ use crate::train::Stop;
 pub(super) struct RunArgs {
     #[command(flatten)]
     pub specs: Specs,
-    /// Make finished runs again, each of which stays until the new one is whole, and start unfinished ones over.
+    /// Repeat finished runs and restart unfinished ones; a finished run is kept until its replacement is complete.
     #[arg(long, conflicts_with = "resume")]
     pub force: bool,
-    /// Go on with unfinished runs, forced ones too, from their last checkpoint.
+    /// Resume unfinished runs, forced ones too, from their last checkpoint.
     #[arg(long)]
     pub resume: bool,
-    /// Go on from the finished runs of the specs for so many more epochs; runs of their own come of it.
+    /// Continue the finished runs of the specs for so many more epochs, as new runs.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..100_000))]
     pub extend_epochs: Option<u32>,
     /// The report; reports/NAME.html if not given.
@@ -72,7 +72,7 @@ pub(super) fn execute(args: RunArgs, output: Output) -> Result<u8> {
     Ok(done.failed.unwrap_or(if good { 0 } else { 1 }))
 }
 
-/// What is to be done where a run is there already.
+/// What to do with a run that exists already.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wish {
     pub force: bool,

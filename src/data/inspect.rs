@@ -75,7 +75,7 @@ pub struct CodeCount {
 }
 
 /// What a folder holds.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Inspection {
     /// The folder.

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
-use sha2::{Digest, Sha256};
 
 use crate::data::{Case, Dataset, decode_pixels, open_for};
+use crate::digest::Hasher;
 use crate::error::Result;
 use crate::plan::Decisions;
 use crate::record::{Record, SplitRow};
@@ -100,7 +100,7 @@ fn compare(dataset: &Dataset, rows: &[SplitRow], own: Result<Dataset>) -> Overla
     // Only images of one size can have the same pixels.
     let size = |case: &Case| (case.width, case.height);
     let sizes: BTreeSet<(u32, u32)> = dataset.cases.iter().map(size).collect();
-    let seen: BTreeMap<[u8; 32], (&str, SplitName)> = own
+    let seen: BTreeMap<String, (&str, SplitName)> = own
         .cases
         .par_iter()
         .filter(|case| sizes.contains(&size(case)))
@@ -111,7 +111,7 @@ fn compare(dataset: &Dataset, rows: &[SplitRow], own: Result<Dataset>) -> Overla
         .collect::<Vec<_>>()
         .into_iter()
         .collect();
-    let digests: Vec<Option<[u8; 32]>> =
+    let digests: Vec<Option<String>> =
         dataset.cases.par_iter().map(|case| digest(dataset, case)).collect();
     for (case, digest) in dataset.cases.iter().zip(digests) {
         let pixels = digest.and_then(|digest| seen.get(&digest));
@@ -126,12 +126,13 @@ fn compare(dataset: &Dataset, rows: &[SplitRow], own: Result<Dataset>) -> Overla
     found
 }
 
-/// The pixels of an image as one number; `None` if it cannot be decoded, which evaluation reports.
-fn digest(dataset: &Dataset, case: &Case) -> Option<[u8; 32]> {
+/// A digest of the pixels of an image; `None` if it cannot be decoded, which evaluation reports.
+fn digest(dataset: &Dataset, case: &Case) -> Option<String> {
     let image = decode_pixels(dataset, case).ok()?;
-    let mut hasher = Sha256::new_with_prefix(image.width().to_le_bytes());
-    hasher.update(image.as_raw());
-    Some(hasher.finalize().into())
+    let mut hasher = Hasher::new(b"oncospec pixels");
+    hasher.numbers(&[image.width()]);
+    hasher.bytes(b"image", image.as_raw());
+    Some(hasher.finish())
 }
 
 #[cfg(test)]

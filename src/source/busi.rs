@@ -7,7 +7,6 @@ use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::bcss::images_and_masks;
 use super::case::{Case, ImageSource, MaskSource};
 use super::codes::Codes;
 use super::files::{self, Entry, files_of, folders_of, image_stem};
@@ -22,6 +21,7 @@ use super::pictures::judge_pictures;
 use super::reader::{Masks, Opening, Source, lesions};
 use super::scan::Scan;
 use super::tree;
+use super::two_folders::images_and_masks;
 use crate::error::{Error, Result};
 use crate::finding::{Finding, FindingKind, Findings};
 use crate::role::Role;

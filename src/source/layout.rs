@@ -12,7 +12,7 @@ use super::scan::Scan;
 use crate::error::Result;
 
 /// A way in which a data set is laid out on disk: how it is recognised and read without a spec.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Layout {
     /// In JSON.
     pub name: &'static str,
@@ -45,21 +45,9 @@ pub(crate) struct Contents {
     pub counted: Option<Vec<[u64; 256]>>,
 }
 
-impl fmt::Debug for Layout {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name)
-    }
-}
-
 impl fmt::Display for Layout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.title)
-    }
-}
-
-impl PartialEq for Layout {
-    fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
     }
 }
 

@@ -3,6 +3,7 @@
 //! A data set is one file with its settings, how it is recognised and how its cases are found (the trait in
 //! `reader.rs`), and one line in the list below.
 
+mod barcode;
 mod bcss;
 mod busi;
 pub(crate) mod case;
@@ -30,11 +31,11 @@ pub(crate) mod scan;
 mod survey;
 mod synth;
 mod tree;
+mod two_folders;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use bcss::images_and_masks;
 pub use bcss::{
     BcssClasses, BcssLayout, BcssSpec, CustomClasses, FiveClasses, MergedClasses, RawClasses,
     RestOfCodes, RoisSpec, TilesSpec,
@@ -58,6 +59,7 @@ pub use phantom::{Modality, PhantomImage, PhantomSpec};
 pub use reader::{Masks, Opening, Source};
 pub use roi::RoiCache;
 pub use synth::{SynthKind, Synthesis, synth};
+pub(crate) use two_folders::images_and_masks;
 
 /// Makes of a list of data sets what an author may write, and the way to each one's own file.
 macro_rules! sources {

@@ -9,9 +9,10 @@ use png::{BitDepth, ColorType};
 use rayon::prelude::*;
 use serde::Serialize;
 
-use super::bcss::{CODE_NAMES, CODE_TABLE};
+use super::bcss::CODE_NAMES;
 use super::case::PhantomImage;
 use super::phantom::{Drawn, slide_name};
+use super::two_folders::CODE_TABLE;
 use crate::error::{Error, Result};
 
 /// Side of a written tile, in pixels.

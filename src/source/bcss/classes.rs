@@ -10,6 +10,7 @@ use super::super::labels::{IGNORE, Labels};
 use super::super::look::Look;
 use super::super::masks::survey_codes;
 use super::super::scan::Scan;
+use super::super::two_folders::CODE_TABLE;
 use crate::error::{Error, Result};
 use crate::finding::{Finding, FindingKind};
 
@@ -70,9 +71,6 @@ pub enum RestOfCodes {
     /// It is mapped to one more class, the last, named `rest`.
     Class,
 }
-
-/// The table of codes; where it lies beside the data, masks hold the 22 codes.
-pub(crate) const CODE_TABLE: &str = "gtruth_codes.tsv";
 
 /// Which codes the masks hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

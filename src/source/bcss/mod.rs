@@ -1,6 +1,5 @@
 //! BCSS: tiles as published, or whole ROIs that are cut while loading.
 
-mod barcode;
 mod classes;
 mod pairs;
 mod rois;
@@ -14,6 +13,7 @@ use rayon::prelude::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::barcode::{slide_of, unnamed};
 use super::case::{Case, ImageSource, MaskSource};
 use super::codes::{Codes, count_codes};
 use super::decode::{decode_codes, plain};
@@ -25,6 +25,7 @@ use super::look::Look;
 use super::pictures::judge_pictures;
 use super::reader::{Opening, Source};
 use super::scan::Scan;
+use super::two_folders::roi_folders;
 use crate::error::Result;
 use crate::finding::{Finding, FindingKind};
 use crate::role::Role;
@@ -32,12 +33,10 @@ use crate::role::Role;
 pub use classes::{
     BcssClasses, CustomClasses, FiveClasses, MergedClasses, RawClasses, RestOfCodes,
 };
-pub(super) use classes::{CODE_NAMES, CODE_TABLE, five_classes};
-pub(crate) use rois::images_and_masks;
+pub(super) use classes::{CODE_NAMES, five_classes};
 
-use self::barcode::{slide_of, unnamed};
 use self::classes::{CodeSet, MERGED_NAMES, bcss_classes, check_classes, detect_codes};
-use self::rois::{WholeRoi, cut_rois, roi_folders, scan_rois};
+use self::rois::{WholeRoi, cut_rois, scan_rois};
 use self::tiles::{scan_tiles, tile_folders};
 
 /// BCSS: tiles (`train`, `train_mask`, `val`, `val_mask`, `test`) or whole ROIs (`images`, `masks`).

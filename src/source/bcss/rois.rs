@@ -1,75 +1,25 @@
 //! Whole ROIs, cut into tiles while loading.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use rayon::prelude::*;
 
+use super::super::barcode::slide_of;
 use super::super::case::{Case, ImageSource, MaskSource, Region};
 use super::super::codes::count_codes;
 use super::super::decode::decode_codes;
-use super::super::files::{self, Entry, files_of, folders_of, image_stem};
+use super::super::files::{self, folders_of};
 use super::super::header::{Header, Limit};
 use super::super::look::Look;
 use super::super::roi;
 use super::super::scan::Scan;
 use super::super::tree;
+use super::super::two_folders::{ROI_IMAGES, ROI_MASKS, images_and_masks, roi_folders};
 use super::RoisSpec;
-use super::barcode::slide_of;
-use super::classes::{CODE_NAMES, CODE_TABLE, CODES_REMEDY, UNKNOWN, full_codes};
+use super::classes::{CODE_NAMES, CODES_REMEDY, UNKNOWN, full_codes};
 use super::pairs::pair;
 use crate::error::{Error, Result};
 use crate::finding::{Finding, FindingKind, Findings};
-
-/// Folders of whole ROI images, under our name and under that of the authors' release.
-pub(super) const ROI_IMAGES: [&str; 2] = ["images", "rgbs_colorNormalized"];
-
-/// The folder of ROI masks.
-pub(super) const ROI_MASKS: &str = "masks";
-
-/// What is said of `images` and `masks` that are not BCSS ROIs: a layout of its own. `None` if they may be.
-///
-/// # Errors
-/// If a folder cannot be listed.
-pub(crate) fn images_and_masks(root: &Path) -> Result<Option<String>> {
-    let Some((images, masks)) = roi_folders(root) else { return Ok(None) };
-    let is_image = |entry: &Entry| image_stem(&entry.name).is_some();
-    let names: Vec<Entry> = files_of(&images)?.into_iter().filter(is_image).collect();
-    let in_masks = files_of(&masks)?.into_iter().filter(is_image).count();
-    let below = folders_of(&masks)?;
-    let from_bcss = names.iter().any(|entry| slide_of(&entry.name).0.is_some());
-    if in_masks > 0 && (from_bcss || root.join(CODE_TABLE).is_file()) {
-        return Ok(None);
-    }
-    let (images_name, deepest) = (files::shown(root, &images), below.first());
-    let masks_name = match deepest {
-        Some(folder) if in_masks == 0 => format!("{ROI_MASKS}/{}", folder.name),
-        _ => ROI_MASKS.to_string(),
-    };
-    let how = |image: &Entry| {
-        let extension = image.name.rsplit('.').next().unwrap_or("png");
-        format!(
-            "mkdir benign; for i in {images_name}/*.{extension}; do n=$(basename \"$i\" .{extension}); \
-             cp \"$i\" benign/; cp \"{masks_name}/$n.png\" \"benign/${{n}}_mask.png\"; done"
-        )
-    };
-    let how = names.first().map(how).unwrap_or_default();
-    Ok(Some(format!(
-        "{}: images and masks in two folders (`{images_name}/` with {} images, `{masks_name}/`), a layout that is \
-         not read, and no BCSS ROIs: no name begins with a TCGA slide and no `{CODE_TABLE}` lies there. Put each \
-         mask beside its image in a folder of its class, `{how}`, and read that with `dataset.kind = \"busi\"` and \
-         `dataset.classes = [\"benign\"]`; if the masks hold the codes of BCSS after all, put `{CODE_TABLE}` beside \
-         the folders",
-        root.display(),
-        names.len(),
-    )))
-}
-
-/// The folders of whole ROIs and of their masks.
-pub(super) fn roi_folders(root: &Path) -> Option<(PathBuf, PathBuf)> {
-    let images = ROI_IMAGES.iter().map(|name| root.join(name)).find(|folder| folder.is_dir())?;
-    let masks = root.join(ROI_MASKS);
-    masks.is_dir().then_some((images, masks))
-}
 
 /// A whole ROI that can be used.
 pub(super) struct WholeRoi {

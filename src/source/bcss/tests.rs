@@ -1,7 +1,7 @@
 //! Tests of all of BCSS.
 
 use super::super::sample::{save_bytes, save_image, save_mask, spec};
-use super::barcode::slide_of;
+use super::super::two_folders::CODE_TABLE;
 use super::tiles::tile_folders;
 use super::*;
 use crate::data::{IGNORE, decode, decode_labels, open, pixel_counts};

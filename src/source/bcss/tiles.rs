@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
+use super::super::barcode::slide_of;
 use super::super::case::{Case, ImageSource, MaskSource};
 use super::super::files::{self, folders_of};
 use super::super::header::Header;
 use super::super::look::Look;
 use super::super::scan::Scan;
 use super::super::tree;
-use super::barcode::slide_of;
+use super::super::two_folders::ROI_IMAGES;
 use super::pairs::{images_of, pair};
-use super::rois::ROI_IMAGES;
 use crate::error::{Error, Result};
 use crate::finding::{Finding, FindingKind, Findings};
 use crate::split_name::SplitName;

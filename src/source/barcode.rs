@@ -1,6 +1,6 @@
 //! TCGA barcodes in file names: slide, institution and patient.
 
-use super::super::case::Case;
+use super::case::Case;
 use crate::finding::{Finding, FindingKind};
 
 /// The slide and the institution of a name with a TCGA barcode anywhere in it, in whatever case:
