@@ -99,7 +99,6 @@ macro_rules! encoders {
 
         /// A pretrained encoder.
         #[derive(Module, Debug)]
-        #[expect(clippy::large_enum_variant, reason = "a network has one")]
         pub(super) enum Encoder {
             $($(#[$doc])* $name(NetworkOf<$encoder>),)+
         }
