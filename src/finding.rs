@@ -92,6 +92,10 @@ pub enum FindingKind {
     TwoValuedImage,
     /// Images that are the same as their mask.
     ImageIsMask,
+    /// Masks that are drawn in their image, or made from it.
+    MaskInImage,
+    /// Images that give their class away by how they were stored.
+    Shortcut,
     /// Images that are named after another image.
     NamedAfter,
     /// Images that are the same to the pixel.

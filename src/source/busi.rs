@@ -17,7 +17,7 @@ use super::layout::{Contents, Layout};
 use super::levels::Levels;
 use super::look::Look;
 use super::masks::judge_lesions;
-use super::pictures::judge_pictures;
+use super::pictures::{MaskReading, judge_pictures};
 use super::reader::{Masks, Opening, Source, lesions};
 use super::scan::Scan;
 use super::tree;
@@ -137,7 +137,11 @@ impl Source for BusiSpec {
         let look = Look { root, limit: Limit::Image, levels: opening.levels };
         let mut scan = scan(&look, self, opening.masks)?;
         if !scan.has_errors() {
-            scan.findings.extend(judge_pictures(&look, &scan.cases));
+            scan.findings.extend(judge_pictures(
+                &look,
+                &scan.cases,
+                MaskReading::Lesions(&self.foreground),
+            ));
         }
         if opening.masks == Masks::Read && !scan.has_errors() {
             let lesions = judge_lesions(&look, &scan.cases, &self.foreground);
@@ -186,7 +190,11 @@ fn contents(root: &Path) -> Result<Contents> {
     let spec = plain_spec(root);
     let mut scan = scan(&look, &spec, Masks::Read)?;
     if !scan.has_errors() {
-        scan.findings.extend(judge_pictures(&look, &scan.cases));
+        scan.findings.extend(judge_pictures(
+            &look,
+            &scan.cases,
+            MaskReading::Lesions(&spec.foreground),
+        ));
     }
     scan.findings.extend(judge_lesions(&look, &scan.cases, &spec.foreground).findings);
     for class in CLASSES.into_iter().filter(|class| !spec.classes.contains(class)) {

@@ -70,8 +70,12 @@ pub(crate) fn count_levels(path: &Path, limit: Limit, counts: &mut [u64]) -> Res
     count().map_err(naming(path))
 }
 
-/// What an image holds, read through `levels`.
-pub(super) fn picture_values(path: &Path, limit: Limit, levels: Levels) -> Result<PictureValues> {
+/// An image, read through `levels`, and what it holds.
+pub(super) fn picture(
+    path: &Path,
+    limit: Limit,
+    levels: Levels,
+) -> Result<(RgbImage, PictureValues)> {
     let values = || {
         let (header, stored) = stored(path, limit)?;
         let (mut alpha_varies, mut deep) = (false, None);
@@ -81,7 +85,8 @@ pub(super) fn picture_values(path: &Path, limit: Limit, levels: Levels) -> Resul
             deep = (bytes == 2).then(|| DeepValues::of(&colours_16(picture), levels.window()));
         }
         let image = shown(stored, &header, levels)?;
-        Ok(PictureValues::of(&image, alpha_varies, deep))
+        let values = PictureValues::of(&image, alpha_varies, deep);
+        Ok((image, values))
     };
     values().map_err(naming(path))
 }
@@ -92,9 +97,10 @@ pub fn decode_binary(path: &Path, foreground: &ForegroundSpec) -> Result<GrayIma
 }
 
 /// What a mask that separates lesion from background holds.
-pub(super) fn mask_values(path: &Path) -> Result<MaskValues> {
-    let values = mask_picture(path)
-        .map(|(header, picture)| MaskValues::of(header.stored(), mask_pixels(&picture)));
+pub(super) fn mask_values(path: &Path, foreground: &ForegroundSpec) -> Result<MaskValues> {
+    let values = mask_picture(path).map(|(header, picture)| {
+        MaskValues::of(header.stored().0, mask_pixels(&picture), foreground)
+    });
     values.map_err(naming(path))
 }
 

@@ -4,13 +4,15 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::extent::Extent;
 use super::foreground::ForegroundSpec;
 
 /// Colours of a mask that are distinguished.
 const COLOURS: usize = 8;
 
-/// Part of the edges from which on a mask is lesion around the image. No mask of BUSI is lesion on half of them.
-const AROUND: f64 = 0.75;
+/// Part of the lesion or of the background, whichever is less, that may be opaque or not other than the rest: soft
+/// edges of an alpha channel.
+const SOFT: f64 = 0.1;
 
 /// Pixels of one brightness and opacity: the brightest channel, the alpha channel if there is one, and how many.
 type Count = (u8, Option<u8>, u64);
@@ -20,14 +22,12 @@ type Count = (u8, Option<u8>, u64);
 pub(super) struct MaskValues {
     /// Its pixels.
     counts: Vec<Count>,
-    /// Those along its edges.
-    edge: Vec<Count>,
-    /// Those in the middle half of its rows and columns.
-    middle: Vec<Count>,
     /// Colours, red first; only the first eight that were found.
     pub colours: Vec<[u8; 3]>,
     /// Which channels the colours of each brightness have, as sets of them by their [`tint`].
     tints: Vec<(u8, u8)>,
+    /// How much of it is lesion, and where.
+    pub extent: Extent,
 }
 
 /// Counts pixels of each brightness and opacity.
@@ -60,70 +60,58 @@ impl Counter {
     }
 }
 
-/// Part of some pixels that is lesion.
-fn part(counts: &[Count], foreground: &ForegroundSpec) -> f64 {
-    let all: u64 = counts.iter().map(|&(_, _, count)| count).sum();
-    lesion(counts, foreground) as f64 / all.max(1) as f64
-}
-
-fn lesion(counts: &[Count], foreground: &ForegroundSpec) -> u64 {
-    let lesion = counts.iter().filter(|&&(level, alpha, _)| counts_as(foreground, level, alpha));
-    lesion.map(|&(_, _, count)| count).sum()
-}
-
 /// The channels of a colour that are at least half as bright as its brightest: 1 for red, 2 for green, 4 for blue.
-fn tint(colour: [u8; 3]) -> u8 {
+pub(super) fn tint(colour: [u8; 3]) -> u8 {
     let most = u16::from(brightest(colour));
     let has = |channel: u8| u8::from(2 * u16::from(channel) >= most);
     has(colour[0]) | has(colour[1]) << 1 | has(colour[2]) << 2
 }
 
+/// How far two colours lie apart, in the channel in which they differ most, once the brighter one is as dark as the
+/// other.
+pub(super) fn hue_distance(one: [u8; 3], other: [u8; 3]) -> u32 {
+    let darker = u32::from(brightest(one).min(brightest(other)));
+    let scaled = |colour: [u8; 3]| {
+        let most = u32::from(brightest(colour)).max(1);
+        colour.map(|channel| u32::from(channel) * darker / most)
+    };
+    let differences = scaled(one).into_iter().zip(scaled(other)).map(|(a, b)| a.abs_diff(b));
+    differences.max().unwrap_or_default()
+}
+
 impl MaskValues {
-    /// Counts the colour and opacity of the pixels of a mask of this width and height, row by row.
+    /// Counts the colour and opacity of the pixels of a mask of this width, row by row.
     pub(super) fn of(
-        (width, height): (u32, u32),
+        width: u32,
         pixels: impl Iterator<Item = ([u8; 3], Option<u8>)>,
+        foreground: &ForegroundSpec,
     ) -> Self {
         let mut pixels = pixels.peekable();
         let has_alpha = pixels.peek().is_some_and(|(_, alpha)| alpha.is_some());
-        let [mut all, mut edge, mut middle] = [0; 3].map(|_| Counter::new(has_alpha));
+        let mut counter = Counter::new(has_alpha);
+        let mut lesion: Vec<bool> = Vec::new();
         let mut colours: Vec<[u8; 3]> = Vec::new();
         let mut tints = [0u8; 256];
-        let inner = |side: u32| side / 4..side - side / 4;
-        for y in 0..height {
-            let mut x = 0;
-            while x < width {
-                let Some((colour, alpha)) = pixels.next() else { break };
-                let mut end = x + 1;
-                while end < width && pixels.next_if_eq(&(colour, alpha)).is_some() {
-                    end += 1;
-                }
-                let level = brightest(colour);
-                all.add(level, alpha, end - x);
-                let corners = u32::from(x == 0) + u32::from(end == width && width > 1);
-                edge.add(level, alpha, if y == 0 || y + 1 == height { end - x } else { corners });
-                if inner(height).contains(&y) {
-                    let columns = inner(width);
-                    let shared = end.min(columns.end).saturating_sub(x.max(columns.start));
-                    middle.add(level, alpha, shared);
-                }
-                if level > 0 {
-                    tints[usize::from(level)] |= 1 << tint(colour);
-                }
-                if colours.len() < COLOURS && !colours.contains(&colour) {
-                    colours.push(colour);
-                }
-                x = end;
+        while let Some((colour, alpha)) = pixels.next() {
+            let mut run = 1;
+            while pixels.next_if_eq(&(colour, alpha)).is_some() {
+                run += 1;
+            }
+            let level = brightest(colour);
+            counter.add(level, alpha, run);
+            let more = std::iter::repeat_n(counts_as(foreground, level, alpha), run as usize);
+            lesion.extend(more);
+            if level > 0 {
+                tints[usize::from(level)] |= 1 << tint(colour);
+            }
+            if colours.len() < COLOURS && !colours.contains(&colour) {
+                colours.push(colour);
             }
         }
         colours.sort_unstable();
         let tints = (0u8..=255).zip(tints).filter(|&(_, tints)| tints > 0).collect();
-        Self { counts: all.counts(), edge: edge.counts(), middle: middle.counts(), colours, tints }
-    }
-
-    /// Pixels that are lesion.
-    pub(super) fn lesion(&self, foreground: &ForegroundSpec) -> u64 {
-        lesion(&self.counts, foreground)
+        let extent = Extent::of(&lesion, width as usize);
+        Self { counts: counter.counts(), colours, tints, extent }
     }
 
     /// Values of the brightest channel.
@@ -136,10 +124,29 @@ impl MaskValues {
         self.counts.iter().any(|(_, alpha, _)| alpha.is_some())
     }
 
-    /// Whether its edges are mostly lesion and its middle less so, as where lesion and background are exchanged.
-    pub(super) fn is_lesion_around(&self, foreground: &ForegroundSpec) -> bool {
-        let edge = part(&self.edge, foreground);
-        edge > AROUND && part(&self.middle, foreground) < edge
+    /// Pixels of which colour and opacity say different things about what is lesion, beyond soft edges.
+    pub(super) fn contradictions(&self) -> u64 {
+        let count = |is_lesion: bool, is_opaque: bool| -> u64 {
+            let opaque = |alpha: Option<u8>| alpha.is_none_or(|alpha| alpha > 127);
+            let of = self.counts.iter().filter(|&&(level, alpha, _)| {
+                (level > 0) == is_lesion && opaque(alpha) == is_opaque
+            });
+            of.map(|&(_, _, count)| count).sum()
+        };
+        let [lesion, background] =
+            [true, false].map(|is| [true, false].map(|opaque| count(is, opaque)));
+        // Either side of the alpha channel may be the lesion.
+        let different = (lesion[1] + background[0]).min(lesion[0] + background[1]);
+        let least = (lesion[0] + lesion[1]).min(background[0] + background[1]);
+        let [opaque, transparent] = [0, 1].map(|side| lesion[side] + background[side]);
+        let soft = SOFT * least as f64;
+        let varies = opaque.min(transparent) as f64 > soft;
+        if varies && different as f64 > soft { different } else { 0 }
+    }
+
+    /// Whether there are no other colours than those that were kept.
+    pub(super) fn knows_all_colours(&self) -> bool {
+        self.colours.len() < COLOURS
     }
 
     /// Which sets of channels those colours have that are lesion by their brightness.

@@ -13,16 +13,20 @@ use serde::de::DeserializeOwned;
 
 use super::case::{Case, MaskSource};
 use super::decode::{code_counts, decode_binary, mask_values};
+use super::extent::Extent;
 use super::foreground::ForegroundSpec;
 use super::kept::kept;
 use super::look::Look;
-use super::mask_values::{MaskValues, brightest};
+use super::mask_values::{MaskValues, brightest, hue_distance, is_lesion, tint};
 use super::survey::{Surveyed, survey};
 use crate::error::Result;
 use crate::finding::{Finding, FindingKind, Findings};
 
 /// Part of a mask from which on it is nearly all lesion. The largest of BUSI is 0.56.
 const NEARLY_ALL: f64 = 0.8;
+
+/// Colours of lesion that lie further apart than this are different things.
+const SAME_HUE: u32 = 40;
 
 /// Where the middle one of all masks is more lesion than this, lesion and background are exchanged.
 const EXCHANGED: f64 = 0.5;
@@ -34,7 +38,7 @@ fn survey_masks<T: Clone + Send + Serialize + DeserializeOwned>(
     of: impl Fn(&Path) -> Result<T> + Sync,
 ) -> BTreeMap<PathBuf, Surveyed<T>> {
     let files = cases.iter().flat_map(|case| case.mask.files()).map(PathBuf::as_path);
-    survey(knowledge, files.collect(), of)
+    survey(knowledge, files.collect(), &[], of)
 }
 
 /// What is known of the masks of lesions.
@@ -47,7 +51,8 @@ pub(super) struct Lesions {
 
 /// Judges the masks of lesions: whether they say what is lesion, and whether that can be so.
 pub(super) fn judge_lesions(look: &Look, cases: &[Case], foreground: &ForegroundSpec) -> Lesions {
-    let surveyed = survey_masks("values of masks", cases, mask_values);
+    let knowledge = format!("values of masks {foreground:?}");
+    let surveyed = survey_masks(&knowledge, cases, |mask| mask_values(mask, foreground));
     let mut findings = Findings::default();
     let mut read: BTreeMap<&Path, &MaskValues> = BTreeMap::new();
     for (file, values) in &surveyed {
@@ -72,7 +77,7 @@ pub(super) fn judge_lesions(look: &Look, cases: &[Case], foreground: &Foreground
                 findings.extend(amounts(cases, &read, &found, foreground));
                 let known = cases.iter().zip(found);
                 pixels =
-                    known.filter_map(|(case, count)| Some((case.id.clone(), count?))).collect();
+                    known.filter_map(|(case, of)| Some((case.id.clone(), of?.pixels))).collect();
             }
             Err(complaint) => findings.push(complaint),
         }
@@ -111,9 +116,8 @@ fn of_several_colours(
         }
         _ => BTreeSet::new(),
     };
-    let tints: BTreeSet<u8> = read.values().flat_map(|values| values.tints(foreground)).collect();
     let all_but_black = matches!(foreground, ForegroundSpec::Above(above) if above.threshold == 0);
-    if all_but_black || (same.is_empty() && tints.len() < 2) {
+    if all_but_black || (same.is_empty() && !has_several_hues(read, foreground)) {
         return None;
     }
     let coloured = read.iter().filter(|(_, values)| !values.is_gray());
@@ -129,18 +133,34 @@ fn of_several_colours(
     )
 }
 
-/// Pixels of each case that are lesion in any of its masks; `None` for one that is not read from files.
+/// Whether the colours that are lesion by their brightness have several hues: compared exactly where they are few,
+/// otherwise by the channels that they have, for soft edges have many colours.
+fn has_several_hues(read: &BTreeMap<&Path, &MaskValues>, foreground: &ForegroundSpec) -> bool {
+    let (few, many): (Vec<&MaskValues>, Vec<&MaskValues>) =
+        read.values().partition(|values| values.knows_all_colours());
+    let colours = few.iter().flat_map(|values| values.colours.iter().copied());
+    let lesion: BTreeSet<[u8; 3]> =
+        colours.filter(|colour| is_lesion(foreground, *colour, Some(255))).collect();
+    let one = lesion.iter().copied().max_by_key(|colour| brightest(*colour));
+    let differ =
+        lesion.iter().any(|&other| one.is_some_and(|one| hue_distance(one, other) > SAME_HUE));
+    let tints = many.iter().flat_map(|values| values.tints(foreground));
+    let tints: BTreeSet<u8> = tints.chain(one.map(tint)).collect();
+    differ || tints.len() > 1
+}
+
+/// Lesion of each case in any of its masks; `None` for one that is not read from files.
 fn lesions(
     cases: &[Case],
     read: &BTreeMap<&Path, &MaskValues>,
     foreground: &ForegroundSpec,
-) -> std::result::Result<Vec<Option<u64>>, Finding> {
+) -> std::result::Result<Vec<Option<Extent>>, Finding> {
     let several: Vec<&Case> = cases.iter().filter(|case| case.mask.files().len() > 1).collect();
     let files: Vec<&Path> =
         several.iter().flat_map(|case| case.mask.files()).map(PathBuf::as_path).collect();
     let counts: Vec<usize> = several.iter().map(|case| case.mask.files().len()).collect();
-    let unions = || -> Result<Vec<u64>> {
-        several.par_iter().map(|case| union_pixels(case.mask.files(), foreground)).collect()
+    let unions = || -> Result<Vec<Extent>> {
+        several.par_iter().map(|case| union(case.mask.files(), foreground)).collect()
     };
     let unions = match several.is_empty() {
         true => Vec::new(),
@@ -149,9 +169,9 @@ fn lesions(
     };
     let mut unions = unions.into_iter();
     let pixels = |case: &Case| match &case.mask {
-        MaskSource::Empty => Some(0),
+        MaskSource::Empty => Some(Extent::default()),
         MaskSource::Files(files) => match files.as_slice() {
-            [only] => read.get(only.as_path()).map(|values| values.lesion(foreground)),
+            [only] => read.get(only.as_path()).map(|values| values.extent),
             _ => unions.next(),
         },
         MaskSource::Region(_) | MaskSource::Phantom | MaskSource::Unlabelled => None,
@@ -159,15 +179,17 @@ fn lesions(
     Ok(cases.iter().map(pixels).collect())
 }
 
-/// Pixels that are lesion in any of several masks.
-fn union_pixels(files: &[PathBuf], foreground: &ForegroundSpec) -> Result<u64> {
+/// What is lesion in any of several masks.
+fn union(files: &[PathBuf], foreground: &ForegroundSpec) -> Result<Extent> {
     let mut union: Vec<bool> = Vec::new();
+    let mut width = 1;
     for file in files {
         let mask = decode_binary(file, foreground)?;
+        width = mask.width() as usize;
         union.resize(mask.len(), false);
         union.iter_mut().zip(mask.as_raw()).for_each(|(all, &one)| *all |= one == 1);
     }
-    Ok(union.iter().filter(|&&lesion| lesion).count() as u64)
+    Ok(Extent::of(&union, width))
 }
 
 /// What is wrong with masks that should hold black and one other value.
@@ -190,6 +212,20 @@ fn two_valued(look: &Look, read: &BTreeMap<&Path, &MaskValues>) -> Vec<Finding> 
             .remedy("set `dataset.foreground = { kind = \"alpha-above\", threshold = 127 }`"),
         );
         return findings;
+    }
+    let contradictory: Vec<String> = read
+        .iter()
+        .filter(|(_, values)| values.contradictions() > 0)
+        .map(|(file, values)| format!("{}: {} pixels", look.name(file), values.contradictions()))
+        .collect();
+    if !contradictory.is_empty() {
+        let what = "masks whose colour and alpha channel say different things about what is lesion";
+        findings.push(
+            Finding::error(FindingKind::MaskAlpha, what).naming_all(contradictory).remedy(
+                "set `dataset.foreground` to what counts: { kind = \"above\", threshold = 0 } for their colour, \
+                 { kind = \"alpha-above\", threshold = 127 } for their alpha channel",
+            ),
+        );
     }
     let unclear = |values: &MaskValues| {
         let black = values.colours.contains(&[0; 3]);
@@ -275,7 +311,7 @@ impl Amount<'_> {
 fn amounts(
     cases: &[Case],
     read: &BTreeMap<&Path, &MaskValues>,
-    lesions: &[Option<u64>],
+    lesions: &[Option<Extent>],
     foreground: &ForegroundSpec,
 ) -> Vec<Finding> {
     let amount = cases.iter().zip(lesions).filter_map(|(case, lesion)| {
@@ -283,8 +319,8 @@ fn amounts(
         let lesion = lesion.filter(|_| !files.is_empty())?;
         let pixels = f64::from(case.width) * f64::from(case.height);
         let mut masks = files.iter().filter_map(|file| read.get(file.as_path()));
-        let around = masks.any(|values| values.is_lesion_around(foreground));
-        Some(Amount { case, part: lesion as f64 / pixels.max(1.0), around })
+        let around = lesion.is_around || masks.any(|values| values.extent.is_around);
+        Some(Amount { case, part: lesion.pixels as f64 / pixels.max(1.0), around })
     });
     let amounts: Vec<Amount> = amount.collect();
     let words = |keep: &dyn Fn(&Amount) -> bool| -> Vec<String> {
@@ -299,10 +335,9 @@ fn amounts(
     let mut parts: Vec<f64> = amounts.iter().map(|one| one.part).filter(|&p| p > 0.0).collect();
     parts.sort_by(f64::total_cmp);
     let middle = parts.get(parts.len() / 2).copied().unwrap_or(0.0);
-    let two_valued = matches!(foreground, ForegroundSpec::TwoValued(_));
     let mostly = words(&|one| one.part > NEARLY_ALL);
-    if middle > EXCHANGED && two_valued {
-        findings.push(exchanged(words(&|one| one.part > EXCHANGED), read));
+    if middle > EXCHANGED && !matches!(foreground, ForegroundSpec::Values(_)) {
+        findings.push(exchanged(words(&|one| one.part > EXCHANGED), read, foreground));
     } else if !mostly.is_empty() {
         let what = "masks of which nearly all is lesion";
         findings.push(Finding::warning(FindingKind::MostlyLesion, what).naming_all(mostly));
@@ -310,11 +345,14 @@ fn amounts(
     let around = words(&|one| one.around);
     if !around.is_empty() && !findings.iter().any(Finding::is_error) {
         let what = "masks with lesion all around and less in the middle, as if lesion and background were exchanged";
-        findings.push(
-            Finding::warning(FindingKind::LesionAround, what)
+        let kind = FindingKind::LesionAround;
+        let two_valued = matches!(foreground, ForegroundSpec::TwoValued(_));
+        findings.push(match two_valued && 2 * around.len() > parts.len() {
+            true => Finding::error(kind, what).naming_all(around).remedy(which_is_lesion(read)),
+            false => Finding::warning(kind, what)
                 .naming_all(around)
                 .remedy("look at them; exchange black and white where that is so"),
-        );
+        });
     }
     findings
 }
@@ -345,13 +383,33 @@ fn no_lesion(
     }
 }
 
-fn exchanged(most: Vec<String>, read: &BTreeMap<&Path, &MaskValues>) -> Finding {
+fn exchanged(
+    most: Vec<String>,
+    read: &BTreeMap<&Path, &MaskValues>,
+    foreground: &ForegroundSpec,
+) -> Finding {
+    let (kind, what) = (
+        FindingKind::MostlyLesion,
+        "masks of which most is lesion, as if lesion and background were exchanged",
+    );
+    match foreground {
+        ForegroundSpec::TwoValued(_) => {
+            Finding::error(kind, what).naming_all(most).remedy(which_is_lesion(read))
+        }
+        // A threshold cannot be turned round, and large lesions are to be had.
+        _ => Finding::warning(kind, what)
+            .naming_all(most)
+            .remedy("look at them; where that is so, write them anew with 255 for lesion"),
+    }
+}
+
+/// The key that says which of black and another value is lesion.
+fn which_is_lesion(read: &BTreeMap<&Path, &MaskValues>) -> String {
     let value = read.values().flat_map(|values| values.values_but_black()).next().unwrap_or(255);
-    let what = "masks of which most is lesion, as if lesion and background were exchanged";
-    Finding::error(FindingKind::MostlyLesion, what).naming_all(most).remedy(format!(
+    format!(
         "if black is lesion, set `dataset.foreground = {{ kind = \"values\", values = [0] }}`; \
          if {value} is, say so with `values = [{value}]`"
-    ))
+    )
 }
 
 /// The codes that each mask holds, with their pixels.
@@ -634,7 +692,7 @@ mod tests {
             let rows: Vec<u8> = pixels.into_iter().flat_map(|(value, alpha)| [value, alpha]).collect();
             save_bytes(&path, &png(SIZE, ColorType::GrayscaleAlpha, BitDepth::Eight, &rows));
             let decoded = decode_binary(&path, &foreground).unwrap().pixels().filter(|p| p.0[0] == 1).count();
-            prop_assert_eq!(mask_values(&path).unwrap().lesion(&foreground), decoded as u64);
+            prop_assert_eq!(mask_values(&path, &foreground).unwrap().extent.pixels, decoded as u64);
         }
     }
 
@@ -671,6 +729,117 @@ mod tests {
                         exchanged (benign/3: 86 % lesion)";
         assert!(text.contains(expected), "{text}");
         assert_eq!(lines(&[right], &ForegroundSpec::default()), "");
+    }
+
+    /// An image of lesion but for a hole and a black frame; and the hole.
+    fn framed(at: usize) -> bool {
+        (1..8).contains(&(at % 9)) && (1..6).contains(&(at / 9)) && !hole(at)
+    }
+
+    fn hole(at: usize) -> bool {
+        (3..6).contains(&(at % 9)) && (2..5).contains(&(at / 9))
+    }
+
+    #[test]
+    fn exchanged_masks_are_named_where_a_black_frame_is_left_around_them() {
+        let [right, wrong] = [hole, framed].map(|lesion| gray(|at| 255 * u8::from(lesion(at))));
+        let above = ForegroundSpec::Above(ThresholdForeground { threshold: 127 });
+        let one = [right.clone(), right.clone(), wrong.clone()];
+        let all = [wrong.clone(), wrong.clone(), wrong.clone()];
+        let warned = "warning: masks with lesion all around and less in the middle";
+        for foreground in [&ForegroundSpec::default(), &above] {
+            let text = lines(&one, foreground);
+            assert!(
+                text.contains(&format!(
+                    "{warned}, as if lesion and background were exchanged (benign/2: 41 %"
+                )),
+                "{text}"
+            );
+        }
+        let text = lines(&all, &ForegroundSpec::default());
+        assert!(text.starts_with("error: masks with lesion all around"), "{text}");
+        assert!(text.contains("if 255 is, say so with `values = [255]`"), "{text}");
+        let said = ForegroundSpec::Values(ValuesForeground { values: vec![255] });
+        assert!(lines(&all, &said).starts_with(warned), "{}", lines(&all, &said));
+        // Without frame, by a threshold: that most is lesion is said as well.
+        let whole = gray(|at| 255 * u8::from(!hole(at)));
+        let text = lines(&[whole.clone(), whole], &above);
+        assert!(
+            text.starts_with("warning: masks of which most is lesion") && text.contains(warned),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_second_mask_that_is_exchanged_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut case = case(folder.path(), "0");
+        let second = folder.path().join("0_mask_1.png");
+        save_bytes(&case.mask.files()[0], &gray(|at| 255 * u8::from(hole(at))));
+        save_bytes(&second, &gray(|at| 255 * u8::from(framed(at))));
+        case.mask = MaskSource::Files(vec![case.mask.files()[0].clone(), second]);
+        let mut others = vec![self::case(folder.path(), "1"), self::case(folder.path(), "2")];
+        for other in &others {
+            save_bytes(&other.mask.files()[0], &gray(|at| 255 * u8::from(hole(at))));
+        }
+        others.push(case);
+        let look = Look { root: folder.path(), limit: Limit::Image, levels: Levels::Refused };
+        let found = judge_lesions(&look, &others, &ForegroundSpec::default()).findings;
+        let text: String = found.iter().map(ToString::to_string).collect();
+        assert!(text.contains("masks with lesion all around and less in the middle"), "{text}");
+        assert!(text.contains("(benign/0: 56 % lesion)"), "{text}");
+    }
+
+    #[test]
+    fn similar_hues_above_a_threshold_are_several_colours_and_shades_of_one_are_not() {
+        let above = ForegroundSpec::Above(ThresholdForeground { threshold: 127 });
+        for other in [[255, 120, 0], [255, 100, 100], [255, 0, 60], [200, 60, 0]] {
+            for masks in
+                [vec![coloured(RED, other)], vec![coloured(RED, RED), coloured(other, other)]]
+            {
+                let text = lines(&masks, &above);
+                assert!(text.starts_with("error: masks of several colours"), "{other:?} {text}");
+            }
+        }
+        for shade in [[200, 0, 0], [130, 10, 10], [255, 30, 20]] {
+            assert_eq!(lines(&[coloured(RED, shade)], &above), "", "{shade:?}");
+        }
+        // What is darker than the threshold is background, whatever its colour.
+        assert_eq!(lines(&[coloured(RED, [0, 0, 120])], &above), "");
+    }
+
+    #[test]
+    fn two_valued_masks_whose_colour_and_alpha_disagree_are_refused_until_one_is_chosen() {
+        // The colour has the left columns, the alpha channel the right ones.
+        let mask = |opaque: fn(usize) -> bool| {
+            let pixel = |at: usize| [255 * u8::from(at % 9 < 4), if opaque(at) { 255 } else { 0 }];
+            let rows: Vec<u8> = (0..63).flat_map(pixel).collect();
+            png(SIZE, ColorType::GrayscaleAlpha, BitDepth::Eight, &rows)
+        };
+        let two = ForegroundSpec::default();
+        for (opaque, pixels) in [
+            ((|at| at / 9 < 3) as fn(usize) -> bool, 31),
+            (|at| at % 9 < 2, 14),
+            (|at| at % 9 > 5, 14),
+            (|at| at % 9 > 0, 21),
+        ] {
+            let text = lines(&[mask(opaque)], &two);
+            let expected = format!(
+                "error: masks whose colour and alpha channel say different things about what is lesion (0_mask.png: {pixels} pixels)"
+            );
+            assert!(text.starts_with(&expected), "{text}");
+            let above = ForegroundSpec::Above(ThresholdForeground { threshold: 0 });
+            assert!(!lines(&[mask(opaque)], &above).contains("error"));
+        }
+        for opaque in [
+            (|_| true) as fn(usize) -> bool,
+            |_| false,
+            |at| at % 9 < 4,
+            |at| at % 9 > 3,
+            |at| at != 3,
+        ] {
+            assert_eq!(lines(&[mask(opaque)], &two), "");
+        }
     }
 
     #[test]

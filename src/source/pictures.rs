@@ -5,13 +5,17 @@
 //! it holds is kept. Regions of interest are not: they are decoded where they are cut.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::case::{Case, ImageSource};
-use super::decode::picture_values;
+use super::decode::{decode_binary, decode_codes, picture};
+use super::foreground::ForegroundSpec;
 use super::look::Look;
+use super::pair_values::PairValues;
 use super::picture_values::{DeepValues, PictureValues};
+use super::shortcuts::shortcuts;
 use super::survey::survey;
+use crate::error::Result;
 use crate::finding::{Finding, FindingKind, Findings};
 
 /// Where an image reads as fewer levels than this although it has twice as many values, the window does not fit.
@@ -22,6 +26,22 @@ const MOST_ABOVE: f64 = 0.5;
 
 /// Part of an image below the window, beyond which that does not fit: what is dark may be air.
 const MOST_BELOW: f64 = 0.9;
+
+/// Part of an image's variance between labels of its mask from which on it shows the mask alone. The greatest of BUSI
+/// is 0.51, of tiles of BCSS 0.32.
+const IS_MASK: f64 = 0.9;
+
+/// The same for an image of which no doubt is left: masks compressed as JPEG are at 0.99, scaled ones at 0.92, and a
+/// plain phantom may come close to these.
+const SURELY_MASK: f64 = 0.98;
+
+/// Dice of the best threshold of an image from which on it was made from its mask, or the other way round. The
+/// greatest of BUSI is 0.86.
+const MADE_OF_MASK: f64 = 0.95;
+
+/// Dice of the best threshold with the border of a mask from which on that is drawn. The greatest of BUSI is 0.20; a
+/// line of 1 to 6 pixels gives 0.5 and more.
+const OUTLINED: f64 = 0.5;
 
 /// The greatest value of 8 bits.
 const EIGHT_BITS: u16 = 255;
@@ -42,13 +62,48 @@ impl Picture<'_> {
     }
 }
 
-/// Judges the image files of cases: whether they are pictures, and what the window leaves of them.
-pub(super) fn judge_pictures(look: &Look, cases: &[Case]) -> Findings {
+/// How the masks beside images are read.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum MaskReading<'a> {
+    /// Those of lesions.
+    Lesions(&'a ForegroundSpec),
+    /// Those of codes.
+    Codes,
+}
+
+/// What an image holds, and how well it tells its masks. What is wrong with these is said of them elsewhere.
+fn values_of(
+    look: &Look,
+    file: &Path,
+    masks: &[PathBuf],
+    reading: MaskReading,
+) -> Result<PictureValues> {
+    let (image, mut values) = picture(file, look.limit, look.levels)?;
+    let labels = |mask: &PathBuf| match reading {
+        MaskReading::Lesions(foreground) => decode_binary(mask, foreground),
+        MaskReading::Codes => decode_codes(mask, look.limit),
+    };
+    let of_lesions = matches!(reading, MaskReading::Lesions(_));
+    let fitting = masks.iter().filter_map(|mask| labels(mask).ok());
+    let fitting = fitting.filter(|mask| mask.dimensions() == image.dimensions());
+    let pairs = fitting.map(|mask| PairValues::of(&image, &mask, of_lesions));
+    values.pair = pairs.reduce(PairValues::or);
+    Ok(values)
+}
+
+/// Judges the image files of cases: whether they are pictures, other than their masks, and what the window leaves of
+/// them.
+pub(super) fn judge_pictures(look: &Look, cases: &[Case], reading: MaskReading) -> Findings {
     let whole = |case: &'_ Case| matches!(case.image, ImageSource::File(_));
-    let files = cases.iter().filter(|case| whole(case)).filter_map(|case| case.image.file());
-    let knowledge = format!("values of images {:?}", look.levels);
-    let mut surveyed =
-        survey(&knowledge, files.collect(), |file| picture_values(file, look.limit, look.levels));
+    let with_files = cases.iter().filter(|case| whole(case));
+    let masks_of: BTreeMap<&Path, &[PathBuf]> =
+        with_files.filter_map(|case| Some((case.image.file()?, case.mask.files()))).collect();
+    let masks: Vec<&Path> =
+        masks_of.values().flat_map(|masks| masks.iter().map(PathBuf::as_path)).collect();
+    let knowledge = format!("values of images {:?} {reading:?}", look.levels);
+    let mut surveyed = survey(&knowledge, masks_of.keys().copied().collect(), &masks, |file| {
+        values_of(look, file, masks_of.get(file).copied().unwrap_or_default(), reading)
+    });
     let mut findings = Findings::default();
     let mut pictures = Vec::new();
     for case in cases.iter().filter(|case| whole(case)) {
@@ -63,8 +118,11 @@ pub(super) fn judge_pictures(look: &Look, cases: &[Case]) -> Findings {
     findings.extend(blank(&pictures));
     findings.extend(outside_the_window(&pictures));
     findings.extend(of_two_depths(&pictures));
+    let labelled: Vec<_> = pictures.iter().map(|p| (p.case.label.as_str(), &p.values)).collect();
+    findings.extend(shortcuts(&labelled));
     findings.extend(copies(&pictures));
     findings.extend(mask_like(look, &pictures));
+    findings.extend(mask_in_image(&pictures));
     findings
 }
 
@@ -72,7 +130,13 @@ pub(super) fn judge_pictures(look: &Look, cases: &[Case]) -> Findings {
 fn in_alpha(pictures: &[Picture]) -> Option<Finding> {
     let drawn = |picture: &&Picture| picture.values.is_blank() && picture.values.alpha_varies;
     let names: Vec<&str> = pictures.iter().filter(drawn).map(Picture::id).collect();
-    let what = "images of one colour that are drawn in their alpha channel, which is not read";
+    let of_one = pictures.iter().filter(drawn).all(|p| p.values.is_of_one_colour());
+    let what = match of_one {
+        true => "images of one colour that are drawn in their alpha channel, which is not read",
+        false => {
+            "images of hardly more than one colour that are drawn in their alpha channel, which is not read"
+        }
+    };
     (!names.is_empty()).then(|| {
         Finding::error(FindingKind::ImageAlpha, what).naming_all(names).remedy(
             "write them without alpha channel, such as with `magick mogrify -alpha extract` (opaque becomes \
@@ -81,11 +145,16 @@ fn in_alpha(pictures: &[Picture]) -> Option<Finding> {
     })
 }
 
-/// Images of which all pixels are alike.
+/// Images of which nearly all pixels are nearly alike.
 fn blank(pictures: &[Picture]) -> Option<Finding> {
     let blank: Vec<&Picture> =
         pictures.iter().filter(|p| p.values.is_blank() && !p.values.alpha_varies).collect();
+    let several = |picture: &&Picture| !picture.values.is_of_one_colour();
     let name = |picture: &&Picture| match (&picture.values.deep, picture.values.colours.first()) {
+        _ if several(picture) => {
+            let tones = &picture.values.tones;
+            format!("{}: {} to {} nearly everywhere", picture.id(), tones.dark, tones.bright)
+        }
         (Some(deep), Some([red, _, _])) if deep.stored > 1 => {
             format!("{}: {red} everywhere, of {} to {}", picture.id(), deep.least, deep.greatest)
         }
@@ -98,7 +167,11 @@ fn blank(pictures: &[Picture]) -> Option<Finding> {
     if names.is_empty() {
         return None;
     }
-    let (kind, what) = (FindingKind::BlankImage, "images of one value, on which there is nothing");
+    let kind = FindingKind::BlankImage;
+    let what = match blank.iter().any(several) {
+        true => "images of hardly more than one value, on which there is nothing",
+        false => "images of one value, on which there is nothing",
+    };
     let by_window = blank.iter().any(|p| p.values.deep.as_ref().is_some_and(|d| d.stored > 1));
     let remedy = match by_window {
         true => "all their values lie on one side of the window: look at `dataset.intensity`",
@@ -206,17 +279,20 @@ fn copies(pictures: &[Picture]) -> Vec<Finding> {
 fn mask_like(look: &Look, pictures: &[Picture]) -> Vec<Finding> {
     let stems: BTreeSet<&str> = pictures.iter().map(Picture::id).collect();
     let (mut own, mut named, mut two, mut beside) = (vec![], vec![], vec![], vec![]);
+    let mut surely = false;
     for picture in pictures {
+        let pair = picture.values.pair;
         let is_beside = !picture.case.label.is_empty() && owner(picture.id(), &stems).is_some();
-        let two_valued = picture.values.is_two_valued();
-        if is_beside && (two_valued || picture.values.is_blank()) {
+        let drawn = picture.values.is_drawn();
+        if is_beside && (drawn || picture.values.is_blank()) {
             named.push(look.name(picture.file));
         } else if is_beside {
             beside.push(look.name(picture.file));
-        } else if two_valued && is_own_mask(look, picture) {
+        } else if let Some(pair) = pair.filter(|pair| pair.explained > IS_MASK) {
             own.push(picture.id());
-        } else if two_valued {
-            two.push(picture.id());
+            surely |= pair.explained > SURELY_MASK;
+        } else if drawn {
+            two.push(picture);
         }
     }
     let mut findings = Vec::new();
@@ -224,26 +300,33 @@ fn mask_like(look: &Look, pictures: &[Picture]) -> Vec<Finding> {
         findings.push(
             Finding::error(
                 FindingKind::MaskName,
-                "pictures beside an image that hold at most two values, as its mask does, and would count as images",
+                "pictures beside an image that hold hardly more than two values, as its mask does, and would count as \
+                 images",
             )
             .naming_all(named)
             .remedy("call masks `<image>_mask.png`, and further ones `<image>_mask_1.png`"),
         );
     }
     if !own.is_empty() {
+        let (kind, what) = (FindingKind::ImageIsMask, "images that are the same as their mask");
+        let finding = match surely {
+            true => Finding::error(kind, what),
+            false => Finding::warning(kind, what),
+        };
         findings.push(
-            Finding::error(FindingKind::ImageIsMask, "images that are the same as their mask")
+            finding
                 .naming_all(own)
                 .remedy("fetch the images again: their masks have replaced them"),
         );
     }
     if !two.is_empty() {
+        let what = match two.iter().all(|picture| picture.values.is_two_valued()) {
+            true => "images of two values alone, as if they were masks",
+            false => "images of hardly more than two values, as if they were masks",
+        };
         findings.push(
-            Finding::warning(
-                FindingKind::TwoValuedImage,
-                "images of two values alone, as if they were masks",
-            )
-            .naming_all(two),
+            Finding::warning(FindingKind::TwoValuedImage, what)
+                .naming_all(two.into_iter().map(Picture::id)),
         );
     }
     if !beside.is_empty() {
@@ -266,11 +349,34 @@ fn owner<'a>(id: &'a str, ids: &BTreeSet<&str>) -> Option<&'a str> {
     ends.map(str::trim_end).find(|owner| ids.contains(owner))
 }
 
-/// Whether an image has the pixels of its mask.
-fn is_own_mask(look: &Look, picture: &Picture) -> bool {
-    let masks = picture.case.mask.files().iter();
-    let mut values = masks.flat_map(|mask| picture_values(mask, look.limit, look.levels));
-    values.any(|values| values.digest == picture.values.digest)
+/// Masks that a threshold of their image gives, and images in which the outline of the mask is drawn.
+fn mask_in_image(pictures: &[Picture]) -> Vec<Finding> {
+    let pairs = pictures.iter().filter_map(|picture| Some((picture, picture.values.pair?)));
+    let pairs: Vec<_> = pairs.filter(|(_, pair)| pair.explained <= IS_MASK).collect();
+    let named = |number: fn(&PairValues) -> f64, least: f64| -> Vec<String> {
+        let found = pairs.iter().filter(|(_, pair)| number(pair) > least);
+        found.map(|(picture, pair)| format!("{}: Dice {:.2}", picture.id(), number(pair))).collect()
+    };
+    let made = "masks that a threshold of their image gives, as if they were made from it or drawn into it";
+    let outlined = "images in which the outline of their mask is drawn";
+    let thresholded = named(|pair| pair.area, MADE_OF_MASK);
+    let lines = match thresholded.is_empty() {
+        true => named(|pair| pair.border, OUTLINED),
+        false => Vec::new(),
+    };
+    let said = [
+        (
+            made,
+            thresholded,
+            "look at both; put the image or the mask right that stands in for the other",
+        ),
+        (outlined, lines, "fetch the images without annotations"),
+    ];
+    let said = said.into_iter().filter(|(_, names, _)| !names.is_empty());
+    said.map(|(what, names, remedy)| {
+        Finding::warning(FindingKind::MaskInImage, what).naming_all(names).remedy(remedy)
+    })
+    .collect()
 }
 
 #[cfg(test)]
@@ -328,10 +434,15 @@ mod tests {
         }
 
         fn said(&self, ids: &[&str], window: (u16, u16)) -> String {
+            let cases: Vec<Case> = ids.iter().map(|id| self.case(id)).collect();
+            self.said_of(&cases, window)
+        }
+
+        fn said_of(&self, cases: &[Case], window: (u16, u16)) -> String {
             let levels = Levels::Window(Window { low: window.0, high: window.1 });
             let look = Look { root: self.0.path(), limit: Limit::Image, levels };
-            let cases: Vec<Case> = ids.iter().map(|id| self.case(id)).collect();
-            let found = judge_pictures(&look, &cases);
+            let found =
+                judge_pictures(&look, cases, MaskReading::Lesions(&ForegroundSpec::default()));
             found.iter().map(|finding| format!("{finding}\n")).collect()
         }
     }
@@ -430,11 +541,163 @@ mod tests {
         assert!(text.contains(two), "{text}");
         let ids = ["malignant/c", "malignant/c_tumor", "malignant/c-overlay", "malignant/c (2)"];
         let text = folder.said(&ids, WHOLE);
-        let named = "error: pictures beside an image that hold at most two values, as its mask does, and would count as images \
+        let named = "error: pictures beside an image that hold hardly more than two values, as its mask does, and would count as images \
                      (malignant/c_tumor.png): call masks `<image>_mask.png`";
         assert!(text.contains(named), "{text}");
         let beside =
             "count as images of their own (2: malignant/c-overlay.png; malignant/c (2).png)";
         assert!(text.contains(beside), "{text}");
+    }
+
+    /// A disc of lesion in the middle of 256 pixels.
+    fn disc(at: u32) -> bool {
+        let place = |of: u32| f64::from(of) - 7.5;
+        place(at % 16).powi(2) + place(at / 16).powi(2) < 36.0
+    }
+
+    /// Pixels of a class by number: what they hold and the mask of lesion.
+    fn said_of_pairs(image: impl Fn(u32) -> u8, mask: impl Fn(u32) -> bool) -> String {
+        let folder = Folder::new();
+        folder.gray("benign/a", image).gray("benign/a_mask", |at| 255 * u8::from(mask(at)));
+        folder.said(&["benign/a"], WHOLE)
+    }
+
+    #[test]
+    fn an_image_and_a_mask_that_stand_in_for_each_other_are_named_whatever_was_done_to_either() {
+        assert_eq!(said_of_pairs(picture(1), disc), "");
+        let same = "error: images that are the same as their mask (benign/a): fetch";
+        let noisy = |at: u32| if disc(at) { 250 - (at % 6) as u8 } else { (at % 7) as u8 };
+        let inverted = |at: u32| 255 - noisy(at);
+        let codes = |at: u32| 1 + u8::from(disc(at));
+        for text in
+            [said_of_pairs(noisy, disc), said_of_pairs(inverted, disc), said_of_pairs(codes, disc)]
+        {
+            assert!(text.contains(same), "{text}");
+        }
+        let text = said_of_pairs(picture(1), |at| picture(1)(at) > 127);
+        let expected = "warning: masks that a threshold of their image gives, as if they were made from it or drawn into \
+                        it (benign/a: Dice 1.00)";
+        assert!(text.contains(expected), "{text}");
+    }
+
+    #[test]
+    fn a_second_mask_that_is_the_image_is_named() {
+        let folder = Folder::new();
+        folder.gray("benign/a", picture(1)).gray("benign/a_mask", |at| 255 * u8::from(disc(at)));
+        folder.gray("benign/a_mask_1", |at| 255 * u8::from(picture(1)(at) > 90));
+        let mut case = folder.case("benign/a");
+        case.mask = MaskSource::Files(
+            ["benign/a_mask", "benign/a_mask_1"].map(|id| folder.path(id)).into(),
+        );
+        let text = folder.said_of(&[case], WHOLE);
+        assert!(text.contains("masks that a threshold of their image gives"), "{text}");
+    }
+
+    #[test]
+    fn an_outline_of_the_mask_in_the_image_is_named() {
+        let line = |at: u32| {
+            let neighbours = [at.wrapping_sub(1), at + 1, at.wrapping_sub(16), at + 16];
+            disc(at) && neighbours.into_iter().any(|next| !disc(next))
+        };
+        let text = said_of_pairs(|at| if line(at) { 255 } else { picture(1)(at) / 2 }, disc);
+        assert!(
+            text.contains("images in which the outline of their mask is drawn (benign/a: Dice 0."),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn compressed_masks_among_images_are_named_whatever_they_are_called() {
+        let folder = Folder::new();
+        let mask = |at: u32| if disc(at) { 250 - (at % 6) as u8 } else { (at % 7) as u8 };
+        folder.gray("benign/a", picture(1)).gray("benign/101", mask).gray("benign/a_tumor", mask);
+        let text = folder.said(&["benign/a", "benign/101", "benign/a_tumor"], WHOLE);
+        let two =
+            "warning: images of hardly more than two values, as if they were masks (benign/101)";
+        assert!(text.contains(two), "{text}");
+        assert!(text.contains("(benign/a_tumor.png): call masks"), "{text}");
+    }
+
+    #[test]
+    fn images_with_practically_nothing_on_them_are_named() {
+        let folder = Folder::new();
+        folder.gray("benign/a", picture(1)).gray("benign/b", |at| 252 + (at % 4) as u8);
+        let text = folder.said(&["benign/a", "benign/b"], WHOLE);
+        let expected = "warning: images of hardly more than one value, on which there is nothing (benign/b: 252 to 255 \
+                        nearly everywhere)";
+        assert!(text.contains(expected), "{text}");
+        let pixel = |x: u32, y: u32| Rgba([(x % 3) as u8, (y % 3) as u8, 0, (x * 16 + y) as u8]);
+        RgbaImage::from_fn(16, 16, pixel).save(folder.path("benign/c")).unwrap();
+        let text = folder.said(&["benign/a", "benign/c"], WHOLE);
+        let expected =
+            "error: images of hardly more than one colour that are drawn in their alpha channel";
+        assert!(text.contains(expected), "{text}");
+    }
+
+    /// What is said of five benign and five malignant images.
+    fn said_of_classes(value: impl Fn(&str, u32, u8) -> u8) -> String {
+        let folder = Folder::new();
+        let ids: Vec<String> = ["benign", "malignant"]
+            .into_iter()
+            .flat_map(|class| (0..5).map(move |number| format!("{class}/{number}")))
+            .collect();
+        for (id, number) in ids.iter().zip(1u32..) {
+            folder.gray(id, |at| value(&id[..3], number, picture(number)(at)));
+        }
+        folder.said(&ids.iter().map(String::as_str).collect::<Vec<_>>(), WHOLE)
+    }
+
+    #[test]
+    fn a_class_that_was_stored_in_another_way_is_named_with_the_number_that_tells_it() {
+        assert_eq!(said_of_classes(|_, _, level| level), "");
+        // Brighter by chance or in some of the images alone.
+        assert_eq!(said_of_classes(|_, number, level| level / 8 * (2 + number as u8 % 4)), "");
+        let dark =
+            said_of_classes(|class, _, level| if class == "ben" { level / 16 } else { level });
+        assert!(
+            dark.contains("warning: images that give their class away by how they were stored"),
+            "{dark}"
+        );
+        assert!(dark.contains("brightest pixels: benign 15 to 15, others 24"), "{dark}");
+        let inverted = said_of_classes(
+            |class, _, level| if class == "ben" { 255 - level / 2 } else { level / 2 },
+        );
+        assert!(inverted.contains("mean brightness: benign 19"), "{inverted}");
+        let coarse =
+            said_of_classes(|class, _, level| if class == "mal" { level / 32 * 36 } else { level });
+        assert!(coarse.contains("number of levels: benign 145 to 161, others 8 to 8"), "{coarse}");
+    }
+
+    #[test]
+    fn a_tint_and_a_stored_depth_by_class_are_named() {
+        let folder = Folder::new();
+        let mut ids = Vec::new();
+        for number in 1..=5 {
+            for (class, tint) in [("benign", 8), ("malignant", 0)] {
+                let id = format!("{class}/{number}");
+                let gray = |at: u32| picture(number)(at) / 2;
+                let pixel = |x, y| {
+                    image::Rgb([
+                        gray(x + 16 * y),
+                        gray(x + 16 * y),
+                        gray(x + 16 * y).saturating_sub(tint),
+                    ])
+                };
+                image::RgbImage::from_fn(16, 16, pixel).save(folder.path(&id)).unwrap();
+                ids.push(id);
+            }
+        }
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        let text = folder.said(&ids, WHOLE);
+        assert!(text.contains("(mean chroma: benign 8 to 8, others 0 to 0)"), "{text}");
+        for (number, id) in (1..).zip(&ids) {
+            let times = if id.starts_with("benign") { 1 } else { 2 };
+            folder.deep(id, |at| times * u16::from(picture(number)(at)));
+        }
+        let text = folder.said(&ids, (0, 1023));
+        assert!(
+            text.contains("bits of the greatest stored value: benign 8 to 8, others 9 to 9"),
+            "{text}"
+        );
     }
 }

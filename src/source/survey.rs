@@ -16,10 +16,11 @@ pub(super) type Surveyed<T> = std::result::Result<T, String>;
 
 /// What is found in each of some files, from an earlier process where nothing has changed.
 ///
-/// `knowledge` names what is found out, as in [`kept`].
+/// `knowledge` names what is found out, as in [`kept`]; it depends on the files `beside` as well.
 pub(super) fn survey<T: Clone + Send + Serialize + DeserializeOwned>(
     knowledge: &str,
     mut files: Vec<&Path>,
+    beside: &[&Path],
     of: impl Fn(&Path) -> Result<T> + Sync,
 ) -> BTreeMap<PathBuf, Surveyed<T>> {
     files.sort_unstable();
@@ -38,7 +39,7 @@ pub(super) fn survey<T: Clone + Send + Serialize + DeserializeOwned>(
             }
         }
     };
-    let found = kept(knowledge, &files, compute);
+    let found = kept(knowledge, &[files.as_slice(), beside].concat(), compute);
     let found = found.unwrap_or_else(|_| in_part.unwrap_or_default());
     files.into_iter().map(Path::to_path_buf).zip(found).collect()
 }

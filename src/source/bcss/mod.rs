@@ -22,7 +22,7 @@ use super::labels::Labels;
 use super::layout::{Contents, Layout};
 use super::levels::Levels;
 use super::look::Look;
-use super::pictures::judge_pictures;
+use super::pictures::{MaskReading, judge_pictures};
 use super::reader::{Opening, Source};
 use super::scan::Scan;
 use super::two_folders::roi_folders;
@@ -141,7 +141,7 @@ impl Source for BcssSpec {
                 let mut scan = scan_tiles(&look)?;
                 scan.findings.extend(resized(&scan.cases, opening.image_size));
                 if !scan.has_errors() {
-                    scan.findings.extend(judge_pictures(&look, &scan.cases));
+                    scan.findings.extend(judge_pictures(&look, &scan.cases, MaskReading::Codes));
                 }
                 let set = detect_codes(&look, &mut scan);
                 (scan, set)
@@ -211,7 +211,7 @@ fn contents_of_tiles(root: &Path) -> Result<Contents> {
     let set = detect_codes(&look, &mut scan);
     scan.findings.extend(unnamed("tiles", &scan.cases));
     if !scan.has_errors() {
-        scan.findings.extend(judge_pictures(&look, &scan.cases));
+        scan.findings.extend(judge_pictures(&look, &scan.cases, MaskReading::Codes));
     }
     let (code_set, code_names) = match set {
         CodeSet::Merged => ("merged", &MERGED_NAMES[..]),
