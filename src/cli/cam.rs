@@ -76,7 +76,9 @@ pub(super) fn execute(args: CamArgs, output: Output) -> Result<u8> {
     let (trained, paths) = args.of.open(output)?;
     let images = named(paths, "cam.jpg")?;
     let method = args.method(&trained.decisions.spec)?;
-    let planned = images.iter().map(|(stem, image)| Planned::of(image, format!("{stem}_cam.jpg")));
+    let planned = images
+        .iter()
+        .map(|(stem, image)| Planned::of(image, format!("{stem}_cam.jpg")).by(&trained.run));
     let (planned, overwrite) = (planned.collect(), args.overwrite.overwrite);
     let files = Outputs::folder(&args.out, "an attribution", planned, overwrite)?;
     let mut written = Vec::new();

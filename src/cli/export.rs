@@ -35,6 +35,8 @@ pub(super) fn execute(args: ExportArgs, output: Output) -> Result<u8> {
     let files = Outputs::folder(&args.out, "an export", planned, args.overwrite.overwrite)?;
     warn_unfinished(&record);
     let Exported { weights, card } = export(&record, format)?;
+    // The card commits the export: a killed one has none, and not that of another run.
+    files.remove("model.json")?;
     let path = files.write(format.file(), &weights)?;
     let text = pretty(&card)?;
     files.write("model.json", format!("{text}\n").as_bytes())?;

@@ -57,7 +57,7 @@ pub(super) fn execute(args: PredictArgs, output: Output) -> Result<u8> {
     let legend = legend(&trained.decisions)?;
     let mut planned = vec![Planned::named(PREDICTIONS), Planned::named(LEGEND)];
     for (stem, image) in &images {
-        let of = |what: &&str| Planned::of(image, prediction_file(stem, what));
+        let of = |what: &&str| Planned::of(image, prediction_file(stem, what)).by(&trained.run);
         planned.extend(["mask", "probability", "overlay"].iter().map(of));
     }
     let files = Outputs::folder(&args.out, KIND, planned, overwrite)?;

@@ -1,5 +1,6 @@
 //! `oncospec run`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -112,8 +113,19 @@ pub(super) fn prepare<'a>(
             Err(error) => errors.push(error),
         }
     }
+    let mut planned: BTreeMap<PathBuf, &Plan> = BTreeMap::new();
     for job in &jobs {
         for plan in job.plans.iter().flatten() {
+            if let Some(other) = planned.insert(plan.folder(), plan)
+                && other.decisions.spec != plan.decisions.spec
+            {
+                errors.push(Error::user(format!(
+                    "{} and {} are the same run, {}, with other words, bounds or places: give one of them another `name`",
+                    other.spec_path.display(),
+                    plan.spec_path.display(),
+                    plan.folder().display()
+                )));
+            }
             errors.extend(startable(plan, &job.options).err());
             if go_on {
                 errors.extend(nothing_to_resume(plan)?.map(Error::user));

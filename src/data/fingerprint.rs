@@ -54,6 +54,21 @@ pub fn fingerprint(dataset: &Dataset) -> Result<String> {
     if files.is_empty() { compute() } else { kept(&asked.finish(), &files, compute) }
 }
 
+/// SHA-256 of the pixels of some cases, as decoded, whatever files hold them.
+///
+/// # Errors
+/// A file that cannot be decoded.
+pub fn pixels_of_cases(dataset: &Dataset, cases: &[usize]) -> Result<Vec<String>> {
+    let digest = |&case: &usize| {
+        let image = decode_pixels(dataset, &dataset.cases[case])?;
+        let mut digest = Hasher::new(b"oncospec pixels 1");
+        digest.numbers(&[image.width(), image.height()]);
+        digest.bytes(b"image", image.as_raw());
+        Ok(digest.finish())
+    };
+    cases.par_iter().map(digest).collect()
+}
+
 /// What a case holds, decoded.
 fn of_case(dataset: &Dataset, case: &Case) -> Result<String> {
     let mut digest = Hasher::new(b"oncospec case 2");

@@ -31,9 +31,9 @@ pub use crate::source::{
 pub use dataset::Dataset;
 pub use dominant_colours::{Proposal, propose};
 pub use duplicates::{
-    BORDERLINE, Duplicates, Pair as DuplicatePair, SAME, find_duplicates, unsearched,
+    BORDERLINE, Duplicates, Pair as DuplicatePair, SAME, find_duplicates, near_cases, unsearched,
 };
-pub use fingerprint::fingerprint;
+pub use fingerprint::{fingerprint, pixels_of_cases};
 pub use inspect::{Inspection, inspect, open_root};
 pub use leaks::leaks;
 pub use open::{

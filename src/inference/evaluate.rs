@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::seen::overlap;
 use super::trained::Trained;
-use crate::data::{Case, Dataset, Labels, fingerprint, open_with_classes};
+use crate::data::{Case, Dataset, Labels, fingerprint, open_with_classes, pixels_of_cases};
 use crate::error::{Error, Result};
 use crate::evaluate::{Cases, classify, evaluate};
 use crate::record::{Figure, Reading, Record, RunDir};
@@ -45,8 +45,8 @@ pub struct Scoring<'a> {
     pub dataset: Dataset,
     /// Cases that are scored.
     pub indices: Vec<usize>,
-    /// The run's own cases that are read.
-    read: BTreeSet<String>,
+    /// The run's own cases that are read, with the SHA-256 of their pixels where it is known.
+    read: BTreeMap<String, String>,
     /// Holds the masks that a guide made.
     masks: Option<TempDir>,
 }
@@ -96,7 +96,7 @@ impl<'a> Scoring<'a> {
             Scored::Other => (0..dataset.cases.len()).collect(),
             Scored::Recorded(split) => cases_of(record, &dataset, split)?,
         };
-        Ok(Self { trained, scored, spec, dataset, indices, read: BTreeSet::new(), masks: None })
+        Ok(Self { trained, scored, spec, dataset, indices, read: BTreeMap::new(), masks: None })
     }
 
     /// Compares the data with those of the run, and gives a guided classifier its masks: what a reader of the figures
@@ -108,15 +108,19 @@ impl<'a> Scoring<'a> {
         self.give_masks()?;
         let root = self.spec.dataset.source.source().root();
         match self.scored {
-            Scored::Recorded(_) => {
-                self.read =
-                    self.indices.iter().map(|&case| self.dataset.cases[case].id.clone()).collect();
+            Scored::Recorded(split) => {
+                if split == SplitName::Test {
+                    let names = self.indices.iter().map(|&case| &self.dataset.cases[case].id);
+                    let pixels = pixels_of_cases(&self.dataset, &self.indices)?;
+                    self.read = names.cloned().zip(pixels).collect();
+                }
                 self.same_data(changed_data)
             }
             Scored::Other => {
                 let seen = overlap(&self.dataset, &self.trained.record, &self.trained.decisions);
-                self.read = seen.read().clone();
-                Ok(seen.said().map(|said| format!("{}: {said}", root.unwrap_or_default())))
+                let said = seen.said().map(|said| format!("{}: {said}", root.unwrap_or_default()));
+                self.read = seen.read();
+                Ok(said)
             }
         }
     }
@@ -171,20 +175,19 @@ impl<'a> Scoring<'a> {
     /// If the reading cannot be written.
     pub fn note_reading(&self, command: String) -> Result<()> {
         let record = &self.trained.record;
-        let of_test: BTreeSet<&str> = record
-            .split
-            .iter()
-            .filter(|row| row.split == SplitName::Test)
-            .map(|row| row.case.as_str())
-            .collect();
-        let read: Vec<&str> =
-            self.read.iter().map(String::as_str).filter(|case| of_test.contains(case)).collect();
+        let of_test = record.split.iter().filter(|row| row.split == SplitName::Test);
+        let of_test: BTreeSet<&str> = of_test.map(|row| row.case.as_str()).collect();
+        let of_test = self.read.iter().filter(|(case, _)| of_test.contains(case.as_str()));
+        let (read, mut pixels): (Vec<&str>, Vec<String>) =
+            of_test.map(|(case, pixels)| (case.as_str(), pixels.clone())).unzip();
+        pixels.retain(|pixels| !pixels.is_empty());
         if read.is_empty() {
             return Ok(());
         }
         let made = &record.provenance;
         let of = (made.run_id.as_str(), made.seed);
         let reading = Reading::new(of, command, &made.data_fingerprint, &read);
+        let reading = reading.in_experiment(&record.summary.experiment, &pixels);
         RunDir::note_reading(&self.trained.run, &reading)
     }
 

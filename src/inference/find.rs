@@ -1,7 +1,7 @@
 //! Run directories by path, id or name of their experiment.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::outputs::canonical;
@@ -40,20 +40,22 @@ pub fn find_run(name: &str, root: &Path) -> Result<PathBuf> {
 
 fn find(name: &str, root: &Path) -> Result<Vec<PathBuf>> {
     let path = Path::new(name);
-    if path.join("format.json").exists() {
-        return Ok(vec![path.to_path_buf()]);
-    }
-    if path.is_dir() {
-        let mut runs = list_experiment(path)?;
-        if runs.is_empty() {
-            runs = list_runs(path)?;
-        }
-        if !runs.is_empty() {
-            return Ok(runs.into_iter().map(|run| run.path).collect());
-        }
-    }
     let there = if root.is_dir() { list_runs(root)? } else { Vec::new() };
+    let here = runs_in(path)?;
+    let experiment = root.join(name);
+    let mut components = path.components();
+    let is_bare =
+        matches!((components.next(), components.next()), (Some(Component::Normal(_)), None));
     let is_experiment = there.iter().any(|run| run.experiment == name);
+    if is_bare && is_experiment && !here.is_empty() && canonical(path) != canonical(&experiment) {
+        return Err(Error::user(format!(
+            "`{name}` is a folder with runs and an experiment: write ./{name} for the one, {} for the other",
+            experiment.display()
+        )));
+    }
+    if !here.is_empty() {
+        return Ok(here);
+    }
     let runs: Vec<PathBuf> = there
         .into_iter()
         .filter(|run| match is_experiment {
@@ -71,6 +73,21 @@ fn find(name: &str, root: &Path) -> Result<Vec<PathBuf>> {
         )));
     }
     Ok(runs)
+}
+
+/// The run directory that a path is, or those in the folder that it is.
+fn runs_in(path: &Path) -> Result<Vec<PathBuf>> {
+    if path.join("format.json").exists() {
+        return Ok(vec![path.to_path_buf()]);
+    }
+    if !path.is_dir() {
+        return Ok(Vec::new());
+    }
+    let mut runs = list_experiment(path)?;
+    if runs.is_empty() {
+        runs = list_runs(path)?;
+    }
+    Ok(runs.into_iter().map(|run| run.path).collect())
 }
 
 #[cfg(test)]
@@ -95,5 +112,24 @@ mod tests {
         let path = root.join("a4/../a4/0123-01").display().to_string();
         assert_eq!(of(&["a4", &path, "0123"]), [Path::new("a4/0123-01")]);
         assert_eq!(of(&["a42"]), [Path::new("t/a426-02")]);
+    }
+
+    #[test]
+    fn a_name_that_means_a_folder_and_an_experiment_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        let here = tempfile::Builder::new().prefix("oncospec-test-").tempdir_in(".").unwrap();
+        let name = here.path().file_name().unwrap().to_str().unwrap();
+        RunDir::create(Path::new("."), name, "0123").unwrap();
+        RunDir::create(root, name, "4567").unwrap();
+        let message = find_run(name, root).unwrap_err().to_string();
+        let experiment = root.join(name).display().to_string();
+        assert!(message.contains(&format!("./{name}")) && message.contains(&experiment));
+        assert_eq!(
+            find_run(&format!("./{name}"), root).unwrap().file_name(),
+            Some("0123".as_ref())
+        );
+        assert_eq!(find_run(&experiment, root).unwrap(), root.join(name).join("4567"));
+        assert!(find_run(name, Path::new(".")).is_ok(), "both are one");
     }
 }

@@ -1,11 +1,10 @@
 //! Cases of other data that a run has seen already.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
-use crate::data::{Case, Dataset, decode_pixels, open_for};
-use crate::digest::Hasher;
+use crate::data::{Dataset, near_cases, open_for, pixels_of_cases};
 use crate::error::Result;
 use crate::plan::Decisions;
 use crate::record::{Record, SplitRow};
@@ -18,8 +17,10 @@ pub(super) struct Overlap {
     cases: usize,
     /// Cases with the pixels of one of the run's, by its split.
     same_pixels: BTreeMap<String, usize>,
-    /// The run's cases of which these may be the pictures.
-    read: BTreeSet<String>,
+    /// Other cases that show the same as one of the run's, by its split.
+    near: BTreeMap<String, usize>,
+    /// The run's cases whose images these may be, with the SHA-256 of their pixels where these were compared.
+    read: BTreeMap<String, String>,
     /// Cases that have only the name of one of the run's, by its split.
     same_name: BTreeMap<String, usize>,
     /// Why pixels were not compared.
@@ -27,10 +28,10 @@ pub(super) struct Overlap {
 }
 
 impl Overlap {
-    /// The names of the run's own cases whose pictures are among the others: by pixels, or by name where pixels could
-    /// not be compared.
-    pub(super) fn read(&self) -> &BTreeSet<String> {
-        &self.read
+    /// The names of the run's own cases whose images are among the others, with the SHA-256 of their pixels: by pixels, or
+    /// by name alone where these could not be compared.
+    pub(super) fn read(self) -> BTreeMap<String, String> {
+        self.read
     }
 
     /// What a reader of the figures must know; `None` where the run has seen none of the cases.
@@ -51,6 +52,14 @@ impl Overlap {
                  unseen data",
                 self.cases,
                 list(&self.same_pixels)
+            ));
+        }
+        let near: usize = self.near.values().sum();
+        if near > 0 {
+            said.push(format!(
+                "{near} of {} cases are near-duplicates of the run's: {}; the figures are not those of unseen data",
+                self.cases,
+                list(&self.near)
             ));
         }
         if named > 0 {
@@ -91,53 +100,62 @@ fn compare(dataset: &Dataset, rows: &[SplitRow], own: Result<Dataset>) -> Overla
             for case in &dataset.cases {
                 if let Some(split) = splits.get(case.id.as_str()) {
                     *found.same_name.entry(split.to_string()).or_default() += 1;
-                    found.read.insert(case.id.clone());
+                    found.read.insert(case.id.clone(), String::new());
                 }
             }
             return found;
         }
     };
-    // Only images of one size can have the same pixels.
-    let size = |case: &Case| (case.width, case.height);
-    let sizes: BTreeSet<(u32, u32)> = dataset.cases.iter().map(size).collect();
-    let seen: BTreeMap<String, (&str, SplitName)> = own
-        .cases
-        .par_iter()
-        .filter(|case| sizes.contains(&size(case)))
-        .filter_map(|case| {
-            let split = *splits.get(case.id.as_str())?;
-            Some((digest(&own, case)?, (case.id.as_str(), split)))
-        })
-        .collect::<Vec<_>>()
-        .into_iter()
+    let wanted: Vec<usize> = (0..own.cases.len())
+        .filter(|&case| splits.contains_key(own.cases[case].id.as_str()))
         .collect();
-    let digests: Vec<Option<String>> =
-        dataset.cases.par_iter().map(|case| digest(dataset, case)).collect();
-    for (case, digest) in dataset.cases.iter().zip(digests) {
-        let pixels = digest.and_then(|digest| seen.get(&digest));
-        let name = splits.get(case.id.as_str());
-        if let Some((own, split)) = pixels {
-            found.read.insert(own.to_string());
-            *found.same_pixels.entry(split.to_string()).or_default() += 1;
-        } else if let Some(split) = name {
-            *found.same_name.entry(split.to_string()).or_default() += 1;
+    let mut same: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    let own_digests = digests(&own, &wanted);
+    for (&case, digest) in wanted.iter().zip(&own_digests) {
+        if let Some(digest) = digest {
+            same.entry(digest.clone()).or_default().push(case);
+        }
+    }
+    let all: Vec<usize> = (0..dataset.cases.len()).collect();
+    let others = digests(dataset, &all);
+    let near = near_cases(dataset, &own);
+    for (index, case) in dataset.cases.iter().enumerate() {
+        let pixels = others[index].as_ref().and_then(|digest| same.get(digest)).cloned();
+        let place = |one: &usize| wanted.binary_search(one).ok();
+        let near: Vec<usize> =
+            near[index].iter().copied().filter(|one| place(one).is_some()).collect();
+        let split = |own_case: &usize| splits[own.cases[*own_case].id.as_str()];
+        // What the network learned from says most, and what it was judged by comes next.
+        let first = |cases: &[usize]| {
+            let order = [SplitName::Train, SplitName::Test, SplitName::Valid];
+            order.into_iter().find(|wanted| cases.iter().any(|case| split(case) == *wanted))
+        };
+        let (counts, split) = match (&pixels, near.is_empty()) {
+            (Some(cases), _) => (&mut found.same_pixels, first(cases)),
+            (None, false) => (&mut found.near, first(&near)),
+            (None, true) => (&mut found.same_name, splits.get(case.id.as_str()).copied()),
+        };
+        if let Some(split) = split {
+            *counts.entry(split.to_string()).or_default() += 1;
+        }
+        for own_case in pixels.into_iter().flatten().chain(near) {
+            if let Some(digest) = place(&own_case).and_then(|place| own_digests[place].clone()) {
+                found.read.insert(own.cases[own_case].id.clone(), digest);
+            }
         }
     }
     found
 }
 
-/// A digest of the pixels of an image; `None` if it cannot be decoded, which evaluation reports.
-fn digest(dataset: &Dataset, case: &Case) -> Option<String> {
-    let image = decode_pixels(dataset, case).ok()?;
-    let mut hasher = Hasher::new(b"oncospec pixels");
-    hasher.numbers(&[image.width()]);
-    hasher.bytes(b"image", image.as_raw());
-    Some(hasher.finish())
+/// SHA-256 of the pixels of each of some cases; `None` if it cannot be decoded, which evaluation reports.
+fn digests(dataset: &Dataset, cases: &[usize]) -> Vec<Option<String>> {
+    cases.par_iter().map(|&case| pixels_of_cases(dataset, &[case]).ok()?.pop()).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::Case;
     use crate::error::Error;
 
     fn dataset(seed: u32) -> Dataset {
@@ -165,7 +183,7 @@ mod tests {
             case.id = format!("other {index}");
         }
         let seen = compare(&renamed, &rows, Ok(own));
-        assert!(rows.iter().all(|row| seen.read().contains(&row.case)));
+        assert!(rows.iter().all(|row| seen.read.contains_key(&row.case)));
         let said = seen.said().unwrap();
         assert!(said.contains("8 of 8 cases are pictures that the run had"), "{said}");
         assert!(said.contains("5 in its train split, 3 in its test split"), "{said}");
@@ -180,12 +198,60 @@ mod tests {
             case.id = row.case.clone();
         }
         let seen = compare(&named, &rows, Ok(own));
-        assert!(seen.read().is_empty(), "pictures of the same names are others");
+        assert!(seen.read.is_empty(), "pictures of the same names are others");
         let said = seen.said().unwrap();
         assert!(said.contains("8 of 8 cases have the name") && said.contains("other pixels"));
         let said = compare(&named, &rows, Err(Error::user("no such folder"))).said().unwrap();
         assert!(said.contains("may be the same") && said.contains("no such folder"), "{said}");
         named.cases.iter_mut().for_each(|case| case.id.push('x'));
         assert_eq!(compare(&named, &rows, Ok(dataset(1))).said(), None);
+    }
+
+    #[test]
+    fn an_image_that_the_run_has_twice_counts_for_both_and_is_said_of_the_stronger() {
+        let mut own = dataset(1);
+        // Case 7, of the test split, is the picture of case 0, of the training split, and of case 6.
+        for copy in [6, 7] {
+            let id = own.cases[copy].id.clone();
+            own.cases[copy] = Case { id, ..own.cases[0].clone() };
+        }
+        let mut rows = rows(&own);
+        rows[6].split = SplitName::Valid;
+        let mut other = dataset(1);
+        other.cases.truncate(1);
+        let seen = compare(&other, &rows, Ok(own));
+        let said = seen.said().unwrap();
+        assert!(said.contains("1 of 1 cases are pictures that the run had: 1 in its train split"));
+        let names: Vec<String> = [0, 6, 7].map(|index: usize| rows[index].case.clone()).to_vec();
+        let mut read: Vec<String> = seen.read().into_keys().collect();
+        read.sort_by_key(|name| rows.iter().position(|row| row.case == *name));
+        assert_eq!(read, names);
+    }
+
+    #[test]
+    fn copies_that_were_altered_are_near_duplicates_and_read() {
+        let root = tempfile::tempdir().unwrap();
+        let [one, altered] = ["one", "altered"].map(|name| root.path().join(name));
+        for folder in [&one, &altered] {
+            crate::data::synth(crate::data::SynthKind::Busi, folder, 12, 3).unwrap();
+        }
+        let open = |root: &std::path::Path| {
+            let text = format!(
+                "name = 'x'\n[dataset]\nkind = 'busi'\nroot = '{}'\n[model]\nkind = 'unet'",
+                root.display()
+            );
+            open_for(&toml::from_str(&text).unwrap()).unwrap()
+        };
+        for case in open(&altered).cases {
+            let file = case.image.file().unwrap();
+            let image = image::open(file).unwrap().to_rgb8();
+            image::imageops::flip_horizontal(&image).save(file).unwrap();
+        }
+        let own = open(&one);
+        let (rows, count) = (rows(&own), own.cases.len());
+        let seen = compare(&open(&altered), &rows, Ok(own));
+        let said = seen.said().unwrap();
+        assert!(said.contains(&format!("{count} of {count} cases are near-duplicates")), "{said}");
+        assert!(rows.iter().all(|row| seen.read.contains_key(&row.case)));
     }
 }

@@ -12,6 +12,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use serde::{Deserialize, Serialize};
 
+use super::{Planned, canonical};
 use crate::error::{Error, Result};
 
 /// Name of a folder's ledger; hidden, so that no reader of data takes it for a case.
@@ -26,6 +27,20 @@ pub(super) struct Line {
     pub by: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub of: Option<PathBuf>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<PathBuf>,
+}
+
+impl Line {
+    /// What a file was made of, if not of what a planned one is to be made of: the image, else the run.
+    pub(super) fn other_source(&self, planned: &Planned) -> Option<&Path> {
+        let pairs = [(&self.of, &planned.of), (&self.run, &planned.run)];
+        let differing = pairs.into_iter().find_map(|pair| match pair {
+            (Some(found), Some(planned)) if canonical(found) != *planned => Some(found),
+            _ => None,
+        });
+        differing.map(PathBuf::as_path)
+    }
 }
 
 /// Lines by the names of files, the latest last.
@@ -74,6 +89,11 @@ impl Ledger {
             *lines = read(&self.path).ok()?;
             find(&lines)
         })
+    }
+
+    /// The latest line of each file.
+    pub(super) fn latest(&self) -> Vec<Line> {
+        self.lines().values().filter_map(|lines| lines.last().cloned()).collect()
     }
 
     /// Adds a line, if the file's do not end with it already.

@@ -30,17 +30,24 @@ pub struct Planned {
     pub name: String,
     /// The image or run that it is made of, by its absolute path; `None` where it stands for no single one.
     pub of: Option<PathBuf>,
+    /// The run whose network made it of an image.
+    pub run: Option<PathBuf>,
 }
 
 impl Planned {
     /// A file that stands for no single image or run.
     pub fn named(name: impl Into<String>) -> Self {
-        Self { name: name.into(), of: None }
+        Self { name: name.into(), of: None, run: None }
     }
 
     /// A file made of an image or a run.
     pub fn of(source: &Path, name: impl Into<String>) -> Self {
-        Self { name: name.into(), of: Some(canonical(source)) }
+        Self { of: Some(canonical(source)), ..Self::named(name) }
+    }
+
+    /// The same, made by the network of a run.
+    pub fn by(self, run: &Path) -> Self {
+        Self { run: Some(canonical(run)), ..self }
     }
 }
 
@@ -60,7 +67,7 @@ pub struct Outputs {
     folder: PathBuf,
     /// What the files are, such as "a report".
     kind: &'static str,
-    planned: BTreeMap<String, Option<PathBuf>>,
+    planned: BTreeMap<String, Planned>,
     ledger: Ledger,
     overwrite: bool,
 }
@@ -119,8 +126,8 @@ enum Refused {
     Foreign,
     /// It is of another kind.
     Kind(String),
-    /// It was made of another image or run.
-    Of(PathBuf),
+    /// It, or another file of the same image's name, was made of another image or run.
+    Of(String, PathBuf),
     /// It is a folder or a device.
     NoFile,
 }
@@ -149,7 +156,7 @@ impl Outputs {
         let outputs = Self {
             folder: folder.to_path_buf(),
             kind,
-            planned: planned.into_iter().map(|planned| (planned.name, planned.of)).collect(),
+            planned: planned.into_iter().map(|one| (one.name.clone(), one)).collect(),
             ledger: Ledger::open(folder)?,
             overwrite,
         };
@@ -178,7 +185,7 @@ impl Outputs {
 
     /// Whether oncospec wrote what a file holds.
     pub fn is_ours(&self, name: &str) -> bool {
-        self.path(name).is_file() && self.refused(name, &None).is_none()
+        self.path(name).is_file() && self.refused(&Planned::named(name)).is_none()
     }
 
     /// Writes a file and gives its path.
@@ -203,8 +210,8 @@ impl Outputs {
         let path = self.path(name);
         write_file_with(&path, |temporary| {
             save(temporary)?;
-            let of = self.planned.get(name).cloned().flatten();
-            if let (Some(_), false) = (self.refused(name, &of), self.overwrite) {
+            let planned = self.planned.get(name).cloned().unwrap_or_else(|| Planned::named(name));
+            if let (Some(_), false) = (self.refused(&planned), self.overwrite) {
                 return Err(Error::failed(format!(
                     "{}: someone else wrote this file while oncospec worked; it is left as it is: \
                      write to another place, or give --overwrite",
@@ -212,13 +219,28 @@ impl Outputs {
                 )));
             }
             let (sha256, by) = (sha256_of_file(temporary)?, Some(self.kind.to_string()));
-            self.ledger.note(Line { file: name.into(), sha256, by, of })
+            let Planned { name: file, of, run } = planned;
+            self.ledger.note(Line { file, sha256, by, of, run })
         })?;
         Ok(path)
     }
 
-    /// Adds entries to a list in a JSON file of the folder, in which one of the same image takes the place of the
-    /// earlier. Another process that does the same waits.
+    /// Removes a file that may be written, if it is there.
+    ///
+    /// # Errors
+    /// If the disk refuses.
+    pub fn remove(&self, name: &str) -> Result<()> {
+        let path = self.path(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(Error::io(path, "cannot remove")(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Adds entries to a list in a JSON file of the folder, in which one of the same image and run, or of the same mask,
+    /// takes the place of the earlier. Another process that does the same waits.
     ///
     /// # Errors
     /// As [`Outputs::write`], or if the list that is there cannot be understood.
@@ -242,7 +264,12 @@ impl Outputs {
         };
         for entry in entries {
             let entry = serde_json::to_value(entry).map_err(json)?;
-            all.retain(|other| other["image"] != entry["image"]);
+            let is_same = |other: &serde_json::Value| {
+                let same = |key: &str| other.get(key) == entry.get(key);
+                let same_mask = entry.get("mask").is_some() && same("mask");
+                same("image") && (same("run") || same_mask)
+            };
+            all.retain(|other| !is_same(other));
             all.push(entry);
         }
         let mut text = serde_json::to_string_pretty(&all).map_err(json)?;
@@ -250,11 +277,13 @@ impl Outputs {
         self.write(name, text.as_bytes())
     }
 
-    /// Why a file that is to be made of something may not be written; `None` if it may.
-    fn refused(&self, name: &str, of: &Option<PathBuf>) -> Option<Refused> {
-        let path = self.path(name);
+    /// Why a file may not be written; `None` if it may.
+    fn refused(&self, planned: &Planned) -> Option<Refused> {
+        let path = self.path(&planned.name);
         let metadata = match fs::symlink_metadata(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return None,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return self.beside_others(planned);
+            }
             Err(_) => return Some(Refused::NoFile),
             Ok(metadata) => metadata,
         };
@@ -265,23 +294,33 @@ impl Outputs {
             return Some(Refused::NoFile);
         }
         let Ok(sha256) = sha256_of_file(&path) else { return Some(Refused::Foreign) };
-        let line = self.ledger.line(name, &sha256);
-        match line {
-            None => Some(Refused::Foreign),
-            Some(Line { by: Some(other), .. }) if other != self.kind => Some(Refused::Kind(other)),
-            Some(Line { of: Some(other), .. })
-                if of.as_ref().is_some_and(|of| *of != canonical(&other)) =>
-            {
-                Some(Refused::Of(other))
-            }
-            Some(_) => None,
+        let Some(line) = self.ledger.line(&planned.name, &sha256) else {
+            return Some(Refused::Foreign);
+        };
+        match (line.other_source(planned), line.by.clone()) {
+            (_, Some(other)) if other != self.kind => Some(Refused::Kind(other)),
+            (Some(other), _) => Some(Refused::Of(planned.name.clone(), other.to_path_buf())),
+            (None, _) => self.beside_others(planned),
         }
+    }
+
+    /// Files that bear one image's name are of one image and by one run; why a file may not lie beside the others.
+    fn beside_others(&self, planned: &Planned) -> Option<Refused> {
+        let stem = |name: &str| name.rsplit_once('_').map(|(stem, _)| stem.to_string());
+        let wanted = planned.of.as_ref().and_then(|_| stem(&planned.name))?;
+        self.ledger.latest().iter().find_map(|line| {
+            let other = line.other_source(planned)?;
+            // What is planned too is judged by itself.
+            let stays = !self.planned.contains_key(&line.file) && self.path(&line.file).is_file();
+            let is_beside = stays && stem(&line.file).as_ref() == Some(&wanted);
+            is_beside.then(|| Refused::Of(line.file.clone(), other.to_path_buf()))
+        })
     }
 
     fn refuse_replacing(&self) -> Result<()> {
         let mut foreign = Vec::new();
-        for (name, of) in &self.planned {
-            let Some(refused) = self.refused(name, of) else { continue };
+        for (name, planned) in &self.planned {
+            let Some(refused) = self.refused(planned) else { continue };
             let path = self.path(name);
             let path = path.display();
             let message = match refused {
@@ -298,12 +337,19 @@ impl Outputs {
                      give --overwrite",
                     self.kind
                 ),
-                Refused::Of(other) => format!(
-                    "{path}: it was made of {}, not of {}: write into another folder, or give \
-                     --overwrite to replace it",
-                    other.display(),
-                    of.as_deref().unwrap_or(Path::new("it")).display()
-                ),
+                Refused::Of(found, other) => {
+                    let wanted = match &planned.run {
+                        Some(run) if other.is_dir() => Some(run),
+                        _ => planned.of.as_ref(),
+                    };
+                    format!(
+                        "{}: it was made of {}, not of {}: write into another folder, or give \
+                         --overwrite to replace it",
+                        self.path(&found).display(),
+                        other.display(),
+                        wanted.map_or(Path::new("it"), PathBuf::as_path).display()
+                    )
+                }
             };
             return Err(Error::user(message));
         }

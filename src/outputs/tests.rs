@@ -161,6 +161,47 @@ fn lists_are_merged_by_their_images() {
     assert_eq!(found, [("a", "benign"), ("b", "malignant"), ("c", "benign")]);
 }
 
+#[test]
+fn files_of_one_image_name_are_of_one_image_and_by_one_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let of = |kind, image: &str, run: &str, name: &str, overwrite| {
+        let planned = Planned::of(Path::new(image), name).by(Path::new(run));
+        Outputs::folder(folder.path(), kind, vec![planned], overwrite)
+    };
+    let mask = |image: &str, run: &str| of("a prediction", image, run, "x_mask.png", KEEP);
+    mask("/a/x.png", "/runs/t").unwrap().write("x_mask.png", b"1").unwrap();
+    let cam = |image: &str, run: &str| of("an attribution", image, run, "x_cam.jpg", KEEP);
+    assert!(refused(mask("/a/x.png", "/runs/u")).contains("x_mask.png: it was made of /runs/t"));
+    for (image, run, other) in
+        [("/b/x.png", "/runs/t", "/a/x.png"), ("/a/x.png", "/runs/u", "/runs/t")]
+    {
+        let message = refused(cam(image, run));
+        assert!(message.contains(&format!("x_mask.png: it was made of {other}")), "{message}");
+    }
+    cam("/a/x.png", "/runs/t").expect("the same image and run");
+    of("an attribution", "/b/x_y.png", "/runs/u", "x_y_cam.jpg", KEEP).expect("another name");
+    let told = of("a prediction", "/a/x.png", "/runs/u", "x_mask.png", REPLACE).unwrap();
+    told.write("x_mask.png", b"2").unwrap();
+    cam("/a/x.png", "/runs/u").expect("what was written last counts");
+}
+
+#[test]
+fn what_two_runs_say_of_an_image_is_kept_unless_one_replaced_the_mask_of_the_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let add = |run: &str, mask: Option<&str>| {
+        let outputs = claim(folder.path(), &["predictions.json"], KEEP).unwrap();
+        let mut entry = BTreeMap::from([("image", "x.png"), ("run", run)]);
+        entry.extend(mask.map(|mask| ("mask", mask)));
+        let path = outputs.merge("predictions.json", &[entry]).unwrap();
+        let all: Vec<serde_json::Value> =
+            serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+        all.iter().map(|one| one["run"].as_str().unwrap().to_string()).collect::<Vec<_>>()
+    };
+    add("t", Some("x_mask.png"));
+    assert_eq!(add("c", None), ["t", "c"], "a classifier has no mask");
+    assert_eq!(add("u", Some("x_mask.png")), ["c", "u"], "the mask is now another run's");
+}
+
 /// What happens to a folder in turn.
 #[derive(Clone, Debug)]
 enum Act {
@@ -206,7 +247,7 @@ proptest! {
                     if let Ok(outputs) = claimed {
                         if killed {
                             let sha256 = crate::digest::sha256(&bytes);
-                            outputs.ledger.note(Line { file: name, sha256, by: None, of: None }).unwrap();
+                            outputs.ledger.note(Line { file: name, sha256, by: None, of: None, run: None }).unwrap();
                         } else {
                             outputs.write(&name, &bytes).unwrap();
                         }

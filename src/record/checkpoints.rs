@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::artefact::{find, store};
-use super::contents::STAGED;
+use super::contents::{STAGED, is_epoch, is_part};
 use super::files;
 use super::last::Last;
 use super::{Artefact, EpochRow, Part, RunDir, RunState, Status, TimesRow};
@@ -241,13 +241,22 @@ impl Checkpoints {
         }
     }
 
-    /// Removes folders of epochs that are neither the last nor the best.
+    /// Removes the checkpoints of epochs that are neither the last nor the best; files of a person stay.
     fn clear(&self, last: &Last) {
         let kept = [Some(last.epoch), last.best].map(|epoch| epoch.map(|epoch| self.folder(epoch)));
         for entry in fs::read_dir(self.run.checkpoints()).into_iter().flatten().flatten() {
             let path = entry.path();
-            if path.is_dir() && !kept.contains(&Some(path.clone())) {
-                // A folder that stays costs room and nothing else.
+            let is_own = is_epoch(&format!("checkpoints/{}", entry.file_name().to_string_lossy()));
+            if !is_own || !path.is_dir() || kept.contains(&Some(path.clone())) {
+                continue;
+            }
+            // What stays costs disk space only.
+            for part in fs::read_dir(&path).into_iter().flatten().flatten() {
+                if is_part(&part.file_name().to_string_lossy()) {
+                    let _ = files::remove(&part.path());
+                }
+            }
+            if fs::read_dir(&path).is_ok_and(|mut entries| entries.next().is_none()) {
                 let _ = files::remove(&path);
             }
         }

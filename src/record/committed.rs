@@ -7,13 +7,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::artefact::{find, store};
-use super::contents::{Content, content, own_files};
+use super::contents::{Content, MODEL, Own, STAGED, content, own_files, records};
 use super::files;
 use super::last::Last;
 use super::status::{Checksums, Committed, now};
 use super::{Artefact, Figure, RunDir, RunState, Status};
 use crate::digest::{sha256, sha256_of_file};
 use crate::error::Result;
+
+/// Stands, among the checksums of a file, for there being none yet.
+const ABSENT: &str = "";
 
 impl RunDir {
     /// How far the run came, corrected where the process ended without saying so; no other file is read.
@@ -66,27 +69,27 @@ impl RunDir {
         let Some((status, mut files)) = self.committed()? else {
             return files::write(&path, bytes);
         };
+        if !has_sum(name) {
+            return files::write(&path, bytes);
+        }
         let sum = sha256(bytes);
-        if let Some(sums) = files.get_mut(name)
-            && !sums.contains(&sum)
-        {
+        let sums = files.entry(name.into()).or_insert_with(|| vec![ABSENT.into()]);
+        if !sums.contains(&sum) {
             sums.push(sum.clone());
             let files = Some(files.clone());
             store(self.path(), &Committed { status: status.clone(), files })?;
         }
         files::write(&path, bytes)?;
-        if has_sum(name) {
-            files.insert(name.into(), vec![sum]);
-            store(self.path(), &Committed { status, files: Some(files) })?;
-        }
-        Ok(())
+        files.insert(name.into(), vec![sum]);
+        store(self.path(), &Committed { status, files: Some(files) })
     }
 
-    /// Checks that the files of a finished run are there, pictures and weights aside, and that the files of these
-    /// `names` (all files, if `None`) are as they were written. Runs of earlier versions have no checksums.
+    /// Checks that the files of a finished run are there, pictures aside and the best weights among them, that no file of
+    /// the record was added, and that the files of these `names` (all files, if `None`) are as they were written. Runs of
+    /// earlier versions have no checksums.
     ///
     /// # Errors
-    /// If a file is missing or changed.
+    /// If a file is missing, changed or was added.
     pub fn verify(&self, names: Option<&[&str]>) -> Result<()> {
         let Some((_, files)) = self.committed()? else { return Ok(()) };
         for (name, sums) in &files {
@@ -95,13 +98,28 @@ impl RunDir {
                 continue;
             }
             if !path.exists() {
+                if sums.iter().any(|sum| sum == ABSENT) {
+                    continue;
+                }
                 return Err(files::missing(&path));
             }
             if names.is_none_or(|names| names.contains(&name.as_str())) {
                 compare(&path, sums, &sha256_of_file(&path)?)?;
             }
         }
-        Ok(())
+        if let Some(name) =
+            records().find(|&name| !files.contains_key(name) && self.file(name).exists())
+        {
+            return Err(files::added(&self.file(name)));
+        }
+        self.find_weights()
+    }
+
+    /// Checks that the best weights of a run are there; what they hold is compared where they are read.
+    fn find_weights(&self) -> Result<()> {
+        let best = find::<Last>(self.path())?.and_then(|last| last.best);
+        let there = [MODEL, STAGED].iter().any(|name| self.file(name).exists());
+        if best.is_some() && !there { Err(files::missing(&self.model())) } else { Ok(()) }
     }
 
     /// The path of one of the run's files, by its name.
@@ -139,7 +157,7 @@ impl RunDir {
     }
 
     /// The status of a finished run and its checksums; `None` of an unfinished run, and of one of an earlier version.
-    fn committed(&self) -> Result<Option<(Status, Checksums)>> {
+    pub(super) fn committed(&self) -> Result<Option<(Status, Checksums)>> {
         let found = find::<Committed>(self.path())?;
         let finished = found.filter(|found| found.status.state == RunState::Finished);
         Ok(finished.and_then(|found| Some((found.status, found.files?))))
@@ -147,7 +165,8 @@ impl RunDir {
 
     /// Checksums of the present files.
     fn sums(&self) -> Result<Checksums> {
-        let names = own_files(self.path())?.into_iter().filter(|name| has_sum(name));
+        let names =
+            own_files(self.path(), &Own::by_name())?.into_iter().filter(|name| has_sum(name));
         names.map(|name| Ok((name.clone(), vec![sha256_of_file(&self.file(&name))?]))).collect()
     }
 }

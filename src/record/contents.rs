@@ -1,15 +1,18 @@
 //! The files of a run directory; all other files in it belong to a person.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::files::{self, TEMPORARY_PREFIX};
+use super::artefact::find;
+use super::files;
 use super::format::Format;
 use super::last::Last;
+use super::masks::MaskChecksums;
 use super::status::Committed;
 use super::{
     Artefact, CaseRow, Confusion, EpochRow, Figure, Frame, Gate, GuideRow, Part, Picture,
-    Provenance, Reading, Scores, SplitRow, Summary, Table, TimesRow,
+    Provenance, Reading, RunDir, Scores, SplitRow, Summary, Table, TimesRow, Words,
 };
 use crate::error::{Error, Result};
 use crate::layer::Layer;
@@ -41,7 +44,7 @@ pub(super) const MODEL: &str = "model.safetensors";
 pub(super) const STAGED: &str = "checkpoints/best.safetensors";
 
 /// The files of one name.
-const NAMED: [(&str, Content); 23] = [
+const NAMED: [(&str, Content); 25] = [
     (LOCK, Content::Head),
     (Format::FILE, Content::Head),
     (Committed::FILE, Content::Head),
@@ -60,6 +63,8 @@ const NAMED: [(&str, Content); 23] = [
     (Summary::FILE, Content::Record),
     (Vec::<Gate>::FILE, Content::Record),
     (Vec::<Reading>::FILE, Content::Record),
+    (Words::FILE, Content::Record),
+    (MaskChecksums::FILE, Content::Record),
     (Vec::<Picture>::FILE, Content::Record),
     (Vec::<Frame>::FILE, Content::Record),
     (Last::FILE, Content::Record),
@@ -81,7 +86,7 @@ const PICTURED: [&str; 7] = [
 /// What a file is for, by its path below the run directory with `/` between folders; `None` of a file that is not the run's.
 pub(super) fn content(name: &str) -> Option<Content> {
     let (folder, file) = name.rsplit_once('/').unwrap_or(("", name));
-    if file.starts_with(TEMPORARY_PREFIX) {
+    if files::is_temporary(file) {
         return content_of_folder(folder).then_some(Content::Spare);
     }
     if let Some((_, content)) = NAMED.iter().find(|(own, _)| *own == name) {
@@ -100,11 +105,63 @@ fn content_of_folder(name: &str) -> bool {
     ["", "pictures", "checkpoints", "masks"].contains(&name) || is_epoch(name)
 }
 
-fn is_epoch(folder: &str) -> bool {
+/// The names of the files of a record.
+pub(super) fn records() -> impl Iterator<Item = &'static str> {
+    NAMED.iter().filter(|(_, content)| *content == Content::Record).map(|(name, _)| *name)
+}
+
+/// Which files of a run directory are the run's.
+///
+/// Those of a finished run are named by `status.json`, `checkpoints/last.json` and `masks.json`; of any other run names
+/// decide.
+pub(super) struct Own {
+    /// Of a finished run, by their paths below it.
+    listed: Option<BTreeSet<String>>,
+}
+
+impl Own {
+    /// Those whose name is that of a file of a run.
+    pub(super) fn by_name() -> Self {
+        Self { listed: None }
+    }
+
+    /// Those of a run directory.
+    ///
+    /// # Errors
+    /// If what names them cannot be read.
+    pub(super) fn of(run: &Path) -> Result<Self> {
+        let Some((_, sums)) = RunDir::at(run).committed()? else { return Ok(Self::by_name()) };
+        let mut listed: BTreeSet<String> = sums.into_keys().collect();
+        listed.extend([MODEL, STAGED].map(String::from));
+        if let Some(last) = find::<Last>(run)? {
+            for epoch in [Some(last.epoch), last.best].into_iter().flatten() {
+                let part =
+                    |part: &Part| format!("checkpoints/epoch-{epoch}/{}.burnpack", part.name());
+                listed.extend(Part::ALL.iter().map(part));
+            }
+        }
+        let masks = find::<MaskChecksums>(run)?.unwrap_or_default();
+        listed.extend(masks.0.into_keys().map(|name| format!("masks/{name}")));
+        Ok(Self { listed: Some(listed) })
+    }
+
+    /// Whether a file, by its path below the run directory, is the run's.
+    fn has(&self, name: &str) -> bool {
+        let file = name.rsplit('/').next().unwrap_or(name);
+        match (content(name), &self.listed) {
+            (None, _) => false,
+            (Some(Content::Head), _) | (_, None) => true,
+            (Some(_), Some(listed)) => files::is_temporary(file) || listed.contains(name),
+        }
+    }
+}
+
+/// Whether a folder, by its path below the run directory, holds the checkpoint of an epoch.
+pub(super) fn is_epoch(folder: &str) -> bool {
     folder.strip_prefix("checkpoints/epoch-").is_some_and(is_number)
 }
 
-fn is_part(file: &str) -> bool {
+pub(super) fn is_part(file: &str) -> bool {
     file.strip_suffix(".burnpack")
         .is_some_and(|part| Part::ALL.iter().any(|own| own.name() == part))
 }
@@ -125,24 +182,24 @@ fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The names of the run's files, sorted.
+/// The names of the run's files that are there, sorted.
 ///
 /// # Errors
 /// If a folder cannot be read.
-pub(super) fn own_files(run: &Path) -> Result<Vec<String>> {
+pub(super) fn own_files(run: &Path, own: &Own) -> Result<Vec<String>> {
     let mut found = Vec::new();
-    own_below(run, "", &mut found)?;
+    own_below(run, "", own, &mut found)?;
     found.sort();
     Ok(found)
 }
 
-fn own_below(run: &Path, folder: &str, found: &mut Vec<String>) -> Result<()> {
+fn own_below(run: &Path, folder: &str, own: &Own, found: &mut Vec<String>) -> Result<()> {
     for (name, path) in entries(run, folder)? {
         if is_folder(&path) {
             if content_of_folder(&name) {
-                own_below(run, &name, found)?;
+                own_below(run, &name, own, found)?;
             }
-        } else if content(&name).is_some() {
+        } else if own.has(&name) {
             found.push(name);
         }
     }
@@ -153,8 +210,8 @@ fn own_below(run: &Path, folder: &str, found: &mut Vec<String>) -> Result<()> {
 ///
 /// # Errors
 /// When the disk refuses.
-pub(super) fn remove_own(run: &Path, kept: impl Fn(&str) -> bool) -> Result<()> {
-    for name in own_files(run)?.into_iter().filter(|name| !kept(name)) {
+pub(super) fn remove_own(run: &Path, own: &Own, kept: impl Fn(&str) -> bool) -> Result<()> {
+    for name in own_files(run, own)?.into_iter().filter(|name| !kept(name)) {
         files::remove(&run.join(name))?;
     }
     remove_empty(run, "")
@@ -178,16 +235,21 @@ fn remove_empty(run: &Path, folder: &str) -> Result<()> {
 /// # Errors
 /// When the disk refuses.
 pub(super) fn carry_over(from: &Path, to: &Path) -> Result<()> {
-    carry_below(from, "", to)
+    // Of a run that cannot be read names decide.
+    let own = Own::of(from).unwrap_or_else(|_| Own::by_name());
+    carry_below(from, "", &own, to)
 }
 
-fn carry_below(from: &Path, folder: &str, to: &Path) -> Result<()> {
+fn carry_below(from: &Path, folder: &str, own: &Own, to: &Path) -> Result<()> {
     for (name, path) in entries(from, folder)? {
         let folder = is_folder(&path);
         if folder && content_of_folder(&name) {
-            carry_below(from, &name, to)?;
-        } else if folder || content(&name).is_none() {
-            let target = free_name(&to.join(&name));
+            carry_below(from, &name, own, to)?;
+        } else if folder || !own.has(&name) {
+            // A name need not be text; one of a record's file would count as the run's in the new place.
+            let below = path.strip_prefix(from).unwrap_or(Path::new(&name));
+            let is_record = content(&name) == Some(Content::Record);
+            let target = free_name(&to.join(below), !is_record);
             let parent = target.parent().unwrap_or(to);
             fs::create_dir_all(parent).map_err(|error| files::cannot_write(parent, error))?;
             files::rename(&path, &target)?;
@@ -196,14 +258,15 @@ fn carry_below(from: &Path, folder: &str, to: &Path) -> Result<()> {
     Ok(())
 }
 
-fn free_name(path: &Path) -> PathBuf {
+/// The first free name of `NAME`, where it may be used, `NAME.1`, `NAME.2`, ...
+fn free_name(path: &Path, plain: bool) -> PathBuf {
     let numbered = |number: u32| {
         let mut name = path.as_os_str().to_os_string();
         name.push(format!(".{number}"));
         PathBuf::from(name)
     };
     let free = |path: &PathBuf| path.symlink_metadata().is_err();
-    let names = std::iter::once(path.to_path_buf()).chain((1..).map(numbered));
+    let names = plain.then(|| path.to_path_buf()).into_iter().chain((1..).map(numbered));
     names.into_iter().find(free).unwrap_or_else(|| path.to_path_buf())
 }
 
@@ -238,6 +301,9 @@ mod tests {
             ("checkpoints/epoch-7/optimizer.burnpack", Some(Content::Weights)),
             ("masks/a__b.png", Some(Content::Spare)),
             (".tmp-1-model.safetensors", Some(Content::Spare)),
+            (".tmp-Ab3dE9", Some(Content::Spare)),
+            (".tmp-notes", None),
+            (".tmp-mine.txt", None),
             ("notes.txt", None),
             ("summary.json.bak", None),
             ("pictures/mine.png", None),
@@ -266,9 +332,23 @@ mod tests {
         let read = |name: &str| fs::read_to_string(to.join(name)).unwrap();
         assert_eq!((read("notes.txt"), read("notes.txt.1")), ("mine too".into(), "mine".into()));
         assert_eq!((read("annot/x.csv"), read("pictures/mine.png")), ("a".into(), "p".into()));
-        assert_eq!(own_files(&from).unwrap(), ["pictures/000-image.jpg"]);
-        assert!(own_files(&to).unwrap().is_empty());
-        remove_own(&from, |_| false).unwrap();
+        assert_eq!(own_files(&from, &Own::by_name()).unwrap(), ["pictures/000-image.jpg"]);
+        assert!(own_files(&to, &Own::by_name()).unwrap().is_empty());
+        remove_own(&from, &Own::by_name(), |_| false).unwrap();
         assert_eq!(fs::read_dir(&from).unwrap().count(), 0);
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_name_that_is_no_text_stays_as_it_is() {
+        use std::os::unix::ffi::OsStrExt;
+        let folder = tempfile::tempdir().unwrap();
+        let (from, to) = (folder.path().join("from"), folder.path().join("to"));
+        fs::create_dir_all(&from).unwrap();
+        fs::create_dir_all(&to).unwrap();
+        let name = std::ffi::OsStr::from_bytes(b"n\xff.txt");
+        fs::write(from.join(name), "mine").unwrap();
+        carry_over(&from, &to).unwrap();
+        assert_eq!(fs::read(to.join(name)).unwrap(), b"mine");
     }
 }

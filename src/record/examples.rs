@@ -259,7 +259,7 @@ fn read_test_split(run: &RunDir, provenance: &Provenance, times: usize) -> Optio
         data: provenance.data_fingerprint.clone(),
         cases: 40,
         cases_sha256: "9a".into(),
-        case_digests: Vec::new(),
+        ..Reading::default()
     };
     (0..times).for_each(|_| note_reading(run.path(), &reading).unwrap());
     Some(vec![reading; times])

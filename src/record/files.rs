@@ -12,6 +12,29 @@ use crate::error::{Error, Result};
 /// Temporary files begin with this; those left by a killed process are removed by the next.
 pub(super) const TEMPORARY_PREFIX: &str = ".tmp-";
 
+/// Whether a name is one that [`write`], [`write_with`] or [`check_writable`] gives to a temporary file.
+pub(super) fn is_temporary(name: &str) -> bool {
+    let Some(rest) = name.strip_prefix(TEMPORARY_PREFIX) else { return false };
+    let is_random = rest.len() == 6 && rest.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_random
+        || rest
+            .split_once('-')
+            .is_some_and(|(process, name)| is_number(process) && !name.is_empty())
+}
+
+/// The name that a run directory has while it is removed after another took its place.
+pub(super) fn replaced_name() -> String {
+    format!("{TEMPORARY_PREFIX}{}{REPLACED}", std::process::id())
+}
+
+/// Whether a name is one of [`replaced_name`].
+pub(super) fn is_replaced(name: &str) -> bool {
+    is_temporary(name) && name.ends_with(REPLACED)
+}
+
+const REPLACED: &str = "-replaced";
+
 /// Between two changes of the disk.
 #[cfg(test)]
 fn step() {
@@ -185,6 +208,14 @@ pub(super) fn damaged(path: &Path, why: &str) -> Error {
     Error::failed(format!(
         "{}: this file of the run is damaged: {why}; the other files of the run are not touched: put \
          the file back from a copy, or make the run again with `oncospec run SPEC --force`",
+        path.display()
+    ))
+}
+
+/// A file in a finished run that its `status.json` does not name.
+pub(super) fn added(path: &Path) -> Error {
+    Error::failed(format!(
+        "{}: this file was not there when the run finished, and status.json does not name it: move it away",
         path.display()
     ))
 }

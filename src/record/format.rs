@@ -18,13 +18,23 @@ const NAME: &str = "oncospec-run";
 pub(super) struct Format {
     format: String,
     version: u32,
+    /// In a directory that will replace another: the name of that one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again_of: Option<String>,
 }
 
 json_file!(Format, "format.json");
 
 impl Default for Format {
     fn default() -> Self {
-        Self { format: NAME.into(), version: FORMAT_VERSION }
+        Self { format: NAME.into(), version: FORMAT_VERSION, again_of: None }
+    }
+}
+
+impl Format {
+    /// That of a directory that will replace another of this name, if any.
+    pub(super) fn again_of(name: Option<String>) -> Self {
+        Self { again_of: name, ..Self::default() }
     }
 }
 

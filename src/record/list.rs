@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::artefact::find;
 use super::files;
-use super::{Artefact, Figure, Gate, Parent, Provenance, RunDir, RunState, Status, Summary};
+use super::{Artefact, Figure, Gate, Parent, Provenance, RunDir, RunState, Status, Summary, Words};
 use crate::error::{Error, Result};
 
 /// One line of `oncospec list`.
@@ -134,11 +135,13 @@ fn fill(run: &mut RunSummary) -> Result<()> {
 }
 
 fn filled(mut run: RunSummary, directory: &RunDir) -> Result<RunSummary> {
-    let names = [Provenance::FILE, Summary::FILE, Vec::<Figure>::FILE, Vec::<Gate>::FILE];
+    let names =
+        [Provenance::FILE, Summary::FILE, Vec::<Figure>::FILE, Vec::<Gate>::FILE, Words::FILE];
     directory.verify(Some(&names))?;
     run.status = directory.status()?;
-    if let Ok(again) = RunDir::open_read(RunDir::again(&run.path)) {
-        run.again = Some(again.status()?);
+    let again = RunDir::again(&run.path);
+    if RunDir::is_again(&again) {
+        run.again = Some(RunDir::open_read(again)?.status()?);
     }
     let provenance: Provenance = directory.read()?;
     run.seed = provenance.seed;
@@ -146,7 +149,11 @@ fn filled(mut run: RunSummary, directory: &RunDir) -> Result<RunSummary> {
     run.parent = provenance.parent;
     let summary: Summary = directory.read()?;
     let figures: Vec<Figure> = directory.read()?;
-    let gates = directory.read::<Vec<Gate>>()?.into_iter().map(|gate| gate.judged_by(&figures));
+    let gates = match find::<Words>(&run.path)? {
+        Some(words) => words.gates,
+        None => directory.read()?,
+    };
+    let gates = gates.into_iter().map(|gate| gate.judged_by(&figures));
     run.fallen = gates.filter(|gate| !gate.held).collect();
     run.headline = summary
         .headline

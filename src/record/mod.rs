@@ -12,6 +12,7 @@
 //!   layers.json         layer table                      summary.json       sizes, semantics, notes
 //!   gates.json          bounds and whether they held     model.safetensors  best weights
 //!   test-readings.json  readings of the test split: those in the ledger at the end, and later ones by this run
+//!   words.json          words and bounds of a later spec     masks.json  checksums of masks for runs that it guides
 //!   pictures/           PNG files and pictures.json      checkpoints/       last and best
 //! ```
 //!
@@ -23,8 +24,8 @@
 //!
 //! Every file is replaced as a whole: written beside its place, flushed to disk and renamed. A process killed at any
 //! moment leaves each file as it was before or as it is after. `status.json` commits a finished run: it has the SHA-256 of
-//! every other file except weights, whose checksums are in `checkpoints/last.json`; readers refuse a file that is missing
-//! or changed. A finished run that is made again is made in `<run-id>.new` beside it, which replaces it when it is whole.
+//! every other file except weights, whose checksums are in `checkpoints/last.json`; readers refuse a file that is missing,
+//! changed or added. A finished run that is made again is made in `<run-id>.new` beside it, which replaces it when it is whole.
 
 mod artefact;
 mod cases;
@@ -43,6 +44,7 @@ mod last;
 mod layers;
 mod list;
 mod lock;
+mod masks;
 mod pictures;
 mod provenance;
 mod read;
@@ -54,6 +56,7 @@ mod status;
 mod summary;
 mod table;
 mod times;
+mod words;
 
 pub use artefact::Artefact;
 pub use cases::CaseRow;
@@ -67,10 +70,11 @@ pub use gates::Gate;
 pub use guide::GuideRow;
 pub use last::{LAST_CHECKPOINT, Part};
 pub use list::{RunSummary, finished_runs, list_experiment, list_runs};
+pub use masks::MaskChecksums;
 pub use pictures::{Picture, PictureFile, PictureImages, PictureKind};
 pub use provenance::{Git, Host, Parent, Provenance, Session, Versions};
 pub use read::Record;
-pub use readings::{Reading, note_reading};
+pub use readings::{Reading, ReadingKey, note_reading};
 pub use run_dir::RunDir;
 pub use scores::{ScoreRow, Scores};
 pub use split::SplitRow;
@@ -78,6 +82,7 @@ pub use status::{RunState, Status, now};
 pub use summary::{ClassShare, Selection, Semantics, Summary, Task, Threshold};
 pub use table::Table;
 pub use times::TimesRow;
+pub use words::Words;
 
 #[cfg(test)]
 pub(crate) mod examples;

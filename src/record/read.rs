@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use super::artefact::find;
 use super::files;
-use super::readings::readings;
+use super::readings::{readings, united};
 use super::{
     Artefact, CaseRow, Confusion, EpochRow, Figure, Frame, Gate, GuideRow, Picture, PictureFile,
-    Provenance, Reading, RunDir, ScoreRow, Scores, SplitRow, Status, Summary, Table, TimesRow,
+    Provenance, Reading, ReadingKey, RunDir, ScoreRow, Scores, SplitRow, Status, Summary, Table,
+    TimesRow, Words,
 };
 use crate::error::Result;
 use crate::figure_name::FigureName;
@@ -79,27 +81,44 @@ impl Record {
     fn read_once(run: &RunDir) -> Result<Self> {
         run.verify(None)?;
         let (epochs, times) = run.committed_epochs()?;
-        let provenance: Provenance = run.read()?;
+        let mut provenance: Provenance = run.read()?;
         let figures: Vec<Figure> = run.read()?;
-        let gates: Vec<Gate> = run.read()?;
+        let words = match find::<Words>(run.path())? {
+            Some(words) => {
+                provenance.again = words.again.clone();
+                words
+            }
+            None => Words {
+                spec: run.spec()?,
+                plan: run.plan()?,
+                summary: run.read()?,
+                gates: run.read()?,
+                again: Vec::new(),
+            },
+        };
+        let key = ReadingKey {
+            experiment: &words.summary.experiment,
+            run_id: &provenance.run_id,
+            data: &provenance.data_fingerprint,
+        };
         Ok(Self {
             path: run.path().to_path_buf(),
             status: run.status()?,
-            readings: readings(run.path(), &provenance.data_fingerprint)?,
+            readings: readings(run.path(), &key)?,
             provenance,
-            spec: run.spec()?,
-            plan: run.plan()?,
+            spec: words.spec,
+            plan: words.plan,
             split: run.read()?,
             epochs,
             times,
             cases: run.read()?,
             guide: run.read()?,
             scores: run.read::<Scores>()?.rows,
-            gates: gates.into_iter().map(|gate| gate.judged_by(&figures)).collect(),
+            gates: words.gates.into_iter().map(|gate| gate.judged_by(&figures)).collect(),
             figures,
             confusion: run.read()?,
             layers: run.read()?,
-            summary: run.read()?,
+            summary: words.summary,
             pictures: run.read()?,
             film: run.read()?,
         })
@@ -114,6 +133,13 @@ impl Record {
     /// none was chosen.
     pub fn threshold(&self) -> f64 {
         self.summary.threshold.as_ref().map_or(0.5, |threshold| threshold.value)
+    }
+
+    /// Adds the readings of the test split that the record of a copy of the run has and this one has not.
+    pub fn add_readings(&mut self, copy: &Self) {
+        let Some(theirs) = &copy.readings else { return };
+        let own = self.readings.take().unwrap_or_default();
+        self.readings = Some(united(own, theirs.clone()));
     }
 
     /// The bytes of a picture, as they are on disk.

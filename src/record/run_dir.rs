@@ -5,13 +5,13 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::artefact::{Artefact, find, store};
-use super::contents::{LOCK, MODEL, PLAN, SPEC, carry_over, own_files, remove_own};
-use super::files::{self, TEMPORARY_PREFIX};
+use super::contents::{LOCK, MODEL, Own, PLAN, SPEC, carry_over, own_files, remove_own};
+use super::files;
 use super::format::{Format, check_format};
 use super::last::Last;
 use super::lock::{is_locked, lock, soon};
-use super::readings::{self, Reading};
-use super::status::Committed;
+use super::readings::{self, Reading, ReadingKey};
+use super::status::{Committed, RunState};
 use crate::error::{Error, Result};
 
 /// Files that opening a run directory makes.
@@ -56,8 +56,13 @@ impl RunDir {
         if let Some(experiment) = run.path.parent() {
             remove_replaced(experiment);
         }
-        if !check_format(&run.path)? {
-            store(&run.path, &Format::default())?;
+        let marked = Format::again_of(name_of_replaced(&run.path));
+        let is_new = !check_format(&run.path)?;
+        // A copy of a run that replaced another is not one that will replace another.
+        let is_stale = marked.again_of.is_none()
+            && find::<Format>(&run.path)?.is_some_and(|format| format.again_of.is_some());
+        if is_new || is_stale {
+            store(&run.path, &marked)?;
         }
         Ok(run)
     }
@@ -88,9 +93,16 @@ impl RunDir {
         [Format::FILE, Committed::FILE].iter().any(|name| path.join(name).exists())
     }
 
-    /// Whether a directory is one in which a finished run is made again.
+    /// Whether a directory is one in which a finished run is made again: by its name, and by the mark that it has from its
+    /// beginning. One of an earlier version has no mark and counts until it is finished.
     pub fn is_again(path: &Path) -> bool {
-        path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(AGAIN))
+        let Some(replaced) = name_of_replaced(path) else { return false };
+        let run = Self::at(path);
+        match find::<Format>(path) {
+            Ok(Some(Format { again_of: Some(name), .. })) => name == replaced,
+            Ok(Some(_)) => !run.status().is_ok_and(|status| status.state == RunState::Finished),
+            _ => false,
+        }
     }
 
     /// Removes the run's files except the lock, the format and the readings of its test split; what commits the run goes
@@ -99,10 +111,11 @@ impl RunDir {
     /// # Errors
     /// When the disk refuses.
     pub fn clear(&self) -> Result<()> {
+        let own = Own::of(&self.path).unwrap_or_else(|_| Own::by_name());
         files::remove(&self.file(Last::FILE))?;
         files::remove(&self.file(Committed::FILE))?;
         let readings = Vec::<Reading>::FILE;
-        remove_own(&self.path, |name| BEGUN.contains(&name) || name == readings)?;
+        remove_own(&self.path, &own, |name| BEGUN.contains(&name) || name == readings)?;
         for folder in [self.pictures(), self.checkpoints()] {
             fs::create_dir_all(&folder).map_err(|error| files::cannot_write(&folder, error))?;
         }
@@ -114,11 +127,12 @@ impl RunDir {
     /// # Errors
     /// When the disk refuses.
     pub fn let_go(self) -> Result<()> {
-        let begun = own_files(&self.path)?.iter().any(|name| !BEGUN.contains(&name.as_str()));
+        let own = Own::of(&self.path)?;
+        let begun = own_files(&self.path, &own)?.iter().any(|name| !BEGUN.contains(&name.as_str()));
         if begun {
             return Ok(());
         }
-        remove_own(&self.path, |_| false)?;
+        remove_own(&self.path, &own, |_| false)?;
         // The folder stays where a person has put files into it.
         let _ = fs::remove_dir(&self.path);
         Ok(())
@@ -133,6 +147,9 @@ impl RunDir {
         let _other_lock = soon(|| lock(other))?;
         self.take_readings(other)?;
         carry_over(other, &self.path)?;
+        // The old run has the name of the new one for a moment.
+        let name = other.file_name().map(|name| name.to_string_lossy().into_owned());
+        store(other, &Format::again_of(name))?;
         if let Err(error) = files::exchange(&self.path, other) {
             if !matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::InvalidInput) {
                 return Err(files::cannot_write(other, error));
@@ -143,8 +160,9 @@ impl RunDir {
             files::rename(&self.path, other)?;
             files::rename(&aside, &self.path)?;
         }
+        store(other, &Format::default())?;
         // If the process is killed now, the next writer removes what is left.
-        let swept = other.with_file_name(format!("{TEMPORARY_PREFIX}{}", std::process::id()));
+        let swept = other.with_file_name(files::replaced_name());
         files::rename(&self.path, &swept)?;
         files::remove(&swept)
     }
@@ -239,19 +257,18 @@ impl RunDir {
         files::read_text(&self.file(PLAN))
     }
 
-    /// Writes the readings of the test split of these data, by the ledger and by the run itself, so that they move with
-    /// the run directory.
-    pub fn write_readings(&self, data: &str) -> Result<()> {
-        let Some(readings) = readings::readings(&self.path, data)? else { return Ok(()) };
+    /// Writes the readings of the test split of a run, by the ledger and by the runs of its experiment, so that they move
+    /// with the run directory.
+    pub fn write_readings(&self, key: &ReadingKey) -> Result<()> {
+        let Some(readings) = readings::readings(&self.path, key)? else { return Ok(()) };
         self.write(&readings)
     }
 
     /// Adds a reading that the ledger has already to those that the run has kept.
     fn keep_reading(&self, reading: &Reading) -> Result<()> {
-        let mut own: Vec<Reading> = self.read()?;
-        own.push(reading.clone());
-        let ledger = readings::in_ledger(&self.path, &reading.data)?.unwrap_or_default();
-        self.write(&readings::united(own, ledger))
+        let ledger = readings::in_ledger(&self.path)?.unwrap_or_default();
+        let ledger = readings::of_run(ledger, &reading.key());
+        self.write(&readings::united(self.read()?, ledger))
     }
 
     /// Adds the readings of the test split that another run directory has kept.
@@ -268,11 +285,16 @@ impl RunDir {
     }
 }
 
+/// The name of the directory that this one replaces when it is whole; `None` if its name is not of such a one.
+fn name_of_replaced(path: &Path) -> Option<String> {
+    path.file_name()?.to_str()?.strip_suffix(AGAIN).map(String::from)
+}
+
 /// Removes what a killed process left half written; errors do not matter.
 fn remove_temporaries(folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
-        if entry.file_name().to_string_lossy().starts_with(TEMPORARY_PREFIX) {
+        if files::is_temporary(&entry.file_name().to_string_lossy()) {
             let _ = fs::remove_file(entry.path());
         }
     }
@@ -283,7 +305,7 @@ fn remove_replaced(experiment: &Path) {
     let Ok(entries) = fs::read_dir(experiment) else { return };
     for entry in entries.flatten() {
         let path = entry.path();
-        let replaced = entry.file_name().to_string_lossy().starts_with(TEMPORARY_PREFIX);
+        let replaced = files::is_replaced(&entry.file_name().to_string_lossy());
         if replaced && path.is_dir() && !is_locked(&path) {
             // What stays costs disk space only.
             let _ = files::remove(&path);

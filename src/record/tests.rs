@@ -1,6 +1,7 @@
 use std::fs;
 use std::path::Path;
 
+use super::last::Last;
 use super::*;
 use crate::error::Error;
 use crate::split_name::SplitName;
@@ -199,7 +200,7 @@ fn a_damaged_file_is_named_whichever_it_is() {
 
 /// The names of what a finished run is made of that a reader reads.
 fn made_of(run: &Path) -> Vec<String> {
-    let own = contents::own_files(run).unwrap().into_iter();
+    let own = contents::own_files(run, &contents::Own::by_name()).unwrap().into_iter();
     own.filter(|name| contents::content(name) == Some(contents::Content::Record)).collect()
 }
 
@@ -289,27 +290,130 @@ fn a_directory_written_before_is_read_and_its_files_are_written_alike() {
 }
 
 #[test]
-fn what_is_written_of_a_finished_run_leaves_it_whole_whenever_the_process_is_killed() {
+fn what_a_later_spec_says_of_a_finished_run_is_there_as_a_whole_whenever_the_process_is_killed() {
+    let root = tempfile::tempdir().unwrap();
+    let old = examples::overfitting(root.path());
+    let path = old.path.clone();
+    let words = |name: &str, at_least: f64| Words {
+        spec: format!("name = '{name}'"),
+        plan: format!("# {name}"),
+        summary: Summary { description: name.into(), ..old.summary.clone() },
+        gates: vec![Gate::judged("test.dice.mean".parse().unwrap(), Some(at_least), None, &[])],
+        again: vec![name.into()],
+    };
+    let said = |record: Record| {
+        let Record { spec, plan, summary, provenance, .. } = record;
+        (spec, plan, summary.description, record.gates[0].at_least, provenance.again)
+    };
+    let expected = |words: &Words| {
+        let Words { spec, plan, summary, gates, again } = words.clone();
+        (spec, plan, summary.description, gates[0].at_least, again)
+    };
+    let run = RunDir::open_write(&path).unwrap();
+    let mut before = said(Record::read(&path).unwrap());
+    for (name, at_least) in [("first", 0.9), ("second", 0.8)] {
+        let words = words(name, at_least);
+        let copies = root.path().join(name);
+        let count = files::steps::moments(&path, &copies, || run.write(&words).unwrap());
+        assert!(count >= 6, "{count}");
+        let read = |moment: u32| said(Record::read(copies.join(moment.to_string())).unwrap());
+        let mut seen: Vec<_> = (0..count).map(read).collect();
+        seen.dedup();
+        assert_eq!(seen, [before, expected(&words)]);
+        before = expected(&words);
+    }
+}
+
+#[test]
+fn a_file_that_was_added_to_a_finished_run_is_refused() {
     let root = tempfile::tempdir().unwrap();
     let path = examples::overfitting(root.path()).path;
-    let copies = root.path().join("copies");
-    let run = RunDir::open_write(&path).unwrap();
-    let gate = Gate::judged("test.dice.mean".parse().unwrap(), Some(0.9), None, &[]);
-    let new = gate.clone();
-    let count = files::steps::moments(&path, &copies, move || {
-        run.write(&vec![new]).unwrap();
-        run.write_spec("name = 'new'").unwrap();
-    });
-    assert!(count >= 12, "{count}");
-    let mut seen = Vec::new();
-    for moment in 0..count {
-        let record = Record::read(copies.join(moment.to_string())).unwrap();
-        seen.push((record.gates.first().map(|gate| gate.at_least), record.spec));
+    for name in ["scores.parquet", "guide.parquet", "words.json", "masks.json"] {
+        fs::write(path.join(name), "of another run").unwrap();
+        let text = message(Record::read(&path));
+        assert!(text.contains(name) && text.contains("move it away"), "{text}");
+        assert!(list_experiment(path.parent().unwrap()).unwrap()[0].problem.is_some());
+        fs::remove_file(path.join(name)).unwrap();
     }
-    seen.dedup();
-    assert_eq!(seen.len(), 3, "old, new gates, new spec: {seen:?}");
-    let last = Record::read(&path).unwrap();
-    assert_eq!((last.gates[0].at_least, last.spec.as_str()), (gate.at_least, "name = 'new'"));
+    fs::write(path.join("notes.json"), "a person's").unwrap();
+    Record::read(&path).unwrap();
+}
+
+#[test]
+fn weights_that_a_finished_run_has_lost_are_missed_by_whoever_reads_it() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("demo/0a1b2c");
+    let run = RunDir::open_write(&path).unwrap();
+    let last = Last { epoch: 2, best: Some(1), best_sha256: None, parts: Vec::new() };
+    run.write(&last).unwrap();
+    fs::write(run.model(), "weights").unwrap();
+    run.write_status(&Status { state: RunState::Finished, ..Status::default() }).unwrap();
+    Record::read(&path).unwrap();
+    fs::remove_file(run.model()).unwrap();
+    let text = message(Record::read(&path));
+    assert!(text.contains("model.safetensors") && text.contains("missing"), "{text}");
+    assert!(list_experiment(path.parent().unwrap()).unwrap()[0].problem.is_some());
+}
+
+#[test]
+fn files_of_a_person_that_look_like_a_runs_stay_when_a_finished_run_is_made_again() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("demo/0a1b2c");
+    let write = |name: &str, text: &str| {
+        let file = path.join(name);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, text).unwrap();
+    };
+    let finish = |path: &Path| {
+        let run = RunDir::open_write(path).unwrap();
+        run.write_picture("000-truth.png", b"drawn").unwrap();
+        run.write_status(&Status { state: RunState::Finished, ..Status::default() }).unwrap();
+        run
+    };
+    drop(finish(&path));
+    let persons = [
+        "pictures/100-truth.png",
+        "masks/hand.png",
+        "checkpoints/best.png",
+        "checkpoints/epoch-77/model.burnpack",
+        ".tmp-mine.txt",
+    ];
+    persons.iter().for_each(|name| write(name, "mine"));
+    write("scores.parquet", "of another run");
+    let notes = root.path().join("demo/.tmp-notes");
+    fs::create_dir(&notes).unwrap();
+    finish(&RunDir::again(&path)).replace(&path).unwrap();
+    for name in persons {
+        assert_eq!(fs::read_to_string(path.join(name)).unwrap(), "mine", "{name}");
+    }
+    assert_eq!(fs::read(path.join("scores.parquet.1")).unwrap(), b"of another run");
+    assert!(notes.exists());
+    Record::read(&path).unwrap();
+}
+
+#[test]
+fn a_checkpoint_leaves_what_a_person_put_beside_it() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("demo/0a1b2c");
+    let run = std::sync::Arc::new(RunDir::open_write(&path).unwrap());
+    let checkpoints = Checkpoints::new(run, 9);
+    let commit = |epoch: u32| {
+        checkpoints.save_part(epoch, Part::Model, b"weights").unwrap();
+        checkpoints.commit(&Progressed { epoch, ..Progressed::default() }).unwrap();
+    };
+    commit(1);
+    for name in ["keep/model.burnpack", "epoch-1/notes.txt", "epoch-0001/mine.txt"] {
+        let file = path.join("checkpoints").join(name);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, "mine").unwrap();
+    }
+    commit(2);
+    commit(3);
+    for name in ["keep/model.burnpack", "epoch-1/notes.txt", "epoch-0001/mine.txt"] {
+        assert!(path.join("checkpoints").join(name).exists(), "{name}");
+    }
+    assert!(!path.join("checkpoints/epoch-1/model.burnpack").exists());
+    assert!(!path.join("checkpoints/epoch-2").exists());
 }
 
 #[test]
@@ -334,7 +438,10 @@ fn what_a_person_put_into_a_run_directory_stays_when_the_run_is_made_again() {
     let run = RunDir::open_write(&path).unwrap();
     run.clear().unwrap();
     assert_eq!(theirs(), ["mine", "a", "p"]);
-    assert_eq!(contents::own_files(&path).unwrap(), ["format.json", "lock"]);
+    assert_eq!(
+        contents::own_files(&path, &contents::Own::by_name()).unwrap(),
+        ["format.json", "lock"]
+    );
 }
 
 #[test]
@@ -350,7 +457,7 @@ fn a_parquet_file_without_an_expected_column_names_the_column() {
 fn half_written_files_are_swept_away_by_the_next_writer() {
     let root = tempfile::tempdir().unwrap();
     let path = open(root.path()).path().to_path_buf();
-    let torn = path.join(".tmp-torn");
+    let torn = path.join(".tmp-1-torn");
     fs::write(&torn, "half").unwrap();
     open(root.path());
     assert!(!torn.exists());

@@ -41,7 +41,9 @@ pub(super) fn test_readings(record: &Record) -> TestReadings {
 fn shares_cases(one: &Reading, others: &[&Reading]) -> bool {
     let known: BTreeSet<&str> =
         others.iter().flat_map(|other| &other.case_digests).map(String::as_str).collect();
+    let pixels: BTreeSet<&String> = others.iter().flat_map(|other| &other.case_pixels).collect();
     one.cases_sha256.is_empty()
+        || one.case_pixels.iter().any(|digest| pixels.contains(digest))
         || others.iter().any(|other| other.cases_sha256 == one.cases_sha256)
         || one.case_digests.iter().any(|digest| known.contains(digest.as_str()))
 }
@@ -96,6 +98,13 @@ mod tests {
         assert!(said(&[all.clone(), read("b", 0, &["r", "s"])]), "another run, one of its cases");
         assert!(!said(&[all.clone(), read("b", 0, &["s", "t"])]), "none of its cases");
         assert!(!said(&[all.clone(), read("b", 1, &["r", "s"])]), "another seed");
+        let renamed = |pixels: &[&str]| {
+            let pixels: Vec<String> = pixels.iter().map(|one| (*one).to_string()).collect();
+            read("b", 0, &["renamed"]).in_experiment("m", &pixels)
+        };
+        let own = all.clone().in_experiment("m", &["1".into(), "2".into(), "3".into()]);
+        assert!(said(&[own.clone(), renamed(&["3"])]), "an image of it by another name");
+        assert!(!said(&[own, renamed(&["4"])]), "another image");
         let older = Reading { case_digests: Vec::new(), ..most };
         assert!(said(&[all, older.clone(), older]), "of an earlier version");
     }

@@ -13,11 +13,12 @@ use super::net::predictor;
 use super::outcome::Outcome;
 use crate::data::{Dataset, Decoded, MaskSource, Split, decode, decode_binary, folds};
 use crate::device::{Chosen, Family};
+use crate::digest::sha256_of_file;
 use crate::error::{Error, Result};
 use crate::evaluate::{Predictor, count_binary, png_gray};
 use crate::metric::overlap;
 use crate::plan::{Checked, Decisions, Extent, Plan, survey};
-use crate::record::{GuideRow, Record, RunState, write_file};
+use crate::record::{GuideRow, MaskChecksums, Record, RunDir, RunState, write_file};
 use crate::spec::{EmptyRule, ForegroundSpec, MetricKind};
 use crate::split_name::SplitName;
 
@@ -114,14 +115,21 @@ fn masks(
     let predictor = predictor(run, &decisions, device)?;
     let folder = run.join("masks");
     fs::create_dir_all(&folder).map_err(Error::io(&folder, "cannot create"))?;
+    let recorded: MaskChecksums = RunDir::open_read(run)?.read()?;
+    let mut written = MaskChecksums::default();
     let mut rows = Vec::new();
     for &(index, part) in cases {
         let case = &guide.dataset.cases[index];
         let truth = decode(&guide.dataset, case)?;
         let path = mask_path(&folder, &case.id);
-        let labels = match read_mask(&path, truth.image.dimensions()) {
+        let name = file_name(&case.id);
+        let labels = match read_mask(&path, truth.image.dimensions(), recorded.0.get(&name)) {
             Some(labels) => labels,
-            None => write_mask(&predictor, record.threshold(), &truth, &path)?,
+            None => {
+                let labels = write_mask(&predictor, record.threshold(), &truth, &path)?;
+                written.0.insert(name, sha256_of_file(&path)?);
+                labels
+            }
         };
         let dice = truth.labels.as_ref().and_then(|truth| {
             overlap(MetricKind::Dice, &count_binary(&labels, truth), EmptyRule::One)
@@ -137,6 +145,7 @@ fn masks(
             dice,
         });
     }
+    written.add_to(run)?;
     Ok(rows)
 }
 
@@ -164,8 +173,11 @@ fn write_mask(
     Ok(labels)
 }
 
-/// A mask that was written before, if it is of this size.
-fn read_mask(path: &Path, dimensions: (u32, u32)) -> Option<Vec<u8>> {
+/// A mask that was written before, if it is of this size and has the checksum that was recorded of it.
+fn read_mask(path: &Path, dimensions: (u32, u32), recorded: Option<&String>) -> Option<Vec<u8>> {
+    if sha256_of_file(path).ok().as_ref() != Some(recorded?) {
+        return None;
+    }
     let mask = decode_binary(path, &ForegroundSpec::default()).ok()?;
     (mask.dimensions() == dimensions).then(|| mask.into_raw())
 }
@@ -281,5 +293,33 @@ pub fn put_new_masks(
 
 /// The file of a case's mask in a folder.
 fn mask_path(folder: &Path, case: &str) -> PathBuf {
-    folder.join(format!("{}.png", case.replace(['/', '\\'], "__")))
+    folder.join(file_name(case))
+}
+
+fn file_name(case: &str) -> String {
+    format!("{}.png", case.replace(['/', '\\'], "__"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mask_counts_with_the_checksum_that_was_recorded_of_it_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = folder.path().join("seg/0123");
+        fs::create_dir_all(run.join("masks")).unwrap();
+        let path = mask_path(&run.join("masks"), "benign/a");
+        let name = file_name("benign/a");
+        write_file(&path, &png_gray(vec![0, 255], (2, 1)).unwrap()).unwrap();
+        let recorded = || -> MaskChecksums { RunDir::open_read(&run).unwrap().read().unwrap() };
+        let read = || read_mask(&path, (2, 1), recorded().0.get(&name));
+        drop(RunDir::open_write(&run).unwrap());
+        assert_eq!(read(), None, "nobody recorded it");
+        let sum = sha256_of_file(&path).unwrap();
+        MaskChecksums([(name.clone(), sum)].into()).add_to(&run).unwrap();
+        assert_eq!(read(), Some(vec![0, 1]));
+        write_file(&path, &png_gray(vec![255, 255], (2, 1)).unwrap()).unwrap();
+        assert_eq!(read(), None, "another mask of the same size");
+    }
 }

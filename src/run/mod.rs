@@ -35,15 +35,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::data::{Cache, Loader};
+use crate::data::{Cache, Loader, pixels_of_cases};
 use crate::device::{Chosen, for_training};
 use crate::error::{Error, Result};
 use crate::evaluate::Names;
 use crate::plan::Plan;
 use crate::provenance;
 use crate::record::{
-    Checkpoints, Progressed, Provenance, Reading, RunDir, RunState, SplitRow, Status, Table,
-    note_reading, now,
+    Checkpoints, Progressed, Provenance, Reading, ReadingKey, RunDir, RunState, SplitRow, Status,
+    Table, note_reading, now,
 };
 use crate::shell::shell;
 use crate::spec::Spec;
@@ -88,9 +88,10 @@ use resume::unfinished;
 /// `resume` nor `force` says what to do. A training run that fails is an [`Outcome`].
 pub fn run(plan: &Plan, options: &Options, stop: &Stop) -> Result<Outcome> {
     let folder = plan.folder();
-    let begin = || claim(&folder, options.wanted(), &|path| RunDir::open_write(path));
+    let id = &plan.decisions.run_id;
+    let begin = || claim(&folder, id, options.wanted(), &|path| RunDir::open_write(path));
     let Some(run) = patiently(begin, options.wait, options.quiet, stop)? else {
-        let refresh = || refresh(&folder, plan);
+        let refresh = || refresh(&folder, plan, &options.again.lines(plan));
         patiently(refresh, options.wait, options.quiet, stop)?;
         return Outcome::read(folder, true);
     };
@@ -228,7 +229,11 @@ fn work(
     provenance.weights_sha256 = Some(run.best_weights()?.sha256);
     provenance.finished = Some(now());
     run.write(&provenance)?;
-    run.write_readings(&plan.decisions.data_fingerprint)?;
+    run.write_readings(&ReadingKey {
+        experiment: &plan.decisions.spec.name,
+        run_id: &plan.decisions.run_id,
+        data: &plan.decisions.data_fingerprint,
+    })?;
     Ok(None)
 }
 
@@ -246,7 +251,8 @@ fn note_test_reading(plan: &Plan, options: &Options, run: &RunDir) -> Result<()>
         plan.split.test.iter().map(|&case| plan.dataset.cases[case].id.as_str()).collect();
     let of = (decisions.run_id.as_str(), decisions.seed);
     let reading = Reading::new(of, shell(&options.command), &decisions.data_fingerprint, &cases);
-    note_reading(run.path(), &reading)
+    let pixels = pixels_of_cases(&plan.dataset, &plan.split.test)?;
+    note_reading(run.path(), &reading.in_experiment(&decisions.spec.name, &pixels))
 }
 
 fn write_status(

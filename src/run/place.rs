@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::error::Result;
-use crate::record::{RunDir, RunState};
+use crate::error::{Error, Result};
+use crate::record::{Provenance, RunDir, RunState};
 
 /// What to do with a run that is there already.
 #[derive(Clone, Copy, Debug)]
@@ -23,13 +23,14 @@ pub(super) enum Place {
     At(PathBuf),
 }
 
-/// Where the run of a folder is made. A finished run, or one whose state cannot be read, is made again beside it, so that
-/// it stays until the new one is whole.
+/// Where the run of an id and a folder is made. A finished run, or one whose state cannot be read, is made again beside
+/// it, so that it stays until the new one is whole.
 ///
 /// # Errors
-/// If the state of the run cannot be read and it is not to be made again.
-pub(super) fn place(folder: &Path, wanted: Wanted) -> Result<Place> {
+/// If the state of the run cannot be read and it is not to be made again, or the folder holds another run.
+pub(super) fn place(folder: &Path, id: &str, wanted: Wanted) -> Result<Place> {
     let again = RunDir::again(folder);
+    is_run(folder, id)?;
     let before = match state(folder) {
         Err(_) if wanted.force => Some(RunState::Finished),
         before => before?,
@@ -38,9 +39,18 @@ pub(super) fn place(folder: &Path, wanted: Wanted) -> Result<Place> {
         return Ok(Place::At(folder.to_path_buf()));
     }
     let begun = match state(&again) {
-        Ok(Some(state)) => !matches!(state, RunState::Planned | RunState::Finished),
+        Ok(Some(state)) if RunDir::is_again(&again) => {
+            !matches!(state, RunState::Planned | RunState::Finished)
+        }
         _ => false,
     };
+    if wanted.force && RunDir::is_begun(&again) && !RunDir::is_again(&again) {
+        return Err(Error::user(format!(
+            "{}: here {} would be made again, but a run is there that oncospec did not begin for that: give it another name",
+            again.display(),
+            folder.display()
+        )));
+    }
     Ok(match wanted.force || (wanted.resume && begun) {
         true => Place::At(again),
         false => Place::Finished,
@@ -54,17 +64,36 @@ pub(super) fn place(folder: &Path, wanted: Wanted) -> Result<Place> {
 /// As [`place`] and `open`.
 pub(super) fn claim(
     folder: &Path,
+    id: &str,
     wanted: Wanted,
     open: &dyn Fn(&Path) -> Result<RunDir>,
 ) -> Result<Option<RunDir>> {
     loop {
-        let Place::At(path) = place(folder, wanted)? else { return Ok(None) };
+        let Place::At(path) = place(folder, id, wanted)? else { return Ok(None) };
         let run = open(&path)?;
-        if place(folder, wanted)? == Place::At(path) {
+        if place(folder, id, wanted)? == Place::At(path) {
             return Ok(Some(run));
         }
         run.let_go()?;
     }
+}
+
+/// Makes sure that a folder, if it holds a run, holds the run of an id: it may have been renamed or replaced.
+///
+/// # Errors
+/// The user's, if it holds another.
+fn is_run(folder: &Path, id: &str) -> Result<()> {
+    // A file that is damaged is named where the run is read.
+    let found = RunDir::open_read(folder).and_then(|run| run.read::<Provenance>());
+    let Provenance { run_id, seed, .. } = found.unwrap_or_default();
+    if run_id.is_empty() || run_id == id {
+        return Ok(());
+    }
+    Err(Error::user(format!(
+        "{}: this folder holds the run {run_id} (seed {seed}), not {id}: give the folder the name of its run, or move it \
+         away",
+        folder.display()
+    )))
 }
 
 /// The state of a run, if it was begun.
@@ -97,7 +126,8 @@ mod tests {
             RunDir::open_write(path)
         };
         let claimed =
-            claim(&folder, Wanted { force: false, resume: true }, &finished_before).unwrap();
+            claim(&folder, "0123", Wanted { force: false, resume: true }, &finished_before)
+                .unwrap();
         assert!(claimed.is_none());
         assert_eq!(state(&folder).unwrap(), Some(RunState::Finished));
         // Who forces it makes it again beside the finished one.
@@ -106,7 +136,8 @@ mod tests {
             write(&folder, RunState::Finished);
             RunDir::open_write(path)
         };
-        let run = claim(&folder, Wanted { force: true, resume: false }, &open).unwrap().unwrap();
+        let run =
+            claim(&folder, "0123", Wanted { force: true, resume: false }, &open).unwrap().unwrap();
         assert_eq!(run.path(), RunDir::again(&folder));
     }
 
@@ -123,8 +154,51 @@ mod tests {
             RunDir::open_write(path)
         };
         let claimed =
-            claim(&folder, Wanted { force: false, resume: true }, &replaced_before).unwrap();
+            claim(&folder, "0123", Wanted { force: false, resume: true }, &replaced_before)
+                .unwrap();
         assert!(claimed.is_none());
         assert_eq!(fs::read_dir(root.path().join("a")).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_folder_that_holds_another_run_is_refused_whatever_is_asked() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("a/0123");
+        let made = Provenance { run_id: "4567".into(), ..Provenance::default() };
+        RunDir::open_write(&folder).unwrap().write(&made).unwrap();
+        for state in [RunState::Running, RunState::Finished] {
+            write(&folder, state);
+            for force in [false, true] {
+                let wanted = Wanted { force, resume: !force };
+                let refused = place(&folder, "0123", wanted).unwrap_err().to_string();
+                assert!(refused.contains("holds the run 4567"), "{refused}");
+                assert!(place(&folder, "4567", wanted).is_ok());
+            }
+        }
+    }
+
+    #[test]
+    fn a_persons_copy_beside_a_run_is_not_taken_for_one_that_is_made_again() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("a/0123");
+        write(&folder, RunState::Finished);
+        let again = RunDir::again(&folder);
+        fs::create_dir(&again).unwrap();
+        for name in ["format.json", "status.json"] {
+            fs::copy(folder.join(name), again.join(name)).unwrap();
+        }
+        let forced = Wanted { force: true, resume: false };
+        let refused = place(&folder, "0123", forced).unwrap_err().to_string();
+        assert!(refused.contains("0123.new") && refused.contains("another name"), "{refused}");
+        assert!(!RunDir::is_again(&again));
+        fs::remove_dir_all(&again).unwrap();
+        // What oncospec begins there is such a run, finished or not, and no longer once it has its place.
+        write(&again, RunState::Finished);
+        assert_eq!(place(&folder, "0123", forced).unwrap(), Place::At(again.clone()));
+        RunDir::open_write(&again).unwrap().replace(&folder).unwrap();
+        fs::create_dir(&again).unwrap();
+        fs::copy(folder.join("format.json"), again.join("format.json")).unwrap();
+        fs::copy(folder.join("status.json"), again.join("status.json")).unwrap();
+        assert!(!RunDir::is_again(&again));
     }
 }

@@ -1,4 +1,4 @@
-//! Updates the words and bounds of a finished run to those of the present spec.
+//! Gives a finished run the words, bounds and places of the present spec.
 
 use std::path::Path;
 
@@ -7,66 +7,77 @@ use super::resume::or_unset;
 use super::summary;
 use crate::error::{Error, Result};
 use crate::plan::{Decisions, Plan};
-use crate::record::{Record, RunDir, Summary};
+use crate::record::{Record, RunDir, Summary, Words};
 use crate::spec::{Role, Spec, diff, role};
 
-/// Updates the keys of a finished run that decide only words and bounds ([`Role::Presentation`]) to those of a plan.
-/// Pictures stay as they are; the summary names keys about them that changed.
+/// Gives a finished run the keys of a plan that decide no figure: words, bounds and places, with the lines of a shell that
+/// make it `again` so. Pictures stay as they are; the summary names keys that changed since the run was made.
+///
+/// One file commits all of it; the files that the run finished with stay.
 ///
 /// # Errors
 /// If the run cannot be read or written.
-pub(super) fn refresh(folder: &Path, plan: &Plan) -> Result<()> {
+pub(super) fn refresh(folder: &Path, plan: &Plan, again: &[String]) -> Result<()> {
     let record = Record::read(folder)?;
-    let spec = &plan.decisions.spec;
+    let now = plan.decisions.with_absolute_paths();
     let before = Decisions::from_toml(&record.plan)?;
-    let gates = gates(spec, &record.figures)?;
-    let now = summary::summary(plan);
+    let made = Decisions::from_toml(&RunDir::open_read(folder)?.plan()?)?;
+    let shown = summary::summary(plan);
     let summary = Summary {
-        description: now.description,
-        published: now.published,
-        overrides: now.overrides,
-        undrawn: undrawn(&before.spec, spec),
+        description: shown.description,
+        published: shown.published,
+        overrides: shown.overrides,
+        undrawn: changed_since(&made.spec, &now.spec),
         ..record.summary.clone()
     };
-    let refreshed = Decisions { spec: with_words_of(&before.spec, spec)?, ..before.clone() };
+    let refreshed = Decisions { spec: with_pictures_of(&made.spec, &now.spec)?, ..before.clone() };
+    let gates = gates(&now.spec, &record.figures)?;
     let table = |text: &str| text.parse::<toml::Table>().ok();
-    let spec_changed = table(&record.spec) != table(&plan.spec_text);
-    let plan_changed = refreshed.spec != before.spec;
-    if gates == record.gates && summary == record.summary && !spec_changed && !plan_changed {
+    let is_same = gates == record.gates
+        && summary == record.summary
+        && again == record.provenance.again
+        && table(&record.spec) == table(&plan.spec_text)
+        && refreshed.spec == before.spec;
+    if is_same {
         return Ok(());
     }
-    let run = RunDir::open_write(folder)?;
-    if spec_changed {
-        run.write_spec(&plan.spec_text)?;
-    }
-    if plan_changed {
-        run.write_plan(&refreshed.to_toml()?)?;
-    }
-    run.write(&summary)?;
-    run.write(&gates)
+    let words = Words {
+        spec: plan.spec_text.clone(),
+        plan: refreshed.to_toml()?,
+        summary,
+        gates,
+        again: again.to_vec(),
+    };
+    RunDir::open_write(folder)?.write(&words)
 }
 
-/// The keys about pictures that changed since they were drawn.
-fn undrawn(before: &Spec, now: &Spec) -> Vec<String> {
-    let differing = diff(&[before, now]).into_iter().filter(|(key, _)| role(key) == Role::Pictures);
+/// The keys about pictures and about how fast the run is made that changed since it was made.
+fn changed_since(made: &Spec, now: &Spec) -> Vec<String> {
+    let differing = diff(&[made, now]).into_iter().filter_map(|(key, values)| match role(&key) {
+        Role::Pictures => Some((
+            key,
+            values,
+            "the pictures were drawn",
+            ": `oncospec run SPEC --force` draws them anew",
+        )),
+        Role::Execution => Some((key, values, "the run was made", "")),
+        _ => None,
+    });
     differing
-        .map(|(key, values)| {
-            format!(
-                "{key} was {} when the pictures were drawn and is {} now: `oncospec run SPEC --force` draws them anew",
-                or_unset(&values, 0),
-                or_unset(&values, 1)
-            )
+        .map(|(key, values, when, remedy)| {
+            let (was, is) = (or_unset(&values, 0), or_unset(&values, 1));
+            format!("{key} was {was} when {when} and is {is} now{remedy}")
         })
         .collect()
 }
 
-/// The first spec with the words and bounds of the second.
-fn with_words_of(before: &Spec, now: &Spec) -> Result<Spec> {
+/// The second spec with the keys about pictures of the first.
+fn with_pictures_of(made: &Spec, now: &Spec) -> Result<Spec> {
     let unwritable = |error: &dyn std::fmt::Display| Error::failed(format!("the spec: {error}"));
     let table = |spec: &Spec| toml::Table::try_from(spec).map_err(|error| unwritable(&error));
-    let (mut merged, now) = (table(before)?, table(now)?);
-    merged.retain(|key, _| role(key) != Role::Presentation);
-    merged.extend(now.into_iter().filter(|(key, _)| role(key) == Role::Presentation));
+    let (made, mut merged) = (table(made)?, table(now)?);
+    merged.retain(|key, _| role(key) != Role::Pictures);
+    merged.extend(made.into_iter().filter(|(key, _)| role(key) == Role::Pictures));
     merged.try_into().map_err(|error: toml::de::Error| unwritable(&error))
 }
 
@@ -80,17 +91,26 @@ mod tests {
     }
 
     #[test]
-    fn words_and_bounds_are_those_of_the_present_spec_and_all_else_stays() {
-        let before = spec("description = \"first words\"\nseeds = [3]\nreport.best = 2");
-        let now =
-            spec("seeds = [4]\nreport.best = 1\ngate.\"test.dice.mean\" = { at-least = 0.9 }");
-        let merged = with_words_of(&before, &now).unwrap();
+    fn words_bounds_and_places_are_those_of_the_present_spec_and_pictures_stay() {
+        let made = spec("description = \"first words\"\nseeds = [3]\nreport.best = 2");
+        let now = spec(
+            "seeds = [4]\nreport.best = 1\nrun.workers = 1\ngate.\"test.dice.mean\" = { at-least = 0.9 }",
+        );
+        let merged = with_pictures_of(&made, &now).unwrap();
         assert_eq!((&merged.description, &merged.gate), (&now.description, &now.gate));
-        assert_eq!((&merged.seeds, &merged.report), (&before.seeds, &before.report));
-        assert_eq!(merged.dataset, before.dataset);
-        let said = undrawn(&before, &now);
-        assert_eq!(said.len(), 1, "{said:?}");
+        assert_eq!(
+            (&merged.seeds, &merged.run),
+            (&now.seeds, &now.run),
+            "as the page shows the spec"
+        );
+        assert_eq!(merged.report, made.report);
+        let said = changed_since(&made, &now);
+        assert_eq!(said.len(), 2, "{said:?}");
         assert!(said[0].starts_with("report.best was 2 when the pictures were drawn and is 1 now"));
-        assert!(undrawn(&before, &before).is_empty());
+        assert!(
+            said[1].starts_with("run.workers was ") && said[1].ends_with(" is 1 now"),
+            "{said:?}"
+        );
+        assert!(changed_since(&made, &made).is_empty());
     }
 }

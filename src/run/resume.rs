@@ -14,7 +14,8 @@ use crate::spec::{diff, matters};
 /// # Errors
 /// As [`super::run`], and if run directories cannot be written.
 pub fn startable(plan: &Plan, options: &Options) -> Result<()> {
-    let Place::At(path) = place(&plan.folder(), options.wanted())? else { return Ok(()) };
+    let place = place(&plan.folder(), &plan.decisions.run_id, options.wanted())?;
+    let Place::At(path) = place else { return Ok(()) };
     check_writable(Path::new(&plan.decisions.spec.run.output))?;
     if options.force || !RunDir::is_begun(&path) {
         return Ok(());

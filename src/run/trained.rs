@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 use crate::plan::{Plan, prefix};
 use crate::record::{
-    Artefact, EpochRow, Frame, LAST_CHECKPOINT, Parent, RunDir, TimesRow, finished_runs, write_file,
+    Artefact, EpochRow, Frame, LAST_CHECKPOINT, Parent, Provenance, RunDir, TimesRow,
+    finished_runs, write_file,
 };
 use crate::spec::RateSpec;
 
@@ -71,7 +72,12 @@ fn take_checkpoints(from: &RunDir, to: &RunDir) -> Result<()> {
 fn finished(plan: &Plan, training_id: &str, this: &Path) -> Result<Option<PathBuf>> {
     let spec = &plan.decisions.spec;
     let found = finished_runs(Path::new(&spec.run.output), &spec.name, &prefix(training_id))?;
-    Ok(found.into_iter().find(|path| path != this))
+    // A folder may hold another run than its name says.
+    let is_it = |path: &PathBuf| {
+        let made = RunDir::open_read(path).and_then(|run| run.read::<Provenance>());
+        made.is_ok_and(|made| made.training_id.is_empty() || made.training_id == training_id)
+    };
+    Ok(found.into_iter().find(|path| path != this && is_it(path)))
 }
 
 fn missing(plan: &Plan) -> Error {

@@ -6,6 +6,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use oncospec::record::{Record, RunDir, RunState};
+use oncospec::split_name::SplitName;
 
 use crate::support::{Bench, full_name, said};
 
@@ -102,6 +103,15 @@ fn outputs_that_cannot_be_written_and_templates_that_are_not_there_are_told_befo
     bench.oncospec(&["list", "nowhere"]).with(2).telling(&["nowhere: no such folder"]);
     bench.oncospec(&["list"]).with(2).telling(&["runs: no such folder"]);
     bench.oncospec(&["ci", "nowhere"]).with(2).telling(&["nowhere"]);
+    for summary in ["x.md", "./x.md", "file.d/../x.md"] {
+        fs::create_dir_all(bench.path().join("file.d")).unwrap();
+        let one = bench.oncospec(&["ci", "tiny.toml", "--summary", summary, "-o", "x.md"]);
+        one.with(2).telling(&["x.md", "name one file"]);
+    }
+    let spec = fs::read_to_string(bench.path().join("tiny.toml")).unwrap();
+    bench.file("other.toml", format!("description = \"other words\"\n{spec}"));
+    let both = ["run", "tiny.toml", "other.toml", "--device", "cpu"];
+    bench.oncospec(&both).with(2).telling(&["tiny.toml", "other.toml", "are the same run"]);
     bench
         .oncospec(&["report", "x", "--root", "nowhere"])
         .with(2)
@@ -171,6 +181,12 @@ fn what_an_unfinished_or_damaged_run_is_good_for_is_said() {
     let changed = bench.oncospec(&run(&["--set", "schedule.batch-size=8", "--resume"]));
     changed.with(2).telling(&["nothing to resume", "schedule.batch-size (4 there, 8 now)"]);
     bench.oncospec(&run(&["--set", "schedule.batch-size=8"])).with(0);
+
+    let runs = fs::read_dir(bench.path().join("runs/tiny")).unwrap();
+    let other =
+        runs.map(|entry| entry.unwrap().path()).find(|path| path.is_dir() && *path != run_dir);
+    let other = other.unwrap().display().to_string();
+    bench.oncospec(&["export", &other, "--out", "weights"]).with(2).telling(&["it was made of"]);
 
     // Of two runs one is damaged: the other one has its page.
     edit(&run_dir.join("summary.json"), "{", "");
@@ -426,6 +442,25 @@ fn evaluation_finds_the_data_of_the_run_and_notices_when_they_are_others() {
     all.telling(&["40 of 40 cases are pictures that the run had", "in its train split"]);
     let same = evaluate(&["--data", data, "--split", "valid"]).with(0);
     assert_eq!(figure(&same.out, "dice.lesion"), valid);
+
+    // The same images under other names are read all the same.
+    for folder in ["benign", "malignant", "normal"] {
+        fs::create_dir_all(bench.path().join("renamed").join(folder)).unwrap();
+        for entry in fs::read_dir(bench.path().join("data").join(folder)).unwrap() {
+            let entry = entry.unwrap();
+            let name = entry.file_name().to_string_lossy().replace(" (", " (1");
+            fs::copy(entry.path(), bench.path().join("renamed").join(folder).join(name)).unwrap();
+        }
+    }
+    let ledger = || fs::read_to_string(bench.path().join("runs/tiny/test-readings.jsonl")).unwrap();
+    let counted = ledger().lines().count();
+    evaluate(&["--data", bench.path().join("renamed").to_str().unwrap()]).with(0);
+    let lines = ledger();
+    assert_eq!(lines.lines().count(), counted + 1);
+    let line: serde_json::Value = serde_json::from_str(lines.lines().last().unwrap()).unwrap();
+    let split = Record::read(run_dir).unwrap().split;
+    let test = split.iter().filter(|row| row.split == SplitName::Test).count();
+    assert_eq!(line["cases"], test);
 
     let mask = bench.path().join("data/benign/benign (1)_mask.png");
     let size = image::image_dimensions(&mask).unwrap();

@@ -6,14 +6,14 @@ use std::path::Path;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{Found, Pair, search, thumbnail};
+use super::{Found, Pair, Thumbnail, near, search, thumbnail};
 use crate::data::dataset::Dataset;
 use crate::data::open::decode_pixels;
 use crate::digest::Hasher;
 use crate::error::Result;
 use crate::finding::{Finding, FindingKind};
-use crate::source::kept;
 use crate::source::picture_values::PictureValues;
+use crate::source::{Case, kept};
 
 /// Near-duplicates among a data set's cases; numbers are indices into them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -48,6 +48,25 @@ pub fn find_duplicates(dataset: &Dataset) -> Result<Duplicates> {
         let (thumbnails, digests): (Vec<_>, Vec<_>) = looked.into_iter().unzip();
         Ok(Duplicates { sought: true, found: search(&thumbnails, Some(&digests)) })
     })
+}
+
+/// For each case of a data set the cases of another whose images show the same, copies altered as [`find_duplicates`]
+/// finds them. Phantoms and images that cannot be decoded are like none.
+pub fn near_cases(dataset: &Dataset, other: &Dataset) -> Vec<Vec<usize>> {
+    let looked = |dataset: &Dataset| -> (Vec<usize>, Vec<Thumbnail>) {
+        let one = |(index, case): (usize, &Case)| {
+            case.image.file()?;
+            let image = decode_pixels(dataset, case).ok()?;
+            Some((index, thumbnail(&image).ok()?))
+        };
+        dataset.cases.par_iter().enumerate().filter_map(one).unzip()
+    };
+    let ((indices, images), (numbers, others)) = (looked(dataset), looked(other));
+    let mut found = vec![Vec::new(); dataset.cases.len()];
+    for (index, alike) in indices.into_iter().zip(near(&images, &others)) {
+        found[index] = alike.into_iter().map(|number| numbers[number]).collect();
+    }
+    found
 }
 
 /// What the answer depends on beside the files: which part of which of them each case is, and how it is read.

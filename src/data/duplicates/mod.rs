@@ -13,7 +13,7 @@ mod testing;
 mod thumbnail;
 mod turn;
 
-pub use cases::{Duplicates, find_duplicates, unsearched};
+pub use cases::{Duplicates, find_duplicates, near_cases, unsearched};
 pub(super) use registration::Placement;
 pub(super) use thumbnail::{Thumbnail, thumbnail};
 pub(super) use turn::Turn;
@@ -137,6 +137,29 @@ pub(super) fn search(thumbnails: &[Thumbnail], digests: Option<&[u64]>) -> Found
     Found { pairs, borderline, clusters: linked.firsts() }
 }
 
+/// For each of some images the numbers of those of others that show the same.
+pub(super) fn near(images: &[Thumbnail], others: &[Thumbnail]) -> Vec<Vec<usize>> {
+    let all: Vec<&Thumbnail> = others.iter().chain(images).collect();
+    let descriptors: Vec<_> = all.par_iter().map(|one| descriptor::describe(one)).collect();
+    // The smaller number of a candidate comes first.
+    let crosses = |one: &Candidate| one.first < others.len() && one.second >= others.len();
+    let same = |one: &Candidate| {
+        let (correlation, _) = register(&all[one.first].turned(one.turn), all[one.second]);
+        correlation >= SAME
+    };
+    let candidates = candidates(&descriptors);
+    let found: Vec<Candidate> =
+        candidates.into_par_iter().filter(|one| crosses(one) && same(one)).collect();
+    let mut near = vec![Vec::new(); images.len()];
+    for Candidate { first, second, .. } in found {
+        let of_image: &mut Vec<usize> = &mut near[second - others.len()];
+        if !of_image.contains(&first) {
+            of_image.push(first);
+        }
+    }
+    near
+}
+
 /// For each image the number of the first of its cluster.
 pub(super) fn clusters(thumbnails: &[Thumbnail]) -> Vec<usize> {
     search(thumbnails, None).clusters
@@ -196,6 +219,17 @@ mod tests {
         ];
         let thumbnails: Vec<_> = images.iter().map(|image| thumbnail(image).unwrap()).collect();
         assert_eq!(clusters(&thumbnails), [0, 1, 2, 1, 1]);
+    }
+
+    #[test]
+    fn copies_of_the_images_of_others_are_found_among_them() {
+        let scenes: Vec<_> = (0..4).map(|seed| scene(seed, 240, 200)).collect();
+        let copy = Alteration { mirrored: true, cut: [2, 0, 3, 1], ..Alteration::NONE };
+        let images = [scene(9, 240, 200), copy.apply(&scenes[2]), scenes[0].clone()];
+        let thumbnails =
+            |images: &[_]| images.iter().map(|image| thumbnail(image).unwrap()).collect::<Vec<_>>();
+        let found = near(&thumbnails(&images), &thumbnails(&scenes));
+        assert_eq!(found, [vec![], vec![2], vec![0]]);
     }
 
     #[test]
