@@ -46,6 +46,7 @@ pub(crate) const PLACES: &[(&str, Part)] = &[
     ("evaluate/semantics.rs", Part::Neither),
     // Part of the names of recorded figures.
     ("figure_name.rs", Part::Training),
+    ("file.rs", Part::Neither),
     ("finding.rs", Part::Neither),
     ("inference/", Part::Neither),
     ("layer.rs", Part::Neither),

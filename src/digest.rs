@@ -1,6 +1,5 @@
 //! SHA-256 in hexadecimal, of bytes, files and lists of values.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
@@ -23,7 +22,7 @@ pub fn sha256(bytes: impl AsRef<[u8]>) -> String {
 /// # Errors
 /// Where the file cannot be read.
 pub fn sha256_of_file(path: &Path) -> Result<String> {
-    let mut file = File::open(path).map_err(Error::io(path, "cannot read"))?;
+    let mut file = crate::file::open(path).map_err(Error::io(path, "cannot read"))?;
     let mut digest = Sha256::new();
     let mut buffer = vec![0; 1 << 16];
     loop {

@@ -74,6 +74,8 @@ pub enum FindingKind {
     MostlyLesion,
     /// Masks without lesion of images that should have one.
     NoLesion,
+    /// Lesions of which no pixel is left at the network's size.
+    VanishedLesion,
     /// Masks with lesion of images that should have none.
     LesionInNormal,
     /// Images of more than 8 bits a channel.

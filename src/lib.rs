@@ -21,6 +21,7 @@ pub mod digest;
 pub mod error;
 pub mod evaluate;
 pub mod figure_name;
+mod file;
 pub mod finding;
 pub mod inference;
 pub mod layer;

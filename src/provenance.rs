@@ -64,7 +64,7 @@ pub fn versions() -> Versions {
 
 /// The machine.
 pub fn host() -> Host {
-    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let cpuinfo = crate::file::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name"));
     let cpu =
         model.map_or(std::env::consts::ARCH, |name| name.trim_start_matches(['\t', ' ', ':']));

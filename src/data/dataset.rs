@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::finding::Findings;
+use crate::error::{Error, Result};
+use crate::finding::{Findings, Level};
 use crate::source::Labels;
 use crate::source::case::Case;
 use crate::source::codes::Codes;
 use crate::source::roi::RoiCache;
-use crate::source::{Levels, Window};
+use crate::source::{BothSizes, Levels, Window, judge_window};
 use crate::spec::ForegroundSpec;
 
 /// The cases of a data set and what their labels mean.
@@ -30,7 +31,7 @@ pub struct Dataset {
     /// Cases whose mask has no pixel that takes part, by their index; tiles only.
     pub ignored: Vec<usize>,
     /// Pixels of each label of each case, by its index; none of a case whose mask is not surveyed.
-    pub label_pixels: Vec<Vec<u64>>,
+    pub label_pixels: Vec<BothSizes<Vec<u64>>>,
     /// What was found on opening; none is an error.
     pub findings: Findings,
     /// Decoded ROIs, so that the tiles of one share the work.
@@ -38,13 +39,24 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// Reads images of 16 bits through a window from now on.
-    pub fn decide_levels(&mut self, window: Option<Window>) {
-        if let Some(window) = window {
-            self.levels = Levels::Window(window);
-            // What it holds was read otherwise.
-            self.rois = Arc::new(RoiCache::new(self.rois.limit()));
+    /// Reads images of 16 bits through a window from now on, and judges what one that was not known on opening leaves
+    /// of them.
+    ///
+    /// # Errors
+    /// The user's, if it leaves little of all of them.
+    pub fn decide_levels(&mut self, window: Option<Window>) -> Result<()> {
+        let Some(window) = window.filter(|window| self.levels != Levels::Window(*window)) else {
+            return Ok(());
+        };
+        self.levels = Levels::Window(window);
+        // What it holds was read otherwise.
+        self.rois = Arc::new(RoiCache::new(self.rois.limit()));
+        let found = judge_window(&self.cases, window);
+        if let Some(error) = found.of(Level::Error).next() {
+            return Err(Error::user(error.line()));
         }
+        self.findings.extend(found);
+        Ok(())
     }
 
     /// The class of a case's whole image; `None` where only pixels have classes.

@@ -41,7 +41,7 @@ pub use open::{
 };
 pub use overlap::{leave_out, overlaps, shown_before};
 pub use random::stream as random_stream;
-pub use scored::{lacks_foreground, unscored};
+pub use scored::{Lack, lacks_foreground, unscored};
 pub use split::{Split, folds, group_key, natural_groups, split};
 pub use subset::subset;
 pub use task::{for_task, masks_of, open_for, open_with_classes};
@@ -61,4 +61,4 @@ pub use batch::Batch;
 pub use cache::Cache;
 pub use loader::{Batches, Loader, Order};
 pub use normalize::{Normalization, Preprocess, normalization};
-pub use resize::{Sample, Sampling, resize_labels};
+pub use resize::{Sample, Sampling};

@@ -68,8 +68,11 @@ pub fn open_with(spec: &DatasetSpec, masks: Masks) -> Result<Dataset> {
         scan.findings.push(Finding::warning(FindingKind::UnlabelledTile, what).naming_all(names));
     }
     let values = labels.values();
-    let label_pixels =
-        scan.cases.iter().map(|case| scan.label_pixels(case, &codes, values)).collect();
+    let label_pixels = scan
+        .cases
+        .iter()
+        .map(|case| scan.label_pixels(case, &codes, values, spec.image_size))
+        .collect();
     Ok(Dataset {
         ignored,
         label_pixels,

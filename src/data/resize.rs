@@ -2,12 +2,13 @@
 
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
-use image::{GrayImage, RgbImage};
+use image::RgbImage;
 
 use super::filter::{filtered, luma};
 use crate::error::{Error, Result};
 use crate::source::IGNORE;
 use crate::source::case::Decoded;
+use crate::source::resize_labels;
 use crate::spec::{Channels, DatasetSpec, FilterSpec};
 
 /// What is decided of how images become those of the network's size, before their values are normalised.
@@ -106,28 +107,10 @@ fn resize_pixels(image: &RgbImage, size: u32) -> Result<Vec<u8>> {
     Ok(target.into_vec())
 }
 
-/// Labels at `size` x `size` by the nearest pixel centre: only values that were there.
-pub fn resize_labels(labels: &GrayImage, size: u32) -> Vec<u8> {
-    let (width, height) = labels.dimensions();
-    let columns: Vec<usize> = (0..size).map(|x| nearest(x, size, width)).collect();
-    let rows = (0..size).map(|y| nearest(y, size, height));
-    let source = labels.as_raw();
-    let mut resized = Vec::with_capacity((size * size) as usize);
-    for row in rows {
-        let line = &source[row * width as usize..(row + 1) * width as usize];
-        resized.extend(columns.iter().map(|&column| line[column]));
-    }
-    resized
-}
-
-/// The old pixel that holds the centre of new pixel `index`: floor((index + 1/2) * from / to).
-fn nearest(index: u32, to: u32, from: u32) -> usize {
-    ((2 * u64::from(index) + 1) * u64::from(from) / (2 * u64::from(to))) as usize
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use image::GrayImage;
     use proptest::prelude::*;
 
     fn decoded(width: u32, height: u32, rgb: Vec<u8>, labels: Option<Vec<u8>>) -> Decoded {

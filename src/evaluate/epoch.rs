@@ -137,7 +137,7 @@ impl EpochTally {
             _ if self.pooled.iter().all(|counts| counts.truth() == 0) => {
                 let classes: Vec<_> = names.classes.iter().map(|name| text::name(name)).collect();
                 format!(
-                    "no case of the {split} split has a labelled pixel of class {}",
+                    "no case of the {split} split has a labelled pixel of class {} at the network's size",
                     classes.join(" or ")
                 )
             }
@@ -286,7 +286,7 @@ mod tests {
         for figure in ["dice.lesion", "dice.mean", "iou.pooled"] {
             assert_eq!(
                 of_normals.cause(figure, "validation", &lesion),
-                "no case of the validation split has a labelled pixel of class lesion"
+                "no case of the validation split has a labelled pixel of class lesion at the network's size"
             );
         }
         let mut diverged = tally();

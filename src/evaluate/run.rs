@@ -7,10 +7,11 @@ use super::{
     CaseScore, Confusion, ImageScore, LabelledCase, best_image_threshold, best_threshold,
     count_at_candidates, predicted_class, score_binary, score_classes,
 };
-use crate::data::{Case, Dataset, Decoded, Labels, decode, leave_out, resize_labels, shown_before};
+use crate::data::{Case, Dataset, Decoded, Labels, decode, leave_out, shown_before};
 use crate::error::{Error, Result};
 use crate::loss::Outputs;
 use crate::metric::Counts;
+use crate::source::resize_labels;
 use crate::spec::{EvaluationSpec, Resolution, ThresholdSpec};
 use crate::split_name::SplitName;
 

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bootstrap::{FEWEST_GROUPS, Resampled, ResampledSums};
 use super::score::CaseScore;
-use crate::metric::{Counts, EmptyRule, MetricKind, across_classes, mean_of_classes};
+use crate::metric::{Counts, EmptyRule, MetricKind, across_classes, mean_of_classes, overlap};
 
 /// One number about a split.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,7 +31,8 @@ pub struct Figure {
     pub value: f64,
     /// Cases it is taken over (pairs of case and class for `.lesion` of several classes).
     pub n: usize,
-    /// Cases left out because the metric is undefined for them; with several classes, pairs of case and class.
+    /// Cases left out because the metric is undefined for them; with several classes, pairs of case and class, and of
+    /// pooled counts classes.
     pub left_out: usize,
     /// Groups that its cases come from.
     pub groups: usize,
@@ -320,13 +321,17 @@ impl Pooled {
             })
         };
         let value = across_classes(metric, &self.counts, empty);
+        let undefined = self
+            .counts
+            .iter()
+            .filter(|counts| !counts.absent() && overlap(metric, counts, empty).is_none());
         let groups = value.map_or(0, |_| self.groups);
         let resampled = resampled(groups, interval);
         Figure {
             name,
             value: value.unwrap_or(f64::NAN),
             n: value.map_or(0, |_| self.cases),
-            left_out: value.map_or(self.cases, |_| 0),
+            left_out: value.map_or(self.cases, |_| undefined.count()),
             groups,
             interval: resampled.interval,
             interval_note: resampled.note,
@@ -541,6 +546,19 @@ mod tests {
         let skip = pooled(EmptyRule::Skip);
         assert!(skip.value.is_nan());
         assert_eq!((skip.n, skip.left_out), (0, 2));
+    }
+
+    #[test]
+    fn classes_that_pooled_counts_leave_undefined_are_counted_as_left_out() {
+        let scores = [
+            score("a", "", ("tumor", 0), [4, 2, 0, 4]),
+            score("a", "", ("stroma", 1), [0, 3, 0, 7]),
+            score("a", "", ("fat", 2), [0, 0, 0, 10]),
+        ];
+        let recall = |empty| find(&figures(&scores, &[Recall], empty), "recall.pooled");
+        let (skip, one) = (recall(EmptyRule::Skip), recall(EmptyRule::One));
+        assert_eq!((skip.value, skip.n, skip.left_out), (1.0, 1, 1));
+        assert_eq!((one.value, one.n, one.left_out), (0.5, 1, 0));
     }
 
     #[test]

@@ -91,7 +91,7 @@ impl<'a> Scoring<'a> {
             Labels::Binary { .. } | Labels::Classes { .. } => &decisions.image_classes,
         };
         let mut dataset = open_with_classes(&spec, classes)?;
-        dataset.decide_levels(decisions.window);
+        dataset.decide_levels(decisions.window)?;
         let indices = match scored {
             Scored::Other => (0..dataset.cases.len()).collect(),
             Scored::Recorded(split) => cases_of(record, &dataset, split)?,

@@ -1,7 +1,5 @@
 //! The best weights of a run for use without oncospec.
 
-use std::fs;
-
 use clap::ValueEnum;
 use safetensors::SafeTensors;
 use serde::Serialize;
@@ -113,7 +111,7 @@ struct Weights {
 pub fn export(record: &Record, format: Format) -> Result<Exported> {
     let decisions = Decisions::from_toml(&record.plan)?;
     let source = RunDir::open_read(&record.path)?.best_weights()?.path;
-    let bytes = fs::read(&source).map_err(Error::io(&source, "cannot read"))?;
+    let bytes = crate::file::read(&source).map_err(Error::io(&source, "cannot read"))?;
     let tensors = SafeTensors::deserialize(&bytes)
         .map_err(|error| Error::user(format!("{}: damaged: {error}", source.display())))?;
     let n_tensors = tensors.len();

@@ -82,9 +82,9 @@ impl Overlap {
 
 /// Compares cases with those that a run recorded, by pixels where its data are still there, else by names.
 pub(super) fn overlap(dataset: &Dataset, record: &Record, decisions: &Decisions) -> Overlap {
-    let own = open_for(&decisions.spec).map(|mut own| {
-        own.decide_levels(decisions.window);
-        own
+    let own = open_for(&decisions.spec).and_then(|mut own| {
+        own.decide_levels(decisions.window)?;
+        Ok(own)
     });
     compare(dataset, &record.split, own)
 }

@@ -6,7 +6,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
@@ -314,7 +313,7 @@ fn read(path: &Path) -> Result<Tensors> {
 /// Refuses what downloads leave in place of weights: nothing, a Git LFS pointer, a page.
 fn refuse_stand_ins(path: &Path) -> Result<()> {
     let mut start = Vec::new();
-    File::open(path)
+    crate::file::open(path)
         .and_then(|file| file.take(64).read_to_end(&mut start))
         .map_err(Error::io(path, "cannot read"))?;
     let found = if start.is_empty() {

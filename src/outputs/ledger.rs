@@ -123,7 +123,7 @@ impl Ledger {
 }
 
 fn read(path: &Path) -> Result<Lines> {
-    let text = match File::open(path).and_then(std::io::read_to_string) {
+    let text = match crate::file::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
         Err(error) => return Err(Error::io(path, "cannot read")(error)),

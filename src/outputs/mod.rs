@@ -251,7 +251,7 @@ impl Outputs {
         let _lock = self.ledger.lock()?;
         let path = self.path(name);
         let mut all: Vec<serde_json::Value> = if self.is_ours(name) {
-            let bytes = fs::read(&path).map_err(Error::io(&path, "cannot read"))?;
+            let bytes = crate::file::read(&path).map_err(Error::io(&path, "cannot read"))?;
             serde_json::from_slice(&bytes).map_err(|error| {
                 Error::user(format!(
                     "{}: not the list that oncospec writes ({error}): remove it, or write into \

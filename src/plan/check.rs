@@ -104,9 +104,9 @@ pub fn check(mut loaded: Loaded, depth: Depth) -> Result<Checked, Problems> {
                 found.splits(&split);
                 found.labelled(dataset, &split);
                 found.scored(dataset, &split);
-                match percentile_window(&spec.dataset.intensity, dataset, &split.train) {
-                    Ok(window) => dataset.decide_levels(window),
-                    Err(error) => found.add("dataset.intensity", error.to_string()),
+                let window = percentile_window(&spec.dataset.intensity, dataset, &split.train);
+                if let Err(error) = window.and_then(|window| dataset.decide_levels(window)) {
+                    found.add("dataset.intensity", error.to_string());
                 }
                 divided = Some((split, duplicates));
             }
@@ -291,7 +291,7 @@ impl Mistakes<'_> {
         let opened = open_for(&loaded.spec).and_then(|mut dataset| {
             let intensity = &loaded.spec.dataset.intensity;
             let window = percentile_window(intensity, &dataset, &split.train)?;
-            dataset.decide_levels(window);
+            dataset.decide_levels(window)?;
             Ok(dataset)
         });
         let dataset = match opened {
@@ -563,20 +563,18 @@ impl Mistakes<'_> {
             let of = |part: &SplitName| metric.starts_with(&format!("{part}."));
             let part = SplitName::ALL.into_iter().find(of);
             let of_foreground = metric.ends_with(&format!(".{foreground}"));
-            let Some(part) = part.filter(|&part| lacks_foreground(dataset, split, part)) else {
-                continue;
-            };
-            if of_foreground {
-                let message = format!(
-                    "`{metric}` decides, and the {part} split has not one pixel of {foreground} in its {} cases, \
-                     so that it would never have a value",
-                    split.part(part).len()
-                );
-                wrong.push((format!("{table}.metric"), message));
-            }
+            let lacking =
+                part.and_then(|part| Some((part, lacks_foreground(dataset, split, part)?)));
+            let Some((part, lack)) = lacking.filter(|_| of_foreground) else { continue };
+            let message = format!(
+                "`{metric}` decides, and the {part} split has not one pixel of {foreground}{} in its {} cases, so that \
+                 it would never have a value",
+                lack.place(),
+                split.part(part).len()
+            );
+            wrong.push((format!("{table}.metric"), message, lack.remedy()));
         }
-        for (key, message) in wrong {
-            let help = "divide the cases otherwise (`dataset.split`), or look at their masks";
+        for (key, message, help) in wrong {
             self.list.push(self.loaded.problem_at(&key, message, Some(help.into())));
         }
     }

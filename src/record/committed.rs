@@ -3,7 +3,6 @@
 //! It is written last. A file that is written afterwards (gates, words) is named with its old checksum and its new one
 //! before it is replaced, and with the new one alone after it: killed at any moment, the run is whole.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::artefact::{find, store};
@@ -145,7 +144,7 @@ impl RunDir {
     /// As `read`.
     pub(super) fn steadily<T>(&self, read: impl Fn() -> Result<T>) -> Result<T> {
         const LOOKS: usize = 20;
-        let status = || fs::read(self.file(Committed::FILE)).ok();
+        let status = || crate::file::read(self.file(Committed::FILE)).ok();
         for _ in 1..LOOKS {
             let before = status();
             let found = read();

@@ -190,7 +190,7 @@ pub(super) fn from_json<T: DeserializeOwned>(bytes: &[u8], path: &Path) -> Resul
 
 /// Reads a file; `None` where there is none.
 pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>> {
-    match fs::read(path) {
+    match crate::file::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::io(path, "cannot read")(error)),

@@ -43,7 +43,7 @@ pub(super) fn lock(run: &Path) -> Result<File> {
 
 /// Whether a process holds the lock of a run directory.
 pub(super) fn is_locked(run: &Path) -> bool {
-    let lock = File::open(run.join(LOCK));
+    let lock = crate::file::open(run.join(LOCK));
     lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 

@@ -140,7 +140,8 @@ pub fn note_reading(run: &Path, reading: &Reading) -> Result<()> {
     let line = serde_json::to_string(reading)
         .map_err(|error| Error::failed(format!("{}: {error}", path.display())))?;
     // A line that a killed process left half written ends here.
-    let torn = fs::read(&path).is_ok_and(|bytes| bytes.last().is_some_and(|&byte| byte != b'\n'));
+    let torn =
+        crate::file::read(&path).is_ok_and(|bytes| bytes.last().is_some_and(|&byte| byte != b'\n'));
     let line = format!("{}{line}\n", if torn { "\n" } else { "" });
     // One write of a line to a file opened to append: lines of several processes do not mix.
     let opened = OpenOptions::new().create(true).append(true).open(&path);
@@ -189,7 +190,7 @@ fn kept_beside(run: &Path, key: &ReadingKey) -> Vec<Vec<Reading>> {
 /// If it is there and cannot be read.
 pub(super) fn in_ledger(run: &Path) -> Result<Option<Vec<Reading>>> {
     let path = ledger(run);
-    let bytes = match fs::read(&path) {
+    let bytes = match crate::file::read(&path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(Error::io(&path, "cannot read")(error)),
@@ -224,6 +225,8 @@ pub(super) fn united(one: Vec<Reading>, mut other: Vec<Reading>) -> Vec<Reading>
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::super::RunDir;
     use super::*;
 

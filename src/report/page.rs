@@ -1,6 +1,5 @@
 //! The page, by minijinja.
 
-use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -98,7 +97,7 @@ fn sources(folder: Option<&Path>) -> Result<Vec<(&'static str, String)>> {
     let mut sources = Vec::new();
     for (name, source) in TEMPLATES {
         let file = folder.join(name);
-        match fs::read_to_string(&file) {
+        match crate::file::read_to_string(&file) {
             Ok(own) => {
                 replaced += 1;
                 sources.push((name, own));

@@ -1,6 +1,5 @@
 //! How long steps of training or prediction take, on real batches of the training split.
 
-use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
@@ -241,7 +240,7 @@ impl Forever {
 
 /// Seconds since this process was started, to a hundredth; 0 where the system does not tell.
 fn since_start() -> f64 {
-    let read = |path| fs::read_to_string(path).unwrap_or_default();
+    let read = |path: &str| crate::file::read_to_string(path).unwrap_or_default();
     let uptime = read("/proc/uptime");
     let uptime: Option<f64> = uptime.split(' ').next().and_then(|text| text.parse().ok());
     let stat = read("/proc/self/stat");

@@ -106,7 +106,7 @@ fn share(from: &Path, to: &Path) -> Result<()> {
     if fs::hard_link(from, to).is_ok() {
         return Ok(());
     }
-    let bytes = fs::read(from).map_err(Error::io(from, "cannot read"))?;
+    let bytes = crate::file::read(from).map_err(Error::io(from, "cannot read"))?;
     write_file(to, &bytes)
 }
 

@@ -16,14 +16,19 @@ pub(super) fn slide_of(name: &str) -> (Option<String>, Option<String>) {
 fn barcode(name: &str) -> (Option<String>, Option<String>) {
     let end = name.find(|c: char| c != '-' && !c.is_ascii_alphanumeric()).unwrap_or(name.len());
     let fields: Vec<&str> = name[..end].trim_end_matches('-').split('-').collect();
-    match fields.as_slice() {
-        [_, institution, patient, ..] if institution.len() == 2 && !patient.is_empty() => {
-            let last = fields.iter().position(|field| names_slide(field));
-            let slide = &fields[..last.map_or(fields.len(), |last| last + 1)];
-            (Some(slide.join("-")), Some(institution.to_string()))
-        }
-        _ => (None, None),
-    }
+    let [project, institution, patient, rest @ ..] = fields.as_slice() else { return (None, None) };
+    let (2, Some(participant)) = (institution.len(), participant(patient)) else {
+        return (None, None);
+    };
+    let last = rest.iter().position(|field| names_slide(field));
+    let rest = &rest[..last.map_or(rest.len(), |last| last + 1)];
+    let slide = [&[*project, *institution, participant], rest].concat().join("-");
+    (Some(slide), Some(institution.to_string()))
+}
+
+/// The participant at the beginning of a field of a barcode: four letters or digits, whatever is glued to them.
+fn participant(field: &str) -> Option<&str> {
+    field.get(..4)
 }
 
 /// Whether a field of a barcode names a slide: `DX1` of a diagnostic one, `TS1`, `MS1` or `BS1` of a frozen one.

@@ -144,7 +144,8 @@ impl Source for BusiSpec {
             ));
         }
         if opening.masks == Masks::Read && !scan.has_errors() {
-            let lesions = judge_lesions(&look, &scan.cases, &self.foreground);
+            let lesions =
+                judge_lesions(&look, &scan.cases, &self.foreground, Some(opening.image_size));
             scan.findings.extend(lesions.findings);
             scan.lesions = lesions.pixels;
         }
@@ -196,7 +197,7 @@ fn contents(root: &Path) -> Result<Contents> {
             MaskReading::Lesions(&spec.foreground),
         ));
     }
-    scan.findings.extend(judge_lesions(&look, &scan.cases, &spec.foreground).findings);
+    scan.findings.extend(judge_lesions(&look, &scan.cases, &spec.foreground, None).findings);
     for class in CLASSES.into_iter().filter(|class| !spec.classes.contains(class)) {
         scan.findings.push(
             Finding::warning(FindingKind::MissingFolder, "class folders that are not there")

@@ -74,10 +74,22 @@ impl Codes {
     }
 }
 
-/// How often each value occurs.
+/// A code and its pixels.
+pub(crate) type CodeCount = (u8, u64);
+
+/// The codes that occur, ascending, with their pixels.
+pub(crate) fn found_codes(pixels: &[u8]) -> Vec<CodeCount> {
+    (0u8..=255).zip(count_values(pixels)).filter(|&(_, count)| count > 0).collect()
+}
+
+/// How often each value of a mask occurs.
 pub(crate) fn count_codes(mask: &GrayImage) -> [u64; 256] {
+    count_values(mask.as_raw())
+}
+
+fn count_values(pixels: &[u8]) -> [u64; 256] {
     let mut counts = [[0; 256]; 4];
-    let mut pixels = mask.as_raw().chunks_exact(4);
+    let mut pixels = pixels.chunks_exact(4);
     for four in &mut pixels {
         for (count, &value) in counts.iter_mut().zip(four) {
             count[usize::from(value)] += 1;

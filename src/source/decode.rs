@@ -18,14 +18,13 @@ mod tests;
 use std::io::Cursor;
 use std::path::Path;
 
-use image::{DynamicImage, GrayImage, RgbImage};
+use image::{DynamicImage, GrayImage, RgbImage, RgbaImage};
 use png::{BitDepth, ColorType, Transformations};
 use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use super::codes::count_codes;
-use super::files::read_whole;
+use super::codes::{CodeCount, found_codes};
 use super::foreground::ForegroundSpec;
 use super::header::{
     Color, Complaint, Format, Header, Limit, after_segment, judge_image, judge_mask, read_header,
@@ -35,6 +34,7 @@ use super::levels::{Levels, Window};
 use super::mask_values::{MaskValues, is_lesion};
 use super::orientation::stated as stated_orientations;
 use super::picture_values::{DeepValues, PictureValues};
+use super::sizes::{BothSizes, nearest_places, resize_labels};
 use crate::error::{Error, Result};
 
 /// Decodes a PNG or JPEG file to RGB.
@@ -58,7 +58,7 @@ pub(crate) fn count_levels(path: &Path, limit: Limit, counts: &mut [u64]) -> Res
         if header.mode.bits < 16 {
             return Ok(());
         }
-        let bytes = read_whole(path).map_err(unreadable)?;
+        let bytes = crate::file::read(path).map_err(unreadable)?;
         let picture = png_pixels(&bytes, &header, Transformations::EXPAND)?;
         for value in colours_16(&picture).into_iter().flatten() {
             if let Some(count) = counts.get_mut(usize::from(value)) {
@@ -96,18 +96,62 @@ pub fn decode_binary(path: &Path, foreground: &ForegroundSpec) -> Result<GrayIma
     binary(path, foreground).map_err(naming(path))
 }
 
-/// What a mask that separates lesion from background holds.
-pub(super) fn mask_values(path: &Path, foreground: &ForegroundSpec) -> Result<MaskValues> {
-    let values = mask_picture(path).map(|(header, picture)| {
-        MaskValues::of(header.stored().0, mask_pixels(&picture), foreground)
-    });
-    values.map_err(naming(path))
+/// What a mask that separates lesion from background holds, at its own size and, if there is one, at the network's.
+pub(super) fn mask_values(
+    path: &Path,
+    foreground: &ForegroundSpec,
+    size: Option<u32>,
+) -> Result<BothSizes<MaskValues>> {
+    let values = || {
+        let (header, picture) = mask_picture(path)?;
+        let own = MaskValues::of(header.stored().0, mask_pixels(&picture), foreground);
+        let network = match size {
+            Some(size) if (size, size) != (header.width, header.height) => {
+                resized_mask(&header, &picture, foreground, size)?
+            }
+            _ => own.clone(),
+        };
+        Ok(BothSizes { own, network })
+    };
+    values().map_err(naming(path))
 }
 
-/// Codes of a mask with their pixels.
-pub(super) fn code_counts(path: &Path, limit: Limit) -> Result<Vec<(u8, u64)>> {
-    let counts = count_codes(&decode_codes(path, limit)?);
-    Ok((0u8..=255).zip(counts).filter(|&(_, count)| count > 0).collect())
+/// What is left of a mask at `size` x `size`.
+fn resized_mask(
+    header: &Header,
+    picture: &Picture,
+    foreground: &ForegroundSpec,
+    size: u32,
+) -> Result<MaskValues, Complaint> {
+    let has_alpha = picture.channels.is_multiple_of(2);
+    let bytes = mask_pixels(picture)
+        .flat_map(|([red, green, blue], alpha)| [red, green, blue, alpha.unwrap_or(255)]);
+    let (width, height) = header.stored();
+    let image = RgbaImage::from_raw(width, height, bytes.collect())
+        .ok_or("a damaged PNG: pixels are missing")?;
+    let image = turned(image, header, DynamicImage::ImageRgba8, DynamicImage::into_rgba8);
+    let pixels = nearest_places(image.dimensions(), size).map(|place| {
+        let pixel = &image.as_raw()[4 * place..4 * place + 4];
+        ([pixel[0], pixel[1], pixel[2]], Some(pixel[3]).filter(|_| has_alpha))
+    });
+    Ok(MaskValues::of(size, pixels, foreground))
+}
+
+/// Codes of a mask with their pixels, at its own size and, if there is one, at the network's.
+pub(super) fn code_counts(
+    path: &Path,
+    limit: Limit,
+    size: Option<u32>,
+) -> Result<BothSizes<Vec<CodeCount>>> {
+    let codes = decode_codes(path, limit)?;
+    let own = found_codes(codes.as_raw());
+    let network = match size {
+        Some(size) if (size, size) != codes.dimensions() => {
+            found_codes(&resize_labels(&codes, size))
+        }
+        _ => own.clone(),
+    };
+    Ok(BothSizes { own, network })
 }
 
 /// Decodes a mask whose pixel values, or palette indices, are codes.
@@ -134,7 +178,7 @@ enum Stored {
 fn stored(path: &Path, limit: Limit) -> Result<(Header, Stored), Complaint> {
     let header = read_header(path, limit)?;
     judge_image(&header)?;
-    let bytes = read_whole(path).map_err(unreadable)?;
+    let bytes = crate::file::read(path).map_err(unreadable)?;
     let stored = match header.format {
         Format::Png => Stored::Png(png_pixels(&bytes, &header, Transformations::EXPAND)?),
         Format::Jpeg => Stored::Jpeg(jpeg_pixels(&bytes, &header)?),
@@ -273,7 +317,7 @@ fn eight_bits(picture: &Picture, levels: Levels) -> Result<Vec<u8>, Complaint> {
 fn mask_picture(path: &Path) -> Result<(Header, Picture), Complaint> {
     let header = read_header(path, Limit::Image)?;
     judge_mask(&header)?;
-    let bytes = read_whole(path).map_err(unreadable)?;
+    let bytes = crate::file::read(path).map_err(unreadable)?;
     let picture = png_pixels(&bytes, &header, Transformations::EXPAND)?;
     Ok((header, picture))
 }
@@ -308,7 +352,7 @@ fn gray_image(header: &Header, data: Vec<u8>) -> Result<GrayImage, Complaint> {
 fn codes(path: &Path, limit: Limit) -> Result<GrayImage, Complaint> {
     let header = read_header(path, limit)?;
     judge_mask(&header)?;
-    let bytes = read_whole(path).map_err(unreadable)?;
+    let bytes = crate::file::read(path).map_err(unreadable)?;
     let picture = png_pixels(&bytes, &header, Transformations::IDENTITY)?;
     let bits = header.mode.bits;
     let codes = match header.mode.color {

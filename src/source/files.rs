@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -57,26 +57,61 @@ pub(crate) struct Entry {
     pub name: String,
 }
 
-/// The bytes of a file. What is none is asked before it is opened: reading a pipe would wait for someone to write.
-pub(crate) fn read_whole(path: &Path) -> std::io::Result<Vec<u8>> {
-    if fs::metadata(path)?.is_file() {
-        return fs::read(path);
-    }
-    Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "not a file"))
-}
-
-/// Whether a file begins as images do, of a format that is read or not, whatever its name is.
+/// Whether a file begins as images do, of a format that is read or not, whatever its name is. What is compressed is told
+/// by the name that it would have without.
 pub(super) fn begins_like_image(path: &Path) -> bool {
-    if !path.is_file() {
-        return false;
-    }
     let mut start = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(132).read_to_end(&mut start));
+    let read =
+        crate::file::open(path).and_then(|file| file.take(MOST_START).read_to_end(&mut start));
     read.is_ok() && {
         BEGINNINGS.iter().any(|beginning| start.starts_with(beginning))
             || start.get(128..132) == Some(b"DICM")
             || (start.starts_with(b"RIFF") && start.get(8..12) == Some(b"WEBP"))
+            || begins_like_bmp(&start)
+            || begins_like_heif(&start)
+            || begins_like_bare_dicom(&start)
+            || matches!(start.get(344..348), Some(b"n+1\0" | b"ni1\0"))
+            || (start.starts_with(b"\x1f\x8b") && is_compressed_image(path))
     }
+}
+
+/// Bytes of a beginning that are looked at: as many as a header of NIfTI has.
+const MOST_START: u64 = 348;
+
+/// `BM`, four bytes that are 0, and a header of a length that BMP has.
+fn begins_like_bmp(start: &[u8]) -> bool {
+    const LENGTHS: [u8; 7] = [12, 40, 52, 56, 64, 108, 124];
+    let length = start.get(14).is_some_and(|length| LENGTHS.contains(length));
+    start.starts_with(b"BM")
+        && start.get(6..10) == Some(&[0; 4])
+        && length
+        && start.get(15..18) == Some(&[0; 3])
+}
+
+/// HEIC, HEIF or AVIF: a box of brands, one of which is theirs.
+fn begins_like_heif(start: &[u8]) -> bool {
+    const BRANDS: [&[u8]; 8] =
+        [b"heic", b"heix", b"hevc", b"heim", b"mif1", b"msf1", b"avif", b"avis"];
+    let Some(&[a, b, c, d]) = start.get(..4) else { return false };
+    let length = (u32::from_be_bytes([a, b, c, d]) as usize).min(start.len());
+    start.get(4..8) == Some(b"ftyp")
+        && start
+            .get(8..length)
+            .is_some_and(|brands| brands.chunks(4).any(|brand| BRANDS.contains(&brand)))
+}
+
+/// DICOM without its preamble: an element of group 2 or 8, with its kind, or with a length that such an element may have.
+fn begins_like_bare_dicom(start: &[u8]) -> bool {
+    let Some(&[group, 0, _, 0, a, b, c, d]) = start.get(..8) else { return false };
+    let length = u32::from_le_bytes([a, b, c, d]);
+    let kind = a.is_ascii_uppercase() && b.is_ascii_uppercase();
+    [2, 8].contains(&group) && (kind || (1..=64).contains(&length) && length % 2 == 0)
+}
+
+/// Whether the name is that of an image without `.gz`, or whatever else is behind its last dot.
+fn is_compressed_image(path: &Path) -> bool {
+    let stem = path.file_stem().and_then(|stem| stem.to_str());
+    stem.is_some_and(|stem| is_image_name(stem) || is_foreign_image(stem))
 }
 
 /// How files of images begin: PNG, JPEG, GIF, TIFF, JPEG XL, JPEG 2000, Photoshop, OpenEXR, QOI.
@@ -195,7 +230,7 @@ pub(super) fn not_read(root: &Path, files: &[Entry], stems: &BTreeSet<String>) -
                         .remedy("call them .png or .jpg, or convert what is neither (DICOM: `dcm2img --write-png IN.dcm OUT.png`)"),
                 }
             }
-            None => Finding::note(FindingKind::NotAnImage, "files left out that are not images"),
+            None => Finding::note(FindingKind::NotAnImage, "files of an unknown kind are left out"),
             Some(stem) if stems.contains(&nfc(stem)) => Finding::warning(
                 FindingKind::ForeignFormat,
                 "images left out that are there as PNG or JPEG too",
@@ -290,5 +325,39 @@ mod tests {
             message.contains("no such folder") && message.contains("with `Dataset`"),
             "{message}"
         );
+    }
+
+    #[test]
+    fn images_are_known_by_their_beginnings_under_any_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let begins = |name: &str, bytes: &[u8]| {
+            let path = folder.path().join(name);
+            fs::write(&path, bytes).unwrap();
+            begins_like_image(&path)
+        };
+        let bmp = [b"BM\x9a\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0".as_slice(), &[0; 36]].concat();
+        let nifti = [[0; 344].as_slice(), b"n+1\0"].concat();
+        for (name, bytes) in [
+            ("scan.raw1", bmp.as_slice()),
+            ("b.xyz", b"\0\0\0\x1cftypavif\0\0\0\0"),
+            ("c.xyz", b"\0\0\0\x18ftypmsf0\0\0\0\0heic"),
+            ("IM9", b"\x08\0\x05\0CS\x0a\0ISO_IR 100"),
+            ("IM10", b"\x08\0\0\0\x04\0\0\0\x10\x01\0\0"),
+            ("b.png.gz", b"\x1f\x8b\x08"),
+            ("b.nii.gz_old", b"\x1f\x8b\x08"),
+            ("volume", &nifti),
+        ] {
+            assert!(begins(name, bytes), "{name}");
+        }
+        for (name, bytes) in [
+            ("notes.txt", b"BMI of all patients".as_slice()),
+            ("film.mp4", b"\0\0\0\x14ftypisom\0\0\0\0mp41"),
+            ("table.csv.gz", b"\x1f\x8b\x08"),
+            ("archive.zip", b"PK\x03\x04"),
+            ("numbers", b"\x02\0\x01\0\xff\xff\xff\xff"),
+            ("empty", b""),
+        ] {
+            assert!(!begins(name, bytes), "{name}");
+        }
     }
 }

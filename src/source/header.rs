@@ -2,15 +2,13 @@
 
 use std::fmt;
 use std::fs::{self, File};
-use std::io::{BufReader, Cursor, Read, Seek, SeekFrom};
+use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use image::ImageDecoder;
-use image::codecs::jpeg::JpegDecoder;
 use image::metadata::Orientation;
 use serde::Serialize;
 
-use super::files::read_whole;
+use super::orientation;
 use crate::finding::{Finding, FindingKind};
 
 /// Most pixels of an image that is decoded whole.
@@ -157,7 +155,7 @@ pub(crate) fn read_header(path: &Path, limit: Limit) -> Result<Header, Complaint
         let (mib, most) = (length >> 20, MAX_FILE_BYTES >> 20);
         return Err(format!("a file of {mib} MiB, more than the limit of {most} MiB"));
     }
-    let mut file = File::open(path).map_err(unreadable)?;
+    let mut file = crate::file::open(path).map_err(unreadable)?;
     let mut start = [0; 8];
     let mut known = 0;
     while known < start.len() {
@@ -168,7 +166,7 @@ pub(crate) fn read_header(path: &Path, limit: Limit) -> Result<Header, Complaint
     }
     let header = match sniff(&start[..known], length)? {
         Format::Png => png_header(&mut BufReader::with_capacity(512, file), length)?,
-        Format::Jpeg => jpeg_header(&read_whole(path).map_err(unreadable)?)?,
+        Format::Jpeg => jpeg_header(&crate::file::read(path).map_err(unreadable)?)?,
     };
     check_size(&header, limit)?;
     Ok(header)
@@ -315,7 +313,7 @@ fn walk_to_pixels(
             b"eXIf" if next - position <= MOST_EXIF_BYTES => {
                 let mut exif = vec![0; (next - position - 12) as usize];
                 file.read_exact(&mut exif).map_err(ends_in_header)?;
-                orientation = Orientation::from_exif_chunk(&exif).unwrap_or(orientation);
+                orientation = orientation::of(&exif)?.unwrap_or(orientation);
                 file.seek_relative(4).map_err(unreadable)?;
                 position = next;
                 continue;
@@ -392,7 +390,7 @@ fn ends_whole(file: &mut BufReader<File>, length: u64) -> Result<bool, Complaint
 fn jpeg_header(bytes: &[u8]) -> Result<Header, Complaint> {
     let truncated = || Complaint::from("truncated: the end of the JPEG is missing");
     let mut header = None;
-    let mut exif = false;
+    let mut stating = Vec::new();
     let mut at = 2;
     loop {
         let marker = *bytes.get(at + 1).ok_or_else(truncated)?;
@@ -410,23 +408,18 @@ fn jpeg_header(bytes: &[u8]) -> Result<Header, Complaint> {
             0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => {
                 header = Some(jpeg_frame(segment)?);
             }
-            0xe1 => exif |= segment.starts_with(b"Exif"),
+            0xe1 => stating.push(segment),
             0xda => break,
             _ => {}
         }
         at += 2 + size.max(2);
     }
-    let mut header = header.ok_or("a damaged JPEG: no frame header")?;
+    let header = header.ok_or("a damaged JPEG: no frame header")?;
     if !bytes[at..].windows(2).any(|pair| pair == [0xff, 0xd9]) {
         return Err(truncated());
     }
-    if exif {
-        let orientation = JpegDecoder::new(Cursor::new(bytes))
-            .and_then(|mut decoder| decoder.orientation())
-            .unwrap_or(Orientation::NoTransforms);
-        header = header.shown(orientation);
-    }
-    Ok(header)
+    let turn = orientation::of_segments(&stating)?;
+    Ok(header.shown(turn.unwrap_or(Orientation::NoTransforms)))
 }
 
 fn jpeg_frame(segment: &[u8]) -> Result<Header, Complaint> {

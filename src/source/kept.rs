@@ -4,7 +4,7 @@
 //! set of files, named by a digest of both. Paths, sizes, times and inodes tell whether a file is the same,
 //! so nothing is read to find that out. The folder may be removed at any time.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -103,14 +103,14 @@ fn kept_in<T: Serialize + DeserializeOwned>(
 
 /// A checksum on the first line, and what it is of after it.
 fn read<T: DeserializeOwned>(file: &Path) -> Option<T> {
-    let text = fs::read_to_string(file).ok()?;
+    let text = crate::file::read_to_string(file).ok()?;
     let (sum, text) = text.split_once('\n')?;
     if sha256(text) != sum {
         return None;
     }
     let known = serde_json::from_str(text).ok()?;
     // The least recently used goes first where room is short.
-    let _ = File::open(file).and_then(|file| file.set_modified(SystemTime::now()));
+    let _ = crate::file::open(file).and_then(|file| file.set_modified(SystemTime::now()));
     Some(known)
 }
 
@@ -148,6 +148,7 @@ fn make_room(folder: &Path, more: u64) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
+    use std::fs::File;
 
     use super::*;
 

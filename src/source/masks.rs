@@ -7,17 +7,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use image::GrayImage;
 use rayon::prelude::*;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::case::{Case, MaskSource};
+use super::codes::CodeCount;
 use super::decode::{code_counts, decode_binary, mask_values};
 use super::extent::Extent;
 use super::foreground::ForegroundSpec;
 use super::kept::kept;
 use super::look::Look;
 use super::mask_values::{MaskValues, brightest, hue_distance, is_lesion, tint};
+use super::sizes::{BothSizes, resize_labels};
 use super::survey::{Surveyed, survey};
 use crate::error::Result;
 use crate::finding::{Finding, FindingKind, Findings};
@@ -46,19 +49,29 @@ pub(super) struct Lesions {
     /// What is wrong or unlikely.
     pub findings: Findings,
     /// Pixels of lesion by the ids of cases.
-    pub pixels: BTreeMap<String, u64>,
+    pub pixels: BTreeMap<String, BothSizes<u64>>,
 }
 
-/// Judges the masks of lesions: whether they say what is lesion, and whether that can be so.
-pub(super) fn judge_lesions(look: &Look, cases: &[Case], foreground: &ForegroundSpec) -> Lesions {
-    let knowledge = format!("values of masks {foreground:?}");
-    let surveyed = survey_masks(&knowledge, cases, |mask| mask_values(mask, foreground));
+/// Judges the masks of lesions: whether they say what is lesion, whether that can be so, and whether it is left at the
+/// size of a network, if there is one.
+pub(super) fn judge_lesions(
+    look: &Look,
+    cases: &[Case],
+    foreground: &ForegroundSpec,
+    size: Option<u32>,
+) -> Lesions {
+    let surveyed =
+        survey_masks(&format!("values of masks {foreground:?} at {size:?}"), cases, |mask| {
+            mask_values(mask, foreground, size)
+        });
     let mut findings = Findings::default();
     let mut read: BTreeMap<&Path, &MaskValues> = BTreeMap::new();
+    let mut resized: BTreeMap<&Path, &MaskValues> = BTreeMap::new();
     for (file, values) in &surveyed {
         match values {
             Ok(values) => {
-                read.insert(file, values);
+                read.insert(file, &values.own);
+                resized.insert(file, &values.network);
             }
             Err(complaint) => findings.push(look.unreadable(file, complaint)),
         }
@@ -72,12 +85,19 @@ pub(super) fn judge_lesions(look: &Look, cases: &[Case], foreground: &Foreground
     }
     let mut pixels = BTreeMap::new();
     if !findings.has_errors() {
-        match lesions(cases, &read, foreground) {
+        let of_file = |file: &Path| {
+            Some(BothSizes { own: read.get(file)?.extent, network: resized.get(file)?.extent })
+        };
+        match lesions(cases, of_file, foreground, size) {
             Ok(found) => {
-                findings.extend(amounts(cases, &read, &found, foreground));
+                let own: Vec<Option<Extent>> =
+                    found.iter().map(|found| found.as_ref().map(|found| found.own)).collect();
+                findings.extend(amounts(cases, &read, &own, foreground));
+                findings.extend(size.and_then(|size| vanished(cases, &found, size)));
                 let known = cases.iter().zip(found);
-                pixels =
-                    known.filter_map(|(case, of)| Some((case.id.clone(), of?.pixels))).collect();
+                pixels = known
+                    .filter_map(|(case, of)| Some((case.id.clone(), of?.map(|of| of.pixels))))
+                    .collect();
             }
             Err(complaint) => findings.push(complaint),
         }
@@ -149,29 +169,58 @@ fn has_several_hues(read: &BTreeMap<&Path, &MaskValues>, foreground: &Foreground
     differ || tints.len() > 1
 }
 
+/// Lesions of which no pixel is left once their masks are resized.
+fn vanished(cases: &[Case], lesions: &[Option<BothSizes<Extent>>], size: u32) -> Option<Finding> {
+    let (mut with_lesion, mut names) = (0, Vec::new());
+    for (case, lesion) in cases.iter().zip(lesions) {
+        let Some(BothSizes { own, network }) =
+            lesion.as_ref().filter(|lesion| lesion.own.pixels > 0)
+        else {
+            continue;
+        };
+        with_lesion += 1;
+        if network.pixels == 0 {
+            names.push(format!(
+                "{}: {} pixels of {}x{}",
+                case.id, own.pixels, case.width, case.height
+            ));
+        }
+    }
+    let what = format!("lesions of which `dataset.image-size` {size} leaves no pixel");
+    let finding = match names.len() {
+        0 => return None,
+        all if all == with_lesion => Finding::error(FindingKind::VanishedLesion, what),
+        _ => Finding::warning(FindingKind::VanishedLesion, what),
+    };
+    Some(finding.naming_all(names).remedy("raise `dataset.image-size`, or cut the images to tiles"))
+}
+
 /// Lesion of each case in any of its masks; `None` for one that is not read from files.
 fn lesions(
     cases: &[Case],
-    read: &BTreeMap<&Path, &MaskValues>,
+    of_file: impl Fn(&Path) -> Option<BothSizes<Extent>>,
     foreground: &ForegroundSpec,
-) -> std::result::Result<Vec<Option<Extent>>, Finding> {
+    size: Option<u32>,
+) -> std::result::Result<Vec<Option<BothSizes<Extent>>>, Finding> {
     let several: Vec<&Case> = cases.iter().filter(|case| case.mask.files().len() > 1).collect();
     let files: Vec<&Path> =
         several.iter().flat_map(|case| case.mask.files()).map(PathBuf::as_path).collect();
     let counts: Vec<usize> = several.iter().map(|case| case.mask.files().len()).collect();
-    let unions = || -> Result<Vec<Extent>> {
-        several.par_iter().map(|case| union(case.mask.files(), foreground)).collect()
+    let unions = || -> Result<Vec<BothSizes<Extent>>> {
+        several.par_iter().map(|case| union(case.mask.files(), foreground, size)).collect()
     };
     let unions = match several.is_empty() {
         true => Vec::new(),
-        false => kept(&format!("unions of masks {foreground:?} {counts:?}"), &files, unions)
-            .map_err(|error| Finding::error(FindingKind::UnreadableFile, error.to_string()))?,
+        false => {
+            kept(&format!("unions of masks {foreground:?} {counts:?} at {size:?}"), &files, unions)
+                .map_err(|error| Finding::error(FindingKind::UnreadableFile, error.to_string()))?
+        }
     };
     let mut unions = unions.into_iter();
     let pixels = |case: &Case| match &case.mask {
-        MaskSource::Empty => Some(Extent::default()),
+        MaskSource::Empty => Some(BothSizes::default()),
         MaskSource::Files(files) => match files.as_slice() {
-            [only] => read.get(only.as_path()).map(|values| values.extent),
+            [only] => of_file(only),
             _ => unions.next(),
         },
         MaskSource::Region(_) | MaskSource::Phantom | MaskSource::Unlabelled => None,
@@ -180,16 +229,27 @@ fn lesions(
 }
 
 /// What is lesion in any of several masks.
-fn union(files: &[PathBuf], foreground: &ForegroundSpec) -> Result<Extent> {
-    let mut union: Vec<bool> = Vec::new();
-    let mut width = 1;
+fn union(
+    files: &[PathBuf],
+    foreground: &ForegroundSpec,
+    size: Option<u32>,
+) -> Result<BothSizes<Extent>> {
+    let mut union = GrayImage::default();
     for file in files {
         let mask = decode_binary(file, foreground)?;
-        width = mask.width() as usize;
-        union.resize(mask.len(), false);
-        union.iter_mut().zip(mask.as_raw()).for_each(|(all, &one)| *all |= one == 1);
+        if union.is_empty() {
+            union = mask;
+        } else {
+            union.iter_mut().zip(mask.as_raw()).for_each(|(all, &one)| *all |= one);
+        }
     }
-    Ok(Extent::of(&union, width))
+    let extent = |labels: &[u8], width: u32| {
+        let lesion: Vec<bool> = labels.iter().map(|&label| label == 1).collect();
+        Extent::of(&lesion, width as usize)
+    };
+    let own = extent(&union, union.width());
+    let resized = |size| extent(&resize_labels(&union, size), size);
+    Ok(BothSizes { own, network: size.map_or(own, resized) })
 }
 
 /// What is wrong with masks that should hold black and one other value.
@@ -413,12 +473,20 @@ fn which_is_lesion(read: &BTreeMap<&Path, &MaskValues>) -> String {
 }
 
 /// The codes that each mask holds, with their pixels.
-pub(crate) type CodesOf = BTreeMap<PathBuf, Vec<(u8, u64)>>;
+type CodesOf = BTreeMap<PathBuf, BothSizes<Vec<CodeCount>>>;
 
-/// The codes of masks, from an earlier process where nothing has changed; what cannot be read is a finding.
-pub(super) fn survey_codes(look: &Look, cases: &[Case], findings: &mut Findings) -> CodesOf {
+/// The codes of masks at their own size and at a network's, from an earlier process where nothing has changed; what
+/// cannot be read is a finding.
+pub(super) fn survey_codes(
+    look: &Look,
+    cases: &[Case],
+    size: Option<u32>,
+    findings: &mut Findings,
+) -> CodesOf {
     let limit = look.limit;
-    let surveyed = survey_masks("codes of masks", cases, |mask| code_counts(mask, limit));
+    let surveyed = survey_masks(&format!("codes of masks at {size:?}"), cases, |mask| {
+        code_counts(mask, limit, size)
+    });
     let mut codes = CodesOf::new();
     for (file, found) in surveyed {
         match found {
@@ -525,7 +593,7 @@ mod tests {
             save_bytes(&case.mask.files()[0], bytes);
         }
         let look = Look { root, limit: Limit::Image, levels: Levels::Refused };
-        let findings = judge_lesions(&look, &cases, foreground).findings;
+        let findings = judge_lesions(&look, &cases, foreground, None).findings;
         (folder, findings)
     }
 
@@ -692,7 +760,7 @@ mod tests {
             let rows: Vec<u8> = pixels.into_iter().flat_map(|(value, alpha)| [value, alpha]).collect();
             save_bytes(&path, &png(SIZE, ColorType::GrayscaleAlpha, BitDepth::Eight, &rows));
             let decoded = decode_binary(&path, &foreground).unwrap().pixels().filter(|p| p.0[0] == 1).count();
-            prop_assert_eq!(mask_values(&path, &foreground).unwrap().extent.pixels, decoded as u64);
+            prop_assert_eq!(mask_values(&path, &foreground, None).unwrap().own.extent.pixels, decoded as u64);
         }
     }
 
@@ -712,10 +780,10 @@ mod tests {
             cases.push(case);
         }
         let look = Look { root, limit: Limit::Image, levels: Levels::Refused };
-        let found = judge_lesions(&look, &cases, &ForegroundSpec::default());
+        let found = judge_lesions(&look, &cases, &ForegroundSpec::default(), None);
         let text: String = found.findings.iter().map(ToString::to_string).collect();
         assert!(text.contains("benign/0: 100 % lesion"), "{text}");
-        assert_eq!(found.pixels.into_values().collect::<Vec<_>>(), [63; 3]);
+        assert!(found.pixels.into_values().all(|pixels| pixels.own == 63));
     }
 
     #[test]
@@ -784,7 +852,7 @@ mod tests {
         }
         others.push(case);
         let look = Look { root: folder.path(), limit: Limit::Image, levels: Levels::Refused };
-        let found = judge_lesions(&look, &others, &ForegroundSpec::default()).findings;
+        let found = judge_lesions(&look, &others, &ForegroundSpec::default(), None).findings;
         let text: String = found.iter().map(ToString::to_string).collect();
         assert!(text.contains("masks with lesion all around and less in the middle"), "{text}");
         assert!(text.contains("(benign/0: 56 % lesion)"), "{text}");

@@ -31,6 +31,7 @@ pub(crate) mod roi;
 pub(crate) mod sample;
 pub(crate) mod scan;
 mod shortcuts;
+mod sizes;
 mod survey;
 mod synth;
 mod tree;
@@ -59,8 +60,10 @@ pub use levels::{
 };
 pub use look::image_findings;
 pub use phantom::{Modality, PhantomImage, PhantomSpec};
+pub(crate) use pictures::judge_window;
 pub use reader::{Masks, Opening, Source};
 pub use roi::RoiCache;
+pub use sizes::{BothSizes, resize_labels};
 pub use synth::{SynthKind, Synthesis, synth};
 pub(crate) use two_folders::images_and_masks;
 

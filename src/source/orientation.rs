@@ -1,4 +1,4 @@
-//! How a PNG says anywhere that it is turned or mirrored: in Exif, in a text that ImageMagick writes, or in XMP.
+//! How a PNG or JPEG says that it is turned or mirrored: in Exif or XMP, wherever these lie.
 
 use std::io::Cursor;
 
@@ -7,11 +7,150 @@ use image::metadata::Orientation;
 /// Bytes before the first chunk.
 const SIGNATURE: usize = 8;
 
-/// Keywords of texts that hold Exif in hexadecimal.
-const RAW_PROFILES: [&str; 2] = ["Raw profile type exif", "Raw profile type APP1"];
+/// Keywords of texts that hold Exif or XMP in hexadecimal.
+const RAW_PROFILES: [&str; 3] =
+    ["Raw profile type exif", "Raw profile type APP1", "Raw profile type xmp"];
 
 /// The keyword of the text that holds XMP.
 const XMP: &str = "XML:com.adobe.xmp";
+
+/// What a block of Exif may begin with, before two bytes more.
+const EXIF_BLOCK: &[u8] = b"Exif";
+
+/// What a block of XMP may begin with.
+const XMP_BLOCK: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
+
+/// The number of the orientation among the tags of TIFF, and so of Exif.
+const TAG: u32 = 0x112;
+
+/// The namespace of the tags of TIFF in XMP.
+const TIFF: &str = "http://ns.adobe.com/tiff/1.0/";
+
+/// The orientation that a block of Exif or XMP states, wherever it lies.
+///
+/// # Errors
+/// An orientation that is there and cannot be understood.
+pub(super) fn of(block: &[u8]) -> Result<Option<Orientation>, String> {
+    if let Some(xmp) = block.strip_prefix(XMP_BLOCK) {
+        return of_xmp(&String::from_utf8_lossy(xmp));
+    }
+    let exif = block.strip_prefix(EXIF_BLOCK).and_then(|rest| rest.get(2..)).unwrap_or(block);
+    match exif.get(..4) {
+        Some(b"II*\0" | b"MM\0*") => of_exif(exif),
+        _ => of_xmp(&String::from_utf8_lossy(exif)),
+    }
+}
+
+/// The orientation that segments of a JPEG for Exif and XMP state: that of Exif, or where it states none that of XMP, as
+/// viewers do.
+///
+/// # Errors
+/// As [`of`], and where two segments of a kind differ.
+pub(super) fn of_segments(segments: &[&[u8]]) -> Result<Option<Orientation>, String> {
+    for kind in [EXIF_BLOCK, XMP_BLOCK] {
+        let mut found = None;
+        for segment in segments.iter().filter(|segment| segment.starts_with(kind)) {
+            let turn = of(segment)?;
+            if found.is_some() && turn.is_some() && turn != found {
+                return Err("a JPEG that says in two ways how it is turned".into());
+            }
+            found = found.or(turn);
+        }
+        if found.is_some() {
+            return Ok(found);
+        }
+    }
+    Ok(None)
+}
+
+/// The orientation of the first directory of a TIFF, which Exif is.
+fn of_exif(tiff: &[u8]) -> Result<Option<Orientation>, String> {
+    let number = |at: usize, bytes: usize| -> Option<u32> {
+        let found = tiff.get(at..at.checked_add(bytes)?)?.iter();
+        let shifted = |number: u32, byte: &u8| number << 8 | u32::from(*byte);
+        Some(match tiff.starts_with(b"II") {
+            true => found.rev().fold(0, shifted),
+            false => found.fold(0, shifted),
+        })
+    };
+    let directory = number(4, 4).unwrap_or_default() as usize;
+    let entries = number(directory, 2).unwrap_or_default() as usize;
+    let mut places = (0..entries).map(|entry| directory + 2 + 12 * entry);
+    let Some(at) = places.find(|&at| number(at, 2) == Some(TAG)) else { return Ok(None) };
+    // Of the three kinds of whole numbers, one of them.
+    let value = match (number(at + 2, 2), number(at + 4, 4)) {
+        (Some(1), Some(1)) => number(at + 8, 1),
+        (Some(3), Some(1)) => number(at + 8, 2),
+        (Some(4), Some(1)) => number(at + 8, 4),
+        _ => None,
+    };
+    understood(value, "Exif")
+}
+
+/// The orientation that XMP states, in attributes or elements.
+fn of_xmp(text: &str) -> Result<Option<Orientation>, String> {
+    const NAME: &str = "Orientation";
+    let prefixes: Vec<&str> = prefixes(text).chain(["tiff"]).collect();
+    let is_name = |c: char| c.is_alphanumeric() || "_-.".contains(c);
+    let mut found = None;
+    for (at, _) in text.match_indices(NAME) {
+        let (before, after) = (&text[..at], &text[at + NAME.len()..]);
+        let qualified = before.strip_suffix(':').unwrap_or(before);
+        let prefix = match before.ends_with(':') {
+            true => qualified.rsplit(|c| !is_name(c)).next().unwrap_or_default(),
+            false => "",
+        };
+        let begins = &qualified[..qualified.len() - prefix.len()];
+        let is_attribute = !prefix.is_empty() && begins.ends_with(char::is_whitespace);
+        if after.starts_with(is_name)
+            || !prefixes.contains(&prefix)
+            || !(is_attribute || begins.ends_with('<'))
+        {
+            continue;
+        }
+        let turn = understood(value(after), "XMP")?;
+        if found.is_some_and(|found| found != turn) {
+            return Err("its XMP says in two ways how it is turned".into());
+        }
+        found = Some(turn);
+    }
+    Ok(found.flatten())
+}
+
+/// The prefixes that XMP binds to the namespace of TIFF; the empty one where that is the default.
+fn prefixes(text: &str) -> impl Iterator<Item = &str> {
+    text.match_indices(TIFF).filter_map(|(at, _)| {
+        let name = text[..at].strip_suffix(['"', '\''])?.trim_end().strip_suffix('=')?.trim_end();
+        let name = name.rsplit(char::is_whitespace).next()?.strip_prefix("xmlns")?;
+        if name.is_empty() { Some(name) } else { name.strip_prefix(':') }
+    })
+}
+
+/// The number behind the name of an attribute or of an element without attributes.
+fn value(after: &str) -> Option<u32> {
+    let after = after.trim_start();
+    let text = match after.strip_prefix('=') {
+        Some(quoted) => {
+            let quoted = quoted.trim_start();
+            let quote = quoted.chars().next().filter(|c| "\"'".contains(*c))?;
+            quoted[1..].split(quote).next()?
+        }
+        None => after.strip_prefix('>')?.split('<').next()?,
+    };
+    text.trim().parse().ok()
+}
+
+/// The orientation of a number; some programs write 0 for one that is not known, which viewers show as stored.
+fn understood(value: Option<u32>, place: &str) -> Result<Option<Orientation>, String> {
+    let turn = |value: u32| u8::try_from(value).ok().and_then(Orientation::from_exif);
+    match value {
+        Some(0) => Ok(None),
+        value => match value.and_then(turn) {
+            Some(turn) => Ok(Some(turn)),
+            None => Err(format!("its {place} gives an orientation that is none")),
+        },
+    }
+}
 
 /// Every orientation that a PNG states, with what states it.
 ///
@@ -22,9 +161,7 @@ pub(super) fn stated(bytes: &[u8]) -> Result<Vec<(Orientation, &'static str)>, S
     let mut texts = false;
     for (kind, data) in (Chunks { bytes, at: SIGNATURE }) {
         match &kind {
-            b"eXIf" => {
-                found.extend(Orientation::from_exif_chunk(data).map(|turn| (turn, "eXIf")));
-            }
+            b"eXIf" => found.extend(of(data)?.map(|turn| (turn, "eXIf"))),
             b"tEXt" | b"zTXt" | b"iTXt" => {
                 let keyword = data.split(|&byte| byte == 0).next().unwrap_or_default();
                 let is = |name: &&str| name.as_bytes() == keyword;
@@ -65,13 +202,11 @@ fn of_texts(bytes: &[u8]) -> Result<Vec<(Orientation, &'static str)>, String> {
     let mut found = Vec::new();
     for (keyword, text) in texts {
         if RAW_PROFILES.contains(&keyword.as_str()) {
-            let exif = raw_profile(&text)
+            let block = raw_profile(&text)
                 .ok_or_else(|| format!("a PNG whose text `{keyword}` cannot be understood"))?;
-            let exif = exif.strip_prefix(b"Exif\0\0").unwrap_or(&exif);
-            found.extend(Orientation::from_exif_chunk(exif).map(|turn| (turn, "a raw profile")));
-        } else if keyword == XMP && text.contains(TAG) {
-            let turn = of_xmp(&text).ok_or("a PNG whose XMP gives an orientation that is none")?;
-            found.push((turn, "XMP"));
+            found.extend(of(&block)?.map(|turn| (turn, "a raw profile")));
+        } else if keyword == XMP {
+            found.extend(of_xmp(&text)?.map(|turn| (turn, "XMP")));
         }
     }
     Ok(found)
@@ -105,17 +240,6 @@ fn raw_profile(text: &str) -> Option<Vec<u8>> {
         .collect::<Option<_>>()?;
     let bytes: Vec<u8> = digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect();
     (bytes.len() == length).then_some(bytes)
-}
-
-/// The name of the orientation in XMP.
-const TAG: &str = "tiff:Orientation";
-
-/// What XMP says, as an attribute or an element.
-fn of_xmp(text: &str) -> Option<Orientation> {
-    let (_, rest) = text.split_once(TAG)?;
-    let number = rest.trim_start_matches([' ', '=', '"', '\'', '>', '\n', '\t', '\r']);
-    let digits = number.chars().take_while(char::is_ascii_digit).count();
-    Orientation::from_exif(number[..digits].parse().ok()?)
 }
 
 #[cfg(test)]
@@ -178,8 +302,67 @@ mod tests {
                 with(|png| png.add_text_chunk(RAW_PROFILES[0].into(), text.into()).unwrap());
             assert!(stated(&bytes).is_err(), "{text}");
         }
-        let bytes = with(|png| png.add_itxt_chunk(XMP.into(), format!("{TAG}=\"9\"")).unwrap());
+        let bytes = with(|png| {
+            png.add_itxt_chunk(XMP.into(), "<a tiff:Orientation=\"9\"/>".into()).unwrap()
+        });
         assert!(stated(&bytes).is_err());
+    }
+
+    /// A directory of one entry: the orientation as a whole number of this kind.
+    fn entry(kind: u8, value: [u8; 4]) -> Vec<u8> {
+        let mut exif = b"MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0".to_vec();
+        exif.extend([kind, 0, 0, 0, 1]);
+        exif.extend(value);
+        exif.extend([0; 4]);
+        exif
+    }
+
+    #[test]
+    fn exif_is_read_whatever_whole_number_it_holds_and_whatever_it_begins_with() {
+        for (kind, value) in [(1, [6, 0, 0, 0]), (3, [0, 6, 0, 0]), (4, [0, 0, 0, 6])] {
+            let exif = entry(kind, value);
+            let prefixed = [b"Exif\0\0".as_slice(), &exif].concat();
+            for block in [exif, prefixed] {
+                assert_eq!(super::of(&block), Ok(Some(Orientation::Rotate90)), "{kind}");
+            }
+        }
+        for (kind, value) in [(5, [0; 4]), (2, *b"6\0\0\0"), (4, [1, 0, 0, 6]), (3, [0, 9, 0, 0])] {
+            assert!(super::of(&entry(kind, value)).is_err(), "{kind}");
+        }
+        assert_eq!(super::of(&entry(3, [0; 4])), Ok(None));
+        assert_eq!(super::of(b"Exif\0\0"), Ok(None));
+    }
+
+    #[test]
+    fn xmp_is_read_under_any_prefix_and_in_any_place() {
+        for xmp in [
+            format!("<a xmlns:t='{TIFF}' t:Orientation = '6'/>"),
+            format!("<t:Orientation>6</t:Orientation><b xmlns:t=\"{TIFF}\"/>"),
+            format!("<c xmlns=\"{TIFF}\"><Orientation>6</Orientation></c>"),
+            "<a other:Orientation='8' tiff:Orientation='6'/>".into(),
+        ] {
+            assert_eq!(of_xmp(&xmp), Ok(Some(Orientation::Rotate90)), "{xmp}");
+            let block = [XMP_BLOCK, xmp.as_bytes()].concat();
+            let digits: String = block.iter().map(|byte| format!("{byte:02x}")).collect();
+            let profile = format!("\nxmp\n{}\n{digits}\n", block.len());
+            for keyword in &RAW_PROFILES[1..] {
+                let add = |png: &mut png::Encoder<&mut Vec<u8>>| {
+                    png.add_ztxt_chunk((*keyword).into(), profile.clone()).unwrap();
+                };
+                assert_eq!(of(&with(add)), [6], "{keyword}");
+            }
+            assert_eq!(of_segments(&[&block]), Ok(Some(Orientation::Rotate90)));
+            let exif = [b"Exif\0\0".as_slice(), &exif(3)].concat();
+            assert_eq!(of_segments(&[&block, &exif]), Ok(Some(Orientation::Rotate180)));
+        }
+        for none in ["<a tiff:OrientationX='6' xtiff:Orientation='6'/>", "Orientation=6", ""] {
+            assert_eq!(of_xmp(none), Ok(None), "{none}");
+        }
+        for wrong in
+            ["<tiff:Orientation a='b'>6<", "<a tiff:Orientation='6' tiff:Orientation='8'/>"]
+        {
+            assert!(of_xmp(wrong).is_err(), "{wrong}");
+        }
     }
 
     proptest! {

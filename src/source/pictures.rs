@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use super::case::{Case, ImageSource};
 use super::decode::{decode_binary, decode_codes, picture};
 use super::foreground::ForegroundSpec;
+use super::header::{Limit, read_header};
+use super::levels::{Levels, Window};
 use super::look::Look;
 use super::pair_values::PairValues;
 use super::picture_values::{DeepValues, PictureValues};
@@ -76,9 +78,10 @@ fn values_of(
     look: &Look,
     file: &Path,
     masks: &[PathBuf],
-    reading: MaskReading,
+    reading: Option<MaskReading>,
 ) -> Result<PictureValues> {
     let (image, mut values) = picture(file, look.limit, look.levels)?;
+    let Some(reading) = reading else { return Ok(values) };
     let labels = |mask: &PathBuf| match reading {
         MaskReading::Lesions(foreground) => decode_binary(mask, foreground),
         MaskReading::Codes => decode_codes(mask, look.limit),
@@ -91,29 +94,57 @@ fn values_of(
     Ok(values)
 }
 
-/// Judges the image files of cases: whether they are pictures, other than their masks, and what the window leaves of
-/// them.
-pub(super) fn judge_pictures(look: &Look, cases: &[Case], reading: MaskReading) -> Findings {
-    let whole = |case: &'_ Case| matches!(case.image, ImageSource::File(_));
-    let with_files = cases.iter().filter(|case| whole(case));
+/// The image files of cases with what they hold, and how well they tell masks that are read; what cannot be read is a
+/// finding.
+fn pictures_of<'a>(
+    look: &Look,
+    cases: &'a [Case],
+    reading: Option<MaskReading>,
+    findings: &mut Findings,
+) -> Vec<Picture<'a>> {
+    let file_of = |case: &'a Case| match &case.image {
+        ImageSource::File(file) => Some((case, file.as_path())),
+        ImageSource::Region(_) | ImageSource::Phantom(_) => None,
+    };
+    let masks = |case: &'a Case| if reading.is_some() { case.mask.files() } else { &[] };
     let masks_of: BTreeMap<&Path, &[PathBuf]> =
-        with_files.filter_map(|case| Some((case.image.file()?, case.mask.files()))).collect();
-    let masks: Vec<&Path> =
-        masks_of.values().flat_map(|masks| masks.iter().map(PathBuf::as_path)).collect();
+        cases.iter().filter_map(file_of).map(|(case, file)| (file, masks(case))).collect();
+    let beside: Vec<&Path> = masks_of.values().copied().flatten().map(PathBuf::as_path).collect();
     let knowledge = format!("values of images {:?} {reading:?}", look.levels);
-    let mut surveyed = survey(&knowledge, masks_of.keys().copied().collect(), &masks, |file| {
+    let mut surveyed = survey(&knowledge, masks_of.keys().copied().collect(), &beside, |file| {
         values_of(look, file, masks_of.get(file).copied().unwrap_or_default(), reading)
     });
-    let mut findings = Findings::default();
     let mut pictures = Vec::new();
-    for case in cases.iter().filter(|case| whole(case)) {
-        let Some(file) = case.image.file() else { continue };
+    for (case, file) in cases.iter().filter_map(file_of) {
         match surveyed.remove(file) {
             Some(Ok(values)) => pictures.push(Picture { case, file, values }),
             Some(Err(complaint)) => findings.push(look.unreadable(file, &complaint)),
             None => {}
         }
     }
+    pictures
+}
+
+/// What a window that was decided after opening leaves of the images of 16 bits.
+pub(crate) fn judge_window(cases: &[Case], window: Window) -> Findings {
+    let levels = Levels::Window(window);
+    let look = Look { root: Path::new(""), limit: Limit::Image, levels };
+    let is_deep = |case: &&Case| {
+        let header = case.image.file().map(|file| read_header(file, Limit::Roi));
+        header.is_some_and(|header| header.is_ok_and(|header| header.mode.bits == 16))
+    };
+    let deep: Vec<Case> = cases.iter().filter(is_deep).cloned().collect();
+    let mut findings = Findings::default();
+    let pictures = pictures_of(&look, &deep, None, &mut findings);
+    findings.extend(outside_the_window(&pictures));
+    findings
+}
+
+/// Judges the image files of cases: whether they are pictures, other than their masks, and what a window that is known
+/// leaves of them.
+pub(super) fn judge_pictures(look: &Look, cases: &[Case], reading: MaskReading) -> Findings {
+    let mut findings = Findings::default();
+    let pictures = pictures_of(look, cases, Some(reading), &mut findings);
     findings.extend(in_alpha(&pictures));
     findings.extend(blank(&pictures));
     findings.extend(outside_the_window(&pictures));
@@ -386,8 +417,6 @@ mod tests {
     use image::{GrayImage, ImageBuffer, Luma, Rgba, RgbaImage};
 
     use super::super::case::MaskSource;
-    use super::super::header::Limit;
-    use super::super::levels::{Levels, Window};
     use super::*;
 
     /// Images of two classes by their ids, and what is said of them.
@@ -699,5 +728,26 @@ mod tests {
             text.contains("bits of the greatest stored value: benign 8 to 8, others 9 to 9"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_window_that_is_decided_later_is_judged_like_one_that_is_given() {
+        let folder = Folder::new();
+        folder.deep("benign/a", |at| at as u16).deep("malignant/b", |at| 200 * at as u16);
+        let cases = ["benign/a", "malignant/b"].map(|id| folder.case(id));
+        let said = |window| {
+            let found = judge_window(&cases, window);
+            found.iter().map(|finding| format!("{finding}\n")).collect::<String>()
+        };
+        let (low, high) = (0, 51_000);
+        let later = said(Window { low, high });
+        assert!(later.contains("benign/a: 2 of 256 levels used, of 0 to 255"), "{later}");
+        assert!(folder.said(&["benign/a", "malignant/b"], (low, high)).contains(later.trim_end()));
+        let cut = said(Window { low, high: 40 });
+        assert!(
+            cut.starts_with("error: images of 16 bits that the window leaves little of"),
+            "{cut}"
+        );
+        assert_eq!(said(Window { low, high: 255 }).lines().count(), 1);
     }
 }

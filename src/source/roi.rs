@@ -212,7 +212,7 @@ pub(crate) fn image_tile(
     }
 }
 
-/// The codes of a tile, by the nearest pixel; 0 beyond the file.
+/// The codes of a tile, as [`codes_of_tile`].
 pub(crate) fn codes_tile(
     cache: &RoiCache,
     region: &Region,
@@ -220,18 +220,21 @@ pub(crate) fn codes_tile(
     height: u32,
 ) -> Result<GrayImage> {
     match &*cache.get(Key { path: region.path.clone(), codes: true }, Levels::Refused)? {
-        Roi::Codes(roi) => {
-            let part = crop(roi, region, image::Luma([0]));
-            let data = resample(
-                part.as_raw(),
-                (region, width, height),
-                PixelType::U8,
-                ResizeAlg::Nearest,
-            )?;
-            whole(GrayImage::from_raw(width, height, data), region)
-        }
+        Roi::Codes(roi) => codes_of_tile(roi, region, width, height),
         Roi::Image(_) => Err(Error::failed("an ROI's mask was cached as its image")),
     }
+}
+
+/// The codes of a tile of a mask, by the nearest pixel; 0 beyond the mask.
+pub(super) fn codes_of_tile(
+    mask: &GrayImage,
+    region: &Region,
+    width: u32,
+    height: u32,
+) -> Result<GrayImage> {
+    let part = crop(mask, region, image::Luma([0]));
+    let data = resample(part.as_raw(), (region, width, height), PixelType::U8, ResizeAlg::Nearest)?;
+    whole(GrayImage::from_raw(width, height, data), region)
 }
 
 fn whole<T>(tile: Option<T>, region: &Region) -> Result<T> {

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::case::{Case, MaskSource};
-use super::codes::Codes;
+use super::case::Case;
+use super::codes::{CodeCount, Codes};
 use super::labels::IGNORE;
-use super::masks::CodesOf;
+use super::sizes::BothSizes;
 use crate::finding::Findings;
 
 /// What a look at folders and headers found.
@@ -17,10 +17,10 @@ pub struct Scan {
     pub unlabelled: Vec<Case>,
     /// What was found.
     pub findings: Findings,
-    /// The codes of the masks of tiles.
-    pub codes_of: CodesOf,
+    /// Codes with their pixels by the ids of cases; tiles only.
+    pub codes: BTreeMap<String, BothSizes<Vec<CodeCount>>>,
     /// Pixels of lesion by the ids of cases.
-    pub lesions: BTreeMap<String, u64>,
+    pub lesions: BTreeMap<String, BothSizes<u64>>,
 }
 
 impl Scan {
@@ -30,28 +30,40 @@ impl Scan {
     }
 
     /// Pixels of each label of a case, of which there are so many; none if its mask is not surveyed.
-    pub(crate) fn label_pixels(&self, case: &Case, codes: &Codes, labels: usize) -> Vec<u64> {
-        if let Some(&lesion) = self.lesions.get(&case.id) {
-            let all = u64::from(case.width) * u64::from(case.height);
-            return vec![all.saturating_sub(lesion), lesion];
+    pub(crate) fn label_pixels(
+        &self,
+        case: &Case,
+        codes: &Codes,
+        labels: usize,
+        image_size: u32,
+    ) -> BothSizes<Vec<u64>> {
+        if let Some(lesion) = self.lesions.get(&case.id) {
+            let all = |width, height| u64::from(width) * u64::from(height);
+            let of = |all: u64, lesion: u64| vec![all.saturating_sub(lesion), lesion];
+            return BothSizes {
+                own: of(all(case.width, case.height), lesion.own),
+                network: of(all(image_size, image_size), lesion.network),
+            };
         }
-        let file = case.mask.files().first();
-        let Some(found) = file.and_then(|file| self.codes_of.get(file)) else { return Vec::new() };
-        let mut pixels = vec![0; labels];
-        for &(code, count) in found {
-            if let Some(pixels) =
-                codes.label(code).and_then(|label| pixels.get_mut(usize::from(label)))
-            {
-                *pixels += count;
+        let Some(found) = self.codes.get(&case.id) else { return BothSizes::default() };
+        found.map(|found| {
+            let mut pixels = vec![0; labels];
+            for &(code, count) in found {
+                let label = codes.label(code).map(usize::from);
+                label
+                    .and_then(|label| pixels.get_mut(label))
+                    .into_iter()
+                    .for_each(|of| *of += count);
             }
-        }
-        pixels
+            pixels
+        })
     }
 
     /// Whether the mask of a case holds only codes that take no part.
     pub(crate) fn is_ignored(&self, case: usize, codes: &Codes) -> bool {
-        let MaskSource::Files(files) = &self.cases[case].mask else { return false };
-        let found = files.first().and_then(|file| self.codes_of.get(file));
-        found.is_some_and(|found| found.iter().all(|&(code, _)| codes.label(code) == Some(IGNORE)))
+        let found = self.codes.get(&self.cases[case].id);
+        found.is_some_and(|found| {
+            found.own.iter().all(|&(code, _)| codes.label(code) == Some(IGNORE))
+        })
     }
 }

@@ -21,6 +21,8 @@ struct Rest {
     broken: Vec<(PathBuf, PathBuf)>,
     /// Files that look like images, by their folder.
     images: BTreeMap<PathBuf, Vec<PathBuf>>,
+    /// How many other files lie in a folder that is not read.
+    others: BTreeMap<PathBuf, usize>,
     /// Hidden files that look like images, and hidden folders.
     hidden: Vec<PathBuf>,
     /// What is neither a file nor a folder, and folders under the name of an image.
@@ -66,6 +68,17 @@ pub(super) fn account(
     for (folder, images) in &rest.images {
         findings.push(of_folder(root, folder, images, left_out, why));
     }
+    let unread = rest
+        .others
+        .iter()
+        .filter(|(folder, _)| folder.as_path() != root && !rest.images.contains_key(*folder));
+    let unread: Vec<String> =
+        unread.map(|(folder, files)| format!("{}: {files} files", shown(root, folder))).collect();
+    let what = "folders without images, which are not read";
+    findings.extend(
+        (!unread.is_empty())
+            .then(|| Finding::note(FindingKind::FolderNotRead, what).naming_all(unread)),
+    );
     let odd =
         "pipes, sockets and devices, and folders under the name of an image, which are no images";
     findings.extend((!rest.odd.is_empty()).then(|| {
@@ -156,8 +169,12 @@ fn walk(
             if looks_like_image(&name) {
                 rest.hidden.push(path);
             }
-        } else if !is_read && (looks_like_image(&name) || begins_like_image(&path)) {
+        } else if is_read {
+            // Whoever looked for cases has accounted for it.
+        } else if looks_like_image(&name) || begins_like_image(&path) {
             rest.images.entry(folder.to_path_buf()).or_default().push(path);
+        } else {
+            *rest.others.entry(folder.to_path_buf()).or_default() += 1;
         }
     }
     Ok(())
@@ -176,7 +193,6 @@ mod tests {
 
     use super::super::busi::{BusiClass, BusiSpec, MultiMask, scan};
     use super::super::case::{ImageSource, MaskSource};
-    use super::super::files::read_whole;
     use super::super::foreground::ForegroundSpec;
     use super::super::header::Limit;
     use super::super::levels::Levels;
@@ -320,7 +336,7 @@ mod tests {
         let found = account(root, &[root.join("a")], &[], "").unwrap();
         let names: Vec<_> = found.iter().flat_map(|finding| &finding.names).collect();
         assert_eq!(names, ["a/b.png", "a/c.png", "a/null.png", "pipe"]);
-        assert!(read_whole(&root.join("pipe")).is_err());
+        assert!(crate::file::read(&root.join("pipe")).is_err());
     }
 
     #[test]
@@ -346,7 +362,7 @@ mod tests {
              benign/y.jpg_large)",
             "warning: files that begin as images do, beside an image of that name (benign/x.png~)",
             "warning: folders with images that are not read (more: 1 images)",
-            "note: files left out that are not images (benign/notes.1)",
+            "note: files of an unknown kind are left out (benign/notes.1)",
         ] {
             assert!(text.contains(part), "`{part}` in {text}");
         }
@@ -361,5 +377,20 @@ mod tests {
         let found = account(folder.path(), &[], &[], "").unwrap();
         let names: Vec<_> = found.iter().flat_map(|finding| &finding.names).collect();
         assert_eq!(names, ["IM0001"]);
+    }
+
+    #[test]
+    fn folders_of_which_nothing_is_read_are_mentioned() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        save_image(&root.join("a/x.png"), 2, 2);
+        save_bytes(&root.join("a/notes.txt"), b"text");
+        save_bytes(&root.join("README"), b"text");
+        save_bytes(&root.join("extra/all.zip"), b"PK\x03\x04");
+        save_bytes(&root.join("extra/all.h5"), b"\x89HDF\r\n\x1a\n");
+        let found = account(root, &[root.join("a")], &[], "").unwrap();
+        let lines: Vec<String> = found.iter().map(ToString::to_string).collect();
+        let expected = "note: folders without images, which are not read (extra: 2 files)";
+        assert_eq!(lines, [expected]);
     }
 }

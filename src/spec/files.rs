@@ -197,7 +197,7 @@ fn read_text(path: &Path) -> Result<String, Fault> {
     if path.is_dir() {
         return Err(fault("is a folder, not a spec file", None));
     }
-    let file = match std::fs::File::open(path) {
+    let file = match crate::file::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             return Err(fault("no such file", similar_file(path)));

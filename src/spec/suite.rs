@@ -1,6 +1,5 @@
 //! Suites: files that name experiments to be run and compared together.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -25,7 +24,7 @@ pub struct Suite {
 /// # Errors
 /// A suite with other keys than it can have, or without an experiment.
 pub fn suite(path: &Path) -> Result<Option<Suite>> {
-    let Ok(text) = fs::read_to_string(path) else { return Ok(None) };
+    let Ok(text) = crate::file::read_to_string(path) else { return Ok(None) };
     let Ok(table) = text.parse::<toml::Table>() else { return Ok(None) };
     if !table.contains_key("experiments") {
         return Ok(None);
@@ -68,6 +67,8 @@ pub fn spec_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

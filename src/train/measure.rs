@@ -132,7 +132,7 @@ pub fn measure(
 
 /// The process's peak resident memory in bytes, from `/proc`; 0 where there is none.
 pub fn peak_memory() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let status = crate::file::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
     let kib: u64 = line.trim().trim_end_matches("kB").trim().parse().unwrap_or(0);
     kib * 1024

@@ -232,3 +232,25 @@ fn within_a_folder_its_own_file_counts_for_what_it_defines_and_uses_itself() {
     assert_eq!(pairs(&edges), ["mod y", "y mod", "y x", "y z"]);
     assert!(circles(&edges).starts_with("mod -> y -> mod\n"));
 }
+
+/// Where files may be opened otherwise: where that is done for all, and where what was just written is flushed.
+const OPENING: [&str; 2] = ["file", "record::files"];
+
+#[test]
+fn what_is_read_is_asked_first_whether_it_is_a_file() {
+    for (path, module) in &SRC.modules {
+        for Use { names, .. } in &module.uses {
+            let opens = names.windows(2).any(|pair| {
+                [["File", "open"], ["fs", "read"], ["fs", "read_to_string"]]
+                    .iter()
+                    .any(|way| way == pair)
+            });
+            let path = path.join("::");
+            let names = names.join("::");
+            assert!(
+                !opens || OPENING.contains(&path.as_str()),
+                "{path} uses {names}, which waits for ever where that is a pipe: use `file::read`"
+            );
+        }
+    }
+}

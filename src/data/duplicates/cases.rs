@@ -193,7 +193,7 @@ mod tests {
         let mut dataset = open(&spec("kind = 'phantom'\ncases = 2", Path::new("."))).unwrap();
         let mut asked = vec![knowledge(&dataset)];
         for high in [4095, 65535] {
-            dataset.decide_levels(Some(Window { low: 0, high }));
+            dataset.decide_levels(Some(Window { low: 0, high })).unwrap();
             asked.push(knowledge(&dataset));
         }
         dataset.cases[0].width += 1;

@@ -9,7 +9,7 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use super::{Split, natural_groups};
 use crate::data::dataset::Dataset;
 use crate::error::{Error, Result};
-use crate::source::files::{image_stem, read_whole};
+use crate::source::files::image_stem;
 use crate::spec::FileSplitSpec;
 use crate::split_name::SplitName;
 
@@ -187,7 +187,7 @@ fn read_lists(dataset: &Dataset, spec: &FileSplitSpec) -> Result<Vec<Listed>> {
 }
 
 fn read_text(path: &Path) -> Result<String> {
-    let bytes = read_whole(path).map_err(|error| match error.kind() {
+    let bytes = crate::file::read(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => Error::user(format!("{}: no such file", path.display())),
         _ => Error::io(path, "cannot read")(error),
     })?;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::super::case::Case;
 use super::super::codes::Codes;
 use super::super::labels::{IGNORE, Labels};
 use super::super::look::Look;
@@ -217,14 +218,20 @@ fn custom_pairs(custom: &CustomClasses) -> Result<(Vec<String>, Pairs)> {
 /// Finds out which codes a set of tiles holds, from all its masks; codes that BCSS does not have are an error.
 ///
 /// A table of codes beside the data settles which set it is, otherwise a code above 2 anywhere means the 22 codes.
-pub(super) fn detect_codes(look: &Look, scan: &mut Scan) -> CodeSet {
-    scan.codes_of = survey_codes(look, &scan.cases, &mut scan.findings);
-    let found: BTreeSet<u8> = scan.codes_of.values().flatten().map(|&(code, _)| code).collect();
+pub(super) fn detect_codes(look: &Look, scan: &mut Scan, size: Option<u32>) -> CodeSet {
+    let codes_of = survey_codes(look, &scan.cases, size, &mut scan.findings);
+    let of_case = |case: &Case| {
+        let codes = codes_of.get(case.mask.files().first()?)?;
+        Some((case.id.clone(), codes.clone()))
+    };
+    scan.codes = scan.cases.iter().filter_map(of_case).collect();
+    let found: BTreeSet<u8> =
+        codes_of.values().flat_map(|codes| &codes.own).map(|&(code, _)| code).collect();
     let unknown = |codes: &[(u8, u64)]| -> Vec<(u8, u64)> {
         codes.iter().copied().filter(|(code, _)| usize::from(*code) >= CODE_NAMES.len()).collect()
     };
-    for (mask, codes) in &scan.codes_of {
-        let unknown = unknown(codes);
+    for (mask, codes) in &codes_of {
+        let unknown = unknown(&codes.own);
         if !unknown.is_empty() {
             let name = format!("{}: {}", look.name(mask), full_codes().unknown(&unknown));
             let finding = Finding::error(FindingKind::UnknownCodes, UNKNOWN).naming(name);
@@ -245,11 +252,8 @@ pub(super) fn detect_codes(look: &Look, scan: &mut Scan) -> CodeSet {
         CodeSet::Full => "the 22 codes".into(),
     };
     let found: Vec<_> = found.iter().map(u8::to_string).collect();
-    let what = format!(
-        "masks hold {meaning}: {} found in {} masks",
-        found.join(", "),
-        scan.codes_of.len()
-    );
+    let what =
+        format!("masks hold {meaning}: {} found in {} masks", found.join(", "), codes_of.len());
     scan.findings.push(Finding::note(FindingKind::CodeSet, what));
     set
 }

@@ -143,7 +143,7 @@ impl Source for BcssSpec {
                 if !scan.has_errors() {
                     scan.findings.extend(judge_pictures(&look, &scan.cases, MaskReading::Codes));
                 }
-                let set = detect_codes(&look, &mut scan);
+                let set = detect_codes(&look, &mut scan, Some(opening.image_size));
                 (scan, set)
             }
             BcssLayout::Rois(rois) => {
@@ -208,7 +208,7 @@ fn look(root: &Path, limit: Limit, levels: Levels) -> Look<'_> {
 fn contents_of_tiles(root: &Path) -> Result<Contents> {
     let look = look(root, Limit::Image, Levels::Refused);
     let mut scan = scan_tiles(&look)?;
-    let set = detect_codes(&look, &mut scan);
+    let set = detect_codes(&look, &mut scan, None);
     scan.findings.extend(unnamed("tiles", &scan.cases));
     if !scan.has_errors() {
         scan.findings.extend(judge_pictures(&look, &scan.cases, MaskReading::Codes));

@@ -6,13 +6,14 @@ use rayon::prelude::*;
 
 use super::super::barcode::slide_of;
 use super::super::case::{Case, ImageSource, MaskSource, Region};
-use super::super::codes::count_codes;
+use super::super::codes::{CodeCount, found_codes};
 use super::super::decode::decode_codes;
 use super::super::files::{self, folders_of};
 use super::super::header::{Header, Limit};
 use super::super::look::Look;
 use super::super::roi;
 use super::super::scan::Scan;
+use super::super::sizes::BothSizes;
 use super::super::tree;
 use super::super::two_folders::{ROI_IMAGES, ROI_MASKS, images_and_masks, roi_folders};
 use super::RoisSpec;
@@ -93,7 +94,12 @@ pub(super) fn cut_rois(look: &Look, spec: &RoisSpec, tile: u32) -> Result<Scan> 
             Ok((cases, tiles)) => {
                 all += tiles;
                 left_out += tiles - cases.len();
-                scan.cases.extend(cases);
+                for (case, codes) in cases {
+                    // A tile is cut at the network's size.
+                    let codes = BothSizes { own: codes.clone(), network: codes };
+                    scan.codes.insert(case.id.clone(), codes);
+                    scan.cases.push(case);
+                }
             }
             Err(finding) => scan.findings.push(finding),
         }
@@ -117,13 +123,13 @@ pub(super) fn cut_rois(look: &Look, spec: &RoisSpec, tile: u32) -> Result<Scan> 
     Ok(scan)
 }
 
-/// The tiles of one ROI that carry enough labels, and how many there were.
+/// The tiles of one ROI that carry enough labels, with their codes, and how many tiles there were.
 fn cut_roi(
     look: &Look,
     roi: &WholeRoi,
     spec: &RoisSpec,
     tile: u32,
-) -> Result<(Vec<Case>, usize), Finding> {
+) -> Result<(Vec<(Case, Vec<CodeCount>)>, usize), Finding> {
     let stride = if spec.stride == 0 { tile } else { spec.stride };
     let size = (roi.header.width, roi.header.height);
     let mask = decode_codes(&roi.mask, Limit::Roi).map_err(|error| {
@@ -131,11 +137,8 @@ fn cut_roi(
         let message = text.strip_prefix(&format!("{}: ", roi.mask.display())).unwrap_or(&text);
         look.unreadable(&roi.mask, message)
     })?;
-    let counts = count_codes(&mask);
-    let unknown: Vec<_> = (0u8..=255)
-        .filter(|&code| usize::from(code) >= CODE_NAMES.len() && counts[usize::from(code)] > 0)
-        .map(|code| (code, counts[usize::from(code)]))
-        .collect();
+    let mut unknown = found_codes(mask.as_raw());
+    unknown.retain(|&(code, _)| usize::from(code) >= CODE_NAMES.len());
     if !unknown.is_empty() {
         let name = format!("{}: {}", look.name(&roi.mask), full_codes().unknown(&unknown));
         let finding = Finding::error(FindingKind::UnknownCodes, UNKNOWN).naming(name);
@@ -145,11 +148,10 @@ fn cut_roi(
     let parts = roi::labelled_parts(&mask, &images);
     let (slide, institution) = slide_of(&roi.stem);
     let total = images.len();
-    let cases = images
-        .into_iter()
-        .zip(parts)
-        .filter(|(_, part)| *part >= spec.minimum_labelled)
-        .map(|(image, _)| Case {
+    let cut = |image: Region| {
+        let codes = roi::codes_of_tile(&mask, &image, tile, tile)
+            .map_err(|error| look.unreadable(&roi.mask, &error.to_string()))?;
+        let case = Case {
             id: format!("{}/{}_{}", roi.stem, image.x, image.y),
             label: String::new(),
             slide: slide.clone().or_else(|| Some(roi.stem.clone())),
@@ -159,7 +161,10 @@ fn cut_roi(
             image: ImageSource::Region(image),
             width: tile,
             height: tile,
-        })
-        .collect();
+        };
+        Ok((case, found_codes(codes.as_raw())))
+    };
+    let kept = images.into_iter().zip(parts).filter(|(_, part)| *part >= spec.minimum_labelled);
+    let cases = kept.map(|(image, _)| cut(image)).collect::<Result<_, Finding>>()?;
     Ok((cases, total))
 }

@@ -1,5 +1,7 @@
 //! Tests of all of BCSS.
 
+use proptest::prelude::*;
+
 use super::super::sample::{save_bytes, save_image, save_mask, spec};
 use super::super::two_folders::CODE_TABLE;
 use super::tiles::tile_folders;
@@ -11,7 +13,9 @@ use crate::split_name::SplitName;
 fn a_tcga_name_gives_slide_and_institution() {
     let name = "TCGA-A2-A0D2-DX1_xmin96887_ymin22299_MPP-0_0_1120_size224";
     assert_eq!(slide_of(name), (Some("TCGA-A2-A0D2-DX1".into()), Some("A2".into())));
-    for name in ["tile_1", "TCGA", "TCGA-A2", "TCGA-A2-", "XTCGA-A2-A0D2", "tcga-abc-d"] {
+    for name in
+        ["tile_1", "TCGA", "TCGA-A2", "TCGA-A2-", "TCGA-A2-A0D", "XTCGA-A2-A0D2", "tcga-abc-d"]
+    {
         assert_eq!(slide_of(name), (None, None), "{name}");
     }
     let full = "TCGA-A2-A0D2-01Z-00-DX1";
@@ -140,10 +144,10 @@ fn a_tile_of_the_real_roi_equals_the_tile_that_was_cut_from_it() {
 }
 
 fn small_rois(folder: &Path) {
-    save_image(&folder.join("images/TCGA-E2-A1-DX1_a.png"), 20, 10);
+    save_image(&folder.join("images/TCGA-E2-A0A1-DX1_a.png"), 20, 10);
     // Only columns 8 to 19 are labelled.
     let code = |x: u32| if x < 8 { 0 } else { 1 + (x % 2) as u8 };
-    save_mask(&folder.join("masks/TCGA-E2-A1-DX1_a.png"), 20, 10, code);
+    save_mask(&folder.join("masks/TCGA-E2-A0A1-DX1_a.png"), 20, 10, code);
 }
 
 fn rois(minimum_labelled: f64) -> String {
@@ -159,7 +163,7 @@ fn tiles_with_too_few_labels_are_left_out() {
     small_rois(folder.path());
     let dataset = open(&spec(&rois(0.9), folder.path())).unwrap();
     let ids: Vec<_> = dataset.cases.iter().map(|case| case.id.as_str()).collect();
-    let name = "TCGA-E2-A1-DX1_a";
+    let name = "TCGA-E2-A0A1-DX1_a";
     assert_eq!(ids, ["8_0", "8_2", "12_0", "12_2"].map(|tile| format!("{name}/{tile}")));
     let all = open(&spec(&rois(0.0), folder.path())).unwrap();
     assert_eq!(all.cases.len(), 8);
@@ -167,8 +171,8 @@ fn tiles_with_too_few_labels_are_left_out() {
     assert!(labels.iter().all(|&label| label == IGNORE));
     let labels = decode_labels(&dataset, &dataset.cases[0]).unwrap().unwrap();
     assert_eq!(labels.as_raw()[..6], [0, 0, 1, 1, 0, 0]);
-    std::fs::remove_file(folder.path().join("masks/TCGA-E2-A1-DX1_a.png")).unwrap();
-    save_mask(&folder.path().join("masks/TCGA-E2-A1-DX1_a.png"), 20, 10, |_| 0);
+    std::fs::remove_file(folder.path().join("masks/TCGA-E2-A0A1-DX1_a.png")).unwrap();
+    save_mask(&folder.path().join("masks/TCGA-E2-A0A1-DX1_a.png"), 20, 10, |_| 0);
     let message = error_of(&rois(0.5), folder.path());
     assert!(message.contains("lower `dataset.layout.minimum-labelled`"), "{message}");
 }
@@ -177,7 +181,7 @@ fn tiles_with_too_few_labels_are_left_out() {
 fn unknown_codes_name_file_code_and_pixels() {
     let folder = tempfile::tempdir().unwrap();
     small_rois(folder.path());
-    let mask = folder.path().join("masks/TCGA-E2-A1-DX1_a.png");
+    let mask = folder.path().join("masks/TCGA-E2-A0A1-DX1_a.png");
     save_mask(&mask, 20, 10, |x| 20 + (x / 18) as u8 * 20);
     let message = error_of(&rois(0.5), folder.path());
     let expected = "DX1_a.png: unknown code 40 (20 pixels): known are 0 to 21";
@@ -265,4 +269,16 @@ fn the_wrong_layout_names_the_right_one() {
     small_rois(folder.path());
     let message = error_of(&tiles("raw"), folder.path());
     assert!(message.contains("set `dataset.layout = { kind = \"rois\" }`"), "{message}");
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_glued_to_a_participant_it_is_the_same(
+        participant in "[A-Z0-9]{4}", glued in "[a-zA-Z0-9]{0,8}([-_. ][a-zA-Z0-9]{0,8}){0,3}",
+    ) {
+        let (slide, institution) = slide_of(&format!("TCGA-A2-{participant}{glued}"));
+        let patient: Vec<String> = slide.unwrap().split('-').take(3).map(String::from).collect();
+        prop_assert_eq!(patient, ["TCGA", "A2", &participant]);
+        prop_assert_eq!(institution.as_deref(), Some("A2"));
+    }
 }

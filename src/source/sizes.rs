@@ -1,0 +1,44 @@
+//! Masks at the size of a network, beside their own.
+
+use image::GrayImage;
+use serde::{Deserialize, Serialize};
+
+/// What is known of a mask at the two sizes at which figures are taken.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BothSizes<T> {
+    /// At its own size.
+    pub own: T,
+    /// At the network's.
+    pub network: T,
+}
+
+impl<T> BothSizes<T> {
+    /// The same of both sizes.
+    pub(crate) fn map<U>(&self, of: impl Fn(&T) -> U) -> BothSizes<U> {
+        BothSizes { own: of(&self.own), network: of(&self.network) }
+    }
+}
+
+/// Labels at `size` x `size` by the nearest pixel centre: only values that were there.
+pub fn resize_labels(labels: &GrayImage, size: u32) -> Vec<u8> {
+    let source = labels.as_raw();
+    nearest_places(labels.dimensions(), size).map(|place| source[place]).collect()
+}
+
+/// Places of the pixels of an image of this width and height that hold the centres of `size` x `size` new ones, row by
+/// row.
+pub(super) fn nearest_places(
+    (width, height): (u32, u32),
+    size: u32,
+) -> impl Iterator<Item = usize> {
+    let columns: Vec<usize> = (0..size).map(|x| nearest(x, size, width)).collect();
+    (0..size).flat_map(move |y| {
+        let row = nearest(y, size, height) * width as usize;
+        columns.clone().into_iter().map(move |column| row + column)
+    })
+}
+
+/// The old pixel that holds the centre of new pixel `index`: floor((index + 1/2) * from / to).
+fn nearest(index: u32, to: u32, from: u32) -> usize {
+    ((2 * u64::from(index) + 1) * u64::from(from) / (2 * u64::from(to))) as usize
+}
