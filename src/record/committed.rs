@@ -83,9 +83,9 @@ impl RunDir {
         store(self.path(), &Committed { status, files: Some(files) })
     }
 
-    /// Checks that the files of a finished run are there, pictures aside and the best weights among them, that no file of
-    /// the record was added, and that the files of these `names` (all files, if `None`) are as they were written. Runs of
-    /// earlier versions have no checksums.
+    /// Checks that the files of a finished run are there, pictures and weights aside, that no file of the record was
+    /// added, and that the files of these `names` (all files, if `None`) are as they were written. Runs of earlier
+    /// versions have no checksums.
     ///
     /// # Errors
     /// If a file is missing, changed or was added.
@@ -111,11 +111,15 @@ impl RunDir {
         {
             return Err(files::added(&self.file(name)));
         }
-        self.find_weights()
+        Ok(())
     }
 
-    /// Checks that the best weights of a run are there; what they hold is compared where they are read.
-    fn find_weights(&self) -> Result<()> {
+    /// Checks that the best weights of a run are there, without which a page can still be made of its record; what they
+    /// hold is compared where they are read.
+    ///
+    /// # Errors
+    /// If they are missing.
+    pub fn verify_weights(&self) -> Result<()> {
         let best = find::<Last>(self.path())?.and_then(|last| last.best);
         let there = [MODEL, STAGED].iter().any(|name| self.file(name).exists());
         if best.is_some() && !there { Err(files::missing(&self.model())) } else { Ok(()) }
@@ -157,9 +161,7 @@ impl RunDir {
 
     /// The status of a finished run and its checksums; `None` of an unfinished run, and of one of an earlier version.
     pub(super) fn committed(&self) -> Result<Option<(Status, Checksums)>> {
-        let found = find::<Committed>(self.path())?;
-        let finished = found.filter(|found| found.status.state == RunState::Finished);
-        Ok(finished.and_then(|found| Some((found.status, found.files?))))
+        Ok(find::<Committed>(self.path())?.and_then(Committed::finished))
     }
 
     /// Checksums of the present files.

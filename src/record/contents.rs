@@ -12,7 +12,7 @@ use super::masks::MaskChecksums;
 use super::status::Committed;
 use super::{
     Artefact, CaseRow, Confusion, EpochRow, Figure, Frame, Gate, GuideRow, Part, Picture,
-    Provenance, Reading, RunDir, Scores, SplitRow, Summary, Table, TimesRow, Words,
+    Provenance, Reading, Scores, SplitRow, Summary, Table, TimesRow, Words,
 };
 use crate::error::{Error, Result};
 use crate::layer::Layer;
@@ -130,7 +130,8 @@ impl Own {
     /// # Errors
     /// If what names them cannot be read.
     pub(super) fn of(run: &Path) -> Result<Self> {
-        let Some((_, sums)) = RunDir::at(run).committed()? else { return Ok(Self::by_name()) };
+        let committed = find::<Committed>(run)?.and_then(Committed::finished);
+        let Some((_, sums)) = committed else { return Ok(Self::by_name()) };
         let mut listed: BTreeSet<String> = sums.into_keys().collect();
         listed.extend([MODEL, STAGED].map(String::from));
         if let Some(last) = find::<Last>(run)? {

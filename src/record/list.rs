@@ -138,6 +138,7 @@ fn filled(mut run: RunSummary, directory: &RunDir) -> Result<RunSummary> {
     let names =
         [Provenance::FILE, Summary::FILE, Vec::<Figure>::FILE, Vec::<Gate>::FILE, Words::FILE];
     directory.verify(Some(&names))?;
+    directory.verify_weights()?;
     run.status = directory.status()?;
     let again = RunDir::again(&run.path);
     if RunDir::is_again(&again) {

@@ -10,6 +10,7 @@ use super::files;
 use super::format::{Format, check_format};
 use super::last::Last;
 use super::lock::{is_locked, lock, soon};
+use super::masks::MaskChecksums;
 use super::readings::{self, Reading, ReadingKey};
 use super::status::{Committed, RunState};
 use crate::error::{Error, Result};
@@ -37,6 +38,20 @@ impl RunDir {
     pub fn create(output: &Path, experiment: &str, run_id: &str) -> Result<Self> {
         let path = output.join(experiment).join(run_id);
         Self::open_write(path)
+    }
+
+    /// Adds checksums of masks to those of a run directory.
+    ///
+    /// # Errors
+    /// If another process holds the run, or the disk refuses.
+    pub fn add_masks(run: &Path, sums: MaskChecksums) -> Result<()> {
+        if sums.0.is_empty() {
+            return Ok(());
+        }
+        let run = soon(|| Self::open_write(run))?;
+        let MaskChecksums(mut all) = run.read()?;
+        all.extend(sums.0);
+        run.write(&MaskChecksums(all))
     }
 
     /// Opens a run directory for writing by its path; makes it where it is not there yet.

@@ -68,6 +68,14 @@ pub(super) struct Committed {
 
 json_file!(Committed, "status.json");
 
+impl Committed {
+    /// The status and checksums of a finished run; `None` of an unfinished run, and of one of an earlier version.
+    pub(super) fn finished(self) -> Option<(Status, Checksums)> {
+        let files = self.files.filter(|_| self.status.state == RunState::Finished)?;
+        Some((self.status, files))
+    }
+}
+
 /// The time, as RFC 3339 writes it.
 pub fn now() -> String {
     humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string()

@@ -145,7 +145,7 @@ fn masks(
             dice,
         });
     }
-    written.add_to(run)?;
+    RunDir::add_masks(run, written)?;
     Ok(rows)
 }
 
@@ -317,7 +317,7 @@ mod tests {
         drop(RunDir::open_write(&run).unwrap());
         assert_eq!(read(), None, "nobody recorded it");
         let sum = sha256_of_file(&path).unwrap();
-        MaskChecksums([(name.clone(), sum)].into()).add_to(&run).unwrap();
+        RunDir::add_masks(&run, MaskChecksums([(name.clone(), sum)].into())).unwrap();
         assert_eq!(read(), Some(vec![0, 1]));
         write_file(&path, &png_gray(vec![255, 255], (2, 1)).unwrap()).unwrap();
         assert_eq!(read(), None, "another mask of the same size");

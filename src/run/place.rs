@@ -27,7 +27,8 @@ pub(super) enum Place {
 /// it, so that it stays until the new one is whole.
 ///
 /// # Errors
-/// If the state of the run cannot be read and it is not to be made again, or the folder holds another run.
+/// If the run is not to be made again and its state cannot be read or its weights are missing, or the folder holds
+/// another run.
 pub(super) fn place(folder: &Path, id: &str, wanted: Wanted) -> Result<Place> {
     let again = RunDir::again(folder);
     is_run(folder, id)?;
@@ -51,10 +52,11 @@ pub(super) fn place(folder: &Path, id: &str, wanted: Wanted) -> Result<Place> {
             folder.display()
         )));
     }
-    Ok(match wanted.force || (wanted.resume && begun) {
-        true => Place::At(again),
-        false => Place::Finished,
-    })
+    if wanted.force || (wanted.resume && begun) {
+        return Ok(Place::At(again));
+    }
+    RunDir::open_read(folder)?.verify_weights()?;
+    Ok(Place::Finished)
 }
 
 /// Opens, by `open`, the run directory in which a run is made; `None` if the run is finished. Another process may finish
@@ -112,8 +114,29 @@ mod tests {
     use crate::record::Status;
 
     fn write(path: &Path, state: RunState) {
-        let run = RunDir::open_write(path).unwrap();
+        write_to(&RunDir::open_write(path).unwrap(), state);
+    }
+
+    fn write_to(run: &RunDir, state: RunState) {
         run.write_status(&Status { state, epoch: 3, epochs: 3, ..Status::default() }).unwrap();
+    }
+
+    #[test]
+    fn a_finished_run_that_has_lost_its_weights_is_made_again_where_that_is_asked_for_alone() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("a/0123");
+        let run = RunDir::open_write(&folder).unwrap();
+        fs::write(folder.join("checkpoints/last.json"), r#"{"epoch": 1, "best": 1, "parts": []}"#).unwrap();
+        write_to(&run, RunState::Finished);
+        let wanted = |force| Wanted { force, resume: false };
+        let missing = place(&folder, "0123", wanted(false)).unwrap_err().to_string();
+        assert!(missing.contains("model.safetensors"), "{missing}");
+        assert_eq!(
+            place(&folder, "0123", wanted(true)).unwrap(),
+            Place::At(RunDir::again(&folder))
+        );
+        fs::write(run.model(), "weights").unwrap();
+        assert_eq!(place(&folder, "0123", wanted(false)).unwrap(), Place::Finished);
     }
 
     #[test]

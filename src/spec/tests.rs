@@ -394,8 +394,11 @@ fn a_file_that_cannot_be_read_says_why() {
     std::os::unix::fs::symlink("loop.toml", folder.path("loop.toml")).expect("a link");
     let message = folder.mistakes("loop.toml", &[], &[]);
     assert!(message.starts_with("DIR/loop.toml: cannot be read: "), "{message}");
-    let endless = load(Path::new("/dev/zero"), &[], std::iter::empty()).expect_err("no end");
-    assert!(endless.to_string().contains("larger than 1 MiB"), "{endless}");
+    let device = load(Path::new("/dev/zero"), &[], std::iter::empty()).expect_err("no file");
+    assert!(device.to_string().contains("/dev/zero: cannot be read: not a file"), "{device}");
+    folder.write("large.toml", &vec![b'#'; (1 << 20) + 1]);
+    let message = folder.mistakes("large.toml", &[], &[]);
+    assert!(message.contains("larger than 1 MiB (1048577 bytes)"), "{message}");
 }
 
 #[test]
