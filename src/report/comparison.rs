@@ -360,8 +360,10 @@ mod tests {
     fn a_pair_is_compared_on_the_first_split_that_both_have() {
         let both = |name: &str| {
             let mut record = run(name, 0, &numbers());
-            let valid = record.cases.to_vec().into_iter();
-            record.cases.extend(valid.map(|row| CaseRow { split: SplitName::Valid, ..row }));
+            let valid = record.cases.iter().cloned();
+            let valid = valid.map(|row| CaseRow { split: SplitName::Valid, ..row });
+            let valid: Vec<CaseRow> = valid.collect();
+            record.cases.extend(valid);
             record
         };
         let mut of_valid = both("b");

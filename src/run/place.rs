@@ -126,7 +126,8 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let folder = root.path().join("a/0123");
         let run = RunDir::open_write(&folder).unwrap();
-        fs::write(folder.join("checkpoints/last.json"), r#"{"epoch": 1, "best": 1, "parts": []}"#).unwrap();
+        fs::write(folder.join("checkpoints/last.json"), r#"{"epoch": 1, "best": 1, "parts": []}"#)
+            .unwrap();
         write_to(&run, RunState::Finished);
         let wanted = |force| Wanted { force, resume: false };
         let missing = place(&folder, "0123", wanted(false)).unwrap_err().to_string();

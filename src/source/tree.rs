@@ -336,7 +336,7 @@ mod tests {
         let found = account(root, &[root.join("a")], &[], "").unwrap();
         let names: Vec<_> = found.iter().flat_map(|finding| &finding.names).collect();
         assert_eq!(names, ["a/b.png", "a/c.png", "a/null.png", "pipe"]);
-        assert!(crate::file::read(&root.join("pipe")).is_err());
+        assert!(crate::file::read(root.join("pipe")).is_err());
     }
 
     #[test]

@@ -123,13 +123,11 @@ pub(super) fn cut_rois(look: &Look, spec: &RoisSpec, tile: u32) -> Result<Scan> 
     Ok(scan)
 }
 
-/// The tiles of one ROI that carry enough labels, with their codes, and how many tiles there were.
-fn cut_roi(
-    look: &Look,
-    roi: &WholeRoi,
-    spec: &RoisSpec,
-    tile: u32,
-) -> Result<(Vec<(Case, Vec<CodeCount>)>, usize), Finding> {
+/// Tiles that carry enough labels, with their codes, and how many there were with the others.
+type CutTiles = (Vec<(Case, Vec<CodeCount>)>, usize);
+
+/// The tiles of one ROI.
+fn cut_roi(look: &Look, roi: &WholeRoi, spec: &RoisSpec, tile: u32) -> Result<CutTiles, Finding> {
     let stride = if spec.stride == 0 { tile } else { spec.stride };
     let size = (roi.header.width, roi.header.height);
     let mask = decode_codes(&roi.mask, Limit::Roi).map_err(|error| {
