@@ -46,11 +46,7 @@ pub fn open_with_classes(spec: &Spec, classes: &[String]) -> Result<Dataset> {
     }
     match spec.task {
         TaskSpec::Segment(_) => {}
-        TaskSpec::Classify(_) => {
-            dataset.labels = Labels::Images { names: classes.to_vec() };
-            dataset.label_pixels.clear();
-            dataset.cases.iter_mut().for_each(|case| case.mask = MaskSource::Unlabelled);
-        }
+        TaskSpec::Classify(_) => label_images(&mut dataset, classes.to_vec()),
         TaskSpec::MultiTask(_) => dataset.image_classes = classes.to_vec(),
     }
     Ok(dataset)
@@ -60,10 +56,14 @@ pub fn open_with_classes(spec: &Spec, classes: &[String]) -> Result<Dataset> {
 ///
 /// # Errors
 /// The user's, if images have no class of their own.
-pub fn for_task(dataset: Dataset, task: &TaskSpec) -> Result<Dataset> {
+pub fn for_task(mut dataset: Dataset, task: &TaskSpec) -> Result<Dataset> {
     match task {
         TaskSpec::Segment(_) => Ok(dataset),
-        TaskSpec::Classify(_) => of_images(dataset),
+        TaskSpec::Classify(_) => {
+            let classes = classes(&dataset, "classify")?;
+            label_images(&mut dataset, classes);
+            Ok(dataset)
+        }
         TaskSpec::MultiTask(_) => {
             let image_classes = classes(&dataset, "multi-task")?;
             Ok(Dataset { image_classes, ..dataset })
@@ -71,14 +71,11 @@ pub fn for_task(dataset: Dataset, task: &TaskSpec) -> Result<Dataset> {
     }
 }
 
-/// The data set with a class for each image and none for its pixels.
-fn of_images(mut dataset: Dataset) -> Result<Dataset> {
-    dataset.labels = Labels::Images { names: classes(&dataset, "classify")? };
+/// Gives each image one of these classes, and its pixels none.
+fn label_images(dataset: &mut Dataset, names: Vec<String>) {
+    dataset.labels = Labels::Images { names };
     dataset.label_pixels.clear();
-    for case in &mut dataset.cases {
-        case.mask = MaskSource::Unlabelled;
-    }
-    Ok(dataset)
+    dataset.cases.iter_mut().for_each(|case| case.mask = MaskSource::Unlabelled);
 }
 
 /// The classes of images, from normal to malignant.

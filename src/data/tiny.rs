@@ -16,8 +16,12 @@ use crate::source::roi::RoiCache;
 ///
 /// Image `i` is `10 * i` on the left half and `10 * i + 5` on the right; its mask is the left half.
 pub(super) fn dataset(folder: &Path, count: u8) -> Arc<Dataset> {
-    let cases = (0..count).map(|number| case(folder, number)).collect();
-    Arc::new(Dataset {
+    Arc::new(of((0..count).map(|number| case(folder, number)).collect()))
+}
+
+/// A data set of cases with a lesion.
+pub(super) fn of(cases: Vec<Case>) -> Dataset {
+    Dataset {
         cases,
         unlabelled: Vec::new(),
         labels: Labels::Binary { foreground: "lesion".into() },
@@ -29,7 +33,7 @@ pub(super) fn dataset(folder: &Path, count: u8) -> Arc<Dataset> {
         label_pixels: Vec::new(),
         findings: Default::default(),
         rois: Arc::new(RoiCache::default()),
-    })
+    }
 }
 
 fn case(folder: &Path, number: u8) -> Case {

@@ -191,12 +191,16 @@ impl Case<'_> {
     fn value(&self, metric: MetricKind, empty: EmptyRule) -> Value {
         let values: Vec<_> = self.scores.iter().map(|score| score.value(metric, empty)).collect();
         let value = mean_of_classes(metric, &self.counts, &values);
-        let classes = self.counts.iter().zip(values);
-        let undefined = classes.filter(|(counts, value)| !counts.absent() && value.is_none());
-        let undefined = undefined.count();
+        let undefined = undefined(&self.counts, &values);
         let left_out = if value.is_none() { undefined.max(1) } else { undefined };
         Value { group: self.group, value, left_out }
     }
+}
+
+/// How many of the classes that occur in truth or prediction have no value.
+fn undefined(counts: &[Counts], values: &[Option<f64>]) -> usize {
+    let classes = counts.iter().zip(values);
+    classes.filter(|(counts, value)| !counts.absent() && value.is_none()).count()
 }
 
 /// The cases of a split and what they have in common.
@@ -320,18 +324,16 @@ impl Pooled {
                 across_classes(metric, &sums.chunks(4).map(counts).collect::<Vec<_>>(), empty)
             })
         };
-        let value = across_classes(metric, &self.counts, empty);
-        let undefined = self
-            .counts
-            .iter()
-            .filter(|counts| !counts.absent() && overlap(metric, counts, empty).is_none());
+        let values: Vec<_> =
+            self.counts.iter().map(|counts| overlap(metric, counts, empty)).collect();
+        let value = mean_of_classes(metric, &self.counts, &values);
         let groups = value.map_or(0, |_| self.groups);
         let resampled = resampled(groups, interval);
         Figure {
             name,
             value: value.unwrap_or(f64::NAN),
             n: value.map_or(0, |_| self.cases),
-            left_out: value.map_or(self.cases, |_| undefined.count()),
+            left_out: value.map_or(self.cases, |_| undefined(&self.counts, &values)),
             groups,
             interval: resampled.interval,
             interval_note: resampled.note,

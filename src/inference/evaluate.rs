@@ -136,11 +136,7 @@ impl<'a> Scoring<'a> {
                 Ok(())
             }
             (Some(_), Scored::Recorded(_)) => {
-                let cases = &self.dataset.cases;
-                let guided =
-                    |&case: &usize| record.guide.iter().any(|row| row.case == cases[case].id);
-                let guided: Vec<usize> = (0..cases.len()).filter(guided).collect();
-                put_recorded_masks(&mut self.dataset, &guided, run, &record.guide)
+                put_recorded_masks(&mut self.dataset, run, &record.guide)
             }
             (None, _) => Ok(()),
         }

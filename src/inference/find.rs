@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::outputs::canonical;
-use crate::record::{list_experiment, list_runs};
+use crate::record::{RunSummary, list_experiment, list_runs};
 
 /// The run directories that `names` mean, each once: a run directory, a folder of runs, an experiment's name or, where
 /// no experiment has it, the beginning of a run id under `root`.
@@ -15,9 +15,12 @@ use crate::record::{list_experiment, list_runs};
 pub fn find_runs(names: &[String], root: &Path) -> Result<Vec<PathBuf>> {
     let mut found: Vec<PathBuf> = Vec::new();
     let mut seen = BTreeSet::new();
+    let there = runs_under(root)?;
     for name in names {
         // One directory may have several paths.
-        found.extend(find(name, root)?.into_iter().filter(|run| seen.insert(canonical(run))));
+        found.extend(
+            find(name, root, &there)?.into_iter().filter(|run| seen.insert(canonical(run))),
+        );
     }
     Ok(found)
 }
@@ -27,7 +30,7 @@ pub fn find_runs(names: &[String], root: &Path) -> Result<Vec<PathBuf>> {
 /// # Errors
 /// If it means none, or several.
 pub fn find_run(name: &str, root: &Path) -> Result<PathBuf> {
-    let mut found = find(name, root)?;
+    let mut found = find(name, root, &runs_under(root)?)?;
     match found.len() {
         1 => Ok(found.remove(0)),
         count => {
@@ -38,9 +41,13 @@ pub fn find_run(name: &str, root: &Path) -> Result<PathBuf> {
     }
 }
 
-fn find(name: &str, root: &Path) -> Result<Vec<PathBuf>> {
+fn runs_under(root: &Path) -> Result<Vec<RunSummary>> {
+    if root.is_dir() { list_runs(root) } else { Ok(Vec::new()) }
+}
+
+/// The run directories that one name means, of those that are `there` under `root` or anywhere by path.
+fn find(name: &str, root: &Path, there: &[RunSummary]) -> Result<Vec<PathBuf>> {
     let path = Path::new(name);
-    let there = if root.is_dir() { list_runs(root)? } else { Vec::new() };
     let here = runs_in(path)?;
     let experiment = root.join(name);
     let mut components = path.components();
@@ -57,12 +64,12 @@ fn find(name: &str, root: &Path) -> Result<Vec<PathBuf>> {
         return Ok(here);
     }
     let runs: Vec<PathBuf> = there
-        .into_iter()
+        .iter()
         .filter(|run| match is_experiment {
             true => run.experiment == name,
             false => !name.is_empty() && run.run_id.starts_with(name),
         })
-        .map(|run| run.path)
+        .map(|run| run.path.clone())
         .collect();
     if runs.is_empty() {
         let nothing = if root.is_dir() { "" } else { ", which is no folder" };

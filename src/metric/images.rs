@@ -141,10 +141,10 @@ impl ImageConfusion {
 
     /// Mean recall over the classes that have images.
     pub(super) fn mean_recall(&self) -> Option<f64> {
-        mean((0..self.classes()).filter_map(|class| {
+        MeanOver::Occurring.of(self, |class| {
             let Against { tp, fn_, .. } = self.against(class);
             ratio(tp, tp + fn_)
-        }))
+        })
     }
 }
 

@@ -56,8 +56,13 @@ pub trait Classifier {
 
 /// Settings of a classifier.
 pub trait ClassifierSettings {
+    /// How many stages its networks have.
+    const STAGES: u32;
+
     /// What is wrong with them.
-    fn problems(&self, found: &mut Problems);
+    fn problems(&self, found: &mut Problems) {
+        found.stages(self.frozen_stages(), Self::STAGES);
+    }
 
     /// Stages, from the image on, that keep their parameters.
     fn frozen_stages(&self) -> u32;
@@ -114,9 +119,7 @@ impl<C: Classifier> Architecture for C {
 }
 
 impl ClassifierSettings for ClassifierSpec {
-    fn problems(&self, found: &mut Problems) {
-        found.stages(self.frozen_stages, 5);
-    }
+    const STAGES: u32 = 5;
 
     fn frozen_stages(&self) -> u32 {
         self.frozen_stages

@@ -19,7 +19,6 @@ use super::efficientnet_names::{Library, translated};
 use super::efficientnet_stages::STAGES;
 use super::head::{Head, HeadConfig, summarise_average};
 use super::names::outward;
-use super::problems::Problems;
 use super::published::{BackboneFiles, Published};
 use super::summary::{Maps, Table};
 use super::watch::place;
@@ -60,9 +59,7 @@ impl Default for EfficientnetSpec {
 }
 
 impl ClassifierSettings for EfficientnetSpec {
-    fn problems(&self, found: &mut Problems) {
-        found.stages(self.frozen_stages, 9);
-    }
+    const STAGES: u32 = 9;
 
     fn frozen_stages(&self) -> u32 {
         self.frozen_stages

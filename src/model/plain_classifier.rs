@@ -49,9 +49,7 @@ impl Default for PlainClassifierSpec {
 }
 
 impl ClassifierSettings for PlainClassifierSpec {
-    fn problems(&self, found: &mut Problems) {
-        found.stages(self.frozen_stages, 5);
-    }
+    const STAGES: u32 = 5;
 
     fn frozen_stages(&self) -> u32 {
         self.frozen_stages

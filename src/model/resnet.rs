@@ -167,7 +167,18 @@ impl EncoderDesign for ResnetConfig {
     type Net = Resnet;
 
     fn init(&self, device: &Device) -> Resnet {
-        self.init(device)
+        let stage =
+            |stage| self.stage(stage).iter().map(|block| block.init(device)).collect::<Vec<_>>();
+        Resnet {
+            conv1: self.stem().init(device),
+            bn1: BatchNormConfig::new(64).init(device),
+            layer1: stage(0),
+            layer2: stage(1),
+            layer3: stage(2),
+            layer4: stage(3),
+            fc: self.head.as_ref().map(|head| head.init(device)),
+            dropout: DropoutConfig::new(self.dropout).init(),
+        }
     }
 
     fn features(&self) -> [usize; 5] {
@@ -175,17 +186,49 @@ impl EncoderDesign for ResnetConfig {
     }
 
     fn places(&self) -> Vec<String> {
-        self.places()
+        let prefix = self.prefix();
+        let stages = (1..).zip(self.kind.blocks());
+        stages
+            .flat_map(|(stage, blocks)| {
+                (0..blocks).map(move |block| format!("{prefix}layer{stage}.{block}"))
+            })
+            .collect()
     }
 
     fn summarise(&self, table: &mut Table, size: usize) -> [Maps; 5] {
-        self.summarise(table, size)
+        let prefix = self.prefix();
+        let maps = Maps { channels: self.channels, size };
+        table.set_frozen(self.frozen_stages > 0);
+        let maps = self.stem().summarise(table, &format!("{prefix}conv1"), maps);
+        let mut maps = batch_norm(table, &format!("{prefix}bn1"), maps);
+        let mut features = [maps; 5];
+        let pooled = Maps { size: maps.size / 2, ..maps };
+        maps = table.plain(&format!("{prefix}maxpool"), "MaxPool2d 3x3 /2", maps, pooled);
+        for stage in 0..4 {
+            table.set_frozen(self.frozen_stages > stage + 1);
+            for (index, block) in self.stage(stage).iter().enumerate() {
+                let name = format!("{prefix}layer{}.{index}", stage + 1);
+                maps = block.summarise(table, &name, maps);
+            }
+            features[stage + 1] = maps;
+        }
+        table.set_frozen(false);
+        if let Some(head) = &self.head {
+            summarise_average(table, "avgpool", maps);
+            head.summarise(table, "fc");
+        }
+        features
     }
 }
 
 impl EncoderNetwork for Resnet {
     fn features(&self, images: Tensor<4>) -> [Tensor<4>; 5] {
-        self.features(images)
+        let stem = conv2d_batch_norm(&self.conv1, &self.bn1, images, After::relu());
+        let stage1 = self.stage(1, &self.layer1, max_pool2d(stem.clone(), 3, 2, 1));
+        let stage2 = self.stage(2, &self.layer2, stage1.clone());
+        let stage3 = self.stage(3, &self.layer3, stage2.clone());
+        let stage4 = self.stage(4, &self.layer4, stage3.clone());
+        [stem, stage1, stage2, stage3, stage4]
     }
 }
 
@@ -193,15 +236,15 @@ impl Design for ResnetConfig {
     type Net = Resnet;
 
     fn places(&self) -> Vec<String> {
-        self.places()
+        EncoderDesign::places(self)
     }
 
     fn init(&self, device: &Device) -> Resnet {
-        self.init(device)
+        EncoderDesign::init(self, device)
     }
 
     fn summarise(&self, table: &mut Table, size: usize) {
-        self.summarise(table, size);
+        EncoderDesign::summarise(self, table, size);
     }
 }
 
@@ -254,59 +297,6 @@ impl ResnetConfig {
             })
             .collect()
     }
-
-    /// The places that can be looked at, in the order of the forward pass.
-    fn places(&self) -> Vec<String> {
-        let prefix = self.prefix();
-        let stages = (1..).zip(self.kind.blocks());
-        stages
-            .flat_map(|(stage, blocks)| {
-                (0..blocks).map(move |block| format!("{prefix}layer{stage}.{block}"))
-            })
-            .collect()
-    }
-
-    /// The network.
-    fn init(&self, device: &Device) -> Resnet {
-        let stage =
-            |stage| self.stage(stage).iter().map(|block| block.init(device)).collect::<Vec<_>>();
-        Resnet {
-            conv1: self.stem().init(device),
-            bn1: BatchNormConfig::new(64).init(device),
-            layer1: stage(0),
-            layer2: stage(1),
-            layer3: stage(2),
-            layer4: stage(3),
-            fc: self.head.as_ref().map(|head| head.init(device)),
-            dropout: DropoutConfig::new(self.dropout).init(),
-        }
-    }
-
-    /// Fills in the layer table; gives the features' maps.
-    fn summarise(&self, table: &mut Table, size: usize) -> [Maps; 5] {
-        let prefix = self.prefix();
-        let maps = Maps { channels: self.channels, size };
-        table.set_frozen(self.frozen_stages > 0);
-        let maps = self.stem().summarise(table, &format!("{prefix}conv1"), maps);
-        let mut maps = batch_norm(table, &format!("{prefix}bn1"), maps);
-        let mut features = [maps; 5];
-        let pooled = Maps { size: maps.size / 2, ..maps };
-        maps = table.plain(&format!("{prefix}maxpool"), "MaxPool2d 3x3 /2", maps, pooled);
-        for stage in 0..4 {
-            table.set_frozen(self.frozen_stages > stage + 1);
-            for (index, block) in self.stage(stage).iter().enumerate() {
-                let name = format!("{prefix}layer{}.{index}", stage + 1);
-                maps = block.summarise(table, &name, maps);
-            }
-            features[stage + 1] = maps;
-        }
-        table.set_frozen(false);
-        if let Some(head) = &self.head {
-            summarise_average(table, "avgpool", maps);
-            head.summarise(table, "fc");
-        }
-        features
-    }
 }
 
 impl Network for Resnet {
@@ -334,20 +324,6 @@ impl Staged for Resnet {
 }
 
 impl Resnet {
-    /// Features at a half, a quarter, ... and a 32nd of the size.
-    ///
-    /// # Shapes
-    /// - images: `[batch, channels, height, width]`, height and width multiples of 32
-    /// - output k: `[batch, features k, height / 2^(k + 1), width / 2^(k + 1)]`
-    fn features(&self, images: Tensor<4>) -> [Tensor<4>; 5] {
-        let stem = conv2d_batch_norm(&self.conv1, &self.bn1, images, After::relu());
-        let stage1 = self.stage(1, &self.layer1, max_pool2d(stem.clone(), 3, 2, 1));
-        let stage2 = self.stage(2, &self.layer2, stage1.clone());
-        let stage3 = self.stage(3, &self.layer3, stage2.clone());
-        let stage4 = self.stage(4, &self.layer4, stage3.clone());
-        [stem, stage1, stage2, stage3, stage4]
-    }
-
     fn stage(&self, stage: usize, blocks: &[Residual], input: Tensor<4>) -> Tensor<4> {
         let prefix = prefix(self.fc.is_some());
         blocks.iter().enumerate().fold(input, |x, (index, block)| {

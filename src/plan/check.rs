@@ -22,7 +22,7 @@ use crate::loss::{self, Outputs};
 use crate::model;
 use crate::record::GuideRow;
 use crate::spec::{
-    Channels, GateSpec, GuideSpec, Loaded, Problem, Problems, RefineSpec, SubsetSpec,
+    Channels, GateSpec, GuideSpec, Loaded, Problem, Problems, RefineSpec, Spec, SubsetSpec,
     ThresholdSpec, load,
 };
 use crate::split_name::SplitName;
@@ -104,8 +104,7 @@ pub fn check(mut loaded: Loaded, depth: Depth) -> Result<Checked, Problems> {
                 found.splits(&split);
                 found.labelled(dataset, &split);
                 found.scored(dataset, &split);
-                let window = percentile_window(&spec.dataset.intensity, dataset, &split.train);
-                if let Err(error) = window.and_then(|window| dataset.decide_levels(window)) {
+                if let Err(error) = decide_window(spec, dataset, &split) {
                     found.add("dataset.intensity", error.to_string());
                 }
                 divided = Some((split, duplicates));
@@ -289,9 +288,7 @@ impl Mistakes<'_> {
         let loaded = self.guiding(guide)?;
         let path = Path::new(&guide.experiment);
         let opened = open_for(&loaded.spec).and_then(|mut dataset| {
-            let intensity = &loaded.spec.dataset.intensity;
-            let window = percentile_window(intensity, &dataset, &split.train)?;
-            dataset.decide_levels(window)?;
+            decide_window(&loaded.spec, &mut dataset, split)?;
             Ok(dataset)
         });
         let dataset = match opened {
@@ -590,4 +587,9 @@ impl Mistakes<'_> {
             self.list.push(self.loaded.problem_at("evaluation.splits", message.into(), help));
         }
     }
+}
+/// Decides how images of 16 bits are read: by those of the training split, where the spec says so.
+fn decide_window(spec: &Spec, dataset: &mut Dataset, split: &Split) -> Result<()> {
+    let window = percentile_window(&spec.dataset.intensity, dataset, &split.train)?;
+    dataset.decide_levels(window)
 }

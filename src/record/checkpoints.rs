@@ -139,7 +139,7 @@ impl Checkpoints {
     }
 
     fn part(&self, epoch: u32, part: Part) -> PathBuf {
-        self.folder(epoch).join(format!("{}.burnpack", part.name()))
+        self.folder(epoch).join(part.file())
     }
 
     /// Writes one part of the checkpoint of an epoch.
@@ -178,7 +178,7 @@ impl Checkpoints {
         for part in Part::ALL {
             let path = self.part(progress.epoch, part);
             if let Some(bytes) = files::read(&path)? {
-                parts.push((format!("{}.burnpack", part.name()), sha256(&bytes)));
+                parts.push((part.file(), sha256(&bytes)));
             }
         }
         self.run.write(&progress.rows)?;
@@ -256,7 +256,7 @@ impl Checkpoints {
                     let _ = files::remove(&part.path());
                 }
             }
-            if fs::read_dir(&path).is_ok_and(|mut entries| entries.next().is_none()) {
+            if files::is_empty(&path) {
                 let _ = files::remove(&path);
             }
         }

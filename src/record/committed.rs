@@ -65,12 +65,10 @@ impl RunDir {
     /// When the disk refuses.
     pub(super) fn put(&self, name: &str, bytes: &[u8]) -> Result<()> {
         let path = self.file(name);
-        let Some((status, mut files)) = self.committed()? else {
+        let committed = if has_sum(name) { self.committed()? } else { None };
+        let Some((status, mut files)) = committed else {
             return files::write(&path, bytes);
         };
-        if !has_sum(name) {
-            return files::write(&path, bytes);
-        }
         let sum = sha256(bytes);
         let sums = files.entry(name.into()).or_insert_with(|| vec![ABSENT.into()]);
         if !sums.contains(&sum) {
@@ -134,12 +132,27 @@ impl RunDir {
         if !path.exists() {
             return Err(files::missing(&path));
         }
-        if let Some((_, files)) = self.committed()?
-            && let Some(sums) = files.get(name)
-        {
-            compare(&path, sums, &sha256_of_file(&path)?)?;
-        }
+        self.check(name, || sha256_of_file(&path))?;
         Ok(path)
+    }
+
+    /// The bytes of one of the run's files, by its name.
+    ///
+    /// # Errors
+    /// As [`RunDir::own_file`].
+    pub(super) fn own_bytes(&self, name: &str) -> Result<Vec<u8>> {
+        let path = self.file(name);
+        let bytes = files::read(&path)?.ok_or_else(|| files::missing(&path))?;
+        self.check(name, || Ok(sha256(&bytes)))?;
+        Ok(bytes)
+    }
+
+    /// Compares the checksum of a file with that of the finished run, if it has one.
+    fn check(&self, name: &str, found: impl FnOnce() -> Result<String>) -> Result<()> {
+        match self.committed()?.and_then(|(_, mut files)| files.remove(name)) {
+            Some(sums) => compare(&self.file(name), &sums, &found()?),
+            None => Ok(()),
+        }
     }
 
     /// Reads a run that another process may be replacing: again if `status.json` has changed meanwhile.

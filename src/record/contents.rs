@@ -136,9 +136,8 @@ impl Own {
         listed.extend([MODEL, STAGED].map(String::from));
         if let Some(last) = find::<Last>(run)? {
             for epoch in [Some(last.epoch), last.best].into_iter().flatten() {
-                let part =
-                    |part: &Part| format!("checkpoints/epoch-{epoch}/{}.burnpack", part.name());
-                listed.extend(Part::ALL.iter().map(part));
+                let part = |part: Part| format!("checkpoints/epoch-{epoch}/{}", part.file());
+                listed.extend(Part::ALL.map(part));
             }
         }
         let masks = find::<MaskChecksums>(run)?.unwrap_or_default();
@@ -159,12 +158,11 @@ impl Own {
 
 /// Whether a folder, by its path below the run directory, holds the checkpoint of an epoch.
 pub(super) fn is_epoch(folder: &str) -> bool {
-    folder.strip_prefix("checkpoints/epoch-").is_some_and(is_number)
+    folder.strip_prefix("checkpoints/epoch-").is_some_and(files::is_number)
 }
 
 pub(super) fn is_part(file: &str) -> bool {
-    file.strip_suffix(".burnpack")
-        .is_some_and(|part| Part::ALL.iter().any(|own| own.name() == part))
+    Part::ALL.iter().any(|part| part.file() == file)
 }
 
 /// `000-image.jpg`, or `film-00001-fixed-image.jpg`.
@@ -176,11 +174,7 @@ fn is_picture(file: &str) -> bool {
         }),
         None => file.split_once('-'),
     };
-    numbered.is_some_and(|(number, shown)| is_number(number) && PICTURED.contains(&shown))
-}
-
-fn is_number(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+    numbered.is_some_and(|(number, shown)| files::is_number(number) && PICTURED.contains(&shown))
 }
 
 /// The names of the run's files that are there, sorted.
@@ -222,7 +216,7 @@ fn remove_empty(run: &Path, folder: &str) -> Result<()> {
     for (name, path) in entries(run, folder)? {
         if is_folder(&path) && content_of_folder(&name) {
             remove_empty(run, &name)?;
-            if fs::read_dir(&path).is_ok_and(|mut entries| entries.next().is_none()) {
+            if files::is_empty(&path) {
                 files::remove(&path)?;
             }
         }

@@ -16,11 +16,20 @@ pub(super) const TEMPORARY_PREFIX: &str = ".tmp-";
 pub(super) fn is_temporary(name: &str) -> bool {
     let Some(rest) = name.strip_prefix(TEMPORARY_PREFIX) else { return false };
     let is_random = rest.len() == 6 && rest.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     is_random
         || rest
             .split_once('-')
             .is_some_and(|(process, name)| is_number(process) && !name.is_empty())
+}
+
+/// Whether a text consists of digits.
+pub(super) fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Whether a folder can be read and has no entry.
+pub(super) fn is_empty(folder: &Path) -> bool {
+    fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
 }
 
 /// The name that a run directory has while it is removed after another took its place.

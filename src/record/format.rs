@@ -38,9 +38,9 @@ impl Format {
     }
 }
 
-/// Whether `format.json` is there; an error where it names another format.
-pub(super) fn check_format(path: &Path) -> Result<bool> {
-    let Some(format) = find::<Format>(path)? else { return Ok(false) };
+/// What `format.json` holds, if it is there; an error where it names another format.
+pub(super) fn check_format(path: &Path) -> Result<Option<Format>> {
+    let Some(format) = find::<Format>(path)? else { return Ok(None) };
     if format.format != NAME {
         let why = format!("its format is `{}`", format.format);
         return Err(files::damaged(&path.join(Format::FILE), &why));
@@ -55,5 +55,5 @@ pub(super) fn check_format(path: &Path) -> Result<bool> {
             env!("CARGO_PKG_VERSION"),
         )));
     }
-    Ok(true)
+    Ok(Some(format))
 }

@@ -40,6 +40,11 @@ impl Part {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Model, Self::Optimizer, Self::Rate, Self::Average];
 
+    /// Name of its file.
+    pub(super) fn file(self) -> String {
+        format!("{}.burnpack", self.name())
+    }
+
     /// Name of the part, as in its file.
     pub fn name(self) -> &'static str {
         match self {

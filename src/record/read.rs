@@ -153,7 +153,6 @@ impl Record {
             let why = format!("`{}` is not a plain file name", picture.file);
             return Err(files::damaged(&run.file(Vec::<Picture>::FILE), &why));
         }
-        let file = run.own_file(&format!("pictures/{}", picture.file))?;
-        files::read(&file)?.ok_or_else(|| files::missing(&file))
+        run.own_bytes(&format!("pictures/{}", picture.file))
     }
 }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::io::Write;
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -189,12 +189,7 @@ fn kept_beside(run: &Path, key: &ReadingKey) -> Vec<Vec<Reading>> {
 /// # Errors
 /// If it is there and cannot be read.
 pub(super) fn in_ledger(run: &Path) -> Result<Option<Vec<Reading>>> {
-    let path = ledger(run);
-    let bytes = match crate::file::read(&path) {
-        Ok(bytes) => bytes,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Error::io(&path, "cannot read")(error)),
-    };
+    let Some(bytes) = files::read(&ledger(run))? else { return Ok(None) };
     let text = String::from_utf8_lossy(&bytes);
     let lines = text.lines().filter(|line| !line.trim().is_empty());
     Ok(Some(lines.map(|line| serde_json::from_str(line).unwrap_or_default()).collect()))

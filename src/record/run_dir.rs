@@ -72,11 +72,9 @@ impl RunDir {
             remove_replaced(experiment);
         }
         let marked = Format::again_of(name_of_replaced(&run.path));
-        let is_new = !check_format(&run.path)?;
         // A copy of a run that replaced another is not one that will replace another.
-        let is_stale = marked.again_of.is_none()
-            && find::<Format>(&run.path)?.is_some_and(|format| format.again_of.is_some());
-        if is_new || is_stale {
+        let is_stale = |found: &Format| marked.again_of.is_none() && found.again_of.is_some();
+        if check_format(&run.path)?.as_ref().is_none_or(is_stale) {
             store(&run.path, &marked)?;
         }
         Ok(run)
@@ -188,7 +186,7 @@ impl RunDir {
     /// When it is not a run directory or was written in another format version.
     pub fn open_read(path: impl Into<PathBuf>) -> Result<Self> {
         let path = path.into();
-        if check_format(&path)? {
+        if check_format(&path)?.is_some() {
             return Ok(Self { path, _lock: None });
         }
         let found = if path.is_dir() { "it has no format.json" } else { "there is no such folder" };

@@ -243,22 +243,13 @@ pub fn with_mask(predictor: &Predictor, threshold: f64, image: Decoded) -> Resul
     Ok(Decoded { labels, ..image })
 }
 
-/// Puts the recorded masks of a guided run, by its directory, into some cases of its data set.
+/// Puts the recorded masks of a guided run, by its directory, into its data set; cases without one stay as they are.
 ///
 /// # Errors
 /// If a mask is not there any more: other networks may have been trained on its case.
-pub fn put_recorded_masks(
-    dataset: &mut Dataset,
-    cases: &[usize],
-    run: &Path,
-    rows: &[GuideRow],
-) -> Result<()> {
-    for &index in cases {
-        let case = &dataset.cases[index];
-        let row = rows.iter().find(|row| row.case == case.id);
-        let row = row.ok_or_else(|| {
-            Error::user(format!("{}: no mask of `{}` is recorded", run.display(), case.id))
-        })?;
+pub fn put_recorded_masks(dataset: &mut Dataset, run: &Path, rows: &[GuideRow]) -> Result<()> {
+    for case in &mut dataset.cases {
+        let Some(row) = rows.iter().find(|row| row.case == case.id) else { continue };
         let path = mask_path(&beside(run, &row.path).join("masks"), &case.id);
         if !path.is_file() {
             return Err(Error::user(format!(
@@ -268,7 +259,7 @@ pub fn put_recorded_masks(
                 case.id
             )));
         }
-        dataset.cases[index].mask = MaskSource::Files(vec![path]);
+        case.mask = MaskSource::Files(vec![path]);
     }
     Ok(())
 }

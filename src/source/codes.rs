@@ -46,6 +46,11 @@ impl Codes {
         self.of_label(label).first().copied().unwrap_or(label)
     }
 
+    /// Those codes that no mask may hold.
+    pub(crate) fn unknown_of(&self, found: &[CodeCount]) -> Vec<CodeCount> {
+        found.iter().copied().filter(|&(code, _)| self.label(code).is_none()).collect()
+    }
+
     /// Says which codes no mask may hold, and how many pixels have them.
     pub(crate) fn unknown(&self, found: &[(u8, u64)]) -> String {
         let last = (0..=255).rev().find(|&code| self.label(code).is_some()).unwrap_or_default();
@@ -59,11 +64,7 @@ impl Codes {
     /// # Errors
     /// The codes that no mask may hold, each with its number of pixels.
     pub fn apply(&self, mask: &mut GrayImage) -> Result<(), Vec<(u8, u64)>> {
-        let counts = count_codes(mask);
-        let unknown: Vec<_> = (0..=255)
-            .zip(counts)
-            .filter(|&(code, count)| count > 0 && self.label(code).is_none())
-            .collect();
+        let unknown = self.unknown_of(&found_codes(mask.as_raw()));
         if !unknown.is_empty() {
             return Err(unknown);
         }

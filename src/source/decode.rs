@@ -18,7 +18,7 @@ mod tests;
 use std::io::Cursor;
 use std::path::Path;
 
-use image::{DynamicImage, GrayImage, RgbImage, RgbaImage};
+use image::{DynamicImage, GrayImage, RgbImage};
 use png::{BitDepth, ColorType, Transformations};
 use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
@@ -34,7 +34,7 @@ use super::levels::{Levels, Window};
 use super::mask_values::{MaskValues, is_lesion};
 use super::orientation::stated as stated_orientations;
 use super::picture_values::{DeepValues, PictureValues};
-use super::sizes::{BothSizes, nearest_places, resize_labels};
+use super::sizes::{BothSizes, resize_labels};
 use crate::error::{Error, Result};
 
 /// Decodes a PNG or JPEG file to RGB.
@@ -96,45 +96,28 @@ pub fn decode_binary(path: &Path, foreground: &ForegroundSpec) -> Result<GrayIma
     binary(path, foreground).map_err(naming(path))
 }
 
-/// What a mask that separates lesion from background holds, at its own size and, if there is one, at the network's.
+/// What a mask that separates lesion from background holds, and its pixels of lesion at the network's size, if there is
+/// one.
 pub(super) fn mask_values(
     path: &Path,
     foreground: &ForegroundSpec,
     size: Option<u32>,
-) -> Result<BothSizes<MaskValues>> {
+) -> Result<(MaskValues, u64)> {
     let values = || {
-        let (header, picture) = mask_picture(path)?;
-        let own = MaskValues::of(header.stored().0, mask_pixels(&picture), foreground);
+        let (header, picture) = mask_picture(path, Limit::Image, Transformations::EXPAND)?;
+        let values = MaskValues::of(header.stored().0, mask_pixels(&picture), foreground);
         let network = match size {
-            Some(size) if (size, size) != (header.width, header.height) => {
-                resized_mask(&header, &picture, foreground, size)?
-            }
-            _ => own.clone(),
+            Some(size) => lesion_pixels(&lesion_labels(&header, &picture, foreground)?, size),
+            None => values.extent.pixels,
         };
-        Ok(BothSizes { own, network })
+        Ok((values, network))
     };
     values().map_err(naming(path))
 }
 
-/// What is left of a mask at `size` x `size`.
-fn resized_mask(
-    header: &Header,
-    picture: &Picture,
-    foreground: &ForegroundSpec,
-    size: u32,
-) -> Result<MaskValues, Complaint> {
-    let has_alpha = picture.channels.is_multiple_of(2);
-    let bytes = mask_pixels(picture)
-        .flat_map(|([red, green, blue], alpha)| [red, green, blue, alpha.unwrap_or(255)]);
-    let (width, height) = header.stored();
-    let image = RgbaImage::from_raw(width, height, bytes.collect())
-        .ok_or("a damaged PNG: pixels are missing")?;
-    let image = turned(image, header, DynamicImage::ImageRgba8, DynamicImage::into_rgba8);
-    let pixels = nearest_places(image.dimensions(), size).map(|place| {
-        let pixel = &image.as_raw()[4 * place..4 * place + 4];
-        ([pixel[0], pixel[1], pixel[2]], Some(pixel[3]).filter(|_| has_alpha))
-    });
-    Ok(MaskValues::of(size, pixels, foreground))
+/// Pixels of lesion that are left of the labels of a mask at `size` x `size`.
+pub(super) fn lesion_pixels(labels: &GrayImage, size: u32) -> u64 {
+    resize_labels(labels, size).into_iter().filter(|&label| label == 1).count() as u64
 }
 
 /// Codes of a mask with their pixels, at its own size and, if there is one, at the network's.
@@ -314,11 +297,15 @@ fn eight_bits(picture: &Picture, levels: Levels) -> Result<Vec<u8>, Complaint> {
     Ok(colours.into_iter().flatten().map(|value| window.apply(value)).collect())
 }
 
-fn mask_picture(path: &Path) -> Result<(Header, Picture), Complaint> {
-    let header = read_header(path, Limit::Image)?;
+fn mask_picture(
+    path: &Path,
+    limit: Limit,
+    transformations: Transformations,
+) -> Result<(Header, Picture), Complaint> {
+    let header = read_header(path, limit)?;
     judge_mask(&header)?;
     let bytes = crate::file::read(path).map_err(unreadable)?;
-    let picture = png_pixels(&bytes, &header, Transformations::EXPAND)?;
+    let picture = png_pixels(&bytes, &header, transformations)?;
     Ok((header, picture))
 }
 
@@ -331,14 +318,23 @@ fn mask_pixels(picture: &Picture) -> impl Iterator<Item = ([u8; 3], Option<u8>)>
 }
 
 fn binary(path: &Path, foreground: &ForegroundSpec) -> Result<GrayImage, Complaint> {
-    let (header, picture) = mask_picture(path)?;
+    let (header, picture) = mask_picture(path, Limit::Image, Transformations::EXPAND)?;
     if matches!(foreground, ForegroundSpec::AlphaAbove(_)) && !picture.channels.is_multiple_of(2) {
         return Err("a mask without alpha channel, which `dataset.foreground` reads".into());
     }
-    let labels = mask_pixels(&picture)
+    lesion_labels(&header, &picture, foreground)
+}
+
+/// 1 where a pixel is lesion, 0 elsewhere.
+fn lesion_labels(
+    header: &Header,
+    picture: &Picture,
+    foreground: &ForegroundSpec,
+) -> Result<GrayImage, Complaint> {
+    let labels = mask_pixels(picture)
         .map(|(colour, alpha)| u8::from(is_lesion(foreground, colour, alpha)))
         .collect();
-    gray_image(&header, labels)
+    gray_image(header, labels)
 }
 
 /// Labels or codes of each stored pixel as the image that is shown.
@@ -350,10 +346,7 @@ fn gray_image(header: &Header, data: Vec<u8>) -> Result<GrayImage, Complaint> {
 }
 
 fn codes(path: &Path, limit: Limit) -> Result<GrayImage, Complaint> {
-    let header = read_header(path, limit)?;
-    judge_mask(&header)?;
-    let bytes = crate::file::read(path).map_err(unreadable)?;
-    let picture = png_pixels(&bytes, &header, Transformations::IDENTITY)?;
+    let (header, picture) = mask_picture(path, limit, Transformations::IDENTITY)?;
     let bits = header.mode.bits;
     let codes = match header.mode.color {
         Color::Gray | Color::Palette if bits < 8 => unpack(&picture, header.stored().0, bits),

@@ -401,9 +401,8 @@ fn jpeg_header(bytes: &[u8]) -> Result<Header, Complaint> {
             at += 1;
             continue;
         }
-        let size = bytes.get(at + 2..at + 4).ok_or_else(truncated)?;
-        let size = usize::from(u16::from_be_bytes([size[0], size[1]]));
-        let segment = bytes.get(at + 4..at + 2 + size.max(2)).ok_or_else(truncated)?;
+        let next = after_segment(bytes, at).ok_or_else(truncated)?;
+        let segment = bytes.get(at + 4..next).ok_or_else(truncated)?;
         match marker {
             0xc0..=0xc3 | 0xc5..=0xc7 | 0xc9..=0xcb | 0xcd..=0xcf => {
                 header = Some(jpeg_frame(segment)?);
@@ -412,7 +411,7 @@ fn jpeg_header(bytes: &[u8]) -> Result<Header, Complaint> {
             0xda => break,
             _ => {}
         }
-        at += 2 + size.max(2);
+        at = next;
     }
     let header = header.ok_or("a damaged JPEG: no frame header")?;
     if !bytes[at..].windows(2).any(|pair| pair == [0xff, 0xd9]) {

@@ -9,18 +9,18 @@ use std::path::{Path, PathBuf};
 
 use image::GrayImage;
 use rayon::prelude::*;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::case::{Case, MaskSource};
 use super::codes::CodeCount;
-use super::decode::{code_counts, decode_binary, mask_values};
+use super::decode::{code_counts, decode_binary, lesion_pixels, mask_values};
 use super::extent::Extent;
 use super::foreground::ForegroundSpec;
 use super::kept::kept;
 use super::look::Look;
 use super::mask_values::{MaskValues, brightest, hue_distance, is_lesion, tint};
-use super::sizes::{BothSizes, resize_labels};
+use super::sizes::BothSizes;
 use super::survey::{Surveyed, survey};
 use crate::error::Result;
 use crate::finding::{Finding, FindingKind, Findings};
@@ -42,6 +42,15 @@ fn survey_masks<T: Clone + Send + Serialize + DeserializeOwned>(
 ) -> BTreeMap<PathBuf, Surveyed<T>> {
     let files = cases.iter().flat_map(|case| case.mask.files()).map(PathBuf::as_path);
     survey(knowledge, files.collect(), &[], of)
+}
+
+/// Lesion of a mask or case.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+struct Lesion {
+    /// At its own size.
+    own: Extent,
+    /// Pixels at the network's size.
+    network: u64,
 }
 
 /// What is known of the masks of lesions.
@@ -66,12 +75,12 @@ pub(super) fn judge_lesions(
         });
     let mut findings = Findings::default();
     let mut read: BTreeMap<&Path, &MaskValues> = BTreeMap::new();
-    let mut resized: BTreeMap<&Path, &MaskValues> = BTreeMap::new();
+    let mut of_files: BTreeMap<&Path, Lesion> = BTreeMap::new();
     for (file, values) in &surveyed {
         match values {
-            Ok(values) => {
-                read.insert(file, &values.own);
-                resized.insert(file, &values.network);
+            Ok((values, network)) => {
+                read.insert(file, values);
+                of_files.insert(file, Lesion { own: values.extent, network: *network });
             }
             Err(complaint) => findings.push(look.unreadable(file, complaint)),
         }
@@ -85,19 +94,14 @@ pub(super) fn judge_lesions(
     }
     let mut pixels = BTreeMap::new();
     if !findings.has_errors() {
-        let of_file = |file: &Path| {
-            Some(BothSizes { own: read.get(file)?.extent, network: resized.get(file)?.extent })
-        };
-        match lesions(cases, of_file, foreground, size) {
+        match lesions(cases, &of_files, foreground, size) {
             Ok(found) => {
-                let own: Vec<Option<Extent>> =
-                    found.iter().map(|found| found.as_ref().map(|found| found.own)).collect();
-                findings.extend(amounts(cases, &read, &own, foreground));
+                findings.extend(amounts(cases, &read, &found, foreground));
                 findings.extend(size.and_then(|size| vanished(cases, &found, size)));
+                let both = |of: Lesion| BothSizes { own: of.own.pixels, network: of.network };
                 let known = cases.iter().zip(found);
-                pixels = known
-                    .filter_map(|(case, of)| Some((case.id.clone(), of?.map(|of| of.pixels))))
-                    .collect();
+                pixels =
+                    known.filter_map(|(case, of)| Some((case.id.clone(), both(of?)))).collect();
             }
             Err(complaint) => findings.push(complaint),
         }
@@ -170,20 +174,16 @@ fn has_several_hues(read: &BTreeMap<&Path, &MaskValues>, foreground: &Foreground
 }
 
 /// Lesions of which no pixel is left once their masks are resized.
-fn vanished(cases: &[Case], lesions: &[Option<BothSizes<Extent>>], size: u32) -> Option<Finding> {
+fn vanished(cases: &[Case], lesions: &[Option<Lesion>], size: u32) -> Option<Finding> {
     let (mut with_lesion, mut names) = (0, Vec::new());
     for (case, lesion) in cases.iter().zip(lesions) {
-        let Some(BothSizes { own, network }) =
-            lesion.as_ref().filter(|lesion| lesion.own.pixels > 0)
-        else {
+        let Some(Lesion { own, network }) = lesion.filter(|lesion| lesion.own.pixels > 0) else {
             continue;
         };
         with_lesion += 1;
-        if network.pixels == 0 {
-            names.push(format!(
-                "{}: {} pixels of {}x{}",
-                case.id, own.pixels, case.width, case.height
-            ));
+        if network == 0 {
+            let (width, height) = (case.width, case.height);
+            names.push(format!("{}: {} pixels of {width}x{height}", case.id, own.pixels));
         }
     }
     let what = format!("lesions of which `dataset.image-size` {size} leaves no pixel");
@@ -198,15 +198,15 @@ fn vanished(cases: &[Case], lesions: &[Option<BothSizes<Extent>>], size: u32) ->
 /// Lesion of each case in any of its masks; `None` for one that is not read from files.
 fn lesions(
     cases: &[Case],
-    of_file: impl Fn(&Path) -> Option<BothSizes<Extent>>,
+    of_files: &BTreeMap<&Path, Lesion>,
     foreground: &ForegroundSpec,
     size: Option<u32>,
-) -> std::result::Result<Vec<Option<BothSizes<Extent>>>, Finding> {
+) -> std::result::Result<Vec<Option<Lesion>>, Finding> {
     let several: Vec<&Case> = cases.iter().filter(|case| case.mask.files().len() > 1).collect();
     let files: Vec<&Path> =
         several.iter().flat_map(|case| case.mask.files()).map(PathBuf::as_path).collect();
     let counts: Vec<usize> = several.iter().map(|case| case.mask.files().len()).collect();
-    let unions = || -> Result<Vec<BothSizes<Extent>>> {
+    let unions = || -> Result<Vec<Lesion>> {
         several.par_iter().map(|case| union(case.mask.files(), foreground, size)).collect()
     };
     let unions = match several.is_empty() {
@@ -218,9 +218,9 @@ fn lesions(
     };
     let mut unions = unions.into_iter();
     let pixels = |case: &Case| match &case.mask {
-        MaskSource::Empty => Some(BothSizes::default()),
+        MaskSource::Empty => Some(Lesion::default()),
         MaskSource::Files(files) => match files.as_slice() {
-            [only] => of_file(only),
+            [only] => of_files.get(only.as_path()).copied(),
             _ => unions.next(),
         },
         MaskSource::Region(_) | MaskSource::Phantom | MaskSource::Unlabelled => None,
@@ -229,11 +229,7 @@ fn lesions(
 }
 
 /// What is lesion in any of several masks.
-fn union(
-    files: &[PathBuf],
-    foreground: &ForegroundSpec,
-    size: Option<u32>,
-) -> Result<BothSizes<Extent>> {
+fn union(files: &[PathBuf], foreground: &ForegroundSpec, size: Option<u32>) -> Result<Lesion> {
     let mut union = GrayImage::default();
     for file in files {
         let mask = decode_binary(file, foreground)?;
@@ -243,13 +239,10 @@ fn union(
             union.iter_mut().zip(mask.as_raw()).for_each(|(all, &one)| *all |= one);
         }
     }
-    let extent = |labels: &[u8], width: u32| {
-        let lesion: Vec<bool> = labels.iter().map(|&label| label == 1).collect();
-        Extent::of(&lesion, width as usize)
-    };
-    let own = extent(&union, union.width());
-    let resized = |size| extent(&resize_labels(&union, size), size);
-    Ok(BothSizes { own, network: size.map_or(own, resized) })
+    let lesion: Vec<bool> = union.iter().map(|&label| label == 1).collect();
+    let own = Extent::of(&lesion, union.width() as usize);
+    let network = size.map_or(own.pixels, |size| lesion_pixels(&union, size));
+    Ok(Lesion { own, network })
 }
 
 /// What is wrong with masks that should hold black and one other value.
@@ -371,16 +364,16 @@ impl Amount<'_> {
 fn amounts(
     cases: &[Case],
     read: &BTreeMap<&Path, &MaskValues>,
-    lesions: &[Option<Extent>],
+    lesions: &[Option<Lesion>],
     foreground: &ForegroundSpec,
 ) -> Vec<Finding> {
     let amount = cases.iter().zip(lesions).filter_map(|(case, lesion)| {
         let files = case.mask.files();
-        let lesion = lesion.filter(|_| !files.is_empty())?;
+        let Lesion { own, .. } = lesion.filter(|_| !files.is_empty())?;
         let pixels = f64::from(case.width) * f64::from(case.height);
         let mut masks = files.iter().filter_map(|file| read.get(file.as_path()));
-        let around = lesion.is_around || masks.any(|values| values.extent.is_around);
-        Some(Amount { case, part: lesion.pixels as f64 / pixels.max(1.0), around })
+        let around = own.is_around || masks.any(|values| values.extent.is_around);
+        Some(Amount { case, part: own.pixels as f64 / pixels.max(1.0), around })
     });
     let amounts: Vec<Amount> = amount.collect();
     let words = |keep: &dyn Fn(&Amount) -> bool| -> Vec<String> {
@@ -760,7 +753,7 @@ mod tests {
             let rows: Vec<u8> = pixels.into_iter().flat_map(|(value, alpha)| [value, alpha]).collect();
             save_bytes(&path, &png(SIZE, ColorType::GrayscaleAlpha, BitDepth::Eight, &rows));
             let decoded = decode_binary(&path, &foreground).unwrap().pixels().filter(|p| p.0[0] == 1).count();
-            prop_assert_eq!(mask_values(&path, &foreground, None).unwrap().own.extent.pixels, decoded as u64);
+            prop_assert_eq!(mask_values(&path, &foreground, None).unwrap().0.extent.pixels, decoded as u64);
         }
     }
 

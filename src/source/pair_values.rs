@@ -6,6 +6,8 @@
 use image::{GrayImage, RgbImage};
 use serde::{Deserialize, Serialize};
 
+use super::mask_values::brightest;
+
 /// Fewest pixels on either side for a threshold to count: a lesion of a few pixels is told by chance.
 const FEWEST_PIXELS: u64 = 50;
 
@@ -56,9 +58,9 @@ type Histogram = [[u64; 256]; 4];
 /// Those of an image's channels, of the brightest one and of the chroma; of one channel where the image is gray.
 fn histograms(image: &RgbImage, mask: &GrayImage) -> Vec<Histogram> {
     let pixels = image.as_raw().as_chunks::<3>().0;
-    let signals = |[red, green, blue]: [u8; 3]| {
-        let brightest = red.max(green).max(blue);
-        [red, green, blue, brightest, brightest - red.min(green).min(blue)]
+    let signals = |colour @ [red, green, blue]: [u8; 3]| {
+        let most = brightest(colour);
+        [red, green, blue, most, most - red.min(green).min(blue)]
     };
     let gray = pixels.iter().all(|[red, green, blue]| red == green && green == blue);
     let mut found = vec![[[0; 256]; 4]; if gray { 1 } else { 5 }];

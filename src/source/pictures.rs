@@ -129,9 +129,11 @@ fn pictures_of<'a>(
 pub(crate) fn judge_window(cases: &[Case], window: Window) -> Findings {
     let levels = Levels::Window(window);
     let look = Look { root: Path::new(""), limit: Limit::Image, levels };
-    let is_deep = |case: &&Case| {
-        let header = case.image.file().map(|file| read_header(file, Limit::Roi));
-        header.is_some_and(|header| header.is_ok_and(|header| header.mode.bits == 16))
+    let is_deep = |case: &&Case| match &case.image {
+        ImageSource::File(file) => {
+            read_header(file, Limit::Roi).is_ok_and(|header| header.mode.bits == 16)
+        }
+        ImageSource::Region(_) | ImageSource::Phantom(_) => false,
     };
     let deep: Vec<Case> = cases.iter().filter(is_deep).cloned().collect();
     let mut findings = Findings::default();

@@ -21,21 +21,10 @@ impl<T> BothSizes<T> {
 
 /// Labels at `size` x `size` by the nearest pixel centre: only values that were there.
 pub fn resize_labels(labels: &GrayImage, size: u32) -> Vec<u8> {
-    let source = labels.as_raw();
-    nearest_places(labels.dimensions(), size).map(|place| source[place]).collect()
-}
-
-/// Places of the pixels of an image of this width and height that hold the centres of `size` x `size` new ones, row by
-/// row.
-pub(super) fn nearest_places(
-    (width, height): (u32, u32),
-    size: u32,
-) -> impl Iterator<Item = usize> {
+    let (width, height) = labels.dimensions();
     let columns: Vec<usize> = (0..size).map(|x| nearest(x, size, width)).collect();
-    (0..size).flat_map(move |y| {
-        let row = nearest(y, size, height) * width as usize;
-        columns.clone().into_iter().map(move |column| row + column)
-    })
+    let rows = (0..size).map(|y| &labels.as_raw()[nearest(y, size, height) * width as usize..]);
+    rows.flat_map(|row| columns.iter().map(|&column| row[column])).collect()
 }
 
 /// The old pixel that holds the centre of new pixel `index`: floor((index + 1/2) * from / to).

@@ -28,7 +28,7 @@ mod tests {
 
     use serde_json::Value;
 
-    use super::super::schema::{Shape, properties, shape};
+    use super::super::schema::{Shape, nodes_at, properties, shape};
     use super::*;
 
     /// Every key, dotted, down to the first name of the author's choice or element of an array.
@@ -74,8 +74,7 @@ mod tests {
         let mut found = Vec::new();
         keys(root(), "", &mut found);
         for key in found {
-            let path = KeyPath::parse(&key);
-            let nodes = path.steps().iter().fold(vec![root()], below);
+            let nodes = nodes_at(&KeyPath::parse(&key));
             let marks: Vec<_> = nodes.iter().map(|node| node.get("x-role")).collect();
             assert!(marks.windows(2).all(|pair| pair[0] == pair[1]), "{key}: {marks:?}");
             for mark in marks.into_iter().flatten() {

@@ -247,7 +247,9 @@ pub(crate) fn backward(
     moments: &Moments,
     affine: Affine,
 ) -> Gradients {
-    let images = sums_of_images(&mut given, maps, dims, over, moments, affine);
+    let inverse: Vec<f32> =
+        moments.variance.iter().map(|&variance| deviation(variance, affine.epsilon)).collect();
+    let images = sums_of_images(&mut given, maps, dims, over, moments, affine, &inverse);
     let gradient: &[f32] = match &given {
         Given::Normalised(gradient) => gradient,
         Given::Activated(gradient, _) => gradient,
@@ -273,7 +275,7 @@ pub(crate) fn backward(
     let mut out = Buffer::new(dims.len());
     let (len, block) = (pixels * dims.channels, BLOCK * dims.channels.max(1));
     for image in 0..dims.batch {
-        let [a, b, c] = coefficients(dims, over, moments, affine, &means, image);
+        let [a, b, c] = coefficients(dims, over, moments, affine.gamma, &inverse, &means, image);
         let range = image * len..(image + 1) * len;
         let inputs =
             gradient[range.clone()].par_chunks(block).zip(maps[range.clone()].par_chunks(block));
@@ -286,7 +288,7 @@ pub(crate) fn backward(
 }
 
 /// Of each image and channel: the sum of gradients, and of gradients times normalised values. The gradient is turned
-/// where it is that of activated values.
+/// where it is that of activated values. `inverse` has 1 over the deviation of each set.
 fn sums_of_images(
     given: &mut Given,
     maps: &[f32],
@@ -294,6 +296,7 @@ fn sums_of_images(
     over: Over,
     moments: &Moments,
     affine: Affine,
+    inverse: &[f32],
 ) -> Vec<Vec<[f64; 2]>> {
     let channels = dims.channels;
     let (len, block) = (dims.height * dims.width * channels, BLOCK * channels.max(1));
@@ -303,7 +306,7 @@ fn sums_of_images(
         let values = maps[range.clone()].par_chunks(block);
         let (mean, inverse): (Vec<f32>, Vec<f32>) = (0..channels)
             .map(|channel| set(image, channel))
-            .map(|set| (moments.mean[set], deviation(moments.variance[set], affine.epsilon)))
+            .map(|set| (moments.mean[set], inverse[set]))
             .unzip();
         let sums = |gradient: &[f32], values: &[f32]| {
             let mut sums = vec![[0.0; 2]; channels];
@@ -333,13 +336,14 @@ fn sums_of_images(
     (0..dims.batch).map(image).collect()
 }
 
-/// The gradient of an image's maps is `gradient * a + value * b + c` with these numbers of each channel. `means` are those
-/// of weighted gradients, plain and times normalised values, of each set.
+/// The gradient of an image's maps is `gradient * a + value * b + c` with these numbers of each channel. Of each set,
+/// `inverse` has 1 over the deviation, `means` those of weighted gradients, plain and times normalised values.
 fn coefficients(
     dims: Dims,
     over: Over,
     moments: &Moments,
-    affine: Affine,
+    gamma: &[f32],
+    inverse: &[f32],
     means: &[[f64; 2]],
     image: usize,
 ) -> [Vec<f32>; 3] {
@@ -347,12 +351,11 @@ fn coefficients(
     let rows: Vec<[f32; 3]> = (0..dims.channels)
         .map(|channel| {
             let set = set(image, channel);
-            let inverse = f64::from(deviation(moments.variance[set], affine.epsilon));
+            let inverse = f64::from(inverse[set]);
             let [plain, normalised] = means[set];
             let slope = -inverse * inverse * normalised;
             let constant = -inverse * plain - slope * f64::from(moments.mean[set]);
-            [f64::from(affine.gamma[channel]) * inverse, slope, constant]
-                .map(|number| number as f32)
+            [f64::from(gamma[channel]) * inverse, slope, constant].map(|number| number as f32)
         })
         .collect();
     std::array::from_fn(|index| rows.iter().map(|row| row[index]).collect())

@@ -1,20 +1,15 @@
 //! Tests of divisions.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::super::Levels;
 use super::super::dataset::Dataset;
 use super::super::open;
 use super::*;
-use crate::data::{find_duplicates, leaks, unsearched};
-use crate::source::Labels;
+use crate::data::{find_duplicates, leaks, tiny, unsearched};
 use crate::source::PhantomImage;
 use crate::source::case::{Case, ImageSource, MaskSource};
-use crate::source::codes::Codes;
-use crate::source::roi::RoiCache;
 use crate::source::sample::{save_bytes, spec};
 use crate::spec::FileSplitSpec;
 
@@ -41,19 +36,7 @@ fn dataset(cases: &[(&str, Option<u32>)]) -> Dataset {
         width: 8,
         height: 8,
     };
-    Dataset {
-        cases: cases.iter().enumerate().map(case).collect(),
-        unlabelled: Vec::new(),
-        labels: Labels::Binary { foreground: "lesion".into() },
-        image_classes: vec![],
-        codes: Codes::binary(),
-        foreground: Default::default(),
-        levels: Levels::Refused,
-        ignored: Vec::new(),
-        label_pixels: Vec::new(),
-        findings: Default::default(),
-        rois: Arc::new(RoiCache::default()),
-    }
+    tiny::of(cases.iter().enumerate().map(case).collect())
 }
 
 fn busi_like() -> Dataset {

@@ -1,12 +1,13 @@
 //! The codes of BCSS masks, and the classes that they become.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::case::Case;
-use super::super::codes::Codes;
+use super::super::codes::{CodeCount, Codes};
 use super::super::labels::{IGNORE, Labels};
 use super::super::look::Look;
 use super::super::masks::survey_codes;
@@ -115,13 +116,13 @@ pub(super) const FIVE_NAMES: [&str; 5] = ["tumor", "stroma", "inflammatory", "ne
 pub(super) const MERGED_NAMES: [&str; 3] = ["rest", "tumor", "stroma"];
 
 /// What is said of masks with codes that BCSS does not have.
-pub(super) const UNKNOWN: &str = "masks with codes that BCSS does not have";
+const UNKNOWN: &str = "masks with codes that BCSS does not have";
 
 /// What would be right of them.
-pub(super) const CODES_REMEDY: &str = "masks must hold the codes of `gtruth_codes.tsv` as they are: not scaled for display, not coloured";
+const CODES_REMEDY: &str = "masks must hold the codes of `gtruth_codes.tsv` as they are: not scaled for display, not coloured";
 
 /// The 22 codes, each its own label.
-pub(super) fn full_codes() -> Codes {
+fn full_codes() -> Codes {
     Codes::from_pairs((0..22).map(|code| (code, code)))
 }
 
@@ -215,6 +216,16 @@ fn custom_pairs(custom: &CustomClasses) -> Result<(Vec<String>, Pairs)> {
     Ok((names, pairs))
 }
 
+/// What is wrong with a mask that holds codes that BCSS does not have.
+pub(super) fn unknown_codes(look: &Look, mask: &Path, found: &[CodeCount]) -> Option<Finding> {
+    let codes = full_codes();
+    let unknown = codes.unknown_of(found);
+    (!unknown.is_empty()).then(|| {
+        let name = format!("{}: {}", look.name(mask), codes.unknown(&unknown));
+        Finding::error(FindingKind::UnknownCodes, UNKNOWN).naming(name).remedy(CODES_REMEDY)
+    })
+}
+
 /// Finds out which codes a set of tiles holds, from all its masks; codes that BCSS does not have are an error.
 ///
 /// A table of codes beside the data settles which set it is, otherwise a code above 2 anywhere means the 22 codes.
@@ -227,23 +238,16 @@ pub(super) fn detect_codes(look: &Look, scan: &mut Scan, size: Option<u32>) -> C
     scan.codes = scan.cases.iter().filter_map(of_case).collect();
     let found: BTreeSet<u8> =
         codes_of.values().flat_map(|codes| &codes.own).map(|&(code, _)| code).collect();
-    let unknown = |codes: &[(u8, u64)]| -> Vec<(u8, u64)> {
-        codes.iter().copied().filter(|(code, _)| usize::from(*code) >= CODE_NAMES.len()).collect()
-    };
-    for (mask, codes) in &codes_of {
-        let unknown = unknown(&codes.own);
-        if !unknown.is_empty() {
-            let name = format!("{}: {}", look.name(mask), full_codes().unknown(&unknown));
-            let finding = Finding::error(FindingKind::UnknownCodes, UNKNOWN).naming(name);
-            scan.findings.push(finding.remedy(CODES_REMEDY));
-        }
-    }
+    let unknown: Vec<Finding> =
+        codes_of.iter().filter_map(|(mask, codes)| unknown_codes(look, mask, &codes.own)).collect();
+    let all_known = unknown.is_empty();
+    scan.findings.extend(unknown);
     let table = look.root.join(CODE_TABLE).is_file();
     let set = match table || found.iter().any(|&code| code > 2) {
         true => CodeSet::Full,
         false => CodeSet::Merged,
     };
-    if found.iter().any(|&code| usize::from(code) >= CODE_NAMES.len()) {
+    if !all_known {
         return set;
     }
     let meaning = match set {

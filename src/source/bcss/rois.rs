@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::super::barcode::slide_of;
 use super::super::case::{Case, ImageSource, MaskSource, Region};
 use super::super::codes::{CodeCount, found_codes};
-use super::super::decode::decode_codes;
+use super::super::decode::{decode_codes, plain};
 use super::super::files::{self, folders_of};
 use super::super::header::{Header, Limit};
 use super::super::look::Look;
@@ -17,7 +17,7 @@ use super::super::sizes::BothSizes;
 use super::super::tree;
 use super::super::two_folders::{ROI_IMAGES, ROI_MASKS, images_and_masks, roi_folders};
 use super::RoisSpec;
-use super::classes::{CODE_NAMES, CODES_REMEDY, UNKNOWN, full_codes};
+use super::classes::unknown_codes;
 use super::pairs::pair;
 use crate::error::{Error, Result};
 use crate::finding::{Finding, FindingKind, Findings};
@@ -130,17 +130,10 @@ type CutTiles = (Vec<(Case, Vec<CodeCount>)>, usize);
 fn cut_roi(look: &Look, roi: &WholeRoi, spec: &RoisSpec, tile: u32) -> Result<CutTiles, Finding> {
     let stride = if spec.stride == 0 { tile } else { spec.stride };
     let size = (roi.header.width, roi.header.height);
-    let mask = decode_codes(&roi.mask, Limit::Roi).map_err(|error| {
-        let text = error.to_string();
-        let message = text.strip_prefix(&format!("{}: ", roi.mask.display())).unwrap_or(&text);
-        look.unreadable(&roi.mask, message)
-    })?;
-    let mut unknown = found_codes(mask.as_raw());
-    unknown.retain(|&(code, _)| usize::from(code) >= CODE_NAMES.len());
-    if !unknown.is_empty() {
-        let name = format!("{}: {}", look.name(&roi.mask), full_codes().unknown(&unknown));
-        let finding = Finding::error(FindingKind::UnknownCodes, UNKNOWN).naming(name);
-        return Err(finding.remedy(CODES_REMEDY));
+    let mask = decode_codes(&roi.mask, Limit::Roi)
+        .map_err(|error| look.unreadable(&roi.mask, &plain(&error, &roi.mask)))?;
+    if let Some(finding) = unknown_codes(look, &roi.mask, &found_codes(mask.as_raw())) {
+        return Err(finding);
     }
     let images = roi::tiles(&roi.image, size, tile, stride, spec.magnification);
     let parts = roi::labelled_parts(&mask, &images);
