@@ -9,6 +9,7 @@ use nvml_wrapper::Nvml;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::gpu_kernels;
 use crate::kernels::keep_freed_memory;
 
 /// What the user asked for with `run.device` or `--device`.
@@ -145,6 +146,7 @@ fn cuda(index: usize) -> Result<Chosen> {
         )));
     };
     probe(index)?;
+    gpu_kernels::keep();
     let kind = Kind::Cuda { index, name: name.clone() };
     Ok(Chosen { device: Device::cuda(index), kind, note: None })
 }
@@ -187,6 +189,7 @@ fn probe(index: usize) -> Result<()> {
 
 /// What the probe process does: one small product of matrices.
 pub fn compute_once(index: usize) -> Result<()> {
+    gpu_kernels::keep();
     let device = Device::cuda(index);
     let ones = burn::tensor::Tensor::<2>::ones([4, 4], &device);
     let product = ones.clone().matmul(ones);

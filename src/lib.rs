@@ -14,6 +14,7 @@
 //! - [`report::render`] reads records and nothing else, and makes one HTML page.
 
 pub mod attribution;
+mod cache_folder;
 pub mod cli;
 pub mod data;
 pub mod device;
@@ -23,6 +24,7 @@ pub mod evaluate;
 pub mod figure_name;
 mod file;
 pub mod finding;
+mod gpu_kernels;
 pub mod inference;
 pub mod layer;
 pub mod loss;

@@ -1,6 +1,6 @@
 //! What was learned of files, kept on disk until one of them changes.
 //!
-//! It lies in `$XDG_CACHE_HOME/oncospec`, or `~/.cache/oncospec`: one file for each kind of knowledge and
+//! It lies in the [cache folder](crate::cache_folder): one file for each kind of knowledge and
 //! set of files, named by a digest of both. Paths, sizes, times and inodes tell whether a file is the same,
 //! so nothing is read to find that out. The folder may be removed at any time.
 
@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
+use crate::cache_folder::cache_folder;
 use crate::digest::{hexadecimal, sha256};
 use crate::error::Result;
 
@@ -35,7 +36,7 @@ pub fn kept<T: Serialize + DeserializeOwned>(
     files: &[&Path],
     compute: impl FnOnce() -> Result<T>,
 ) -> Result<T> {
-    match (folder(), state_of(files)) {
+    match (cache_folder(), state_of(files)) {
         (Some(folder), Some(state)) => kept_in(&folder, knowledge, &state, now(), compute),
         _ => compute(),
     }
@@ -71,14 +72,6 @@ fn state_of(files: &[&Path]) -> Option<State> {
 fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
-}
-
-/// The folder of all that is kept.
-fn folder() -> Option<PathBuf> {
-    let absolute =
-        |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let caches = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
-    Some(caches.join("oncospec"))
 }
 
 fn kept_in<T: Serialize + DeserializeOwned>(
