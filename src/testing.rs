@@ -1,4 +1,4 @@
-//! What tests share: where real data and fixtures are, and tensors that cannot be read.
+//! What tests share: where real data and fixtures are, the GPU, and tensors that cannot be read.
 
 use std::path::{Path, PathBuf};
 
@@ -28,6 +28,17 @@ pub(crate) fn fixture(name: &str) -> PathBuf {
         PathBuf::from,
     );
     root.join(name)
+}
+
+/// The GPU on which tests are to compute too, where `ONCOSPEC_TEST_GPU` is set: there or emulated. Else the reason to
+/// skip them is printed.
+pub(crate) fn gpu() -> Option<Device> {
+    if std::env::var_os("ONCOSPEC_TEST_GPU").is_none() {
+        eprintln!("skipped: ONCOSPEC_TEST_GPU is not set");
+        return None;
+    }
+    crate::gpu_kernels::keep();
+    Some(Device::cuda(0))
 }
 
 /// A tensor whose numbers lie in a file that is not there, as where a device failed.

@@ -11,7 +11,7 @@ use super::dataset::Dataset;
 use super::draws::shuffle_epoch;
 use super::normalize::Preprocess;
 use crate::error::{Error, Result};
-use crate::spec::AugmentSpec;
+use crate::spec::{AugmentSpec, batches};
 
 /// The batches of one split, epoch by epoch.
 #[derive(Clone, Debug)]
@@ -20,6 +20,7 @@ pub struct Loader {
     cases: Vec<usize>,
     batch_size: usize,
     workers: usize,
+    drop_last: bool,
 }
 
 /// In which order the cases of an epoch come.
@@ -49,12 +50,18 @@ impl Loader {
         cache: Arc<Cache>,
     ) -> Self {
         let source = Arc::new(Source { dataset, preprocess, augment, cache });
-        Self { source, cases, batch_size: batch_size.max(1), workers: workers.max(1) }
+        let (batch_size, workers) = (batch_size.max(1), workers.max(1));
+        Self { source, cases, batch_size, workers, drop_last: false }
+    }
+
+    /// Leaves out the last cases of an epoch where they make no whole batch, and it is not their only one.
+    pub fn drop_last(self) -> Self {
+        Self { drop_last: true, ..self }
     }
 
     /// Number of cases in an epoch.
     pub fn cases(&self) -> usize {
-        self.cases.len()
+        self.cases.len().min(self.batches() * self.batch_size)
     }
 
     /// A loader of some of the cases.
@@ -64,7 +71,7 @@ impl Loader {
 
     /// Number of batches in an epoch; the last may be short.
     pub fn batches(&self) -> usize {
-        self.cases.len().div_ceil(self.batch_size)
+        batches(self.cases.len(), self.batch_size, self.drop_last)
     }
 
     /// Starts an epoch. Its batches depend on `order` alone, not on the number of workers.
@@ -77,6 +84,7 @@ impl Loader {
                 Some((seed, epoch))
             }
         };
+        cases.truncate(self.cases());
         let total = self.batches();
         let cases = Arc::new(cases);
         let stop = Arc::new(AtomicBool::new(false));

@@ -24,6 +24,8 @@ pub struct Predictor {
     pub preprocess: Preprocess,
     /// What is made of its probabilities.
     pub refine: RefineSpec,
+    /// Images that go through the network together.
+    pub batch_size: usize,
     /// Where it computes.
     pub device: Device,
 }

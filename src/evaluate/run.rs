@@ -15,9 +15,6 @@ use crate::source::resize_labels;
 use crate::spec::{EvaluationSpec, Resolution, ThresholdSpec};
 use crate::split_name::SplitName;
 
-/// Cases that go through the network together.
-const BATCH: usize = 4;
-
 /// What to evaluate on.
 pub struct Cases<'a> {
     /// The data set.
@@ -186,9 +183,10 @@ fn over_batches<T: Send>(
     tick: Tick,
     each: impl Fn(usize, &Decoded, &Probabilities) -> Result<T> + Sync,
 ) -> Result<Vec<T>> {
+    let size = predictor.batch_size.max(1);
     let mut results = Vec::with_capacity(cases.indices.len());
     let shown_before = shown_before(cases.dataset, cases.indices);
-    for (batch, areas) in cases.indices.chunks(BATCH).zip(shown_before.chunks(BATCH)) {
+    for (batch, areas) in cases.indices.chunks(size).zip(shown_before.chunks(size)) {
         let decoded: Vec<Decoded> = batch
             .par_iter()
             .zip(areas)

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use burn::tensor::{Tensor, TensorData, activation::log_softmax};
+use burn::tensor::{Tensor, activation::log_softmax};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +13,7 @@ use super::{
     reduce, target::Target,
 };
 use crate::error::Result;
+use crate::kernels::constant;
 
 /// Cross-entropy over classes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -75,8 +76,10 @@ impl LossFunction for CrossEntropy {
     fn forward(&self, logits: Tensor<4>, target: &Target) -> Measured {
         let surprise = -log_softmax(logits, 1);
         let of_truth = surprise.clone().gather(1, target.labels.clone());
-        let weights = self.weights.as_ref().map(|weights| {
-            Tensor::<1>::from_data(TensorData::from(weights.as_slice()), &surprise.device())
+        let weights = self.weights.as_ref();
+        let weights = weights.map(|all| {
+            let all: Vec<f32> = all.iter().map(|&weight| weight as f32).collect();
+            constant(&all, [all.len()], &surprise.device())
         });
         let weight = match &weights {
             Some(weights) => {

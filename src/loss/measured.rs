@@ -4,7 +4,7 @@
 //! of ignored pixels alone would count as a loss of 0. So each loss also gives the sums that it is made of, which add up
 //! over batches to those of the split, whatever the batch size.
 
-use burn::tensor::{Tensor, TensorReadError};
+use burn::tensor::Tensor;
 
 use super::overlap::Ratio;
 use super::reduce;
@@ -83,23 +83,31 @@ impl Measured {
         Self { value: self.value + other.value, ..self }
     }
 
-    /// Reads value and sums from the device, at once.
+    /// The same without gradients.
+    pub fn inner(self) -> Self {
+        let inner =
+            |term: Term| Term { sums: term.sums.into_iter().map(Tensor::inner).collect(), ..term };
+        Self { value: self.value.inner(), terms: self.terms.into_iter().map(inner).collect() }
+    }
+
+    /// The value, and the tensors that one after the other are the sums.
+    pub fn tensors(&self) -> impl Iterator<Item = &Tensor<1>> {
+        std::iter::once(&self.value).chain(self.terms.iter().flat_map(|term| &term.sums))
+    }
+
+    /// Value and sums, from the numbers of [`tensors`](Self::tensors) one after the other.
     ///
-    /// # Errors
-    /// If the device does not give them.
-    pub fn read(&self) -> Result<(f32, Sums), TensorReadError> {
-        let of_terms = self.terms.iter().flat_map(|term| &term.sums);
-        let parts = std::iter::once(&self.value).chain(of_terms);
-        let parts: Vec<Tensor<1>> = parts.map(|part| part.clone().inner()).collect();
-        let numbers: Vec<f32> = Tensor::cat(parts, 0).try_into_vec_as()?;
-        let mut numbers = numbers.into_iter();
+    /// # Panics
+    ///
+    /// If there are none.
+    pub fn of_numbers(&self, mut numbers: impl Iterator<Item = f32>) -> (f32, Sums) {
         let value = numbers.next().expect("the value is the first");
         let read = |term: &Term| {
             let count = term.sums.iter().map(|part| part.dims()[0]).sum();
             let sums = numbers.by_ref().take(count).map(f64::from).collect();
             TermSums { weight: term.weight, kind: term.kind, sums }
         };
-        Ok((value, Sums { terms: self.terms.iter().map(read).collect() }))
+        (value, Sums { terms: self.terms.iter().map(read).collect() })
     }
 }
 
@@ -171,6 +179,11 @@ mod tests {
         init(&toml::from_str(toml).unwrap(), outputs, &[]).unwrap()
     }
 
+    fn read(measured: &Measured) -> (f32, Sums) {
+        let values = |tensor: &Tensor<1>| tensor.to_data().iter::<f32>().collect::<Vec<_>>();
+        measured.of_numbers(measured.tensors().flat_map(values))
+    }
+
     /// The loss of a split taken in batches.
     fn of_split(
         loss: &Loss,
@@ -190,7 +203,7 @@ mod tests {
             let logits = Tensor::from_data(TensorData::new(logits, shape), &device);
             let shape = [cases.len(), SIDE, SIDE];
             let labels: Tensor<3, Int> = Tensor::from_data(TensorData::new(labels, shape), &device);
-            let (value, of_batch) = loss.measure(vec![logits], labels).read().unwrap();
+            let (value, of_batch) = read(&loss.measure(vec![logits], labels));
             // One batch alone has the loss that training minimises.
             let alone = of_batch.loss().unwrap_or(0.0);
             assert!(
@@ -298,7 +311,7 @@ mod tests {
         let mut sums = Sums::default();
         for case in logits.chunks(PIXELS) {
             let labels: Tensor<3, Int> = Tensor::zeros([1, SIDE, SIDE], &device);
-            sums.add(&bce.measure(vec![tensor(case)], labels).read().unwrap().1);
+            sums.add(&read(&bce.measure(vec![tensor(case)], labels)).1);
         }
         assert!(sums.loss().unwrap().is_nan());
     }

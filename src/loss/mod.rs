@@ -269,6 +269,8 @@ impl Loss {
 
 #[cfg(test)]
 mod tests {
+    use burn::tensor::Device;
+
     use super::*;
 
     fn spec(toml: &str) -> LossSpec {
@@ -356,6 +358,25 @@ mod tests {
                     assert!(finite, "{loss:?} of {values:?}: {value}, {gradient:?}");
                     assert!(value >= 0.0, "{loss:?} of {values:?}: {value}");
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn every_loss_and_its_gradient_are_the_same_on_a_gpu() {
+        let Some(gpu) = crate::testing::gpu() else { return };
+        for (channels, loss) in losses() {
+            let values: Vec<f32> = (0..12 * channels).map(|i| (i as f32 * 1.7).sin()).collect();
+            let truth = [0, 1, 1, 0, 255, 1, 0, 0, 1, 1, 255, 0];
+            let of = |device: &Device| {
+                testing::value_and_gradient(channels, &values, &truth, device, |logits, target| {
+                    loss.of(logits, target)
+                })
+            };
+            let ((on_cpu, expected), (on_gpu, found)) = (of(&Device::flex()), of(&gpu));
+            assert!((on_cpu - on_gpu).abs() < 1e-5, "{loss:?}: {on_gpu}, not {on_cpu}");
+            for (found, expected) in found.iter().zip(&expected) {
+                assert!((found - expected).abs() < 1e-5, "{loss:?}: {found}, not {expected}");
             }
         }
     }

@@ -26,14 +26,21 @@ impl Example {
 
 /// Labels of one row of pixels, `[1, 1, W]`.
 pub(super) fn labels(labels: &[i64]) -> Tensor<3, Int> {
-    let data = TensorData::new(labels.to_vec(), [1, 1, labels.len()]);
-    Tensor::from_data(data, &Device::flex())
+    labels_on(labels, &Device::flex())
+}
+
+fn labels_on(labels: &[i64], device: &Device) -> Tensor<3, Int> {
+    Tensor::from_data(TensorData::new(labels.to_vec(), [1, 1, labels.len()]), device)
 }
 
 /// Logits of one row of pixels, `[1, C, 1, W]`, channel after channel.
 pub(super) fn logits(channels: usize, values: &[f32]) -> Tensor<4> {
-    let data = TensorData::new(values.to_vec(), [1, channels, 1, values.len() / channels]);
-    Tensor::from_data(data, &Device::flex())
+    logits_on(channels, values, &Device::flex())
+}
+
+fn logits_on(channels: usize, values: &[f32], device: &Device) -> Tensor<4> {
+    let shape = [1, channels, 1, values.len() / channels];
+    Tensor::from_data(TensorData::new(values.to_vec(), shape), device)
 }
 
 /// Gradient of a loss in the logits of one row of pixels, in their order.
@@ -43,10 +50,24 @@ pub(super) fn gradient(
     truth: &[i64],
     loss: impl Fn(Tensor<4>, &Target) -> Measured,
 ) -> Vec<f32> {
-    let logits = logits(channels, values).autodiff().require_grad();
-    let target = Target::new(labels(truth).autodiff(), channels);
-    let gradients = loss(logits.clone(), &target).value.backward();
-    logits.grad(&gradients).unwrap().into_data().iter::<f32>().collect()
+    value_and_gradient(channels, values, truth, &Device::flex(), loss).1
+}
+
+/// A loss of one row of pixels on a device, and its gradient in their logits.
+pub(super) fn value_and_gradient(
+    channels: usize,
+    values: &[f32],
+    truth: &[i64],
+    device: &Device,
+    loss: impl Fn(Tensor<4>, &Target) -> Measured,
+) -> (f32, Vec<f32>) {
+    let device = device.clone().autodiff();
+    let logits = logits_on(channels, values, &device).require_grad();
+    let target = Target::new(labels_on(truth, &device), channels);
+    let value = loss(logits.clone(), &target).value;
+    let gradients = value.clone().backward();
+    let gradient = logits.grad(&gradients).expect("the loss depends on its logits");
+    (value.inner().into_scalar(), gradient.into_data().iter::<f32>().collect())
 }
 
 /// Asserts that two numbers agree to 1e-6, relative to the larger of the expected one and 1.

@@ -13,7 +13,7 @@ use burn::module::Module;
 use burn::nn::conv::Conv2d;
 use burn::nn::{BatchNorm, BatchNormConfig, Dropout, DropoutConfig};
 use burn::tensor::activation::sigmoid;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -27,7 +27,7 @@ use super::problems::Problems;
 use super::summary::{Maps, Table};
 use super::transformer::{Transformer, TransformerConfig, depthwise, drop_path, linear};
 use super::watch::place;
-use crate::kernels::{After, Input, batch_norm, block, conv2d, gelu};
+use crate::kernels::{After, Input, batch_norm, block, constant, conv2d, gelu};
 
 /// Width of the convolutions that gather what is near a token.
 const AGGREGATION: usize = 9;
@@ -519,7 +519,7 @@ fn between_corners(size: usize, device: &Device) -> Tensor<3> {
             weights[first + 1] = at.fract();
         }
     }
-    Tensor::from_data(TensorData::new(weights, [1, 2 * size, size]), device)
+    constant(&weights, [1, 2 * size, size], device)
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use super::blocks::{
 use super::catalogue::WeightsSpec;
 use super::summary::{Maps, Table};
 use super::watch::place;
-use crate::kernels::{After, add, bilinear, block, conv2d, gelu, layer_norm, relu};
+use crate::kernels::{After, add, bilinear, block, constant, conv2d, gelu, layer_norm, relu};
 
 /// Groups of channels that are shifted by -2, -1, 0, 1 and 2 pixels.
 const SHIFTS: usize = 5;
@@ -300,8 +300,8 @@ fn shifted(maps: Tensor<4>, axis: Axis) -> Tensor<4> {
         Axis::Rows => ([SHIFTS, 1], PaddingConfig2d::Explicit(half, 0, half, 0)),
         Axis::Columns => ([1, SHIFTS], PaddingConfig2d::Explicit(0, half, 0, half)),
     };
-    let weight = Tensor::<1>::from_floats(&weights[..], &maps.device());
-    let weight = weight.reshape([channels, 1, kernel_size[0], kernel_size[1]]);
+    let shape = [channels, 1, kernel_size[0], kernel_size[1]];
+    let weight = constant(&weights, shape, &maps.device());
     let conv = Conv2d {
         weight: Param::initialized(ParamId::new(), weight),
         bias: None,

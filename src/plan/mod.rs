@@ -31,7 +31,7 @@ use crate::layer::Layer;
 use crate::loss::Outputs;
 use crate::model::{self, ModelSpec, SecondHead, WeightsSpec};
 use crate::record::{ClassShare, GuideRow, Parent};
-use crate::spec::{Note, Spec};
+use crate::spec::{Note, Precision, Spec};
 
 pub use engine::{EVALUATION_ENGINE, TRAINING_ENGINE, engine_parts};
 pub use identity::prefix;
@@ -200,6 +200,7 @@ impl Checked {
     pub fn plan(&self, survey: &Survey, seed: u32, device: Family) -> Result<Plan> {
         let mut spec = self.loaded.spec.clone();
         figures::settle(&mut spec.schedule);
+        spec.schedule.precision = Some(precision(spec.schedule.precision, device)?);
         let weights_sha256 = weights(&spec.model)
             .into_iter()
             .map(|(weights, _)| model::expected_checksum(weights))
@@ -220,7 +221,7 @@ impl Checked {
             data_fingerprint: survey.fingerprint.clone(),
             weights_sha256,
             cases: [split.train.len(), split.valid.len(), split.test.len()],
-            batches: split.train.len().div_ceil(spec.schedule.batch_size as usize),
+            batches: spec.schedule.batches(split.train.len()),
             class_pixels: survey.class_pixels.clone(),
             image_classes: self.dataset.image_classes.clone(),
             class_images: class_images(&self.dataset, &split.train),
@@ -247,6 +248,18 @@ impl Checked {
             layers,
             decisions,
         })
+    }
+}
+
+/// The number format of products that was asked for, or that of a kind of device.
+fn precision(asked: Option<Precision>, device: Family) -> Result<Precision> {
+    match (asked, device) {
+        (None | Some(Precision::F32), Family::Cpu) => Ok(Precision::F32),
+        (Some(Precision::Tf32 | Precision::Bf16), Family::Cpu) => Err(Error::user(
+            "schedule.precision: tf32 and bf16 are formats of GPUs, and this run computes on the CPU; leave the key out, \
+             or write \"f32\"",
+        )),
+        (asked, Family::Cuda) => Ok(asked.unwrap_or(Precision::Tf32)),
     }
 }
 

@@ -76,7 +76,7 @@ pub fn survey(checked: &Checked, extent: Extent) -> Result<Survey> {
             &Sampling::new(spec),
             dataset,
             &split.train,
-            checked.loaded.spec.run.workers as usize,
+            checked.loaded.spec.run.threads(),
             &Cache::new((spec.cache_mib as usize) << 20),
         )?,
     })

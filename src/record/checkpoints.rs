@@ -184,10 +184,16 @@ impl Checkpoints {
         self.run.write(&progress.rows)?;
         self.run.write(&progress.times)?;
         let best = progress.best.map(|(epoch, _)| epoch);
-        let best_sha256 = self.best_sha256(progress)?;
+        // An epoch since the last that was committed.
+        let is_new = best > self.run.committed_epoch();
+        let best_sha256 = match (best, is_new) {
+            (None, _) => None,
+            (Some(_), true) => Some(sha256_of_file(&self.run.file(STAGED))?),
+            (Some(_), false) => find::<Last>(self.run.path())?.and_then(|last| last.best_sha256),
+        };
         let last = Last { epoch: progress.epoch, best, best_sha256, parts };
         store(self.run.path(), &last)?;
-        if best == Some(progress.epoch) {
+        if is_new {
             self.put_in_place(&self.run.file(STAGED))?;
         }
         self.clear(&last);
@@ -225,20 +231,6 @@ impl Checkpoints {
             return Ok(());
         }
         files::rename(weights, &self.run.model())
-    }
-
-    /// Checksum of the best weights as of an epoch: those just staged, or those that count already.
-    fn best_sha256(&self, progress: &Progressed) -> Result<Option<String>> {
-        match progress.best {
-            None => Ok(None),
-            Some((best, _)) if best == progress.epoch => {
-                sha256_of_file(&self.run.file(STAGED)).map(Some)
-            }
-            Some(_) => {
-                let last = find::<Last>(self.run.path())?;
-                Ok(last.and_then(|last| last.best_sha256))
-            }
-        }
     }
 
     /// Removes the checkpoints of epochs that are neither the last nor the best; files of a person stay.

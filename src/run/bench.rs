@@ -166,7 +166,10 @@ impl Timed {
         for index in 0..total {
             let started = Instant::now();
             let batch = batches.next()?;
-            let inputs = Inputs::new(&batch, &device);
+            if keep {
+                timed.batches.push(batch.clone());
+            }
+            let inputs = Inputs::new(batch, &device);
             timed.loader_s.push(started.elapsed().as_secs_f64());
             work = match work {
                 Work::Train(steps) => {
@@ -181,9 +184,6 @@ impl Timed {
             };
             if index == 0 {
                 timed.first_step_s = since_start();
-            }
-            if keep {
-                timed.batches.push(batch);
             }
         }
         Ok(timed)
@@ -214,7 +214,7 @@ impl Forever {
             decisions.preprocess(),
             None,
             spec.schedule.batch_size as usize,
-            spec.run.workers as usize,
+            spec.run.threads(),
             Cache::new((spec.dataset.cache_mib as usize) << 20).into(),
         );
         let (seed, epoch) = (decisions.seed, 1);

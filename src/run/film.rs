@@ -92,6 +92,7 @@ impl Film {
             outputs: self.outputs,
             preprocess: self.preprocess.clone(),
             refine: self.refine.clone(),
+            batch_size: 1,
             device: self.device.clone(),
         };
         let fixed = *self.fixed.get_or_init(|| self.first_with_foreground());

@@ -333,10 +333,11 @@ fn training(plan: &Plan, chosen: &Chosen) -> Result<Training> {
             decisions.preprocess(),
             augment,
             spec.schedule.batch_size as usize,
-            spec.run.workers as usize,
+            spec.run.threads(),
             Arc::clone(&cache),
         )
     };
+    let train = loader(&plan.split.train, Some(spec.augment.clone()));
     Ok(Training {
         net: initial_net(decisions, &device)?.0,
         resting: resting(spec),
@@ -350,8 +351,9 @@ fn training(plan: &Plan, chosen: &Chosen) -> Result<Training> {
         },
         empty: spec.evaluation.empty,
         seed: decisions.seed,
-        train: loader(&plan.split.train, Some(spec.augment.clone())),
+        train: if spec.schedule.drop_last { train.drop_last() } else { train },
+        checkpoint_every: spec.run.checkpoint_every,
         valid: loader(&plan.split.valid, None),
-        device,
+        devices: vec![device],
     })
 }

@@ -75,6 +75,7 @@ pub fn predictor(run: &Path, decisions: &Decisions, chosen: &Chosen) -> Result<P
         outputs: decisions.outputs(),
         preprocess: decisions.preprocess(),
         refine: spec.evaluation.refine.clone(),
+        batch_size: spec.schedule.batch_size as usize,
         device: chosen.device.clone(),
     })
 }

@@ -62,6 +62,8 @@ pub use suite::{Suite, spec_files, suite};
 pub use task::*;
 
 use std::collections::BTreeMap;
+use std::num::NonZero;
+use std::thread::available_parallelism;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -160,9 +162,13 @@ pub struct RunSpec {
     /// `auto` (CUDA where there is a GPU, else the CPU), `cpu`, `cuda` or `cuda:<index>`.
     #[schemars(regex(pattern = r"^(auto|cpu|cuda(:[0-9]+)?)$"))]
     pub device: String,
-    /// Threads that load and augment images beside training.
+    /// Threads that load and augment images beside training; if absent, one for each core, at most 16.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 256))]
-    pub workers: u32,
+    pub workers: Option<u32>,
+    /// Epochs from one checkpoint to the next. A run that is stopped goes on from its last one.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub checkpoint_every: u32,
     /// Folder of the run directories, relative to this file; if absent, `runs` in the working directory.
     #[schemars(extend("x-path" = true))]
     pub output: String,
@@ -173,7 +179,26 @@ pub struct RunSpec {
 
 impl Default for RunSpec {
     fn default() -> Self {
-        Self { device: "auto".into(), workers: 2, output: "runs".into(), weights: "weights".into() }
+        Self {
+            device: "auto".into(),
+            workers: None,
+            checkpoint_every: 1,
+            output: "runs".into(),
+            weights: "weights".into(),
+        }
+    }
+}
+
+/// The most threads that load images where a spec does not say how many.
+const MOST_WORKERS: usize = 16;
+
+impl RunSpec {
+    /// Threads that load and augment images.
+    pub fn threads(&self) -> usize {
+        match self.workers {
+            Some(workers) => workers as usize,
+            None => available_parallelism().map_or(2, NonZero::get).min(MOST_WORKERS),
+        }
     }
 }
 

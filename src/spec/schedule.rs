@@ -15,12 +15,17 @@ pub struct ScheduleSpec {
     /// Cases in one forward and backward pass.
     #[schemars(range(min = 1, max = 4096))]
     pub batch_size: u32,
+    /// Leave out the last cases of an epoch where they make no whole batch. Other cases are left out in each epoch.
+    pub drop_last: bool,
     /// Batches whose gradients are averaged before the optimizer steps.
     #[schemars(range(min = 1, max = 1024))]
     pub accumulate: u32,
     /// Keep only the inputs of the network's blocks and recompute the rest for the gradients: less memory, more time, the
     /// same result but for rounding.
     pub activation_checkpointing: bool,
+    /// Number format of products in training; if absent, `f32` on the CPU and `tf32` on a GPU.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub precision: Option<Precision>,
     /// How gradients change the weights.
     pub optimizer: OptimizerSpec,
     /// How the learning rate changes over the run.
@@ -54,8 +59,10 @@ impl Default for ScheduleSpec {
         Self {
             epochs: 20,
             batch_size: 8,
+            drop_last: false,
             accumulate: 1,
             activation_checkpointing: false,
+            precision: None,
             optimizer: OptimizerSpec::default(),
             learning_rate_schedule: RateSpec::default(),
             warm_up_epochs: 0.0,
@@ -67,6 +74,34 @@ impl Default for ScheduleSpec {
             best: BestSpec::default(),
         }
     }
+}
+
+impl ScheduleSpec {
+    /// Batches in an epoch of so many cases.
+    pub fn batches(&self, cases: usize) -> usize {
+        batches(cases, self.batch_size as usize, self.drop_last)
+    }
+}
+
+/// Batches of a size in so many cases. The last may be short; it is left out if `drop_last`, unless it is the only one.
+pub fn batches(cases: usize, size: usize, drop_last: bool) -> usize {
+    let whole = cases / size;
+    if drop_last && whole > 0 { whole } else { cases.div_ceil(size) }
+}
+
+/// Number format of products in training. Parameters, sums, norms and losses are single precision in all of them, and so
+/// are validation, evaluation and prediction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Precision {
+    /// Single precision: 23 bits of fraction. On GPUs of compute capability 8.0 and above Burn may always choose TF32, so
+    /// that it is refused there.
+    F32,
+    /// On a GPU, single precision whose products may round their factors to 10 bits of fraction (TF32), where that is
+    /// faster: from compute capability 8.0 on.
+    Tf32,
+    /// On a GPU, convolutions of factors in bfloat16, 7 bits of fraction: from compute capability 8.0 on.
+    Bf16,
 }
 
 /// How gradients change the weights.

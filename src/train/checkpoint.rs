@@ -17,10 +17,10 @@ use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::record::Part;
 
-/// Saves after every epoch; which to delete is the keeper's choice.
-pub(super) struct EveryEpoch;
+/// Saves whenever it is asked; when that is, the loop decides, and which to delete, the keeper.
+pub(super) struct Always;
 
-impl CheckpointingStrategy for EveryEpoch {
+impl CheckpointingStrategy for Always {
     fn checkpointing(&mut self, _: usize, _: &EventStoreClient) -> Vec<CheckpointingAction> {
         vec![CheckpointingAction::Save]
     }

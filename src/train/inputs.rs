@@ -1,6 +1,6 @@
 //! A batch as tensors.
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{DType, Device, Int, IntDType, Tensor, TensorData};
 
 use crate::data::Batch;
 
@@ -16,19 +16,18 @@ pub struct Inputs {
 }
 
 impl Inputs {
-    /// A batch on a device.
-    pub fn new(batch: &Batch, device: &Device) -> Self {
+    /// Uploads a batch to a device. Labels travel as bytes.
+    pub fn new(batch: Batch, device: &Device) -> Self {
         let cases = batch.cases.len();
-        let images =
-            TensorData::new(batch.images.clone(), [cases, batch.channels, batch.size, batch.size]);
-        let numbers = |labels: &[u8], side: usize| {
-            let numbers: Vec<i32> = labels.iter().map(|&label| i32::from(label)).collect();
-            Tensor::from_data(TensorData::new(numbers, [cases, side, side]), device)
+        let labels = |labels: Vec<u8>, side: usize| {
+            let labels = TensorData::new(labels, [cases, side, side]);
+            Tensor::<3, Int>::from_data(labels, (device, DType::U8)).cast(IntDType::I32)
         };
+        let shape = [cases, batch.channels, batch.size, batch.size];
         Self {
-            images: Tensor::from_data(images, device),
-            labels: numbers(&batch.labels, batch.label_size),
-            classes: (!batch.classes.is_empty()).then(|| numbers(&batch.classes, 1)),
+            images: Tensor::from_data(TensorData::new(batch.images, shape), device),
+            labels: labels(batch.labels, batch.label_size),
+            classes: (!batch.classes.is_empty()).then(|| labels(batch.classes, 1)),
         }
     }
 

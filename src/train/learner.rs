@@ -1,21 +1,33 @@
 //! One step: a batch through network and loss, and its statistics.
 
 use burn::module::Module;
-use burn::optim::GradientsParams;
 use burn::tensor::activation::softmax;
-use burn::tensor::{ExecutionError, Tensor, TensorReadError};
+use burn::tensor::{Device, ExecutionError, Tensor, TensorData, Transaction};
 use burn_train::{InferenceStep, ItemLazy, TrainOutput, TrainStep};
 
 use super::batches::{EpochNumber, Input};
 use super::inputs::Inputs;
 use super::objective::Objective;
 use crate::data::Batch;
-use crate::evaluate::{
-    EpochTally, ImageScore, count_binary, count_classes, likeliest, predicted_class,
-};
-use crate::loss::{Outputs, Sums};
+use crate::evaluate::{EpochTally, ImageScore, predicted_class};
+use crate::kernels::{ClassCounts, class_counts, in_bfloat16};
+use crate::loss::{Measured, Outputs, Sums};
 use crate::metric::Counts;
 use crate::model::{Model, ModelSpec, combined};
+use crate::spec::Precision;
+
+/// The statistics of a step, on the device.
+#[derive(Clone, Debug)]
+pub(super) struct Unread {
+    /// Indices of the cases.
+    cases: Vec<usize>,
+    /// Without gradients.
+    loss: Measured,
+    /// The predictions of pixels, at a threshold of 0.5, where these have classes.
+    counts: Option<ClassCounts>,
+    /// The probabilities of images, `[batch, classes, 1, 1]`, and their true classes, where these have some.
+    images: Option<(Tensor<4>, Vec<u8>)>,
+}
 
 /// The statistics of a step.
 #[derive(Clone, Debug)]
@@ -26,31 +38,126 @@ pub(super) struct Output {
     pub loss: f32,
     /// The sums that the loss of the epoch is made of.
     sums: Sums,
-    /// The predictions.
-    pub seen: Seen,
-}
-
-/// The predictions of a batch, at a threshold of 0.5.
-#[derive(Clone, Debug)]
-pub(super) struct Seen {
     /// Counts of each case and class, where pixels have classes.
     counts: Vec<Vec<Counts>>,
     /// The class of each image, where these have classes.
     images: Vec<ImageScore>,
 }
 
+/// Reads the statistics of steps, those of a device all at once.
+///
+/// # Errors
+/// If the device does not give what it computed.
+pub(super) fn read(steps: Vec<Unread>) -> Result<Vec<Output>, String> {
+    let mut outputs: Vec<Option<Output>> = steps.iter().map(|_| None).collect();
+    let mut left: Vec<(usize, Unread)> = steps.into_iter().enumerate().collect();
+    while let Some((_, first)) = left.first() {
+        let device = first.device();
+        let (here, elsewhere): (Vec<_>, Vec<_>) =
+            left.into_iter().partition(|(_, step)| step.device() == device);
+        left = elsewhere;
+        let register = |all, (_, step): &(usize, Unread)| step.register(all);
+        let transaction = here.iter().fold(Transaction::default(), register);
+        let data = transaction.try_execute().map_err(|error| unread(&error))?;
+        let mut numbers = data.into_iter().map(TensorData::try_into_vec::<f32>);
+        for (index, step) in here {
+            outputs[index] = Some(step.output(&mut numbers).map_err(|error| unread(&error))?);
+        }
+    }
+    Ok(outputs.into_iter().flatten().collect())
+}
+
+/// The error that a failed reading ends training with.
+fn unread(error: &dyn std::fmt::Display) -> String {
+    format!("cannot read what the network computed from the device: {error}")
+}
+
+impl Unread {
+    /// Where it is.
+    fn device(&self) -> Device {
+        self.loss.value.device()
+    }
+
+    /// Adds its tensors to those that are to be read.
+    fn register(&self, transaction: Transaction) -> Transaction {
+        let of_loss = |all: Transaction, part: &Tensor<1>| all.register(part.clone());
+        let mut transaction = self.loss.tensors().fold(transaction, of_loss);
+        if let Some(ClassCounts { both, predicted, truth, labelled }) = &self.counts {
+            for counts in [both, predicted, truth, labelled] {
+                transaction = transaction.register(counts.clone());
+            }
+        }
+        match &self.images {
+            Some((probabilities, _)) => transaction.register(probabilities.clone()),
+            None => transaction,
+        }
+    }
+
+    /// What it is, from the numbers of its tensors.
+    fn output<E>(
+        self,
+        numbers: &mut impl Iterator<Item = Result<Vec<f32>, E>>,
+    ) -> Result<Output, E> {
+        let mut next = || numbers.next().expect("each tensor was read");
+        let of_loss: Result<Vec<_>, E> = self.loss.tensors().map(|_| next()).collect();
+        let (loss, sums) = self.loss.of_numbers(of_loss?.into_iter().flatten());
+        let mut counts = Vec::new();
+        if self.counts.is_some() {
+            counts = counts_of([next()?, next()?, next()?, next()?]);
+        }
+        let mut images = Vec::new();
+        if let Some((_, truth)) = &self.images {
+            images = scored(&next()?, truth);
+        }
+        Ok(Output { cases: self.cases, loss, sums, counts, images })
+    }
+}
+
+/// Counts of each case and class, from the numbers of [`ClassCounts`].
+fn counts_of([both, predicted, truth, labelled]: [Vec<f32>; 4]) -> Vec<Vec<Counts>> {
+    let classes = both.len() / labelled.len().max(1);
+    let of_case = |case: usize| {
+        let of_class = |class: usize| {
+            let at = case * classes + class;
+            let [both, predicted, truth, labelled] =
+                [both[at], predicted[at], truth[at], labelled[case]].map(|count| count as u64);
+            Counts {
+                tp: both,
+                fp: predicted - both,
+                fn_: truth - both,
+                tn: labelled + both - predicted - truth,
+            }
+        };
+        (0..classes).map(of_class).collect()
+    };
+    (0..labelled.len()).map(of_case).collect()
+}
+
+/// The predictions of images, from their probabilities and classes.
+fn scored(probabilities: &[f32], classes: &[u8]) -> Vec<ImageScore> {
+    let width = probabilities.len() / classes.len().max(1);
+    let images = probabilities.chunks(width.max(1)).zip(classes);
+    let scored = images.map(|(probabilities, &truth)| ImageScore {
+        truth: usize::from(truth),
+        predicted: predicted_class(probabilities, 0.5),
+        probabilities: probabilities.to_vec(),
+        ..ImageScore::default()
+    });
+    scored.collect()
+}
+
 impl Output {
     /// Adds it to the figures of an epoch.
     pub(super) fn tally(&self, tally: &mut EpochTally) {
         tally.add_loss(self.loss, &self.sums, &self.cases);
-        tally.add_counts(&self.seen.counts);
-        tally.add_images(&self.seen.images);
+        tally.add_counts(&self.counts);
+        tally.add_images(&self.images);
     }
 }
 
-/// The result of a step, or why the device did not give it.
-#[derive(Clone, Debug)]
-pub(super) struct Outcome(pub Result<Output, String>);
+/// What a step gives burn-train: its statistics, which the loop takes out.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Outcome(pub Option<Unread>);
 
 impl ItemLazy for Outcome {
     fn sync(self) -> Result<Self, ExecutionError> {
@@ -70,6 +177,9 @@ pub(super) struct Trainable {
     of_splits: Objective,
     #[module(skip)]
     outputs: Outputs,
+    /// Whether convolutions of training are in bfloat16.
+    #[module(skip)]
+    bfloat16: bool,
     #[module(skip)]
     resting: Option<(Resting, EpochNumber)>,
 }
@@ -87,7 +197,12 @@ impl Trainable {
     /// A network with its objective.
     pub(super) fn new(net: Model, objective: Objective, outputs: Outputs) -> Self {
         let of_splits = objective.for_splits();
-        Self { net, objective, of_splits, outputs, resting: None }
+        Self { net, objective, of_splits, outputs, bfloat16: false, resting: None }
+    }
+
+    /// With products in training of a number format.
+    pub(super) fn precision(self, precision: Option<Precision>) -> Self {
+        Self { bfloat16: precision == Some(Precision::Bf16), ..self }
     }
 
     /// With layers that are frozen until an epoch.
@@ -110,62 +225,29 @@ impl Trainable {
         }
     }
 
-    /// The loss of a batch, still in the graph, and the output without the gradients.
-    ///
-    /// # Errors
-    /// If the device does not give what it computed.
-    fn run(
-        &self,
-        net: &Model,
-        objective: &Objective,
-        batch: Batch,
-    ) -> Result<(Tensor<1>, Output), TensorReadError> {
+    /// The loss of a batch, still in the graph, and its statistics.
+    fn run(&self, net: &Model, objective: &Objective, batch: Batch) -> (Tensor<1>, Unread) {
         let device = net.devices()[0].clone();
-        let Inputs { images, labels, classes } = Inputs::new(&batch, &device);
+        let cases = batch.cases.clone();
+        let truth = match self.outputs {
+            Outputs::Binary | Outputs::Classes(_) => batch.classes.clone(),
+            Outputs::Images(_) => batch.labels.clone(),
+        };
+        let Inputs { images, labels, classes } = Inputs::new(batch, &device);
         let logits = net.heads(images);
-        let pixels = combined(logits.pixels.iter().cloned().map(Tensor::inner).collect());
-        let mut seen = self.seen(pixels, &batch)?;
-        if let Some(images) = &logits.images {
-            seen.images = scored(images.clone().inner(), &batch.classes)?;
-        }
-        let measured = objective.measure(logits, labels, classes);
-        let (loss, sums) = measured.read()?;
-        Ok((measured.value, Output { cases: batch.cases, loss, sums, seen }))
-    }
-
-    fn seen(&self, logits: Tensor<4>, batch: &Batch) -> Result<Seen, TensorReadError> {
-        let plane = batch.label_size * batch.label_size;
-        match self.outputs {
+        let of_pixels = combined(logits.pixels.iter().cloned().map(Tensor::inner).collect());
+        let of_images = logits.images.clone().map(Tensor::inner);
+        let (counts, of_images) = match self.outputs {
             Outputs::Binary | Outputs::Classes(_) => {
-                let predicted = predictions(logits, self.outputs)?;
-                let pairs = predicted.chunks(plane).zip(batch.labels.chunks(plane));
-                let counts = pairs.map(|(predicted, labels)| match self.outputs {
-                    Outputs::Binary => vec![count_binary(predicted, labels)],
-                    Outputs::Classes(classes) | Outputs::Images(classes) => {
-                        count_classes(predicted, labels, classes)
-                    }
-                });
-                Ok(Seen { counts: counts.collect(), images: Vec::new() })
+                (Some(class_counts(of_pixels, labels.clone().inner())), of_images)
             }
-            Outputs::Images(_) => {
-                Ok(Seen { counts: Vec::new(), images: scored(logits, &batch.labels)? })
-            }
-        }
+            Outputs::Images(_) => (None, Some(of_pixels)),
+        };
+        let measured = objective.measure(logits, labels, classes);
+        let loss = measured.clone().inner();
+        let images = of_images.map(|logits| (softmax(logits, 1), truth));
+        (measured.value, Unread { cases, loss, counts, images })
     }
-}
-
-/// The predictions of images, from their logits and classes.
-fn scored(logits: Tensor<4>, classes: &[u8]) -> Result<Vec<ImageScore>, TensorReadError> {
-    let width = logits.dims()[1];
-    let probabilities = floats(softmax(logits, 1))?;
-    let images = probabilities.chunks(width).zip(classes);
-    let scored = images.map(|(probabilities, &truth)| ImageScore {
-        truth: usize::from(truth),
-        predicted: predicted_class(probabilities, 0.5),
-        probabilities: probabilities.to_vec(),
-        ..ImageScore::default()
-    });
-    Ok(scored.collect())
 }
 
 impl TrainStep for Trainable {
@@ -173,15 +255,10 @@ impl TrainStep for Trainable {
     type Output = Outcome;
 
     fn step(&self, input: Input) -> TrainOutput<Outcome> {
-        match self.run(&self.in_training(), &self.objective, input.batch) {
-            Ok((loss, output)) => {
-                let gradients = (loss * input.share).backward();
-                TrainOutput::new(self, gradients, Outcome(Ok(output)))
-            }
-            Err(error) => {
-                TrainOutput { grads: GradientsParams::new(), item: Outcome(Err(unread(&error))) }
-            }
-        }
+        let run = || self.run(&self.in_training(), &self.objective, input.batch);
+        let (loss, statistics) = if self.bfloat16 { in_bfloat16(run) } else { run() };
+        let gradients = (loss * input.share).backward();
+        TrainOutput::new(self, gradients, Outcome(Some(statistics)))
     }
 }
 
@@ -190,36 +267,8 @@ impl InferenceStep for Trainable {
     type Output = Outcome;
 
     fn step(&self, input: Input) -> Outcome {
-        let ran = self.run(&self.net, &self.of_splits, input.batch);
-        Outcome(ran.map(|(_, output)| output).map_err(|error| unread(&error)))
+        Outcome(Some(self.run(&self.net, &self.of_splits, input.batch).1))
     }
-}
-
-/// The label each pixel, or whole image, is given, `[batch * height * width]`: the likeliest class, or for binary
-/// outputs 1 where the probability is at least 0.5.
-///
-/// # Shapes
-/// - logits: `[batch, channels, height, width]`
-fn predictions(logits: Tensor<4>, outputs: Outputs) -> Result<Vec<u8>, TensorReadError> {
-    let [_, _, height, width] = logits.dims();
-    let values = floats(logits)?;
-    Ok(match outputs {
-        Outputs::Binary => values.into_iter().map(|logit| u8::from(logit >= 0.0)).collect(),
-        Outputs::Classes(classes) | Outputs::Images(classes) => {
-            let images = values.chunks(classes * height * width);
-            images.flat_map(|image| likeliest(image, classes)).collect()
-        }
-    })
-}
-
-/// The values of a tensor, row by row.
-fn floats<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, TensorReadError> {
-    tensor.try_into_vec_as::<f32>()
-}
-
-/// The error that a failed reading ends training with.
-fn unread(error: &TensorReadError) -> String {
-    format!("cannot read what the network computed from the device: {error}")
 }
 
 #[cfg(test)]
@@ -230,7 +279,6 @@ mod tests {
     use super::*;
     use crate::loss::{LossSpec, init};
     use crate::model::{self, Net};
-    use crate::testing::unreadable;
 
     /// Figures of validation over cases of 8 pixels square, some of whose pixels, or all, are ignored.
     fn validated(net: &Net, loss: &str, filled: &[u8], batch: usize) -> Vec<f64> {
@@ -261,7 +309,7 @@ mod tests {
                 size: SIDE,
             };
             let outcome = InferenceStep::step(&trainable, Input { batch, share: 1.0 });
-            outcome.0.unwrap().tally(&mut tally);
+            read(outcome.0.into_iter().collect()).unwrap()[0].tally(&mut tally);
         }
         tally.figures().into_iter().map(|(_, value)| value).collect()
     }
@@ -294,13 +342,23 @@ mod tests {
     }
 
     #[test]
-    fn what_a_device_does_not_give_is_an_error_and_no_empty_prediction() {
-        let logits = || unreadable([1, 2, 4, 4]);
-        assert!(predictions(logits(), Outputs::Binary).is_err());
-        assert!(predictions(logits(), Outputs::Classes(2)).is_err());
-        assert!(floats(unreadable([8])).is_err());
-        let error = floats(logits()).unwrap_err();
-        assert!(unread(&error).starts_with("cannot read what the network computed"), "{error}");
+    fn the_statistics_of_steps_are_read_in_their_order() {
+        let one = || Tensor::<1>::ones([1], &Device::flex());
+        let step = |case: usize, probability: f32| Unread {
+            cases: vec![case],
+            loss: Measured::mean(one() * case as f32, one()),
+            counts: None,
+            images: Some((
+                Tensor::from_data([[[[1.0 - probability]], [[probability]]]], &Device::flex()),
+                vec![1],
+            )),
+        };
+        let outputs = read(vec![step(3, 0.75), step(1, 0.25)]).unwrap();
+        let found: Vec<_> = outputs
+            .iter()
+            .map(|output| (output.cases[0], output.loss, output.images[0].probabilities[1]))
+            .collect();
+        assert_eq!(found, [(3, 3.0, 0.75), (1, 1.0, 0.25)]);
     }
 
     #[test]
@@ -329,8 +387,7 @@ mod tests {
                 channels: 1,
                 size: 32,
             };
-            let (loss, _) =
-                trainable.run(&trainable.in_training(), &trainable.objective, batch).unwrap();
+            let (loss, _) = trainable.run(&trainable.in_training(), &trainable.objective, batch);
             GradientsParams::from_grads(loss.backward(), &trainable).len()
         };
         let all = trainable.net.net.parameters();

@@ -10,8 +10,9 @@ use super::inputs::Inputs;
 use super::objective::Objective;
 use super::optimizer;
 use crate::error::{Error, Result};
+use crate::kernels::in_bfloat16;
 use crate::model::{Model, tensor_paths};
-use crate::spec::{ClipSpec, ScheduleSpec};
+use crate::spec::{ClipSpec, Precision, ScheduleSpec};
 
 /// A network in training, whose steps are timed.
 pub struct Steps {
@@ -20,6 +21,7 @@ pub struct Steps {
     optimizer: ModuleOptimizer,
     clip: Option<ClipSpec>,
     learning_rate: f64,
+    bfloat16: bool,
     device: Device,
 }
 
@@ -50,7 +52,8 @@ impl Steps {
         let optimizer = optimizer::init(schedule, &groups, device);
         let (learning_rate, device) = (schedule.optimizer.learning_rate(), device.clone());
         let clip = schedule.clip.clone();
-        Self { net, objective, optimizer, clip, learning_rate, device }
+        let bfloat16 = schedule.precision == Some(Precision::Bf16);
+        Self { net, objective, optimizer, clip, learning_rate, bfloat16, device }
     }
 
     /// Makes a step.
@@ -58,10 +61,11 @@ impl Steps {
     /// # Errors
     /// If the device fails.
     pub fn step(self, inputs: Inputs) -> Result<(Self, Step)> {
-        let Self { net, objective, mut optimizer, clip, learning_rate, device } = self;
+        let Self { net, objective, mut optimizer, clip, learning_rate, bfloat16, device } = self;
         let started = Instant::now();
-        let value =
-            objective.measure(net.heads(inputs.images), inputs.labels, inputs.classes).value;
+        let run =
+            || objective.measure(net.heads(inputs.images), inputs.labels, inputs.classes).value;
+        let value = if bfloat16 { in_bfloat16(run) } else { run() };
         let loss = value.clone().inner().try_into_scalar::<f32>().map_err(unread)?;
         let forward_s = started.elapsed().as_secs_f64();
         let started = Instant::now();
@@ -74,7 +78,8 @@ impl Steps {
         let net = optimizer.step(learning_rate, net, gradients);
         let optimizer_s = seconds_to_end(started, &device)?;
         let step = Step { forward_s, backward_s, optimizer_s, loss };
-        Ok((Self { net, objective, optimizer, clip, learning_rate, device }, step))
+        let after = Self { net, objective, optimizer, clip, learning_rate, bfloat16, device };
+        Ok((after, step))
     }
 }
 

@@ -71,8 +71,11 @@ pub struct Training {
     pub train: Loader,
     /// Validation cases.
     pub valid: Loader,
-    /// The device that trains.
-    pub device: Device,
+    /// Epochs from one checkpoint to the next.
+    pub checkpoint_every: u32,
+    /// The devices that train: the first holds the weights and the optimizer, and the batches of a step are spread over
+    /// all of them.
+    pub devices: Vec<Device>,
 }
 
 /// How training ended.
@@ -120,25 +123,25 @@ pub fn train(
     let schedule = training.schedule.clone();
     let rate = rate::Rate::new(schedule.clone(), steps as u64, plateau.clone());
     let epoch = batches::EpochNumber::default();
-    let trainable = learner::Trainable::new(training.net, training.objective, training.outputs);
+    let trainable = learner::Trainable::new(training.net, training.objective, training.outputs)
+        .precision(schedule.precision);
     let trainable = match training.resting {
         Some(resting) => trainable.resting(resting, epoch.clone()),
         None => trainable,
     };
     let groups = optimizer::groups(&schedule, &tensor_paths(&trainable));
-    let optimizer = optimizer::init(&schedule, &groups, &training.device);
+    let accumulate = schedule.accumulate as usize * training.devices.len();
+    let optimizer = optimizer::init(&schedule, &groups, &training.devices[0]);
     let learner = Learner::new(trainable, optimizer, rate);
-    let train_loader = batches::TrainBatches::new(
-        training.train,
-        training.seed,
-        epoch.clone(),
-        schedule.accumulate as usize,
-    );
+    let train_loader =
+        batches::TrainBatches::new(training.train, training.seed, epoch.clone(), accumulate);
     let valid_loader = batches::ValidBatches::new(training.valid);
     let saved = checkpoint::Saved::default();
     let strategy = strategy::Epochs {
-        device: training.device.clone(),
+        devices: training.devices,
+        accumulate,
         schedule: schedule.clone(),
+        checkpoint_every: training.checkpoint_every as usize,
         outputs: training.outputs,
         names: training.names,
         watch: watch::Watch::new(&schedule)?,
@@ -159,7 +162,7 @@ pub fn train(
             .with_metric_logger(InMemoryMetricLogger::new())
             .renderer(Box::new(progress))
             .with_interrupter(Interrupter::new())
-            .with_checkpointing_strategy(checkpoint::EveryEpoch)
+            .with_checkpointing_strategy(checkpoint::Always)
             .with_custom_checkpointers(
                 checkpoint::PartKeeper::new(Part::Model, Arc::clone(&keeper), saved.clone()),
                 checkpoint::PartKeeper::new(Part::Optimizer, Arc::clone(&keeper), saved.clone()),

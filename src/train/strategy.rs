@@ -9,16 +9,16 @@ use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::Device;
 use burn_train::{
     EventProcessorTraining, InferenceStep, Interrupter, Learner, LearnerEvent,
-    SupervisedLearningStrategy, SupervisedTrainingEventProcessor, TrainLoader, TrainingComponents,
-    TrainingItem, ValidLoader,
+    SupervisedLearningStrategy, SupervisedTrainingEventProcessor, TrainLoader, TrainOutput,
+    TrainStep, TrainingComponents, TrainingItem, ValidLoader,
 };
 
-use super::batches::EpochNumber;
+use super::batches::{EpochNumber, Input};
 use super::checkpoint::{Saved, average_bytes};
 use super::clip::{clip as clipped, scaled};
 use super::ema::Ema;
 use super::keeper::Keeper;
-use super::learner::{Outcome, Output, Trainable};
+use super::learner::{Outcome, Output, Trainable, Unread, read};
 use super::progress::Lines;
 use super::rate::SharedPlateau;
 use super::stop::Stop;
@@ -55,8 +55,13 @@ impl Shared {
 
 /// The loop and its parts.
 pub(super) struct Epochs {
-    pub device: Device,
+    /// The first holds the weights.
+    pub devices: Vec<Device>,
+    /// Batches whose gradients are averaged before the optimizer steps, over all devices.
+    pub accumulate: usize,
     pub schedule: ScheduleSpec,
+    /// Epochs from one checkpoint to the next.
+    pub checkpoint_every: usize,
     pub outputs: Outputs,
     pub names: Names,
     pub empty: EmptyRule,
@@ -84,7 +89,7 @@ impl SupervisedLearningStrategy<Trainable> for Epochs {
         let mut events = components.event_processor;
         let mut checkpointer = components.checkpointer;
         let interrupter = components.interrupter;
-        learner.fork(&self.device.clone().autodiff());
+        learner.fork(&self.devices[0].clone().autodiff());
         let (mut watch, verdict) = self.replayed();
         self.shared().progressed.best = watch.best;
         match verdict {
@@ -101,7 +106,9 @@ impl SupervisedLearningStrategy<Trainable> for Epochs {
 
         for epoch in first_epoch..=components.num_epochs {
             self.number.set(epoch as u32);
-            self.device.seed(epoch_seed(self.seed, epoch as u32));
+            for device in &self.devices {
+                device.seed(epoch_seed(self.seed, epoch as u32));
+            }
             let mut pass = Pass { epochs: self, events: &mut events, interrupter: &interrupter };
             let started = Instant::now();
             let Some(trained) = pass.train(&mut learner, &train, epoch) else { break };
@@ -119,17 +126,22 @@ impl SupervisedLearningStrategy<Trainable> for Epochs {
             let improved = watch.best_epoch() == Some(epoch as u32);
             progressed.best = watch.best;
 
-            if let Some(checkpointer) = &mut checkpointer {
+            let failure = self.unlabelled(&trained, &validated);
+            let failure = failure.or_else(|| self.no_number(&verdict, &trained, &validated));
+            let ends = epoch == components.num_epochs
+                || failure.is_some()
+                || interrupter.should_stop()
+                || !matches!(verdict, Verdict::GoOn);
+            let saves = ends || epoch.is_multiple_of(self.checkpoint_every);
+            if let Some(checkpointer) = checkpointer.as_mut().filter(|_| saves) {
                 checkpointer.checkpoint(&learner, epoch, &components.event_store);
             }
-            if let Err(error) = self.keep(&learner, &progressed, improved) {
+            if let Err(error) = self.keep(&learner, &progressed, improved, saves) {
                 self.shared().failure = Some(error.to_string());
                 break;
             }
             self.lines.say(&line_of(&progressed, self.outputs, components.num_epochs, improved));
             self.shared().progressed = progressed;
-            let failure = self.unlabelled(&trained, &validated);
-            let failure = failure.or_else(|| self.no_number(&verdict, &trained, &validated));
             if failure.is_some() {
                 self.shared().failure = failure;
                 break;
@@ -221,22 +233,27 @@ impl Epochs {
         EpochTally::new(self.outputs, self.names.image_classes.len(), self.empty)
     }
 
-    /// Waits for the background writers, then makes this epoch the one to resume from.
+    /// Keeps the weights of an epoch that beat the best. Where it is `saved`, waits for the background writers and makes
+    /// it the one to resume from.
     fn keep(
         &self,
         learner: &Learner<Trainable>,
         progressed: &Progressed,
         improved: bool,
+        saved: bool,
     ) -> Result<()> {
-        self.saved.wait(3)?;
-        if let Some(average) = &*self.average() {
-            self.keeper.save_part(progressed.epoch, Part::Average, &average_bytes(average)?)?;
-        }
         let judged = self.judged(learner).net.valid();
         if improved {
             self.keeper.keep_best(&judged)?;
         }
         self.keeper.see(progressed.epoch, &judged)?;
+        if !saved {
+            return Ok(());
+        }
+        self.saved.wait(3)?;
+        if let Some(average) = &*self.average() {
+            self.keeper.save_part(progressed.epoch, Part::Average, &average_bytes(average)?)?;
+        }
         self.keeper.commit(progressed)
     }
 }
@@ -291,8 +308,8 @@ impl Pass<'_> {
         let start =
             LearnerEvent::StartSplit { epoch_number: epoch, total_items: loader.num_items() };
         self.interrupter.fail_on_error(self.events.process_train(start));
-        let accumulate = self.epochs.schedule.accumulate as usize;
-        let mut tally = self.epochs.tally();
+        let accumulate = self.epochs.accumulate;
+        let mut statistics = Statistics::new(self.epochs);
         let mut gradients = GradientsAccumulator::new();
         let (mut step, mut skipped) = (0, 0);
         let mut group = Group::default();
@@ -304,20 +321,14 @@ impl Pass<'_> {
             step += 1;
             // Nothing can be learned from ignored pixels alone, and a step by no gradient is a step all the same:
             // moments and weight decay would move the weights.
-            let made = input.batch.is_labelled().then(|| learner.train_step(input));
+            let made = input.batch.is_labelled().then(|| self.step(learner, input, step));
             group.batches += 1;
-            let mut item = None;
+            let learned = made.is_some();
             match made {
                 Some(made) => {
-                    let output = self.noted(made.item.0)?;
-                    if !output.loss.is_finite() {
-                        self.fail(not_finite(&output, &self.epochs.names.cases, epoch, step));
-                        return None;
-                    }
-                    output.tally(&mut tally);
+                    statistics.push(step, made.item);
                     gradients.accumulate(&learner.model(), made.grads);
                     group.labelled += 1;
-                    item = Some(output);
                 }
                 None => skipped += 1,
             }
@@ -328,9 +339,15 @@ impl Pass<'_> {
                 }
                 group = Group::default();
             }
-            if let Some(item) = item {
+            self.noted(statistics.read(progress.is_completed(), |step, output| {
+                if output.loss.is_finite() {
+                    return Ok(());
+                }
+                Err(not_finite(output, &self.epochs.names.cases, epoch, step))
+            }))?;
+            if learned {
                 let rate = Some(learner.lr_current());
-                let item = TrainingItem::new(Outcome(Ok(item)), progress, Some(step), rate);
+                let item = TrainingItem::new(Outcome::default(), progress, Some(step), rate);
                 let sent = self.events.process_train(LearnerEvent::ProcessedItem(item));
                 self.interrupter.fail_on_error(sent);
             }
@@ -346,7 +363,7 @@ impl Pass<'_> {
             self.epochs.shared().skipped += skipped;
         }
         self.interrupter.fail_on_error(self.events.process_train(LearnerEvent::EndSplit(epoch)));
-        Some(tally)
+        Some(statistics.tally)
     }
 
     fn validate(
@@ -359,16 +376,16 @@ impl Pass<'_> {
             LearnerEvent::StartSplit { epoch_number: epoch, total_items: loader.num_items() };
         self.interrupter.fail_on_error(self.events.process_valid(start));
         let model = self.epochs.judged(learner).valid();
-        let mut tally = self.epochs.tally();
+        let mut statistics = Statistics::new(self.epochs);
         let mut step = 0;
         let mut batches = loader.iter();
         while let Some(batch) = batches.next() {
             let input = self.noted(batch)?;
             let progress: Count = batches.progress();
-            let output = self.noted(InferenceStep::step(&model, input).0)?;
             step += 1;
-            output.tally(&mut tally);
-            let item = TrainingItem::new(Outcome(Ok(output)), progress, Some(step), None);
+            statistics.push(step, InferenceStep::step(&model, input));
+            self.noted(statistics.read(progress.is_completed(), |_, _| Ok(())))?;
+            let item = TrainingItem::new(Outcome::default(), progress, Some(step), None);
             let sent = self.events.process_valid(LearnerEvent::ProcessedItem(item));
             self.interrupter.fail_on_error(sent);
             if self.stopped() {
@@ -376,7 +393,24 @@ impl Pass<'_> {
             }
         }
         self.interrupter.fail_on_error(self.events.process_valid(LearnerEvent::EndSplit(epoch)));
-        Some(tally)
+        Some(statistics.tally)
+    }
+
+    /// A batch through the network on the device whose turn it is; its gradients come to the first device.
+    fn step(
+        &self,
+        learner: &Learner<Trainable>,
+        input: Input,
+        step: usize,
+    ) -> TrainOutput<Outcome> {
+        let devices = &self.epochs.devices;
+        let turn = (step - 1) % devices.len();
+        if turn == 0 {
+            return learner.train_step(input);
+        }
+        let replica = learner.model().fork(&devices[turn].clone().autodiff());
+        let TrainOutput { grads, item } = TrainStep::step(&replica, input);
+        TrainOutput { grads: grads.to_device(&devices[0], &replica), item }
     }
 
     /// Steps the optimizer by the mean gradients of a group, and the moving average after it.
@@ -415,6 +449,55 @@ impl Pass<'_> {
         self.epochs.shared().failure = Some(why);
     }
 }
+
+/// The statistics of a pass, some of which are still on the device.
+struct Statistics {
+    tally: EpochTally,
+    /// Number and statistics of each step that was not read yet.
+    unread: Vec<(usize, Unread)>,
+    /// Steps that are read at once.
+    at_once: usize,
+}
+
+impl Statistics {
+    /// Of no step.
+    fn new(epochs: &Epochs) -> Self {
+        let at_once = if epochs.devices[0].clone().inner() == Device::flex() {
+            1
+        } else {
+            STEPS_READ_AT_ONCE
+        };
+        Self { tally: epochs.tally(), unread: Vec::new(), at_once }
+    }
+
+    /// Adds a step.
+    fn push(&mut self, step: usize, outcome: Outcome) {
+        self.unread.extend(outcome.0.map(|statistics| (step, statistics)));
+    }
+
+    /// Reads the steps so far where there are enough of them, or `all` are wanted, and gives each to `check`.
+    ///
+    /// # Errors
+    /// If the device does not give what it computed, or `check` finds a fault.
+    fn read(
+        &mut self,
+        all: bool,
+        check: impl Fn(usize, &Output) -> std::result::Result<(), String>,
+    ) -> std::result::Result<(), String> {
+        if !all && self.unread.len() < self.at_once {
+            return Ok(());
+        }
+        let (steps, unread): (Vec<_>, Vec<_>) = self.unread.drain(..).unzip();
+        for (step, output) in steps.into_iter().zip(read(unread)?) {
+            check(step, &output)?;
+            output.tally(&mut self.tally);
+        }
+        Ok(())
+    }
+}
+
+/// On a GPU a reading waits for all work before it, so that several steps share one. On the CPU each step is read.
+const STEPS_READ_AT_ONCE: usize = 16;
 
 /// Batches whose gradients are averaged before a step of the optimizer.
 #[derive(Default)]

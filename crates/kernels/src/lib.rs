@@ -22,9 +22,10 @@
 
 // From the outside in: this file and `standard.rs` choose; `ops.rs` declares the operators, `flex.rs`, `convolution.rs` and
 // `autodiff.rs` join kernels and Burn's tensors;
+// `precision.rs` rounds what they give Burn's convolutions; `constant.rs` keeps tensors that do not change;
 // `block.rs`, `recompute.rs` and `replay.rs` run a block again instead of keeping what it made; `winograd.rs`, `direct.rs`,
 // `depthwise.rs`, `norm.rs`, `layer_norm.rs`, `activation.rs`, `pool.rs`, `resample.rs`, `channels.rs`, `excitation.rs`,
-// `pointwise.rs` and `adam.rs` are kernels on slices; `gemm.rs`, `simd.rs` and `buffer.rs` are what those are made of.
+// `pointwise.rs`, `counts.rs` and `adam.rs` are kernels on slices; `gemm.rs`, `simd.rs` and `buffer.rs` are what those are made of.
 
 #![expect(
     clippy::extra_unused_type_parameters,
@@ -39,7 +40,9 @@ mod block;
 mod bridge;
 mod buffer;
 mod channels;
+mod constant;
 mod convolution;
+mod counts;
 mod depthwise;
 mod direct;
 mod dropout;
@@ -55,6 +58,7 @@ mod ops;
 mod optimizer;
 mod pointwise;
 mod pool;
+mod precision;
 mod recompute;
 mod replay;
 mod resample;
@@ -74,8 +78,11 @@ mod tests;
 pub use adam::Step as AdamStep;
 pub use after::After;
 pub use buffer::keep_freed_memory;
+pub use constant::constant;
+pub use counts::{ClassCounts, class_counts};
 pub use input::{Input, Source};
 pub use optimizer::{adam_step, sum_of_squares};
+pub use precision::in_bfloat16;
 pub use scoped::scoped;
 
 use burn::backend::Dispatch;
@@ -89,6 +96,7 @@ use dropout::Dropout;
 use geometry::Window;
 use norm::Over;
 use ops::{Convolution, Kernels, Normalisation, Operands};
+use precision::{convolve, transposed};
 use standard::{of_sample, trains};
 
 /// Whether the kernels compute on a tensor: one of single precision in main memory.
@@ -129,7 +137,7 @@ pub fn conv2d<'a>(conv: &Conv2d, input: impl Into<Input>, after: After<'a>) -> T
     if supports(&input.first.maps) {
         convolution(conv, None, input, after)
     } else {
-        standard::after(conv.forward(input.into_maps()), after)
+        standard::after(convolve(conv, input.into_maps()), after)
     }
 }
 
@@ -147,7 +155,7 @@ pub fn conv2d_batch_norm<'a>(
 ) -> Tensor<4> {
     let input = input.into();
     if !supports(&input.first.maps) {
-        let maps = conv.forward(input.into_maps());
+        let maps = convolve(conv, input.into_maps());
         return standard::after(standard::batch_norm(norm, maps), after);
     }
     if trains(norm, &input.first.maps.device()) {
@@ -370,7 +378,7 @@ fn normalisation(
 /// - output: `[batch, channels_out, height_out, width_out]`
 pub fn conv_transpose2d(conv: &ConvTranspose2d, maps: Tensor<4>) -> Tensor<4> {
     if !supports(&maps) || conv.padding != [0; 2] || conv.padding_out != [0; 2] {
-        return conv.forward(maps);
+        return transposed(conv, maps);
     }
     let window = Window {
         kernel: conv.kernel_size,

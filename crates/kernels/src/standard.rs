@@ -7,11 +7,13 @@ use burn::nn::{BatchNorm, PaddingConfig2d};
 use burn::tensor::activation::{gelu, relu, sigmoid, silu};
 use burn::tensor::module::interpolate;
 use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Int, Tensor};
 
 use super::activation::Activation;
 use super::after::After;
+use super::counts::ClassCounts;
 use super::input::Input;
+use super::precision::convolve;
 
 impl Input {
     /// All of it in one tensor.
@@ -97,7 +99,7 @@ pub(crate) fn max_pool2d(
 
 /// Squeeze-and-excitation.
 pub(crate) fn excite(first: &Conv2d, second: &Conv2d, maps: Tensor<4>) -> Tensor<4> {
-    let factors = second.forward(silu(first.forward(average(maps.clone()))));
+    let factors = convolve(second, silu(convolve(first, average(maps.clone()))));
     maps * sigmoid(factors)
 }
 
@@ -137,4 +139,33 @@ fn linear(maps: Tensor<4>, axis: usize) -> Tensor<4> {
     let pairs = [before, after].map(|next| nearest.clone() + next * 0.25);
     dims[axis] *= 2;
     Tensor::stack::<5>(pairs.to_vec(), axis + 1).reshape(dims)
+}
+
+/// Numbers of pixels by predicted and true class.
+pub(crate) fn class_counts(logits: Tensor<4>, labels: Tensor<3, Int>) -> ClassCounts {
+    let [batch, channels, height, width] = logits.dims();
+    let labels = labels.unsqueeze_dim::<4>(1);
+    let is_class = labels.clone().lower_elem(channels.max(2) as i64);
+    let labelled = is_class.bool_and(labels.clone().greater_equal_elem(0)).float();
+    let (predicted, truth) = if channels == 1 {
+        (logits.greater_equal_elem(0.0), labels.equal_elem(1))
+    } else {
+        let shape = [batch, channels, height, width];
+        let class =
+            Tensor::<1, Int>::arange(0..channels as i64, (&labels.device(), labels.dtype()));
+        let class = class.reshape([1, channels, 1, 1]).expand(shape);
+        let highest = logits.argmax(1).cast(labels.dtype());
+        (highest.expand(shape).equal(class.clone()), labels.expand(shape).equal(class))
+    };
+    let of_pixels = |maps: Tensor<4>| {
+        let channels = maps.dims()[1];
+        maps.reshape([batch, channels, height * width]).sum_dim(2).reshape([batch, channels])
+    };
+    let [predicted, truth] = [predicted, truth].map(|found| found.float() * labelled.clone());
+    ClassCounts {
+        both: of_pixels(predicted.clone() * truth.clone()),
+        predicted: of_pixels(predicted),
+        truth: of_pixels(truth),
+        labelled: of_pixels(labelled),
+    }
 }

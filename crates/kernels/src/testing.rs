@@ -1,7 +1,13 @@
-//! What tests of kernels share: numbers that are none, and every instruction set of the machine.
+//! What tests of kernels share: numbers that are none, every instruction set of the machine, and its GPU.
 
+use burn::tensor::Device;
 use macerator::{Arch, WithSimd};
 use proptest::prelude::*;
+
+/// The GPU on which operators are to give what they give on the CPU, where `ONCOSPEC_TEST_GPU` is set: there or emulated.
+pub(crate) fn gpu() -> Option<Device> {
+    std::env::var_os("ONCOSPEC_TEST_GPU").map(|_| Device::cuda(0))
+}
 
 /// So many numbers, among which are NaN, infinities and the largest and smallest there are.
 pub(crate) fn strange(len: usize) -> impl Strategy<Value = Vec<f32>> {

@@ -332,8 +332,8 @@ fn floats<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
     tensor.into_data().iter::<f32>().collect()
 }
 
-/// Runs an operator and Burn's own on the same maps, and compares output and gradients: of the maps
-/// and of everything in the module.
+/// Runs an operator and Burn's own on the same maps, and the operator on a GPU where tests are to use one, and compares
+/// output and gradients: of the maps and of everything in the module.
 fn compare<M: Module>(
     name: &str,
     inputs: &[[usize; 4]],
@@ -341,8 +341,8 @@ fn compare<M: Module>(
     ours: impl Fn(&M, &[Tensor<4>]) -> Tensor<4>,
     theirs: impl Fn(&M, &[Tensor<4>]) -> Tensor<4>,
 ) {
-    let device = Device::flex().autodiff();
-    let run = |operator: &dyn Fn(&M, &[Tensor<4>]) -> Tensor<4>| {
+    let run = |operator: &dyn Fn(&M, &[Tensor<4>]) -> Tensor<4>, device: Device| {
+        let (module, device) = (module.clone().fork(&device), device);
         let maps: Vec<Tensor<4>> = inputs
             .iter()
             .enumerate()
@@ -351,7 +351,7 @@ fn compare<M: Module>(
                 maps(&numbers(dims.len(), 7 + index as u32), dims, &device).require_grad()
             })
             .collect();
-        let output = operator(module, &maps);
+        let output = operator(&module, &maps);
         let shape = output.dims();
         let weights = Tensor::<1>::from_floats(&numbers(shape.iter().product(), 4)[..], &device);
         let gradients = (output.clone() * weights.reshape(shape)).sum().backward();
@@ -361,11 +361,15 @@ fn compare<M: Module>(
         module.visit(&mut parameters);
         parameters.found
     };
-    let (ours, theirs) = (run(&ours), run(&theirs));
-    assert_eq!(ours.len(), theirs.len());
-    for (index, (ours, theirs)) in ours.iter().zip(&theirs).enumerate() {
-        let theirs: Vec<f64> = theirs.iter().map(|&value| f64::from(value)).collect();
-        assert_close(&format!("{name}, result {index}"), ours, &theirs);
+    let of_burn = run(&theirs, Device::flex().autodiff());
+    let devices = [Some(Device::flex()), testing::gpu()].into_iter().flatten();
+    for device in devices.map(Device::autodiff) {
+        let found = run(&ours, device.clone());
+        assert_eq!(found.len(), of_burn.len());
+        for (index, (ours, theirs)) in found.iter().zip(&of_burn).enumerate() {
+            let theirs: Vec<f64> = theirs.iter().map(|&value| f64::from(value)).collect();
+            assert_close(&format!("{name} on {device:?}, result {index}"), ours, &theirs);
+        }
     }
 }
 

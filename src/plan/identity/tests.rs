@@ -22,9 +22,11 @@ enum Changes {
 }
 use Changes::{Figures, Nothing, Weights};
 
-const OVERRIDES: [(&str, Changes); 36] = [
+const OVERRIDES: [(&str, Changes); 39] = [
     ("schedule.epochs=7", Weights),
     ("schedule.batch-size=3", Weights),
+    ("schedule.drop-last=true", Weights),
+    ("schedule.precision='f32'", Nothing),
     ("schedule.optimizer={kind='sgd'}", Weights),
     ("schedule.learning-rate-schedule={kind='cosine'}", Weights),
     ("schedule.best.metric='train.loss'", Nothing),
@@ -56,6 +58,7 @@ const OVERRIDES: [(&str, Changes); 36] = [
     ("gate={'valid.dice.lesion'={at-least=0.1}}", Nothing),
     ("gate={'valid.dice.lesion'={at-most=0.9}}", Nothing),
     ("run.workers=5", Nothing),
+    ("run.checkpoint-every=5", Nothing),
     ("run.output='elsewhere'", Nothing),
     ("run.device='cpu'", Nothing),
     ("dataset.cache-mib=7", Nothing),
