@@ -162,7 +162,7 @@ mod tests {
         let found = of(class_counts, &logits, &[1, 0, 2], [1, 3], Device::flex());
         assert_eq!(
             found,
-            [vec![0.0, 0.0, 1.0], vec![2.0, 0.0, 1.0], vec![1.0, 1.0, 1.0], vec![3.0]]
+            [vec![1.0, 0.0, 0.0], vec![2.0, 1.0, 0.0], vec![1.0, 1.0, 1.0], vec![3.0]]
         );
     }
 
