@@ -1,11 +1,13 @@
 //! Sums and means over pixels, images and classes.
 //!
-//! Sums go axis by axis: Burn's CPU backend splits the sum of a whole tensor above 4 Mi elements
-//! over its threads as they happen to be free, and its last bits with them.
+//! On the CPU sums go axis by axis: Burn's backend splits the sum of a whole tensor above 4 Mi elements
+//! over its threads as they happen to be free, and its last bits with them. On a GPU they go over as few kernels as may
+//! be, and not by Burn's sum of a whole tensor, which may add with atomic operations in any order.
 
 use burn::tensor::{ElementConversion, Tensor};
 
 use super::measured::Measured;
+use crate::kernels::supports;
 
 /// Sum of all elements, in an order that does not depend on threads.
 ///
@@ -14,7 +16,21 @@ use super::measured::Measured;
 /// - tensor: `[N, C, H, W]`
 /// - output: `[1]`
 pub(super) fn sum(tensor: Tensor<4>) -> Tensor<1> {
-    per_channel(tensor).sum()
+    total(per_channel(tensor))
+}
+
+/// Sum of all elements.
+///
+/// # Shapes
+///
+/// - tensor: `[R, C]`
+/// - output: `[1]`
+pub(super) fn total(tensor: Tensor<2>) -> Tensor<1> {
+    if supports(&tensor) {
+        return tensor.sum();
+    }
+    let [rows, columns] = tensor.dims();
+    tensor.reshape([1, rows * columns]).sum_dim(1).reshape([1])
 }
 
 /// Sum over the pixels of each image and channel.
@@ -24,7 +40,11 @@ pub(super) fn sum(tensor: Tensor<4>) -> Tensor<1> {
 /// - tensor: `[N, C, H, W]`
 /// - output: `[N, C]`
 pub(super) fn per_channel(tensor: Tensor<4>) -> Tensor<2> {
-    tensor.sum_dim(3).sum_dim(2).squeeze_dims(&[2, 3])
+    if supports(&tensor) {
+        return tensor.sum_dim(3).sum_dim(2).squeeze_dims(&[2, 3]);
+    }
+    let [images, channels, height, width] = tensor.dims();
+    tensor.reshape([images, channels, height * width]).sum_dim(2).reshape([images, channels])
 }
 
 /// `numerator / denominator`, and 0 with no gradient where the denominator is 0.
@@ -63,7 +83,7 @@ pub(super) fn mean_over_classes(loss: Tensor<2>, present: Tensor<2>) -> Tensor<2
 /// - present: `[R, C]`, 0 or 1
 pub(super) fn mean_over_rows(loss: Tensor<2>, present: Tensor<2>) -> Measured {
     let counts = positive(present.sum_dim(1));
-    Measured::mean((loss * counts.clone()).sum(), counts.sum())
+    Measured::mean(total(loss * counts.clone()), total(counts))
 }
 
 /// 1 where an element is above 0, else 0.

@@ -10,8 +10,6 @@
 
 use burn::module::Module;
 use burn::nn::conv::Conv2d;
-use burn::tensor::module::interpolate;
-use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
 use burn::tensor::{Device, Tensor};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -22,7 +20,7 @@ use super::catalogue::WeightsSpec;
 use super::contracting_path::{self, contract};
 use super::summary::{Maps, Table};
 use super::watch::place;
-use crate::kernels::{After, Input, bilinear, block, concat, conv2d, max_pool2d};
+use crate::kernels::{After, Input, block, concat, conv2d, enlarge, max_pool2d};
 
 /// UNet 3+; the defaults are the published network of 26.97 M parameters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -218,17 +216,7 @@ fn scaled(maps: Tensor<4>, from: usize, to: usize) -> Tensor<4> {
     if from < to {
         return max_pool2d(maps, times, times, 0);
     }
-    match times {
-        1 => maps,
-        2 => bilinear(maps),
-        _ => {
-            let [_, _, height, width] = maps.dims();
-            let options = InterpolateOptions::new(InterpolateMode::Bilinear)
-                .with_output_size([height * times, width * times])
-                .with_align_corners(false);
-            interpolate(maps, options)
-        }
-    }
+    enlarge(maps, times)
 }
 
 impl Network for Unet3Plus {

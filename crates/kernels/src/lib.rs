@@ -89,6 +89,8 @@ use burn::backend::Dispatch;
 use burn::module::{Module, Param, ParamId};
 use burn::nn::conv::{Conv2d, ConvTranspose2d};
 use burn::nn::{BatchNorm, GroupNorm, LayerNorm, PaddingConfig2d};
+use burn::tensor::module::interpolate;
+use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
 use burn::tensor::{DType, Device, Distribution, Tensor};
 
 use activation::Activation;
@@ -418,9 +420,29 @@ pub fn max_pool2d(maps: Tensor<4>, kernel: usize, stride: usize, padding: usize)
 /// - output: `[batch, channels, 2 * height, 2 * width]`
 pub fn bilinear(maps: Tensor<4>) -> Tensor<4> {
     if !supports(&maps) {
-        return standard::bilinear(maps);
+        return standard::bilinear(maps, 2);
     }
     Tensor::from_dispatch(Dispatch::doubled_bilinear(maps.into_dispatch()))
+}
+
+/// Multiplies height and width by bilinear interpolation between the centres of pixels.
+///
+/// # Shapes
+/// - maps: `[batch, channels, height, width]`
+/// - output: `[batch, channels, times * height, times * width]`
+pub fn enlarge(maps: Tensor<4>, times: usize) -> Tensor<4> {
+    match times {
+        1 => maps,
+        2 => bilinear(maps),
+        _ if !supports(&maps) => standard::bilinear(maps, times),
+        _ => {
+            let [_, _, height, width] = maps.dims();
+            let options = InterpolateOptions::new(InterpolateMode::Bilinear)
+                .with_output_size([height * times, width * times])
+                .with_align_corners(false);
+            interpolate(maps, options)
+        }
+    }
 }
 
 /// Weighs each 2x2 block of pixels.

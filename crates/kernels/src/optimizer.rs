@@ -84,7 +84,9 @@ pub fn adam_step<const D: usize>(
 /// - output: `[1]`
 pub fn sum_of_squares<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
     if !supports(&tensor) {
-        return tensor.square().sum();
+        // Burn's sum of a whole tensor may add with atomic operations, in any order.
+        let count = tensor.shape().num_elements();
+        return tensor.square().reshape([1, count]).sum_dim(1).reshape([1]);
     }
     Tensor::from_dispatch(Dispatch::squares(tensor.into_dispatch()))
 }

@@ -127,14 +127,14 @@ pub(crate) fn nearest(maps: Tensor<4>) -> Tensor<4> {
     interpolate(maps, options)
 }
 
-/// Doubles height and width by bilinear interpolation between the centres of pixels. Made of operators that have
+/// Multiplies height and width by bilinear interpolation between the centres of pixels. Made of operators that have
 /// gradients on every device: Burn's own interpolation has none of this kind on CUDA.
-pub(crate) fn bilinear(maps: Tensor<4>) -> Tensor<4> {
-    linear(linear(maps, 2), 3)
+pub(crate) fn bilinear(maps: Tensor<4>, times: usize) -> Tensor<4> {
+    linear(linear(maps, 2, times), 3, times)
 }
 
-/// Doubles one axis: each new pixel is three quarters of the nearest old one and a quarter of the next.
-fn linear(maps: Tensor<4>, axis: usize) -> Tensor<4> {
+/// Multiplies one axis: of the new pixels that an old one becomes, each lies between its centre and that of a neighbour.
+fn linear(maps: Tensor<4>, axis: usize, times: usize) -> Tensor<4> {
     let mut dims = maps.dims();
     let last = dims[axis] - 1;
     let edge = |at: usize| maps.clone().narrow(axis, at, 1);
@@ -145,10 +145,14 @@ fn linear(maps: Tensor<4>, axis: usize) -> Tensor<4> {
             Tensor::cat(vec![maps.clone().narrow(axis, 1, last), edge(last)], axis),
         ),
     };
-    let nearest = maps.clone() * 0.75;
-    let pairs = [before, after].map(|next| nearest.clone() + next * 0.25);
-    dims[axis] *= 2;
-    Tensor::stack::<5>(pairs.to_vec(), axis + 1).reshape(dims)
+    let new = (0..times).map(|index| {
+        let from_centre = (index as f64 + 0.5) / times as f64 - 0.5;
+        let neighbour = if from_centre < 0.0 { &before } else { &after };
+        let share = from_centre.abs();
+        maps.clone() * (1.0 - share) + neighbour.clone() * share
+    });
+    dims[axis] *= times;
+    Tensor::stack::<5>(new.collect(), axis + 1).reshape(dims)
 }
 
 /// Numbers of pixels by predicted and true class.

@@ -613,8 +613,17 @@ fn operators_without_weights_are_burns() {
         &[[2, 9, 5, 7]],
         &nothing,
         |_, maps| super::bilinear(maps[0].clone()),
-        |_, maps| standard::bilinear(maps[0].clone()),
+        |_, maps| standard::bilinear(maps[0].clone(), 2),
     );
+    for times in [4, 8] {
+        compare(
+            "bilinear, several times",
+            &[[2, 9, 5, 1]],
+            &nothing,
+            |_, maps| super::enlarge(maps[0].clone(), times),
+            |_, maps| standard::bilinear(maps[0].clone(), times),
+        );
+    }
     compare(
         "gate",
         &[[2, 9, 6, 8], [2, 1, 3, 4]],

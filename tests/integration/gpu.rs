@@ -1,0 +1,168 @@
+//! What a GPU computes against what the CPU computes: runs, predictions, resume, failures. The GPU is there or emulated
+//! (`crates/cuda-emulator`); without `ONCOSPEC_TEST_GPU` these tests are skipped.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use oncospec::record::Record;
+use oncospec::split_name::SplitName;
+
+use crate::support::{Bench, Said, repository, said};
+
+/// A folder to work in, where there is a GPU, real or emulated.
+fn bench() -> Option<Bench> {
+    if std::env::var_os("ONCOSPEC_TEST_GPU").is_none() {
+        eprintln!("skipped: ONCOSPEC_TEST_GPU is not set");
+        return None;
+    }
+    let bench = Bench::new();
+    // Numbers are to be compared, not speeds.
+    bench.file("cubecl.toml", LEAST_TUNING);
+    Some(bench)
+}
+
+const LEAST_TUNING: &str = "[autotune]\nlevel = \"minimal\"\n[autotune.bench]\nmin_samples = 1\n\
+                            max_samples = 1\nshort_circuit_samples = 1\n";
+
+/// A spec of a task whose run takes seconds, without what is random on the device.
+fn spec(task: &str, model: &str, more: &str) -> String {
+    format!(
+        "name = 'tiny'\n{task}\n\
+         [dataset]\nkind = 'phantom'\ncases = 24\nimage-size = 32\nchannels = 'gray'\n\
+         [model]\n{model}\n\
+         [schedule]\nepochs = 2\nbatch-size = 4\n{more}\n"
+    )
+}
+
+const UNET: &str = "kind = 'unet'\nencoder = { kind = 'plain', filters = [4, 8] }";
+
+fn run(bench: &Bench, device: &str, output: &str, more: &[&str]) -> Said {
+    let output = format!("run.output={output}");
+    let arguments = ["run", "tiny.toml", "--device", device, "--set", &output];
+    bench.oncospec(&[&arguments, more].concat())
+}
+
+/// The figures of each epoch.
+fn figures(run: &Path) -> Vec<(u32, SplitName, String, f64)> {
+    let record = Record::read(run).unwrap();
+    let rows = record.epochs.iter().flat_map(|row| {
+        row.figures.iter().map(|(name, value)| (row.epoch, row.split, name.clone(), *value))
+    });
+    rows.collect()
+}
+
+/// Whether two runs learned the same but for rounding.
+#[track_caller]
+fn assert_same_curves(one: &Path, other: &Path, splits: &[SplitName]) {
+    let (one, other) = (figures(one), figures(other));
+    assert_eq!(one.len(), other.len());
+    for ((epoch, split, name, a), (.., b)) in one.iter().zip(&other) {
+        if splits.contains(split) && name == "loss" {
+            let near = (a - b).abs() <= 1e-4 * a.abs().max(b.abs());
+            assert!(near, "{name} of {split:?} in epoch {epoch}: {a} and {b}");
+        }
+    }
+}
+
+const BOTH: [SplitName; 2] = [SplitName::Train, SplitName::Valid];
+
+#[track_caller]
+fn assert_gpu_learns_as_the_cpu(text: &str) {
+    let Some(bench) = bench() else { return };
+    bench.file("tiny.toml", text);
+    run(&bench, "cpu", "cpu", &[]).with(0);
+    run(&bench, "cuda", "gpu", &[]).with(0);
+    let [cpu, gpu] = ["cpu", "gpu"].map(|output| bench.only_run(output, "tiny"));
+    assert_same_curves(&cpu, &gpu, &BOTH);
+}
+
+#[test]
+fn a_gpu_learns_to_segment_as_the_cpu() {
+    let more =
+        "accumulate = 2\nclip = { kind = 'global-norm', limit = 1.0 }\nema = { decay = 0.9 }";
+    assert_gpu_learns_as_the_cpu(&spec("", UNET, more));
+}
+
+#[test]
+fn a_gpu_learns_to_classify_as_the_cpu() {
+    let task = "[task]\nkind = 'classify'\n[loss]\nkind = 'cross-entropy'\n\
+                class-weights = { kind = 'balanced' }";
+    let model = "kind = 'resnet18'";
+    assert_gpu_learns_as_the_cpu(&spec(task, model, "optimizer = { kind = 'sgd' }"));
+}
+
+#[test]
+fn a_gpu_learns_both_as_the_cpu() {
+    let task = "[task]\nkind = 'multi-task'\nclassification-loss = { kind = 'cross-entropy' }";
+    assert_gpu_learns_as_the_cpu(&spec(task, UNET, ""));
+}
+
+#[test]
+fn weights_predict_on_a_gpu_what_they_predict_on_the_cpu() {
+    let Some(bench) = bench() else { return };
+    bench.file("tiny.toml", spec("", UNET, ""));
+    run(&bench, "cpu", "runs", &[]).with(0);
+    let trained = bench.only_run("runs", "tiny");
+    let image = repository().join("tests/fixtures/images/gray.jpg");
+    for device in ["cpu", "cuda"] {
+        let arguments = [
+            "predict",
+            trained.to_str().unwrap(),
+            image.to_str().unwrap(),
+            "--device",
+            device,
+            "-o",
+            device,
+        ];
+        bench.oncospec(&arguments).with(0);
+    }
+    let files = |device: &str| {
+        let mut files: Vec<_> = fs::read_dir(bench.path().join(device))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        files.sort();
+        files
+    };
+    assert_eq!(files("cpu"), files("cuda"));
+    for name in files("cpu") {
+        let [cpu, gpu] =
+            ["cpu", "cuda"].map(|device| fs::read(bench.path().join(device).join(&name)).unwrap());
+        assert!(cpu == gpu, "{name:?} differs");
+    }
+}
+
+#[test]
+fn a_run_that_was_interrupted_on_a_gpu_goes_on_to_the_same_bits() {
+    let Some(bench) = bench() else { return };
+    bench.file("tiny.toml", spec("", UNET, "ema = { decay = 0.9 }"));
+    run(&bench, "cuda", "whole", &[]).with(0);
+    let arguments = ["run", "tiny.toml", "--device", "cuda", "--set", "run.output=parts"];
+    let mut child = bench.start(&arguments);
+    wait_for_a_checkpoint(&bench.path().join("parts"), &mut child);
+    let id = child.id().to_string();
+    Command::new("kill").args(["-INT", &id]).status().unwrap();
+    said(child.wait_with_output().unwrap()).with(1);
+    run(&bench, "cuda", "parts", &["--resume"]).with(0);
+    let [whole, parts] = ["whole", "parts"].map(|output| bench.only_run(output, "tiny"));
+    for file in ["epochs.parquet", "cases.parquet", "model.safetensors"] {
+        let [whole, parts] = [&whole, &parts].map(|run| fs::read(run.join(file)).unwrap());
+        assert!(whole == parts, "{file} differs");
+    }
+}
+
+fn wait_for_a_checkpoint(output: &Path, child: &mut Child) {
+    let started = Instant::now();
+    let is_there = || {
+        let runs = fs::read_dir(output.join("tiny")).into_iter().flatten().flatten();
+        runs.map(|run| run.path()).any(|run| run.join("checkpoints/last.json").exists())
+    };
+    while !is_there() {
+        assert!(child.try_wait().unwrap().is_none(), "it ended before its first checkpoint");
+        assert!(started.elapsed() < Duration::from_secs(300), "no checkpoint in five minutes");
+        sleep(Duration::from_millis(5));
+    }
+}
