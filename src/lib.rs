@@ -24,7 +24,6 @@ pub mod evaluate;
 pub mod figure_name;
 mod file;
 pub mod finding;
-mod gpu_kernels;
 pub mod inference;
 pub mod layer;
 pub mod loss;

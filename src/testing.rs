@@ -37,7 +37,7 @@ pub(crate) fn gpu() -> Option<Device> {
         eprintln!("skipped: ONCOSPEC_TEST_GPU is not set");
         return None;
     }
-    crate::gpu_kernels::keep();
+    crate::device::keep_gpu_kernels();
     Some(Device::cuda(0))
 }
 

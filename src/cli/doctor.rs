@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{Output, pretty, print};
-use crate::device::{Request, choose, gpus};
+use crate::device::{Gpu, Probe, Request, choose, driver, probe};
 use crate::error::Result;
 use crate::plan::{EVALUATION_ENGINE, TRAINING_ENGINE};
 use crate::provenance::{host, tool, versions};
@@ -11,7 +11,8 @@ use crate::provenance::{host, tool, versions};
 /// Shows the hardware and software that runs use.
 pub(super) fn execute(output: Output) -> Result<u8> {
     let (host, versions) = (host(), versions());
-    let gpus = gpus();
+    let driver = driver();
+    let probed = driver.as_ref().ok().map(|_| probe(&[]));
     let chosen = choose(Request::Auto)?;
     let memory = memory_mib();
     let instructions = instructions();
@@ -24,20 +25,18 @@ pub(super) fn execute(output: Output) -> Result<u8> {
             "built-from": tool(),
             "memory-mib": memory,
             "instructions": instructions,
-            "gpus": gpus.clone().unwrap_or_default(),
+            "gpu-driver": driver.as_ref().ok(),
+            "gpu-driver-problem": driver.as_ref().err(),
+            "gpus": probed,
             "device": chosen.kind.to_string(),
         }))?);
     }
-    let gpus = match gpus {
-        Ok(names) if names.is_empty() => "the NVIDIA driver lists none".into(),
-        Ok(names) => names.join(", "),
-        Err(why) => format!("none: {why}"),
-    };
+    let gpus = gpu_lines(&driver, probed.as_ref());
     let note = chosen.note.map(|note| format!(" ({note})")).unwrap_or_default();
     print(&format!(
         "oncospec      {}, engine {}, {}\nburn          {}\ncompiler      {}\n\
          processor     {}, {} cores\ninstructions  {}\nsystem        {}\nmemory        {} MiB\n\
-         GPUs          {gpus}\ndevice auto   {}{note}\n",
+         {gpus}device auto   {}{note}\n",
         versions.oncospec,
         &TRAINING_ENGINE[..12],
         &EVALUATION_ENGINE[..12],
@@ -50,6 +49,33 @@ pub(super) fn execute(output: Output) -> Result<u8> {
         memory.map_or("unknown".into(), |mib| mib.to_string()),
         chosen.kind
     ))
+}
+
+/// What there is to compute on GPUs with, what is missing, and what that costs.
+fn gpu_lines(driver: &Result<String, String>, probed: Option<&Probe>) -> String {
+    let (version, probed) = match (driver, probed) {
+        (Ok(version), Some(probed)) => (version, probed),
+        (Err(why), _) => return format!("GPUs          none: {why}\n"),
+        (Ok(_), None) => return String::new(),
+    };
+    let mut lines = format!("GPU driver    {version}\n");
+    for Gpu { index, name, capability: [major, minor], memory_bytes } in &probed.gpus {
+        lines += &format!(
+            "GPU           cuda:{index}, {name}, compute capability {major}.{minor}, {} MiB\n",
+            memory_bytes >> 20
+        );
+    }
+    lines += &match &probed.headers {
+        Some(folder) => format!("CUDA headers  {}\n", folder.display()),
+        None => "CUDA headers  not found: tensor cores are not used, and products are several times slower; install a CUDA \
+                 toolkit, or its packages cuda-cudart-dev, cuda-cccl and cuda-nvcc, and name its folder in CUDA_PATH\n"
+            .into(),
+    };
+    lines += &match &probed.failure {
+        Some(failure) => format!("GPU test      failed: {failure}\n"),
+        None => "GPU test      kernels compile, and a product of matrices is right\n".into(),
+    };
+    lines
 }
 
 /// Total memory, from `/proc`.

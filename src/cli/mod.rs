@@ -101,7 +101,7 @@ enum Command {
         shell: Shell,
     },
     #[command(name = device::PROBE, hide = true)]
-    Probe { index: usize },
+    Probe { indices: Vec<usize> },
 }
 
 /// Runs the command; gives the exit code.
@@ -132,7 +132,7 @@ pub fn execute(cli: Cli) -> Result<u8> {
             clap_complete::generate(shell, &mut Cli::command(), "oncospec", &mut script);
             print(&String::from_utf8_lossy(&script))
         }
-        Command::Probe { index } => device::compute_once(index).map(|()| 0),
+        Command::Probe { indices } => print(&pretty(&device::answer(&indices))?.replace('\n', " ")),
     }
 }
 

@@ -6,12 +6,12 @@ use std::sync::Once;
 use clap::Args;
 
 use super::Output;
-use crate::device::{Chosen, Request, choose};
+use crate::device::{Chosen, Kind, Request, choose};
 use crate::error::{Error, Result};
 use crate::finding::Findings;
 use crate::plan::{Checked, Depth, check};
 use crate::run::Again;
-use crate::spec::{Loaded, Spec, environment, load, spec_files};
+use crate::spec::{Loaded, Precision, ScheduleSpec, Spec, environment, load, spec_files};
 
 /// What overrides a spec.
 #[derive(Clone, Debug, Default, Args)]
@@ -22,7 +22,7 @@ pub(super) struct Overrides {
     /// Override a key of the segmentation that guides a spec; may be given several times.
     #[arg(long = "set-guide", value_name = "KEY=VALUE")]
     pub guide_sets: Vec<String>,
-    /// auto, cpu, cuda or cuda:INDEX; overrides run.device.
+    /// auto, cpu, cuda, cuda:INDEX or several of these; overrides run.device.
     #[arg(long)]
     pub device: Option<String>,
 }
@@ -101,12 +101,42 @@ impl Overrides {
     pub(super) fn device(&self, spec: &Spec, output: Output) -> Result<Chosen> {
         let request: Request = self.device.as_deref().unwrap_or(&spec.run.device).parse()?;
         let chosen = choose(request)?;
+        fits(&spec.schedule, &chosen.kind)?;
         if let Some(note) = &chosen.note {
             // The same for each of several specs.
             static SAID: Once = Once::new();
             SAID.call_once(|| output.say(note));
         }
         Ok(chosen)
+    }
+}
+
+/// Checks what a schedule asks of the devices that were chosen.
+///
+/// # Errors
+/// If they have not the number format of its products, or do not divide its batches.
+fn fits(schedule: &ScheduleSpec, kind: &Kind) -> Result<()> {
+    let Kind::Cuda(gpus) = kind else { return Ok(()) };
+    if !(schedule.batch_size as usize).is_multiple_of(gpus.len()) {
+        return Err(Error::user(format!(
+            "schedule.batch-size: batches of {} cannot be parted over {} GPUs; use a multiple of {}",
+            schedule.batch_size,
+            gpus.len(),
+            gpus.len()
+        )));
+    }
+    let without = gpus.iter().find(|gpu| !gpu.has_tf32());
+    match (schedule.precision, without) {
+        (Some(Precision::F32), _) if kind.has_tf32() => Err(Error::user(format!(
+            "schedule.precision: on this GPU ({kind}) Burn may round the factors of products to TF32, and \"f32\" \
+             cannot be promised; write \"tf32\" or leave the key out"
+        ))),
+        (Some(Precision::Bf16), Some(gpu)) => Err(Error::user(format!(
+            "schedule.precision: bf16 needs a GPU of compute capability 8.0, and {} has {}.{}; write \"tf32\" or leave \
+             the key out",
+            gpu.name, gpu.capability[0], gpu.capability[1]
+        ))),
+        _ => Ok(()),
     }
 }
 

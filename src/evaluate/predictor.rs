@@ -9,6 +9,7 @@ use rayon::prelude::*;
 use super::counts::likeliest;
 use super::refine::refined;
 use crate::data::{Decoded, Preprocess, Sample};
+use crate::device::on_device;
 use crate::error::{Error, Result};
 use crate::loss::Outputs;
 use crate::model::Model;
@@ -74,7 +75,12 @@ impl Predictor {
     /// If an image has no pixels, or the prediction is not a number somewhere.
     pub fn predict(&self, images: &[&Decoded]) -> Result<Vec<Probabilities>> {
         let samples = self.samples(images)?;
-        let mut heads = self.model.heads(self.input_of(&samples));
+        let doing = || format!("predicting {} images", images.len());
+        on_device(doing, || self.predicted(&samples))?
+    }
+
+    fn predicted(&self, samples: &[Sample]) -> Result<Vec<Probabilities>> {
+        let mut heads = self.model.heads(self.input_of(samples));
         let of_images = heads.images.take().map(|logits| read(softmax(logits, 1))).transpose()?;
         let of_images = of_images.unwrap_or_default();
         let classes = of_images.len() / samples.len().max(1);
@@ -92,7 +98,7 @@ impl Predictor {
             values: refined(&self.refine, self.outputs, sample, values),
             of_image: of_images[index * classes..][..classes].to_vec(),
         };
-        Ok(values.par_chunks(each).zip(&samples).enumerate().map(refine).collect())
+        Ok(values.par_chunks(each).zip(samples).enumerate().map(refine).collect())
     }
 }
 

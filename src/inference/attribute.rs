@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::trained::Trained;
 use crate::attribution::{self, Method, hot, panels};
+use crate::device::on_device;
 use crate::error::Result;
 use crate::evaluate::{jpeg, predicted_class};
 use crate::loss::Outputs;
@@ -26,7 +27,8 @@ pub fn attribute(
         (None, Outputs::Images(_)) => Some(predicted_class(&predicted()?.values, *threshold)),
         (class, _) => class,
     };
-    let heat = attribution::attribute(predictor, &decoded, class, method)?;
+    let attributed = || attribution::attribute(predictor, &decoded, class, method);
+    let heat = on_device(|| "computing an attribution".into(), attributed)??;
     let found = match predictor.outputs {
         Outputs::Images(_) => hot(&decoded.image, &heat)?,
         Outputs::Binary | Outputs::Classes(_) => {

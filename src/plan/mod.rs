@@ -259,7 +259,7 @@ fn precision(asked: Option<Precision>, device: Family) -> Result<Precision> {
             "schedule.precision: tf32 and bf16 are formats of GPUs, and this run computes on the CPU; leave the key out, \
              or write \"f32\"",
         )),
-        (asked, Family::Cuda) => Ok(asked.unwrap_or(Precision::Tf32)),
+        (asked, Family::Cuda(_)) => Ok(asked.unwrap_or(Precision::Tf32)),
     }
 }
 

@@ -72,16 +72,21 @@ fn circumstances(record: &Record) -> [(&'static str, String); 6] {
         ("(groups by)", record.summary.group_key.clone()),
         ("(training engine)", made.engine.clone()),
         ("(evaluation engine)", made.evaluation_engine.clone()),
-        // `cuda:1 (NVIDIA H100)` is of the kind `cuda`.
-        (
-            "(kind of device)",
-            made.device.split([':', ' ']).next().unwrap_or_default().to_lowercase(),
-        ),
+        ("(kind of device)", kind_of(&made.device)),
         (
             "(epochs of the run that it continues)",
             parent.map_or_else(String::new, |p| p.epochs.to_string()),
         ),
     ]
+}
+
+/// The kind of a device, and how many there are of it: `cuda` of `cuda:1 (NVIDIA H100)`.
+fn kind_of(device: &str) -> String {
+    let kind = device.split([':', ' ']).next().unwrap_or_default().to_lowercase();
+    match device.matches("cuda:").count() {
+        0 | 1 => kind,
+        gpus => format!("{kind}, {gpus} GPUs"),
+    }
 }
 
 /// A short digest of a division.

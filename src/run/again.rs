@@ -51,7 +51,7 @@ impl Again {
             let root = root.canonicalize().unwrap_or(root).display().to_string();
             words.extend(["--set".into(), format!("dataset.root={}", toml::Value::String(root))]);
         }
-        words.extend(["--device".into(), plan.decisions.device.as_str().into()]);
+        words.extend(["--device".into(), plan.decisions.device.to_string()]);
         words.extend(
             extend_epochs.into_iter().flat_map(|n| ["--extend-epochs".into(), n.to_string()]),
         );

@@ -35,6 +35,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+use burn::tensor::Device;
+
 use crate::data::{Cache, Loader, pixels_of_cases};
 use crate::device::{Chosen, for_training};
 use crate::error::{Error, Result};
@@ -324,7 +326,9 @@ fn resting(spec: &Spec) -> Option<Resting> {
 fn training(plan: &Plan, chosen: &Chosen) -> Result<Training> {
     let decisions = &plan.decisions;
     let spec = &decisions.spec;
-    let device = for_training(&chosen.device, spec.schedule.activation_checkpointing);
+    let checkpointing = spec.schedule.activation_checkpointing;
+    let devices: Vec<Device> =
+        chosen.devices().iter().map(|device| for_training(device, checkpointing)).collect();
     let cache = Arc::new(Cache::new((spec.dataset.cache_mib as usize) << 20));
     let loader = |cases: &[usize], augment| {
         Loader::new(
@@ -332,14 +336,14 @@ fn training(plan: &Plan, chosen: &Chosen) -> Result<Training> {
             cases.to_vec(),
             decisions.preprocess(),
             augment,
-            spec.schedule.batch_size as usize,
+            spec.schedule.batch_size as usize / devices.len(),
             spec.run.threads(),
             Arc::clone(&cache),
         )
     };
     let train = loader(&plan.split.train, Some(spec.augment.clone()));
     Ok(Training {
-        net: initial_net(decisions, &device)?.0,
+        net: initial_net(decisions, &devices[0])?.0,
         resting: resting(spec),
         objective: objective(decisions)?,
         schedule: spec.schedule.clone(),
@@ -354,6 +358,6 @@ fn training(plan: &Plan, chosen: &Chosen) -> Result<Training> {
         train: if spec.schedule.drop_last { train.drop_last() } else { train },
         checkpoint_every: spec.run.checkpoint_every,
         valid: loader(&plan.split.valid, None),
-        devices: vec![device],
+        devices,
     })
 }

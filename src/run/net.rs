@@ -4,7 +4,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 
-use crate::device::Chosen;
+use crate::device::{Chosen, on_device};
 use crate::error::Result;
 use crate::evaluate::Predictor;
 use crate::loss::{self, MultiTask};
@@ -20,6 +20,10 @@ use crate::train::Objective;
 /// # Errors
 /// If a file of weights does not fit.
 pub fn initial_net(decisions: &Decisions, device: &Device) -> Result<(Model, Vec<WeightsReport>)> {
+    on_device(|| "making the network".into(), || made(decisions, device))?
+}
+
+fn made(decisions: &Decisions, device: &Device) -> Result<(Model, Vec<WeightsReport>)> {
     let spec = &decisions.spec;
     device.seed(u64::from(decisions.seed));
     let mut net = Model::init(&spec.model, channels(decisions), decisions.second_head(), device);

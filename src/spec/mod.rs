@@ -155,12 +155,13 @@ pub struct GateSpec {
     pub at_most: Option<f64>,
 }
 
-/// Where and how to run. Of these keys only `device` changes the run id, by whether it is a CPU or a GPU.
+/// Where and how to run. Of these keys only `device` changes the run id, by whether it is a CPU or how many GPUs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct RunSpec {
-    /// `auto` (CUDA where there is a GPU, else the CPU), `cpu`, `cuda` or `cuda:<index>`.
-    #[schemars(regex(pattern = r"^(auto|cpu|cuda(:[0-9]+)?)$"))]
+    /// `auto` (CUDA where there is a GPU, else the CPU), `cpu`, `cuda`, `cuda:<index>`, or several GPUs that training
+    /// parts each batch over, such as `cuda:0,cuda:1`.
+    #[schemars(regex(pattern = r"^(auto|cpu|cuda|cuda:[0-9]+(,cuda:[0-9]+)*)$"))]
     pub device: String,
     /// Threads that load and augment images beside training; if absent, one for each core, at most 16.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -277,8 +277,10 @@ mod tests {
     use burn::tensor::Device;
 
     use super::*;
+    use crate::device::on_device;
     use crate::loss::{LossSpec, init};
     use crate::model::{self, Net};
+    use crate::testing::unreadable;
 
     /// Figures of validation over cases of 8 pixels square, some of whose pixels, or all, are ignored.
     fn validated(net: &Net, loss: &str, filled: &[u8], batch: usize) -> Vec<f64> {
@@ -359,6 +361,22 @@ mod tests {
             .map(|output| (output.cases[0], output.loss, output.images[0].probabilities[1]))
             .collect();
         assert_eq!(found, [(3, 3.0, 0.75), (1, 1.0, 0.25)]);
+    }
+
+    #[test]
+    fn what_a_device_does_not_give_is_an_error_and_no_empty_prediction() {
+        let lost = Unread {
+            cases: vec![0],
+            loss: Measured::mean(
+                Tensor::ones([1], &Device::flex()),
+                Tensor::ones([1], &Device::flex()),
+            ),
+            counts: None,
+            images: Some((unreadable([1, 2, 1, 1]), vec![1])),
+        };
+        let read = on_device(|| "training".into(), || read(vec![lost]));
+        let error = read.unwrap_err().to_string();
+        assert!(error.starts_with("the device failed while training: "), "{error}");
     }
 
     #[test]

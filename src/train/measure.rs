@@ -9,6 +9,7 @@ use super::clip::clip as clipped;
 use super::inputs::Inputs;
 use super::objective::Objective;
 use super::optimizer;
+use crate::device::on_device;
 use crate::error::{Error, Result};
 use crate::kernels::in_bfloat16;
 use crate::model::{Model, tensor_paths};
@@ -61,6 +62,10 @@ impl Steps {
     /// # Errors
     /// If the device fails.
     pub fn step(self, inputs: Inputs) -> Result<(Self, Step)> {
+        on_device(|| "taking a training step".into(), || self.stepped(inputs))?
+    }
+
+    fn stepped(self, inputs: Inputs) -> Result<(Self, Step)> {
         let Self { net, objective, mut optimizer, clip, learning_rate, bfloat16, device } = self;
         let started = Instant::now();
         let run =
@@ -88,6 +93,10 @@ impl Steps {
 /// # Errors
 /// If the device fails.
 pub fn infer(net: &Model, objective: &Objective, inputs: Inputs) -> Result<Step> {
+    on_device(|| "predicting".into(), || inferred(net, objective, inputs))?
+}
+
+fn inferred(net: &Model, objective: &Objective, inputs: Inputs) -> Result<Step> {
     let device = inputs.images.device();
     let started = Instant::now();
     let logits = net.heads(inputs.images);

@@ -23,6 +23,7 @@ use super::progress::Lines;
 use super::rate::SharedPlateau;
 use super::stop::Stop;
 use super::watch::{Verdict, Watch, figure};
+use crate::device::on_device;
 use crate::error::Result;
 use crate::evaluate::{EpochTally, Names};
 use crate::figure_name::FigureName;
@@ -321,7 +322,12 @@ impl Pass<'_> {
             step += 1;
             // Nothing can be learned from ignored pixels alone, and a step by no gradient is a step all the same:
             // moments and weight decay would move the weights.
-            let made = input.batch.is_labelled().then(|| self.step(learner, input, step));
+            let cases = input.batch.cases.clone();
+            let doing = || self.doing("training", epoch, step, &cases);
+            let made = match input.batch.is_labelled() {
+                true => Some(self.noted(on_device(doing, || self.step(learner, input, step)))?),
+                false => None,
+            };
             group.batches += 1;
             let learned = made.is_some();
             match made {
@@ -332,19 +338,23 @@ impl Pass<'_> {
                 }
                 None => skipped += 1,
             }
-            if ends_group {
-                learner.lr_step();
-                if group.labelled > 0 {
-                    self.optimizer_step(learner, gradients.grads(), &group);
+            let rest = || {
+                if ends_group {
+                    learner.lr_step();
+                    if group.labelled > 0 {
+                        self.optimizer_step(learner, gradients.grads(), &group);
+                    }
+                    group = Group::default();
                 }
-                group = Group::default();
-            }
-            self.noted(statistics.read(progress.is_completed(), |step, output| {
-                if output.loss.is_finite() {
-                    return Ok(());
-                }
-                Err(not_finite(output, &self.epochs.names.cases, epoch, step))
-            }))?;
+                statistics.read(progress.is_completed(), |step, output| {
+                    if output.loss.is_finite() {
+                        return Ok(());
+                    }
+                    Err(not_finite(output, &self.epochs.names.cases, epoch, step))
+                })
+            };
+            let read = on_device(|| self.doing("training", epoch, step, &cases), rest);
+            self.noted(self.noted(read)?)?;
             if learned {
                 let rate = Some(learner.lr_current());
                 let item = TrainingItem::new(Outcome::default(), progress, Some(step), rate);
@@ -383,8 +393,15 @@ impl Pass<'_> {
             let input = self.noted(batch)?;
             let progress: Count = batches.progress();
             step += 1;
-            statistics.push(step, InferenceStep::step(&model, input));
-            self.noted(statistics.read(progress.is_completed(), |_, _| Ok(())))?;
+            let cases = input.batch.cases.clone();
+            let read = on_device(
+                || self.doing("validation", epoch, step, &cases),
+                || {
+                    statistics.push(step, InferenceStep::step(&model, input));
+                    statistics.read(progress.is_completed(), |_, _| Ok(()))
+                },
+            );
+            self.noted(self.noted(read)?)?;
             let item = TrainingItem::new(Outcome::default(), progress, Some(step), None);
             let sent = self.events.process_valid(LearnerEvent::ProcessedItem(item));
             self.interrupter.fail_on_error(sent);
@@ -430,6 +447,14 @@ impl Pass<'_> {
         if let Some(average) = &mut *self.epochs.average() {
             average.update(&learner.model().net);
         }
+    }
+
+    /// Where in a run a device is at work.
+    fn doing(&self, pass: &str, epoch: usize, step: usize, cases: &[usize]) -> String {
+        format!(
+            "{pass}, epoch {epoch}, step {step}, cases {}",
+            named(cases, &self.epochs.names.cases)
+        )
     }
 
     /// A batch, or the result of a step; where it could not be had, the reason is noted.
@@ -516,12 +541,17 @@ impl Group {
 
 /// Where a loss stopped being a number.
 fn not_finite(output: &Output, names: &[String], epoch: usize, step: usize) -> String {
-    let cases: Vec<_> = output.cases.iter().map(|&case| text::name(&names[case])).collect();
     format!(
         "the training loss is {} in epoch {epoch}, step {step}; cases of the batch: {}",
         output.loss,
-        cases.join(", ")
+        named(&output.cases, names)
     )
+}
+
+/// The names of cases.
+fn named(cases: &[usize], names: &[String]) -> String {
+    let cases: Vec<_> = cases.iter().map(|&case| text::name(&names[case])).collect();
+    cases.join(", ")
 }
 
 #[cfg(test)]

@@ -126,7 +126,9 @@ fn each_override_alone_changes_what_it_should() {
 fn seed_device_engines_data_and_parent_are_of_the_ids() {
     let plain = decided(&[], 0, Family::Cpu).unwrap();
     assert_ne!(decided(&[], 1, Family::Cpu).unwrap().training_id, plain.training_id);
-    assert_ne!(decided(&[], 0, Family::Cuda).unwrap().training_id, plain.training_id);
+    assert_ne!(decided(&[], 0, Family::Cuda(1)).unwrap().training_id, plain.training_id);
+    let gpus = |count| decided(&[], 0, Family::Cuda(count)).unwrap().training_id;
+    assert_ne!(gpus(1), gpus(2));
     let (dataset, split) = divided();
     let again = ids(&plain, &dataset, &split).unwrap();
     assert_eq!(again.run(), plain.run_id);

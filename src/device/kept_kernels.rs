@@ -6,9 +6,9 @@ use burn::cubecl::config::{CubeClRuntimeConfig, RuntimeConfig};
 
 use crate::cache_folder::cache_folder;
 
-/// Has kernels kept, before the first use of a GPU. What a `cubecl.toml` of the working folder, or one above it, says
+/// Has kernels of GPUs kept, before the first use of a GPU. What a `cubecl.toml` of the working folder, or one above it, says
 /// of anything else applies, and so does a folder that it names.
-pub(crate) fn keep() {
+pub fn keep_gpu_kernels() {
     let mut config = CubeClRuntimeConfig::from_current_dir().override_from_env();
     config.compilation.cache = true;
     if let (CacheConfig::Target, Some(folder)) = (&config.environment.path, cache_folder()) {
