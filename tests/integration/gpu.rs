@@ -166,3 +166,105 @@ fn wait_for_a_checkpoint(output: &Path, child: &mut Child) {
         sleep(Duration::from_millis(5));
     }
 }
+
+/// A folder to work in, where the GPU is the emulated one, whose faults can be chosen.
+fn emulated() -> Option<Bench> {
+    let bench = bench()?;
+    if std::env::var_os("CUDA_EMULATOR_SM").is_none() {
+        eprintln!("skipped: the GPU is not emulated");
+        return None;
+    }
+    bench.file("tiny.toml", spec("", UNET, ""));
+    Some(bench)
+}
+
+fn with(bench: &Bench, variable: &str, value: &str, arguments: &[&str]) -> Said {
+    said(bench.command(arguments).env(variable, value).output().unwrap())
+}
+
+#[test]
+fn two_gpus_learn_as_one_that_accumulates() {
+    let Some(bench) = emulated() else { return };
+    let two = ["run", "tiny.toml", "--set", "run.output=two", "--device", "cuda:0,cuda:1"];
+    let two = [&two[..], &["--set", "schedule.batch-size=8"]].concat();
+    with(&bench, "CUDA_EMULATOR_DEVICES", "2", &two).with(0);
+    run(&bench, "cuda", "one", &["--set", "schedule.accumulate=2"]).with(0);
+    let [one, two] = ["one", "two"].map(|output| bench.only_run(output, "tiny"));
+    assert_same_curves(&one, &two, &BOTH);
+    let odd = ["run", "tiny.toml", "--device", "cuda:0,cuda:1", "--set", "schedule.batch-size=5"];
+    with(&bench, "CUDA_EMULATOR_DEVICES", "2", &odd)
+        .with(2)
+        .telling(&["schedule.batch-size", "multiple of 2"]);
+}
+
+#[test]
+fn a_gpu_that_is_not_there_is_refused_with_those_that_are() {
+    let Some(bench) = emulated() else { return };
+    let second = ["run", "tiny.toml", "--device", "cuda:1"];
+    bench.oncospec(&second).with(2).telling(&["no cuda:1", "one GPU, cuda:0"]);
+    // NVML lists both, CUDA one.
+    let hidden = |command: &[&str]| {
+        let mut command = bench.command(command);
+        command.env("CUDA_EMULATOR_DEVICES", "2").env("CUDA_EMULATOR_VISIBLE", "1");
+        said(command.output().unwrap())
+    };
+    hidden(&second).with(2).telling(&["no cuda:1", "one GPU, cuda:0"]);
+    let doctor = with(&bench, "CUDA_EMULATOR_DEVICES", "2", &["doctor", "--json"]).with(0);
+    let doctor: serde_json::Value = serde_json::from_str(&doctor.out).unwrap();
+    assert_eq!(doctor["gpus"]["gpus"].as_array().unwrap().len(), 2, "{doctor}");
+}
+
+#[test]
+fn memory_that_runs_out_ends_a_run_with_what_to_do() {
+    let Some(bench) = emulated() else { return };
+    let large = ["--set", "model.encoder.filters=[64, 256, 512]", "--set", "dataset.image-size=64"];
+    for command in ["run", "bench"] {
+        let arguments = [&[command, "tiny.toml", "--device", "cuda"], &large[..]].concat();
+        with(&bench, "CUDA_EMULATOR_MEM", "60000000", &arguments).with(1).telling(&[
+            "the device failed while",
+            "its memory is full",
+            "schedule.batch-size",
+            "activation-checkpointing",
+        ]);
+    }
+}
+
+#[test]
+fn kernels_that_the_driver_refuses_are_named_before_anything_runs() {
+    let Some(bench) = emulated() else { return };
+    let arguments = ["run", "tiny.toml", "--device", "cuda"];
+    with(&bench, "CUDA_EMULATOR_DRIVER", "11080", &arguments)
+        .with(2)
+        .telling(&["NVRTC is newer than the driver"]);
+    let doctor = with(&bench, "CUDA_EMULATOR_DRIVER", "11080", &["doctor"]).with(0);
+    assert!(doctor.out.contains("NVRTC is newer than the driver"), "{}", doctor.out);
+}
+
+#[test]
+fn statistics_are_read_once_in_several_steps() {
+    let Some(bench) = emulated() else { return };
+    let copies = |cases: &str, output: &str| -> u64 {
+        let counts = bench.path().join(format!("{output}-%p.json"));
+        let arguments =
+            ["run", "tiny.toml", "--device", "cuda", "--set", cases, "--set", output, "--quiet"];
+        let more = ["--set", "schedule.batch-size=1", "--set", "schedule.epochs=1"];
+        let arguments = [&arguments[..], &more].concat();
+        with(&bench, "CUDA_EMULATOR_COUNTS", counts.to_str().unwrap(), &arguments).with(0);
+        let files = fs::read_dir(bench.path()).unwrap().flatten().map(|file| file.path());
+        let of_run = |path: &std::path::PathBuf| {
+            path.file_name().unwrap().to_string_lossy().starts_with(&format!("{output}-"))
+        };
+        let counts = files.filter(of_run).map(|path| {
+            let text = fs::read_to_string(path).unwrap();
+            let counts: serde_json::Value = serde_json::from_str(&text).unwrap();
+            counts["stream_synchronisations"].as_u64().unwrap()
+        });
+        counts.max().unwrap()
+    };
+    // 70 % of the cases are for training: 14 steps, and 28.
+    let [few, many] = [
+        copies("dataset.cases=20", "run.output=few"),
+        copies("dataset.cases=40", "run.output=many"),
+    ];
+    assert!(many - few < 14, "{} more waits in 14 more steps", many - few);
+}
