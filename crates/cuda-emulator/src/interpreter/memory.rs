@@ -1,0 +1,383 @@
+//! Memory as lanes see it: which addresses are theirs, loads and stores.
+
+use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed};
+
+use super::Fault;
+use super::lanes::{FULL, LANES, lanes_of};
+use super::launch::Launch;
+use super::warp::Warp;
+use crate::compile::{Access, Address, AtomicKind};
+use crate::failure::Failure;
+use crate::ptx::{Space, Type};
+
+/// Where shared memory begins among generic addresses.
+pub(crate) const GENERIC_SHARED: u64 = 1 << 60;
+/// Where memory of the thread begins.
+pub(crate) const GENERIC_LOCAL: u64 = 1 << 61;
+/// Where parameters begin.
+pub(crate) const GENERIC_PARAM: u64 = 1 << 62;
+
+/// Bytes that are aligned for every type.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Bytes(Vec<u128>);
+
+impl Bytes {
+    /// So many zeros, and a few more.
+    pub(crate) fn new(bytes: usize) -> Self {
+        Self(vec![0; bytes / 16 + 1])
+    }
+
+    /// Sets all bytes.
+    pub(crate) fn fill(&mut self, byte: u8) {
+        self.0.fill(u128::from_ne_bytes([byte; 16]));
+    }
+
+    /// The first byte.
+    pub(crate) fn as_mut_ptr(&mut self) -> *mut u8 {
+        self.0.as_mut_ptr().cast()
+    }
+
+    /// The first byte, to be read.
+    pub(crate) fn as_ptr(&self) -> *const u8 {
+        self.0.as_ptr().cast()
+    }
+}
+
+/// What the warps of a block may touch, beside memory of their own.
+pub(crate) struct Memory<'l> {
+    pub(crate) launch: &'l Launch<'l>,
+    pub(crate) shared: *mut u8,
+    pub(crate) shared_bytes: usize,
+}
+
+/// Loads or stores in the lanes of a mask.
+///
+/// # Safety
+/// The processor must have the instructions that it was compiled for, and the access must be one
+/// that the compiler made for the program of the warp.
+pub(crate) type MemoryFunction = unsafe fn(&mut Warp, &Memory, &Access, u32) -> Result<(), Fault>;
+
+impl Warp {
+    /// The address of one lane, in its space.
+    #[inline(always)]
+    pub(crate) fn address(&self, space: Space, address: &Address, lane: usize) -> u64 {
+        let base = match address.register.bytes {
+            4 => u64::from(self.registers.lanes::<u32>(address.register.slot)[lane]),
+            _ => self.registers.lanes::<u64>(address.register.slot)[lane],
+        };
+        let at = base.wrapping_add_signed(address.offset);
+        // Addresses of these spaces have 32 bits.
+        if space == Space::Shared { u64::from(at as u32) } else { at }
+    }
+
+    /// Where in memory of the host a lane finds its address, after it was checked.
+    pub(crate) fn resolve(
+        &mut self,
+        memory: &Memory,
+        space: Space,
+        lane: usize,
+        at: u64,
+        bytes: usize,
+    ) -> Result<*mut u8, Fault> {
+        let (space, at) = match space {
+            Space::Generic if at >= GENERIC_PARAM => (Space::Param, at - GENERIC_PARAM),
+            Space::Generic if at >= GENERIC_LOCAL => (Space::Local, at - GENERIC_LOCAL),
+            Space::Generic if at >= GENERIC_SHARED => (Space::Shared, at - GENERIC_SHARED),
+            Space::Generic => (Space::Global, at),
+            space => (space, at),
+        };
+        let name = || format!("{space:?}").to_lowercase();
+        if at & (bytes as u64 - 1) != 0 {
+            let text =
+                format!("lane {lane}: misaligned {} address {at:#x} for {bytes} bytes", name());
+            return Err(Fault::new(Failure::MisalignedAddress, text));
+        }
+        let end = at.saturating_add(bytes as u64);
+        let outside = |size: usize| {
+            let text = format!(
+                "lane {lane}: {bytes} bytes at {} address {at:#x}, where there are {size:#x} bytes",
+                name()
+            );
+            Err(Fault::new(Failure::IllegalAddress, text))
+        };
+        let program = memory.launch.program;
+        match space {
+            Space::Global | Space::Generic => {
+                if at < self.last_range.0 || end > self.last_range.1 {
+                    let allocations = memory.launch.allocations;
+                    let after = allocations.partition_point(|range| range.0 <= at);
+                    match after.checked_sub(1).map(|index| allocations[index]) {
+                        Some(range) if end <= range.1 => self.last_range = range,
+                        _ => {
+                            let text = format!(
+                                "lane {lane}: {bytes} bytes at global address {at:#x}, which is in \
+                                 no allocation of the device"
+                            );
+                            return Err(Fault::new(Failure::IllegalAddress, text));
+                        }
+                    }
+                }
+                Ok(at as *mut u8)
+            }
+            Space::Shared if end > memory.shared_bytes as u64 => outside(memory.shared_bytes),
+            // SAFETY: the range is within the block's shared memory.
+            Space::Shared => Ok(unsafe { memory.shared.add(at as usize) }),
+            Space::Local if end > program.local_bytes as u64 => outside(program.local_bytes),
+            Space::Local => {
+                let place = lane * program.local_bytes + at as usize;
+                // SAFETY: the range is within the lane's part of the warp's local memory.
+                Ok(unsafe { self.local.as_mut_ptr().add(place) })
+            }
+            Space::Param if end > program.parameter_bytes.next_multiple_of(8) as u64 => {
+                outside(program.parameter_bytes)
+            }
+            // SAFETY: the range is within the parameters, which nothing writes to.
+            Space::Param => {
+                Ok(unsafe { memory.launch.parameters.as_ptr().add(at as usize).cast_mut() })
+            }
+        }
+    }
+
+    /// As [`Self::resolve`], for all lanes of a mask; what other lanes get is of no use.
+    #[inline(always)]
+    fn resolve_all(
+        &mut self,
+        memory: &Memory,
+        access: &Access,
+        mask: u32,
+        bytes: usize,
+    ) -> Result<[*mut u8; LANES], Fault> {
+        let address = &access.address;
+        let offset = address.offset as u64;
+        let slot = address.register.slot;
+        let mut at = if address.register.bytes == 4 {
+            self.registers.lanes::<u32>(slot).map(|base| u64::from(base).wrapping_add(offset))
+        } else {
+            self.registers.lanes::<u64>(slot).map(|base| base.wrapping_add(offset))
+        };
+        if mask != FULL {
+            // Lanes that do not take part have the address of one that does.
+            let first = at[mask.trailing_zeros() as usize & 31];
+            for lane in 0..LANES {
+                at[lane] = if mask >> lane & 1 != 0 { at[lane] } else { first };
+            }
+        }
+        if access.space == Space::Shared {
+            at = at.map(|at| u64::from(at as u32));
+        }
+        let (mut least, mut most, mut bits) = (at[0], at[0], 0);
+        for at in at {
+            least = least.min(at);
+            most = most.max(at);
+            bits |= at;
+        }
+        let aligned = bits & (bytes as u64 - 1) == 0;
+        let end = most.saturating_add(bytes as u64);
+        let global = matches!(access.space, Space::Global | Space::Generic);
+        if aligned && global && least >= self.last_range.0 && end <= self.last_range.1 {
+            return Ok(at.map(|at| at as *mut u8));
+        }
+        let base = match access.space {
+            Space::Shared => 0,
+            Space::Generic => GENERIC_SHARED,
+            _ => u64::MAX,
+        };
+        if aligned && least >= base && end - base <= memory.shared_bytes as u64 {
+            // SAFETY: all addresses are within the block's shared memory.
+            return Ok(at.map(|at| unsafe { memory.shared.add((at - base) as usize) }));
+        }
+        let mut found = [std::ptr::null_mut(); LANES];
+        for lane in lanes_of(mask) {
+            found[lane] = self.resolve(memory, access.space, lane, at[lane], bytes)?;
+        }
+        Ok(found)
+    }
+}
+
+/// A number as it lies in memory. Several threads of the host may touch it.
+pub(crate) trait Cell: Copy + Default {
+    /// Reads it.
+    ///
+    /// # Safety
+    /// The pointer must be aligned and lead to memory of the device or the warp.
+    unsafe fn read(at: *mut u8) -> Self;
+
+    /// Writes it.
+    ///
+    /// # Safety
+    /// As [`Cell::read`], and the memory must be writable.
+    unsafe fn write(self, at: *mut u8);
+}
+
+macro_rules! cell {
+    ($type:ty, $atomic:ty) => {
+        impl Cell for $type {
+            #[inline(always)]
+            unsafe fn read(at: *mut u8) -> Self {
+                // SAFETY: the caller promises an aligned pointer to memory that is there.
+                unsafe { <$atomic>::from_ptr(at.cast()).load(Relaxed) as Self }
+            }
+
+            #[inline(always)]
+            unsafe fn write(self, at: *mut u8) {
+                // SAFETY: as above.
+                unsafe { <$atomic>::from_ptr(at.cast()).store(self as _, Relaxed) }
+            }
+        }
+    };
+}
+
+cell!(u8, AtomicU8);
+cell!(i8, AtomicU8);
+cell!(u16, AtomicU16);
+cell!(i16, AtomicU16);
+cell!(u32, AtomicU32);
+cell!(i32, AtomicU32);
+cell!(u64, AtomicU64);
+
+/// `$cell` in memory, `$lane` in the register.
+macro_rules! load {
+    ($cell:ty, $lane:ty) => {{
+        #[inline(always)]
+        fn run(w: &mut Warp, m: &Memory, access: &Access, mask: u32) -> Result<(), Fault> {
+            const SIZE: usize = size_of::<$cell>();
+            let bytes = SIZE * access.values.len();
+            if access.address.uniform && access.space != Space::Local {
+                // A parameter, or a variable: one for all lanes.
+                let at = w.address(access.space, &access.address, 0);
+                let at = w.resolve(m, access.space, 0, at, bytes)?;
+                for (index, slot) in access.values.iter().enumerate() {
+                    // SAFETY: `resolve` checked the address and its alignment.
+                    let value = unsafe { <$cell>::read(at.add(SIZE * index)) } as $lane;
+                    w.registers.write(*slot, mask, &[value; LANES]);
+                }
+                return Ok(());
+            }
+            let at = w.resolve_all(m, access, mask, bytes)?;
+            for (index, slot) in access.values.iter().enumerate() {
+                let mut values = [<$lane>::default(); LANES];
+                if mask == FULL {
+                    for lane in 0..LANES {
+                        // SAFETY: `resolve_all` checked the addresses of all lanes of the mask.
+                        values[lane] = unsafe { <$cell>::read(at[lane].add(SIZE * index)) } as $lane;
+                    }
+                } else {
+                    for lane in lanes_of(mask) {
+                        // SAFETY: as above.
+                        values[lane] = unsafe { <$cell>::read(at[lane].add(SIZE * index)) } as $lane;
+                    }
+                }
+                w.registers.write(*slot, mask, &values);
+            }
+            Ok(())
+        }
+        compiled_twice!(MemoryFunction,
+            (w: &mut Warp, m: &Memory, access: &Access, mask: u32) -> Result<(), Fault>,
+            run(w, m, access, mask))
+    }};
+}
+
+/// Loads a value of so many bytes into a register of at least as many.
+pub(crate) fn load(bytes: usize, signed: bool, register: usize) -> Option<MemoryFunction> {
+    Some(match (bytes, signed, register) {
+        (1, false, 2) => load!(u8, u16),
+        (1, false, 4) => load!(u8, u32),
+        (1, false, 8) => load!(u8, u64),
+        (1, true, 2) => load!(i8, u16),
+        (1, true, 4) => load!(i8, u32),
+        (1, true, 8) => load!(i8, u64),
+        (2, _, 2) => load!(u16, u16),
+        (2, false, 4) => load!(u16, u32),
+        (2, false, 8) => load!(u16, u64),
+        (2, true, 4) => load!(i16, u32),
+        (2, true, 8) => load!(i16, u64),
+        (4, _, 4) => load!(u32, u32),
+        (4, false, 8) => load!(u32, u64),
+        (4, true, 8) => load!(i32, u64),
+        (8, _, 8) => load!(u64, u64),
+        _ => return None,
+    })
+}
+
+macro_rules! store {
+    ($cell:ty, $lane:ty) => {{
+        #[inline(always)]
+        fn run(w: &mut Warp, m: &Memory, access: &Access, mask: u32) -> Result<(), Fault> {
+            const SIZE: usize = size_of::<$cell>();
+            if access.space == Space::Param {
+                return Err(Fault::failed("a store to a parameter"));
+            }
+            let at = w.resolve_all(m, access, mask, SIZE * access.values.len())?;
+            for (index, slot) in access.values.iter().enumerate() {
+                let values = w.registers.lanes::<$lane>(*slot);
+                if mask == FULL {
+                    for lane in 0..LANES {
+                        // SAFETY: `resolve_all` checked the addresses of all lanes of the mask.
+                        unsafe { (values[lane] as $cell).write(at[lane].add(SIZE * index)) };
+                    }
+                } else {
+                    for lane in lanes_of(mask) {
+                        // SAFETY: as above.
+                        unsafe { (values[lane] as $cell).write(at[lane].add(SIZE * index)) };
+                    }
+                }
+            }
+            Ok(())
+        }
+        compiled_twice!(MemoryFunction,
+            (w: &mut Warp, m: &Memory, access: &Access, mask: u32) -> Result<(), Fault>,
+            run(w, m, access, mask))
+    }};
+}
+
+/// Stores the lowest bytes of a register.
+pub(crate) fn store(bytes: usize, register: usize) -> Option<MemoryFunction> {
+    Some(match (bytes, register) {
+        (1, 2) => store!(u8, u16),
+        (1, 4) => store!(u8, u32),
+        (1, 8) => store!(u8, u64),
+        (2, 2) => store!(u16, u16),
+        (2, 4) => store!(u16, u32),
+        (2, 8) => store!(u16, u64),
+        (4, 4) => store!(u32, u32),
+        (4, 8) => store!(u32, u64),
+        (8, 8) => store!(u64, u64),
+        _ => return None,
+    })
+}
+
+/// # Errors
+/// Where there is no such atomic instruction.
+pub(crate) fn check_atomic(kind: AtomicKind, type_: Type) -> Result<(), String> {
+    super::atomic::changed(kind, type_, 0, 0, 0).map(|_| ()).ok_or("operation or type".into())
+}
+
+/// A number of 2, 4 or 8 bytes in memory.
+///
+/// # Safety
+/// As [`Cell::read`].
+pub(crate) unsafe fn read(at: *mut u8, bytes: usize) -> u64 {
+    // SAFETY: the caller promises what `Cell::read` needs.
+    unsafe {
+        match bytes {
+            2 => u16::read(at).into(),
+            4 => u32::read(at).into(),
+            _ => u64::read(at),
+        }
+    }
+}
+
+/// Writes a number of 2, 4 or 8 bytes.
+///
+/// # Safety
+/// As [`Cell::write`].
+pub(crate) unsafe fn write(at: *mut u8, bytes: usize, value: u64) {
+    // SAFETY: the caller promises what `Cell::write` needs.
+    unsafe {
+        match bytes {
+            2 => (value as u16).write(at),
+            4 => (value as u32).write(at),
+            _ => value.write(at),
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Kernels that NVRTC has compiled, and what the driver answers.
