@@ -67,6 +67,9 @@ fn gpu_lines(driver: &Result<String, String>, probed: Option<&Probe>) -> String 
     }
     lines += &match &probed.headers {
         Some(folder) => format!("CUDA headers  {}\n", folder.display()),
+        None if !probed.gpus.iter().any(Gpu::has_tf32) => {
+            "CUDA headers  not found, and not needed: this GPU has no tensor cores for single precision\n".into()
+        }
         None => "CUDA headers  not found: tensor cores are not used, and products are several times slower; install a CUDA \
                  toolkit, or its packages cuda-cudart-dev, cuda-cccl and cuda-nvcc, and name its folder in CUDA_PATH\n"
             .into(),

@@ -123,7 +123,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Whether there is an NVIDIA driver, and which version it has.
+/// Whether there is an NVIDIA driver, and which version it has, as `570.86, for CUDA 12.8`.
 ///
 /// # Errors
 /// Why it cannot be used.
@@ -139,7 +139,12 @@ pub fn driver() -> Result<String, String> {
         }
         other => format!("the NVIDIA driver says: {other}"),
     })?;
-    nvml.sys_driver_version().map_err(|error| format!("the NVIDIA driver says: {error}"))
+    let version = nvml.sys_driver_version();
+    let version = version.map_err(|error| format!("the NVIDIA driver says: {error}"))?;
+    Ok(match nvml.sys_cuda_driver_version() {
+        Ok(cuda) => format!("{version}, for CUDA {}.{}", cuda / 1000, cuda % 1000 / 10),
+        Err(_) => version,
+    })
 }
 
 /// Computes on GPUs, or on all that there are if none is named, in a process of its own.
