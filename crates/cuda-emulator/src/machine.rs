@@ -1,6 +1,6 @@
 //! The devices: their memory, modules, and what runs on them.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -29,9 +29,9 @@ pub(crate) struct Machine {
     devices: Vec<Device>,
     modules: HashMap<u64, Loaded>,
     functions: HashMap<u64, Function>,
-    pub(crate) streams: HashSet<u64>,
-    /// When they were recorded, in nanoseconds.
-    pub(crate) events: HashMap<u64, Option<u64>>,
+    /// The device of each stream.
+    pub(crate) streams: HashMap<u64, usize>,
+    pub(crate) events: HashMap<u64, Event>,
     host_memory: HashMap<u64, Bytes>,
     last_handle: u64,
     /// Nanoseconds that the instructions took.
@@ -46,6 +46,14 @@ struct Device {
     used: u64,
     /// What a kernel did wrong; as on a GPU, nothing works after it.
     fault: Option<Failure>,
+}
+
+/// A point in the work of a device.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Event {
+    pub(crate) device: usize,
+    /// When it was recorded, in nanoseconds.
+    pub(crate) recorded: Option<u64>,
 }
 
 struct Allocation {
@@ -83,7 +91,7 @@ impl Machine {
             devices,
             modules: HashMap::new(),
             functions: HashMap::new(),
-            streams: HashSet::new(),
+            streams: HashMap::new(),
             events: HashMap::new(),
             host_memory: HashMap::new(),
             last_handle: 0x1000,

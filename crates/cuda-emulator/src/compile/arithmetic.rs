@@ -432,8 +432,10 @@ fn select(bytes: usize) -> Option<LaneFunction> {
     fn run<T: Lane>(r: &mut Registers, o: &Operands, mask: u32) {
         let taken = r.predicates[o.e as usize];
         let (a, b) = (r.lanes::<T>(o.a), r.lanes::<T>(o.b));
-        let values: [T; LANES] =
-            std::array::from_fn(|lane| if taken >> lane & 1 != 0 { a[lane] } else { b[lane] });
+        let mut values = [T::default(); LANES];
+        for lane in 0..LANES {
+            values[lane] = if taken >> lane & 1 != 0 { a[lane] } else { b[lane] };
+        }
         r.write(o.d, mask, &values);
     }
     macro_rules! of {

@@ -148,13 +148,19 @@ impl Warp {
         bytes: usize,
     ) -> Result<[*mut u8; LANES], Fault> {
         let address = &access.address;
-        let offset = address.offset as u64;
-        let slot = address.register.slot;
-        let mut at = if address.register.bytes == 4 {
-            self.registers.lanes::<u32>(slot).map(|base| u64::from(base).wrapping_add(offset))
+        let (offset, slot) = (address.offset as u64, address.register.slot);
+        let mut at = [0u64; LANES];
+        if address.register.bytes == 4 {
+            let base = self.registers.lanes::<u32>(slot);
+            for lane in 0..LANES {
+                at[lane] = u64::from(base[lane]).wrapping_add(offset);
+            }
         } else {
-            self.registers.lanes::<u64>(slot).map(|base| base.wrapping_add(offset))
-        };
+            let base = self.registers.lanes::<u64>(slot);
+            for lane in 0..LANES {
+                at[lane] = base[lane].wrapping_add(offset);
+            }
+        }
         if mask != FULL {
             // Lanes that do not take part have the address of one that does.
             let first = at[mask.trailing_zeros() as usize & 31];
@@ -163,30 +169,43 @@ impl Warp {
             }
         }
         if access.space == Space::Shared {
-            at = at.map(|at| u64::from(at as u32));
+            for at in &mut at {
+                *at &= 0xffff_ffff;
+            }
         }
-        let (mut least, mut most, mut bits) = (at[0], at[0], 0);
+        // No address has the highest bit, and vectors compare numbers with a sign faster.
+        let (mut least, mut most, mut bits) = (i64::MAX, i64::MIN, 0);
         for at in at {
-            least = least.min(at);
-            most = most.max(at);
+            least = least.min(at as i64);
+            most = most.max(at as i64);
             bits |= at;
         }
-        let aligned = bits & (bytes as u64 - 1) == 0;
+        let (least, most) = (least as u64, most as u64);
+        let mut found = [std::ptr::null_mut(); LANES];
+        let is_aligned = bits & (bytes as u64 - 1) == 0;
         let end = most.saturating_add(bytes as u64);
-        let global = matches!(access.space, Space::Global | Space::Generic);
-        if aligned && global && least >= self.last_range.0 && end <= self.last_range.1 {
-            return Ok(at.map(|at| at as *mut u8));
+        let is_global = matches!(access.space, Space::Global | Space::Generic);
+        if is_aligned && is_global && least >= self.last_range.0 && end <= self.last_range.1 {
+            for lane in 0..LANES {
+                found[lane] = at[lane] as *mut u8;
+            }
+            return Ok(found);
         }
         let base = match access.space {
             Space::Shared => 0,
             Space::Generic => GENERIC_SHARED,
             _ => u64::MAX,
         };
-        if aligned && least >= base && end - base <= memory.shared_bytes as u64 {
-            // SAFETY: all addresses are within the block's shared memory.
-            return Ok(at.map(|at| unsafe { memory.shared.add((at - base) as usize) }));
+        if is_aligned && least >= base && end - base <= memory.shared_bytes as u64 {
+            for lane in 0..LANES {
+                // SAFETY: all addresses are within the block's shared memory.
+                found[lane] = unsafe { memory.shared.add((at[lane] - base) as usize) };
+            }
+            return Ok(found);
         }
-        let mut found = [std::ptr::null_mut(); LANES];
+        if least == most && access.space == Space::Param {
+            return Ok([self.resolve(memory, access.space, 0, least, bytes)?; LANES]);
+        }
         for lane in lanes_of(mask) {
             found[lane] = self.resolve(memory, access.space, lane, at[lane], bytes)?;
         }
