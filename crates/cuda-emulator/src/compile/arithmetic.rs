@@ -3,7 +3,7 @@
 use super::function::{Compiler, Decoded};
 use super::opcode::Opcode;
 use super::program::*;
-use crate::interpreter::compare;
+use crate::interpreter::compare::{self, Relation};
 use crate::interpreter::convert::{self, Conversion};
 use crate::interpreter::lanes::{LANES, Lane, LaneFunction, Operands, Registers};
 use crate::interpreter::number::Rounding;
@@ -355,8 +355,8 @@ impl<'a> Compiler<'_, '_, 'a> {
     fn setp(&mut self, op: &mut Opcode, o: &[Operand<'a>]) -> Decoded {
         let type_ = op.type_()?;
         let ftz = op.take("ftz");
-        let function =
-            op.take_as(|word| compare::comparison(word, type_, ftz)).ok_or("comparison or type")?;
+        let relation =
+            op.take_as(|word| Relation::of_name(word, type_, ftz)).ok_or("comparison or type")?;
         let (d, other) = match o.first().ok_or("an operand is missing")? {
             Operand::Pair(d, other) => (self.predicate(d)?, Some(self.predicate(other)?)),
             d => (self.predicate(d)?, None),
@@ -367,7 +367,7 @@ impl<'a> Compiler<'_, '_, 'a> {
             _ => return Err("combination".into()),
         };
         Ok(Operation::Compare(Box::new(Comparison {
-            function,
+            relation,
             d,
             other,
             a: self.register(o.get(1), type_.bytes())?,
@@ -388,8 +388,8 @@ impl<'a> Compiler<'_, '_, 'a> {
             Type::Bf16x2 => Type::Bf16,
             other => other,
         };
-        let function = op
-            .take_as(|word| compare::comparison(word, compared, ftz))
+        let relation = op
+            .take_as(|word| Relation::of_name(word, compared, ftz))
             .ok_or("comparison or type")?;
         let value = match to {
             Type::F32 => 1f32.to_bits().into(),
@@ -403,7 +403,7 @@ impl<'a> Compiler<'_, '_, 'a> {
         let halves = (compared != type_)
             .then(|| [self.layout.register(2).slot, self.layout.register(2).slot]);
         Ok(Operation::Set(Box::new(Set {
-            function,
+            relation,
             d: Register { slot: self.register(o.first(), to.bytes())?, bytes: to.bytes() },
             a: self.register(o.get(1), type_.bytes())?,
             b: self.register(o.get(2), type_.bytes())?,

@@ -473,11 +473,10 @@ impl<'a> Compiler<'_, '_, 'a> {
         let Some(Operand::Address { base, offset, .. }) = operand else {
             return Err(format!("{operand:?} where an address should be"));
         };
-        let (mut space, mut uniform) = (None, matches!(**base, Operand::Number(_)));
+        let mut space = None;
         if let Operand::Name(name) = **base
             && self.named(name)?.is_none()
         {
-            uniform = true;
             space = self.variable(name).map(|place| match place {
                 Place::Parameter(_) => Space::Param,
                 Place::Local(_) => Space::Local,
@@ -489,6 +488,6 @@ impl<'a> Compiler<'_, '_, 'a> {
         if register.bytes < 4 {
             return Err("an address of 16 bits".into());
         }
-        Ok((Address { register, offset: *offset, uniform }, space))
+        Ok((Address { register, offset: *offset }, space))
     }
 }

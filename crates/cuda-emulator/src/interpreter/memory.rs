@@ -138,7 +138,7 @@ impl Warp {
         }
     }
 
-    /// As [`Self::resolve`], for all lanes of a mask; what other lanes get is of no use.
+    /// As [`Self::resolve`], for all lanes of a mask.
     #[inline(always)]
     fn resolve_all(
         &mut self,
@@ -146,70 +146,149 @@ impl Warp {
         access: &Access,
         mask: u32,
         bytes: usize,
-    ) -> Result<[*mut u8; LANES], Fault> {
-        let address = &access.address;
-        let (offset, slot) = (address.offset as u64, address.register.slot);
-        let mut at = [0u64; LANES];
-        if address.register.bytes == 4 {
-            let base = self.registers.lanes::<u32>(slot);
-            for lane in 0..LANES {
-                at[lane] = u64::from(base[lane]).wrapping_add(offset);
+    ) -> Result<Places, Fault> {
+        let register = &access.address.register;
+        let first =
+            self.address(access.space, &access.address, mask.trailing_zeros() as usize & 31);
+        let mut places = Places { at: [0; LANES], same: false, row: false };
+        if let Some(window) = self.window(memory, access.space, first) {
+            let is_inside = if register.bytes == 4 {
+                let base = self.registers.lanes::<u32>(register.slot);
+                places.find(base, access, mask, bytes, first, &window)
+            } else {
+                let base = self.registers.lanes::<u64>(register.slot);
+                places.find(base, access, mask, bytes, first, &window)
+            };
+            if is_inside {
+                return Ok(places);
+            }
+        }
+        // Lane by lane, to say which it is or to find several parts of memory.
+        (places.same, places.row) = (false, false);
+        for lane in lanes_of(mask) {
+            let at = self.address(access.space, &access.address, lane);
+            places.at[lane] = self.resolve(memory, access.space, lane, at, bytes)? as u64;
+        }
+        Ok(places)
+    }
+
+    /// The memory around an address.
+    #[inline(always)]
+    fn window(&mut self, memory: &Memory, space: Space, at: u64) -> Option<Window> {
+        let program = memory.launch.program;
+        let (space, start) = match space {
+            Space::Generic if at >= GENERIC_PARAM => (Space::Param, GENERIC_PARAM),
+            Space::Generic if at >= GENERIC_LOCAL => (Space::Local, GENERIC_LOCAL),
+            Space::Generic if at >= GENERIC_SHARED => (Space::Shared, GENERIC_SHARED),
+            Space::Generic => (Space::Global, 0),
+            space => (space, 0),
+        };
+        let (host, bytes, lane_bytes) = match space {
+            Space::Global | Space::Generic => {
+                if at < self.last_range.0 || at >= self.last_range.1 {
+                    let allocations = memory.launch.allocations;
+                    let after = allocations.partition_point(|range| range.0 <= at);
+                    self.last_range = allocations[after.checked_sub(1)?];
+                }
+                let (start, end) = self.last_range;
+                return Some(Window { start, bytes: end - start, host: start, lane_bytes: 0 });
+            }
+            Space::Shared => (memory.shared as u64, memory.shared_bytes, 0),
+            Space::Param => (memory.launch.parameters.as_ptr() as u64, program.parameter_bytes, 0),
+            Space::Local => {
+                let lane_bytes = program.local_bytes;
+                (self.local.as_mut_ptr() as u64, lane_bytes, lane_bytes as u64)
+            }
+        };
+        Some(Window { start, bytes: bytes as u64, host, lane_bytes })
+    }
+}
+
+/// A part of memory that lies together.
+struct Window {
+    /// The first of its addresses.
+    start: u64,
+    bytes: u64,
+    /// Where it is in memory of the host.
+    host: u64,
+    /// What a lane has of it, where each has its own.
+    lane_bytes: u64,
+}
+
+/// Where the lanes of a warp find their values, in memory of the host.
+struct Places {
+    /// Of lanes that take part.
+    at: [u64; LANES],
+    /// Whether all 32 lanes have one place.
+    same: bool,
+    /// Whether the values of all 32 lanes lie side by side.
+    row: bool,
+}
+
+impl Places {
+    /// Finds the places of all lanes in one window; gives whether they are there and aligned.
+    ///
+    /// The loop has no branch, no minimum and a count that the compiler does not know: else it
+    /// would become a long row of instructions for single lanes rather than vectors.
+    #[inline(always)]
+    fn find<T: Copy + Into<u64>>(
+        &mut self,
+        base: &[T; LANES],
+        access: &Access,
+        mask: u32,
+        bytes: usize,
+        first: u64,
+        window: &Window,
+    ) -> bool {
+        let used = if access.space == Space::Shared { 0xffff_ffff } else { u64::MAX };
+        let (offset, start) = (access.address.offset as u64, window.start);
+        // The highest bit of `outside` is set where an address is below the window or a value
+        // passes its end.
+        let last = window.bytes.wrapping_sub(bytes as u64);
+        let (mut outside, mut bits, mut apart, mut out_of_row) = (last, 0, 0, 0);
+        let from_first = first.wrapping_sub(start);
+        let step = bytes.trailing_zeros();
+        let count = std::hint::black_box(LANES).min(LANES);
+        let mut distances = [from_first; LANES];
+        if mask == FULL {
+            for lane in 0..count {
+                let address = base[lane].into().wrapping_add(offset) & used;
+                distances[lane] = address.wrapping_sub(start);
             }
         } else {
-            let base = self.registers.lanes::<u64>(slot);
-            for lane in 0..LANES {
-                at[lane] = base[lane].wrapping_add(offset);
-            }
-        }
-        if mask != FULL {
             // Lanes that do not take part have the address of one that does.
-            let first = at[mask.trailing_zeros() as usize & 31];
-            for lane in 0..LANES {
-                at[lane] = if mask >> lane & 1 != 0 { at[lane] } else { first };
+            for lane in lanes_of(mask) {
+                let address = base[lane].into().wrapping_add(offset) & used;
+                distances[lane] = address.wrapping_sub(start);
             }
         }
-        if access.space == Space::Shared {
-            for at in &mut at {
-                *at &= 0xffff_ffff;
+        let host = window.host;
+        let at = &mut self.at;
+        for lane in 0..count {
+            let distance = distances[lane];
+            outside |= distance | last.wrapping_sub(distance);
+            bits |= distance;
+            apart |= distance ^ from_first;
+            out_of_row |= distance ^ from_first.wrapping_add((lane as u64) << step);
+            at[lane] = host.wrapping_add(distance);
+        }
+        if outside >> 63 != 0 || bits & (bytes as u64 - 1) != 0 {
+            return false;
+        }
+        if window.lane_bytes == 0 {
+            (self.same, self.row) = (mask == FULL && apart == 0, mask == FULL && out_of_row == 0);
+        } else {
+            for (lane, at) in self.at.iter_mut().enumerate() {
+                *at += lane as u64 * window.lane_bytes;
             }
         }
-        // No address has the highest bit, and vectors compare numbers with a sign faster.
-        let (mut least, mut most, mut bits) = (i64::MAX, i64::MIN, 0);
-        for at in at {
-            least = least.min(at as i64);
-            most = most.max(at as i64);
-            bits |= at;
-        }
-        let (least, most) = (least as u64, most as u64);
-        let mut found = [std::ptr::null_mut(); LANES];
-        let is_aligned = bits & (bytes as u64 - 1) == 0;
-        let end = most.saturating_add(bytes as u64);
-        let is_global = matches!(access.space, Space::Global | Space::Generic);
-        if is_aligned && is_global && least >= self.last_range.0 && end <= self.last_range.1 {
-            for lane in 0..LANES {
-                found[lane] = at[lane] as *mut u8;
-            }
-            return Ok(found);
-        }
-        let base = match access.space {
-            Space::Shared => 0,
-            Space::Generic => GENERIC_SHARED,
-            _ => u64::MAX,
-        };
-        if is_aligned && least >= base && end - base <= memory.shared_bytes as u64 {
-            for lane in 0..LANES {
-                // SAFETY: all addresses are within the block's shared memory.
-                found[lane] = unsafe { memory.shared.add((at[lane] - base) as usize) };
-            }
-            return Ok(found);
-        }
-        if least == most && access.space == Space::Param {
-            return Ok([self.resolve(memory, access.space, 0, least, bytes)?; LANES]);
-        }
-        for lane in lanes_of(mask) {
-            found[lane] = self.resolve(memory, access.space, lane, at[lane], bytes)?;
-        }
-        Ok(found)
+        true
+    }
+
+    /// Where a lane finds the value of this index.
+    #[inline(always)]
+    fn place(&self, lane: usize, offset: usize) -> *mut u8 {
+        (self.at[lane] as *mut u8).wrapping_add(offset)
     }
 }
 
@@ -260,30 +339,30 @@ macro_rules! load {
         #[inline(always)]
         fn run(w: &mut Warp, m: &Memory, access: &Access, mask: u32) -> Result<(), Fault> {
             const SIZE: usize = size_of::<$cell>();
-            let bytes = SIZE * access.values.len();
-            if access.address.uniform && access.space != Space::Local {
-                // A parameter, or a variable: one for all lanes.
-                let at = w.address(access.space, &access.address, 0);
-                let at = w.resolve(m, access.space, 0, at, bytes)?;
-                for (index, slot) in access.values.iter().enumerate() {
-                    // SAFETY: `resolve` checked the address and its alignment.
-                    let value = unsafe { <$cell>::read(at.add(SIZE * index)) } as $lane;
-                    w.registers.write(*slot, mask, &[value; LANES]);
-                }
-                return Ok(());
-            }
-            let at = w.resolve_all(m, access, mask, bytes)?;
+            let count = access.values.len();
+            let places = w.resolve_all(m, access, mask, SIZE * count)?;
             for (index, slot) in access.values.iter().enumerate() {
                 let mut values = [<$lane>::default(); LANES];
-                if mask == FULL {
-                    for lane in 0..LANES {
+                let place = |lane: usize| places.place(lane, SIZE * index);
+                if mask != FULL {
+                    for lane in lanes_of(mask) {
                         // SAFETY: `resolve_all` checked the addresses of all lanes of the mask.
-                        values[lane] = unsafe { <$cell>::read(at[lane].add(SIZE * index)) } as $lane;
+                        values[lane] = unsafe { <$cell>::read(place(lane)) } as $lane;
+                    }
+                } else if places.same {
+                    // SAFETY: as above.
+                    values = [unsafe { <$cell>::read(place(0)) } as $lane; LANES];
+                } else if count == 1 && places.row {
+                    // SAFETY: as above; the lanes' values lie side by side. Where blocks race for
+                    // them, the kernel has no result on a GPU either.
+                    let cells = unsafe { place(0).cast::<[$cell; LANES]>().read() };
+                    for lane in 0..LANES {
+                        values[lane] = cells[lane] as $lane;
                     }
                 } else {
-                    for lane in lanes_of(mask) {
+                    for lane in 0..LANES {
                         // SAFETY: as above.
-                        values[lane] = unsafe { <$cell>::read(at[lane].add(SIZE * index)) } as $lane;
+                        values[lane] = unsafe { <$cell>::read(place(lane)) } as $lane;
                     }
                 }
                 w.registers.write(*slot, mask, &values);
@@ -326,19 +405,25 @@ macro_rules! store {
             if access.space == Space::Param {
                 return Err(Fault::failed("a store to a parameter"));
             }
-            let at = w.resolve_all(m, access, mask, SIZE * access.values.len())?;
+            let count = access.values.len();
+            let places = w.resolve_all(m, access, mask, SIZE * count)?;
             for (index, slot) in access.values.iter().enumerate() {
                 let values = w.registers.lanes::<$lane>(*slot);
-                if mask == FULL {
+                let place = |lane: usize| places.place(lane, SIZE * index);
+                if count == 1 && places.row {
+                    let mut cells = [<$cell>::default(); LANES];
                     for lane in 0..LANES {
-                        // SAFETY: `resolve_all` checked the addresses of all lanes of the mask.
-                        unsafe { (values[lane] as $cell).write(at[lane].add(SIZE * index)) };
+                        cells[lane] = values[lane] as $cell;
                     }
-                } else {
-                    for lane in lanes_of(mask) {
-                        // SAFETY: as above.
-                        unsafe { (values[lane] as $cell).write(at[lane].add(SIZE * index)) };
-                    }
+                    // SAFETY: `resolve_all` checked the addresses of all lanes, and their values lie
+                    // side by side. Where blocks race for them, the kernel has no result on a GPU
+                    // either.
+                    unsafe { place(0).cast::<[$cell; LANES]>().write(cells) };
+                    continue;
+                }
+                for lane in lanes_of(mask) {
+                    // SAFETY: `resolve_all` checked the addresses of all lanes of the mask.
+                    unsafe { (values[lane] as $cell).write(place(lane)) };
                 }
             }
             Ok(())

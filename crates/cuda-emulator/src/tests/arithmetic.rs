@@ -77,8 +77,8 @@ fn whole_numbers_are_those_of_the_host() {
                 i64::from(u.count_ones() + 100 * u.leading_zeros() + 10000 * first)
             }
             6 => {
-                let high = i64::from(v) * 0x1234_5678 >> 32;
-                high + (u64::from(u) * 0x9abc_def0 >> 32) as i64
+                let high = (i64::from(v) * 0x1234_5678) >> 32;
+                high + ((u64::from(u) * 0x9abc_def0) >> 32) as i64
             }
             7 => (bytes(u) ^ u.reverse_bits()).into(),
             8 => {
