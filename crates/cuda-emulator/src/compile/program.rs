@@ -1,9 +1,9 @@
 //! A kernel that the interpreter can run.
 
+use crate::interpreter::access::MemoryFunction;
 use crate::interpreter::compare::{Relation, TestFunction};
 use crate::interpreter::convert::Conversion;
 use crate::interpreter::lanes::{LaneFunction, Operands, Slot};
-use crate::interpreter::memory::MemoryFunction;
 use crate::ptx::{Space, Type};
 
 /// A compiled kernel.
