@@ -122,9 +122,10 @@ impl Warp {
             Space::Param if end > program.parameter_bytes.next_multiple_of(8) as u64 => {
                 outside(program.parameter_bytes)
             }
-            // SAFETY: the range is within the parameters, which nothing writes to.
             Space::Param => {
-                Ok(unsafe { memory.launch.parameters.as_ptr().add(at as usize).cast_mut() })
+                let start = memory.launch.parameters.as_ptr();
+                // SAFETY: the range is within the parameters, which nothing writes to.
+                Ok(unsafe { start.add(at as usize) }.cast_mut())
             }
         }
     }
