@@ -7,7 +7,7 @@
 use std::any::Any;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Mutex, Once};
+use std::sync::{Mutex, MutexGuard, Once};
 
 use log::{LevelFilter, Log, Metadata, Record};
 
@@ -33,14 +33,14 @@ impl Log for Kept {
 
     fn log(&self, record: &Record) {
         if self.enabled(record.metadata()) {
-            failed().push(record.args().to_string());
+            lost_work().push(record.args().to_string());
         }
     }
 
     fn flush(&self) {}
 }
 
-fn failed() -> std::sync::MutexGuard<'static, Vec<String>> {
+fn lost_work() -> MutexGuard<'static, Vec<String>> {
     FAILED.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
@@ -72,7 +72,7 @@ pub fn on_device<T>(doing: impl FnOnce() -> String, work: impl FnOnce() -> T) ->
     let outer = CAUGHT.replace(true);
     let done = catch_unwind(AssertUnwindSafe(work));
     CAUGHT.set(outer);
-    let lost = std::mem::take(&mut *failed());
+    let lost = std::mem::take(&mut *lost_work());
     judged(done.map_err(|panic| said(&*panic)), lost, doing)
 }
 
@@ -90,7 +90,7 @@ fn judged<T>(
             // Memory that ran out makes other work fail too.
             let reason =
                 lost.iter().find(|said| is_out_of_memory(said)).map_or(first, String::as_str);
-            Err(Error::failed(words(&doing(), reason)))
+            Err(failed(&doing(), reason))
         }
     }
 }
@@ -109,8 +109,8 @@ fn is_out_of_memory(said: &str) -> bool {
         .any(|sign| said.contains(sign))
 }
 
-/// What a person reads of a failure.
-pub(crate) fn words(doing: &str, said: &str) -> String {
+/// The error of a device that said something while it was `doing` something.
+pub fn failed(doing: &str, said: &str) -> Error {
     let reason = reason(said);
     let advice = if is_out_of_memory(said) {
         "; its memory is full: use a smaller schedule.batch-size (schedule.accumulate keeps the number of cases in a \
@@ -120,15 +120,16 @@ pub(crate) fn words(doing: &str, said: &str) -> String {
     } else {
         ""
     };
-    format!("the device failed while {doing}: {reason}{advice}")
+    Error::failed(format!("the device failed while {doing}: {reason}{advice}"))
 }
 
-/// The line of a message that says what happened, without a backtrace.
+/// What a message says of the first cause, without a backtrace.
 fn reason(said: &str) -> String {
-    let whole = said.split("\nBacktrace").next().unwrap_or_default();
-    let whole = whole.split("stack backtrace").next().unwrap_or_default();
-    let lines: Vec<&str> = whole.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let line = lines.join(" ");
+    let ends = ["No backtrace", "Backtrace", "Asked at", "stack backtrace"];
+    let end = ends.iter().filter_map(|end| said.find(end)).min().unwrap_or(said.len());
+    let cause = said[..end].rsplit("Caused by:").map(str::trim).find(|part| !part.is_empty());
+    let cause = cause.unwrap_or("it gave no reason");
+    let line = cause.lines().map(str::trim).collect::<Vec<_>>().join(" ");
     const MOST: usize = 300;
     match line.char_indices().nth(MOST) {
         Some((end, _)) => format!("{} ..", &line[..end]),
@@ -154,6 +155,16 @@ mod tests {
         assert!(said.contains("schedule.activation-checkpointing = true"), "{said}");
         assert!(!said.contains("Backtrace"), "{said}");
         assert_eq!(on_device(String::new, || 3).unwrap(), 3);
+    }
+
+    #[test]
+    fn the_first_cause_is_what_is_said() {
+        let said = "An error happened during execution\nCaused by:\n  Several failures at once\nCaused by:\n  \
+                    can't allocate buffer of size: 4194304\nNo backtrace available\nAsked at:\n  1: f";
+        let error = failed("training", said).to_string();
+        let expected = "the device failed while training: can't allocate buffer of size: 4194304; its memory is full";
+        assert!(error.starts_with(expected), "{error}");
+        assert!(failed("a", "").to_string().ends_with("it gave no reason"));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::fmt;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
-pub use failure::on_device;
+pub use failure::{failed, on_device};
 pub use kept_kernels::keep_gpu_kernels;
 pub use probe::{Gpu, PROBE, Probe, answer, driver, probe};
 pub use request::Request;

@@ -9,7 +9,7 @@ use super::clip::clip as clipped;
 use super::inputs::Inputs;
 use super::objective::Objective;
 use super::optimizer;
-use crate::device::on_device;
+use crate::device::{failed, on_device};
 use crate::error::{Error, Result};
 use crate::kernels::in_bfloat16;
 use crate::model::{Model, tensor_paths};
@@ -108,13 +108,12 @@ fn inferred(net: &Model, objective: &Objective, inputs: Inputs) -> Result<Step> 
 
 /// What a device did not give.
 fn unread(error: TensorReadError) -> Error {
-    Error::failed(format!("cannot read the loss from the device: {error}"))
+    failed("computing the loss", &error.to_string())
 }
 
 /// Seconds from an instant until a device has done all that it was given.
 fn seconds_to_end(started: Instant, device: &Device) -> Result<f64> {
-    let failed = |error| Error::failed(format!("the device failed: {error}"));
-    device.sync().map_err(failed)?;
+    device.sync().map_err(|error| failed("taking a step", &error.to_string()))?;
     Ok(started.elapsed().as_secs_f64())
 }
 
