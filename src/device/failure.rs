@@ -104,9 +104,16 @@ fn said(panic: &(dyn Any + Send)) -> String {
 
 fn is_out_of_memory(said: &str) -> bool {
     let said = said.to_lowercase();
-    ["out of memory", "out_of_memory", "outofmemory", "can't allocate", "bytes are available"]
-        .iter()
-        .any(|sign| said.contains(sign))
+    [
+        "out of memory",
+        "out of device memory",
+        "out_of_memory",
+        "outofmemory",
+        "can't allocate",
+        "bytes are available",
+    ]
+    .iter()
+    .any(|sign| said.contains(sign))
 }
 
 /// The error of a device that said something while it was `doing` something.

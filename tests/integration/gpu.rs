@@ -95,11 +95,27 @@ fn a_gpu_learns_to_segment_as_the_cpu() {
 }
 
 #[test]
-fn a_gpu_learns_to_classify_as_the_cpu() {
+fn a_gpu_learns_to_classify_and_gives_images_the_probabilities_that_the_cpu_gives() {
+    let Some(bench) = bench() else { return };
     let task = "[task]\nkind = 'classify'\n[loss]\nkind = 'cross-entropy'\n\
                 class-weights = { kind = 'balanced' }";
-    let model = "kind = 'resnet18'";
-    assert_gpu_learns_as_the_cpu(&spec(task, model, "optimizer = { kind = 'sgd' }"));
+    let slow = "optimizer = { kind = 'sgd', learning-rate = 0.001 }";
+    bench.file("tiny.toml", spec(task, "kind = 'resnet18'", slow));
+    run(&bench, "cuda", "gpu", &[]).with(0);
+    let trained = bench.only_run("gpu", "tiny");
+    let image = repository().join("tests/fixtures/images/gray.jpg");
+    let probabilities = |device: &str| -> Vec<f64> {
+        let [run, image] = [&trained, &image].map(|path| path.to_str().unwrap());
+        let arguments = ["predict", run, image, "--device", device, "--out", device, "--json"];
+        let said = bench.oncospec(&arguments).with(0);
+        let predicted: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+        let of_classes = predicted[0]["probabilities"].as_object().unwrap();
+        of_classes.values().map(|value| value.as_f64().unwrap()).collect()
+    };
+    let [cpu, gpu] = ["cpu", "cuda"].map(probabilities);
+    for (cpu, gpu) in cpu.iter().zip(&gpu) {
+        assert!((cpu - gpu).abs() < 1e-4, "{gpu}, not {cpu}");
+    }
 }
 
 #[test]
@@ -131,6 +147,8 @@ fn weights_predict_on_a_gpu_what_they_predict_on_the_cpu() {
         let mut files: Vec<_> = fs::read_dir(bench.path().join(device))
             .unwrap()
             .map(|entry| entry.unwrap().file_name())
+            // The list of files says when they were written.
+            .filter(|name| !name.to_string_lossy().starts_with('.'))
             .collect();
         files.sort();
         files
@@ -144,7 +162,7 @@ fn weights_predict_on_a_gpu_what_they_predict_on_the_cpu() {
 }
 
 #[test]
-fn a_run_that_was_interrupted_on_a_gpu_goes_on_to_the_same_bits() {
+fn a_run_that_was_interrupted_on_a_gpu_goes_on_as_if_it_was_not() {
     let Some(bench) = bench() else { return };
     bench.file("tiny.toml", spec("", UNET, "ema = { decay = 0.9 }"));
     run(&bench, "cuda", "whole", &[]).with(0);
@@ -156,10 +174,8 @@ fn a_run_that_was_interrupted_on_a_gpu_goes_on_to_the_same_bits() {
     said(child.wait_with_output().unwrap()).with(1);
     run(&bench, "cuda", "parts", &["--resume"]).with(0);
     let [whole, parts] = ["whole", "parts"].map(|output| bench.only_run(output, "tiny"));
-    for file in ["epochs.parquet", "cases.parquet", "model.safetensors"] {
-        let [whole, parts] = [&whole, &parts].map(|run| fs::read(run.join(file)).unwrap());
-        assert!(whole == parts, "{file} differs");
-    }
+    // Not to the bit: another process may fuse or choose other kernels.
+    assert_same_curves(&whole, &parts, &BOTH);
 }
 
 fn wait_for_a_checkpoint(output: &Path, child: &mut Child) {
@@ -274,7 +290,8 @@ fn statistics_are_read_once_in_several_steps() {
         // The probe is the other process.
         counts.max().unwrap().1
     };
-    // 16 steps more, whose statistics are read twice at the most.
-    let [half, whole] = ["0.5", "1.0"].map(waits);
+    // The first run waits for its kernels to be timed. The last has 16 steps more, whose statistics are read twice at the
+    // most.
+    let [_, half, whole] = ["1.00", "0.5", "1.0"].map(waits);
     assert!(whole - half <= 4, "{} more waits in 16 more steps", whole - half);
 }
