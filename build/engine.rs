@@ -43,8 +43,6 @@ pub(crate) const PLACES: &[(&str, Part)] = &[
     ("error.rs", Part::Neither),
     ("evaluate/", Part::Evaluation),
     // What the figures of an epoch are made of.
-    ("evaluate/confusion.rs", Part::Training),
-    ("evaluate/counts.rs", Part::Training),
     ("evaluate/epoch.rs", Part::Training),
     ("evaluate/images.rs", Part::Training),
     ("evaluate/pictures.rs", Part::Neither),

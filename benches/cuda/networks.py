@@ -10,6 +10,7 @@ those of the experiments; images are synthetic, so that no data is needed.
 import argparse
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -21,14 +22,6 @@ ROOT = Path(__file__).resolve().parents[2]
 EMULATE = ROOT / "crates/cuda-emulator/run.sh"
 # Networks of every commit; the others are the nightly run's.
 OFTEN = ["demo", "busi_unext", "busi_efficientnet_b0"]
-LEAST_TUNING = """
-[autotune]
-level = "minimal"
-[autotune.bench]
-min_samples = 1
-max_samples = 1
-short_circuit_samples = 1
-"""
 # Networks that no experiment has.
 MORE = {
     "unet_bilinear": {"model": {"kind": "unet", "encoder": {"kind": "plain", "up-sampling": "bilinear"}}},
@@ -194,7 +187,7 @@ def main():
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
-        (folder / "cubecl.toml").write_text(LEAST_TUNING)
+        shutil.copy(EMULATE.parent / "cubecl.toml", folder)
         failed = {"check": check, "measure": measure}[options.work](options, folder)
     sys.exit(1 if failed else 0)
 

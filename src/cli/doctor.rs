@@ -11,8 +11,7 @@ use crate::provenance::{host, tool, versions};
 /// Shows the hardware and software that runs use.
 pub(super) fn execute(output: Output) -> Result<u8> {
     let (host, versions) = (host(), versions());
-    let driver = driver();
-    let probed = driver.as_ref().ok().map(|_| probe(&[]));
+    let gpus = driver().map(|version| (version, probe(&[])));
     let chosen = choose(Request::Auto)?;
     let memory = memory_mib();
     let instructions = instructions();
@@ -25,13 +24,16 @@ pub(super) fn execute(output: Output) -> Result<u8> {
             "built-from": tool(),
             "memory-mib": memory,
             "instructions": instructions,
-            "gpu-driver": driver.as_ref().ok(),
-            "gpu-driver-problem": driver.as_ref().err(),
-            "gpus": probed,
+            "gpu-driver": gpus.as_ref().ok().map(|(version, _)| version),
+            "gpu-driver-problem": gpus.as_ref().err(),
+            "gpus": gpus.as_ref().ok().map(|(_, probed)| probed),
             "device": chosen.kind.to_string(),
         }))?);
     }
-    let gpus = gpu_lines(&driver, probed.as_ref());
+    let gpus = match &gpus {
+        Ok((version, probed)) => gpu_lines(version, probed),
+        Err(why) => format!("GPUs          none: {why}\n"),
+    };
     let note = chosen.note.map(|note| format!(" ({note})")).unwrap_or_default();
     print(&format!(
         "oncospec      {}, engine {}, {}\nburn          {}\ncompiler      {}\n\
@@ -52,13 +54,8 @@ pub(super) fn execute(output: Output) -> Result<u8> {
 }
 
 /// What there is to compute on GPUs with, what is missing, and what that costs.
-fn gpu_lines(driver: &Result<String, String>, probed: Option<&Probe>) -> String {
-    let (version, probed) = match (driver, probed) {
-        (Ok(version), Some(probed)) => (version, probed),
-        (Err(why), _) => return format!("GPUs          none: {why}\n"),
-        (Ok(_), None) => return String::new(),
-    };
-    let mut lines = format!("GPU driver    {version}\n");
+fn gpu_lines(driver: &str, probed: &Probe) -> String {
+    let mut lines = format!("GPU driver    {driver}\n");
     for Gpu { index, name, capability: [major, minor], memory_bytes } in &probed.gpus {
         lines += &format!(
             "GPU           cuda:{index}, {name}, compute capability {major}.{minor}, {} MiB\n",

@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, Once};
 
 use log::{LevelFilter, Log, Metadata, Record};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, panic_text};
 
 /// Where Burn logs that work on a device panicked.
 const LOST_WORK: &str = "cubecl_common::device::handle";
@@ -73,7 +73,9 @@ pub fn on_device<T>(doing: impl FnOnce() -> String, work: impl FnOnce() -> T) ->
     let done = catch_unwind(AssertUnwindSafe(work));
     CAUGHT.set(outer);
     let lost = std::mem::take(&mut *lost_work());
-    judged(done.map_err(|panic| said(&*panic)), lost, doing)
+    let said =
+        |panic: Box<dyn Any + Send>| panic_text(&*panic).unwrap_or("it gave no reason").to_string();
+    judged(done.map_err(said), lost, doing)
 }
 
 /// What was done, unless something was lost.
@@ -93,13 +95,6 @@ fn judged<T>(
             Err(failed(&doing(), reason))
         }
     }
-}
-
-/// What a panic said.
-fn said(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
-    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
-    text.unwrap_or_else(|| "it gave no reason".into())
 }
 
 fn is_out_of_memory(said: &str) -> bool {

@@ -58,16 +58,6 @@ pub enum Family {
     Cuda(usize),
 }
 
-impl Family {
-    /// Devices that compute together.
-    pub fn devices(self) -> usize {
-        match self {
-            Self::Cpu => 1,
-            Self::Cuda(gpus) => gpus,
-        }
-    }
-}
-
 /// What asks for devices of it, as `run.device` does.
 impl fmt::Display for Family {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

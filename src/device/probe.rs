@@ -17,6 +17,7 @@ use nvml_wrapper::error::NvmlError;
 use serde::{Deserialize, Serialize};
 
 use super::keep_gpu_kernels;
+use crate::error::panic_text;
 
 /// The hidden subcommand that computes on GPUs and says how it went.
 pub const PROBE: &str = "probe-cuda";
@@ -257,8 +258,7 @@ fn product(index: usize) -> Result<Vec<f32>, String> {
 /// What work gives, or what its panic said.
 fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
-        let text = panic.downcast_ref::<&str>().map(ToString::to_string);
-        let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+        let text = panic_text(&*panic).unwrap_or_default();
         text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
     })
 }

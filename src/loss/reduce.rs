@@ -7,7 +7,7 @@
 use burn::tensor::{ElementConversion, Tensor};
 
 use super::measured::Measured;
-use crate::kernels::supports;
+use crate::kernels::{supports, total};
 
 /// Sum of all elements, in an order that does not depend on threads.
 ///
@@ -17,20 +17,6 @@ use crate::kernels::supports;
 /// - output: `[1]`
 pub(super) fn sum(tensor: Tensor<4>) -> Tensor<1> {
     total(per_channel(tensor))
-}
-
-/// Sum of all elements.
-///
-/// # Shapes
-///
-/// - tensor: `[R, C]`
-/// - output: `[1]`
-pub(super) fn total(tensor: Tensor<2>) -> Tensor<1> {
-    if supports(&tensor) {
-        return tensor.sum();
-    }
-    let [rows, columns] = tensor.dims();
-    tensor.reshape([1, rows * columns]).sum_dim(1).reshape([1])
 }
 
 /// Sum over the pixels of each image and channel.

@@ -10,7 +10,7 @@ use super::inputs::Inputs;
 use super::objective::Objective;
 use crate::data::Batch;
 use crate::evaluate::{EpochTally, ImageScore, predicted_class};
-use crate::kernels::{ClassCounts, class_counts, in_bfloat16};
+use crate::kernels::{ClassCounts, class_counts, with_convolutions};
 use crate::loss::{Measured, Outputs, Sums};
 use crate::metric::Counts;
 use crate::model::{Model, ModelSpec, combined};
@@ -251,7 +251,7 @@ impl TrainStep for Trainable {
 
     fn step(&self, input: Input) -> TrainOutput<Outcome> {
         let run = || self.run(&self.in_training(), &self.objective, input.batch);
-        let (loss, statistics) = if self.bfloat16 { in_bfloat16(run) } else { run() };
+        let (loss, statistics) = with_convolutions(self.bfloat16, run);
         let gradients = (loss * input.share).backward();
         TrainOutput::new(self, gradients, Outcome(Some(statistics)))
     }

@@ -11,7 +11,7 @@ use super::objective::Objective;
 use super::optimizer;
 use crate::device::{failed, on_device};
 use crate::error::{Error, Result};
-use crate::kernels::in_bfloat16;
+use crate::kernels::with_convolutions;
 use crate::model::{Model, tensor_paths};
 use crate::spec::{ClipSpec, Precision, ScheduleSpec};
 
@@ -70,7 +70,7 @@ impl Steps {
         let started = Instant::now();
         let run =
             || objective.measure(net.heads(inputs.images), inputs.labels, inputs.classes).value;
-        let value = if bfloat16 { in_bfloat16(run) } else { run() };
+        let value = with_convolutions(bfloat16, run);
         let loss = value.clone().inner().try_into_scalar::<f32>().map_err(unread)?;
         let forward_s = started.elapsed().as_secs_f64();
         let started = Instant::now();

@@ -353,10 +353,7 @@ impl Pass<'_> {
                     Err(not_finite(output, &self.epochs.names.cases, epoch, step))
                 })
             };
-            let doing = || self.doing("training", epoch, step, &cases);
-            self.noted(
-                on_device(doing, rest).and_then(|read| read.map_err(|fault| fault.of(doing))),
-            )?;
+            self.read(doing, rest)?;
             if learned {
                 let rate = Some(learner.lr_current());
                 let item = TrainingItem::new(Outcome::default(), progress, Some(step), rate);
@@ -401,9 +398,7 @@ impl Pass<'_> {
                 statistics.push(step, InferenceStep::step(&model, input));
                 statistics.read(progress.is_completed(), |_, _| Ok(()))
             };
-            self.noted(
-                on_device(doing, read).and_then(|read| read.map_err(|fault| fault.of(doing))),
-            )?;
+            self.read(doing, read)?;
             let item = TrainingItem::new(Outcome::default(), progress, Some(step), None);
             let sent = self.events.process_valid(LearnerEvent::ProcessedItem(item));
             self.interrupter.fail_on_error(sent);
@@ -459,6 +454,16 @@ impl Pass<'_> {
         )
     }
 
+    /// Work that ends in reading statistics; where that fails, the reason is noted.
+    fn read(
+        &self,
+        doing: impl Fn() -> String,
+        work: impl FnOnce() -> std::result::Result<(), Fault>,
+    ) -> Option<()> {
+        let read = on_device(&doing, work);
+        self.noted(read.and_then(|read| read.map_err(|fault| fault.of(&doing))))
+    }
+
     /// A batch, or the result of a step; where it could not be had, the reason is noted.
     fn noted<T, E: ToString>(&self, result: std::result::Result<T, E>) -> Option<T> {
         result.map_err(|error| self.fail(error.to_string())).ok()
@@ -489,11 +494,8 @@ struct Statistics {
 impl Statistics {
     /// Of no step.
     fn new(epochs: &Epochs) -> Self {
-        let at_once = if epochs.devices[0].clone().inner() == Device::flex() {
-            1
-        } else {
-            STEPS_READ_AT_ONCE
-        };
+        let on_cpu = epochs.devices[0] == Device::flex();
+        let at_once = if on_cpu { 1 } else { STEPS_READ_AT_ONCE };
         Self { tally: epochs.tally(), unread: Vec::new(), at_once }
     }
 

@@ -25,7 +25,7 @@ struct Uploaded {
 pub fn constant<const D: usize>(values: &[f32], shape: [usize; D], device: &Device) -> Tensor<D> {
     let upload =
         || Tensor::<1>::from_data(TensorData::new(values.to_vec(), [values.len()]), device);
-    if device.clone().inner() == Device::flex() {
+    if *device == Device::flex() {
         return upload().reshape(shape);
     }
     UPLOADED.with_borrow_mut(|uploaded| {

@@ -83,8 +83,8 @@ pub use class_counts::ClassCounts;
 pub use constant::constant;
 pub use counts::class_counts;
 pub use input::{Input, Source};
-pub use optimizer::{adam_step, sum_of_squares};
-pub use precision::in_bfloat16;
+pub use optimizer::{adam_step, sum_of_squares, total};
+pub use precision::with_convolutions;
 pub use scoped::scoped;
 
 use burn::backend::Dispatch;

@@ -84,9 +84,19 @@ pub fn adam_step<const D: usize>(
 /// - output: `[1]`
 pub fn sum_of_squares<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
     if !supports(&tensor) {
-        // Burn's sum of a whole tensor may add with atomic operations, in any order.
-        let count = tensor.shape().num_elements();
-        return tensor.square().reshape([1, count]).sum_dim(1).reshape([1]);
+        return total(tensor.square());
     }
     Tensor::from_dispatch(Dispatch::squares(tensor.into_dispatch()))
+}
+
+/// The sum of a tensor's numbers. On a GPU it is not Burn's own, which may add with atomic operations, in any order.
+///
+/// # Shapes
+/// - output: `[1]`
+pub fn total<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
+    if supports(&tensor) {
+        return tensor.sum();
+    }
+    let count = tensor.shape().num_elements();
+    tensor.reshape([1, count]).sum_dim(1).reshape([1])
 }

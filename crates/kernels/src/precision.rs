@@ -12,11 +12,11 @@ thread_local! {
     static BFLOAT16: RefCell<bool> = const { RefCell::new(false) };
 }
 
-/// Runs with the convolutions of this thread in bfloat16 where no kernel of this crate computes them: their maps and
-/// weights are rounded to it, their outputs are single precision again, and so is everything else, gradients of the
+/// Runs with the convolutions of this thread `in_bfloat16`, or not, where no kernel of this crate computes them: their maps
+/// and weights are rounded to it, their outputs are single precision again, and so is everything else, gradients of the
 /// parameters included.
-pub fn in_bfloat16<T>(run: impl FnOnce() -> T) -> T {
-    scoped(&BFLOAT16, true, run).0
+pub fn with_convolutions<T>(in_bfloat16: bool, run: impl FnOnce() -> T) -> T {
+    scoped(&BFLOAT16, in_bfloat16, run).0
 }
 
 fn is_bfloat16() -> bool {
@@ -98,11 +98,13 @@ mod tests {
         let maps = random([2, 3, 6, 6], &device);
         let conv = Conv2dConfig::new([3, 4], [3, 3]).init(&device);
         let single = found(|maps| convolve(&conv, maps), &conv.weight, &maps);
-        let half = found(|maps| in_bfloat16(|| convolve(&conv, maps)), &conv.weight, &maps);
+        let half =
+            found(|maps| with_convolutions(true, || convolve(&conv, maps)), &conv.weight, &maps);
         assert_near(&half, &single);
         let conv = ConvTranspose2dConfig::new([3, 4], [2, 2]).with_stride([2, 2]).init(&device);
         let single = found(|maps| transposed(&conv, maps), &conv.weight, &maps);
-        let half = found(|maps| in_bfloat16(|| transposed(&conv, maps)), &conv.weight, &maps);
+        let half =
+            found(|maps| with_convolutions(true, || transposed(&conv, maps)), &conv.weight, &maps);
         assert_near(&half, &single);
     }
 }
