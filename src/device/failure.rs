@@ -1,20 +1,24 @@
-//! What becomes of work that a GPU fails at: an error that says what ran and what can be done.
+//! What becomes of work that a device fails at: an error that says what ran and what can be done.
 //!
-//! Burn runs the work of a GPU on threads of its own. A panic there ends neither the process nor the call: Burn writes it
-//! to the log, the result is lost, and training would go on with what is in its memory. So the log is kept, and each piece
-//! of work on a device ends in [`on_device`], which asks for it.
+//! Burn tells of a failure in one of four ways. A panic on the thread that asked for the work, or an error where a result is
+//! read, comes to the caller. A panic on a thread of the device ends neither the process nor the call: Burn writes it to the
+//! log, and training would go on with what is in its memory. A kernel that was not launched is told of nowhere: what it
+//! would have written is marked, and an error where it, or what was made of it, is read. So the log is kept, each piece
+//! of work ends in [`on_device`], which asks for it, and what decides that work was done is read, not waited for.
 
 use std::any::Any;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Mutex, Once};
+use std::sync::{Mutex, MutexGuard, Once};
 
 use log::{LevelFilter, Log, Metadata, Record};
 
+use super::advice::{is_out_of_memory, reason, words};
 use crate::error::{Error, Result};
 
-/// Where Burn logs that work on a device panicked.
-const LOST_WORK: &str = "cubecl_common::device::handle";
+/// Where Burn logs that work on a device panicked, and that a fused operation did.
+const LOST_WORK: [&str; 2] = ["cubecl_common::device::handle", "burn_fusion::stream::queue"];
 
 /// What failed on a device since it was asked last.
 static FAILED: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -22,13 +26,17 @@ static FAILED: Mutex<Vec<String>> = Mutex::new(Vec::new());
 thread_local! {
     /// Whether a panic of this thread becomes an error.
     static CAUGHT: Cell<bool> = const { Cell::new(false) };
+    /// File and line of the last panic of this thread that becomes an error.
+    static PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
+    /// What this thread could not read of a device since it was asked last.
+    static UNREAD: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
 struct Kept;
 
 impl Log for Kept {
     fn enabled(&self, metadata: &Metadata) -> bool {
-        metadata.target().starts_with(LOST_WORK)
+        LOST_WORK.iter().any(|target| metadata.target().starts_with(target))
     }
 
     fn log(&self, record: &Record) {
@@ -40,7 +48,7 @@ impl Log for Kept {
     fn flush(&self) {}
 }
 
-fn failed() -> std::sync::MutexGuard<'static, Vec<String>> {
+fn failed() -> MutexGuard<'static, Vec<String>> {
     FAILED.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
@@ -55,8 +63,11 @@ fn watch() {
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
             let name = std::thread::current().name().unwrap_or_default().to_owned();
+            if CAUGHT.get() {
+                let place = panic.location().map(|at| format!("{}:{}", at.file(), at.line()));
+                PLACE.replace(place);
             // Threads of a device: what panics there is logged, or a kernel that autotune tries in vain.
-            if !CAUGHT.get() && !name.starts_with("DSU-") && !name.starts_with("DSD-") {
+            } else if !name.starts_with("DSU-") && !name.starts_with("DSD-") {
                 before(panic);
             }
         }));
@@ -68,72 +79,78 @@ fn watch() {
 /// # Errors
 /// If it panics, or the device failed at it or at work before it.
 pub fn on_device<T>(doing: impl FnOnce() -> String, work: impl FnOnce() -> T) -> Result<T> {
+    let done = quietly(work);
+    let mut lost = std::mem::take(&mut *failed());
+    lost.extend(UNREAD.take());
+    judged(done, lost, doing)
+}
+
+/// The error of what a device did not give. [`on_device`], in which this is called, says what was done then.
+pub fn unread(error: impl Display) -> Error {
+    let said = error.to_string();
+    let short = reason(&said);
+    UNREAD.with_borrow_mut(|unread| unread.push(said));
+    Error::failed(format!("cannot read what the device computed: {short}"))
+}
+
+/// A panic that was not printed.
+pub(super) struct Panicked {
+    /// What it said.
+    pub said: String,
+    /// File and line, where it is not one that another thread passed on.
+    place: Option<String>,
+}
+
+impl Panicked {
+    /// Whether it is of the code that computes, rather than a mistake in oncospec itself.
+    fn is_of_the_device(&self) -> bool {
+        let of_engine = |place: &String| {
+            ["/burn-", "/cubecl-", "/cubek-", "/cudarc-"].iter().any(|part| place.contains(part))
+        };
+        self.place.as_ref().is_none_or(of_engine)
+    }
+}
+
+/// What work gives, or its panic, which is not printed.
+pub(super) fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
     watch();
     let outer = CAUGHT.replace(true);
+    PLACE.replace(None);
     let done = catch_unwind(AssertUnwindSafe(work));
     CAUGHT.set(outer);
-    let lost = std::mem::take(&mut *failed());
-    judged(done.map_err(|panic| said(&*panic)), lost, doing)
+    done.map_err(|panic| Panicked { said: message(&*panic), place: PLACE.take() })
 }
 
 /// What was done, unless something was lost.
 fn judged<T>(
-    done: Result<T, String>,
+    done: Result<T, Panicked>,
     mut lost: Vec<String>,
     doing: impl FnOnce() -> String,
 ) -> Result<T> {
-    lost.extend(done.as_ref().err().cloned());
-    match (done, lost.first()) {
-        (Ok(done), None) => Ok(done),
-        (_, first) => {
-            let first = first.map_or("it gave no reason", String::as_str);
-            // Memory that ran out makes other work fail too.
-            let reason =
-                lost.iter().find(|said| is_out_of_memory(said)).map_or(first, String::as_str);
-            Err(Error::failed(words(&doing(), reason)))
+    match done {
+        Ok(done) if lost.is_empty() => return Ok(done),
+        Ok(_) => {}
+        Err(panicked) if lost.is_empty() && !panicked.is_of_the_device() => {
+            let place = panicked.place.unwrap_or_default();
+            return Err(Error::failed(format!(
+                "oncospec failed while {}: {} ({place}); please report it with this message",
+                doing(),
+                reason(&panicked.said)
+            )));
         }
+        Err(panicked) => lost.push(panicked.said),
     }
+    // Memory that ran out makes other work fail too.
+    let full = lost.iter().find(|said| is_out_of_memory(said));
+    let said = full.or(lost.first()).map_or("", String::as_str);
+    Err(Error::failed(words(&doing(), said)))
 }
 
 /// What a panic said.
-fn said(panic: &(dyn Any + Send)) -> String {
+pub fn message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(ToString::to_string);
     let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
     text.unwrap_or_else(|| "it gave no reason".into())
-}
-
-fn is_out_of_memory(said: &str) -> bool {
-    let said = said.to_lowercase();
-    ["out of memory", "out_of_memory", "outofmemory", "can't allocate", "bytes are available"]
-        .iter()
-        .any(|sign| said.contains(sign))
-}
-
-/// What a person reads of a failure.
-pub(crate) fn words(doing: &str, said: &str) -> String {
-    let reason = reason(said);
-    let advice = if is_out_of_memory(said) {
-        "; its memory is full: use a smaller schedule.batch-size (schedule.accumulate keeps the number of cases in a \
-         step), schedule.activation-checkpointing = true, or a smaller dataset.image-size"
-    } else if said.contains("UNSUPPORTED_PTX_VERSION") {
-        "; NVRTC is newer than the NVIDIA driver: install a newer driver, or the NVRTC of an older CUDA toolkit"
-    } else {
-        ""
-    };
-    format!("the device failed while {doing}: {reason}{advice}")
-}
-
-/// The line of a message that says what happened, without a backtrace.
-fn reason(said: &str) -> String {
-    let whole = said.split("\nBacktrace").next().unwrap_or_default();
-    let whole = whole.split("stack backtrace").next().unwrap_or_default();
-    let lines: Vec<&str> = whole.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let line = lines.join(" ");
-    const MOST: usize = 300;
-    match line.char_indices().nth(MOST) {
-        Some((end, _)) => format!("{} ..", &line[..end]),
-        None => line,
-    }
 }
 
 #[cfg(test)]
@@ -141,19 +158,40 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_becomes_an_error_that_says_what_ran_and_what_to_do() {
+    fn a_panic_that_another_thread_passed_on_is_a_failure_of_the_device() {
         let full = on_device(
             || "training, epoch 1, step 3".into(),
-            || panic!("Can't allocate buffer: CUDA_ERROR_OUT_OF_MEMORY\nBacktrace:\n 1: f"),
+            || std::panic::resume_unwind(Box::new("CUDA_ERROR_OUT_OF_MEMORY\nBacktrace:\n 1: f")),
         );
         let full = full.map(|(): ()| ()).unwrap_err();
         assert_eq!(full.exit_code(), 1);
         let said = full.to_string();
-        assert!(said.starts_with("the device failed while training, epoch 1, step 3: "), "{said}");
-        assert!(said.contains("CUDA_ERROR_OUT_OF_MEMORY; its memory is full"), "{said}");
-        assert!(said.contains("schedule.activation-checkpointing = true"), "{said}");
+        let start = "the device failed while training, epoch 1, step 3: CUDA_ERROR_OUT_OF_MEMORY; ";
+        assert!(said.starts_with(start), "{said}");
         assert!(!said.contains("Backtrace"), "{said}");
         assert_eq!(on_device(String::new, || 3).unwrap(), 3);
+    }
+
+    #[test]
+    fn a_mistake_of_oncospec_is_no_failure_of_the_device_and_says_where_it_is() {
+        let numbers: [u8; 2] = [1, 2];
+        let index = numbers.len();
+        let wrong = on_device(|| "predicting".into(), || numbers[index]).unwrap_err().to_string();
+        assert!(
+            wrong.starts_with("oncospec failed while predicting: index out of bounds"),
+            "{wrong}"
+        );
+        assert!(wrong.contains("failure.rs:"), "{wrong}");
+    }
+
+    #[test]
+    fn what_cannot_be_read_says_what_was_done() {
+        let read =
+            || -> Result<()> { Err(unread("An error happened\nCaused by:\n  no such tensor")) };
+        let failed = on_device(|| "predicting".into(), read).map(|_| ()).unwrap_err();
+        let said = failed.to_string();
+        assert_eq!(said, "the device failed while predicting: An error happened: no such tensor");
+        assert!(on_device(String::new, || ()).is_ok());
     }
 
     #[test]

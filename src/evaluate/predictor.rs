@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::counts::likeliest;
 use super::refine::refined;
 use crate::data::{Decoded, Preprocess, Sample};
-use crate::device::on_device;
+use crate::device::{on_device, unread};
 use crate::error::{Error, Result};
 use crate::loss::Outputs;
 use crate::model::Model;
@@ -75,7 +75,10 @@ impl Predictor {
     /// If an image has no pixels, or the prediction is not a number somewhere.
     pub fn predict(&self, images: &[&Decoded]) -> Result<Vec<Probabilities>> {
         let samples = self.samples(images)?;
-        let doing = || format!("predicting {} images", images.len());
+        let doing = || match images.len() {
+            1 => "predicting an image".into(),
+            images => format!("predicting {images} images"),
+        };
         on_device(doing, || self.predicted(&samples))?
     }
 
@@ -104,9 +107,7 @@ impl Predictor {
 
 /// The numbers of a prediction.
 fn read(tensor: Tensor<4>) -> Result<Vec<f32>> {
-    let values: Vec<f32> = tensor
-        .try_into_vec_as()
-        .map_err(|error| Error::failed(format!("cannot read the prediction: {error}")))?;
+    let values: Vec<f32> = tensor.try_into_vec_as().map_err(unread)?;
     if values.iter().any(|value| value.is_nan()) {
         return Err(Error::failed(not_a_number("the prediction")));
     }

@@ -38,7 +38,7 @@ use std::time::Duration;
 use burn::tensor::Device;
 
 use crate::data::{Cache, Loader, pixels_of_cases};
-use crate::device::{Chosen, for_training};
+use crate::device::{Chosen, for_training, message};
 use crate::error::{Error, Result};
 use crate::evaluate::Names;
 use crate::plan::Plan;
@@ -102,7 +102,9 @@ pub fn run(plan: &Plan, options: &Options, stop: &Stop) -> Result<Outcome> {
     let checkpoints = Checkpoints::new(Arc::clone(&run), plan.decisions.spec.schedule.epochs);
     let begun = begin_at(plan, options, &run, &checkpoints)?;
     let work = AssertUnwindSafe(|| work(plan, options, stop, &run, checkpoints, begun));
-    let ended = catch_unwind(work).unwrap_or_else(|panic| Err(Error::Failed(message(&*panic))));
+    let ended = catch_unwind(work).unwrap_or_else(|panic| {
+        Err(Error::Failed(format!("the engine gave up: {}", message(&*panic))))
+    });
     let (state, why) = match ended {
         Ok(None) => (RunState::Finished, None),
         Ok(Some((state, why))) => (state, Some(why)),
@@ -175,15 +177,6 @@ pub fn patiently<T>(
             other => return other,
         }
     }
-}
-
-/// The message of a panic.
-fn message(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or_else(|| panic.downcast_ref::<&str>().copied());
-    format!("the engine gave up: {}", text.unwrap_or("it gave no reason"))
 }
 
 /// Trains and evaluates; the state and its reason if that did not finish.

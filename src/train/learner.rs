@@ -9,6 +9,7 @@ use super::batches::{EpochNumber, Input};
 use super::inputs::Inputs;
 use super::objective::Objective;
 use crate::data::Batch;
+use crate::device::unread;
 use crate::evaluate::{EpochTally, ImageScore, predicted_class};
 use crate::kernels::{ClassCounts, class_counts, in_bfloat16};
 use crate::loss::{Measured, Outputs, Sums};
@@ -58,18 +59,18 @@ pub(super) fn read(steps: Vec<Unread>) -> Result<Vec<Output>, String> {
         left = elsewhere;
         let register = |all, (_, step): &(usize, Unread)| step.register(all);
         let transaction = here.iter().fold(Transaction::default(), register);
-        let data = transaction.try_execute().map_err(|error| unread(&error))?;
+        let data = transaction.try_execute().map_err(lost)?;
         let mut numbers = data.into_iter().map(TensorData::try_into_vec::<f32>);
         for (index, step) in here {
-            outputs[index] = Some(step.output(&mut numbers).map_err(|error| unread(&error))?);
+            outputs[index] = Some(step.output(&mut numbers).map_err(lost)?);
         }
     }
     Ok(outputs.into_iter().flatten().collect())
 }
 
 /// The error that a failed reading ends training with.
-fn unread(error: &dyn std::fmt::Display) -> String {
-    format!("cannot read what the network computed from the device: {error}")
+fn lost(error: impl std::fmt::Display) -> String {
+    unread(error).to_string()
 }
 
 impl Unread {

@@ -2,15 +2,16 @@
 
 use std::time::Instant;
 
+use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{GradientsParams, ModuleOptimizer};
-use burn::tensor::{Device, TensorReadError};
+use burn::tensor::{Device, Tensor};
 
 use super::clip::clip as clipped;
 use super::inputs::Inputs;
 use super::objective::Objective;
 use super::optimizer;
-use crate::device::on_device;
-use crate::error::{Error, Result};
+use crate::device::{on_device, unread};
+use crate::error::Result;
 use crate::kernels::in_bfloat16;
 use crate::model::{Model, tensor_paths};
 use crate::spec::{ClipSpec, Precision, ScheduleSpec};
@@ -62,7 +63,25 @@ impl Steps {
     /// # Errors
     /// If the device fails.
     pub fn step(self, inputs: Inputs) -> Result<(Self, Step)> {
-        on_device(|| "taking a training step".into(), || self.stepped(inputs))?
+        on_device(|| "making a training step".into(), || self.stepped(inputs))?
+    }
+
+    /// Reads what depends on all weights: a device that waits has not told of work that it did not do.
+    ///
+    /// # Errors
+    /// If a pass of a step before failed.
+    pub fn check(&self) -> Result<()> {
+        on_device(
+            || "updating the weights".into(),
+            || {
+                let mut touched = Touched::default();
+                self.net.visit(&mut touched);
+                match touched.0 {
+                    Some(sum) => sum.try_into_scalar::<f32>().map(|_| ()).map_err(unread),
+                    None => Ok(()),
+                }
+            },
+        )?
     }
 
     fn stepped(self, inputs: Inputs) -> Result<(Self, Step)> {
@@ -88,6 +107,20 @@ impl Steps {
     }
 }
 
+/// Adds up one number of each parameter.
+#[derive(Default)]
+struct Touched(Option<Tensor<1>>);
+
+impl ModuleVisitor for Touched {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let first = param.val().inner().slice([(); D].map(|()| 0..1)).reshape([1]);
+        self.0 = Some(match self.0.take() {
+            Some(sum) => sum + first,
+            None => first,
+        });
+    }
+}
+
 /// Predicts a batch, and measures its loss, which counts for no time.
 ///
 /// # Errors
@@ -106,15 +139,9 @@ fn inferred(net: &Model, objective: &Objective, inputs: Inputs) -> Result<Step> 
     Ok(Step { forward_s, backward_s: 0.0, optimizer_s: 0.0, loss })
 }
 
-/// What a device did not give.
-fn unread(error: TensorReadError) -> Error {
-    Error::failed(format!("cannot read the loss from the device: {error}"))
-}
-
 /// Seconds from an instant until a device has done all that it was given.
 fn seconds_to_end(started: Instant, device: &Device) -> Result<f64> {
-    let failed = |error| Error::failed(format!("the device failed: {error}"));
-    device.sync().map_err(failed)?;
+    device.sync().map_err(unread)?;
     Ok(started.elapsed().as_secs_f64())
 }
 
@@ -139,7 +166,8 @@ pub fn measure(
     device: &Device,
 ) -> Result<Measured> {
     let before = peak_memory();
-    let (_, step) = Steps::new(net, objective, schedule, device).step(inputs)?;
+    let (steps, step) = Steps::new(net, objective, schedule, device).step(inputs)?;
+    steps.check()?;
     let memory_bytes = peak_memory().saturating_sub(before);
     Ok(Measured { step_s: step.seconds(), memory_bytes })
 }

@@ -323,7 +323,8 @@ impl Pass<'_> {
             // Nothing can be learned from ignored pixels alone, and a step by no gradient is a step all the same:
             // moments and weight decay would move the weights.
             let cases = input.batch.cases.clone();
-            let doing = || self.doing("training", epoch, step, &cases);
+            let since = statistics.first().unwrap_or(step);
+            let doing = || self.doing("training", epoch, [since, step], &cases);
             let made = match input.batch.is_labelled() {
                 true => Some(self.noted(on_device(doing, || self.step(learner, input, step)))?),
                 false => None,
@@ -353,7 +354,7 @@ impl Pass<'_> {
                     Err(not_finite(output, &self.epochs.names.cases, epoch, step))
                 })
             };
-            let read = on_device(|| self.doing("training", epoch, step, &cases), rest);
+            let read = on_device(|| self.doing("training", epoch, [since, step], &cases), rest);
             self.noted(self.noted(read)?)?;
             if learned {
                 let rate = Some(learner.lr_current());
@@ -394,8 +395,9 @@ impl Pass<'_> {
             let progress: Count = batches.progress();
             step += 1;
             let cases = input.batch.cases.clone();
+            let since = statistics.first().unwrap_or(step);
             let read = on_device(
-                || self.doing("validation", epoch, step, &cases),
+                || self.doing("validation", epoch, [since, step], &cases),
                 || {
                     statistics.push(step, InferenceStep::step(&model, input));
                     statistics.read(progress.is_completed(), |_, _| Ok(()))
@@ -449,12 +451,19 @@ impl Pass<'_> {
         }
     }
 
-    /// Where in a run a device is at work.
-    fn doing(&self, pass: &str, epoch: usize, step: usize, cases: &[usize]) -> String {
-        format!(
-            "{pass}, epoch {epoch}, step {step}, cases {}",
-            named(cases, &self.epochs.names.cases)
-        )
+    /// Where in a run a device is at work: in one of the steps from the first to the last, whose cases are named.
+    fn doing(
+        &self,
+        pass: &str,
+        epoch: usize,
+        [first, last]: [usize; 2],
+        cases: &[usize],
+    ) -> String {
+        let cases = named(cases, &self.epochs.names.cases);
+        if first == last {
+            return format!("{pass}, epoch {epoch}, step {last}, cases {cases}");
+        }
+        format!("{pass}, epoch {epoch}, steps {first} to {last}, cases of the last {cases}")
     }
 
     /// A batch, or the result of a step; where it could not be had, the reason is noted.
@@ -493,6 +502,11 @@ impl Statistics {
             STEPS_READ_AT_ONCE
         };
         Self { tally: epochs.tally(), unread: Vec::new(), at_once }
+    }
+
+    /// The first step that was not read yet.
+    fn first(&self) -> Option<usize> {
+        self.unread.first().map(|(step, _)| *step)
     }
 
     /// Adds a step.
