@@ -28,11 +28,19 @@ pub(crate) enum Part {
 pub(crate) const PLACES: &[(&str, Part)] = &[
     ("lib.rs", Part::Neither),
     ("attribution/", Part::Neither),
+    ("cache_folder.rs", Part::Neither),
     ("cli/", Part::Neither),
     ("data/", Part::Training),
     ("data/dominant_colours.rs", Part::Neither),
     ("data/inspect.rs", Part::Neither),
-    ("device.rs", Part::Training),
+    ("device/", Part::Training),
+    ("device/advice.rs", Part::Neither),
+    ("device/answer.rs", Part::Neither),
+    ("device/failure.rs", Part::Neither),
+    ("device/kept_kernels.rs", Part::Neither),
+    ("device/missing.rs", Part::Neither),
+    ("device/probe.rs", Part::Neither),
+    ("device/request.rs", Part::Neither),
     // Changes ids by itself.
     ("digest.rs", Part::Neither),
     ("error.rs", Part::Neither),
@@ -374,7 +382,7 @@ mod tests {
         };
         assert_eq!(edit("src/train/rate.rs", "/ 2.0", "/ 2.5"), "training");
         assert_eq!(edit("src/train/rate.rs", "//!", "//! More."), "");
-        assert_eq!(edit("src/device.rs", "\"auto\" =>", "\"best\" =>"), "training");
+        assert_eq!(edit("src/device/mod.rs", "Device::flex()", "Device::cpu()"), "training");
         assert_eq!(edit("src/spec/schedule.rs", "epochs: 20", "epochs: 21"), "training");
         assert_eq!(
             edit("src/run/mod.rs", "seed: decisions.seed", "seed: decisions.seed + 1"),
@@ -453,6 +461,7 @@ mod tests {
         "indicatif",
         "libc",
         "minijinja",
+        "log",
         "nvml-wrapper",
         // Its sources are read themselves.
         "oncospec-kernels",

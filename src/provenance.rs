@@ -5,6 +5,7 @@ use std::process::Command;
 use crate::device::Kind;
 use crate::plan::{EVALUATION_ENGINE, Plan, TRAINING_ENGINE};
 use crate::record::{Git, Host, Provenance, Session, Versions, now};
+use crate::spec::Precision;
 
 /// The Burn release this was built with; kept equal to Cargo.toml by a test.
 const BURN: &str = "0.22.1";
@@ -28,11 +29,19 @@ pub fn of(plan: &Plan, command: &[String], again: Vec<String>, device: &Kind) ->
         taken_from: None,
         weights_sha256: None,
         host: host(),
-        device: device.to_string(),
+        device: with_precision(device, plan.decisions.spec.schedule.precision),
         versions: versions(),
         started: now(),
         finished: None,
         data_fingerprint: plan.decisions.data_fingerprint.clone(),
+    }
+}
+
+/// A device, and of GPUs the number format of products.
+fn with_precision(device: &Kind, precision: Option<Precision>) -> String {
+    match (device, precision) {
+        (Kind::Cuda(_), Some(precision)) => format!("{device}, products in {}", precision.name()),
+        _ => device.to_string(),
     }
 }
 

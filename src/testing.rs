@@ -30,11 +30,11 @@ pub(crate) fn fixture(name: &str) -> PathBuf {
     root.join(name)
 }
 
-/// The GPU on which tests are to compute too, where `ONCOSPEC_TEST_GPU` is set: there or emulated. Else the reason to
+/// The GPU on which tests are to compute too, where `TEST_ON_GPU` is set: there or emulated. Else the reason to
 /// skip them is printed.
 pub(crate) fn gpu() -> Option<Device> {
-    if std::env::var_os("ONCOSPEC_TEST_GPU").is_none() {
-        eprintln!("skipped: ONCOSPEC_TEST_GPU is not set");
+    if std::env::var_os("TEST_ON_GPU").is_none() {
+        eprintln!("skipped: TEST_ON_GPU is not set");
         return None;
     }
     crate::device::keep_gpu_kernels();

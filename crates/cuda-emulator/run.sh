@@ -81,6 +81,9 @@ if [[ ! -d $libraries ]]; then
     done
     mv "$libraries.part" "$libraries"
 fi
+# Those of builds that nobody has used for a week.
+touch "$libraries"
+find "$home" -maxdepth 1 -name 'lib-*' -mtime +7 -exec rm -rf {} +
 flock -u 9
 exec 9>&-
 

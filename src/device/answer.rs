@@ -9,8 +9,8 @@ use cudarc::driver::{CudaContext, DriverError};
 use cudarc::nvrtc::{CompileError, Ptx, compile_ptx};
 
 use super::advice::reason;
-use super::failure::{on_device, quietly, unread};
-use super::keep_gpu_kernels;
+use super::failure::{failed, on_device, quietly};
+use super::kept_kernels::keep_gpu_kernels;
 use super::missing::Failure;
 use super::probe::{Gpu, Probe, driver_version, visible};
 
@@ -127,7 +127,9 @@ fn product(index: usize) -> crate::Result<Vec<f32>> {
     keep_gpu_kernels();
     let ones = Tensor::<2>::ones([4, 4], &Device::cuda(index));
     let product = ones.clone().matmul(ones);
-    product.try_into_vec_as().map_err(unread)
+    product
+        .try_into_vec_as()
+        .map_err(|error| failed("computing a product of matrices", &error.to_string()))
 }
 
 #[cfg(test)]

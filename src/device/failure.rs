@@ -8,7 +8,6 @@
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
-use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, MutexGuard, Once};
 
@@ -28,8 +27,6 @@ thread_local! {
     static CAUGHT: Cell<bool> = const { Cell::new(false) };
     /// File and line of the last panic of this thread that becomes an error.
     static PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
-    /// What this thread could not read of a device since it was asked last.
-    static UNREAD: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
 struct Kept;
@@ -41,14 +38,14 @@ impl Log for Kept {
 
     fn log(&self, record: &Record) {
         if self.enabled(record.metadata()) {
-            failed().push(record.args().to_string());
+            lost_work().push(record.args().to_string());
         }
     }
 
     fn flush(&self) {}
 }
 
-fn failed() -> MutexGuard<'static, Vec<String>> {
+fn lost_work() -> MutexGuard<'static, Vec<String>> {
     FAILED.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
@@ -80,17 +77,13 @@ fn watch() {
 /// If it panics, or the device failed at it or at work before it.
 pub fn on_device<T>(doing: impl FnOnce() -> String, work: impl FnOnce() -> T) -> Result<T> {
     let done = quietly(work);
-    let mut lost = std::mem::take(&mut *failed());
-    lost.extend(UNREAD.take());
+    let lost = std::mem::take(&mut *lost_work());
     judged(done, lost, doing)
 }
 
-/// The error of what a device did not give. [`on_device`], in which this is called, says what was done then.
-pub fn unread(error: impl Display) -> Error {
-    let said = error.to_string();
-    let short = reason(&said);
-    UNREAD.with_borrow_mut(|unread| unread.push(said));
-    Error::failed(format!("cannot read what the device computed: {short}"))
+/// The error of a device that said something while it was `doing` something, such as where a result is read.
+pub fn failed(doing: &str, said: &str) -> Error {
+    Error::failed(words(doing, said))
 }
 
 /// A panic that was not printed.
@@ -143,7 +136,7 @@ fn judged<T>(
     // Memory that ran out makes other work fail too.
     let full = lost.iter().find(|said| is_out_of_memory(said));
     let said = full.or(lost.first()).map_or("", String::as_str);
-    Err(Error::failed(words(&doing(), said)))
+    Err(failed(&doing(), said))
 }
 
 /// What a panic said.
@@ -182,16 +175,6 @@ mod tests {
             "{wrong}"
         );
         assert!(wrong.contains("failure.rs:"), "{wrong}");
-    }
-
-    #[test]
-    fn what_cannot_be_read_says_what_was_done() {
-        let read =
-            || -> Result<()> { Err(unread("An error happened\nCaused by:\n  no such tensor")) };
-        let failed = on_device(|| "predicting".into(), read).map(|_| ()).unwrap_err();
-        let said = failed.to_string();
-        assert_eq!(said, "the device failed while predicting: An error happened: no such tensor");
-        assert!(on_device(String::new, || ()).is_ok());
     }
 
     #[test]

@@ -14,7 +14,7 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
 pub use answer::answer;
-pub use failure::{message, on_device, unread};
+pub use failure::{failed, message, on_device};
 pub use kept_kernels::keep_gpu_kernels;
 pub use missing::Failure;
 pub use probe::{Gpu, PROBE, Probe, probe, visible};

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::counts::likeliest;
 use super::refine::refined;
 use crate::data::{Decoded, Preprocess, Sample};
-use crate::device::{on_device, unread};
+use crate::device::{failed, on_device};
 use crate::error::{Error, Result};
 use crate::loss::Outputs;
 use crate::model::Model;
@@ -107,7 +107,8 @@ impl Predictor {
 
 /// The numbers of a prediction.
 fn read(tensor: Tensor<4>) -> Result<Vec<f32>> {
-    let values: Vec<f32> = tensor.try_into_vec_as().map_err(unread)?;
+    let values: Vec<f32> =
+        tensor.try_into_vec_as().map_err(|error| failed("predicting", &error.to_string()))?;
     if values.iter().any(|value| value.is_nan()) {
         return Err(Error::failed(not_a_number("the prediction")));
     }

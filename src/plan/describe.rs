@@ -5,6 +5,7 @@ use std::fmt::Write;
 use super::Plan;
 use crate::data::group_key;
 use crate::model::{self, WeightsReport};
+use crate::spec::Precision;
 use crate::split_name::SplitName;
 use crate::train::Measured;
 
@@ -54,7 +55,8 @@ pub fn describe(
     line(&mut out, format!("# {} (seed {})", decisions.spec.name, decisions.seed));
     line(&mut out, format!("run     {}", plan.folder().display()));
     line(&mut out, format!("data    {}", decisions.data_fingerprint));
-    line(&mut out, format!("device  {device}\n\n# Spec\n"));
+    let precision = decisions.spec.schedule.precision.map_or("f32", Precision::name);
+    line(&mut out, format!("device  {device}, products in {precision}\n\n# Spec\n"));
     line(&mut out, plan.spec_text.trim_end().to_string());
     line(&mut out, "\n# Data\n".into());
     data(&mut out, plan);

@@ -9,7 +9,6 @@ use super::batches::{EpochNumber, Input};
 use super::inputs::Inputs;
 use super::objective::Objective;
 use crate::data::Batch;
-use crate::device::unread;
 use crate::evaluate::{EpochTally, ImageScore, predicted_class};
 use crate::kernels::{ClassCounts, class_counts, in_bfloat16};
 use crate::loss::{Measured, Outputs, Sums};
@@ -48,7 +47,7 @@ pub(super) struct Output {
 /// Reads the statistics of steps, those of a device all at once.
 ///
 /// # Errors
-/// If the device does not give what it computed.
+/// What a device says that does not give what it computed.
 pub(super) fn read(steps: Vec<Unread>) -> Result<Vec<Output>, String> {
     let mut outputs: Vec<Option<Output>> = steps.iter().map(|_| None).collect();
     let mut left: Vec<(usize, Unread)> = steps.into_iter().enumerate().collect();
@@ -59,18 +58,13 @@ pub(super) fn read(steps: Vec<Unread>) -> Result<Vec<Output>, String> {
         left = elsewhere;
         let register = |all, (_, step): &(usize, Unread)| step.register(all);
         let transaction = here.iter().fold(Transaction::default(), register);
-        let data = transaction.try_execute().map_err(lost)?;
+        let data = transaction.try_execute().map_err(|error| error.to_string())?;
         let mut numbers = data.into_iter().map(TensorData::try_into_vec::<f32>);
         for (index, step) in here {
-            outputs[index] = Some(step.output(&mut numbers).map_err(lost)?);
+            outputs[index] = Some(step.output(&mut numbers).map_err(|error| error.to_string())?);
         }
     }
     Ok(outputs.into_iter().flatten().collect())
-}
-
-/// The error that a failed reading ends training with.
-fn lost(error: impl std::fmt::Display) -> String {
-    unread(error).to_string()
 }
 
 impl Unread {

@@ -4,14 +4,14 @@ use std::time::Instant;
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{GradientsParams, ModuleOptimizer};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, TensorReadError};
 
 use super::clip::clip as clipped;
 use super::inputs::Inputs;
 use super::objective::Objective;
 use super::optimizer;
-use crate::device::{on_device, unread};
-use crate::error::Result;
+use crate::device::{failed, on_device};
+use crate::error::{Error, Result};
 use crate::kernels::in_bfloat16;
 use crate::model::{Model, tensor_paths};
 use crate::spec::{ClipSpec, Precision, ScheduleSpec};
@@ -77,7 +77,10 @@ impl Steps {
                 let mut touched = Touched::default();
                 self.net.visit(&mut touched);
                 match touched.0 {
-                    Some(sum) => sum.try_into_scalar::<f32>().map(|_| ()).map_err(unread),
+                    Some(sum) => match sum.try_into_scalar::<f32>() {
+                        Ok(_) => Ok(()),
+                        Err(error) => Err(failed("updating the weights", &error.to_string())),
+                    },
                     None => Ok(()),
                 }
             },
@@ -139,9 +142,14 @@ fn inferred(net: &Model, objective: &Objective, inputs: Inputs) -> Result<Step> 
     Ok(Step { forward_s, backward_s: 0.0, optimizer_s: 0.0, loss })
 }
 
+/// What a device did not give.
+fn unread(error: TensorReadError) -> Error {
+    failed("computing the loss", &error.to_string())
+}
+
 /// Seconds from an instant until a device has done all that it was given.
 fn seconds_to_end(started: Instant, device: &Device) -> Result<f64> {
-    device.sync().map_err(unread)?;
+    device.sync().map_err(|error| failed("making a step", &error.to_string()))?;
     Ok(started.elapsed().as_secs_f64())
 }
 
@@ -182,12 +190,40 @@ pub fn peak_memory() -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::Tensor;
+    use burn::module::ModuleMapper;
 
     use super::*;
     use crate::device::for_training;
     use crate::loss::{self, LossSpec, Outputs};
     use crate::model::{self, ModelSpec};
+    use crate::testing::unreadable;
+
+    /// Takes the numbers of all parameters away.
+    struct Lost;
+
+    impl ModuleMapper for Lost {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            param.map(|values| Tensor::from_inner(unreadable(values.dims())))
+        }
+    }
+
+    #[test]
+    fn weights_that_a_device_did_not_compute_are_an_error_after_the_last_step() {
+        let spec: ModelSpec =
+            toml::from_str("kind = 'unet'\nencoder = { kind = 'plain', filters = [2, 4] }")
+                .unwrap();
+        let device = for_training(&Device::flex(), false);
+        let net = model::init(&spec, 1, 1, &device);
+        let steps = |net: Model| {
+            let loss: LossSpec = toml::from_str("kind = 'bce'").unwrap();
+            let loss = loss::init(&loss, Outputs::Binary, &[1, 1]).unwrap();
+            let objective = Objective { loss, multi_task: None };
+            Steps::new(net, objective, &ScheduleSpec::default(), &device)
+        };
+        assert!(steps(net.clone().into()).check().is_ok());
+        let error = steps(net.map(&mut Lost).into()).check().unwrap_err().to_string();
+        assert!(error.starts_with("the device failed while updating the weights: "), "{error}");
+    }
 
     #[test]
     fn steps_go_on_with_activation_checkpointing() {

@@ -23,8 +23,8 @@ use super::progress::Lines;
 use super::rate::SharedPlateau;
 use super::stop::Stop;
 use super::watch::{Verdict, Watch, figure};
-use crate::device::on_device;
-use crate::error::Result;
+use crate::device::{failed, on_device};
+use crate::error::{Error, Result};
 use crate::evaluate::{EpochTally, Names};
 use crate::figure_name::FigureName;
 use crate::loss::Outputs;
@@ -354,8 +354,9 @@ impl Pass<'_> {
                     Err(not_finite(output, &self.epochs.names.cases, epoch, step))
                 })
             };
-            let read = on_device(|| self.doing("training", epoch, [since, step], &cases), rest);
-            self.noted(self.noted(read)?)?;
+            self.noted(
+                on_device(doing, rest).and_then(|read| read.map_err(|fault| fault.of(doing))),
+            )?;
             if learned {
                 let rate = Some(learner.lr_current());
                 let item = TrainingItem::new(Outcome::default(), progress, Some(step), rate);
@@ -396,14 +397,14 @@ impl Pass<'_> {
             step += 1;
             let cases = input.batch.cases.clone();
             let since = statistics.first().unwrap_or(step);
-            let read = on_device(
-                || self.doing("validation", epoch, [since, step], &cases),
-                || {
-                    statistics.push(step, InferenceStep::step(&model, input));
-                    statistics.read(progress.is_completed(), |_, _| Ok(()))
-                },
-            );
-            self.noted(self.noted(read)?)?;
+            let doing = || self.doing("validation", epoch, [since, step], &cases);
+            let read = || {
+                statistics.push(step, InferenceStep::step(&model, input));
+                statistics.read(progress.is_completed(), |_, _| Ok(()))
+            };
+            self.noted(
+                on_device(doing, read).and_then(|read| read.map_err(|fault| fault.of(doing))),
+            )?;
             let item = TrainingItem::new(Outcome::default(), progress, Some(step), None);
             let sent = self.events.process_valid(LearnerEvent::ProcessedItem(item));
             self.interrupter.fail_on_error(sent);
@@ -522,16 +523,35 @@ impl Statistics {
         &mut self,
         all: bool,
         check: impl Fn(usize, &Output) -> std::result::Result<(), String>,
-    ) -> std::result::Result<(), String> {
+    ) -> std::result::Result<(), Fault> {
         if !all && self.unread.len() < self.at_once {
             return Ok(());
         }
         let (steps, unread): (Vec<_>, Vec<_>) = self.unread.drain(..).unzip();
-        for (step, output) in steps.into_iter().zip(read(unread)?) {
-            check(step, &output)?;
+        let read = read(unread).map_err(Fault::Device)?;
+        for (step, output) in steps.into_iter().zip(read) {
+            check(step, &output).map_err(Fault::Found)?;
             output.tally(&mut self.tally);
         }
         Ok(())
+    }
+}
+
+/// Why statistics end a run.
+enum Fault {
+    /// What a device said that did not give them.
+    Device(String),
+    /// What is wrong with them.
+    Found(String),
+}
+
+impl Fault {
+    /// The error, of what the device was doing.
+    fn of(self, doing: impl FnOnce() -> String) -> Error {
+        match self {
+            Self::Device(said) => failed(&doing(), &said),
+            Self::Found(fault) => Error::Failed(fault),
+        }
     }
 }
 

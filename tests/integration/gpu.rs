@@ -1,5 +1,5 @@
 //! What a GPU computes against what the CPU computes: runs, predictions, resume, failures. The GPU is there or emulated
-//! (`crates/cuda-emulator`); without `ONCOSPEC_TEST_GPU` these tests are skipped.
+//! (`crates/cuda-emulator`); without `TEST_ON_GPU` these tests are skipped.
 
 use std::fs;
 use std::path::Path;
@@ -14,8 +14,8 @@ use crate::support::{Bench, Said, repository, said};
 
 /// A folder to work in, where there is a GPU, real or emulated.
 fn bench() -> Option<Bench> {
-    if std::env::var_os("ONCOSPEC_TEST_GPU").is_none() {
-        eprintln!("skipped: ONCOSPEC_TEST_GPU is not set");
+    if std::env::var_os("TEST_ON_GPU").is_none() {
+        eprintln!("skipped: TEST_ON_GPU is not set");
         return None;
     }
     let bench = Bench::new();
@@ -69,12 +69,20 @@ fn assert_same_curves(one: &Path, other: &Path, splits: &[SplitName]) {
 
 const BOTH: [SplitName; 2] = [SplitName::Train, SplitName::Valid];
 
+/// `--set` of the weights that a short run on the CPU ends with: random ones differ between devices.
+fn start(bench: &Bench) -> String {
+    run(bench, "cpu", "start", &["--set", "schedule.epochs=1"]).with(0);
+    let weights = bench.only_run("start", "tiny").join("model.safetensors");
+    format!("model.weights={{path='{}'}}", weights.display())
+}
+
 #[track_caller]
 fn assert_gpu_learns_as_the_cpu(text: &str) {
     let Some(bench) = bench() else { return };
     bench.file("tiny.toml", text);
-    run(&bench, "cpu", "cpu", &[]).with(0);
-    run(&bench, "cuda", "gpu", &[]).with(0);
+    let weights = start(&bench);
+    run(&bench, "cpu", "cpu", &["--set", &weights]).with(0);
+    run(&bench, "cuda", "gpu", &["--set", &weights]).with(0);
     let [cpu, gpu] = ["cpu", "gpu"].map(|output| bench.only_run(output, "tiny"));
     assert_same_curves(&cpu, &gpu, &BOTH);
 }
@@ -87,11 +95,27 @@ fn a_gpu_learns_to_segment_as_the_cpu() {
 }
 
 #[test]
-fn a_gpu_learns_to_classify_as_the_cpu() {
+fn a_gpu_learns_to_classify_and_gives_images_the_probabilities_that_the_cpu_gives() {
+    let Some(bench) = bench() else { return };
     let task = "[task]\nkind = 'classify'\n[loss]\nkind = 'cross-entropy'\n\
                 class-weights = { kind = 'balanced' }";
-    let model = "kind = 'resnet18'";
-    assert_gpu_learns_as_the_cpu(&spec(task, model, "optimizer = { kind = 'sgd' }"));
+    let slow = "optimizer = { kind = 'sgd', learning-rate = 0.001 }";
+    bench.file("tiny.toml", spec(task, "kind = 'resnet18'", slow));
+    run(&bench, "cuda", "gpu", &[]).with(0);
+    let trained = bench.only_run("gpu", "tiny");
+    let image = repository().join("tests/fixtures/images/gray.jpg");
+    let probabilities = |device: &str| -> Vec<f64> {
+        let [run, image] = [&trained, &image].map(|path| path.to_str().unwrap());
+        let arguments = ["predict", run, image, "--device", device, "--out", device, "--json"];
+        let said = bench.oncospec(&arguments).with(0);
+        let predicted: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+        let of_classes = predicted[0]["probabilities"].as_object().unwrap();
+        of_classes.values().map(|value| value.as_f64().unwrap()).collect()
+    };
+    let [cpu, gpu] = ["cpu", "cuda"].map(probabilities);
+    for (cpu, gpu) in cpu.iter().zip(&gpu) {
+        assert!((cpu - gpu).abs() < 1e-4, "{gpu}, not {cpu}");
+    }
 }
 
 #[test]
@@ -123,6 +147,8 @@ fn weights_predict_on_a_gpu_what_they_predict_on_the_cpu() {
         let mut files: Vec<_> = fs::read_dir(bench.path().join(device))
             .unwrap()
             .map(|entry| entry.unwrap().file_name())
+            // The list of files says when they were written.
+            .filter(|name| !name.to_string_lossy().starts_with('.'))
             .collect();
         files.sort();
         files
@@ -136,7 +162,7 @@ fn weights_predict_on_a_gpu_what_they_predict_on_the_cpu() {
 }
 
 #[test]
-fn a_run_that_was_interrupted_on_a_gpu_goes_on_to_the_same_bits() {
+fn a_run_that_was_interrupted_on_a_gpu_goes_on_as_if_it_was_not() {
     let Some(bench) = bench() else { return };
     bench.file("tiny.toml", spec("", UNET, "ema = { decay = 0.9 }"));
     run(&bench, "cuda", "whole", &[]).with(0);
@@ -148,10 +174,8 @@ fn a_run_that_was_interrupted_on_a_gpu_goes_on_to_the_same_bits() {
     said(child.wait_with_output().unwrap()).with(1);
     run(&bench, "cuda", "parts", &["--resume"]).with(0);
     let [whole, parts] = ["whole", "parts"].map(|output| bench.only_run(output, "tiny"));
-    for file in ["epochs.parquet", "cases.parquet", "model.safetensors"] {
-        let [whole, parts] = [&whole, &parts].map(|run| fs::read(run.join(file)).unwrap());
-        assert!(whole == parts, "{file} differs");
-    }
+    // Not to the bit: another process may fuse or choose other kernels.
+    assert_same_curves(&whole, &parts, &BOTH);
 }
 
 fn wait_for_a_checkpoint(output: &Path, child: &mut Child) {
@@ -243,28 +267,31 @@ fn kernels_that_the_driver_refuses_are_named_before_anything_runs() {
 #[test]
 fn statistics_are_read_once_in_several_steps() {
     let Some(bench) = emulated() else { return };
-    let copies = |cases: &str, output: &str| -> u64 {
-        let counts = bench.path().join(format!("{output}-%p.json"));
-        let arguments =
-            ["run", "tiny.toml", "--device", "cuda", "--set", cases, "--set", output, "--quiet"];
-        let more = ["--set", "schedule.batch-size=1", "--set", "schedule.epochs=1"];
-        let arguments = [&arguments[..], &more].concat();
+    let waits = |share: &str| -> u64 {
+        let output = format!("run.output=half-{share}");
+        let subset = format!("dataset.subset.train={share}");
+        let sets =
+            ["dataset.cases=48", "schedule.batch-size=1", "schedule.epochs=1", &subset, &output];
+        let mut arguments = vec!["run", "tiny.toml", "--device", "cuda", "--quiet"];
+        arguments.extend(sets.iter().flat_map(|set| ["--set", *set]));
+        let counts = bench.path().join(format!("{share}-%p.json"));
         with(&bench, "CUDA_EMULATOR_COUNTS", counts.to_str().unwrap(), &arguments).with(0);
         let files = fs::read_dir(bench.path()).unwrap().flatten().map(|file| file.path());
-        let of_run = |path: &std::path::PathBuf| {
-            path.file_name().unwrap().to_string_lossy().starts_with(&format!("{output}-"))
-        };
-        let counts = files.filter(of_run).map(|path| {
-            let text = fs::read_to_string(path).unwrap();
-            let counts: serde_json::Value = serde_json::from_str(&text).unwrap();
-            counts["stream_synchronisations"].as_u64().unwrap()
+        let of_run = files.filter(|path| {
+            path.file_name().unwrap().to_string_lossy().starts_with(&format!("{share}-"))
         });
-        counts.max().unwrap()
+        let counts = of_run.map(|path| {
+            let counts: serde_json::Value =
+                serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+            let reads = counts["device_to_host"]["number"].as_u64().unwrap();
+            assert!(counts["launches"].as_u64().unwrap() > 0);
+            (reads, counts["event_synchronisations"].as_u64().unwrap())
+        });
+        // The probe is the other process.
+        counts.max().unwrap().1
     };
-    // 70 % of the cases are for training: 14 steps, and 28.
-    let [few, many] = [
-        copies("dataset.cases=20", "run.output=few"),
-        copies("dataset.cases=40", "run.output=many"),
-    ];
-    assert!(many - few < 14, "{} more waits in 14 more steps", many - few);
+    // The first run waits for its kernels to be timed. The last has 16 steps more, whose statistics are read twice at the
+    // most.
+    let [_, half, whole] = ["1.00", "0.5", "1.0"].map(waits);
+    assert!(whole - half <= 4, "{} more waits in 16 more steps", whole - half);
 }

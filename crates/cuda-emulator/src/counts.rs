@@ -24,6 +24,8 @@ pub(crate) struct Counts {
     pub(crate) stream_synchronisations: u64,
     pub(crate) event_synchronisations: u64,
     pub(crate) context_synchronisations: u64,
+    /// NVRTC asks for tables when it starts: a process without requests has compiled nothing.
+    pub(crate) export_table_requests: u64,
     pub(crate) allocations: Transfers,
     pub(crate) frees: u64,
     /// The most bytes that were allocated at one time, on all devices together.
@@ -92,6 +94,7 @@ impl Counts {
             ("stream_synchronisations", self.stream_synchronisations.to_string()),
             ("event_synchronisations", self.event_synchronisations.to_string()),
             ("context_synchronisations", self.context_synchronisations.to_string()),
+            ("export_table_requests", self.export_table_requests.to_string()),
             ("allocations", self.allocations.json()),
             ("frees", self.frees.to_string()),
             ("peak_bytes", self.peak_bytes.to_string()),

@@ -4,12 +4,12 @@
 //! of them. `README.md` says how a command runs on it and which variables choose the device.
 //!
 //! From the bottom up:
-//! - [`settings`], [`log`], [`counts`], [`versions`]: what device it is, and what is written down.
-//! - [`ptx`]: tokens and grammar of PTX, as text becomes a syntax tree.
-//! - [`compile`]: the syntax tree of a kernel becomes a program, its instructions decoded.
-//! - [`interpreter`]: programs run, 32 lanes at a time.
-//! - [`machine`]: devices with their memory, modules, streams and events.
-//! - [`driver`] and [`nvml`]: the functions that other programs call.
+//! - `settings`, `versions`, `log`, `counts`, `failure`: what device it is, what is written down, errors.
+//! - `ptx`: tokens and grammar of PTX, as text becomes a syntax tree.
+//! - `compile`: the syntax tree of a kernel becomes a program, its instructions decoded.
+//! - `interpreter`: programs run, 32 lanes at a time.
+//! - `machine`: devices with their memory, modules, streams and events.
+//! - `driver` and `nvml`: the functions that other programs call.
 
 #[macro_use]
 mod interpreter;

@@ -66,8 +66,8 @@ impl Settings {
     fn read(environment: impl Fn(&str) -> Option<String>, command: &[&[u8]]) -> Self {
         let text = |name: &str| environment(&format!("CUDA_EMULATOR_{name}"));
         let set = |name: &str| text(name).is_some_and(|value| !matches!(&*value, "" | "0"));
-        let sm = number(&text, "SM", 75);
-        let devices = number(&text, "DEVICES", 1usize);
+        let sm = number(text, "SM", 75);
+        let devices = number(text, "DEVICES", 1usize);
         let visible = text("VISIBLE").or_else(|| environment("CUDA_VISIBLE_DEVICES"));
         // A probe asks whether the device computes at all, so it is always answered.
         let probes = command.iter().any(|word| *word == b"probe-cuda");
@@ -76,9 +76,9 @@ impl Settings {
             sm,
             name: text("NAME").unwrap_or_else(|| format!("Emulated GPU sm_{sm}")),
             computes: probes || text("EXEC").as_deref() != Some("0"),
-            memory: number(&text, "MEM", 4 << 30),
-            shared_opt_in: number(&text, "SHARED", shared_opt_in(sm)),
-            driver: number(&text, "DRIVER", NEWEST_DRIVER),
+            memory: number(text, "MEM", 4 << 30),
+            shared_opt_in: number(text, "SHARED", shared_opt_in(sm)),
+            driver: number(text, "DRIVER", NEWEST_DRIVER),
             devices,
             visible: visible.map_or_else(|| (0..devices).collect(), |list| listed(&list, devices)),
             poisons: set("POISON"),
@@ -89,8 +89,8 @@ impl Settings {
             dump: text("DUMP").filter(|folder| !folder.is_empty()),
             counts: text("COUNTS").filter(|file| !file.is_empty()),
             ns_per_instruction: (text("CLOCK").as_deref() != Some("wall"))
-                .then(|| number(&text, "NS", 100)),
-            threads: number(&text, "THREADS", cores).max(1),
+                .then(|| number(text, "NS", 100)),
+            threads: number(text, "THREADS", cores).max(1),
             log: text("LOG")
                 .filter(|file| !file.is_empty())
                 .map_or_else(Log::default, |file| Log::to_file(&file)),

@@ -4,9 +4,9 @@ use burn::tensor::Device;
 use macerator::{Arch, WithSimd};
 use proptest::prelude::*;
 
-/// The GPU on which operators are to give what they give on the CPU, where `ONCOSPEC_TEST_GPU` is set: there or emulated.
+/// The GPU on which operators are to give what they give on the CPU, where `TEST_ON_GPU` is set: there or emulated.
 pub(crate) fn gpu() -> Option<Device> {
-    std::env::var_os("ONCOSPEC_TEST_GPU").map(|_| Device::cuda(0))
+    std::env::var_os("TEST_ON_GPU").map(|_| Device::cuda(0))
 }
 
 /// So many numbers, among which are NaN, infinities and the largest and smallest there are.

@@ -3,8 +3,9 @@
 use super::function::{Compiler, Decoded};
 use super::opcode::Opcode;
 use super::program::*;
+use crate::interpreter::access;
 use crate::interpreter::lanes::Operands;
-use crate::interpreter::memory::{self, GENERIC_LOCAL, GENERIC_PARAM, GENERIC_SHARED};
+use crate::interpreter::memory::{GENERIC_LOCAL, GENERIC_PARAM, GENERIC_SHARED};
 use crate::ptx::{Operand, Space, Type};
 
 impl<'a> Compiler<'_, '_, 'a> {
@@ -53,9 +54,9 @@ impl<'a> Compiler<'_, '_, 'a> {
         let values = registers.iter().map(|register| register.slot).collect();
         let access = Box::new(Access { space, address, values });
         let function = if stores {
-            memory::store(type_.bytes(), bytes)
+            access::store(type_.bytes(), bytes)
         } else {
-            memory::load(type_.bytes(), type_.is_signed(), bytes)
+            access::load(type_.bytes(), type_.is_signed(), bytes)
         };
         Ok(Operation::Memory(function.ok_or("type")?, access))
     }
@@ -121,7 +122,7 @@ impl<'a> Compiler<'_, '_, 'a> {
             (AtomicKind::CompareAndSwap, None) | (_, Some(_)) => return Err("operands".into()),
             _ => None,
         };
-        memory::check_atomic(kind, type_)?;
+        access::check_atomic(kind, type_)?;
         if space != Space::Shared {
             self.has_atomics = true;
         }

@@ -4,10 +4,12 @@
 mod arithmetic;
 mod collective;
 mod control;
+mod convert;
 mod function;
 mod matrix;
 mod memory;
 mod opcode;
+mod operand;
 mod program;
 mod scope;
 

@@ -1,9 +1,9 @@
 //! A kernel that the interpreter can run.
 
-use crate::interpreter::compare::{CompareFunction, TestFunction};
+use crate::interpreter::access::MemoryFunction;
+use crate::interpreter::compare::{Relation, TestFunction};
 use crate::interpreter::convert::Conversion;
 use crate::interpreter::lanes::{LaneFunction, Operands, Slot};
-use crate::interpreter::memory::MemoryFunction;
 use crate::ptx::{Space, Type};
 
 /// A compiled kernel.
@@ -92,8 +92,6 @@ pub(crate) struct Register {
 pub(crate) struct Address {
     pub(crate) register: Register,
     pub(crate) offset: i64,
-    /// Whether all lanes have the same.
-    pub(crate) uniform: bool,
 }
 
 /// Loads, stores and what else touches memory.
@@ -197,7 +195,7 @@ pub(crate) enum Operation {
 
 /// `setp`
 pub(crate) struct Comparison {
-    pub(crate) function: CompareFunction,
+    pub(crate) relation: Relation,
     pub(crate) d: u32,
     /// The second result, which has the opposite.
     pub(crate) other: Option<u32>,
@@ -208,7 +206,7 @@ pub(crate) struct Comparison {
 
 /// `set`: a number where a comparison holds, else zero; of pairs for each half.
 pub(crate) struct Set {
-    pub(crate) function: CompareFunction,
+    pub(crate) relation: Relation,
     pub(crate) d: Register,
     pub(crate) a: Slot,
     pub(crate) b: Slot,

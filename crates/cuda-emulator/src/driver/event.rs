@@ -5,12 +5,13 @@ use std::ffi::c_uint;
 
 use super::{current_device, functions, give, machine};
 use crate::failure::{Failure, Outcome};
+use crate::machine::Event;
 
 unsafe fn elapsed(ms: *mut f32, start: u64, end: u64) -> Outcome {
     let machine = machine();
-    let time = |event: u64| match machine.events.get(&event) {
-        Some(Some(time)) => Ok(*time),
-        _ => Err(Failure::InvalidHandle),
+    let time = |event: u64| {
+        let event = machine.events.get(&event).ok_or(Failure::InvalidHandle)?;
+        event.recorded.ok_or(Failure::InvalidHandle)
     };
     let ns = time(end)? as f64 - time(start)? as f64;
     // SAFETY: the caller of the driver promises a pointer that is null or good.
@@ -20,10 +21,10 @@ unsafe fn elapsed(ms: *mut f32, start: u64, end: u64) -> Outcome {
 functions! {
     /// A new event.
     fn cuEventCreate(to: *mut u64, _flags: c_uint) {
-        current_device()?;
+        let device = current_device()?;
         let mut machine = machine();
         let event = machine.new_handle();
-        machine.events.insert(event, None);
+        machine.events.insert(event, Event { device, recorded: None });
         // SAFETY: as `cuda.h` asks for.
         unsafe { give(to, event) }
     }
@@ -35,32 +36,27 @@ functions! {
 
     /// Notes the time.
     fn cuEventRecord(event: u64, _stream: u64) {
-        let device = current_device()?;
         let mut machine = machine();
         let now = machine.now();
-        *machine.events.get_mut(&event).ok_or(Failure::InvalidHandle)? = Some(now);
+        let event = machine.events.get_mut(&event).ok_or(Failure::InvalidHandle)?;
+        event.recorded = Some(now);
+        let device = event.device;
         machine.check(device)
     }
 
-    /// Waits for an event.
+    /// Waits for an event; the thread may have no context.
     fn cuEventSynchronize(event: u64) {
-        let device = current_device()?;
         let machine = machine();
         machine.counts().event_synchronisations += 1;
-        if !machine.events.contains_key(&event) {
-            return Err(Failure::InvalidHandle);
-        }
-        machine.check(device)
+        let event = machine.events.get(&event).ok_or(Failure::InvalidHandle)?;
+        machine.check(event.device)
     }
 
     /// Whether an event has come.
     fn cuEventQuery(event: u64) {
-        let device = current_device()?;
         let machine = machine();
-        if !machine.events.contains_key(&event) {
-            return Err(Failure::InvalidHandle);
-        }
-        machine.check(device)
+        let event = machine.events.get(&event).ok_or(Failure::InvalidHandle)?;
+        machine.check(event.device)
     }
 
     /// Milliseconds between two events.

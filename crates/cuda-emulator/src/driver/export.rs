@@ -8,7 +8,9 @@ use crate::failure::Failure;
 functions! {
     /// There are none; NVRTC asks and goes on without, but only if it is answered.
     fn cuGetExportTable(table: *mut *const c_void, _id: *const c_void) {
-        machine().settings.log.event(|| "cuGetExportTable".into());
+        let machine = machine();
+        machine.settings.log.event(|| "cuGetExportTable".into());
+        machine.counts().export_table_requests += 1;
         // SAFETY: as `cuda.h` asks for.
         unsafe { give(table, std::ptr::null()) }?;
         Err(Failure::NotFound)

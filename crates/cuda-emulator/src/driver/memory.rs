@@ -2,14 +2,14 @@
 
 use std::ffi::{c_uint, c_void};
 
+use super::stream::device_of;
 use super::{current_device, functions, give, machine};
 use crate::failure::{Failure, Outcome};
 
-unsafe fn allocate(to: *mut u64, bytes: usize) -> Outcome {
+unsafe fn allocate(to: *mut u64, bytes: usize, device: usize) -> Outcome {
     if to.is_null() {
         return Err(Failure::InvalidValue);
     }
-    let device = current_device()?;
     let start = machine().allocate(device, bytes)?;
     // SAFETY: the caller of the driver promises a good pointer.
     unsafe { give(to, start) }
@@ -31,14 +31,16 @@ unsafe fn set<T: Copy>(to: u64, value: T, count: usize) -> Outcome {
 functions! {
     /// Allocates memory of the device.
     fn cuMemAlloc_v2(to: *mut u64, bytes: usize) {
+        let device = current_device()?;
         // SAFETY: as `cuda.h` asks for.
-        unsafe { allocate(to, bytes) }
+        unsafe { allocate(to, bytes, device) }
     }
 
     /// The same, in the order of a stream.
-    fn cuMemAllocAsync(to: *mut u64, bytes: usize, _stream: u64) {
+    fn cuMemAllocAsync(to: *mut u64, bytes: usize, stream: u64) {
+        let device = device_of(stream)?;
         // SAFETY: as `cuda.h` asks for.
-        unsafe { allocate(to, bytes) }
+        unsafe { allocate(to, bytes, device) }
     }
 
     /// Frees memory of a device.

@@ -70,7 +70,6 @@ pub(crate) fn machine() -> MutexGuard<'static, Machine> {
 }
 
 /// Runs when the process ends or lets go of the library.
-#[cfg(not(test))]
 #[used]
 #[unsafe(link_section = ".fini_array")]
 static AT_END: extern "C" fn() = {

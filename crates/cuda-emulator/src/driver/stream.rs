@@ -6,12 +6,20 @@ use super::{current_device, functions, give, machine};
 use crate::failure::{Failure, Outcome};
 
 unsafe fn create(to: *mut u64) -> Outcome {
-    current_device()?;
+    let device = current_device()?;
     let mut machine = machine();
     let stream = machine.new_handle();
-    machine.streams.insert(stream);
+    machine.streams.insert(stream, device);
     // SAFETY: the caller of the driver promises a pointer that is null or good.
     unsafe { give(to, stream) }
+}
+
+/// The device of a stream; the streams that are always there are those of the context.
+pub(super) fn device_of(stream: u64) -> Outcome<usize> {
+    if stream <= 2 {
+        return current_device();
+    }
+    machine().streams.get(&stream).copied().ok_or(Failure::InvalidHandle)
 }
 
 functions! {
@@ -29,20 +37,20 @@ functions! {
 
     /// Ends a stream.
     fn cuStreamDestroy_v2(stream: u64) {
-        if machine().streams.remove(&stream) { Ok(()) } else { Err(Failure::InvalidHandle) }
+        machine().streams.remove(&stream).map(|_| ()).ok_or(Failure::InvalidHandle)
     }
 
     /// Waits for a stream.
-    fn cuStreamSynchronize(_stream: u64) {
-        let device = current_device()?;
+    fn cuStreamSynchronize(stream: u64) {
+        let device = device_of(stream)?;
         let machine = machine();
         machine.counts().stream_synchronisations += 1;
         machine.check(device)
     }
 
     /// Whether a stream is done.
-    fn cuStreamQuery(_stream: u64) {
-        let device = current_device()?;
+    fn cuStreamQuery(stream: u64) {
+        let device = device_of(stream)?;
         machine().check(device)
     }
 

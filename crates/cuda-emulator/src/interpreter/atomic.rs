@@ -1,8 +1,9 @@
 //! `atom` and `red`: one lane after another. Blocks of a kernel that has them run in order.
 
 use super::Fault;
+use super::access::{read, write};
 use super::lanes::lanes_of;
-use super::memory::{Memory, read, write};
+use super::memory::Memory;
 use super::number::{from_half, to_half};
 use super::warp::Warp;
 use crate::compile::{Atomic, AtomicKind, Register};

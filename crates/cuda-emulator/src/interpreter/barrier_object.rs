@@ -4,8 +4,9 @@
 //! many are expected (16), bytes that are missing, from 2^29 on (31), and the phase (1).
 
 use super::Fault;
+use super::access::{read, write};
 use super::lanes::lanes_of;
-use super::memory::{Memory, read, write};
+use super::memory::Memory;
 use super::warp::Warp;
 use crate::compile::{Address, BarrierObject, Register};
 use crate::ptx::Space;

@@ -8,7 +8,7 @@ use crate::ptx::Type;
 ///
 /// # Safety
 /// As with `LaneFunction`.
-pub(crate) type CompareFunction = unsafe fn(&Registers, Slot, Slot) -> u32;
+type CompareFunction = unsafe fn(&Registers, Slot, Slot) -> u32;
 
 /// Tests a register in all lanes.
 ///
@@ -35,8 +35,8 @@ macro_rules! comparison {
     };
 }
 
-/// All comparisons of a type, whose numbers `$read` makes of what the register holds. Those with a
-/// `u` at the end hold of what is no number.
+/// Those comparisons of a type that what is no number fails. `$read` makes numbers of what the
+/// register holds.
 macro_rules! of_type {
     ($name:expr, $type:ty, $read:expr) => {
         match $name {
@@ -46,39 +46,62 @@ macro_rules! of_type {
             "le" | "ls" => comparison!($type, |x, y| $read(x) <= $read(y)),
             "gt" | "hi" => comparison!($type, |x, y| $read(x) > $read(y)),
             "ge" | "hs" => comparison!($type, |x, y| $read(x) >= $read(y)),
-            "equ" => comparison!($type, |x, y| !($read(x) < $read(y) || $read(x) > $read(y))),
-            "neu" => comparison!($type, |x, y| $read(x) != $read(y)),
-            "ltu" => comparison!($type, |x, y| !($read(x) >= $read(y))),
-            "leu" => comparison!($type, |x, y| !($read(x) > $read(y))),
-            "gtu" => comparison!($type, |x, y| !($read(x) <= $read(y))),
-            "geu" => comparison!($type, |x, y| !($read(x) < $read(y))),
             "num" => comparison!($type, |x, y| $read(x) <= $read(y) || $read(x) > $read(y)),
-            "nan" => comparison!($type, |x, y| !($read(x) <= $read(y) || $read(x) > $read(y))),
             _ => return None,
         }
     };
 }
 
-/// The comparison of this name; none where there is no such instruction.
-pub(crate) fn comparison(name: &str, type_: Type, ftz: bool) -> Option<CompareFunction> {
-    let for_floats = name.len() == 3;
-    if for_floats != (type_.is_float() && for_floats) || ftz && !type_.is_float() {
-        return None;
+/// A comparison, perhaps negated.
+#[derive(Clone, Copy)]
+pub(crate) struct Relation {
+    function: CompareFunction,
+    /// All ones where it is negated.
+    flip: u32,
+}
+
+impl Relation {
+    /// The relation of this name; none where there is no such instruction.
+    pub(crate) fn of_name(name: &str, type_: Type, ftz: bool) -> Option<Self> {
+        // What holds of what is no number is the opposite of what fails then.
+        let opposite = match name {
+            "equ" => Some("ne"),
+            "neu" => Some("eq"),
+            "ltu" => Some("ge"),
+            "leu" => Some("gt"),
+            "gtu" => Some("le"),
+            "geu" => Some("lt"),
+            "nan" => Some("num"),
+            _ => None,
+        };
+        if !type_.is_float() && (ftz || name == "num" || opposite.is_some()) {
+            return None;
+        }
+        let name = opposite.unwrap_or(name);
+        let function = match type_ {
+            Type::U16 | Type::B16 => of_type!(name, u16, std::convert::identity),
+            Type::S16 => of_type!(name, i16, std::convert::identity),
+            Type::U32 | Type::B32 => of_type!(name, u32, std::convert::identity),
+            Type::S32 => of_type!(name, i32, std::convert::identity),
+            Type::U64 | Type::B64 => of_type!(name, u64, std::convert::identity),
+            Type::S64 => of_type!(name, i64, std::convert::identity),
+            Type::F32 if ftz => of_type!(name, f32, (|x| flushed(x, true))),
+            Type::F32 => of_type!(name, f32, std::convert::identity),
+            Type::F64 => of_type!(name, f64, std::convert::identity),
+            Type::F16 => of_type!(name, u16, from_f16),
+            Type::Bf16 => of_type!(name, u16, from_bf16),
+            _ => return None,
+        };
+        Some(Self { function, flip: if opposite.is_some() { u32::MAX } else { 0 } })
     }
-    Some(match type_ {
-        Type::U16 | Type::B16 => of_type!(name, u16, std::convert::identity),
-        Type::S16 => of_type!(name, i16, std::convert::identity),
-        Type::U32 | Type::B32 => of_type!(name, u32, std::convert::identity),
-        Type::S32 => of_type!(name, i32, std::convert::identity),
-        Type::U64 | Type::B64 => of_type!(name, u64, std::convert::identity),
-        Type::S64 => of_type!(name, i64, std::convert::identity),
-        Type::F32 if ftz => of_type!(name, f32, (|x| flushed(x, true))),
-        Type::F32 => of_type!(name, f32, std::convert::identity),
-        Type::F64 => of_type!(name, f64, std::convert::identity),
-        Type::F16 => of_type!(name, u16, from_f16),
-        Type::Bf16 => of_type!(name, u16, from_bf16),
-        _ => return None,
-    })
+
+    /// In which lanes it holds.
+    #[inline(always)]
+    pub(crate) fn holds(&self, registers: &Registers, a: Slot, b: Slot) -> u32 {
+        // SAFETY: `of_name` chose the function by this processor.
+        let holds = unsafe { (self.function)(registers, a, b) };
+        holds ^ self.flip
+    }
 }
 
 macro_rules! kinds {
@@ -132,10 +155,9 @@ mod tests {
             ("nan", 0b0010),
         ];
         for (name, expected) in cases {
-            let holds = comparison(name, Type::F32, false).unwrap();
-            // SAFETY: it was chosen by this processor.
-            assert_eq!(unsafe { holds(&registers, 0, 2) } & 15, expected, "{name}");
+            let relation = Relation::of_name(name, Type::F32, false).unwrap();
+            assert_eq!(relation.holds(&registers, 0, 2) & 15, expected, "{name}");
         }
-        assert!(comparison("neu", Type::S32, false).is_none());
+        assert!(Relation::of_name("neu", Type::S32, false).is_none());
     }
 }

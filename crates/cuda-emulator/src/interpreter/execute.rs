@@ -248,8 +248,7 @@ impl Warp {
     }
 
     fn compare(&mut self, comparison: &Comparison, mask: u32) {
-        // SAFETY: the compiler chose the function by this processor.
-        let holds = unsafe { (comparison.function)(&self.registers, comparison.a, comparison.b) };
+        let holds = comparison.relation.holds(&self.registers, comparison.a, comparison.b);
         let (mut first, mut second) = (holds, !holds);
         if let Some((logic, condition)) = comparison.combined {
             let with = self.registers.predicates[condition.predicate as usize] ^ condition.flip;
@@ -265,8 +264,7 @@ impl Warp {
         let chosen = |holds: u32, lane: usize| if holds >> lane & 1 != 0 { set.value } else { 0 };
         let values: [u64; LANES] = match set.halves {
             None => {
-                // SAFETY: the compiler chose the function by this processor.
-                let holds = unsafe { (set.function)(&self.registers, set.a, set.b) };
+                let holds = set.relation.holds(&self.registers, set.a, set.b);
                 std::array::from_fn(|lane| chosen(holds, lane))
             }
             Some([x, y]) => {
@@ -276,8 +274,7 @@ impl Warp {
                         let half = self.registers.lanes::<u32>(from).map(|v| (v >> shift) as u16);
                         *self.registers.lanes_mut::<u16>(to) = half;
                     }
-                    // SAFETY: as above.
-                    let holds = unsafe { (set.function)(&self.registers, x, y) };
+                    let holds = set.relation.holds(&self.registers, x, y);
                     for (lane, value) in values.iter_mut().enumerate() {
                         *value |= chosen(holds, lane) << shift;
                     }
@@ -299,8 +296,8 @@ impl Warp {
             let result = match carry.kind {
                 CarryKind::Add => x + y + carried,
                 CarryKind::Subtract => x.wrapping_sub(y).wrapping_sub(carried),
-                CarryKind::MultiplyLow => (x * y & most) + number(carry.c) + carried,
-                CarryKind::MultiplyHigh => (x * y >> bits) + number(carry.c) + carried,
+                CarryKind::MultiplyLow => ((x * y) & most) + number(carry.c) + carried,
+                CarryKind::MultiplyHigh => ((x * y) >> bits) + number(carry.c) + carried,
             };
             if carry.writes {
                 let flag = (result >> bits & 1) as u32;

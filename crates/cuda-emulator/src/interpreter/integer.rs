@@ -59,22 +59,22 @@ pub(crate) fn binary(name: &str, type_: Type) -> Option<LaneFunction> {
         "rem" => by_type!(type_, |x, y| { if y == 0 { x } else { x.wrapping_rem(y) } }),
         "mul.hi" => match type_ {
             Type::U16 => {
-                lanes!(|x: u16, y: u16| -> u16 { (u32::from(x) * u32::from(y) >> 16) as u16 })
+                lanes!(|x: u16, y: u16| -> u16 { ((u32::from(x) * u32::from(y)) >> 16) as u16 })
             }
             Type::S16 => {
-                lanes!(|x: i16, y: i16| -> i16 { (i32::from(x) * i32::from(y) >> 16) as i16 })
+                lanes!(|x: i16, y: i16| -> i16 { ((i32::from(x) * i32::from(y)) >> 16) as i16 })
             }
             Type::U32 => {
-                lanes!(|x: u32, y: u32| -> u32 { (u64::from(x) * u64::from(y) >> 32) as u32 })
+                lanes!(|x: u32, y: u32| -> u32 { ((u64::from(x) * u64::from(y)) >> 32) as u32 })
             }
             Type::S32 => {
-                lanes!(|x: i32, y: i32| -> i32 { (i64::from(x) * i64::from(y) >> 32) as i32 })
+                lanes!(|x: i32, y: i32| -> i32 { ((i64::from(x) * i64::from(y)) >> 32) as i32 })
             }
             Type::U64 => {
-                lanes!(|x: u64, y: u64| -> u64 { (u128::from(x) * u128::from(y) >> 64) as u64 })
+                lanes!(|x: u64, y: u64| -> u64 { ((u128::from(x) * u128::from(y)) >> 64) as u64 })
             }
             Type::S64 => {
-                lanes!(|x: i64, y: i64| -> i64 { (i128::from(x) * i128::from(y) >> 64) as i64 })
+                lanes!(|x: i64, y: i64| -> i64 { ((i128::from(x) * i128::from(y)) >> 64) as i64 })
             }
             _ => return None,
         },
@@ -201,16 +201,16 @@ pub(crate) fn ternary(name: &str, type_: Type) -> Option<LaneFunction> {
         },
         "mad.hi" => match type_ {
             Type::U32 => lanes!(|x: u32, y: u32, z: u32| -> u32 {
-                ((u64::from(x) * u64::from(y) >> 32) as u32).wrapping_add(z)
+                (((u64::from(x) * u64::from(y)) >> 32) as u32).wrapping_add(z)
             }),
             Type::S32 => lanes!(|x: i32, y: i32, z: i32| -> i32 {
-                ((i64::from(x) * i64::from(y) >> 32) as i32).wrapping_add(z)
+                (((i64::from(x) * i64::from(y)) >> 32) as i32).wrapping_add(z)
             }),
             Type::U64 => lanes!(|x: u64, y: u64, z: u64| -> u64 {
-                ((u128::from(x) * u128::from(y) >> 64) as u64).wrapping_add(z)
+                (((u128::from(x) * u128::from(y)) >> 64) as u64).wrapping_add(z)
             }),
             Type::S64 => lanes!(|x: i64, y: i64, z: i64| -> i64 {
-                ((i128::from(x) * i128::from(y) >> 64) as i64).wrapping_add(z)
+                (((i128::from(x) * i128::from(y)) >> 64) as i64).wrapping_add(z)
             }),
             _ => return None,
         },

@@ -1,8 +1,9 @@
 //! Matrix units. Products are summed in double precision and rounded once.
 
 use super::Fault;
+use super::access::{read, write};
 use super::lanes::{FULL, LANES, Slot};
-use super::memory::{Memory, read, write};
+use super::memory::Memory;
 use super::number::{from_half, to_half};
 use super::warp::Warp;
 use crate::compile::{Address, Fragment, Matrix, Product};

@@ -1,14 +1,12 @@
 //! Memory as lanes see it: which addresses are theirs, loads and stores.
 
-use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed};
-
 use super::Fault;
 use super::lanes::{FULL, LANES, lanes_of};
 use super::launch::Launch;
 use super::warp::Warp;
-use crate::compile::{Access, Address, AtomicKind};
+use crate::compile::{Access, Address};
 use crate::failure::Failure;
-use crate::ptx::{Space, Type};
+use crate::ptx::Space;
 
 /// Where shared memory begins among generic addresses.
 pub(crate) const GENERIC_SHARED: u64 = 1 << 60;
@@ -49,13 +47,6 @@ pub(crate) struct Memory<'l> {
     pub(crate) shared: *mut u8,
     pub(crate) shared_bytes: usize,
 }
-
-/// Loads or stores in the lanes of a mask.
-///
-/// # Safety
-/// The processor must have the instructions that it was compiled for, and the access must be one
-/// that the compiler made for the program of the warp.
-pub(crate) type MemoryFunction = unsafe fn(&mut Warp, &Memory, &Access, u32) -> Result<(), Fault>;
 
 impl Warp {
     /// The address of one lane, in its space.
@@ -131,253 +122,164 @@ impl Warp {
             Space::Param if end > program.parameter_bytes.next_multiple_of(8) as u64 => {
                 outside(program.parameter_bytes)
             }
-            // SAFETY: the range is within the parameters, which nothing writes to.
             Space::Param => {
-                Ok(unsafe { memory.launch.parameters.as_ptr().add(at as usize).cast_mut() })
+                let start = memory.launch.parameters.as_ptr();
+                // SAFETY: the range is within the parameters, which nothing writes to.
+                Ok(unsafe { start.add(at as usize) }.cast_mut())
             }
         }
     }
 
-    /// As [`Self::resolve`], for all lanes of a mask; what other lanes get is of no use.
+    /// As [`Self::resolve`], for all lanes of a mask.
     #[inline(always)]
-    fn resolve_all(
+    pub(super) fn resolve_all(
         &mut self,
         memory: &Memory,
         access: &Access,
         mask: u32,
         bytes: usize,
-    ) -> Result<[*mut u8; LANES], Fault> {
-        let address = &access.address;
-        let offset = address.offset as u64;
-        let slot = address.register.slot;
-        let mut at = if address.register.bytes == 4 {
-            self.registers.lanes::<u32>(slot).map(|base| u64::from(base).wrapping_add(offset))
-        } else {
-            self.registers.lanes::<u64>(slot).map(|base| base.wrapping_add(offset))
-        };
-        if mask != FULL {
-            // Lanes that do not take part have the address of one that does.
-            let first = at[mask.trailing_zeros() as usize & 31];
-            for lane in 0..LANES {
-                at[lane] = if mask >> lane & 1 != 0 { at[lane] } else { first };
+    ) -> Result<Places, Fault> {
+        let register = &access.address.register;
+        let first =
+            self.address(access.space, &access.address, mask.trailing_zeros() as usize & 31);
+        let mut places = Places { at: [0; LANES], same: false, row: false };
+        if let Some(window) = self.window(memory, access.space, first) {
+            let is_inside = if register.bytes == 4 {
+                let base = self.registers.lanes::<u32>(register.slot);
+                places.find(base, access, mask, bytes, first, &window)
+            } else {
+                let base = self.registers.lanes::<u64>(register.slot);
+                places.find(base, access, mask, bytes, first, &window)
+            };
+            if is_inside {
+                return Ok(places);
             }
         }
-        if access.space == Space::Shared {
-            at = at.map(|at| u64::from(at as u32));
-        }
-        let (mut least, mut most, mut bits) = (at[0], at[0], 0);
-        for at in at {
-            least = least.min(at);
-            most = most.max(at);
-            bits |= at;
-        }
-        let aligned = bits & (bytes as u64 - 1) == 0;
-        let end = most.saturating_add(bytes as u64);
-        let global = matches!(access.space, Space::Global | Space::Generic);
-        if aligned && global && least >= self.last_range.0 && end <= self.last_range.1 {
-            return Ok(at.map(|at| at as *mut u8));
-        }
-        let base = match access.space {
-            Space::Shared => 0,
-            Space::Generic => GENERIC_SHARED,
-            _ => u64::MAX,
-        };
-        if aligned && least >= base && end - base <= memory.shared_bytes as u64 {
-            // SAFETY: all addresses are within the block's shared memory.
-            return Ok(at.map(|at| unsafe { memory.shared.add((at - base) as usize) }));
-        }
-        let mut found = [std::ptr::null_mut(); LANES];
+        // Lane by lane, to say which it is or to find several parts of memory.
+        (places.same, places.row) = (false, false);
         for lane in lanes_of(mask) {
-            found[lane] = self.resolve(memory, access.space, lane, at[lane], bytes)?;
+            let at = self.address(access.space, &access.address, lane);
+            places.at[lane] = self.resolve(memory, access.space, lane, at, bytes)? as u64;
         }
-        Ok(found)
+        Ok(places)
+    }
+
+    /// The memory around an address.
+    #[inline(always)]
+    fn window(&mut self, memory: &Memory, space: Space, at: u64) -> Option<Window> {
+        let program = memory.launch.program;
+        let (space, start) = match space {
+            Space::Generic if at >= GENERIC_PARAM => (Space::Param, GENERIC_PARAM),
+            Space::Generic if at >= GENERIC_LOCAL => (Space::Local, GENERIC_LOCAL),
+            Space::Generic if at >= GENERIC_SHARED => (Space::Shared, GENERIC_SHARED),
+            Space::Generic => (Space::Global, 0),
+            space => (space, 0),
+        };
+        let (host, bytes, lane_bytes) = match space {
+            Space::Global | Space::Generic => {
+                if at < self.last_range.0 || at >= self.last_range.1 {
+                    let allocations = memory.launch.allocations;
+                    let after = allocations.partition_point(|range| range.0 <= at);
+                    self.last_range = allocations[after.checked_sub(1)?];
+                }
+                let (start, end) = self.last_range;
+                return Some(Window { start, bytes: end - start, host: start, lane_bytes: 0 });
+            }
+            Space::Shared => (memory.shared as u64, memory.shared_bytes, 0),
+            Space::Param => (memory.launch.parameters.as_ptr() as u64, program.parameter_bytes, 0),
+            Space::Local => {
+                let lane_bytes = program.local_bytes;
+                (self.local.as_mut_ptr() as u64, lane_bytes, lane_bytes as u64)
+            }
+        };
+        Some(Window { start, bytes: bytes as u64, host, lane_bytes })
     }
 }
 
-/// A number as it lies in memory. Several threads of the host may touch it.
-pub(crate) trait Cell: Copy + Default {
-    /// Reads it.
+/// A part of memory that lies together.
+struct Window {
+    /// The first of its addresses.
+    start: u64,
+    bytes: u64,
+    /// Where it is in memory of the host.
+    host: u64,
+    /// What a lane has of it, where each has its own.
+    lane_bytes: u64,
+}
+
+/// Where the lanes of a warp find their values, in memory of the host.
+pub(super) struct Places {
+    /// Of lanes that take part.
+    at: [u64; LANES],
+    /// Whether all 32 lanes have one place.
+    pub(super) same: bool,
+    /// Whether the values of all 32 lanes lie side by side.
+    pub(super) row: bool,
+}
+
+impl Places {
+    /// Finds the places of all lanes in one window; gives whether they are there and aligned.
     ///
-    /// # Safety
-    /// The pointer must be aligned and lead to memory of the device or the warp.
-    unsafe fn read(at: *mut u8) -> Self;
-
-    /// Writes it.
-    ///
-    /// # Safety
-    /// As [`Cell::read`], and the memory must be writable.
-    unsafe fn write(self, at: *mut u8);
-}
-
-macro_rules! cell {
-    ($type:ty, $atomic:ty) => {
-        impl Cell for $type {
-            #[inline(always)]
-            unsafe fn read(at: *mut u8) -> Self {
-                // SAFETY: the caller promises an aligned pointer to memory that is there.
-                unsafe { <$atomic>::from_ptr(at.cast()).load(Relaxed) as Self }
+    /// The loop has no branch, no minimum and a count that the compiler does not know: else it
+    /// would become a long row of instructions for single lanes rather than vectors.
+    #[inline(always)]
+    fn find<T: Copy + Into<u64>>(
+        &mut self,
+        base: &[T; LANES],
+        access: &Access,
+        mask: u32,
+        bytes: usize,
+        first: u64,
+        window: &Window,
+    ) -> bool {
+        let used = if access.space == Space::Shared { 0xffff_ffff } else { u64::MAX };
+        let (offset, start) = (access.address.offset as u64, window.start);
+        // The highest bit of `outside` is set where an address is below the window or a value
+        // passes its end.
+        let last = window.bytes.wrapping_sub(bytes as u64);
+        let (mut outside, mut bits, mut apart, mut out_of_row) = (last, 0, 0, 0);
+        let from_first = first.wrapping_sub(start);
+        let step = bytes.trailing_zeros();
+        let count = std::hint::black_box(LANES).min(LANES);
+        let mut distances = [from_first; LANES];
+        if mask == FULL {
+            for lane in 0..count {
+                let address = base[lane].into().wrapping_add(offset) & used;
+                distances[lane] = address.wrapping_sub(start);
             }
-
-            #[inline(always)]
-            unsafe fn write(self, at: *mut u8) {
-                // SAFETY: as above.
-                unsafe { <$atomic>::from_ptr(at.cast()).store(self as _, Relaxed) }
+        } else {
+            // Lanes that do not take part have the address of one that does.
+            for lane in lanes_of(mask) {
+                let address = base[lane].into().wrapping_add(offset) & used;
+                distances[lane] = address.wrapping_sub(start);
             }
         }
-    };
-}
-
-cell!(u8, AtomicU8);
-cell!(i8, AtomicU8);
-cell!(u16, AtomicU16);
-cell!(i16, AtomicU16);
-cell!(u32, AtomicU32);
-cell!(i32, AtomicU32);
-cell!(u64, AtomicU64);
-
-/// `$cell` in memory, `$lane` in the register.
-macro_rules! load {
-    ($cell:ty, $lane:ty) => {{
-        #[inline(always)]
-        fn run(w: &mut Warp, m: &Memory, access: &Access, mask: u32) -> Result<(), Fault> {
-            const SIZE: usize = size_of::<$cell>();
-            let bytes = SIZE * access.values.len();
-            if access.address.uniform && access.space != Space::Local {
-                // A parameter, or a variable: one for all lanes.
-                let at = w.address(access.space, &access.address, 0);
-                let at = w.resolve(m, access.space, 0, at, bytes)?;
-                for (index, slot) in access.values.iter().enumerate() {
-                    // SAFETY: `resolve` checked the address and its alignment.
-                    let value = unsafe { <$cell>::read(at.add(SIZE * index)) } as $lane;
-                    w.registers.write(*slot, mask, &[value; LANES]);
-                }
-                return Ok(());
-            }
-            let at = w.resolve_all(m, access, mask, bytes)?;
-            for (index, slot) in access.values.iter().enumerate() {
-                let mut values = [<$lane>::default(); LANES];
-                if mask == FULL {
-                    for lane in 0..LANES {
-                        // SAFETY: `resolve_all` checked the addresses of all lanes of the mask.
-                        values[lane] = unsafe { <$cell>::read(at[lane].add(SIZE * index)) } as $lane;
-                    }
-                } else {
-                    for lane in lanes_of(mask) {
-                        // SAFETY: as above.
-                        values[lane] = unsafe { <$cell>::read(at[lane].add(SIZE * index)) } as $lane;
-                    }
-                }
-                w.registers.write(*slot, mask, &values);
-            }
-            Ok(())
+        let host = window.host;
+        let at = &mut self.at;
+        for lane in 0..count {
+            let distance = distances[lane];
+            outside |= distance | last.wrapping_sub(distance);
+            bits |= distance;
+            apart |= distance ^ from_first;
+            out_of_row |= distance ^ from_first.wrapping_add((lane as u64) << step);
+            at[lane] = host.wrapping_add(distance);
         }
-        compiled_twice!(MemoryFunction,
-            (w: &mut Warp, m: &Memory, access: &Access, mask: u32) -> Result<(), Fault>,
-            run(w, m, access, mask))
-    }};
-}
-
-/// Loads a value of so many bytes into a register of at least as many.
-pub(crate) fn load(bytes: usize, signed: bool, register: usize) -> Option<MemoryFunction> {
-    Some(match (bytes, signed, register) {
-        (1, false, 2) => load!(u8, u16),
-        (1, false, 4) => load!(u8, u32),
-        (1, false, 8) => load!(u8, u64),
-        (1, true, 2) => load!(i8, u16),
-        (1, true, 4) => load!(i8, u32),
-        (1, true, 8) => load!(i8, u64),
-        (2, _, 2) => load!(u16, u16),
-        (2, false, 4) => load!(u16, u32),
-        (2, false, 8) => load!(u16, u64),
-        (2, true, 4) => load!(i16, u32),
-        (2, true, 8) => load!(i16, u64),
-        (4, _, 4) => load!(u32, u32),
-        (4, false, 8) => load!(u32, u64),
-        (4, true, 8) => load!(i32, u64),
-        (8, _, 8) => load!(u64, u64),
-        _ => return None,
-    })
-}
-
-macro_rules! store {
-    ($cell:ty, $lane:ty) => {{
-        #[inline(always)]
-        fn run(w: &mut Warp, m: &Memory, access: &Access, mask: u32) -> Result<(), Fault> {
-            const SIZE: usize = size_of::<$cell>();
-            if access.space == Space::Param {
-                return Err(Fault::failed("a store to a parameter"));
-            }
-            let at = w.resolve_all(m, access, mask, SIZE * access.values.len())?;
-            for (index, slot) in access.values.iter().enumerate() {
-                let values = w.registers.lanes::<$lane>(*slot);
-                if mask == FULL {
-                    for lane in 0..LANES {
-                        // SAFETY: `resolve_all` checked the addresses of all lanes of the mask.
-                        unsafe { (values[lane] as $cell).write(at[lane].add(SIZE * index)) };
-                    }
-                } else {
-                    for lane in lanes_of(mask) {
-                        // SAFETY: as above.
-                        unsafe { (values[lane] as $cell).write(at[lane].add(SIZE * index)) };
-                    }
-                }
-            }
-            Ok(())
+        if outside >> 63 != 0 || bits & (bytes as u64 - 1) != 0 {
+            return false;
         }
-        compiled_twice!(MemoryFunction,
-            (w: &mut Warp, m: &Memory, access: &Access, mask: u32) -> Result<(), Fault>,
-            run(w, m, access, mask))
-    }};
-}
-
-/// Stores the lowest bytes of a register.
-pub(crate) fn store(bytes: usize, register: usize) -> Option<MemoryFunction> {
-    Some(match (bytes, register) {
-        (1, 2) => store!(u8, u16),
-        (1, 4) => store!(u8, u32),
-        (1, 8) => store!(u8, u64),
-        (2, 2) => store!(u16, u16),
-        (2, 4) => store!(u16, u32),
-        (2, 8) => store!(u16, u64),
-        (4, 4) => store!(u32, u32),
-        (4, 8) => store!(u32, u64),
-        (8, 8) => store!(u64, u64),
-        _ => return None,
-    })
-}
-
-/// # Errors
-/// Where there is no such atomic instruction.
-pub(crate) fn check_atomic(kind: AtomicKind, type_: Type) -> Result<(), String> {
-    super::atomic::changed(kind, type_, 0, 0, 0).map(|_| ()).ok_or("operation or type".into())
-}
-
-/// A number of 2, 4 or 8 bytes in memory.
-///
-/// # Safety
-/// As [`Cell::read`].
-pub(crate) unsafe fn read(at: *mut u8, bytes: usize) -> u64 {
-    // SAFETY: the caller promises what `Cell::read` needs.
-    unsafe {
-        match bytes {
-            2 => u16::read(at).into(),
-            4 => u32::read(at).into(),
-            _ => u64::read(at),
+        if window.lane_bytes == 0 {
+            (self.same, self.row) = (mask == FULL && apart == 0, mask == FULL && out_of_row == 0);
+        } else {
+            for (lane, at) in self.at.iter_mut().enumerate() {
+                *at += lane as u64 * window.lane_bytes;
+            }
         }
+        true
     }
-}
 
-/// Writes a number of 2, 4 or 8 bytes.
-///
-/// # Safety
-/// As [`Cell::write`].
-pub(crate) unsafe fn write(at: *mut u8, bytes: usize, value: u64) {
-    // SAFETY: the caller promises what `Cell::write` needs.
-    unsafe {
-        match bytes {
-            2 => (value as u16).write(at),
-            4 => (value as u32).write(at),
-            _ => value.write(at),
-        }
+    /// Where a lane finds the value of this index.
+    #[inline(always)]
+    pub(super) fn place(&self, lane: usize, offset: usize) -> *mut u8 {
+        (self.at[lane] as *mut u8).wrapping_add(offset)
     }
 }

@@ -6,6 +6,7 @@
 
 #[macro_use]
 pub(crate) mod lanes;
+pub(crate) mod access;
 mod atomic;
 mod barrier_object;
 mod collective;

@@ -49,7 +49,7 @@ impl Warp {
                 continue;
             }
             let from = self.address(Space::Global, &copy.from, lane);
-            if from % copy.bytes as u64 != 0 {
+            if !from.is_multiple_of(copy.bytes as u64) {
                 let text = format!("lane {lane}: cp.async from the misaligned address {from:#x}");
                 return Err(Fault::new(crate::failure::Failure::MisalignedAddress, text));
             }
