@@ -13,7 +13,7 @@ use burn::tensor::{Device, Int, Tensor};
 
 use super::activation::Activation;
 use super::after::After;
-use super::counts::ClassCounts;
+use super::class_counts::ClassCounts;
 use super::input::Input;
 use super::precision::convolve;
 
