@@ -34,8 +34,11 @@ pub(crate) const PLACES: &[(&str, Part)] = &[
     ("data/dominant_colours.rs", Part::Neither),
     ("data/inspect.rs", Part::Neither),
     ("device/", Part::Training),
+    ("device/advice.rs", Part::Neither),
+    ("device/answer.rs", Part::Neither),
     ("device/failure.rs", Part::Neither),
     ("device/kept_kernels.rs", Part::Neither),
+    ("device/missing.rs", Part::Neither),
     ("device/probe.rs", Part::Neither),
     ("device/request.rs", Part::Neither),
     // Changes ids by itself.

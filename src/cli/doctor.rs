@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{Output, pretty, print};
-use crate::device::{Gpu, Probe, Request, choose, driver, probe};
+use crate::device::{Failure, Gpu, Probe, Request, choose, probe};
 use crate::error::Result;
 use crate::plan::{EVALUATION_ENGINE, TRAINING_ENGINE};
 use crate::provenance::{host, tool, versions};
@@ -11,7 +11,7 @@ use crate::provenance::{host, tool, versions};
 /// Shows the hardware and software that runs use.
 pub(super) fn execute(output: Output) -> Result<u8> {
     let (host, versions) = (host(), versions());
-    let gpus = driver().map(|version| (version, probe(&[])));
+    let gpus = probe(&[]);
     let chosen = choose(Request::Auto)?;
     let memory = memory_mib();
     let instructions = instructions();
@@ -24,16 +24,13 @@ pub(super) fn execute(output: Output) -> Result<u8> {
             "built-from": tool(),
             "memory-mib": memory,
             "instructions": instructions,
-            "gpu-driver": gpus.as_ref().ok().map(|(version, _)| version),
-            "gpu-driver-problem": gpus.as_ref().err(),
-            "gpus": gpus.as_ref().ok().map(|(_, probed)| probed),
+            "gpus": gpus,
+            "gpu-problem": gpus.failure.as_ref().map(ToString::to_string),
+            "gpu-note": gpus.headers_note(),
             "device": chosen.kind.to_string(),
         }))?);
     }
-    let gpus = match &gpus {
-        Ok((version, probed)) => gpu_lines(version, probed),
-        Err(why) => format!("GPUs          none: {why}\n"),
-    };
+    let gpus = gpu_lines(&gpus);
     let note = chosen.note.map(|note| format!(" ({note})")).unwrap_or_default();
     print(&format!(
         "oncospec      {}, engine {}, {}\nburn          {}\ncompiler      {}\n\
@@ -54,24 +51,33 @@ pub(super) fn execute(output: Output) -> Result<u8> {
 }
 
 /// What there is to compute on GPUs with, what is missing, and what that costs.
-fn gpu_lines(driver: &str, probed: &Probe) -> String {
-    let mut lines = format!("GPU driver    {driver}\n");
-    for Gpu { index, name, capability: [major, minor], memory_bytes } in &probed.gpus {
+fn gpu_lines(found: &Probe) -> String {
+    if let Some(failure @ (Failure::NoLibrary | Failure::NotLoaded(_) | Failure::NoneVisible)) =
+        &found.failure
+    {
+        return format!("GPUs          none: {failure}\n");
+    }
+    let mut lines = String::new();
+    if let Some(driver) = &found.driver {
+        lines += &format!("GPU driver    {driver}\n");
+    }
+    for Gpu { index, name, capability: [major, minor], memory_bytes } in &found.gpus {
         lines += &format!(
             "GPU           cuda:{index}, {name}, compute capability {major}.{minor}, {} MiB\n",
             memory_bytes >> 20
         );
     }
-    lines += &match &probed.headers {
-        Some(folder) => format!("CUDA headers  {}\n", folder.display()),
-        None if !probed.gpus.iter().any(Gpu::has_tf32) => {
-            "CUDA headers  not found, and not needed: this GPU has no tensor cores for single precision\n".into()
+    if let Some(compiler) = &found.compiler {
+        lines += &format!("NVRTC         {compiler}\n");
+    }
+    lines += &match (found.headers_note(), &found.headers) {
+        (Some(note), _) => format!("CUDA headers  {note}\n"),
+        (None, Some(folder)) if found.missing_headers.is_empty() => {
+            format!("CUDA headers  {}\n", folder.display())
         }
-        None => "CUDA headers  not found: tensor cores are not used, and products are several times slower; install a CUDA \
-                 toolkit, or its packages cuda-cudart-dev, cuda-cccl and cuda-nvcc, and name its folder in CUDA_PATH\n"
-            .into(),
+        (None, _) => "CUDA headers  not found, and not needed: no GPU has tensor cores for single precision\n".into(),
     };
-    lines += &match &probed.failure {
+    lines += &match &found.failure {
         Some(failure) => format!("GPU test      failed: {failure}\n"),
         None => "GPU test      kernels compile, and a product of matrices is right\n".into(),
     };

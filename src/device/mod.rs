@@ -1,7 +1,10 @@
 //! Where tensors live: the only place that names a backend.
 
+mod advice;
+mod answer;
 mod failure;
 mod kept_kernels;
+mod missing;
 mod probe;
 mod request;
 
@@ -10,9 +13,11 @@ use std::fmt;
 use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 
+pub use answer::answer;
 pub use failure::{failed, on_device};
 pub use kept_kernels::keep_gpu_kernels;
-pub use probe::{Gpu, PROBE, Probe, answer, driver, probe};
+pub use missing::Failure;
+pub use probe::{Gpu, PROBE, Probe, probe, visible};
 pub use request::Request;
 
 use crate::error::{Error, Result};
@@ -27,7 +32,7 @@ pub struct Chosen {
     pub others: Vec<Device>,
     /// Which they are.
     pub kind: Kind,
-    /// A sentence for the person who asked for `auto` and got the CPU.
+    /// A sentence for the person who asked for `auto` and got the CPU, or whose GPU could be faster.
     pub note: Option<String>,
 }
 
@@ -142,15 +147,15 @@ fn cpu(note: Option<String>) -> Chosen {
 }
 
 fn cuda(indices: &[usize]) -> Result<Chosen, String> {
-    driver()?;
-    let Probe { gpus, failure, .. } = probe(indices);
-    if let Some(failure) = failure {
+    let probe = probe(indices);
+    if let Some(failure) = &probe.failure {
         return Err(failure.to_string());
     }
+    let note = probe.headers_note();
     keep_gpu_kernels();
     let mut devices = indices.iter().map(|&index| Device::cuda(index));
     let device = devices.next().ok_or("no GPU was named")?;
-    Ok(Chosen { device, others: devices.collect(), kind: Kind::Cuda(gpus), note: None })
+    Ok(Chosen { device, others: devices.collect(), kind: Kind::Cuda(probe.gpus), note })
 }
 
 /// The device with autodiff, and with activation checkpointing where it is asked for.
@@ -165,7 +170,7 @@ mod tests {
 
     #[test]
     fn auto_gives_the_cpu_and_says_so_where_there_is_no_gpu() {
-        if driver().is_ok() {
+        if visible().is_ok() {
             return;
         }
         let chosen = choose(Request::Auto).unwrap();

@@ -1,26 +1,26 @@
 //! What is there to compute on GPUs with, found out in a process of its own: a CUDA library that is missing, or that does
 //! not fit the driver, can end the process that meets it.
 
-use std::fmt;
+use std::fmt::Write as _;
 use std::io::Read;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use burn::tensor::{Device, Tensor};
 use cudarc::driver::CudaContext;
 use cudarc::driver::sys::CUresult;
-use cudarc::nvrtc::compile_ptx;
 use nvml_wrapper::Nvml;
-use nvml_wrapper::error::NvmlError;
 use serde::{Deserialize, Serialize};
 
-use super::keep_gpu_kernels;
-use crate::error::panic_text;
+use super::failure::quietly;
+use super::missing::Failure;
 
 /// The hidden subcommand that computes on GPUs and says how it went.
 pub const PROBE: &str = "probe-cuda";
+
+/// Set in the process of a probe, so that a program that is not oncospec does not start itself again and again.
+const IN_PROBE: &str = "PROBED_BY_ONCOSPEC";
 
 /// The longest that a probe may take: the first one on a machine compiles and times kernels.
 const MOST: Duration = Duration::from_secs(300);
@@ -28,14 +28,37 @@ const MOST: Duration = Duration::from_secs(300);
 /// What a probe found.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Probe {
+    /// Version of the driver, and the CUDA it is for, as `570.86, for CUDA 12.8`, where NVML tells.
+    pub driver: Option<String>,
     /// The GPUs that were asked for, as far as they were reached.
     pub gpus: Vec<Gpu>,
     /// GPUs that CUDA sees.
     pub visible: usize,
-    /// Folder of the CUDA headers, where they are there.
+    /// Version of NVRTC and of the PTX it makes, as `12.9.86, PTX 8.8`, where it compiles.
+    pub compiler: Option<String>,
+    /// Where the CUDA headers are looked for.
     pub headers: Option<PathBuf>,
+    /// Headers that kernels for tensor cores include and that are not there.
+    pub missing_headers: Vec<String>,
     /// Why the GPUs cannot be used.
     pub failure: Option<Failure>,
+}
+
+impl Probe {
+    /// What missing headers cost, where they cost something.
+    pub fn headers_note(&self) -> Option<String> {
+        if self.missing_headers.is_empty() || !self.gpus.iter().any(Gpu::has_tf32) {
+            return None;
+        }
+        let mut note = format!("CUDA headers are missing ({}", self.missing_headers.join(", "));
+        if let Some(folder) = &self.headers {
+            // Writing to a string does not fail.
+            let _ = write!(note, " in {}", folder.display());
+        }
+        note += "): tensor cores are not used, and products are several times slower; install a CUDA toolkit, or its \
+                 packages cuda-cudart-dev, cuda-cccl and cuda-nvcc, and name its folder in CUDA_PATH";
+        Some(note)
+    }
 }
 
 /// A GPU that CUDA sees.
@@ -58,91 +81,28 @@ impl Gpu {
     }
 }
 
-/// Why GPUs cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", content = "said", rename_all = "kebab-case")]
-pub enum Failure {
-    /// There is no `libcuda.so.1`.
-    NoLibrary,
-    /// The library is there, and the driver does not answer.
-    NotLoaded(String),
-    /// The driver works, and shows no GPU.
-    NoneVisible,
-    /// An index that is too large, and how many GPUs there are.
-    NoSuchGpu(usize, usize),
-    /// NVRTC is not there.
-    NoCompiler(String),
-    /// NVRTC is there and does not compile: its builtins are missing.
-    CompilerFails(String),
-    /// The driver refuses what NVRTC makes.
-    NewerThanDriver(String),
-    /// A product came out wrong.
-    WrongProduct(String),
-    /// Anything else.
-    Other(String),
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoLibrary => formatter.write_str(
-                "the CUDA driver library libcuda.so.1 was not found; it comes with the NVIDIA driver",
-            ),
-            Self::NotLoaded(said) => write!(
-                formatter,
-                "the NVIDIA driver is installed and does not answer ({said}): its kernel module is not loaded, or of \
-                 another version than libcuda.so.1; a restart after an update mends that"
-            ),
-            Self::NoneVisible => formatter.write_str(
-                "the NVIDIA driver shows no GPU to this process; CUDA_VISIBLE_DEVICES may hide them",
-            ),
-            Self::NoSuchGpu(index, 1) => {
-                write!(formatter, "there is no cuda:{index}: CUDA sees one GPU, cuda:0")
-            }
-            Self::NoSuchGpu(index, visible) => write!(
-                formatter,
-                "there is no cuda:{index}: CUDA sees {visible} GPUs, cuda:0 to cuda:{}",
-                visible - 1
-            ),
-            Self::NoCompiler(said) => write!(
-                formatter,
-                "NVRTC, which compiles kernels, was not found ({said}): install a CUDA toolkit, or its package \
-                 cuda-nvrtc, and name the folder of libnvrtc.so in LD_LIBRARY_PATH"
-            ),
-            Self::CompilerFails(said) => write!(
-                formatter,
-                "NVRTC does not compile ({said}): libnvrtc-builtins.so of the same version must lie beside libnvrtc.so"
-            ),
-            Self::NewerThanDriver(said) => write!(
-                formatter,
-                "the driver refuses what NVRTC compiled ({said}): NVRTC is newer than the driver; install a newer \
-                 driver, or the NVRTC of an older CUDA toolkit"
-            ),
-            Self::WrongProduct(said) => write!(formatter, "a product of matrices came out wrong: {said}"),
-            Self::Other(said) => write!(formatter, "a product of matrices failed: {said}"),
-        }
+/// How many GPUs CUDA sees; there is at least one.
+///
+/// # Errors
+/// Why it sees none.
+pub fn visible() -> Result<usize, Failure> {
+    // cudarc panics where the library is missing.
+    match quietly(CudaContext::device_count) {
+        Err(_) => Err(Failure::NoLibrary),
+        Ok(Ok(count)) if count > 0 => Ok(count as usize),
+        Ok(Ok(_)) => Err(Failure::NoneVisible),
+        Ok(Err(error)) => Err(match error.0 {
+            CUresult::CUDA_ERROR_NO_DEVICE => Failure::NoneVisible,
+            _ => Failure::NotLoaded(error.to_string()),
+        }),
     }
 }
 
-/// Whether there is an NVIDIA driver, and which version it has, as `570.86, for CUDA 12.8`.
-///
-/// # Errors
-/// Why it cannot be used.
-pub fn driver() -> Result<String, String> {
-    let nvml = Nvml::init().map_err(|error| match error {
-        NvmlError::LibloadingError(_) => {
-            "there is no NVIDIA driver on this machine (libnvidia-ml.so.1 was not found)"
-                .to_string()
-        }
-        NvmlError::DriverNotLoaded => {
-            "the NVIDIA driver is installed and not loaded; a restart after an update mends that"
-                .to_string()
-        }
-        other => format!("the NVIDIA driver says: {other}"),
-    })?;
-    let version = nvml.sys_driver_version();
-    let version = version.map_err(|error| format!("the NVIDIA driver says: {error}"))?;
-    Ok(match nvml.sys_cuda_driver_version() {
+/// The version of the driver, as `570.86, for CUDA 12.8`; none where NVML is not there, as in some containers.
+pub(super) fn driver_version() -> Option<String> {
+    let nvml = Nvml::init().ok()?;
+    let version = nvml.sys_driver_version().ok()?;
+    Some(match nvml.sys_cuda_driver_version() {
         Ok(cuda) => format!("{version}, for CUDA {}.{}", cuda / 1000, cuda % 1000 / 10),
         Err(_) => version,
     })
@@ -150,153 +110,106 @@ pub fn driver() -> Result<String, String> {
 
 /// Computes on GPUs, or on all that there are if none is named, in a process of its own.
 pub fn probe(indices: &[usize]) -> Probe {
-    probed(indices)
-        .unwrap_or_else(|said| Probe { failure: Some(Failure::Other(said)), ..Probe::default() })
+    let found = visible().and_then(|_| probed(indices));
+    found.unwrap_or_else(|failure| Probe {
+        driver: driver_version(),
+        failure: Some(failure),
+        ..Probe::default()
+    })
 }
 
-fn probed(indices: &[usize]) -> Result<Probe, String> {
+fn probed(indices: &[usize]) -> Result<Probe, Failure> {
+    if std::env::var_os(IN_PROBE).is_some() {
+        return Err(Failure::Other("this program started itself to find out".into()));
+    }
+    let other = |what: &str, error: std::io::Error| Failure::Other(format!("{what}: {error}"));
     let program = std::env::current_exe()
-        .map_err(|error| format!("the oncospec binary was not found: {error}"))?;
+        .map_err(|error| other("the oncospec binary was not found", error))?;
     let mut child = Command::new(program)
         .arg(PROBE)
         .args(indices.iter().map(ToString::to_string))
+        .env(IN_PROBE, "1")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .map_err(|error| format!("a process for it could not be started: {error}"))?;
+        .map_err(|error| other("a process for it could not be started", error))?;
+    // Read while it works: it would wait for a full pipe.
+    let (out, err) = (text(child.stdout.take()), text(child.stderr.take()));
+    let status = ended(&mut child)?;
+    let read = |text: JoinHandle<String>| text.join().unwrap_or_default();
+    let (out, err) = (read(out), read(err));
+    let found = out.lines().rev().find_map(|line| serde_json::from_str(line).ok());
+    found.ok_or_else(|| {
+        let lines = err.lines().map(str::trim).filter(|line| !line.is_empty());
+        let said: Vec<&str> = lines.take(3).collect();
+        Failure::Other(format!("its process ended with {status} and said: {}", said.join(" ")))
+    })
+}
+
+/// Waits for a process to end, but not for ever.
+fn ended(child: &mut Child) -> Result<std::process::ExitStatus, Failure> {
     let started = Instant::now();
-    let status = loop {
+    loop {
         match child.try_wait() {
-            Ok(Some(status)) => break status,
+            Ok(Some(status)) => return Ok(status),
             Ok(None) if started.elapsed() > MOST => {
                 // It is given up either way.
                 let _ = child.kill();
-                return Err(format!("it took longer than {} s", MOST.as_secs()));
+                let _ = child.wait();
+                return Err(Failure::TookTooLong(MOST.as_secs()));
             }
             Ok(None) => std::thread::sleep(Duration::from_millis(5)),
-            Err(error) => return Err(format!("its process was lost: {error}")),
-        }
-    };
-    let read = |pipe: Option<&mut dyn Read>| {
-        let mut text = String::new();
-        pipe.map(|pipe| pipe.read_to_string(&mut text));
-        text
-    };
-    let out = read(child.stdout.as_mut().map(|pipe| pipe as &mut dyn Read));
-    let found = out.lines().rev().find_map(|line| serde_json::from_str(line).ok());
-    found.ok_or_else(|| {
-        let err = read(child.stderr.as_mut().map(|pipe| pipe as &mut dyn Read));
-        let last: Vec<&str> = err.lines().filter(|line| !line.trim().is_empty()).take(3).collect();
-        format!("its process ended with {status} and said: {}", last.join(" "))
-    })
-}
-
-/// What the process of a probe does.
-pub fn answer(indices: &[usize]) -> Probe {
-    // Panics are part of the answer.
-    std::panic::set_hook(Box::new(|_| {}));
-    let mut probe = Probe { headers: headers(), ..Probe::default() };
-    probe.failure = compute(indices, &mut probe).err();
-    probe
-}
-
-fn compute(indices: &[usize], probe: &mut Probe) -> Result<(), Failure> {
-    let count = caught(CudaContext::device_count).map_err(|_| Failure::NoLibrary)?;
-    let visible = match count {
-        Ok(count) => count.max(0) as usize,
-        Err(error) if error.0 == CUresult::CUDA_ERROR_NO_DEVICE => 0,
-        Err(error) => return Err(Failure::NotLoaded(error.to_string())),
-    };
-    probe.visible = visible;
-    if visible == 0 {
-        return Err(Failure::NoneVisible);
-    }
-    let all: Vec<usize> = (0..visible).collect();
-    let indices = if indices.is_empty() { &all } else { indices };
-    for &index in indices {
-        if index >= visible {
-            return Err(Failure::NoSuchGpu(index, visible));
-        }
-        let context = CudaContext::new(index).map_err(|error| Failure::Other(error.to_string()))?;
-        let read = || {
-            let (major, minor) = context.compute_capability()?;
-            Ok::<_, cudarc::driver::DriverError>(Gpu {
-                index,
-                name: context.name()?,
-                capability: [major, minor],
-                memory_bytes: context.total_mem()? as u64,
-            })
-        };
-        probe.gpus.push(read().map_err(|error| Failure::Other(error.to_string()))?);
-        const KERNEL: &str =
-            "extern \"C\" __global__ void probe(float* numbers) { numbers[0] = 1.0f; }";
-        let ptx = caught(|| compile_ptx(KERNEL)).map_err(Failure::NoCompiler)?;
-        let ptx = ptx.map_err(|error| Failure::CompilerFails(error.to_string()))?;
-        context.load_module(ptx).map_err(|error| match error.0 {
-            CUresult::CUDA_ERROR_UNSUPPORTED_PTX_VERSION => {
-                Failure::NewerThanDriver(error.to_string())
-            }
-            _ => Failure::Other(error.to_string()),
-        })?;
-        let values = caught(|| product(index)).and_then(|values| values).map_err(Failure::Other)?;
-        if values.iter().any(|&value| value != 4.0) {
-            return Err(Failure::WrongProduct(format!("{values:?} instead of fours")));
+            Err(error) => return Err(Failure::Other(format!("its process was lost: {error}"))),
         }
     }
-    Ok(())
 }
 
-/// A small product of matrices, all of whose numbers are 4.
-fn product(index: usize) -> Result<Vec<f32>, String> {
-    keep_gpu_kernels();
-    let ones = Tensor::<2>::ones([4, 4], &Device::cuda(index));
-    let product = ones.clone().matmul(ones);
-    product.try_into_vec_as().map_err(|error| error.to_string())
-}
-
-/// What work gives, or what its panic said.
-fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
-        let text = panic_text(&*panic).unwrap_or_default();
-        text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+/// Everything that a process writes.
+fn text(pipe: Option<impl Read + Send + 'static>) -> JoinHandle<String> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(mut pipe) = pipe {
+            // What came before an error is of use too.
+            let _ = pipe.read_to_end(&mut bytes);
+        }
+        String::from_utf8_lossy(&bytes).into_owned()
     })
-}
-
-/// Where the headers lie that kernels for tensor cores include, if they are there.
-fn headers() -> Option<PathBuf> {
-    let folder = cubecl_cuda::install::cuda_path()?.join("include");
-    folder.join("mma.h").is_file().then_some(folder)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn each_failure_says_what_is_missing_and_what_mends_it() {
-        let said = |failure: Failure| failure.to_string();
-        for (failure, parts) in [
-            (Failure::NoLibrary, ["libcuda.so.1", "driver"]),
-            (Failure::NotLoaded("999".into()), ["999", "kernel module"]),
-            (Failure::NoneVisible, ["no GPU", "CUDA_VISIBLE_DEVICES"]),
-            (Failure::NoSuchGpu(1, 1), ["no cuda:1", "one GPU, cuda:0"]),
-            (Failure::NoSuchGpu(4, 3), ["no cuda:4", "3 GPUs, cuda:0 to cuda:2"]),
-            (Failure::NoCompiler("x".into()), ["NVRTC", "LD_LIBRARY_PATH"]),
-            (Failure::CompilerFails("x".into()), ["NVRTC", "libnvrtc-builtins.so"]),
-            (Failure::NewerThanDriver("x".into()), ["newer than the driver", "older CUDA toolkit"]),
-        ] {
-            let said = said(failure);
-            assert!(parts.iter().all(|part| said.contains(part)), "{said}");
+    fn found() -> Probe {
+        let gpu = Gpu { index: 0, name: "a".into(), capability: [8, 0], memory_bytes: 1 };
+        Probe {
+            gpus: vec![gpu],
+            visible: 1,
+            failure: Some(Failure::NoSuchGpu(1, 1)),
+            ..Probe::default()
         }
     }
 
     #[test]
     fn an_answer_is_read_as_it_was_written() {
-        let gpu = Gpu { index: 0, name: "a".into(), capability: [7, 5], memory_bytes: 1 };
-        let failure = Some(Failure::NoSuchGpu(1, 1));
-        let probe = Probe { gpus: vec![gpu], visible: 1, headers: None, failure };
-        let text = serde_json::to_string(&probe).unwrap();
-        assert_eq!(serde_json::from_str::<Probe>(&text).unwrap(), probe);
+        let text = serde_json::to_string(&found()).unwrap();
+        assert_eq!(serde_json::from_str::<Probe>(&text).unwrap(), found());
+    }
+
+    #[test]
+    fn missing_headers_cost_something_where_there_are_tensor_cores() {
+        let missing = |capability: i32, headers: &[&str]| {
+            let mut probe = found();
+            probe.gpus[0].capability = [capability, 0];
+            probe.headers = Some("/cuda/include".into());
+            probe.missing_headers = headers.iter().map(ToString::to_string).collect();
+            probe.headers_note()
+        };
+        assert_eq!(missing(8, &[]), None);
+        assert_eq!(missing(7, &["mma.h"]), None);
+        let note = missing(8, &["mma.h", "cuda_fp16.h"]).unwrap();
+        assert!(note.contains("(mma.h, cuda_fp16.h in /cuda/include): tensor cores"), "{note}");
+        assert!(note.contains("CUDA_PATH"), "{note}");
     }
 }

@@ -75,7 +75,10 @@ impl Predictor {
     /// If an image has no pixels, or the prediction is not a number somewhere.
     pub fn predict(&self, images: &[&Decoded]) -> Result<Vec<Probabilities>> {
         let samples = self.samples(images)?;
-        let doing = || format!("predicting {} images", images.len());
+        let doing = || match images.len() {
+            1 => "predicting an image".into(),
+            images => format!("predicting {images} images"),
+        };
         on_device(doing, || self.predicted(&samples))?
     }
 

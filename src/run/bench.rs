@@ -10,10 +10,11 @@ use serde::Serialize;
 
 use super::net::{initial_net, objective};
 use crate::data::{Batch, Batches, Cache, Loader, Order};
-use crate::device::{Chosen, for_training};
-use crate::error::Result;
+use crate::device::{Chosen, for_training, on_device};
+use crate::error::{Error, Result};
 use crate::model::{Model, save_weights};
 use crate::plan::Plan;
+use crate::text;
 use crate::train::{Inputs, Objective, Step, Steps, infer, peak_memory};
 
 /// What is timed.
@@ -134,7 +135,10 @@ impl<'a> Bench<'a> {
             loader_s: timed.loader_s.iter().skip(warmup).copied().collect(),
             first_step_s: timed.first_step_s,
             peak_rss_bytes,
-            gemm_gflops: gemm_gflops(&chosen.device),
+            gemm_gflops: on_device(
+                || "multiplying matrices".into(),
+                || gemm_gflops(&chosen.device),
+            )?,
             step_gflop: passes * 2.0 * plan.decisions.multiply_adds as f64 / 1e9,
         };
         Ok((figures, timed.batches))
@@ -159,6 +163,11 @@ impl Timed {
             batches: Vec::new(),
         };
         let mut batches = Forever::new(plan);
+        let names = |cases: &[usize]| {
+            let names =
+                cases.iter().map(|&case| text::name(&plan.dataset.cases[case].id).into_owned());
+            names.collect::<Vec<_>>().join(", ")
+        };
         let device = match work {
             Work::Train(_) => device.clone(),
             Work::Infer(..) => device.clone().inner(),
@@ -169,22 +178,29 @@ impl Timed {
             if keep {
                 timed.batches.push(batch.clone());
             }
+            let cases = batch.cases.clone();
             let inputs = Inputs::new(batch, &device);
             timed.loader_s.push(started.elapsed().as_secs_f64());
+            let at = |error: Error| {
+                Error::failed(format!("step {}, cases {}: {error}", index + 1, names(&cases)))
+            };
             work = match work {
                 Work::Train(steps) => {
-                    let (steps, step) = steps.step(inputs)?;
+                    let (steps, step) = steps.step(inputs).map_err(at)?;
                     timed.steps.push(step);
                     Work::Train(Box::new(steps))
                 }
                 Work::Infer(model, objective) => {
-                    timed.steps.push(infer(&model, &objective, inputs)?);
+                    timed.steps.push(infer(&model, &objective, inputs).map_err(at)?);
                     Work::Infer(model, objective)
                 }
             };
             if index == 0 {
                 timed.first_step_s = since_start();
             }
+        }
+        if let Work::Train(steps) = &work {
+            steps.check()?;
         }
         Ok(timed)
     }

@@ -2,8 +2,9 @@
 
 use std::time::Instant;
 
+use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{GradientsParams, ModuleOptimizer};
-use burn::tensor::{Device, TensorReadError};
+use burn::tensor::{Device, Tensor, TensorReadError};
 
 use super::clip::clip as clipped;
 use super::inputs::Inputs;
@@ -62,7 +63,28 @@ impl Steps {
     /// # Errors
     /// If the device fails.
     pub fn step(self, inputs: Inputs) -> Result<(Self, Step)> {
-        on_device(|| "taking a training step".into(), || self.stepped(inputs))?
+        on_device(|| "making a training step".into(), || self.stepped(inputs))?
+    }
+
+    /// Reads what depends on all weights: a device that waits has not told of work that it did not do.
+    ///
+    /// # Errors
+    /// If a pass of a step before failed.
+    pub fn check(&self) -> Result<()> {
+        on_device(
+            || "updating the weights".into(),
+            || {
+                let mut touched = Touched::default();
+                self.net.visit(&mut touched);
+                match touched.0 {
+                    Some(sum) => match sum.try_into_scalar::<f32>() {
+                        Ok(_) => Ok(()),
+                        Err(error) => Err(failed("updating the weights", &error.to_string())),
+                    },
+                    None => Ok(()),
+                }
+            },
+        )?
     }
 
     fn stepped(self, inputs: Inputs) -> Result<(Self, Step)> {
@@ -85,6 +107,20 @@ impl Steps {
         let step = Step { forward_s, backward_s, optimizer_s, loss };
         let after = Self { net, objective, optimizer, clip, learning_rate, bfloat16, device };
         Ok((after, step))
+    }
+}
+
+/// Adds up one number of each parameter.
+#[derive(Default)]
+struct Touched(Option<Tensor<1>>);
+
+impl ModuleVisitor for Touched {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let first = param.val().inner().slice([(); D].map(|()| 0..1)).reshape([1]);
+        self.0 = Some(match self.0.take() {
+            Some(sum) => sum + first,
+            None => first,
+        });
     }
 }
 
@@ -113,7 +149,7 @@ fn unread(error: TensorReadError) -> Error {
 
 /// Seconds from an instant until a device has done all that it was given.
 fn seconds_to_end(started: Instant, device: &Device) -> Result<f64> {
-    device.sync().map_err(|error| failed("taking a step", &error.to_string()))?;
+    device.sync().map_err(|error| failed("making a step", &error.to_string()))?;
     Ok(started.elapsed().as_secs_f64())
 }
 
@@ -138,7 +174,8 @@ pub fn measure(
     device: &Device,
 ) -> Result<Measured> {
     let before = peak_memory();
-    let (_, step) = Steps::new(net, objective, schedule, device).step(inputs)?;
+    let (steps, step) = Steps::new(net, objective, schedule, device).step(inputs)?;
+    steps.check()?;
     let memory_bytes = peak_memory().saturating_sub(before);
     Ok(Measured { step_s: step.seconds(), memory_bytes })
 }
@@ -153,12 +190,40 @@ pub fn peak_memory() -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::Tensor;
+    use burn::module::ModuleMapper;
 
     use super::*;
     use crate::device::for_training;
     use crate::loss::{self, LossSpec, Outputs};
     use crate::model::{self, ModelSpec};
+    use crate::testing::unreadable;
+
+    /// Takes the numbers of all parameters away.
+    struct Lost;
+
+    impl ModuleMapper for Lost {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            param.map(|values| Tensor::from_inner(unreadable(values.dims())))
+        }
+    }
+
+    #[test]
+    fn weights_that_a_device_did_not_compute_are_an_error_after_the_last_step() {
+        let spec: ModelSpec =
+            toml::from_str("kind = 'unet'\nencoder = { kind = 'plain', filters = [2, 4] }")
+                .unwrap();
+        let device = for_training(&Device::flex(), false);
+        let net = model::init(&spec, 1, 1, &device);
+        let steps = |net: Model| {
+            let loss: LossSpec = toml::from_str("kind = 'bce'").unwrap();
+            let loss = loss::init(&loss, Outputs::Binary, &[1, 1]).unwrap();
+            let objective = Objective { loss, multi_task: None };
+            Steps::new(net, objective, &ScheduleSpec::default(), &device)
+        };
+        assert!(steps(net.clone().into()).check().is_ok());
+        let error = steps(net.map(&mut Lost).into()).check().unwrap_err().to_string();
+        assert!(error.starts_with("the device failed while updating the weights: "), "{error}");
+    }
 
     #[test]
     fn steps_go_on_with_activation_checkpointing() {

@@ -323,7 +323,8 @@ impl Pass<'_> {
             // Nothing can be learned from ignored pixels alone, and a step by no gradient is a step all the same:
             // moments and weight decay would move the weights.
             let cases = input.batch.cases.clone();
-            let doing = || self.doing("training", epoch, step, &cases);
+            let since = statistics.first().unwrap_or(step);
+            let doing = || self.doing("training", epoch, [since, step], &cases);
             let made = match input.batch.is_labelled() {
                 true => Some(self.noted(on_device(doing, || self.step(learner, input, step)))?),
                 false => None,
@@ -393,7 +394,8 @@ impl Pass<'_> {
             let progress: Count = batches.progress();
             step += 1;
             let cases = input.batch.cases.clone();
-            let doing = || self.doing("validation", epoch, step, &cases);
+            let since = statistics.first().unwrap_or(step);
+            let doing = || self.doing("validation", epoch, [since, step], &cases);
             let read = || {
                 statistics.push(step, InferenceStep::step(&model, input));
                 statistics.read(progress.is_completed(), |_, _| Ok(()))
@@ -446,12 +448,19 @@ impl Pass<'_> {
         }
     }
 
-    /// Where in a run a device is at work.
-    fn doing(&self, pass: &str, epoch: usize, step: usize, cases: &[usize]) -> String {
-        format!(
-            "{pass}, epoch {epoch}, step {step}, cases {}",
-            named(cases, &self.epochs.names.cases)
-        )
+    /// Where in a run a device is at work: in one of the steps from the first to the last, whose cases are named.
+    fn doing(
+        &self,
+        pass: &str,
+        epoch: usize,
+        [first, last]: [usize; 2],
+        cases: &[usize],
+    ) -> String {
+        let cases = named(cases, &self.epochs.names.cases);
+        if first == last {
+            return format!("{pass}, epoch {epoch}, step {last}, cases {cases}");
+        }
+        format!("{pass}, epoch {epoch}, steps {first} to {last}, cases of the last {cases}")
     }
 
     /// Work that ends in reading statistics; where that fails, the reason is noted.
@@ -497,6 +506,11 @@ impl Statistics {
         let on_cpu = epochs.devices[0] == Device::flex();
         let at_once = if on_cpu { 1 } else { STEPS_READ_AT_ONCE };
         Self { tally: epochs.tally(), unread: Vec::new(), at_once }
+    }
+
+    /// The first step that was not read yet.
+    fn first(&self) -> Option<usize> {
+        self.unread.first().map(|(step, _)| *step)
     }
 
     /// Adds a step.
