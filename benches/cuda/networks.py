@@ -108,10 +108,10 @@ def networks(everything, size):
 class Bench:
     """One process: `oncospec bench` on the emulated GPU."""
 
-    def __init__(self, options, folder, name, spec, steps, cache):
+    def __init__(self, options, folder, name, spec, steps, cache, label="only"):
         path = folder / f"{name}.toml"
         path.write_text("".join(f"{key} = {toml(value)}\n" for key, value in spec.items()))
-        counts = Path(options.counts or folder) / f"launched-{name}-{steps}-{os.getpid()}-%p.json"
+        counts = Path(options.counts or folder) / f"launched-{name}-{label}-{os.getpid()}-%p.json"
         environment = {
             **os.environ,
             "CUDA_EMULATOR_EXEC": "0",
@@ -119,7 +119,7 @@ class Bench:
             "CUDA_EMULATOR_COUNTS": str(counts),
             "XDG_CACHE_HOME": str(cache),
         }
-        command = [EMULATE, options.binary, "bench", path, "--device", "cuda", "--json"]
+        command = [EMULATE, options.binary.resolve(), "bench", path, "--device", "cuda", "--json"]
         command += ["--warmup", "0", "--steps", str(steps)]
         self.ran = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
         self.fault = None
@@ -155,7 +155,10 @@ def measure(options, folder):
     for name, spec in networks(options.all, options.size):
         cache = folder / f"cache-{name}"
         few, many = 3, 3 + options.steps
-        first, short, long = (Bench(options, folder, name, spec, steps, cache) for steps in (few, few, many))
+        first, short, long = (
+            Bench(options, folder, name, spec, steps, cache, label)
+            for label, steps in (("first", few), ("short", few), ("long", many))
+        )
         faults = [bench.fault for bench in (first, short, long) if bench.fault]
         if faults:
             print(f"| {name} | {faults[0]} |", flush=True)
@@ -179,7 +182,7 @@ def measure(options, folder):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("work", choices=["check", "measure"])
-    parser.add_argument("--binary", default=str(ROOT / "target/release/oncospec"))
+    parser.add_argument("--binary", type=Path, default=ROOT / "target/release/oncospec")
     parser.add_argument("--all", action="store_true")
     parser.add_argument("--size", type=int)
     parser.add_argument("--steps", type=int, default=10)

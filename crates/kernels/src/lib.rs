@@ -36,6 +36,7 @@ mod activation;
 mod adam;
 mod after;
 mod autodiff;
+mod batch_norm;
 mod block;
 mod bridge;
 mod buffer;
@@ -310,11 +311,7 @@ fn trained_batch_norm(
     if replay::is_again() {
         return output;
     }
-    let moved = |old: Tensor<1>, new: Tensor<1>| {
-        (old * (1.0 - norm.momentum) + new.detach() * norm.momentum).detach()
-    };
-    norm.running_mean.update(moved(norm.running_mean.value_sync(), mean));
-    norm.running_var.update(moved(norm.running_var.value_sync(), variance * unbiased));
+    standard::move_running(norm, mean, variance * unbiased);
     output
 }
 

@@ -13,6 +13,7 @@ use burn::tensor::{Device, Int, Tensor};
 
 use super::activation::Activation;
 use super::after::After;
+use super::batch_norm::normalised_by_batch;
 use super::class_counts::ClassCounts;
 use super::input::Input;
 use super::precision::convolve;
@@ -46,15 +47,20 @@ pub(crate) fn batch_norm(norm: &BatchNorm, maps: Tensor<4>) -> Tensor<4> {
     if !trains(norm, &maps.device()) {
         return norm.forward(maps);
     }
-    // Copies of a network on several devices share its running statistics, which lie on one of them.
-    let device = maps.device();
-    let before = norm.running_var.value_sync().to_device(&device);
-    let more = of_sample(&maps) - 1.0;
-    let output = norm.forward(maps);
-    let after = norm.running_var.value_sync().to_device(&device);
-    let share = after.clone() - before * (1.0 - norm.momentum);
-    norm.running_var.update((after + share * more).detach());
+    let of_sample = of_sample(&maps);
+    let (output, [mean, variance]) =
+        normalised_by_batch(maps, norm.gamma.val(), norm.beta.val(), norm.epsilon);
+    move_running(norm, mean, variance * of_sample);
     output
+}
+
+/// Moves the running statistics of a norm towards the mean and the variance of a batch.
+pub(crate) fn move_running(norm: &BatchNorm, mean: Tensor<1>, variance: Tensor<1>) {
+    for (running, now) in [(&norm.running_mean, mean), (&norm.running_var, variance)] {
+        // Copies of a network on several devices share their running statistics, which lie on one of them.
+        let before = running.value_sync().to_device(&now.device());
+        running.update((before * (1.0 - norm.momentum) + now.detach() * norm.momentum).detach());
+    }
 }
 
 /// What follows a convolution or a norm.
