@@ -219,9 +219,13 @@ mod tests {
     ) -> bool {
         let mut names = findings.iter().flat_map(|finding| &finding.names);
         let folder = file.parent().unwrap_or(root);
+        let own = shown(root, file);
+        // What is wrong with an image is said once, and not of its masks again.
+        let of_image = own.to_lowercase().rfind("_mask").map(|end| own[..end].to_lowercase() + ".");
         used.contains(file)
             || names.any(|name| {
-                name.contains(&shown(root, file))
+                name.contains(&own)
+                    || of_image.as_ref().is_some_and(|start| name.to_lowercase().starts_with(start))
                     || name.starts_with(&format!("{}: ", shown(root, folder)))
                     || file.ancestors().any(|above| above != root && *name == shown(root, above))
             })
