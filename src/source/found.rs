@@ -154,10 +154,8 @@ impl Reading<'_> {
         (self.opening.grouped_by_names && !known && !scan.cases.is_empty()).then(|| {
             let what = "nothing says which images are of one patient, so that each stands alone and one patient may be in \
                         several splits";
-            Finding::note(FindingKind::NoSlide, what).remedy(
-                "if a patient has several images, say by `dataset.group` what tells them; else set \
-                 `dataset.split.group` to \"duplicates\" or \"none\"",
-            )
+            Finding::note(FindingKind::NoSlide, what)
+                .remedy("if a patient has several images, say by `dataset.group` what tells them")
         })
     }
 

@@ -14,6 +14,7 @@ pub(crate) mod files;
 mod folder;
 mod foreground;
 mod found;
+pub(crate) mod guess;
 pub(crate) mod header;
 mod kept;
 mod labels;

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::finding::{Finding, FindingKind};
 
 /// Finds the files that the cells of a table name.
-pub(in super::super) struct Paths<'a> {
+pub(crate) struct Paths<'a> {
     root: &'a Path,
     /// The folder of the table.
     beside: &'a Path,
@@ -17,7 +17,7 @@ pub(in super::super) struct Paths<'a> {
 }
 
 impl<'a> Paths<'a> {
-    pub(in super::super) fn new(root: &'a Path, beside: &'a Path) -> Self {
+    pub(crate) fn new(root: &'a Path, beside: &'a Path) -> Self {
         Self { root, beside, listed: BTreeMap::new() }
     }
 
@@ -25,7 +25,7 @@ impl<'a> Paths<'a> {
     ///
     /// # Errors
     /// Which name comes near, in words, if it is not there.
-    pub(in super::super) fn find(&mut self, cell: &str) -> Result<PathBuf, String> {
+    pub(crate) fn find(&mut self, cell: &str) -> Result<PathBuf, String> {
         let slashed = cell.replace('\\', "/");
         let spellings = [cell, &slashed].into_iter().take(1 + usize::from(slashed != cell));
         let places =
