@@ -81,7 +81,7 @@ pub fn first_spec(
     };
     let chosen = Chosen::of(&dataset);
     lines.extend(chosen.dataset_lines(&dataset));
-    let division = division(&guess, &dataset, &lines)?;
+    let (division, has_test) = division(&guess, &dataset, &lines)?;
     let mut text = format!(
         "# Written by `oncospec data init` for {} images. Each value can be changed; `oncospec explain` says what a key does.\n\
          #\n# Check:  oncospec check <this file>\n# Train:  oncospec run <this file>\n\nname = {}\n",
@@ -103,6 +103,10 @@ pub fn first_spec(
         )],
     );
     chosen.training(&mut text, &dataset, task.is_some());
+    if !has_test {
+        let why = "there is no test split";
+        table(&mut text, "evaluation", &[Line::new("splits", "[\"valid\"]", why)]);
+    }
     Ok(summary(text, &guess, &dataset))
 }
 
@@ -180,8 +184,8 @@ fn quoted(text: &str) -> String {
     toml::Value::from(text).to_string()
 }
 
-/// The first of some divisions that leaves no part without cases of a class.
-fn division(guess: &Guess, dataset: &Dataset, of_data: &[Line]) -> Result<Vec<Line>> {
+/// The first of some divisions that leaves no part without cases of a class, and whether it has a test split.
+fn division(guess: &Guess, dataset: &Dataset, of_data: &[Line]) -> Result<(Vec<Line>, bool)> {
     let known = dataset.cases.iter().all(|case| case.known_group().is_some());
     let search = !known && dataset.cases.len() <= MOST_SEARCHED;
     let (group, why_group) = match known {
@@ -236,7 +240,7 @@ fn division(guess: &Guess, dataset: &Dataset, of_data: &[Line]) -> Result<Vec<Li
         let spec = spec_of(guess, &format!("{intensity}[split]\n{division}"))?;
         match split(&spec.split, dataset, &duplicates) {
             Ok(parts) if SplitName::ALL.into_iter().all(|name| whole(name, &parts)) => {
-                return Ok(way);
+                return Ok((way, !parts.test.is_empty()));
             }
             Ok(_) => {
                 last = Some(Error::user("each split needs an image in which something is outlined"))

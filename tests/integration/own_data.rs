@@ -25,7 +25,7 @@ fn is_lesion(seed: u64, x: u32, y: u32) -> bool {
 
 fn picture(seed: u64) -> GrayImage {
     GrayImage::from_fn(SIDE, SIDE, |x, y| {
-        let noise = (u64::from(x * 97 + y * 31) * (seed + 3) * 2_654_435_761 >> 7) % 90;
+        let noise = ((u64::from(x * 97 + y * 31) * (seed + 3) * 2_654_435_761) >> 7) % 90;
         Luma([(if is_lesion(seed, x, y) { 20 } else { 110 } + noise) as u8])
     })
 }
@@ -290,6 +290,27 @@ fn a_first_spec_does_not_replace_one_that_was_changed() {
     let spec = fs::read_to_string(bench.path().join("data.toml")).unwrap();
     bench.file("data.toml", format!("{spec}\n# mine\n"));
     bench.oncospec(&["data", "init", "data"]).with(2).telling(&["data.toml"]);
+}
+
+#[test]
+fn a_first_spec_evaluates_the_splits_that_there_are() {
+    let layouts = layouts();
+    let bench = Bench::new();
+    let root = bench.path().join("data");
+    write(&root, &layouts["split-folders"]["files"]);
+    fs::remove_dir_all(root.join("test")).unwrap();
+    bench.oncospec(&["data", "init", "data"]).with(0);
+    let spec = fs::read_to_string(bench.path().join("data.toml")).unwrap();
+    assert!(
+        spec.contains("kind = \"by-folder\"") && spec.contains("splits = [\"valid\"]"),
+        "{spec}"
+    );
+    // Too few images for three splits.
+    let few = Bench::new();
+    let files: Vec<Value> = layouts["case-folders"]["files"].as_array().unwrap()[..4].to_vec();
+    write(&few.path().join("data"), &Value::from(files));
+    few.oncospec(&["data", "init", "data"]).with(0);
+    few.oncospec(&["check", "data.toml"]).with(0).telling(&["0 test cases"]);
 }
 
 #[test]

@@ -103,7 +103,10 @@ pub(super) fn of(root: &Path) -> Result<Guess> {
         let classes: Vec<String> = layout
             .mask_classes
             .iter()
-            .map(|at| format!("{{ name = \"{}\", at = \"{at}\" }}", class_name(at)))
+            .map(|at| {
+                let [name, at] = [class_name(at), at.clone()].map(toml::Value::from);
+                format!("{{ name = {name}, at = {at} }}")
+            })
             .collect();
         let value = format!("{{ kind = \"layers\", classes = [{}] }}", classes.join(", "));
         let why = "a folder of masks for each class; where masks overlap, the later counts".into();

@@ -93,10 +93,9 @@ pub(super) fn affixes<'a>(names: &[&'a str]) -> (&'a str, &'a str) {
     let prefix = first
         .match_indices(is_end)
         .map(|(at, end)| &first[..at + end.len()])
-        .filter(|prefix| {
+        .rfind(|prefix| {
             names.iter().all(|name| name.starts_with(prefix) && name.len() > prefix.len())
         })
-        .last()
         .unwrap_or("");
     let suffix = first
         .match_indices(is_end)
