@@ -142,6 +142,22 @@ pub enum FindingKind {
     UntrainedClass,
     /// Tiles or ROIs whose names have no slide, so that their patients are unknown.
     NoSlide,
+    /// A pattern that matches no file.
+    NoMatch,
+    /// Images whose class is not told where it should be.
+    NoClass,
+    /// Images whose group is not told where it should be.
+    NoGroup,
+    /// A mask that a pattern gives to several images.
+    SharedMask,
+    /// How a table was read.
+    Table,
+    /// Rows of a table without an image.
+    RowWithoutImage,
+    /// Files that a table names and that are not there.
+    MissingFile,
+    /// Rows of a table whose split is none.
+    NoSplit,
     /// Cases that are in no split.
     LeftOut,
     /// Patients in more than one split.

@@ -46,6 +46,16 @@ impl SplitName {
             Self::Test => "test",
         }
     }
+
+    /// The split that people mean by the name of a folder or a word in a table, in any case: `val`, `Training`.
+    pub fn meant(name: &str) -> Option<Self> {
+        match name.trim().to_lowercase().as_str() {
+            "train" | "training" => Some(Self::Train),
+            "valid" | "val" | "validation" | "dev" => Some(Self::Valid),
+            "test" | "testing" => Some(Self::Test),
+            _ => None,
+        }
+    }
 }
 
 /// A text that names no split.

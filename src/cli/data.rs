@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::dedup::{self, DedupArgs};
 use super::images::{images, named};
+use super::init::{self, InitArgs};
 use super::predict::{each, ended};
 use super::{Output, OverwriteArgs, pretty, print};
 use crate::data::{Levels, Proposal, SynthKind, decode_image, inspect, propose, synth};
@@ -29,6 +30,8 @@ enum DataCommand {
         /// Folder of the data set.
         root: PathBuf,
     },
+    /// Look at a folder or table of images and write a spec for it, each value with its reason.
+    Init(InitArgs),
     /// Write a synthetic data set in a real layout.
     Synth {
         /// Layout and kind of images.
@@ -91,6 +94,7 @@ pub(super) fn execute(args: DataArgs, output: Output) -> Result<u8> {
             print(&text)?;
             Ok(if inspection.is_usable() { 0 } else { 2 })
         }
+        DataCommand::Init(args) => init::execute(&args, output),
         DataCommand::Synth { kind, out, cases, seed } => {
             let made = synth(kind, &out, cases, seed)?;
             if output.json {

@@ -15,7 +15,9 @@ mod evaluate;
 mod explain;
 mod export;
 mod images;
+mod init;
 mod list;
+mod new;
 mod plan;
 mod predict;
 mod report;
@@ -83,8 +85,10 @@ enum Command {
     Report(report::ReportArgs),
     /// List the runs of a folder.
     List(list::ListArgs),
-    /// Inspect a data set, or make a synthetic one.
+    /// Inspect a data set, write a first spec for it, or make a synthetic one.
     Data(data::DataArgs),
+    /// List the experiments that come with oncospec, or copy one as a start.
+    New(new::NewArgs),
     /// Print the JSON Schema of a spec, for editors.
     Schema,
     /// Explain a key of a spec, or list them all.
@@ -122,6 +126,7 @@ pub fn execute(cli: Cli) -> Result<u8> {
         Command::Report(args) => report::execute(args, output),
         Command::List(args) => list::execute(args, output),
         Command::Data(args) => data::execute(args, output),
+        Command::New(args) => new::execute(&args, output),
         Command::Schema => print(&pretty(&crate::spec::schema())?),
         Command::Explain(args) => explain::execute(args),
         Command::Doctor => doctor::execute(output),

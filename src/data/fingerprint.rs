@@ -84,7 +84,10 @@ fn of_case(dataset: &Dataset, case: &Case) -> Result<String> {
     match &case.mask {
         MaskSource::Phantom => digest.text("phantom"),
         MaskSource::Unlabelled => digest.text("unlabelled"),
-        MaskSource::Files(_) | MaskSource::Region(_) | MaskSource::Empty => {
+        MaskSource::Files(_)
+        | MaskSource::Layers { .. }
+        | MaskSource::Region(_)
+        | MaskSource::Empty => {
             if let Some(labels) = decode_labels(dataset, case)? {
                 digest.bytes(b"label", labels.as_raw());
             }

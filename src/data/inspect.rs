@@ -163,7 +163,10 @@ fn recognise(root: &Path) -> Result<&'static Layout> {
         let hint = match deeper {
             Some(entry) => format!("`{}` has one: inspect that", entry.path.display()),
             None if names.is_empty() => "found no folders".into(),
-            None => format!("found {}", names.join(", ")),
+            None => format!(
+                "found {}; `oncospec data init` writes a spec for other layouts",
+                names.join(", ")
+            ),
         };
         let known: Vec<&str> = layouts().iter().map(|layout| layout.folders).collect();
         let (last, others) = known.split_last().unwrap_or((&"none", &[]));

@@ -11,11 +11,16 @@ use crate::split_name::SplitName;
 
 /// Warnings of what is in more than one part, whatever kept cases together.
 pub fn leaks(dataset: &Dataset, split: &Split, duplicates: &Duplicates) -> Vec<Finding> {
-    let origin = |case: usize| dataset.cases[case].patient_or_slide();
+    let origin = |case: usize| dataset.cases[case].known_group();
     let crossed = by_name(crossing(dataset, split, origin));
+    let given = dataset.cases.iter().any(|case| case.group.is_some());
     let patients =
         dataset.cases.iter().all(|case| case.slide.is_none() || case.patient().is_some());
-    let (things, key) = if patients { ("patients", "patient") } else { ("slides", "slide") };
+    let (things, key) = match (given, patients) {
+        (true, _) => ("groups", "given"),
+        (false, true) => ("patients", "patient"),
+        (false, false) => ("slides", "slide"),
+    };
     let together = format!("`dataset.split.group = \"{key}\"` keeps them together");
     let overlapping = overlap_clusters(dataset);
     let found = [

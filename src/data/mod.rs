@@ -9,6 +9,7 @@ mod dominant_colours;
 mod duplicates;
 mod filter;
 mod fingerprint;
+mod first_spec;
 mod inputs;
 mod inspect;
 mod leaks;
@@ -34,6 +35,7 @@ pub use duplicates::{
     BORDERLINE, Duplicates, Pair as DuplicatePair, SAME, find_duplicates, near_cases, unsearched,
 };
 pub use fingerprint::{fingerprint, pixels_of_cases};
+pub use first_spec::{FirstSpec, first_spec};
 pub use inspect::{Inspection, inspect, open_root};
 pub use leaks::leaks;
 pub use open::{

@@ -15,6 +15,7 @@ use crate::source::decode::{count_levels, decode_binary, decode_codes, decode_im
 use crate::source::files::natural_order;
 use crate::source::header::Limit;
 use crate::source::kept;
+use crate::source::layers::decode_layers;
 use crate::source::roi::{self, RoiCache};
 use crate::source::{Levels, Window};
 use crate::source::{Masks, Opening};
@@ -190,6 +191,9 @@ pub fn decode_labels(dataset: &Dataset, case: &Case) -> Result<Option<GrayImage>
             }
             Labels::Classes { .. } => codes_of(paths, case)?,
         },
+        MaskSource::Layers { files, codes } => {
+            decode_layers(files, codes, (case.width, case.height), &dataset.foreground)?
+        }
         MaskSource::Region(region) => {
             roi::codes_tile(&dataset.rois, region, case.width, case.height)?
         }
@@ -249,7 +253,11 @@ fn translate(dataset: &Dataset, case: &Case, mut codes: GrayImage) -> Result<Gra
         Ok(()) => Ok(codes),
         Err(unknown) => {
             let at = match &case.mask {
-                MaskSource::Files(paths) if !paths.is_empty() => paths[0].display().to_string(),
+                MaskSource::Files(files) | MaskSource::Layers { files, .. }
+                    if !files.is_empty() =>
+                {
+                    files[0].display().to_string()
+                }
                 MaskSource::Region(region) => region.path.display().to_string(),
                 _ => case.id.clone(),
             };

@@ -81,6 +81,7 @@ pub fn split(spec: &SplitSpec, dataset: &Dataset, duplicates: &Duplicates) -> Re
         SplitSpec::Kfold(kfold) => split_kfold(kfold, dataset, duplicates)?,
         SplitSpec::File(files) => split_by_lists(files, dataset)?,
         SplitSpec::ByFolder(_) => split_by_folder(dataset)?,
+        SplitSpec::ByColumn(_) => split_by_column(dataset)?,
     };
     check_parts(dataset, &split)
         .map_err(|error| Error::user(format!("{error}\nto mend it, {}", remedy(spec))))?;
@@ -95,6 +96,9 @@ fn remedy(spec: &SplitSpec) -> String {
         }
         SplitSpec::Kfold(kfold) => ("divide into fewer `folds`", kfold.stratify, kfold.group),
         SplitSpec::File(_) => return "name a case of it in the list of that part".into(),
+        SplitSpec::ByColumn(_) => {
+            return "write that part into the column of a case of it, or divide by `kind = \"holdout\"`".into();
+        }
         SplitSpec::ByFolder(_) => {
             return "put a case of it into that folder, or divide by `kind = \"holdout\"`".into();
         }
@@ -190,11 +194,12 @@ fn split_kfold(spec: &KfoldSpec, dataset: &Dataset, duplicates: &Duplicates) -> 
 
 /// What keeps the cases of a division together, where a spec leaves it to the data.
 ///
-/// A division that is given has the patients or slides that the images name.
+/// A division that is given has the groups of the data set, or the patients or slides that the images name.
 pub fn group_key(spec: &SplitSpec, dataset: &Dataset) -> GroupKey {
     match spec.group() {
         Some(GroupKey::Auto) => natural_key(dataset),
         Some(key) => key,
+        None if dataset.cases.iter().any(|case| case.group.is_some()) => GroupKey::Given,
         None if dataset.cases.iter().any(|case| case.patient().is_some()) => GroupKey::Patient,
         None if dataset.cases.iter().any(|case| case.slide.is_some()) => GroupKey::Slide,
         None => GroupKey::None,
@@ -205,6 +210,7 @@ fn natural_key(dataset: &Dataset) -> GroupKey {
     let known =
         |name: fn(&Case) -> Option<&str>| dataset.cases.iter().all(|case| name(case).is_some());
     match (known(Case::patient), known(Case::patient_or_slide)) {
+        _ if dataset.cases.iter().all(|case| case.group.is_some()) => GroupKey::Given,
         (true, _) => GroupKey::Patient,
         (false, true) => GroupKey::Slide,
         (false, false) => GroupKey::None,
@@ -216,9 +222,10 @@ fn groups_of(key: GroupKey, dataset: &Dataset, duplicates: &Duplicates) -> Resul
         let name = |case: &Case| match name(case) {
             Some(name) => Ok(name.to_string()),
             None => Err(Error::user(format!(
-                "`dataset.split.group = \"{key}\"`: `{}` has no {key}; this data set can be grouped by \
+                "`dataset.split.group = \"{key}\"`: `{}` has no {}; this data set can be grouped by \
                  \"duplicates\" or \"none\"",
-                case.id
+                case.id,
+                if key == "given" { "group, which `dataset.group` gives" } else { key }
             ))),
         };
         dataset.cases.iter().map(name).collect()
@@ -226,6 +233,7 @@ fn groups_of(key: GroupKey, dataset: &Dataset, duplicates: &Duplicates) -> Resul
     let key = if key == GroupKey::Auto { natural_key(dataset) } else { key };
     let groups = match key {
         GroupKey::Auto | GroupKey::None => ids(dataset),
+        GroupKey::Given => named("given", |case| case.group.as_deref())?,
         GroupKey::Patient => named("patient", Case::patient)?,
         GroupKey::Slide => named("slide", |case| case.slide.as_deref())?,
         GroupKey::Institution => named("institution", |case| case.institution.as_deref())?,
@@ -283,9 +291,21 @@ fn split_by_folder(dataset: &Dataset) -> Result<Split> {
     Ok(Split::from_parts(&parts, natural_groups(dataset), None))
 }
 
-/// What belongs together by its names: patients, or slides, and tiles that overlap.
+fn split_by_column(dataset: &Dataset) -> Result<Split> {
+    if dataset.cases.iter().all(|case| case.folder.is_none()) {
+        return Err(Error::user(
+            "`dataset.split.kind = \"by-column\"` needs a table whose column `dataset.split-column` names, and no case has a \
+             split there: use \"holdout\", \"kfold\" or \"file\"",
+        ));
+    }
+    let parts: Vec<_> = dataset.cases.iter().map(|case| case.folder).collect();
+    let why = "the table gives them no split".into();
+    Ok(Split { left_out_why: why, ..Split::from_parts(&parts, natural_groups(dataset), None) })
+}
+
+/// What belongs together by its source: groups that it gives, patients or slides, and tiles that overlap.
 pub fn natural_groups(dataset: &Dataset) -> Vec<String> {
-    let of = |case: &Case| case.patient_or_slide().unwrap_or(&case.id).to_string();
+    let of = |case: &Case| case.known_group().unwrap_or(&case.id).to_string();
     with_overlaps(dataset.cases.iter().map(of).collect(), dataset)
 }
 

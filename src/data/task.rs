@@ -85,7 +85,8 @@ fn classes(dataset: &Dataset, task: &str) -> Result<Vec<String>> {
         if case.label.is_empty() {
             return Err(Error::user(format!(
                 "`{task}` needs images with a class of their own, and `{}` has none; \
-                 BUSI has benign, malignant and normal ones",
+                 BUSI has benign, malignant and normal ones, `folder` takes it from `{{class}}` of `dataset.images`, \
+                 `table` from the column that `dataset.class` names",
                 case.id
             )));
         }

@@ -49,6 +49,7 @@ fn case(folder: &Path, number: u8) -> Case {
         label: String::new(),
         slide: None,
         institution: None,
+        group: None,
         folder: None,
         image: ImageSource::File(image),
         mask: MaskSource::Files(vec![mask]),

@@ -245,7 +245,7 @@ fn recorded_groups(record: &Record, dataset: &Dataset) -> Vec<String> {
     dataset.cases.iter().map(group).collect()
 }
 
-/// The group of a case as its source knows it: its patient or slide, else itself.
+/// The group of a case as its source knows it, else itself.
 fn group_of(case: &Case) -> String {
-    case.patient_or_slide().unwrap_or(&case.id).to_string()
+    case.known_group().unwrap_or(&case.id).to_string()
 }

@@ -87,7 +87,7 @@ pub struct Decisions {
     pub device: Family,
     /// Hash of the pixels and labels of all cases.
     pub data_fingerprint: String,
-    /// What keeps cases together: `slide`, `institution`, `duplicates` or `none`.
+    /// What keeps cases together: `given`, `patient`, `slide`, `institution`, `duplicates` or `none`.
     #[serde(default)]
     pub group_key: String,
     /// SHA-256 of the files of weights to start from.

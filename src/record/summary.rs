@@ -46,7 +46,7 @@ pub struct Summary {
     pub semantics: Semantics,
     /// Which epoch's weights were kept.
     pub selection: Option<Selection>,
-    /// What keeps cases together: `patient`, `slide`, `institution`, `duplicates` or `none`.
+    /// What keeps cases together: `given`, `patient`, `slide`, `institution`, `duplicates` or `none`.
     pub group_key: String,
     /// Full names of the headline figures, most important first, such as `test.dice.mean`.
     pub headline: Vec<FigureName>,

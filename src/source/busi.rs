@@ -16,6 +16,7 @@ use super::labels::Labels;
 use super::layout::{Contents, Layout};
 use super::levels::Levels;
 use super::look::Look;
+use super::mask_name::like_masks;
 use super::masks::judge_lesions;
 use super::pictures::{MaskReading, judge_pictures};
 use super::reader::{Masks, Opening, Source, lesions};
@@ -387,33 +388,16 @@ impl Class<'_> {
 
     /// Finds pictures whose names suggest masks in a form that is not read, and which would count as images.
     fn mask_names(&self, order: &[(String, Found)], findings: &mut Findings) {
-        let stems: BTreeSet<&str> = order
+        let images: Vec<(&str, String)> = order
             .iter()
-            .filter(|(_, found)| found.image.is_some())
-            .map(|(stem, _)| stem.as_str())
+            .filter_map(|(stem, found)| {
+                Some((stem.as_str(), self.look.name(found.image.as_ref()?)))
+            })
             .collect();
-        for (stem, found) in order {
-            let Some(image) = &found.image else { continue };
-            let owner = |at: usize| stem.get(..at).is_some_and(|owner| stems.contains(owner));
-            let beside = stem
-                .match_indices(['_', '-', ' ', '.'])
-                .any(|(at, _)| owner(at) && sounds_like_mask(&stem[at + 1..]));
-            if beside {
-                findings.push(
-                    Finding::error(
-                        FindingKind::MaskName,
-                        "pictures beside an image that sound like its mask and would count as images",
-                    )
-                    .naming(self.look.name(image))
-                    .remedy("call masks `<image>_mask.png`, and further ones `<image>_mask_1.png`"),
-                );
-            } else if stem.to_lowercase().contains("mask") {
-                let what = "pictures that sound like masks and count as images";
-                findings.push(
-                    Finding::warning(FindingKind::MaskName, what).naming(self.look.name(image)),
-                );
-            }
-        }
+        findings.extend(like_masks(
+            &images,
+            "call masks `<image>_mask.png`, and further ones `<image>_mask_1.png`",
+        ));
     }
 
     /// Reads headers, and makes a case if nothing stands against it.
@@ -427,6 +411,7 @@ impl Class<'_> {
             label: self.label.into(),
             slide: None,
             institution: None,
+            group: None,
             folder: None,
             image: ImageSource::File(image),
             mask,
@@ -441,13 +426,6 @@ impl Class<'_> {
 pub fn is_mask_name(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     image_stem(&name).is_some_and(|stem| split_mask_name(stem).1.is_some())
-}
-
-/// Whether what follows an image's name says that it is a mask.
-fn sounds_like_mask(rest: &str) -> bool {
-    let rest = rest.to_lowercase();
-    let words = ["mask", "gt", "seg", "label", "annot", "truth", "lesion", "roi", "contour"];
-    words.iter().any(|word| rest.contains(word))
 }
 
 /// `benign (1)_mask_2` into `benign (1)` and 2, in any case; an image has no number.

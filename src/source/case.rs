@@ -21,7 +21,9 @@ pub struct Case {
     pub slide: Option<String>,
     /// The institution, such as `A2`: the second field of the TCGA barcode.
     pub institution: Option<String>,
-    /// The split that the folder on disk stands for.
+    /// The group that the data set gives: by a column of its table, a part of the name, or a folder.
+    pub group: Option<String>,
+    /// The split that the folder on disk, or the table, says.
     pub folder: Option<SplitName>,
     /// Where the image comes from.
     pub image: ImageSource,
@@ -45,6 +47,12 @@ impl Case {
     /// The patient, if the name tells it, else the slide.
     pub fn patient_or_slide(&self) -> Option<&str> {
         self.patient().or(self.slide.as_deref())
+    }
+
+    /// What it belongs to as its source knows it: the group that the data set gives, else the patient or the slide that
+    /// the name tells.
+    pub fn known_group(&self) -> Option<&str> {
+        self.group.as_deref().or_else(|| self.patient_or_slide())
     }
 }
 
@@ -103,6 +111,13 @@ pub struct PhantomImage {
 pub enum MaskSource {
     /// One PNG file, or several whose union counts.
     Files(Vec<PathBuf>),
+    /// Files whose foreground has a code each; where several are foreground, the last counts.
+    Layers {
+        /// The files.
+        files: Vec<PathBuf>,
+        /// The code of the foreground of each.
+        codes: Vec<u8>,
+    },
     /// A part of a large file.
     Region(Region),
     /// The generator of the image.
@@ -117,7 +132,7 @@ impl MaskSource {
     /// The mask files of its own; none where it is a part of one.
     pub fn files(&self) -> &[PathBuf] {
         match self {
-            Self::Files(paths) => paths,
+            Self::Files(files) | Self::Layers { files, .. } => files,
             Self::Region(_) | Self::Phantom | Self::Empty | Self::Unlabelled => &[],
         }
     }

@@ -53,10 +53,15 @@ impl Codes {
 
     /// Says which codes no mask may hold, and how many pixels have them.
     pub(crate) fn unknown(&self, found: &[(u8, u64)]) -> String {
-        let last = (0..=255).rev().find(|&code| self.label(code).is_some()).unwrap_or_default();
+        let known: Vec<u8> = (0..=255).filter(|&code| self.label(code).is_some()).collect();
+        let last = known.last().copied().unwrap_or_default();
+        let known = match known.len() == usize::from(last) + 1 {
+            true => format!("0 to {last}"),
+            false => known.iter().map(u8::to_string).collect::<Vec<_>>().join(", "),
+        };
         let codes: Vec<_> =
             found.iter().map(|(code, pixels)| format!("code {code} ({pixels} pixels)")).collect();
-        format!("unknown {}: known are 0 to {last}", codes.join(", "))
+        format!("unknown {}: known are {known}", codes.join(", "))
     }
 
     /// Replaces codes by labels.

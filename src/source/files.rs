@@ -246,7 +246,7 @@ pub(super) fn not_read(root: &Path, files: &[Entry], stems: &BTreeSet<String>) -
 }
 
 /// How to convert a file of another format.
-fn conversion(name: &str) -> String {
+pub(super) fn conversion(name: &str) -> String {
     let extension = name.rsplit('.').next().unwrap_or_default();
     let how = match extension.to_ascii_lowercase().as_str() {
         "dcm" | "dicom" | "ima" => "`dcm2img --write-png IN.dcm OUT.png` (DCMTK)".to_string(),

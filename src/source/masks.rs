@@ -20,6 +20,7 @@ use super::foreground::ForegroundSpec;
 use super::kept::kept;
 use super::look::Look;
 use super::mask_values::{MaskValues, brightest, hue_distance, is_lesion, tint};
+use super::scan::Scan;
 use super::sizes::BothSizes;
 use super::survey::{Surveyed, survey};
 use crate::error::Result;
@@ -219,7 +220,7 @@ fn lesions(
     let mut unions = unions.into_iter();
     let pixels = |case: &Case| match &case.mask {
         MaskSource::Empty => Some(Lesion::default()),
-        MaskSource::Files(files) => match files.as_slice() {
+        MaskSource::Files(files) | MaskSource::Layers { files, .. } => match files.as_slice() {
             [only] => of_files.get(only.as_path()).copied(),
             _ => unions.next(),
         },
@@ -466,11 +467,11 @@ fn which_is_lesion(read: &BTreeMap<&Path, &MaskValues>) -> String {
 }
 
 /// The codes that each mask holds, with their pixels.
-type CodesOf = BTreeMap<PathBuf, BothSizes<Vec<CodeCount>>>;
+pub(super) type CodesOf = BTreeMap<PathBuf, BothSizes<Vec<CodeCount>>>;
 
 /// The codes of masks at their own size and at a network's, from an earlier process where nothing has changed; what
 /// cannot be read is a finding.
-pub(super) fn survey_codes(
+fn survey_codes(
     look: &Look,
     cases: &[Case],
     size: Option<u32>,
@@ -490,6 +491,17 @@ pub(super) fn survey_codes(
         }
     }
     codes
+}
+
+/// The codes that the masks of some cases hold, which the scan keeps by the ids of these.
+pub(super) fn survey_cases(look: &Look, scan: &mut Scan, size: Option<u32>) -> CodesOf {
+    let codes_of = survey_codes(look, &scan.cases, size, &mut scan.findings);
+    let of_case = |case: &Case| {
+        let codes = codes_of.get(case.mask.files().first()?)?;
+        Some((case.id.clone(), codes.clone()))
+    };
+    scan.codes = scan.cases.iter().filter_map(of_case).collect();
+    codes_of
 }
 
 #[cfg(test)]
@@ -568,6 +580,7 @@ mod tests {
             label: "benign".into(),
             slide: None,
             institution: None,
+            group: None,
             folder: None,
             image: ImageSource::File(root.join(format!("{name}.png"))),
             mask: MaskSource::Files(vec![root.join(format!("{name}_mask.png"))]),

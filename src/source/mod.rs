@@ -11,20 +11,27 @@ pub(crate) mod codes;
 pub(crate) mod decode;
 mod extent;
 pub(crate) mod files;
+mod folder;
 mod foreground;
+mod found;
+pub(crate) mod guess;
 pub(crate) mod header;
 mod kept;
 mod labels;
+pub(crate) mod layers;
 mod layout;
 mod levels;
 pub(crate) mod look;
+mod mask_name;
 mod mask_values;
 mod masks;
 mod orientation;
 mod pair_values;
+mod pattern;
 pub mod phantom;
 pub(crate) mod picture_values;
 mod pictures;
+mod pixels;
 mod reader;
 pub(crate) mod roi;
 #[cfg(test)]
@@ -34,6 +41,7 @@ mod shortcuts;
 mod sizes;
 mod survey;
 mod synth;
+pub(crate) mod table;
 mod tree;
 mod two_folders;
 
@@ -49,7 +57,9 @@ pub use case::{Case, Decoded, ImageSource, MaskSource, Region};
 pub use codes::Codes;
 pub use decode::{decode_binary, decode_image};
 pub use files::{is_foreign_image, is_image_name};
+pub use folder::FolderSpec;
 pub use foreground::{ForegroundSpec, ThresholdForeground, TwoValuedForeground, ValuesForeground};
+pub use found::WithoutMask;
 pub use kept::kept;
 pub use labels::{IGNORE, Labels};
 pub(crate) use layout::Contents;
@@ -61,10 +71,14 @@ pub use levels::{
 pub use look::image_findings;
 pub use phantom::{Modality, PhantomImage, PhantomSpec};
 pub(crate) use pictures::judge_window;
+pub use pixels::{
+    ForegroundPixels, LayerClass, LayersPixels, PixelsSpec, RestOfValues, ValueClass, ValuesPixels,
+};
 pub use reader::{Masks, Opening, Source};
 pub use roi::RoiCache;
 pub use sizes::{BothSizes, resize_labels};
 pub use synth::{SynthKind, Synthesis, synth};
+pub use table::TableSpec;
 pub(crate) use two_folders::images_and_masks;
 
 /// Makes of a list of data sets what an author may write, and the way to each one's own file.
@@ -105,6 +119,10 @@ sources! {
     Busi(busi::BusiSpec),
     /// Breast cancer histology regions (Amgad et al. 2019): tiles or whole ROIs.
     Bcss(bcss::BcssSpec),
+    /// Images and masks of any folder, found by patterns.
+    Folder(folder::FolderSpec),
+    /// Images and masks that a table lists.
+    Table(table::TableSpec),
     /// Synthetic images made on the fly, for demonstrations and tests.
     Phantom(phantom::PhantomSpec),
 }

@@ -456,6 +456,7 @@ mod tests {
                 label: id.split('/').next().unwrap().into(),
                 slide: None,
                 institution: None,
+                group: None,
                 folder: None,
                 image: ImageSource::File(self.path(id)),
                 mask: MaskSource::Files(vec![self.path(&format!("{id}_mask"))]),

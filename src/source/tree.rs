@@ -6,7 +6,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::files::{
-    begins_like_image, image_stem, is_foreign_image, is_hidden, natural_order, shown,
+    Entry, begins_like_image, files_of, folders_of, image_stem, is_foreign_image, is_hidden,
+    natural_order, nfc, shown,
 };
 use crate::error::{Error, Result};
 use crate::finding::{Finding, FindingKind, Findings};
@@ -175,6 +176,45 @@ fn walk(
             rest.images.entry(folder.to_path_buf()).or_default().push(path);
         } else {
             *rest.others.entry(folder.to_path_buf()).or_default() += 1;
+        }
+    }
+    Ok(())
+}
+
+/// A file below a root.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Listed {
+    /// Its path from the root on, with `/` between its parts, in Unicode's composed form.
+    pub name: String,
+    /// Where it is.
+    pub path: PathBuf,
+}
+
+/// All files below a root in natural order, without hidden ones and links that lead nowhere.
+///
+/// # Errors
+/// If a folder cannot be listed.
+pub(super) fn files_below(root: &Path) -> Result<Vec<Listed>> {
+    let mut listed = Vec::new();
+    let mut seen: BTreeSet<Identity> = identity(root).into_iter().collect();
+    list(root, "", 0, &mut seen, &mut listed)?;
+    Ok(listed)
+}
+
+fn list(
+    folder: &Path,
+    above: &str,
+    depth: usize,
+    seen: &mut BTreeSet<Identity>,
+    listed: &mut Vec<Listed>,
+) -> Result<()> {
+    let named = |name: &str| nfc(&format!("{above}{name}"));
+    for Entry { path, name } in files_of(folder)? {
+        listed.push(Listed { name: named(&name), path });
+    }
+    for Entry { path, name } in folders_of(folder)? {
+        if depth < DEEPEST && identity(&path).is_some_and(|found| seen.insert(found)) {
+            list(&path, &format!("{}/", named(&name)), depth + 1, seen, listed)?;
         }
     }
     Ok(())

@@ -34,20 +34,11 @@ pub(crate) fn images_and_masks(root: &Path) -> Result<Option<String>> {
         Some(folder) if in_masks == 0 => format!("{ROI_MASKS}/{}", folder.name),
         _ => ROI_MASKS.to_string(),
     };
-    let how = |image: &Entry| {
-        let extension = image.name.rsplit('.').next().unwrap_or("png");
-        format!(
-            "mkdir benign; for i in {images_name}/*.{extension}; do n=$(basename \"$i\" .{extension}); \
-             cp \"$i\" benign/; cp \"{masks_name}/$n.png\" \"benign/${{n}}_mask.png\"; done"
-        )
-    };
-    let how = names.first().map(how).unwrap_or_default();
     Ok(Some(format!(
-        "{}: images and masks in two folders (`{images_name}/` with {} images, `{masks_name}/`), a layout that is \
-         not read, and no BCSS ROIs: no name begins with a TCGA slide and no `{CODE_TABLE}` lies there. Put each \
-         mask beside its image in a folder of its class, `{how}`, and read that with `dataset.kind = \"busi\"` and \
-         `dataset.classes = [\"benign\"]`; if the masks hold the codes of BCSS after all, put `{CODE_TABLE}` beside \
-         the folders",
+        "{}: images and masks in two folders (`{images_name}/` with {} images, `{masks_name}/`), which are \
+         no BCSS ROIs: no name begins with a TCGA slide and no `{CODE_TABLE}` lies there. Read them with `dataset.kind = \
+         \"folder\"`, `images = \"{images_name}/*\"` and `masks = \"{masks_name}/{{stem}}.*\"` (`oncospec data init` \
+         writes such a spec); if the masks hold the codes of BCSS after all, put `{CODE_TABLE}` beside the folders",
         root.display(),
         names.len(),
     )))

@@ -7,9 +7,11 @@ use super::FilterSpec;
 use crate::role::Role;
 pub use crate::source::{
     AsStoredIntensity, BcssClasses, BcssLayout, BcssSpec, BusiClass, BusiSpec, CustomClasses,
-    FiveClasses, ForegroundSpec, FullRangeIntensity, IntensitySpec, MergedClasses, Modality,
-    MultiMask, PercentilesIntensity, PhantomSpec, RawClasses, RestOfCodes, RoisSpec, SourceSpec,
-    ThresholdForeground, TilesSpec, TwoValuedForeground, ValuesForeground, WindowIntensity,
+    FiveClasses, FolderSpec, ForegroundPixels, ForegroundSpec, FullRangeIntensity, IntensitySpec,
+    LayerClass, LayersPixels, MergedClasses, Modality, MultiMask, PercentilesIntensity,
+    PhantomSpec, PixelsSpec, RawClasses, RestOfCodes, RestOfValues, RoisSpec, SourceSpec,
+    TableSpec, ThresholdForeground, TilesSpec, TwoValuedForeground, ValueClass, ValuesForeground,
+    ValuesPixels, WindowIntensity, WithoutMask,
 };
 
 /// Images, labels and how they are divided.
@@ -20,7 +22,7 @@ pub struct DatasetSpec {
     /// Which data set, and what is particular to it.
     #[serde(flatten)]
     pub source: SourceSpec,
-    /// Side of the square that images are resized to (BUSI) or tiles are expected in (BCSS), in pixels.
+    /// Side of the square that images are resized to (BUSI, `folder`, `table`) or tiles are expected in (BCSS), in pixels.
     #[serde(default = "default_image_size")]
     #[schemars(range(min = 16, max = 4096))]
     pub image_size: u32,
@@ -124,8 +126,10 @@ pub enum SplitSpec {
     Kfold(KfoldSpec),
     /// As lists in files say.
     File(FileSplitSpec),
-    /// As the folders on disk say (`train`, `val`, `test`).
+    /// As the folders on disk say (`train`, `val`, `test`), or `{split}` of a pattern.
     ByFolder(ByFolderSpec),
+    /// As a column of the table says (`table`).
+    ByColumn(ByColumnSpec),
 }
 
 impl SplitSpec {
@@ -134,7 +138,7 @@ impl SplitSpec {
         match self {
             Self::Holdout(holdout) => Some(&mut holdout.group),
             Self::Kfold(kfold) => Some(&mut kfold.group),
-            Self::File(_) | Self::ByFolder(_) => None,
+            Self::File(_) | Self::ByFolder(_) | Self::ByColumn(_) => None,
         }
     }
 
@@ -143,7 +147,7 @@ impl SplitSpec {
         match self {
             Self::Holdout(holdout) => Some(holdout.group),
             Self::Kfold(kfold) => Some(kfold.group),
-            Self::File(_) | Self::ByFolder(_) => None,
+            Self::File(_) | Self::ByFolder(_) | Self::ByColumn(_) => None,
         }
     }
 }
@@ -154,6 +158,7 @@ impl GroupKey {
         match self {
             Self::Auto => "auto",
             Self::None => "none",
+            Self::Given => "given",
             Self::Patient => "patient",
             Self::Slide => "slide",
             Self::Institution => "institution",
@@ -219,11 +224,14 @@ pub enum Stratify {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum GroupKey {
-    /// Patients where file names hold them (BCSS), else every case stands alone.
+    /// The groups that the data set gives (`folder`, `table`), patients where file names hold them (BCSS), else every case
+    /// stands alone.
     #[default]
     Auto,
     /// Every case stands alone.
     None,
+    /// The groups that the data set gives: a column of a table, a part of the name or a folder (`folder`, `table`).
+    Given,
     /// The patient: the first three fields of a TCGA barcode, which all slides of a patient share (BCSS).
     Patient,
     /// The slide (BCSS).
@@ -310,3 +318,8 @@ pub struct FileSplitSpec {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ByFolderSpec {}
+
+/// As a column of the table says; it has no settings.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ByColumnSpec {}

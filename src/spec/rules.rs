@@ -86,7 +86,7 @@ impl Rules<'_, '_> {
             Some(SplitSpec::Holdout(holdout)) => self.fractions(&path, &holdout),
             Some(SplitSpec::Kfold(kfold)) => self.fold(&path, &kfold),
             Some(SplitSpec::File(files)) => self.lists(&path, &files),
-            Some(SplitSpec::ByFolder(_)) | None => {}
+            Some(SplitSpec::ByFolder(_) | SplitSpec::ByColumn(_)) | None => {}
         }
     }
 

@@ -303,7 +303,8 @@ fn images_and_masks_in_two_folders_are_a_layout_of_their_own() {
             "images and masks in two folders",
             said.as_str(),
             "no BCSS ROIs",
-            "dataset.kind = \"busi\"",
+            "dataset.kind = \"folder\"",
+            "oncospec data init",
         ];
         let set = two_folders(masks);
         let rois = "dataset={kind=\"bcss\", root=\"data\", layout={kind=\"rois\"}, image-size=32}";

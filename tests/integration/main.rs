@@ -17,6 +17,7 @@ mod gpu;
 mod identity;
 mod imaging;
 mod multi_task;
+mod own_data;
 mod real_data;
 mod runs;
 mod specs;

@@ -30,6 +30,7 @@ fn dataset(cases: &[(&str, Option<u32>)]) -> Dataset {
         label: (*label).into(),
         slide: slide.map(|slide| format!("S{slide}")),
         institution: None,
+        group: None,
         folder: None,
         image: ImageSource::Phantom(PhantomImage::ultrasound(0, number as u32)),
         mask: MaskSource::Phantom,

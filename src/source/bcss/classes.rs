@@ -6,11 +6,10 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::super::case::Case;
 use super::super::codes::{CodeCount, Codes};
 use super::super::labels::{IGNORE, Labels};
 use super::super::look::Look;
-use super::super::masks::survey_codes;
+use super::super::masks::survey_cases;
 use super::super::scan::Scan;
 use super::super::two_folders::CODE_TABLE;
 use crate::error::{Error, Result};
@@ -230,12 +229,7 @@ pub(super) fn unknown_codes(look: &Look, mask: &Path, found: &[CodeCount]) -> Op
 ///
 /// A table of codes beside the data settles which set it is, otherwise a code above 2 anywhere means the 22 codes.
 pub(super) fn detect_codes(look: &Look, scan: &mut Scan, size: Option<u32>) -> CodeSet {
-    let codes_of = survey_codes(look, &scan.cases, size, &mut scan.findings);
-    let of_case = |case: &Case| {
-        let codes = codes_of.get(case.mask.files().first()?)?;
-        Some((case.id.clone(), codes.clone()))
-    };
-    scan.codes = scan.cases.iter().filter_map(of_case).collect();
+    let codes_of = survey_cases(look, scan, size);
     let found: BTreeSet<u8> =
         codes_of.values().flat_map(|codes| &codes.own).map(|&(code, _)| code).collect();
     let unknown: Vec<Finding> =

@@ -268,6 +268,7 @@ fn whole_roi(roi: &WholeRoi) -> Case {
         label: String::new(),
         slide,
         institution,
+        group: None,
         folder: None,
         image: ImageSource::File(roi.image.clone()),
         mask: MaskSource::Files(vec![roi.mask.clone()]),

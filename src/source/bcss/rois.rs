@@ -147,6 +147,7 @@ fn cut_roi(look: &Look, roi: &WholeRoi, spec: &RoisSpec, tile: u32) -> Result<Cu
             label: String::new(),
             slide: slide.clone().or_else(|| Some(roi.stem.clone())),
             institution: institution.clone(),
+            group: None,
             folder: None,
             mask: MaskSource::Region(Region { path: roi.mask.clone(), ..image.clone() }),
             image: ImageSource::Region(image),

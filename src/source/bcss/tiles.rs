@@ -204,6 +204,7 @@ fn check_tile(
         label: String::new(),
         slide,
         institution,
+        group: None,
         folder: Some(split),
         image: ImageSource::File(image),
         mask: mask.map_or(MaskSource::Unlabelled, |mask| MaskSource::Files(vec![mask])),

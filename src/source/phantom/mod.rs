@@ -196,6 +196,7 @@ fn case(id: String, label: &str, slide: Option<(String, &str)>, image: PhantomIm
         label: label.into(),
         slide,
         institution: institution.map(str::to_string),
+        group: None,
         folder: None,
         image: ImageSource::Phantom(image),
         mask: MaskSource::Phantom,
