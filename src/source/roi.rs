@@ -16,12 +16,15 @@ use crate::error::{Error, Result};
 /// Fewest bytes of decoded ROIs that are kept; one larger than the limit is kept alone.
 const LEAST_CACHE_BYTES: usize = 256 << 20;
 
+/// What the image of a tile shows beyond the file.
+pub(crate) const BEYOND: image::Rgb<u8> = image::Rgb([255; 3]);
+
 /// Corners along one side of an ROI, as `(start, length)` in pixels of the ROI.
 ///
 /// Tiles of `tile` pixels at their own scale begin every `stride` pixels at that scale. The last one
 /// is shifted inside, so that the whole side is covered (as long as `stride` is not above `tile`).
 /// A side shorter than a tile has one, which reaches beyond.
-pub(super) fn corners(side: u32, tile: u32, stride: u32, scale: f64) -> Vec<(u32, u32)> {
+pub(crate) fn corners(side: u32, tile: u32, stride: u32, scale: f64) -> Vec<(u32, u32)> {
     // Rounded up, so that rounding the starts leaves no gap; but not for an error in the last digit.
     let length = ((f64::from(tile) / scale - 1e-9).ceil() as u32).max(1);
     let Some(last) = side.checked_sub(length).filter(|&last| last > 0) else {
@@ -202,14 +205,21 @@ pub(crate) fn image_tile(
     levels: Levels,
 ) -> Result<RgbImage> {
     match &*cache.get(Key { path: region.path.clone(), codes: false }, levels)? {
-        Roi::Image(roi) => {
-            let part = crop(roi, region, image::Rgb([255; 3]));
-            let filter = ResizeAlg::Convolution(FilterType::Bilinear);
-            let data = resample(part.as_raw(), (region, width, height), PixelType::U8x3, filter)?;
-            whole(RgbImage::from_raw(width, height, data), region)
-        }
+        Roi::Image(roi) => image_of_part(&crop(roi, region, BEYOND), region, width, height),
         Roi::Codes(_) => Err(Error::failed("an ROI's image was cached as its mask")),
     }
+}
+
+/// The image of a tile, of the pixels of the file that its region names.
+pub(crate) fn image_of_part(
+    part: &RgbImage,
+    region: &Region,
+    width: u32,
+    height: u32,
+) -> Result<RgbImage> {
+    let filter = ResizeAlg::Convolution(FilterType::Bilinear);
+    let data = resample(part.as_raw(), (region, width, height), PixelType::U8x3, filter)?;
+    whole(RgbImage::from_raw(width, height, data), region)
 }
 
 /// The codes of a tile, as [`codes_of_tile`].

@@ -18,6 +18,7 @@ mod identity;
 mod imaging;
 mod multi_task;
 mod real_data;
+mod regions;
 mod runs;
 mod specs;
 mod support;
