@@ -54,6 +54,7 @@ mod cache;
 mod draws;
 mod loader;
 mod normalize;
+mod order;
 mod resize;
 #[cfg(test)]
 mod tiny;

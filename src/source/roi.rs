@@ -13,8 +13,15 @@ use super::header::Limit;
 use super::levels::Levels;
 use crate::error::{Error, Result};
 
-/// Fewest bytes of decoded ROIs that are kept; one larger than the limit is kept alone.
+/// Fewest bytes of decoded ROIs that are kept.
 const LEAST_CACHE_BYTES: usize = 256 << 20;
+
+/// ROIs whose tiles are mixed in an epoch.
+pub(crate) const OPEN_ROIS: usize = 4;
+
+/// Files that are kept whatever their size: images and masks of the ROIs whose tiles are mixed, and of as many that came
+/// since the last tile of one of them.
+pub(crate) const LEAST_CACHE_FILES: usize = 2 * 2 * OPEN_ROIS;
 
 /// What the image of a tile shows beyond the file.
 pub(crate) const BEYOND: image::Rgb<u8> = image::Rgb([255; 3]);
@@ -116,7 +123,7 @@ struct Held {
     bytes: usize,
 }
 
-/// Decoded ROIs, the least recently used dropped first.
+/// Decoded ROIs, the least recently used dropped first, beyond a few that are always kept.
 pub struct RoiCache {
     limit: usize,
     /// The most recently used is last.
@@ -181,7 +188,7 @@ impl RoiCache {
             entry.bytes = bytes;
         }
         let mut total: usize = held.iter().map(|entry| entry.bytes).sum();
-        while total > self.limit {
+        while total > self.limit && held.len() > LEAST_CACHE_FILES {
             let Some(oldest) = held.iter().position(|entry| entry.bytes > 0 && entry.key != *key)
             else {
                 break;
@@ -360,11 +367,18 @@ mod tests {
         assert_eq!(cache.bytes(), 40 * 30 * 3);
         std::fs::remove_file(&path).unwrap();
         assert_eq!(image_tile(&cache, &tile, 16, 16, Levels::Refused).unwrap(), first);
-        cache.make_room(&Key { path: "other".into(), codes: false }, 0);
         cache.held.lock().unwrap()[0].bytes = LEAST_CACHE_BYTES + 1;
-        cache.slot(&Key { path: "other".into(), codes: false });
-        cache.make_room(&Key { path: "other".into(), codes: false }, 5);
-        assert_eq!(cache.bytes(), 5);
+        for other in 1..=LEAST_CACHE_FILES {
+            assert_eq!(
+                cache.bytes(),
+                LEAST_CACHE_BYTES + other,
+                "few files are kept whatever their size"
+            );
+            let key = Key { path: other.to_string().into(), codes: false };
+            cache.slot(&key);
+            cache.make_room(&key, 1);
+        }
+        assert_eq!(cache.bytes(), LEAST_CACHE_FILES);
         assert!(image_tile(&cache, &tile, 16, 16, Levels::Refused).is_err());
     }
 
