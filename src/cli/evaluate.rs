@@ -66,7 +66,7 @@ pub(super) fn execute(args: EvaluateArgs, output: Output) -> Result<u8> {
         }
         (None, _) => format!("the {} split", scored.as_str()),
     };
-    print(&table(&figures, scoring.indices.len(), &place, refined.as_deref()))
+    print(&table(&figures, &scoring.counted()?, &place, refined.as_deref()))
 }
 
 /// Figures for programs, with the name of what was scored in place of a split's.
@@ -80,9 +80,9 @@ fn of(scored: Scored, figures: &[Figure]) -> Result<Vec<Value>> {
     values.map_err(|error| Error::failed(format!("cannot be written as JSON: {error}")))
 }
 
-fn table(figures: &[Figure], cases: usize, place: &str, refined: Option<&str>) -> String {
+fn table(figures: &[Figure], cases: &str, place: &str, refined: Option<&str>) -> String {
     let refined = refined.map(|how| format!(", probabilities {how}")).unwrap_or_default();
-    let mut text = format!("{cases} cases of {place}{refined}\n");
+    let mut text = format!("{cases} of {place}{refined}\n");
     for figure in figures {
         let interval = figure
             .interval

@@ -28,6 +28,10 @@ const LEGEND: &str = "legend.json";
 pub(super) struct PredictArgs {
     #[command(flatten)]
     of: ImageArgs,
+    /// Folder of true masks in the data's own codes, each named as its image and a PNG: it is written beside the
+    /// prediction with the same values, as IMAGE_truth.png. For runs whose masks hold codes.
+    #[arg(long, value_name = "DIR")]
+    truth: Option<PathBuf>,
     /// Folder for IMAGE_mask.png, IMAGE_probability.png and IMAGE_overlay.png, with legend.json, what the values of
     /// masks mean, and predictions.json, what was predicted for each image.
     #[arg(long, short, value_name = "DIR")]
@@ -41,6 +45,13 @@ pub(super) struct PredictArgs {
 pub(super) fn execute(args: PredictArgs, output: Output) -> Result<u8> {
     let (trained, paths) = args.of.open(output)?;
     let overwrite = args.overwrite.overwrite;
+    let of_codes = matches!(trained.predictor.outputs, Kind::Classes(_));
+    if let Some(folder) = args.truth.as_ref().filter(|_| !of_codes) {
+        return Err(Error::user(format!(
+            "--truth {}: the masks of this run hold no codes of several classes; leave it out",
+            folder.display()
+        )));
+    }
     if let Kind::Images(_) = trained.predictor.outputs {
         let planned = vec![Planned::named(PREDICTIONS)];
         let files = Outputs::folder(&args.out, KIND, planned, overwrite)?;
@@ -59,11 +70,13 @@ pub(super) fn execute(args: PredictArgs, output: Output) -> Result<u8> {
     for (stem, image) in &images {
         let of = |what: &&str| Planned::of(image, prediction_file(stem, what)).by(&trained.run);
         planned.extend(["mask", "probability", "overlay"].iter().map(of));
+        planned.extend(args.truth.as_ref().map(|_| of(&"truth")));
     }
     let files = Outputs::folder(&args.out, KIND, planned, overwrite)?;
     write_legend(&files, &legend, overwrite)?;
     let (written, failed) = each(images, |path, stem| {
-        let one = predict_mask(&trained, path, &files, stem, &legend)?;
+        let truth = args.truth.as_ref().map(|folder| folder.join(format!("{stem}.png")));
+        let one = predict_mask(&trained, path, truth.as_deref(), &files, stem, &legend)?;
         let class = one.class.as_ref().map(|class| format!(": {}", class.words()));
         let class = class.unwrap_or_default();
         output.say(format!("{} -> {}{class}", path.display(), one.mask.display()));

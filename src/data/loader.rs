@@ -8,8 +8,8 @@ use std::thread::{Builder, JoinHandle};
 use super::batch::{Batch, Source};
 use super::cache::Cache;
 use super::dataset::Dataset;
-use super::draws::shuffle_epoch;
 use super::normalize::Preprocess;
+use super::order::order_epoch;
 use crate::error::{Error, Result};
 use crate::spec::{AugmentSpec, batches};
 
@@ -28,7 +28,8 @@ pub struct Loader {
 pub enum Order {
     /// As they were given, and never augmented: for validation, test and prediction.
     Sequential,
-    /// As drawn from seed and epoch, augmented if the loader has augmentation: for training.
+    /// As drawn from seed and epoch, tiles of regions from a few regions at a time; augmented if the loader has
+    /// augmentation: for training.
     Shuffled {
         /// Seed of the run.
         seed: u32,
@@ -80,7 +81,7 @@ impl Loader {
         let draw = match order {
             Order::Sequential => None,
             Order::Shuffled { seed, epoch } => {
-                shuffle_epoch(&mut cases, seed, epoch);
+                order_epoch(&self.source.dataset, &mut cases, seed, epoch);
                 Some((seed, epoch))
             }
         };

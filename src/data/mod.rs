@@ -18,6 +18,7 @@ mod mirror;
 mod open;
 mod overlap;
 mod random;
+mod regions;
 mod scored;
 mod split;
 mod subset;
@@ -43,6 +44,7 @@ pub use open::{
 };
 pub use overlap::{leave_out, overlaps, shown_before};
 pub use random::stream as random_stream;
+pub use regions::{RegionOfCases, regions};
 pub use scored::{Lack, lacks_foreground, unscored};
 pub use split::{Split, folds, group_key, natural_groups, split};
 pub use subset::subset;
@@ -54,6 +56,7 @@ mod cache;
 mod draws;
 mod loader;
 mod normalize;
+mod order;
 mod resize;
 #[cfg(test)]
 mod tiny;

@@ -23,8 +23,10 @@ mod refine;
 mod run;
 mod score;
 mod semantics;
+mod stitch;
 mod summary;
 mod threshold;
+mod windows;
 
 pub use confusion::{Confusion, count_classes};
 pub use counts::{count_binary, likeliest};
@@ -34,18 +36,23 @@ pub use images::{
     predicted_class, roc_curve, second_head_names,
 };
 pub use metric::{figure_goal, measure_title};
-pub use pictures::{CasePictures, colour, draw, jpeg, overlay, png_gray, png_rgb, shown};
+pub use pictures::{
+    CasePictures, colour, draw, highest, jpeg, overlay, overlay_row, png_gray, png_rgb, shown,
+};
 pub use predictor::{Predictor, Probabilities, not_a_number};
 pub use run::{
-    Cases, Evaluation, SECOND_HEAD_THRESHOLD, Tick, classify, evaluate, outputs, threshold,
+    Cases, Evaluation, SECOND_HEAD_THRESHOLD, Tick, classify, evaluate, outputs, predicted_case,
+    threshold,
 };
 pub use score::{CaseScore, LabelledCase, score_binary, score_classes};
 pub use semantics::{
     describe_absent, describe_empty, describe_image_reductions, describe_intervals, describe_loss,
     describe_reductions, describe_refinement,
 };
+pub use stitch::{StitchedRow, stitch};
 pub use summary::{Figure, figure_names, figures};
 pub use threshold::{CANDIDATES, best_threshold, binarize, count_at_candidates};
+pub use windows::Windows;
 
 #[cfg(test)]
 mod parity;

@@ -82,12 +82,7 @@ pub fn draw(
     let seen = probabilities.resized(width as usize, height as usize)?;
     let labels = seen.labels(outputs, threshold);
     let pixels = (width * height) as usize;
-    let likeliest: Vec<u8> = (0..pixels)
-        .map(|pixel| {
-            let values = seen.values[pixel..].iter().step_by(pixels);
-            (values.fold(0.0_f32, |highest, &value| highest.max(value)) * 255.0).round() as u8
-        })
-        .collect();
+    let likeliest = highest(&seen.values, pixels);
     let size = (width, height);
     Ok(CasePictures {
         image: jpeg(&image)?,
@@ -96,6 +91,18 @@ pub fn draw(
         prediction: mask(&labels, size, outputs)?,
         error: truth.map(|truth| png_rgb(&errors(&labels, &truth, size, outputs))).transpose()?,
     })
+}
+
+/// The highest probability of each pixel, from 0 to 255.
+///
+/// # Shapes
+/// - values: `[channels, pixels]`
+pub fn highest(values: &[f32], pixels: usize) -> Vec<u8> {
+    let of = |pixel: usize| {
+        let values = values[pixel..].iter().step_by(pixels);
+        (values.fold(0.0_f32, |highest, &value| highest.max(value)) * 255.0).round() as u8
+    };
+    (0..pixels).map(of).collect()
 }
 
 /// An image at its own shape, its longest side at most 256 pixels.
@@ -111,24 +118,32 @@ pub fn shown(image: &RgbImage) -> RgbImage {
 /// # Errors
 /// If the picture cannot be encoded.
 pub fn overlay(image: &RgbImage, labels: &[u8], outputs: Outputs) -> Result<Vec<u8>> {
-    let (width, height) = image.dimensions();
-    let at = |x: u32, y: u32| labels[(y * width + x) as usize];
+    let width = image.width() as usize;
     let mut out = image.clone();
-    for (x, y, pixel) in out.enumerate_pixels_mut() {
-        let label = at(x, y);
+    let rows: Vec<&[u8]> = labels.chunks_exact(width.max(1)).collect();
+    for (y, pixels) in out.chunks_exact_mut(3 * width.max(1)).enumerate() {
+        let above = y.checked_sub(1).map(|above| rows[above]);
+        overlay_row(pixels, [above, Some(rows[y]), rows.get(y + 1).copied()], outputs);
+    }
+    png_rgb(&out)
+}
+
+/// A row of an image with the predicted mask over it, as [`overlay`]: of the rows of labels above it, of its own and below
+/// it, `None` is beyond the image.
+pub fn overlay_row(pixels: &mut [u8], [above, own, below]: [Option<&[u8]>; 3], outputs: Outputs) {
+    let Some(own) = own else { return };
+    for (x, pixel) in pixels.chunks_exact_mut(3).enumerate() {
+        let label = own[x];
         let Some(colour) = colour(label, outputs) else { continue };
-        let edge = x == 0
-            || y == 0
-            || x + 1 == width
-            || y + 1 == height
-            || [at(x - 1, y), at(x + 1, y), at(x, y - 1), at(x, y + 1)] != [label; 4];
+        let beside = [x.checked_sub(1).map(|left| own[left]), own.get(x + 1).copied()];
+        let around = [above.map(|row| row[x]), below.map(|row| row[x])];
+        let edge = beside.into_iter().chain(around).any(|other| other != Some(label));
         let weight = if edge { 255 } else { 90 };
-        for (value, colour) in pixel.0.iter_mut().zip(colour) {
+        for (value, colour) in pixel.iter_mut().zip(colour) {
             let mixed = u32::from(*value) * (255 - weight) + u32::from(colour) * weight;
             *value = (mixed / 255) as u8;
         }
     }
-    png_rgb(&out)
 }
 
 /// A mask as a picture: white on black for one foreground, a colour a class otherwise, gray where

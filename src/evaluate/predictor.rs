@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use super::counts::likeliest;
 use super::refine::refined;
+use super::windows::Windows;
 use crate::data::{Decoded, Preprocess, Sample};
 use crate::device::{failed, on_device};
 use crate::error::{Error, Result};
@@ -25,6 +26,8 @@ pub struct Predictor {
     pub preprocess: Preprocess,
     /// What is made of its probabilities.
     pub refine: RefineSpec,
+    /// How whole regions are covered, where it was trained on tiles of them.
+    pub windows: Option<Windows>,
     /// Images that go through the network together.
     pub batch_size: usize,
     /// Where it computes.

@@ -1,17 +1,22 @@
 //! A network against the truth: every case of a split scored at both resolutions.
 
+use image::GrayImage;
 use rayon::prelude::*;
 
 use super::predictor::{Predictor, Probabilities};
+use super::stitch::stitched;
+use super::windows::Windows;
 use super::{
     CaseScore, Confusion, ImageScore, LabelledCase, best_image_threshold, best_threshold,
     count_at_candidates, predicted_class, score_binary, score_classes,
 };
-use crate::data::{Case, Dataset, Decoded, Labels, decode, leave_out, shown_before};
+use crate::data::{
+    Dataset, Decoded, Labels, RegionOfCases, decode, leave_out, regions, shown_before,
+};
 use crate::error::{Error, Result};
 use crate::loss::Outputs;
 use crate::metric::Counts;
-use crate::source::resize_labels;
+use crate::source::{Rows, labels_at};
 use crate::spec::{EvaluationSpec, Resolution, ThresholdSpec};
 use crate::split_name::SplitName;
 
@@ -72,18 +77,16 @@ pub fn threshold(
             Ok(best_image_threshold(&scores))
         }
         ThresholdSpec::BestOnValid(_) => {
-            let mut counts: Vec<Vec<Counts>> = Vec::new();
-            over_batches(predictor, valid, tick, |_, decoded, probabilities| {
-                let seen = View::new(predictor, decoded, probabilities, spec.resolution)?;
+            let counts: Vec<Vec<Counts>> = over_scenes(predictor, valid, tick, |scene| {
+                let seen = View::new(scene, spec.resolution)?;
                 Ok(count_at_candidates(&seen.probabilities.values, &seen.truth))
-            })
-            .map(|found| counts.extend(found))?;
+            })?;
             Ok(best_threshold(&counts, spec.empty))
         }
     }
 }
 
-/// Scores every case.
+/// Scores every case; where the network was trained on tiles of regions, every region of which cases are tiles.
 ///
 /// # Errors
 /// If a case cannot be decoded, or `tick` fails.
@@ -95,23 +98,21 @@ pub fn evaluate(
     tick: Tick,
 ) -> Result<Evaluation> {
     let names = cases.dataset.labels.names();
-    let scored = over_batches(predictor, cases, tick, |index, decoded, probabilities| {
-        let case = &cases.dataset.cases[index];
-        let group = &cases.groups[index];
+    let scored = over_scenes(predictor, cases, tick, |scene| {
         let mut confusion = Confusion::new(cases.dataset.labels.values());
         let mut scores = [Resolution::Original, Resolution::Network].map(|resolution| {
-            let seen = View::new(predictor, decoded, probabilities, resolution)?;
+            let seen = View::new(scene, resolution)?;
             let labels = seen.probabilities.labels(predictor.outputs, threshold);
             if resolution == spec.resolution {
                 confusion.tally(&labels, &seen.truth);
             }
-            Ok::<_, Error>(seen.score(predictor, case, group, &names, &labels, threshold, spec))
+            Ok::<_, Error>(seen.score(predictor, scene, &names, &labels, threshold, spec))
         });
         let network = std::mem::replace(&mut scores[1], Ok(Vec::new()))?;
         let original = std::mem::replace(&mut scores[0], Ok(Vec::new()))?;
-        let image = match probabilities.of_image.as_slice() {
+        let image = match scene.probabilities.of_image.as_slice() {
             [] => None,
-            of_image => Some(image_score(cases, index, of_image, SECOND_HEAD_THRESHOLD)?),
+            of_image => Some(image_score(cases, scene.index, of_image, SECOND_HEAD_THRESHOLD)?),
         };
         Ok((original, network, confusion, image))
     })?;
@@ -209,6 +210,109 @@ fn over_batches<T: Send>(
     Ok(results)
 }
 
+/// A case with its truth and prediction: an image, or a region of which cases are tiles.
+struct Scene<'a> {
+    name: &'a str,
+    group: &'a str,
+    label: &'a str,
+    /// The case in the data set; of a region its first tile.
+    index: usize,
+    /// Width and height at the network's scale.
+    network: (u32, u32),
+    truth: &'a GrayImage,
+    probabilities: &'a Probabilities,
+}
+
+/// Predicts every case and hands it over with its truth: regions, where the network was trained on tiles of them.
+fn over_scenes<T: Send>(
+    predictor: &Predictor,
+    cases: &Cases,
+    tick: Tick,
+    each: impl Fn(&Scene) -> Result<T> + Sync,
+) -> Result<Vec<T>> {
+    let Some(windows) = &predictor.windows else {
+        let size = predictor.preprocess.sampling.size;
+        return over_batches(predictor, cases, tick, |index, decoded, probabilities| {
+            let truth = decoded.labels.as_ref();
+            let case = &cases.dataset.cases[index];
+            each(&Scene {
+                name: &case.id,
+                group: &cases.groups[index],
+                label: &case.label,
+                index,
+                network: (size, size),
+                truth: truth
+                    .ok_or_else(|| Error::failed("a case without a mask cannot be scored"))?,
+                probabilities,
+            })
+        });
+    };
+    let mut results = Vec::new();
+    for region in regions(cases.dataset, cases.indices, cases.groups)? {
+        let tick = || tick(results.len());
+        let (decoded, probabilities) =
+            region_case(predictor, windows, cases.dataset, &region, tick)?;
+        let truth = decoded.labels.as_ref();
+        let side = |length: usize| ((length as f64 * windows.scale).round() as u32).max(1);
+        let done = each(&Scene {
+            name: region.name,
+            group: region.group,
+            label: "",
+            index: region.first,
+            network: (side(probabilities.width), side(probabilities.height)),
+            truth: truth.ok_or_else(|| Error::failed("a region lost its mask"))?,
+            probabilities: &probabilities,
+        })?;
+        results.push(done);
+    }
+    Ok(results)
+}
+
+/// A region at its own size with the truth that its tiles show, and what is predicted of it.
+fn region_case(
+    predictor: &Predictor,
+    windows: &Windows,
+    dataset: &Dataset,
+    region: &RegionOfCases,
+    tick: impl Fn() -> Result<()>,
+) -> Result<(Decoded, Probabilities)> {
+    let labels = region.labels(dataset)?;
+    let mut rows = Rows::open(region.image, dataset.levels)?;
+    if rows.size() != labels.dimensions() {
+        return Err(Error::user(format!(
+            "{}: not of the size of its mask any more: it changed meanwhile",
+            region.image.display()
+        )));
+    }
+    let (image, probabilities) = stitched(predictor, windows, &mut rows, tick)?;
+    Ok((Decoded { image, labels: Some(labels) }, probabilities))
+}
+
+/// A case by its name as [`evaluate`] scores it, with its label: decoded, and what is predicted of it. `None` where no
+/// case has the name.
+///
+/// # Errors
+/// If it cannot be decoded.
+pub fn predicted_case(
+    predictor: &Predictor,
+    cases: &Cases,
+    name: &str,
+) -> Result<Option<(String, Decoded, Probabilities)>> {
+    let dataset = cases.dataset;
+    if let Some(windows) = &predictor.windows {
+        let regions = regions(dataset, cases.indices, cases.groups)?;
+        let Some(region) = regions.iter().find(|region| region.name == name) else {
+            return Ok(None);
+        };
+        let (decoded, predicted) = region_case(predictor, windows, dataset, region, || Ok(()))?;
+        return Ok(Some((String::new(), decoded, predicted)));
+    }
+    let Some(case) = dataset.cases.iter().find(|case| case.id == name) else { return Ok(None) };
+    let decoded = decode(dataset, case)?;
+    let predicted = predictor.predict(&[&decoded])?.remove(0);
+    Ok(Some((case.label.clone(), decoded, predicted)))
+}
+
 /// Truth and probabilities at one resolution.
 struct View {
     truth: Vec<u8>,
@@ -216,42 +320,32 @@ struct View {
 }
 
 impl View {
-    fn new(
-        predictor: &Predictor,
-        decoded: &Decoded,
-        probabilities: &Probabilities,
-        resolution: Resolution,
-    ) -> Result<Self> {
-        let truth = decoded.labels.as_ref();
-        let truth = truth.ok_or_else(|| Error::failed("a case without a mask cannot be scored"))?;
-        match resolution {
-            Resolution::Original => {
-                let (width, height) = (truth.width() as usize, truth.height() as usize);
-                let probabilities = probabilities.resized(width, height)?;
-                Ok(Self { truth: truth.as_raw().clone(), probabilities })
-            }
-            Resolution::Network => Ok(Self {
-                truth: resize_labels(truth, predictor.preprocess.sampling.size),
-                probabilities: probabilities.clone(),
-            }),
-        }
+    fn new(scene: &Scene, resolution: Resolution) -> Result<Self> {
+        let size = match resolution {
+            Resolution::Original => scene.truth.dimensions(),
+            Resolution::Network => scene.network,
+        };
+        let truth = match size == scene.truth.dimensions() {
+            true => scene.truth.as_raw().clone(),
+            false => labels_at(scene.truth, size),
+        };
+        let probabilities = scene.probabilities.resized(size.0 as usize, size.1 as usize)?;
+        Ok(Self { truth, probabilities })
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one call site, in the loop above")]
     fn score(
         &self,
         predictor: &Predictor,
-        case: &Case,
-        group: &str,
+        scene: &Scene,
         names: &[String],
         labels: &[u8],
         threshold: f64,
         spec: &EvaluationSpec,
     ) -> Vec<CaseScore> {
         let labelled = LabelledCase {
-            case: &case.id,
-            group,
-            label: &case.label,
+            case: scene.name,
+            group: scene.group,
+            label: scene.label,
             width: self.probabilities.width,
             height: self.probabilities.height,
             truth: &self.truth,

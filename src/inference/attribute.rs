@@ -5,7 +5,7 @@ use std::path::Path;
 use super::trained::Trained;
 use crate::attribution::{self, Method, hot, panels};
 use crate::device::on_device;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::evaluate::{jpeg, predicted_class};
 use crate::loss::Outputs;
 
@@ -22,6 +22,16 @@ pub fn attribute(
 ) -> Result<Vec<u8>> {
     let Trained { predictor, threshold, .. } = trained;
     let decoded = trained.image(path)?;
+    if let Some(windows) = &predictor.windows {
+        let ((width, height), side) = (decoded.image.dimensions(), windows.side());
+        if (width, height) != (side, side) {
+            return Err(Error::user(format!(
+                "{}: {width}x{height}, and this network was trained on tiles of {side}x{side} pixels, whose scale \
+                 another size would change: cut a tile out of the image",
+                path.display()
+            )));
+        }
+    }
     let predicted = || predictor.predict(&[&decoded]).map(|mut all| all.remove(0));
     let class = match (class, predictor.outputs) {
         (None, Outputs::Images(_)) => Some(predicted_class(&predicted()?.values, *threshold)),

@@ -7,7 +7,9 @@ use tempfile::TempDir;
 
 use super::seen::overlap;
 use super::trained::Trained;
-use crate::data::{Case, Dataset, Labels, fingerprint, open_with_classes, pixels_of_cases};
+use crate::data::{
+    Case, Dataset, Labels, fingerprint, open_with_classes, pixels_of_cases, regions,
+};
 use crate::error::{Error, Result};
 use crate::evaluate::{Cases, classify, evaluate};
 use crate::record::{Figure, Reading, Record, RunDir};
@@ -187,7 +189,22 @@ impl<'a> Scoring<'a> {
         RunDir::note_reading(&self.trained.run, &reading)
     }
 
-    /// The figures.
+    /// What is scored, counted in words: cases, or regions with the tiles of them that are cases.
+    ///
+    /// # Errors
+    /// If a case is no tile, though the run was trained on tiles of regions.
+    pub fn counted(&self) -> Result<String> {
+        let cases = self.indices.len();
+        if self.trained.predictor.windows.is_none() {
+            return Ok(format!("{cases} cases"));
+        }
+        let groups: Vec<String> = self.dataset.cases.iter().map(group_of).collect();
+        let regions = regions(&self.dataset, &self.indices, &groups)?.len();
+        let of = if regions == 1 { "region" } else { "regions" };
+        Ok(format!("{regions} {of} ({cases} tiles)"))
+    }
+
+    /// The figures, of which a case is a whole region where the run was trained on tiles of regions.
     ///
     /// # Errors
     /// If a case cannot be decoded.

@@ -4,7 +4,9 @@ mod attribute;
 mod evaluate;
 mod export;
 mod find;
+mod png_rows;
 mod predict;
+mod region;
 mod seen;
 mod trained;
 

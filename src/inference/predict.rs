@@ -5,13 +5,17 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use super::region::write_region;
 use super::trained::Trained;
 use crate::data::{Decoded, decode_image};
 use crate::error::{Error, Result};
-use crate::evaluate::{SECOND_HEAD_THRESHOLD, overlay, png_gray, predicted_class};
+use crate::evaluate::{SECOND_HEAD_THRESHOLD, highest, overlay, png_gray, predicted_class};
 use crate::loss::Outputs as Kind;
 use crate::outputs::{Outputs, absolute};
 use crate::plan::Decisions;
+use crate::source::Rows;
+use crate::source::decode::decode_codes;
+use crate::source::header::Limit;
 
 /// What was written for an image.
 #[derive(Debug, Serialize)]
@@ -25,6 +29,9 @@ pub struct PredictedMask {
     pub mask: PathBuf,
     probability: PathBuf,
     overlay: PathBuf,
+    /// The true mask in the values of the predicted one, where it was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    truth: Option<PathBuf>,
     /// What the values of the mask mean.
     legend: Vec<Meaning>,
     /// Part of the pixels that are not background (one foreground) or of each class.
@@ -121,54 +128,119 @@ pub fn predict_class(trained: &Trained, path: &Path) -> Result<PredictedClass> {
 }
 
 /// Predicts the mask of an image at its own size, and writes it with the highest probability of each pixel and a picture
-/// of both. Values of the mask are those of the legend.
+/// of both. Values of the mask are those of the legend. A network that was trained on tiles of regions sees the image by
+/// windows at the scale of these. `truth` is a mask in the data's codes, which is written in the same values.
 ///
 /// # Errors
-/// If it cannot be decoded, or a file not be written.
+/// If it cannot be decoded, the true mask is not of its size or holds other codes than the data's, or a file cannot be
+/// written.
 pub fn predict_mask(
     trained: &Trained,
     path: &Path,
+    truth: Option<&Path>,
     files: &Outputs,
     stem: &str,
     legend: &[Meaning],
 ) -> Result<PredictedMask> {
-    let Trained { predictor, threshold, decisions, .. } = trained;
-    let decoded = Decoded { image: decode_image(path, decisions.levels())?, labels: None };
-    let (width, height) = decoded.image.dimensions();
-    let found = predictor.predict(&[&decoded])?.pop();
-    let found = found.ok_or_else(|| Error::failed("the network gave no prediction"))?;
-    let seen = found.resized(width as usize, height as usize)?;
-    let labels = seen.labels(predictor.outputs, *threshold);
-    let pixels = labels.len();
-    let share = |label: u8| {
-        labels.iter().filter(|&&found| found == label).count() as f64 / pixels.max(1) as f64
+    let Trained { predictor, decisions, .. } = trained;
+    let values: Vec<u8> = legend.iter().map(|meaning| meaning.value).collect();
+    let truth = truth.map(|truth| write_truth(trained, (path, truth), files, stem)).transpose()?;
+    let written = match &predictor.windows {
+        Some(windows) => write_region(trained, windows, path, files, stem, &values)?,
+        None => write_whole(trained, path, files, stem, &values)?,
     };
-    let mask = labels.iter().map(|&label| legend[usize::from(label)].value).collect();
+    let pixels: u64 = written.pixels.iter().sum();
+    let share = |&found: &u64| found as f64 / pixels.max(1) as f64;
     let parts = match predictor.outputs {
-        Kind::Binary => vec![share(1)],
-        Kind::Classes(classes) | Kind::Images(classes) => {
-            (0..classes).map(|class| share(class as u8)).collect()
-        }
+        Kind::Binary => vec![share(&written.pixels[1])],
+        Kind::Classes(_) | Kind::Images(_) => written.pixels.iter().map(share).collect(),
     };
-    let highest = (0..pixels)
-        .map(|pixel| {
-            let values = seen.values[pixel..].iter().step_by(pixels);
-            (values.fold(0.0_f32, |highest, &value| highest.max(value)) * 255.0).round() as u8
-        })
-        .collect();
-    let size = (width, height);
-    let write = |what: &str, bytes: Vec<u8>| files.write(&prediction_file(stem, what), &bytes);
     Ok(PredictedMask {
         image: absolute(path),
         run: trained.run.display().to_string(),
         unfinished: trained.unfinished.clone(),
-        mask: write("mask", png_gray(mask, size)?)?,
-        probability: write("probability", png_gray(highest, size)?)?,
-        overlay: write("overlay", overlay(&decoded.image, &labels, predictor.outputs)?)?,
+        mask: written.mask,
+        probability: written.probability,
+        overlay: written.overlay,
+        truth,
         legend: legend.to_vec(),
         parts,
-        class: (!seen.of_image.is_empty()).then(|| {
-            ImageClass::new(&seen.of_image, SECOND_HEAD_THRESHOLD, &decisions.image_classes)
+        class: (!written.of_image.is_empty()).then(|| {
+            ImageClass::new(&written.of_image, SECOND_HEAD_THRESHOLD, &decisions.image_classes)
         }),
     })
+}
+
+/// Writes the true mask of an image with the codes that stand for classes in predicted ones; what takes no part has the
+/// first of its codes.
+fn write_truth(
+    trained: &Trained,
+    (image, mask): (&Path, &Path),
+    files: &Outputs,
+    stem: &str,
+) -> Result<PathBuf> {
+    let (_, codes) = trained.decisions.spec.dataset.source.source().classes()?;
+    let mut truth = decode_codes(mask, Limit::Roi)?;
+    let (found, wanted) =
+        (truth.dimensions(), Rows::open(image, trained.decisions.levels())?.size());
+    if found != wanted {
+        return Err(Error::user(format!(
+            "{}: a mask of {}x{} for an image of {}x{} ({}): they must be alike",
+            mask.display(),
+            found.0,
+            found.1,
+            wanted.0,
+            wanted.1,
+            image.display()
+        )));
+    }
+    if let Err(unknown) = codes.apply(&mut truth) {
+        return Err(Error::user(format!("{}: {}", mask.display(), codes.unknown(&unknown))));
+    }
+    let values = truth.iter().map(|&label| codes.first_of(label)).collect();
+    files.write(&prediction_file(stem, "truth"), &png_gray(values, found)?)
+}
+
+/// What was written for an image.
+pub(super) struct Written {
+    pub mask: PathBuf,
+    pub probability: PathBuf,
+    pub overlay: PathBuf,
+    /// Pixels of each label.
+    pub pixels: Vec<u64>,
+    /// Probabilities of the classes of the image; none without a second head.
+    pub of_image: Vec<f32>,
+}
+
+/// Predicts an image that the network sees whole; `values` are those of the mask, by label.
+fn write_whole(
+    trained: &Trained,
+    path: &Path,
+    files: &Outputs,
+    stem: &str,
+    values: &[u8],
+) -> Result<Written> {
+    let Trained { predictor, threshold, decisions, .. } = trained;
+    let decoded = Decoded { image: decode_image(path, decisions.levels())?, labels: None };
+    let size = decoded.image.dimensions();
+    let found = predictor.predict(&[&decoded])?.pop();
+    let found = found.ok_or_else(|| Error::failed("the network gave no prediction"))?;
+    let seen = found.resized(size.0 as usize, size.1 as usize)?;
+    let labels = seen.labels(predictor.outputs, *threshold);
+    let mask = labels.iter().map(|&label| values[usize::from(label)]).collect();
+    let write = |what: &str, bytes: Vec<u8>| files.write(&prediction_file(stem, what), &bytes);
+    Ok(Written {
+        mask: write("mask", png_gray(mask, size)?)?,
+        probability: write("probability", png_gray(highest(&seen.values, labels.len()), size)?)?,
+        overlay: write("overlay", overlay(&decoded.image, &labels, predictor.outputs)?)?,
+        pixels: count_labels(&labels, values.len()),
+        of_image: seen.of_image,
+    })
+}
+
+/// Pixels of each of a number of labels.
+pub(super) fn count_labels(labels: &[u8], count: usize) -> Vec<u64> {
+    let mut pixels = vec![0; count];
+    labels.iter().for_each(|&label| pixels[usize::from(label)] += 1);
+    pixels
 }

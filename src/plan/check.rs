@@ -22,8 +22,8 @@ use crate::loss::{self, Outputs};
 use crate::model;
 use crate::record::GuideRow;
 use crate::spec::{
-    Channels, GateSpec, GuideSpec, Loaded, Problem, Problems, RefineSpec, Spec, SubsetSpec,
-    ThresholdSpec, load,
+    Channels, EvaluationSpec, GateSpec, GuideSpec, Loaded, Problem, Problems, RefineSpec, Spec,
+    SubsetSpec, ThresholdSpec, load,
 };
 use crate::split_name::SplitName;
 
@@ -249,6 +249,12 @@ impl Mistakes<'_> {
             let message = "it refines the probabilities of pixels, and this task is about whole \
                            images: set it to { kind = \"none\" }";
             self.add("evaluation.refine", message.into());
+        }
+        let overlaps = spec.evaluation.window_overlap != EvaluationSpec::default().window_overlap;
+        if overlaps && spec.dataset.source.source().tile_scale().is_none() {
+            let message = "whole regions are predicted by windows where `dataset.layout` cuts them into tiles, and \
+                           this data set is not cut: leave it out";
+            self.add("evaluation.window-overlap", message.into());
         }
         self.inputs();
     }

@@ -25,7 +25,7 @@ use crate::data::{
 };
 use crate::device::Family;
 use crate::error::{Error, Result};
-use crate::evaluate::outputs;
+use crate::evaluate::{Windows, outputs};
 use crate::finding::Findings;
 use crate::layer::Layer;
 use crate::loss::Outputs;
@@ -180,6 +180,14 @@ impl Decisions {
     /// How images of 16 bits a channel are read.
     pub fn levels(&self) -> Levels {
         self.window.map_or(Levels::Refused, Levels::Window)
+    }
+
+    /// How whole regions are covered by windows, where the network is trained on tiles of them.
+    pub fn windows(&self) -> Option<Windows> {
+        let Spec { dataset, evaluation, .. } = &self.spec;
+        let scale = dataset.source.source().tile_scale()?;
+        let overlap = evaluation.window_overlap;
+        Some(Windows { size: dataset.image_size, scale, overlap })
     }
 
     /// How images are prepared for the network.

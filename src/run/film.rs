@@ -92,6 +92,7 @@ impl Film {
             outputs: self.outputs,
             preprocess: self.preprocess.clone(),
             refine: self.refine.clone(),
+            windows: None,
             batch_size: 1,
             device: self.device.clone(),
         };

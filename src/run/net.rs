@@ -79,6 +79,7 @@ pub fn predictor(run: &Path, decisions: &Decisions, chosen: &Chosen) -> Result<P
         outputs: decisions.outputs(),
         preprocess: decisions.preprocess(),
         refine: spec.evaluation.refine.clone(),
+        windows: decisions.windows(),
         batch_size: spec.schedule.batch_size as usize,
         device: chosen.device.clone(),
     })

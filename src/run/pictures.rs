@@ -7,11 +7,11 @@ use image::imageops::{FilterType, resize};
 use rand::Rng;
 
 use crate::attribution::{GradCamPlusPlus, Method, attribute, heat_over};
-use crate::data::{Case, Decoded, decode, random_stream};
+use crate::data::{decode, random_stream};
 use crate::error::Result;
 use crate::evaluate::{
-    CaseScore, Evaluation, ImageScore, Predictor, SECOND_HEAD_THRESHOLD, draw, jpeg, overlay,
-    predicted_class, shown,
+    CaseScore, Cases, Evaluation, ImageScore, Predictor, SECOND_HEAD_THRESHOLD, draw, jpeg,
+    overlay, predicted_case, predicted_class, shown,
 };
 use crate::loss::Outputs;
 use crate::metric::{Counts, across_classes};
@@ -34,11 +34,16 @@ pub(super) fn write(
 ) -> Result<()> {
     let spec = &plan.decisions.spec.evaluation;
     let scores = case_scores(evaluation.at(spec.resolution), spec.empty);
-    write_chosen(plan, evaluation.split, &scores, run, |case, decoded, album| {
-        let probabilities = predictor.predict(&[decoded])?.remove(0);
-        let drawn = draw(decoded, &probabilities, predictor.outputs, threshold)?;
-        Ok(Picture {
-            label: case.label.clone(),
+    let split = evaluation.split;
+    let (dataset, groups) = (&*plan.dataset, plan.split.groups.as_slice());
+    let cases = Cases { dataset, indices: plan.split.part(split), groups, split };
+    write_chosen(plan, split, &scores, run, |name, album| {
+        let Some((label, decoded, probabilities)) = predicted_case(predictor, &cases, name)? else {
+            return Ok(None);
+        };
+        let drawn = draw(&decoded, &probabilities, predictor.outputs, threshold)?;
+        Ok(Some(Picture {
+            label,
             predicted: class_by_second_head(&probabilities.of_image, &plan.dataset.image_classes),
             images: PictureImages {
                 image: album.save("image.jpg", "image", drawn.image)?,
@@ -53,7 +58,7 @@ pub(super) fn write(
                 heat: None,
             },
             ..Picture::default()
-        })
+        }))
     })
 }
 
@@ -79,9 +84,12 @@ pub(super) fn write_images(
     let method = Method::GradCamPlusPlus(GradCamPlusPlus { layer });
     let by_case: BTreeMap<&str, &ImageScore> =
         scores.iter().map(|score| (score.case.as_str(), score)).collect();
-    write_chosen(plan, split, &scored, run, |case, decoded, album| {
-        let score = by_case[case.id.as_str()];
-        let heat = attribute(predictor, decoded, Some(score.predicted), &method)?;
+    write_chosen(plan, split, &scored, run, |name, album| {
+        let Some(case) = plan.dataset.cases.iter().find(|case| case.id == name) else {
+            return Ok(None);
+        };
+        let (score, decoded) = (by_case[name], decode(&plan.dataset, case)?);
+        let heat = attribute(predictor, &decoded, Some(score.predicted), &method)?;
         let image = shown(&decoded.image);
         let overlaid = |labels| {
             let (width, height) = image.dimensions();
@@ -90,7 +98,7 @@ pub(super) fn write_images(
         };
         let mask = decoded.labels.as_ref().map(overlaid).transpose()?;
         let shows = format!("Grad-CAM++ map for {}", classes[score.predicted]);
-        Ok(Picture {
+        Ok(Some(Picture {
             label: case.label.clone(),
             predicted: class_with_probability(&score.probabilities, score.predicted, &classes),
             images: PictureImages {
@@ -100,24 +108,23 @@ pub(super) fn write_images(
                 ..PictureImages::default()
             },
             ..Picture::default()
-        })
+        }))
     })
 }
 
-/// Writes the pictures of the cases that the spec asks for, each made by `picture`.
+/// Writes the pictures of the cases that the spec asks for, each made by `picture` of the case of a name.
 fn write_chosen(
     plan: &Plan,
     split: SplitName,
     scores: &[Scored],
     run: &RunDir,
-    picture: impl Fn(&Case, &Decoded, &Album) -> Result<Picture>,
+    picture: impl Fn(&str, &Album) -> Result<Option<Picture>>,
 ) -> Result<()> {
     let mut pictures = Vec::new();
     let chosen = choose(scores, &plan.decisions.spec.report, plan.decisions.seed);
     for (number, (kind, name, score)) in chosen.into_iter().enumerate() {
-        let Some(case) = plan.dataset.cases.iter().find(|case| case.id == name) else { continue };
         let album = Album { run, prefix: format!("{number:03}"), of: name.clone() };
-        let drawn = picture(case, &decode(&plan.dataset, case)?, &album)?;
+        let Some(drawn) = picture(&name, &album)? else { continue };
         pictures.push(Picture { split, case: name, kind, score, ..drawn });
     }
     run.write(&pictures)

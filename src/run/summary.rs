@@ -55,7 +55,7 @@ fn semantics(plan: &Plan, classes: usize) -> Semantics {
     let spec = &plan.decisions.spec;
     let (of_pixels, of_images) = (describe_reductions(classes), describe_image_reductions());
     let empty = || describe_empty(spec.evaluation.empty, classes);
-    let resolution = || resolution(&spec.evaluation) + shared_pixels(plan);
+    let resolution = || resolution(&spec.evaluation) + &shared_pixels(plan);
     let (reduction, empty, resolution) = match spec.task {
         TaskSpec::Segment(_) => (of_pixels.to_string(), empty(), resolution()),
         TaskSpec::MultiTask(_) => (
@@ -77,12 +77,19 @@ fn semantics(plan: &Plan, classes: usize) -> Semantics {
     }
 }
 
-/// How pixels count that lie in several tiles.
-fn shared_pixels(plan: &Plan) -> &'static str {
+/// What the cases are where they are not those of the split, and how pixels count that lie in several tiles.
+fn shared_pixels(plan: &Plan) -> String {
+    if let Some(windows) = plan.decisions.windows() {
+        return format!(
+            "; cases are whole regions, predicted by windows that share {} of their side and are blended, and each \
+             pixel that a tile of the split shows counts once; in curves and in the split, cases are tiles",
+            windows.overlap
+        );
+    }
     if overlaps(&plan.dataset) {
-        "; tiles overlap, and a pixel in several of them counts in the first alone"
+        "; tiles overlap, and a pixel in several of them counts in the first alone".into()
     } else {
-        ""
+        String::new()
     }
 }
 

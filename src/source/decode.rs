@@ -12,8 +12,11 @@
 //! - a camera's Exif orientation is applied, as any viewer does, to masks too where they carry one; a PNG that says
 //!   otherwise behind its pixels, in a text or in XMP is refused, for viewers differ.
 
+mod rows;
 #[cfg(test)]
 mod tests;
+
+pub use rows::Rows;
 
 use std::io::Cursor;
 use std::path::Path;

@@ -17,6 +17,9 @@ pub(super) const MAX_PIXELS: u64 = 64_000_000;
 /// Most bytes of an ROI and its labels together, decoded.
 pub(super) const MAX_ROI_BYTES: u64 = 512 << 20;
 
+/// Most pixels of an image that is read row by row.
+const MAX_ROWS_PIXELS: u64 = 10_000_000_000;
+
 /// Bytes of a decoded ROI pixel: three of colour, one of label.
 pub(super) const ROI_PIXEL_BYTES: u64 = 4;
 
@@ -138,6 +141,8 @@ pub(crate) enum Limit {
     Image,
     /// A region of interest: [`MAX_ROI_BYTES`] with its labels.
     Roi,
+    /// An image of which some rows are in memory at a time: [`MAX_ROWS_PIXELS`].
+    Rows,
 }
 
 /// What is wrong with a file, without its name.
@@ -151,9 +156,8 @@ pub(crate) fn read_header(path: &Path, limit: Limit) -> Result<Header, Complaint
         return Err("not a file".into());
     }
     let length = metadata.len();
-    if length > MAX_FILE_BYTES {
-        let (mib, most) = (length >> 20, MAX_FILE_BYTES >> 20);
-        return Err(format!("a file of {mib} MiB, more than the limit of {most} MiB"));
+    if limit != Limit::Rows {
+        check_length(length)?;
     }
     let mut file = crate::file::open(path).map_err(unreadable)?;
     let mut start = [0; 8];
@@ -166,7 +170,10 @@ pub(crate) fn read_header(path: &Path, limit: Limit) -> Result<Header, Complaint
     }
     let header = match sniff(&start[..known], length)? {
         Format::Png => png_header(&mut BufReader::with_capacity(512, file), length)?,
-        Format::Jpeg => jpeg_header(&crate::file::read(path).map_err(unreadable)?)?,
+        Format::Jpeg => {
+            check_length(length)?;
+            jpeg_header(&crate::file::read(path).map_err(unreadable)?)?
+        }
     };
     check_size(&header, limit)?;
     Ok(header)
@@ -236,24 +243,37 @@ fn sniff(start: &[u8], length: u64) -> Result<Format, Complaint> {
     Err(format!("not an image that is read here, which are PNG and JPEG (this is {other})"))
 }
 
+/// Whether a file can be read whole.
+fn check_length(length: u64) -> Result<(), Complaint> {
+    if length <= MAX_FILE_BYTES {
+        return Ok(());
+    }
+    let (mib, most) = (length >> 20, MAX_FILE_BYTES >> 20);
+    Err(format!("a file of {mib} MiB, more than the limit of {most} MiB"))
+}
+
 fn check_size(header: &Header, limit: Limit) -> Result<(), Complaint> {
     let (width, height) = (header.width, header.height);
     if width == 0 || height == 0 {
         return Err(format!("an image of {width}x{height} has no pixels"));
     }
     let pixels = u64::from(width) * u64::from(height);
-    match limit {
-        Limit::Image if pixels > MAX_PIXELS => Err(format!(
+    let too_many = |most: u64| {
+        Err(format!(
             "{width}x{height} are {:.1} megapixels, more than the limit of {}",
             pixels as f64 / 1e6,
-            MAX_PIXELS / 1_000_000
-        )),
+            most / 1_000_000
+        ))
+    };
+    match limit {
+        Limit::Image if pixels > MAX_PIXELS => too_many(MAX_PIXELS),
+        Limit::Rows if pixels > MAX_ROWS_PIXELS => too_many(MAX_ROWS_PIXELS),
         Limit::Roi if pixels * ROI_PIXEL_BYTES > MAX_ROI_BYTES => Err(format!(
             "{width}x{height} take {} MiB decoded with labels, more than the limit of {} MiB",
             (pixels * ROI_PIXEL_BYTES) >> 20,
             MAX_ROI_BYTES >> 20
         )),
-        Limit::Image | Limit::Roi => Ok(()),
+        Limit::Image | Limit::Roi | Limit::Rows => Ok(()),
     }
 }
 

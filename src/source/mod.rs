@@ -55,7 +55,7 @@ pub use bcss::{
 pub use busi::{BusiClass, BusiSpec, MultiMask, is_mask_name};
 pub use case::{Case, Decoded, ImageSource, MaskSource, Region};
 pub use codes::Codes;
-pub use decode::{decode_binary, decode_image};
+pub use decode::{Rows, decode_binary, decode_image};
 pub use files::{is_foreign_image, is_image_name};
 pub use folder::FolderSpec;
 pub use foreground::{ForegroundSpec, ThresholdForeground, TwoValuedForeground, ValuesForeground};
@@ -76,7 +76,7 @@ pub use pixels::{
 };
 pub use reader::{Masks, Opening, Source};
 pub use roi::RoiCache;
-pub use sizes::{BothSizes, resize_labels};
+pub use sizes::{BothSizes, labels_at, resize_labels};
 pub use synth::{SynthKind, Synthesis, synth};
 pub use table::TableSpec;
 pub(crate) use two_folders::images_and_masks;

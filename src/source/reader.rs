@@ -57,6 +57,11 @@ pub trait Source {
         None
     }
 
+    /// Pixels of the network for each pixel of a file, where cases are tiles that are cut from larger images.
+    fn tile_scale(&self) -> Option<f64> {
+        None
+    }
+
     /// Leaves out what its settings name and its folder lacks, unless it lacks all.
     fn keep_present(&mut self) {}
 

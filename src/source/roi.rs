@@ -13,15 +13,25 @@ use super::header::Limit;
 use super::levels::Levels;
 use crate::error::{Error, Result};
 
-/// Fewest bytes of decoded ROIs that are kept; one larger than the limit is kept alone.
+/// Fewest bytes of decoded ROIs that are kept.
 const LEAST_CACHE_BYTES: usize = 256 << 20;
+
+/// ROIs whose tiles are mixed in an epoch.
+pub(crate) const OPEN_ROIS: usize = 4;
+
+/// Files that are kept whatever their size: images and masks of the ROIs whose tiles are mixed, and of as many that came
+/// since the last tile of one of them.
+pub(crate) const LEAST_CACHE_FILES: usize = 2 * 2 * OPEN_ROIS;
+
+/// What the image of a tile shows beyond the file.
+pub(crate) const BEYOND: image::Rgb<u8> = image::Rgb([255; 3]);
 
 /// Corners along one side of an ROI, as `(start, length)` in pixels of the ROI.
 ///
 /// Tiles of `tile` pixels at their own scale begin every `stride` pixels at that scale. The last one
 /// is shifted inside, so that the whole side is covered (as long as `stride` is not above `tile`).
 /// A side shorter than a tile has one, which reaches beyond.
-pub(super) fn corners(side: u32, tile: u32, stride: u32, scale: f64) -> Vec<(u32, u32)> {
+pub(crate) fn corners(side: u32, tile: u32, stride: u32, scale: f64) -> Vec<(u32, u32)> {
     // Rounded up, so that rounding the starts leaves no gap; but not for an error in the last digit.
     let length = ((f64::from(tile) / scale - 1e-9).ceil() as u32).max(1);
     let Some(last) = side.checked_sub(length).filter(|&last| last > 0) else {
@@ -113,7 +123,7 @@ struct Held {
     bytes: usize,
 }
 
-/// Decoded ROIs, the least recently used dropped first.
+/// Decoded ROIs, the least recently used dropped first, beyond a few that are always kept.
 pub struct RoiCache {
     limit: usize,
     /// The most recently used is last.
@@ -178,7 +188,7 @@ impl RoiCache {
             entry.bytes = bytes;
         }
         let mut total: usize = held.iter().map(|entry| entry.bytes).sum();
-        while total > self.limit {
+        while total > self.limit && held.len() > LEAST_CACHE_FILES {
             let Some(oldest) = held.iter().position(|entry| entry.bytes > 0 && entry.key != *key)
             else {
                 break;
@@ -202,14 +212,21 @@ pub(crate) fn image_tile(
     levels: Levels,
 ) -> Result<RgbImage> {
     match &*cache.get(Key { path: region.path.clone(), codes: false }, levels)? {
-        Roi::Image(roi) => {
-            let part = crop(roi, region, image::Rgb([255; 3]));
-            let filter = ResizeAlg::Convolution(FilterType::Bilinear);
-            let data = resample(part.as_raw(), (region, width, height), PixelType::U8x3, filter)?;
-            whole(RgbImage::from_raw(width, height, data), region)
-        }
+        Roi::Image(roi) => image_of_part(&crop(roi, region, BEYOND), region, width, height),
         Roi::Codes(_) => Err(Error::failed("an ROI's image was cached as its mask")),
     }
+}
+
+/// The image of a tile, of the pixels of the file that its region names.
+pub(crate) fn image_of_part(
+    part: &RgbImage,
+    region: &Region,
+    width: u32,
+    height: u32,
+) -> Result<RgbImage> {
+    let filter = ResizeAlg::Convolution(FilterType::Bilinear);
+    let data = resample(part.as_raw(), (region, width, height), PixelType::U8x3, filter)?;
+    whole(RgbImage::from_raw(width, height, data), region)
 }
 
 /// The codes of a tile, as [`codes_of_tile`].
@@ -350,11 +367,18 @@ mod tests {
         assert_eq!(cache.bytes(), 40 * 30 * 3);
         std::fs::remove_file(&path).unwrap();
         assert_eq!(image_tile(&cache, &tile, 16, 16, Levels::Refused).unwrap(), first);
-        cache.make_room(&Key { path: "other".into(), codes: false }, 0);
         cache.held.lock().unwrap()[0].bytes = LEAST_CACHE_BYTES + 1;
-        cache.slot(&Key { path: "other".into(), codes: false });
-        cache.make_room(&Key { path: "other".into(), codes: false }, 5);
-        assert_eq!(cache.bytes(), 5);
+        for other in 1..=LEAST_CACHE_FILES {
+            assert_eq!(
+                cache.bytes(),
+                LEAST_CACHE_BYTES + other,
+                "few files are kept whatever their size"
+            );
+            let key = Key { path: other.to_string().into(), codes: false };
+            cache.slot(&key);
+            cache.make_room(&key, 1);
+        }
+        assert_eq!(cache.bytes(), LEAST_CACHE_FILES);
         assert!(image_tile(&cache, &tile, 16, 16, Levels::Refused).is_err());
     }
 

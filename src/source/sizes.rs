@@ -21,9 +21,15 @@ impl<T> BothSizes<T> {
 
 /// Labels at `size` x `size` by the nearest pixel centre: only values that were there.
 pub fn resize_labels(labels: &GrayImage, size: u32) -> Vec<u8> {
+    labels_at(labels, (size, size))
+}
+
+/// Labels at another width and height, as [`resize_labels`].
+pub fn labels_at(labels: &GrayImage, (to_width, to_height): (u32, u32)) -> Vec<u8> {
     let (width, height) = labels.dimensions();
-    let columns: Vec<usize> = (0..size).map(|x| nearest(x, size, width)).collect();
-    let rows = (0..size).map(|y| &labels.as_raw()[nearest(y, size, height) * width as usize..]);
+    let columns: Vec<usize> = (0..to_width).map(|x| nearest(x, to_width, width)).collect();
+    let rows =
+        (0..to_height).map(|y| &labels.as_raw()[nearest(y, to_height, height) * width as usize..]);
     rows.flat_map(|row| columns.iter().map(|&column| row[column])).collect()
 }
 

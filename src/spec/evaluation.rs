@@ -28,6 +28,11 @@ pub struct EvaluationSpec {
     /// At which size predictions are compared for the headline figures.
     #[schemars(extend("x-role" = Role::Evaluation))]
     pub resolution: Resolution,
+    /// Part of its side that a window shares with the next, where whole regions are predicted by windows. They are in
+    /// figures, pictures and `predict` of a network that was trained on tiles cut from regions: windows have
+    /// `dataset.image-size` at the scale of the tiles, and are refined one by one and blended with Gaussian weights.
+    #[schemars(range(min = 0.0, max = 0.9), extend("x-role" = Role::Evaluation))]
+    pub window_overlap: f64,
     /// Splits that the best model is evaluated on after training.
     #[schemars(length(min = 1, max = 3), extend("x-role" = Role::Evaluation))]
     pub splits: Vec<SplitName>,
@@ -52,6 +57,7 @@ impl Default for EvaluationSpec {
             ],
             empty: EmptyRule::One,
             resolution: Resolution::Original,
+            window_overlap: 0.5,
             splits: vec![SplitName::Valid, SplitName::Test],
         }
     }
@@ -95,6 +101,6 @@ pub enum Resolution {
     /// The size of the original image: probabilities are resized to it.
     #[default]
     Original,
-    /// The size the network works at: masks are resized to it.
+    /// The size the network works at: masks are resized to it. A region, of which cases are tiles, has the scale of these.
     Network,
 }

@@ -19,6 +19,7 @@ mod imaging;
 mod multi_task;
 mod own_data;
 mod real_data;
+mod regions;
 mod runs;
 mod specs;
 mod support;

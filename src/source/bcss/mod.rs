@@ -128,6 +128,13 @@ impl Source for BcssSpec {
         Some(&mut self.root)
     }
 
+    fn tile_scale(&self) -> Option<f64> {
+        match &self.layout {
+            BcssLayout::Tiles(_) => None,
+            BcssLayout::Rois(rois) => Some(rois.magnification),
+        }
+    }
+
     fn layouts() -> &'static [Layout] {
         &LAYOUTS
     }
