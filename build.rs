@@ -31,6 +31,10 @@ fn main() {
     let (commit, dirty) = commit().unwrap_or_default();
     println!("cargo::rustc-env=TOOL_COMMIT={commit}");
     println!("cargo::rustc-env=TOOL_DIRTY={dirty}");
+    if env::var("CARGO_CFG_TARGET_OS").is_ok_and(|system| system == "linux") {
+        // A third of the program would be names of symbols.
+        println!("cargo::rustc-link-arg-bins=-Wl,--strip-all");
+    }
 }
 
 /// How it is compiled, as far as that decides figures.

@@ -265,34 +265,45 @@ fn kernels_that_the_driver_refuses_are_named_before_anything_runs() {
     assert!(doctor.out.contains("NVRTC is newer than the driver"), "{}", doctor.out);
 }
 
+/// What a run on the GPU asked of it; its probe is another process.
+fn counted(bench: &Bench, name: &str, sets: &[&str]) -> serde_json::Value {
+    let output = format!("run.output={name}");
+    let mut arguments = vec!["run", "tiny.toml", "--device", "cuda", "--quiet", "--set", &output];
+    arguments.extend(sets.iter().flat_map(|set| ["--set", *set]));
+    let counts = bench.path().join(format!("{name}-%p.json"));
+    with(bench, "CUDA_EMULATOR_COUNTS", counts.to_str().unwrap(), &arguments).with(0);
+    let files = fs::read_dir(bench.path()).unwrap().flatten().map(|file| file.path());
+    let of_processes = files
+        .filter(|path| {
+            let file = path.file_name().unwrap().to_string_lossy();
+            file.starts_with(&format!("{name}-")) && file.ends_with(".json")
+        })
+        .map(|path| serde_json::from_slice(&fs::read(path).unwrap()).unwrap());
+    of_processes.max_by_key(|counts: &serde_json::Value| counts["modules_loaded"].as_u64()).unwrap()
+}
+
 #[test]
 fn statistics_are_read_once_in_several_steps() {
     let Some(bench) = emulated() else { return };
-    let waits = |share: &str| -> u64 {
-        let output = format!("run.output=half-{share}");
+    let waits = |share: &str| {
         let subset = format!("dataset.subset.train={share}");
-        let sets =
-            ["dataset.cases=48", "schedule.batch-size=1", "schedule.epochs=1", &subset, &output];
-        let mut arguments = vec!["run", "tiny.toml", "--device", "cuda", "--quiet"];
-        arguments.extend(sets.iter().flat_map(|set| ["--set", *set]));
-        let counts = bench.path().join(format!("{share}-%p.json"));
-        with(&bench, "CUDA_EMULATOR_COUNTS", counts.to_str().unwrap(), &arguments).with(0);
-        let files = fs::read_dir(bench.path()).unwrap().flatten().map(|file| file.path());
-        let of_run = files.filter(|path| {
-            path.file_name().unwrap().to_string_lossy().starts_with(&format!("{share}-"))
-        });
-        let counts = of_run.map(|path| {
-            let counts: serde_json::Value =
-                serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
-            let reads = counts["device_to_host"]["number"].as_u64().unwrap();
-            assert!(counts["launches"].as_u64().unwrap() > 0);
-            (reads, counts["event_synchronisations"].as_u64().unwrap())
-        });
-        // The probe is the other process.
-        counts.max().unwrap().1
+        let sets = ["dataset.cases=48", "schedule.batch-size=1", "schedule.epochs=1", &subset];
+        let counts = counted(&bench, &format!("half-{share}"), &sets);
+        assert!(counts["launches"].as_u64().unwrap() > 0);
+        counts["event_synchronisations"].as_u64().unwrap()
     };
     // The first run waits for its kernels to be timed. The last has 16 steps more, whose statistics are read twice at the
     // most.
     let [_, half, whole] = ["1.00", "0.5", "1.0"].map(waits);
     assert!(whole - half <= 4, "{} more waits in 16 more steps", whole - half);
+}
+
+#[test]
+fn a_second_process_compiles_no_kernel() {
+    let Some(bench) = emulated() else { return };
+    counted(&bench, "first", &[]);
+    let second = counted(&bench, "second", &[]);
+    assert!(second["modules_loaded"].as_u64().unwrap() > 50, "{second}");
+    // The compiler asks for tables when it starts.
+    assert_eq!(second["export_table_requests"], 0);
 }

@@ -9,6 +9,14 @@ pub(crate) fn gpu() -> Option<Device> {
     std::env::var_os("TEST_ON_GPU").map(|_| Device::cuda(0))
 }
 
+/// All cases of a test, or the first alone with `TEST_ON_GPU=few`: an emulated GPU compiles and times kernels for each.
+pub(crate) fn few<T>(cases: &[T]) -> &[T] {
+    match std::env::var("TEST_ON_GPU") {
+        Ok(which) if which == "few" => &cases[..1],
+        _ => cases,
+    }
+}
+
 /// So many numbers, among which are NaN, infinities and the largest and smallest there are.
 pub(crate) fn strange(len: usize) -> impl Strategy<Value = Vec<f32>> {
     let number = prop_oneof![

@@ -398,7 +398,7 @@ fn conv(channels: [usize; 2], kernel: usize, stride: usize, bias: bool) -> Conv2
 
 #[test]
 fn convolutions_of_one_and_two_maps_are_burns() {
-    for (kernel, stride) in [(3, 1), (3, 2), (1, 1), (5, 3)] {
+    for &(kernel, stride) in testing::few(&[(3, 1), (3, 2), (1, 1), (5, 3)]) {
         let shapes = [[2, 9, 10, 14]];
         let conv = conv([9, 17], kernel, stride, true);
         let after = After::relu;
@@ -417,7 +417,9 @@ fn convolutions_of_one_and_two_maps_are_burns() {
             |conv, maps| standard::after(conv.forward(maps[0].clone()), After::silu()),
         );
     }
-    for (kernel, channels, size) in [(3, [8, 16], 12), (1, [3, 5], 6), (3, [20, 12], 7)] {
+    for &(kernel, channels, size) in
+        testing::few(&[(3, [8, 16], 12), (1, [3, 5], 6), (3, [20, 12], 7)])
+    {
         let conv = conv([channels[0] + channels[1], 12], kernel, 1, true);
         let shapes = [[2, channels[0], size, size], [2, channels[1], 2 * size, 2 * size]];
         let input =
@@ -502,7 +504,7 @@ fn squeeze_and_excitation_is_that_of_convolutions() {
 
 #[test]
 fn layer_norm_is_burns() {
-    for channels in [1, 7, 32, 83] {
+    for &channels in testing::few(&[7, 1, 32, 83]) {
         let norm = LayerNormConfig::new(channels).init(&Device::flex().autodiff());
         compare(
             "layer norm",
@@ -583,7 +585,7 @@ fn running_statistics_move_as_pytorchs_whatever_computes_them() {
 #[test]
 fn transposed_convolutions_are_burns() {
     let device = Device::flex().autodiff();
-    for (kernel, stride) in [(2, 2), (3, 2), (3, 1)] {
+    for &(kernel, stride) in testing::few(&[(2, 2), (3, 2), (3, 1)]) {
         let conv: ConvTranspose2d =
             ConvTranspose2dConfig::new([10, 6], [kernel; 2]).with_stride([stride; 2]).init(&device);
         compare(
