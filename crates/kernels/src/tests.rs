@@ -435,6 +435,37 @@ fn convolutions_of_one_and_two_maps_are_burns() {
 }
 
 #[test]
+fn depthwise_convolutions_are_burns() {
+    let device = Device::flex().autodiff();
+    for &(kernel, stride) in testing::few(&[(3, 1), (5, 2), (7, 1)]) {
+        let conv: Conv2d = Conv2dConfig::new([8, 8], [kernel; 2])
+            .with_groups(8)
+            .with_stride([stride; 2])
+            .with_padding(PaddingConfig2d::Same)
+            .init(&device);
+        compare(
+            "depthwise",
+            &[[2, 8, 10, 14]],
+            &conv,
+            |conv, maps| super::conv2d(conv, maps[0].clone(), After::nothing()),
+            |conv, maps| conv.forward(maps[0].clone()),
+        );
+    }
+}
+
+#[test]
+fn pooling_to_means_is_the_same_on_a_gpu() {
+    let nothing: Vec<Conv2d> = Vec::new();
+    let shape = [[2, 6, 9, 12]];
+    let halved = |_: &Vec<Conv2d>, maps: &[Tensor<4>]| super::halve(maps[0].clone());
+    compare("means of 2x2", &shape, &nothing, halved, halved);
+    let adaptive = |_: &Vec<Conv2d>, maps: &[Tensor<4>]| {
+        burn::tensor::module::adaptive_avg_pool2d(maps[0].clone(), [7; 2])
+    };
+    compare("means of 7x7 parts", &shape, &nothing, adaptive, adaptive);
+}
+
+#[test]
 fn norms_with_residual_and_relu_are_burns() {
     let device = Device::flex().autodiff();
     let shapes = [[3, 12, 9, 11], [3, 12, 9, 11]];
