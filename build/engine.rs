@@ -122,6 +122,7 @@ const CRATES: &[&str] = &[
     "fast_image_resize",
     "half",
     "image",
+    "image-webp",
     "libm",
     "num-traits",
     "png",
@@ -129,6 +130,7 @@ const CRATES: &[&str] = &[
     "rayon",
     "rayon-core",
     "safetensors",
+    "tiff",
 ];
 
 /// Other packages of the workspace, whose sources compute figures.
