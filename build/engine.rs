@@ -124,6 +124,7 @@ const CRATES: &[&str] = &[
     "fast_image_resize",
     "half",
     "image",
+    "image-webp",
     "libm",
     "num-traits",
     "png",
@@ -131,6 +132,7 @@ const CRATES: &[&str] = &[
     "rayon",
     "rayon-core",
     "safetensors",
+    "tiff",
 ];
 
 /// Other packages of the workspace, whose sources compute figures.

@@ -84,7 +84,7 @@ pub enum FindingKind {
     MixedDepth,
     /// Images whose 16 bits hold values of 8, among others that hold more.
     StoredDepth,
-    /// Images of 16 bits of which the window leaves little.
+    /// Images of more than 8 bits of which the window leaves little.
     WindowFit,
     /// Images of which all pixels are alike.
     BlankImage,

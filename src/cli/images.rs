@@ -19,7 +19,7 @@ use crate::outputs::{absolute, listed, written_into};
 pub(super) struct ImageArgs {
     #[command(flatten)]
     trained: TrainedArgs,
-    /// PNG or JPEG images, or folders of them; masks by their names are left out.
+    /// Images (PNG, JPEG, BMP, TIFF, WebP), or folders of them; masks by their names are left out.
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
 }
@@ -70,7 +70,10 @@ pub(super) fn images(paths: &[PathBuf], output: Output) -> Result<Vec<PathBuf>> 
     }
     if images.is_empty() {
         let places: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
-        return Err(Error::user(format!("{}: no PNG or JPEG image in it", places.join(", "))));
+        return Err(Error::user(format!(
+            "{}: no image in it of a format that is read",
+            places.join(", ")
+        )));
     }
     Ok(images)
 }
@@ -141,7 +144,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         for name in
-            ["a.png", "b.JPG", "a_mask.png", "b_MASK.PNG", "a_mask_1.png", "._a.png", "t", "c.bmp"]
+            ["a.png", "b.JPG", "a_mask.png", "b_MASK.PNG", "a_mask_1.png", "._a.png", "t", "c.gif"]
         {
             fs::write(path(name), b"").unwrap();
         }
@@ -154,6 +157,6 @@ mod tests {
         let named = ["a.png", "a_Mask.png"].map(path);
         assert_eq!(images(&named, QUIET).unwrap(), [path("a.png")], "as a shell's pattern gives");
         let none = images(&[path("a_mask.png")], QUIET).unwrap_err().to_string();
-        assert!(none.contains("no PNG or JPEG image"), "{none}");
+        assert!(none.contains("no image in it"), "{none}");
     }
 }

@@ -39,13 +39,13 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// Reads images of 16 bits through a window from now on, and judges what one that was not known on opening leaves
+    /// Reads images of more than 8 bits through a window from now on, and judges what one that was not known on opening leaves
     /// of them.
     ///
     /// # Errors
     /// The user's, if it leaves little of all of them.
     pub fn decide_levels(&mut self, window: Option<Window>) -> Result<()> {
-        let Some(window) = window.filter(|window| self.levels != Levels::Window(*window)) else {
+        let Some(window) = window.filter(|window| self.levels.window() != Some(*window)) else {
             return Ok(());
         };
         self.levels = Levels::Window(window);

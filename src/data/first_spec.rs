@@ -13,9 +13,10 @@ use super::split::split;
 use super::task::for_task;
 use crate::error::{Error, Result};
 use crate::finding::FindingKind;
+use crate::source::decode::real_window;
 use crate::source::guess::{Guess, guess};
 use crate::source::header::{Color, Limit, read_header};
-use crate::source::{Labels, Masks};
+use crate::source::{Labels, Masks, Window};
 use crate::spec::{ClassifySpec, DatasetSpec, TaskSpec};
 use crate::split_name::SplitName;
 
@@ -80,7 +81,7 @@ pub fn first_spec(
         })?,
     };
     let chosen = Chosen::of(&dataset);
-    lines.extend(chosen.dataset_lines(&dataset));
+    lines.extend(chosen.dataset_lines(&dataset)?);
     let (division, has_test) = division(&guess, &dataset, &lines)?;
     let mut text = format!(
         "# Written by `oncospec data init` for {} images. Each value can be changed; `oncospec explain` says what a key does.\n\
@@ -302,7 +303,7 @@ impl Chosen {
         Self { middle, side, why_side, batch, why_batch }
     }
 
-    fn dataset_lines(&self, dataset: &Dataset) -> Vec<Line> {
+    fn dataset_lines(&self, dataset: &Dataset) -> Result<Vec<Line>> {
         let mut lines = vec![Line::new("image-size", &self.side.to_string(), &self.why_side)];
         let files = dataset.cases.iter().filter_map(|case| case.image.file());
         let gray = files.clone().count() > 0
@@ -314,14 +315,26 @@ impl Chosen {
         }
         let deep = dataset.findings.iter().any(|found| found.kind == FindingKind::DeepImage);
         if deep {
-            let why = "images have 16 bits; this window is taken from the training images, a scanner's own is better";
-            lines.push(Line::new(
-                "intensity",
-                "{ kind = \"percentiles\", low = 0.5, high = 99.5 }",
-                why,
-            ));
+            let mut real: Option<Window> = None;
+            for file in files {
+                let found = real_window(file, Limit::Image)?;
+                real = real.into_iter().chain(found).reduce(Window::or);
+            }
+            lines.push(match real {
+                Some(Window { low, high }) => Line::new(
+                    "intensity",
+                    &format!("{{ kind = \"window\", low = {low:?}, high = {high:?} }}"),
+                    "images hold floating-point numbers; these are the least and the greatest, a scanner's own window is \
+                     better",
+                ),
+                None => Line::new(
+                    "intensity",
+                    "{ kind = \"percentiles\", low = 0.5, high = 99.5 }",
+                    "images have 16 bits; this window is taken from the training images, a scanner's own is better",
+                ),
+            });
         }
-        lines
+        Ok(lines)
     }
 
     /// The tables about model, loss and schedule.

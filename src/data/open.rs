@@ -124,7 +124,7 @@ pub fn percentile_window(
         }
         if counts.iter().all(|&count| count == 0) {
             // Nothing has 16 bits, so that any window will do.
-            return Ok(Some(Window { low: 0, high: u16::MAX }));
+            return Ok(Some(Window::FULL));
         }
         Window::between(&counts, low, high).map(Some).ok_or_else(|| {
             Error::user(format!(

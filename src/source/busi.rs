@@ -596,7 +596,7 @@ mod tests {
     fn files_that_are_not_read_are_findings_and_two_files_for_a_case_an_error() {
         let folder = tempfile::tempdir().unwrap();
         set(folder.path());
-        save_bytes(&folder.path().join("benign/benign (1).tif"), b"II");
+        save_bytes(&folder.path().join("benign/benign (1).gif"), b"GIF89a");
         save_bytes(&folder.path().join("benign/read me.txt"), b"hello");
         save_bytes(&folder.path().join("benign/Thumbs.db"), b"x");
         let dataset = open(&spec(ALL, folder.path())).unwrap();
@@ -604,9 +604,9 @@ mod tests {
         let levels: Vec<_> = others.map(|finding| finding.level).collect();
         assert_eq!(levels, [Level::Warning, Level::Note]);
         save_image(&folder.path().join("benign/benign (1).jpg"), 9, 5);
-        save_bytes(&folder.path().join("benign/scan.tif"), b"II");
+        save_bytes(&folder.path().join("benign/scan.gif"), b"GIF89a");
         let message = error_of(ALL, folder.path());
-        assert!(message.contains("in a format that is not read (benign/scan.tif)"), "{message}");
+        assert!(message.contains("in a format that is not read (benign/scan.gif)"), "{message}");
         assert!(message.contains("stand for the same case as another"), "{message}");
     }
 

@@ -59,7 +59,7 @@ impl Case {
 /// Where an image comes from.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ImageSource {
-    /// A whole PNG or JPEG file.
+    /// A whole image file.
     File(PathBuf),
     /// A part of a large file.
     Region(Region),

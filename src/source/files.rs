@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use unicode_normalization::UnicodeNormalization;
 
+use super::header::READ;
 use crate::error::{Error, Result};
 use crate::finding::{Finding, FindingKind, Findings};
 
@@ -163,9 +164,12 @@ fn entries_of(folder: &Path, wanted: impl Fn(&fs::FileType) -> bool) -> Result<V
     Ok(entries)
 }
 
-/// The name without `.png`, `.jpg` or `.jpeg`, in any case; `None` for any other name.
+/// How the names of images that are read end.
+const EXTENSIONS: [&str; 7] = [".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"];
+
+/// The name without the extension of a format that is read, in any case; `None` for any other name.
 pub(crate) fn image_stem(name: &str) -> Option<&str> {
-    [".png", ".jpg", ".jpeg"].iter().find_map(|extension| {
+    EXTENSIONS.iter().find_map(|extension| {
         let cut = name.len().checked_sub(extension.len())?;
         let tail = name.get(cut..)?;
         (cut > 0 && tail.eq_ignore_ascii_case(extension)).then(|| &name[..cut])
@@ -178,11 +182,10 @@ pub fn is_image_name(name: &str) -> bool {
 }
 
 /// Formats of images that are not read, by the extensions of their files.
-const FOREIGN: [&str; 39] = [
-    "bmp", "dib", "tif", "tiff", "gif", "webp", "dcm", "dicom", "jp2", "j2k", "jfif", "jpe", "svs",
-    "ndpi", "mrxs", "scn", "npy", "npz", "nii", "nii.gz", "nrrd", "mha", "mhd", "heic", "heif",
-    "avif", "ppm", "pgm", "pbm", "tga", "jxl", "jls", "ima", "exr", "psd", "qoi", "mat", "tif.gz",
-    "dcm.gz",
+const FOREIGN: [&str; 35] = [
+    "dib", "gif", "dcm", "dicom", "jp2", "j2k", "jfif", "jpe", "svs", "ndpi", "mrxs", "scn", "npy",
+    "npz", "nii", "nii.gz", "nrrd", "mha", "mhd", "heic", "heif", "avif", "ppm", "pgm", "pbm",
+    "tga", "jxl", "jls", "ima", "exr", "psd", "qoi", "mat", "tif.gz", "dcm.gz",
 ];
 
 /// The name without its extension, if that is of an image format that is not read.
@@ -217,7 +220,7 @@ pub(crate) fn shown(root: &Path, path: &Path) -> String {
 }
 
 /// Files of a folder of images that are not read, known once the stems of those that are read are known: a picture that
-/// is there as PNG or JPEG too is a warning, any other would be lost.
+/// is there in such a format too is a warning, any other would be lost.
 pub(super) fn not_read(root: &Path, files: &[Entry], stems: &BTreeSet<String>) -> Findings {
     let of = |Entry { path, name }: &Entry| {
         let finding = match foreign_stem(name) {
@@ -233,7 +236,7 @@ pub(super) fn not_read(root: &Path, files: &[Entry], stems: &BTreeSet<String>) -
             None => Finding::note(FindingKind::NotAnImage, "files of an unknown kind are left out"),
             Some(stem) if stems.contains(&nfc(stem)) => Finding::warning(
                 FindingKind::ForeignFormat,
-                "images left out that are there as PNG or JPEG too",
+                "images left out that are there in a format that is read too",
             ),
             Some(_) => {
                 Finding::error(FindingKind::ForeignFormat, "images in a format that is not read")
@@ -255,7 +258,7 @@ pub(super) fn conversion(name: &str) -> String {
         }
         _ => format!("`magick mogrify -format png *.{extension}`"),
     };
-    format!("PNG and JPEG are read; convert them, such as with {how}")
+    format!("{READ} are read; convert them, such as with {how}")
 }
 
 /// Two files that stand for one case.
@@ -307,12 +310,14 @@ mod tests {
     }
 
     #[test]
-    fn only_png_and_jpeg_names_have_a_stem() {
+    fn only_names_of_formats_that_are_read_have_a_stem() {
         assert_eq!(image_stem("benign (1).PNG"), Some("benign (1)"));
         assert_eq!(image_stem("MPP-0.2500.jpeg"), Some("MPP-0.2500"));
         assert_eq!(image_stem("é.jpg"), Some("é"));
         assert_eq!(image_stem(".png"), None);
-        assert_eq!(image_stem("a.tif"), None);
+        assert_eq!(image_stem("a.TIF"), Some("a"));
+        assert_eq!(image_stem("a.tif.gz"), None);
+        assert_eq!(image_stem("a.gif"), None);
         assert_eq!(image_stem("日本"), None);
     }
 

@@ -1,4 +1,10 @@
-//! What a PNG or JPEG file says of itself, read before any pixel is decoded, and checked against limits.
+//! What an image file says of itself, read before any pixel is decoded, and checked against limits.
+
+mod bmp;
+mod tiff;
+mod webp;
+
+pub(super) use self::tiff::complaint as tiff_complaint;
 
 use std::fmt;
 use std::fs::{self, File};
@@ -35,8 +41,14 @@ const MOST_EXIF_BYTES: u64 = 1 << 24;
 /// Length of the chunk that a PNG begins with.
 const PNG_IHDR_BYTES: usize = 25;
 
+/// Bytes by which a format is known.
+const START_BYTES: usize = 12;
+
 const PNG_SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 pub(super) const PNG_END: &[u8] = b"\0\0\0\0IEND\xae\x42\x60\x82";
+
+/// The formats that are read, as messages name them.
+pub(super) const READ: &str = "PNG, JPEG, BMP, TIFF and WebP";
 
 /// The file formats that are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -46,12 +58,30 @@ pub(crate) enum Format {
     Png,
     /// JPEG (JFIF or Exif).
     Jpeg,
+    /// Windows bitmap.
+    Bmp,
+    /// Tagged Image File Format.
+    Tiff,
+    /// WebP.
+    Webp,
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Png => "PNG",
+            Self::Jpeg => "JPEG",
+            Self::Bmp => "BMP",
+            Self::Tiff => "TIFF",
+            Self::Webp => "WebP",
+        })
+    }
 }
 
 /// How a file stores its pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Mode {
-    /// Bits of each channel.
+    /// Bits of each channel; 32 are a floating-point number.
     pub bits: u8,
     /// What the channels are.
     pub color: Color,
@@ -74,6 +104,21 @@ pub(crate) enum Color {
     Cmyk,
 }
 
+impl Mode {
+    /// Whether its values are seen through a window.
+    pub(crate) fn is_deep(self) -> bool {
+        self.bits > 8
+    }
+
+    /// Whether its values are floating-point numbers.
+    pub(super) fn is_real(self) -> bool {
+        self.bits == REAL_BITS
+    }
+}
+
+/// Bits of a floating-point number.
+const REAL_BITS: u8 = 32;
+
 impl fmt::Display for Mode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let color = match self.color {
@@ -84,7 +129,10 @@ impl fmt::Display for Mode {
             Color::Rgba => "RGBA",
             Color::Cmyk => "CMYK",
         };
-        write!(f, "{}-bit {color}", self.bits)
+        match self.is_real() {
+            true => write!(f, "floating-point {color}"),
+            false => write!(f, "{}-bit {color}", self.bits),
+        }
     }
 }
 
@@ -101,11 +149,19 @@ pub(crate) struct Header {
     pub mode: Mode,
     /// Whether there is more than one frame.
     pub animated: bool,
+    /// Whether its compression changed pixels.
+    pub lossy: bool,
     /// How what is stored is turned or mirrored to be shown, as Exif says.
     pub orientation: Orientation,
 }
 
 impl Header {
+    /// Of a single lossless picture that is shown as stored.
+    fn of(format: Format, (width, height): (u32, u32), mode: Mode) -> Self {
+        let orientation = Orientation::NoTransforms;
+        Self { format, width, height, mode, animated: false, lossy: false, orientation }
+    }
+
     /// Whether it is shown otherwise than stored.
     pub(super) fn is_turned(&self) -> bool {
         self.orientation != Orientation::NoTransforms
@@ -148,7 +204,7 @@ pub(crate) enum Limit {
 /// What is wrong with a file, without its name.
 pub(super) type Complaint = String;
 
-/// Reads what a file says of itself: a few hundred bytes of a PNG, the whole of a JPEG.
+/// Reads what a file says of itself: a few hundred bytes, of a JPEG the whole.
 pub(crate) fn read_header(path: &Path, limit: Limit) -> Result<Header, Complaint> {
     // Asked before it is opened, for opening a pipe would wait for someone to write into it.
     let metadata = fs::metadata(path).map_err(unreadable)?;
@@ -160,7 +216,7 @@ pub(crate) fn read_header(path: &Path, limit: Limit) -> Result<Header, Complaint
         check_length(length)?;
     }
     let mut file = crate::file::open(path).map_err(unreadable)?;
-    let mut start = [0; 8];
+    let mut start = [0; START_BYTES];
     let mut known = 0;
     while known < start.len() {
         match file.read(&mut start[known..]).map_err(unreadable)? {
@@ -169,23 +225,40 @@ pub(crate) fn read_header(path: &Path, limit: Limit) -> Result<Header, Complaint
         }
     }
     let header = match sniff(&start[..known], length)? {
-        Format::Png => png_header(&mut BufReader::with_capacity(512, file), length)?,
-        Format::Jpeg => {
+        Format::Png => png_header(&mut rewound(file)?, length)?,
+        // Others are read whole, whatever the limit.
+        format => {
             check_length(length)?;
-            jpeg_header(&crate::file::read(path).map_err(unreadable)?)?
+            match format {
+                Format::Bmp => bmp::header(&mut rewound(file)?, length)?,
+                Format::Tiff => tiff::header(&mut rewound(file)?, length)?,
+                Format::Webp => webp::header(&mut rewound(file)?, length)?,
+                Format::Png | Format::Jpeg => {
+                    jpeg_header(&crate::file::read(path).map_err(unreadable)?)?
+                }
+            }
         }
     };
     check_size(&header, limit)?;
     Ok(header)
 }
 
+/// A file from its beginning on.
+fn rewound(mut file: File) -> Result<BufReader<File>, Complaint> {
+    file.rewind().map_err(unreadable)?;
+    Ok(BufReader::with_capacity(512, file))
+}
+
 /// What stands against using a file as an image; `Err` if it cannot be used.
 pub(super) fn judge_image(header: &Header) -> Result<Option<Finding>, Complaint> {
     if header.mode.color == Color::Cmyk {
-        return Err("a CMYK JPEG, whose colours depend on a profile: convert it to RGB".into());
+        return Err(format!(
+            "a CMYK {}, whose colours depend on a profile: convert it to RGB",
+            header.format
+        ));
     }
     if header.animated {
-        let what = "animated PNG images, of which only the first picture is used";
+        let what = "animated images, of which only the first picture is used";
         return Ok(Some(Finding::warning(FindingKind::AnimatedImage, what)));
     }
     Ok(None)
@@ -193,16 +266,28 @@ pub(super) fn judge_image(header: &Header) -> Result<Option<Finding>, Complaint>
 
 /// What stands against using a file as a mask.
 pub(super) fn judge_mask(header: &Header) -> Result<(), Complaint> {
-    if header.format == Format::Jpeg {
-        return Err("a mask in JPEG, whose losses change labels: masks must be PNG".into());
+    if header.lossy {
+        let compressed = match header.format {
+            Format::Jpeg => "JPEG".to_string(),
+            other => format!("{other} with lossy compression"),
+        };
+        return Err(format!(
+            "a mask in {compressed}, whose losses change labels: masks must be PNG, or another format without losses"
+        ));
     }
     if header.animated {
-        return Err("a mask in an animated PNG: a mask must be a single picture".into());
-    }
-    if header.mode.bits == 16 {
         return Err(format!(
-            "a mask with 16 bits a channel ({}): masks must have 8 bits or fewer",
-            header.mode
+            "a mask in an animated {}: a mask must be a single picture",
+            header.format
+        ));
+    }
+    if header.mode.color == Color::Cmyk {
+        return Err("a mask in CMYK: its pixels must be codes, or black and white".into());
+    }
+    if header.mode.is_deep() {
+        return Err(format!(
+            "a mask with {} bits a channel ({}): masks must have 8 bits or fewer",
+            header.mode.bits, header.mode
         ));
     }
     Ok(())
@@ -226,21 +311,28 @@ fn sniff(start: &[u8], length: u64) -> Result<Format, Complaint> {
     if start.starts_with(b"\xff\xd8\xff") {
         return Ok(Format::Jpeg);
     }
+    if matches!(start, [b'I', b'I', 42 | 43, 0, ..] | [b'M', b'M', 0, 42 | 43, ..]) {
+        return Ok(Format::Tiff);
+    }
+    if start.starts_with(b"RIFF") && start.get(8..12) == Some(b"WEBP") {
+        return Ok(Format::Webp);
+    }
+    if start.starts_with(b"BM") {
+        return Ok(Format::Bmp);
+    }
     if PNG_SIGNATURE.starts_with(start) || b"\xff\xd8\xff".starts_with(start) {
         return Err(format!("truncated: only {length} bytes"));
     }
     let other = match start {
         [b'G', b'I', b'F', b'8', ..] => "a GIF",
-        [b'B', b'M', ..] => "a BMP",
-        [b'I', b'I', 42, 0, ..] | [b'M', b'M', 0, 42, ..] => "a TIFF",
-        [b'R', b'I', b'F', b'F', ..] => "a WebP or another RIFF file",
+        [b'R', b'I', b'F', b'F', ..] => "a RIFF file, but no WebP",
         [b'%', b'P', b'D', b'F', ..] => "a PDF",
-        [b'v', b'e', b'r', b's', b'i', b'o', b'n', b' '] => {
+        [b'v', b'e', b'r', b's', b'i', b'o', b'n', b' ', ..] => {
             "perhaps a Git LFS pointer, never fetched"
         }
-        _ => "neither",
+        _ => "none of these",
     };
-    Err(format!("not an image that is read here, which are PNG and JPEG (this is {other})"))
+    Err(format!("not an image that is read here, which are {READ} (this is {other})"))
 }
 
 /// Whether a file can be read whole.
@@ -277,8 +369,9 @@ fn check_size(header: &Header, limit: Limit) -> Result<(), Complaint> {
     }
 }
 
-/// Reads the header chunk and walks to the first pixel data; the file stands behind its signature.
+/// Reads the header chunk and walks to the first pixel data.
 fn png_header(file: &mut BufReader<File>, length: u64) -> Result<Header, Complaint> {
+    file.seek_relative(PNG_SIGNATURE.len() as i64).map_err(unreadable)?;
     let mut ihdr = [0; PNG_IHDR_BYTES];
     file.read_exact(&mut ihdr).map_err(ends_in_header)?;
     if &ihdr[4..8] != b"IHDR" {
@@ -293,23 +386,10 @@ fn png_header(file: &mut BufReader<File>, length: u64) -> Result<Header, Complai
         6 => Color::Rgba,
         other => return Err(format!("a damaged PNG: unknown colour type {other}")),
     };
-    let mut header = Header {
-        format: Format::Png,
-        width: word(8),
-        height: word(12),
-        mode: Mode { bits: ihdr[16], color },
-        animated: false,
-        orientation: Orientation::NoTransforms,
-    };
+    let mode = Mode { bits: ihdr[16], color };
+    let mut header = Header::of(Format::Png, (word(8), word(12)), mode);
     let (orientation, position) = walk_to_pixels(file, &mut header, length)?;
-    let row_bits = u64::from(header.width) * bits_of(&header.mode);
-    let raw = u64::from(header.height) * row_bits.div_ceil(8);
-    if raw > length.saturating_mul(MAX_INFLATION) {
-        return Err(format!(
-            "truncated or forged: {length} bytes cannot hold {}x{} pixels",
-            header.width, header.height
-        ));
-    }
+    can_hold(&header, length, MAX_INFLATION)?;
     if !ends_whole(file, length)? {
         walk_to_end(file, position, length)?;
     }
@@ -359,6 +439,19 @@ fn walk_to_end(
         }
         position = next;
     }
+}
+
+/// Checks that a file is long enough for its pixels where one byte makes at most `inflation` of them.
+fn can_hold(header: &Header, length: u64, inflation: u64) -> Result<(), Complaint> {
+    let row_bits = u64::from(header.width) * bits_of(&header.mode);
+    let raw = u64::from(header.height) * row_bits.div_ceil(8);
+    if raw <= length.saturating_mul(inflation) {
+        return Ok(());
+    }
+    Err(format!(
+        "truncated or forged: {length} bytes cannot hold {}x{} pixels",
+        header.width, header.height
+    ))
 }
 
 fn ends_in_header(_: std::io::Error) -> Complaint {
@@ -454,14 +547,9 @@ fn jpeg_frame(segment: &[u8]) -> Result<Header, Complaint> {
     if bits != 8 {
         return Err(format!("a JPEG with {bits} bits a channel: 8 are read"));
     }
-    Ok(Header {
-        format: Format::Jpeg,
-        width: u32::from(u16::from_be_bytes([w1, w0])),
-        height: u32::from(u16::from_be_bytes([h1, h0])),
-        mode: Mode { bits, color },
-        animated: false,
-        orientation: Orientation::NoTransforms,
-    })
+    let size = [[w1, w0], [h1, h0]].map(|side| u32::from(u16::from_be_bytes(side)));
+    let header = Header::of(Format::Jpeg, size.into(), Mode { bits, color });
+    Ok(Header { lossy: true, ..header })
 }
 
 /// Where the segment behind this one begins.

@@ -1,19 +1,20 @@
-//! 16-bit values into 8 bits.
+//! Values of more than 8 bits into 8 bits.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
-/// How images of 16 bits a channel are converted to 8. Values below a window are black, those above it white.
+/// How images of 16 bits a channel, or of floating-point numbers, are converted to 8. Values below a window are black,
+/// those above it white. A DICOM of more than 8 bits has a window of its own, which `as-stored` takes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum IntensitySpec {
-    /// Not at all: images of 16 bits are refused.
+    /// Not at all: images of 16 bits and of floating-point numbers are refused, but for a DICOM with a window of its own.
     AsStored(AsStoredIntensity),
-    /// 0 to 65535 is mapped to 0 to 255.
+    /// 0 to 65535 is mapped to 0 to 255; floating-point numbers, which have no such range, are refused.
     FullRange(FullRangeIntensity),
     /// A given window is mapped to 0 to 255.
     Window(WindowIntensity),
-    /// The window between two percentiles of the training split's pixels is mapped to 0 to 255.
+    /// The window between two percentiles of the training split's pixels is mapped to 0 to 255; of 16 bits only.
     Percentiles(PercentilesIntensity),
 }
 
@@ -33,14 +34,19 @@ pub struct AsStoredIntensity {}
 #[serde(deny_unknown_fields)]
 pub struct FullRangeIntensity {}
 
-/// A window of 16-bit values; `low` is below `high`.
+/// A window of values; `low` is below `high`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct WindowIntensity {
-    /// The value that is mapped to black: a 12-bit image has values of 0 to 4095.
-    pub low: u16,
+    /// The value that is mapped to black: a 12-bit image has values of 0 to 4095. Those of a DICOM are its stored values
+    /// times its rescale slope plus its intercept.
+    #[serde(serialize_with = "whole_if_it_is")]
+    #[schemars(with = "f64")]
+    pub low: f64,
     /// The value that is mapped to white.
-    pub high: u16,
+    #[serde(serialize_with = "whole_if_it_is")]
+    #[schemars(with = "f64")]
+    pub high: f64,
 }
 
 /// A window between two percentiles; `low` is below `high`.
@@ -61,21 +67,33 @@ impl Default for PercentilesIntensity {
     }
 }
 
-/// The window of 16-bit values that becomes 0 to 255.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// A number without a fraction as whole, so that `low = 0` stays what it was.
+fn whole_if_it_is<S: Serializer>(value: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+    match value.fract() == 0.0 && value.abs() < f64::from(u32::MAX) {
+        true => serializer.serialize_i64(*value as i64),
+        false => serializer.serialize_f64(*value),
+    }
+}
+
+/// The window of values that becomes 0 to 255.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Window {
     /// What becomes black.
-    pub low: u16,
+    #[serde(serialize_with = "whole_if_it_is")]
+    pub low: f64,
     /// What becomes white; above `low`.
-    pub high: u16,
+    #[serde(serialize_with = "whole_if_it_is")]
+    pub high: f64,
 }
 
-/// How images of 16 bits a channel are read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How images of more than 8 bits a channel are read.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Levels {
-    /// Not at all: nothing says how.
+    /// Not at all, unless the file says how: nothing else does.
     Refused,
+    /// Through [`Window::FULL`], which only values of 16 bits have.
+    FullRange,
     /// Through a window.
     Window(Window),
     /// Through a window that is found once the division is known; until then each image through one of its own,
@@ -88,7 +106,7 @@ impl Levels {
     pub fn of(spec: &IntensitySpec) -> Self {
         match spec {
             IntensitySpec::AsStored(_) => Self::Refused,
-            IntensitySpec::FullRange(_) => Self::Window(Window { low: 0, high: u16::MAX }),
+            IntensitySpec::FullRange(_) => Self::FullRange,
             IntensitySpec::Window(window) => {
                 Self::Window(Window { low: window.low, high: window.high })
             }
@@ -100,28 +118,38 @@ impl Levels {
     pub fn window(self) -> Option<Window> {
         match self {
             Self::Window(window) => Some(window),
+            Self::FullRange => Some(Window::FULL),
             Self::Refused | Self::Undecided => None,
         }
     }
 }
 
 impl Window {
+    /// All values of 16 bits.
+    pub const FULL: Self = Self { low: 0.0, high: u16::MAX as f64 };
+
     /// Value `v` becomes 255 (v - low) / (high - low), rounded, within 0 and 255.
-    pub fn apply(self, value: u16) -> u8 {
-        let (low, high) = (u32::from(self.low), u32::from(self.high));
-        let above = u32::from(value).clamp(low, high) - low;
-        let range = (high - low).max(1);
-        ((above * 255 + range / 2) / range) as u8
+    pub fn apply(self, value: impl Into<f64>) -> u8 {
+        let Self { low, high } = self;
+        if low >= high {
+            return 0;
+        }
+        ((value.into().clamp(low, high) - low) * 255.0 / (high - low) + 0.5) as u8
     }
 
     /// From the least to the greatest of some values.
-    pub fn around(values: impl IntoIterator<Item = u16>) -> Self {
-        let mut window = Self { low: u16::MAX, high: 0 };
+    pub fn around(values: impl IntoIterator<Item = f64>) -> Self {
+        let mut window = Self { low: f64::INFINITY, high: f64::NEG_INFINITY };
         for value in values {
             window.low = window.low.min(value);
             window.high = window.high.max(value);
         }
         window
+    }
+
+    /// The one that holds both.
+    pub fn or(self, other: Self) -> Self {
+        Self { low: self.low.min(other.low), high: self.high.max(other.high) }
     }
 
     /// Between two percentiles of values of which `counts[value]` were found: the least values that at least
@@ -137,7 +165,7 @@ impl Window {
             };
             counts.iter().position(reached).and_then(|value| u16::try_from(value).ok())
         };
-        let window = Self { low: at(low)?, high: at(high)? };
+        let window = Self { low: at(low)?.into(), high: at(high)?.into() };
         (window.low < window.high).then_some(window)
     }
 }
@@ -150,10 +178,9 @@ mod tests {
 
     #[test]
     fn a_window_of_twelve_bits_keeps_its_256_levels() {
-        let window = Window { low: 0, high: 4080 };
-        assert_eq!([0, 8, 16, 4080, 4095].map(|value| window.apply(value)), [0, 1, 1, 255, 255]);
-        let full = Window { low: 0, high: u16::MAX };
-        assert_eq!([0, 257, 65535].map(|value| full.apply(value)), [0, 1, 255]);
+        let window = Window { low: 0.0, high: 4080.0 };
+        assert_eq!([0u16, 8, 16, 4080, 4095].map(|value| window.apply(value)), [0, 1, 1, 255, 255]);
+        assert_eq!([0u16, 257, 65535].map(|value| Window::FULL.apply(value)), [0, 1, 255]);
     }
 
     #[test]
@@ -162,20 +189,32 @@ mod tests {
         let mut counts = vec![0; 1 << 16];
         counts[..9].fill(1);
         counts[100] = 1;
-        assert_eq!(Window::between(&counts, 10.0, 90.0), Some(Window { low: 0, high: 8 }));
-        assert_eq!(Window::between(&counts, 11.0, 100.0), Some(Window { low: 1, high: 100 }));
+        assert_eq!(Window::between(&counts, 10.0, 90.0), Some(Window { low: 0.0, high: 8.0 }));
+        assert_eq!(Window::between(&counts, 11.0, 100.0), Some(Window { low: 1.0, high: 100.0 }));
         assert_eq!(Window::between(&counts, 15.0, 20.0), None);
         assert_eq!(Window::between(&[], 1.0, 99.0), None);
+    }
+
+    #[test]
+    fn a_whole_number_is_written_as_one() {
+        let text = |low: f64| serde_json::to_string(&Window { low, high: 4095.0 }).unwrap();
+        assert_eq!(text(0.0), r#"{"low":0,"high":4095}"#);
+        assert_eq!(text(-0.5), r#"{"low":-0.5,"high":4095}"#);
+        assert_eq!(Window { low: -1.0, high: 1.0 }.apply(0.0f32), 128);
     }
 
     proptest! {
         #[test]
         fn no_order_is_turned_round(low in 0u16..65535, width in 1u16.., a: u16, b: u16) {
-            let window = Window { low, high: low.saturating_add(width) };
+            let high = low.saturating_add(width);
+            let window = Window { low: low.into(), high: high.into() };
             let (less, more) = (a.min(b), a.max(b));
             prop_assert!(window.apply(less) <= window.apply(more));
             prop_assert_eq!(window.apply(window.low), 0);
             prop_assert_eq!(window.apply(window.high), 255);
+            // In whole numbers.
+            let (above, range) = (u32::from(a.clamp(low, high) - low), u32::from(high - low));
+            prop_assert_eq!(u32::from(window.apply(a)), (above * 255 + range / 2) / range);
         }
     }
 }

@@ -14,7 +14,7 @@ pub(crate) struct Look<'a> {
     pub root: &'a Path,
     /// How large files may be.
     pub limit: Limit,
-    /// How images of 16 bits are read.
+    /// How images of more than 8 bits are read.
     pub levels: Levels,
 }
 
@@ -59,12 +59,15 @@ impl Look<'_> {
         whole.then_some(header)
     }
 
-    /// What is to be said of an image of 16 bits.
+    /// What is to be said of an image of more than 8 bits.
     fn depth(&self, header: &Header) -> Option<Finding> {
-        if header.mode.bits != 16 {
+        if !header.mode.is_deep() {
             return None;
         }
         let kind = FindingKind::DeepImage;
+        if header.mode.is_real() {
+            return Some(self.real(kind));
+        }
         Some(match self.levels {
             Levels::Refused => Finding::error(
                 kind,
@@ -78,11 +81,37 @@ impl Look<'_> {
                 kind,
                 format!("images of 16 bits a channel, read through the window {low} to {high}"),
             ),
+            Levels::FullRange => Finding::note(
+                kind,
+                "images of 16 bits a channel, read through the window 0 to 65535",
+            ),
             Levels::Undecided => Finding::note(
                 kind,
                 "images of 16 bits a channel, read through a window of the training split's percentiles",
             ),
         })
+    }
+
+    /// What is to be said of an image of floating-point numbers.
+    fn real(&self, kind: FindingKind) -> Finding {
+        match self.levels {
+            Levels::Window(Window { low, high }) => Finding::note(
+                kind,
+                format!("images of floating-point numbers, read through the window {low} to {high}"),
+            ),
+            Levels::Undecided => Finding::note(
+                kind,
+                "images of floating-point numbers, which are read through a window that `dataset.intensity` gives",
+            ),
+            Levels::FullRange | Levels::Refused => Finding::error(
+                kind,
+                "images of floating-point numbers, and nothing says which of them are black and white",
+            )
+            .remedy(
+                "set `dataset.intensity` to { kind = \"window\", low = 0.0, high = 1.0 }, or to the window that your \
+                 images have",
+            ),
+        }
     }
 
     fn mask(&self, mask: &Path, image: &Path, of_image: &Header) -> Result<(), Finding> {
@@ -123,14 +152,13 @@ impl Look<'_> {
         ))
     }
 
-    /// Notices images of 8 bits among images of 16, by their names.
+    /// Notices images of 8 bits among images of more, by their names.
     pub(super) fn mixed<'h>(
         &self,
         headers: impl Iterator<Item = (String, &'h Header)>,
         findings: &mut Findings,
     ) {
-        let (deep, flat): (Vec<_>, Vec<_>) =
-            headers.partition(|(_, header)| header.mode.bits == 16);
+        let (deep, flat): (Vec<_>, Vec<_>) = headers.partition(|(_, header)| header.mode.is_deep());
         if deep.is_empty() || flat.is_empty() || self.levels == Levels::Refused {
             return;
         }
@@ -155,7 +183,7 @@ pub fn image_findings(paths: &[PathBuf], levels: Levels) -> Findings {
     let mut findings = Findings::default();
     for path in paths {
         let header = look.image(path, &mut findings);
-        let flat = header.is_some_and(|header| header.mode.bits < 16);
+        let flat = header.is_some_and(|header| !header.mode.is_deep());
         if flat && levels.window().is_some() {
             let what = "images of 8 bits, given to a network whose images have a window of 16";
             findings.push(Finding::warning(FindingKind::MixedDepth, what).naming(look.name(path)));

@@ -1,4 +1,4 @@
-//! How a PNG or JPEG says that it is turned or mirrored: in Exif or XMP, wherever these lie.
+//! How a file says that it is turned or mirrored: in Exif or XMP, wherever these lie.
 
 use std::io::Cursor;
 
@@ -141,7 +141,7 @@ fn value(after: &str) -> Option<u32> {
 }
 
 /// The orientation of a number; some programs write 0 for one that is not known, which viewers show as stored.
-fn understood(value: Option<u32>, place: &str) -> Result<Option<Orientation>, String> {
+pub(super) fn understood(value: Option<u32>, place: &str) -> Result<Option<Orientation>, String> {
     let turn = |value: u32| u8::try_from(value).ok().and_then(Orientation::from_exif);
     match value {
         Some(0) => Ok(None),

@@ -33,7 +33,7 @@ pub(crate) struct PictureValues {
     pub colours: Vec<[u8; 3]>,
     /// Whether the alpha channel, which is not read, has more than one value.
     pub alpha_varies: bool,
-    /// What is stored in 16 bits a channel; `None` for 8.
+    /// What is stored in more than 8 bits a channel; `None` for 8.
     pub deep: Option<DeepValues>,
     /// The brightness and colour of its pixels.
     pub tones: Tones,
@@ -62,13 +62,13 @@ pub(crate) struct Tones {
     pub in_two_levels: f64,
 }
 
-/// What an image of 16 bits holds.
+/// What an image of more than 8 bits holds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct DeepValues {
     /// The least value.
-    pub least: u16,
+    pub least: f64,
     /// The greatest value.
-    pub greatest: u16,
+    pub greatest: f64,
     /// How many different values there are.
     pub stored: u32,
     /// How many different values are left once they are read through the window.
@@ -189,19 +189,19 @@ fn in_two_levels(mut histogram: Histogram) -> u64 {
 }
 
 impl DeepValues {
-    /// Those of colours, read through a window; until that is decided, nothing lies outside.
-    pub(crate) fn of(colours: &[[u16; 3]], window: Option<Window>) -> Self {
-        let mut stored = vec![0u64; 1 << 16];
-        for value in colours.iter().flatten() {
-            stored[usize::from(*value)] += 1;
-        }
-        let total = (3 * colours.len()).max(1) as f64;
-        let mut values = Self { least: u16::MAX, ..Self::default() };
+    /// Those of values with how often they are there, read through a window; until that is decided, nothing lies
+    /// outside.
+    pub(crate) fn of(counted: &[(f64, u64)], window: Option<Window>) -> Self {
+        let total = counted.iter().map(|(_, count)| count).sum::<u64>().max(1) as f64;
+        let all = Window::around(counted.iter().map(|&(value, _)| value));
+        let mut values = Self {
+            least: all.low,
+            greatest: all.high,
+            stored: u32::try_from(counted.len()).unwrap_or(u32::MAX),
+            ..Self::default()
+        };
         let mut read = [false; 256];
-        for (value, count) in (0..=u16::MAX).zip(stored).filter(|&(_, count)| count > 0) {
-            values.least = values.least.min(value);
-            values.greatest = value;
-            values.stored += 1;
+        for &(value, count) in counted {
             let Some(window) = window else { continue };
             read[usize::from(window.apply(value))] = true;
             let part = count as f64 / total;
@@ -221,18 +221,18 @@ mod tests {
     #[test]
     fn values_of_16_bits_are_counted_before_and_after_the_window() {
         // Eight values from 0 to 700, of which the window keeps 200 to 400.
-        let colours: Vec<[u16; 3]> = (0..8).map(|value| [value * 100; 3]).collect();
-        let values = DeepValues::of(&colours, Some(Window { low: 200, high: 400 }));
+        let counted: Vec<(f64, u64)> = (0..8).map(|value| (f64::from(value * 100), 3)).collect();
+        let values = DeepValues::of(&counted, Some(Window { low: 200.0, high: 400.0 }));
         let expected = DeepValues {
-            least: 0,
-            greatest: 700,
+            least: 0.0,
+            greatest: 700.0,
             stored: 8,
             read: 3,
             below: 2.0 / 8.0,
             above: 3.0 / 8.0,
         };
         assert_eq!(values, expected);
-        let undecided = DeepValues::of(&colours, None);
+        let undecided = DeepValues::of(&counted, None);
         assert_eq!((undecided.read, undecided.below, undecided.above), (8, 0.0, 0.0));
     }
 

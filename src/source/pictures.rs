@@ -46,10 +46,10 @@ const MADE_OF_MASK: f64 = 0.95;
 const OUTLINED: f64 = 0.5;
 
 /// The greatest value of 8 bits.
-const EIGHT_BITS: u16 = 255;
+const EIGHT_BITS: f64 = 255.0;
 
 /// An image with values from here on has at least 10 bits.
-const TEN_BITS: u16 = 1 << 9;
+const TEN_BITS: f64 = 512.0;
 
 /// An image of a case with what it holds.
 struct Picture<'a> {
@@ -125,13 +125,13 @@ fn pictures_of<'a>(
     pictures
 }
 
-/// What a window that was decided after opening leaves of the images of 16 bits.
+/// What a window that was decided after opening leaves of the images of more than 8 bits.
 pub(crate) fn judge_window(cases: &[Case], window: Window) -> Findings {
     let levels = Levels::Window(window);
     let look = Look { root: Path::new(""), limit: Limit::Image, levels };
     let is_deep = |case: &&Case| match &case.image {
         ImageSource::File(file) => {
-            read_header(file, Limit::Roi).is_ok_and(|header| header.mode.bits == 16)
+            read_header(file, Limit::Roi).is_ok_and(|header| header.mode.is_deep())
         }
         ImageSource::Region(_) | ImageSource::Phantom(_) => false,
     };
@@ -237,8 +237,7 @@ fn outside_the_window(pictures: &[Picture]) -> Option<Finding> {
         }
     };
     let names: Vec<String> = deep.iter().filter_map(lost).collect();
-    let (kind, what) =
-        (FindingKind::WindowFit, "images of 16 bits that the window leaves little of");
+    let (kind, what) = (FindingKind::WindowFit, "images that the window leaves little of");
     let finding = match names.len() {
         0 => return None,
         count if count == deep.len() => Finding::error(kind, what),
@@ -252,7 +251,7 @@ fn outside_the_window(pictures: &[Picture]) -> Option<Finding> {
 /// Images whose 16 bits hold values of 8, among others that hold more.
 fn of_two_depths(pictures: &[Picture]) -> Option<Finding> {
     let greatest = |picture: &Picture| picture.values.deep.as_ref().map(|deep| deep.greatest);
-    let is = |picture: &&Picture, of: &dyn Fn(u16) -> bool| greatest(picture).is_some_and(of);
+    let is = |picture: &&Picture, of: &dyn Fn(f64) -> bool| greatest(picture).is_some_and(of);
     let dark: Vec<&Picture> = pictures.iter().filter(|p| is(p, &|v| v <= EIGHT_BITS)).collect();
     let bright: Vec<&Picture> = pictures.iter().filter(|p| is(p, &|v| v >= TEN_BITS)).collect();
     if dark.is_empty() || bright.is_empty() {
@@ -471,7 +470,7 @@ mod tests {
         }
 
         fn said_of(&self, cases: &[Case], window: (u16, u16)) -> String {
-            let levels = Levels::Window(Window { low: window.0, high: window.1 });
+            let levels = Levels::Window(Window { low: window.0.into(), high: window.1.into() });
             let look = Look { root: self.0.path(), limit: Limit::Image, levels };
             let found =
                 judge_pictures(&look, cases, MaskReading::Lesions(&ForegroundSpec::default()));
@@ -526,7 +525,7 @@ mod tests {
         folder.deep("malignant/c", |at| 8000 + at as u16);
         assert_eq!(folder.said(&["benign/a"], (0, 4095)), "");
         let text = folder.said(&["malignant/b"], WHOLE);
-        let expected = "error: images of 16 bits that the window leaves little of (malignant/b: 2 of 256 levels used, \
+        let expected = "error: images that the window leaves little of (malignant/b: 2 of 256 levels used, \
                         of 0 to 249): set the `low` and `high` of `dataset.intensity`";
         assert!(text.contains(expected), "{text}");
         let text = folder.said(&["malignant/c"], (0, 4095));
@@ -535,10 +534,7 @@ mod tests {
         let text = folder.said(&["malignant/c"], (8200, 9000));
         assert!(!text.contains("above"), "{text}");
         let text = folder.said(&["benign/a", "malignant/b"], (0, 4095));
-        assert!(
-            text.contains("warning: images of 16 bits that the window leaves little"),
-            "{text}"
-        );
+        assert!(text.contains("warning: images that the window leaves little"), "{text}");
         assert!(
             text.contains("how bright an image is gives its class away (malignant/b)"),
             "{text}"
@@ -738,19 +734,17 @@ mod tests {
         let folder = Folder::new();
         folder.deep("benign/a", |at| at as u16).deep("malignant/b", |at| 200 * at as u16);
         let cases = ["benign/a", "malignant/b"].map(|id| folder.case(id));
-        let said = |window| {
+        let said = |low: u16, high: u16| {
+            let window = Window { low: low.into(), high: high.into() };
             let found = judge_window(&cases, window);
             found.iter().map(|finding| format!("{finding}\n")).collect::<String>()
         };
         let (low, high) = (0, 51_000);
-        let later = said(Window { low, high });
+        let later = said(low, high);
         assert!(later.contains("benign/a: 2 of 256 levels used, of 0 to 255"), "{later}");
         assert!(folder.said(&["benign/a", "malignant/b"], (low, high)).contains(later.trim_end()));
-        let cut = said(Window { low, high: 40 });
-        assert!(
-            cut.starts_with("error: images of 16 bits that the window leaves little of"),
-            "{cut}"
-        );
-        assert_eq!(said(Window { low, high: 255 }).lines().count(), 1);
+        let cut = said(low, 40);
+        assert!(cut.starts_with("error: images that the window leaves little of"), "{cut}");
+        assert_eq!(said(low, 255).lines().count(), 1);
     }
 }

@@ -21,7 +21,7 @@ const NUMBERS: [Number; 6] = [
     Number {
         name: "bits of the greatest stored value",
         least_gap: 0.5,
-        of: |v| v.deep.as_ref().map(|deep| (f64::from(deep.greatest) + 1.0).log2()),
+        of: |v| v.deep.as_ref().map(|deep| (deep.greatest.max(0.0) + 1.0).log2()),
     },
     Number { name: "darkest pixels", least_gap: 4.0, of: |v| Some(f64::from(v.tones.dark)) },
     Number { name: "brightest pixels", least_gap: 4.0, of: |v| Some(f64::from(v.tones.bright)) },

@@ -34,7 +34,7 @@ pub struct DatasetSpec {
     #[serde(default)]
     #[schemars(length(max = 8))]
     pub filters: Vec<FilterSpec>,
-    /// How images of 16 bits a channel are converted to 8; those of 8 bits stay as they are.
+    /// How images of more than 8 bits a channel are converted to 8; those of 8 bits stay as they are.
     #[serde(default)]
     pub intensity: IntensitySpec,
     /// How pixel values are normalised for the network.

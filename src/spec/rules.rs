@@ -121,7 +121,7 @@ impl Rules<'_, '_> {
     fn intensity(&mut self) {
         let path = KeyPath::parse("dataset.intensity");
         let (low, high) = match self.read(&path) {
-            Some(IntensitySpec::Window(window)) => (window.low.into(), window.high.into()),
+            Some(IntensitySpec::Window(window)) => (window.low, window.high),
             Some(IntensitySpec::Percentiles(percentiles)) => (percentiles.low, percentiles.high),
             _ => return,
         };

@@ -221,18 +221,18 @@ fn twelve_bits_are_refused_until_a_window_is_given_which_predictions_use_too() {
 }
 
 #[test]
-fn bmp_is_an_error_that_names_how_to_convert() {
+fn gif_is_an_error_that_names_how_to_convert() {
     let set = Set::with_values(0, 255);
     for name in ["benign (1)", "benign (1)_mask", "benign (2)", "benign (2)_mask"] {
         let path = set.folder("benign").join(name);
         fs::remove_file(path.with_extension("png")).unwrap();
-        fs::write(path.with_extension("bmp"), b"BM").unwrap();
+        fs::write(path.with_extension("gif"), b"GIF89a").unwrap();
     }
     set.refused(&[
         "images in a format that is not read",
-        "4: benign/benign (1).bmp",
+        "4: benign/benign (1).gif",
         "and 1 more",
-        "magick mogrify -format png *.bmp",
+        "magick mogrify -format png *.gif",
     ]);
 }
 

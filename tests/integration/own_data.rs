@@ -270,14 +270,64 @@ fn real_images_of_twelve_bits_train_by_a_first_spec() {
     assert!(spec.contains("intensity = { kind = \"percentiles\""), "{spec}");
 }
 
+/// Writes the images of BUSI that the cases take, and their masks, by what makes each of the original.
+fn write_busi(bench: &Bench, data: &Path, write: impl Fn(GrayImage, PathBuf), masks: &str) {
+    for (class, numbers) in TAKEN {
+        let folder = bench.path().join("data").join(class);
+        fs::create_dir_all(&folder).unwrap();
+        for number in numbers {
+            let [image, mask] =
+                of_busi(data, class, number).map(|file| image::open(file).unwrap().to_luma8());
+            write(image, folder.join(format!("{class} ({number})")));
+            mask.save(folder.join(format!("{class} ({number})_mask.{masks}"))).unwrap();
+        }
+    }
+}
+
+#[test]
+fn real_images_in_bmp_train_by_a_first_spec() {
+    let Some(data) = shared() else { return };
+    let bench = Bench::new();
+    let bmp = |image: GrayImage, path: PathBuf| image.save(path.with_extension("bmp")).unwrap();
+    write_busi(&bench, &data, bmp, "bmp");
+    assert_eq!(trained(&bench), 18);
+    let image = "data/benign/benign (1).bmp";
+    bench.oncospec(&["predict", "data", image, "--out", "out", "--device", "cpu"]).with(0);
+}
+
+#[test]
+fn real_images_of_floating_point_numbers_train_by_a_first_spec() {
+    let Some(data) = shared() else { return };
+    let bench = Bench::new();
+    let real = |image: GrayImage, path: PathBuf| {
+        let values: Vec<f32> = image.iter().map(|&value| f32::from(value) / 255.0 - 0.5).collect();
+        let file = fs::File::create(path.with_extension("tiff")).unwrap();
+        let mut encoder = tiff::encoder::TiffEncoder::new(file).unwrap();
+        encoder
+            .write_image::<tiff::encoder::colortype::Gray32Float>(
+                image.width(),
+                image.height(),
+                &values,
+            )
+            .unwrap();
+    };
+    write_busi(&bench, &data, real, "png");
+    assert_eq!(trained(&bench), 18);
+    let spec = fs::read_to_string(bench.path().join("data.toml")).unwrap();
+    assert!(spec.contains("intensity = { kind = \"window\", low = -0.5, high = 0.5 }"), "{spec}");
+    let refused =
+        bench.oncospec(&["check", "data.toml", "--set", "dataset.intensity={kind=\"full-range\"}"]);
+    refused.with(2).telling(&["images of floating-point numbers, and nothing says which"]);
+}
+
 #[test]
 fn a_format_that_is_not_read_has_no_first_spec_but_a_way_to_convert_it() {
     let bench = Bench::new();
     for name in ["benign (1)", "benign (1)_mask"] {
-        bench.file(&format!("data/benign/{name}.bmp"), "BM");
+        bench.file(&format!("data/benign/{name}.gif"), "GIF89a");
     }
     let said = bench.oncospec(&["data", "init", "data"]).with(2);
-    said.telling(&["2 images in a format that is not read", "magick mogrify -format png *.bmp"]);
+    said.telling(&["2 images in a format that is not read", "magick mogrify -format png *.gif"]);
     assert!(!bench.path().join("data.toml").exists());
 }
 

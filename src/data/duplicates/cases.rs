@@ -192,8 +192,8 @@ mod tests {
     fn images_read_through_another_window_are_looked_at_again() {
         let mut dataset = open(&spec("kind = 'phantom'\ncases = 2", Path::new("."))).unwrap();
         let mut asked = vec![knowledge(&dataset)];
-        for high in [4095, 65535] {
-            dataset.decide_levels(Some(Window { low: 0, high })).unwrap();
+        for high in [4095.0, 65535.0] {
+            dataset.decide_levels(Some(Window { low: 0.0, high })).unwrap();
             asked.push(knowledge(&dataset));
         }
         dataset.cases[0].width += 1;

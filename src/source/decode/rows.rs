@@ -13,14 +13,15 @@ use super::super::header::{
 };
 use super::super::levels::Levels;
 use super::super::orientation::stated;
-use super::{Picture, colours, decode_rgb, eight_bits, naming};
+use super::picture::{Picture, Samples};
+use super::{decode_rgb, naming};
 use crate::error::Result;
 
 /// Bytes of what a PNG says beside its pixels, above which it is read whole.
 const MOST_SAID_BYTES: u64 = 1 << 24;
 
-/// The rows of an image as RGB, from the top down. Those of a PNG are decoded one by one; a JPEG, and a PNG that is
-/// interlaced, animated or turned by Exif, is decoded whole at first, within the limits of an ROI.
+/// The rows of an image as RGB, from the top down. Those of a PNG are decoded one by one; other files, and a PNG that is
+/// interlaced, animated or turned by Exif, are decoded whole at first, within the limits of an ROI.
 pub struct Rows {
     path: PathBuf,
     size: (u32, u32),
@@ -121,12 +122,15 @@ fn row(
     levels: Levels,
 ) -> Result<Vec<u8>, Complaint> {
     let row = reader.next_row().map_err(|error| damaged(&error))?;
-    let data = row.ok_or("a damaged PNG: pixels are missing")?.data().to_vec();
-    let picture = Picture { line: data.len(), data, channels };
-    match bits {
-        16 => eight_bits(&picture, levels),
-        _ => Ok(colours(&picture).flatten().collect()),
-    }
+    let data = row.ok_or("a damaged PNG: pixels are missing")?;
+    let samples = match bits {
+        16 => {
+            let words = data.data().as_chunks::<2>().0;
+            Samples::Sixteen(words.iter().map(|&word| u16::from_be_bytes(word)).collect())
+        }
+        _ => Samples::Eight(data.data().to_vec()),
+    };
+    Picture::new(samples, channels).into_rgb(levels)
 }
 
 /// Whether nothing that a PNG says, before or behind its pixels, turns it.

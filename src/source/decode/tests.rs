@@ -1,15 +1,18 @@
 //! Tests on files that are whole, odd, damaged or forged.
 
+use std::fs::{self, File};
+use std::io::Cursor;
+
 use proptest::prelude::*;
 
-use std::fs::{self, File};
+use ::png::{BitDepth, ColorType};
 
 use super::super::header::{MAX_FILE_BYTES, PNG_END};
 use super::super::sample::{png, save_bytes};
 use super::*;
 use crate::testing::fixture;
 
-const FULL: Levels = Levels::Window(Window { low: 0, high: u16::MAX });
+const FULL: Levels = Levels::FullRange;
 const TWO: ForegroundSpec = ForegroundSpec::TwoValued(crate::source::TwoValuedForeground {});
 
 fn file(bytes: &[u8]) -> (tempfile::TempDir, std::path::PathBuf) {
@@ -108,7 +111,10 @@ fn empty_files_and_files_of_other_kinds_are_named() {
     both(b"GIF89a..........", "this is a GIF");
     both(b"%PDF-1.7", "this is a PDF");
     both(b"version https://git-lfs.github.com/spec/v1", "Git LFS pointer");
-    both(b"hello, world", "not an image that is read here, which are PNG and JPEG");
+    both(
+        b"hello, world",
+        "not an image that is read here, which are PNG, JPEG, BMP, TIFF and WebP",
+    );
 }
 
 #[test]
@@ -189,7 +195,10 @@ fn cmyk_is_refused() {
 fn sixteen_bits_are_read_through_a_window_in_images_and_refused_in_masks() {
     let bytes = png((2, 1), ColorType::Grayscale, BitDepth::Sixteen, &[0x0f, 0xff, 0, 0]);
     let (_folder, path) = file(&bytes);
-    let read = |low, high| decode_image(&path, Levels::Window(Window { low, high })).unwrap();
+    let read = |low: u16, high: u16| {
+        let window = Window { low: low.into(), high: high.into() };
+        decode_image(&path, Levels::Window(window)).unwrap()
+    };
     assert_eq!(read(0, 4095).into_raw(), [255, 255, 255, 0, 0, 0]);
     assert_eq!(read(0, 65535).into_raw(), [16, 16, 16, 0, 0, 0]);
     assert_eq!(decode_image(&path, Levels::Undecided).unwrap(), read(0, 4095));
