@@ -76,6 +76,7 @@ pub(crate) const PLACES: &[(&str, Part)] = &[
     ("plan/engine.rs", Part::Neither),
     // Changes ids by itself.
     ("plan/identity.rs", Part::Neither),
+    ("progress.rs", Part::Neither),
     ("provenance.rs", Part::Neither),
     ("record/", Part::Neither),
     ("report/", Part::Neither),

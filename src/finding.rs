@@ -1,5 +1,6 @@
 //! Findings about data: printed by every command, kept in the record, shown on the page.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -305,51 +306,55 @@ impl From<Written> for Finding {
 /// The findings about a data set: one for each kind and level, the worst first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
-pub struct Findings(Vec<Finding>);
+pub struct Findings {
+    list: Vec<Finding>,
+    /// Names that findings of a level and kind have, so that each is named once.
+    #[serde(skip)]
+    named: BTreeMap<(Level, FindingKind), BTreeSet<String>>,
+}
 
 impl Findings {
     /// Adds a finding; it is merged with one of the same kind and level.
     pub fn push(&mut self, finding: Finding) {
         let key = |finding: &Finding| (finding.level, finding.kind);
-        match self.0.iter_mut().find(|known| key(known) == key(&finding)) {
+        let named = self.named.entry(key(&finding)).or_default();
+        match self.list.iter_mut().find(|known| key(known) == key(&finding)) {
             Some(known) => {
-                for name in finding.names {
-                    if !known.names.contains(&name) {
-                        known.names.push(name);
-                    }
-                }
+                let more = finding.names.into_iter().filter(|name| named.insert(name.clone()));
+                known.names.extend(more);
                 known.count = known.count.max(known.names.len());
             }
             None => {
-                let place = self.0.partition_point(|known| known.level <= finding.level);
-                self.0.insert(place, finding);
+                named.extend(finding.names.iter().cloned());
+                let place = self.list.partition_point(|known| known.level <= finding.level);
+                self.list.insert(place, finding);
             }
         }
     }
 
     /// Those of a level.
     pub fn of(&self, level: Level) -> impl Iterator<Item = &Finding> {
-        self.0.iter().filter(move |finding| finding.level == level)
+        self.list.iter().filter(move |finding| finding.level == level)
     }
 
     /// Whether the data cannot be used.
     pub fn has_errors(&self) -> bool {
-        self.0.iter().any(Finding::is_error)
+        self.list.iter().any(Finding::is_error)
     }
 
     /// All of them, the worst first.
     pub fn iter(&self) -> std::slice::Iter<'_, Finding> {
-        self.0.iter()
+        self.list.iter()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.list.is_empty()
     }
 
     /// As a list.
     pub fn to_vec(&self) -> Vec<Finding> {
-        self.0.clone()
+        self.list.clone()
     }
 }
 
@@ -372,7 +377,7 @@ impl IntoIterator for Findings {
     type IntoIter = std::vec::IntoIter<Finding>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.into_iter()
+        self.list.into_iter()
     }
 }
 
@@ -381,7 +386,7 @@ impl<'a> IntoIterator for &'a Findings {
     type IntoIter = std::slice::Iter<'a, Finding>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.iter()
+        self.list.iter()
     }
 }
 

@@ -31,6 +31,7 @@ pub mod metric;
 pub mod model;
 pub mod outputs;
 pub mod plan;
+mod progress;
 pub mod provenance;
 pub mod record;
 pub mod report;

@@ -114,6 +114,9 @@ enum Command {
 /// What stops the work; [`crate::Error::exit_code`] is 2 for mistakes of the user.
 pub fn execute(cli: Cli) -> Result<u8> {
     let output = cli.output;
+    if !output.quiet {
+        crate::progress::show();
+    }
     match cli.command {
         Command::Run(args) => run::execute(args, output),
         Command::Check(args) => check::execute(args, output),

@@ -9,6 +9,7 @@ use super::images::{ImageArgs, named};
 use super::{Output, OverwriteArgs, pretty, print};
 use crate::digest::sha256;
 use crate::error::{Error, Result};
+use crate::finding::Level;
 use crate::inference::{Meaning, legend, predict_class, predict_mask, prediction_file};
 use crate::loss::Outputs as Kind;
 use crate::outputs::{Outputs, Planned};
@@ -80,6 +81,9 @@ pub(super) fn execute(args: PredictArgs, output: Output) -> Result<u8> {
         let class = one.class.as_ref().map(|class| format!(": {}", class.words()));
         let class = class.unwrap_or_default();
         output.say(format!("{} -> {}{class}", path.display(), one.mask.display()));
+        if let Some(why) = &one.shrunk {
+            output.warn(Level::Warning, format!("{}: warning: {why}", path.display()));
+        }
         Ok(one)
     });
     files.merge(PREDICTIONS, &written)?;

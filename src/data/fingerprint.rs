@@ -8,6 +8,7 @@ use super::dataset::Dataset;
 use super::open::{decode_labels, decode_pixels};
 use crate::digest::Hasher;
 use crate::error::Result;
+use crate::progress::Counting;
 use crate::source::case::{Case, ImageSource, MaskSource};
 use crate::source::kept;
 use crate::source::phantom;
@@ -40,8 +41,12 @@ pub fn fingerprint(dataset: &Dataset) -> Result<String> {
     let mut asked = Hasher::new(b"oncospec data as decoded 2");
     asked.text(&format!("{labels:?} {codes:?} {foreground:?} {levels:?} {sorted:?}"));
     let compute = || -> Result<String> {
-        let digests =
-            sorted.par_iter().map(|case| of_case(dataset, case)).collect::<Result<Vec<_>>>()?;
+        let counting = Counting::of("hashing cases", sorted.len());
+        let one = |case: &&Case| {
+            counting.add(1);
+            of_case(dataset, case)
+        };
+        let digests = sorted.par_iter().map(one).collect::<Result<Vec<_>>>()?;
         let mut total = Hasher::new(b"oncospec data 2");
         for (case, digest) in sorted.iter().zip(&digests) {
             total.text(&case.id);

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::dataset::Dataset;
-use super::duplicates::{Thumbnail, clusters, thumbnail};
+use super::duplicates::{Thumbnail, Thumbnails, clusters, thumbnail};
 use super::open::{decode_labels, decode_pixels};
 use crate::error::{Error, Result};
 use crate::finding::{Finding, FindingKind, Findings, Level};
@@ -140,8 +140,7 @@ pub fn inspect(root: &Path) -> Result<Inspection> {
             inspection.conclude(&codes, contents.scan.findings, contents.code_names);
         }
         None => {
-            let seen = decode_all(&dataset);
-            compare(&mut inspection, &dataset, seen, contents.scan.findings, contents.code_names);
+            compare(&mut inspection, &dataset, contents.scan.findings, contents.code_names)?;
         }
     }
     Ok(inspection)
@@ -279,16 +278,14 @@ struct Seen {
     counts: [u64; 256],
 }
 
-/// Decodes every case, with labels or without.
-fn decode_all(dataset: &Dataset) -> Vec<Result<Seen>> {
-    let all: Vec<&Case> = dataset.cases.iter().chain(&dataset.unlabelled).collect();
-    all.par_iter()
-        .map(|case| {
-            let thumbnail = thumbnail(&decode_pixels(dataset, case)?)?;
-            let labels = decode_labels(dataset, case)?;
-            Ok(Seen { thumbnail, counts: labels.map_or([0; 256], |labels| count_codes(&labels)) })
-        })
-        .collect()
+/// Cases that are decoded before what they showed is taken down.
+const AT_ONCE: usize = 1024;
+
+/// Decodes a case, with labels or without.
+fn see(dataset: &Dataset, case: &Case) -> Result<Seen> {
+    let thumbnail = thumbnail(&decode_pixels(dataset, case)?)?;
+    let labels = decode_labels(dataset, case)?;
+    Ok(Seen { thumbnail, counts: labels.map_or([0; 256], |labels| count_codes(&labels)) })
 }
 
 /// Pixels and masks of each code.
@@ -334,46 +331,54 @@ fn unknown_codes(codes: &[CodeCount], names: &[&str]) -> Option<Finding> {
     (finding.count > 0).then_some(finding)
 }
 
-/// Adds what decoding showed to an inspection.
+/// Decodes every case, with labels or without, and adds what that showed to an inspection.
 fn compare(
     inspection: &mut Inspection,
     dataset: &Dataset,
-    seen: Vec<Result<Seen>>,
     mut findings: Findings,
     names: &[&str],
-) {
+) -> Result<()> {
     let all: Vec<&Case> = dataset.cases.iter().chain(&dataset.unlabelled).collect();
     let mut codes = Tally::default();
-    let (mut whole, mut thumbnails) = (Vec::new(), Vec::new());
-    for (case, seen) in all.into_iter().zip(seen) {
-        match seen {
-            Ok(seen) => {
-                codes.add(&seen.counts);
-                whole.push(case);
-                thumbnails.push(seen.thumbnail);
-            }
-            Err(error) => {
-                let path = image_path(case);
-                let masks = case.mask.files();
-                let text = error.to_string();
-                let named = |path: &&PathBuf| text.starts_with(&path.display().to_string());
-                let path = masks.iter().chain([&path]).find(named).unwrap_or(&path);
-                let known = findings.of(Level::Error).flat_map(|finding| &finding.names);
-                let name = shown(&inspection.root, path);
-                if !known.into_iter().any(|known| known.starts_with(&name)) {
-                    let look = Look {
-                        root: &inspection.root,
-                        limit: Limit::Image,
-                        levels: Levels::Refused,
-                    };
-                    findings.push(look.unreadable(path, &plain(&error, path)));
+    let (mut whole, mut thumbnails) = (Vec::new(), Thumbnails::new());
+    for cases in all.chunks(AT_ONCE) {
+        let seen: Vec<Result<Seen>> = cases.par_iter().map(|case| see(dataset, case)).collect();
+        let mut more = Vec::new();
+        for (&case, seen) in cases.iter().zip(seen) {
+            match seen {
+                Ok(seen) => {
+                    codes.add(&seen.counts);
+                    whole.push(case);
+                    more.push(seen.thumbnail);
                 }
+                Err(error) => findings.extend(unread(inspection, case, &error, &findings)),
             }
         }
+        thumbnails.extend(more)?;
     }
-    inspection.duplicates = members(&whole, &clusters(&thumbnails));
+    inspection.duplicates = members(&whole, &clusters(&thumbnails)?);
     inspection.conclude(&codes, findings, names);
     inspection.findings.extend(judge_duplicates(&whole, &inspection.duplicates));
+    Ok(())
+}
+
+/// What is to be said of a case that cannot be decoded, unless headers have said it.
+fn unread(
+    inspection: &Inspection,
+    case: &Case,
+    error: &Error,
+    findings: &Findings,
+) -> Option<Finding> {
+    let path = image_path(case);
+    let masks = case.mask.files();
+    let text = error.to_string();
+    let named = |path: &&PathBuf| text.starts_with(&path.display().to_string());
+    let path = masks.iter().chain([&path]).find(named).unwrap_or(&path);
+    let mut known = findings.of(Level::Error).flat_map(|finding| &finding.names);
+    let name = shown(&inspection.root, path);
+    let look = Look { root: &inspection.root, limit: Limit::Image, levels: Levels::Refused };
+    let said = known.any(|known| known.starts_with(&name));
+    (!said).then(|| look.unreadable(path, &plain(error, path)))
 }
 
 /// Clusters of more than one, by the ids of their members.

@@ -9,6 +9,7 @@ use super::dataset::Dataset;
 use super::inputs;
 use super::resize::{Sample, Sampling, network_size};
 use crate::error::{Error, Result};
+use crate::progress::Counting;
 use crate::source::case::Decoded;
 use crate::spec::{Channels, InputKind, NormalizeSpec};
 
@@ -140,11 +141,13 @@ fn sum_over(
     cache: &Cache,
 ) -> Result<Sums> {
     let next = AtomicUsize::new(0);
+    let counting = Counting::of("summing pixels", cases.len());
     let work = || {
         let mut sums = Sums::default();
         loop {
             let position = next.fetch_add(1, Ordering::Relaxed);
             let Some(&case) = cases.get(position) else { return Ok(sums) };
+            counting.add(1);
             match cache.sample(dataset, case, sampling) {
                 Ok(sample) => sums = sums.add(&Sums::of(&sample)),
                 Err(error) => {

@@ -16,6 +16,7 @@ use crate::data::{
 use crate::error::{Error, Result};
 use crate::loss::Outputs;
 use crate::metric::Counts;
+use crate::progress::Counting;
 use crate::source::{Rows, labels_at};
 use crate::spec::{EvaluationSpec, Resolution, ThresholdSpec};
 use crate::split_name::SplitName;
@@ -187,6 +188,7 @@ fn over_batches<T: Send>(
     let size = predictor.batch_size.max(1);
     let mut results = Vec::with_capacity(cases.indices.len());
     let shown_before = shown_before(cases.dataset, cases.indices);
+    let counting = Counting::of("evaluating", cases.indices.len());
     for (batch, areas) in cases.indices.chunks(size).zip(shown_before.chunks(size)) {
         let decoded: Vec<Decoded> = batch
             .par_iter()
@@ -204,6 +206,7 @@ fn over_batches<T: Send>(
             .zip(&probabilities)
             .map(|((&index, decoded), probabilities)| each(index, decoded, probabilities))
             .collect::<Result<_>>()?;
+        counting.add(done.len());
         results.extend(done);
         tick(results.len())?;
     }

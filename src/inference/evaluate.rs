@@ -119,7 +119,7 @@ impl<'a> Scoring<'a> {
                 self.same_data(changed_data)
             }
             Scored::Other => {
-                let seen = overlap(&self.dataset, &self.trained.record, &self.trained.decisions);
+                let seen = overlap(&self.dataset, &self.trained.record, &self.trained.decisions)?;
                 let said = seen.said().map(|said| format!("{}: {said}", root.unwrap_or_default()));
                 self.read = seen.read();
                 Ok(said)

@@ -9,7 +9,9 @@ use super::region::write_region;
 use super::trained::Trained;
 use crate::data::{Decoded, decode_image};
 use crate::error::{Error, Result};
-use crate::evaluate::{SECOND_HEAD_THRESHOLD, highest, overlay, png_gray, predicted_class};
+use crate::evaluate::{
+    SECOND_HEAD_THRESHOLD, Windows, highest, overlay, png_gray, predicted_class,
+};
 use crate::loss::Outputs as Kind;
 use crate::outputs::{Outputs, absolute};
 use crate::plan::Decisions;
@@ -32,6 +34,9 @@ pub struct PredictedMask {
     /// The true mask in the values of the predicted one, where it was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     truth: Option<PathBuf>,
+    /// Why the network saw it smaller than the tiles that it was trained on, where it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shrunk: Option<String>,
     /// What the values of the mask mean.
     legend: Vec<Meaning>,
     /// Part of the pixels that are not background (one foreground) or of each class.
@@ -128,8 +133,8 @@ pub fn predict_class(trained: &Trained, path: &Path) -> Result<PredictedClass> {
 }
 
 /// Predicts the mask of an image at its own size, and writes it with the highest probability of each pixel and a picture
-/// of both. Values of the mask are those of the legend. A network that was trained on tiles of regions sees the image by
-/// windows at the scale of these. `truth` is a mask in the data's codes, which is written in the same values.
+/// of both. Values of the mask are those of the legend. A network that was trained on tiles sees an image that is larger by
+/// windows at the scale of these, where it is known. `truth` is a mask in the data's codes, which is written in the same values.
 ///
 /// # Errors
 /// If it cannot be decoded, the true mask is not of its size or holds other codes than the data's, or a file cannot be
@@ -145,9 +150,10 @@ pub fn predict_mask(
     let Trained { predictor, decisions, .. } = trained;
     let values: Vec<u8> = legend.iter().map(|meaning| meaning.value).collect();
     let truth = truth.map(|truth| write_truth(trained, (path, truth), files, stem)).transpose()?;
-    let written = match &predictor.windows {
-        Some(windows) => write_region(trained, windows, path, files, stem, &values)?,
-        None => write_whole(trained, path, files, stem, &values)?,
+    let view = View::of(trained, path)?;
+    let written = match &view {
+        View::Windows(windows) => write_region(trained, windows, path, files, stem, &values)?,
+        View::Whole | View::Shrunk(_) => write_whole(trained, path, files, stem, &values)?,
     };
     let pixels: u64 = written.pixels.iter().sum();
     let share = |&found: &u64| found as f64 / pixels.max(1) as f64;
@@ -163,12 +169,57 @@ pub fn predict_mask(
         probability: written.probability,
         overlay: written.overlay,
         truth,
+        shrunk: match view {
+            View::Shrunk(why) => Some(why),
+            View::Whole | View::Windows(_) => None,
+        },
         legend: legend.to_vec(),
         parts,
         class: (!written.of_image.is_empty()).then(|| {
             ImageClass::new(&written.of_image, SECOND_HEAD_THRESHOLD, &decisions.image_classes)
         }),
     })
+}
+
+/// How the network sees an image.
+enum View {
+    /// As it was trained on its cases.
+    Whole,
+    /// By windows at the scale of the tiles that it was trained on.
+    Windows(Windows),
+    /// Smaller than those tiles, and why.
+    Shrunk(String),
+}
+
+impl View {
+    fn of(trained: &Trained, path: &Path) -> Result<Self> {
+        let Trained { predictor, decisions, .. } = trained;
+        if let Some(windows) = predictor.windows {
+            return Ok(Self::Windows(windows));
+        }
+        let dataset = &decisions.spec.dataset;
+        if !dataset.source.source().is_of_tiles() {
+            return Ok(Self::Whole);
+        }
+        let size = dataset.image_size;
+        let (width, height) = Rows::open(path, decisions.levels())?.size();
+        let exceeds = |side: u32| width > side || height > side;
+        Ok(match decisions.tile_windows() {
+            Some(windows) if exceeds(windows.side()) && decisions.image_classes.is_empty() => {
+                Self::Windows(windows)
+            }
+            Some(windows) if exceeds(windows.side()) => Self::Shrunk(format!(
+                "shrunk from {width}x{height} to {size}x{size} pixels, since the network gives the whole image a class; \
+                 it was trained on tiles of {0}x{0}",
+                windows.side()
+            )),
+            None if exceeds(size) => Self::Shrunk(format!(
+                "shrunk from {width}x{height} to {size}x{size} pixels: the run does not say one size of its training tiles, \
+                 by which a larger image could be read at their scale"
+            )),
+            Some(_) | None => Self::Whole,
+        })
+    }
 }
 
 /// Writes the true mask of an image with the codes that stand for classes in predicted ones; what takes no part has the

@@ -81,7 +81,14 @@ impl Overlap {
 }
 
 /// Compares cases with those that a run recorded, by pixels where its data are still there, else by names.
-pub(super) fn overlap(dataset: &Dataset, record: &Record, decisions: &Decisions) -> Overlap {
+///
+/// # Errors
+/// If thumbnails of the images cannot be kept.
+pub(super) fn overlap(
+    dataset: &Dataset,
+    record: &Record,
+    decisions: &Decisions,
+) -> Result<Overlap> {
     let own = open_for(&decisions.spec).and_then(|mut own| {
         own.decide_levels(decisions.window)?;
         Ok(own)
@@ -89,7 +96,7 @@ pub(super) fn overlap(dataset: &Dataset, record: &Record, decisions: &Decisions)
     compare(dataset, &record.split, own)
 }
 
-fn compare(dataset: &Dataset, rows: &[SplitRow], own: Result<Dataset>) -> Overlap {
+fn compare(dataset: &Dataset, rows: &[SplitRow], own: Result<Dataset>) -> Result<Overlap> {
     let splits: BTreeMap<&str, SplitName> =
         rows.iter().map(|row| (row.case.as_str(), row.split)).collect();
     let mut found = Overlap { cases: dataset.cases.len(), ..Overlap::default() };
@@ -103,7 +110,7 @@ fn compare(dataset: &Dataset, rows: &[SplitRow], own: Result<Dataset>) -> Overla
                     found.read.insert(case.id.clone(), String::new());
                 }
             }
-            return found;
+            return Ok(found);
         }
     };
     let wanted: Vec<usize> = (0..own.cases.len())
@@ -118,7 +125,7 @@ fn compare(dataset: &Dataset, rows: &[SplitRow], own: Result<Dataset>) -> Overla
     }
     let all: Vec<usize> = (0..dataset.cases.len()).collect();
     let others = digests(dataset, &all);
-    let near = near_cases(dataset, &own);
+    let near = near_cases(dataset, &own)?;
     for (index, case) in dataset.cases.iter().enumerate() {
         let pixels = others[index].as_ref().and_then(|digest| same.get(digest)).cloned();
         let place = |one: &usize| wanted.binary_search(one).ok();
@@ -144,7 +151,7 @@ fn compare(dataset: &Dataset, rows: &[SplitRow], own: Result<Dataset>) -> Overla
             }
         }
     }
-    found
+    Ok(found)
 }
 
 /// SHA-256 of the pixels of each of some cases; `None` if it cannot be decoded, which evaluation reports.
@@ -182,7 +189,7 @@ mod tests {
         for (index, case) in renamed.cases.iter_mut().enumerate() {
             case.id = format!("other {index}");
         }
-        let seen = compare(&renamed, &rows, Ok(own));
+        let seen = compare(&renamed, &rows, Ok(own)).unwrap();
         assert!(rows.iter().all(|row| seen.read.contains_key(&row.case)));
         let said = seen.said().unwrap();
         assert!(said.contains("8 of 8 cases are pictures that the run had"), "{said}");
@@ -197,14 +204,15 @@ mod tests {
         for (case, row) in named.cases.iter_mut().zip(&rows) {
             case.id = row.case.clone();
         }
-        let seen = compare(&named, &rows, Ok(own));
+        let seen = compare(&named, &rows, Ok(own)).unwrap();
         assert!(seen.read.is_empty(), "pictures of the same names are others");
         let said = seen.said().unwrap();
         assert!(said.contains("8 of 8 cases have the name") && said.contains("other pixels"));
-        let said = compare(&named, &rows, Err(Error::user("no such folder"))).said().unwrap();
+        let said =
+            compare(&named, &rows, Err(Error::user("no such folder"))).unwrap().said().unwrap();
         assert!(said.contains("may be the same") && said.contains("no such folder"), "{said}");
         named.cases.iter_mut().for_each(|case| case.id.push('x'));
-        assert_eq!(compare(&named, &rows, Ok(dataset(1))).said(), None);
+        assert_eq!(compare(&named, &rows, Ok(dataset(1))).unwrap().said(), None);
     }
 
     #[test]
@@ -219,7 +227,7 @@ mod tests {
         rows[6].split = SplitName::Valid;
         let mut other = dataset(1);
         other.cases.truncate(1);
-        let seen = compare(&other, &rows, Ok(own));
+        let seen = compare(&other, &rows, Ok(own)).unwrap();
         let said = seen.said().unwrap();
         assert!(said.contains("1 of 1 cases are pictures that the run had: 1 in its train split"));
         let names: Vec<String> = [0, 6, 7].map(|index: usize| rows[index].case.clone()).to_vec();
@@ -249,7 +257,7 @@ mod tests {
         }
         let own = open(&one);
         let (rows, count) = (rows(&own), own.cases.len());
-        let seen = compare(&open(&altered), &rows, Ok(own));
+        let seen = compare(&open(&altered), &rows, Ok(own)).unwrap();
         let said = seen.said().unwrap();
         assert!(said.contains(&format!("{count} of {count} cases are near-duplicates")), "{said}");
         assert!(rows.iter().all(|row| seen.read.contains_key(&row.case)));

@@ -117,6 +117,9 @@ pub struct Decisions {
     /// The window through which images of 16 bits a channel are read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<Window>,
+    /// Side of the training tiles, in pixels, where cases are tiles that were cut before and all of these are squares of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tile_px: Option<u32>,
     /// The finished run that training goes on from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<Parent>,
@@ -190,6 +193,14 @@ impl Decisions {
         Some(Windows { size: dataset.image_size, scale, overlap })
     }
 
+    /// How an image that is larger than the training tiles is covered by windows of their size, where cases are tiles
+    /// that were cut before.
+    pub fn tile_windows(&self) -> Option<Windows> {
+        let Spec { dataset, evaluation, .. } = &self.spec;
+        let scale = f64::from(dataset.image_size) / f64::from(self.tile_px?);
+        Some(Windows { size: dataset.image_size, scale, overlap: evaluation.window_overlap })
+    }
+
     /// How images are prepared for the network.
     pub fn preprocess(&self) -> Preprocess {
         Preprocess {
@@ -239,6 +250,7 @@ impl Checked {
             labels: self.dataset.labels.clone(),
             normalization: survey.normalization.clone(),
             window: self.dataset.levels.window(),
+            tile_px: self.tile_px(),
             guide: self.guide_rows.iter().find(|row| row.fold == 0).map(|row| row.path.clone()),
             spec,
         };
@@ -256,6 +268,20 @@ impl Checked {
             layers,
             decisions,
         })
+    }
+}
+
+impl Checked {
+    /// Side of the training tiles, where cases are tiles that were cut before and all of these are squares of it.
+    fn tile_px(&self) -> Option<u32> {
+        if !self.loaded.spec.dataset.source.source().is_of_tiles() {
+            return None;
+        }
+        let cases = &self.dataset.cases;
+        let mut sizes =
+            self.split.train.iter().map(|&case| (cases[case].width, cases[case].height));
+        let first = sizes.next().filter(|(width, height)| width == height)?;
+        sizes.all(|size| size == first).then_some(first.0)
     }
 }
 

@@ -5,6 +5,7 @@ use rayon::prelude::*;
 use super::Checked;
 use crate::data::{Cache, Normalization, Sampling, fingerprint, normalization, pixel_counts};
 use crate::error::Result;
+use crate::progress::Counting;
 use crate::record::ClassShare;
 use crate::split_name::SplitName;
 
@@ -47,11 +48,14 @@ pub fn survey(checked: &Checked, extent: Extent) -> Result<Survey> {
         Extent::Training => &[SplitName::Train],
     };
     for &part in parts {
-        let cases: Vec<Vec<u64>> = split
-            .part(part)
-            .par_iter()
-            .map(|&case| pixel_counts(dataset, &[case]))
-            .collect::<Result<_>>()?;
+        let counting = Counting::of("counting pixels", split.part(part).len());
+        let counted = |&case: &usize| {
+            counting.add(1);
+            pixel_counts(dataset, &[case])
+        };
+        let cases: Vec<Vec<u64>> =
+            split.part(part).par_iter().map(counted).collect::<Result<_>>()?;
+        drop(counting);
         for (class, name) in names.iter().enumerate() {
             balance.push(ClassShare {
                 split: part,

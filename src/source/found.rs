@@ -20,6 +20,7 @@ use super::reader::{Masks, Opening};
 use super::scan::Scan;
 use crate::error::Result;
 use crate::finding::{Finding, FindingKind, Findings};
+use crate::progress::Counting;
 use crate::split_name::SplitName;
 
 /// What becomes of an image without a mask.
@@ -65,7 +66,13 @@ impl Reading<'_> {
     /// The user's, if the classes are declared wrongly.
     pub(super) fn cases(&self, found: Vec<Found>, findings: Findings) -> Result<Scan> {
         let mut scan = Scan { findings, ..Scan::default() };
-        let checked: Vec<_> = found.into_par_iter().map(|found| self.case(found)).collect();
+        let counting = Counting::of("reading headers", found.len());
+        let of_case = |found| {
+            counting.add(1);
+            self.case(found)
+        };
+        let checked: Vec<_> = found.into_par_iter().map(of_case).collect();
+        drop(counting);
         let mut headers = Vec::new();
         for (case, findings) in checked {
             scan.findings.extend(findings);

@@ -62,6 +62,11 @@ pub trait Source {
         None
     }
 
+    /// Whether its cases are tiles that were cut from larger images before, at a scale that nothing says.
+    fn is_of_tiles(&self) -> bool {
+        false
+    }
+
     /// Leaves out what its settings name and its folder lacks, unless it lacks all.
     fn keep_present(&mut self) {}
 

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use super::decode::plain;
 use super::kept::kept;
 use crate::error::{Error, Result};
+use crate::progress::Counting;
 
 /// What a file holds, or why it could not be read.
 pub(super) type Surveyed<T> = std::result::Result<T, String>;
@@ -28,8 +29,12 @@ pub(super) fn survey<T: Clone + Send + Serialize + DeserializeOwned>(
     // What cannot be read now may be the next time: only what is whole is kept.
     let mut in_part = None;
     let compute = || {
-        let found: Vec<Surveyed<T>> =
-            files.par_iter().map(|file| of(file).map_err(|error| plain(&error, file))).collect();
+        let counting = Counting::of("reading images", files.len());
+        let one = |file: &&Path| {
+            counting.add(1);
+            of(file).map_err(|error| plain(&error, file))
+        };
+        let found: Vec<Surveyed<T>> = files.par_iter().map(one).collect();
         match found.iter().find_map(|one| one.as_ref().err()) {
             None => Ok(found),
             Some(why) => {

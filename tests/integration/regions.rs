@@ -145,6 +145,89 @@ fn a_whole_region_is_predicted_at_its_own_size_beside_its_truth() {
     bench.oncospec(&cam).with(2).telling(&["41x33", "tiles of 16x16 pixels"]);
 }
 
+const TILES: &str = r#"
+name = "tiles"
+
+[dataset]
+kind = "bcss"
+root = "tiles"
+classes = { kind = "five" }
+image-size = 16
+split = { kind = "by-folder" }
+
+[model]
+kind = "unet"
+encoder = { kind = "plain", filters = [4, 8] }
+
+[loss]
+kind = "cross-entropy"
+
+[schedule]
+epochs = 1
+batch-size = 2
+
+[evaluation]
+splits = ["valid"]
+"#;
+
+/// Four tiles for training, of which the last has a side of its own, two of 32 pixels for validation, and a region.
+fn tiles_bench(last: u32) -> Bench {
+    let bench = Bench::new();
+    bench.file("tiles.toml", TILES);
+    let save = |path: &str, side: (u32, u32), number: u32| {
+        let path = bench.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let pixel = |x: u32, y: u32| Rgb([(x * 7) as u8, (y * 5) as u8, (x * y + number) as u8]);
+        RgbImage::from_fn(side.0, side.1, pixel).save(path).unwrap();
+    };
+    for (folder, count) in [("train", 4), ("val", 2)] {
+        for number in 0..count {
+            let side = if (folder, number) == ("train", 3) { last } else { 32 };
+            let name = format!("TCGA-{folder}-A{number}_0_0_size{side}.png");
+            save(&format!("tiles/{folder}/{name}"), (side, side), number);
+            let mask = GrayImage::from_fn(side, side, |x, _| {
+                Luma([[1, 10][x as usize * 2 / side as usize]])
+            });
+            let path = bench.path().join(format!("tiles/{folder}_mask/{name}"));
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            mask.save(path).unwrap();
+        }
+    }
+    save("region.png", (100, 70), 9);
+    save("part.png", (50, 50), 9);
+    save("tile.png", (32, 32), 9);
+    bench.oncospec(&["run", "tiles.toml", "--device", "cpu"]).with(0);
+    bench
+}
+
+#[test]
+fn an_image_larger_than_tiles_of_one_size_is_predicted_at_their_scale() {
+    let bench = tiles_bench(32);
+    let images = ["region.png", "part.png", "tile.png"];
+    let predict = [&["predict", "tiles"], &images[..], &["--out", "masks", "--device", "cpu"]];
+    let said = bench.oncospec(&predict.concat()).with(0);
+    assert!(!said.err.contains("shrunk"), "{}", said.err);
+    let probability = |stem: &str| {
+        let path = bench.path().join(format!("masks/{stem}_probability.png"));
+        image::open(path).unwrap().to_luma8()
+    };
+    let (region, part, tile) = (probability("region"), probability("part"), probability("tile"));
+    assert_eq!((region.dimensions(), tile.dimensions()), ((100, 70), (32, 32)));
+    // The first window of each begins in the same corner and ends far from it.
+    assert!((0..16).all(|at| region.get_pixel(at, at) == part.get_pixel(at, at)));
+}
+
+#[test]
+fn an_image_larger_than_tiles_of_several_sizes_is_shrunk_in_words() {
+    let bench = tiles_bench(24);
+    let predict = ["predict", "tiles", "region.png", "--out", "masks", "--device", "cpu"];
+    let said = bench.oncospec(&predict).with(0);
+    said.telling(&["region.png: warning: shrunk from 100x70 to 16x16 pixels", "one size of its"]);
+    let written = fs::read(bench.path().join("masks/predictions.json")).unwrap();
+    let written: Vec<Value> = serde_json::from_slice(&written).unwrap();
+    assert!(written[0]["shrunk"].as_str().unwrap().starts_with("shrunk from 100x70"));
+}
+
 #[test]
 fn windows_are_of_data_that_are_cut_into_tiles() {
     let bench = bench();

@@ -6,14 +6,18 @@ use std::path::Path;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::{Found, Pair, Thumbnail, near, search, thumbnail};
+use super::{Found, Pair, Thumbnails, near, search, thumbnail};
 use crate::data::dataset::Dataset;
 use crate::data::open::decode_pixels;
 use crate::digest::Hasher;
 use crate::error::Result;
 use crate::finding::{Finding, FindingKind};
+use crate::progress::Counting;
 use crate::source::picture_values::PictureValues;
 use crate::source::{Case, kept};
+
+/// Cases whose thumbnails are made before they are put with the others.
+const AT_ONCE: usize = 1024;
 
 /// Near-duplicates among a data set's cases; numbers are indices into them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,36 +41,54 @@ pub fn find_duplicates(dataset: &Dataset) -> Result<Duplicates> {
     }
     let files: Vec<&Path> = files.into_iter().collect();
     kept(&knowledge(dataset), &files, || {
-        let looked = dataset
-            .cases
-            .par_iter()
-            .map(|case| {
-                let image = decode_pixels(dataset, case)?;
-                Ok((thumbnail(&image)?, PictureValues::of(&image, false, None).digest))
-            })
-            .collect::<Result<Vec<_>>>()?;
-        let (thumbnails, digests): (Vec<_>, Vec<_>) = looked.into_iter().unzip();
-        Ok(Duplicates { sought: true, found: search(&thumbnails, Some(&digests)) })
+        let (mut thumbnails, mut digests) = (Thumbnails::new(), Vec::new());
+        let counting = Counting::of("looking at images", dataset.cases.len());
+        for cases in dataset.cases.chunks(AT_ONCE) {
+            let looked = cases
+                .par_iter()
+                .map(|case| {
+                    counting.add(1);
+                    let image = decode_pixels(dataset, case)?;
+                    Ok((thumbnail(&image)?, PictureValues::of(&image, false, None).digest))
+                })
+                .collect::<Result<Vec<_>>>()?;
+            let (more, of_these): (Vec<_>, Vec<_>) = looked.into_iter().unzip();
+            thumbnails.extend(more)?;
+            digests.extend(of_these);
+        }
+        drop(counting);
+        Ok(Duplicates { sought: true, found: search(&thumbnails, Some(&digests))? })
     })
 }
 
 /// For each case of a data set the cases of another whose images show the same, copies altered as [`find_duplicates`]
 /// finds them. Phantoms and images that cannot be decoded are like none.
-pub fn near_cases(dataset: &Dataset, other: &Dataset) -> Vec<Vec<usize>> {
-    let looked = |dataset: &Dataset| -> (Vec<usize>, Vec<Thumbnail>) {
-        let one = |(index, case): (usize, &Case)| {
-            case.image.file()?;
-            let image = decode_pixels(dataset, case).ok()?;
-            Some((index, thumbnail(&image).ok()?))
-        };
-        dataset.cases.par_iter().enumerate().filter_map(one).unzip()
+///
+/// # Errors
+/// If thumbnails cannot be kept.
+pub fn near_cases(dataset: &Dataset, other: &Dataset) -> Result<Vec<Vec<usize>>> {
+    let mut thumbnails = Thumbnails::new();
+    let mut looked = |dataset: &Dataset| -> Result<Vec<usize>> {
+        let mut indices = Vec::new();
+        for (number, cases) in dataset.cases.chunks(AT_ONCE).enumerate() {
+            let one = |(index, case): (usize, &Case)| {
+                case.image.file()?;
+                let image = decode_pixels(dataset, case).ok()?;
+                Some((number * AT_ONCE + index, thumbnail(&image).ok()?))
+            };
+            let (these, more): (Vec<_>, Vec<_>) =
+                cases.par_iter().enumerate().filter_map(one).unzip();
+            indices.extend(these);
+            thumbnails.extend(more)?;
+        }
+        Ok(indices)
     };
-    let ((indices, images), (numbers, others)) = (looked(dataset), looked(other));
+    let (numbers, indices) = (looked(other)?, looked(dataset)?);
     let mut found = vec![Vec::new(); dataset.cases.len()];
-    for (index, alike) in indices.into_iter().zip(near(&images, &others)) {
+    for (index, alike) in indices.into_iter().zip(near(&thumbnails, numbers.len())?) {
         found[index] = alike.into_iter().map(|number| numbers[number]).collect();
     }
-    found
+    Ok(found)
 }
 
 /// What the answer depends on beside the files: which part of which of them each case is, and how it is read.

@@ -11,11 +11,13 @@ mod registration;
 #[cfg(test)]
 mod testing;
 mod thumbnail;
+mod thumbnails;
 mod turn;
 
 pub use cases::{Duplicates, find_duplicates, near_cases, unsearched};
 pub(super) use registration::Placement;
 pub(super) use thumbnail::{Thumbnail, thumbnail};
+pub(super) use thumbnails::Thumbnails;
 pub(super) use turn::Turn;
 
 use std::collections::BTreeMap;
@@ -27,6 +29,8 @@ use neighbours::{Candidate, candidates};
 use registration::register;
 
 use super::linked::Linked;
+use crate::error::Result;
+use crate::progress::Counting;
 
 /// Correlation of fine structure from which two images count as one.
 ///
@@ -90,25 +94,28 @@ pub struct Found {
 ///
 /// `digests` tell images that are the same to the pixel, which belong together even where they have no contrast;
 /// `None` where that is unknown.
-pub(super) fn search(thumbnails: &[Thumbnail], digests: Option<&[u64]>) -> Found {
-    let descriptors: Vec<_> = thumbnails.par_iter().map(descriptor::describe).collect();
-    let candidates = candidates(&descriptors);
-    let mut linked = Linked::new(thumbnails.len());
+///
+/// # Errors
+/// If a thumbnail cannot be read back.
+pub(super) fn search(thumbnails: &Thumbnails, digests: Option<&[u64]>) -> Result<Found> {
+    let candidates = candidates(&thumbnails.descriptors);
+    let mut linked = Linked::new(thumbnails.count());
     let (mut pairs, mut borderline) = (Vec::new(), Vec::new());
+    let counting = Counting::of("comparing images", candidates.len());
     for round in candidates.chunks(ROUND) {
         let open: Vec<&Candidate> = round
             .iter()
             .filter(|candidate| !linked.joined(candidate.first, candidate.second))
             .collect();
-        let looked: Vec<Pair> = open
+        let looked = open
             .into_par_iter()
-            .map(|candidate| {
-                let first = thumbnails[candidate.first].turned(candidate.turn);
-                let (correlation, placement) = register(&first, &thumbnails[candidate.second]);
-                let Candidate { first, second, turn, .. } = *candidate;
-                Pair { first, second, turn, placement, correlation }
+            .map(|&Candidate { first, second, turn, .. }| {
+                let turned = thumbnails.get(first)?.turned(turn);
+                let (correlation, placement) = register(&turned, &*thumbnails.get(second)?);
+                Ok(Pair { first, second, turn, placement, correlation })
             })
-            .collect();
+            .collect::<Result<Vec<_>>>()?;
+        counting.add(round.len());
         for pair in looked {
             if pair.correlation >= SAME {
                 linked.join(pair.first, pair.second);
@@ -134,43 +141,53 @@ pub(super) fn search(thumbnails: &[Thumbnail], digests: Option<&[u64]>) -> Found
     };
     pairs.sort_by(by_likeness);
     borderline.sort_by(by_likeness);
-    Found { pairs, borderline, clusters: linked.firsts() }
+    Ok(Found { pairs, borderline, clusters: linked.firsts() })
 }
 
-/// For each of some images the numbers of those of others that show the same.
-pub(super) fn near(images: &[Thumbnail], others: &[Thumbnail]) -> Vec<Vec<usize>> {
-    let all: Vec<&Thumbnail> = others.iter().chain(images).collect();
-    let descriptors: Vec<_> = all.par_iter().map(|one| descriptor::describe(one)).collect();
+/// For each image behind the first `others` the numbers of those among these that show the same.
+///
+/// # Errors
+/// If a thumbnail cannot be read back.
+pub(super) fn near(thumbnails: &Thumbnails, others: usize) -> Result<Vec<Vec<usize>>> {
     // The smaller number of a candidate comes first.
-    let crosses = |one: &Candidate| one.first < others.len() && one.second >= others.len();
-    let same = |one: &Candidate| {
-        let (correlation, _) = register(&all[one.first].turned(one.turn), all[one.second]);
-        correlation >= SAME
+    let crosses = |one: &Candidate| one.first < others && one.second >= others;
+    let same = |one: &Candidate| -> Result<bool> {
+        let turned = thumbnails.get(one.first)?.turned(one.turn);
+        Ok(register(&turned, &*thumbnails.get(one.second)?).0 >= SAME)
     };
-    let candidates = candidates(&descriptors);
-    let found: Vec<Candidate> =
-        candidates.into_par_iter().filter(|one| crosses(one) && same(one)).collect();
-    let mut near = vec![Vec::new(); images.len()];
-    for Candidate { first, second, .. } in found {
-        let of_image: &mut Vec<usize> = &mut near[second - others.len()];
+    let crossing = candidates(&thumbnails.descriptors).into_par_iter().filter(crosses);
+    let looked = crossing.map(|one| Ok((same(&one)?, one))).collect::<Result<Vec<_>>>()?;
+    let mut near = vec![Vec::new(); thumbnails.count() - others];
+    for (_, Candidate { first, second, .. }) in looked.into_iter().filter(|(same, _)| *same) {
+        let of_image: &mut Vec<usize> = &mut near[second - others];
         if !of_image.contains(&first) {
             of_image.push(first);
         }
     }
-    near
+    Ok(near)
 }
 
 /// For each image the number of the first of its cluster.
-pub(super) fn clusters(thumbnails: &[Thumbnail]) -> Vec<usize> {
-    search(thumbnails, None).clusters
+///
+/// # Errors
+/// As [`search`].
+pub(super) fn clusters(thumbnails: &Thumbnails) -> Result<Vec<usize>> {
+    Ok(search(thumbnails, None)?.clusters)
 }
 
 #[cfg(test)]
 mod tests {
+    use image::RgbImage;
     use proptest::prelude::*;
 
     use super::testing::{Alteration, scene};
     use super::*;
+
+    fn thumbnails(images: &[RgbImage]) -> Thumbnails {
+        let mut thumbnails = Thumbnails::new();
+        thumbnails.extend(images.iter().map(|image| thumbnail(image).unwrap()).collect()).unwrap();
+        thumbnails
+    }
 
     fn alteration() -> impl Strategy<Value = Alteration> {
         let flags = (any::<bool>(), any::<bool>(), any::<bool>());
@@ -197,9 +214,8 @@ mod tests {
         ) {
             let scenes: Vec<_> = (0..8).map(|index| scene(8 * seed + index, 240, 200)).collect();
             let copy = alteration.apply(&scenes[source]);
-            let thumbnails: Vec<_> =
-                scenes.iter().chain([&copy]).map(|image| thumbnail(image).unwrap()).collect();
-            let found = search(&thumbnails, None);
+            let images: Vec<_> = scenes.iter().chain([&copy]).cloned().collect();
+            let found = search(&thumbnails(&images), None).unwrap();
             let pairs: Vec<_> = found.pairs.iter().map(|pair| (pair.first, pair.second)).collect();
             prop_assert_eq!(pairs, [(source, 8)]);
             prop_assert_eq!(found.clusters[8], source);
@@ -217,8 +233,7 @@ mod tests {
             original.clone(),
             cut([0, 0, 5, 5]),
         ];
-        let thumbnails: Vec<_> = images.iter().map(|image| thumbnail(image).unwrap()).collect();
-        assert_eq!(clusters(&thumbnails), [0, 1, 2, 1, 1]);
+        assert_eq!(clusters(&thumbnails(&images)).unwrap(), [0, 1, 2, 1, 1]);
     }
 
     #[test]
@@ -226,24 +241,22 @@ mod tests {
         let scenes: Vec<_> = (0..4).map(|seed| scene(seed, 240, 200)).collect();
         let copy = Alteration { mirrored: true, cut: [2, 0, 3, 1], ..Alteration::NONE };
         let images = [scene(9, 240, 200), copy.apply(&scenes[2]), scenes[0].clone()];
-        let thumbnails =
-            |images: &[_]| images.iter().map(|image| thumbnail(image).unwrap()).collect::<Vec<_>>();
-        let found = near(&thumbnails(&images), &thumbnails(&scenes));
+        let all = [scenes.as_slice(), &images].concat();
+        let found = near(&thumbnails(&all), scenes.len()).unwrap();
         assert_eq!(found, [vec![], vec![2], vec![0]]);
     }
 
     #[test]
     fn pictures_without_contrast_are_like_nothing() {
-        let flat = thumbnail(&image::RgbImage::from_pixel(50, 40, image::Rgb([7; 3]))).unwrap();
-        let flat = [flat.clone(), flat];
-        assert_eq!(clusters(&flat), [0, 1]);
-        assert_eq!(search(&flat, Some(&[3, 4])).clusters, [0, 1]);
+        let flat = thumbnails(&vec![RgbImage::from_pixel(50, 40, image::Rgb([7; 3])); 2]);
+        assert_eq!(clusters(&flat).unwrap(), [0, 1]);
+        assert_eq!(search(&flat, Some(&[3, 4])).unwrap().clusters, [0, 1]);
     }
 
     #[test]
     fn images_that_are_the_same_to_the_pixel_belong_together_even_without_contrast() {
-        let flat = thumbnail(&image::RgbImage::from_pixel(50, 40, image::Rgb([7; 3]))).unwrap();
-        let found = search(&[flat.clone(), flat.clone(), flat], Some(&[3, 4, 3]));
+        let flat = thumbnails(&vec![RgbImage::from_pixel(50, 40, image::Rgb([7; 3])); 3]);
+        let found = search(&flat, Some(&[3, 4, 3])).unwrap();
         assert_eq!(found.clusters, [0, 1, 0]);
         let pairs: Vec<_> = found.pairs.iter().map(|pair| (pair.first, pair.second)).collect();
         assert_eq!(pairs, [(0, 2)]);

@@ -97,48 +97,56 @@ pub(super) fn candidates(descriptors: &[Descriptor]) -> Vec<Candidate> {
         })
         .collect();
     let turns: Vec<Turn> = Turn::all().collect();
+    let forest = Forest { descriptors, scale, scaled, trees, turns };
     let mut found: Vec<Candidate> = (0..descriptors.len())
         .into_par_iter()
-        .flat_map_iter(|index| {
-            neighbours(index, &descriptors[index], &scale, &scaled, &trees, &turns)
-        })
+        .map_init(|| vec![0; descriptors.len()], |met, index| forest.neighbours(index, met))
+        .flatten_iter()
         .collect();
+    // Both pictures of a pair may propose it: the likelier proposal stays.
     let order = |candidate: &Candidate| (candidate.first, candidate.second, candidate.turn);
-    found.sort_by(|a, b| b.likeness.total_cmp(&a.likeness).then_with(|| order(a).cmp(&order(b))));
-    let mut seen = std::collections::BTreeSet::new();
-    found.retain(|candidate| seen.insert(order(candidate)));
+    let likest = |a: &Candidate, b: &Candidate| b.likeness.total_cmp(&a.likeness);
+    found.par_sort_unstable_by(|a, b| order(a).cmp(&order(b)).then_with(|| likest(a, b)));
+    found.dedup_by_key(|candidate| order(candidate));
+    found.par_sort_unstable_by(|a, b| likest(a, b).then_with(|| order(a).cmp(&order(b))));
     found
 }
 
-/// The pictures that look most like one, however it is turned.
-fn neighbours(
-    index: usize,
-    descriptor: &Descriptor,
-    scale: &Scale,
-    scaled: &[Descriptor],
-    trees: &[Tree],
-    turns: &[Turn],
-) -> Vec<Candidate> {
-    let mut near = Vec::new();
-    for &turn in turns {
-        let wanted = scale.apply(descriptor, turn);
-        let mut others: Vec<u32> =
-            trees.iter().flat_map(|tree| tree.leaf(&wanted)).copied().collect();
-        others.sort_unstable();
-        others.dedup();
-        for other in others.into_iter().map(|other| other as usize) {
-            let likeness = likeness(&wanted, &scaled[other]);
-            if other != index && likeness >= LIKE {
-                near.push((likeness, other, turn));
+/// Descriptors and the trees that they lie in.
+struct Forest<'a> {
+    descriptors: &'a [Descriptor],
+    scale: Scale,
+    scaled: Vec<Descriptor>,
+    trees: Vec<Tree>,
+    turns: Vec<Turn>,
+}
+
+impl Forest<'_> {
+    /// The pictures that look most like one, however it is turned. `met` has a number for each picture, which tells in
+    /// which search it was met last.
+    fn neighbours(&self, index: usize, met: &mut [u32]) -> Vec<Candidate> {
+        let mut near = Vec::new();
+        for (number, &turn) in self.turns.iter().enumerate() {
+            let search = (index * self.turns.len() + number + 1) as u32;
+            let wanted = self.scale.apply(&self.descriptors[index], turn);
+            for &other in self.trees.iter().flat_map(|tree| tree.leaf(&wanted)) {
+                let other = other as usize;
+                if other == index || std::mem::replace(&mut met[other], search) == search {
+                    continue;
+                }
+                let likeness = likeness(&wanted, &self.scaled[other]);
+                if likeness >= LIKE {
+                    near.push((likeness, other, turn));
+                }
             }
         }
+        near.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| (a.1, a.2).cmp(&(b.1, b.2))));
+        near.truncate(NEIGHBOURS);
+        let candidate = |(likeness, other, turn): (f32, usize, Turn)| {
+            let (first, second, turn) =
+                if index < other { (index, other, turn) } else { (other, index, turn.reversed()) };
+            Candidate { first, second, turn, likeness }
+        };
+        near.into_iter().map(candidate).collect()
     }
-    near.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| (a.1, a.2).cmp(&(b.1, b.2))));
-    near.truncate(NEIGHBOURS);
-    let candidate = |(likeness, other, turn): (f32, usize, Turn)| {
-        let (first, second, turn) =
-            if index < other { (index, other, turn) } else { (other, index, turn.reversed()) };
-        Candidate { first, second, turn, likeness }
-    };
-    near.into_iter().map(candidate).collect()
 }

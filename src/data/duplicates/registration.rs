@@ -57,6 +57,15 @@ struct Structure {
     values: Vec<f32>,
 }
 
+/// A place along a side of a picture, and where it lies in another.
+struct Along {
+    pixel: usize,
+    place: f32,
+    /// The pixel of the other before it, and how far it is behind that.
+    cell: usize,
+    within: f32,
+}
+
 impl Structure {
     /// Of a thumbnail shrunk by a factor; `radius` is that of the local mean, in pixels of the result.
     fn of(thumbnail: &Thumbnail, factor: usize, radius: usize) -> Self {
@@ -73,22 +82,17 @@ impl Structure {
         Self { side, values }
     }
 
-    /// Value and slopes at a place, in pixels; `None` outside.
-    fn at(&self, x: f32, y: f32) -> Option<(f32, [f32; 2])> {
-        if x < 0.0 || y < 0.0 {
-            return None;
-        }
-        let (left, top) = (x as usize, y as usize);
-        if left + 1 >= self.side || top + 1 >= self.side {
-            return None;
-        }
-        let (right, down) = (x - left as f32, y - top as f32);
-        let upper = &self.values[top * self.side + left..][..2];
-        let lower = &self.values[(top + 1) * self.side + left..][..2];
-        let above = upper[0] + (upper[1] - upper[0]) * right;
-        let under = lower[0] + (lower[1] - lower[0]) * right;
-        let slope_x = (upper[1] - upper[0]) * (1.0 - down) + (lower[1] - lower[0]) * down;
-        Some((above + (under - above) * down, [slope_x, under - above]))
+    /// Where places along a side of this picture lie in another, for those that lie inside.
+    fn along(&self, scale: f32, shift: f32) -> Vec<Along> {
+        let side = self.side as f32;
+        let one = |pixel: usize| {
+            let place = (pixel as f32 + 0.5) / side - 0.5;
+            let there = (scale * place + shift + 0.5) * side - 0.5;
+            let cell = there as usize;
+            let inside = there >= 0.0 && cell + 1 < self.side;
+            inside.then_some(Along { pixel, place, cell, within: there - cell as f32 })
+        };
+        (0..self.side).filter_map(one).collect()
     }
 
     /// Calls `each` with the place in this picture, value and slopes of the other there, and value here, wherever
@@ -99,19 +103,21 @@ impl Structure {
         placement: &Placement,
         mut each: impl FnMut([f32; 2], f32, [f32; 2], f32),
     ) {
-        let side = self.side as f32;
-        let place = |pixel: usize| (pixel as f32 + 0.5) / side - 0.5;
-        let pixel = |place: f32| (place + 0.5) * side - 0.5;
         let Placement { scale, shift } = placement;
-        for (row, values) in self.values.chunks_exact(self.side).enumerate() {
-            let y = place(row);
-            let there_y = pixel(scale[1] * y + shift[1]);
-            for (column, &here) in values.iter().enumerate() {
-                let x = place(column);
-                let there = other.at(pixel(scale[0] * x + shift[0]), there_y);
-                if let Some((value, slopes)) = there {
-                    each([x, y], value, slopes, here);
-                }
+        let columns = self.along(scale[0], shift[0]);
+        for Along { pixel: row, place: y, cell: top, within: down } in
+            self.along(scale[1], shift[1])
+        {
+            let here = &self.values[row * self.side..][..self.side];
+            let upper = &other.values[top * self.side..][..self.side];
+            let lower = &other.values[(top + 1) * self.side..][..self.side];
+            for &Along { pixel, place: x, cell: left, within: right } in &columns {
+                let above = upper[left] + (upper[left + 1] - upper[left]) * right;
+                let under = lower[left] + (lower[left + 1] - lower[left]) * right;
+                let slope_x = (upper[left + 1] - upper[left]) * (1.0 - down)
+                    + (lower[left + 1] - lower[left]) * down;
+                let value = above + (under - above) * down;
+                each([x, y], value, [slope_x, under - above], here[pixel]);
             }
         }
     }

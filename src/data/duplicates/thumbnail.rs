@@ -33,6 +33,16 @@ pub(crate) fn thumbnail(image: &RgbImage) -> Result<Thumbnail> {
 }
 
 impl Thumbnail {
+    /// Its grey values, row by row.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Of [`SIDE`] times [`SIDE`] grey values, row by row.
+    pub(super) fn of_bytes(bytes: Vec<u8>) -> Self {
+        Self(bytes.into())
+    }
+
     /// Grey values averaged over squares of `factor` pixels, row by row; `factor` divides [`SIDE`].
     pub(crate) fn shrunk(&self, factor: usize) -> Vec<f32> {
         let side = SIDE / factor;

@@ -135,6 +135,10 @@ impl Source for BcssSpec {
         }
     }
 
+    fn is_of_tiles(&self) -> bool {
+        matches!(self.layout, BcssLayout::Tiles(_))
+    }
+
     fn layouts() -> &'static [Layout] {
         &LAYOUTS
     }
