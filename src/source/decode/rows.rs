@@ -206,7 +206,7 @@ mod tests {
             let path = folder.path().join(name);
             image.save(&path).unwrap();
             let levels = match name {
-                "deep.png" => Levels::Window(Window { low: 100, high: 1500 }),
+                "deep.png" => Levels::Window(Window { low: 100.0, high: 1500.0 }),
                 _ => Levels::Refused,
             };
             let whole = decode_image(&path, levels).unwrap();
