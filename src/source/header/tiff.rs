@@ -30,7 +30,7 @@ pub(super) fn header(file: &mut BufReader<File>, length: u64) -> Result<Header, 
 }
 
 /// What is said of a TIFF that cannot be read.
-pub(in super::super) fn complaint(error: &TiffError) -> Complaint {
+pub(crate) fn complaint(error: &TiffError) -> Complaint {
     match error {
         TiffError::UnsupportedError(what) => format!("a TIFF of a kind that is not read: {what}"),
         TiffError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
