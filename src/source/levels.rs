@@ -4,11 +4,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 
 /// How images of 16 bits a channel, or of floating-point numbers, are converted to 8. Values below a window are black,
-/// those above it white. A DICOM of more than 8 bits has a window of its own, which `as-stored` takes.
+/// those above it white.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum IntensitySpec {
-    /// Not at all: images of 16 bits and of floating-point numbers are refused, but for a DICOM with a window of its own.
+    /// Not at all: images of 16 bits and of floating-point numbers are refused.
     AsStored(AsStoredIntensity),
     /// 0 to 65535 is mapped to 0 to 255; floating-point numbers, which have no such range, are refused.
     FullRange(FullRangeIntensity),
@@ -38,8 +38,7 @@ pub struct FullRangeIntensity {}
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct WindowIntensity {
-    /// The value that is mapped to black: a 12-bit image has values of 0 to 4095. Those of a DICOM are its stored values
-    /// times its rescale slope plus its intercept.
+    /// The value that is mapped to black: a 12-bit image has values of 0 to 4095.
     #[serde(serialize_with = "whole_if_it_is")]
     #[schemars(with = "f64")]
     pub low: f64,
@@ -90,7 +89,7 @@ pub struct Window {
 /// How images of more than 8 bits a channel are read.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Levels {
-    /// Not at all, unless the file says how: nothing else does.
+    /// Not at all: nothing says how.
     Refused,
     /// Through [`Window::FULL`], which only values of 16 bits have.
     FullRange,

@@ -1,4 +1,4 @@
-//! Files of each format against what Pillow, tifffile and pydicom read of them (`tests/fixtures/formats.py`).
+//! Files of each format against what Pillow and tifffile read of them (`tests/fixtures/formats.py`).
 
 use std::collections::BTreeMap;
 use std::fs;
