@@ -139,17 +139,7 @@ fn summary(text: String, guess: &Guess, dataset: &Dataset) -> FirstSpec {
 /// The data that a guess leads to, images of 16 bits read through a window.
 fn opened(guess: &Guess) -> Result<Dataset> {
     let masks = if guess.has_masks { Masks::Read } else { Masks::Ignored };
-    open_with(&spec_of(guess, "intensity = { kind = \"percentiles\" }")?, masks)
-}
-
-fn spec_of(guess: &Guess, more: &str) -> Result<DatasetSpec> {
-    let mut text = format!("root = {}\n", quoted(&guess.root.display().to_string()));
-    for key in &guess.keys {
-        let _ = writeln!(text, "{} = {}", key.key, key.value);
-    }
-    text.push_str(more);
-    toml::from_str(&text)
-        .map_err(|error| Error::failed(format!("a spec that cannot be read: {error}\n{text}")))
+    open_with(&guess.read("intensity = { kind = \"percentiles\" }")?, masks)
 }
 
 /// A key with its value, and the comment beside it.
@@ -238,7 +228,7 @@ fn division(guess: &Guess, dataset: &Dataset, of_data: &[Line]) -> Result<(Vec<L
         let intensity = of_data.iter().filter(|line| line.key == "intensity");
         let intensity: String =
             intensity.map(|line| format!("intensity = {}\n", line.value)).collect();
-        let spec = spec_of(guess, &format!("{intensity}[split]\n{division}"))?;
+        let spec: DatasetSpec = guess.read(&format!("{intensity}[split]\n{division}"))?;
         match split(&spec.split, dataset, &duplicates) {
             Ok(parts) if SplitName::ALL.into_iter().all(|name| whole(name, &parts)) => {
                 return Ok((way, !parts.test.is_empty()));
@@ -287,7 +277,7 @@ impl Chosen {
                 "{size}; this is the nearest multiple of 32, which can be halved again and again"
             ),
         };
-        let train = (dataset.cases.len() * 7 / 10).max(1);
+        let train = training_images(dataset);
         let fits = (BATCH_PIXELS / (side * side)).clamp(1, 16) as usize;
         let few = (train / 4).max(2);
         let batch = fits.min(few);
@@ -340,8 +330,7 @@ impl Chosen {
     /// The tables about model, loss and schedule.
     fn training(&self, text: &mut String, dataset: &Dataset, classify: bool) {
         let cases = dataset.cases.len();
-        let train = (cases * 7 / 10).max(1);
-        let steps = train.div_ceil(self.batch).max(1);
+        let steps = training_images(dataset).div_ceil(self.batch).max(1);
         let epochs = (4000 / steps).clamp(10, 100);
         let why_epochs = match epochs {
             100 => format!(
@@ -422,6 +411,11 @@ impl Chosen {
         }
         table(text, "schedule", &schedule);
     }
+}
+
+/// Images of the usual share of training.
+fn training_images(dataset: &Dataset) -> usize {
+    (dataset.cases.len() * 7 / 10).max(1)
 }
 
 fn median(mut values: Vec<u32>) -> u32 {

@@ -1,5 +1,6 @@
 //! Regions of interest that cases are tiles of, and the truth that these tiles have of them.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use image::GrayImage;
@@ -36,6 +37,7 @@ pub fn regions<'a>(
     groups: &'a [String],
 ) -> Result<Vec<RegionOfCases<'a>>> {
     let mut regions: Vec<RegionOfCases> = Vec::new();
+    let mut of_image = HashMap::new();
     for &index in cases {
         let case = &dataset.cases[index];
         let (ImageSource::Region(tile), MaskSource::Region(mask)) = (&case.image, &case.mask)
@@ -43,8 +45,8 @@ pub fn regions<'a>(
             return Err(Error::failed(format!("{} is no tile of a region", case.id)));
         };
         let name = case.id.rsplit_once('/').map_or(case.id.as_str(), |(name, _)| name);
-        // Cases are in the order of their names, so that tiles of a region follow each other.
-        match regions.iter_mut().rev().find(|region| region.image == tile.path) {
+        let region = *of_image.entry(&tile.path).or_insert(regions.len());
+        match regions.get_mut(region) {
             Some(region) => {
                 region.tiles.push(tile);
                 if region.group != groups[index] {

@@ -16,7 +16,7 @@ use crate::loss::Outputs as Kind;
 use crate::outputs::{Outputs, absolute};
 use crate::plan::Decisions;
 use crate::source::Rows;
-use crate::source::decode::decode_codes;
+use crate::source::decode::{decode_codes, image_size};
 use crate::source::header::Limit;
 
 /// What was written for an image.
@@ -202,7 +202,7 @@ impl View {
             return Ok(Self::Whole);
         }
         let size = dataset.image_size;
-        let (width, height) = Rows::open(path, decisions.levels())?.size();
+        let (width, height) = image_size(path, Limit::Rows)?;
         let exceeds = |side: u32| width > side || height > side;
         Ok(match decisions.tile_windows() {
             Some(windows) if exceeds(windows.side()) && decisions.image_classes.is_empty() => {

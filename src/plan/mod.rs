@@ -269,9 +269,7 @@ impl Checked {
             decisions,
         })
     }
-}
 
-impl Checked {
     /// Side of the training tiles, where cases are tiles that were cut before and all of these are squares of it.
     fn tile_px(&self) -> Option<u32> {
         if !self.loaded.spec.dataset.source.source().is_of_tiles() {

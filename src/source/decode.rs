@@ -51,6 +51,15 @@ pub fn decode_image(path: &Path, levels: Levels) -> Result<RgbImage> {
     decode_rgb(path, Limit::Image, levels)
 }
 
+/// Width and height of an image as it is shown, by what its file says of itself.
+///
+/// # Errors
+/// As [`decode_image`], of what a header tells.
+pub(crate) fn image_size(path: &Path, limit: Limit) -> Result<(u32, u32)> {
+    let header = read_header(path, limit).map_err(naming(path))?;
+    Ok((header.width, header.height))
+}
+
 /// Decodes an image file to RGB within a limit.
 pub(super) fn decode_rgb(path: &Path, limit: Limit, levels: Levels) -> Result<RgbImage> {
     rgb(path, limit, levels).map_err(naming(path))

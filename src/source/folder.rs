@@ -15,6 +15,7 @@ use super::header::Limit;
 use super::labels::Labels;
 use super::look::Look;
 use super::mask_name::like_masks;
+use super::nearest::nearest;
 use super::pattern::{Field, Named, Pattern};
 use super::pixels::PixelsSpec;
 use super::reader::{Masks, Opening, Source};
@@ -476,15 +477,9 @@ fn shared(images: &Pattern, masks: &Pattern) -> Result<Vec<Field>> {
 
 /// Says that a pattern matches nothing, and which names come near.
 fn nothing(key: &str, pattern: &Pattern, listed: &[Listed]) -> Finding {
-    let likeness = |file: &Listed| {
-        strsim::normalized_levenshtein(&pattern.as_str().to_lowercase(), &file.name.to_lowercase())
-    };
-    let pictures = listed.iter().filter(|file| tree::looks_like_image(&file.name));
-    let mut near: Vec<(f64, &str)> =
-        pictures.map(|file| (likeness(file), file.name.as_str())).collect();
-    near.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let near: Vec<&str> = near.into_iter().take(5).map(|(_, name)| name).collect();
-    let near = match near.as_slice() {
+    let pictures =
+        listed.iter().map(|file| file.name.as_str()).filter(|name| tree::looks_like_image(name));
+    let near = match nearest(pattern.as_str(), pictures).as_slice() {
         [] => "there is no image at all below `dataset.root`".into(),
         near => format!("the nearest names are {}", near.join(", ")),
     };

@@ -25,6 +25,7 @@ pub(crate) mod look;
 mod mask_name;
 mod mask_values;
 mod masks;
+mod nearest;
 mod orientation;
 mod pair_values;
 mod pattern;

@@ -10,6 +10,8 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
+
 use super::files::{self, files_of, folders_of};
 use super::layout::Layout;
 use super::levels::Levels;
@@ -57,14 +59,21 @@ impl Guess {
         self.keys.push(key);
     }
 
-    /// Finds the cases that the keys lead to.
-    fn scan(&self, masks: Masks) -> Result<Scan> {
+    /// Reads the root and the keys, with more lines behind them, as a table of a spec.
+    ///
+    /// # Errors
+    /// If they are none.
+    pub(crate) fn read<T: DeserializeOwned>(&self, more: &str) -> Result<T> {
         let root = toml::Value::from(self.root.display().to_string());
         let lines = self.keys.iter().map(|key| format!("{} = {}\n", key.key, key.value));
-        let text = format!("root = {root}\n{}", lines.collect::<String>());
-        let spec: SourceSpec = toml::from_str(&text).map_err(|error| {
-            Error::failed(format!("a spec that cannot be read: {error}\n{text}"))
-        })?;
+        let text = format!("root = {root}\n{}{more}", lines.collect::<String>());
+        toml::from_str(&text)
+            .map_err(|error| Error::failed(format!("a spec that cannot be read: {error}\n{text}")))
+    }
+
+    /// Finds the cases that the keys lead to.
+    fn scan(&self, masks: Masks) -> Result<Scan> {
+        let spec: SourceSpec = self.read("")?;
         let opening =
             Opening { image_size: 256, levels: Levels::Undecided, masks, grouped_by_names: false };
         spec.source().scan(&opening)
@@ -116,9 +125,8 @@ fn busi(root: &Path) -> Result<Option<Guess>> {
         return Ok(None);
     }
     let folders = folders_of(root)?;
-    let names: Vec<&str> = folders.iter().map(|folder| folder.name.as_str()).collect();
-    let known = names.iter().all(|name| ["benign", "malignant", "normal"].contains(name));
     let contents = (layout.contents)(root)?;
+    let known = folders.iter().all(|folder| contents.parts.contains(&folder.name));
     if !known || contents.scan.has_errors() || contents.scan.cases.is_empty() {
         return Ok(None);
     }

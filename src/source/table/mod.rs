@@ -18,6 +18,7 @@ use super::found::{Found, Reading, WithoutMask};
 use super::header::Limit;
 use super::labels::Labels;
 use super::look::Look;
+use super::nearest::nearest;
 use super::pixels::PixelsSpec;
 use super::reader::{Masks, Opening, Source};
 use super::scan::Scan;
@@ -202,15 +203,9 @@ impl Columns {
 
 /// Says that a column is not there, and which come near.
 fn missing(key: &str, name: &str, header: &[String]) -> String {
-    let mut near: Vec<(f64, &String)> = header
-        .iter()
-        .filter(|other| !other.is_empty())
-        .map(|other| {
-            (strsim::normalized_levenshtein(&name.to_lowercase(), &other.to_lowercase()), other)
-        })
-        .collect();
-    near.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let near: Vec<String> = near.into_iter().take(5).map(|(_, name)| format!("`{name}`")).collect();
+    let columns = header.iter().map(String::as_str).filter(|other| !other.is_empty());
+    let near: Vec<String> =
+        nearest(name, columns).into_iter().map(|name| format!("`{name}`")).collect();
     format!("no column `{name}`, which `dataset.{key}` names; the nearest are {}", near.join(", "))
 }
 
