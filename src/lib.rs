@@ -27,6 +27,7 @@ pub mod finding;
 pub mod inference;
 pub mod layer;
 pub mod loss;
+mod memory;
 pub mod metric;
 pub mod model;
 pub mod outputs;

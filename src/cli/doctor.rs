@@ -5,6 +5,7 @@ use serde_json::json;
 use super::{Output, pretty, print};
 use crate::device::{Failure, Gpu, Probe, Request, choose, probe};
 use crate::error::Result;
+use crate::memory;
 use crate::plan::{EVALUATION_ENGINE, TRAINING_ENGINE};
 use crate::provenance::{host, tool, versions};
 
@@ -13,7 +14,7 @@ pub(super) fn execute(output: Output) -> Result<u8> {
     let (host, versions) = (host(), versions());
     let gpus = probe(&[]);
     let chosen = choose(Request::Auto)?;
-    let memory = memory_mib();
+    let memory = memory::total().map(|bytes| bytes >> 20);
     let instructions = instructions();
     if output.json {
         return print(&pretty(&json!({
@@ -82,14 +83,6 @@ fn gpu_lines(found: &Probe) -> String {
         None => "GPU test      kernels compile, and a product of matrices is right\n".into(),
     };
     lines
-}
-
-/// Total memory, from `/proc`.
-fn memory_mib() -> Option<u64> {
-    let text = crate::file::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-    let kib: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
-    Some(kib / 1024)
 }
 
 /// Vector instructions that the CPU backend can use here.

@@ -19,7 +19,7 @@ pub struct Estimate {
     pub epoch_s: f64,
     /// All epochs, in seconds.
     pub run_s: f64,
-    /// Peak memory of training one batch, in bytes; 0 where the system does not say.
+    /// Peak memory of training one batch on the CPU, in bytes; 0 where the system does not say.
     pub memory_bytes: u64,
 }
 
@@ -53,8 +53,12 @@ pub fn describe(
         out.push('\n');
     };
     line(&mut out, format!("# {} (seed {})", decisions.spec.name, decisions.seed));
-    line(&mut out, format!("run     {}", plan.folder().display()));
-    line(&mut out, format!("data    {}", decisions.data_fingerprint));
+    if decisions.data_fingerprint.is_empty() {
+        line(&mut out, "run     named once the masks of its guide are predicted".into());
+    } else {
+        line(&mut out, format!("run     {}", plan.folder().display()));
+        line(&mut out, format!("data    {}", decisions.data_fingerprint));
+    }
     let precision = decisions.spec.schedule.precision.map_or("f32", Precision::name);
     line(&mut out, format!("device  {device}, products in {precision}\n\n# Spec\n"));
     line(&mut out, plan.spec_text.trim_end().to_string());

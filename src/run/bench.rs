@@ -12,10 +12,11 @@ use super::net::{initial_net, objective};
 use crate::data::{Batch, Batches, Cache, Loader, Order};
 use crate::device::{Chosen, for_training, on_device};
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::model::{Model, save_weights};
 use crate::plan::Plan;
 use crate::text;
-use crate::train::{Inputs, Objective, Step, Steps, infer, peak_memory};
+use crate::train::{Inputs, Objective, Step, Steps, infer};
 
 /// What is timed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
@@ -116,7 +117,7 @@ impl<'a> Bench<'a> {
             Mode::Infer => Work::Infer(Box::new(model.valid()), objective),
         };
         let timed = Timed::run(plan, work, &device, warmup + steps, keep_batches)?;
-        let peak_rss_bytes = peak_memory();
+        let peak_rss_bytes = memory::peak();
         let after = |of: fn(&Step) -> f64| timed.steps.iter().skip(warmup).map(of).collect();
         let passes = if mode == Mode::Train { 3.0 } else { 1.0 };
         let figures = BenchFigures {

@@ -1,7 +1,7 @@
 //! What a run will cost, before it trains.
 
 use super::net::{initial_net, objective};
-use crate::device::{Chosen, for_training};
+use crate::device::{Chosen, Family, for_training};
 use crate::error::Result;
 use crate::model::WeightsReport;
 use crate::plan::{Estimate, Plan};
@@ -19,6 +19,10 @@ pub fn estimate(plan: &Plan, chosen: &Chosen) -> Result<(Vec<WeightsReport>, Est
     let shape = [spec.input_channels(), side, side];
     let inputs = Inputs::zeros(shape, [plan.decisions.labels.side(side); 2], &device);
     let objective = objective(&plan.decisions)?;
-    let measured = measure(net, objective, &spec.schedule, inputs, &device)?;
+    let mut measured = measure(net, objective, &spec.schedule, inputs, &device)?;
+    if chosen.kind.family() != Family::Cpu {
+        // What was measured is the process's own.
+        measured.memory_bytes = 0;
+    }
     Ok((weights, Estimate::new(plan, measured)))
 }

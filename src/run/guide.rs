@@ -39,8 +39,8 @@ pub enum Guided {
 /// If a segmentation network was trained on a case whose mask it predicted, or a mask cannot be written.
 pub fn guided(checked: Checked, device: &Chosen, run: Runner) -> Result<Guided> {
     let Some(guide) = checked.guide.clone() else { return Ok(Guided::Ready(checked.into())) };
-    let count = checked.loaded.spec.task.guide().map_or(0, |guide| guide.folds as usize);
-    let folds = divide(&checked, count);
+    let folds = divide(&checked);
+    let count = count(&checked);
     let mut dataset = Dataset::clone(&checked.dataset);
     let mut rows = Vec::new();
     for fold in 0..count {
@@ -64,10 +64,37 @@ pub fn guided(checked: Checked, device: &Chosen, run: Runner) -> Result<Guided> 
     Ok(Guided::Ready(Checked { dataset, guide_rows: rows, ..checked }.into()))
 }
 
+/// The plans of the networks that guide a classifier, in the order of their folds; none where it has no guide.
+///
+/// # Errors
+/// As of the plan of a run.
+pub fn plans_of_guide(checked: &Checked, device: Family) -> Result<Vec<Plan>> {
+    let Some(guide) = &checked.guide else { return Ok(Vec::new()) };
+    let (folds, count) = (divide(checked), count(checked));
+    let of_fold = |fold| plan_of(guide, (&checked.split, &folds), (fold, count), device);
+    (0..count).map(of_fold).collect()
+}
+
+/// A guided classifier with the true masks in the place of those that its guide will predict. It has the layers and the
+/// cost of the classifier; its numbers of pixels, and all ids, are others.
+pub fn with_true_masks(checked: &Checked) -> Checked {
+    let Some(guide) = &checked.guide else { return checked.clone() };
+    let mut dataset = Dataset::clone(&checked.dataset);
+    for (case, of_guide) in dataset.cases.iter_mut().zip(&guide.dataset.cases) {
+        case.mask = of_guide.mask.clone();
+    }
+    Checked { dataset: Arc::new(dataset), ..checked.clone() }
+}
+
+/// How many networks guide a classifier.
+fn count(checked: &Checked) -> usize {
+    checked.loaded.spec.task.guide().map_or(0, |guide| guide.folds as usize)
+}
+
 /// Training cases with their folds; groups stay together and classes are spread evenly.
-fn divide(checked: &Checked, count: usize) -> Vec<(usize, usize)> {
+fn divide(checked: &Checked) -> Vec<(usize, usize)> {
     let train = &checked.split.train;
-    let dealt = folds(&checked.dataset, &checked.split.groups, train, count);
+    let dealt = folds(&checked.dataset, &checked.split.groups, train, count(checked));
     train.iter().copied().zip(dealt).collect()
 }
 

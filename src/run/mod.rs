@@ -22,7 +22,10 @@ pub use again::Again;
 pub use bench::{Bench, BenchFigures, Mode};
 pub use dump::dump_batches;
 pub use estimate::estimate;
-pub use guide::{Guided, beside, guided, put_new_masks, put_recorded_masks, with_mask};
+pub use guide::{
+    Guided, beside, guided, plans_of_guide, put_new_masks, put_recorded_masks, with_mask,
+    with_true_masks,
+};
 pub use judge::gates;
 pub use net::{initial_net, objective, predictor};
 pub use options::Options;

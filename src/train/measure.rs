@@ -13,6 +13,7 @@ use super::optimizer;
 use crate::device::{failed, on_device};
 use crate::error::{Error, Result};
 use crate::kernels::with_convolutions;
+use crate::memory;
 use crate::model::{Model, tensor_paths};
 use crate::spec::{ClipSpec, Precision, ScheduleSpec};
 
@@ -158,7 +159,8 @@ fn seconds_to_end(started: Instant, device: &Device) -> Result<f64> {
 pub struct Measured {
     /// Forward, backward and optimizer, in seconds.
     pub step_s: f64,
-    /// By how much the process's peak memory rose, in bytes; 0 where the system does not say.
+    /// By how much the process's peak memory rose, in bytes; 0 where the system does not say. Of a GPU's memory it says
+    /// nothing.
     pub memory_bytes: u64,
 }
 
@@ -173,19 +175,11 @@ pub fn measure(
     inputs: Inputs,
     device: &Device,
 ) -> Result<Measured> {
-    let before = peak_memory();
+    let before = memory::peak();
     let (steps, step) = Steps::new(net, objective, schedule, device).step(inputs)?;
     steps.check()?;
-    let memory_bytes = peak_memory().saturating_sub(before);
+    let memory_bytes = memory::peak().saturating_sub(before);
     Ok(Measured { step_s: step.seconds(), memory_bytes })
-}
-
-/// The process's peak resident memory in bytes, from `/proc`; 0 where there is none.
-pub fn peak_memory() -> u64 {
-    let status = crate::file::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
-    let kib: u64 = line.trim().trim_end_matches("kB").trim().parse().unwrap_or(0);
-    kib * 1024
 }
 
 #[cfg(test)]

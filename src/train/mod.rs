@@ -24,7 +24,7 @@ mod watch;
 pub use inputs::Inputs;
 pub use keeper::Keeper;
 pub use learner::Resting;
-pub use measure::{Measured, Step, Steps, infer, measure, peak_memory};
+pub use measure::{Measured, Step, Steps, infer, measure};
 pub use objective::Objective;
 pub use progress::Progress;
 pub use rate::learning_rate;

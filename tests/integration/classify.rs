@@ -179,13 +179,28 @@ fn plant(run: &Path, row: SplitRow) {
 #[test]
 fn a_guided_classifier_gets_masks_of_networks_that_had_not_seen_its_cases() {
     let bench = with_guide();
-    bench.oncospec(&["plan", "guided.toml"]).with(2).telling(&["guided by", "finder.toml"]);
     let two_epochs = ["--set-guide", "schedule.epochs=2"];
+    let plan = |more: &[&str]| {
+        bench.oncospec(&[&["plan", "guided.toml"], &two_epochs[..], more].concat()).with(0).out
+    };
+    let planned: serde_json::Value = serde_json::from_str(&plan(&["--json"])).unwrap();
+    assert!(planned["run"].is_null() && planned["decisions"]["run-id"].is_null());
+    assert_eq!(planned["decisions"]["spec"]["name"], "guided");
+    let planned: Vec<PathBuf> = planned["guides"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|guide| bench.path().join(guide["run"].as_str().unwrap()))
+        .collect();
+    let words = plan(&[]);
+    assert!(words.contains("named once the masks of its guide are predicted"), "{words}");
+    assert_eq!(words.matches("trained on ").count(), 3, "{words}");
     bench
         .oncospec(&[&["run", "guided.toml"], &two_epochs[..]].concat())
         .with(0)
         .telling(&["test.mask-dice"]);
     assert_eq!(segmentations(&bench).len(), 3);
+    assert!(planned.iter().all(|run| segmentations(&bench).contains(run)), "{planned:?}");
     for run in segmentations(&bench) {
         assert_eq!(Record::read(run).unwrap().status.epochs, 2);
     }
