@@ -5,6 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use clap::Args;
 use serde_json::json;
 
+use super::first_step::measured;
 use super::spec::{Overrides, report_findings};
 use super::{Output, OverwriteArgs, pretty, print};
 use crate::data::{FirstSpec, first_spec};
@@ -29,16 +30,28 @@ pub(super) fn execute(args: &InitArgs, output: Output) -> Result<u8> {
     let name = name_of(&args.root);
     let out = args.out.clone().unwrap_or_else(|| PathBuf::from(format!("{name}.toml")));
     let file = OutputFile::new(&out, "a spec", args.overwrite.overwrite)?;
-    let folder = absolute(&out).parent().map(Path::to_path_buf).unwrap_or_default();
-    let first = first_spec(&args.root, &name, |root| from(&folder, root))?;
-    let written = file.write(first.text.as_bytes())?;
+    let first = first_spec_at(&out, &args.root, &name)?;
+    let written = file.write(first.text(None).as_bytes())?;
     let checked = check(Overrides::default().load(&written)?, Depth::Headers)?;
     report_findings(&checked.findings, &name, output);
+    let step = measured(&written, &first);
+    match &step {
+        Ok(step) => {
+            file.write(first.text(Some(step)).as_bytes())?;
+        }
+        Err(error) => output.say(format!("no training step was measured: {error}")),
+    }
     output.say(said(&written, &first));
     if output.json {
-        return print(&pretty(&json!({ "spec": written, "found": first }))?);
+        return print(&pretty(&json!({ "spec": written, "found": first, "step": step.ok() }))?);
     }
     Ok(0)
+}
+
+/// A first spec for the images of a folder or table, for a file that will lie at `out`.
+pub(super) fn first_spec_at(out: &Path, root: &Path, name: &str) -> Result<FirstSpec> {
+    let folder = absolute(out).parent().map(Path::to_path_buf).unwrap_or_default();
+    first_spec(root, name, |root| from(&folder, root))
 }
 
 fn said(written: &Path, first: &FirstSpec) -> String {
@@ -58,7 +71,7 @@ fn said(written: &Path, first: &FirstSpec) -> String {
 }
 
 /// The name of an experiment on a folder.
-fn name_of(root: &Path) -> String {
+pub(super) fn name_of(root: &Path) -> String {
     let root = absolute(root);
     let name = root.file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
     let plain: String =

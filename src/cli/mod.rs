@@ -14,6 +14,7 @@ mod doctor;
 mod evaluate;
 mod explain;
 mod export;
+mod first_step;
 mod images;
 mod init;
 mod list;

@@ -5,9 +5,12 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::json;
 
+use super::init::{first_spec_at, name_of};
+use super::spec::{Overrides, report_findings};
 use super::{Output, OverwriteArgs, pretty, print};
 use crate::error::{Error, Result};
 use crate::outputs::{Outputs, Planned};
+use crate::plan::{Depth, check};
 
 /// The experiments that come with oncospec and what they build on, each with its path below `experiments`.
 macro_rules! embedded {
@@ -55,6 +58,10 @@ embedded! {
 pub(super) struct NewArgs {
     /// The experiment to copy, such as `busi_unet`, or `schema` for the JSON Schema of specs; without it they are listed.
     example: Option<String>,
+    /// Images to train on in the place of the experiment's: a folder or a table, as `data init` takes them. The file
+    /// extends the experiment, which goes beside it.
+    #[arg(long, value_name = "ROOT", requires = "example")]
+    data: Option<PathBuf>,
     /// The file to write, by default of the experiment's name, here; what it builds on goes beside it.
     #[arg(long, short, value_name = "FILE", requires = "example")]
     out: Option<PathBuf>,
@@ -88,6 +95,9 @@ pub(super) fn execute(args: &NewArgs, output: Output) -> Result<u8> {
     let Some(name) = args.example.as_deref() else { return list(output) };
     let name = name.strip_suffix(".toml").unwrap_or(name);
     if name == "schema" {
+        if args.data.is_some() {
+            return Err(Error::user("--data: the schema is about no images; leave it out"));
+        }
         let out = args.out.clone().unwrap_or_else(|| "schema.json".into());
         let schema = pretty(&crate::spec::schema())?;
         return write(&out, vec![(file_name(&out)?, schema)], args, output);
@@ -100,9 +110,39 @@ pub(super) fn execute(args: &NewArgs, output: Output) -> Result<u8> {
             near[..3].join(", ")
         )));
     };
-    let out = args.out.clone().unwrap_or_else(|| format!("{name}.toml").into());
-    let mut files = vec![(file_name(&out)?, example.text.to_string())];
-    let mut open: Vec<String> = builds_on("", example.text);
+    let Some(root) = &args.data else {
+        let out = args.out.clone().unwrap_or_else(|| format!("{name}.toml").into());
+        return write(&out, with_bases(file_name(&out)?, example.text), args, output);
+    };
+    if guide_of(&example.text.parse().unwrap_or_default()).is_some() {
+        return Err(Error::user(format!(
+            "--data: {name} is guided by another experiment, whose images would stay its own; copy both, and write the \
+             `dataset` of `oncospec data init` into both"
+        )));
+    }
+    let copy = format!("{name}.toml");
+    let of_data = name_of(root);
+    let out = args.out.clone().unwrap_or_else(|| format!("{of_data}-{copy}").into());
+    let file = file_name(&out)?;
+    if file == copy {
+        return Err(Error::user(format!(
+            "--out {}: the experiment that it extends goes beside it under this name; use another",
+            out.display()
+        )));
+    }
+    let first = first_spec_at(&out, root, &format!("{of_data}-{}", name.replace('_', "-")))?;
+    let mut files = with_bases(copy.clone(), example.text);
+    files.insert(0, (file, first.text_over(&copy)));
+    write(&out, files, args, output)?;
+    let checked = check(Overrides::default().load(&out)?, Depth::Headers)?;
+    report_findings(&checked.findings, &of_data, output);
+    Ok(0)
+}
+
+/// A spec under a name, and the files that it builds on.
+fn with_bases(name: String, text: &str) -> Vec<(String, String)> {
+    let mut files = vec![(name, text.to_string())];
+    let mut open: Vec<String> = builds_on("", text);
     while let Some(path) = open.pop() {
         let Some((_, text)) = FILES.iter().find(|(known, _)| *known == path) else { continue };
         if !files.iter().any(|(known, _)| *known == path) {
@@ -111,7 +151,7 @@ pub(super) fn execute(args: &NewArgs, output: Output) -> Result<u8> {
             files.push((path, (*text).to_string()));
         }
     }
-    write(&out, files, args, output)
+    files
 }
 
 fn list(output: Output) -> Result<u8> {
@@ -125,11 +165,15 @@ fn list(output: Output) -> Result<u8> {
     print(&format!("{lines}{:width$}  The JSON Schema of specs, for editors\n", "schema"))
 }
 
+/// The experiment that guides that of a spec.
+fn guide_of(spec: &toml::Table) -> Option<&toml::Value> {
+    spec.get("task")?.get("guide")?.get("experiment")
+}
+
 /// The files that a spec in a folder names: those that it extends and the experiment that guides it.
 fn builds_on(folder: &str, text: &str) -> Vec<String> {
     let Ok(spec) = text.parse::<toml::Table>() else { return Vec::new() };
-    let guide = spec.get("task").and_then(|task| task.get("guide")?.get("experiment"));
-    let named = spec.get("extends").into_iter().chain(guide);
+    let named = spec.get("extends").into_iter().chain(guide_of(&spec));
     let names = named.flat_map(|value| match value {
         toml::Value::Array(names) => names.clone(),
         one => vec![one.clone()],

@@ -6,17 +6,16 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::commented::{Line, quoted, table};
 use super::dataset::Dataset;
 use super::duplicates::{find_duplicates, unsearched};
+use super::first_settings::{Chosen, MeasuredStep, intensity};
 use super::open::open_with;
 use super::split::split;
 use super::task::for_task;
 use crate::error::{Error, Result};
-use crate::finding::FindingKind;
-use crate::source::decode::real_window;
 use crate::source::guess::{Guess, guess};
-use crate::source::header::{Color, Limit, read_header};
-use crate::source::{Labels, Masks, Window};
+use crate::source::{Labels, Masks};
 use crate::spec::{ClassifySpec, DatasetSpec, TaskSpec};
 use crate::split_name::SplitName;
 
@@ -27,9 +26,20 @@ const MOST_SEARCHED: usize = 2000;
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct FirstSpec {
-    /// The spec in TOML, with comments.
     #[serde(skip)]
-    pub text: String,
+    name: String,
+    /// Where the data lie and how they are read.
+    #[serde(skip)]
+    data: Vec<Line>,
+    /// How images are given to the network.
+    #[serde(skip)]
+    images: Vec<Line>,
+    #[serde(skip)]
+    division: Vec<Line>,
+    #[serde(skip)]
+    has_test: bool,
+    #[serde(skip)]
+    chosen: Chosen,
     /// The kind of the data set.
     pub kind: String,
     /// Cases with labels.
@@ -48,7 +58,7 @@ pub struct FirstSpec {
     pub declared: BTreeMap<String, usize>,
 }
 
-/// Looks at a folder or table of images, and writes a spec for it that has this name. `shown` gives a folder as the spec
+/// Looks at a folder or table of images, and makes a spec for it that has this name. `shown` gives a folder as the spec
 /// names it.
 ///
 /// # Errors
@@ -59,59 +69,28 @@ pub fn first_spec(
     shown: impl Fn(&Path) -> Result<String>,
 ) -> Result<FirstSpec> {
     let guess = guess(path)?;
-    let mut lines = vec![Line::new("root", &quoted(&shown(&guess.root)?), "relative to this file")];
-    lines.extend(guess.keys.iter().map(|key| Line::new(key.key, &key.value, &key.why)));
+    let mut data = vec![Line::new("root", &quoted(&shown(&guess.root)?), "relative to this file")];
+    data.extend(guess.keys.iter().map(|key| Line::new(key.key, &key.value, &key.why)));
     // The kind comes first.
-    lines.swap(0, 1);
+    data.swap(0, 1);
     let dataset = opened(&guess).map_err(|error| {
         let lines: String =
             guess.keys.iter().map(|key| format!("\n  {} = {}", key.key, key.value)).collect();
         Error::user(format!("{error}\nread with{lines}"))
     })?;
-    let task =
-        if guess.has_masks { None } else { Some(TaskSpec::Classify(ClassifySpec::default())) };
-    let dataset = match &task {
-        None => dataset,
-        Some(task) => for_task(dataset, task).map_err(|_| {
+    let dataset = if guess.has_masks {
+        dataset
+    } else {
+        for_task(dataset, &TaskSpec::Classify(ClassifySpec::default())).map_err(|_| {
             Error::user(format!(
                 "{}: neither masks nor classes of images: nothing to learn from. Put masks beside the images \
                  (`<image>_mask.png`) or into a folder `masks`, or images into one folder a class",
                 path.display()
             ))
-        })?,
+        })?
     };
-    let chosen = Chosen::of(&dataset);
-    lines.extend(chosen.dataset_lines(&dataset)?);
-    let (division, has_test) = division(&guess, &dataset, &lines)?;
-    let mut text = format!(
-        "# Written by `oncospec data init` for {} images. Each value can be changed; `oncospec explain` says what a key does.\n\
-         #\n# Check:  oncospec check <this file>\n# Train:  oncospec run <this file>\n\nname = {}\n",
-        dataset.cases.len(),
-        quoted(name)
-    );
-    if task.is_some() {
-        text.push_str("\n[task]\nkind = \"classify\" # images have classes and no masks\n");
-    }
-    table(&mut text, "dataset", &lines);
-    table(&mut text, "dataset.split", &division);
-    table(
-        &mut text,
-        "augment",
-        &[Line::new(
-            "horizontal-flip",
-            "{ probability = 0.5 }",
-            "left and right mean the same in most images",
-        )],
-    );
-    chosen.training(&mut text, &dataset, task.is_some());
-    if !has_test {
-        let why = "there is no test split";
-        table(&mut text, "evaluation", &[Line::new("splits", "[\"valid\"]", why)]);
-    }
-    Ok(summary(text, &guess, &dataset))
-}
-
-fn summary(text: String, guess: &Guess, dataset: &Dataset) -> FirstSpec {
+    data.extend(intensity(&dataset)?);
+    let (division, has_test) = division(&guess, &dataset, &data)?;
     let mut classes = BTreeMap::new();
     for case in dataset.cases.iter().filter(|case| !case.label.is_empty()) {
         *classes.entry(case.label.clone()).or_insert(0) += 1;
@@ -123,8 +102,14 @@ fn summary(text: String, guess: &Guess, dataset: &Dataset) -> FirstSpec {
     let groups: BTreeSet<&str> =
         dataset.cases.iter().filter_map(|case| case.known_group()).collect();
     let kind = guess.keys.iter().find(|key| key.key == "kind");
-    FirstSpec {
-        text,
+    let chosen = Chosen::of(&dataset);
+    Ok(FirstSpec {
+        name: name.into(),
+        data,
+        images: chosen.images(&dataset),
+        division,
+        has_test,
+        chosen,
         kind: kind.map_or(String::new(), |key| key.value.trim_matches('"').into()),
         cases: dataset.cases.len(),
         unlabelled: dataset.unlabelled.len(),
@@ -133,6 +118,64 @@ fn summary(text: String, guess: &Guess, dataset: &Dataset) -> FirstSpec {
         classes,
         labels: dataset.labels.names(),
         declared,
+    })
+}
+
+impl FirstSpec {
+    /// The spec in TOML, with comments; its batch that of a step that was measured, else what the images suggest.
+    pub fn text(&self, step: Option<&MeasuredStep>) -> String {
+        let mut text = self.head("data init");
+        let _ = writeln!(text, "name = {}", quoted(&self.name));
+        if matches!(self.chosen.labels, Labels::Images { .. }) {
+            text.push_str("\n[task]\nkind = \"classify\" # images have classes and no masks\n");
+        }
+        table(&mut text, "dataset", self.data.iter().chain(&self.images));
+        table(&mut text, "dataset.split", &self.division);
+        table(
+            &mut text,
+            "augment",
+            &[Line::new(
+                "horizontal-flip",
+                "{ probability = 0.5 }",
+                "left and right mean the same in most images",
+            )],
+        );
+        table(&mut text, "model", &self.chosen.model());
+        table(&mut text, "loss", &self.chosen.loss());
+        table(&mut text, "schedule", &self.chosen.schedule(step));
+        self.evaluation(&mut text);
+        text
+    }
+
+    /// A spec in TOML that extends another, and has these images in the place of its own.
+    pub fn text_over(&self, other: &str) -> String {
+        let mut text = self.head("new");
+        let _ = writeln!(text, "extends = {}\nname = {}", quoted(other), quoted(&self.name));
+        table(&mut text, "dataset", &self.data);
+        table(&mut text, "dataset.split", &self.division);
+        table(&mut text, "schedule", &self.chosen.best());
+        self.evaluation(&mut text);
+        text
+    }
+
+    fn head(&self, command: &str) -> String {
+        format!(
+            "# Written by `oncospec {command}` for {} images. Each value can be changed; `oncospec explain` says what a key \
+             does.\n#\n# Check:  oncospec check <this file>\n# Train:  oncospec run <this file>\n\n",
+            self.cases
+        )
+    }
+
+    fn evaluation(&self, text: &mut String) {
+        if !self.has_test {
+            let why = "there is no test split";
+            table(text, "evaluation", &[Line::new("splits", "[\"valid\"]", why)]);
+        }
+    }
+
+    /// Cases of a batch, as the images suggest.
+    pub fn batch_size(&self) -> usize {
+        self.chosen.batch
     }
 }
 
@@ -140,39 +183,6 @@ fn summary(text: String, guess: &Guess, dataset: &Dataset) -> FirstSpec {
 fn opened(guess: &Guess) -> Result<Dataset> {
     let masks = if guess.has_masks { Masks::Read } else { Masks::Ignored };
     open_with(&guess.read("intensity = { kind = \"percentiles\" }")?, masks)
-}
-
-/// A key with its value, and the comment beside it.
-#[derive(Clone, Debug)]
-struct Line {
-    key: String,
-    value: String,
-    why: String,
-}
-
-impl Line {
-    fn new(key: &str, value: &str, why: &str) -> Self {
-        Self { key: key.into(), value: value.into(), why: why.into() }
-    }
-
-    fn text(&self) -> String {
-        let statement = format!("{} = {}", self.key, self.value);
-        let why = crate::text::name(&self.why);
-        match statement.chars().count() + why.chars().count() {
-            _ if why.is_empty() => format!("{statement}\n"),
-            ..117 => format!("{statement} # {why}\n"),
-            _ => format!("# {why}\n{statement}\n"),
-        }
-    }
-}
-
-fn table(text: &mut String, name: &str, lines: &[Line]) {
-    let lines: String = lines.iter().map(Line::text).collect();
-    let _ = write!(text, "\n[{name}]\n{lines}");
-}
-
-fn quoted(text: &str) -> String {
-    toml::Value::from(text).to_string()
 }
 
 /// The first of some divisions that leaves no part without cases of a class, and whether it has a test split.
@@ -240,185 +250,4 @@ fn division(guess: &Guess, dataset: &Dataset, of_data: &[Line]) -> Result<(Vec<L
         }
     }
     Err(last.unwrap_or_else(|| Error::failed("no division was tried")))
-}
-
-/// Settings chosen from the sizes of images and their number.
-struct Chosen {
-    /// Widths and heights in the middle.
-    middle: (u32, u32),
-    /// Side of the network's images.
-    side: u32,
-    why_side: String,
-    batch: usize,
-    why_batch: String,
-}
-
-/// Side of images beyond which a first trial takes too long.
-const MOST_SIDE: u32 = 256;
-
-/// Pixels of a batch: as many as eight images of 256.
-const BATCH_PIXELS: u32 = 8 * 256 * 256;
-
-impl Chosen {
-    fn of(dataset: &Dataset) -> Self {
-        let middle = (
-            median(dataset.cases.iter().map(|case| case.width).collect()),
-            median(dataset.cases.iter().map(|case| case.height).collect()),
-        );
-        let natural = (f64::from(middle.0) * f64::from(middle.1)).sqrt();
-        let rounded = ((natural / 32.0).round() as u32).max(1) * 32;
-        let side = rounded.min(MOST_SIDE);
-        let size = format!("images are {} x {} in the middle", middle.0, middle.1);
-        let why_side = match rounded > MOST_SIDE {
-            true => format!(
-                "{size}; larger sees more detail, and a step takes longer with the square of it"
-            ),
-            false => format!(
-                "{size}; this is the nearest multiple of 32, which can be halved again and again"
-            ),
-        };
-        let train = training_images(dataset);
-        let fits = (BATCH_PIXELS / (side * side)).clamp(1, 16) as usize;
-        let few = (train / 4).max(2);
-        let batch = fits.min(few);
-        let why_batch = match few < fits {
-            true => {
-                format!("a quarter of about {train} training images, for several steps an epoch")
-            }
-            false => format!(
-                "about {} MB of images a step and what the layers keep of them; halve it where memory is short",
-                (batch as u32 * side * side * 12).div_ceil(1_000_000)
-            ),
-        };
-        Self { middle, side, why_side, batch, why_batch }
-    }
-
-    fn dataset_lines(&self, dataset: &Dataset) -> Result<Vec<Line>> {
-        let mut lines = vec![Line::new("image-size", &self.side.to_string(), &self.why_side)];
-        let files = dataset.cases.iter().filter_map(|case| case.image.file());
-        let gray = files.clone().count() > 0
-            && files.clone().all(|file| {
-                read_header(file, Limit::Image).is_ok_and(|header| header.mode.color == Color::Gray)
-            });
-        if gray {
-            lines.push(Line::new("channels", "\"gray\"", "all images are stored in grey"));
-        }
-        let deep = dataset.findings.iter().any(|found| found.kind == FindingKind::DeepImage);
-        if deep {
-            let mut real: Option<Window> = None;
-            for file in files {
-                let found = real_window(file, Limit::Image)?;
-                real = real.into_iter().chain(found).reduce(Window::or);
-            }
-            lines.push(match real {
-                Some(Window { low, high }) => Line::new(
-                    "intensity",
-                    &format!("{{ kind = \"window\", low = {low:?}, high = {high:?} }}"),
-                    "images hold floating-point numbers; these are the least and the greatest, a scanner's own window is \
-                     better",
-                ),
-                None => Line::new(
-                    "intensity",
-                    "{ kind = \"percentiles\", low = 0.5, high = 99.5 }",
-                    "images have 16 bits; this window is taken from the training images, a scanner's own is better",
-                ),
-            });
-        }
-        Ok(lines)
-    }
-
-    /// The tables about model, loss and schedule.
-    fn training(&self, text: &mut String, dataset: &Dataset, classify: bool) {
-        let cases = dataset.cases.len();
-        let steps = training_images(dataset).div_ceil(self.batch).max(1);
-        let epochs = (4000 / steps).clamp(10, 100);
-        let why_epochs = match epochs {
-            100 => format!(
-                "{steps} steps an epoch; the best epoch is kept, so that more do no harm but take time"
-            ),
-            10 => format!("{steps} steps an epoch, so that few epochs are many steps"),
-            _ => format!("{steps} steps an epoch, 4000 in all"),
-        };
-        let (width, height) = self.middle;
-        let model = if classify {
-            vec![Line::new(
-                "kind",
-                "\"resnet18\"",
-                "small; `weights` may name a file of published weights, which few images need",
-            )]
-        } else {
-            let levels = (self.side / 16).max(2).ilog2() + 1;
-            let levels = levels.clamp(2, 5);
-            let first: u32 = if cases < 200 { 16 } else { 32 };
-            let filters: Vec<String> =
-                (0..levels).map(|level| (first << level).to_string()).collect();
-            let deepest = self.side >> (levels - 1);
-            let why = format!(
-                "{levels} levels, so that the deepest maps are {deepest} pixels wide and see all of {width} x {height}; {first} \
-                 filters first, for {cases} images"
-            );
-            let encoder = format!(
-                "{{ kind = \"plain\", filters = [{}], norm = \"batch\" }}",
-                filters.join(", ")
-            );
-            vec![
-                Line::new("kind", "\"unet\"", "the network to compare others with"),
-                Line::new("encoder", &encoder, &why),
-            ]
-        };
-        table(text, "model", &model);
-        let (loss, best) = match &dataset.labels {
-            Labels::Binary { foreground } => (
-                vec![
-                    Line::new("kind", "\"sum\"", ""),
-                    Line::new(
-                        "terms",
-                        "[{ kind = \"bce\" }, { kind = \"dice\" }]",
-                        "Dice, since the foreground is small",
-                    ),
-                ],
-                format!("valid.dice.{foreground}"),
-            ),
-            Labels::Classes { .. } => (
-                vec![Line::new("kind", "\"cross-entropy\"", "several classes of pixels")],
-                String::new(),
-            ),
-            Labels::Images { .. } => (
-                vec![
-                    Line::new("kind", "\"cross-entropy\"", ""),
-                    Line::new(
-                        "class-weights",
-                        "{ kind = \"balanced\" }",
-                        "rare classes count as much as common ones",
-                    ),
-                ],
-                String::new(),
-            ),
-        };
-        table(text, "loss", &loss);
-        let mut schedule = vec![
-            Line::new("epochs", &epochs.to_string(), &why_epochs),
-            Line::new("batch-size", &self.batch.to_string(), &self.why_batch),
-            Line::new(
-                "optimizer",
-                "{ kind = \"adam\", learning-rate = 1e-3 }",
-                "a rate that seldom fails",
-            ),
-        ];
-        if !best.is_empty() {
-            let value = format!("{{ metric = {} }}", quoted(&best));
-            schedule.push(Line::new("best", &value, "the epoch whose weights are kept"));
-        }
-        table(text, "schedule", &schedule);
-    }
-}
-
-/// Images of the usual share of training.
-fn training_images(dataset: &Dataset) -> usize {
-    (dataset.cases.len() * 7 / 10).max(1)
-}
-
-fn median(mut values: Vec<u32>) -> u32 {
-    values.sort_unstable();
-    values.get(values.len() / 2).copied().unwrap_or(1)
 }

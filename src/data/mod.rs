@@ -3,12 +3,14 @@
 //! [`open`] reads folders and headers only; pixels are decoded case by case with [`decode`].
 
 mod clahe;
+mod commented;
 mod dataset;
 mod deal;
 mod dominant_colours;
 mod duplicates;
 mod filter;
 mod fingerprint;
+mod first_settings;
 mod first_spec;
 mod inputs;
 mod inspect;
@@ -36,6 +38,7 @@ pub use duplicates::{
     BORDERLINE, Duplicates, Pair as DuplicatePair, SAME, find_duplicates, near_cases, unsearched,
 };
 pub use fingerprint::{fingerprint, pixels_of_cases};
+pub use first_settings::MeasuredStep;
 pub use first_spec::{FirstSpec, first_spec};
 pub use inspect::{Inspection, inspect, open_root};
 pub use leaks::leaks;

@@ -69,6 +69,10 @@ fn first_specs_of_eight_layouts_count_as_an_independent_script_and_train() {
         for (key, expected) in layout["holds"].as_object().unwrap() {
             assert_eq!(&said["found"][key], expected, "{key} of {name}");
         }
+        let step = |key: &str| said["step"][key].as_u64().unwrap_or_default();
+        let spec = fs::read_to_string(bench.path().join("specs/first.toml")).unwrap();
+        assert!((1 << 20..step("available-bytes")).contains(&step("peak-bytes")), "{said}");
+        assert!(spec.contains(&format!("measured: {} MiB", step("peak-bytes") >> 20)), "{spec}");
         bench.oncospec(&["check", "specs/first.toml"]).with(0);
         let epoch = ["--set", "schedule.epochs=1", "--set", "report.film.frames=1"];
         let run = ["run", "specs/first.toml", "--device", "cpu"];
@@ -388,4 +392,24 @@ fn experiments_that_come_with_the_program_are_listed_and_copied_with_what_they_b
     let schema = fs::read_to_string(bench.path().join("schema.json")).unwrap();
     assert_eq!(schema.trim(), bench.oncospec(&["schema"]).with(0).out.trim());
     bench.oncospec(&["new", "busi_unett"]).with(2).telling(&["the nearest are busi_unet"]);
+}
+
+#[test]
+fn an_experiment_that_comes_with_the_program_trains_on_own_images() {
+    let bench = Bench::new();
+    write(&bench.path().join("data"), &layouts()["table"]["files"]);
+    let made =
+        bench.oncospec(&["new", "busi_unext", "--data", "data/cases.csv", "-o", "mine/ours.toml"]);
+    made.with(0).telling(&["mine/ours.toml", "mine/busi_unext.toml", "mine/base/busi.toml"]);
+    let mut arguments = vec!["run", "mine/ours.toml", "--device", "cpu"];
+    let small = ["schedule.epochs=1", "report.film.frames=1", "dataset.image-size=64"];
+    small.iter().for_each(|set| arguments.extend(["--set", set]));
+    bench.oncospec(&arguments).with(0);
+    let record = Record::read(bench.only_run("runs", "cases-busi-unext")).unwrap();
+    assert_eq!(record.summary.group_key, "given");
+    assert!(record.plan.contains("kind = \"unext\"") && record.plan.contains("kind = \"table\""));
+    let new = |of: &[&str]| bench.oncospec(&[&["new"], of].concat()).with(2);
+    new(&["schema", "--data", "data"]).telling(&["the schema is about no images"]);
+    new(&["busi_unext", "--data", "data", "-o", "busi_unext.toml"]).telling(&["use another"]);
+    new(&["busi_guided_efficientnet_b0", "--data", "data"]).telling(&["is guided by another"]);
 }
