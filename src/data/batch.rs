@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::augment::augment_sample;
 use super::cache::Cache;
 use super::dataset::Dataset;
+use super::draws::Draws;
 use super::normalize::Preprocess;
+use super::sampler::Drawn;
 use crate::error::Result;
 use crate::source::Labels;
 use crate::spec::AugmentSpec;
@@ -46,11 +48,11 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// The batch of these cases, augmented where `draw` holds a seed and an epoch. `None` if
+    /// The batch of the cases drawn, augmented where `draw` holds a seed and an epoch. `None` if
     /// `stopped` says so before it is done.
     pub(super) fn batch(
         &self,
-        cases: &[usize],
+        drawn: &[Drawn],
         draw: Option<(u32, u32)>,
         stopped: impl Fn() -> bool,
     ) -> Option<Result<Batch>> {
@@ -59,19 +61,19 @@ impl Source {
         let area = size * size;
         let label_size = self.dataset.labels.side(size);
         let mut batch = Batch {
-            cases: cases.to_vec(),
-            images: Vec::with_capacity(cases.len() * channels * area),
-            labels: Vec::with_capacity(cases.len() * label_size * label_size),
+            cases: drawn.iter().map(|drawn| drawn.case).collect(),
+            images: Vec::with_capacity(drawn.len() * channels * area),
+            labels: Vec::with_capacity(drawn.len() * label_size * label_size),
             classes: Vec::new(),
             label_size,
             channels,
             size,
         };
-        for &case in cases {
+        for &drawn in drawn {
             if stopped() {
                 return None;
             }
-            if let Err(error) = self.append(&mut batch, case, draw) {
+            if let Err(error) = self.append(&mut batch, drawn, draw) {
                 return Some(Err(error));
             }
         }
@@ -79,7 +81,12 @@ impl Source {
     }
 
     /// Appends one case.
-    fn append(&self, batch: &mut Batch, case: usize, draw: Option<(u32, u32)>) -> Result<()> {
+    fn append(
+        &self,
+        batch: &mut Batch,
+        Drawn { case, repeat }: Drawn,
+        draw: Option<(u32, u32)>,
+    ) -> Result<()> {
         let sample = self.cache.sample(&self.dataset, case, &self.preprocess.sampling)?;
         let class = self.dataset.class_of(case);
         let mut label = |pixels: &[u8]| match (&self.dataset.labels, class) {
@@ -92,7 +99,8 @@ impl Source {
         match (&self.augment, draw) {
             (Some(spec), Some((seed, epoch))) => {
                 let id = &self.dataset.cases[case].id;
-                let changed = augment_sample(spec, &sample, seed, epoch, id);
+                let draws = Draws::again(seed, epoch, id, repeat);
+                let changed = augment_sample(spec, &sample, &draws);
                 self.preprocess.extend_intensities(
                     &mut batch.images,
                     sample.planes,

@@ -9,9 +9,9 @@ use super::batch::{Batch, Source};
 use super::cache::Cache;
 use super::dataset::Dataset;
 use super::normalize::Preprocess;
-use super::order::order_epoch;
+use super::sampler::{Drawn, draw_epoch};
 use crate::error::{Error, Result};
-use crate::spec::{AugmentSpec, batches};
+use crate::spec::{AugmentSpec, Sampler, batches};
 
 /// The batches of one split, epoch by epoch.
 #[derive(Clone, Debug)]
@@ -21,6 +21,7 @@ pub struct Loader {
     batch_size: usize,
     workers: usize,
     drop_last: bool,
+    sampler: Sampler,
 }
 
 /// In which order the cases of an epoch come.
@@ -28,8 +29,8 @@ pub struct Loader {
 pub enum Order {
     /// As they were given, and never augmented: for validation, test and prediction.
     Sequential,
-    /// As drawn from seed and epoch, tiles of regions from a few regions at a time; augmented if the loader has
-    /// augmentation: for training.
+    /// As its sampler draws them from seed and epoch, tiles of regions from a few regions at a time; augmented if the loader
+    /// has augmentation: for training.
     Shuffled {
         /// Seed of the run.
         seed: u32,
@@ -52,7 +53,12 @@ impl Loader {
     ) -> Self {
         let source = Arc::new(Source { dataset, preprocess, augment, cache });
         let (batch_size, workers) = (batch_size.max(1), workers.max(1));
-        Self { source, cases, batch_size, workers, drop_last: false }
+        Self { source, cases, batch_size, workers, drop_last: false, sampler: Sampler::Shuffle }
+    }
+
+    /// Draws the cases of shuffled epochs otherwise.
+    pub fn sampler(self, sampler: Sampler) -> Self {
+        Self { sampler, ..self }
     }
 
     /// Leaves out the last cases of an epoch where they make no whole batch, and it is not their only one.
@@ -77,17 +83,17 @@ impl Loader {
 
     /// Starts an epoch. Its batches depend on `order` alone, not on the number of workers.
     pub fn epoch(&self, order: Order) -> Batches {
-        let mut cases = self.cases.clone();
-        let draw = match order {
-            Order::Sequential => None,
+        let (mut drawn, draw) = match order {
+            Order::Sequential => (self.cases.iter().copied().map(Drawn::once).collect(), None),
             Order::Shuffled { seed, epoch } => {
-                order_epoch(&self.source.dataset, &mut cases, seed, epoch);
-                Some((seed, epoch))
+                let dataset = &self.source.dataset;
+                let drawn = draw_epoch(self.sampler, dataset, &self.cases, seed, epoch);
+                (drawn, Some((seed, epoch)))
             }
         };
-        cases.truncate(self.cases());
+        drawn.truncate(self.cases());
         let total = self.batches();
-        let cases = Arc::new(cases);
+        let drawn: Arc<Vec<Drawn>> = Arc::new(drawn);
         let stop = Arc::new(AtomicBool::new(false));
         let mut batches =
             Batches { lanes: Vec::new(), next: 0, total, stop: Arc::clone(&stop), failed: None };
@@ -95,7 +101,7 @@ impl Loader {
         for worker in 0..workers {
             let work = Work {
                 source: Arc::clone(&self.source),
-                cases: Arc::clone(&cases),
+                drawn: Arc::clone(&drawn),
                 batch_size: self.batch_size,
                 first: worker,
                 every: workers,
@@ -123,7 +129,7 @@ const READY_PER_WORKER: usize = 2;
 /// What one thread does: every `every`-th batch, from `first` on.
 struct Work {
     source: Arc<Source>,
-    cases: Arc<Vec<usize>>,
+    drawn: Arc<Vec<Drawn>>,
     batch_size: usize,
     first: usize,
     every: usize,
@@ -134,8 +140,8 @@ struct Work {
 impl Work {
     fn run(&self, sender: &SyncSender<Result<Batch>>) {
         let stopped = || self.stop.load(Ordering::Relaxed);
-        for cases in self.cases.chunks(self.batch_size).skip(self.first).step_by(self.every) {
-            let Some(batch) = self.source.batch(cases, self.draw, stopped) else { return };
+        for drawn in self.drawn.chunks(self.batch_size).skip(self.first).step_by(self.every) {
+            let Some(batch) = self.source.batch(drawn, self.draw, stopped) else { return };
             if sender.send(batch).is_err() {
                 return;
             }
@@ -289,6 +295,26 @@ mod tests {
         let single = Loader { cases: vec![4], ..loader };
         let image = |epoch| all(&single, Order::Shuffled { seed: 0, epoch })[0].images.clone();
         assert_ne!(image(0), image(1));
+    }
+
+    #[test]
+    fn a_case_that_a_balanced_epoch_draws_again_is_augmented_anew_whatever_the_number_of_workers() {
+        let folder = tempfile::tempdir().unwrap();
+        let balanced = |workers| {
+            let mut dataset = Dataset::clone(&tiny::dataset(folder.path(), 7));
+            dataset.cases[6].label = "rare".into();
+            let cache = Arc::new(Cache::new(1 << 20));
+            let cases = (0..7).collect();
+            let loader =
+                Loader::new(dataset.into(), cases, preprocess(), augment(), 1, workers, cache);
+            all(&loader.sampler(Sampler::Balanced), Order::Shuffled { seed: 2, epoch: 4 })
+        };
+        let batches = balanced(1);
+        assert_eq!(batches, balanced(3));
+        assert_eq!(batches.len(), 7);
+        let rare: Vec<_> = batches.iter().filter(|batch| batch.cases == [6]).collect();
+        assert!((3..=4).contains(&rare.len()), "{}", rare.len());
+        assert!(rare.windows(2).all(|pair| pair[0].images != pair[1].images));
     }
 
     #[test]

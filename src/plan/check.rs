@@ -8,8 +8,8 @@ use super::figures::{self, Deciding};
 use crate::attribution::{Method, Settings};
 use crate::data::{
     Dataset, Duplicates, Labels, Split, augment_problems, find_duplicates, folds, for_task,
-    group_key, lacks_foreground, leaks, masks_of, open_for, open_with, percentile_window, split,
-    subset, unscored, unsearched,
+    group_key, lacks_foreground, leaks, masks_of, open_for, open_with, percentile_window,
+    sampler_problem, split, subset, unscored, unsearched,
 };
 use crate::device::{Request, choose};
 use crate::error::Result;
@@ -103,6 +103,7 @@ pub fn check(mut loaded: Loaded, depth: Depth) -> Result<Checked, Problems> {
             Ok((split, duplicates)) => {
                 found.splits(&split);
                 found.labelled(dataset, &split);
+                found.sampler(dataset, &split);
                 found.scored(dataset, &split);
                 if let Err(error) = decide_window(spec, dataset, &split) {
                     found.add("dataset.intensity", error.to_string());
@@ -312,6 +313,7 @@ impl Mistakes<'_> {
         let mut of_guide = Mistakes { loaded: &loaded, list: Vec::new() };
         of_guide.settings();
         of_guide.on(&dataset);
+        of_guide.sampler(&dataset, split);
         for problem in of_guide.list {
             let help = problem.help.map(|help| format!("; {help}")).unwrap_or_default();
             let (key, message) = (problem.key, problem.message);
@@ -554,6 +556,14 @@ impl Mistakes<'_> {
                     self.loaded.problem_at("dataset.split", finding.line(), Some(help.into()));
                 self.list.push(problem);
             }
+        }
+    }
+
+    /// Labels can be balanced where training cases have several.
+    fn sampler(&mut self, dataset: &Dataset, split: &Split) {
+        let sampler = self.loaded.spec.schedule.sampler;
+        if let Some(message) = sampler_problem(sampler, dataset, &split.train) {
+            self.add("schedule.sampler", message);
         }
     }
 

@@ -1,11 +1,12 @@
 //! A plan in words, for `oncospec plan`.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use super::Plan;
 use crate::data::group_key;
 use crate::model::{self, WeightsReport};
-use crate::spec::Precision;
+use crate::spec::{Precision, Sampler};
 use crate::split_name::SplitName;
 use crate::train::Measured;
 
@@ -106,6 +107,16 @@ fn data(out: &mut String, plan: &Plan) {
     }
     let key = group_key(&plan.decisions.spec.dataset.split, &plan.dataset);
     let _ = writeln!(out, "groups  by {}", key.as_str());
+    if plan.decisions.spec.schedule.sampler == Sampler::Balanced {
+        let labels: BTreeSet<&str> =
+            plan.split.train.iter().map(|&case| plan.dataset.cases[case].label.as_str()).collect();
+        let (cases, count) = (plan.split.train.len(), labels.len());
+        let each = cases as f64 / count.max(1) as f64;
+        let _ = writeln!(
+            out,
+            "sampler draws {cases} training cases an epoch, {each:.1} of each of {count} labels"
+        );
+    }
     for finding in plan.findings.iter().filter(|finding| finding.kind.is_leak()) {
         let _ = writeln!(out, "leak    {}", finding.line());
     }

@@ -232,7 +232,8 @@ impl Forever {
             spec.schedule.batch_size as usize,
             spec.run.threads(),
             Cache::new((spec.dataset.cache_mib as usize) << 20).into(),
-        );
+        )
+        .sampler(spec.schedule.sampler);
         let (seed, epoch) = (decisions.seed, 1);
         let batches = loader.epoch(Order::Shuffled { seed, epoch });
         let size = (spec.schedule.batch_size as usize).min(loader.cases());

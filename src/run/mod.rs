@@ -336,6 +336,7 @@ fn training(plan: &Plan, chosen: &Chosen) -> Result<Training> {
         )
     };
     let train = loader(&plan.split.train, Some(spec.augment.clone()));
+    let train = train.sampler(spec.schedule.sampler);
     Ok(Training {
         net: initial_net(decisions, &devices[0])?.0,
         resting: resting(spec),

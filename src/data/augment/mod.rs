@@ -22,29 +22,22 @@ use crate::spec::{AmountSpec, AugmentSpec};
 
 /// A changed case.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Augmented {
+pub(super) struct Augmented {
     /// `[planes, size, size]` intensities from 0 to 1; as many planes as the sample has.
     pub image: Vec<f32>,
     /// `[size, size]`.
     pub labels: Vec<u8>,
 }
 
-/// Changes `sample` as `spec` says for the case with this id in this epoch of this seed.
+/// Changes `sample` as `spec` says, by the draws of its case in an epoch of a seed.
 ///
 /// Flips and quarter turns move pixels exactly; rotation, scale, shift and elastic deformation are
 /// one resampling, bilinear for the image and nearest for the labels. Intensities are clamped to
 /// [0, 1] after each change. A gray sample (one plane) stays gray: noise is then equal in all of
 /// its channels, and hue and saturation change nothing.
-pub fn augment_sample(
-    spec: &AugmentSpec,
-    sample: &Sample,
-    seed: u32,
-    epoch: u32,
-    case: &str,
-) -> Augmented {
-    let draws = Draws::new(seed, epoch, case);
-    let mut augmented = place(spec, sample, &draws);
-    shade(spec, &mut augmented.image, sample.planes, sample.size, &draws);
+pub(super) fn augment_sample(spec: &AugmentSpec, sample: &Sample, draws: &Draws) -> Augmented {
+    let mut augmented = place(spec, sample, draws);
+    shade(spec, &mut augmented.image, sample.planes, sample.size, draws);
     augmented
 }
 
@@ -147,7 +140,7 @@ mod tests {
     #[test]
     fn nothing_declared_changes_nothing() {
         let sample = sample(3, 8);
-        let augmented = augment_sample(&AugmentSpec::default(), &sample, 0, 0, "a");
+        let augmented = augment_sample(&AugmentSpec::default(), &sample, &Draws::new(0, 0, "a"));
         let expected: Vec<f32> = sample.image.iter().map(|&v| f32::from(v) / 255.0).collect();
         assert_eq!(augmented, Augmented { image: expected, labels: sample.labels });
     }
@@ -174,19 +167,19 @@ mod tests {
         }
         spec.elastic.as_mut().unwrap().probability = 0.0;
         spec.colour_jitter.as_mut().unwrap().probability = 0.0;
-        let plain = augment_sample(&AugmentSpec::default(), &sample, 3, 1, "a");
-        assert_eq!(augment_sample(&spec, &sample, 3, 1, "a"), plain);
+        let plain = augment_sample(&AugmentSpec::default(), &sample, &Draws::new(3, 1, "a"));
+        assert_eq!(augment_sample(&spec, &sample, &Draws::new(3, 1, "a")), plain);
     }
 
     #[test]
     fn the_same_draw_gives_the_same_sample_and_another_epoch_another() {
         let sample = sample(3, 16);
         let spec = everything();
-        let first = augment_sample(&spec, &sample, 0, 0, "a");
-        assert_eq!(first, augment_sample(&spec, &sample, 0, 0, "a"));
-        assert_ne!(first, augment_sample(&spec, &sample, 0, 1, "a"));
-        assert_ne!(first, augment_sample(&spec, &sample, 1, 0, "a"));
-        assert_ne!(first, augment_sample(&spec, &sample, 0, 0, "b"));
+        let first = augment_sample(&spec, &sample, &Draws::new(0, 0, "a"));
+        assert_eq!(first, augment_sample(&spec, &sample, &Draws::new(0, 0, "a")));
+        assert_ne!(first, augment_sample(&spec, &sample, &Draws::new(0, 1, "a")));
+        assert_ne!(first, augment_sample(&spec, &sample, &Draws::new(1, 0, "a")));
+        assert_ne!(first, augment_sample(&spec, &sample, &Draws::new(0, 0, "b")));
     }
 
     #[test]
@@ -196,8 +189,8 @@ mod tests {
             AugmentSpec { brightness: always([-0.2, 0.2]), ..AugmentSpec::default() };
         let with_identity_contrast =
             AugmentSpec { contrast: always([1.0, 1.0]), ..only_brightness.clone() };
-        let one = augment_sample(&only_brightness, &sample, 0, 0, "a");
-        let two = augment_sample(&with_identity_contrast, &sample, 0, 0, "a");
+        let one = augment_sample(&only_brightness, &sample, &Draws::new(0, 0, "a"));
+        let two = augment_sample(&with_identity_contrast, &sample, &Draws::new(0, 0, "a"));
         for (a, b) in one.image.iter().zip(&two.image) {
             assert!((a - b).abs() < 1e-6, "{a} {b}");
         }
@@ -215,7 +208,7 @@ mod tests {
         let spec =
             AugmentSpec { rotate, scale, shift, elastic, rotate90, ..AugmentSpec::default() };
         for epoch in 0..20 {
-            let moved = augment_sample(&spec, &sample, 0, epoch, "a");
+            let moved = augment_sample(&spec, &sample, &Draws::new(0, epoch, "a"));
             assert_ne!(moved.labels, sample.labels);
             let pairs = moved.image.iter().zip(&moved.labels);
             let apart = pairs.filter(|&(value, &label)| (*value > 0.5) != (label == 1)).count();
@@ -230,8 +223,8 @@ mod tests {
         let coloured = Sample { image: gray.image.repeat(3), planes: 3, ..gray.clone() };
         let spec = AugmentSpec { noise: None, ..everything() };
         for epoch in 0..4 {
-            let one = augment_sample(&spec, &gray, 0, epoch, "a");
-            let three = augment_sample(&spec, &coloured, 0, epoch, "a");
+            let one = augment_sample(&spec, &gray, &Draws::new(0, epoch, "a"));
+            let three = augment_sample(&spec, &coloured, &Draws::new(0, epoch, "a"));
             assert_eq!(one.labels, three.labels);
             for (a, b) in one.image.repeat(3).iter().zip(&three.image) {
                 assert!((a - b).abs() < 1e-5, "{a} {b}");
@@ -246,7 +239,7 @@ mod tests {
             seed in any::<u32>(), epoch in any::<u32>(),
         ) {
             let sample = sample(planes, size);
-            let augmented = augment_sample(&everything(), &sample, seed, epoch, "case");
+            let augmented = augment_sample(&everything(), &sample, &Draws::new(seed, epoch, "case"));
             prop_assert_eq!(augmented.labels.len(), size * size);
             prop_assert!(augmented.labels.iter().all(|label| sample.labels.contains(label)));
             prop_assert_eq!(augmented.image.len(), planes * size * size);

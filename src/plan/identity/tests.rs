@@ -22,10 +22,12 @@ enum Changes {
 }
 use Changes::{Figures, Nothing, Weights};
 
-const OVERRIDES: [(&str, Changes); 39] = [
+const OVERRIDES: [(&str, Changes); 41] = [
     ("schedule.epochs=7", Weights),
     ("schedule.batch-size=3", Weights),
     ("schedule.drop-last=true", Weights),
+    ("schedule.sampler='shuffle'", Nothing),
+    ("schedule.sampler='balanced'", Weights),
     ("schedule.precision='f32'", Nothing),
     ("schedule.optimizer={kind='sgd'}", Weights),
     ("schedule.learning-rate-schedule={kind='cosine'}", Weights),
