@@ -17,18 +17,18 @@ use crate::spec::AugmentSpec;
 pub struct Batch {
     /// Indices into [`Dataset::cases`].
     pub cases: Vec<usize>,
-    /// `[cases, channels, size, size]`, normalised.
+    /// `[cases, channels, height, width]`, normalised.
     pub images: Vec<f32>,
-    /// `[cases, label_size, label_size]`: class numbers, [`super::IGNORE`] where a pixel takes no part.
+    /// `[cases, ..label_sides]`: class numbers, [`super::IGNORE`] where a pixel takes no part.
     pub labels: Vec<u8>,
     /// `[cases]`: the class of each image, where a network predicts both that and those of pixels; else empty.
     pub classes: Vec<u8>,
-    /// Side of the labels: that of the images, or 1 where a whole image has one.
-    pub label_size: usize,
+    /// Height and width of the labels: those of the images, or 1 where a whole image has one.
+    pub label_sides: [usize; 2],
     /// Channels of an image.
     pub channels: usize,
-    /// Side of an image in pixels.
-    pub size: usize,
+    /// Height and width of an image in pixels.
+    pub sides: [usize; 2],
 }
 
 impl Batch {
@@ -56,18 +56,18 @@ impl Source {
         draw: Option<(u32, u32)>,
         stopped: impl Fn() -> bool,
     ) -> Option<Result<Batch>> {
-        let size = self.preprocess.sampling.size as usize;
+        let sides = self.preprocess.sampling.frame.sides();
         let channels = self.preprocess.count();
-        let area = size * size;
-        let label_size = self.dataset.labels.side(size);
+        let area = sides[0] * sides[1];
+        let label_sides = self.dataset.labels.sides(sides);
         let mut batch = Batch {
             cases: drawn.iter().map(|drawn| drawn.case).collect(),
             images: Vec::with_capacity(drawn.len() * channels * area),
-            labels: Vec::with_capacity(drawn.len() * label_size * label_size),
+            labels: Vec::with_capacity(drawn.len() * label_sides[0] * label_sides[1]),
             classes: Vec::new(),
-            label_size,
+            label_sides,
             channels,
-            size,
+            sides,
         };
         for &drawn in drawn {
             if stopped() {

@@ -7,6 +7,7 @@ use super::dataset::Dataset;
 use super::open::decode;
 use super::resize::{Sample, Sampling, network_size};
 use crate::error::{Error, Result};
+use crate::frame::Frame;
 
 /// Cases of one data set at the network's size, filled as they are first asked for.
 ///
@@ -18,8 +19,8 @@ pub struct Cache {
     kept: Mutex<Kept>,
 }
 
-/// A case, the size and the channels it was made for.
-type Key = (usize, u32, usize);
+/// A case, the frame and the channels it was made for.
+type Key = (usize, Frame, usize);
 
 #[derive(Debug, Default)]
 struct Kept {
@@ -54,7 +55,7 @@ impl Cache {
         index: usize,
         sampling: &Sampling,
     ) -> Result<Arc<Sample>> {
-        let key = (index, sampling.size, sampling.channels.count());
+        let key = (index, sampling.frame, sampling.channels.count());
         if let Some(sample) = self.lock().samples.get(&key) {
             return Ok(Arc::clone(sample));
         }
@@ -100,7 +101,7 @@ mod tests {
     use crate::spec::Channels;
 
     fn sampling(size: u32) -> Sampling {
-        Sampling { size, channels: Channels::Rgb, filters: Vec::new() }
+        Sampling { frame: Frame::square(size), channels: Channels::Rgb, filters: Vec::new() }
     }
 
     #[test]
@@ -130,7 +131,7 @@ mod tests {
         assert_eq!(decoded.image, [0, 0, 5, 5].repeat(4));
         assert_eq!(decoded.labels, [1, 1, 0, 0].repeat(4));
         assert_eq!(decoded, cache.sample(&dataset, 0, &sampling(4)).unwrap());
-        assert_eq!(cache.sample(&dataset, 0, &sampling(2)).unwrap().size, 2);
+        assert_eq!(cache.sample(&dataset, 0, &sampling(2)).unwrap().sides, [2, 2]);
     }
 
     #[test]

@@ -214,6 +214,7 @@ mod tests {
     use crate::data::normalize::Normalization;
     use crate::data::resize::Sampling;
     use crate::data::tiny;
+    use crate::frame::Frame;
     use crate::spec::{
         AmountSpec, BusiClass, BusiSpec, Chance, Channels, DatasetSpec, MultiMask, NormalizeSpec,
         SourceSpec, SplitSpec, SubsetSpec,
@@ -223,7 +224,7 @@ mod tests {
     fn preprocess() -> Preprocess {
         let channels = Channels::Rgb;
         Preprocess {
-            sampling: Sampling { size: 4, channels, filters: vec![] },
+            sampling: Sampling { frame: Frame::square(4), channels, filters: vec![] },
             inputs: vec![],
             normalization: Normalization::unit(channels),
         }
@@ -258,7 +259,7 @@ mod tests {
         let cases: Vec<_> = batches.iter().map(|batch| batch.cases.clone()).collect();
         assert_eq!(cases, [vec![0, 1, 2], vec![3, 4, 5], vec![6]]);
         let last = &batches[2];
-        assert_eq!((last.channels, last.size), (3, 4));
+        assert_eq!((last.channels, last.sides), (3, [4, 4]));
         assert_eq!(last.images, [60.0, 60.0, 65.0, 65.0].map(|v: f32| v / 255.0).repeat(12));
         assert_eq!(last.labels, [1, 1, 0, 0].repeat(4));
     }
@@ -401,6 +402,7 @@ mod tests {
         let spec = DatasetSpec {
             source,
             image_size: 256,
+            resize: Default::default(),
             channels,
             filters: vec![],
             intensity: Default::default(),

@@ -96,13 +96,17 @@ impl Sums {
     }
 
     fn of(sample: &Sample) -> Self {
-        let area = sample.size * sample.size;
-        let mut sums = Self { pixels: area as u64, ..Self::default() };
+        let (area, inset) = (sample.area(), sample.inset);
+        let pixels = (inset.width * inset.height) as u64;
+        let mut sums = Self { pixels, ..Self::default() };
         for channel in 0..3 {
             let plane = channel % sample.planes;
-            let values = &sample.image[plane * area..(plane + 1) * area];
-            sums.values[channel] = values.iter().map(|&v| u64::from(v)).sum();
-            sums.squares[channel] = values.iter().map(|&v| u64::from(v) * u64::from(v)).sum();
+            let plane = &sample.image[plane * area..(plane + 1) * area];
+            for row in inset.rows(plane, sample.sides[1]) {
+                sums.values[channel] += row.iter().map(|&v| u64::from(v)).sum::<u64>();
+                let squares = row.iter().map(|&v| u64::from(v) * u64::from(v));
+                sums.squares[channel] += squares.sum::<u64>();
+            }
         }
         sums
     }
@@ -206,9 +210,9 @@ impl Preprocess {
         network_size(decoded, &self.sampling)
     }
 
-    /// Appends the network's input for a sample, `[channels, size, size]`, without augmentation.
+    /// Appends the network's input for a sample, `[channels, height, width]`, without augmentation.
     pub fn extend_plain(&self, images: &mut Vec<f32>, sample: &Sample) {
-        let area = sample.size * sample.size;
+        let area = sample.area();
         if !self.inputs.is_empty() {
             let gray: Vec<f32> =
                 sample.image[..area].iter().map(|&value| f32::from(value) / 255.0).collect();
@@ -233,8 +237,8 @@ impl Preprocess {
     ) {
         let area = image.len() / planes;
         if !self.inputs.is_empty() {
-            let size = self.sampling.size as usize;
-            for plane in inputs::planes(&self.inputs, &image[..area], labels, size) {
+            let frame = self.sampling.frame;
+            for plane in inputs::planes(&self.inputs, &image[..area], labels, frame) {
                 images.extend(plane.into_iter().map(|value| self.normalization.apply(0, value)));
             }
             return;
@@ -251,15 +255,18 @@ impl Preprocess {
 mod tests {
     use super::*;
     use crate::data::tiny;
+    use crate::frame::{Frame, Resize};
     use crate::spec::{DatasetNormalize, ImagenetNormalize, UnitNormalize};
     use image::RgbImage;
 
     fn sample(image: &[u8], planes: usize) -> Sample {
-        Sample { image: image.to_vec(), planes, labels: vec![0; 4], size: 2 }
+        let frame = Frame::square(2);
+        let (sides, inset) = (frame.sides(), frame.inset((2, 2)));
+        Sample { image: image.to_vec(), planes, labels: vec![0; 4], sides, inset }
     }
 
     fn sampling(size: u32, channels: Channels) -> Sampling {
-        Sampling { size, channels, filters: Vec::new() }
+        Sampling { frame: Frame::square(size), channels, filters: Vec::new() }
     }
 
     fn close(found: &[f32], expected: &[f32]) {
@@ -278,6 +285,17 @@ mod tests {
         close(&found.std, &[62.461_988 / 255.0]);
         let rgb = sums.normalization(Channels::Rgb).unwrap();
         close(&rgb.mean, &[0.2; 3]);
+    }
+
+    #[test]
+    fn padding_takes_no_part_in_statistics() {
+        let image = RgbImage::from_pixel(8, 4, image::Rgb([51; 3]));
+        let frame = Frame { resize: Resize::Letterbox, ..Frame::square(8) };
+        let sampling = Sampling { frame, ..sampling(8, Channels::Rgb) };
+        let sample = network_size(&Decoded { image, labels: None }, &sampling).unwrap();
+        assert!(sample.image.contains(&0));
+        let sums = Sums::of(&sample);
+        assert_eq!((sums.pixels, sums.values), (32, [32 * 51; 3]));
     }
 
     #[test]

@@ -53,7 +53,7 @@ pub fn open_with(spec: &DatasetSpec, masks: Masks) -> Result<Dataset> {
         SplitSpec::File(_) => false,
         made => made.group().is_none_or(|group| group == GroupKey::Auto),
     };
-    let opening = Opening { image_size: spec.image_size, levels, masks, grouped_by_names };
+    let opening = Opening { frame: spec.frame(), levels, masks, grouped_by_names };
     let mut scan = source.scan(&opening)?;
     if scan.has_errors() {
         let root = source.root().unwrap_or("phantom");
@@ -72,7 +72,7 @@ pub fn open_with(spec: &DatasetSpec, masks: Masks) -> Result<Dataset> {
     let label_pixels = scan
         .cases
         .iter()
-        .map(|case| scan.label_pixels(case, &codes, values, spec.image_size))
+        .map(|case| scan.label_pixels(case, &codes, values, spec.frame()))
         .collect();
     Ok(Dataset {
         ignored,

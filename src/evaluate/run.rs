@@ -234,7 +234,6 @@ fn over_scenes<T: Send>(
     each: impl Fn(&Scene) -> Result<T> + Sync,
 ) -> Result<Vec<T>> {
     let Some(windows) = &predictor.windows else {
-        let size = predictor.preprocess.sampling.size;
         return over_batches(predictor, cases, tick, |index, decoded, probabilities| {
             let truth = decoded.labels.as_ref();
             let case = &cases.dataset.cases[index];
@@ -243,7 +242,7 @@ fn over_scenes<T: Send>(
                 group: &cases.groups[index],
                 label: &case.label,
                 index,
-                network: (size, size),
+                network: (probabilities.width as u32, probabilities.height as u32),
                 truth: truth
                     .ok_or_else(|| Error::failed("a case without a mask cannot be scored"))?,
                 probabilities,

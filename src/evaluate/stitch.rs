@@ -138,6 +138,7 @@ mod tests {
 
     use super::*;
     use crate::data::{Normalization, Preprocess, Sampling};
+    use crate::frame::Frame;
     use crate::loss::Outputs;
     use crate::model::{Model, ModelSpec};
     use crate::source::Levels;
@@ -155,7 +156,7 @@ mod tests {
             model: Model::init(&spec, [3, outputs.channels()], None, &device),
             outputs,
             preprocess: Preprocess {
-                sampling: Sampling { size: SIZE, channels, filters: Vec::new() },
+                sampling: Sampling { frame: Frame::square(SIZE), channels, filters: Vec::new() },
                 inputs: Vec::new(),
                 normalization: Normalization::unit(channels),
             },

@@ -12,7 +12,7 @@ use crate::loss::Outputs;
 use crate::model::{InPytorch, ModelSpec, pth_archive};
 use crate::plan::Decisions;
 use crate::record::{Record, RunDir};
-use crate::spec::{Channels, FilterSpec, InputKind, RefineSpec};
+use crate::spec::{Channels, FilterSpec, InputKind, RefineSpec, Resize, Spec};
 
 /// How weights are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -66,7 +66,9 @@ struct Input {
     size: u32,
     /// What is done to the image, in this order, before it is resized.
     filters: Vec<FilterSpec>,
-    resize: &'static str,
+    /// Whether the image is stretched to that size or keeps its shape and is padded.
+    fit: Resize,
+    resize: String,
     /// The values of images of 16 bits a channel that become 0 and 255, before anything else.
     #[serde(skip_serializing_if = "Option::is_none")]
     window: Option<Window>,
@@ -93,7 +95,7 @@ struct Prediction {
     image_classes: Vec<String>,
     /// What is made of probabilities of pixels, at the network's size.
     refine: RefineSpec,
-    resize: &'static str,
+    resize: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -147,13 +149,8 @@ fn card(record: &Record, decisions: &Decisions, weights: Weights) -> Result<Card
             inputs: spec.task.inputs().to_vec(),
             size: spec.dataset.image_size,
             filters: spec.dataset.filters.clone(),
-            resize: if spec.dataset.filters.is_empty() {
-                "bilinear and antialiased, as Pillow's BILINEAR, on red, green and blue; gray, if any, \
-                 is taken after it as Pillow's mode L"
-            } else {
-                "bilinear and antialiased, as Pillow's BILINEAR, on red, green and blue; gray, if any, \
-                 is taken before the filters as Pillow's mode L"
-            },
+            fit: spec.dataset.resize,
+            resize: resizing(spec),
             window: decisions.window,
             mean: decisions.normalization.mean.clone(),
             std: decisions.normalization.std.clone(),
@@ -166,11 +163,33 @@ fn card(record: &Record, decisions: &Decisions, weights: Weights) -> Result<Card
             threshold: record.summary.threshold.as_ref().map(|threshold| threshold.value),
             image_classes: decisions.image_classes.clone(),
             refine: spec.evaluation.refine.clone(),
-            resize: "probabilities to the image's own size, bilinear and antialiased, before the \
-                     threshold",
+            resize: format!(
+                "{}probabilities to the image's own size, bilinear and antialiased, before the threshold",
+                match spec.dataset.resize {
+                    Resize::Stretch => "",
+                    Resize::Letterbox => "without the rows or columns of padding, ",
+                }
+            ),
         },
         weights,
     })
+}
+
+/// How an image gets the network's size, in words.
+fn resizing(spec: &Spec) -> String {
+    let gray = if spec.dataset.filters.is_empty() { "after it" } else { "before the filters" };
+    let fit = match spec.dataset.resize {
+        Resize::Stretch => "to that height and width",
+        Resize::Letterbox => {
+            "by one factor until height or width is that of the network and the other is not above it (rounded, a half to \
+             the even number), then padded with 0 on both sides of it, of an odd number one more below or to the right, as \
+             LongestMaxSize and PadIfNeeded of albumentations"
+        }
+    };
+    format!(
+        "{fit}; bilinear and antialiased, as Pillow's BILINEAR, on red, green and blue; gray, if any, is taken {gray} as \
+         Pillow's mode L"
+    )
 }
 
 /// The data's code that stands for each class of pixels.

@@ -22,8 +22,8 @@ use crate::loss::{self, Outputs};
 use crate::model;
 use crate::record::GuideRow;
 use crate::spec::{
-    Channels, EvaluationSpec, GateSpec, GuideSpec, Loaded, Problem, Problems, RefineSpec, Spec,
-    SubsetSpec, ThresholdSpec, load,
+    Channels, EvaluationSpec, GateSpec, GuideSpec, Loaded, Problem, Problems, RefineSpec, Resize,
+    Spec, SubsetSpec, ThresholdSpec, load,
 };
 use crate::split_name::SplitName;
 
@@ -178,6 +178,7 @@ impl Mistakes<'_> {
         self.all(augment_problems(&spec.augment));
         self.all(crate::train::problems(&spec.schedule));
         self.task();
+        self.geometry();
         self.film();
         self.unfreezing();
         self.deciding();
@@ -258,6 +259,15 @@ impl Mistakes<'_> {
             self.add("evaluation.window-overlap", message.into());
         }
         self.inputs();
+    }
+
+    /// What the network sees must fit how cases are made.
+    fn geometry(&mut self) {
+        let dataset = &self.loaded.spec.dataset;
+        if dataset.resize == Resize::Letterbox && dataset.source.source().tile_scale().is_some() {
+            let message = "`dataset.layout` cuts tiles of the network's size, so that there is nothing to pad: leave it out";
+            self.add("dataset.resize", message.into());
+        }
     }
 
     /// Inputs that are made from masks need a guide, and a guide needs them.

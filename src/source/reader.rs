@@ -7,6 +7,7 @@ use super::layout::Layout;
 use super::levels::Levels;
 use super::scan::Scan;
 use crate::error::Result;
+use crate::frame::Frame;
 
 /// Whether labels come from masks, or from folders alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,8 +21,8 @@ pub enum Masks {
 /// How a data set is opened.
 #[derive(Clone, Copy, Debug)]
 pub struct Opening {
-    /// Side of the square that the network sees, in pixels.
-    pub image_size: u32,
+    /// What the network sees.
+    pub frame: Frame,
     /// How images of 16 bits are read.
     pub levels: Levels,
     /// Whether masks are looked at.

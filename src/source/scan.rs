@@ -7,6 +7,7 @@ use super::codes::{CodeCount, Codes};
 use super::labels::IGNORE;
 use super::sizes::BothSizes;
 use crate::finding::Findings;
+use crate::frame::{Frame, Inset};
 
 /// What a look at folders and headers found.
 #[derive(Clone, Debug, Default)]
@@ -35,14 +36,15 @@ impl Scan {
         case: &Case,
         codes: &Codes,
         labels: usize,
-        image_size: u32,
+        frame: Frame,
     ) -> BothSizes<Vec<u64>> {
         if let Some(lesion) = self.lesions.get(&case.id) {
             let all = |width, height| u64::from(width) * u64::from(height);
             let of = |all: u64, lesion: u64| vec![all.saturating_sub(lesion), lesion];
+            let Inset { width, height, .. } = frame.inset((case.width, case.height));
             return BothSizes {
                 own: of(all(case.width, case.height), lesion.own),
-                network: of(all(image_size, image_size), lesion.network),
+                network: of((width * height) as u64, lesion.network),
             };
         }
         let Some(found) = self.codes.get(&case.id) else { return BothSizes::default() };

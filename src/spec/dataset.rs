@@ -4,6 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::FilterSpec;
+use crate::frame::Frame;
+pub use crate::frame::Resize;
 use crate::role::Role;
 pub use crate::source::{
     AsStoredIntensity, BcssClasses, BcssLayout, BcssSpec, BusiClass, BusiSpec, CustomClasses,
@@ -26,6 +28,10 @@ pub struct DatasetSpec {
     #[serde(default = "default_image_size")]
     #[schemars(range(min = 16, max = 4096))]
     pub image_size: u32,
+    /// How an image of another shape gets that size.
+    #[serde(default, skip_serializing_if = "Resize::is_default")]
+    #[schemars(extend("default" = "stretch"))]
+    pub resize: Resize,
     /// Colour channels the network sees: `rgb` (3) or `gray` (1, ITU-R BT.601 luma).
     #[serde(default)]
     pub channels: Channels,
@@ -52,6 +58,13 @@ pub struct DatasetSpec {
     #[serde(default = "default_cache_mib")]
     #[schemars(range(max = 1_000_000), extend("x-role" = Role::Execution))]
     pub cache_mib: u32,
+}
+
+impl DatasetSpec {
+    /// What the network sees.
+    pub fn frame(&self) -> Frame {
+        Frame { width: self.image_size, height: self.image_size, resize: self.resize }
+    }
 }
 
 fn default_image_size() -> u32 {

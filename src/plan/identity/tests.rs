@@ -22,7 +22,7 @@ enum Changes {
 }
 use Changes::{Figures, Nothing, Weights};
 
-const OVERRIDES: [(&str, Changes); 41] = [
+const OVERRIDES: [(&str, Changes); 43] = [
     ("schedule.epochs=7", Weights),
     ("schedule.batch-size=3", Weights),
     ("schedule.drop-last=true", Weights),
@@ -38,6 +38,8 @@ const OVERRIDES: [(&str, Changes); 41] = [
     ("augment.horizontal-flip={probability=0.5}", Weights),
     ("dataset.image-size=64", Weights),
     ("dataset.channels='gray'", Weights),
+    ("dataset.resize='stretch'", Nothing),
+    ("dataset.resize='letterbox'", Weights),
     ("dataset.normalize={kind='imagenet'}", Weights),
     ("dataset.filters=[{kind='wiener'}]", Weights),
     ("dataset.cases=41", Weights),
