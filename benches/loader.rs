@@ -11,7 +11,7 @@ use std::sync::Arc;
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use oncospec::data::{Cache, Dataset, Loader, Normalization, Order, Preprocess, Sampling, open};
-use oncospec::frame::{Frame, Resize};
+use oncospec::frame::{Frame, ImageSize, Resize};
 use oncospec::spec::{
     AmountSpec, AugmentSpec, BusiClass, BusiSpec, Chance, Channels, DatasetSpec, MultiMask,
     NormalizeSpec, SourceSpec, SplitSpec, SubsetSpec,
@@ -39,7 +39,7 @@ fn busi(root: &Path) -> Arc<Dataset> {
     });
     let spec = DatasetSpec {
         source,
-        image_size: SIZE,
+        image_size: ImageSize::square(SIZE),
         resize: Resize::Stretch,
         channels: Channels::Rgb,
         filters: Vec::new(),

@@ -5,6 +5,80 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// Height and width of what a network sees, in pixels. One number is the side of a square.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(from = "WrittenSize", into = "WrittenSize")]
+pub struct ImageSize {
+    /// Height.
+    pub height: u32,
+    /// Width.
+    pub width: u32,
+}
+
+/// A size as an author writes it.
+#[derive(Clone, Copy, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+enum WrittenSize {
+    /// Side of a square, in pixels.
+    Square(#[schemars(range(min = 16, max = 4096))] u32),
+    /// Height and width, in pixels.
+    Sides(Sides),
+}
+
+/// Height and width, in pixels.
+#[derive(Clone, Copy, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Sides {
+    /// Height, in pixels.
+    #[schemars(range(min = 16, max = 4096))]
+    height: u32,
+    /// Width, in pixels.
+    #[schemars(range(min = 16, max = 4096))]
+    width: u32,
+}
+
+impl From<WrittenSize> for ImageSize {
+    fn from(written: WrittenSize) -> Self {
+        match written {
+            WrittenSize::Square(side) => Self::square(side),
+            WrittenSize::Sides(Sides { height, width }) => Self { height, width },
+        }
+    }
+}
+
+impl From<ImageSize> for WrittenSize {
+    fn from(size: ImageSize) -> Self {
+        let ImageSize { height, width } = size;
+        if size.is_square() { Self::Square(height) } else { Self::Sides(Sides { height, width }) }
+    }
+}
+
+impl ImageSize {
+    /// A square.
+    pub fn square(side: u32) -> Self {
+        Self { height: side, width: side }
+    }
+
+    /// Whether height and width are the same.
+    pub fn is_square(&self) -> bool {
+        self.height == self.width
+    }
+
+    /// The shorter side.
+    pub fn shorter(&self) -> u32 {
+        self.height.min(self.width)
+    }
+}
+
+impl fmt::Display for ImageSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.is_square() {
+            true => write!(f, "{}", self.width),
+            false => write!(f, "{{ height = {}, width = {} }}", self.height, self.width),
+        }
+    }
+}
+
 /// How an image becomes one of the network's size.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -26,13 +100,13 @@ impl Resize {
     }
 }
 
-/// What a network sees: its size in pixels, and how images get there.
+/// What a network sees: its size, and how images get there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Frame {
-    /// Width, in pixels.
-    pub width: u32,
     /// Height, in pixels.
     pub height: u32,
+    /// Width, in pixels.
+    pub width: u32,
     /// How an image becomes one of this size.
     pub resize: Resize,
 }
@@ -90,10 +164,7 @@ fn rounded(dividend: u64, divisor: u64) -> u64 {
 
 impl fmt::Display for Frame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.width == self.height {
-            true => write!(f, "{}", self.width),
-            false => write!(f, "{{ height = {}, width = {} }}", self.height, self.width),
-        }
+        ImageSize { height: self.height, width: self.width }.fmt(f)
     }
 }
 
@@ -147,6 +218,22 @@ mod tests {
 
     fn letterbox(height: u32, width: u32) -> Frame {
         Frame { width, height, resize: Resize::Letterbox }
+    }
+
+    #[test]
+    fn a_size_is_one_number_where_it_is_a_square() {
+        #[derive(Debug, PartialEq, Serialize, Deserialize)]
+        struct Spec {
+            size: ImageSize,
+        }
+        let read = |text: &str| toml::from_str::<Spec>(text).unwrap().size;
+        assert_eq!(read("size = 256"), ImageSize::square(256));
+        let wide = ImageSize { height: 192, width: 256 };
+        assert_eq!(read("size = { height = 192, width = 256 }"), wide);
+        let written = |size| toml::to_string(&Spec { size }).unwrap();
+        assert_eq!(written(read("size = { height = 64, width = 64 }")), "size = 64\n");
+        assert_eq!(read(&written(wide)), wide);
+        assert_eq!(wide.to_string(), "{ height = 192, width = 256 }");
     }
 
     #[test]

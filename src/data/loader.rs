@@ -216,8 +216,8 @@ mod tests {
     use crate::data::tiny;
     use crate::frame::Frame;
     use crate::spec::{
-        AmountSpec, BusiClass, BusiSpec, Chance, Channels, DatasetSpec, MultiMask, NormalizeSpec,
-        SourceSpec, SplitSpec, SubsetSpec,
+        AmountSpec, BusiClass, BusiSpec, Chance, Channels, DatasetSpec, ImageSize, MultiMask,
+        NormalizeSpec, SourceSpec, SplitSpec, SubsetSpec,
     };
     use std::path::Path;
 
@@ -401,7 +401,7 @@ mod tests {
         });
         let spec = DatasetSpec {
             source,
-            image_size: 256,
+            image_size: ImageSize::square(256),
             resize: Default::default(),
             channels,
             filters: vec![],

@@ -8,6 +8,7 @@ use super::trained::unfinished;
 use crate::data::Window;
 use crate::digest::sha256;
 use crate::error::{Error, Result};
+use crate::frame::ImageSize;
 use crate::loss::Outputs;
 use crate::model::{InPytorch, ModelSpec, pth_archive};
 use crate::plan::Decisions;
@@ -62,8 +63,8 @@ struct Input {
     channels: Channels,
     /// What the network's channels are made of, if not those of the image.
     inputs: Vec<InputKind>,
-    /// Height and width in pixels.
-    size: u32,
+    /// Side of a square, or height and width, in pixels.
+    size: ImageSize,
     /// What is done to the image, in this order, before it is resized.
     filters: Vec<FilterSpec>,
     /// Whether the image is stretched to that size or keeps its shape and is padded.

@@ -214,7 +214,7 @@ impl View {
                  it was trained on tiles of {0}x{0}",
                 windows.side()
             )),
-            None if exceeds(dataset.image_size) => Self::Shrunk(format!(
+            None if exceeds(dataset.image_size.width) => Self::Shrunk(format!(
                 "shrunk from {width}x{height} to {columns}x{rows} pixels: the run does not say one size of its training tiles, \
                  by which a larger image could be read at their scale"
             )),

@@ -174,7 +174,7 @@ impl Mistakes<'_> {
     /// Problems that do not depend on the data.
     fn settings(&mut self) {
         let spec = &self.loaded.spec;
-        self.all(model::problems(&spec.model, spec.dataset.image_size));
+        self.all(model::problems(&spec.model, spec.dataset.frame().sides()));
         self.all(augment_problems(&spec.augment));
         self.all(crate::train::problems(&spec.schedule));
         self.task();
@@ -263,8 +263,19 @@ impl Mistakes<'_> {
 
     /// What the network sees must fit how cases are made.
     fn geometry(&mut self) {
-        let dataset = &self.loaded.spec.dataset;
-        if dataset.resize == Resize::Letterbox && dataset.source.source().tile_scale().is_some() {
+        let Spec { dataset, augment, .. } = &self.loaded.spec;
+        let source = dataset.source.source();
+        let square = dataset.image_size.is_square();
+        if !square && (source.is_of_tiles() || source.tile_scale().is_some()) {
+            let message = "tiles are square: write one number";
+            self.add("dataset.image-size", message.into());
+        }
+        if !square && augment.rotate90.is_some() {
+            let message = "quarter turns exchange height and width, which `dataset.image-size` has apart: leave it out, or \
+                           write one number there";
+            self.add("augment.rotate90", message.into());
+        }
+        if dataset.resize == Resize::Letterbox && source.tile_scale().is_some() {
             let message = "`dataset.layout` cuts tiles of the network's size, so that there is nothing to pad: leave it out";
             self.add("dataset.resize", message.into());
         }
@@ -463,7 +474,7 @@ impl Mistakes<'_> {
         }
         let film = &spec.report.film;
         let settings = Settings { layer: film.layer.clone(), ..Settings::default() };
-        let size = spec.dataset.image_size as usize;
+        let size = spec.dataset.image_size.shorter() as usize;
         if let Err(unfit) = Method::new(film.method, settings, &spec.model, size) {
             let key = format!("report.film.{}", unfit.key);
             self.list.push(self.loaded.problem_at(&key, unfit.message, Some(unfit.help)));

@@ -12,6 +12,7 @@ use super::net::{initial_net, objective};
 use crate::data::{Batch, Batches, Cache, Loader, Order};
 use crate::device::{Chosen, for_training, on_device};
 use crate::error::{Error, Result};
+use crate::frame::ImageSize;
 use crate::model::{Model, save_weights};
 use crate::plan::Plan;
 use crate::text;
@@ -38,8 +39,8 @@ pub struct BenchFigures {
     pub threads: usize,
     /// Cases of a batch.
     pub batch_size: usize,
-    /// Side of the images, in pixels.
-    pub image_size: u32,
+    /// Size of the images: the side of a square, or height and width, in pixels.
+    pub image_size: ImageSize,
     /// Channels of the network's input.
     pub channels: usize,
     /// Parameters of the network.

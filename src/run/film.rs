@@ -54,7 +54,7 @@ impl Film {
         let decisions = &plan.decisions;
         let spec = &decisions.spec;
         let settings = Settings { layer: spec.report.film.layer.clone(), ..Settings::default() };
-        let (kind, size) = (spec.report.film.method, spec.dataset.image_size as usize);
+        let (kind, size) = (spec.report.film.method, spec.dataset.image_size.shorter() as usize);
         Ok(Self {
             run,
             dataset: Arc::clone(&plan.dataset),

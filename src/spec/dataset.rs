@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::FilterSpec;
 use crate::frame::Frame;
-pub use crate::frame::Resize;
+pub use crate::frame::{ImageSize, Resize};
 use crate::role::Role;
 pub use crate::source::{
     AsStoredIntensity, BcssClasses, BcssLayout, BcssSpec, BusiClass, BusiSpec, CustomClasses,
@@ -24,10 +24,10 @@ pub struct DatasetSpec {
     /// Which data set, and what is particular to it.
     #[serde(flatten)]
     pub source: SourceSpec,
-    /// Side of the square that images are resized to (BUSI, `folder`, `table`) or tiles are expected in (BCSS), in pixels.
+    /// Size of what the network sees, in pixels: one number for a square, or `{ height = .., width = .. }`. Images are resized
+    /// to it (BUSI, `folder`, `table`); tiles are expected in it and cut at it, and are square (BCSS).
     #[serde(default = "default_image_size")]
-    #[schemars(range(min = 16, max = 4096))]
-    pub image_size: u32,
+    pub image_size: ImageSize,
     /// How an image of another shape gets that size.
     #[serde(default, skip_serializing_if = "Resize::is_default")]
     #[schemars(extend("default" = "stretch"))]
@@ -63,12 +63,13 @@ pub struct DatasetSpec {
 impl DatasetSpec {
     /// What the network sees.
     pub fn frame(&self) -> Frame {
-        Frame { width: self.image_size, height: self.image_size, resize: self.resize }
+        let ImageSize { height, width } = self.image_size;
+        Frame { height, width, resize: self.resize }
     }
 }
 
-fn default_image_size() -> u32 {
-    256
+fn default_image_size() -> ImageSize {
+    ImageSize::square(256)
 }
 
 fn default_cache_mib() -> u32 {

@@ -1,4 +1,4 @@
-//! What the network sees of images: letterboxed ones.
+//! What the network sees of images: letterboxed ones, and sizes of two sides.
 
 use std::fs;
 
@@ -113,4 +113,106 @@ fn tiles_that_are_cut_while_loading_have_nothing_to_pad() {
          resize = 'letterbox'\n[model]\nkind = 'unet'\n[loss]\nkind = 'cross-entropy'\n",
     );
     bench.oncospec(&["check", "rois.toml"]).with(2).telling(&["dataset.resize", "nothing to pad"]);
+}
+
+/// Trains with these keys, predicts, draws attributions and exports: the run's record.
+fn whole(bench: &Bench, name: &str, sets: &[&str]) -> Record {
+    let named = format!("name={name}");
+    let mut arguments = vec!["run", "tiny.toml", "--device", "cpu", "--set", &named];
+    sets.iter().for_each(|set| arguments.extend(["--set", set]));
+    bench.oncospec(&arguments).with(0);
+    let run = bench.only_run("runs", name);
+    let (path, out) = (run.to_str().unwrap(), |what: &str| format!("{what}-{name}"));
+    let record = Record::read(&run).unwrap();
+    if record.summary.classes == ["lesion"] {
+        scored_alike(bench, path, &record);
+    }
+    for command in ["predict", "cam"] {
+        let out = out(command);
+        bench.oncospec(&[command, path, "data/benign", "--out", &out, "--device", "cpu"]).with(0);
+    }
+    bench.oncospec(&["export", path, "--out", &out("exported")]).with(0);
+    record
+}
+
+#[test]
+fn height_and_width_may_differ_in_all_that_is_done_with_a_run() {
+    let bench = Bench::new();
+    bench.tiny("");
+    bench.oncospec(&["data", "synth", "--kind", "busi", "--out", "data", "--cases", "6"]).with(0);
+    let size = "dataset.image-size={ height = 32, width = 48 }";
+    let record = whole(&bench, "wide", &["schedule.epochs=1", size]);
+    assert_eq!(record.summary.input, [4, 1, 32, 48]);
+    assert_eq!(record.layers.last().unwrap().output, [4, 1, 32, 48]);
+    for row in record.cases.iter().filter(|row| row.resolution == "network") {
+        assert_eq!(row.tp + row.fp + row.fn_ + row.tn, 32 * 48, "{}", row.case);
+    }
+    let card = json(&fs::read_to_string(bench.path().join("exported-wide/model.json")).unwrap());
+    assert_eq!(card["input"]["size"], serde_json::json!({ "height": 32, "width": 48 }));
+
+    let augment = "augment={ horizontal-flip={probability=0.5}, rotate={probability=1.0, range=[-20, 20]}, \
+                   shift={probability=1.0, range=[-0.1, 0.1]}, elastic={probability=1.0, shift-px=3, sigma-px=4}, \
+                   blur={probability=1.0, range=[0.5, 1.0]} }";
+    let refine = "evaluation.refine={ kind = \"crf\" }";
+    let padded = ["schedule.epochs=1", size, "dataset.resize=letterbox", augment, refine];
+    let record = whole(&bench, "padded", &padded);
+    let counted = |row: &oncospec::record::CaseRow| row.tp + row.fp + row.fn_ + row.tn;
+    let network = record.cases.iter().filter(|row| row.resolution == "network");
+    assert!(network.clone().all(|row| counted(row) <= 32 * 48));
+    assert!(network.clone().any(|row| counted(row) < 32 * 48));
+
+    let classify = ["task.kind=classify", "model={ kind = \"resnet18\" }", "schedule.epochs=1"];
+    let larger = "dataset.image-size={ height = 64, width = 32 }";
+    let record = whole(&bench, "sorted", &[&classify[..], &[larger]].concat());
+    assert_eq!(record.summary.input, [4, 1, 64, 32]);
+    let multi = ["task.kind=multi-task", "schedule.epochs=1", size, "dataset.resize=letterbox"];
+    whole(&bench, "both", &multi);
+
+    let bench_of =
+        ["bench", "tiny.toml", "--device", "cpu", "--steps", "1", "--warmup", "0", "--set", size];
+    let timed = bench.oncospec(&bench_of).with(0);
+    assert!(timed.out.contains("of 48x32 px"), "{}", timed.out);
+}
+
+#[test]
+fn sizes_that_do_not_fit_are_refused_at_their_side() {
+    let bench = Bench::new();
+    bench.tiny("");
+    let refused = |sets: &[&str], told: &[&str]| {
+        let mut arguments = vec!["check", "tiny.toml"];
+        sets.iter().for_each(|set| arguments.extend(["--set", set]));
+        bench.oncospec(&arguments).with(2).telling(told);
+    };
+    let size = |size: &str| format!("dataset.image-size={size}");
+    refused(
+        &[&size("{ height = 33, width = 48 }")],
+        &["dataset.image-size.height", "its height must be"],
+    );
+    refused(&[&size("{ height = 32 }")], &["missing key `width`", "dataset.image-size"]);
+    refused(
+        &[&size("{ height = 8, width = 32 }")],
+        &["dataset.image-size.height", "from 16 to 4096"],
+    );
+    refused(&[&size("{ high = 32, width = 32 }")], &["unknown key `high`", "missing key `height`"]);
+    refused(
+        &[&size("\"32\"")],
+        &["a whole number from 16 to 4096, or a table of `height` and `width`", "without quotes"],
+    );
+    refused(
+        &[&size("{ height = 32, width = 48 }"), "augment.rotate90={ probability = 0.5 }"],
+        &["augment.rotate90", "exchange height and width"],
+    );
+    let explained = bench.oncospec(&["explain", "dataset.image-size.width"]).with(0).out;
+    assert!(explained.contains("Width, in pixels"), "{explained}");
+    bench.oncospec(&["data", "synth", "--kind", "bcss", "--out", "data", "--cases", "6"]).with(0);
+    let spec = |root: &str, layout: &str| {
+        format!(
+            "name = 'tiles'\n[dataset]\nkind = 'bcss'\nroot = 'data/{root}'\nlayout = {{ kind = '{layout}' }}\n\
+             image-size = {{ height = 32, width = 64 }}\n[model]\nkind = 'unet'\n[loss]\nkind = 'cross-entropy'\n"
+        )
+    };
+    for (root, layout) in [("tiles", "tiles"), ("rois", "rois")] {
+        bench.file("tiles.toml", spec(root, layout));
+        bench.oncospec(&["check", "tiles.toml"]).with(2).telling(&["tiles are square"]);
+    }
 }

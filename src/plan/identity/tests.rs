@@ -22,7 +22,7 @@ enum Changes {
 }
 use Changes::{Figures, Nothing, Weights};
 
-const OVERRIDES: [(&str, Changes); 43] = [
+const OVERRIDES: [(&str, Changes); 44] = [
     ("schedule.epochs=7", Weights),
     ("schedule.batch-size=3", Weights),
     ("schedule.drop-last=true", Weights),
@@ -36,6 +36,7 @@ const OVERRIDES: [(&str, Changes); 43] = [
     ("model.encoder.dropout=0.2", Weights),
     ("loss={kind='dice'}", Weights),
     ("augment.horizontal-flip={probability=0.5}", Weights),
+    ("dataset.image-size={height=32, width=32}", Nothing),
     ("dataset.image-size=64", Weights),
     ("dataset.channels='gray'", Weights),
     ("dataset.resize='stretch'", Nothing),
