@@ -15,7 +15,7 @@ pub struct ImageSize {
     pub width: u32,
 }
 
-/// A size as an author writes it.
+/// Side of a square, or height and width, in pixels.
 #[derive(Clone, Copy, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 enum WrittenSize {

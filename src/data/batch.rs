@@ -7,8 +7,9 @@ use super::cache::Cache;
 use super::dataset::Dataset;
 use super::draws::Draws;
 use super::normalize::Preprocess;
+use super::resize::Sample;
 use super::sampler::Drawn;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::source::Labels;
 use crate::spec::AugmentSpec;
 
@@ -80,14 +81,33 @@ impl Source {
         Some(Ok(batch))
     }
 
+    /// A case at the network's size: whole, or a part of it.
+    fn sample(&self, drawn: Drawn, draw: Option<(u32, u32)>) -> Result<Arc<Sample>> {
+        let Drawn { case, repeat, cut } = drawn;
+        let sampling = &self.preprocess.sampling;
+        let Some(crop) = &sampling.crop else {
+            return self.cache.sample(&self.dataset, case, sampling);
+        };
+        let image = self.cache.whole(&self.dataset, case)?;
+        let cut = match (cut, draw) {
+            (Some(cut), _) => cut,
+            (None, Some((seed, epoch))) => {
+                let draws = Draws::again(seed, epoch, &self.dataset.cases[case].id, repeat);
+                crop.draw(&image, &self.dataset.labels, &draws)
+            }
+            (None, None) => {
+                return Err(Error::failed(
+                    "a crop is drawn in training, and covered by windows else",
+                ));
+            }
+        };
+        self.preprocess.sample(&crop.decoded(&image, cut)?).map(Arc::new)
+    }
+
     /// Appends one case.
-    fn append(
-        &self,
-        batch: &mut Batch,
-        Drawn { case, repeat }: Drawn,
-        draw: Option<(u32, u32)>,
-    ) -> Result<()> {
-        let sample = self.cache.sample(&self.dataset, case, &self.preprocess.sampling)?;
+    fn append(&self, batch: &mut Batch, drawn: Drawn, draw: Option<(u32, u32)>) -> Result<()> {
+        let Drawn { case, repeat, .. } = drawn;
+        let sample = self.sample(drawn, draw)?;
         let class = self.dataset.class_of(case);
         let mut label = |pixels: &[u8]| match (&self.dataset.labels, class) {
             (Labels::Images { .. }, Some(class)) => batch.labels.push(class),

@@ -40,6 +40,8 @@ pub(super) enum Purpose {
     ColourJitter,
     /// The cases of an epoch, where `schedule.sampler` is not `shuffle`.
     Sampler,
+    /// `dataset.crop`.
+    Crop,
 }
 
 /// The random numbers of one case in one epoch of one seed.

@@ -17,7 +17,7 @@ use crate::spec::{AugmentSpec, Sampler, batches};
 #[derive(Clone, Debug)]
 pub struct Loader {
     source: Arc<Source>,
-    cases: Vec<usize>,
+    items: Vec<Drawn>,
     batch_size: usize,
     workers: usize,
     drop_last: bool,
@@ -53,7 +53,22 @@ impl Loader {
     ) -> Self {
         let source = Arc::new(Source { dataset, preprocess, augment, cache });
         let (batch_size, workers) = (batch_size.max(1), workers.max(1));
-        Self { source, cases, batch_size, workers, drop_last: false, sampler: Sampler::Shuffle }
+        let items = cases.into_iter().map(Drawn::once).collect();
+        Self { source, items, batch_size, workers, drop_last: false, sampler: Sampler::Shuffle }
+    }
+
+    /// Covers each image by windows, where the network sees crops: an epoch in order, for validation.
+    pub fn windows(mut self) -> Self {
+        if let Some(crop) = &self.source.preprocess.sampling.crop {
+            let dataset = &self.source.dataset;
+            let of_case = |item: Drawn| {
+                let case = &dataset.cases[item.case];
+                let cuts = crop.windows((case.width, case.height)).into_iter();
+                cuts.map(move |cut| Drawn { cut: Some(cut), ..item })
+            };
+            self.items = self.items.into_iter().flat_map(of_case).collect();
+        }
+        self
     }
 
     /// Draws the cases of shuffled epochs otherwise.
@@ -66,28 +81,29 @@ impl Loader {
         Self { drop_last: true, ..self }
     }
 
-    /// Number of cases in an epoch.
+    /// Number of cases in an epoch, or of windows that cover them.
     pub fn cases(&self) -> usize {
-        self.cases.len().min(self.batches() * self.batch_size)
+        self.items.len().min(self.batches() * self.batch_size)
     }
 
     /// A loader of some of the cases.
     pub fn part(&self, range: std::ops::Range<usize>) -> Self {
-        Self { cases: self.cases[range].to_vec(), ..self.clone() }
+        Self { items: self.items[range].to_vec(), ..self.clone() }
     }
 
     /// Number of batches in an epoch; the last may be short.
     pub fn batches(&self) -> usize {
-        batches(self.cases.len(), self.batch_size, self.drop_last)
+        batches(self.items.len(), self.batch_size, self.drop_last)
     }
 
     /// Starts an epoch. Its batches depend on `order` alone, not on the number of workers.
     pub fn epoch(&self, order: Order) -> Batches {
         let (mut drawn, draw) = match order {
-            Order::Sequential => (self.cases.iter().copied().map(Drawn::once).collect(), None),
+            Order::Sequential => (self.items.clone(), None),
             Order::Shuffled { seed, epoch } => {
                 let dataset = &self.source.dataset;
-                let drawn = draw_epoch(self.sampler, dataset, &self.cases, seed, epoch);
+                let cases: Vec<usize> = self.items.iter().map(|item| item.case).collect();
+                let drawn = draw_epoch(self.sampler, dataset, &cases, seed, epoch);
                 (drawn, Some((seed, epoch)))
             }
         };
@@ -211,6 +227,7 @@ impl Drop for Batches {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::crop::Crop;
     use crate::data::normalize::Normalization;
     use crate::data::resize::Sampling;
     use crate::data::tiny;
@@ -224,7 +241,7 @@ mod tests {
     fn preprocess() -> Preprocess {
         let channels = Channels::Rgb;
         Preprocess {
-            sampling: Sampling { frame: Frame::square(4), channels, filters: vec![] },
+            sampling: Sampling { frame: Frame::square(4), channels, filters: vec![], crop: None },
             inputs: vec![],
             normalization: Normalization::unit(channels),
         }
@@ -293,7 +310,7 @@ mod tests {
             assert_eq!(sorted, (0..7).collect::<Vec<_>>());
         }
         // One case alone, so that only augmentation can tell the epochs apart.
-        let single = Loader { cases: vec![4], ..loader };
+        let single = Loader { items: vec![Drawn::once(4)], ..loader };
         let image = |epoch| all(&single, Order::Shuffled { seed: 0, epoch })[0].images.clone();
         assert_ne!(image(0), image(1));
     }
@@ -316,6 +333,43 @@ mod tests {
         let rare: Vec<_> = batches.iter().filter(|batch| batch.cases == [6]).collect();
         assert!((3..=4).contains(&rare.len()), "{}", rare.len());
         assert!(rare.windows(2).all(|pair| pair[0].images != pair[1].images));
+    }
+
+    #[test]
+    fn where_the_network_sees_crops_training_draws_them_and_validation_covers_each_image() {
+        let folder = tempfile::tempdir().unwrap();
+        let dataset = tiny::dataset(folder.path(), 3);
+        let crop = Crop { size: 2, magnification: 1.0, foreground: 0.5 };
+        let mut preprocess = preprocess();
+        preprocess.sampling.frame = Frame::square(2);
+        preprocess.sampling.crop = Some(crop);
+        let loader = |workers, limit| {
+            let (cases, cache) = ((0..3).collect(), Arc::new(Cache::new(limit)));
+            Loader::new(Arc::clone(&dataset), cases, preprocess.clone(), None, 1, workers, cache)
+        };
+        let order = |epoch| Order::Shuffled { seed: 1, epoch };
+        let drawn = all(&loader(1, 0), order(0));
+        assert_eq!(drawn.len(), 3);
+        assert!(drawn.iter().all(|batch| batch.sides == [2, 2] && batch.labels.len() == 4));
+        assert_eq!(drawn, all(&loader(3, 1 << 20), order(0)));
+        let lesions: usize = (0..200)
+            .flat_map(|epoch| all(&loader(1, 1 << 20), order(epoch)))
+            .filter(|batch| batch.labels.contains(&1))
+            .count();
+        // Half hold the left half of the image for sure; of the three columns of places two do.
+        assert!((470..530).contains(&lesions), "{lesions} of 600");
+
+        let covering = loader(2, 1 << 20).windows();
+        assert_eq!((covering.cases(), covering.batches()), (12, 12));
+        let windows = all(&covering, Order::Sequential);
+        assert_eq!(
+            windows.iter().map(|batch| batch.cases[0]).collect::<Vec<_>>(),
+            [0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2]
+        );
+        assert_eq!(windows[4].labels, [1; 4]);
+        assert_eq!(windows[5].labels, [0; 4]);
+        assert_eq!(windows[4].images[0], 10.0 / 255.0);
+        assert_eq!(windows[5].images[0], 15.0 / 255.0);
     }
 
     #[test]
@@ -372,7 +426,7 @@ mod tests {
     #[test]
     fn no_cases_are_no_batches() {
         let folder = tempfile::tempdir().unwrap();
-        let empty = Loader { cases: Vec::new(), ..loader(folder.path(), None, 2, 0) };
+        let empty = Loader { items: Vec::new(), ..loader(folder.path(), None, 2, 0) };
         assert_eq!(empty.batches(), 0);
         assert!(empty.epoch(Order::Shuffled { seed: 0, epoch: 0 }).next().is_none());
     }
@@ -403,6 +457,7 @@ mod tests {
             source,
             image_size: ImageSize::square(256),
             resize: Default::default(),
+            crop: None,
             channels,
             filters: vec![],
             intensity: Default::default(),

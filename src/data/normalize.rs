@@ -136,6 +136,21 @@ impl Sums {
     }
 }
 
+/// The sums over what the network sees of a case: the whole, or the windows that cover it.
+fn of_case(dataset: &Dataset, case: usize, sampling: &Sampling, cache: &Cache) -> Result<Sums> {
+    let Some(crop) = &sampling.crop else {
+        let sample = cache.sample(dataset, case, sampling)?;
+        return Ok(Sums::of(&sample));
+    };
+    let image = cache.whole(dataset, case)?;
+    let mut sums = Sums::default();
+    for cut in crop.windows(image.image.dimensions()) {
+        let sample = network_size(&crop.decoded(&image, cut)?, sampling)?;
+        sums = sums.add(&Sums::of(&Sample { inset: crop.inset(cut), ..sample }));
+    }
+    Ok(sums)
+}
+
 /// The sums over all of `cases`; of several errors, that of the first case.
 fn sum_over(
     dataset: &Dataset,
@@ -152,8 +167,8 @@ fn sum_over(
             let position = next.fetch_add(1, Ordering::Relaxed);
             let Some(&case) = cases.get(position) else { return Ok(sums) };
             counting.add(1);
-            match cache.sample(dataset, case, sampling) {
-                Ok(sample) => sums = sums.add(&Sums::of(&sample)),
+            match of_case(dataset, case, sampling, cache) {
+                Ok(found) => sums = sums.add(&found),
                 Err(error) => {
                     next.store(cases.len(), Ordering::Relaxed);
                     return Err((position, error));
@@ -254,6 +269,7 @@ impl Preprocess {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::crop::Crop;
     use crate::data::tiny;
     use crate::frame::{Frame, Resize};
     use crate::spec::{DatasetNormalize, ImagenetNormalize, UnitNormalize};
@@ -266,7 +282,7 @@ mod tests {
     }
 
     fn sampling(size: u32, channels: Channels) -> Sampling {
-        Sampling { frame: Frame::square(size), channels, filters: Vec::new() }
+        Sampling { frame: Frame::square(size), channels, filters: Vec::new(), crop: None }
     }
 
     fn close(found: &[f32], expected: &[f32]) {
@@ -326,6 +342,21 @@ mod tests {
         }
         assert_eq!(some, found(&[8, 2, 6, 0, 4], 2, 0));
         assert_ne!(some, found(&[1, 3, 5, 7], 2, 0));
+    }
+
+    #[test]
+    fn statistics_of_crops_are_those_of_all_pixels() {
+        let folder = tempfile::tempdir().unwrap();
+        let dataset = tiny::dataset(folder.path(), 5);
+        let spec = NormalizeSpec::Dataset(DatasetNormalize {});
+        let found = |sampling: &Sampling| {
+            normalization(&spec, sampling, &dataset, &[1, 3], 2, &Cache::new(1 << 20)).unwrap()
+        };
+        let whole = found(&sampling(4, Channels::Rgb));
+        for size in [2, 3, 7] {
+            let crop = Some(Crop { size, magnification: 1.0, foreground: 0.5 });
+            assert_eq!(found(&Sampling { crop, ..sampling(size, Channels::Rgb) }), whole, "{size}");
+        }
     }
 
     #[test]

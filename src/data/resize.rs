@@ -4,6 +4,7 @@ use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::RgbImage;
 
+use super::crop::Crop;
 use super::filter::{filtered, luma};
 use crate::error::{Error, Result};
 use crate::frame::{Frame, Inset};
@@ -18,14 +19,21 @@ pub struct Sampling {
     pub frame: Frame,
     /// Channels of the image that the network sees.
     pub channels: Channels,
-    /// What is done to the image at its own size.
+    /// What is done to the image at its own size, or to a crop at that of the network.
     pub filters: Vec<FilterSpec>,
+    /// How crops are cut out of it that the network sees in its place.
+    pub crop: Option<Crop>,
 }
 
 impl Sampling {
     /// What a spec decides.
     pub fn new(spec: &DatasetSpec) -> Self {
-        Self { frame: spec.frame(), channels: spec.channels, filters: spec.filters.clone() }
+        Self {
+            frame: spec.frame(),
+            channels: spec.channels,
+            filters: spec.filters.clone(),
+            crop: Crop::new(spec),
+        }
     }
 }
 
@@ -78,7 +86,7 @@ impl Sample {
 /// # Errors
 /// If the image has no pixels.
 pub(super) fn network_size(decoded: &Decoded, sampling: &Sampling) -> Result<Sample> {
-    let &Sampling { frame, channels, ref filters } = sampling;
+    let &Sampling { frame, channels, ref filters, .. } = sampling;
     let image = filtered(&decoded.image, channels, filters);
     let (sides, inset) = (frame.sides(), frame.inset(image.dimensions()));
     let size = (inset.width as u32, inset.height as u32);
@@ -150,7 +158,7 @@ mod tests {
 
     fn sample(decoded: &Decoded, size: u32, channels: Channels) -> Result<Sample> {
         let frame = Frame::square(size);
-        network_size(decoded, &Sampling { frame, channels, filters: Vec::new() })
+        network_size(decoded, &Sampling { frame, channels, filters: Vec::new(), crop: None })
     }
 
     fn grays(values: &[u8]) -> Vec<u8> {
@@ -259,7 +267,8 @@ mod tests {
             let decoded = decoded(size.0, size.1, pixels, Some(mask));
             let resize = Resize::Letterbox;
             let frame = Frame { width: frame.0, height: frame.1, resize };
-            let sampling = Sampling { frame, channels: Channels::Rgb, filters: Vec::new() };
+            let sampling =
+                Sampling { frame, channels: Channels::Rgb, filters: Vec::new(), crop: None };
             let sample = network_size(&decoded, &sampling).unwrap();
             assert_eq!(sample.labels, labels, "{size:?}");
             let off = sample.image.iter().zip(&image).map(|(a, b)| a.abs_diff(*b)).max();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::crop::Cut;
 use super::dataset::Dataset;
 use super::draws::{Draws, Purpose};
 use super::order::order_epoch;
@@ -15,12 +16,14 @@ pub(super) struct Drawn {
     pub case: usize,
     /// How often it has come before in the epoch.
     pub repeat: u32,
+    /// Which part of it is seen, where that is not drawn.
+    pub cut: Option<Cut>,
 }
 
 impl Drawn {
     /// A case that comes once.
     pub(super) fn once(case: usize) -> Self {
-        Self { case, repeat: 0 }
+        Self { case, repeat: 0, cut: None }
     }
 }
 
@@ -54,7 +57,7 @@ fn balanced(dataset: &Dataset, cases: &[usize], seed: u32, epoch: u32) -> Vec<Dr
         let mut left = each + usize::from(place < more);
         for repeat in 0.. {
             shuffle(&mut of_label, |bound| stream.below(bound));
-            drawn.extend(of_label.iter().take(left).map(|&case| Drawn { case, repeat }));
+            drawn.extend(of_label.iter().take(left).map(|&case| Drawn { case, repeat, cut: None }));
             left = left.saturating_sub(of_label.len());
             if left == 0 {
                 break;
@@ -136,7 +139,7 @@ mod tests {
             assert_eq!(drawn.len(), 70);
             let mut of_label: HashMap<&str, usize> = HashMap::new();
             let mut of_case: HashMap<usize, Vec<u32>> = HashMap::new();
-            for Drawn { case, repeat } in drawn {
+            for Drawn { case, repeat, .. } in drawn {
                 *of_label.entry(&dataset.cases[case].label).or_default() += 1;
                 of_case.entry(case).or_default().push(repeat);
                 times[case] += 1;

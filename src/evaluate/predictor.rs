@@ -26,7 +26,7 @@ pub struct Predictor {
     pub preprocess: Preprocess,
     /// What is made of its probabilities.
     pub refine: RefineSpec,
-    /// How whole regions are covered, where it was trained on tiles of them.
+    /// How whole regions or images are covered, where it was trained on tiles or crops of them.
     pub windows: Option<Windows>,
     /// Images that go through the network together.
     pub batch_size: usize,

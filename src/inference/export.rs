@@ -13,6 +13,7 @@ use crate::loss::Outputs;
 use crate::model::{InPytorch, ModelSpec, pth_archive};
 use crate::plan::Decisions;
 use crate::record::{Record, RunDir};
+use crate::source::roi::BEYOND;
 use crate::spec::{Channels, FilterSpec, InputKind, RefineSpec, Resize, Spec};
 
 /// How weights are written.
@@ -70,6 +71,9 @@ struct Input {
     /// Whether the image is stretched to that size or keeps its shape and is padded.
     fit: Resize,
     resize: String,
+    /// How an image is covered, where the network sees parts of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    windows: Option<Covering>,
     /// The values of images of 16 bits a channel that become 0 and 255, before anything else.
     #[serde(skip_serializing_if = "Option::is_none")]
     window: Option<Window>,
@@ -77,6 +81,18 @@ struct Input {
     mean: Vec<f32>,
     /// What they are then divided by.
     std: Vec<f32>,
+}
+
+/// Windows of the network's size, whose probabilities are blended with Gaussian weights (a standard deviation of an eighth
+/// of their side), as by MONAI's `sliding_window_inference`.
+#[derive(Debug, Serialize)]
+struct Covering {
+    /// Pixels of the network for each pixel of the image.
+    magnification: f64,
+    /// Part of its side that a window shares with the next.
+    overlap: f64,
+    /// The value of all channels beyond the image.
+    beyond: u8,
 }
 
 #[derive(Debug, Serialize)]
@@ -152,6 +168,11 @@ fn card(record: &Record, decisions: &Decisions, weights: Weights) -> Result<Card
             filters: spec.dataset.filters.clone(),
             fit: spec.dataset.resize,
             resize: resizing(spec),
+            windows: decisions.windows().map(|windows| Covering {
+                magnification: windows.scale,
+                overlap: windows.overlap,
+                beyond: BEYOND.0[0],
+            }),
             window: decisions.window,
             mean: decisions.normalization.mean.clone(),
             std: decisions.normalization.std.clone(),

@@ -10,8 +10,8 @@ pub fn size_divisor(spec: &ModelSpec) -> u32 {
     2u32.saturating_pow(spec.halvings())
 }
 
-/// What is wrong with a model and the height and width of images, beyond the ranges of its schema: each the path of a key, and what would be
-/// right.
+/// What is wrong with a model and the height and width of images, beyond the ranges of its schema: each the path of a key,
+/// and what would be right.
 pub fn problems(model: &ModelSpec, sides: [usize; 2]) -> Vec<(String, String)> {
     let mut found = Problems(Vec::new());
     model.own_problems(sides, &mut found);

@@ -23,7 +23,7 @@ use crate::model;
 use crate::record::GuideRow;
 use crate::spec::{
     Channels, EvaluationSpec, GateSpec, GuideSpec, Loaded, Problem, Problems, RefineSpec, Resize,
-    Spec, SubsetSpec, ThresholdSpec, load,
+    Spec, SubsetSpec, TaskSpec, ThresholdSpec, load,
 };
 use crate::split_name::SplitName;
 
@@ -253,9 +253,11 @@ impl Mistakes<'_> {
             self.add("evaluation.refine", message.into());
         }
         let overlaps = spec.evaluation.window_overlap != EvaluationSpec::default().window_overlap;
-        if overlaps && spec.dataset.source.source().tile_scale().is_none() {
-            let message = "whole regions are predicted by windows where `dataset.layout` cuts them into tiles, and \
-                           this data set is not cut: leave it out";
+        let cut =
+            spec.dataset.crop.is_some() || spec.dataset.source.source().tile_scale().is_some();
+        if overlaps && !cut {
+            let message = "images are predicted by windows where `dataset.layout` cuts them into tiles or `dataset.crop` \
+                           into crops, and this data set is not cut: leave it out";
             self.add("evaluation.window-overlap", message.into());
         }
         self.inputs();
@@ -270,6 +272,32 @@ impl Mistakes<'_> {
             let message = "tiles are square: write one number";
             self.add("dataset.image-size", message.into());
         }
+        let mut wrong = Vec::new();
+        if dataset.crop.is_some() {
+            if !matches!(self.loaded.spec.task, TaskSpec::Segment(_)) {
+                wrong.push((
+                    "dataset.crop",
+                    "a part of an image need not show what gives the whole its class: leave it out",
+                ));
+            }
+            if source.is_of_tiles() || source.tile_scale().is_some() {
+                wrong.push((
+                    "dataset.crop",
+                    "`dataset.layout` has tiles, which are such parts: leave it out",
+                ));
+            } else if !square {
+                wrong.push((
+                    "dataset.image-size",
+                    "crops are square: write one number, or leave out `dataset.crop`",
+                ));
+            }
+            if dataset.resize == Resize::Letterbox {
+                wrong.push((
+                    "dataset.resize",
+                    "crops have the network's size, so that there is nothing to pad: leave it out",
+                ));
+            }
+        }
         if !square && augment.rotate90.is_some() {
             let message = "quarter turns exchange height and width, which `dataset.image-size` has apart: leave it out, or \
                            write one number there";
@@ -278,6 +306,9 @@ impl Mistakes<'_> {
         if dataset.resize == Resize::Letterbox && source.tile_scale().is_some() {
             let message = "`dataset.layout` cuts tiles of the network's size, so that there is nothing to pad: leave it out";
             self.add("dataset.resize", message.into());
+        }
+        for (key, message) in wrong {
+            self.add(key, message.into());
         }
     }
 

@@ -25,11 +25,17 @@ pub struct Estimate {
 }
 
 impl Estimate {
-    /// Scales a measured step up: validation is counted at a third of a training step, and memory
-    /// grows with the batch.
+    /// Scales a measured step up: validation of a case, or of a window of one, is counted at a third of a training step, and
+    /// memory grows with the batch.
     pub fn new(plan: &Plan, measured: Measured) -> Self {
         let schedule = &plan.decisions.spec.schedule;
-        let [train, valid, _] = plan.decisions.cases;
+        let train = plan.decisions.cases[0];
+        let crop = plan.decisions.preprocess().sampling.crop;
+        let seen = |&case: &usize| {
+            let case = &plan.dataset.cases[case];
+            crop.map_or(1, |crop| crop.count((case.width, case.height)))
+        };
+        let valid: usize = plan.split.valid.iter().map(seen).sum();
         let epoch_s = measured.step_s * (train as f64 + valid as f64 / 3.0);
         Self {
             case_step_s: measured.step_s,

@@ -185,10 +185,11 @@ impl Decisions {
         self.window.map_or(Levels::Refused, Levels::Window)
     }
 
-    /// How whole regions are covered by windows, where the network is trained on tiles of them.
+    /// How whole regions or images are covered by windows, where the network is trained on tiles or crops of them.
     pub fn windows(&self) -> Option<Windows> {
         let Spec { dataset, evaluation, .. } = &self.spec;
-        let scale = dataset.source.source().tile_scale()?;
+        let of_crops = dataset.crop.as_ref().map(|crop| crop.magnification);
+        let scale = of_crops.or_else(|| dataset.source.source().tile_scale())?;
         let overlap = evaluation.window_overlap;
         Some(Windows { size: dataset.image_size.width, scale, overlap })
     }

@@ -131,7 +131,11 @@ impl Film {
     }
 
     fn frame(&self, epoch: u32, case: usize, fixed: bool, predictor: &Predictor) -> Result<Frame> {
-        let decoded = self.decode(case)?;
+        let whole = self.decode(case)?;
+        let decoded = match &self.preprocess.sampling.crop {
+            Some(crop) => crop.richest(&whole)?,
+            None => whole,
+        };
         let case = &self.dataset.cases[case];
         let probabilities = predictor.predict(&[&decoded])?.remove(0);
         let heat = attribute(predictor, &decoded, None, &self.method)?;

@@ -79,7 +79,15 @@ fn semantics(plan: &Plan, classes: usize) -> Semantics {
 
 /// What the cases are where they are not those of the split, and how pixels count that lie in several tiles.
 fn shared_pixels(plan: &Plan) -> String {
-    if let Some(windows) = plan.decisions.windows() {
+    let windows = plan.decisions.windows();
+    if let (Some(windows), Some(crop)) = (windows, &plan.decisions.spec.dataset.crop) {
+        return format!(
+            "; images are predicted by windows of {0}x{0} pixels at magnification {1} that share {2} of their side and are \
+             blended; in curves, training is of random crops and validation of windows side by side",
+            windows.size, crop.magnification, windows.overlap
+        );
+    }
+    if let Some(windows) = windows {
         return format!(
             "; cases are whole regions, predicted by windows that share {} of their side and are blended, and each \
              pixel that a tile of the split shows counts once; in curves and in the split, cases are tiles",

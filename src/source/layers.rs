@@ -52,7 +52,7 @@ pub(crate) fn decode_layers(
 pub(super) fn survey_layers(
     cases: &[Case],
     foreground: &ForegroundSpec,
-    frame: Frame,
+    frame: Option<Frame>,
 ) -> Result<BTreeMap<String, BothSizes<Vec<CodeCount>>>> {
     let layers = |case: &Case| match &case.mask {
         MaskSource::Layers { files, codes } => Some((files.clone(), codes.clone())),
@@ -72,8 +72,9 @@ pub(super) fn survey_layers(
     let count = || -> Result<Vec<BothSizes<Vec<CodeCount>>>> {
         let of = |(case, files, codes): &(&Case, Vec<PathBuf>, Vec<u8>)| {
             let labels = decode_layers(files, codes, (case.width, case.height), foreground)?;
-            let network = found_codes(&labels_in(&labels, frame));
-            Ok(BothSizes { own: found_codes(labels.as_raw()), network })
+            let own = found_codes(labels.as_raw());
+            let network = frame.map(|frame| found_codes(&labels_in(&labels, frame)));
+            Ok(BothSizes { network: network.unwrap_or_else(|| own.clone()), own })
         };
         layered.par_iter().map(of).collect()
     };

@@ -7,7 +7,7 @@ use super::codes::{CodeCount, Codes};
 use super::labels::IGNORE;
 use super::sizes::BothSizes;
 use crate::finding::Findings;
-use crate::frame::{Frame, Inset};
+use crate::frame::Frame;
 
 /// What a look at folders and headers found.
 #[derive(Clone, Debug, Default)]
@@ -36,16 +36,15 @@ impl Scan {
         case: &Case,
         codes: &Codes,
         labels: usize,
-        frame: Frame,
+        frame: Option<Frame>,
     ) -> BothSizes<Vec<u64>> {
         if let Some(lesion) = self.lesions.get(&case.id) {
             let all = |width, height| u64::from(width) * u64::from(height);
             let of = |all: u64, lesion: u64| vec![all.saturating_sub(lesion), lesion];
-            let Inset { width, height, .. } = frame.inset((case.width, case.height));
-            return BothSizes {
-                own: of(all(case.width, case.height), lesion.own),
-                network: of((width * height) as u64, lesion.network),
-            };
+            let own = all(case.width, case.height);
+            let inset = frame.map(|frame| frame.inset((case.width, case.height)));
+            let network = inset.map_or(own, |inset| (inset.width * inset.height) as u64);
+            return BothSizes { own: of(own, lesion.own), network: of(network, lesion.network) };
         }
         let Some(found) = self.codes.get(&case.id) else { return BothSizes::default() };
         found.map(|found| {

@@ -32,6 +32,11 @@ pub struct DatasetSpec {
     #[serde(default, skip_serializing_if = "Resize::is_default")]
     #[schemars(extend("default" = "stretch"))]
     pub resize: Resize,
+    /// Train on random crops of `image-size` in place of whole images that are resized to it. Validation covers each image by
+    /// windows side by side; figures, pictures and `predict` are of whole images, predicted by windows that overlap by
+    /// `evaluation.window-overlap` and are blended. Filters are applied to each crop and window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crop: Option<CropSpec>,
     /// Colour channels the network sees: `rgb` (3) or `gray` (1, ITU-R BT.601 luma).
     #[serde(default)]
     pub channels: Channels,
@@ -74,6 +79,26 @@ fn default_image_size() -> ImageSize {
 
 fn default_cache_mib() -> u32 {
     512
+}
+
+/// Random crops of the training images, drawn from seed, epoch and case; each case gives one an epoch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct CropSpec {
+    /// Scale of the crops against the image: 1 as it is stored, 0.5 half as many pixels along each side.
+    #[schemars(range(min = 0.05, max = 4.0))]
+    pub magnification: f64,
+    /// Part of the crops that must hold foreground, where the image has some: their middle is a random pixel of it, as near
+    /// as the border allows. With several classes of pixels, one of those in the image is drawn first, each as likely. The
+    /// other crops are anywhere. nnU-Net has a third.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub foreground: f64,
+}
+
+impl Default for CropSpec {
+    fn default() -> Self {
+        Self { magnification: 1.0, foreground: 0.33 }
+    }
 }
 
 /// Colour channels the network sees.

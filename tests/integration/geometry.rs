@@ -1,4 +1,4 @@
-//! What the network sees of images: letterboxed ones, and sizes of two sides.
+//! What the network sees of images: letterboxed ones, sizes of two sides, and crops.
 
 use std::fs;
 
@@ -214,5 +214,117 @@ fn sizes_that_do_not_fit_are_refused_at_their_side() {
     for (root, layout) in [("tiles", "tiles"), ("rois", "rois")] {
         bench.file("tiles.toml", spec(root, layout));
         bench.oncospec(&["check", "tiles.toml"]).with(2).telling(&["tiles are square"]);
+    }
+}
+
+#[test]
+fn a_run_on_crops_predicts_whole_images_by_windows() {
+    let bench = Bench::new();
+    bench.tiny("");
+    bench.oncospec(&["data", "synth", "--kind", "busi", "--out", "data", "--cases", "6"]).with(0);
+    let sets = [
+        "--set",
+        "name=crops",
+        "--set",
+        "schedule.epochs=1",
+        "--set",
+        "dataset.crop={ magnification = 0.25, foreground = 0.5 }",
+        "--set",
+        "dataset.normalize={ kind = \"dataset\" }",
+        "--set",
+        "evaluation.window-overlap=0.25",
+    ];
+    let run = [&["run", "tiny.toml", "--device", "cpu"], &sets[..]].concat();
+    bench.oncospec(&run).with(0);
+    let run = bench.only_run("runs", "crops");
+    let record = Record::read(&run).unwrap();
+    let page = fs::read_to_string(bench.path().join("reports/crops.html")).unwrap();
+    assert!(page.contains("windows of 32x32 pixels at magnification 0.25 that share 0.25"));
+
+    // Each pixel of an image counts once, at its own size and at the network's scale.
+    let spec = toml::from_str("kind = 'phantom'\ncases = 40").unwrap();
+    let dataset = oncospec::data::open(&spec).unwrap();
+    assert!(!record.cases.is_empty());
+    for row in &record.cases {
+        let case = dataset.cases.iter().find(|case| case.id == row.case).unwrap();
+        let scale = if row.resolution == "original" { 1.0 } else { 0.25 };
+        let side = |length: u32| (f64::from(length) * scale).round() as u64;
+        let counted = row.tp + row.fp + row.fn_ + row.tn;
+        assert_eq!(
+            counted,
+            side(case.width) * side(case.height),
+            "{} {}",
+            row.resolution,
+            row.case
+        );
+    }
+    let path = run.to_str().unwrap();
+    scored_alike(&bench, path, &record);
+
+    bench.oncospec(&["predict", path, "data/benign", "--out", "masks", "--device", "cpu"]).with(0);
+    let image = fs::read_dir(bench.path().join("data/benign")).unwrap();
+    let image = image
+        .map(|entry| entry.unwrap().path())
+        .find(|path| !path.to_string_lossy().contains("_mask"));
+    let image = image.unwrap();
+    let stem = image.file_stem().unwrap().to_string_lossy().into_owned();
+    let mask = image::open(bench.path().join(format!("masks/{stem}_mask.png"))).unwrap();
+    assert_eq!(mask.dimensions(), image::open(&image).unwrap().dimensions());
+
+    let cam = ["cam", path, "data/benign", "--out", "cams", "--device", "cpu"];
+    bench.oncospec(&cam).with(2).telling(&["trained on crops of 128x128 pixels"]);
+    bench.oncospec(&["export", path, "--out", "exported"]).with(0);
+    let card = json(&fs::read_to_string(bench.path().join("exported/model.json")).unwrap());
+    let windows = serde_json::json!({ "magnification": 0.25, "overlap": 0.25, "beyond": 255 });
+    assert_eq!(card["input"]["windows"], windows);
+
+    // Begun anew and taken up again, the same crops are drawn.
+    let longer = ["--set", "schedule.epochs=2", "--set", "run.output=whole"];
+    bench
+        .oncospec(&[&["run", "tiny.toml", "--device", "cpu"], &sets[..], &longer].concat())
+        .with(0);
+    let extended = ["run", "tiny.toml", "--device", "cpu", "--extend-epochs", "1"];
+    bench.oncospec(&[&extended[..], &sets].concat()).with(0);
+    let whole = bench.only_run("whole", "crops");
+    let runs = fs::read_dir(bench.path().join("runs/crops")).unwrap();
+    let runs = runs.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
+    let other = runs.into_iter().find(|path| *path != run).unwrap();
+    for file in ["model.safetensors", "epochs.parquet", "cases.parquet"] {
+        assert!(
+            fs::read(whole.join(file)).unwrap() == fs::read(other.join(file)).unwrap(),
+            "{file}"
+        );
+    }
+}
+
+#[test]
+fn crops_are_refused_where_they_make_no_sense() {
+    let bench = Bench::new();
+    bench.tiny("");
+    let refused = |sets: &[&str], told: &[&str]| {
+        let mut arguments =
+            vec!["check", "tiny.toml", "--set", "dataset.crop={ foreground = 0.5 }"];
+        sets.iter().for_each(|set| arguments.extend(["--set", set]));
+        bench.oncospec(&arguments).with(2).telling(told);
+    };
+    let classify = ["task.kind=classify", "model={ kind = \"resnet18\" }"];
+    refused(&classify, &["dataset.crop", "what gives the whole its class"]);
+    refused(&["dataset.resize=letterbox"], &["dataset.resize", "nothing to pad"]);
+    refused(
+        &["dataset.image-size={ height = 32, width = 48 }"],
+        &["dataset.image-size", "crops are square"],
+    );
+    let far = ["check", "tiny.toml", "--set", "dataset.crop={ magnification = 9 }"];
+    bench.oncospec(&far).with(2).telling(&["dataset.crop.magnification", "from 0.05 to 4"]);
+    bench.oncospec(&["data", "synth", "--kind", "bcss", "--out", "data", "--cases", "6"]).with(0);
+    for (root, layout) in [("tiles", "tiles"), ("rois", "rois")] {
+        bench.file(
+            "tiles.toml",
+            format!(
+                "name = 'tiles'\n[dataset]\nkind = 'bcss'\nroot = 'data/{root}'\nlayout = {{ kind = '{layout}' }}\n\
+                 image-size = 32\ncrop = {{}}\n[model]\nkind = 'unet'\n[loss]\nkind = 'cross-entropy'\n"
+            ),
+        );
+        bench.oncospec(&["check", "tiles.toml"]).with(2).telling(&["dataset.crop", "has tiles"]);
     }
 }

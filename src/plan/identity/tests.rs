@@ -22,7 +22,7 @@ enum Changes {
 }
 use Changes::{Figures, Nothing, Weights};
 
-const OVERRIDES: [(&str, Changes); 44] = [
+const OVERRIDES: [(&str, Changes); 45] = [
     ("schedule.epochs=7", Weights),
     ("schedule.batch-size=3", Weights),
     ("schedule.drop-last=true", Weights),
@@ -39,6 +39,7 @@ const OVERRIDES: [(&str, Changes); 44] = [
     ("dataset.image-size={height=32, width=32}", Nothing),
     ("dataset.image-size=64", Weights),
     ("dataset.channels='gray'", Weights),
+    ("dataset.crop={foreground=0.5}", Weights),
     ("dataset.resize='stretch'", Nothing),
     ("dataset.resize='letterbox'", Weights),
     ("dataset.normalize={kind='imagenet'}", Weights),

@@ -155,7 +155,7 @@ impl Source for BcssSpec {
                 if !scan.has_errors() {
                     scan.findings.extend(judge_pictures(&look, &scan.cases, MaskReading::Codes));
                 }
-                let set = detect_codes(&look, &mut scan, Some(opening.frame));
+                let set = detect_codes(&look, &mut scan, opening.resized());
                 (scan, set)
             }
             BcssLayout::Rois(rois) => {

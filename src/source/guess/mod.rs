@@ -77,6 +77,7 @@ impl Guess {
         let spec: SourceSpec = self.read("")?;
         let opening = Opening {
             frame: Frame::square(256),
+            cropped: false,
             levels: Levels::Undecided,
             masks,
             grouped_by_names: false,
