@@ -11,6 +11,7 @@ use std::sync::Arc;
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use oncospec::data::{Cache, Dataset, Loader, Normalization, Order, Preprocess, Sampling, open};
+use oncospec::frame::{Frame, ImageSize, Resize};
 use oncospec::spec::{
     AmountSpec, AugmentSpec, BusiClass, BusiSpec, Chance, Channels, DatasetSpec, MultiMask,
     NormalizeSpec, SourceSpec, SplitSpec, SubsetSpec,
@@ -38,7 +39,9 @@ fn busi(root: &Path) -> Arc<Dataset> {
     });
     let spec = DatasetSpec {
         source,
-        image_size: SIZE,
+        image_size: ImageSize::square(SIZE),
+        resize: Resize::Stretch,
+        crop: None,
         channels: Channels::Rgb,
         filters: Vec::new(),
         intensity: Default::default(),
@@ -74,7 +77,8 @@ fn epoch(bencher: Bencher, cache_mib: usize, augment: Option<AugmentSpec>) {
     let all: Vec<usize> = (0..dataset.cases.len()).collect();
     let channels = Channels::Rgb;
     let normalization = Normalization::unit(channels);
-    let sampling = Sampling { size: SIZE, channels, filters: Vec::new() };
+    let sampling =
+        Sampling { frame: Frame::square(SIZE), channels, filters: Vec::new(), crop: None };
     let preprocess = Preprocess { sampling, inputs: Vec::new(), normalization };
     let cache = Arc::new(Cache::new(cache_mib << 20));
     let cases = all.len();

@@ -58,6 +58,7 @@ pub(crate) const PLACES: &[(&str, Part)] = &[
     ("figure_name.rs", Part::Training),
     ("file.rs", Part::Neither),
     ("finding.rs", Part::Neither),
+    ("frame.rs", Part::Training),
     ("inference/", Part::Neither),
     ("layer.rs", Part::Neither),
     ("loss/", Part::Training),

@@ -24,6 +24,7 @@ pub mod evaluate;
 pub mod figure_name;
 mod file;
 pub mod finding;
+pub mod frame;
 pub mod inference;
 pub mod layer;
 pub mod loss;

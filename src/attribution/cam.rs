@@ -36,7 +36,7 @@ impl<const PLUS_PLUS: bool> Attribution for Weighted<PLUS_PLUS> {
     fn heat(&self, subject: &Subject) -> Result<Heat> {
         let input = Tensor::from_inner(subject.input.clone());
         let (logits, maps) = still(subject.net).watched(input, &self.layer)?;
-        let score = Score::new(&logits, subject.outputs, subject.class)?;
+        let score = Score::new(&logits, subject)?;
         let gradients = score.of(logits).sum().backward();
         let gradient = maps.grad(&gradients).ok_or_else(|| {
             Error::user(format!("`{}` does not bear on the prediction", self.layer))

@@ -33,7 +33,7 @@ impl IntegratedGradients {
     pub(super) fn values(&self, subject: &Subject) -> Result<Vec<f32>> {
         let (net, input) = (still(subject.net), &subject.input);
         let whole = net.forward(Tensor::from_inner(input.clone()));
-        let score = Score::new(&whole, subject.outputs, subject.class)?;
+        let score = Score::new(&whole, subject)?;
         Ok(integrated_gradients(input, self.steps, |inputs| score.of(net.forward(inputs))))
     }
 }

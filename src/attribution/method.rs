@@ -14,7 +14,7 @@ pub trait Attribution: Sized {
     /// Which of [`Settings`] it has.
     const SETTINGS: &'static [&'static str];
 
-    /// Decides its settings for a network and the side of its square input, in pixels.
+    /// Decides its settings for a network and the shorter side of its input, in pixels.
     ///
     /// # Errors
     /// If one is out of its range, or the network has no such layer or gate.
@@ -43,7 +43,7 @@ macro_rules! methods {
         }
 
         impl Method {
-            /// A method for a network and the side of its square input, in pixels.
+            /// A method for a network and the shorter side of its input, in pixels.
             ///
             /// # Errors
             /// If a setting is not one of the method's or out of its range, or the network has no such layer or gate.
@@ -99,7 +99,7 @@ methods! {
 pub struct Settings {
     /// The layer or gate; of a layer [`usual_place`](crate::model::usual_place), of a gate the last.
     pub layer: Option<String>,
-    /// A tenth of the input's side, at least one pixel.
+    /// A tenth of the input's shorter side, at least one pixel.
     pub patch: Option<usize>,
     /// Half of the patch, at least one pixel.
     pub stride: Option<usize>,

@@ -22,7 +22,8 @@ use burn::tensor::Tensor;
 
 use crate::data::Decoded;
 use crate::error::Result;
-use crate::evaluate::Predictor;
+use crate::evaluate::{Predictor, Probabilities};
+use crate::frame::Inset;
 use crate::loss::Outputs;
 use crate::model::Net;
 
@@ -50,6 +51,8 @@ pub struct Subject<'a> {
     pub outputs: Outputs,
     /// The class whose score is explained; if absent, the predicted one.
     pub class: Option<usize>,
+    /// Where the image lies in the input, where it is padded.
+    pub inset: Option<Inset>,
 }
 
 /// Lets layers behave as in evaluation, and weights do without gradients, on a device that records them.
@@ -76,7 +79,37 @@ pub fn attribute(
     method: &Method,
 ) -> Result<Heat> {
     let input = predictor.input(&[image])?;
-    method.heat(&Subject { net: &predictor.model.net, input, outputs: predictor.outputs, class })
+    let frame = predictor.preprocess.sampling.frame;
+    let inset = frame.inset(image.image.dimensions());
+    let padded = !inset.is_all(frame.sides());
+    let subject = Subject {
+        net: &predictor.model.net,
+        input,
+        outputs: predictor.outputs,
+        class,
+        inset: padded.then_some(inset),
+    };
+    method.heat(&subject)?.inside(&inset, frame.sides())
+}
+
+impl Heat {
+    /// What of a map of all that the network sees lies over the image; the map of a layer is interpolated there first.
+    ///
+    /// # Errors
+    /// If the map has no values.
+    fn inside(self, inset: &Inset, [height, width]: [usize; 2]) -> Result<Self> {
+        if inset.is_all([height, width]) {
+            return Ok(self);
+        }
+        let whole = Probabilities {
+            width: self.width,
+            height: self.height,
+            values: self.values,
+            of_image: Vec::new(),
+        };
+        let values = inset.cut(&whole.resized(width, height)?.values, [height, width]);
+        Ok(Self { width: inset.width, height: inset.height, values })
+    }
 }
 
 /// A map of the input's own size, of what is positive.
@@ -113,6 +146,7 @@ mod tests {
     use serde::de::DeserializeOwned;
 
     use super::*;
+    use crate::frame::{Frame, Resize};
     use crate::model::parity::{filled, images};
     use crate::model::{ModelSpec, init};
 
@@ -154,7 +188,8 @@ mod tests {
                 _ => Method::GradCamPlusPlus(GradCamPlusPlus { layer }),
             };
             let input = images(case.input, &Device::flex());
-            let subject = Subject { net: &net, input, outputs, class: Some(case.class) };
+            let subject =
+                Subject { net: &net, input, outputs, class: Some(case.class), inset: None };
             let heat = method.heat(&subject).unwrap();
             assert_eq!([heat.height, heat.width], case.size);
             for (found, expected) in heat.values.iter().zip(&case.values) {
@@ -216,7 +251,7 @@ mod tests {
             let net = net(&case.model, case.input[1], case.classes);
             let input = images(case.input, &Device::flex());
             let class = Some(case.class);
-            let subject = Subject { net: &net, input, outputs: case.outputs(), class };
+            let subject = Subject { net: &net, input, outputs: case.outputs(), class, inset: None };
             let (name, found) = match case.method {
                 Made::Occlusion { patch, stride } => {
                     ("occlusion", Occlusion { patch, stride }.values(&subject).unwrap())
@@ -235,6 +270,23 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_map_over_padding_is_cut_back_to_the_image() {
+        let frame = Frame { resize: Resize::Letterbox, ..Frame::square(8) };
+        let inset = frame.inset((20, 10));
+        let heat = |values: Vec<f32>| Heat { width: 2, height: 2, values };
+        let cut = heat(vec![0.0, 0.0, 1.0, 1.0]).inside(&inset, frame.sides()).unwrap();
+        assert_eq!([cut.height, cut.width], [4, 8]);
+        // Rows 2 to 5 of 8, between 0 at row 1.5 and 1 at row 5.5.
+        for (row, expected) in cut.values.chunks(8).zip([0.125, 0.375, 0.625, 0.875]) {
+            assert!(row.iter().all(|value| (value - expected).abs() < 1e-6), "{row:?}");
+        }
+        let all = heat(vec![0.0, 0.0, 1.0, 1.0]);
+        let square = Frame::square(8);
+        let kept = all.clone().inside(&square.inset((20, 10)), square.sides()).unwrap();
+        assert_eq!(kept, all);
+    }
+
     const PLAIN: &str = "kind = 'unet'\nencoder = { kind = 'plain', filters = [6, 12, 16] }";
 
     #[test]
@@ -244,7 +296,8 @@ mod tests {
         let case = found.expect("one of a plain network");
         let input = images(case.input, &Device::flex());
         let net = net(PLAIN, 3, 1);
-        let subject = Subject { net: &net, input, outputs: Outputs::Binary, class: None };
+        let subject =
+            Subject { net: &net, input, outputs: Outputs::Binary, class: None, inset: None };
         let values = IntegratedGradients { steps: 200 }.values(&subject).unwrap();
         let sum: f32 = values.iter().sum();
         assert!((sum / case.change - 1.0).abs() < 2e-3, "{sum}, not {}", case.change);
@@ -253,7 +306,8 @@ mod tests {
     #[test]
     fn heat_is_what_raises_the_score_scaled_to_1() {
         let (net, input) = (net(PLAIN, 3, 1), images([1, 3, 16, 24], &Device::flex()));
-        let subject = Subject { net: &net, input, outputs: Outputs::Binary, class: None };
+        let subject =
+            Subject { net: &net, input, outputs: Outputs::Binary, class: None, inset: None };
         let gradients = IntegratedGradients { steps: 4 };
         let values = gradients.values(&subject).unwrap();
         let heat = Method::IntegratedGradients(gradients).heat(&subject).unwrap();
@@ -274,7 +328,8 @@ mod tests {
         for GateCase { gate, size, values } in gates {
             let input = images([1, 3, 32, 32], &Device::flex());
             let method = Method::Gate(Gate { gate });
-            let subject = Subject { net: &net, input, outputs: Outputs::Binary, class: None };
+            let subject =
+                Subject { net: &net, input, outputs: Outputs::Binary, class: None, inset: None };
             let heat = method.heat(&subject).unwrap();
             assert_eq!([heat.height, heat.width], size);
             for (found, expected) in heat.values.iter().zip(&values) {
@@ -289,7 +344,7 @@ mod tests {
         let explained = |method: Method, class| {
             let input = images([1, 1, 8, 8], &Device::flex());
             let (outputs, class) = (Outputs::Classes(2), Some(class));
-            method.heat(&Subject { net: &net, input, outputs, class })
+            method.heat(&Subject { net: &net, input, outputs, class, inset: None })
         };
         let cam = |layer: &str| Method::GradCam(GradCam { layer: layer.into() });
         assert!(explained(cam("decoder.0"), 1).is_ok());

@@ -33,9 +33,9 @@ impl Attribution for Occlusion {
 impl Occlusion {
     /// What the score loses where each pixel is hidden, below 0 where it gains.
     pub(super) fn values(&self, subject: &Subject) -> Result<Vec<f32>> {
-        let Subject { net, input, outputs, class } = subject;
+        let Subject { net, input, .. } = subject;
         let whole = net.forward(input.clone());
-        let score = Score::new(&whole, *outputs, *class)?;
+        let score = Score::new(&whole, subject)?;
         let drop = |inputs| score.of(whole.clone() - net.forward(inputs));
         Ok(occlusion(input, self.patch, self.stride, drop))
     }

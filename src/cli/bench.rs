@@ -89,8 +89,8 @@ fn words(figures: &BenchFigures) -> String {
         figures.device,
         figures.threads,
         figures.batch_size,
-        figures.image_size,
-        figures.image_size,
+        figures.image_size.width,
+        figures.image_size.height,
         figures.parameters
     );
     text += &line("step", &figures.steps_s);

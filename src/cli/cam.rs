@@ -29,7 +29,7 @@ pub(super) struct CamArgs {
     /// the decoder.
     #[arg(long)]
     layer: Option<String>,
-    /// Side of the occlusion patch, in pixels of the network's input; by default a tenth of the input's side.
+    /// Side of the occlusion patch, in pixels of the network's input; by default a tenth of its shorter side.
     #[arg(long, value_name = "PIXELS")]
     patch: Option<usize>,
     /// Distance between occlusion patches, in pixels of the network's input; by default half of the patch.
@@ -59,7 +59,7 @@ impl CamArgs {
             stride: self.stride,
             steps: self.steps,
         };
-        let size = spec.dataset.image_size as usize;
+        let size = spec.dataset.image_size.shorter() as usize;
         Ok(Method::new(self.method, settings, &spec.model, size)?)
     }
 }

@@ -5,8 +5,11 @@ use std::sync::Arc;
 use super::augment::augment_sample;
 use super::cache::Cache;
 use super::dataset::Dataset;
+use super::draws::Draws;
 use super::normalize::Preprocess;
-use crate::error::Result;
+use super::resize::Sample;
+use super::sampler::Drawn;
+use crate::error::{Error, Result};
 use crate::source::Labels;
 use crate::spec::AugmentSpec;
 
@@ -15,18 +18,18 @@ use crate::spec::AugmentSpec;
 pub struct Batch {
     /// Indices into [`Dataset::cases`].
     pub cases: Vec<usize>,
-    /// `[cases, channels, size, size]`, normalised.
+    /// `[cases, channels, height, width]`, normalised.
     pub images: Vec<f32>,
-    /// `[cases, label_size, label_size]`: class numbers, [`super::IGNORE`] where a pixel takes no part.
+    /// `[cases, ..label_sides]`: class numbers, [`super::IGNORE`] where a pixel takes no part.
     pub labels: Vec<u8>,
     /// `[cases]`: the class of each image, where a network predicts both that and those of pixels; else empty.
     pub classes: Vec<u8>,
-    /// Side of the labels: that of the images, or 1 where a whole image has one.
-    pub label_size: usize,
+    /// Height and width of the labels: those of the images, or 1 where a whole image has one.
+    pub label_sides: [usize; 2],
     /// Channels of an image.
     pub channels: usize,
-    /// Side of an image in pixels.
-    pub size: usize,
+    /// Height and width of an image in pixels.
+    pub sides: [usize; 2],
 }
 
 impl Batch {
@@ -46,41 +49,65 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// The batch of these cases, augmented where `draw` holds a seed and an epoch. `None` if
+    /// The batch of the cases drawn, augmented where `draw` holds a seed and an epoch. `None` if
     /// `stopped` says so before it is done.
     pub(super) fn batch(
         &self,
-        cases: &[usize],
+        drawn: &[Drawn],
         draw: Option<(u32, u32)>,
         stopped: impl Fn() -> bool,
     ) -> Option<Result<Batch>> {
-        let size = self.preprocess.sampling.size as usize;
+        let sides = self.preprocess.sampling.frame.sides();
         let channels = self.preprocess.count();
-        let area = size * size;
-        let label_size = self.dataset.labels.side(size);
+        let area = sides[0] * sides[1];
+        let label_sides = self.dataset.labels.sides(sides);
         let mut batch = Batch {
-            cases: cases.to_vec(),
-            images: Vec::with_capacity(cases.len() * channels * area),
-            labels: Vec::with_capacity(cases.len() * label_size * label_size),
+            cases: drawn.iter().map(|drawn| drawn.case).collect(),
+            images: Vec::with_capacity(drawn.len() * channels * area),
+            labels: Vec::with_capacity(drawn.len() * label_sides[0] * label_sides[1]),
             classes: Vec::new(),
-            label_size,
+            label_sides,
             channels,
-            size,
+            sides,
         };
-        for &case in cases {
+        for &drawn in drawn {
             if stopped() {
                 return None;
             }
-            if let Err(error) = self.append(&mut batch, case, draw) {
+            if let Err(error) = self.append(&mut batch, drawn, draw) {
                 return Some(Err(error));
             }
         }
         Some(Ok(batch))
     }
 
+    /// A case at the network's size: whole, or a part of it.
+    fn sample(&self, drawn: Drawn, draw: Option<(u32, u32)>) -> Result<Arc<Sample>> {
+        let Drawn { case, repeat, cut } = drawn;
+        let sampling = &self.preprocess.sampling;
+        let Some(crop) = &sampling.crop else {
+            return self.cache.sample(&self.dataset, case, sampling);
+        };
+        let image = self.cache.whole(&self.dataset, case)?;
+        let cut = match (cut, draw) {
+            (Some(cut), _) => cut,
+            (None, Some((seed, epoch))) => {
+                let draws = Draws::again(seed, epoch, &self.dataset.cases[case].id, repeat);
+                crop.draw(&image, &self.dataset.labels, &draws)
+            }
+            (None, None) => {
+                return Err(Error::failed(
+                    "a crop is drawn in training, and covered by windows else",
+                ));
+            }
+        };
+        self.preprocess.sample(&crop.decoded(&image, cut)?).map(Arc::new)
+    }
+
     /// Appends one case.
-    fn append(&self, batch: &mut Batch, case: usize, draw: Option<(u32, u32)>) -> Result<()> {
-        let sample = self.cache.sample(&self.dataset, case, &self.preprocess.sampling)?;
+    fn append(&self, batch: &mut Batch, drawn: Drawn, draw: Option<(u32, u32)>) -> Result<()> {
+        let Drawn { case, repeat, .. } = drawn;
+        let sample = self.sample(drawn, draw)?;
         let class = self.dataset.class_of(case);
         let mut label = |pixels: &[u8]| match (&self.dataset.labels, class) {
             (Labels::Images { .. }, Some(class)) => batch.labels.push(class),
@@ -92,7 +119,8 @@ impl Source {
         match (&self.augment, draw) {
             (Some(spec), Some((seed, epoch))) => {
                 let id = &self.dataset.cases[case].id;
-                let changed = augment_sample(spec, &sample, seed, epoch, id);
+                let draws = Draws::again(seed, epoch, id, repeat);
+                let changed = augment_sample(spec, &sample, &draws);
                 self.preprocess.extend_intensities(
                     &mut batch.images,
                     sample.planes,

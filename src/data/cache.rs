@@ -7,6 +7,8 @@ use super::dataset::Dataset;
 use super::open::decode;
 use super::resize::{Sample, Sampling, network_size};
 use crate::error::{Error, Result};
+use crate::frame::Frame;
+use crate::source::case::{Case, Decoded};
 
 /// Cases of one data set at the network's size, filled as they are first asked for.
 ///
@@ -18,12 +20,14 @@ pub struct Cache {
     kept: Mutex<Kept>,
 }
 
-/// A case, the size and the channels it was made for.
-type Key = (usize, u32, usize);
+/// A case, the frame and the channels it was made for.
+type Key = (usize, Frame, usize);
 
 #[derive(Debug, Default)]
 struct Kept {
     samples: HashMap<Key, Arc<Sample>>,
+    /// Cases at their own size, of which crops are made.
+    whole: HashMap<usize, Arc<Decoded>>,
     bytes: usize,
 }
 
@@ -54,19 +58,38 @@ impl Cache {
         index: usize,
         sampling: &Sampling,
     ) -> Result<Arc<Sample>> {
-        let key = (index, sampling.size, sampling.channels.count());
+        let key = (index, sampling.frame, sampling.channels.count());
         if let Some(sample) = self.lock().samples.get(&key) {
             return Ok(Arc::clone(sample));
         }
-        let case = dataset.cases.get(index).ok_or_else(|| {
-            Error::failed(format!("there is no case {index} among {}", dataset.cases.len()))
-        })?;
+        let case = case(dataset, index)?;
         let sample = decode(dataset, case)
             .and_then(|decoded| network_size(&decoded, sampling))
             .map_err(|error| name_case(&case.id, error))?;
         let sample = Arc::new(sample);
         self.keep(key, &sample);
         Ok(sample)
+    }
+
+    /// The same case at its own size.
+    ///
+    /// # Errors
+    /// As [`sample`](Self::sample).
+    pub(super) fn whole(&self, dataset: &Dataset, index: usize) -> Result<Arc<Decoded>> {
+        if let Some(decoded) = self.lock().whole.get(&index) {
+            return Ok(Arc::clone(decoded));
+        }
+        let case = case(dataset, index)?;
+        let decoded = decode(dataset, case).map_err(|error| name_case(&case.id, error))?;
+        let decoded = Arc::new(decoded);
+        let labels = decoded.labels.as_ref().map_or(0, |labels| labels.as_raw().len());
+        let bytes = size_of::<Decoded>() + decoded.image.as_raw().len() + labels;
+        let mut kept = self.lock();
+        if kept.bytes + bytes <= self.limit && !kept.whole.contains_key(&index) {
+            kept.bytes += bytes;
+            kept.whole.insert(index, Arc::clone(&decoded));
+        }
+        Ok(decoded)
     }
 
     /// Keeps the sample if it fits.
@@ -81,6 +104,12 @@ impl Cache {
     fn lock(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn case(dataset: &Dataset, index: usize) -> Result<&Case> {
+    dataset.cases.get(index).ok_or_else(|| {
+        Error::failed(format!("there is no case {index} among {}", dataset.cases.len()))
+    })
 }
 
 /// The same error, saying which case it is about.
@@ -100,7 +129,12 @@ mod tests {
     use crate::spec::Channels;
 
     fn sampling(size: u32) -> Sampling {
-        Sampling { size, channels: Channels::Rgb, filters: Vec::new() }
+        Sampling {
+            frame: Frame::square(size),
+            channels: Channels::Rgb,
+            filters: Vec::new(),
+            crop: None,
+        }
     }
 
     #[test]
@@ -130,7 +164,20 @@ mod tests {
         assert_eq!(decoded.image, [0, 0, 5, 5].repeat(4));
         assert_eq!(decoded.labels, [1, 1, 0, 0].repeat(4));
         assert_eq!(decoded, cache.sample(&dataset, 0, &sampling(4)).unwrap());
-        assert_eq!(cache.sample(&dataset, 0, &sampling(2)).unwrap().size, 2);
+        assert_eq!(cache.sample(&dataset, 0, &sampling(2)).unwrap().sides, [2, 2]);
+    }
+
+    #[test]
+    fn cases_at_their_own_size_count_as_others_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let dataset = tiny::dataset(folder.path(), 3);
+        let one = size_of::<Decoded>() + 4 * 4 * 4;
+        let cache = Cache::new(2 * one);
+        let whole: Vec<_> = (0..3).map(|index| cache.whole(&dataset, index).unwrap()).collect();
+        assert_eq!(whole[2].image.dimensions(), (4, 4));
+        assert_eq!(cache.bytes(), 2 * one);
+        assert!(Arc::ptr_eq(&whole[1], &cache.whole(&dataset, 1).unwrap()));
+        assert!(!Arc::ptr_eq(&whole[2], &cache.whole(&dataset, 2).unwrap()));
     }
 
     #[test]

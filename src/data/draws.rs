@@ -38,6 +38,10 @@ pub(super) enum Purpose {
     Noise,
     /// `augment.colour-jitter`.
     ColourJitter,
+    /// The cases of an epoch, where `schedule.sampler` is not `shuffle`.
+    Sampler,
+    /// `dataset.crop`.
+    Crop,
 }
 
 /// The random numbers of one case in one epoch of one seed.
@@ -49,11 +53,20 @@ pub(super) struct Draws {
 impl Draws {
     /// The draws of `case` (its id) in `epoch` under `seed`: SHA-256 of the three is the key.
     pub(super) fn new(seed: u32, epoch: u32, case: &str) -> Self {
+        Self::again(seed, epoch, case, 0)
+    }
+
+    /// The same where the case has come `repeat` times before in the epoch.
+    pub(super) fn again(seed: u32, epoch: u32, case: &str, repeat: u32) -> Self {
         let mut hash = Sha256::new();
         hash.update(b"oncospec draws 1");
         hash.update(seed.to_le_bytes());
         hash.update(epoch.to_le_bytes());
         hash.update(case.as_bytes());
+        if repeat > 0 {
+            hash.update([0]);
+            hash.update(repeat.to_le_bytes());
+        }
         Self { key: hash.finalize().into() }
     }
 
@@ -122,6 +135,7 @@ mod tests {
             first(0, 1, "a", Purpose::Blur),
             first(0, 0, "b", Purpose::Blur),
             first(0, 0, "a", Purpose::Noise),
+            Draws::again(0, 0, "a", 1).stream(Purpose::Blur).uniform(),
         ] {
             assert_ne!(base, other);
         }

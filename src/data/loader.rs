@@ -9,18 +9,19 @@ use super::batch::{Batch, Source};
 use super::cache::Cache;
 use super::dataset::Dataset;
 use super::normalize::Preprocess;
-use super::order::order_epoch;
+use super::sampler::{Drawn, draw_epoch};
 use crate::error::{Error, Result};
-use crate::spec::{AugmentSpec, batches};
+use crate::spec::{AugmentSpec, Sampler, batches};
 
 /// The batches of one split, epoch by epoch.
 #[derive(Clone, Debug)]
 pub struct Loader {
     source: Arc<Source>,
-    cases: Vec<usize>,
+    items: Vec<Drawn>,
     batch_size: usize,
     workers: usize,
     drop_last: bool,
+    sampler: Sampler,
 }
 
 /// In which order the cases of an epoch come.
@@ -28,8 +29,8 @@ pub struct Loader {
 pub enum Order {
     /// As they were given, and never augmented: for validation, test and prediction.
     Sequential,
-    /// As drawn from seed and epoch, tiles of regions from a few regions at a time; augmented if the loader has
-    /// augmentation: for training.
+    /// As its sampler draws them from seed and epoch, tiles of regions from a few regions at a time; augmented if the loader
+    /// has augmentation: for training.
     Shuffled {
         /// Seed of the run.
         seed: u32,
@@ -52,7 +53,27 @@ impl Loader {
     ) -> Self {
         let source = Arc::new(Source { dataset, preprocess, augment, cache });
         let (batch_size, workers) = (batch_size.max(1), workers.max(1));
-        Self { source, cases, batch_size, workers, drop_last: false }
+        let items = cases.into_iter().map(Drawn::once).collect();
+        Self { source, items, batch_size, workers, drop_last: false, sampler: Sampler::Shuffle }
+    }
+
+    /// Covers each image by windows, where the network sees crops: an epoch in order, for validation.
+    pub fn windows(mut self) -> Self {
+        if let Some(crop) = &self.source.preprocess.sampling.crop {
+            let dataset = &self.source.dataset;
+            let of_case = |item: Drawn| {
+                let case = &dataset.cases[item.case];
+                let cuts = crop.windows((case.width, case.height)).into_iter();
+                cuts.map(move |cut| Drawn { cut: Some(cut), ..item })
+            };
+            self.items = self.items.into_iter().flat_map(of_case).collect();
+        }
+        self
+    }
+
+    /// Draws the cases of shuffled epochs otherwise.
+    pub fn sampler(self, sampler: Sampler) -> Self {
+        Self { sampler, ..self }
     }
 
     /// Leaves out the last cases of an epoch where they make no whole batch, and it is not their only one.
@@ -60,34 +81,35 @@ impl Loader {
         Self { drop_last: true, ..self }
     }
 
-    /// Number of cases in an epoch.
+    /// Number of cases in an epoch, or of windows that cover them.
     pub fn cases(&self) -> usize {
-        self.cases.len().min(self.batches() * self.batch_size)
+        self.items.len().min(self.batches() * self.batch_size)
     }
 
     /// A loader of some of the cases.
     pub fn part(&self, range: std::ops::Range<usize>) -> Self {
-        Self { cases: self.cases[range].to_vec(), ..self.clone() }
+        Self { items: self.items[range].to_vec(), ..self.clone() }
     }
 
     /// Number of batches in an epoch; the last may be short.
     pub fn batches(&self) -> usize {
-        batches(self.cases.len(), self.batch_size, self.drop_last)
+        batches(self.items.len(), self.batch_size, self.drop_last)
     }
 
     /// Starts an epoch. Its batches depend on `order` alone, not on the number of workers.
     pub fn epoch(&self, order: Order) -> Batches {
-        let mut cases = self.cases.clone();
-        let draw = match order {
-            Order::Sequential => None,
+        let (mut drawn, draw) = match order {
+            Order::Sequential => (self.items.clone(), None),
             Order::Shuffled { seed, epoch } => {
-                order_epoch(&self.source.dataset, &mut cases, seed, epoch);
-                Some((seed, epoch))
+                let dataset = &self.source.dataset;
+                let cases: Vec<usize> = self.items.iter().map(|item| item.case).collect();
+                let drawn = draw_epoch(self.sampler, dataset, &cases, seed, epoch);
+                (drawn, Some((seed, epoch)))
             }
         };
-        cases.truncate(self.cases());
+        drawn.truncate(self.cases());
         let total = self.batches();
-        let cases = Arc::new(cases);
+        let drawn: Arc<Vec<Drawn>> = Arc::new(drawn);
         let stop = Arc::new(AtomicBool::new(false));
         let mut batches =
             Batches { lanes: Vec::new(), next: 0, total, stop: Arc::clone(&stop), failed: None };
@@ -95,7 +117,7 @@ impl Loader {
         for worker in 0..workers {
             let work = Work {
                 source: Arc::clone(&self.source),
-                cases: Arc::clone(&cases),
+                drawn: Arc::clone(&drawn),
                 batch_size: self.batch_size,
                 first: worker,
                 every: workers,
@@ -123,7 +145,7 @@ const READY_PER_WORKER: usize = 2;
 /// What one thread does: every `every`-th batch, from `first` on.
 struct Work {
     source: Arc<Source>,
-    cases: Arc<Vec<usize>>,
+    drawn: Arc<Vec<Drawn>>,
     batch_size: usize,
     first: usize,
     every: usize,
@@ -134,8 +156,8 @@ struct Work {
 impl Work {
     fn run(&self, sender: &SyncSender<Result<Batch>>) {
         let stopped = || self.stop.load(Ordering::Relaxed);
-        for cases in self.cases.chunks(self.batch_size).skip(self.first).step_by(self.every) {
-            let Some(batch) = self.source.batch(cases, self.draw, stopped) else { return };
+        for drawn in self.drawn.chunks(self.batch_size).skip(self.first).step_by(self.every) {
+            let Some(batch) = self.source.batch(drawn, self.draw, stopped) else { return };
             if sender.send(batch).is_err() {
                 return;
             }
@@ -205,19 +227,21 @@ impl Drop for Batches {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::crop::Crop;
     use crate::data::normalize::Normalization;
     use crate::data::resize::Sampling;
     use crate::data::tiny;
+    use crate::frame::Frame;
     use crate::spec::{
-        AmountSpec, BusiClass, BusiSpec, Chance, Channels, DatasetSpec, MultiMask, NormalizeSpec,
-        SourceSpec, SplitSpec, SubsetSpec,
+        AmountSpec, BusiClass, BusiSpec, Chance, Channels, DatasetSpec, ImageSize, MultiMask,
+        NormalizeSpec, SourceSpec, SplitSpec, SubsetSpec,
     };
     use std::path::Path;
 
     fn preprocess() -> Preprocess {
         let channels = Channels::Rgb;
         Preprocess {
-            sampling: Sampling { size: 4, channels, filters: vec![] },
+            sampling: Sampling { frame: Frame::square(4), channels, filters: vec![], crop: None },
             inputs: vec![],
             normalization: Normalization::unit(channels),
         }
@@ -252,7 +276,7 @@ mod tests {
         let cases: Vec<_> = batches.iter().map(|batch| batch.cases.clone()).collect();
         assert_eq!(cases, [vec![0, 1, 2], vec![3, 4, 5], vec![6]]);
         let last = &batches[2];
-        assert_eq!((last.channels, last.size), (3, 4));
+        assert_eq!((last.channels, last.sides), (3, [4, 4]));
         assert_eq!(last.images, [60.0, 60.0, 65.0, 65.0].map(|v: f32| v / 255.0).repeat(12));
         assert_eq!(last.labels, [1, 1, 0, 0].repeat(4));
     }
@@ -286,9 +310,66 @@ mod tests {
             assert_eq!(sorted, (0..7).collect::<Vec<_>>());
         }
         // One case alone, so that only augmentation can tell the epochs apart.
-        let single = Loader { cases: vec![4], ..loader };
+        let single = Loader { items: vec![Drawn::once(4)], ..loader };
         let image = |epoch| all(&single, Order::Shuffled { seed: 0, epoch })[0].images.clone();
         assert_ne!(image(0), image(1));
+    }
+
+    #[test]
+    fn a_case_that_a_balanced_epoch_draws_again_is_augmented_anew_whatever_the_number_of_workers() {
+        let folder = tempfile::tempdir().unwrap();
+        let balanced = |workers| {
+            let mut dataset = Dataset::clone(&tiny::dataset(folder.path(), 7));
+            dataset.cases[6].label = "rare".into();
+            let cache = Arc::new(Cache::new(1 << 20));
+            let cases = (0..7).collect();
+            let loader =
+                Loader::new(dataset.into(), cases, preprocess(), augment(), 1, workers, cache);
+            all(&loader.sampler(Sampler::Balanced), Order::Shuffled { seed: 2, epoch: 4 })
+        };
+        let batches = balanced(1);
+        assert_eq!(batches, balanced(3));
+        assert_eq!(batches.len(), 7);
+        let rare: Vec<_> = batches.iter().filter(|batch| batch.cases == [6]).collect();
+        assert!((3..=4).contains(&rare.len()), "{}", rare.len());
+        assert!(rare.windows(2).all(|pair| pair[0].images != pair[1].images));
+    }
+
+    #[test]
+    fn where_the_network_sees_crops_training_draws_them_and_validation_covers_each_image() {
+        let folder = tempfile::tempdir().unwrap();
+        let dataset = tiny::dataset(folder.path(), 3);
+        let crop = Crop { size: 2, magnification: 1.0, foreground: 0.5 };
+        let mut preprocess = preprocess();
+        preprocess.sampling.frame = Frame::square(2);
+        preprocess.sampling.crop = Some(crop);
+        let loader = |workers, limit| {
+            let (cases, cache) = ((0..3).collect(), Arc::new(Cache::new(limit)));
+            Loader::new(Arc::clone(&dataset), cases, preprocess.clone(), None, 1, workers, cache)
+        };
+        let order = |epoch| Order::Shuffled { seed: 1, epoch };
+        let drawn = all(&loader(1, 0), order(0));
+        assert_eq!(drawn.len(), 3);
+        assert!(drawn.iter().all(|batch| batch.sides == [2, 2] && batch.labels.len() == 4));
+        assert_eq!(drawn, all(&loader(3, 1 << 20), order(0)));
+        let lesions: usize = (0..200)
+            .flat_map(|epoch| all(&loader(1, 1 << 20), order(epoch)))
+            .filter(|batch| batch.labels.contains(&1))
+            .count();
+        // Half hold the left half of the image for sure; of the three columns of places two do.
+        assert!((470..530).contains(&lesions), "{lesions} of 600");
+
+        let covering = loader(2, 1 << 20).windows();
+        assert_eq!((covering.cases(), covering.batches()), (12, 12));
+        let windows = all(&covering, Order::Sequential);
+        assert_eq!(
+            windows.iter().map(|batch| batch.cases[0]).collect::<Vec<_>>(),
+            [0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2]
+        );
+        assert_eq!(windows[4].labels, [1; 4]);
+        assert_eq!(windows[5].labels, [0; 4]);
+        assert_eq!(windows[4].images[0], 10.0 / 255.0);
+        assert_eq!(windows[5].images[0], 15.0 / 255.0);
     }
 
     #[test]
@@ -345,7 +426,7 @@ mod tests {
     #[test]
     fn no_cases_are_no_batches() {
         let folder = tempfile::tempdir().unwrap();
-        let empty = Loader { cases: Vec::new(), ..loader(folder.path(), None, 2, 0) };
+        let empty = Loader { items: Vec::new(), ..loader(folder.path(), None, 2, 0) };
         assert_eq!(empty.batches(), 0);
         assert!(empty.epoch(Order::Shuffled { seed: 0, epoch: 0 }).next().is_none());
     }
@@ -374,7 +455,9 @@ mod tests {
         });
         let spec = DatasetSpec {
             source,
-            image_size: 256,
+            image_size: ImageSize::square(256),
+            resize: Default::default(),
+            crop: None,
             channels,
             filters: vec![],
             intensity: Default::default(),

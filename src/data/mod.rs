@@ -53,20 +53,24 @@ pub use split::{Split, folds, group_key, natural_groups, split};
 pub use subset::subset;
 pub use task::{for_task, masks_of, open_for, open_with_classes};
 
-pub mod augment;
+mod augment;
 mod batch;
 mod cache;
+mod crop;
 mod draws;
 mod loader;
 mod normalize;
 mod order;
 mod resize;
+mod sampler;
 #[cfg(test)]
 mod tiny;
 
-pub use augment::{Augmented, augment_sample, problems as augment_problems};
+pub use augment::problems as augment_problems;
 pub use batch::Batch;
 pub use cache::Cache;
+pub use crop::Crop;
 pub use loader::{Batches, Loader, Order};
 pub use normalize::{Normalization, Preprocess, normalization};
 pub use resize::{Sample, Sampling};
+pub use sampler::problem as sampler_problem;

@@ -96,13 +96,17 @@ impl Sums {
     }
 
     fn of(sample: &Sample) -> Self {
-        let area = sample.size * sample.size;
-        let mut sums = Self { pixels: area as u64, ..Self::default() };
+        let (area, inset) = (sample.area(), sample.inset);
+        let pixels = (inset.width * inset.height) as u64;
+        let mut sums = Self { pixels, ..Self::default() };
         for channel in 0..3 {
             let plane = channel % sample.planes;
-            let values = &sample.image[plane * area..(plane + 1) * area];
-            sums.values[channel] = values.iter().map(|&v| u64::from(v)).sum();
-            sums.squares[channel] = values.iter().map(|&v| u64::from(v) * u64::from(v)).sum();
+            let plane = &sample.image[plane * area..(plane + 1) * area];
+            for row in inset.rows(plane, sample.sides[1]) {
+                sums.values[channel] += row.iter().map(|&v| u64::from(v)).sum::<u64>();
+                let squares = row.iter().map(|&v| u64::from(v) * u64::from(v));
+                sums.squares[channel] += squares.sum::<u64>();
+            }
         }
         sums
     }
@@ -132,6 +136,21 @@ impl Sums {
     }
 }
 
+/// The sums over what the network sees of a case: the whole, or the windows that cover it.
+fn of_case(dataset: &Dataset, case: usize, sampling: &Sampling, cache: &Cache) -> Result<Sums> {
+    let Some(crop) = &sampling.crop else {
+        let sample = cache.sample(dataset, case, sampling)?;
+        return Ok(Sums::of(&sample));
+    };
+    let image = cache.whole(dataset, case)?;
+    let mut sums = Sums::default();
+    for cut in crop.windows(image.image.dimensions()) {
+        let sample = network_size(&crop.decoded(&image, cut)?, sampling)?;
+        sums = sums.add(&Sums::of(&Sample { inset: crop.inset(cut), ..sample }));
+    }
+    Ok(sums)
+}
+
 /// The sums over all of `cases`; of several errors, that of the first case.
 fn sum_over(
     dataset: &Dataset,
@@ -148,8 +167,8 @@ fn sum_over(
             let position = next.fetch_add(1, Ordering::Relaxed);
             let Some(&case) = cases.get(position) else { return Ok(sums) };
             counting.add(1);
-            match cache.sample(dataset, case, sampling) {
-                Ok(sample) => sums = sums.add(&Sums::of(&sample)),
+            match of_case(dataset, case, sampling, cache) {
+                Ok(found) => sums = sums.add(&found),
                 Err(error) => {
                     next.store(cases.len(), Ordering::Relaxed);
                     return Err((position, error));
@@ -206,9 +225,9 @@ impl Preprocess {
         network_size(decoded, &self.sampling)
     }
 
-    /// Appends the network's input for a sample, `[channels, size, size]`, without augmentation.
+    /// Appends the network's input for a sample, `[channels, height, width]`, without augmentation.
     pub fn extend_plain(&self, images: &mut Vec<f32>, sample: &Sample) {
-        let area = sample.size * sample.size;
+        let area = sample.area();
         if !self.inputs.is_empty() {
             let gray: Vec<f32> =
                 sample.image[..area].iter().map(|&value| f32::from(value) / 255.0).collect();
@@ -233,8 +252,8 @@ impl Preprocess {
     ) {
         let area = image.len() / planes;
         if !self.inputs.is_empty() {
-            let size = self.sampling.size as usize;
-            for plane in inputs::planes(&self.inputs, &image[..area], labels, size) {
+            let frame = self.sampling.frame;
+            for plane in inputs::planes(&self.inputs, &image[..area], labels, frame) {
                 images.extend(plane.into_iter().map(|value| self.normalization.apply(0, value)));
             }
             return;
@@ -250,16 +269,20 @@ impl Preprocess {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::crop::Crop;
     use crate::data::tiny;
+    use crate::frame::{Frame, Resize};
     use crate::spec::{DatasetNormalize, ImagenetNormalize, UnitNormalize};
     use image::RgbImage;
 
     fn sample(image: &[u8], planes: usize) -> Sample {
-        Sample { image: image.to_vec(), planes, labels: vec![0; 4], size: 2 }
+        let frame = Frame::square(2);
+        let (sides, inset) = (frame.sides(), frame.inset((2, 2)));
+        Sample { image: image.to_vec(), planes, labels: vec![0; 4], sides, inset }
     }
 
     fn sampling(size: u32, channels: Channels) -> Sampling {
-        Sampling { size, channels, filters: Vec::new() }
+        Sampling { frame: Frame::square(size), channels, filters: Vec::new(), crop: None }
     }
 
     fn close(found: &[f32], expected: &[f32]) {
@@ -278,6 +301,17 @@ mod tests {
         close(&found.std, &[62.461_988 / 255.0]);
         let rgb = sums.normalization(Channels::Rgb).unwrap();
         close(&rgb.mean, &[0.2; 3]);
+    }
+
+    #[test]
+    fn padding_takes_no_part_in_statistics() {
+        let image = RgbImage::from_pixel(8, 4, image::Rgb([51; 3]));
+        let frame = Frame { resize: Resize::Letterbox, ..Frame::square(8) };
+        let sampling = Sampling { frame, ..sampling(8, Channels::Rgb) };
+        let sample = network_size(&Decoded { image, labels: None }, &sampling).unwrap();
+        assert!(sample.image.contains(&0));
+        let sums = Sums::of(&sample);
+        assert_eq!((sums.pixels, sums.values), (32, [32 * 51; 3]));
     }
 
     #[test]
@@ -308,6 +342,21 @@ mod tests {
         }
         assert_eq!(some, found(&[8, 2, 6, 0, 4], 2, 0));
         assert_ne!(some, found(&[1, 3, 5, 7], 2, 0));
+    }
+
+    #[test]
+    fn statistics_of_crops_are_those_of_all_pixels() {
+        let folder = tempfile::tempdir().unwrap();
+        let dataset = tiny::dataset(folder.path(), 5);
+        let spec = NormalizeSpec::Dataset(DatasetNormalize {});
+        let found = |sampling: &Sampling| {
+            normalization(&spec, sampling, &dataset, &[1, 3], 2, &Cache::new(1 << 20)).unwrap()
+        };
+        let whole = found(&sampling(4, Channels::Rgb));
+        for size in [2, 3, 7] {
+            let crop = Some(Crop { size, magnification: 1.0, foreground: 0.5 });
+            assert_eq!(found(&Sampling { crop, ..sampling(size, Channels::Rgb) }), whole, "{size}");
+        }
     }
 
     #[test]

@@ -53,7 +53,13 @@ pub fn open_with(spec: &DatasetSpec, masks: Masks) -> Result<Dataset> {
         SplitSpec::File(_) => false,
         made => made.group().is_none_or(|group| group == GroupKey::Auto),
     };
-    let opening = Opening { image_size: spec.image_size, levels, masks, grouped_by_names };
+    let opening = Opening {
+        frame: spec.frame(),
+        cropped: spec.crop.is_some(),
+        levels,
+        masks,
+        grouped_by_names,
+    };
     let mut scan = source.scan(&opening)?;
     if scan.has_errors() {
         let root = source.root().unwrap_or("phantom");
@@ -68,12 +74,9 @@ pub fn open_with(spec: &DatasetSpec, masks: Masks) -> Result<Dataset> {
         let names = ignored.iter().map(|&case| scan.cases[case].id.clone());
         scan.findings.push(Finding::warning(FindingKind::UnlabelledTile, what).naming_all(names));
     }
-    let values = labels.values();
-    let label_pixels = scan
-        .cases
-        .iter()
-        .map(|case| scan.label_pixels(case, &codes, values, spec.image_size))
-        .collect();
+    let (values, frame) = (labels.values(), opening.resized());
+    let label_pixels =
+        scan.cases.iter().map(|case| scan.label_pixels(case, &codes, values, frame)).collect();
     Ok(Dataset {
         ignored,
         label_pixels,

@@ -4,52 +4,79 @@ use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::RgbImage;
 
+use super::crop::Crop;
 use super::filter::{filtered, luma};
 use crate::error::{Error, Result};
-use crate::source::IGNORE;
+use crate::frame::{Frame, Inset};
 use crate::source::case::Decoded;
-use crate::source::resize_labels;
+use crate::source::{IGNORE, labels_at};
 use crate::spec::{Channels, DatasetSpec, FilterSpec};
 
 /// What is decided of how images become those of the network's size, before their values are normalised.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sampling {
-    /// Side of the square in pixels.
-    pub size: u32,
+    /// What the network sees.
+    pub frame: Frame,
     /// Channels of the image that the network sees.
     pub channels: Channels,
-    /// What is done to the image at its own size.
+    /// What is done to the image at its own size, or to a crop at that of the network.
     pub filters: Vec<FilterSpec>,
+    /// How crops are cut out of it that the network sees in its place.
+    pub crop: Option<Crop>,
 }
 
 impl Sampling {
     /// What a spec decides.
     pub fn new(spec: &DatasetSpec) -> Self {
-        Self { size: spec.image_size, channels: spec.channels, filters: spec.filters.clone() }
+        Self {
+            frame: spec.frame(),
+            channels: spec.channels,
+            filters: spec.filters.clone(),
+            crop: Crop::new(spec),
+        }
     }
 }
 
 /// A case at the network's size, still in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sample {
-    /// `[planes, size, size]`, row by row.
+    /// `[planes, height, width]`, row by row; black where it is padded.
     pub image: Vec<u8>,
     /// 3, or 1 where the image is gray (its three channels are equal, or the network sees gray).
     pub planes: usize,
-    /// `[size, size]`: class numbers, [`IGNORE`] where there is no label.
+    /// `[height, width]`: class numbers, [`IGNORE`] where there is no label or it is padded.
     pub labels: Vec<u8>,
-    /// Side of the square in pixels.
-    pub size: usize,
+    /// Height and width in pixels.
+    pub sides: [usize; 2],
+    /// Where the image lies, without what pads it.
+    pub inset: Inset,
 }
 
 impl Sample {
+    /// Pixels of a plane.
+    pub fn area(&self) -> usize {
+        self.sides[0] * self.sides[1]
+    }
+
+    /// The same without what pads it.
+    pub fn cut(&self) -> Self {
+        let Inset { width, height, .. } = self.inset;
+        Self {
+            image: self.inset.cut(&self.image, self.sides),
+            planes: self.planes,
+            labels: self.inset.cut(&self.labels, self.sides),
+            sides: [height, width],
+            inset: Inset { left: 0, top: 0, width, height },
+        }
+    }
+
     /// Bytes of memory that it takes.
     pub fn bytes(&self) -> usize {
         size_of::<Self>() + self.image.len() + self.labels.len()
     }
 }
 
-/// Brings a case to `size` x `size` pixels, whatever its shape was.
+/// Brings a case to the size that the network sees.
 ///
 /// The image goes through its filters, and then through an antialiased bilinear filter (a triangle as wide as the reduction, as
 /// Pillow's `BILINEAR`); luma, where asked for, is taken after it, or
@@ -59,19 +86,27 @@ impl Sample {
 /// # Errors
 /// If the image has no pixels.
 pub(super) fn network_size(decoded: &Decoded, sampling: &Sampling) -> Result<Sample> {
-    let &Sampling { size, channels, ref filters } = sampling;
+    let &Sampling { frame, channels, ref filters, .. } = sampling;
     let image = filtered(&decoded.image, channels, filters);
+    let (sides, inset) = (frame.sides(), frame.inset(image.dimensions()));
+    let size = (inset.width as u32, inset.height as u32);
     let (image, planes) = resize_image(&image, size, channels)?;
-    let side = size as usize;
     let labels = match &decoded.labels {
-        Some(labels) => resize_labels(labels, size),
-        None => vec![IGNORE; side * side],
+        Some(labels) => inset.pad(labels_at(labels, size), sides, IGNORE),
+        None => vec![IGNORE; sides[0] * sides[1]],
     };
-    Ok(Sample { image, planes, labels, size: side })
+    Ok(Sample { image: inset.pad(image, sides, PADDING), planes, labels, sides, inset })
 }
 
-/// The image at `size` x `size` as planes, and how many planes there are.
-fn resize_image(image: &RgbImage, size: u32, channels: Channels) -> Result<(Vec<u8>, usize)> {
+/// The value of pixels that pad an image.
+const PADDING: u8 = 0;
+
+/// The image at a width and height as planes, and how many planes there are.
+fn resize_image(
+    image: &RgbImage,
+    size: (u32, u32),
+    channels: Channels,
+) -> Result<(Vec<u8>, usize)> {
     let pixels = resize_pixels(image, size)?;
     if channels == Channels::Gray {
         return Ok((pixels.chunks_exact(3).map(luma).collect(), 1));
@@ -90,7 +125,7 @@ fn resize_image(image: &RgbImage, size: u32, channels: Channels) -> Result<(Vec<
 }
 
 /// An antialiased bilinear resize, interleaved as it came.
-fn resize_pixels(image: &RgbImage, size: u32) -> Result<Vec<u8>> {
+fn resize_pixels(image: &RgbImage, size: (u32, u32)) -> Result<Vec<u8>> {
     let (width, height) = image.dimensions();
     let describe = |problem: &dyn std::fmt::Display| {
         Error::failed(format!("cannot resize an image of {width}x{height} pixels: {problem}"))
@@ -100,7 +135,7 @@ fn resize_pixels(image: &RgbImage, size: u32) -> Result<Vec<u8>> {
     }
     let source = ImageRef::new(width, height, image.as_raw(), PixelType::U8x3)
         .map_err(|error| describe(&error))?;
-    let mut target = Image::new(size, size, PixelType::U8x3);
+    let mut target = Image::new(size.0, size.1, PixelType::U8x3);
     let filter = ResizeAlg::Convolution(FilterType::Bilinear);
     let options = ResizeOptions::new().resize_alg(filter);
     Resizer::new().resize(&source, &mut target, &options).map_err(|error| describe(&error))?;
@@ -110,6 +145,7 @@ fn resize_pixels(image: &RgbImage, size: u32) -> Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frame::Resize;
     use image::GrayImage;
     use proptest::prelude::*;
 
@@ -121,7 +157,8 @@ mod tests {
     }
 
     fn sample(decoded: &Decoded, size: u32, channels: Channels) -> Result<Sample> {
-        network_size(decoded, &Sampling { size, channels, filters: Vec::new() })
+        let frame = Frame::square(size);
+        network_size(decoded, &Sampling { frame, channels, filters: Vec::new(), crop: None })
     }
 
     fn grays(values: &[u8]) -> Vec<u8> {
@@ -133,7 +170,7 @@ mod tests {
         // The left new pixel reads the first three under a triangle of width 4: 3/7, 3/7, 1/7.
         let rows = [0u8, 70, 140, 210].repeat(4);
         let sample = sample(&decoded(4, 4, grays(&rows), None), 2, Channels::Rgb).unwrap();
-        assert_eq!((sample.planes, sample.size), (1, 2));
+        assert_eq!((sample.planes, sample.sides), (1, [2, 2]));
         assert_eq!(sample.image, [50, 160, 50, 160]);
         assert_eq!(sample.labels, [IGNORE; 4]);
     }
@@ -168,11 +205,11 @@ mod tests {
     fn labels_take_the_pixel_under_the_new_centre() {
         // New centres of 3 -> 2 lie at 0.75 and 2.25; of 1 -> 2 in the only pixel.
         let labels = GrayImage::from_raw(3, 1, vec![5, 6, 7]).unwrap();
-        assert_eq!(resize_labels(&labels, 2), [5, 7, 5, 7]);
+        assert_eq!(labels_at(&labels, (2, 2)), [5, 7, 5, 7]);
         // 2 -> 4: each pixel twice.
         let labels = GrayImage::from_raw(2, 2, vec![1, 2, 3, IGNORE]).unwrap();
         let expected = [1, 1, 2, 2, 1, 1, 2, 2, 3, 3, IGNORE, IGNORE, 3, 3, IGNORE, IGNORE];
-        assert_eq!(resize_labels(&labels, 4), expected);
+        assert_eq!(labels_at(&labels, (4, 4)), expected);
     }
 
     #[derive(serde::Deserialize)]
@@ -206,6 +243,43 @@ mod tests {
         }
     }
 
+    #[derive(serde::Deserialize)]
+    struct Drawn {
+        size: (u32, u32),
+        frame: (u32, u32),
+        pixels: Vec<u8>,
+        mask: Vec<u8>,
+        image: Vec<u8>,
+        labels: Vec<u8>,
+    }
+
+    #[derive(serde::Deserialize)]
+    struct Letterboxed {
+        drawn: Vec<Drawn>,
+    }
+
+    #[test]
+    fn letterboxed_images_are_where_albumentations_puts_them_and_within_one_level_of_pillow() {
+        let text = std::fs::read_to_string(crate::testing::fixture("letterbox.json")).unwrap();
+        let Letterboxed { drawn } = serde_json::from_str(&text).unwrap();
+        assert_eq!(drawn.len(), 8);
+        for Drawn { size, frame, pixels, mask, image, labels } in drawn {
+            let decoded = decoded(size.0, size.1, pixels, Some(mask));
+            let resize = Resize::Letterbox;
+            let frame = Frame { width: frame.0, height: frame.1, resize };
+            let sampling =
+                Sampling { frame, channels: Channels::Rgb, filters: Vec::new(), crop: None };
+            let sample = network_size(&decoded, &sampling).unwrap();
+            assert_eq!(sample.labels, labels, "{size:?}");
+            let off = sample.image.iter().zip(&image).map(|(a, b)| a.abs_diff(*b)).max();
+            assert!(sample.image.len() == image.len() && off <= Some(1), "{size:?}: {off:?}");
+            let inset = sample.inset;
+            let cut = sample.cut();
+            assert_eq!(cut.sides, [inset.height, inset.width]);
+            assert!(cut.labels.iter().all(|label| *label < 4), "padding was cut off");
+        }
+    }
+
     #[test]
     fn an_empty_image_is_an_error() {
         let error = sample(&decoded(0, 3, vec![], None), 4, Channels::Rgb).unwrap_err();
@@ -220,7 +294,7 @@ mod tests {
             let values: Vec<u8> =
                 (0..width * height).map(|i| [0, 3, IGNORE][((i ^ u32::from(salt)) % 3) as usize]).collect();
             let labels = GrayImage::from_raw(width, height, values.clone()).unwrap();
-            let resized = resize_labels(&labels, size);
+            let resized = labels_at(&labels, (size, size));
             prop_assert_eq!(resized.len(), (size * size) as usize);
             prop_assert!(resized.iter().all(|value| values.contains(value)));
         }

@@ -26,7 +26,7 @@ pub struct Predictor {
     pub preprocess: Preprocess,
     /// What is made of its probabilities.
     pub refine: RefineSpec,
-    /// How whole regions are covered, where it was trained on tiles of them.
+    /// How whole regions or images are covered, where it was trained on tiles or crops of them.
     pub windows: Option<Windows>,
     /// Images that go through the network together.
     pub batch_size: usize,
@@ -49,7 +49,7 @@ pub struct Probabilities {
 }
 
 impl Predictor {
-    /// The network's input for a batch of images, `[batch, channels, size, size]`.
+    /// The network's input for a batch of images, `[batch, channels, height, width]`.
     ///
     /// # Errors
     /// If an image has no pixels.
@@ -62,17 +62,18 @@ impl Predictor {
     }
 
     fn input_of(&self, samples: &[Sample]) -> Tensor<4> {
-        let (size, channels) = (self.preprocess.sampling.size as usize, self.preprocess.count());
-        let mut input = Vec::with_capacity(samples.len() * channels * size * size);
+        let ([height, width], channels) =
+            (self.preprocess.sampling.frame.sides(), self.preprocess.count());
+        let mut input = Vec::with_capacity(samples.len() * channels * height * width);
         for sample in samples {
             self.preprocess.extend_plain(&mut input, sample);
         }
-        let shape = [samples.len(), channels, size, size];
+        let shape = [samples.len(), channels, height, width];
         Tensor::from_data(TensorData::new(input, shape), &self.device)
     }
 
-    /// Predicts a batch of images at the network's size, refined; where images have classes, as of one
-    /// pixel.
+    /// Predicts a batch of images at the network's size, without padding and refined; where images have classes, as of
+    /// one pixel.
     ///
     /// # Errors
     /// If an image has no pixels, or the prediction is not a number somewhere.
@@ -98,11 +99,16 @@ impl Predictor {
         };
         let values = read(probabilities)?;
         let each = self.outputs.channels() * height * width;
-        let refine = |(index, (values, sample)): (usize, (&[f32], &Sample))| Probabilities {
-            width,
-            height,
-            values: refined(&self.refine, self.outputs, sample, values),
-            of_image: of_images[index * classes..][..classes].to_vec(),
+        let refine = |(index, (values, sample)): (usize, (&[f32], &Sample))| {
+            let of_image = of_images[index * classes..][..classes].to_vec();
+            if [height, width] != sample.sides || sample.inset.is_all(sample.sides) {
+                let values = refined(&self.refine, self.outputs, sample, values);
+                return Probabilities { width, height, values, of_image };
+            }
+            let values = sample.inset.cut(values, sample.sides);
+            let seen = sample.cut();
+            let values = refined(&self.refine, self.outputs, &seen, &values);
+            Probabilities { width: seen.sides[1], height: seen.sides[0], values, of_image }
         };
         Ok(values.par_chunks(each).zip(samples).enumerate().map(refine).collect())
     }

@@ -10,8 +10,8 @@ use crate::spec::{CrfSpec, RefineSpec};
 /// The probabilities of an image's pixels after refinement; those of whole images stay as they are.
 ///
 /// # Shapes
-/// - sample: the image as the network saw it, `[planes, size, size]`
-/// - values: `[channels, size, size]`, with one channel of the foreground for binary outputs
+/// - sample: the image as the network saw it, `[planes, height, width]`, without padding
+/// - values: `[channels, height, width]`, with one channel of the foreground for binary outputs
 pub(super) fn refined(
     spec: &RefineSpec,
     outputs: Outputs,
@@ -36,10 +36,9 @@ fn foreground(spec: &CrfSpec, sample: &Sample, values: &[f32]) -> Vec<f32> {
 
 /// Red, green and blue as the network saw them, equal where it saw gray.
 fn levels(sample: &Sample) -> RgbImage {
-    let side = sample.size as u32;
-    let area = sample.size * sample.size;
-    RgbImage::from_fn(side, side, |x, y| {
-        let pixel = y as usize * sample.size + x as usize;
+    let ([height, width], area) = (sample.sides, sample.area());
+    RgbImage::from_fn(width as u32, height as u32, |x, y| {
+        let pixel = y as usize * width + x as usize;
         image::Rgb([0, 1, 2].map(|channel| sample.image[channel % sample.planes * area + pixel]))
     })
 }
@@ -47,6 +46,7 @@ fn levels(sample: &Sample) -> RgbImage {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frame::Inset;
 
     const SPEC: CrfSpec = CrfSpec {
         iterations: 3,
@@ -58,7 +58,8 @@ mod tests {
     };
 
     fn sample(image: &[u8], planes: usize) -> Sample {
-        Sample { image: image.to_vec(), planes, labels: vec![0; 4], size: 2 }
+        let inset = Inset { left: 0, top: 0, width: 2, height: 2 };
+        Sample { image: image.to_vec(), planes, labels: vec![0; 4], sides: [2, 2], inset }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::{
     count_at_candidates, predicted_class, score_binary, score_classes,
 };
 use crate::data::{
-    Dataset, Decoded, Labels, RegionOfCases, decode, leave_out, regions, shown_before,
+    Dataset, Decoded, ImageSource, Labels, RegionOfCases, decode, leave_out, regions, shown_before,
 };
 use crate::error::{Error, Result};
 use crate::loss::Outputs;
@@ -87,7 +87,8 @@ pub fn threshold(
     }
 }
 
-/// Scores every case; where the network was trained on tiles of regions, every region of which cases are tiles.
+/// Scores every case; where the network was trained on tiles of regions, every region of which cases are tiles. Regions, and
+/// images that it was trained on crops of, are predicted by windows.
 ///
 /// # Errors
 /// If a case cannot be decoded, or `tick` fails.
@@ -234,7 +235,6 @@ fn over_scenes<T: Send>(
     each: impl Fn(&Scene) -> Result<T> + Sync,
 ) -> Result<Vec<T>> {
     let Some(windows) = &predictor.windows else {
-        let size = predictor.preprocess.sampling.size;
         return over_batches(predictor, cases, tick, |index, decoded, probabilities| {
             let truth = decoded.labels.as_ref();
             let case = &cases.dataset.cases[index];
@@ -243,30 +243,77 @@ fn over_scenes<T: Send>(
                 group: &cases.groups[index],
                 label: &case.label,
                 index,
-                network: (size, size),
+                network: (probabilities.width as u32, probabilities.height as u32),
                 truth: truth
                     .ok_or_else(|| Error::failed("a case without a mask cannot be scored"))?,
                 probabilities,
             })
         });
     };
+    if !of_tiles(cases) {
+        return over_images(predictor, windows, cases, tick, each);
+    }
     let mut results = Vec::new();
     for region in regions(cases.dataset, cases.indices, cases.groups)? {
         let tick = || tick(results.len());
         let (decoded, probabilities) =
             region_case(predictor, windows, cases.dataset, &region, tick)?;
         let truth = decoded.labels.as_ref();
-        let side = |length: usize| ((length as f64 * windows.scale).round() as u32).max(1);
         let done = each(&Scene {
             name: region.name,
             group: region.group,
             label: "",
             index: region.first,
-            network: (side(probabilities.width), side(probabilities.height)),
+            network: scaled(windows, &probabilities),
             truth: truth.ok_or_else(|| Error::failed("a region lost its mask"))?,
             probabilities: &probabilities,
         })?;
         results.push(done);
+    }
+    Ok(results)
+}
+
+/// Whether cases are tiles of regions, rather than whole images.
+fn of_tiles(cases: &Cases) -> bool {
+    let image = |&index: &usize| &cases.dataset.cases[index].image;
+    cases.indices.iter().map(image).any(|image| matches!(image, ImageSource::Region(_)))
+}
+
+/// Width and height of an image at the network's scale.
+fn scaled(windows: &Windows, seen: &Probabilities) -> (u32, u32) {
+    let side = |length: usize| ((length as f64 * windows.scale).round() as u32).max(1);
+    (side(seen.width), side(seen.height))
+}
+
+/// Predicts whole images by windows, one after the other, and hands each over with its truth.
+fn over_images<T>(
+    predictor: &Predictor,
+    windows: &Windows,
+    cases: &Cases,
+    tick: Tick,
+    each: impl Fn(&Scene) -> Result<T>,
+) -> Result<Vec<T>> {
+    let mut results = Vec::with_capacity(cases.indices.len());
+    let counting = Counting::of("evaluating", cases.indices.len());
+    let shown_before = shown_before(cases.dataset, cases.indices);
+    for (&index, areas) in cases.indices.iter().zip(&shown_before) {
+        let case = &cases.dataset.cases[index];
+        let mut decoded = decode(cases.dataset, case)?;
+        decoded.labels.iter_mut().for_each(|labels| leave_out(labels, areas));
+        let probabilities = predictor.whole(&decoded)?;
+        let truth = decoded.labels.as_ref();
+        let done = each(&Scene {
+            name: &case.id,
+            group: &cases.groups[index],
+            label: &case.label,
+            index,
+            network: scaled(windows, &probabilities),
+            truth: truth.ok_or_else(|| Error::failed("a case without a mask cannot be scored"))?,
+            probabilities: &probabilities,
+        })?;
+        results.push(done);
+        counting.add(1);
+        tick(results.len())?;
     }
     Ok(results)
 }
@@ -302,7 +349,7 @@ pub fn predicted_case(
     name: &str,
 ) -> Result<Option<(String, Decoded, Probabilities)>> {
     let dataset = cases.dataset;
-    if let Some(windows) = &predictor.windows {
+    if let Some(windows) = predictor.windows.as_ref().filter(|_| of_tiles(cases)) {
         let regions = regions(dataset, cases.indices, cases.groups)?;
         let Some(region) = regions.iter().find(|region| region.name == name) else {
             return Ok(None);
@@ -312,7 +359,7 @@ pub fn predicted_case(
     }
     let Some(case) = dataset.cases.iter().find(|case| case.id == name) else { return Ok(None) };
     let decoded = decode(dataset, case)?;
-    let predicted = predictor.predict(&[&decoded])?.remove(0);
+    let predicted = predictor.whole(&decoded)?;
     Ok(Some((case.label.clone(), decoded, predicted)))
 }
 

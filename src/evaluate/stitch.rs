@@ -88,6 +88,23 @@ pub(super) fn stitched(
     Ok((image, Probabilities { width: columns, height: rows, values, of_image: Vec::new() }))
 }
 
+impl Predictor {
+    /// Predicts a whole image: by windows at its own size where the network sees parts of images, else as
+    /// [`predict`](Self::predict).
+    ///
+    /// # Errors
+    /// As [`predict`](Self::predict).
+    pub fn whole(&self, image: &Decoded) -> Result<Probabilities> {
+        match &self.windows {
+            Some(windows) => {
+                let mut rows = Rows::of(image.image.clone());
+                Ok(stitched(self, windows, &mut rows, || Ok(()))?.1)
+            }
+            None => Ok(self.predict(&[image])?.remove(0)),
+        }
+    }
+}
+
 /// Rows of an image that windows still need.
 struct Band {
     width: u32,
@@ -138,6 +155,7 @@ mod tests {
 
     use super::*;
     use crate::data::{Normalization, Preprocess, Sampling};
+    use crate::frame::Frame;
     use crate::loss::Outputs;
     use crate::model::{Model, ModelSpec};
     use crate::source::Levels;
@@ -155,7 +173,12 @@ mod tests {
             model: Model::init(&spec, [3, outputs.channels()], None, &device),
             outputs,
             preprocess: Preprocess {
-                sampling: Sampling { size: SIZE, channels, filters: Vec::new() },
+                sampling: Sampling {
+                    frame: Frame::square(SIZE),
+                    channels,
+                    filters: Vec::new(),
+                    crop: None,
+                },
                 inputs: Vec::new(),
                 normalization: Normalization::unit(channels),
             },

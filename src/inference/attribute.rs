@@ -26,9 +26,10 @@ pub fn attribute(
         let ((width, height), side) = (decoded.image.dimensions(), windows.side());
         if (width, height) != (side, side) {
             return Err(Error::user(format!(
-                "{}: {width}x{height}, and this network was trained on tiles of {side}x{side} pixels, whose scale \
-                 another size would change: cut a tile out of the image",
-                path.display()
+                "{}: {width}x{height}, and this network was trained on {} of {side}x{side} pixels, whose scale \
+                 another size would change: cut one out of the image",
+                path.display(),
+                if predictor.preprocess.sampling.crop.is_some() { "crops" } else { "tiles" }
             )));
         }
     }

@@ -195,7 +195,7 @@ impl<'a> Scoring<'a> {
     /// If a case is no tile, though the run was trained on tiles of regions.
     pub fn counted(&self) -> Result<String> {
         let cases = self.indices.len();
-        if self.trained.predictor.windows.is_none() {
+        if self.spec.dataset.source.source().tile_scale().is_none() {
             return Ok(format!("{cases} cases"));
         }
         let groups: Vec<String> = self.dataset.cases.iter().map(group_of).collect();

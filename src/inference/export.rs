@@ -8,11 +8,13 @@ use super::trained::unfinished;
 use crate::data::Window;
 use crate::digest::sha256;
 use crate::error::{Error, Result};
+use crate::frame::ImageSize;
 use crate::loss::Outputs;
 use crate::model::{InPytorch, ModelSpec, pth_archive};
 use crate::plan::Decisions;
 use crate::record::{Record, RunDir};
-use crate::spec::{Channels, FilterSpec, InputKind, RefineSpec};
+use crate::source::roi::BEYOND;
+use crate::spec::{Channels, FilterSpec, InputKind, RefineSpec, Resize, Spec};
 
 /// How weights are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -62,11 +64,16 @@ struct Input {
     channels: Channels,
     /// What the network's channels are made of, if not those of the image.
     inputs: Vec<InputKind>,
-    /// Height and width in pixels.
-    size: u32,
+    /// Side of a square, or height and width, in pixels.
+    size: ImageSize,
     /// What is done to the image, in this order, before it is resized.
     filters: Vec<FilterSpec>,
-    resize: &'static str,
+    /// Whether the image is stretched to that size or keeps its shape and is padded.
+    fit: Resize,
+    resize: String,
+    /// How an image is covered, where the network sees parts of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    windows: Option<Covering>,
     /// The values of images of 16 bits a channel that become 0 and 255, before anything else.
     #[serde(skip_serializing_if = "Option::is_none")]
     window: Option<Window>,
@@ -74,6 +81,18 @@ struct Input {
     mean: Vec<f32>,
     /// What they are then divided by.
     std: Vec<f32>,
+}
+
+/// Windows of the network's size, whose probabilities are blended with Gaussian weights (a standard deviation of an eighth
+/// of their side), as by MONAI's `sliding_window_inference`.
+#[derive(Debug, Serialize)]
+struct Covering {
+    /// Pixels of the network for each pixel of the image.
+    magnification: f64,
+    /// Part of its side that a window shares with the next.
+    overlap: f64,
+    /// The value of all channels beyond the image.
+    beyond: u8,
 }
 
 #[derive(Debug, Serialize)]
@@ -93,7 +112,7 @@ struct Prediction {
     image_classes: Vec<String>,
     /// What is made of probabilities of pixels, at the network's size.
     refine: RefineSpec,
-    resize: &'static str,
+    resize: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -147,13 +166,13 @@ fn card(record: &Record, decisions: &Decisions, weights: Weights) -> Result<Card
             inputs: spec.task.inputs().to_vec(),
             size: spec.dataset.image_size,
             filters: spec.dataset.filters.clone(),
-            resize: if spec.dataset.filters.is_empty() {
-                "bilinear and antialiased, as Pillow's BILINEAR, on red, green and blue; gray, if any, \
-                 is taken after it as Pillow's mode L"
-            } else {
-                "bilinear and antialiased, as Pillow's BILINEAR, on red, green and blue; gray, if any, \
-                 is taken before the filters as Pillow's mode L"
-            },
+            fit: spec.dataset.resize,
+            resize: resizing(spec),
+            windows: decisions.windows().map(|windows| Covering {
+                magnification: windows.scale,
+                overlap: windows.overlap,
+                beyond: BEYOND.0[0],
+            }),
             window: decisions.window,
             mean: decisions.normalization.mean.clone(),
             std: decisions.normalization.std.clone(),
@@ -166,11 +185,33 @@ fn card(record: &Record, decisions: &Decisions, weights: Weights) -> Result<Card
             threshold: record.summary.threshold.as_ref().map(|threshold| threshold.value),
             image_classes: decisions.image_classes.clone(),
             refine: spec.evaluation.refine.clone(),
-            resize: "probabilities to the image's own size, bilinear and antialiased, before the \
-                     threshold",
+            resize: format!(
+                "{}probabilities to the image's own size, bilinear and antialiased, before the threshold",
+                match spec.dataset.resize {
+                    Resize::Stretch => "",
+                    Resize::Letterbox => "without the rows or columns of padding, ",
+                }
+            ),
         },
         weights,
     })
+}
+
+/// How an image gets the network's size, in words.
+fn resizing(spec: &Spec) -> String {
+    let gray = if spec.dataset.filters.is_empty() { "after it" } else { "before the filters" };
+    let fit = match spec.dataset.resize {
+        Resize::Stretch => "to that height and width",
+        Resize::Letterbox => {
+            "by one factor until height or width is that of the network and the other is not above it (rounded, a half to \
+             the even number), then padded with 0 on both sides of it, of an odd number one more below or to the right, as \
+             LongestMaxSize and PadIfNeeded of albumentations"
+        }
+    };
+    format!(
+        "{fit}; bilinear and antialiased, as Pillow's BILINEAR, on red, green and blue; gray, if any, is taken {gray} as \
+         Pillow's mode L"
+    )
 }
 
 /// The data's code that stands for each class of pixels.

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::evaluate::{
     SECOND_HEAD_THRESHOLD, Windows, highest, overlay, png_gray, predicted_class,
 };
+use crate::frame::Inset;
 use crate::loss::Outputs as Kind;
 use crate::outputs::{Outputs, absolute};
 use crate::plan::Decisions;
@@ -201,20 +202,20 @@ impl View {
         if !dataset.source.source().is_of_tiles() {
             return Ok(Self::Whole);
         }
-        let size = dataset.image_size;
         let (width, height) = image_size(path, Limit::Rows)?;
+        let Inset { width: columns, height: rows, .. } = dataset.frame().inset((width, height));
         let exceeds = |side: u32| width > side || height > side;
         Ok(match decisions.tile_windows() {
             Some(windows) if exceeds(windows.side()) && decisions.image_classes.is_empty() => {
                 Self::Windows(windows)
             }
             Some(windows) if exceeds(windows.side()) => Self::Shrunk(format!(
-                "shrunk from {width}x{height} to {size}x{size} pixels, since the network gives the whole image a class; \
+                "shrunk from {width}x{height} to {columns}x{rows} pixels, since the network gives the whole image a class; \
                  it was trained on tiles of {0}x{0}",
                 windows.side()
             )),
-            None if exceeds(size) => Self::Shrunk(format!(
-                "shrunk from {width}x{height} to {size}x{size} pixels: the run does not say one size of its training tiles, \
+            None if exceeds(dataset.image_size.width) => Self::Shrunk(format!(
+                "shrunk from {width}x{height} to {columns}x{rows} pixels: the run does not say one size of its training tiles, \
                  by which a larger image could be read at their scale"
             )),
             Some(_) | None => Self::Whole,

@@ -44,9 +44,9 @@ pub trait Architecture {
     /// How many times it halves an image on the way to the deepest layer.
     fn halvings(settings: &Self::Settings) -> u32;
 
-    /// What is wrong with the settings for square images of a size, beyond what their schema says, and but for their
+    /// What is wrong with the settings for images of a height and width, beyond what their schema says, and but for their
     /// weights and for how often the image can be halved.
-    fn problems(_: &Self::Settings, _image_size: u32, _found: &mut Problems) {}
+    fn problems(_: &Self::Settings, _sides: [usize; 2], _found: &mut Problems) {}
 
     /// What the network is made of, for the channels of images and logits.
     fn design(settings: &Self::Settings, channels: [usize; 2]) -> Self::Design;
@@ -108,8 +108,8 @@ pub trait Design {
         None
     }
 
-    /// Fills in the layer table for square images of a size.
-    fn summarise(&self, table: &mut Table, size: usize);
+    /// Fills in the layer table for images of a height and width.
+    fn summarise(&self, table: &mut Table, sides: [usize; 2]);
 }
 
 /// A network.
@@ -216,10 +216,10 @@ macro_rules! architectures {
             }
 
             /// What is wrong with its own settings.
-            fn own_problems(&self, image_size: u32, found: &mut Problems) {
+            fn own_problems(&self, sides: [usize; 2], found: &mut Problems) {
                 match self {
                     $(Self::$name(settings) => {
-                        <$architecture as Architecture>::problems(settings, image_size, found);
+                        <$architecture as Architecture>::problems(settings, sides, found);
                     })+
                 }
             }

@@ -62,7 +62,7 @@ impl Architecture for AttentionUnet {
         settings.filters.len() as u32
     }
 
-    fn problems(settings: &AttentionUnetSpec, _: u32, found: &mut Problems) {
+    fn problems(settings: &AttentionUnetSpec, _: [usize; 2], found: &mut Problems) {
         found.dropouts(&settings.dropout, settings.filters.len());
     }
 
@@ -160,9 +160,9 @@ impl Design for AttentionUnetConfig {
         }
     }
 
-    fn summarise(&self, table: &mut Table, size: usize) {
+    fn summarise(&self, table: &mut Table, sides: [usize; 2]) {
         let (encoder, bottleneck) = self.down();
-        let maps = Maps { channels: self.channels[0], size };
+        let maps = Maps { channels: self.channels[0], sides };
         let rows = DoubleConvConfig::summarise;
         let (mut maps, skips) =
             contracting_path::summarise(&encoder, &bottleneck, table, maps, rows);
@@ -310,7 +310,7 @@ mod tests {
     #[test]
     fn it_has_the_parameters_of_the_keras_notebook() {
         let parameters = |base| -> u64 {
-            layers(&attention_unet(base, false), 3, 1, 256, 8)
+            layers(&attention_unet(base, false), 3, 1, [256; 2], 8)
                 .iter()
                 .map(|row| row.parameters)
                 .sum()
@@ -324,7 +324,7 @@ mod tests {
 
     #[test]
     fn its_decoder_mirrors_the_dropout_of_its_encoder() {
-        let rows = layers(&attention_unet(32, false), 3, 1, 256, 8);
+        let rows = layers(&attention_unet(32, false), 3, 1, [256; 2], 8);
         let dropout: Vec<&str> =
             rows.iter().filter_map(|row| row.kind.strip_prefix("Dropout ")).collect();
         assert_eq!(dropout, ["0.1", "0.1", "0.2", "0.2", "0.3", "0.2", "0.2", "0.1", "0.1"]);

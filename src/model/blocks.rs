@@ -99,13 +99,13 @@ impl Convolution {
 
     /// Adds its row to the layer table.
     pub(super) fn summarise(&self, table: &mut Table, name: &str, maps: Maps) -> Maps {
-        let size = match self.padding {
+        let sides = maps.sides.map(|side| match self.padding {
             PaddingConfig2d::Explicit(top, _, bottom, _) => {
-                (maps.size + top + bottom - self.kernel) / self.stride + 1
+                (side + top + bottom - self.kernel) / self.stride + 1
             }
-            PaddingConfig2d::Same | PaddingConfig2d::Valid => maps.size / self.stride,
-        };
-        let output = Maps { channels: self.channels[1], size };
+            PaddingConfig2d::Same | PaddingConfig2d::Valid => side / self.stride,
+        });
+        let output = Maps { channels: self.channels[1], sides };
         let [inputs, outputs] = self.channels;
         let weights = inputs / self.groups * outputs * self.kernel * self.kernel;
         let parameters = weights + if self.bias.is_some() { self.channels[1] } else { 0 };
@@ -331,19 +331,19 @@ pub(super) fn summarise_up_convolution(
     name: &str,
     maps: Maps,
 ) -> Maps {
-    let output = Maps { channels: channels[1], size: 2 * maps.size };
+    let output = Maps { channels: channels[1], ..maps.with_sides(|side| 2 * side) };
     let parameters = 4 * channels[0] * channels[1] + channels[1];
     table.convolution(name, "ConvTranspose2d 2x2 /2".to_string(), maps, output, parameters)
 }
 
 /// Adds the row of doubling by repetition to the layer table.
 pub(super) fn summarise_nearest(table: &mut Table, name: &str, maps: Maps) -> Maps {
-    table.plain(name, "Upsample nearest x2", maps, Maps { size: 2 * maps.size, ..maps })
+    table.plain(name, "Upsample nearest x2", maps, maps.with_sides(|side| 2 * side))
 }
 
 /// Adds the row of bilinear doubling to the layer table.
 pub(super) fn summarise_bilinear(table: &mut Table, name: &str, maps: Maps) -> Maps {
-    table.plain(name, "Upsample bilinear x2", maps, Maps { size: 2 * maps.size, ..maps })
+    table.plain(name, "Upsample bilinear x2", maps, maps.with_sides(|side| 2 * side))
 }
 
 /// Adds the row of layer normalisation to the layer table.
@@ -358,7 +358,7 @@ pub(super) fn max_pool(input: Tensor<4>) -> Tensor<4> {
 
 /// Adds the row of [`max_pool`] to the layer table.
 pub(super) fn summarise_max_pool(table: &mut Table, name: &str, maps: Maps) -> Maps {
-    table.plain(name, "MaxPool2d 2x2 /2", maps, Maps { size: maps.size / 2, ..maps })
+    table.plain(name, "MaxPool2d 2x2 /2", maps, maps.with_sides(|side| side / 2))
 }
 
 #[cfg(test)]

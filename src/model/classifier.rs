@@ -41,8 +41,8 @@ pub trait Classifier {
     /// Its name in torchvision, where that has it.
     const IN_TORCHVISION: Option<&'static str>;
 
-    /// What is wrong with the settings for square images of a size.
-    fn problems(settings: &Self::Settings, _image_size: u32, found: &mut Problems) {
+    /// What is wrong with the settings for images of a height and width.
+    fn problems(settings: &Self::Settings, _sides: [usize; 2], found: &mut Problems) {
         settings.problems(found);
     }
 
@@ -88,8 +88,8 @@ impl<C: Classifier> Architecture for C {
         5
     }
 
-    fn problems(settings: &C::Settings, image_size: u32, found: &mut Problems) {
-        C::problems(settings, image_size, found);
+    fn problems(settings: &C::Settings, sides: [usize; 2], found: &mut Problems) {
+        C::problems(settings, sides, found);
     }
 
     fn design(settings: &C::Settings, channels: [usize; 2]) -> C::Design {

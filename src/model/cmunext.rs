@@ -62,7 +62,7 @@ impl Architecture for Cmunext {
         4
     }
 
-    fn problems(settings: &CmunextSpec, _: u32, found: &mut Problems) {
+    fn problems(settings: &CmunextSpec, _: [usize; 2], found: &mut Problems) {
         found.kernels(&settings.kernels);
     }
 
@@ -209,8 +209,8 @@ impl Design for CmunextConfig {
         }
     }
 
-    fn summarise(&self, table: &mut Table, size: usize) {
-        let input = Maps { channels: self.channels[0], size };
+    fn summarise(&self, table: &mut Table, sides: [usize; 2]) {
+        let input = Maps { channels: self.channels[0], sides };
         let mut maps = ConvNorm::summarise(&self.stem(), table, "stem", input);
         let mut skips = Vec::new();
         for level in 0..5 {

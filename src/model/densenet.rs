@@ -178,12 +178,12 @@ impl Design for DensenetConfig {
         Densenet { features, classifier: self.head.init(device), dropout }
     }
 
-    fn summarise(&self, table: &mut Table, size: usize) {
+    fn summarise(&self, table: &mut Table, sides: [usize; 2]) {
         table.set_frozen(self.frozen_stages > 0);
-        let maps = Maps { channels: self.channels, size };
+        let maps = Maps { channels: self.channels, sides };
         let maps = self.stem().summarise(table, "features.conv0", maps);
         let maps = summarise_norm(table, "features.norm0", maps);
-        let pooled = Maps { size: maps.size / 2, ..maps };
+        let pooled = maps.with_sides(|side| side / 2);
         let mut maps = table.plain("features.pool0", "MaxPool2d 3x3 /2", maps, pooled);
         for (index, layers) in LAYERS.into_iter().enumerate() {
             table.set_frozen(self.frozen_stages > index + 1);
@@ -200,7 +200,7 @@ impl Design for DensenetConfig {
                 let name = format!("features.transition{}", index + 1);
                 maps = summarise_norm(table, &format!("{name}.norm"), maps);
                 maps = transition(index).summarise(table, &format!("{name}.conv"), maps);
-                let halved = Maps { size: maps.size / 2, ..maps };
+                let halved = maps.with_sides(|side| side / 2);
                 maps = table.plain(&format!("{name}.pool"), "AvgPool2d 2x2 /2", maps, halved);
             }
         }

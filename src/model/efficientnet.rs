@@ -218,8 +218,8 @@ impl Design for EfficientnetConfig {
         self.init(device)
     }
 
-    fn summarise(&self, table: &mut Table, size: usize) {
-        self.summarise(table, size);
+    fn summarise(&self, table: &mut Table, sides: [usize; 2]) {
+        self.summarise(table, sides);
     }
 }
 
@@ -371,13 +371,13 @@ impl EfficientnetConfig {
     }
 
     /// Fills in the layer table; gives the features' maps.
-    pub(super) fn summarise(&self, table: &mut Table, size: usize) -> [Maps; 5] {
+    pub(super) fn summarise(&self, table: &mut Table, sides: [usize; 2]) -> [Maps; 5] {
         let named = |name: &str| self.kind.named(name);
         let norm = |table: &mut Table, name: &str, maps| {
             table.norm(&named(name), "BatchNorm2d".to_string(), maps)
         };
         table.set_frozen(self.frozen_stages > 0);
-        let maps = Maps { channels: self.channels, size };
+        let maps = Maps { channels: self.channels, sides };
         let maps = self.stem().summarise(table, &named("features.0.0"), maps);
         let mut given = vec![norm(table, "features.0.1", maps)];
         for (index, blocks) in self.stages().into_iter().enumerate() {

@@ -124,8 +124,8 @@ impl EncoderDesign for EfficientnetConfig {
         self.places()
     }
 
-    fn summarise(&self, table: &mut Table, size: usize) -> [Maps; 5] {
-        self.summarise(table, size)
+    fn summarise(&self, table: &mut Table, sides: [usize; 2]) -> [Maps; 5] {
+        self.summarise(table, sides)
     }
 }
 
@@ -163,8 +163,8 @@ impl EncoderDesign for TimmConfig {
         self.0.places()
     }
 
-    fn summarise(&self, table: &mut Table, size: usize) -> [Maps; 5] {
-        self.0.summarise(table, size)
+    fn summarise(&self, table: &mut Table, sides: [usize; 2]) -> [Maps; 5] {
+        self.0.summarise(table, sides)
     }
 }
 

@@ -59,8 +59,8 @@ where
         self.chosen().bottleneck()
     }
 
-    fn summarise(&self, table: &mut Table, size: usize) {
-        self.chosen().summarise(table, size);
+    fn summarise(&self, table: &mut Table, sides: [usize; 2]) {
+        self.chosen().summarise(table, sides);
     }
 }
 

@@ -56,7 +56,7 @@ pub trait EncoderDesign {
     fn places(&self) -> Vec<String>;
 
     /// Fills in the layer table; gives the features' maps.
-    fn summarise(&self, table: &mut Table, size: usize) -> [Maps; 5];
+    fn summarise(&self, table: &mut Table, sides: [usize; 2]) -> [Maps; 5];
 }
 
 /// An encoder as a module.
@@ -277,10 +277,10 @@ impl EncoderSpec {
         }
     }
 
-    /// What is wrong with its settings for images of a size.
-    pub(super) fn problems(&self, image_size: u32, found: &mut Problems) {
+    /// What is wrong with its settings for images of a height and width.
+    pub(super) fn problems(&self, sides: [usize; 2], found: &mut Problems) {
         match self.chosen() {
-            Chosen::Plain(settings) => settings.norm_problem(image_size, found),
+            Chosen::Plain(settings) => settings.norm_problem(sides, found),
             Chosen::Pretrained(encoder) => {
                 found.weights("model.encoder.weights.path", encoder.weights);
             }
@@ -330,16 +330,17 @@ pub enum UpSampling {
 
 impl PlainEncoderSpec {
     /// A norm over one number leaves nothing of it.
-    fn norm_problem(&self, image_size: u32, found: &mut Problems) {
+    fn norm_problem(&self, sides: [usize; 2], found: &mut Problems) {
         let alone = match self.norm {
             NormKind::Instance => true,
             NormKind::Group => self.filters.last().is_some_and(|&filters| filters <= 8),
             NormKind::Batch | NormKind::None => false,
         };
         let halvings = self.filters.len().saturating_sub(1) as u32;
-        if alone && image_size == 2u32.saturating_pow(halvings) {
+        let pixel = 2usize.saturating_pow(halvings);
+        if alone && sides == [pixel; 2] {
             found.push("model.encoder.norm", format!(
-                "at image size {image_size} the bottleneck is a single pixel, and normalising each of \
+                "at image size {pixel} the bottleneck is a single pixel, and normalising each of \
                  its channels alone leaves nothing: use fewer `filters`, larger images or another norm"
             ));
         }

@@ -79,8 +79,8 @@ impl Design for EncoderUnetConfig {
         }
     }
 
-    fn summarise(&self, table: &mut Table, size: usize) {
-        let features = self.encoder.design().summarise(table, size);
+    fn summarise(&self, table: &mut Table, sides: [usize; 2]) {
+        let features = self.encoder.design().summarise(table, sides);
         let mut maps = features[4];
         for (index, block) in self.blocks().iter().enumerate() {
             let skip = (index < 4).then(|| features[3 - index]);

@@ -115,8 +115,8 @@ impl Design for EncoderUnetPlusPlusConfig {
         }
     }
 
-    fn summarise(&self, table: &mut Table, size: usize) {
-        let features = self.0.encoder.design().summarise(table, size);
+    fn summarise(&self, table: &mut Table, sides: [usize; 2]) {
+        let features = self.0.encoder.design().summarise(table, sides);
         let mut dense: [Maps; COLUMNS] = std::array::from_fn(|l| features[COLUMNS - 1 - l]);
         // What row d made last, in the column before.
         let mut below: [Maps; COLUMNS] = std::array::from_fn(|d| features[COLUMNS - d]);

@@ -95,5 +95,5 @@ impl Head {
 
 /// Adds the row of averaging over the whole of the maps to the layer table.
 pub(super) fn summarise_average(table: &mut Table, name: &str, maps: Maps) -> Maps {
-    table.plain(name, "Average over pixels", maps, Maps { size: 1, ..maps })
+    table.plain(name, "Average over pixels", maps, Maps { sides: [1; 2], ..maps })
 }

@@ -80,7 +80,7 @@ impl Architecture for MobileUvit {
         4
     }
 
-    fn problems(settings: &MobileUvitSpec, _: u32, found: &mut Problems) {
+    fn problems(settings: &MobileUvitSpec, _: [usize; 2], found: &mut Problems) {
         found.kernels(&settings.kernels);
         found.divisor("model.heads", settings.heads, &settings.filters[2..]);
     }
@@ -337,8 +337,8 @@ impl Design for MobileUvitConfig {
         }
     }
 
-    fn summarise(&self, table: &mut Table, size: usize) {
-        let mut maps = Maps { channels: self.channels[0], size };
+    fn summarise(&self, table: &mut Table, sides: [usize; 2]) {
+        let mut maps = Maps { channels: self.channels[0], sides };
         maps = ConvNorm::summarise(&self.stem(), table, "stem", maps);
         let mut skips = Vec::new();
         for (index, channels) in self.levels().into_iter().enumerate() {
@@ -561,7 +561,7 @@ mod tests {
 
     #[test]
     fn mobile_uvit_has_the_figures_of_its_paper() {
-        let rows = layers(&ModelSpec::MobileUvit(MobileUvitSpec::default()), 3, 1, 256, 1);
+        let rows = layers(&ModelSpec::MobileUvit(MobileUvitSpec::default()), 3, 1, [256; 2], 1);
         // Printed as 1.39 M.
         assert_eq!(rows.iter().map(|row| row.parameters).sum::<u64>(), 1_390_305);
         // Printed as 2.51 G, by thop, which counts four for each number normalised and eleven for each interpolated

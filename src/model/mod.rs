@@ -199,21 +199,21 @@ impl ModuleVisitor for Draw {
     }
 }
 
-/// The layer table for square images, worked out without making a tensor.
+/// The layer table for images of a height and width, worked out without making a tensor.
 ///
 /// Multiply-adds are torchinfo's: one for each parameter of a convolution at each output position of
 /// each image, one for each parameter of a normalisation for each image.
 ///
-/// The spec must have no [`problems()`] at this size.
+/// The spec must have no [`problems()`] at these.
 pub fn layers(
     spec: &ModelSpec,
     in_channels: usize,
     out_channels: usize,
-    size: usize,
+    sides: [usize; 2],
     batch: usize,
 ) -> Vec<Layer> {
     let mut table = Table::new(batch);
-    spec.design([in_channels, out_channels]).summarise(&mut table, size);
+    spec.design([in_channels, out_channels]).summarise(&mut table, sides);
     table.into_rows()
 }
 

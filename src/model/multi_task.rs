@@ -64,7 +64,7 @@ impl SecondHead {
     pub fn layers(&self, spec: &ModelSpec, batch: usize) -> Vec<Layer> {
         let (_, channels) = bottleneck(spec);
         let mut table = Table::new(batch);
-        summarise_average(&mut table, "classification_head.0", Maps { channels, size: 1 });
+        summarise_average(&mut table, "classification_head.0", Maps { channels, sides: [1; 2] });
         self.config(channels).summarise(&mut table, "classification_head");
         table.into_rows()
     }

@@ -98,9 +98,9 @@ impl Classifier for Alexnet {
     const TITLE: &'static str = "AlexNet";
     const IN_TORCHVISION: Option<&'static str> = Some("alexnet");
 
-    fn problems(settings: &PlainClassifierSpec, image_size: u32, found: &mut Problems) {
+    fn problems(settings: &PlainClassifierSpec, sides: [usize; 2], found: &mut Problems) {
         settings.problems(found);
-        if image_size == 32 {
+        if sides.contains(&32) {
             found.push(
                 "dataset.image-size",
                 "the third pool of AlexNet has nothing left of 32 pixels: give 64 or more".into(),
@@ -339,8 +339,8 @@ impl Design for PlainClassifierConfig {
         }
     }
 
-    fn summarise(&self, table: &mut Table, size: usize) {
-        let mut maps = Maps { channels: self.channels, size };
+    fn summarise(&self, table: &mut Table, sides: [usize; 2]) {
+        let mut maps = Maps { channels: self.channels, sides };
         let mut names = (0..).map(|index| format!("features.{index}"));
         for (stage, layers) in self.features().into_iter().enumerate() {
             table.set_frozen(self.frozen_stages > stage);
@@ -349,7 +349,7 @@ impl Design for PlainClassifierConfig {
                     FeatureConfig::Convolution(conv) => conv.summarise(table, &name, maps),
                     FeatureConfig::Relu => maps,
                     FeatureConfig::Pool(kernel) => {
-                        let pooled = Maps { size: (maps.size - kernel) / 2 + 1, ..maps };
+                        let pooled = maps.with_sides(|side| (side - kernel) / 2 + 1);
                         table.plain(&name, &format!("MaxPool2d {kernel}x{kernel} /2"), maps, pooled)
                     }
                 };
@@ -358,7 +358,7 @@ impl Design for PlainClassifierConfig {
         table.set_frozen(false);
         let side = self.kind.pooled();
         let kind = format!("Average over pixels to {side}x{side}");
-        let mut maps = table.plain("avgpool", &kind, maps, Maps { size: side, ..maps });
+        let mut maps = table.plain("avgpool", &kind, maps, Maps { sides: [side; 2], ..maps });
         for (index, layer) in self.perceptron().into_iter().enumerate() {
             let name = format!("classifier.{index}");
             maps = match layer {

@@ -10,13 +10,19 @@ pub fn size_divisor(spec: &ModelSpec) -> u32 {
     2u32.saturating_pow(spec.halvings())
 }
 
-/// What is wrong with a model and an image size, beyond the ranges of its schema: each the path of a key, and what would be
-/// right.
-pub fn problems(model: &ModelSpec, image_size: u32) -> Vec<(String, String)> {
+/// What is wrong with a model and the height and width of images, beyond the ranges of its schema: each the path of a key,
+/// and what would be right.
+pub fn problems(model: &ModelSpec, sides: [usize; 2]) -> Vec<(String, String)> {
     let mut found = Problems(Vec::new());
-    model.own_problems(image_size, &mut found);
+    model.own_problems(sides, &mut found);
     found.weights("model.weights.path", model.weights());
-    found.image_size(image_size, model);
+    match sides {
+        [height, width] if height == width => found.side("", "size", height, model),
+        [height, width] => {
+            found.side(".height", "height", height, model);
+            found.side(".width", "width", width, model);
+        }
+    }
     found.0
 }
 
@@ -98,17 +104,18 @@ impl Problems {
         }
     }
 
-    fn image_size(&mut self, size: u32, spec: &ModelSpec) {
-        let divisor = size_divisor(spec);
-        if size != 0 && size.is_multiple_of(divisor) {
+    /// One side of an image, at a key below that of its size.
+    fn side(&mut self, key: &str, what: &str, side: usize, spec: &ModelSpec) {
+        let divisor = size_divisor(spec) as usize;
+        if side != 0 && side.is_multiple_of(divisor) {
             return;
         }
-        let below = size / divisor * divisor;
+        let below = side / divisor * divisor;
         let above = below.saturating_add(divisor);
         let near = if below == 0 { above.to_string() } else { format!("{below} or {above}") };
-        self.push("dataset.image-size", format!(
-            "the network halves the image {} times, so its size must be a multiple of {divisor}: \
-             {size} is not, {near} would be",
+        self.push(&format!("dataset.image-size{key}"), format!(
+            "the network halves the image {} times, so its {what} must be a multiple of {divisor}: \
+             {side} is not, {near} would be",
             spec.halvings()
         ));
     }
@@ -129,8 +136,8 @@ mod tests {
         ModelSpec::Unet(UnetSpec { encoder, weights: None })
     }
 
-    fn only(spec: &ModelSpec, size: u32) -> (String, String) {
-        let mut found = problems(spec, size);
+    fn only(spec: &ModelSpec, size: usize) -> (String, String) {
+        let mut found = problems(spec, [size; 2]);
         assert_eq!(found.len(), 1, "{found:?}");
         found.remove(0)
     }
@@ -139,7 +146,7 @@ mod tests {
     fn a_size_that_cannot_be_halved_often_enough_names_the_sizes_near_it_that_can() {
         let spec = unet(EncoderSpec::Resnet34(ResnetEncoderSpec::default()));
         assert_eq!(size_divisor(&spec), 32);
-        assert_eq!(problems(&spec, 224), []);
+        assert_eq!(problems(&spec, [224; 2]), []);
         let (key, message) = only(&spec, 250);
         assert_eq!(key, "dataset.image-size");
         assert_eq!(
@@ -150,6 +157,20 @@ mod tests {
         let (_, message) = only(&ModelSpec::AttentionUnet(AttentionUnetSpec::default()), 7);
         assert!(message.ends_with("multiple of 16: 7 is not, 16 would be"), "{message}");
         assert!(only(&unet(EncoderSpec::default()), 0).1.ends_with("0 is not, 16 would be"));
+    }
+
+    #[test]
+    fn each_of_two_sides_must_be_halved() {
+        let spec = unet(EncoderSpec::Resnet34(ResnetEncoderSpec::default()));
+        assert_eq!(problems(&spec, [192, 256]), []);
+        let found = problems(&spec, [100, 256]);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0].0, "dataset.image-size.height");
+        assert!(
+            found[0].1.contains("so its height must be a multiple of 32: 100 is not, 96 or 128")
+        );
+        let keys: Vec<String> = problems(&spec, [90, 80]).into_iter().map(|(key, _)| key).collect();
+        assert_eq!(keys, ["dataset.image-size.height", "dataset.image-size.width"]);
     }
 
     #[test]
@@ -165,7 +186,8 @@ mod tests {
         let plain = PlainEncoderSpec { norm: NormKind::Instance, ..PlainEncoderSpec::default() };
         let spec = unet(EncoderSpec::Plain(plain));
         assert_eq!(only(&spec, 16).0, "model.encoder.norm");
-        assert_eq!(problems(&spec, 32), []);
+        assert_eq!(problems(&spec, [32; 2]), []);
+        assert_eq!(problems(&spec, [16, 32]), []);
     }
 
     #[test]

@@ -195,14 +195,14 @@ impl EncoderDesign for ResnetConfig {
             .collect()
     }
 
-    fn summarise(&self, table: &mut Table, size: usize) -> [Maps; 5] {
+    fn summarise(&self, table: &mut Table, sides: [usize; 2]) -> [Maps; 5] {
         let prefix = self.prefix();
-        let maps = Maps { channels: self.channels, size };
+        let maps = Maps { channels: self.channels, sides };
         table.set_frozen(self.frozen_stages > 0);
         let maps = self.stem().summarise(table, &format!("{prefix}conv1"), maps);
         let mut maps = batch_norm(table, &format!("{prefix}bn1"), maps);
         let mut features = [maps; 5];
-        let pooled = Maps { size: maps.size / 2, ..maps };
+        let pooled = maps.with_sides(|side| side / 2);
         maps = table.plain(&format!("{prefix}maxpool"), "MaxPool2d 3x3 /2", maps, pooled);
         for stage in 0..4 {
             table.set_frozen(self.frozen_stages > stage + 1);
@@ -243,8 +243,8 @@ impl Design for ResnetConfig {
         EncoderDesign::init(self, device)
     }
 
-    fn summarise(&self, table: &mut Table, size: usize) {
-        EncoderDesign::summarise(self, table, size);
+    fn summarise(&self, table: &mut Table, sides: [usize; 2]) {
+        EncoderDesign::summarise(self, table, sides);
     }
 }
 

@@ -59,7 +59,7 @@ impl Architecture for RguNet {
         settings.filters.len().saturating_sub(1) as u32
     }
 
-    fn problems(settings: &RguNetSpec, _: u32, found: &mut Problems) {
+    fn problems(settings: &RguNetSpec, _: [usize; 2], found: &mut Problems) {
         found.divisor("model.groups", settings.groups, &settings.filters);
     }
 
@@ -159,9 +159,9 @@ impl Design for RguNetConfig {
         }
     }
 
-    fn summarise(&self, table: &mut Table, size: usize) {
+    fn summarise(&self, table: &mut Table, sides: [usize; 2]) {
         let (bottleneck, encoder) = self.down();
-        let maps = Maps { channels: self.channels[0], size };
+        let maps = Maps { channels: self.channels[0], sides };
         let maps = ConvNorm::summarise(&self.stem(), table, "stem", maps);
         let rows = ResidualConfig::summarise;
         let (mut maps, skips) =

@@ -8,13 +8,20 @@
 
 use crate::layer::Layer;
 
-/// The feature maps between two layers; they are square.
+/// The feature maps between two layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Maps {
     /// How many.
     pub channels: usize,
     /// Height and width.
-    pub size: usize,
+    pub sides: [usize; 2],
+}
+
+impl Maps {
+    /// As many of other sides, each made from the side before.
+    pub(super) fn with_sides(self, of: impl FnMut(usize) -> usize) -> Self {
+        Self { sides: self.sides.map(of), ..self }
+    }
 }
 
 /// A layer table being filled in.
@@ -44,7 +51,7 @@ impl Table {
         output: Maps,
         parameters: usize,
     ) -> Maps {
-        let positions = self.batch as u64 * (output.size * output.size) as u64;
+        let positions = self.batch as u64 * output.sides.iter().product::<usize>() as u64;
         self.push(name, kind, input, output, parameters, positions)
     }
 
@@ -55,7 +62,7 @@ impl Table {
 
     /// A linear layer with a bias on features of whole images.
     pub(super) fn linear(&mut self, name: &str, inputs: usize, outputs: usize) -> Maps {
-        let [input, output] = [inputs, outputs].map(|channels| Maps { channels, size: 1 });
+        let [input, output] = [inputs, outputs].map(|channels| Maps { channels, sides: [1; 2] });
         let parameters = inputs * outputs + outputs;
         self.push(name, "Linear".to_string(), input, output, parameters, self.batch as u64)
     }
@@ -107,7 +114,7 @@ impl Table {
         parameters: usize,
         uses: u64,
     ) -> Maps {
-        let shape = |maps: Maps| vec![self.batch, maps.channels, maps.size, maps.size];
+        let shape = |maps: Maps| vec![self.batch, maps.channels, maps.sides[0], maps.sides[1]];
         self.rows.push(Layer {
             name: name.to_string(),
             kind,

@@ -35,9 +35,9 @@ fn nested(encoder: EncoderSpec, deep_supervision: bool) -> ModelSpec {
     ModelSpec::UnetPlusPlus(UnetPlusPlusSpec { encoder, deep_supervision, weights: None })
 }
 
-/// Height and width of the logits of images of a size.
-fn logits_size(spec: &ModelSpec, size: usize) -> usize {
-    if spec.classifies() { 1 } else { size }
+/// Height and width of the logits of images of a height and width.
+fn logits_sides(spec: &ModelSpec, sides: [usize; 2]) -> [usize; 2] {
+    if spec.classifies() { [1; 2] } else { sides }
 }
 
 #[test]
@@ -45,13 +45,15 @@ fn logits_have_the_size_of_the_images_or_of_a_pixel_and_are_finite() {
     let device = Device::flex();
     for spec in ModelSpec::samples() {
         let divisor = size_divisor(&spec) as usize;
-        for (batch, channels, classes, times) in [(1, 3, 1, 2), (2, 1, 3, 3)] {
-            let size = divisor * times;
-            assert_eq!(problems(&spec, size as u32), []);
+        for (batch, channels, classes, times) in
+            [(1, 3, 1, [2, 2]), (2, 1, 3, [3, 3]), (2, 3, 2, [2, 3]), (1, 1, 1, [4, 2])]
+        {
+            let [height, width] = times.map(|times| divisor * times);
+            assert_eq!(problems(&spec, [height, width]), []);
             let net = init(&spec, channels, classes, &device);
-            let logits = net.forward(images([batch, channels, size, size], &device));
-            let seen = logits_size(&spec, size);
-            assert_eq!(logits.dims(), [batch, classes, seen, seen]);
+            let logits = net.forward(images([batch, channels, height, width], &device));
+            let [rows, columns] = logits_sides(&spec, [height, width]);
+            assert_eq!(logits.dims(), [batch, classes, rows, columns]);
             let numbers = logits.to_data().try_to_vec::<f32>().unwrap();
             assert!(numbers.iter().all(|number| number.is_finite()), "{spec:?}");
         }
@@ -63,7 +65,8 @@ fn sizes_that_cannot_be_halved_are_refused() {
     for spec in ModelSpec::samples() {
         let divisor = size_divisor(&spec);
         for size in [1, divisor - 1, divisor + 1, 3 * divisor / 2] {
-            let keys: Vec<String> = problems(&spec, size).into_iter().map(|(key, _)| key).collect();
+            let keys: Vec<String> =
+                problems(&spec, [size as usize; 2]).into_iter().map(|(key, _)| key).collect();
             assert_eq!(keys, ["dataset.image-size"], "{spec:?} at {size}");
         }
     }
@@ -73,18 +76,18 @@ fn sizes_that_cannot_be_halved_are_refused() {
 fn the_layer_table_has_the_parameters_and_shapes_of_the_network() {
     let device = Device::flex().autodiff();
     for spec in ModelSpec::samples() {
-        let size = 2 * size_divisor(&spec) as usize;
+        let [height, width] = [2, 3].map(|times| times * size_divisor(&spec) as usize);
         let net = freeze(init(&spec, 3, 2, &device), &spec);
-        let rows = layers(&spec, 3, 2, size, 5);
+        let rows = layers(&spec, 3, 2, [height, width], 5);
         let sum = |trainable: bool| {
             let rows = rows.iter().filter(|row| row.trainable || !trainable);
             rows.map(|row| row.parameters).sum::<u64>()
         };
         let count = ParameterCount { total: sum(false), trainable: sum(true) };
         assert_eq!(net.parameters(), count, "{spec:?}");
-        assert_eq!(rows[0].input, [5, 3, size, size]);
-        let seen = logits_size(&spec, size);
-        assert_eq!(rows[rows.len() - 1].output, [5, 2, seen, seen]);
+        assert_eq!(rows[0].input, [5, 3, height, width]);
+        let [seen_rows, seen_columns] = logits_sides(&spec, [height, width]);
+        assert_eq!(rows[rows.len() - 1].output, [5, 2, seen_rows, seen_columns]);
         let mut named: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
         named.sort_unstable();
         named.dedup();
@@ -95,7 +98,7 @@ fn the_layer_table_has_the_parameters_and_shapes_of_the_network() {
 #[test]
 fn every_tensor_is_named_after_its_row_of_the_layer_table() {
     for spec in ModelSpec::samples() {
-        let rows = layers(&spec, 3, 2, 2 * size_divisor(&spec) as usize, 1);
+        let rows = layers(&spec, 3, 2, [2 * size_divisor(&spec) as usize; 2], 1);
         let net = init(&spec, 3, 2, &Device::flex());
         let tensors = names::collected(&net);
         for row in rows {
@@ -231,7 +234,7 @@ fn statistics(net: &Net) -> Vec<(String, Vec<f32>)> {
 
 #[test]
 fn system_c_has_the_figures_of_its_published_summary() {
-    let rows = layers(&resnet(EncoderSpec::Resnet34, true), 3, 21, 224, 64);
+    let rows = layers(&resnet(EncoderSpec::Resnet34, true), 3, 21, [224; 2], 64);
     let total: u64 = rows.iter().map(|row| row.parameters).sum();
     let trainable: u64 = rows.iter().filter(|row| row.trainable).map(|row| row.parameters).sum();
     assert_eq!((total, trainable, total - trainable), (24_439_269, 3_154_597, 21_284_672));
@@ -246,7 +249,7 @@ fn system_c_has_the_figures_of_its_published_summary() {
 
 /// How many parameters a network for images of so many channels has.
 pub(super) fn parameters(spec: &ModelSpec, channels: usize) -> u64 {
-    layers(spec, channels, 1, 256, 1).iter().map(|row| row.parameters).sum()
+    layers(spec, channels, 1, [256; 2], 1).iter().map(|row| row.parameters).sum()
 }
 
 #[test]
@@ -273,7 +276,7 @@ fn efficientnet_encoders_give_the_parameters_of_segmentation_models_pytorch() {
         [6_569_581, 5_429_681]
     );
     // The encoder holds the classifier's last convolution without using it.
-    let rows = layers(&efficientnet(EncoderSpec::EfficientnetB0, false), 3, 1, 64, 1);
+    let rows = layers(&efficientnet(EncoderSpec::EfficientnetB0, false), 3, 1, [64; 2], 1);
     let unused: Vec<&str> = rows
         .iter()
         .filter(|row| row.parameters > 0 && row.multiply_adds == 0)
@@ -286,7 +289,7 @@ fn efficientnet_encoders_give_the_parameters_of_segmentation_models_pytorch() {
 fn classifiers_have_the_parameters_of_torchvision() {
     let spec = ClassifierSpec::default;
     let of = |spec: &ModelSpec| -> u64 {
-        layers(spec, 3, 1000, 224, 1).iter().map(|row| row.parameters).sum()
+        layers(spec, 3, 1000, [224; 2], 1).iter().map(|row| row.parameters).sum()
     };
     assert_eq!(of(&ModelSpec::Resnet18(spec())), 11_689_512);
     assert_eq!(of(&ModelSpec::Resnet34(spec())), 21_797_672);

@@ -114,7 +114,7 @@ impl TransformerConfig {
         summarise_layer_norm(table, &format!("{attention}.norm"), maps);
         let mut tokens = maps;
         if self.sparse {
-            tokens.size /= 2;
+            tokens = tokens.with_sides(|side| side / 2);
             table.plain(&format!("{attention}.sample"), "Sample /2", maps, tokens);
         }
         let wide = qkv.summarise(table, &format!("{attention}.qkv"), tokens);

@@ -63,8 +63,8 @@ impl Architecture for Unet {
         settings.encoder.halvings()
     }
 
-    fn problems(settings: &UnetSpec, image_size: u32, found: &mut Problems) {
-        settings.encoder.problems(image_size, found);
+    fn problems(settings: &UnetSpec, sides: [usize; 2], found: &mut Problems) {
+        settings.encoder.problems(sides, found);
     }
 
     fn design(settings: &UnetSpec, channels: [usize; 2]) -> Self::Design {
@@ -169,9 +169,9 @@ impl UnetConfig {
     }
 
     /// Fills in the encoder's rows of the layer table; gives the maps of the bottleneck and of each level above it.
-    pub(super) fn summarise_down(&self, table: &mut Table, size: usize) -> (Maps, Vec<Maps>) {
+    pub(super) fn summarise_down(&self, table: &mut Table, sides: [usize; 2]) -> (Maps, Vec<Maps>) {
         let (bottleneck, encoder) = self.split_down();
-        let maps = Maps { channels: self.channels[0], size };
+        let maps = Maps { channels: self.channels[0], sides };
         contracting_path::summarise(&encoder, &bottleneck, table, maps, DoubleConvConfig::summarise)
     }
 }
@@ -206,8 +206,8 @@ impl Design for UnetConfig {
         }
     }
 
-    fn summarise(&self, table: &mut Table, size: usize) {
-        let (mut maps, skips) = self.summarise_down(table, size);
+    fn summarise(&self, table: &mut Table, sides: [usize; 2]) {
+        let (mut maps, skips) = self.summarise_down(table, sides);
         for (index, (level, skip)) in self.levels().zip(skips.into_iter().rev()).enumerate() {
             maps = summarise_up(self.up_sampling, level, table, &format!("up.{index}"), maps);
             maps = table.concat(&format!("decoder.{index}.concat"), maps, skip);

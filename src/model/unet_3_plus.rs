@@ -166,7 +166,7 @@ impl Design for Unet3PlusConfig {
         }
     }
 
-    fn summarise(&self, table: &mut Table, size: usize) {
+    fn summarise(&self, table: &mut Table, sides: [usize; 2]) {
         let encoder: Vec<_> = (0..self.depth()).map(|level| self.level(level)).collect();
         let rows = |level: &[Convolution; 2], table: &mut Table, name: &str, maps| {
             let parts = level.iter().zip(["conv1", "conv2"]);
@@ -174,7 +174,7 @@ impl Design for Unet3PlusConfig {
                 ConvNorm::summarise(conv, table, &format!("{name}.{part}"), maps)
             })
         };
-        let maps = Maps { channels: self.channels[0], size };
+        let maps = Maps { channels: self.channels[0], sides };
         let bottleneck = self.level(self.depth());
         let (deepest, mut scales) =
             contracting_path::summarise(&encoder, &bottleneck, table, maps, rows);
@@ -201,10 +201,10 @@ fn summarise_scaled(table: &mut Table, name: &str, maps: Maps, from: usize, to: 
     let times = 1 << from.abs_diff(to);
     if from < to {
         let kind = format!("MaxPool2d {times}x{times} /{times}");
-        table.plain(&format!("{name}.pool"), &kind, maps, Maps { size: maps.size / times, ..maps })
+        table.plain(&format!("{name}.pool"), &kind, maps, maps.with_sides(|side| side / times))
     } else if from > to {
         let kind = format!("Upsample bilinear x{times}");
-        table.plain(&format!("{name}.up"), &kind, maps, Maps { size: maps.size * times, ..maps })
+        table.plain(&format!("{name}.up"), &kind, maps, maps.with_sides(|side| side * times))
     } else {
         maps
     }

@@ -63,8 +63,8 @@ impl Architecture for UnetPlusPlus {
         settings.encoder.halvings()
     }
 
-    fn problems(settings: &UnetPlusPlusSpec, image_size: u32, found: &mut Problems) {
-        settings.encoder.problems(image_size, found);
+    fn problems(settings: &UnetPlusPlusSpec, sides: [usize; 2], found: &mut Problems) {
+        settings.encoder.problems(sides, found);
         if settings.deep_supervision && settings.encoder.pretrained().is_some() {
             found.push(
                 "model.deep-supervision",
@@ -208,9 +208,9 @@ impl Design for UnetPlusPlusConfig {
         }
     }
 
-    fn summarise(&self, table: &mut Table, size: usize) {
+    fn summarise(&self, table: &mut Table, sides: [usize; 2]) {
         let unet = &self.unet;
-        let (deepest, mut column) = unet.summarise_down(table, size);
+        let (deepest, mut column) = unet.summarise_down(table, sides);
         column.push(deepest);
         let mut dense = column.clone();
         for before in 0..self.depth() {

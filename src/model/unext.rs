@@ -188,8 +188,8 @@ impl Design for UnextConfig {
         }
     }
 
-    fn summarise(&self, table: &mut Table, size: usize) {
-        let mut maps = Maps { channels: self.channels[0], size };
+    fn summarise(&self, table: &mut Table, sides: [usize; 2]) {
+        let mut maps = Maps { channels: self.channels[0], sides };
         for (index, conv) in self.encoder().iter().enumerate() {
             maps = ConvNorm::summarise(conv, table, &format!("encoder.{index}"), maps);
             maps = summarise_max_pool(table, &format!("encoder.{index}.pool"), maps);

@@ -8,8 +8,8 @@ use super::figures::{self, Deciding};
 use crate::attribution::{Method, Settings};
 use crate::data::{
     Dataset, Duplicates, Labels, Split, augment_problems, find_duplicates, folds, for_task,
-    group_key, lacks_foreground, leaks, masks_of, open_for, open_with, percentile_window, split,
-    subset, unscored, unsearched,
+    group_key, lacks_foreground, leaks, masks_of, open_for, open_with, percentile_window,
+    sampler_problem, split, subset, unscored, unsearched,
 };
 use crate::device::{Request, choose};
 use crate::error::Result;
@@ -22,8 +22,8 @@ use crate::loss::{self, Outputs};
 use crate::model;
 use crate::record::GuideRow;
 use crate::spec::{
-    Channels, EvaluationSpec, GateSpec, GuideSpec, Loaded, Problem, Problems, RefineSpec, Spec,
-    SubsetSpec, ThresholdSpec, load,
+    Channels, EvaluationSpec, GateSpec, GuideSpec, Loaded, Problem, Problems, RefineSpec, Resize,
+    Spec, SubsetSpec, TaskSpec, ThresholdSpec, load,
 };
 use crate::split_name::SplitName;
 
@@ -103,6 +103,7 @@ pub fn check(mut loaded: Loaded, depth: Depth) -> Result<Checked, Problems> {
             Ok((split, duplicates)) => {
                 found.splits(&split);
                 found.labelled(dataset, &split);
+                found.sampler(dataset, &split);
                 found.scored(dataset, &split);
                 if let Err(error) = decide_window(spec, dataset, &split) {
                     found.add("dataset.intensity", error.to_string());
@@ -173,10 +174,11 @@ impl Mistakes<'_> {
     /// Problems that do not depend on the data.
     fn settings(&mut self) {
         let spec = &self.loaded.spec;
-        self.all(model::problems(&spec.model, spec.dataset.image_size));
+        self.all(model::problems(&spec.model, spec.dataset.frame().sides()));
         self.all(augment_problems(&spec.augment));
         self.all(crate::train::problems(&spec.schedule));
         self.task();
+        self.geometry();
         self.film();
         self.unfreezing();
         self.deciding();
@@ -251,12 +253,63 @@ impl Mistakes<'_> {
             self.add("evaluation.refine", message.into());
         }
         let overlaps = spec.evaluation.window_overlap != EvaluationSpec::default().window_overlap;
-        if overlaps && spec.dataset.source.source().tile_scale().is_none() {
-            let message = "whole regions are predicted by windows where `dataset.layout` cuts them into tiles, and \
-                           this data set is not cut: leave it out";
+        let cut =
+            spec.dataset.crop.is_some() || spec.dataset.source.source().tile_scale().is_some();
+        if overlaps && !cut {
+            let message = "images are predicted by windows where `dataset.layout` cuts them into tiles or `dataset.crop` \
+                           into crops, and this data set is not cut: leave it out";
             self.add("evaluation.window-overlap", message.into());
         }
         self.inputs();
+    }
+
+    /// What the network sees must fit how cases are made.
+    fn geometry(&mut self) {
+        let Spec { dataset, augment, .. } = &self.loaded.spec;
+        let source = dataset.source.source();
+        let square = dataset.image_size.is_square();
+        if !square && (source.is_of_tiles() || source.tile_scale().is_some()) {
+            let message = "tiles are square: write one number";
+            self.add("dataset.image-size", message.into());
+        }
+        let mut wrong = Vec::new();
+        if dataset.crop.is_some() {
+            if !matches!(self.loaded.spec.task, TaskSpec::Segment(_)) {
+                wrong.push((
+                    "dataset.crop",
+                    "a part of an image need not show what gives the whole its class: leave it out",
+                ));
+            }
+            if source.is_of_tiles() || source.tile_scale().is_some() {
+                wrong.push((
+                    "dataset.crop",
+                    "`dataset.layout` has tiles, which are such parts: leave it out",
+                ));
+            } else if !square {
+                wrong.push((
+                    "dataset.image-size",
+                    "crops are square: write one number, or leave out `dataset.crop`",
+                ));
+            }
+            if dataset.resize == Resize::Letterbox {
+                wrong.push((
+                    "dataset.resize",
+                    "crops have the network's size, so that there is nothing to pad: leave it out",
+                ));
+            }
+        }
+        if !square && augment.rotate90.is_some() {
+            let message = "quarter turns exchange height and width, which `dataset.image-size` has apart: leave it out, or \
+                           write one number there";
+            self.add("augment.rotate90", message.into());
+        }
+        if dataset.resize == Resize::Letterbox && source.tile_scale().is_some() {
+            let message = "`dataset.layout` cuts tiles of the network's size, so that there is nothing to pad: leave it out";
+            self.add("dataset.resize", message.into());
+        }
+        for (key, message) in wrong {
+            self.add(key, message.into());
+        }
     }
 
     /// Inputs that are made from masks need a guide, and a guide needs them.
@@ -312,6 +365,7 @@ impl Mistakes<'_> {
         let mut of_guide = Mistakes { loaded: &loaded, list: Vec::new() };
         of_guide.settings();
         of_guide.on(&dataset);
+        of_guide.sampler(&dataset, split);
         for problem in of_guide.list {
             let help = problem.help.map(|help| format!("; {help}")).unwrap_or_default();
             let (key, message) = (problem.key, problem.message);
@@ -451,7 +505,7 @@ impl Mistakes<'_> {
         }
         let film = &spec.report.film;
         let settings = Settings { layer: film.layer.clone(), ..Settings::default() };
-        let size = spec.dataset.image_size as usize;
+        let size = spec.dataset.image_size.shorter() as usize;
         if let Err(unfit) = Method::new(film.method, settings, &spec.model, size) {
             let key = format!("report.film.{}", unfit.key);
             self.list.push(self.loaded.problem_at(&key, unfit.message, Some(unfit.help)));
@@ -554,6 +608,14 @@ impl Mistakes<'_> {
                     self.loaded.problem_at("dataset.split", finding.line(), Some(help.into()));
                 self.list.push(problem);
             }
+        }
+    }
+
+    /// Labels can be balanced where training cases have several.
+    fn sampler(&mut self, dataset: &Dataset, split: &Split) {
+        let sampler = self.loaded.spec.schedule.sampler;
+        if let Some(message) = sampler_problem(sampler, dataset, &split.train) {
+            self.add("schedule.sampler", message);
         }
     }
 

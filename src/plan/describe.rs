@@ -1,11 +1,12 @@
 //! A plan in words, for `oncospec plan`.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use super::Plan;
 use crate::data::group_key;
 use crate::model::{self, WeightsReport};
-use crate::spec::Precision;
+use crate::spec::{Precision, Sampler};
 use crate::split_name::SplitName;
 use crate::train::Measured;
 
@@ -24,11 +25,17 @@ pub struct Estimate {
 }
 
 impl Estimate {
-    /// Scales a measured step up: validation is counted at a third of a training step, and memory
-    /// grows with the batch.
+    /// Scales a measured step up: validation of a case, or of a window of one, is counted at a third of a training step, and
+    /// memory grows with the batch.
     pub fn new(plan: &Plan, measured: Measured) -> Self {
         let schedule = &plan.decisions.spec.schedule;
-        let [train, valid, _] = plan.decisions.cases;
+        let train = plan.decisions.cases[0];
+        let crop = plan.decisions.preprocess().sampling.crop;
+        let seen = |&case: &usize| {
+            let case = &plan.dataset.cases[case];
+            crop.map_or(1, |crop| crop.count((case.width, case.height)))
+        };
+        let valid: usize = plan.split.valid.iter().map(seen).sum();
         let epoch_s = measured.step_s * (train as f64 + valid as f64 / 3.0);
         Self {
             case_step_s: measured.step_s,
@@ -110,6 +117,16 @@ fn data(out: &mut String, plan: &Plan) {
     }
     let key = group_key(&plan.decisions.spec.dataset.split, &plan.dataset);
     let _ = writeln!(out, "groups  by {}", key.as_str());
+    if plan.decisions.spec.schedule.sampler == Sampler::Balanced {
+        let labels: BTreeSet<&str> =
+            plan.split.train.iter().map(|&case| plan.dataset.cases[case].label.as_str()).collect();
+        let (cases, count) = (plan.split.train.len(), labels.len());
+        let each = cases as f64 / count.max(1) as f64;
+        let _ = writeln!(
+            out,
+            "sampler draws {cases} training cases an epoch, {each:.1} of each of {count} labels"
+        );
+    }
     for finding in plan.findings.iter().filter(|finding| finding.kind.is_leak()) {
         let _ = writeln!(out, "leak    {}", finding.line());
     }

@@ -185,20 +185,22 @@ impl Decisions {
         self.window.map_or(Levels::Refused, Levels::Window)
     }
 
-    /// How whole regions are covered by windows, where the network is trained on tiles of them.
+    /// How whole regions or images are covered by windows, where the network is trained on tiles or crops of them.
     pub fn windows(&self) -> Option<Windows> {
         let Spec { dataset, evaluation, .. } = &self.spec;
-        let scale = dataset.source.source().tile_scale()?;
+        let of_crops = dataset.crop.as_ref().map(|crop| crop.magnification);
+        let scale = of_crops.or_else(|| dataset.source.source().tile_scale())?;
         let overlap = evaluation.window_overlap;
-        Some(Windows { size: dataset.image_size, scale, overlap })
+        Some(Windows { size: dataset.image_size.width, scale, overlap })
     }
 
     /// How an image that is larger than the training tiles is covered by windows of their size, where cases are tiles
     /// that were cut before.
     pub fn tile_windows(&self) -> Option<Windows> {
         let Spec { dataset, evaluation, .. } = &self.spec;
-        let scale = f64::from(dataset.image_size) / f64::from(self.tile_px?);
-        Some(Windows { size: dataset.image_size, scale, overlap: evaluation.window_overlap })
+        let size = dataset.image_size.width;
+        let scale = f64::from(size) / f64::from(self.tile_px?);
+        Some(Windows { size, scale, overlap: evaluation.window_overlap })
     }
 
     /// How images are prepared for the network.
@@ -311,7 +313,7 @@ fn layers(spec: &Spec, dataset: &Dataset, batch: usize) -> Vec<Layer> {
         &spec.model,
         spec.input_channels(),
         dataset.labels.channels(),
-        spec.dataset.image_size as usize,
+        spec.dataset.frame().sides(),
         batch,
     );
     if let Some(head) = second_head(spec, dataset.image_classes.len()) {

@@ -12,6 +12,7 @@ use super::net::{initial_net, objective};
 use crate::data::{Batch, Batches, Cache, Loader, Order};
 use crate::device::{Chosen, for_training, on_device};
 use crate::error::{Error, Result};
+use crate::frame::ImageSize;
 use crate::memory;
 use crate::model::{Model, save_weights};
 use crate::plan::Plan;
@@ -39,8 +40,8 @@ pub struct BenchFigures {
     pub threads: usize,
     /// Cases of a batch.
     pub batch_size: usize,
-    /// Side of the images, in pixels.
-    pub image_size: u32,
+    /// Size of the images: the side of a square, or height and width, in pixels.
+    pub image_size: ImageSize,
     /// Channels of the network's input.
     pub channels: usize,
     /// Parameters of the network.
@@ -233,7 +234,8 @@ impl Forever {
             spec.schedule.batch_size as usize,
             spec.run.threads(),
             Cache::new((spec.dataset.cache_mib as usize) << 20).into(),
-        );
+        )
+        .sampler(spec.schedule.sampler);
         let (seed, epoch) = (decisions.seed, 1);
         let batches = loader.epoch(Order::Shuffled { seed, epoch });
         let size = (spec.schedule.batch_size as usize).min(loader.cases());

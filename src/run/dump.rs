@@ -47,14 +47,14 @@ impl View for Numbers {
 pub fn dump_batches(batches: &[Batch], path: &Path) -> Result<()> {
     let mut tensors = Vec::new();
     for (index, batch) in batches.iter().enumerate() {
-        let (cases, side) = (batch.cases.len(), batch.size);
+        let (cases, [height, width]) = (batch.cases.len(), batch.sides);
         let images = Numbers {
             dtype: Dtype::F32,
-            shape: vec![cases, batch.channels, side, side],
+            shape: vec![cases, batch.channels, height, width],
             bytes: batch.images.iter().flat_map(|value| value.to_le_bytes()).collect(),
         };
         tensors.push((format!("images.{index}"), images));
-        let labels = vec![cases, batch.label_size, batch.label_size];
+        let labels = vec![cases, batch.label_sides[0], batch.label_sides[1]];
         tensors.push((format!("labels.{index}"), Numbers::integers(&batch.labels, labels)));
         if !batch.classes.is_empty() {
             let classes = Numbers::integers(&batch.classes, vec![cases]);

@@ -15,9 +15,9 @@ pub fn estimate(plan: &Plan, chosen: &Chosen) -> Result<(Vec<WeightsReport>, Est
     let spec = &plan.decisions.spec;
     let device = for_training(&chosen.device, spec.schedule.activation_checkpointing);
     let (net, weights) = initial_net(&plan.decisions, &device)?;
-    let side = spec.dataset.image_size as usize;
-    let shape = [spec.input_channels(), side, side];
-    let inputs = Inputs::zeros(shape, [plan.decisions.labels.side(side); 2], &device);
+    let sides = spec.dataset.frame().sides();
+    let shape = [spec.input_channels(), sides[0], sides[1]];
+    let inputs = Inputs::zeros(shape, plan.decisions.labels.sides(sides), &device);
     let objective = objective(&plan.decisions)?;
     let mut measured = measure(net, objective, &spec.schedule, inputs, &device)?;
     if chosen.kind.family() != Family::Cpu {

@@ -54,7 +54,7 @@ impl Film {
         let decisions = &plan.decisions;
         let spec = &decisions.spec;
         let settings = Settings { layer: spec.report.film.layer.clone(), ..Settings::default() };
-        let (kind, size) = (spec.report.film.method, spec.dataset.image_size as usize);
+        let (kind, size) = (spec.report.film.method, spec.dataset.image_size.shorter() as usize);
         Ok(Self {
             run,
             dataset: Arc::clone(&plan.dataset),
@@ -131,7 +131,11 @@ impl Film {
     }
 
     fn frame(&self, epoch: u32, case: usize, fixed: bool, predictor: &Predictor) -> Result<Frame> {
-        let decoded = self.decode(case)?;
+        let whole = self.decode(case)?;
+        let decoded = match &self.preprocess.sampling.crop {
+            Some(crop) => crop.richest(&whole)?,
+            None => whole,
+        };
         let case = &self.dataset.cases[case];
         let probabilities = predictor.predict(&[&decoded])?.remove(0);
         let heat = attribute(predictor, &decoded, None, &self.method)?;

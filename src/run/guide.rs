@@ -182,7 +182,7 @@ fn masks(
 /// If the image has no pixels.
 fn mask(predictor: &Predictor, threshold: f64, image: &Decoded) -> Result<Vec<u8>> {
     let (width, height) = image.image.dimensions();
-    let seen = predictor.predict(&[image])?.remove(0);
+    let seen = predictor.whole(image)?;
     let seen = seen.resized(width as usize, height as usize)?;
     Ok(seen.labels(predictor.outputs, threshold))
 }

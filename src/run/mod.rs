@@ -339,6 +339,7 @@ fn training(plan: &Plan, chosen: &Chosen) -> Result<Training> {
         )
     };
     let train = loader(&plan.split.train, Some(spec.augment.clone()));
+    let train = train.sampler(spec.schedule.sampler);
     Ok(Training {
         net: initial_net(decisions, &devices[0])?.0,
         resting: resting(spec),
@@ -354,7 +355,7 @@ fn training(plan: &Plan, chosen: &Chosen) -> Result<Training> {
         seed: decisions.seed,
         train: if spec.schedule.drop_last { train.drop_last() } else { train },
         checkpoint_every: spec.run.checkpoint_every,
-        valid: loader(&plan.split.valid, None),
+        valid: loader(&plan.split.valid, None).windows(),
         devices,
     })
 }

@@ -8,13 +8,13 @@ use crate::evaluate::{
 use crate::figure_name::{FigureName, MASK_DICE, OF_SECOND_HEAD};
 use crate::plan::Plan;
 use crate::record::{Progressed, Selection, Semantics, Summary, Task};
-use crate::spec::{EvaluationSpec, MetricKind, Resolution, TaskSpec};
+use crate::spec::{MetricKind, Resize, Resolution, Spec, TaskSpec};
 
 /// The summary of a plan, before anything is measured.
 pub(super) fn summary(plan: &Plan) -> Summary {
     let decisions = &plan.decisions;
     let spec = &decisions.spec;
-    let side = spec.dataset.image_size as usize;
+    let [height, width] = spec.dataset.frame().sides();
     let batch = spec.schedule.batch_size as usize;
     let classes = decisions.labels.names();
     Summary {
@@ -29,7 +29,7 @@ pub(super) fn summary(plan: &Plan) -> Summary {
             Some(_) => format!("{}, with a head for images", spec.model.title()),
             None => spec.model.title(),
         },
-        input: vec![batch, spec.input_channels(), side, side],
+        input: vec![batch, spec.input_channels(), height, width],
         parameters: decisions.parameters,
         trainable: decisions.trainable,
         multiply_adds: decisions.multiply_adds,
@@ -55,7 +55,7 @@ fn semantics(plan: &Plan, classes: usize) -> Semantics {
     let spec = &plan.decisions.spec;
     let (of_pixels, of_images) = (describe_reductions(classes), describe_image_reductions());
     let empty = || describe_empty(spec.evaluation.empty, classes);
-    let resolution = || resolution(&spec.evaluation) + &shared_pixels(plan);
+    let resolution = || resolution(spec) + &shared_pixels(plan);
     let (reduction, empty, resolution) = match spec.task {
         TaskSpec::Segment(_) => (of_pixels.to_string(), empty(), resolution()),
         TaskSpec::MultiTask(_) => (
@@ -79,7 +79,15 @@ fn semantics(plan: &Plan, classes: usize) -> Semantics {
 
 /// What the cases are where they are not those of the split, and how pixels count that lie in several tiles.
 fn shared_pixels(plan: &Plan) -> String {
-    if let Some(windows) = plan.decisions.windows() {
+    let windows = plan.decisions.windows();
+    if let (Some(windows), Some(crop)) = (windows, &plan.decisions.spec.dataset.crop) {
+        return format!(
+            "; images are predicted by windows of {0}x{0} pixels at magnification {1} that share {2} of their side and are \
+             blended; in curves, training is of random crops and validation of windows side by side",
+            windows.size, crop.magnification, windows.overlap
+        );
+    }
+    if let Some(windows) = windows {
         return format!(
             "; cases are whole regions, predicted by windows that share {} of their side and are blended, and each \
              pixel that a tile of the split shows counts once; in curves and in the split, cases are tiles",
@@ -100,14 +108,23 @@ pub(super) fn selection(plan: &Plan, progressed: &Progressed) -> Option<Selectio
     Some(Selection { epoch, metric, value })
 }
 
-fn resolution(spec: &EvaluationSpec) -> String {
-    let masks = match spec.resolution {
-        Resolution::Original => {
+fn resolution(spec: &Spec) -> String {
+    let masks = match (spec.evaluation.resolution, spec.dataset.resize) {
+        (Resolution::Original, Resize::Stretch) => {
             "at the size of the original image: probabilities are resized to it before the threshold"
         }
-        Resolution::Network => "at the size the network works at: masks are resized to it",
+        (Resolution::Original, Resize::Letterbox) => {
+            "at the size of the original image: probabilities are cut back to it from its padding and resized before the \
+             threshold"
+        }
+        (Resolution::Network, Resize::Stretch) => {
+            "at the size the network works at: masks are resized to it"
+        }
+        (Resolution::Network, Resize::Letterbox) => {
+            "at the size that the image has in the network's input: masks are resized to it, and padding takes no part"
+        }
     };
-    match describe_refinement(&spec.refine) {
+    match describe_refinement(&spec.evaluation.refine) {
         Some(refined) => format!("{masks}; before that, probabilities are {refined}"),
         None => masks.into(),
     }

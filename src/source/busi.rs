@@ -145,8 +145,7 @@ impl Source for BusiSpec {
             ));
         }
         if opening.masks == Masks::Read && !scan.has_errors() {
-            let lesions =
-                judge_lesions(&look, &scan.cases, &self.foreground, Some(opening.image_size));
+            let lesions = judge_lesions(&look, &scan.cases, &self.foreground, opening.resized());
             scan.findings.extend(lesions.findings);
             scan.lesions = lesions.pixels;
         }

@@ -39,8 +39,9 @@ use super::header::{
 use super::levels::{Levels, Window};
 use super::mask_values::{MaskValues, is_lesion};
 use super::picture_values::{DeepValues, PictureValues};
-use super::sizes::{BothSizes, resize_labels};
+use super::sizes::{BothSizes, labels_in};
 use crate::error::{Error, Result};
+use crate::frame::Frame;
 
 /// Decodes an image file to RGB.
 ///
@@ -120,13 +121,13 @@ pub fn decode_binary(path: &Path, foreground: &ForegroundSpec) -> Result<GrayIma
 pub(super) fn mask_values(
     path: &Path,
     foreground: &ForegroundSpec,
-    size: Option<u32>,
+    frame: Option<Frame>,
 ) -> Result<(MaskValues, u64)> {
     let values = || {
         let (header, picture) = mask_picture(path, Limit::Image, Reading::Colours)?;
         let values = MaskValues::of(header.stored().0, picture.mask_pixels()?, foreground);
-        let network = match size {
-            Some(size) => lesion_pixels(&lesion_labels(&header, &picture, foreground)?, size),
+        let network = match frame {
+            Some(frame) => lesion_pixels(&lesion_labels(&header, &picture, foreground)?, frame),
             None => values.extent.pixels,
         };
         Ok((values, network))
@@ -134,22 +135,22 @@ pub(super) fn mask_values(
     values().map_err(naming(path))
 }
 
-/// Pixels of lesion that are left of the labels of a mask at `size` x `size`.
-pub(super) fn lesion_pixels(labels: &GrayImage, size: u32) -> u64 {
-    resize_labels(labels, size).into_iter().filter(|&label| label == 1).count() as u64
+/// Pixels of lesion that are left of the labels of a mask in a frame.
+pub(super) fn lesion_pixels(labels: &GrayImage, frame: Frame) -> u64 {
+    labels_in(labels, frame).into_iter().filter(|&label| label == 1).count() as u64
 }
 
 /// Codes of a mask with their pixels, at its own size and, if there is one, at the network's.
 pub(super) fn code_counts(
     path: &Path,
     limit: Limit,
-    size: Option<u32>,
+    frame: Option<Frame>,
 ) -> Result<BothSizes<Vec<CodeCount>>> {
     let codes = decode_codes(path, limit)?;
     let own = found_codes(codes.as_raw());
-    let network = match size {
-        Some(size) if (size, size) != codes.dimensions() => {
-            found_codes(&resize_labels(&codes, size))
+    let network = match frame {
+        Some(frame) if (frame.width, frame.height) != codes.dimensions() => {
+            found_codes(&labels_in(&codes, frame))
         }
         _ => own.clone(),
     };

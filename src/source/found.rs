@@ -180,10 +180,10 @@ impl Reading<'_> {
         if self.opening.masks == Masks::Ignored || scan.has_errors() {
             return Ok(());
         }
-        let size = self.opening.image_size;
+        let frame = self.opening.resized();
         match self.pixels {
             PixelsSpec::Values(_) => {
-                let codes_of = survey_cases(&self.look, scan, Some(size));
+                let codes_of = survey_cases(&self.look, scan, frame);
                 let (_, codes) = self.pixels.classes()?;
                 let unknown = codes_of.iter().filter_map(|(mask, found)| {
                     let unknown = codes.unknown_of(&found.own);
@@ -201,7 +201,7 @@ impl Reading<'_> {
             }
             PixelsSpec::Foreground(_) | PixelsSpec::Layers(_) => {
                 let layered = matches!(self.pixels, PixelsSpec::Layers(_));
-                let lesions = judge_lesions(&self.look, &scan.cases, self.foreground, Some(size));
+                let lesions = judge_lesions(&self.look, &scan.cases, self.foreground, frame);
                 // Classes may fill an image together.
                 let of_one = [FindingKind::MostlyLesion, FindingKind::LesionAround];
                 let findings = lesions.findings.into_iter();
@@ -210,7 +210,7 @@ impl Reading<'_> {
                 if !layered {
                     scan.lesions = lesions.pixels;
                 } else if !scan.has_errors() {
-                    scan.codes = survey_layers(&scan.cases, self.foreground, size)?;
+                    scan.codes = survey_layers(&scan.cases, self.foreground, frame)?;
                 }
             }
         }

@@ -42,11 +42,11 @@ impl Labels {
         }
     }
 
-    /// Side of the labels of images of a size: 1 where a whole image has one.
-    pub fn side(&self, size: usize) -> usize {
+    /// Height and width of the labels of images of a height and width: 1 where a whole image has one.
+    pub fn sides(&self, sides: [usize; 2]) -> [usize; 2] {
         match self {
-            Self::Binary { .. } | Self::Classes { .. } => size,
-            Self::Images { .. } => 1,
+            Self::Binary { .. } | Self::Classes { .. } => sides,
+            Self::Images { .. } => [1; 2],
         }
     }
 

@@ -11,8 +11,9 @@ use super::codes::{CodeCount, found_codes};
 use super::decode::decode_binary;
 use super::foreground::ForegroundSpec;
 use super::kept::kept;
-use super::sizes::{BothSizes, resize_labels};
+use super::sizes::{BothSizes, labels_in};
 use crate::error::{Error, Result};
+use crate::frame::Frame;
 
 /// The codes of an image's pixels from its layers: 0 where none is foreground, the last where several are.
 ///
@@ -51,7 +52,7 @@ pub(crate) fn decode_layers(
 pub(super) fn survey_layers(
     cases: &[Case],
     foreground: &ForegroundSpec,
-    size: u32,
+    frame: Option<Frame>,
 ) -> Result<BTreeMap<String, BothSizes<Vec<CodeCount>>>> {
     let layers = |case: &Case| match &case.mask {
         MaskSource::Layers { files, codes } => Some((files.clone(), codes.clone())),
@@ -67,12 +68,13 @@ pub(super) fn survey_layers(
         .iter()
         .map(|(case, _, codes)| (codes.as_slice(), case.width, case.height))
         .collect();
-    let knowledge = format!("codes of layers {foreground:?} {shape:?} at {size}");
+    let knowledge = format!("codes of layers {foreground:?} {shape:?} at {frame:?}");
     let count = || -> Result<Vec<BothSizes<Vec<CodeCount>>>> {
         let of = |(case, files, codes): &(&Case, Vec<PathBuf>, Vec<u8>)| {
             let labels = decode_layers(files, codes, (case.width, case.height), foreground)?;
-            let network = found_codes(&resize_labels(&labels, size));
-            Ok(BothSizes { own: found_codes(labels.as_raw()), network })
+            let own = found_codes(labels.as_raw());
+            let network = frame.map(|frame| found_codes(&labels_in(&labels, frame)));
+            Ok(BothSizes { network: network.unwrap_or_else(|| own.clone()), own })
         };
         layered.par_iter().map(of).collect()
     };

@@ -25,6 +25,7 @@ use super::sizes::BothSizes;
 use super::survey::{Surveyed, survey};
 use crate::error::Result;
 use crate::finding::{Finding, FindingKind, Findings};
+use crate::frame::Frame;
 
 /// Part of a mask from which on it is nearly all lesion. The largest of BUSI is 0.56.
 const NEARLY_ALL: f64 = 0.8;
@@ -68,11 +69,11 @@ pub(super) fn judge_lesions(
     look: &Look,
     cases: &[Case],
     foreground: &ForegroundSpec,
-    size: Option<u32>,
+    frame: Option<Frame>,
 ) -> Lesions {
     let surveyed =
-        survey_masks(&format!("values of masks {foreground:?} at {size:?}"), cases, |mask| {
-            mask_values(mask, foreground, size)
+        survey_masks(&format!("values of masks {foreground:?} at {frame:?}"), cases, |mask| {
+            mask_values(mask, foreground, frame)
         });
     let mut findings = Findings::default();
     let mut read: BTreeMap<&Path, &MaskValues> = BTreeMap::new();
@@ -95,10 +96,10 @@ pub(super) fn judge_lesions(
     }
     let mut pixels = BTreeMap::new();
     if !findings.has_errors() {
-        match lesions(cases, &of_files, foreground, size) {
+        match lesions(cases, &of_files, foreground, frame) {
             Ok(found) => {
                 findings.extend(amounts(cases, &read, &found, foreground));
-                findings.extend(size.and_then(|size| vanished(cases, &found, size)));
+                findings.extend(frame.and_then(|frame| vanished(cases, &found, frame)));
                 let both = |of: Lesion| BothSizes { own: of.own.pixels, network: of.network };
                 let known = cases.iter().zip(found);
                 pixels =
@@ -175,7 +176,7 @@ fn has_several_hues(read: &BTreeMap<&Path, &MaskValues>, foreground: &Foreground
 }
 
 /// Lesions of which no pixel is left once their masks are resized.
-fn vanished(cases: &[Case], lesions: &[Option<Lesion>], size: u32) -> Option<Finding> {
+fn vanished(cases: &[Case], lesions: &[Option<Lesion>], frame: Frame) -> Option<Finding> {
     let (mut with_lesion, mut names) = (0, Vec::new());
     for (case, lesion) in cases.iter().zip(lesions) {
         let Some(Lesion { own, network }) = lesion.filter(|lesion| lesion.own.pixels > 0) else {
@@ -187,7 +188,7 @@ fn vanished(cases: &[Case], lesions: &[Option<Lesion>], size: u32) -> Option<Fin
             names.push(format!("{}: {} pixels of {width}x{height}", case.id, own.pixels));
         }
     }
-    let what = format!("lesions of which `dataset.image-size` {size} leaves no pixel");
+    let what = format!("lesions of which `dataset.image-size` {frame} leaves no pixel");
     let finding = match names.len() {
         0 => return None,
         all if all == with_lesion => Finding::error(FindingKind::VanishedLesion, what),
@@ -201,19 +202,19 @@ fn lesions(
     cases: &[Case],
     of_files: &BTreeMap<&Path, Lesion>,
     foreground: &ForegroundSpec,
-    size: Option<u32>,
+    frame: Option<Frame>,
 ) -> std::result::Result<Vec<Option<Lesion>>, Finding> {
     let several: Vec<&Case> = cases.iter().filter(|case| case.mask.files().len() > 1).collect();
     let files: Vec<&Path> =
         several.iter().flat_map(|case| case.mask.files()).map(PathBuf::as_path).collect();
     let counts: Vec<usize> = several.iter().map(|case| case.mask.files().len()).collect();
     let unions = || -> Result<Vec<Lesion>> {
-        several.par_iter().map(|case| union(case.mask.files(), foreground, size)).collect()
+        several.par_iter().map(|case| union(case.mask.files(), foreground, frame)).collect()
     };
     let unions = match several.is_empty() {
         true => Vec::new(),
         false => {
-            kept(&format!("unions of masks {foreground:?} {counts:?} at {size:?}"), &files, unions)
+            kept(&format!("unions of masks {foreground:?} {counts:?} at {frame:?}"), &files, unions)
                 .map_err(|error| Finding::error(FindingKind::UnreadableFile, error.to_string()))?
         }
     };
@@ -230,7 +231,7 @@ fn lesions(
 }
 
 /// What is lesion in any of several masks.
-fn union(files: &[PathBuf], foreground: &ForegroundSpec, size: Option<u32>) -> Result<Lesion> {
+fn union(files: &[PathBuf], foreground: &ForegroundSpec, frame: Option<Frame>) -> Result<Lesion> {
     let mut union = GrayImage::default();
     for file in files {
         let mask = decode_binary(file, foreground)?;
@@ -242,7 +243,7 @@ fn union(files: &[PathBuf], foreground: &ForegroundSpec, size: Option<u32>) -> R
     }
     let lesion: Vec<bool> = union.iter().map(|&label| label == 1).collect();
     let own = Extent::of(&lesion, union.width() as usize);
-    let network = size.map_or(own.pixels, |size| lesion_pixels(&union, size));
+    let network = frame.map_or(own.pixels, |frame| lesion_pixels(&union, frame));
     Ok(Lesion { own, network })
 }
 
@@ -474,12 +475,12 @@ pub(super) type CodesOf = BTreeMap<PathBuf, BothSizes<Vec<CodeCount>>>;
 fn survey_codes(
     look: &Look,
     cases: &[Case],
-    size: Option<u32>,
+    frame: Option<Frame>,
     findings: &mut Findings,
 ) -> CodesOf {
     let limit = look.limit;
-    let surveyed = survey_masks(&format!("codes of masks at {size:?}"), cases, |mask| {
-        code_counts(mask, limit, size)
+    let surveyed = survey_masks(&format!("codes of masks at {frame:?}"), cases, |mask| {
+        code_counts(mask, limit, frame)
     });
     let mut codes = CodesOf::new();
     for (file, found) in surveyed {
@@ -494,8 +495,8 @@ fn survey_codes(
 }
 
 /// The codes that the masks of some cases hold, which the scan keeps by the ids of these.
-pub(super) fn survey_cases(look: &Look, scan: &mut Scan, size: Option<u32>) -> CodesOf {
-    let codes_of = survey_codes(look, &scan.cases, size, &mut scan.findings);
+pub(super) fn survey_cases(look: &Look, scan: &mut Scan, frame: Option<Frame>) -> CodesOf {
+    let codes_of = survey_codes(look, &scan.cases, frame, &mut scan.findings);
     let of_case = |case: &Case| {
         let codes = codes_of.get(case.mask.files().first()?)?;
         Some((case.id.clone(), codes.clone()))

@@ -77,7 +77,7 @@ pub use pixels::{
 };
 pub use reader::{Masks, Opening, Source};
 pub use roi::RoiCache;
-pub use sizes::{BothSizes, labels_at, resize_labels};
+pub use sizes::{BothSizes, labels_at};
 pub use synth::{SynthKind, Synthesis, synth};
 pub use table::TableSpec;
 pub(crate) use two_folders::images_and_masks;

@@ -7,6 +7,7 @@ use super::layout::Layout;
 use super::levels::Levels;
 use super::scan::Scan;
 use crate::error::Result;
+use crate::frame::Frame;
 
 /// Whether labels come from masks, or from folders alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,14 +21,23 @@ pub enum Masks {
 /// How a data set is opened.
 #[derive(Clone, Copy, Debug)]
 pub struct Opening {
-    /// Side of the square that the network sees, in pixels.
-    pub image_size: u32,
+    /// What the network sees.
+    pub frame: Frame,
+    /// Whether it sees crops of images at their own scale, and not whole images in its frame.
+    pub cropped: bool,
     /// How images of 16 bits are read.
     pub levels: Levels,
     /// Whether masks are looked at.
     pub masks: Masks,
     /// Whether only names show which cases belong together.
     pub grouped_by_names: bool,
+}
+
+impl Opening {
+    /// What whole images are resized to; `None` where they are not.
+    pub(crate) fn resized(&self) -> Option<Frame> {
+        (!self.cropped).then_some(self.frame)
+    }
 }
 
 /// A kind of data set: its settings in a spec, and how it is read.

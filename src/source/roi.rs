@@ -7,9 +7,10 @@ use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::{GrayImage, ImageBuffer, Pixel, RgbImage};
 
-use super::case::Region;
+use super::case::{Decoded, Region};
 use super::decode::{decode_codes, decode_rgb};
 use super::header::Limit;
+use super::labels::IGNORE;
 use super::levels::Levels;
 use crate::error::{Error, Result};
 
@@ -252,6 +253,30 @@ pub(super) fn codes_of_tile(
     let part = crop(mask, region, image::Luma([0]));
     let data = resample(part.as_raw(), (region, width, height), PixelType::U8, ResizeAlg::Nearest)?;
     whole(GrayImage::from_raw(width, height, data), region)
+}
+
+/// A part of a decoded image at `size` x `size`: white beyond the image, with labels that take no part there and outside of
+/// `counts` (left, top, right and bottom in pixels of the image, the last two exclusive).
+pub(crate) fn decoded_part(
+    decoded: &Decoded,
+    region: &Region,
+    size: u32,
+    [left, top, right, bottom]: [u32; 4],
+) -> Result<Decoded> {
+    let image = image_of_part(&crop(&decoded.image, region, BEYOND), region, size, size)?;
+    let labels = decoded.labels.as_ref().map(|labels| {
+        let mut part = crop(labels, region, image::Luma([IGNORE]));
+        for (x, y, label) in part.enumerate_pixels_mut() {
+            let (x, y) = (region.x + x, region.y + y);
+            if !(left..right).contains(&x) || !(top..bottom).contains(&y) {
+                *label = image::Luma([IGNORE]);
+            }
+        }
+        let data =
+            resample(part.as_raw(), (region, size, size), PixelType::U8, ResizeAlg::Nearest)?;
+        whole(GrayImage::from_raw(size, size, data), region)
+    });
+    Ok(Decoded { image, labels: labels.transpose()? })
 }
 
 fn whole<T>(tile: Option<T>, region: &Region) -> Result<T> {

@@ -7,6 +7,7 @@ use super::codes::{CodeCount, Codes};
 use super::labels::IGNORE;
 use super::sizes::BothSizes;
 use crate::finding::Findings;
+use crate::frame::Frame;
 
 /// What a look at folders and headers found.
 #[derive(Clone, Debug, Default)]
@@ -35,15 +36,15 @@ impl Scan {
         case: &Case,
         codes: &Codes,
         labels: usize,
-        image_size: u32,
+        frame: Option<Frame>,
     ) -> BothSizes<Vec<u64>> {
         if let Some(lesion) = self.lesions.get(&case.id) {
             let all = |width, height| u64::from(width) * u64::from(height);
             let of = |all: u64, lesion: u64| vec![all.saturating_sub(lesion), lesion];
-            return BothSizes {
-                own: of(all(case.width, case.height), lesion.own),
-                network: of(all(image_size, image_size), lesion.network),
-            };
+            let own = all(case.width, case.height);
+            let inset = frame.map(|frame| frame.inset((case.width, case.height)));
+            let network = inset.map_or(own, |inset| (inset.width * inset.height) as u64);
+            return BothSizes { own: of(own, lesion.own), network: of(network, lesion.network) };
         }
         let Some(found) = self.codes.get(&case.id) else { return BothSizes::default() };
         found.map(|found| {

@@ -3,6 +3,8 @@
 use image::GrayImage;
 use serde::{Deserialize, Serialize};
 
+use crate::frame::{Frame, Inset};
+
 /// What is known of a mask at the two sizes at which figures are taken.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BothSizes<T> {
@@ -19,12 +21,13 @@ impl<T> BothSizes<T> {
     }
 }
 
-/// Labels at `size` x `size` by the nearest pixel centre: only values that were there.
-pub fn resize_labels(labels: &GrayImage, size: u32) -> Vec<u8> {
-    labels_at(labels, (size, size))
+/// Labels at the size that their image has in a frame, without what pads it.
+pub(super) fn labels_in(labels: &GrayImage, frame: Frame) -> Vec<u8> {
+    let Inset { width, height, .. } = frame.inset(labels.dimensions());
+    labels_at(labels, (width as u32, height as u32))
 }
 
-/// Labels at another width and height, as [`resize_labels`].
+/// Labels at another width and height by the nearest pixel centre: only values that were there.
 pub fn labels_at(labels: &GrayImage, (to_width, to_height): (u32, u32)) -> Vec<u8> {
     let (width, height) = labels.dimensions();
     let columns: Vec<usize> = (0..to_width).map(|x| nearest(x, to_width, width)).collect();

@@ -66,6 +66,11 @@ impl<'l> Checker<'l> {
                 Value::String(..) => {}
                 _ => self.wrong_type(path, node, value),
             },
+            Shape::NumberOrTable(number, table) => match value {
+                Value::Dict(..) => self.table(path, table, None, value),
+                Value::Num(..) => self.number(path, number, value),
+                _ => self.wrong_type(path, node, value),
+            },
             Shape::Choice(words) => match value.as_str() {
                 Some(word) if words.iter().any(|known| known.word == word) => {}
                 Some(word) => {
@@ -380,7 +385,7 @@ pub(super) fn place_above(layers: &[Layer], path: &KeyPath) -> Option<Box<Place>
 /// The help for a string in the place of another type.
 fn meant(path: &KeyPath, node: &'static Node, text: &str) -> Option<String> {
     let shape = schema::shape(node);
-    let number = matches!(shape, Shape::Integer | Shape::Number);
+    let number = matches!(shape, Shape::Integer | Shape::Number | Shape::NumberOrTable(..));
     let truth = matches!(shape, Shape::Boolean);
     if (number || truth) && (text.parse::<f64>().is_ok() || text.parse::<bool>().is_ok()) {
         return Some("write it without quotes".into());

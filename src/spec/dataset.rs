@@ -4,6 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::FilterSpec;
+use crate::frame::Frame;
+pub use crate::frame::{ImageSize, Resize};
 use crate::role::Role;
 pub use crate::source::{
     AsStoredIntensity, BcssClasses, BcssLayout, BcssSpec, BusiClass, BusiSpec, CustomClasses,
@@ -22,10 +24,19 @@ pub struct DatasetSpec {
     /// Which data set, and what is particular to it.
     #[serde(flatten)]
     pub source: SourceSpec,
-    /// Side of the square that images are resized to (BUSI, `folder`, `table`) or tiles are expected in (BCSS), in pixels.
+    /// Size of what the network sees, in pixels: one number for a square, or `{ height = .., width = .. }`. Images are resized
+    /// to it (BUSI, `folder`, `table`); tiles are expected in it and cut at it, and are square (BCSS).
     #[serde(default = "default_image_size")]
-    #[schemars(range(min = 16, max = 4096))]
-    pub image_size: u32,
+    pub image_size: ImageSize,
+    /// How an image of another shape gets that size.
+    #[serde(default, skip_serializing_if = "Resize::is_default")]
+    #[schemars(extend("default" = "stretch"))]
+    pub resize: Resize,
+    /// Train on random crops of `image-size` in place of whole images that are resized to it. Validation covers each image by
+    /// windows side by side; figures, pictures and `predict` are of whole images, predicted by windows that overlap by
+    /// `evaluation.window-overlap` and are blended. Filters are applied to each crop and window.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crop: Option<CropSpec>,
     /// Colour channels the network sees: `rgb` (3) or `gray` (1, ITU-R BT.601 luma).
     #[serde(default)]
     pub channels: Channels,
@@ -54,12 +65,40 @@ pub struct DatasetSpec {
     pub cache_mib: u32,
 }
 
-fn default_image_size() -> u32 {
-    256
+impl DatasetSpec {
+    /// What the network sees.
+    pub fn frame(&self) -> Frame {
+        let ImageSize { height, width } = self.image_size;
+        Frame { height, width, resize: self.resize }
+    }
+}
+
+fn default_image_size() -> ImageSize {
+    ImageSize::square(256)
 }
 
 fn default_cache_mib() -> u32 {
     512
+}
+
+/// Random crops of the training images, drawn from seed, epoch and case; each case gives one an epoch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
+pub struct CropSpec {
+    /// Scale of the crops against the image: 1 as it is stored, 0.5 half as many pixels along each side.
+    #[schemars(range(min = 0.05, max = 4.0))]
+    pub magnification: f64,
+    /// Part of the crops that must hold foreground, where the image has some: their middle is a random pixel of it, as near
+    /// as the border allows. With several classes of pixels, one of those in the image is drawn first, each as likely. The
+    /// other crops are anywhere. nnU-Net has a third.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub foreground: f64,
+}
+
+impl Default for CropSpec {
+    fn default() -> Self {
+        Self { magnification: 1.0, foreground: 0.33 }
+    }
 }
 
 /// Colour channels the network sees.

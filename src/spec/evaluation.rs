@@ -28,9 +28,9 @@ pub struct EvaluationSpec {
     /// At which size predictions are compared for the headline figures.
     #[schemars(extend("x-role" = Role::Evaluation))]
     pub resolution: Resolution,
-    /// Part of its side that a window shares with the next, where whole regions are predicted by windows. They are in
-    /// figures, pictures and `predict` of a network that was trained on tiles cut from regions: windows have
-    /// `dataset.image-size` at the scale of the tiles, and are refined one by one and blended with Gaussian weights.
+    /// Part of its side that a window shares with the next, where whole regions or images are predicted by windows. They are in
+    /// figures, pictures and `predict` of a network that was trained on tiles cut from regions or on crops: windows have
+    /// `dataset.image-size` at the scale of these, and are refined one by one and blended with Gaussian weights.
     #[schemars(range(min = 0.0, max = 0.9), extend("x-role" = Role::Evaluation))]
     pub window_overlap: f64,
     /// Splits that the best model is evaluated on after training.

@@ -114,6 +114,10 @@ impl Found {
                     .map(|variant| self.of_kind(variant).property(variant.node, name))
                     .collect(),
             },
+            Shape::NumberOrTable(_, table) => match schema::properties(table).get(name) {
+                Some(_) => vec![self.property(schema::resolve(table), name)],
+                None => Vec::new(),
+            },
             Shape::Choice(_)
             | Shape::OneOrMore(_)
             | Shape::Integer
@@ -233,6 +237,10 @@ fn write_inside(text: &mut String, node: &'static Value) {
             let keys = properties.iter().filter(|(_, node)| node.get("const").is_none());
             ("keys", keys.map(|(key, node)| (key.clone(), schema::doc(node))).collect())
         }
+        Shape::NumberOrTable(_, table) => {
+            let keys = schema::properties(table).iter();
+            ("keys", keys.map(|(key, node)| (key.clone(), schema::doc(node))).collect())
+        }
         Shape::Array(items) => return write_inside(text, items),
         Shape::Map(values) => return write_inside(text, values),
         Shape::OneOrMore(_)
@@ -284,6 +292,7 @@ fn write_tree(text: &mut String, node: &'static Value, depth: usize) {
                 }
             }
         }
+        Shape::NumberOrTable(_, table) => write_tree(text, table, depth),
         // `explain` of the array shows its elements.
         Shape::Array(_)
         | Shape::OneOrMore(_)
@@ -353,6 +362,7 @@ fn example(node: &'static Value) -> Option<String> {
         Shape::Number => Some(format!("{:?}", schema::range(node).1.unwrap_or(1.0).min(0.5))),
         Shape::Text | Shape::OneOrMore(_) if schema::is_path(node) => Some("\"path/to/it\"".into()),
         Shape::OneOrMore(items) => example(items),
+        Shape::NumberOrTable(number, _) => example(number),
         Shape::Text => Some("example")
             .filter(|text| schema::matches_pattern(node, text))
             .map(|text| format!("\"{text}\"")),
@@ -372,6 +382,9 @@ fn unknown(name: &str, before: &[Found]) -> Error {
     for found in before {
         match schema::shape(found.node) {
             Shape::Table(properties) => names.extend(properties.keys().map(String::as_str)),
+            Shape::NumberOrTable(_, table) => {
+                names.extend(schema::properties(table).keys().map(String::as_str));
+            }
             Shape::Union(variants) => {
                 for variant in variants {
                     names.push(variant.kind);

@@ -62,6 +62,7 @@ impl Spot {
         let node = self.node.and_then(|node| match schema::shape(node) {
             Shape::Table(properties) => properties.get(key),
             Shape::Map(values) => Some(values),
+            Shape::NumberOrTable(_, table) => schema::properties(table).get(key),
             Shape::Union(variants) => variants
                 .iter()
                 .filter(|variant| kind.is_none_or(|kind| variant.kind == kind))

@@ -48,6 +48,7 @@ mod tests {
         match shape(node) {
             Shape::Table(_) => table(node),
             Shape::Union(variants) => variants.iter().for_each(|variant| table(variant.node)),
+            Shape::NumberOrTable(_, node) => table(node),
             Shape::Map(values) if !within => visit(values, format!("{path}.*")),
             Shape::Array(items) | Shape::OneOrMore(items) if !within => {
                 visit(items, format!("{path}[0]"));

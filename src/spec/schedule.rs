@@ -9,9 +9,13 @@ pub use crate::metric::Goal;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct ScheduleSpec {
-    /// Times that training sees every case.
+    /// Times that training draws as many cases as it has; with `sampler = "shuffle"` each of them once.
     #[schemars(range(min = 1, max = 100_000))]
     pub epochs: u32,
+    /// Which training cases an epoch draws.
+    #[serde(skip_serializing_if = "Sampler::is_default")]
+    #[schemars(extend("default" = "shuffle"))]
+    pub sampler: Sampler,
     /// Cases in one forward and backward pass.
     #[schemars(range(min = 1, max = 4096))]
     pub batch_size: u32,
@@ -58,6 +62,7 @@ impl Default for ScheduleSpec {
     fn default() -> Self {
         Self {
             epochs: 20,
+            sampler: Sampler::default(),
             batch_size: 8,
             drop_last: false,
             accumulate: 1,
@@ -87,6 +92,26 @@ impl ScheduleSpec {
 pub fn batches(cases: usize, size: usize, drop_last: bool) -> usize {
     let whole = cases / size;
     if drop_last && whole > 0 { whole } else { cases.div_ceil(size) }
+}
+
+/// Which training cases an epoch draws; validation and test always see every case once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sampler {
+    /// Every case once, in random order.
+    #[default]
+    Shuffle,
+    /// As many as there are cases, with each label of images (the class of an image, such as `malignant`) equally often. The
+    /// cases of a label are drawn without replacement, and again from all of them when each has come: those of a rare label
+    /// come several times an epoch, each time augmented anew, those of a frequent one in some epochs only. Figures of the
+    /// training split are then those of the cases drawn.
+    Balanced,
+}
+
+impl Sampler {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Number format of products in training. Parameters, sums, norms and losses are single precision in all of them, and so

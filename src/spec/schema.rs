@@ -144,6 +144,8 @@ pub(super) enum Shape {
     Array(&'static Value),
     /// One of these, or an array of them.
     OneOrMore(&'static Value),
+    /// A whole number, or a table: the nodes of both.
+    NumberOrTable(&'static Value, &'static Value),
     /// A whole number.
     Integer,
     /// A number.
@@ -202,8 +204,12 @@ pub(super) fn shape(node: &'static Value) -> Shape {
         }
         return Shape::Choice(alternatives.iter().flat_map(words).collect());
     }
-    if let Some([_, several]) = node.get("anyOf").and_then(Value::as_array).map(Vec::as_slice) {
-        return several.get("items").map_or(Shape::Any, Shape::OneOrMore);
+    if let Some([one, other]) = node.get("anyOf").and_then(Value::as_array).map(Vec::as_slice) {
+        return match (other.get("items"), resolve(other).get("properties")) {
+            (Some(items), _) => Shape::OneOrMore(items),
+            (None, Some(_)) => Shape::NumberOrTable(one, other),
+            (None, None) => Shape::Any,
+        };
     }
     if node.get("enum").is_some() || node.get("const").is_some() {
         return Shape::Choice(words(node));
@@ -287,6 +293,7 @@ pub(super) fn children(node: &'static Value, key: &str) -> Vec<&'static Value> {
         Shape::Union(variants) => {
             variants.iter().filter_map(|variant| properties(variant.node).get(key)).collect()
         }
+        Shape::NumberOrTable(_, table) => properties(table).get(key).into_iter().collect(),
         _ => Vec::new(),
     }
 }
@@ -317,6 +324,7 @@ fn list_keys(node: &'static Value, path: &KeyPath, found: &mut Vec<KeyPath>) {
     let tables: Vec<&'static Value> = match shape(node) {
         Shape::Table(_) => vec![node],
         Shape::Union(variants) => variants.iter().map(|variant| variant.node).collect(),
+        Shape::NumberOrTable(_, table) => vec![table],
         _ => Vec::new(),
     };
     for (key, property) in tables.into_iter().flat_map(properties) {
@@ -367,6 +375,11 @@ pub(super) fn in_words(node: &'static Value) -> String {
             format!("an array{count}, each {}", in_words(items))
         }
         Shape::OneOrMore(items) => format!("{}, or an array of such", in_words(items)),
+        Shape::NumberOrTable(number, table) => {
+            let keys = properties(table).keys().map(|key| format!("`{key}`"));
+            let keys: Vec<String> = keys.collect();
+            format!("{}, or a table of {}", in_words(number), keys.join(" and "))
+        }
         Shape::Integer => format!("a whole number{}", range_in_words(node)),
         Shape::Number => format!("a number{}", range_in_words(node)),
         Shape::Text => "a string".into(),
@@ -437,6 +450,7 @@ fn search(
         Shape::Union(variants) => {
             variants.iter().for_each(|variant| visit(variant.node, &asked.key(variant.kind)));
         }
+        Shape::NumberOrTable(_, table) => visit(table, asked),
         _ => {}
     }
 }

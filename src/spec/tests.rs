@@ -538,7 +538,7 @@ fn another_kind_keeps_what_it_has_too_and_the_rest_is_noted() {
     let sets = ["model.encoder.kind=plain"];
     let spec = folder.load("spec.toml", &sets, &[]).expect("right").spec;
     assert_eq!(spec.loss, LossSpec::Focal(FocalSpec { gamma: 9.0, alpha: Some(0.1) }));
-    assert_eq!(spec.dataset.image_size, 64);
+    assert_eq!(spec.dataset.image_size, ImageSize::square(64));
     assert!(matches!(spec.dataset.source, SourceSpec::Phantom(_)));
     let group = GroupKey::Duplicates;
     let holdout = HoldoutSpec { seed: 4, group, ..HoldoutSpec::default() };

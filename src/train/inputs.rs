@@ -7,9 +7,9 @@ use crate::data::Batch;
 /// The input of a step.
 #[derive(Clone, Debug)]
 pub struct Inputs {
-    /// `[batch, channels, size, size]`.
+    /// `[batch, channels, height, width]`.
     pub images: Tensor<4>,
-    /// `[batch, size, size]`; of whole images `[batch, 1, 1]`.
+    /// `[batch, height, width]`; of whole images `[batch, 1, 1]`.
     pub labels: Tensor<3, Int>,
     /// The classes of images for a second head, `[batch, 1, 1]`.
     pub classes: Option<Tensor<3, Int>>,
@@ -19,15 +19,16 @@ impl Inputs {
     /// Uploads a batch to a device. Labels travel as bytes.
     pub fn new(batch: Batch, device: &Device) -> Self {
         let cases = batch.cases.len();
-        let labels = |labels: Vec<u8>, side: usize| {
-            let labels = TensorData::new(labels, [cases, side, side]);
+        let labels = |labels: Vec<u8>, [height, width]: [usize; 2]| {
+            let labels = TensorData::new(labels, [cases, height, width]);
             Tensor::<3, Int>::from_data(labels, (device, DType::U8)).cast(IntDType::I32)
         };
-        let shape = [cases, batch.channels, batch.size, batch.size];
+        let [height, width] = batch.sides;
+        let shape = [cases, batch.channels, height, width];
         Self {
             images: Tensor::from_data(TensorData::new(batch.images, shape), device),
-            labels: labels(batch.labels, batch.label_size),
-            classes: (!batch.classes.is_empty()).then(|| labels(batch.classes, 1)),
+            labels: labels(batch.labels, batch.label_sides),
+            classes: (!batch.classes.is_empty()).then(|| labels(batch.classes, [1; 2])),
         }
     }
 

@@ -301,9 +301,9 @@ mod tests {
                     .collect(),
                 labels: pixels().map(|(case, p)| label(case, p)).collect(),
                 classes: Vec::new(),
-                label_size: SIDE,
+                label_sides: [SIDE; 2],
                 channels: 1,
-                size: SIDE,
+                sides: [SIDE; 2],
             };
             let outcome = InferenceStep::step(&trainable, Input { batch, share: 1.0 });
             read(outcome.0.into_iter().collect()).unwrap()[0].tally(&mut tally);
@@ -396,9 +396,9 @@ mod tests {
                 images: (0..2 * 32 * 32).map(|pixel| (pixel % 7) as f32).collect(),
                 labels: (0..2 * 32 * 32).map(|pixel| (pixel % 2) as u8).collect(),
                 classes: Vec::new(),
-                label_size: 32,
+                label_sides: [32; 2],
                 channels: 1,
-                size: 32,
+                sides: [32; 2],
             };
             let (loss, _) = trainable.run(&trainable.in_training(), &trainable.objective, batch);
             GradientsParams::from_grads(loss.backward(), &trainable).len()

@@ -75,7 +75,8 @@ fn another_metric_or_threshold_scores_again_and_trains_nothing() {
 #[test]
 fn more_epochs_go_on_from_a_finished_run_as_if_it_had_had_them() {
     let bench = Bench::new();
-    bench.tiny("ema = { decay = 0.9 }\nwarm-up-epochs = 1.0\n");
+    // What the later epochs draw follows from their numbers, too.
+    bench.tiny("ema = { decay = 0.9 }\nwarm-up-epochs = 1.0\nsampler = \"balanced\"\n");
     let run =
         |more: &[&str]| bench.oncospec(&[&["run", "tiny.toml", "--device", "cpu"], more].concat());
     run(&["--extend-epochs", "2"]).with(2).telling(&["no finished run", "run the spec first"]);
@@ -112,6 +113,25 @@ fn more_epochs_go_on_from_a_finished_run_as_if_it_had_had_them() {
         "cosine",
         "schedule.epochs=5",
     ]);
+}
+
+#[test]
+fn labels_are_balanced_where_images_have_them_and_else_refused() {
+    let bench = Bench::new();
+    bench.tiny("sampler = \"balanced\"\n");
+    let plan = bench.oncospec(&["plan", "tiny.toml"]).with(0).out;
+    assert!(
+        plan.contains("training cases an epoch") && plan.contains("of each of 3 labels"),
+        "{plan}"
+    );
+    let tissue = ["--set", "dataset.modality=\"histology\"", "--set", "dataset.channels=\"rgb\""];
+    let told = bench.oncospec(&[&["check", "tiny.toml"][..], &tissue].concat()).with(2);
+    told.telling(&["schedule.sampler", "training cases have none", "write \"shuffle\""]);
+    let mistaken = ["check", "tiny.toml", "--set", "schedule.sampler=\"weighted\""];
+    bench
+        .oncospec(&mistaken)
+        .with(2)
+        .telling(&["schedule.sampler", "one of \"shuffle\", \"balanced\""]);
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod explain;
 mod figures;
 mod files;
 mod floors;
+mod geometry;
 mod gpu;
 mod identity;
 mod imaging;

@@ -2,18 +2,18 @@
 
 use super::super::mirror::mirror;
 
-/// Blurs a `size` x `size` plane with a Gaussian of this standard deviation in pixels, cut off at
+/// Blurs a plane of a height and width with a Gaussian of this standard deviation in pixels, cut off at
 /// 4 of them, mirrored outside.
-pub(super) fn gaussian(plane: &mut [f32], size: usize, sigma_px: f32) {
+pub(super) fn gaussian(plane: &mut [f32], [height, width]: [usize; 2], sigma_px: f32) {
     let kernel = kernel(sigma_px);
     let radius = (kernel.len() / 2) as i32;
     if radius == 0 {
         return;
     }
-    let mut padded = vec![0.0f32; size + kernel.len() - 1];
-    for row in plane.chunks_exact_mut(size) {
+    let mut padded = vec![0.0f32; width + kernel.len() - 1];
+    for row in plane.chunks_exact_mut(width) {
         for (position, value) in (-radius..).zip(&mut padded) {
-            *value = row[mirror(position, size)];
+            *value = row[mirror(position, width)];
         }
         row.fill(0.0);
         for (offset, weight) in kernel.iter().enumerate() {
@@ -21,11 +21,11 @@ pub(super) fn gaussian(plane: &mut [f32], size: usize, sigma_px: f32) {
         }
     }
     let source = plane.to_vec();
-    for (row, target) in plane.chunks_exact_mut(size).enumerate() {
+    for (row, target) in plane.chunks_exact_mut(width).enumerate() {
         target.fill(0.0);
         for (position, weight) in (row as i32 - radius..).zip(&kernel) {
-            let line = mirror(position, size) * size;
-            add_weighted(target, &source[line..line + size], *weight);
+            let line = mirror(position, height) * width;
+            add_weighted(target, &source[line..line + width], *weight);
         }
     }
 }
@@ -70,20 +70,20 @@ mod tests {
     #[test]
     fn no_width_changes_nothing() {
         let mut plane = [0.1, 0.9, 0.5, 0.3];
-        gaussian(&mut plane, 2, 0.0);
+        gaussian(&mut plane, [2, 2], 0.0);
         assert_eq!(plane, [0.1, 0.9, 0.5, 0.3]);
     }
 
     #[test]
     fn a_point_becomes_the_kernel_along_both_axes() {
-        let size = 9;
-        let mut plane = vec![0.0; size * size];
-        plane[4 * size + 4] = 1.0;
-        gaussian(&mut plane, size, 0.5);
+        let (height, width) = (9, 11);
+        let mut plane = vec![0.0; height * width];
+        plane[4 * width + 5] = 1.0;
+        gaussian(&mut plane, [height, width], 0.5);
         let kernel = kernel(0.5);
         for (row, down) in kernel.iter().enumerate() {
             for (column, right) in kernel.iter().enumerate() {
-                let found = plane[(row + 2) * size + column + 2];
+                let found = plane[(row + 2) * width + column + 3];
                 assert!((found - down * right).abs() < 1e-7);
             }
         }
@@ -92,10 +92,10 @@ mod tests {
     #[test]
     fn a_flat_image_stays_flat_even_when_the_kernel_is_wider_than_it() {
         let mut plane = vec![0.7; 9];
-        gaussian(&mut plane, 3, 5.0);
+        gaussian(&mut plane, [3, 3], 5.0);
         assert!(plane.iter().all(|value| (value - 0.7).abs() < 1e-5), "{plane:?}");
         let mut pixel = [0.3];
-        gaussian(&mut pixel, 1, 2.0);
+        gaussian(&mut pixel, [1, 1], 2.0);
         assert!((pixel[0] - 0.3).abs() < 1e-6);
     }
 }

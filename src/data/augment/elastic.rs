@@ -13,8 +13,8 @@ use crate::spec::AugmentSpec;
 pub(super) struct Field {
     /// Distance between nodes in pixels.
     step: usize,
-    /// Nodes along each side.
-    side: usize,
+    /// Rows and columns of nodes.
+    nodes: [usize; 2],
     /// Shift to the right at each node, in pixels.
     right: Vec<f32>,
     /// Shift down at each node, in pixels.
@@ -23,21 +23,22 @@ pub(super) struct Field {
 
 impl Field {
     /// Draws a field; `None` if no deformation happens.
-    pub(super) fn draw(spec: &AugmentSpec, draws: &Draws, size: usize) -> Option<Self> {
+    pub(super) fn draw(spec: &AugmentSpec, draws: &Draws, sides: [usize; 2]) -> Option<Self> {
         let spec = spec.elastic.as_ref()?;
         let mut stream = draws.stream(Purpose::Elastic);
         if !stream.chance(spec.probability) {
             return None;
         }
         let step = ((spec.sigma_px / 2.0) as usize).max(1);
-        let side = (size - 1).div_ceil(step) + 1;
+        let nodes = sides.map(|side| (side - 1).div_ceil(step) + 1);
         let mut smooth = || {
+            let count = nodes[0] * nodes[1];
             let mut plane: Vec<f32> =
-                (0..side * side).map(|_| stream.between([-1.0, 1.0]) as f32).collect();
-            gaussian(&mut plane, side, (spec.sigma_px / step as f64) as f32);
+                (0..count).map(|_| stream.between([-1.0, 1.0]) as f32).collect();
+            gaussian(&mut plane, nodes, (spec.sigma_px / step as f64) as f32);
             plane
         };
-        let mut field = Self { step, side, right: smooth(), down: smooth() };
+        let mut field = Self { step, nodes, right: smooth(), down: smooth() };
         field.scale_to(spec.shift_px as f32);
         Some(field)
     }
@@ -55,14 +56,15 @@ impl Field {
     /// Adds the shifts along pixel row `row` to positions `xs` and `ys`.
     pub(super) fn add_row(&self, row: usize, xs: &mut [f32], ys: &mut [f32]) {
         let (node, part) = self.between(row);
-        let next = (node + 1).min(self.side - 1);
+        let [rows, columns] = self.nodes;
+        let next = (node + 1).min(rows - 1);
         for (shifts, positions) in [(&self.right, xs), (&self.down, ys)] {
-            let upper = &shifts[node * self.side..(node + 1) * self.side];
-            let lower = &shifts[next * self.side..(next + 1) * self.side];
+            let upper = &shifts[node * columns..(node + 1) * columns];
+            let lower = &shifts[next * columns..(next + 1) * columns];
             let at = |column: usize| upper[column] + (lower[column] - upper[column]) * part;
             for (column, span) in positions.chunks_mut(self.step).enumerate() {
                 let left = at(column);
-                let slope = (at((column + 1).min(self.side - 1)) - left) / self.step as f32;
+                let slope = (at((column + 1).min(columns - 1)) - left) / self.step as f32;
                 for (offset, position) in span.iter_mut().enumerate() {
                     *position += left + slope * offset as f32;
                 }
@@ -84,7 +86,7 @@ mod tests {
     fn draw(shift_px: f64, sigma_px: f64, size: usize, epoch: u32) -> Field {
         let elastic = Some(ElasticSpec { probability: 1.0, shift_px, sigma_px });
         let spec = AugmentSpec { elastic, ..AugmentSpec::default() };
-        Field::draw(&spec, &Draws::new(0, epoch, "a"), size).unwrap()
+        Field::draw(&spec, &Draws::new(0, epoch, "a"), [size; 2]).unwrap()
     }
 
     /// The shifts of all pixels, row by row.
@@ -130,7 +132,7 @@ mod tests {
     fn shifts_are_linear_between_nodes() {
         let field = Field {
             step: 2,
-            side: 2,
+            nodes: [2, 2],
             right: vec![0.0, 2.0, 4.0, 6.0],
             down: vec![0.0, 0.0, 1.0, 1.0],
         };

@@ -31,39 +31,39 @@ impl Symmetry {
         }
     }
 
-    /// The `size` x `size` plane with its pixels in their new places.
-    pub(super) fn apply<T: Copy>(self, plane: &[T], size: usize) -> Vec<T> {
-        if size == 0 || (self.quarter_turns == 0 && !self.horizontal && !self.vertical) {
+    /// The plane of a height and width with its pixels in their new places. Odd numbers of quarter turns are for squares.
+    pub(super) fn apply<T: Copy>(self, plane: &[T], sides: [usize; 2]) -> Vec<T> {
+        if plane.is_empty() || (self.quarter_turns == 0 && !self.horizontal && !self.vertical) {
             return plane.to_vec();
         }
-        let corner = self.source(0, 0, size);
-        let down = self.source(1, 0, size) - corner;
-        let right = self.source(0, 1, size) - corner;
+        let [height, width] = sides.map(|side| side as isize);
+        let corner = self.source(0, 0, [height, width]);
+        let down = self.source(1, 0, [height, width]) - corner;
+        let right = self.source(0, 1, [height, width]) - corner;
         let mut moved = Vec::with_capacity(plane.len());
-        for row in 0..size as isize {
+        for row in 0..height {
             let start = corner + row * down;
-            moved.extend((0..size as isize).map(|column| plane[(start + column * right) as usize]));
+            moved.extend((0..width).map(|column| plane[(start + column * right) as usize]));
         }
         moved
     }
 
     /// Index of the pixel that moves to (`row`, `column`); linear in both.
-    fn source(self, row: isize, column: isize, size: usize) -> isize {
-        let size = size as isize;
-        let last = size - 1;
+    fn source(self, row: isize, column: isize, [height, width]: [isize; 2]) -> isize {
+        let (bottom, right) = (height - 1, width - 1);
         let (mut row, mut column) = match self.quarter_turns % 4 {
             0 => (row, column),
-            1 => (column, last - row),
-            2 => (last - row, last - column),
-            _ => (last - column, row),
+            1 => (column, right - row),
+            2 => (bottom - row, right - column),
+            _ => (bottom - column, row),
         };
         if self.vertical {
-            row = last - row;
+            row = bottom - row;
         }
         if self.horizontal {
-            column = last - column;
+            column = right - column;
         }
-        row * size + column
+        row * width + column
     }
 }
 
@@ -74,7 +74,7 @@ mod tests {
     const PLANE: [u8; 4] = [1, 2, 3, 4];
 
     fn moved(horizontal: bool, vertical: bool, quarter_turns: u32) -> Vec<u8> {
-        Symmetry { horizontal, vertical, quarter_turns }.apply(&PLANE, 2)
+        Symmetry { horizontal, vertical, quarter_turns }.apply(&PLANE, [2, 2])
     }
 
     #[test]
@@ -89,10 +89,20 @@ mod tests {
     }
 
     #[test]
+    fn sides_may_differ() {
+        let moved = |horizontal, vertical, quarter_turns| {
+            Symmetry { horizontal, vertical, quarter_turns }.apply(&[1, 2, 3, 4, 5, 6], [2, 3])
+        };
+        assert_eq!(moved(true, false, 0), [3, 2, 1, 6, 5, 4]);
+        assert_eq!(moved(false, true, 0), [4, 5, 6, 1, 2, 3]);
+        assert_eq!(moved(false, false, 2), [6, 5, 4, 3, 2, 1]);
+    }
+
+    #[test]
     fn four_quarter_turns_are_none() {
         let plane: Vec<u8> = (0..9).collect();
         let turn = Symmetry { horizontal: false, vertical: false, quarter_turns: 1 };
-        let turned = (0..4).fold(plane.clone(), |plane, _| turn.apply(&plane, 3));
+        let turned = (0..4).fold(plane.clone(), |plane, _| turn.apply(&plane, [3, 3]));
         assert_eq!(turned, plane);
     }
 

@@ -22,52 +22,45 @@ use crate::spec::{AmountSpec, AugmentSpec};
 
 /// A changed case.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Augmented {
-    /// `[planes, size, size]` intensities from 0 to 1; as many planes as the sample has.
+pub(super) struct Augmented {
+    /// `[planes, height, width]` intensities from 0 to 1; as many planes as the sample has.
     pub image: Vec<f32>,
-    /// `[size, size]`.
+    /// `[height, width]`.
     pub labels: Vec<u8>,
 }
 
-/// Changes `sample` as `spec` says for the case with this id in this epoch of this seed.
+/// Changes `sample` as `spec` says, by the draws of its case in an epoch of a seed.
 ///
 /// Flips and quarter turns move pixels exactly; rotation, scale, shift and elastic deformation are
 /// one resampling, bilinear for the image and nearest for the labels. Intensities are clamped to
 /// [0, 1] after each change. A gray sample (one plane) stays gray: noise is then equal in all of
 /// its channels, and hue and saturation change nothing.
-pub fn augment_sample(
-    spec: &AugmentSpec,
-    sample: &Sample,
-    seed: u32,
-    epoch: u32,
-    case: &str,
-) -> Augmented {
-    let draws = Draws::new(seed, epoch, case);
-    let mut augmented = place(spec, sample, &draws);
-    shade(spec, &mut augmented.image, sample.planes, sample.size, &draws);
+pub(super) fn augment_sample(spec: &AugmentSpec, sample: &Sample, draws: &Draws) -> Augmented {
+    let mut augmented = place(spec, sample, draws);
+    shade(spec, &mut augmented.image, sample.planes, sample.sides, draws);
     augmented
 }
 
 /// Everything that moves pixels.
 fn place(spec: &AugmentSpec, sample: &Sample, draws: &Draws) -> Augmented {
-    let size = sample.size;
+    let sides = sample.sides;
     let symmetry = flip::Symmetry::draw(spec, draws);
-    let labels = symmetry.apply(&sample.labels, size);
+    let labels = symmetry.apply(&sample.labels, sides);
     let mut image = Vec::with_capacity(sample.image.len());
-    for plane in sample.image.chunks_exact(size * size) {
-        image.extend(symmetry.apply(plane, size).iter().map(|&value| f32::from(value) / 255.0));
+    for plane in sample.image.chunks_exact(sample.area()) {
+        image.extend(symmetry.apply(plane, sides).iter().map(|&value| f32::from(value) / 255.0));
     }
-    let affine = affine::Affine::draw(spec, draws, size);
-    let field = elastic::Field::draw(spec, draws, size);
+    let affine = affine::Affine::draw(spec, draws, sides);
+    let field = elastic::Field::draw(spec, draws, sides);
     if affine.is_none() && field.is_none() {
         return Augmented { image, labels };
     }
     let affine = affine.unwrap_or(affine::Affine::IDENTITY);
-    warp::warp(&image, &labels, size, &affine, field.as_ref())
+    warp::warp(&image, &labels, sides, &affine, field.as_ref())
 }
 
 /// Everything that changes intensities.
-fn shade(spec: &AugmentSpec, image: &mut [f32], planes: usize, size: usize, draws: &Draws) {
+fn shade(spec: &AugmentSpec, image: &mut [f32], planes: usize, sides: [usize; 2], draws: &Draws) {
     let amount =
         |spec, purpose| drawn_amount(spec, draws, purpose).map(|(amount, _)| amount as f32);
     if let Some(added) = amount(&spec.brightness, Purpose::Brightness) {
@@ -80,8 +73,8 @@ fn shade(spec: &AugmentSpec, image: &mut [f32], planes: usize, size: usize, draw
         intensity::gamma(image, power);
     }
     if let Some(sigma) = amount(&spec.blur, Purpose::Blur) {
-        for plane in image.chunks_exact_mut(size * size) {
-            blur::gaussian(plane, size, sigma);
+        for plane in image.chunks_exact_mut(sides[0] * sides[1]) {
+            blur::gaussian(plane, sides, sigma);
         }
     }
     if let Some((sigma, mut stream)) = drawn_amount(&spec.noise, draws, Purpose::Noise) {
@@ -106,6 +99,7 @@ fn drawn_amount(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::frame::Inset;
     use crate::source::IGNORE;
     use crate::spec::{Chance, ColourJitterSpec, ElasticSpec};
     use proptest::prelude::*;
@@ -139,15 +133,25 @@ mod tests {
     }
 
     fn sample(planes: usize, size: usize) -> Sample {
-        let image = (0..planes * size * size).map(|i| (i * 37 % 251) as u8).collect();
-        let labels = (0..size * size).map(|i| [0, 2, 7, IGNORE][i / 3 % 4]).collect();
-        Sample { image, planes, labels, size }
+        of_sides(planes, [size; 2])
+    }
+
+    fn of_sides(planes: usize, sides: [usize; 2]) -> Sample {
+        let area = sides[0] * sides[1];
+        let image = (0..planes * area).map(|i| (i * 37 % 251) as u8).collect();
+        let labels = (0..area).map(|i| [0, 2, 7, IGNORE][i / 3 % 4]).collect();
+        made(image, planes, labels, sides)
+    }
+
+    fn made(image: Vec<u8>, planes: usize, labels: Vec<u8>, sides: [usize; 2]) -> Sample {
+        let inset = Inset { left: 0, top: 0, width: sides[1], height: sides[0] };
+        Sample { image, planes, labels, sides, inset }
     }
 
     #[test]
     fn nothing_declared_changes_nothing() {
         let sample = sample(3, 8);
-        let augmented = augment_sample(&AugmentSpec::default(), &sample, 0, 0, "a");
+        let augmented = augment_sample(&AugmentSpec::default(), &sample, &Draws::new(0, 0, "a"));
         let expected: Vec<f32> = sample.image.iter().map(|&v| f32::from(v) / 255.0).collect();
         assert_eq!(augmented, Augmented { image: expected, labels: sample.labels });
     }
@@ -174,19 +178,19 @@ mod tests {
         }
         spec.elastic.as_mut().unwrap().probability = 0.0;
         spec.colour_jitter.as_mut().unwrap().probability = 0.0;
-        let plain = augment_sample(&AugmentSpec::default(), &sample, 3, 1, "a");
-        assert_eq!(augment_sample(&spec, &sample, 3, 1, "a"), plain);
+        let plain = augment_sample(&AugmentSpec::default(), &sample, &Draws::new(3, 1, "a"));
+        assert_eq!(augment_sample(&spec, &sample, &Draws::new(3, 1, "a")), plain);
     }
 
     #[test]
     fn the_same_draw_gives_the_same_sample_and_another_epoch_another() {
         let sample = sample(3, 16);
         let spec = everything();
-        let first = augment_sample(&spec, &sample, 0, 0, "a");
-        assert_eq!(first, augment_sample(&spec, &sample, 0, 0, "a"));
-        assert_ne!(first, augment_sample(&spec, &sample, 0, 1, "a"));
-        assert_ne!(first, augment_sample(&spec, &sample, 1, 0, "a"));
-        assert_ne!(first, augment_sample(&spec, &sample, 0, 0, "b"));
+        let first = augment_sample(&spec, &sample, &Draws::new(0, 0, "a"));
+        assert_eq!(first, augment_sample(&spec, &sample, &Draws::new(0, 0, "a")));
+        assert_ne!(first, augment_sample(&spec, &sample, &Draws::new(0, 1, "a")));
+        assert_ne!(first, augment_sample(&spec, &sample, &Draws::new(1, 0, "a")));
+        assert_ne!(first, augment_sample(&spec, &sample, &Draws::new(0, 0, "b")));
     }
 
     #[test]
@@ -196,8 +200,8 @@ mod tests {
             AugmentSpec { brightness: always([-0.2, 0.2]), ..AugmentSpec::default() };
         let with_identity_contrast =
             AugmentSpec { contrast: always([1.0, 1.0]), ..only_brightness.clone() };
-        let one = augment_sample(&only_brightness, &sample, 0, 0, "a");
-        let two = augment_sample(&with_identity_contrast, &sample, 0, 0, "a");
+        let one = augment_sample(&only_brightness, &sample, &Draws::new(0, 0, "a"));
+        let two = augment_sample(&with_identity_contrast, &sample, &Draws::new(0, 0, "a"));
         for (a, b) in one.image.iter().zip(&two.image) {
             assert!((a - b).abs() < 1e-6, "{a} {b}");
         }
@@ -210,12 +214,12 @@ mod tests {
             |i: usize| (i % size).abs_diff(16).pow(2) + (i / size).abs_diff(16).pow(2) < 81;
         let labels: Vec<u8> = (0..size * size).map(|i| u8::from(inside(i))).collect();
         let image = labels.iter().map(|label| 255 * label).collect();
-        let sample = Sample { image, planes: 1, labels, size };
+        let sample = made(image, 1, labels, [size; 2]);
         let AugmentSpec { rotate, scale, shift, elastic, rotate90, .. } = everything();
         let spec =
             AugmentSpec { rotate, scale, shift, elastic, rotate90, ..AugmentSpec::default() };
         for epoch in 0..20 {
-            let moved = augment_sample(&spec, &sample, 0, epoch, "a");
+            let moved = augment_sample(&spec, &sample, &Draws::new(0, epoch, "a"));
             assert_ne!(moved.labels, sample.labels);
             let pairs = moved.image.iter().zip(&moved.labels);
             let apart = pairs.filter(|&(value, &label)| (*value > 0.5) != (label == 1)).count();
@@ -230,8 +234,8 @@ mod tests {
         let coloured = Sample { image: gray.image.repeat(3), planes: 3, ..gray.clone() };
         let spec = AugmentSpec { noise: None, ..everything() };
         for epoch in 0..4 {
-            let one = augment_sample(&spec, &gray, 0, epoch, "a");
-            let three = augment_sample(&spec, &coloured, 0, epoch, "a");
+            let one = augment_sample(&spec, &gray, &Draws::new(0, epoch, "a"));
+            let three = augment_sample(&spec, &coloured, &Draws::new(0, epoch, "a"));
             assert_eq!(one.labels, three.labels);
             for (a, b) in one.image.repeat(3).iter().zip(&three.image) {
                 assert!((a - b).abs() < 1e-5, "{a} {b}");
@@ -242,14 +246,18 @@ mod tests {
     proptest! {
         #[test]
         fn masks_hold_only_values_that_were_there_and_images_stay_in_range(
-            size in 1usize..24, planes in prop::sample::select(vec![1usize, 3]),
-            seed in any::<u32>(), epoch in any::<u32>(),
+            height in 1usize..24, width in 1usize..24, square in any::<bool>(),
+            planes in prop::sample::select(vec![1usize, 3]), seed in any::<u32>(), epoch in any::<u32>(),
         ) {
-            let sample = sample(planes, size);
-            let augmented = augment_sample(&everything(), &sample, seed, epoch, "case");
-            prop_assert_eq!(augmented.labels.len(), size * size);
+            let sides = if square { [height; 2] } else { [height, width] };
+            let sample = of_sides(planes, sides);
+            let mut spec = everything();
+            // Quarter turns would exchange the sides.
+            spec.rotate90 = spec.rotate90.filter(|_| sides[0] == sides[1]);
+            let augmented = augment_sample(&spec, &sample, &Draws::new(seed, epoch, "case"));
+            prop_assert_eq!(augmented.labels.len(), sample.area());
             prop_assert!(augmented.labels.iter().all(|label| sample.labels.contains(label)));
-            prop_assert_eq!(augmented.image.len(), planes * size * size);
+            prop_assert_eq!(augmented.image.len(), planes * sample.area());
             prop_assert!(augmented.image.iter().all(|value| (0.0..=1.0).contains(value)));
         }
     }

@@ -20,20 +20,20 @@ struct Tap {
 /// `image`, nearest from `labels`, mirrored outside.
 ///
 /// # Shapes
-/// `image` is `[planes, size, size]`, `labels` is `[size, size]`; so is the result.
+/// `image` is `[planes, height, width]`, `labels` is `[height, width]`; so is the result.
 pub(super) fn warp(
     image: &[f32],
     labels: &[u8],
-    size: usize,
+    [height, width]: [usize; 2],
     affine: &Affine,
     field: Option<&Field>,
 ) -> Augmented {
-    let area = size * size;
+    let area = height * width;
     let mut warped = Augmented { image: vec![0.0; image.len()], labels: vec![0; area] };
-    let mut xs = vec![0.0f32; size];
-    let mut ys = vec![0.0f32; size];
-    let mut taps = vec![Tap::default(); size];
-    for row in 0..size {
+    let mut xs = vec![0.0f32; width];
+    let mut ys = vec![0.0f32; width];
+    let mut taps = vec![Tap::default(); width];
+    for row in 0..height {
         for (column, (x, y)) in xs.iter_mut().zip(&mut ys).enumerate() {
             (*x, *y) = (column as f32, row as f32);
         }
@@ -41,12 +41,13 @@ pub(super) fn warp(
             field.add_row(row, &mut xs, &mut ys);
         }
         affine.map(&mut xs, &mut ys);
-        let line = row * size..(row + 1) * size;
+        let line = row * width..(row + 1) * width;
         for ((label, &x), &y) in warped.labels[line.clone()].iter_mut().zip(&xs).zip(&ys) {
-            *label = labels[mirror(floor(y + 0.5), size) * size + mirror(floor(x + 0.5), size)];
+            let line = mirror(floor(y + 0.5), height) * width;
+            *label = labels[line + mirror(floor(x + 0.5), width)];
         }
         for ((tap, &x), &y) in taps.iter_mut().zip(&xs).zip(&ys) {
-            *tap = Tap::at(x, y, size);
+            *tap = Tap::at(x, y, [height, width]);
         }
         for (source, target) in image.chunks_exact(area).zip(warped.image.chunks_exact_mut(area)) {
             for (value, tap) in target[line.clone()].iter_mut().zip(&taps) {
@@ -58,12 +59,12 @@ pub(super) fn warp(
 }
 
 impl Tap {
-    fn at(x: f32, y: f32, size: usize) -> Self {
+    fn at(x: f32, y: f32, [height, width]: [usize; 2]) -> Self {
         let (column, row) = (floor(x), floor(y));
-        let within = 0..size as i32 - 1;
-        if within.contains(&column) && within.contains(&row) {
-            let top_left = row as u32 * size as u32 + column as u32;
-            let bottom_left = top_left + size as u32;
+        let within = |place: i32, side: usize| (0..side as i32 - 1).contains(&place);
+        if within(column, width) && within(row, height) {
+            let top_left = row as u32 * width as u32 + column as u32;
+            let bottom_left = top_left + width as u32;
             return Self {
                 top_left,
                 top_right: top_left + 1,
@@ -73,8 +74,9 @@ impl Tap {
                 down: y - row as f32,
             };
         }
-        let (left, right) = (mirror(column, size), mirror(column.saturating_add(1), size));
-        let (top, bottom) = (mirror(row, size) * size, mirror(row.saturating_add(1), size) * size);
+        let (left, right) = (mirror(column, width), mirror(column.saturating_add(1), width));
+        let line = |row: i32| mirror(row, height) * width;
+        let (top, bottom) = (line(row), line(row.saturating_add(1)));
         Self {
             top_left: (top + left) as u32,
             top_right: (top + right) as u32,
@@ -115,7 +117,7 @@ mod tests {
     #[test]
     fn halfway_positions_average_the_image_and_pick_one_label() {
         let affine = Affine { offset: [0.5, 0.0], ..Affine::IDENTITY };
-        let warped = warp(&[0.0, 0.5, 0.25, 0.75], &[1, 2, 3, 4], 2, &affine, None);
+        let warped = warp(&[0.0, 0.5, 0.25, 0.75], &[1, 2, 3, 4], [2, 2], &affine, None);
         assert_eq!(warped.image, [0.25, 0.25, 0.5, 0.5]);
         assert_eq!(warped.labels, [2, 1, 4, 3]);
     }
@@ -124,7 +126,7 @@ mod tests {
     fn planes_move_together() {
         let affine = Affine { offset: [1.0, 0.0], ..Affine::IDENTITY };
         let image = [0.0, 0.1, 0.2, 0.3, 0.5, 0.6, 0.7, 0.8];
-        let warped = warp(&image, &[0; 4], 2, &affine, None);
+        let warped = warp(&image, &[0; 4], [2, 2], &affine, None);
         assert_eq!(warped.image, [0.1, 0.0, 0.3, 0.2, 0.6, 0.5, 0.8, 0.7]);
     }
 }

@@ -22,10 +22,12 @@ enum Changes {
 }
 use Changes::{Figures, Nothing, Weights};
 
-const OVERRIDES: [(&str, Changes); 39] = [
+const OVERRIDES: [(&str, Changes); 45] = [
     ("schedule.epochs=7", Weights),
     ("schedule.batch-size=3", Weights),
     ("schedule.drop-last=true", Weights),
+    ("schedule.sampler='shuffle'", Nothing),
+    ("schedule.sampler='balanced'", Weights),
     ("schedule.precision='f32'", Nothing),
     ("schedule.optimizer={kind='sgd'}", Weights),
     ("schedule.learning-rate-schedule={kind='cosine'}", Weights),
@@ -34,8 +36,12 @@ const OVERRIDES: [(&str, Changes); 39] = [
     ("model.encoder.dropout=0.2", Weights),
     ("loss={kind='dice'}", Weights),
     ("augment.horizontal-flip={probability=0.5}", Weights),
+    ("dataset.image-size={height=32, width=32}", Nothing),
     ("dataset.image-size=64", Weights),
     ("dataset.channels='gray'", Weights),
+    ("dataset.crop={foreground=0.5}", Weights),
+    ("dataset.resize='stretch'", Nothing),
+    ("dataset.resize='letterbox'", Weights),
     ("dataset.normalize={kind='imagenet'}", Weights),
     ("dataset.filters=[{kind='wiener'}]", Weights),
     ("dataset.cases=41", Weights),

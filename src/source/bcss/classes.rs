@@ -14,6 +14,7 @@ use super::super::scan::Scan;
 use super::super::two_folders::CODE_TABLE;
 use crate::error::{Error, Result};
 use crate::finding::{Finding, FindingKind};
+use crate::frame::Frame;
 
 /// How the codes of a BCSS mask are mapped to classes. Code 0 of the 22 (outside the ROI) is always ignored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -228,8 +229,8 @@ pub(super) fn unknown_codes(look: &Look, mask: &Path, found: &[CodeCount]) -> Op
 /// Finds out which codes a set of tiles holds, from all its masks; codes that BCSS does not have are an error.
 ///
 /// A table of codes beside the data settles which set it is, otherwise a code above 2 anywhere means the 22 codes.
-pub(super) fn detect_codes(look: &Look, scan: &mut Scan, size: Option<u32>) -> CodeSet {
-    let codes_of = survey_cases(look, scan, size);
+pub(super) fn detect_codes(look: &Look, scan: &mut Scan, frame: Option<Frame>) -> CodeSet {
+    let codes_of = survey_cases(look, scan, frame);
     let found: BTreeSet<u8> =
         codes_of.values().flat_map(|codes| &codes.own).map(|&(code, _)| code).collect();
     let unknown: Vec<Finding> =

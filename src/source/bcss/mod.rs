@@ -28,6 +28,7 @@ use super::scan::Scan;
 use super::two_folders::roi_folders;
 use crate::error::Result;
 use crate::finding::{Finding, FindingKind};
+use crate::frame::Frame;
 use crate::role::Role;
 
 pub use classes::{
@@ -150,15 +151,15 @@ impl Source for BcssSpec {
             BcssLayout::Tiles(_) => {
                 let look = look(Limit::Image);
                 let mut scan = scan_tiles(&look)?;
-                scan.findings.extend(resized(&scan.cases, opening.image_size));
+                scan.findings.extend(resized(&scan.cases, opening.frame));
                 if !scan.has_errors() {
                     scan.findings.extend(judge_pictures(&look, &scan.cases, MaskReading::Codes));
                 }
-                let set = detect_codes(&look, &mut scan, Some(opening.image_size));
+                let set = detect_codes(&look, &mut scan, opening.resized());
                 (scan, set)
             }
             BcssLayout::Rois(rois) => {
-                (cut_rois(&look(Limit::Roi), rois, opening.image_size)?, CodeSet::Full)
+                (cut_rois(&look(Limit::Roi), rois, opening.frame.width)?, CodeSet::Full)
             }
         };
         scan.findings.extend(check_classes(set, &self.classes));
@@ -174,12 +175,13 @@ impl Source for BcssSpec {
 }
 
 /// Warns where tiles are not of the size that the spec expects.
-fn resized(cases: &[Case], image_size: u32) -> Option<Finding> {
-    let others = cases.iter().filter(|case| (case.width, case.height) != (image_size, image_size));
+fn resized(cases: &[Case], frame: Frame) -> Option<Finding> {
+    let Frame { width, height, .. } = frame;
+    let others = cases.iter().filter(|case| (case.width, case.height) != (width, height));
     let names = others.map(|case| format!("{} is {}x{}", case.id, case.width, case.height));
     let finding = Finding::warning(
         FindingKind::Resized,
-        format!("tiles that are not {image_size}x{image_size} are resized to `dataset.image-size`"),
+        format!("tiles that are not {width}x{height} are resized to `dataset.image-size`"),
     )
     .naming_all(names);
     (finding.count > 0).then_some(finding)

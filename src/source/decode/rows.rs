@@ -51,6 +51,16 @@ impl Rows {
         Ok(Self { path: path.to_path_buf(), size, next: 0, from })
     }
 
+    /// The rows of a decoded image.
+    pub fn of(image: RgbImage) -> Self {
+        Self {
+            path: PathBuf::new(),
+            size: image.dimensions(),
+            next: 0,
+            from: Pixels::Memory(image),
+        }
+    }
+
     /// Width and height, in pixels.
     pub fn size(&self) -> (u32, u32) {
         self.size

@@ -20,6 +20,7 @@ use super::scan::Scan;
 use super::{SourceSpec, layouts};
 use crate::error::{Error, Result};
 use crate::finding::{FindingKind, Level};
+use crate::frame::Frame;
 
 /// A key of `[dataset]` with its value in TOML, and why it has that value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,8 +75,13 @@ impl Guess {
     /// Finds the cases that the keys lead to.
     fn scan(&self, masks: Masks) -> Result<Scan> {
         let spec: SourceSpec = self.read("")?;
-        let opening =
-            Opening { image_size: 256, levels: Levels::Undecided, masks, grouped_by_names: false };
+        let opening = Opening {
+            frame: Frame::square(256),
+            cropped: false,
+            levels: Levels::Undecided,
+            masks,
+            grouped_by_names: false,
+        };
         spec.source().scan(&opening)
     }
 }
