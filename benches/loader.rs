@@ -40,6 +40,7 @@ fn busi(root: &Path) -> Arc<Dataset> {
         source,
         image_size: SIZE,
         channels: Channels::Rgb,
+        stain: None,
         filters: Vec::new(),
         intensity: Default::default(),
         normalize: NormalizeSpec::default(),
@@ -74,7 +75,7 @@ fn epoch(bencher: Bencher, cache_mib: usize, augment: Option<AugmentSpec>) {
     let all: Vec<usize> = (0..dataset.cases.len()).collect();
     let channels = Channels::Rgb;
     let normalization = Normalization::unit(channels);
-    let sampling = Sampling { size: SIZE, channels, filters: Vec::new() };
+    let sampling = Sampling { size: SIZE, channels, stain: None, filters: Vec::new() };
     let preprocess = Preprocess { sampling, inputs: Vec::new(), normalization };
     let cache = Arc::new(Cache::new(cache_mib << 20));
     let cases = all.len();

@@ -44,7 +44,7 @@ impl Cache {
     }
 
     /// Case `index` of `dataset` at the network's size, from memory or decoded. A cache serves one
-    /// data set and one list of filters: it knows cases by their index alone.
+    /// data set, one normalisation of stains and one list of filters: it knows cases by their index alone.
     ///
     /// # Errors
     /// If the case cannot be decoded; the message names it.
@@ -100,7 +100,7 @@ mod tests {
     use crate::spec::Channels;
 
     fn sampling(size: u32) -> Sampling {
-        Sampling { size, channels: Channels::Rgb, filters: Vec::new() }
+        Sampling { size, channels: Channels::Rgb, stain: None, filters: Vec::new() }
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub(super) enum Purpose {
     Noise,
     /// `augment.colour-jitter`.
     ColourJitter,
+    /// `augment.stain`.
+    Stain,
 }
 
 /// The random numbers of one case in one epoch of one seed.

@@ -217,7 +217,7 @@ mod tests {
     fn preprocess() -> Preprocess {
         let channels = Channels::Rgb;
         Preprocess {
-            sampling: Sampling { size: 4, channels, filters: vec![] },
+            sampling: Sampling { size: 4, channels, stain: None, filters: vec![] },
             inputs: vec![],
             normalization: Normalization::unit(channels),
         }
@@ -376,6 +376,7 @@ mod tests {
             source,
             image_size: 256,
             channels,
+            stain: None,
             filters: vec![],
             intensity: Default::default(),
             normalize: NormalizeSpec::default(),
@@ -390,7 +391,7 @@ mod tests {
         let cases = expected.iter().map(|case| index(&case.id)).collect();
         let normalization = Normalization::unit(channels);
         let preprocess =
-            Preprocess { sampling: Sampling::new(&spec), inputs: vec![], normalization };
+            Preprocess { sampling: Sampling::new(&spec, None), inputs: vec![], normalization };
         let cache = Arc::new(Cache::new(0));
         let loader = Loader::new(Arc::clone(&dataset), cases, preprocess, None, 1, 2, cache);
         for (batch, expected) in loader.epoch(Order::Sequential).zip(&expected) {

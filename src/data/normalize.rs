@@ -255,11 +255,11 @@ mod tests {
     use image::RgbImage;
 
     fn sample(image: &[u8], planes: usize) -> Sample {
-        Sample { image: image.to_vec(), planes, labels: vec![0; 4], size: 2 }
+        Sample { image: image.to_vec(), planes, labels: vec![0; 4], size: 2, no_stains: None }
     }
 
     fn sampling(size: u32, channels: Channels) -> Sampling {
-        Sampling { size, channels, filters: Vec::new() }
+        Sampling { size, channels, stain: None, filters: Vec::new() }
     }
 
     fn close(found: &[f32], expected: &[f32]) {

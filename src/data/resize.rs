@@ -5,6 +5,7 @@ use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer
 use image::RgbImage;
 
 use super::filter::{filtered, luma};
+use super::stain::{NoStains, StainNormalization};
 use crate::error::{Error, Result};
 use crate::source::IGNORE;
 use crate::source::case::Decoded;
@@ -18,14 +19,17 @@ pub struct Sampling {
     pub size: u32,
     /// Channels of the image that the network sees.
     pub channels: Channels,
+    /// What is done to its stains at its own size, before filters.
+    pub stain: Option<StainNormalization>,
     /// What is done to the image at its own size.
     pub filters: Vec<FilterSpec>,
 }
 
 impl Sampling {
-    /// What a spec decides.
-    pub fn new(spec: &DatasetSpec) -> Self {
-        Self { size: spec.image_size, channels: spec.channels, filters: spec.filters.clone() }
+    /// What a spec decides, with the normalisation of stains that was decided from it.
+    pub fn new(spec: &DatasetSpec, stain: Option<StainNormalization>) -> Self {
+        let &DatasetSpec { image_size: size, channels, ref filters, .. } = spec;
+        Self { size, channels, stain, filters: filters.clone() }
     }
 }
 
@@ -40,6 +44,8 @@ pub struct Sample {
     pub labels: Vec<u8>,
     /// Side of the square in pixels.
     pub size: usize,
+    /// Why its stains are not normalised, where they should be.
+    pub no_stains: Option<NoStains>,
 }
 
 impl Sample {
@@ -51,7 +57,7 @@ impl Sample {
 
 /// Brings a case to `size` x `size` pixels, whatever its shape was.
 ///
-/// The image goes through its filters, and then through an antialiased bilinear filter (a triangle as wide as the reduction, as
+/// The stains of the image are normalised where that is asked for and it has two. It goes through its filters, and then through an antialiased bilinear filter (a triangle as wide as the reduction, as
 /// Pillow's `BILINEAR`); luma, where asked for, is taken after it, or
 /// before the filters. Each label is that of the pixel
 /// that holds the centre of the new one. A case without labels gets [`IGNORE`] everywhere.
@@ -59,15 +65,20 @@ impl Sample {
 /// # Errors
 /// If the image has no pixels.
 pub(super) fn network_size(decoded: &Decoded, sampling: &Sampling) -> Result<Sample> {
-    let &Sampling { size, channels, ref filters } = sampling;
-    let image = filtered(&decoded.image, channels, filters);
+    let &Sampling { size, channels, ref stain, ref filters } = sampling;
+    let normalised = stain.as_ref().map(|stain| stain.apply(&decoded.image)).transpose();
+    let (normalised, no_stains) = match normalised {
+        Ok(image) => (image, None),
+        Err(why) => (None, Some(why)),
+    };
+    let image = filtered(normalised.as_ref().unwrap_or(&decoded.image), channels, filters);
     let (image, planes) = resize_image(&image, size, channels)?;
     let side = size as usize;
     let labels = match &decoded.labels {
         Some(labels) => resize_labels(labels, size),
         None => vec![IGNORE; side * side],
     };
-    Ok(Sample { image, planes, labels, size: side })
+    Ok(Sample { image, planes, labels, size: side, no_stains })
 }
 
 /// The image at `size` x `size` as planes, and how many planes there are.
@@ -121,7 +132,7 @@ mod tests {
     }
 
     fn sample(decoded: &Decoded, size: u32, channels: Channels) -> Result<Sample> {
-        network_size(decoded, &Sampling { size, channels, filters: Vec::new() })
+        network_size(decoded, &Sampling { size, channels, stain: None, filters: Vec::new() })
     }
 
     fn grays(values: &[u8]) -> Vec<u8> {

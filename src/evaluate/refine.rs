@@ -58,7 +58,7 @@ mod tests {
     };
 
     fn sample(image: &[u8], planes: usize) -> Sample {
-        Sample { image: image.to_vec(), planes, labels: vec![0; 4], size: 2 }
+        Sample { image: image.to_vec(), planes, labels: vec![0; 4], size: 2, no_stains: None }
     }
 
     #[test]

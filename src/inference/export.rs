@@ -5,7 +5,7 @@ use safetensors::SafeTensors;
 use serde::Serialize;
 
 use super::trained::unfinished;
-use crate::data::Window;
+use crate::data::{StainNormalization, Window};
 use crate::digest::sha256;
 use crate::error::{Error, Result};
 use crate::loss::Outputs;
@@ -64,6 +64,9 @@ struct Input {
     inputs: Vec<InputKind>,
     /// Height and width in pixels.
     size: u32,
+    /// What is done to the stains of the image, before its filters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stain: Option<Stain>,
     /// What is done to the image, in this order, before it is resized.
     filters: Vec<FilterSpec>,
     resize: &'static str,
@@ -74,6 +77,13 @@ struct Input {
     mean: Vec<f32>,
     /// What they are then divided by.
     std: Vec<f32>,
+}
+
+#[derive(Debug, Serialize)]
+struct Stain {
+    method: &'static str,
+    #[serde(flatten)]
+    decided: StainNormalization,
 }
 
 #[derive(Debug, Serialize)]
@@ -146,6 +156,12 @@ fn card(record: &Record, decisions: &Decisions, weights: Weights) -> Result<Card
             channels: spec.dataset.channels,
             inputs: spec.task.inputs().to_vec(),
             size: spec.dataset.image_size,
+            stain: decisions.stain.clone().map(|decided| Stain {
+                method: "Macenko et al. 2009 as torchstain's NumpyMacenkoNormalizer, with Io = 240, alpha = percentile, \
+                         beta = background, HERef = the columns haematoxylin and eosin, maxCRef = concentrations; levels \
+                         are rounded; images without two stains stay as they are",
+                decided,
+            }),
             filters: spec.dataset.filters.clone(),
             resize: if spec.dataset.filters.is_empty() {
                 "bilinear and antialiased, as Pillow's BILINEAR, on red, green and blue; gray, if any, \

@@ -22,6 +22,7 @@ mod real_data;
 mod regions;
 mod runs;
 mod specs;
+mod stains;
 mod support;
 #[path = "../../build/tokens.rs"]
 mod tokens;

@@ -12,6 +12,7 @@ mod flip;
 mod intensity;
 mod noise;
 mod problems;
+mod stain;
 mod warp;
 
 pub use problems::problems;
@@ -34,7 +35,7 @@ pub struct Augmented {
 /// Flips and quarter turns move pixels exactly; rotation, scale, shift and elastic deformation are
 /// one resampling, bilinear for the image and nearest for the labels. Intensities are clamped to
 /// [0, 1] after each change. A gray sample (one plane) stays gray: noise is then equal in all of
-/// its channels, and hue and saturation change nothing.
+/// its channels, and hue, saturation and stains change nothing.
 pub fn augment_sample(
     spec: &AugmentSpec,
     sample: &Sample,
@@ -90,6 +91,9 @@ fn shade(spec: &AugmentSpec, image: &mut [f32], planes: usize, size: usize, draw
     if let Some(jitter) = colour::Jitter::draw(spec, draws) {
         jitter.apply(image, planes);
     }
+    if let Some(jitter) = stain::StainJitter::draw(spec, draws) {
+        jitter.apply(image, planes);
+    }
 }
 
 /// The amount drawn for a change, and the rest of its stream; `None` if it does not happen.
@@ -107,7 +111,7 @@ fn drawn_amount(
 mod tests {
     use super::*;
     use crate::source::IGNORE;
-    use crate::spec::{Chance, ColourJitterSpec, ElasticSpec};
+    use crate::spec::{Chance, ColourJitterSpec, ElasticSpec, StainJitterSpec};
     use proptest::prelude::*;
 
     fn always(range: [f64; 2]) -> Option<AmountSpec> {
@@ -135,13 +139,14 @@ mod tests {
                 saturation: 0.2,
                 value: 0.2,
             }),
+            stain: Some(StainJitterSpec { probability: 1.0, factor: 0.2, shift: 0.2 }),
         }
     }
 
     fn sample(planes: usize, size: usize) -> Sample {
         let image = (0..planes * size * size).map(|i| (i * 37 % 251) as u8).collect();
         let labels = (0..size * size).map(|i| [0, 2, 7, IGNORE][i / 3 % 4]).collect();
-        Sample { image, planes, labels, size }
+        Sample { image, planes, labels, size, no_stains: None }
     }
 
     #[test]
@@ -174,6 +179,7 @@ mod tests {
         }
         spec.elastic.as_mut().unwrap().probability = 0.0;
         spec.colour_jitter.as_mut().unwrap().probability = 0.0;
+        spec.stain.as_mut().unwrap().probability = 0.0;
         let plain = augment_sample(&AugmentSpec::default(), &sample, 3, 1, "a");
         assert_eq!(augment_sample(&spec, &sample, 3, 1, "a"), plain);
     }
@@ -210,7 +216,7 @@ mod tests {
             |i: usize| (i % size).abs_diff(16).pow(2) + (i / size).abs_diff(16).pow(2) < 81;
         let labels: Vec<u8> = (0..size * size).map(|i| u8::from(inside(i))).collect();
         let image = labels.iter().map(|label| 255 * label).collect();
-        let sample = Sample { image, planes: 1, labels, size };
+        let sample = Sample { image, planes: 1, labels, size, no_stains: None };
         let AugmentSpec { rotate, scale, shift, elastic, rotate90, .. } = everything();
         let spec =
             AugmentSpec { rotate, scale, shift, elastic, rotate90, ..AugmentSpec::default() };
@@ -228,7 +234,7 @@ mod tests {
     fn a_gray_sample_equals_its_copy_in_three_planes() {
         let gray = sample(1, 16);
         let coloured = Sample { image: gray.image.repeat(3), planes: 3, ..gray.clone() };
-        let spec = AugmentSpec { noise: None, ..everything() };
+        let spec = AugmentSpec { noise: None, stain: None, ..everything() };
         for epoch in 0..4 {
             let one = augment_sample(&spec, &gray, 0, epoch, "a");
             let three = augment_sample(&spec, &coloured, 0, epoch, "a");
