@@ -43,6 +43,7 @@ fn busi(root: &Path) -> Arc<Dataset> {
         resize: Resize::Stretch,
         crop: None,
         channels: Channels::Rgb,
+        stain: None,
         filters: Vec::new(),
         intensity: Default::default(),
         normalize: NormalizeSpec::default(),
@@ -77,8 +78,8 @@ fn epoch(bencher: Bencher, cache_mib: usize, augment: Option<AugmentSpec>) {
     let all: Vec<usize> = (0..dataset.cases.len()).collect();
     let channels = Channels::Rgb;
     let normalization = Normalization::unit(channels);
-    let sampling =
-        Sampling { frame: Frame::square(SIZE), channels, filters: Vec::new(), crop: None };
+    let frame = Frame::square(SIZE);
+    let sampling = Sampling { frame, channels, stain: None, filters: Vec::new(), crop: None };
     let preprocess = Preprocess { sampling, inputs: Vec::new(), normalization };
     let cache = Arc::new(Cache::new(cache_mib << 20));
     let cases = all.len();

@@ -89,6 +89,8 @@ pub enum FindingKind {
     WindowFit,
     /// Images of which all pixels are alike.
     BlankImage,
+    /// Images without two stains, where stains are normalised or augmented.
+    NoStains,
     /// Images that are drawn in their alpha channel.
     ImageAlpha,
     /// Images of two values alone.

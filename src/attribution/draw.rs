@@ -32,7 +32,7 @@ pub fn heat_over(image: &RgbImage, heat: &Heat) -> Result<RgbImage> {
 fn sized(image: &RgbImage, heat: &Heat) -> Result<Probabilities> {
     let (width, height) = image.dimensions();
     let Heat { width: columns, height: rows, values } = heat.clone();
-    Probabilities { width: columns, height: rows, values, of_image: Vec::new() }
+    Probabilities { width: columns, height: rows, values, of_image: Vec::new(), no_stains: None }
         .resized(width as usize, height as usize)
 }
 

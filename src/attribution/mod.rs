@@ -106,6 +106,7 @@ impl Heat {
             height: self.height,
             values: self.values,
             of_image: Vec::new(),
+            no_stains: None,
         };
         let values = inset.cut(&whole.resized(width, height)?.values, [height, width]);
         Ok(Self { width: inset.width, height: inset.height, values })

@@ -9,6 +9,7 @@ use super::images::{ImageArgs, named};
 use super::{Output, OverwriteArgs, pretty, print};
 use crate::attribution::{Method, Settings};
 use crate::error::{Error, Result};
+use crate::finding::Level;
 use crate::inference::attribute;
 use crate::outputs::{Outputs, Planned};
 use crate::spec::{AttributionKind, Spec};
@@ -83,9 +84,12 @@ pub(super) fn execute(args: CamArgs, output: Output) -> Result<u8> {
     let files = Outputs::folder(&args.out, "an attribution", planned, overwrite)?;
     let mut written = Vec::new();
     for (stem, image) in images {
-        let bytes = attribute(&trained, &image, args.class, &method)?;
-        let picture = files.write(&format!("{stem}_cam.jpg"), &bytes)?;
+        let attributed = attribute(&trained, &image, args.class, &method)?;
+        let picture = files.write(&format!("{stem}_cam.jpg"), &attributed.picture)?;
         output.say(format!("{} -> {}", image.display(), picture.display()));
+        if let Some(why) = attributed.stains {
+            output.warn(Level::Warning, format!("{}: warning: {why}", image.display()));
+        }
         written.push(Written { image, picture });
     }
     if output.json { print(&pretty(&written)?) } else { Ok(0) }

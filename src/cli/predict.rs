@@ -60,6 +60,7 @@ pub(super) fn execute(args: PredictArgs, output: Output) -> Result<u8> {
         let (predicted, failed) = each(paths, |path, _| {
             let predicted = predict_class(&trained, path)?;
             output.say(format!("{}: {}", path.display(), predicted.class.words()));
+            warn(output, path, [&predicted.stains]);
             Ok(predicted)
         });
         files.merge(PREDICTIONS, &predicted)?;
@@ -81,13 +82,18 @@ pub(super) fn execute(args: PredictArgs, output: Output) -> Result<u8> {
         let class = one.class.as_ref().map(|class| format!(": {}", class.words()));
         let class = class.unwrap_or_default();
         output.say(format!("{} -> {}{class}", path.display(), one.mask.display()));
-        if let Some(why) = &one.shrunk {
-            output.warn(Level::Warning, format!("{}: warning: {why}", path.display()));
-        }
+        warn(output, path, [&one.shrunk, &one.stains]);
         Ok(one)
     });
     files.merge(PREDICTIONS, &written)?;
     ended(&written, failed, output)
+}
+
+/// Says what a person must know of a prediction.
+fn warn<const N: usize>(output: Output, path: &Path, warnings: [&Option<String>; N]) {
+    for why in warnings.into_iter().flatten() {
+        output.warn(Level::Warning, format!("{}: warning: {why}", path.display()));
+    }
 }
 
 /// Writes what masks mean, unless the masks that are there mean something else by the legend that was written for them.

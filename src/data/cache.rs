@@ -48,7 +48,7 @@ impl Cache {
     }
 
     /// Case `index` of `dataset` at the network's size, from memory or decoded. A cache serves one
-    /// data set and one list of filters: it knows cases by their index alone.
+    /// data set, one normalisation of stains and one list of filters: it knows cases by their index alone.
     ///
     /// # Errors
     /// If the case cannot be decoded; the message names it.
@@ -132,6 +132,7 @@ mod tests {
         Sampling {
             frame: Frame::square(size),
             channels: Channels::Rgb,
+            stain: None,
             filters: Vec::new(),
             crop: None,
         }

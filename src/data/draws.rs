@@ -42,6 +42,8 @@ pub(super) enum Purpose {
     Sampler,
     /// `dataset.crop`.
     Crop,
+    /// `augment.stain`.
+    Stain,
 }
 
 /// The random numbers of one case in one epoch of one seed.

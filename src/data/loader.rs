@@ -241,7 +241,13 @@ mod tests {
     fn preprocess() -> Preprocess {
         let channels = Channels::Rgb;
         Preprocess {
-            sampling: Sampling { frame: Frame::square(4), channels, filters: vec![], crop: None },
+            sampling: Sampling {
+                frame: Frame::square(4),
+                channels,
+                stain: None,
+                filters: vec![],
+                crop: None,
+            },
             inputs: vec![],
             normalization: Normalization::unit(channels),
         }
@@ -459,6 +465,7 @@ mod tests {
             resize: Default::default(),
             crop: None,
             channels,
+            stain: None,
             filters: vec![],
             intensity: Default::default(),
             normalize: NormalizeSpec::default(),
@@ -473,7 +480,7 @@ mod tests {
         let cases = expected.iter().map(|case| index(&case.id)).collect();
         let normalization = Normalization::unit(channels);
         let preprocess =
-            Preprocess { sampling: Sampling::new(&spec), inputs: vec![], normalization };
+            Preprocess { sampling: Sampling::new(&spec, None), inputs: vec![], normalization };
         let cache = Arc::new(Cache::new(0));
         let loader = Loader::new(Arc::clone(&dataset), cases, preprocess, None, 1, 2, cache);
         for (batch, expected) in loader.epoch(Order::Sequential).zip(&expected) {

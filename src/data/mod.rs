@@ -23,6 +23,7 @@ mod random;
 mod regions;
 mod scored;
 mod split;
+mod stain;
 mod subset;
 mod task;
 mod wiener;
@@ -50,6 +51,7 @@ pub use random::stream as random_stream;
 pub use regions::{RegionOfCases, regions};
 pub use scored::{Lack, lacks_foreground, unscored};
 pub use split::{Split, folds, group_key, natural_groups, split};
+pub use stain::{NoStains, StainNormalization, lacking_stains, stains_lacking};
 pub use subset::subset;
 pub use task::{for_task, masks_of, open_for, open_with_classes};
 

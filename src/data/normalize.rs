@@ -278,11 +278,17 @@ mod tests {
     fn sample(image: &[u8], planes: usize) -> Sample {
         let frame = Frame::square(2);
         let (sides, inset) = (frame.sides(), frame.inset((2, 2)));
-        Sample { image: image.to_vec(), planes, labels: vec![0; 4], sides, inset }
+        Sample { image: image.to_vec(), planes, labels: vec![0; 4], sides, inset, no_stains: None }
     }
 
     fn sampling(size: u32, channels: Channels) -> Sampling {
-        Sampling { frame: Frame::square(size), channels, filters: Vec::new(), crop: None }
+        Sampling {
+            frame: Frame::square(size),
+            channels,
+            stain: None,
+            filters: Vec::new(),
+            crop: None,
+        }
     }
 
     fn close(found: &[f32], expected: &[f32]) {

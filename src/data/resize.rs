@@ -6,6 +6,7 @@ use image::RgbImage;
 
 use super::crop::Crop;
 use super::filter::{filtered, luma};
+use super::stain::{NoStains, StainNormalization};
 use crate::error::{Error, Result};
 use crate::frame::{Frame, Inset};
 use crate::source::case::Decoded;
@@ -19,6 +20,8 @@ pub struct Sampling {
     pub frame: Frame,
     /// Channels of the image that the network sees.
     pub channels: Channels,
+    /// What is done to the stains of the image at its own size, or of a crop at that of the network, before filters.
+    pub stain: Option<StainNormalization>,
     /// What is done to the image at its own size, or to a crop at that of the network.
     pub filters: Vec<FilterSpec>,
     /// How crops are cut out of it that the network sees in its place.
@@ -26,11 +29,12 @@ pub struct Sampling {
 }
 
 impl Sampling {
-    /// What a spec decides.
-    pub fn new(spec: &DatasetSpec) -> Self {
+    /// What a spec decides, with the normalisation of stains that was decided from it.
+    pub fn new(spec: &DatasetSpec, stain: Option<StainNormalization>) -> Self {
         Self {
             frame: spec.frame(),
             channels: spec.channels,
+            stain,
             filters: spec.filters.clone(),
             crop: Crop::new(spec),
         }
@@ -50,6 +54,8 @@ pub struct Sample {
     pub sides: [usize; 2],
     /// Where the image lies, without what pads it.
     pub inset: Inset,
+    /// Why its stains are not normalised, where they should be.
+    pub no_stains: Option<NoStains>,
 }
 
 impl Sample {
@@ -67,6 +73,7 @@ impl Sample {
             labels: self.inset.cut(&self.labels, self.sides),
             sides: [height, width],
             inset: Inset { left: 0, top: 0, width, height },
+            no_stains: self.no_stains,
         }
     }
 
@@ -78,16 +85,20 @@ impl Sample {
 
 /// Brings a case to the size that the network sees.
 ///
-/// The image goes through its filters, and then through an antialiased bilinear filter (a triangle as wide as the reduction, as
-/// Pillow's `BILINEAR`); luma, where asked for, is taken after it, or
-/// before the filters. Each label is that of the pixel
-/// that holds the centre of the new one. A case without labels gets [`IGNORE`] everywhere.
+/// The stains of the image are normalised where that is asked for and it has two. It goes through its filters, and then
+/// through an antialiased bilinear filter (a triangle as wide as the reduction, as Pillow's `BILINEAR`); luma, where asked
+/// for, is taken after it, or before the filters. Each label is that of the pixel that holds the centre of the new one. A case without labels gets [`IGNORE`] everywhere.
 ///
 /// # Errors
 /// If the image has no pixels.
 pub(super) fn network_size(decoded: &Decoded, sampling: &Sampling) -> Result<Sample> {
-    let &Sampling { frame, channels, ref filters, .. } = sampling;
-    let image = filtered(&decoded.image, channels, filters);
+    let &Sampling { frame, channels, ref stain, ref filters, .. } = sampling;
+    let normalised = stain.as_ref().map(|stain| stain.apply(&decoded.image)).transpose();
+    let (normalised, no_stains) = match normalised {
+        Ok(image) => (image, None),
+        Err(why) => (None, Some(why)),
+    };
+    let image = filtered(normalised.as_ref().unwrap_or(&decoded.image), channels, filters);
     let (sides, inset) = (frame.sides(), frame.inset(image.dimensions()));
     let size = (inset.width as u32, inset.height as u32);
     let (image, planes) = resize_image(&image, size, channels)?;
@@ -95,7 +106,8 @@ pub(super) fn network_size(decoded: &Decoded, sampling: &Sampling) -> Result<Sam
         Some(labels) => inset.pad(labels_at(labels, size), sides, IGNORE),
         None => vec![IGNORE; sides[0] * sides[1]],
     };
-    Ok(Sample { image: inset.pad(image, sides, PADDING), planes, labels, sides, inset })
+    let image = inset.pad(image, sides, PADDING);
+    Ok(Sample { image, planes, labels, sides, inset, no_stains })
 }
 
 /// The value of pixels that pad an image.
@@ -157,8 +169,14 @@ mod tests {
     }
 
     fn sample(decoded: &Decoded, size: u32, channels: Channels) -> Result<Sample> {
-        let frame = Frame::square(size);
-        network_size(decoded, &Sampling { frame, channels, filters: Vec::new(), crop: None })
+        let sampling = Sampling {
+            frame: Frame::square(size),
+            channels,
+            stain: None,
+            filters: Vec::new(),
+            crop: None,
+        };
+        network_size(decoded, &sampling)
     }
 
     fn grays(values: &[u8]) -> Vec<u8> {
@@ -267,8 +285,13 @@ mod tests {
             let decoded = decoded(size.0, size.1, pixels, Some(mask));
             let resize = Resize::Letterbox;
             let frame = Frame { width: frame.0, height: frame.1, resize };
-            let sampling =
-                Sampling { frame, channels: Channels::Rgb, filters: Vec::new(), crop: None };
+            let sampling = Sampling {
+                frame,
+                channels: Channels::Rgb,
+                stain: None,
+                filters: Vec::new(),
+                crop: None,
+            };
             let sample = network_size(&decoded, &sampling).unwrap();
             assert_eq!(sample.labels, labels, "{size:?}");
             let off = sample.image.iter().zip(&image).map(|(a, b)| a.abs_diff(*b)).max();

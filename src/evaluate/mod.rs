@@ -49,7 +49,7 @@ pub use semantics::{
     describe_absent, describe_empty, describe_image_reductions, describe_intervals, describe_loss,
     describe_reductions, describe_refinement,
 };
-pub use stitch::{StitchedRow, stitch};
+pub use stitch::{Covered, StitchedRow, stitch};
 pub use summary::{Figure, figure_names, figures};
 pub use threshold::{CANDIDATES, best_threshold, binarize, count_at_candidates};
 pub use windows::Windows;

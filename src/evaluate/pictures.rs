@@ -248,8 +248,13 @@ mod tests {
     #[test]
     fn a_wide_image_keeps_its_shape() {
         let decoded = Decoded { image: RgbImage::new(512, 128), labels: None };
-        let probabilities =
-            Probabilities { width: 4, height: 4, values: vec![0.7; 16], of_image: Vec::new() };
+        let probabilities = Probabilities {
+            width: 4,
+            height: 4,
+            values: vec![0.7; 16],
+            of_image: Vec::new(),
+            no_stains: None,
+        };
         let pictures = draw(&decoded, &probabilities, Outputs::Binary, 0.5).unwrap();
         let prediction = image::load_from_memory(&pictures.prediction).unwrap();
         assert_eq!((prediction.width(), prediction.height()), (256, 64));

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::counts::likeliest;
 use super::refine::refined;
 use super::windows::Windows;
-use crate::data::{Decoded, Preprocess, Sample};
+use crate::data::{Decoded, NoStains, Preprocess, Sample};
 use crate::device::{failed, on_device};
 use crate::error::{Error, Result};
 use crate::loss::Outputs;
@@ -46,6 +46,8 @@ pub struct Probabilities {
     pub values: Vec<f32>,
     /// Of each class of the image, where a second head predicts it; else none.
     pub of_image: Vec<f32>,
+    /// Why the stains of the image were not normalised, where they should be.
+    pub no_stains: Option<NoStains>,
 }
 
 impl Predictor {
@@ -101,14 +103,16 @@ impl Predictor {
         let each = self.outputs.channels() * height * width;
         let refine = |(index, (values, sample)): (usize, (&[f32], &Sample))| {
             let of_image = of_images[index * classes..][..classes].to_vec();
+            let no_stains = sample.no_stains;
             if [height, width] != sample.sides || sample.inset.is_all(sample.sides) {
                 let values = refined(&self.refine, self.outputs, sample, values);
-                return Probabilities { width, height, values, of_image };
+                return Probabilities { width, height, values, of_image, no_stains };
             }
             let values = sample.inset.cut(values, sample.sides);
             let seen = sample.cut();
             let values = refined(&self.refine, self.outputs, &seen, &values);
-            Probabilities { width: seen.sides[1], height: seen.sides[0], values, of_image }
+            let [height, width] = seen.sides;
+            Probabilities { width, height, values, of_image, no_stains }
         };
         Ok(values.par_chunks(each).zip(samples).enumerate().map(refine).collect())
     }
@@ -157,7 +161,8 @@ impl Probabilities {
             let floats = resized.buffer().as_chunks::<4>().0;
             values.extend(floats.iter().map(|&bytes| f32::from_ne_bytes(bytes).clamp(0.0, 1.0)));
         }
-        Ok(Self { width, height, values, of_image: self.of_image.clone() })
+        let of_image = self.of_image.clone();
+        Ok(Self { width, height, values, of_image, no_stains: self.no_stains })
     }
 
     /// Number of channels.
@@ -199,8 +204,13 @@ mod tests {
 
     #[test]
     fn doubling_a_step_interpolates_it_bilinearly() {
-        let step =
-            Probabilities { width: 2, height: 1, values: vec![0.0, 1.0], of_image: Vec::new() };
+        let step = Probabilities {
+            width: 2,
+            height: 1,
+            values: vec![0.0, 1.0],
+            of_image: Vec::new(),
+            no_stains: None,
+        };
         let doubled = step.resized(4, 1).unwrap();
         assert_eq!(doubled.values, [0.0, 0.25, 0.75, 1.0]);
     }

@@ -58,8 +58,9 @@ mod tests {
     };
 
     fn sample(image: &[u8], planes: usize) -> Sample {
-        let inset = Inset { left: 0, top: 0, width: 2, height: 2 };
-        Sample { image: image.to_vec(), planes, labels: vec![0; 4], sides: [2, 2], inset }
+        let (sides, inset) = ([2, 2], Inset { left: 0, top: 0, width: 2, height: 2 });
+        let (image, labels) = (image.to_vec(), vec![0; 4]);
+        Sample { image, planes, labels, sides, inset, no_stains: None }
     }
 
     #[test]

@@ -23,6 +23,15 @@ pub struct StitchedRow {
     pub values: Vec<f32>,
 }
 
+/// How many windows an image was predicted by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Covered {
+    /// All of them.
+    pub windows: usize,
+    /// Those whose stains were not normalised, though they should be.
+    pub without_stains: usize,
+}
+
 /// Predicts an image at its own size by overlapping windows, and hands over its rows from the top down. In memory are as
 /// many rows as a window has, whatever the image's height.
 ///
@@ -33,12 +42,13 @@ pub fn stitch(
     windows: &Windows,
     image: &mut Rows,
     mut each: impl FnMut(StitchedRow) -> Result<()>,
-) -> Result<()> {
+) -> Result<Covered> {
     let (width, height) = image.size();
     let (columns, rows) = (windows.along(width), windows.along(height));
     let side = windows.side();
     let mut blend = Blend::new((width, height), side, predictor.outputs.channels());
     let mut band = Band { width, first: 0, rows: VecDeque::new() };
+    let mut covered = Covered::default();
     for (index, &(top, _)) in rows.iter().enumerate() {
         band.fill(image, (top + side).min(height))?;
         for columns in columns.chunks(predictor.batch_size.max(1)) {
@@ -46,6 +56,8 @@ pub fn stitch(
             let tiles = columns.par_iter().map(window).collect::<Result<Vec<Decoded>>>()?;
             let predicted = predictor.predict(&tiles.iter().collect::<Vec<_>>())?;
             for ((left, _), predicted) in columns.iter().zip(predicted) {
+                covered.windows += 1;
+                covered.without_stains += usize::from(predicted.no_stains.is_some());
                 let seen = predicted.resized(side as usize, side as usize)?;
                 blend.add(*left, top, &seen.values);
             }
@@ -59,7 +71,7 @@ pub fn stitch(
             each(StitchedRow { y, image, values })?;
         }
     }
-    Ok(())
+    Ok(covered)
 }
 
 /// The same of a whole image, with the image; `tick` is called after each row, and an error of it ends the work.
@@ -85,7 +97,8 @@ pub(super) fn stitched(
     })?;
     let image = RgbImage::from_raw(width, height, pixels)
         .ok_or_else(|| Error::failed("an image lost rows while it was predicted"))?;
-    Ok((image, Probabilities { width: columns, height: rows, values, of_image: Vec::new() }))
+    let (of_image, no_stains) = (Vec::new(), None);
+    Ok((image, Probabilities { width: columns, height: rows, values, of_image, no_stains }))
 }
 
 impl Predictor {
@@ -176,6 +189,7 @@ mod tests {
                 sampling: Sampling {
                     frame: Frame::square(SIZE),
                     channels,
+                    stain: None,
                     filters: Vec::new(),
                     crop: None,
                 },

@@ -2,12 +2,21 @@
 
 use std::path::Path;
 
+use super::predict::stains_kept;
 use super::trained::Trained;
 use crate::attribution::{self, Method, hot, panels};
 use crate::device::on_device;
 use crate::error::{Error, Result};
 use crate::evaluate::{jpeg, predicted_class};
 use crate::loss::Outputs;
+
+/// A picture of which regions drove a prediction.
+pub struct Attributed {
+    /// The picture, as JPEG.
+    pub picture: Vec<u8>,
+    /// Why the network saw the image's stains as they are, where they should have been normalised.
+    pub stains: Option<String>,
+}
 
 /// The image, the part of it that was found (of a classifier: that contributes most to the class) and the map over the
 /// image, side by side as JPEG. Without a class, of the predicted one, or that with the most predicted pixels.
@@ -19,7 +28,7 @@ pub fn attribute(
     path: &Path,
     class: Option<usize>,
     method: &Method,
-) -> Result<Vec<u8>> {
+) -> Result<Attributed> {
     let Trained { predictor, threshold, .. } = trained;
     let decoded = trained.image(path)?;
     if let Some(windows) = &predictor.windows {
@@ -48,5 +57,8 @@ pub fn attribute(
             resized.labels(predictor.outputs, *threshold)
         }
     };
-    jpeg(&panels(&decoded.image, &found, &heat)?)
+    Ok(Attributed {
+        picture: jpeg(&panels(&decoded.image, &found, &heat)?)?,
+        stains: predictor.preprocess.sample(&decoded)?.no_stains.map(stains_kept),
+    })
 }

@@ -8,7 +8,8 @@ use tempfile::TempDir;
 use super::seen::overlap;
 use super::trained::Trained;
 use crate::data::{
-    Case, Dataset, Labels, fingerprint, open_with_classes, pixels_of_cases, regions,
+    Case, Dataset, Labels, fingerprint, lacking_stains, open_with_classes, pixels_of_cases,
+    regions, stains_lacking,
 };
 use crate::error::{Error, Result};
 use crate::evaluate::{Cases, classify, evaluate};
@@ -98,6 +99,10 @@ impl<'a> Scoring<'a> {
             Scored::Other => (0..dataset.cases.len()).collect(),
             Scored::Recorded(split) => cases_of(record, &dataset, split)?,
         };
+        if let Some(stain) = &decisions.stain {
+            let lacking = lacking_stains(&dataset, &indices, Some(stain))?;
+            dataset.findings.extend(stains_lacking(&dataset, &lacking));
+        }
         Ok(Self { trained, scored, spec, dataset, indices, read: BTreeMap::new(), masks: None })
     }
 

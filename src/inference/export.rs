@@ -5,7 +5,7 @@ use safetensors::SafeTensors;
 use serde::Serialize;
 
 use super::trained::unfinished;
-use crate::data::Window;
+use crate::data::{StainNormalization, Window};
 use crate::digest::sha256;
 use crate::error::{Error, Result};
 use crate::frame::ImageSize;
@@ -66,6 +66,9 @@ struct Input {
     inputs: Vec<InputKind>,
     /// Side of a square, or height and width, in pixels.
     size: ImageSize,
+    /// What is done to the stains of the image, before its filters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stain: Option<Stain>,
     /// What is done to the image, in this order, before it is resized.
     filters: Vec<FilterSpec>,
     /// Whether the image is stretched to that size or keeps its shape and is padded.
@@ -93,6 +96,13 @@ struct Covering {
     overlap: f64,
     /// The value of all channels beyond the image.
     beyond: u8,
+}
+
+#[derive(Debug, Serialize)]
+struct Stain {
+    method: &'static str,
+    #[serde(flatten)]
+    decided: StainNormalization,
 }
 
 #[derive(Debug, Serialize)]
@@ -165,6 +175,12 @@ fn card(record: &Record, decisions: &Decisions, weights: Weights) -> Result<Card
             channels: spec.dataset.channels,
             inputs: spec.task.inputs().to_vec(),
             size: spec.dataset.image_size,
+            stain: decisions.stain.clone().map(|decided| Stain {
+                method: "Macenko et al. 2009 as torchstain's NumpyMacenkoNormalizer, with Io = 240, alpha = percentile, \
+                         beta = background, HERef = the columns haematoxylin and eosin, maxCRef = concentrations; levels \
+                         are rounded; images without two stains stay as they are",
+                decided,
+            }),
             filters: spec.dataset.filters.clone(),
             fit: spec.dataset.resize,
             resize: resizing(spec),

@@ -10,7 +10,7 @@ mod region;
 mod seen;
 mod trained;
 
-pub use attribute::attribute;
+pub use attribute::{Attributed, attribute};
 pub use evaluate::{Scored, Scoring};
 pub use export::{Card, Exported, Format, export};
 pub use find::{find_run, find_runs};

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::region::write_region;
 use super::trained::Trained;
-use crate::data::{Decoded, decode_image};
+use crate::data::{Decoded, NoStains, decode_image};
 use crate::error::{Error, Result};
 use crate::evaluate::{
     SECOND_HEAD_THRESHOLD, Windows, highest, overlay, png_gray, predicted_class,
@@ -38,6 +38,9 @@ pub struct PredictedMask {
     /// Why the network saw it smaller than the tiles that it was trained on, where it did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shrunk: Option<String>,
+    /// Why the network saw its stains as they are, where they should have been normalised.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stains: Option<String>,
     /// What the values of the mask mean.
     legend: Vec<Meaning>,
     /// Part of the pixels that are not background (one foreground) or of each class.
@@ -87,6 +90,9 @@ pub struct PredictedClass {
     /// How far the run came, where it did not finish.
     #[serde(skip_serializing_if = "Option::is_none")]
     unfinished: Option<String>,
+    /// Why the network saw its stains as they are, where they should have been normalised.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stains: Option<String>,
     #[serde(flatten)]
     /// Its class.
     pub class: ImageClass,
@@ -129,8 +135,14 @@ pub fn predict_class(trained: &Trained, path: &Path) -> Result<PredictedClass> {
         image: absolute(path),
         run: trained.run.display().to_string(),
         unfinished: trained.unfinished.clone(),
+        stains: seen.no_stains.map(stains_kept),
         class: ImageClass::new(&seen.values, trained.threshold, &classes),
     })
+}
+
+/// What is said of an image whose stains are not normalised.
+pub(super) fn stains_kept(why: NoStains) -> String {
+    format!("its stains are not normalised, for {why}")
 }
 
 /// Predicts the mask of an image at its own size, and writes it with the highest probability of each pixel and a picture
@@ -174,6 +186,7 @@ pub fn predict_mask(
             View::Shrunk(why) => Some(why),
             View::Whole | View::Windows(_) => None,
         },
+        stains: written.stains,
         legend: legend.to_vec(),
         parts,
         class: (!written.of_image.is_empty()).then(|| {
@@ -262,6 +275,8 @@ pub(super) struct Written {
     pub pixels: Vec<u64>,
     /// Probabilities of the classes of the image; none without a second head.
     pub of_image: Vec<f32>,
+    /// Why stains were not normalised, where they should be.
+    pub stains: Option<String>,
 }
 
 /// Predicts an image that the network sees whole; `values` are those of the mask, by label.
@@ -287,6 +302,7 @@ fn write_whole(
         overlay: write("overlay", overlay(&decoded.image, &labels, predictor.outputs)?)?,
         pixels: count_labels(&labels, values.len()),
         of_image: seen.of_image,
+        stains: seen.no_stains.map(stains_kept),
     })
 }
 

@@ -8,7 +8,7 @@ use super::png_rows::PngRows;
 use super::predict::{Written, count_labels, prediction_file};
 use super::trained::Trained;
 use crate::error::Result;
-use crate::evaluate::{Probabilities, StitchedRow, Windows, highest, overlay_row, stitch};
+use crate::evaluate::{Covered, Probabilities, StitchedRow, Windows, highest, overlay_row, stitch};
 use crate::loss::Outputs as Kind;
 use crate::outputs::Outputs;
 use crate::source::Rows;
@@ -26,14 +26,14 @@ pub(super) fn write_region(
     let mut image = Rows::open(path, trained.decisions.levels())?;
     let name = |what: &str| prediction_file(stem, what);
     let (mut probability, mut overlay) = (PathBuf::new(), PathBuf::new());
-    let mut pixels = Vec::new();
+    let (mut pixels, mut covered) = (Vec::new(), Covered::default());
     let mask = files.write_with(&name("mask"), |mask| {
         probability = files.write_with(&name("probability"), |probability| {
             overlay = files.write_with(&name("overlay"), |overlay| {
                 let paths = [mask, probability, overlay];
                 let outputs = trained.predictor.outputs;
                 let mut pictures = Pictures::create(paths, image.size(), outputs, values)?;
-                stitch(&trained.predictor, windows, &mut image, |row| {
+                covered = stitch(&trained.predictor, windows, &mut image, |row| {
                     pictures.add(row, trained.threshold)
                 })?;
                 pixels = pictures.end()?;
@@ -43,7 +43,11 @@ pub(super) fn write_region(
         })?;
         Ok(())
     })?;
-    Ok(Written { mask, probability, overlay, pixels, of_image: Vec::new() })
+    let Covered { windows, without_stains } = covered;
+    let stains = (without_stains > 0).then(|| {
+        format!("the stains of {without_stains} of {windows} windows are not normalised, for no two can be found")
+    });
+    Ok(Written { mask, probability, overlay, pixels, of_image: Vec::new(), stains })
 }
 
 /// The pictures of a region that are being written.
@@ -82,7 +86,8 @@ impl<'a> Pictures<'a> {
     fn add(&mut self, row: StitchedRow, threshold: f64) -> Result<()> {
         let StitchedRow { image, values, .. } = row;
         let width = image.len() / 3;
-        let seen = Probabilities { width, height: 1, values, of_image: Vec::new() };
+        let (of_image, no_stains) = (Vec::new(), None);
+        let seen = Probabilities { width, height: 1, values, of_image, no_stains };
         let labels = seen.labels(self.outputs, threshold);
         let mask: Vec<u8> = labels.iter().map(|&label| self.values[usize::from(label)]).collect();
         self.mask.add(&mask)?;

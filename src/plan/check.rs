@@ -7,12 +7,13 @@ use std::sync::Arc;
 use super::figures::{self, Deciding};
 use crate::attribution::{Method, Settings};
 use crate::data::{
-    Dataset, Duplicates, Labels, Split, augment_problems, find_duplicates, folds, for_task,
-    group_key, lacks_foreground, leaks, masks_of, open_for, open_with, percentile_window,
-    sampler_problem, split, subset, unscored, unsearched,
+    Dataset, Duplicates, Labels, Split, StainNormalization, augment_problems, find_duplicates,
+    folds, for_task, group_key, lacking_stains, lacks_foreground, leaks, masks_of, open_for,
+    open_with, percentile_window, sampler_problem, split, stains_lacking, subset, unscored,
+    unsearched,
 };
 use crate::device::{Request, choose};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::evaluate::{
     epoch_figures, figure_names, image_figure_names, outputs, second_head_names,
 };
@@ -38,6 +39,8 @@ pub struct Checked {
     pub split: Split,
     /// Findings about the data and their split; none is an error.
     pub findings: Findings,
+    /// How stains are normalised, where they are.
+    pub stain: Option<StainNormalization>,
     /// The segmentation that predicts masks for it.
     pub guide: Option<Box<Checked>>,
     /// Which network predicted the mask of each case; empty until they are predicted.
@@ -86,7 +89,7 @@ pub fn check(mut loaded: Loaded, depth: Depth) -> Result<Checked, Problems> {
             None
         }
     };
-    let mut divided = None;
+    let (mut divided, mut stain) = (None, None);
     if let Some(dataset) = &mut dataset {
         found.on(dataset);
         found.gates(dataset);
@@ -108,6 +111,10 @@ pub fn check(mut loaded: Loaded, depth: Depth) -> Result<Checked, Problems> {
                 if let Err(error) = decide_window(spec, dataset, &split) {
                     found.add("dataset.intensity", error.to_string());
                 }
+                match decide_stain(spec, dataset, &split) {
+                    Ok(decided) => stain = decided,
+                    Err((key, error)) => found.add(key, error.to_string()),
+                }
                 divided = Some((split, duplicates));
             }
             Err((key, error)) => found.add(key, error.to_string()),
@@ -125,7 +132,7 @@ pub fn check(mut loaded: Loaded, depth: Depth) -> Result<Checked, Problems> {
             let key = group_key(&loaded.spec.dataset.split, &dataset);
             loaded.spec.dataset.split.group_mut().into_iter().for_each(|group| *group = key);
             let (dataset, guide_rows) = (Arc::new(dataset), Vec::new());
-            Ok(Checked { loaded, dataset, split, findings, guide, guide_rows })
+            Ok(Checked { loaded, dataset, split, findings, stain, guide, guide_rows })
         }
         _ => Err(Problems::new(loaded.path, list)),
     }
@@ -179,6 +186,7 @@ impl Mistakes<'_> {
         self.all(crate::train::problems(&spec.schedule));
         self.task();
         self.geometry();
+        self.stains();
         self.film();
         self.unfreezing();
         self.deciding();
@@ -312,6 +320,22 @@ impl Mistakes<'_> {
         }
     }
 
+    /// Stains are colours.
+    fn stains(&mut self) {
+        let spec = &self.loaded.spec;
+        if spec.dataset.channels != Channels::Gray {
+            return;
+        }
+        let asked = [
+            ("dataset.stain", spec.dataset.stain.is_some()),
+            ("augment.stain", spec.augment.stain.is_some()),
+        ];
+        for (key, _) in asked.into_iter().filter(|(_, asked)| *asked) {
+            let message = "stains are colours, and `dataset.channels` is \"gray\": leave it out, or set that to \"rgb\"";
+            self.add(key, message.into());
+        }
+    }
+
     /// Inputs that are made from masks need a guide, and a guide needs them.
     fn inputs(&mut self) {
         let spec = &self.loaded.spec;
@@ -348,10 +372,12 @@ impl Mistakes<'_> {
         let path = Path::new(&guide.experiment);
         let opened = open_for(&loaded.spec).and_then(|mut dataset| {
             decide_window(&loaded.spec, &mut dataset, split)?;
-            Ok(dataset)
+            let stain = decide_stain(&loaded.spec, &mut dataset, split);
+            let stain = stain.map_err(|(key, error)| Error::user(format!("{key}: {error}")))?;
+            Ok((dataset, stain))
         });
-        let dataset = match opened {
-            Ok(dataset) => dataset,
+        let (dataset, stain) = match opened {
+            Ok(opened) => opened,
             Err(error) => {
                 self.add(GUIDE, format!("{}: {error}", path.display()));
                 return None;
@@ -375,7 +401,7 @@ impl Mistakes<'_> {
         let mut findings = dataset.findings.clone();
         findings.extend(of_division(&dataset, split, duplicates));
         let (split, dataset, guide_rows) = (split.clone(), Arc::new(dataset), Vec::new());
-        Some(Box::new(Checked { loaded, dataset, split, findings, guide: None, guide_rows }))
+        Some(Box::new(Checked { loaded, dataset, split, findings, stain, guide: None, guide_rows }))
     }
 
     /// The spec of the guiding segmentation, with the data and the split of the classifier.
@@ -660,4 +686,33 @@ impl Mistakes<'_> {
 fn decide_window(spec: &Spec, dataset: &mut Dataset, split: &Split) -> Result<()> {
     let window = percentile_window(&spec.dataset.intensity, dataset, &split.train)?;
     dataset.decide_levels(window)
+}
+
+/// Decides how stains are normalised, and finds the images that have none to be normalised or augmented.
+fn decide_stain(
+    spec: &Spec,
+    dataset: &mut Dataset,
+    split: &Split,
+) -> Result<Option<StainNormalization>, (&'static str, Error)> {
+    let key = match (&spec.dataset.stain, &spec.augment.stain) {
+        _ if spec.dataset.channels == Channels::Gray => return Ok(None),
+        (None, None) => return Ok(None),
+        (Some(_), _) => "dataset.stain",
+        (None, Some(_)) => "augment.stain",
+    };
+    let decide = |stain| StainNormalization::of(stain, dataset.levels);
+    let stain = spec.dataset.stain.as_ref().map(decide).transpose();
+    let stain = stain.map_err(|error| ("dataset.stain.reference", error))?;
+    // Augmentation sees training images alone.
+    let parts = if stain.is_some() { &SplitName::ALL[..] } else { &[SplitName::Train] };
+    let cases: Vec<usize> = parts.iter().flat_map(|&part| split.part(part)).copied().collect();
+    let lacking = lacking_stains(dataset, &cases, stain.as_ref()).map_err(|error| (key, error))?;
+    let Some(finding) = stains_lacking(dataset, &lacking) else { return Ok(stain) };
+    let has_stains = |case: &usize| lacking.iter().all(|(lacks, _)| lacks != case);
+    if !split.train.is_empty() && !split.train.iter().any(has_stains) {
+        let why = "no training image has two stains, so that it would change nothing: leave it out";
+        return Err((key, Error::user(format!("{why}; {}", finding.line()))));
+    }
+    dataset.findings.push(finding);
+    Ok(stain)
 }

@@ -127,6 +127,18 @@ fn data(out: &mut String, plan: &Plan) {
             "sampler draws {cases} training cases an epoch, {each:.1} of each of {count} labels"
         );
     }
+    if let Some(stain) = &plan.decisions.stain {
+        let numbers = |values: &[f64]| {
+            values.iter().map(|value| format!("{value:.4}")).collect::<Vec<_>>().join(" ")
+        };
+        let _ = writeln!(
+            out,
+            "stains  become haematoxylin {} and eosin {}, strong ones {}",
+            numbers(&stain.haematoxylin),
+            numbers(&stain.eosin),
+            numbers(&stain.concentrations)
+        );
+    }
     for finding in plan.findings.iter().filter(|finding| finding.kind.is_leak()) {
         let _ = writeln!(out, "leak    {}", finding.line());
     }

@@ -54,22 +54,24 @@ pub(super) fn ids(decisions: &Decisions, dataset: &Dataset, split: &Split) -> Re
     let groups = |part: SplitName| -> Vec<&str> {
         split.part(part).iter().map(|&case| split.groups[case].as_str()).collect()
     };
-    let training = digits(
-        &json!({
-            "meaning": of_role(&spec, Role::Training),
-            "seed": decisions.seed,
-            "parts": parts,
-            "groups": SplitName::ALL.map(groups),
-            "group-key": decisions.group_key,
-            "data": decisions.data_fingerprint,
-            "weights": decisions.weights_sha256,
-            "device": decisions.device,
-            "engine": decisions.engine,
-            "engine-parts": decisions.engine_parts,
-            "parent": decisions.parent,
-        }),
-        TRAINING_DIGITS,
-    );
+    let mut of_training = json!({
+        "meaning": of_role(&spec, Role::Training),
+        "seed": decisions.seed,
+        "parts": parts,
+        "groups": SplitName::ALL.map(groups),
+        "group-key": decisions.group_key,
+        "data": decisions.data_fingerprint,
+        "weights": decisions.weights_sha256,
+        "device": decisions.device,
+        "engine": decisions.engine,
+        "engine-parts": decisions.engine_parts,
+        "parent": decisions.parent,
+    });
+    // Nothing where nothing is asked for, as before there were stains.
+    if let (Some(stain), Some(table)) = (&decisions.stain, of_training.as_object_mut()) {
+        table.insert("stain".into(), json!(stain));
+    }
+    let training = digits(&of_training, TRAINING_DIGITS);
     let evaluation = digits(
         &json!({
             "training": training,

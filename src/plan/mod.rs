@@ -21,7 +21,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::data::{
-    Dataset, Labels, Levels, Normalization, Preprocess, Sampling, Split, Window, group_key,
+    Dataset, Labels, Levels, Normalization, Preprocess, Sampling, Split, StainNormalization,
+    Window, group_key,
 };
 use crate::device::Family;
 use crate::error::{Error, Result};
@@ -117,6 +118,9 @@ pub struct Decisions {
     /// The window through which images of 16 bits a channel are read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<Window>,
+    /// How stains are normalised.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stain: Option<StainNormalization>,
     /// Side of the training tiles, in pixels, where cases are tiles that were cut before and all of these are squares of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tile_px: Option<u32>,
@@ -206,7 +210,7 @@ impl Decisions {
     /// How images are prepared for the network.
     pub fn preprocess(&self) -> Preprocess {
         Preprocess {
-            sampling: Sampling::new(&self.spec.dataset),
+            sampling: Sampling::new(&self.spec.dataset, self.stain.clone()),
             inputs: self.spec.task.inputs().to_vec(),
             normalization: self.normalization.clone(),
         }
@@ -252,6 +256,7 @@ impl Checked {
             labels: self.dataset.labels.clone(),
             normalization: survey.normalization.clone(),
             window: self.dataset.levels.window(),
+            stain: self.stain.clone(),
             tile_px: self.tile_px(),
             guide: self.guide_rows.iter().find(|row| row.fold == 0).map(|row| row.path.clone()),
             spec,

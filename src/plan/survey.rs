@@ -77,7 +77,7 @@ pub fn survey(checked: &Checked, extent: Extent) -> Result<Survey> {
         class_pixels,
         normalization: normalization(
             &spec.normalize,
-            &Sampling::new(spec),
+            &Sampling::new(spec, checked.stain.clone()),
             dataset,
             &split.train,
             checked.loaded.spec.run.threads(),

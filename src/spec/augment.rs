@@ -49,6 +49,10 @@ pub struct AugmentSpec {
     /// Random hue, saturation and value, for stained tissue.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub colour_jitter: Option<ColourJitterSpec>,
+    /// Random strength of haematoxylin, eosin and DAB, or HED jitter (Tellez et al. 2018, IEEE TMI 37:2126). A gray image
+    /// stays as it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stain: Option<StainJitterSpec>,
 }
 
 /// How often.
@@ -105,4 +109,28 @@ pub struct ColourJitterSpec {
     #[serde(default)]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub value: f64,
+}
+
+/// Random strength of stains: each of haematoxylin, eosin and DAB (Ruifrok and Johnston 2001) is multiplied by a factor, and
+/// then a shift is added, both its own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct StainJitterSpec {
+    /// Part of the images that are changed, from 0 to 1.
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub probability: f64,
+    /// Each stain is multiplied by a factor between 1 - this and 1 + this.
+    #[serde(default = "default_stain_jitter")]
+    #[schemars(range(min = 0.0, max = 1.0))]
+    pub factor: f64,
+    /// What is added to each stain lies between minus this and this, in optical density to the base of e. scikit-image's
+    /// `rgb2hed` gives a 13.8th of that.
+    #[serde(default = "default_stain_jitter")]
+    #[schemars(range(min = 0.0, max = 2.0))]
+    pub shift: f64,
+}
+
+/// "HED-light" of Tellez et al. 2019 (Med. Image Anal. 58:101544).
+fn default_stain_jitter() -> f64 {
+    0.05
 }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::FilterSpec;
+use super::{FilterSpec, StainSpec};
 use crate::frame::Frame;
 pub use crate::frame::{ImageSize, Resize};
 use crate::role::Role;
@@ -40,6 +40,11 @@ pub struct DatasetSpec {
     /// Colour channels the network sees: `rgb` (3) or `gray` (1, ITU-R BT.601 luma).
     #[serde(default)]
     pub channels: Channels,
+    /// How the stains of histology are normalised, before `filters`. Those of a tile cut from an ROI are found in the tile,
+    /// at the network's scale. Images without two stains stay as they are and are reported; where no training image has two,
+    /// this is refused. Pictures show images without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stain: Option<StainSpec>,
     /// Filters of every image before it is resized, in this order; of a tile cut from an ROI, those of the tile. With
     /// `channels = "gray"` the luma is taken first. Pictures show images without them.
     #[serde(default)]

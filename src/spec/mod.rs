@@ -34,6 +34,7 @@ mod rules;
 mod said;
 mod schedule;
 mod schema;
+mod stain;
 mod suggest;
 mod suite;
 mod task;
@@ -58,6 +59,7 @@ pub use report::*;
 pub use role::{Role, matters, role};
 pub use schedule::*;
 pub use schema::schema;
+pub use stain::*;
 pub use suite::{Suite, spec_files, suite};
 pub use task::*;
 

@@ -691,6 +691,8 @@ fn every_optional_key_takes_false() {
         "gate",
         "augment",
         "schedule.unfreeze-epoch",
+        "dataset.stain",
+        "augment.stain",
     ] {
         assert!(optional.iter().any(|optional| optional == key), "{key} in {optional:?}");
         assert_eq!(switched(key, &[]), Ok(()), "{key}");
@@ -704,6 +706,24 @@ fn every_optional_key_takes_false() {
         assert!(optional.iter().any(|optional| optional == key), "{key} in {optional:?}");
         assert_eq!(switched(key, kinds), Ok(()), "{key}");
     }
+}
+
+#[test]
+fn stains_take_their_defaults_and_a_reference_lies_beside_the_spec() {
+    let folder = Folder::new(&[("spec.toml", SMALLEST)]);
+    let of = |sets: &[&str]| {
+        let spec = folder.load("spec.toml", sets, &[]).expect("a right spec").spec;
+        (spec.dataset.stain, spec.augment.stain)
+    };
+    assert_eq!(of(&[]), (None, None));
+    let sets = ["dataset.stain.kind=macenko", "augment.stain.probability=0.5"];
+    let (stain, jitter) = of(&sets);
+    assert_eq!(stain, Some(StainSpec::Macenko(MacenkoSpec::default())));
+    assert_eq!(jitter, Some(StainJitterSpec { probability: 0.5, factor: 0.05, shift: 0.05 }));
+    let image = "dataset.stain.reference={kind='image', path='stains/a.png'}";
+    let Some(StainSpec::Macenko(spec)) = of(&[sets[0], image]).0 else { panic!("Macenko's") };
+    let StainReferenceSpec::Image(image) = spec.reference else { panic!("an image") };
+    assert!(image.path.ends_with("stains/a.png"), "{}", image.path);
 }
 
 #[test]

@@ -23,6 +23,7 @@ mod real_data;
 mod regions;
 mod runs;
 mod specs;
+mod stains;
 mod support;
 #[path = "../../build/tokens.rs"]
 mod tokens;

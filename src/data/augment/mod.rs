@@ -12,6 +12,7 @@ mod flip;
 mod intensity;
 mod noise;
 mod problems;
+mod stain;
 mod warp;
 
 pub use problems::problems;
@@ -34,7 +35,7 @@ pub(super) struct Augmented {
 /// Flips and quarter turns move pixels exactly; rotation, scale, shift and elastic deformation are
 /// one resampling, bilinear for the image and nearest for the labels. Intensities are clamped to
 /// [0, 1] after each change. A gray sample (one plane) stays gray: noise is then equal in all of
-/// its channels, and hue and saturation change nothing.
+/// its channels, and hue, saturation and stains change nothing.
 pub(super) fn augment_sample(spec: &AugmentSpec, sample: &Sample, draws: &Draws) -> Augmented {
     let mut augmented = place(spec, sample, draws);
     shade(spec, &mut augmented.image, sample.planes, sample.sides, draws);
@@ -83,6 +84,9 @@ fn shade(spec: &AugmentSpec, image: &mut [f32], planes: usize, sides: [usize; 2]
     if let Some(jitter) = colour::Jitter::draw(spec, draws) {
         jitter.apply(image, planes);
     }
+    if let Some(jitter) = stain::StainJitter::draw(spec, draws) {
+        jitter.apply(image, planes);
+    }
 }
 
 /// The amount drawn for a change, and the rest of its stream; `None` if it does not happen.
@@ -101,7 +105,7 @@ mod tests {
     use super::*;
     use crate::frame::Inset;
     use crate::source::IGNORE;
-    use crate::spec::{Chance, ColourJitterSpec, ElasticSpec};
+    use crate::spec::{Chance, ColourJitterSpec, ElasticSpec, StainJitterSpec};
     use proptest::prelude::*;
 
     fn always(range: [f64; 2]) -> Option<AmountSpec> {
@@ -129,6 +133,7 @@ mod tests {
                 saturation: 0.2,
                 value: 0.2,
             }),
+            stain: Some(StainJitterSpec { probability: 1.0, factor: 0.2, shift: 0.2 }),
         }
     }
 
@@ -145,7 +150,7 @@ mod tests {
 
     fn made(image: Vec<u8>, planes: usize, labels: Vec<u8>, sides: [usize; 2]) -> Sample {
         let inset = Inset { left: 0, top: 0, width: sides[1], height: sides[0] };
-        Sample { image, planes, labels, sides, inset }
+        Sample { image, planes, labels, sides, inset, no_stains: None }
     }
 
     #[test]
@@ -178,6 +183,7 @@ mod tests {
         }
         spec.elastic.as_mut().unwrap().probability = 0.0;
         spec.colour_jitter.as_mut().unwrap().probability = 0.0;
+        spec.stain.as_mut().unwrap().probability = 0.0;
         let plain = augment_sample(&AugmentSpec::default(), &sample, &Draws::new(3, 1, "a"));
         assert_eq!(augment_sample(&spec, &sample, &Draws::new(3, 1, "a")), plain);
     }
@@ -232,7 +238,7 @@ mod tests {
     fn a_gray_sample_equals_its_copy_in_three_planes() {
         let gray = sample(1, 16);
         let coloured = Sample { image: gray.image.repeat(3), planes: 3, ..gray.clone() };
-        let spec = AugmentSpec { noise: None, ..everything() };
+        let spec = AugmentSpec { noise: None, stain: None, ..everything() };
         for epoch in 0..4 {
             let one = augment_sample(&spec, &gray, &Draws::new(0, epoch, "a"));
             let three = augment_sample(&spec, &coloured, &Draws::new(0, epoch, "a"));

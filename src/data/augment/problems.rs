@@ -39,6 +39,11 @@ pub fn problems(spec: &AugmentSpec) -> Vec<(String, String)> {
         check(&mut found, "colour-jitter.saturation", jitter.saturation, [0.0, 1.0]);
         check(&mut found, "colour-jitter.value", jitter.value, [0.0, 1.0]);
     }
+    if let Some(jitter) = &spec.stain {
+        check(&mut found, "stain.probability", jitter.probability, [0.0, 1.0]);
+        check(&mut found, "stain.factor", jitter.factor, [0.0, 1.0]);
+        check(&mut found, "stain.shift", jitter.shift, [0.0, 2.0]);
+    }
     found
 }
 
@@ -75,7 +80,7 @@ fn check(found: &mut Vec<(String, String)>, key: &str, value: f64, [low, high]: 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{ColourJitterSpec, ElasticSpec};
+    use crate::spec::{ColourJitterSpec, ElasticSpec, StainJitterSpec};
 
     fn amount(range: [f64; 2]) -> Option<AmountSpec> {
         Some(AmountSpec { probability: 0.5, range })
@@ -107,6 +112,7 @@ mod tests {
                 saturation: 0.0,
                 value: 0.0,
             }),
+            stain: Some(StainJitterSpec { probability: 0.5, factor: 1.5, shift: -0.1 }),
             ..AugmentSpec::default()
         };
         let found: Vec<String> =
@@ -121,6 +127,8 @@ mod tests {
                 "augment.elastic.shift-px is -1: it must lie from 0 to 200",
                 "augment.elastic.sigma-px is 0.5: it must lie from 1 to 200",
                 "augment.colour-jitter.hue is 0.75: it must lie from 0 to 0.5",
+                "augment.stain.factor is 1.5: it must lie from 0 to 1",
+                "augment.stain.shift is -0.1: it must lie from 0 to 2",
             ]
         );
     }

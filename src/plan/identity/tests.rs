@@ -155,6 +155,52 @@ fn seed_device_engines_data_and_parent_are_of_the_ids() {
     assert_ne!(scored.evaluation, again.evaluation);
 }
 
+#[test]
+fn stains_are_of_the_training_id_and_their_absence_leaves_it_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.toml");
+    fs::write(
+        &path,
+        SPEC.replace("cases = 40", "cases = 12\nmodality = 'histology'")
+            + "[loss]\nkind = 'cross-entropy'",
+    )
+    .unwrap();
+    let decisions = |sets: &[&str]| {
+        let sets: Vec<String> = sets.iter().map(|&set| set.into()).collect();
+        let loaded = load(&path, &sets, std::iter::empty()).unwrap();
+        let checked = check(loaded, Depth::Headers).unwrap();
+        let survey = Survey {
+            fingerprint: String::new(),
+            balance: Vec::new(),
+            class_pixels: vec![1; 5],
+            normalization: Normalization { mean: vec![0.0; 3], std: vec![1.0; 3] },
+        };
+        let ids = |decisions: &Decisions| ids(decisions, &checked.dataset, &checked.split).unwrap();
+        let decisions = checked.plan(&survey, 0, Family::Cpu).unwrap().decisions;
+        let of_numbers = |change: &dyn Fn(&mut crate::data::StainNormalization)| {
+            let mut other = decisions.clone();
+            other.stain.iter_mut().for_each(change);
+            ids(&other).training
+        };
+        let others = [
+            of_numbers(&|stain| stain.eosin[0] += 1e-9),
+            of_numbers(&|stain| stain.image_sha256 = Some("0".into())),
+        ];
+        (decisions, others)
+    };
+    let (plain, _) = decisions(&[]);
+    assert_eq!(plain.stain, None);
+    assert!(!serde_json::to_string(&plain).unwrap().contains("stain"), "nothing of it is hashed");
+    let (normalised, others) = decisions(&["dataset.stain={kind='macenko'}"]);
+    assert_ne!(normalised.training_id, plain.training_id);
+    assert!(others.iter().all(|other| *other != normalised.training_id), "{others:?}");
+    let (finer, _) = decisions(&["dataset.stain={kind='macenko', percentile=2}"]);
+    assert_ne!(finer.training_id, normalised.training_id);
+    let (augmented, _) = decisions(&["augment.stain={probability=0.5}"]);
+    assert_ne!(augmented.training_id, plain.training_id);
+    assert_eq!(Decisions::from_toml(&normalised.to_toml().unwrap()).unwrap(), normalised);
+}
+
 fn divided() -> (crate::data::Dataset, crate::data::Split) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.toml");
