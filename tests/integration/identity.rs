@@ -126,7 +126,7 @@ fn labels_are_balanced_where_images_have_them_and_else_refused() {
     );
     let tissue = ["--set", "dataset.modality=\"histology\"", "--set", "dataset.channels=\"rgb\""];
     let told = bench.oncospec(&[&["check", "tiny.toml"][..], &tissue].concat()).with(2);
-    told.telling(&["schedule.sampler", "training cases have none", "write \"shuffle\""]);
+    told.telling(&["sampler = \"balanced\"", "training cases have none", "write \"shuffle\""]);
     let mistaken = ["check", "tiny.toml", "--set", "schedule.sampler=\"weighted\""];
     bench
         .oncospec(&mistaken)
