@@ -26,9 +26,10 @@ mod task;
 mod wiener;
 
 pub use crate::source::{
-    Case, Codes, Decoded, IGNORE, ImageSource, Labels, Levels, MaskSource, Masks, PhantomImage,
-    Region, RoiCache, Source, SynthKind, Synthesis, Window, decode_binary, decode_image,
-    image_findings, is_foreign_image, is_image_name, is_mask_name, kept, phantom, synth,
+    Case, Codes, Decoded, IGNORE, ImageSource, Labels, Levels, MaskSource, Masks, Metadata,
+    PhantomImage, Region, RoiCache, Source, SynthKind, Synthesis, Window, decode_binary,
+    decode_image, image_findings, is_foreign_image, is_image_name, is_mask_name, kept, phantom,
+    synth,
 };
 pub use dataset::Dataset;
 pub use dominant_colours::{Proposal, propose};

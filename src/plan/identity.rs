@@ -3,6 +3,8 @@
 //! A *training id* names weights: two plans of one training id train to the same weights. An *evaluation id* below it
 //! names figures. A run's id is both, so that another metric or threshold makes a new run of the same weights.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
 use super::Decisions;
@@ -70,14 +72,17 @@ pub(super) fn ids(decisions: &Decisions, dataset: &Dataset, split: &Split) -> Re
         }),
         TRAINING_DIGITS,
     );
-    let evaluation = digits(
-        &json!({
-            "training": training,
-            "meaning": of_role(&spec, Role::Evaluation),
-            "engine": decisions.evaluation_engine,
-        }),
-        EVALUATION_DIGITS,
-    );
+    let mut scored = json!({
+        "training": training,
+        "meaning": of_role(&spec, Role::Evaluation),
+        "engine": decisions.evaluation_engine,
+    });
+    // The record holds these values; the hash of the data leaves them out.
+    if dataset.cases.iter().any(|case| !case.metadata.is_empty()) {
+        let cases = dataset.cases.iter().map(|case| (&case.id, &case.metadata));
+        scored["metadata"] = json!(cases.collect::<BTreeMap<_, _>>());
+    }
+    let evaluation = digits(&scored, EVALUATION_DIGITS);
     Ok(Ids { training, evaluation })
 }
 

@@ -151,6 +151,7 @@ pub(crate) fn multi_class(root: &Path) -> Record {
             label: String::new(),
             split: part,
             fold: Some((index % 5) as u32),
+            metadata: Default::default(),
         });
         if part == SplitName::Train {
             continue;
@@ -396,6 +397,7 @@ fn busi_split(test_cases: usize) -> Vec<SplitRow> {
                     SplitName::Test,
                 ][index % 5],
                 fold: None,
+                metadata: Default::default(),
             }
         })
         .collect()

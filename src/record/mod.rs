@@ -45,6 +45,7 @@ mod layers;
 mod list;
 mod lock;
 mod masks;
+mod metadata;
 mod pictures;
 mod provenance;
 mod read;

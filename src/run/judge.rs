@@ -1,5 +1,6 @@
 //! The evaluation of the best weights of a run, and the files that record it.
 
+use super::rows::Carried;
 use super::{net, pictures, rows};
 use crate::data::Labels;
 use crate::device::Chosen;
@@ -91,9 +92,9 @@ impl Judged {
         }
     }
 
-    fn cases(&self, spec: &Spec) -> Vec<CaseRow> {
+    fn cases(&self, carried: &Carried, spec: &Spec) -> Vec<CaseRow> {
         match self {
-            Self::Pixels(evaluation) => rows::case_rows(evaluation, spec),
+            Self::Pixels(evaluation) => rows::case_rows(evaluation, carried, spec),
             Self::Images(..) => Vec::new(),
         }
     }
@@ -105,9 +106,9 @@ impl Judged {
         }
     }
 
-    fn scores(&self, classes: &[String]) -> Vec<ScoreRow> {
+    fn scores(&self, classes: &[String], carried: &Carried) -> Vec<ScoreRow> {
         let (split, images) = self.images();
-        images.iter().map(|score| rows::score_row(score, split, classes)).collect()
+        images.iter().map(|score| rows::score_row(score, split, classes, carried)).collect()
     }
 
     fn confusion_of_pixels(&self, plan: &Plan) -> Option<Confusion> {
@@ -145,12 +146,14 @@ fn image_classes(plan: &Plan) -> &[String] {
 fn write(plan: &Plan, judged: &[Judged], run: &RunDir) -> Result<()> {
     let spec = &plan.decisions.spec;
     let classes = image_classes(plan);
+    let carried = Carried::new(&plan.dataset);
     let classified = matches!(plan.decisions.labels, Labels::Images { .. });
     if !classified {
-        let cases: Vec<CaseRow> = judged.iter().flat_map(|one| one.cases(spec)).collect();
+        let cases: Vec<CaseRow> = judged.iter().flat_map(|one| one.cases(&carried, spec)).collect();
         run.write(&Table::from(cases))?;
     }
-    let scores: Vec<ScoreRow> = judged.iter().flat_map(|one| one.scores(classes)).collect();
+    let scores: Vec<ScoreRow> =
+        judged.iter().flat_map(|one| one.scores(classes, &carried)).collect();
     if classified || !scores.is_empty() {
         run.write(&Scores { classes: classes.to_vec(), rows: scores })?;
     }

@@ -305,6 +305,7 @@ fn split_rows(plan: &Plan) -> Table<SplitRow> {
                 label: case.label.clone(),
                 split: part,
                 fold: plan.split.fold,
+                metadata: case.metadata.clone(),
             });
         }
     }

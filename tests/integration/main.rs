@@ -16,6 +16,7 @@ mod floors;
 mod gpu;
 mod identity;
 mod imaging;
+mod metadata;
 mod multi_task;
 mod own_data;
 mod real_data;

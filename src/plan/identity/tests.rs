@@ -149,6 +149,25 @@ fn seed_device_engines_data_and_parent_are_of_the_ids() {
     assert_ne!(scored.evaluation, again.evaluation);
 }
 
+#[test]
+fn carried_columns_are_of_the_evaluation_id_alone_and_nothing_where_there_are_none() {
+    let plain = decided(&[], 0, Family::Cpu).unwrap();
+    let (mut dataset, split) = divided();
+    let before = ids(&plain, &dataset, &split).unwrap();
+    assert_eq!(before.run(), plain.run_id);
+    let mut with = |age: Option<&str>| {
+        let age = age.map(String::from);
+        dataset.cases[0].metadata = [("age".to_string(), age)].into();
+        ids(&plain, &dataset, &split).unwrap()
+    };
+    let (one, other, missing) = (with(Some("41")), with(Some("42")), with(None));
+    assert!([&one, &other, &missing].iter().all(|ids| ids.training == before.training));
+    let mut all = vec![before.evaluation, one.evaluation, other.evaluation, missing.evaluation];
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), 4);
+}
+
 fn divided() -> (crate::data::Dataset, crate::data::Split) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.toml");
