@@ -12,8 +12,10 @@ use crate::data::{
 };
 use crate::error::{Error, Result};
 use crate::evaluate::{Cases, classify, evaluate};
-use crate::record::{Figure, Reading, Record, RunDir};
-use crate::run::{figures, image_figures, put_new_masks, put_recorded_masks};
+use crate::record::{Figure, Reading, Record, RunDir, Stratum};
+use crate::run::{
+    figures, image_figures, put_new_masks, put_recorded_masks, strata_of_images, strata_of_pixels,
+};
 use crate::spec::Spec;
 use crate::split_name::SplitName;
 
@@ -204,11 +206,12 @@ impl<'a> Scoring<'a> {
         Ok(format!("{regions} {of} ({cases} tiles)"))
     }
 
-    /// The figures, of which a case is a whole region where the run was trained on tiles of regions.
+    /// The figures, of which a case is a whole region where the run was trained on tiles of regions, and the headline
+    /// figures by the columns that the run's spec names.
     ///
     /// # Errors
-    /// If a case cannot be decoded.
-    pub fn figures(&self) -> Result<Vec<Figure>> {
+    /// If a case cannot be decoded, or the values of a column make no strata.
+    pub fn figures(&self) -> Result<(Vec<Figure>, Vec<Stratum>)> {
         let Trained { record, predictor, threshold, .. } = self.trained;
         let (groups, split) = match self.scored {
             Scored::Recorded(split) => (recorded_groups(record, &self.dataset), split),
@@ -221,11 +224,13 @@ impl<'a> Scoring<'a> {
             Labels::Binary { .. } | Labels::Classes { .. } => {
                 let evaluation = &self.spec.evaluation;
                 let scores = evaluate(predictor, &cases, evaluation, *threshold, &tick)?;
-                figures(&scores, &dataset.image_classes, &self.spec)
+                let strata = strata_of_pixels(&scores, dataset, &self.spec)?;
+                (figures(&scores, &dataset.image_classes, &self.spec), strata)
             }
             Labels::Images { names } => {
                 let scores = classify(predictor, &cases, *threshold, &tick)?;
-                image_figures(&scores, split, names, &self.spec)
+                let strata = strata_of_images(&scores, split, dataset, &[], &self.spec)?;
+                (image_figures(&scores, split, names, &self.spec), strata)
             }
         })
     }

@@ -14,7 +14,7 @@ use crate::data::{
 use crate::device::{Request, choose};
 use crate::error::Result;
 use crate::evaluate::{
-    epoch_figures, figure_names, image_figure_names, outputs, second_head_names,
+    Strata, epoch_figures, figure_names, image_figure_names, outputs, second_head_names,
 };
 use crate::figure_name::{FigureName, MASK_DICE};
 use crate::finding::{Finding, FindingKind, Findings};
@@ -189,6 +189,7 @@ impl Mistakes<'_> {
         self.threshold(&dataset.labels);
         self.layer_rates(dataset);
         self.weights(dataset);
+        self.strata(dataset);
     }
 
     /// Files of weights must have the names and shapes of the network's tensors.
@@ -397,6 +398,22 @@ impl Mistakes<'_> {
             );
             self.add("evaluation.threshold", message);
         }
+    }
+
+    /// Figures by a column need cases that have values of it.
+    fn strata(&mut self, dataset: &Dataset) {
+        let spec = &self.loaded.spec;
+        let (carried, by) = (spec.dataset.source.source().metadata(), &spec.evaluation.by);
+        let mut wrong = Vec::new();
+        for (index, strata) in by.iter().enumerate() {
+            if by[..index].iter().any(|other| other.column == strata.column) {
+                let key = format!("evaluation.by[{index}].column");
+                wrong.push((key, format!("`{}` is named twice", strata.column)));
+            } else if let Err(unfit) = Strata::new(strata, dataset, carried) {
+                wrong.push((format!("evaluation.by[{index}].{}", unfit.key), unfit.message));
+            }
+        }
+        self.all(wrong);
     }
 
     /// The loss of a second head must fit the classes of images.

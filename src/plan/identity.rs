@@ -77,7 +77,7 @@ pub(super) fn ids(decisions: &Decisions, dataset: &Dataset, split: &Split) -> Re
         "meaning": of_role(&spec, Role::Evaluation),
         "engine": decisions.evaluation_engine,
     });
-    // The record holds these values; the hash of the data leaves them out.
+    // The record holds these values, and figures may be given by them; the hash of the data leaves them out.
     if dataset.cases.iter().any(|case| !case.metadata.is_empty()) {
         let cases = dataset.cases.iter().map(|case| (&case.id, &case.metadata));
         scored["metadata"] = json!(cases.collect::<BTreeMap<_, _>>());

@@ -1,14 +1,16 @@
 //! The evaluation of the best weights of a run, and the files that record it.
 
 use super::rows::Carried;
-use super::{net, pictures, rows};
+use super::{net, pictures, rows, strata};
 use crate::data::Labels;
 use crate::device::Chosen;
 use crate::error::{Error, Result};
 use crate::evaluate::{self, Cases, Evaluation, ImageScore, Predictor, Tick};
 use crate::figure_name::NoFigureName;
 use crate::plan::Plan;
-use crate::record::{CaseRow, Confusion, Figure, Gate, RunDir, ScoreRow, Scores, Table, Threshold};
+use crate::record::{
+    CaseRow, Confusion, Figure, Gate, RunDir, ScoreRow, Scores, Stratum, Table, Threshold,
+};
 use crate::spec::{GateSpec, Spec};
 use crate::split_name::SplitName;
 use crate::train::Stop;
@@ -92,6 +94,16 @@ impl Judged {
         }
     }
 
+    fn strata(&self, plan: &Plan) -> Result<Vec<Stratum>> {
+        let (dataset, spec) = (&plan.dataset, &plan.decisions.spec);
+        match self {
+            Self::Pixels(evaluation) => strata::strata_of_pixels(evaluation, dataset, spec),
+            Self::Images(split, scores) => {
+                strata::strata_of_images(scores, *split, dataset, &plan.guide_rows, spec)
+            }
+        }
+    }
+
     fn cases(&self, carried: &Carried, spec: &Spec) -> Vec<CaseRow> {
         match self {
             Self::Pixels(evaluation) => rows::case_rows(evaluation, carried, spec),
@@ -162,6 +174,11 @@ fn write(plan: &Plan, judged: &[Judged], run: &RunDir) -> Result<()> {
     run.write(&of_pixels.chain(of_images).collect::<Vec<_>>())?;
     let figures: Vec<Figure> = judged.iter().flat_map(|one| one.figures(plan)).collect();
     run.write(&figures)?;
+    if !spec.evaluation.by.is_empty() {
+        let strata: Vec<Vec<Stratum>> =
+            judged.iter().map(|one| one.strata(plan)).collect::<Result<_>>()?;
+        run.write(&strata.concat())?;
+    }
     run.write(&gates(spec, &figures)?)
 }
 

@@ -22,7 +22,7 @@ enum Changes {
 }
 use Changes::{Figures, Nothing, Weights};
 
-const OVERRIDES: [(&str, Changes); 39] = [
+const OVERRIDES: [(&str, Changes); 40] = [
     ("schedule.epochs=7", Weights),
     ("schedule.batch-size=3", Weights),
     ("schedule.drop-last=true", Weights),
@@ -50,6 +50,7 @@ const OVERRIDES: [(&str, Changes); 39] = [
     ("evaluation.resolution='network'", Figures),
     ("evaluation.splits=['valid']", Figures),
     ("evaluation.refine={kind='crf'}", Figures),
+    ("evaluation.by=[{column='label'}]", Figures),
     ("name='other'", Nothing),
     ("description='words'", Nothing),
     ("seeds=[0, 1]", Nothing),

@@ -63,8 +63,8 @@ pub struct TableSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1), extend("x-role" = Role::Resolved))]
     pub split_column: Option<String>,
-    /// Columns whose values go with the cases into the record, such as age, BI-RADS category and device. A cell may be empty:
-    /// the value is missing.
+    /// Columns whose values go with the cases, such as age, BI-RADS category and device: into the record, and to
+    /// `evaluation.by`, which gives figures by them. A cell may be empty: the value is missing.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), extend("x-role" = Role::Evaluation))]
     pub metadata: Vec<String>,
