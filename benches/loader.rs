@@ -75,7 +75,7 @@ fn epoch(bencher: Bencher, cache_mib: usize, augment: Option<AugmentSpec>) {
     let channels = Channels::Rgb;
     let normalization = Normalization::unit(channels);
     let sampling = Sampling { size: SIZE, channels, filters: Vec::new() };
-    let preprocess = Preprocess { sampling, inputs: Vec::new(), normalization };
+    let preprocess = Preprocess { sampling, inputs: Vec::new(), normalization, fused: Vec::new() };
     let cache = Arc::new(Cache::new(cache_mib << 20));
     let cases = all.len();
     let loader = Loader::new(dataset, all, preprocess, augment, BATCH_SIZE, WORKERS, cache);

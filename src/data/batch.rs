@@ -21,6 +21,8 @@ pub struct Batch {
     pub labels: Vec<u8>,
     /// `[cases]`: the class of each image, where a network predicts both that and those of pixels; else empty.
     pub classes: Vec<u8>,
+    /// `[cases, numbers]`: what a network is given beside images; else empty.
+    pub numbers: Vec<f32>,
     /// Side of the labels: that of the images, or 1 where a whole image has one.
     pub label_size: usize,
     /// Channels of an image.
@@ -63,6 +65,7 @@ impl Source {
             images: Vec::with_capacity(cases.len() * channels * area),
             labels: Vec::with_capacity(cases.len() * label_size * label_size),
             classes: Vec::new(),
+            numbers: Vec::new(),
             label_size,
             channels,
             size,
@@ -82,6 +85,8 @@ impl Source {
     fn append(&self, batch: &mut Batch, case: usize, draw: Option<(u32, u32)>) -> Result<()> {
         let sample = self.cache.sample(&self.dataset, case, &self.preprocess.sampling)?;
         let class = self.dataset.class_of(case);
+        let of = &self.dataset.cases[case];
+        batch.numbers.extend(self.preprocess.numbers(&of.id, &of.metadata)?);
         let mut label = |pixels: &[u8]| match (&self.dataset.labels, class) {
             (Labels::Images { .. }, Some(class)) => batch.labels.push(class),
             (_, class) => {

@@ -10,6 +10,7 @@ mod duplicates;
 mod filter;
 mod fingerprint;
 mod first_spec;
+mod fused;
 mod inputs;
 mod inspect;
 mod leaks;
@@ -38,6 +39,7 @@ pub use duplicates::{
 };
 pub use fingerprint::{fingerprint, pixels_of_cases};
 pub use first_spec::{FirstSpec, first_spec};
+pub use fused::{FusedColumn, fused, fused_column, fused_numbers, telling_columns};
 pub use inspect::{Inspection, inspect, open_root};
 pub use leaks::leaks;
 pub use open::{

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use super::seen::overlap;
 use super::trained::Trained;
 use crate::data::{
-    Case, Dataset, Labels, fingerprint, open_with_classes, pixels_of_cases, regions,
+    Case, Dataset, Labels, Metadata, fingerprint, open_with_classes, pixels_of_cases, regions,
 };
 use crate::error::{Error, Result};
 use crate::evaluate::{Cases, classify, evaluate};
@@ -100,6 +100,9 @@ impl<'a> Scoring<'a> {
             Scored::Other => (0..dataset.cases.len()).collect(),
             Scored::Recorded(split) => cases_of(record, &dataset, split)?,
         };
+        for case in indices.iter().map(|&case: &usize| &dataset.cases[case]) {
+            trained.predictor.preprocess.numbers(&case.id, &case.metadata)?;
+        }
         Ok(Self { trained, scored, spec, dataset, indices, read: BTreeMap::new(), masks: None })
     }
 
@@ -146,20 +149,28 @@ impl<'a> Scoring<'a> {
         }
     }
 
-    /// Images and masks must be those that the run recorded, unless a person goes on all the same.
+    /// Images, masks and the columns that go with them must be those that the run recorded, unless a person goes on all the
+    /// same.
     fn same_data(&self, go_on: bool) -> Result<Option<String>> {
         let recorded = &self.trained.decisions.data_fingerprint;
         let found = fingerprint(&self.dataset)?;
-        if found == *recorded {
-            return Ok(None);
-        }
         let short = |fingerprint: &str| fingerprint.chars().take(12).collect::<String>();
-        let said = format!(
-            "{}: images or masks are not those of the run: their fingerprint is {}, the run recorded {}",
-            self.spec.dataset.source.source().root().unwrap_or("synthetic images"),
-            short(&found),
-            short(recorded)
-        );
+        let differs = if found == *recorded {
+            match self.changed_columns() {
+                None => return Ok(None),
+                Some(case) => format!(
+                    "columns of the table are not those of the run, such as those of `{case}`"
+                ),
+            }
+        } else {
+            format!(
+                "images or masks are not those of the run: their fingerprint is {}, the run recorded {}",
+                short(&found),
+                short(recorded)
+            )
+        };
+        let root = self.spec.dataset.source.source().root().unwrap_or("synthetic images");
+        let said = format!("{root}: {differs}");
         if go_on {
             return Ok(Some(said));
         }
@@ -167,6 +178,17 @@ impl<'a> Scoring<'a> {
             "{said}: figures would not compare with the recorded ones; --changed-data scores on them \
              all the same"
         )))
+    }
+
+    /// A case whose columns have other values than the run recorded.
+    fn changed_columns(&self) -> Option<&str> {
+        let recorded = self.trained.record.split.iter();
+        let recorded: BTreeMap<&str, &Metadata> =
+            recorded.map(|row| (row.case.as_str(), &row.metadata)).collect();
+        let differs = |case: &&Case| {
+            recorded.get(case.id.as_str()).is_some_and(|metadata| **metadata != case.metadata)
+        };
+        self.dataset.cases.iter().find(differs).map(|case| case.id.as_str())
     }
 
     /// Notes that cases of the run's test split are about to be read by a command, if any of these are of it.

@@ -8,8 +8,8 @@ use super::figures::{self, Deciding};
 use crate::attribution::{Method, Settings};
 use crate::data::{
     Dataset, Duplicates, Labels, Split, augment_problems, find_duplicates, folds, for_task,
-    group_key, lacks_foreground, leaks, masks_of, open_for, open_with, percentile_window, split,
-    subset, unscored, unsearched,
+    fused_column, group_key, lacks_foreground, leaks, masks_of, open_for, open_with,
+    percentile_window, split, subset, telling_columns, unscored, unsearched,
 };
 use crate::device::{Request, choose};
 use crate::error::Result;
@@ -104,6 +104,7 @@ pub fn check(mut loaded: Loaded, depth: Depth) -> Result<Checked, Problems> {
                 found.splits(&split);
                 found.labelled(dataset, &split);
                 found.scored(dataset, &split);
+                found.fused(dataset, &split);
                 if let Err(error) = decide_window(spec, dataset, &split) {
                     found.add("dataset.intensity", error.to_string());
                 }
@@ -121,6 +122,8 @@ pub fn check(mut loaded: Loaded, depth: Depth) -> Result<Checked, Problems> {
         (Some(dataset), Some((split, duplicates))) if list.is_empty() => {
             let mut findings = dataset.findings.clone();
             findings.extend(of_division(&dataset, &split, &duplicates));
+            let fuse = loaded.spec.task.fuse();
+            findings.extend(fuse.and_then(|fuse| telling_columns(&fuse.columns, &dataset)));
             let key = group_key(&loaded.spec.dataset.split, &dataset);
             loaded.spec.dataset.split.group_mut().into_iter().for_each(|group| *group = key);
             let (dataset, guide_rows) = (Arc::new(dataset), Vec::new());
@@ -400,6 +403,31 @@ impl Mistakes<'_> {
         }
     }
 
+    /// Columns that the network is given must go with the cases and hold numbers.
+    fn fused(&mut self, dataset: &Dataset, split: &Split) {
+        let spec = &self.loaded.spec;
+        let Some(fuse) = spec.task.fuse() else { return };
+        let carried = spec.dataset.source.source().metadata();
+        let mut wrong = Vec::new();
+        for (index, column) in fuse.columns.iter().enumerate() {
+            let message = if fuse.columns[..index].contains(column) {
+                Some(format!("`{column}` is named twice"))
+            } else if carried.contains(column) {
+                fused_column(column, dataset, &split.train).err()
+            } else {
+                let there = match carried {
+                    [] => "nothing: a `table` names columns there".to_string(),
+                    carried => carried.join(", "),
+                };
+                Some(format!(
+                    "no column `{column}` goes with the cases; `dataset.metadata` names {there}"
+                ))
+            };
+            wrong.extend(message.map(|message| (format!("task.fuse.columns[{index}]"), message)));
+        }
+        self.all(wrong);
+    }
+
     /// Figures by a column need cases that have values of it.
     fn strata(&mut self, dataset: &Dataset) {
         let spec = &self.loaded.spec;
@@ -495,7 +523,8 @@ impl Mistakes<'_> {
         if spec.schedule.layer_rates.is_empty() || !self.list.is_empty() {
             return;
         }
-        let layers = super::layers(spec, dataset, 1);
+        let columns = spec.task.fuse().map_or(0, |fuse| fuse.columns.len());
+        let layers = super::layers(spec, dataset, columns, 1);
         let trained: Vec<&str> = layers
             .iter()
             .filter(|layer| layer.parameters > 0)

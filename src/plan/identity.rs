@@ -56,22 +56,28 @@ pub(super) fn ids(decisions: &Decisions, dataset: &Dataset, split: &Split) -> Re
     let groups = |part: SplitName| -> Vec<&str> {
         split.part(part).iter().map(|&case| split.groups[case].as_str()).collect()
     };
-    let training = digits(
-        &json!({
-            "meaning": of_role(&spec, Role::Training),
-            "seed": decisions.seed,
-            "parts": parts,
-            "groups": SplitName::ALL.map(groups),
-            "group-key": decisions.group_key,
-            "data": decisions.data_fingerprint,
-            "weights": decisions.weights_sha256,
-            "device": decisions.device,
-            "engine": decisions.engine,
-            "engine-parts": decisions.engine_parts,
-            "parent": decisions.parent,
-        }),
-        TRAINING_DIGITS,
-    );
+    let mut trained = json!({
+        "meaning": of_role(&spec, Role::Training),
+        "seed": decisions.seed,
+        "parts": parts,
+        "groups": SplitName::ALL.map(groups),
+        "group-key": decisions.group_key,
+        "data": decisions.data_fingerprint,
+        "weights": decisions.weights_sha256,
+        "device": decisions.device,
+        "engine": decisions.engine,
+        "engine-parts": decisions.engine_parts,
+        "parent": decisions.parent,
+    });
+    if let Some(fuse) = decisions.spec.task.fuse() {
+        let numbers = |&case: &usize| -> Vec<Option<&String>> {
+            let cell = |column| dataset.cases[case].metadata.get(column)?.as_ref();
+            fuse.columns.iter().map(cell).collect()
+        };
+        let numbers = |part: SplitName| split.part(part).iter().map(numbers).collect::<Vec<_>>();
+        trained["fused"] = json!(SplitName::ALL.map(numbers));
+    }
+    let training = digits(&trained, TRAINING_DIGITS);
     let mut scored = json!({
         "training": training,
         "meaning": of_role(&spec, Role::Evaluation),

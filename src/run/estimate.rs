@@ -1,6 +1,7 @@
 //! What a run will cost, before it trains.
 
 use super::net::{initial_net, objective};
+use crate::data::fused_numbers;
 use crate::device::{Chosen, for_training};
 use crate::error::Result;
 use crate::model::WeightsReport;
@@ -17,7 +18,8 @@ pub fn estimate(plan: &Plan, chosen: &Chosen) -> Result<(Vec<WeightsReport>, Est
     let (net, weights) = initial_net(&plan.decisions, &device)?;
     let side = spec.dataset.image_size as usize;
     let shape = [spec.input_channels(), side, side];
-    let inputs = Inputs::zeros(shape, [plan.decisions.labels.side(side); 2], &device);
+    let numbers = fused_numbers(&plan.decisions.fused);
+    let inputs = Inputs::zeros(shape, [plan.decisions.labels.side(side); 2], numbers, &device);
     let objective = objective(&plan.decisions)?;
     let measured = measure(net, objective, &spec.schedule, inputs, &device)?;
     Ok((weights, Estimate::new(plan, measured)))

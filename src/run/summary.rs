@@ -26,9 +26,16 @@ pub(super) fn summary(plan: &Plan) -> Summary {
             TaskSpec::Classify(_) => Task::Classify,
         },
         dataset: spec.dataset.source.source().title(),
-        model: match spec.task.second_head() {
-            Some(_) => format!("{}, with a head for images", spec.model.title()),
-            None => spec.model.title(),
+        model: match (spec.task.second_head(), spec.task.fuse()) {
+            (Some(_), _) => format!("{}, with a head for images", spec.model.title()),
+            (None, Some(fuse)) => {
+                format!(
+                    "{}, given {} beside the image",
+                    spec.model.title(),
+                    fuse.columns.join(", ")
+                )
+            }
+            (None, None) => spec.model.title(),
         },
         input: vec![batch, spec.input_channels(), side, side],
         parameters: decisions.parameters,

@@ -169,4 +169,13 @@ pub struct Decoded {
     pub image: RgbImage,
     /// 0 or 1 for binary labels, else 0 to n-1; [`IGNORE`](super::IGNORE) takes no part. `None` if unlabelled.
     pub labels: Option<GrayImage>,
+    /// The columns of its table that it carries.
+    pub metadata: Metadata,
+}
+
+impl Decoded {
+    /// An image of which nothing else is known.
+    pub fn new(image: RgbImage) -> Self {
+        Self { image, labels: None, metadata: Metadata::new() }
+    }
 }

@@ -187,3 +187,218 @@ fn columns_that_make_no_strata_are_refused_at_their_key() {
     );
     refused("dataset.metadata=[\"agee\"]", &["no column `agee`", "`dataset.metadata`", "`age`"]);
 }
+
+/// A classifier that is given age and which of two devices took the image.
+const FUSED: &str = r#"
+name = "fused"
+
+[task]
+kind = "classify"
+fuse = { columns = ["age", "aixplorer"], hidden = 4 }
+
+[dataset]
+kind = "table"
+root = "data"
+table = "cases.csv"
+class = "class"
+metadata = ["age", "aixplorer", "device"]
+image-size = 32
+channels = "gray"
+split = { kind = "holdout", fractions = { train = 0.5, valid = 0.2, test = 0.3 }, group = "none" }
+
+[model]
+kind = "resnet18"
+
+[schedule]
+epochs = 1
+batch-size = 8
+
+[evaluation]
+by = [{ column = "device" }, { column = "age", cuts = [50] }]
+
+[report]
+best = 1
+worst = 1
+random = 1
+film = { frames = 1 }
+
+[run]
+device = "cpu"
+"#;
+
+/// The table with a column for one of the devices.
+fn with_device_as_number(bench: &Bench) {
+    with_columns(bench);
+    let table = fs::read_to_string(bench.path().join("data/cases.csv")).unwrap();
+    let line = |line: &str| match line.rsplit(';').next().unwrap() {
+        "device" => format!("{line};aixplorer"),
+        device => format!("{line};{}", u8::from(device == "Aixplorer")),
+    };
+    bench.file("data/cases.csv", table.lines().map(line).collect::<Vec<_>>().join("\n"));
+}
+
+#[test]
+fn a_classifier_is_given_columns_beside_the_image() {
+    let bench = Bench::new();
+    with_device_as_number(&bench);
+    bench.file("fused.toml", FUSED);
+    let planned = bench.oncospec(&["plan", "fused.toml"]).with(0).out;
+    assert!(planned.contains("fusion.hidden") && planned.contains("fusion.output"), "{planned}");
+    bench.oncospec(&["run", "fused.toml"]).with(0);
+    let run = bench.only_run("runs", "fused");
+    let record = Record::read(&run).unwrap();
+    assert_eq!(record.summary.model, "ResNet-18, given age, aixplorer beside the image");
+    assert!(record.layers.iter().any(|layer| layer.name == "fusion.hidden" && layer.trainable));
+
+    // As numpy has mean and standard deviation of the training split.
+    let plan: toml::Table = record.plan.parse().unwrap();
+    let fused = plan["fused"].as_array().unwrap();
+    let ages: Vec<f64> = record
+        .split
+        .iter()
+        .filter(|row| row.split == SplitName::Train)
+        .filter_map(|row| row.metadata["age"].as_ref()?.parse().ok())
+        .collect();
+    let mean = ages.iter().sum::<f64>() / ages.len() as f64;
+    assert!((fused[0]["mean"].as_float().unwrap() - mean).abs() < 1e-9);
+    assert_eq!(
+        [&fused[0], &fused[1]].map(|one| one["indicator"].as_bool()),
+        [Some(true), Some(false)]
+    );
+    assert_eq!(strata(&record, "device").len(), 3);
+    let strata: u64 = strata(&record, "age").iter().map(|stratum| stratum.cases).sum();
+    assert_eq!(
+        strata,
+        record.scores.iter().filter(|row| row.split == SplitName::Test).count() as u64
+    );
+    assert!(record.pictures.iter().all(|picture| picture.images.heat.is_some()));
+
+    // Evaluated again, and predicted image by image, it gives what it recorded.
+    let scored = bench.oncospec(&["evaluate", "fused", "--split", "test", "--json"]).with(0);
+    let figures: Value = serde_json::from_str(&scored.out).unwrap();
+    let again = figures.as_array().unwrap().iter().find(|figure| figure["name"] == "auc.macro");
+    let recorded = record.figure(&full_name("test.auc.macro")).unwrap().value;
+    assert_eq!(again.unwrap()["value"].as_f64().unwrap(), recorded);
+    let table = ["--table", "data/cases.csv", "--out", "called"];
+    bench.oncospec(&[&["predict", "fused", "data/benign"], &table[..]].concat()).with(0);
+    let called = fs::read_to_string(bench.path().join("called/predictions.json")).unwrap();
+    let called: Vec<Value> = serde_json::from_str(&called).unwrap();
+    let mut compared = 0;
+    for row in record.scores.iter().filter(|row| row.truth == "benign") {
+        let file = format!("{}.png", row.case.rsplit('/').next().unwrap());
+        let found = called
+            .iter()
+            .find(|one| one["image"].as_str().unwrap().ends_with(&format!("/{file}")))
+            .unwrap();
+        let probability = found["probabilities"]["benign"].as_f64().unwrap();
+        assert!((probability - row.probabilities[0]).abs() < 1e-5, "{}", row.case);
+        compared += 1;
+    }
+    assert!(compared > 5);
+
+    // Other ages predict otherwise.
+    let text = fs::read_to_string(bench.path().join("data/cases.csv")).unwrap();
+    let older = |line: &str| {
+        let mut cells: Vec<&str> = line.split(';').collect();
+        if cells[3] != "age" {
+            cells[3] = "99";
+        }
+        cells.join(";")
+    };
+    bench.file("data/older.csv", text.lines().map(older).collect::<Vec<_>>().join("\n"));
+    let table = ["--table", "data/older.csv", "--out", "older"];
+    bench.oncospec(&[&["predict", "fused", "data/benign"], &table[..]].concat()).with(0);
+    let older = fs::read_to_string(bench.path().join("older/predictions.json")).unwrap();
+    let older: Vec<Value> = serde_json::from_str(&older).unwrap();
+    assert_ne!(older[0]["probabilities"], called[0]["probabilities"]);
+
+    let cam = ["cam", "fused", "data/benign", "--table", "data/cases.csv", "--out", "cams"];
+    bench.oncospec(&cam).with(0);
+    bench.oncospec(&["export", "fused", "--out", "exported"]).with(0);
+    let card = fs::read_to_string(bench.path().join("exported/model.json")).unwrap();
+    let card: Value = serde_json::from_str(&card).unwrap();
+    assert!(card["pytorch"].is_null());
+    assert_eq!(card["fusion"]["columns"][0]["column"], "age");
+    assert_eq!(card["fusion"]["columns"][0]["mean"].as_f64(), fused[0]["mean"].as_float());
+}
+
+#[test]
+fn a_fused_run_resumes_to_the_same_weights() {
+    let bench = Bench::new();
+    with_device_as_number(&bench);
+    bench.file("fused.toml", FUSED);
+    let two = ["run", "fused.toml", "--set", "schedule.epochs=2"];
+    bench.oncospec(&[&two[..], &["--set", "run.output=whole"]].concat()).with(0);
+    bench.oncospec(&["run", "fused.toml"]).with(0);
+    let parent = bench.only_run("runs", "fused");
+    bench.oncospec(&["run", "fused.toml", "--extend-epochs", "1"]).with(0);
+    let runs = fs::read_dir(bench.path().join("runs/fused")).unwrap();
+    let longer = runs
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.is_dir() && *path != parent)
+        .unwrap();
+    let weights = |run: &std::path::Path| fs::read(run.join("model.safetensors")).unwrap();
+    let whole = bench.only_run("whole", "fused");
+    let last = |run: &std::path::Path| Record::read(run).unwrap().epochs;
+    assert_eq!(last(&whole), last(&longer));
+    assert!(weights(&whole) == weights(&longer));
+}
+
+#[test]
+fn what_cannot_be_fused_is_refused_and_a_missing_table_named() {
+    let bench = Bench::new();
+    with_device_as_number(&bench);
+    bench.file("fused.toml", FUSED);
+    let refused = |set: &str, told: &[&str]| {
+        bench.oncospec(&["check", "fused.toml", "--set", set]).with(2).telling(told);
+    };
+    refused(
+        "task.fuse.columns=[\"device\"]",
+        &["`device` holds what is no number", "columns of 0 and 1"],
+    );
+    refused(
+        "task.fuse.columns=[\"bmi\"]",
+        &["no column `bmi` goes with the cases", "age, aixplorer"],
+    );
+    refused("task.fuse.columns=[\"age\", \"age\"]", &["named twice"]);
+
+    bench.oncospec(&["run", "fused.toml"]).with(0);
+    let predict = |more: &[&str]| {
+        bench.oncospec(&[&["predict", "fused", "data/benign", "--out", "called"], more].concat())
+    };
+    predict(&[]).with(2).telling(&["is given age, aixplorer beside the image", "--table FILE"]);
+    bench.file("data/few.csv", "image;age;aixplorer\nmalignant/none.png;40;0\n");
+    predict(&["--table", "data/few.csv"]).with(2).telling(&["no row of data/few.csv names it"]);
+    bench.file("data/lacking.csv", "image;age\nbenign/a.png;40\n");
+    predict(&["--table", "data/lacking.csv"]).with(2).telling(&["no column `aixplorer`"]);
+    // Changed values are other data.
+    let text = fs::read_to_string(bench.path().join("data/cases.csv")).unwrap();
+    bench.file("data/cases.csv", text.replace(";LOGIQ E9;", ";EPIQ;"));
+    let evaluate = ["evaluate", "fused", "--split", "valid"];
+    bench.oncospec(&evaluate).with(2).telling(&["columns of the table are not those of the run"]);
+    bench.oncospec(&[&evaluate[..], &["--changed-data"]].concat()).with(0);
+}
+
+#[test]
+fn a_column_that_tells_the_class_is_found_and_a_table_is_refused_where_nothing_is_fused() {
+    let bench = Bench::new();
+    with_device_as_number(&bench);
+    let text = fs::read_to_string(bench.path().join("data/cases.csv")).unwrap();
+    let line = |line: &str| match line.split(';').nth(2).unwrap() {
+        "class" => format!("{line};birads"),
+        class => format!("{line};{}", if class == "malignant" { 5 } else { 2 }),
+    };
+    bench.file("data/cases.csv", text.lines().map(line).collect::<Vec<_>>().join("\n"));
+    let told = FUSED
+        .replace("metadata = [", "metadata = [\"birads\", ")
+        .replace("columns = [", "columns = [\"birads\", ");
+    bench.file("fused.toml", told);
+    let said = bench.oncospec(&["check", "fused.toml"]).with(0);
+    assert!(said.err.contains("columns that tell a class by themselves"), "{}", said.err);
+
+    bench.file("plain.toml", FUSED.replace("fuse = ", "#").replace("\"fused\"", "\"plain\""));
+    bench.oncospec(&["run", "plain.toml"]).with(0);
+    let predict =
+        ["predict", "plain", "data/benign", "--table", "data/cases.csv", "--out", "called"];
+    bench.oncospec(&predict).with(2).telling(&["given the image alone; leave it out"]);
+}

@@ -8,7 +8,7 @@ use crate::data::{Normalization, fingerprint};
 use crate::device::Family;
 use crate::plan::{Decisions, Depth, Survey, check};
 use crate::record::Parent;
-use crate::spec::load;
+use crate::spec::{ClassifySpec, FuseSpec, TaskSpec, load};
 
 const SPEC: &str = "name = 'a'\n[dataset]\nkind = 'phantom'\ncases = 40\nimage-size = 32\n\
     [model]\nkind = 'unet'\nencoder = { kind = 'plain', filters = [4, 8] }\n";
@@ -167,6 +167,29 @@ fn carried_columns_are_of_the_evaluation_id_alone_and_nothing_where_there_are_no
     all.sort();
     all.dedup();
     assert_eq!(all.len(), 4);
+}
+
+#[test]
+fn fused_columns_are_of_the_training_id() {
+    let mut fused = decided(&[], 0, Family::Cpu).unwrap();
+    let columns = vec!["age".to_string()];
+    let fuse = FuseSpec { columns, hidden: 4 };
+    fused.spec.task =
+        TaskSpec::Classify(ClassifySpec { fuse: Some(fuse), ..ClassifySpec::default() });
+    let (mut dataset, split) = divided();
+    let mut with = |age: &str, bmi: &str| {
+        let carried = [("age", age), ("bmi", bmi)];
+        dataset.cases[split.train[0]].metadata =
+            carried.map(|(name, value)| (name.to_string(), Some(value.to_string()))).into();
+        ids(&fused, &dataset, &split).unwrap().training
+    };
+    let one = with("41", "20");
+    assert_eq!(one, with("41", "30"), "another column");
+    assert_ne!(one, with("42", "20"));
+    let TaskSpec::Classify(spec) = &mut fused.spec.task else { unreachable!() };
+    spec.fuse.as_mut().unwrap().hidden = 5;
+    let wider = ids(&fused, &dataset, &split).unwrap().training;
+    assert_ne!(one, wider);
 }
 
 fn divided() -> (crate::data::Dataset, crate::data::Split) {

@@ -1,6 +1,6 @@
 //! Images that a table lists: CSV or Parquet.
 
-pub(super) mod paths;
+pub(crate) mod paths;
 pub(crate) mod sheet;
 #[cfg(test)]
 mod tests;
