@@ -80,7 +80,7 @@ fn epoch(bencher: Bencher, cache_mib: usize, augment: Option<AugmentSpec>) {
     let normalization = Normalization::unit(channels);
     let frame = Frame::square(SIZE);
     let sampling = Sampling { frame, channels, stain: None, filters: Vec::new(), crop: None };
-    let preprocess = Preprocess { sampling, inputs: Vec::new(), normalization };
+    let preprocess = Preprocess { sampling, inputs: Vec::new(), normalization, fused: Vec::new() };
     let cache = Arc::new(Cache::new(cache_mib << 20));
     let cases = all.len();
     let loader = Loader::new(dataset, all, preprocess, augment, BATCH_SIZE, WORKERS, cache);

@@ -101,6 +101,8 @@ pub enum FindingKind {
     MaskInImage,
     /// Images that give their class away by how they were stored.
     Shortcut,
+    /// Columns that tell a class by themselves.
+    TellingColumn,
     /// Images that are named after another image.
     NamedAfter,
     /// Images that are the same to the pixel.

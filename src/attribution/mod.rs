@@ -22,7 +22,7 @@ use burn::tensor::Tensor;
 
 use crate::data::Decoded;
 use crate::error::Result;
-use crate::evaluate::{Predictor, Probabilities};
+use crate::evaluate::{Predictor, Probabilities, likeliest};
 use crate::frame::Inset;
 use crate::loss::Outputs;
 use crate::model::Net;
@@ -68,7 +68,8 @@ impl ModuleMapper for Still {
     }
 }
 
-/// The regions of an image that drove the prediction of a class, or else of the predicted one.
+/// The regions of an image that drove the prediction of a class, or else of the predicted one. Of a network that is also
+/// given numbers, the part that the image has in the score.
 ///
 /// # Errors
 /// If the network has no such layer, gate or class, or the image no pixels.
@@ -79,6 +80,14 @@ pub fn attribute(
     method: &Method,
 ) -> Result<Heat> {
     let input = predictor.input(&[image])?;
+    // What is added for numbers beside the image is the same for every input, and decides only which class is predicted.
+    let class = match class {
+        None if predictor.model.is_fused() => {
+            let predicted = predictor.predict(&[image])?.remove(0);
+            Some(usize::from(likeliest(&predicted.values, predicted.values.len())[0]))
+        }
+        class => class,
+    };
     let frame = predictor.preprocess.sampling.frame;
     let inset = frame.inset(image.image.dimensions());
     let padded = !inset.is_all(frame.sides());

@@ -72,7 +72,8 @@ struct Written {
     picture: PathBuf,
 }
 
-/// Draws which regions drove the predictions of a run's best weights.
+/// Draws which regions drove the predictions of a run's best weights. Where the network is also given columns of a table, the
+/// map is of the part that the image has in the score.
 pub(super) fn execute(args: CamArgs, output: Output) -> Result<u8> {
     let (trained, paths) = args.of.open(output)?;
     let images = named(paths, "cam.jpg")?;

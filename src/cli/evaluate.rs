@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::runs::TrainedArgs;
 use super::spec::report_findings;
@@ -12,7 +12,7 @@ use super::{Output, command_line, pretty, print};
 use crate::error::{Error, Result};
 use crate::evaluate::describe_refinement;
 use crate::inference::{Scored, Scoring};
-use crate::record::Figure;
+use crate::record::{Figure, Stratum};
 use crate::report::left_out;
 use crate::shell::shell;
 use crate::split_name::SplitName;
@@ -54,9 +54,9 @@ pub(super) fn execute(args: EvaluateArgs, output: Output) -> Result<u8> {
         eprintln!("warning: {}", text::lines(&warning));
     }
     scoring.note_reading(shell(&command_line()))?;
-    let (figures, scored) = (scoring.figures()?, scoring.scored);
+    let ((figures, strata), scored) = (scoring.figures()?, scoring.scored);
     if output.json {
-        return print(&pretty(&of(scored, &figures)?)?);
+        return print(&pretty(&of(scored, &figures, &strata)?)?);
     }
     let refined = describe_refinement(&scoring.spec.evaluation.refine);
     let place = match (&args.data, scored) {
@@ -66,31 +66,62 @@ pub(super) fn execute(args: EvaluateArgs, output: Output) -> Result<u8> {
         }
         (None, _) => format!("the {} split", scored.as_str()),
     };
-    print(&table(&figures, &scoring.counted()?, &place, refined.as_deref()))
+    let text = table(&figures, &scoring.counted()?, &place, refined.as_deref());
+    print(&(text + &by_column(&strata)))
 }
 
-/// Figures for programs, with the name of what was scored in place of a split's.
-fn of(scored: Scored, figures: &[Figure]) -> Result<Vec<Value>> {
+/// Figures for programs, with the name of what was scored in place of a split's; those of a stratum, which come last, say
+/// by `by` which.
+fn of(scored: Scored, figures: &[Figure], strata: &[Stratum]) -> Result<Vec<Value>> {
     let value = |figure: &Figure| {
         let mut value = serde_json::to_value(figure)?;
         value["split"] = scored.as_str().into();
         Ok(value)
     };
-    let values: serde_json::Result<_> = figures.iter().map(value).collect();
+    let of_stratum = |stratum: &Stratum| {
+        let by =
+            json!({ "column": stratum.column, "value": stratum.value, "cases": stratum.cases });
+        let with = |figure: &Figure| {
+            let mut value = value(figure)?;
+            value["by"] = by.clone();
+            Ok(value)
+        };
+        stratum.figures.iter().map(with).collect::<Vec<serde_json::Result<Value>>>()
+    };
+    let values = figures.iter().map(value).chain(strata.iter().flat_map(of_stratum));
+    let values: serde_json::Result<_> = values.collect();
     values.map_err(|error| Error::failed(format!("cannot be written as JSON: {error}")))
 }
 
 fn table(figures: &[Figure], cases: &str, place: &str, refined: Option<&str>) -> String {
     let refined = refined.map(|how| format!(", probabilities {how}")).unwrap_or_default();
     let mut text = format!("{cases} of {place}{refined}\n");
-    for figure in figures {
-        let interval = figure
-            .interval
-            .map(|interval| format!("  [{:.4}, {:.4}]", interval.low, interval.high))
-            .unwrap_or_default();
-        let (name, value, n) = (&figure.name, figure.value, figure.n);
-        let left_out = left_out(figure);
-        text.push_str(&format!("{name:32} {value:9.4}  n = {n}{left_out}{interval}\n"));
-    }
+    figures.iter().for_each(|figure| text.push_str(&line(figure)));
     text
+}
+
+/// The figures of strata.
+fn by_column(strata: &[Stratum]) -> String {
+    let mut printed = String::new();
+    for stratum in strata {
+        let (column, cases) = (text::lines(&stratum.column), stratum.cases);
+        let value = match &stratum.value {
+            Some(value) => text::lines(value),
+            None => "(missing)".into(),
+        };
+        printed.push_str(&format!("\nby {column}: {value}, {cases} cases\n"));
+        stratum.figures.iter().for_each(|figure| printed.push_str(&line(figure)));
+    }
+    printed
+}
+
+/// A figure with its interval.
+fn line(figure: &Figure) -> String {
+    let interval = figure
+        .interval
+        .map(|interval| format!("  [{:.4}, {:.4}]", interval.low, interval.high))
+        .unwrap_or_default();
+    let (name, value, n) = (&figure.name, figure.value, figure.n);
+    let left_out = left_out(figure);
+    format!("{name:32} {value:9.4}  n = {n}{left_out}{interval}\n")
 }

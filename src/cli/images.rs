@@ -22,6 +22,9 @@ pub(super) struct ImageArgs {
     /// Images (PNG, JPEG, BMP, TIFF, WebP), or folders of them; masks by their names are left out.
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
+    /// Table (CSV, Parquet) with the columns that the network is given beside the image, one row an image.
+    #[arg(long, value_name = "FILE")]
+    table: Option<PathBuf>,
 }
 
 impl ImageArgs {
@@ -30,7 +33,8 @@ impl ImageArgs {
     /// # Errors
     /// As [`TrainedArgs::open`] and [`images`].
     pub(super) fn open(&self, output: Output) -> Result<(Trained, Vec<PathBuf>)> {
-        let trained = self.trained.open()?;
+        let mut trained = self.trained.open()?;
+        trained.read_columns(self.table.as_deref())?;
         let paths = images(&self.images, output)?;
         let decisions = &trained.decisions;
         report_findings(&image_findings(&paths, decisions.levels()), &decisions.spec.name, output);

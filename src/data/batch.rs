@@ -24,6 +24,8 @@ pub struct Batch {
     pub labels: Vec<u8>,
     /// `[cases]`: the class of each image, where a network predicts both that and those of pixels; else empty.
     pub classes: Vec<u8>,
+    /// `[cases, numbers]`: what a network is given beside images; else empty.
+    pub numbers: Vec<f32>,
     /// Height and width of the labels: those of the images, or 1 where a whole image has one.
     pub label_sides: [usize; 2],
     /// Channels of an image.
@@ -66,6 +68,7 @@ impl Source {
             images: Vec::with_capacity(drawn.len() * channels * area),
             labels: Vec::with_capacity(drawn.len() * label_sides[0] * label_sides[1]),
             classes: Vec::new(),
+            numbers: Vec::new(),
             label_sides,
             channels,
             sides,
@@ -109,6 +112,8 @@ impl Source {
         let Drawn { case, repeat, .. } = drawn;
         let sample = self.sample(drawn, draw)?;
         let class = self.dataset.class_of(case);
+        let of = &self.dataset.cases[case];
+        batch.numbers.extend(self.preprocess.numbers(&of.id, &of.metadata)?);
         let mut label = |pixels: &[u8]| match (&self.dataset.labels, class) {
             (Labels::Images { .. }, Some(class)) => batch.labels.push(class),
             (_, class) => {

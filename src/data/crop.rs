@@ -173,6 +173,7 @@ mod tests {
     fn image(width: u32, height: u32, label: impl Fn(u32, u32) -> u8) -> Decoded {
         let pixel = |x, y| image::Rgb([x as u8, y as u8, 7]);
         Decoded {
+            metadata: Default::default(),
             image: RgbImage::from_fn(width, height, pixel),
             labels: Some(GrayImage::from_fn(width, height, |x, y| image::Luma([label(x, y)]))),
         }

@@ -250,6 +250,7 @@ mod tests {
             },
             inputs: vec![],
             normalization: Normalization::unit(channels),
+            fused: vec![],
         }
     }
 
@@ -479,8 +480,12 @@ mod tests {
         let index = |id: &str| dataset.cases.iter().position(|case| case.id == id).unwrap();
         let cases = expected.iter().map(|case| index(&case.id)).collect();
         let normalization = Normalization::unit(channels);
-        let preprocess =
-            Preprocess { sampling: Sampling::new(&spec, None), inputs: vec![], normalization };
+        let preprocess = Preprocess {
+            sampling: Sampling::new(&spec, None),
+            inputs: vec![],
+            normalization,
+            fused: vec![],
+        };
         let cache = Arc::new(Cache::new(0));
         let loader = Loader::new(Arc::clone(&dataset), cases, preprocess, None, 1, 2, cache);
         for (batch, expected) in loader.epoch(Order::Sequential).zip(&expected) {

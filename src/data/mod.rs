@@ -12,6 +12,7 @@ mod filter;
 mod fingerprint;
 mod first_settings;
 mod first_spec;
+mod fused;
 mod inputs;
 mod inspect;
 mod leaks;
@@ -29,9 +30,10 @@ mod task;
 mod wiener;
 
 pub use crate::source::{
-    Case, Codes, Decoded, IGNORE, ImageSource, Labels, Levels, MaskSource, Masks, PhantomImage,
-    Region, RoiCache, Source, SynthKind, Synthesis, Window, decode_binary, decode_image,
-    image_findings, is_foreign_image, is_image_name, is_mask_name, kept, phantom, synth,
+    Case, Codes, Decoded, IGNORE, ImageSource, Labels, Levels, MaskSource, Masks, Metadata,
+    PhantomImage, Region, RoiCache, Source, SynthKind, Synthesis, Window, decode_binary,
+    decode_image, image_findings, is_foreign_image, is_image_name, is_mask_name, kept, phantom,
+    synth,
 };
 pub use dataset::Dataset;
 pub use dominant_colours::{Proposal, propose};
@@ -41,6 +43,7 @@ pub use duplicates::{
 pub use fingerprint::{fingerprint, pixels_of_cases};
 pub use first_settings::MeasuredStep;
 pub use first_spec::{FirstSpec, first_spec};
+pub use fused::{FusedColumn, fused, fused_column, fused_numbers, telling_columns};
 pub use inspect::{Inspection, inspect, open_root};
 pub use leaks::leaks;
 pub use open::{

@@ -6,10 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use super::cache::Cache;
 use super::dataset::Dataset;
+use super::fused::{FusedColumn, fused};
 use super::inputs;
 use super::resize::{Sample, Sampling, network_size};
 use crate::error::{Error, Result};
 use crate::progress::Counting;
+use crate::source::Metadata;
 use crate::source::case::Decoded;
 use crate::spec::{Channels, InputKind, NormalizeSpec};
 
@@ -209,9 +211,19 @@ pub struct Preprocess {
     pub inputs: Vec<InputKind>,
     /// Mean and standard deviation of each.
     pub normalization: Normalization,
+    /// Columns of a table whose numbers the network is given beside the image.
+    pub fused: Vec<FusedColumn>,
 }
 
 impl Preprocess {
+    /// The numbers that the network is given beside the image of a case; none where it takes none.
+    ///
+    /// # Errors
+    /// As [`fused`].
+    pub fn numbers(&self, case: &str, metadata: &Metadata) -> Result<Vec<f32>> {
+        fused(&self.fused, case, metadata)
+    }
+
     /// Number of channels of the network's input.
     pub fn count(&self) -> usize {
         if self.inputs.is_empty() { self.sampling.channels.count() } else { self.inputs.len() }
@@ -314,7 +326,7 @@ mod tests {
         let image = RgbImage::from_pixel(8, 4, image::Rgb([51; 3]));
         let frame = Frame { resize: Resize::Letterbox, ..Frame::square(8) };
         let sampling = Sampling { frame, ..sampling(8, Channels::Rgb) };
-        let sample = network_size(&Decoded { image, labels: None }, &sampling).unwrap();
+        let sample = network_size(&Decoded::new(image), &sampling).unwrap();
         assert!(sample.image.contains(&0));
         let sums = Sums::of(&sample);
         assert_eq!((sums.pixels, sums.values), (32, [32 * 51; 3]));
@@ -407,11 +419,11 @@ mod tests {
     fn input_is_normalised_channel_by_channel() {
         let normalization = Normalization { mean: vec![0.0, 0.5, 1.0], std: vec![1.0, 0.5, 0.25] };
         let sampling = sampling(2, Channels::Rgb);
-        let preprocess = Preprocess { sampling, inputs: vec![], normalization };
+        let preprocess = Preprocess { sampling, inputs: vec![], normalization, fused: vec![] };
         let input = |level: [u8; 3]| {
             let image = RgbImage::from_pixel(2, 2, image::Rgb(level));
             let mut input = Vec::new();
-            let sample = preprocess.sample(&Decoded { image, labels: None }).unwrap();
+            let sample = preprocess.sample(&Decoded::new(image)).unwrap();
             preprocess.extend_plain(&mut input, &sample);
             input
         };

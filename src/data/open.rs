@@ -146,14 +146,14 @@ pub fn decode(dataset: &Dataset, case: &Case) -> Result<Decoded> {
     if let (ImageSource::Phantom(phantom), MaskSource::Phantom) = (&case.image, &case.mask) {
         let drawn = phantom.draw();
         let labels = Some(translate(dataset, case, drawn.codes)?);
-        return Ok(Decoded { image: drawn.image, labels });
+        return Ok(Decoded { image: drawn.image, labels, metadata: case.metadata.clone() });
     }
     if dataset.levels == Levels::Undecided {
         return Err(Error::failed("the window of 16-bit images is not decided yet"));
     }
     let image = decode_pixels(dataset, case)?;
     let labels = decode_labels(dataset, case)?;
-    Ok(Decoded { image, labels })
+    Ok(Decoded { image, labels, metadata: case.metadata.clone() })
 }
 
 /// Decodes the image of a case at its own size, without its labels.

@@ -165,6 +165,7 @@ mod tests {
         Decoded {
             image: RgbImage::from_raw(width, height, rgb).unwrap(),
             labels: labels.map(|labels| GrayImage::from_raw(width, height, labels).unwrap()),
+            metadata: Default::default(),
         }
     }
 

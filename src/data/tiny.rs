@@ -51,6 +51,7 @@ fn case(folder: &Path, number: u8) -> Case {
         institution: None,
         group: None,
         folder: None,
+        metadata: Default::default(),
         image: ImageSource::File(image),
         mask: MaskSource::Files(vec![mask]),
         width: 4,

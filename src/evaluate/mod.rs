@@ -24,6 +24,7 @@ mod run;
 mod score;
 mod semantics;
 mod stitch;
+mod strata;
 mod summary;
 mod threshold;
 mod windows;
@@ -50,6 +51,7 @@ pub use semantics::{
     describe_reductions, describe_refinement,
 };
 pub use stitch::{Covered, StitchedRow, stitch};
+pub use strata::{Strata, Unstratified};
 pub use summary::{Figure, figure_names, figures};
 pub use threshold::{CANDIDATES, best_threshold, binarize, count_at_candidates};
 pub use windows::Windows;

@@ -247,7 +247,7 @@ mod tests {
 
     #[test]
     fn a_wide_image_keeps_its_shape() {
-        let decoded = Decoded { image: RgbImage::new(512, 128), labels: None };
+        let decoded = Decoded::new(RgbImage::new(512, 128));
         let probabilities = Probabilities {
             width: 4,
             height: 4,

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::counts::likeliest;
 use super::refine::refined;
 use super::windows::Windows;
-use crate::data::{Decoded, NoStains, Preprocess, Sample};
+use crate::data::{Decoded, NoStains, Preprocess, Sample, fused_numbers};
 use crate::device::{failed, on_device};
 use crate::error::{Error, Result};
 use crate::loss::Outputs;
@@ -78,18 +78,35 @@ impl Predictor {
     /// one pixel.
     ///
     /// # Errors
-    /// If an image has no pixels, or the prediction is not a number somewhere.
+    /// If an image has no pixels or lacks a column that the network is given, or the prediction is not a number somewhere.
     pub fn predict(&self, images: &[&Decoded]) -> Result<Vec<Probabilities>> {
         let samples = self.samples(images)?;
         let doing = || match images.len() {
             1 => "predicting an image".into(),
             images => format!("predicting {images} images"),
         };
-        on_device(doing, || self.predicted(&samples))?
+        let numbers = self.numbers(images)?;
+        on_device(doing, || self.predicted(&samples, numbers))?
     }
 
-    fn predicted(&self, samples: &[Sample]) -> Result<Vec<Probabilities>> {
-        let mut heads = self.model.heads(self.input_of(samples));
+    /// What the network is given beside images, `[batch, numbers]`; `None` where it takes nothing.
+    fn numbers(&self, images: &[&Decoded]) -> Result<Option<Tensor<2>>> {
+        if !self.model.is_fused() {
+            return Ok(None);
+        }
+        let of_image = |image: &&Decoded| self.preprocess.numbers("the image", &image.metadata);
+        let numbers: Vec<Vec<f32>> = images.iter().map(of_image).collect::<Result<_>>()?;
+        let shape = [numbers.len(), fused_numbers(&self.preprocess.fused)];
+        let numbers = TensorData::new(numbers.concat(), shape);
+        Ok(Some(Tensor::from_data(numbers, &self.device)))
+    }
+
+    fn predicted(
+        &self,
+        samples: &[Sample],
+        numbers: Option<Tensor<2>>,
+    ) -> Result<Vec<Probabilities>> {
+        let mut heads = self.model.heads(self.input_of(samples), numbers);
         let of_images = heads.images.take().map(|logits| read(softmax(logits, 1))).transpose()?;
         let of_images = of_images.unwrap_or_default();
         let classes = of_images.len() / samples.len().max(1);

@@ -335,7 +335,7 @@ fn region_case(
         )));
     }
     let (image, probabilities) = stitched(predictor, windows, &mut rows, tick)?;
-    Ok((Decoded { image, labels: Some(labels) }, probabilities))
+    Ok((Decoded { labels: Some(labels), ..Decoded::new(image) }, probabilities))
 }
 
 /// A case by its name as [`evaluate`] scores it, with its label: decoded, and what is predicted of it. `None` where no

@@ -158,7 +158,7 @@ impl Band {
             scale: windows.scale,
         };
         let image = image_of_part(&part, &region, windows.size, windows.size)?;
-        Ok(Decoded { image, labels: None })
+        Ok(Decoded::new(image))
     }
 }
 
@@ -195,6 +195,7 @@ mod tests {
                 },
                 inputs: Vec::new(),
                 normalization: Normalization::unit(channels),
+                fused: Vec::new(),
             },
             refine: RefineSpec::default(),
             windows: None,
@@ -220,7 +221,7 @@ mod tests {
                 *pixel = *shown;
             }
         }
-        predictor.predict(&[&Decoded { image: tile, labels: None }]).unwrap().remove(0)
+        predictor.predict(&[&Decoded::new(tile)]).unwrap().remove(0)
     }
 
     #[test]
@@ -289,7 +290,7 @@ mod tests {
         for left in [0, 32] {
             let part = image::imageops::crop_imm(&image, left, 0, 32, 32).to_image();
             let tile = image_of_part(&part, &region(left), SIZE, SIZE).unwrap();
-            let tile = predictor.predict(&[&Decoded { image: tile, labels: None }]).unwrap();
+            let tile = predictor.predict(&[&Decoded::new(tile)]).unwrap();
             let tile = tile[0].resized(32, 32).unwrap();
             for y in 0..32 {
                 let found = &stitched.values[y * 64 + left as usize..][..32];

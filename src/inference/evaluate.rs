@@ -8,13 +8,15 @@ use tempfile::TempDir;
 use super::seen::overlap;
 use super::trained::Trained;
 use crate::data::{
-    Case, Dataset, Labels, fingerprint, lacking_stains, open_with_classes, pixels_of_cases,
-    regions, stains_lacking,
+    Case, Dataset, Labels, Metadata, fingerprint, lacking_stains, open_with_classes,
+    pixels_of_cases, regions, stains_lacking,
 };
 use crate::error::{Error, Result};
 use crate::evaluate::{Cases, classify, evaluate};
-use crate::record::{Figure, Reading, Record, RunDir};
-use crate::run::{figures, image_figures, put_new_masks, put_recorded_masks};
+use crate::record::{Figure, Reading, Record, RunDir, Stratum};
+use crate::run::{
+    figures, image_figures, put_new_masks, put_recorded_masks, strata_of_images, strata_of_pixels,
+};
 use crate::spec::Spec;
 use crate::split_name::SplitName;
 
@@ -103,6 +105,9 @@ impl<'a> Scoring<'a> {
             let lacking = lacking_stains(&dataset, &indices, Some(stain))?;
             dataset.findings.extend(stains_lacking(&dataset, &lacking));
         }
+        for case in indices.iter().map(|&case: &usize| &dataset.cases[case]) {
+            trained.predictor.preprocess.numbers(&case.id, &case.metadata)?;
+        }
         Ok(Self { trained, scored, spec, dataset, indices, read: BTreeMap::new(), masks: None })
     }
 
@@ -149,20 +154,28 @@ impl<'a> Scoring<'a> {
         }
     }
 
-    /// Images and masks must be those that the run recorded, unless a person goes on all the same.
+    /// Images, masks and the columns that go with them must be those that the run recorded, unless a person goes on all the
+    /// same.
     fn same_data(&self, go_on: bool) -> Result<Option<String>> {
         let recorded = &self.trained.decisions.data_fingerprint;
         let found = fingerprint(&self.dataset)?;
-        if found == *recorded {
-            return Ok(None);
-        }
         let short = |fingerprint: &str| fingerprint.chars().take(12).collect::<String>();
-        let said = format!(
-            "{}: images or masks are not those of the run: their fingerprint is {}, the run recorded {}",
-            self.spec.dataset.source.source().root().unwrap_or("synthetic images"),
-            short(&found),
-            short(recorded)
-        );
+        let differs = if found == *recorded {
+            match self.changed_columns() {
+                None => return Ok(None),
+                Some(case) => format!(
+                    "columns of the table are not those of the run, such as those of `{case}`"
+                ),
+            }
+        } else {
+            format!(
+                "images or masks are not those of the run: their fingerprint is {}, the run recorded {}",
+                short(&found),
+                short(recorded)
+            )
+        };
+        let root = self.spec.dataset.source.source().root().unwrap_or("synthetic images");
+        let said = format!("{root}: {differs}");
         if go_on {
             return Ok(Some(said));
         }
@@ -170,6 +183,17 @@ impl<'a> Scoring<'a> {
             "{said}: figures would not compare with the recorded ones; --changed-data scores on them \
              all the same"
         )))
+    }
+
+    /// A case whose columns have other values than the run recorded.
+    fn changed_columns(&self) -> Option<&str> {
+        let recorded = self.trained.record.split.iter();
+        let recorded: BTreeMap<&str, &Metadata> =
+            recorded.map(|row| (row.case.as_str(), &row.metadata)).collect();
+        let differs = |case: &&Case| {
+            recorded.get(case.id.as_str()).is_some_and(|metadata| **metadata != case.metadata)
+        };
+        self.dataset.cases.iter().find(differs).map(|case| case.id.as_str())
     }
 
     /// Notes that cases of the run's test split are about to be read by a command, if any of these are of it.
@@ -209,11 +233,12 @@ impl<'a> Scoring<'a> {
         Ok(format!("{regions} {of} ({cases} tiles)"))
     }
 
-    /// The figures, of which a case is a whole region where the run was trained on tiles of regions.
+    /// The figures, of which a case is a whole region where the run was trained on tiles of regions, and the headline
+    /// figures by the columns that the run's spec names.
     ///
     /// # Errors
-    /// If a case cannot be decoded.
-    pub fn figures(&self) -> Result<Vec<Figure>> {
+    /// If a case cannot be decoded, or the values of a column make no strata.
+    pub fn figures(&self) -> Result<(Vec<Figure>, Vec<Stratum>)> {
         let Trained { record, predictor, threshold, .. } = self.trained;
         let (groups, split) = match self.scored {
             Scored::Recorded(split) => (recorded_groups(record, &self.dataset), split),
@@ -226,11 +251,13 @@ impl<'a> Scoring<'a> {
             Labels::Binary { .. } | Labels::Classes { .. } => {
                 let evaluation = &self.spec.evaluation;
                 let scores = evaluate(predictor, &cases, evaluation, *threshold, &tick)?;
-                figures(&scores, &dataset.image_classes, &self.spec)
+                let strata = strata_of_pixels(&scores, dataset, &self.spec)?;
+                (figures(&scores, &dataset.image_classes, &self.spec), strata)
             }
             Labels::Images { names } => {
                 let scores = classify(predictor, &cases, *threshold, &tick)?;
-                image_figures(&scores, split, names, &self.spec)
+                let strata = strata_of_images(&scores, split, dataset, &[], &self.spec)?;
+                (image_figures(&scores, split, names, &self.spec), strata)
             }
         })
     }

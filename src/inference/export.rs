@@ -5,7 +5,7 @@ use safetensors::SafeTensors;
 use serde::Serialize;
 
 use super::trained::unfinished;
-use crate::data::{StainNormalization, Window};
+use crate::data::{FusedColumn, StainNormalization, Window};
 use crate::digest::sha256;
 use crate::error::{Error, Result};
 use crate::frame::ImageSize;
@@ -55,6 +55,9 @@ pub struct Card {
     /// The call that makes the same network in PyTorch, where a library has it.
     pytorch: Option<InPytorch>,
     input: Input,
+    /// Numbers that the network is given beside the image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fusion: Option<FusedNumbers>,
     output: Prediction,
     weights: Weights,
 }
@@ -103,6 +106,15 @@ struct Stain {
     method: &'static str,
     #[serde(flatten)]
     decided: StainNormalization,
+}
+
+#[derive(Debug, Serialize)]
+struct FusedNumbers {
+    /// Of each column the value less `mean` over `std`, 0 where it is missing; then, of each with an `indicator`, 1 where it is
+    /// missing, else 0.
+    columns: Vec<FusedColumn>,
+    /// How the logits come of them.
+    logits: &'static str,
 }
 
 #[derive(Debug, Serialize)]
@@ -167,10 +179,18 @@ fn card(record: &Record, decisions: &Decisions, weights: Weights) -> Result<Card
         run: decisions.run_id.clone(),
         unfinished: unfinished(record),
         network: spec.model.clone(),
-        pytorch: spec.model.in_pytorch(
-            [spec.input_channels(), decisions.labels.channels()],
-            decisions.second_head(),
-        ),
+        pytorch: match spec.task.fuse() {
+            Some(_) => None,
+            None => spec.model.in_pytorch(
+                [spec.input_channels(), decisions.labels.channels()],
+                decisions.second_head(),
+            ),
+        },
+        fusion: spec.task.fuse().map(|_| FusedNumbers {
+            columns: decisions.fused.clone(),
+            logits: "those of the network for the image, plus fusion.output.weight times the ReLU of \
+                     (fusion.hidden.weight times the numbers, plus fusion.hidden.bias)",
+        }),
         input: Input {
             channels: spec.dataset.channels,
             inputs: spec.task.inputs().to_vec(),

@@ -288,7 +288,7 @@ fn write_whole(
     values: &[u8],
 ) -> Result<Written> {
     let Trained { predictor, threshold, decisions, .. } = trained;
-    let decoded = Decoded { image: decode_image(path, decisions.levels())?, labels: None };
+    let decoded = Decoded::new(decode_image(path, decisions.levels())?);
     let size = decoded.image.dimensions();
     let found = predictor.predict(&[&decoded])?.pop();
     let found = found.ok_or_else(|| Error::failed("the network gave no prediction"))?;

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use super::columns::Columns;
 use crate::data::{Decoded, decode_image};
 use crate::device::{Request, choose};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::evaluate::Predictor;
 use crate::plan::Decisions;
 use crate::record::{Record, RunState};
@@ -24,6 +25,8 @@ pub struct Trained {
     pub threshold: f64,
     /// The network that makes masks for a guided classifier, with its threshold.
     pub guide: Option<(Predictor, f64)>,
+    /// Values of the columns that its network is given beside new images, where they were read.
+    pub columns: Option<Columns>,
     /// How far the run came, where it did not finish.
     pub unfinished: Option<String>,
 }
@@ -48,15 +51,37 @@ impl Trained {
             }
             None => None,
         };
-        Ok(Self { run, record, decisions, predictor: own, threshold, guide, unfinished })
+        let columns = None;
+        Ok(Self { run, record, decisions, predictor: own, threshold, guide, columns, unfinished })
     }
 
-    /// Decodes an image file, and has the guide make a mask where the network wants one.
+    /// Reads the values of the columns that the network is given beside new images.
     ///
     /// # Errors
-    /// If it cannot be decoded.
+    /// The user's, if there must be a table and is none, there must be none and is one, or it lacks a column.
+    pub fn read_columns(&mut self, table: Option<&Path>) -> Result<()> {
+        self.columns = table.map(|table| Columns::read(table, &self.decisions)).transpose()?;
+        match (self.decisions.spec.task.fuse(), &self.columns) {
+            (Some(fuse), None) => Err(Error::user(format!(
+                "the network of this run is given {} beside the image: give a table of them by --table FILE, with the \
+                 column of image files that the run's own table has",
+                fuse.columns.join(", ")
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Decodes an image file, with what the table says of it, and has the guide make a mask where the network wants one.
+    ///
+    /// # Errors
+    /// If it cannot be decoded, or the table has no row of it.
     pub fn image(&self, path: &Path) -> Result<Decoded> {
-        let image = Decoded { image: decode_image(path, self.decisions.levels())?, labels: None };
+        let image = Decoded::new(decode_image(path, self.decisions.levels())?);
+        let metadata = self.columns.as_ref().map(|columns| columns.of(path)).transpose()?;
+        let image = Decoded { metadata: metadata.unwrap_or_default(), ..image };
+        // Said with the name of the file, which the network does not know.
+        let preprocess = &self.predictor.preprocess;
+        preprocess.numbers(&path.display().to_string(), &image.metadata)?;
         match &self.guide {
             Some((guide, threshold)) => with_mask(guide, *threshold, image),
             None => Ok(image),

@@ -1,21 +1,24 @@
-//! A network, and where it also tells the class of the whole image a second head.
+//! A network, with what it may have beside it: a second head for the class of the whole image, or, of a classifier, layers for
+//! numbers about the image.
 
 use burn::module::Module;
 use burn::nn::{Dropout, DropoutConfig};
 use burn::tensor::{Device, Tensor};
 
 use super::blocks::glorot_uniform;
+use super::fusion::{Fusion, FusionConfig};
 use super::head::{Head, HeadConfig, summarise_average};
 use super::summary::{Maps, Table};
 use super::{ModelSpec, Net, bottleneck, combined, freeze, init, outline, watch};
 use crate::layer::Layer;
 
-/// A network with the head for images that it may have.
+/// A network with the head for images, or the layers for numbers about these, that it may have.
 #[derive(Module, Debug)]
 pub struct Model {
     /// The network.
     pub net: Net,
     classification_head: Option<ClassificationHead>,
+    fusion: Option<Fusion>,
 }
 
 /// From the deepest features to the class of the whole image: their mean, dropout, a linear layer. Its tensors are
@@ -72,7 +75,7 @@ impl SecondHead {
 
 impl From<Net> for Model {
     fn from(net: Net) -> Self {
-        Self { net, classification_head: None }
+        Self { net, classification_head: None, fusion: None }
     }
 }
 
@@ -89,7 +92,7 @@ impl Model {
         if let Some(head) = &classification_head {
             head.visit(&mut super::Draw);
         }
-        Self { net, classification_head }
+        Self { net, classification_head, fusion: None }
     }
 
     /// A model into which weights are loaded, as [`outline`].
@@ -100,7 +103,22 @@ impl Model {
         device: &Device,
     ) -> Self {
         let net = outline(spec, inputs, outputs, device);
-        Self { net, classification_head: head.map(|head| head.init(spec, device)) }
+        let classification_head = head.map(|head| head.init(spec, device));
+        Self { net, classification_head, fusion: None }
+    }
+
+    /// The model with layers for numbers about images, if any, with random weights.
+    pub fn fusing(self, config: Option<FusionConfig>, device: &Device) -> Self {
+        let fusion = config.map(|config| config.init(device));
+        if let Some(fusion) = &fusion {
+            fusion.visit(&mut super::Draw);
+        }
+        Self { fusion, ..self }
+    }
+
+    /// Whether it is given numbers about images.
+    pub fn is_fused(&self) -> bool {
+        self.fusion.is_some()
     }
 
     /// The model as training is to change it, as [`freeze`].
@@ -112,7 +130,25 @@ impl Model {
     ///
     /// # Shapes
     /// - images: as [`Net::forward`]
-    pub fn heads(&self, images: Tensor<4>) -> Logits {
+    /// - numbers: of a model that [`is_fused`](Self::is_fused) `[batch, inputs]`, else none
+    ///
+    /// # Panics
+    /// If there are numbers and the model takes none, or it takes some and there are none.
+    pub fn heads(&self, images: Tensor<4>, numbers: Option<Tensor<2>>) -> Logits {
+        let logits = self.of_images(images);
+        match (&self.fusion, numbers) {
+            (None, None) => logits,
+            (Some(fusion), Some(numbers)) => {
+                let added = fusion.forward(numbers);
+                let pixels = logits.pixels.into_iter().map(|head| head + added.clone()).collect();
+                Logits { pixels, ..logits }
+            }
+            (Some(_), None) => panic!("the model takes numbers beside images"),
+            (None, Some(_)) => panic!("the model takes no numbers beside images"),
+        }
+    }
+
+    fn of_images(&self, images: Tensor<4>) -> Logits {
         match &self.classification_head {
             None => Logits { pixels: self.net.heads(images), images: None },
             Some(head) => {

@@ -7,6 +7,7 @@ use burn::tensor::Tensor;
 
 use super::efficientnet_names::Library::{self, EfficientnetPytorch, Timm, Torchvision};
 use super::efficientnet_names::translated;
+use super::fusion::FUSION;
 
 /// The layers of torchvision's dense blocks count from 1 and carry a word, those of a vector from 0.
 const DENSE: (&str, &str) = ("denseblock", "denselayer");
@@ -39,6 +40,9 @@ pub(super) fn outward(name: &str) -> String {
 pub(super) fn inward(name: &str) -> String {
     if let Some(rest) = name.strip_prefix(HEAD[1]) {
         return format!("{}{rest}", HEAD[0]);
+    }
+    if name.starts_with(FUSION) {
+        return name.to_string();
     }
     if let Some(name) = of_encoder(name, |theirs| [theirs, Torchvision]) {
         return format!("{NETWORK}{name}");

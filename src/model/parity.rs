@@ -82,7 +82,7 @@ pub(crate) fn filled(net: Net) -> Net {
 }
 
 /// The model with weights by the formula.
-fn filled_model(mut model: Model) -> Model {
+pub(super) fn filled_model(mut model: Model) -> Model {
     let tensors: Vec<_> = collected(&model)
         .into_iter()
         .map(|tensor| from_data(formula(&tensor.name, &tensor.shape), inward(&tensor.name), None))
@@ -120,7 +120,7 @@ impl ModuleVisitor for First<'_> {
 }
 
 /// Lets layers behave as in evaluation on a device that records gradients.
-struct Evaluating;
+pub(super) struct Evaluating;
 
 impl ModuleMapper for Evaluating {
     fn map_flag(&mut self, flag: Param<Flag>) -> Param<Flag> {
@@ -336,7 +336,7 @@ fn a_second_head_gives_what_segmentation_models_pytorch_gives() {
             .map(|tensor| tensor.shape.num_elements())
             .sum();
         assert_eq!(numbers as u64, case.parameters);
-        let seen = model.heads(images(case.input, &device));
+        let seen = model.heads(images(case.input, &device), None);
         let of_images = seen.images.clone().unwrap();
         let squares = |logits: Tensor<4>| logits.powf_scalar(2.0).mean();
         let gradients = (squares(seen.pixels[0].clone()) + squares(of_images.clone())).backward();

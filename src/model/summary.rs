@@ -67,6 +67,12 @@ impl Table {
         self.push(name, "Linear".to_string(), input, output, parameters, self.batch as u64)
     }
 
+    /// A linear layer without a bias on features of whole images.
+    pub(super) fn linear_without_bias(&mut self, name: &str, input: Maps, output: Maps) -> Maps {
+        let parameters = input.channels * output.channels;
+        self.push(name, "Linear".to_string(), input, output, parameters, self.batch as u64)
+    }
+
     /// A layer that is held with its parameters, which keep their values, and not run.
     pub(super) fn unused(
         &mut self,

@@ -141,7 +141,7 @@ fn a_second_head_tells_images_apart_by_features_that_its_loss_trains() {
     for spec in ModelSpec::samples().into_iter().filter(|spec| !spec.classifies()) {
         let size = size_divisor(&spec) as usize * 2;
         let model = Model::init(&spec, [1, 2], Some(head), &device);
-        let seen = model.heads(images([2, 1, size, size], &device));
+        let seen = model.heads(images([2, 1, size, size], &device), None);
         assert_eq!(seen.pixels[0].dims(), [2, 2, size, size]);
         let of_images = seen.images.unwrap();
         assert_eq!(of_images.dims(), [2, 3, 1, 1], "{spec:?}");
@@ -160,7 +160,7 @@ fn a_second_head_tells_images_apart_by_features_that_its_loss_trains() {
         let other = Model::outline(&spec, [1, 2], Some(head), &Device::flex());
         let (again, _) = load_weights(other, &WeightsSpec::at(&path), Part::Whole).unwrap();
         let of_images = |model: &Model| {
-            let seen = model.heads(images([2, 1, size, size], &Device::flex()));
+            let seen = model.heads(images([2, 1, size, size], &Device::flex()), None);
             seen.images.unwrap().to_data()
         };
         assert_eq!(of_images(&again), of_images(&model.valid()), "{spec:?}");

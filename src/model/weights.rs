@@ -19,6 +19,7 @@ use burn::tensor::{DType, TensorData};
 use serde::{Deserialize, Serialize};
 
 use super::catalogue::WeightsSpec;
+use super::fusion::FUSION;
 use super::names::{ToPytorch, collected, inward};
 use super::published::{BackboneFiles, EncoderFiles, Published};
 use super::{Model, Net};
@@ -82,7 +83,8 @@ impl Wanted {
 
     /// Whether a tensor of the network is among them.
     fn has(&self, name: &str) -> bool {
-        name.starts_with(self.prefix) && self.head.is_none_or(|head| !name.starts_with(head))
+        let beside = |head: &str| name.starts_with(head) || name.starts_with(FUSION);
+        name.starts_with(self.prefix) && !self.head.is_some_and(beside)
     }
 }
 

@@ -8,14 +8,14 @@ use super::figures::{self, Deciding};
 use crate::attribution::{Method, Settings};
 use crate::data::{
     Dataset, Duplicates, Labels, Split, StainNormalization, augment_problems, find_duplicates,
-    folds, for_task, group_key, lacking_stains, lacks_foreground, leaks, masks_of, open_for,
-    open_with, percentile_window, sampler_problem, split, stains_lacking, subset, unscored,
-    unsearched,
+    folds, for_task, fused_column, group_key, lacking_stains, lacks_foreground, leaks, masks_of,
+    open_for, open_with, percentile_window, sampler_problem, split, stains_lacking, subset,
+    telling_columns, unscored, unsearched,
 };
 use crate::device::{Request, choose};
 use crate::error::{Error, Result};
 use crate::evaluate::{
-    epoch_figures, figure_names, image_figure_names, outputs, second_head_names,
+    Strata, epoch_figures, figure_names, image_figure_names, outputs, second_head_names,
 };
 use crate::figure_name::{FigureName, MASK_DICE};
 use crate::finding::{Finding, FindingKind, Findings};
@@ -108,6 +108,7 @@ pub fn check(mut loaded: Loaded, depth: Depth) -> Result<Checked, Problems> {
                 found.labelled(dataset, &split);
                 found.sampler(dataset, &split);
                 found.scored(dataset, &split);
+                found.fused(dataset, &split);
                 if let Err(error) = decide_window(spec, dataset, &split) {
                     found.add("dataset.intensity", error.to_string());
                 }
@@ -129,6 +130,8 @@ pub fn check(mut loaded: Loaded, depth: Depth) -> Result<Checked, Problems> {
         (Some(dataset), Some((split, duplicates))) if list.is_empty() => {
             let mut findings = dataset.findings.clone();
             findings.extend(of_division(&dataset, &split, &duplicates));
+            let fuse = loaded.spec.task.fuse();
+            findings.extend(fuse.and_then(|fuse| telling_columns(&fuse.columns, &dataset)));
             let key = group_key(&loaded.spec.dataset.split, &dataset);
             loaded.spec.dataset.split.group_mut().into_iter().for_each(|group| *group = key);
             let (dataset, guide_rows) = (Arc::new(dataset), Vec::new());
@@ -199,6 +202,7 @@ impl Mistakes<'_> {
         self.threshold(&dataset.labels);
         self.layer_rates(dataset);
         self.weights(dataset);
+        self.strata(dataset);
     }
 
     /// Files of weights must have the names and shapes of the network's tensors.
@@ -479,6 +483,47 @@ impl Mistakes<'_> {
         }
     }
 
+    /// Columns that the network is given must go with the cases and hold numbers.
+    fn fused(&mut self, dataset: &Dataset, split: &Split) {
+        let spec = &self.loaded.spec;
+        let Some(fuse) = spec.task.fuse() else { return };
+        let carried = spec.dataset.source.source().metadata();
+        let mut wrong = Vec::new();
+        for (index, column) in fuse.columns.iter().enumerate() {
+            let message = if fuse.columns[..index].contains(column) {
+                Some(format!("`{column}` is named twice"))
+            } else if carried.contains(column) {
+                fused_column(column, dataset, &split.train).err()
+            } else {
+                let there = match carried {
+                    [] => "nothing: a `table` names columns there".to_string(),
+                    carried => carried.join(", "),
+                };
+                Some(format!(
+                    "no column `{column}` goes with the cases; `dataset.metadata` names {there}"
+                ))
+            };
+            wrong.extend(message.map(|message| (format!("task.fuse.columns[{index}]"), message)));
+        }
+        self.all(wrong);
+    }
+
+    /// Figures by a column need cases that have values of it.
+    fn strata(&mut self, dataset: &Dataset) {
+        let spec = &self.loaded.spec;
+        let (carried, by) = (spec.dataset.source.source().metadata(), &spec.evaluation.by);
+        let mut wrong = Vec::new();
+        for (index, strata) in by.iter().enumerate() {
+            if by[..index].iter().any(|other| other.column == strata.column) {
+                let key = format!("evaluation.by[{index}].column");
+                wrong.push((key, format!("`{}` is named twice", strata.column)));
+            } else if let Err(unfit) = Strata::new(strata, dataset, carried) {
+                wrong.push((format!("evaluation.by[{index}].{}", unfit.key), unfit.message));
+            }
+        }
+        self.all(wrong);
+    }
+
     /// The loss of a second head must fit the classes of images.
     fn second_head(&mut self, dataset: &Dataset) {
         if let Some(head) = self.loaded.spec.task.second_head() {
@@ -558,7 +603,8 @@ impl Mistakes<'_> {
         if spec.schedule.layer_rates.is_empty() || !self.list.is_empty() {
             return;
         }
-        let layers = super::layers(spec, dataset, 1);
+        let columns = spec.task.fuse().map_or(0, |fuse| fuse.columns.len());
+        let layers = super::layers(spec, dataset, columns, 1);
         let trained: Vec<&str> = layers
             .iter()
             .filter(|layer| layer.parameters > 0)

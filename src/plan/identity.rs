@@ -3,6 +3,8 @@
 //! A *training id* names weights: two plans of one training id train to the same weights. An *evaluation id* below it
 //! names figures. A run's id is both, so that another metric or threshold makes a new run of the same weights.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
 use super::Decisions;
@@ -54,7 +56,7 @@ pub(super) fn ids(decisions: &Decisions, dataset: &Dataset, split: &Split) -> Re
     let groups = |part: SplitName| -> Vec<&str> {
         split.part(part).iter().map(|&case| split.groups[case].as_str()).collect()
     };
-    let mut of_training = json!({
+    let mut trained = json!({
         "meaning": of_role(&spec, Role::Training),
         "seed": decisions.seed,
         "parts": parts,
@@ -67,19 +69,30 @@ pub(super) fn ids(decisions: &Decisions, dataset: &Dataset, split: &Split) -> Re
         "engine-parts": decisions.engine_parts,
         "parent": decisions.parent,
     });
-    // Nothing where nothing is asked for, as before there were stains.
-    if let (Some(stain), Some(table)) = (&decisions.stain, of_training.as_object_mut()) {
-        table.insert("stain".into(), json!(stain));
+    // Nothing where nothing is asked for, as before there were these keys.
+    if let Some(stain) = &decisions.stain {
+        trained["stain"] = json!(stain);
     }
-    let training = digits(&of_training, TRAINING_DIGITS);
-    let evaluation = digits(
-        &json!({
-            "training": training,
-            "meaning": of_role(&spec, Role::Evaluation),
-            "engine": decisions.evaluation_engine,
-        }),
-        EVALUATION_DIGITS,
-    );
+    if let Some(fuse) = decisions.spec.task.fuse() {
+        let numbers = |&case: &usize| -> Vec<Option<&String>> {
+            let cell = |column| dataset.cases[case].metadata.get(column)?.as_ref();
+            fuse.columns.iter().map(cell).collect()
+        };
+        let numbers = |part: SplitName| split.part(part).iter().map(numbers).collect::<Vec<_>>();
+        trained["fused"] = json!(SplitName::ALL.map(numbers));
+    }
+    let training = digits(&trained, TRAINING_DIGITS);
+    let mut scored = json!({
+        "training": training,
+        "meaning": of_role(&spec, Role::Evaluation),
+        "engine": decisions.evaluation_engine,
+    });
+    // The record holds these values, and figures may be given by them; the hash of the data leaves them out.
+    if dataset.cases.iter().any(|case| !case.metadata.is_empty()) {
+        let cases = dataset.cases.iter().map(|case| (&case.id, &case.metadata));
+        scored["metadata"] = json!(cases.collect::<BTreeMap<_, _>>());
+    }
+    let evaluation = digits(&scored, EVALUATION_DIGITS);
     Ok(Ids { training, evaluation })
 }
 

@@ -21,8 +21,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::data::{
-    Dataset, Labels, Levels, Normalization, Preprocess, Sampling, Split, StainNormalization,
-    Window, group_key,
+    Dataset, FusedColumn, Labels, Levels, Normalization, Preprocess, Sampling, Split,
+    StainNormalization, Window, fused_column, fused_numbers, group_key,
 };
 use crate::device::Family;
 use crate::error::{Error, Result};
@@ -30,7 +30,7 @@ use crate::evaluate::{Windows, outputs};
 use crate::finding::Findings;
 use crate::layer::Layer;
 use crate::loss::Outputs;
-use crate::model::{self, ModelSpec, SecondHead, WeightsSpec};
+use crate::model::{self, FusionConfig, ModelSpec, SecondHead, WeightsSpec};
 use crate::record::{ClassShare, GuideRow, Parent};
 use crate::spec::{Note, Precision, Spec};
 
@@ -115,6 +115,9 @@ pub struct Decisions {
     pub labels: Labels,
     /// How pixel values are normalised for the network.
     pub normalization: Normalization,
+    /// The columns that the network is given beside the image, as the training split has them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fused: Vec<FusedColumn>,
     /// The window through which images of 16 bits a channel are read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<Window>,
@@ -184,6 +187,11 @@ impl Decisions {
         second_head(&self.spec, self.image_classes.len())
     }
 
+    /// The layers for numbers beside the image, where the network is given some.
+    pub fn fusion(&self) -> Option<FusionConfig> {
+        fusion(&self.spec, fused_numbers(&self.fused), self.labels.channels())
+    }
+
     /// How images of 16 bits a channel are read.
     pub fn levels(&self) -> Levels {
         self.window.map_or(Levels::Refused, Levels::Window)
@@ -213,6 +221,7 @@ impl Decisions {
             sampling: Sampling::new(&self.spec.dataset, self.stain.clone()),
             inputs: self.spec.task.inputs().to_vec(),
             normalization: self.normalization.clone(),
+            fused: self.fused.clone(),
         }
     }
 }
@@ -230,7 +239,9 @@ impl Checked {
             .into_iter()
             .map(|(weights, _)| model::expected_checksum(weights))
             .collect::<Result<Vec<_>>>()?;
-        let layers = layers(&spec, &self.dataset, spec.schedule.batch_size as usize);
+        let fused = self.fused()?;
+        let numbers = fused_numbers(&fused);
+        let layers = layers(&spec, &self.dataset, numbers, spec.schedule.batch_size as usize);
         let sum = |of: &dyn Fn(&Layer) -> u64| layers.iter().map(of).sum();
         let split = &self.split;
         let mut decisions = Decisions {
@@ -255,6 +266,7 @@ impl Checked {
             multiply_adds: sum(&|layer| layer.multiply_adds),
             labels: self.dataset.labels.clone(),
             normalization: survey.normalization.clone(),
+            fused,
             window: self.dataset.levels.window(),
             stain: self.stain.clone(),
             tile_px: self.tile_px(),
@@ -275,6 +287,15 @@ impl Checked {
             layers,
             decisions,
         })
+    }
+
+    /// The columns that the network is given beside the image, as the training split has them.
+    fn fused(&self) -> Result<Vec<FusedColumn>> {
+        let columns = self.loaded.spec.task.fuse().map_or(&[][..], |fuse| &fuse.columns);
+        let column = |column: &String| {
+            fused_column(column, &self.dataset, &self.split.train).map_err(Error::user)
+        };
+        columns.iter().map(column).collect()
     }
 
     /// Side of the training tiles, where cases are tiles that were cut before and all of these are squares of it.
@@ -312,8 +333,15 @@ fn second_head(spec: &Spec, classes: usize) -> Option<SecondHead> {
     spec.task.second_head().map(|head| SecondHead { dropout: head.dropout, classes })
 }
 
-/// The layer table of a spec's network and its second head, for batches of a size.
-fn layers(spec: &Spec, dataset: &Dataset, batch: usize) -> Vec<Layer> {
+/// The layers for so many numbers beside an image, where a spec's network is given some.
+fn fusion(spec: &Spec, inputs: usize, classes: usize) -> Option<FusionConfig> {
+    let fuse = spec.task.fuse()?;
+    Some(FusionConfig { inputs, hidden: fuse.hidden as usize, classes })
+}
+
+/// The layer table of a spec's network, its second head and its layers for so many numbers beside the image, for batches
+/// of a size.
+fn layers(spec: &Spec, dataset: &Dataset, numbers: usize, batch: usize) -> Vec<Layer> {
     let mut layers = model::layers(
         &spec.model,
         spec.input_channels(),
@@ -323,6 +351,9 @@ fn layers(spec: &Spec, dataset: &Dataset, batch: usize) -> Vec<Layer> {
     );
     if let Some(head) = second_head(spec, dataset.image_classes.len()) {
         layers.extend(head.layers(&spec.model, batch));
+    }
+    if let Some(fusion) = fusion(spec, numbers, dataset.labels.channels()) {
+        layers.extend(fusion.layers(batch));
     }
     layers
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::table::{Column, Field, ParquetFile, Table, columns_of, maps_of, parquet_file, row};
 use crate::error::Result;
 use crate::metric::MetricKind;
+use crate::source::Metadata;
 use crate::split_name::SplitName;
 
 row! {
@@ -34,6 +35,8 @@ row! {
         pub measured: BTreeMap<MetricKind, f64> = "",
         /// Dice under the rule of the run for empty masks; `None` where that rule leaves the case out.
         pub dice: Option<f64> = "dice",
+        /// What its table says of the case, in columns `metadata.<column>`.
+        pub metadata: Metadata = "",
     }
 }
 

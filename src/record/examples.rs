@@ -55,6 +55,7 @@ pub(crate) fn busi(root: &Path, experiment: &str, seed: u32, epochs: u32, cases:
             figure(SplitName::Valid, "dice.mean", mean + 0.02, cases.len() / 2),
             figure(SplitName::Valid, "loss", 0.498, cases.len() / 2),
         ],
+        strata: Vec::new(),
         confusion: vec![Confusion {
             split: SplitName::Test,
             classes: vec!["background".into(), "lesion".into()],
@@ -151,6 +152,7 @@ pub(crate) fn multi_class(root: &Path) -> Record {
             label: String::new(),
             split: part,
             fold: Some((index % 5) as u32),
+            metadata: Default::default(),
         });
         if part == SplitName::Train {
             continue;
@@ -396,6 +398,7 @@ fn busi_split(test_cases: usize) -> Vec<SplitRow> {
                     SplitName::Test,
                 ][index % 5],
                 fold: None,
+                metadata: Default::default(),
             }
         })
         .collect()

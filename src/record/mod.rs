@@ -11,6 +11,7 @@
 //!   figures.json        recorded figures                 confusion.json     confusion matrices
 //!   layers.json         layer table                      summary.json       sizes, semantics, notes
 //!   gates.json          bounds and whether they held     model.safetensors  best weights
+//!   strata.json         headline figures by the columns that the spec names
 //!   test-readings.json  readings of the test split: those in the ledger at the end, and later ones by this run
 //!   words.json          words and bounds of a later spec     masks.json  checksums of masks for runs that it guides
 //!   pictures/           PNG files and pictures.json      checkpoints/       last and best
@@ -45,6 +46,7 @@ mod layers;
 mod list;
 mod lock;
 mod masks;
+mod metadata;
 mod pictures;
 mod provenance;
 mod read;
@@ -53,6 +55,7 @@ mod run_dir;
 mod scores;
 mod split;
 mod status;
+mod strata;
 mod summary;
 mod table;
 mod times;
@@ -79,6 +82,7 @@ pub use run_dir::RunDir;
 pub use scores::{ScoreRow, Scores};
 pub use split::SplitRow;
 pub use status::{RunState, Status, now};
+pub use strata::Stratum;
 pub use summary::{ClassShare, Selection, Semantics, Summary, Task, Threshold};
 pub use table::Table;
 pub use times::TimesRow;

@@ -7,8 +7,8 @@ use super::files;
 use super::readings::{readings, united};
 use super::{
     Artefact, CaseRow, Confusion, EpochRow, Figure, Frame, Gate, GuideRow, Picture, PictureFile,
-    Provenance, Reading, ReadingKey, RunDir, ScoreRow, Scores, SplitRow, Status, Summary, Table,
-    TimesRow, Words,
+    Provenance, Reading, ReadingKey, RunDir, ScoreRow, Scores, SplitRow, Status, Stratum, Summary,
+    Table, TimesRow, Words,
 };
 use crate::error::Result;
 use crate::figure_name::FigureName;
@@ -41,6 +41,8 @@ pub struct Record {
     pub scores: Vec<ScoreRow>,
     /// Recorded figures.
     pub figures: Vec<Figure>,
+    /// Headline figures of strata; empty where the spec names no column.
+    pub strata: Vec<Stratum>,
     /// Confusion matrices.
     pub confusion: Vec<Confusion>,
     /// The layer table.
@@ -116,6 +118,7 @@ impl Record {
             scores: run.read::<Scores>()?.rows,
             gates: words.gates.into_iter().map(|gate| gate.judged_by(&figures)).collect(),
             figures,
+            strata: run.read()?,
             confusion: run.read()?,
             layers: run.read()?,
             summary: words.summary,

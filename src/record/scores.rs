@@ -5,8 +5,9 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::artefact::Artefact;
-use super::table::{Cell, ParquetFile, column, to_parquet};
+use super::table::{Cell, Field, ParquetFile, column, to_parquet};
 use crate::error::Result;
+use crate::source::Metadata;
 use crate::split_name::SplitName;
 
 /// A row of `scores.parquet`: one classified image.
@@ -24,6 +25,8 @@ pub struct ScoreRow {
     pub predicted: String,
     /// Probability of each class, in the order of the summary's classes.
     pub probabilities: Vec<f64>,
+    /// What its table says of the case, in columns `metadata.<column>`.
+    pub metadata: Metadata,
 }
 
 /// What the file holds.
@@ -57,6 +60,7 @@ impl Artefact for Scores {
         columns.extend(self.classes.iter().enumerate().map(|(class, name)| {
             column(&format!("{PROBABILITY}{name}"), rows, |row| &row.probabilities[class])
         }));
+        columns.extend(Metadata::columns("", rows.iter().map(|row| &row.metadata).collect()));
         to_parquet(columns, path)
     }
 
@@ -75,11 +79,20 @@ impl Artefact for Scores {
                 probabilities.push(f64::values(&file, name)?);
             }
         }
-        for (index, split) in splits.into_iter().enumerate() {
+        let metadata = Metadata::read(&file, "", &[])?;
+        for (index, (split, metadata)) in splits.into_iter().zip(metadata).enumerate() {
             let [case, group, truth, predicted] =
                 std::array::from_fn(|column| texts[column].next().unwrap_or_default());
             let probabilities = probabilities.iter().map(|column| column[index]).collect();
-            scores.rows.push(ScoreRow { split, case, group, truth, predicted, probabilities });
+            scores.rows.push(ScoreRow {
+                split,
+                case,
+                group,
+                truth,
+                predicted,
+                probabilities,
+                metadata,
+            });
         }
         Ok(scores)
     }

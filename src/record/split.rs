@@ -1,6 +1,7 @@
 //! `split.parquet`: where each case went.
 
 use super::table::{Table, parquet_file, row};
+use crate::source::Metadata;
 use crate::split_name::SplitName;
 
 row! {
@@ -16,6 +17,8 @@ row! {
         pub split: SplitName = "split",
         /// Fold of a k-fold split.
         pub fold: Option<u32> = "fold",
+        /// What its table says of the case, in columns `metadata.<column>`.
+        pub metadata: Metadata = "",
     }
 }
 

@@ -251,6 +251,11 @@ impl<'a> ParquetFile<'a> {
         self.frame.get_column_names().into_iter().map(|name| name.as_str())
     }
 
+    /// How many rows it has.
+    pub(super) fn rows(&self) -> usize {
+        self.frame.height()
+    }
+
     /// A column through polars' typed view; the error names file and column.
     fn optional<V>(
         &self,
@@ -306,15 +311,24 @@ macro_rules! numbers {
 }
 numbers!(u32, u64, f64);
 
+impl Cell for Option<String> {
+    fn series(name: &str, values: Vec<&Self>) -> Series {
+        Series::new(name.into(), values.into_iter().map(Option::as_deref).collect::<Vec<_>>())
+    }
+
+    fn values(file: &ParquetFile, name: &str) -> Result<Vec<Self>> {
+        let text = |value: Option<&str>| value.map(str::to_owned);
+        file.optional(name, |column| Ok(column.str()?.iter().map(text).collect()))
+    }
+}
+
 impl Cell for String {
     fn series(name: &str, values: Vec<&Self>) -> Series {
         Series::new(name.into(), values.into_iter().map(String::as_str).collect::<Vec<&str>>())
     }
 
     fn values(file: &ParquetFile, name: &str) -> Result<Vec<Self>> {
-        let text = |value: Option<&str>| value.map(str::to_owned);
-        let values = file.optional(name, |column| Ok(column.str()?.iter().map(text).collect()))?;
-        file.filled(name, values)
+        file.filled(name, Option::<String>::values(file, name)?)
     }
 }
 

@@ -26,6 +26,7 @@ mod remarks;
 mod run;
 mod semantics;
 mod split_table;
+mod strata;
 mod words;
 
 pub use contact_sheet::{

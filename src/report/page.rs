@@ -15,7 +15,7 @@ use crate::split_name::NoSplit;
 use crate::text;
 
 /// The built-in templates, by the names of the files that may replace them.
-const TEMPLATES: [(&str, &str); 15] = [
+const TEMPLATES: [(&str, &str); 16] = [
     ("page.html.j2", include_str!("../../templates/page.html.j2")),
     ("macros.html.j2", include_str!("../../templates/macros.html.j2")),
     ("status.html.j2", include_str!("../../templates/status.html.j2")),
@@ -24,6 +24,7 @@ const TEMPLATES: [(&str, &str); 15] = [
     ("film.html.j2", include_str!("../../templates/film.html.j2")),
     ("pictures.html.j2", include_str!("../../templates/pictures.html.j2")),
     ("classes.html.j2", include_str!("../../templates/classes.html.j2")),
+    ("strata.html.j2", include_str!("../../templates/strata.html.j2")),
     ("data.html.j2", include_str!("../../templates/data.html.j2")),
     ("guide.html.j2", include_str!("../../templates/guide.html.j2")),
     ("model.html.j2", include_str!("../../templates/model.html.j2")),

@@ -17,6 +17,7 @@ use super::pictures::{self, Group};
 use super::readings::{TestReadings, test_readings};
 use super::remarks::{self, Remark};
 use super::split_table::{self, SplitTable};
+use super::strata::{self, StrataTable};
 use crate::error::Result;
 use crate::finding::{Finding, Level};
 use crate::layer::Layer;
@@ -61,6 +62,8 @@ pub(super) struct RunView<'a> {
     /// Whether whole images have classes.
     classifies: bool,
     labels: Vec<Block>,
+    /// Figures by the columns that the spec names.
+    strata: Vec<StrataTable>,
     confusion: Vec<ConfusionView>,
     guide: Option<Guide<'a>>,
     split: SplitTable,
@@ -106,6 +109,7 @@ pub(super) fn view<'a>(index: usize, label: &'a str, record: &'a Record) -> Resu
         image_classes: images::class_tables(record),
         classifies: record.summary.task == Task::Classify,
         labels: means::by_label(record)?,
+        strata: strata::tables(record),
         confusion: confusions(record),
         guide: guide::guide(record),
         balance: balance(&record.summary, &split.splits),

@@ -111,7 +111,13 @@ mod tests {
     use super::*;
 
     fn row(case: &str, group: &str, label: &str, split: SplitName) -> SplitRow {
-        SplitRow { case: case.into(), group: group.into(), label: label.into(), split, fold: None }
+        SplitRow {
+            case: case.into(),
+            group: group.into(),
+            label: label.into(),
+            split,
+            ..SplitRow::default()
+        }
     }
 
     #[test]

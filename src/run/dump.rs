@@ -40,7 +40,8 @@ impl View for Numbers {
     }
 }
 
-/// Writes `images.0`, `labels.0`, where images have classes `classes.0`, then `images.1`, ...
+/// Writes `images.0`, `labels.0`, where images have classes `classes.0`, where the network is given numbers beside them
+/// `numbers.0`, then `images.1`, ...
 ///
 /// # Errors
 /// If the file cannot be written.
@@ -56,6 +57,14 @@ pub fn dump_batches(batches: &[Batch], path: &Path) -> Result<()> {
         tensors.push((format!("images.{index}"), images));
         let labels = vec![cases, batch.label_sides[0], batch.label_sides[1]];
         tensors.push((format!("labels.{index}"), Numbers::integers(&batch.labels, labels)));
+        if !batch.numbers.is_empty() {
+            let numbers = Numbers {
+                dtype: Dtype::F32,
+                shape: vec![cases, batch.numbers.len() / cases],
+                bytes: batch.numbers.iter().flat_map(|value| value.to_le_bytes()).collect(),
+            };
+            tensors.push((format!("numbers.{index}"), numbers));
+        }
         if !batch.classes.is_empty() {
             let classes = Numbers::integers(&batch.classes, vec![cases]);
             tensors.push((format!("classes.{index}"), classes));

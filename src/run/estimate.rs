@@ -1,6 +1,7 @@
 //! What a run will cost, before it trains.
 
 use super::net::{initial_net, objective};
+use crate::data::fused_numbers;
 use crate::device::{Chosen, Family, for_training};
 use crate::error::Result;
 use crate::model::WeightsReport;
@@ -17,7 +18,8 @@ pub fn estimate(plan: &Plan, chosen: &Chosen) -> Result<(Vec<WeightsReport>, Est
     let (net, weights) = initial_net(&plan.decisions, &device)?;
     let sides = spec.dataset.frame().sides();
     let shape = [spec.input_channels(), sides[0], sides[1]];
-    let inputs = Inputs::zeros(shape, plan.decisions.labels.sides(sides), &device);
+    let numbers = fused_numbers(&plan.decisions.fused);
+    let inputs = Inputs::zeros(shape, plan.decisions.labels.sides(sides), numbers, &device);
     let objective = objective(&plan.decisions)?;
     let mut measured = measure(net, objective, &spec.schedule, inputs, &device)?;
     if chosen.kind.family() != Family::Cpu {

@@ -1,13 +1,16 @@
 //! The evaluation of the best weights of a run, and the files that record it.
 
-use super::{net, pictures, rows};
+use super::rows::Carried;
+use super::{net, pictures, rows, strata};
 use crate::data::Labels;
 use crate::device::Chosen;
 use crate::error::{Error, Result};
 use crate::evaluate::{self, Cases, Evaluation, ImageScore, Predictor, Tick};
 use crate::figure_name::NoFigureName;
 use crate::plan::Plan;
-use crate::record::{CaseRow, Confusion, Figure, Gate, RunDir, ScoreRow, Scores, Table, Threshold};
+use crate::record::{
+    CaseRow, Confusion, Figure, Gate, RunDir, ScoreRow, Scores, Stratum, Table, Threshold,
+};
 use crate::spec::{GateSpec, Spec};
 use crate::split_name::SplitName;
 use crate::train::Stop;
@@ -91,9 +94,19 @@ impl Judged {
         }
     }
 
-    fn cases(&self, spec: &Spec) -> Vec<CaseRow> {
+    fn strata(&self, plan: &Plan) -> Result<Vec<Stratum>> {
+        let (dataset, spec) = (&plan.dataset, &plan.decisions.spec);
         match self {
-            Self::Pixels(evaluation) => rows::case_rows(evaluation, spec),
+            Self::Pixels(evaluation) => strata::strata_of_pixels(evaluation, dataset, spec),
+            Self::Images(split, scores) => {
+                strata::strata_of_images(scores, *split, dataset, &plan.guide_rows, spec)
+            }
+        }
+    }
+
+    fn cases(&self, carried: &Carried, spec: &Spec) -> Vec<CaseRow> {
+        match self {
+            Self::Pixels(evaluation) => rows::case_rows(evaluation, carried, spec),
             Self::Images(..) => Vec::new(),
         }
     }
@@ -105,9 +118,9 @@ impl Judged {
         }
     }
 
-    fn scores(&self, classes: &[String]) -> Vec<ScoreRow> {
+    fn scores(&self, classes: &[String], carried: &Carried) -> Vec<ScoreRow> {
         let (split, images) = self.images();
-        images.iter().map(|score| rows::score_row(score, split, classes)).collect()
+        images.iter().map(|score| rows::score_row(score, split, classes, carried)).collect()
     }
 
     fn confusion_of_pixels(&self, plan: &Plan) -> Option<Confusion> {
@@ -145,12 +158,14 @@ fn image_classes(plan: &Plan) -> &[String] {
 fn write(plan: &Plan, judged: &[Judged], run: &RunDir) -> Result<()> {
     let spec = &plan.decisions.spec;
     let classes = image_classes(plan);
+    let carried = Carried::new(&plan.dataset);
     let classified = matches!(plan.decisions.labels, Labels::Images { .. });
     if !classified {
-        let cases: Vec<CaseRow> = judged.iter().flat_map(|one| one.cases(spec)).collect();
+        let cases: Vec<CaseRow> = judged.iter().flat_map(|one| one.cases(&carried, spec)).collect();
         run.write(&Table::from(cases))?;
     }
-    let scores: Vec<ScoreRow> = judged.iter().flat_map(|one| one.scores(classes)).collect();
+    let scores: Vec<ScoreRow> =
+        judged.iter().flat_map(|one| one.scores(classes, &carried)).collect();
     if classified || !scores.is_empty() {
         run.write(&Scores { classes: classes.to_vec(), rows: scores })?;
     }
@@ -159,6 +174,11 @@ fn write(plan: &Plan, judged: &[Judged], run: &RunDir) -> Result<()> {
     run.write(&of_pixels.chain(of_images).collect::<Vec<_>>())?;
     let figures: Vec<Figure> = judged.iter().flat_map(|one| one.figures(plan)).collect();
     run.write(&figures)?;
+    if !spec.evaluation.by.is_empty() {
+        let strata: Vec<Vec<Stratum>> =
+            judged.iter().map(|one| one.strata(plan)).collect::<Result<_>>()?;
+        run.write(&strata.concat())?;
+    }
     run.write(&gates(spec, &figures)?)
 }
 

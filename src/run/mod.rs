@@ -6,6 +6,7 @@ mod dump;
 mod estimate;
 mod film;
 mod guide;
+mod headline;
 mod judge;
 mod net;
 mod options;
@@ -15,6 +16,7 @@ mod place;
 mod refresh;
 mod resume;
 mod rows;
+mod strata;
 mod summary;
 mod trained;
 
@@ -32,6 +34,7 @@ pub use options::Options;
 pub use outcome::Outcome;
 pub use resume::{nothing_to_resume, startable};
 pub use rows::{figures, image_figures};
+pub use strata::{strata_of_images, strata_of_pixels};
 pub use trained::going_on;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -308,6 +311,7 @@ fn split_rows(plan: &Plan) -> Table<SplitRow> {
                 label: case.label.clone(),
                 split: part,
                 fold: plan.split.fold,
+                metadata: case.metadata.clone(),
             });
         }
     }

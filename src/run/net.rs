@@ -26,7 +26,8 @@ pub fn initial_net(decisions: &Decisions, device: &Device) -> Result<(Model, Vec
 fn made(decisions: &Decisions, device: &Device) -> Result<(Model, Vec<WeightsReport>)> {
     let spec = &decisions.spec;
     device.seed(u64::from(decisions.seed));
-    let mut net = Model::init(&spec.model, channels(decisions), decisions.second_head(), device);
+    let mut net = Model::init(&spec.model, channels(decisions), decisions.second_head(), device)
+        .fusing(decisions.fusion(), device);
     let mut reports = Vec::new();
     for (file, part) in weights(&spec.model) {
         let (filled, report) = model::load_weights(net, file, part)?;
@@ -71,7 +72,8 @@ pub fn predictor(run: &Path, decisions: &Decisions, chosen: &Chosen) -> Result<P
     let path = RunDir::open_read(run)?.best_weights()?.path;
     let spec = &decisions.spec;
     let head = decisions.second_head();
-    let model = Model::outline(&spec.model, channels(decisions), head, &chosen.device);
+    let model = Model::outline(&spec.model, channels(decisions), head, &chosen.device)
+        .fusing(decisions.fusion(), &chosen.device);
     let file = WeightsSpec::at(&path);
     let (model, _) = model::load_weights(model, &file, model::Part::Whole)?;
     Ok(Predictor {

@@ -1,8 +1,8 @@
 //! The results of an evaluation as rows of the record.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
-use crate::data::Dataset;
+use crate::data::{Dataset, Metadata};
 use crate::evaluate::{self, CaseScore, Evaluation, ImageScore, bootstrap};
 use crate::figure_name::{MASK_DICE, OF_SECOND_HEAD};
 use crate::record::{CaseRow, Confusion, Figure, GuideRow, Interval, ScoreRow, Threshold};
@@ -69,8 +69,23 @@ pub(super) fn mask_dice(rows: &[GuideRow], split: SplitName) -> Option<Figure> {
     })
 }
 
+/// What the table of a data set says of its cases, by their names; of whole regions nothing.
+pub(super) struct Carried<'a>(HashMap<&'a str, &'a Metadata>);
+
+impl<'a> Carried<'a> {
+    /// By the cases of a data set.
+    pub(super) fn new(dataset: &'a Dataset) -> Self {
+        let cases = dataset.cases.iter().filter(|case| !case.metadata.is_empty());
+        Self(cases.map(|case| (case.id.as_str(), &case.metadata)).collect())
+    }
+
+    fn of(&self, case: &str) -> Metadata {
+        self.0.get(case).copied().cloned().unwrap_or_default()
+    }
+}
+
 /// The classes of cases at both resolutions as rows of the record.
-pub(super) fn case_rows(evaluation: &Evaluation, spec: &Spec) -> Vec<CaseRow> {
+pub(super) fn case_rows(evaluation: &Evaluation, carried: &Carried, spec: &Spec) -> Vec<CaseRow> {
     let row = |resolution: &str, score: &CaseScore| CaseRow {
         split: evaluation.split,
         resolution: resolution.into(),
@@ -84,6 +99,7 @@ pub(super) fn case_rows(evaluation: &Evaluation, spec: &Spec) -> Vec<CaseRow> {
         tn: score.counts.tn,
         measured: score.measured.clone(),
         dice: score.value(MetricKind::Dice, spec.evaluation.empty),
+        metadata: carried.of(&score.case),
     };
     let original = evaluation.at(Resolution::Original).iter().map(|s| row("original", s));
     let network = evaluation.at(Resolution::Network).iter().map(|s| row("network", s));
@@ -91,7 +107,12 @@ pub(super) fn case_rows(evaluation: &Evaluation, spec: &Spec) -> Vec<CaseRow> {
 }
 
 /// A classified image as a row of the record.
-pub(super) fn score_row(score: &ImageScore, split: SplitName, classes: &[String]) -> ScoreRow {
+pub(super) fn score_row(
+    score: &ImageScore,
+    split: SplitName,
+    classes: &[String],
+    carried: &Carried,
+) -> ScoreRow {
     ScoreRow {
         split,
         case: score.case.clone(),
@@ -99,6 +120,7 @@ pub(super) fn score_row(score: &ImageScore, split: SplitName, classes: &[String]
         truth: classes[score.truth].clone(),
         predicted: classes[score.predicted].clone(),
         probabilities: score.probabilities.iter().map(|&p| f64::from(p)).collect(),
+        metadata: carried.of(&score.case),
     }
 }
 

@@ -1,14 +1,15 @@
 //! The summary of a run, in words and totals.
 
-use crate::data::{Labels, overlaps};
+use super::headline;
+use crate::data::overlaps;
 use crate::evaluate::{
     SECOND_HEAD_THRESHOLD, describe_absent, describe_empty, describe_image_reductions,
     describe_intervals, describe_loss, describe_reductions, describe_refinement,
 };
-use crate::figure_name::{FigureName, MASK_DICE, OF_SECOND_HEAD};
+use crate::figure_name::{FigureName, MASK_DICE};
 use crate::plan::Plan;
 use crate::record::{Progressed, Selection, Semantics, Summary, Task};
-use crate::spec::{MetricKind, Resize, Resolution, Spec, TaskSpec};
+use crate::spec::{Resize, Resolution, Spec, TaskSpec};
 
 /// The summary of a plan, before anything is measured.
 pub(super) fn summary(plan: &Plan) -> Summary {
@@ -25,9 +26,16 @@ pub(super) fn summary(plan: &Plan) -> Summary {
             TaskSpec::Classify(_) => Task::Classify,
         },
         dataset: spec.dataset.source.source().title(),
-        model: match spec.task.second_head() {
-            Some(_) => format!("{}, with a head for images", spec.model.title()),
-            None => spec.model.title(),
+        model: match (spec.task.second_head(), spec.task.fuse()) {
+            (Some(_), _) => format!("{}, with a head for images", spec.model.title()),
+            (None, Some(fuse)) => {
+                format!(
+                    "{}, given {} beside the image",
+                    spec.model.title(),
+                    fuse.columns.join(", ")
+                )
+            }
+            (None, None) => spec.model.title(),
         },
         input: vec![batch, spec.input_channels(), height, width],
         parameters: decisions.parameters,
@@ -132,55 +140,15 @@ fn resolution(spec: &Spec) -> String {
 
 /// The headline figures: of the last evaluated split first.
 fn headline(plan: &Plan) -> Vec<FigureName> {
-    let evaluation = &plan.decisions.spec.evaluation;
-    let asked = |kind| evaluation.metrics.contains(&kind);
-    let names: Vec<(MetricKind, String)> = match &plan.decisions.labels {
-        Labels::Images { names } => of_images(names),
-        labels => of_pixels(labels).iter().map(|&(kind, name)| (kind, name.into())).collect(),
-    };
+    let (labels, evaluation) = (&plan.decisions.labels, &plan.decisions.spec.evaluation);
+    let names = headline::headline(labels, &plan.decisions.image_classes, &evaluation.metrics);
     let mut headline = Vec::new();
     for &split in evaluation.splits.iter().rev() {
         let named = |figure: String| FigureName::new(split, figure);
-        let of_split = names.iter().filter(|(kind, _)| asked(*kind));
-        headline.extend(of_split.map(|(_, name)| named(name.clone())));
-        if !plan.decisions.image_classes.is_empty() {
-            let of_second_head = of_images(&plan.decisions.image_classes).into_iter();
-            headline
-                .extend(of_second_head.map(|(_, name)| named(format!("{OF_SECOND_HEAD}{name}"))));
-        }
+        headline.extend(names.iter().cloned().map(named));
         if !plan.guide_rows.is_empty() {
             headline.push(named(MASK_DICE.into()));
         }
     }
     headline
-}
-
-/// Headline figures of images; recall and precision of the last class, as published tables have them.
-fn of_images(classes: &[String]) -> Vec<(MetricKind, String)> {
-    let mut names = vec![
-        (MetricKind::Accuracy, "accuracy".to_string()),
-        (MetricKind::BalancedAccuracy, "balanced-accuracy".to_string()),
-    ];
-    let last = classes.last().map(String::as_str).unwrap_or_default();
-    names.push((MetricKind::Recall, format!("recall.class.{last}")));
-    names.push((MetricKind::Precision, format!("precision.class.{last}")));
-    names.push((MetricKind::Auc, "auc.macro".to_string()));
-    names
-}
-
-fn of_pixels(labels: &Labels) -> &'static [(MetricKind, &'static str)] {
-    match labels {
-        Labels::Binary { .. } => &[
-            (MetricKind::Dice, "dice.lesion"),
-            (MetricKind::Dice, "dice.mean"),
-            (MetricKind::Iou, "iou.lesion"),
-            (MetricKind::Accuracy, "accuracy.pooled"),
-        ],
-        Labels::Classes { .. } | Labels::Images { .. } => &[
-            (MetricKind::Dice, "dice.mean"),
-            (MetricKind::Dice, "dice.pooled"),
-            (MetricKind::Iou, "iou.pooled"),
-            (MetricKind::Accuracy, "accuracy.pooled"),
-        ],
-    }
 }

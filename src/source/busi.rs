@@ -412,6 +412,7 @@ impl Class<'_> {
             institution: None,
             group: None,
             folder: None,
+            metadata: Default::default(),
             image: ImageSource::File(image),
             mask,
             width: header.width,

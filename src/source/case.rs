@@ -1,5 +1,6 @@
 //! A case: one image with its labels, where their pixels come from, and what is decoded of it.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use image::{GrayImage, RgbImage};
@@ -7,6 +8,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::split_name::SplitName;
+
+/// What a table says of a case beside its files, class and group, by the names of its columns; `None` where the cell is
+/// empty.
+pub type Metadata = BTreeMap<String, Option<String>>;
 
 /// One image with its label or labels. Nothing is decoded yet.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +30,8 @@ pub struct Case {
     pub group: Option<String>,
     /// The split that the folder on disk, or the table, says.
     pub folder: Option<SplitName>,
+    /// The columns of its table that `dataset.metadata` names.
+    pub metadata: Metadata,
     /// Where the image comes from.
     pub image: ImageSource,
     /// Where the labels come from.
@@ -162,4 +169,13 @@ pub struct Decoded {
     pub image: RgbImage,
     /// 0 or 1 for binary labels, else 0 to n-1; [`IGNORE`](super::IGNORE) takes no part. `None` if unlabelled.
     pub labels: Option<GrayImage>,
+    /// The columns of its table that it carries.
+    pub metadata: Metadata,
+}
+
+impl Decoded {
+    /// An image of which nothing else is known.
+    pub fn new(image: RgbImage) -> Self {
+        Self { image, labels: None, metadata: Metadata::new() }
+    }
 }

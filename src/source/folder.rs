@@ -333,6 +333,7 @@ impl<'a> Rules<'a> {
             label: label.unwrap_or_default(),
             group,
             split,
+            metadata: Default::default(),
             image: file.path.clone(),
             masks: of_image,
             lacks: format!("no `{lacks}`"),

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::barcode::slide_of;
-use super::case::{Case, ImageSource, MaskSource};
+use super::case::{Case, ImageSource, MaskSource, Metadata};
 use super::codes::Codes;
 use super::foreground::ForegroundSpec;
 use super::header::Header;
@@ -43,6 +43,7 @@ pub(super) struct Found {
     pub label: String,
     pub group: Option<String>,
     pub split: Option<SplitName>,
+    pub metadata: Metadata,
     pub image: PathBuf,
     /// Its masks; of layers each with the code of its class.
     pub masks: Vec<(PathBuf, u8)>,
@@ -146,6 +147,7 @@ impl Reading<'_> {
             institution,
             group: found.group,
             folder: found.split,
+            metadata: found.metadata,
             image: ImageSource::File(found.image),
             mask,
             width: header.width,

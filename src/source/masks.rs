@@ -583,6 +583,7 @@ mod tests {
             institution: None,
             group: None,
             folder: None,
+            metadata: Default::default(),
             image: ImageSource::File(root.join(format!("{name}.png"))),
             mask: MaskSource::Files(vec![root.join(format!("{name}_mask.png"))]),
             width: SIZE.0,

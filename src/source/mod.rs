@@ -54,7 +54,7 @@ pub use bcss::{
     RestOfCodes, RoisSpec, TilesSpec,
 };
 pub use busi::{BusiClass, BusiSpec, MultiMask, is_mask_name};
-pub use case::{Case, Decoded, ImageSource, MaskSource, Region};
+pub use case::{Case, Decoded, ImageSource, MaskSource, Metadata, Region};
 pub use codes::Codes;
 pub use decode::{Rows, decode_binary, decode_image};
 pub use files::{is_foreign_image, is_image_name};

@@ -457,6 +457,7 @@ mod tests {
                 institution: None,
                 group: None,
                 folder: None,
+                metadata: Default::default(),
                 image: ImageSource::File(self.path(id)),
                 mask: MaskSource::Files(vec![self.path(&format!("{id}_mask"))]),
                 width: 16,

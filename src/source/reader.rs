@@ -67,6 +67,11 @@ pub trait Source {
         None
     }
 
+    /// The columns of its table whose values cases carry; none where there is no table.
+    fn metadata(&self) -> &[String] {
+        &[]
+    }
+
     /// Pixels of the network for each pixel of a file, where cases are tiles that are cut from larger images.
     fn tile_scale(&self) -> Option<f64> {
         None

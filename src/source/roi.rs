@@ -276,7 +276,7 @@ pub(crate) fn decoded_part(
             resample(part.as_raw(), (region, size, size), PixelType::U8, ResizeAlg::Nearest)?;
         whole(GrayImage::from_raw(size, size, data), region)
     });
-    Ok(Decoded { image, labels: labels.transpose()? })
+    Ok(Decoded { labels: labels.transpose()?, ..Decoded::new(image) })
 }
 
 fn whole<T>(tile: Option<T>, region: &Region) -> Result<T> {

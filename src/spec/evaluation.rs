@@ -36,6 +36,27 @@ pub struct EvaluationSpec {
     /// Splits that the best model is evaluated on after training.
     #[schemars(length(min = 1, max = 3), extend("x-role" = Role::Evaluation))]
     pub splits: Vec<SplitName>,
+    /// Columns by which the headline figures of each split are given too: one of `dataset.metadata` (`table`), `label`, the
+    /// class of the image, or `lesion-percent`, the part of the labelled pixels that is lesion, in per cent, where one
+    /// foreground is segmented. Each value, or each interval between cuts, is a stratum; cases without a value are one of
+    /// their own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), extend("x-role" = Role::Evaluation))]
+    pub by: Vec<StrataSpec>,
+}
+
+/// A column by which figures are given.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct StrataSpec {
+    /// The column.
+    #[schemars(length(min = 1))]
+    pub column: String,
+    /// Where its numbers are cut into intervals, in ascending order: `[40, 60]` makes `< 40`, `40 to < 60` and `>= 60`.
+    /// Without, each of at most 12 values is a stratum.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 11))]
+    pub cuts: Vec<f64>,
 }
 
 impl Default for EvaluationSpec {
@@ -59,6 +80,7 @@ impl Default for EvaluationSpec {
             resolution: Resolution::Original,
             window_overlap: 0.5,
             splits: vec![SplitName::Valid, SplitName::Test],
+            by: Vec::new(),
         }
     }
 }

@@ -39,6 +39,30 @@ pub struct ClassifySpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("x-role" = Role::Resolved))]
     pub guide: Option<GuideSpec>,
+    /// Columns of the table that the network is given beside the image (late fusion).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fuse: Option<FuseSpec>,
+}
+
+/// Numbers about an image, such as age, beside its features.
+///
+/// Each column is standardised by mean and standard deviation of the training split; a missing value is 0, and, where the
+/// training split lacks one, a further number says so by 1. A hidden layer with ReLU makes features of these numbers, which
+/// are concatenated with those of the image before the last linear layer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct FuseSpec {
+    /// Columns of `dataset.metadata` that hold numbers; a category becomes columns of 0 and 1 in the table.
+    #[schemars(length(min = 1, max = 64))]
+    pub columns: Vec<String>,
+    /// Width of the hidden layer.
+    #[serde(default = "default_hidden")]
+    #[schemars(range(min = 1, max = 4096))]
+    pub hidden: u32,
+}
+
+fn default_hidden() -> u32 {
+    16
 }
 
 /// Settings of a network that predicts the class of every pixel and that of the image.
@@ -161,6 +185,14 @@ impl TaskSpec {
         match self {
             Self::Segment(_) | Self::MultiTask(_) => &[],
             Self::Classify(spec) => &spec.inputs,
+        }
+    }
+
+    /// What the network is given beside the image.
+    pub fn fuse(&self) -> Option<&FuseSpec> {
+        match self {
+            Self::Segment(_) | Self::MultiTask(_) => None,
+            Self::Classify(spec) => spec.fuse.as_ref(),
         }
     }
 

@@ -13,6 +13,8 @@ pub struct Inputs {
     pub labels: Tensor<3, Int>,
     /// The classes of images for a second head, `[batch, 1, 1]`.
     pub classes: Option<Tensor<3, Int>>,
+    /// What a network is given beside images, `[batch, numbers]`.
+    pub numbers: Option<Tensor<2>>,
 }
 
 impl Inputs {
@@ -25,7 +27,12 @@ impl Inputs {
         };
         let [height, width] = batch.sides;
         let shape = [cases, batch.channels, height, width];
+        let numbers = |numbers: Vec<f32>| {
+            let shape = [cases, numbers.len() / cases];
+            Tensor::from_data(TensorData::new(numbers, shape), device)
+        };
         Self {
+            numbers: (!batch.numbers.is_empty()).then(|| numbers(batch.numbers)),
             images: Tensor::from_data(TensorData::new(batch.images, shape), device),
             labels: labels(batch.labels, batch.label_sides),
             classes: (!batch.classes.is_empty()).then(|| labels(batch.classes, [1; 2])),
@@ -37,15 +44,18 @@ impl Inputs {
     /// # Shapes
     /// - `shape`: channels, height, width of the input
     /// - `labels`: height, width of the labels
+    /// - `numbers`: how many numbers there are beside the image
     pub fn zeros(
         [channels, height, width]: [usize; 3],
         [rows, columns]: [usize; 2],
+        numbers: usize,
         device: &Device,
     ) -> Self {
         Self {
             images: Tensor::zeros([1, channels, height, width], device),
             labels: Tensor::zeros([1, rows, columns], device),
             classes: Some(Tensor::zeros([1, 1, 1], device)),
+            numbers: (numbers > 0).then(|| Tensor::zeros([1, numbers], device)),
         }
     }
 }

@@ -228,8 +228,8 @@ impl Trainable {
             Outputs::Binary | Outputs::Classes(_) => batch.classes.clone(),
             Outputs::Images(_) => batch.labels.clone(),
         };
-        let Inputs { images, labels, classes } = Inputs::new(batch, &device);
-        let logits = net.heads(images);
+        let Inputs { images, labels, classes, numbers } = Inputs::new(batch, &device);
+        let logits = net.heads(images, numbers);
         let of_pixels = combined(logits.pixels.iter().cloned().map(Tensor::inner).collect());
         let of_images = logits.images.clone().map(Tensor::inner);
         let (counts, of_images) = match self.outputs {
@@ -301,6 +301,7 @@ mod tests {
                     .collect(),
                 labels: pixels().map(|(case, p)| label(case, p)).collect(),
                 classes: Vec::new(),
+                numbers: Vec::new(),
                 label_sides: [SIDE; 2],
                 channels: 1,
                 sides: [SIDE; 2],
@@ -396,6 +397,7 @@ mod tests {
                 images: (0..2 * 32 * 32).map(|pixel| (pixel % 7) as f32).collect(),
                 labels: (0..2 * 32 * 32).map(|pixel| (pixel % 2) as u8).collect(),
                 classes: Vec::new(),
+                numbers: Vec::new(),
                 label_sides: [32; 2],
                 channels: 1,
                 sides: [32; 2],

@@ -91,8 +91,10 @@ impl Steps {
     fn stepped(self, inputs: Inputs) -> Result<(Self, Step)> {
         let Self { net, objective, mut optimizer, clip, learning_rate, bfloat16, device } = self;
         let started = Instant::now();
-        let run =
-            || objective.measure(net.heads(inputs.images), inputs.labels, inputs.classes).value;
+        let run = || {
+            let logits = net.heads(inputs.images, inputs.numbers);
+            objective.measure(logits, inputs.labels, inputs.classes).value
+        };
         let value = with_convolutions(bfloat16, run);
         let loss = value.clone().inner().try_into_scalar::<f32>().map_err(unread)?;
         let forward_s = started.elapsed().as_secs_f64();
@@ -136,7 +138,7 @@ pub fn infer(net: &Model, objective: &Objective, inputs: Inputs) -> Result<Step>
 fn inferred(net: &Model, objective: &Objective, inputs: Inputs) -> Result<Step> {
     let device = inputs.images.device();
     let started = Instant::now();
-    let logits = net.heads(inputs.images);
+    let logits = net.heads(inputs.images, inputs.numbers);
     let forward_s = seconds_to_end(started, &device)?;
     let loss = objective.measure(logits, inputs.labels, inputs.classes).value;
     let loss = loss.try_into_scalar::<f32>().map_err(unread)?;
@@ -235,6 +237,7 @@ mod tests {
                 images: Tensor::ones([2, 1, 16, 16], &device),
                 labels: Tensor::ones([2, 16, 16], &device),
                 classes: None,
+                numbers: None,
             };
             let (next, step) = steps.step(inputs).unwrap();
             losses.push(step.loss);

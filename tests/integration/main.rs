@@ -17,6 +17,7 @@ mod geometry;
 mod gpu;
 mod identity;
 mod imaging;
+mod metadata;
 mod multi_task;
 mod own_data;
 mod real_data;

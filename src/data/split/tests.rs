@@ -32,6 +32,7 @@ fn dataset(cases: &[(&str, Option<u32>)]) -> Dataset {
         institution: None,
         group: None,
         folder: None,
+        metadata: Default::default(),
         image: ImageSource::Phantom(PhantomImage::ultrasound(0, number as u32)),
         mask: MaskSource::Phantom,
         width: 8,

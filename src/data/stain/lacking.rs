@@ -104,6 +104,7 @@ mod tests {
             RgbImage::from_fn(20, 20, |x, y| pixel(name, x, y)).save(&path).unwrap();
             Case {
                 id: name.into(),
+                metadata: Default::default(),
                 label: String::new(),
                 slide: None,
                 institution: None,

@@ -8,7 +8,7 @@ use crate::data::{Normalization, fingerprint};
 use crate::device::Family;
 use crate::plan::{Decisions, Depth, Survey, check};
 use crate::record::Parent;
-use crate::spec::load;
+use crate::spec::{ClassifySpec, FuseSpec, TaskSpec, load};
 
 const SPEC: &str = "name = 'a'\n[dataset]\nkind = 'phantom'\ncases = 40\nimage-size = 32\n\
     [model]\nkind = 'unet'\nencoder = { kind = 'plain', filters = [4, 8] }\n";
@@ -22,7 +22,7 @@ enum Changes {
 }
 use Changes::{Figures, Nothing, Weights};
 
-const OVERRIDES: [(&str, Changes); 45] = [
+const OVERRIDES: [(&str, Changes); 46] = [
     ("schedule.epochs=7", Weights),
     ("schedule.batch-size=3", Weights),
     ("schedule.drop-last=true", Weights),
@@ -56,6 +56,7 @@ const OVERRIDES: [(&str, Changes); 45] = [
     ("evaluation.resolution='network'", Figures),
     ("evaluation.splits=['valid']", Figures),
     ("evaluation.refine={kind='crf'}", Figures),
+    ("evaluation.by=[{column='label'}]", Figures),
     ("name='other'", Nothing),
     ("description='words'", Nothing),
     ("seeds=[0, 1]", Nothing),
@@ -199,6 +200,48 @@ fn stains_are_of_the_training_id_and_their_absence_leaves_it_as_it_was() {
     let (augmented, _) = decisions(&["augment.stain={probability=0.5}"]);
     assert_ne!(augmented.training_id, plain.training_id);
     assert_eq!(Decisions::from_toml(&normalised.to_toml().unwrap()).unwrap(), normalised);
+}
+
+#[test]
+fn carried_columns_are_of_the_evaluation_id_alone_and_nothing_where_there_are_none() {
+    let plain = decided(&[], 0, Family::Cpu).unwrap();
+    let (mut dataset, split) = divided();
+    let before = ids(&plain, &dataset, &split).unwrap();
+    assert_eq!(before.run(), plain.run_id);
+    let mut with = |age: Option<&str>| {
+        let age = age.map(String::from);
+        dataset.cases[0].metadata = [("age".to_string(), age)].into();
+        ids(&plain, &dataset, &split).unwrap()
+    };
+    let (one, other, missing) = (with(Some("41")), with(Some("42")), with(None));
+    assert!([&one, &other, &missing].iter().all(|ids| ids.training == before.training));
+    let mut all = vec![before.evaluation, one.evaluation, other.evaluation, missing.evaluation];
+    all.sort();
+    all.dedup();
+    assert_eq!(all.len(), 4);
+}
+
+#[test]
+fn fused_columns_are_of_the_training_id() {
+    let mut fused = decided(&[], 0, Family::Cpu).unwrap();
+    let columns = vec!["age".to_string()];
+    let fuse = FuseSpec { columns, hidden: 4 };
+    fused.spec.task =
+        TaskSpec::Classify(ClassifySpec { fuse: Some(fuse), ..ClassifySpec::default() });
+    let (mut dataset, split) = divided();
+    let mut with = |age: &str, bmi: &str| {
+        let carried = [("age", age), ("bmi", bmi)];
+        dataset.cases[split.train[0]].metadata =
+            carried.map(|(name, value)| (name.to_string(), Some(value.to_string()))).into();
+        ids(&fused, &dataset, &split).unwrap().training
+    };
+    let one = with("41", "20");
+    assert_eq!(one, with("41", "30"), "another column");
+    assert_ne!(one, with("42", "20"));
+    let TaskSpec::Classify(spec) = &mut fused.spec.task else { unreachable!() };
+    spec.fuse.as_mut().unwrap().hidden = 5;
+    let wider = ids(&fused, &dataset, &split).unwrap().training;
+    assert_ne!(one, wider);
 }
 
 fn divided() -> (crate::data::Dataset, crate::data::Split) {

@@ -283,6 +283,7 @@ fn whole_roi(roi: &WholeRoi) -> Case {
         institution,
         group: None,
         folder: None,
+        metadata: Default::default(),
         image: ImageSource::File(roi.image.clone()),
         mask: MaskSource::Files(vec![roi.mask.clone()]),
         width: roi.header.width,

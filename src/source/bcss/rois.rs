@@ -149,6 +149,7 @@ fn cut_roi(look: &Look, roi: &WholeRoi, spec: &RoisSpec, tile: u32) -> Result<Cu
             institution: institution.clone(),
             group: None,
             folder: None,
+            metadata: Default::default(),
             mask: MaskSource::Region(Region { path: roi.mask.clone(), ..image.clone() }),
             image: ImageSource::Region(image),
             width: tile,

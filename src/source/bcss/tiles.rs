@@ -206,6 +206,7 @@ fn check_tile(
         institution,
         group: None,
         folder: Some(split),
+        metadata: Default::default(),
         image: ImageSource::File(image),
         mask: mask.map_or(MaskSource::Unlabelled, |mask| MaskSource::Files(vec![mask])),
         width: header.width,

@@ -198,6 +198,7 @@ fn case(id: String, label: &str, slide: Option<(String, &str)>, image: PhantomIm
         institution: institution.map(str::to_string),
         group: None,
         folder: None,
+        metadata: Default::default(),
         image: ImageSource::Phantom(image),
         mask: MaskSource::Phantom,
         width,

@@ -1,6 +1,6 @@
 //! Images that a table lists: CSV or Parquet.
 
-pub(super) mod paths;
+pub(crate) mod paths;
 pub(crate) mod sheet;
 #[cfg(test)]
 mod tests;
@@ -32,7 +32,7 @@ use sheet::{Row, Sheet};
 /// Images and masks that a table lists, one image a row.
 ///
 /// A CSV file may have commas, semicolons or tabs between its cells, and be UTF-8 or Windows-1252. Paths are relative to
-/// `root`, or to the table where nothing is there. Other columns are left alone.
+/// `root`, or to the table where nothing is there. Columns that no key names are left alone.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct TableSpec {
@@ -63,6 +63,11 @@ pub struct TableSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1), extend("x-role" = Role::Resolved))]
     pub split_column: Option<String>,
+    /// Columns whose values go with the cases, such as age, BI-RADS category and device: into the record, and to
+    /// `evaluation.by`, which gives figures by them. A cell may be empty: the value is missing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), extend("x-role" = Role::Evaluation))]
+    pub metadata: Vec<String>,
     /// What the pixels of masks mean.
     #[serde(default)]
     pub pixels: PixelsSpec,
@@ -93,6 +98,10 @@ impl Source for TableSpec {
 
     fn root_mut(&mut self) -> Option<&mut String> {
         Some(&mut self.root)
+    }
+
+    fn metadata(&self) -> &[String] {
+        &self.metadata
     }
 
     fn scan(&self, opening: &Opening) -> Result<Scan> {
@@ -156,6 +165,8 @@ struct Columns {
     class: Option<usize>,
     group: Option<usize>,
     split: Option<usize>,
+    /// With the name of each.
+    metadata: Vec<(String, usize)>,
 }
 
 impl Columns {
@@ -173,6 +184,11 @@ impl Columns {
         let class = spec.class.as_ref().map(|name| place("class", name));
         let group = spec.group.as_ref().map(|name| place("group", name));
         let split = spec.split_column.as_ref().map(|name| place("split-column", name));
+        let metadata: Vec<(String, usize)> =
+            spec.metadata.iter().map(|name| (name.clone(), place("metadata", name))).collect();
+        let twice = spec.metadata.iter().enumerate();
+        let twice = twice.filter(|(place, name)| spec.metadata[..*place].contains(name));
+        mistakes.extend(twice.map(|(_, name)| format!("`dataset.metadata`: `{name}` twice")));
         let mut codes = vec![0; masks.len()];
         if let PixelsSpec::Layers(layers) = &spec.pixels {
             for (code, name) in codes.iter_mut().zip(&spec.masks) {
@@ -195,6 +211,7 @@ impl Columns {
                 class,
                 group,
                 split,
+                metadata,
             }),
             false => Err(Error::user(format!("{}: {}", path.display(), mistakes.join("\n  ")))),
         }
@@ -265,12 +282,17 @@ impl Rows<'_> {
             return None;
         }
         let columns = self.spec.masks.join("`, `");
+        let carried = |(name, place): &(String, usize)| {
+            (name.clone(), Some(cell(*place).to_string()).filter(|value| !value.is_empty()))
+        };
+        let metadata = self.columns.metadata.iter().map(carried).collect();
         let lacks = format!("nothing in the column `{columns}` ({at})");
         whole.then_some(Found {
             id,
             label: label?.unwrap_or_default(),
             group: group?,
             split: split?,
+            metadata,
             image: path,
             masks,
             lacks,

@@ -170,3 +170,26 @@ fn cases_without_a_split_are_left_out() {
     let message = parts.unwrap_err().to_string();
     assert!(message.contains("no case of class `malignant` in `train`"), "{message}");
 }
+
+#[test]
+fn named_columns_go_with_the_cases_and_empty_cells_are_missing() {
+    let table = ROWS.replace(",41", ",").replace(",42", ", 42.5 ");
+    let carrying = SPEC.replace("group = 'who'", "group = 'who'\nmetadata = ['age', 'who']");
+    let dataset = open_set(&table, &carrying).unwrap();
+    let age = |case: usize| dataset.cases[case].metadata["age"].as_deref();
+    assert_eq!([age(0), age(1), age(2)], [Some("40"), None, Some("42.5")]);
+    assert_eq!(dataset.cases[0].metadata.len(), 2);
+    assert!(open_set(ROWS, SPEC).unwrap().cases.iter().all(|case| case.metadata.is_empty()));
+}
+
+#[test]
+fn a_misspelt_column_of_metadata_is_refused_with_the_nearest() {
+    let with = |columns: &str| {
+        SPEC.replace("group = 'who'", &format!("group = 'who'\nmetadata = [{columns}]"))
+    };
+    let said = error_of(ROWS, &with("'aeg'"));
+    assert!(
+        said.contains("no column `aeg`, which `dataset.metadata` names; the nearest are `age`")
+    );
+    assert!(error_of(ROWS, &with("'age', 'age'")).contains("`dataset.metadata`: `age` twice"));
+}
