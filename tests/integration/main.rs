@@ -27,3 +27,4 @@ mod support;
 mod tokens;
 #[path = "../../build/uses.rs"]
 mod uses;
+mod weights;
