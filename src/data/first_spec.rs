@@ -304,7 +304,15 @@ impl Chosen {
             lines.push(Line::new("channels", "\"gray\"", "all images are stored in grey"));
         }
         let deep = dataset.findings.iter().any(|found| found.kind == FindingKind::DeepImage);
-        if deep {
+        // DICOM gives it of its own.
+        let windowed = || {
+            let headers = files.clone().filter_map(|file| read_header(file, Limit::Image).ok());
+            headers.filter(|header| header.mode.is_deep()).all(|header| header.window.is_some())
+        };
+        if deep && windowed() {
+            let why = "each file gives the window through which it is seen; a window for all would go before it";
+            lines.push(Line::new("intensity", "{ kind = \"as-stored\" }", why));
+        } else if deep {
             let mut real: Option<Window> = None;
             for file in files {
                 let found = real_window(file, Limit::Image)?;
