@@ -47,6 +47,7 @@ pub(crate) const PLACES: &[(&str, Part)] = &[
     ("device/request.rs", Part::Neither),
     // Changes ids by itself.
     ("digest.rs", Part::Neither),
+    ("download/", Part::Neither),
     ("error.rs", Part::Neither),
     ("evaluate/", Part::Evaluation),
     // What the figures of an epoch are made of.
@@ -489,6 +490,7 @@ mod tests {
         "thiserror",
         "toml",
         "unicode-normalization",
+        "ureq",
         "zip",
     ];
 

@@ -19,6 +19,7 @@ pub mod cli;
 pub mod data;
 pub mod device;
 pub mod digest;
+pub mod download;
 pub mod error;
 pub mod evaluate;
 pub mod figure_name;

@@ -56,7 +56,7 @@ enum DataCommand {
 /// Arguments of `data propose-masks`.
 #[derive(Debug, Args)]
 struct ProposeArgs {
-    /// Images (PNG, JPEG, BMP, TIFF, WebP), or folders of them.
+    /// Images (PNG, JPEG, BMP, TIFF, WebP, DICOM), or folders of them.
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
     /// Folder for IMAGE_mask.png (1 for the darkest colour, 2 for the next, ..), IMAGE_colours.png and proposals.json.

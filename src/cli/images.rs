@@ -19,7 +19,7 @@ use crate::outputs::{absolute, listed, written_into};
 pub(super) struct ImageArgs {
     #[command(flatten)]
     trained: TrainedArgs,
-    /// Images (PNG, JPEG, BMP, TIFF, WebP), or folders of them; masks by their names are left out.
+    /// Images (PNG, JPEG, BMP, TIFF, WebP, DICOM), or folders of them; masks by their names are left out.
     #[arg(required = true, value_name = "IMAGE")]
     images: Vec<PathBuf>,
     /// Table (CSV, Parquet) with the columns that the network is given beside the image, one row an image.

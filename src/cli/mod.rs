@@ -25,6 +25,7 @@ mod report;
 mod run;
 mod runs;
 mod spec;
+mod weights;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
@@ -92,6 +93,8 @@ enum Command {
     New(new::NewArgs),
     /// Print the JSON Schema of a spec, for editors.
     Schema,
+    /// List published weights, or download some: the only command that uses the network.
+    Weights(weights::WeightsArgs),
     /// Explain a key of a spec, or list them all.
     Explain(explain::ExplainArgs),
     /// Show the hardware and software that runs use.
@@ -132,6 +135,7 @@ pub fn execute(cli: Cli) -> Result<u8> {
         Command::Data(args) => data::execute(args, output),
         Command::New(args) => new::execute(&args, output),
         Command::Schema => print(&pretty(&crate::spec::schema())?),
+        Command::Weights(args) => weights::execute(args, output),
         Command::Explain(args) => explain::execute(args),
         Command::Doctor => doctor::execute(output),
         Command::Demo(args) => demo::execute(args, output),

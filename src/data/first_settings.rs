@@ -203,6 +203,14 @@ pub(super) fn intensity(dataset: &Dataset) -> Result<Option<Line>> {
     if !dataset.findings.iter().any(|found| found.kind == FindingKind::DeepImage) {
         return Ok(None);
     }
+    // DICOM gives it of its own.
+    let mut deep = files(dataset)
+        .filter_map(|file| read_header(file, Limit::Image).ok())
+        .filter(|header| header.mode.is_deep());
+    if deep.all(|header| header.window.is_some()) {
+        let why = "each file gives the window through which it is seen; a window for all would go before it";
+        return Ok(Some(Line::new("intensity", "{ kind = \"as-stored\" }", why)));
+    }
     let mut real: Option<Window> = None;
     for file in files(dataset) {
         let found = real_window(file, Limit::Image)?;

@@ -50,7 +50,7 @@ pub(crate) mod parity;
 #[cfg(test)]
 mod tests;
 
-pub use catalogue::{CatalogueEntry, WeightsName, WeightsSpec};
+pub use catalogue::{Archive, CatalogueEntry, WeightsName, WeightsSpec, fetched_weights};
 pub use deep_supervision::combined;
 pub use encoder::{EncoderSpec, PlainEncoderSpec, PretrainedEncoder};
 pub use fusion::{Fusion, FusionConfig};
@@ -120,7 +120,7 @@ impl ModelSpec {
         self.encoder()?.pretrained()
     }
 
-    /// Gives weights with a name their path in a folder and their checksum.
+    /// Gives weights with a name their path, in a folder or where they were fetched to, and their checksum.
     pub fn find_weights(&mut self, folder: &Path) {
         let of_encoder = self.encoder_mut().and_then(EncoderSpec::weights_mut);
         of_encoder.into_iter().for_each(|weights| weights.resolve(folder));

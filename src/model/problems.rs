@@ -91,10 +91,12 @@ impl Problems {
             self.push(
                 key,
                 format!(
-                    "{} is not there: get it ({}; {}) and put it into {}, or name that folder in \
-                     `run.weights`",
+                    "{} is not there: `oncospec weights get {}` downloads it ({:.1} MiB from {}; {}). If you have \
+                     it, put it into {}, or name its folder in `run.weights`",
                     path.display(),
-                    entry.source,
+                    name.name(),
+                    entry.mib,
+                    entry.url,
                     entry.licence,
                     folder.display()
                 ),

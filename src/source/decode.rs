@@ -8,16 +8,22 @@
 //! - images of 16 bits or of floating-point numbers are read through a window that the spec declares; masks of more than
 //!   8 bits are refused, for their codes are unclear;
 //! - an animated image is its default picture; an animated mask is refused, and so is a TIFF of several pages;
+//! - a DICOM has one frame; what its values mean is what its attributes say, and a window that the spec declares goes
+//!   before the file's own;
 //! - CMYK is refused, since its colours depend on a profile that is rarely sent along;
 //! - a camera's Exif orientation is applied, as any viewer does, to masks too where they carry one; a PNG that says
 //!   otherwise behind its pixels, in a text or in XMP is refused, for viewers differ.
 
 mod bmp;
+mod dicom;
+#[cfg(test)]
+mod dicom_tests;
 #[cfg(test)]
 mod format_tests;
 mod jpeg;
 mod picture;
 mod png;
+mod rle;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -103,7 +109,8 @@ pub(super) fn picture(
     let values = || {
         let (header, picture) = image_picture(path, limit)?;
         let alpha_varies = picture.has_alpha_that_varies();
-        let deep = picture.counted().map(|counted| DeepValues::of(&counted, levels.window()));
+        let window = levels.window_or(header.window);
+        let deep = picture.counted().map(|counted| DeepValues::of(&counted, window));
         let image = shown(picture, &header, levels)?;
         let values = PictureValues::of(&image, alpha_varies, deep);
         Ok((image, values))
@@ -181,6 +188,7 @@ fn pixels(path: &Path, header: &Header, reading: Reading) -> Result<Picture, Com
         Format::Bmp => bmp::picture(&bytes, header, reading),
         Format::Tiff => tiff::picture(&bytes, header, reading),
         Format::Webp => webp::picture(&bytes, header),
+        Format::Dicom => dicom::picture(&bytes, header, reading),
     }
 }
 

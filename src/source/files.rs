@@ -165,7 +165,8 @@ fn entries_of(folder: &Path, wanted: impl Fn(&fs::FileType) -> bool) -> Result<V
 }
 
 /// How the names of images that are read end.
-const EXTENSIONS: [&str; 7] = [".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"];
+const EXTENSIONS: [&str; 9] =
+    [".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".dcm", ".dicom"];
 
 /// The name without the extension of a format that is read, in any case; `None` for any other name.
 pub(crate) fn image_stem(name: &str) -> Option<&str> {
@@ -182,10 +183,10 @@ pub fn is_image_name(name: &str) -> bool {
 }
 
 /// Formats of images that are not read, by the extensions of their files.
-const FOREIGN: [&str; 35] = [
-    "dib", "gif", "dcm", "dicom", "jp2", "j2k", "jfif", "jpe", "svs", "ndpi", "mrxs", "scn", "npy",
-    "npz", "nii", "nii.gz", "nrrd", "mha", "mhd", "heic", "heif", "avif", "ppm", "pgm", "pbm",
-    "tga", "jxl", "jls", "ima", "exr", "psd", "qoi", "mat", "tif.gz", "dcm.gz",
+const FOREIGN: [&str; 33] = [
+    "dib", "gif", "jp2", "j2k", "jfif", "jpe", "svs", "ndpi", "mrxs", "scn", "npy", "npz", "nii",
+    "nii.gz", "nrrd", "mha", "mhd", "heic", "heif", "avif", "ppm", "pgm", "pbm", "tga", "jxl",
+    "jls", "ima", "exr", "psd", "qoi", "mat", "tif.gz", "dcm.gz",
 ];
 
 /// The name without its extension, if that is of an image format that is not read.
@@ -230,7 +231,7 @@ pub(super) fn not_read(root: &Path, files: &[Entry], stems: &BTreeSet<String>) -
                 match stems.contains(&nfc(stem)) {
                     true => Finding::warning(kind, "files that begin as images do, beside an image of that name"),
                     false => Finding::error(kind, "files that begin as images do, under names that are not read")
-                        .remedy("call them .png or .jpg, or convert what is neither (DICOM: `dcm2img --write-png IN.dcm OUT.png`)"),
+                        .remedy("call them as what they are: .png, .jpg, .dcm (DICOM); or convert what is not read"),
                 }
             }
             None => Finding::note(FindingKind::NotAnImage, "files of an unknown kind are left out"),
@@ -252,7 +253,7 @@ pub(super) fn not_read(root: &Path, files: &[Entry], stems: &BTreeSet<String>) -
 pub(super) fn conversion(name: &str) -> String {
     let extension = name.rsplit('.').next().unwrap_or_default();
     let how = match extension.to_ascii_lowercase().as_str() {
-        "dcm" | "dicom" | "ima" => "`dcm2img --write-png IN.dcm OUT.png` (DCMTK)".to_string(),
+        "ima" => "`mv IN.ima IN.dcm` (it is DICOM, by a scanner's name)".to_string(),
         "nii" | "gz" | "nrrd" | "mha" | "mhd" | "npy" | "npz" | "mat" => {
             "a script that writes each slice as a PNG".to_string()
         }

@@ -1,9 +1,11 @@
 //! What an image file says of itself, read before any pixel is decoded, and checked against limits.
 
 mod bmp;
+mod dicom;
 mod tiff;
 mod webp;
 
+pub(super) use self::dicom::of as dicom_header;
 pub(super) use self::tiff::complaint as tiff_complaint;
 
 use std::fmt;
@@ -14,6 +16,8 @@ use std::path::Path;
 use image::metadata::Orientation;
 use serde::Serialize;
 
+use super::dicom::{MARK, MARK_AT};
+use super::levels::Window;
 use super::orientation;
 use crate::finding::{Finding, FindingKind};
 
@@ -41,14 +45,14 @@ const MOST_EXIF_BYTES: u64 = 1 << 24;
 /// Length of the chunk that a PNG begins with.
 const PNG_IHDR_BYTES: usize = 25;
 
-/// Bytes by which a format is known.
-const START_BYTES: usize = 12;
+/// Bytes by which a format is known: as many as are before those of a DICOM, with its mark.
+const START_BYTES: usize = MARK_AT + MARK.len();
 
 const PNG_SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 pub(super) const PNG_END: &[u8] = b"\0\0\0\0IEND\xae\x42\x60\x82";
 
 /// The formats that are read, as messages name them.
-pub(super) const READ: &str = "PNG, JPEG, BMP, TIFF and WebP";
+pub(super) const READ: &str = "PNG, JPEG, BMP, TIFF, WebP and DICOM";
 
 /// The file formats that are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -64,6 +68,8 @@ pub(crate) enum Format {
     Tiff,
     /// WebP.
     Webp,
+    /// Digital Imaging and Communications in Medicine.
+    Dicom,
 }
 
 impl fmt::Display for Format {
@@ -74,6 +80,7 @@ impl fmt::Display for Format {
             Self::Bmp => "BMP",
             Self::Tiff => "TIFF",
             Self::Webp => "WebP",
+            Self::Dicom => "DICOM",
         })
     }
 }
@@ -137,7 +144,7 @@ impl fmt::Display for Mode {
 }
 
 /// What a file says of itself, before any pixel is decoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Header {
     /// The format.
     pub format: Format,
@@ -153,13 +160,16 @@ pub(crate) struct Header {
     pub lossy: bool,
     /// How what is stored is turned or mirrored to be shown, as Exif says.
     pub orientation: Orientation,
+    /// The window through which the file says that its values are seen.
+    pub window: Option<Window>,
 }
 
 impl Header {
     /// Of a single lossless picture that is shown as stored.
     fn of(format: Format, (width, height): (u32, u32), mode: Mode) -> Self {
         let orientation = Orientation::NoTransforms;
-        Self { format, width, height, mode, animated: false, lossy: false, orientation }
+        let (animated, lossy, window) = (false, false, None);
+        Self { format, width, height, mode, animated, lossy, orientation, window }
     }
 
     /// Whether it is shown otherwise than stored.
@@ -233,6 +243,7 @@ pub(crate) fn read_header(path: &Path, limit: Limit) -> Result<Header, Complaint
                 Format::Bmp => bmp::header(&mut rewound(file)?, length)?,
                 Format::Tiff => tiff::header(&mut rewound(file)?, length)?,
                 Format::Webp => webp::header(&mut rewound(file)?, length)?,
+                Format::Dicom => dicom::header(&mut rewound(file)?, length)?,
                 Format::Png | Format::Jpeg => {
                     jpeg_header(&crate::file::read(path).map_err(unreadable)?)?
                 }
@@ -304,6 +315,10 @@ pub(super) fn unreadable(error: std::io::Error) -> Complaint {
 fn sniff(start: &[u8], length: u64) -> Result<Format, Complaint> {
     if length == 0 || start.is_empty() {
         return Err("the file is empty (0 bytes)".into());
+    }
+    if start.get(MARK_AT..) == Some(MARK) {
+        // What is before may be the beginning of another format, whose programs open the file then too.
+        return Ok(Format::Dicom);
     }
     if start.starts_with(PNG_SIGNATURE) {
         return Ok(Format::Png);

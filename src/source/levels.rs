@@ -4,11 +4,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 
 /// How images of 16 bits a channel, or of floating-point numbers, are converted to 8. Values below a window are black,
-/// those above it white.
+/// those above it white. Without this key a DICOM is read through its own window; this key goes before that.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum IntensitySpec {
-    /// Not at all: images of 16 bits and of floating-point numbers are refused.
+    /// Each DICOM through the window that its file gives; other images of more than 8 bits are refused.
     AsStored(AsStoredIntensity),
     /// 0 to 65535 is mapped to 0 to 255; floating-point numbers, which have no such range, are refused.
     FullRange(FullRangeIntensity),
@@ -89,7 +89,7 @@ pub struct Window {
 /// How images of more than 8 bits a channel are read.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Levels {
-    /// Not at all: nothing says how.
+    /// Through the window that a file gives of itself, or not at all: nothing else says how.
     Refused,
     /// Through [`Window::FULL`], which only values of 16 bits have.
     FullRange,
@@ -110,6 +110,14 @@ impl Levels {
                 Self::Window(Window { low: window.low, high: window.high })
             }
             IntensitySpec::Percentiles(_) => Self::Undecided,
+        }
+    }
+
+    /// The window of an image whose file gives `own`, which counts where nothing is declared.
+    pub(super) fn window_or(self, own: Option<Window>) -> Option<Window> {
+        match self {
+            Self::Refused => own,
+            Self::FullRange | Self::Window(_) | Self::Undecided => self.window(),
         }
     }
 

@@ -65,6 +65,11 @@ impl Look<'_> {
             return None;
         }
         let kind = FindingKind::DeepImage;
+        if self.levels == Levels::Refused && header.window.is_some() {
+            let what =
+                "images of more than 8 bits, each read through the window that its file gives";
+            return Some(Finding::note(kind, what));
+        }
         if header.mode.is_real() {
             return Some(self.real(kind));
         }

@@ -9,6 +9,7 @@ mod busi;
 pub(crate) mod case;
 pub(crate) mod codes;
 pub(crate) mod decode;
+mod dicom;
 mod extent;
 pub(crate) mod files;
 mod folder;

@@ -283,7 +283,7 @@ mod tests {
                     prop::sample::select(vec!["x", "X", "y (1)", "gr\u{f6}", "gro\u{308}", "._x", "x-gt"]),
                     prop::sample::select(vec!["", "_mask", "_Mask", "_mask_1", "-mask", " mask"]),
                     prop::sample::select(vec![
-                        ".png", ".PNG", ".jpg", ".bmp", ".tiff", ".nii.gz", ".dcm", ".txt", "",
+                        ".png", ".PNG", ".jpg", ".bmp", ".tiff", ".nii.gz", ".dcm", ".gif", ".txt", "",
                     ]),
                     prop::sample::select(vec!["image", "link", "broken", "empty"]),
                 ),

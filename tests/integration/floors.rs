@@ -152,6 +152,25 @@ fn the_floors_of_the_architecture_are_those_of_the_code() {
     }
 }
 
+#[test]
+fn the_network_is_used_by_the_command_that_downloads_weights_alone() {
+    let edges = SRC.edges(&Names::new());
+    let users: Vec<&String> =
+        edges.iter().filter(|((_, used), _)| used == "download").flat_map(|(_, by)| by).collect();
+    assert!(!users.is_empty());
+    assert!(users.iter().all(|user| user.starts_with("cli::weights: ")), "{users:?}");
+    let of_network = |names: &Names| {
+        names[0] == "ureq" || names.starts_with(&["std".to_string(), "net".to_string()])
+    };
+    let users: BTreeSet<&String> = SRC
+        .modules
+        .iter()
+        .filter(|(_, module)| module.uses.iter().any(|Use { names, .. }| of_network(names)))
+        .filter_map(|(path, _)| path.first())
+        .collect();
+    assert_eq!(users, BTreeSet::from([&"download".to_string()]));
+}
+
 /// The edges of a folder of a small package, made of files with these texts.
 fn planted(files: &[(&str, &str)], folder: &str) -> Edges {
     let package = tempfile::tempdir().unwrap();

@@ -5,6 +5,7 @@ mod browser;
 mod classify;
 mod cli;
 mod data_cases;
+mod dicom;
 mod division;
 mod documents;
 #[path = "../../build/engine.rs"]
@@ -30,3 +31,4 @@ mod support;
 mod tokens;
 #[path = "../../build/uses.rs"]
 mod uses;
+mod weights;

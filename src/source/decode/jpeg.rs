@@ -29,11 +29,22 @@ fn without_end(bytes: &[u8]) -> Option<Vec<u8>> {
 
 /// The pixels of a JPEG; what other decoders warn of while they fill up what is missing is an error here.
 pub(super) fn picture(bytes: &[u8], header: &Header) -> Result<Picture, Complaint> {
-    let damaged = |error| format!("a damaged or truncated JPEG: {error}");
     let colors = match header.mode.color {
         Color::Gray => ColorSpace::Luma,
         _ => ColorSpace::RGB,
     };
+    let data = samples(bytes, header, colors)?;
+    let channels = if colors == ColorSpace::Luma { 1 } else { 3 };
+    Ok(Picture::new(Samples::Eight(data), channels))
+}
+
+/// The samples of a JPEG in a colour space.
+pub(super) fn samples(
+    bytes: &[u8],
+    header: &Header,
+    colors: ColorSpace,
+) -> Result<Vec<u8>, Complaint> {
+    let damaged = |error| format!("a damaged or truncated JPEG: {error}");
     let options = DecoderOptions::default()
         .set_strict_mode(true)
         .set_max_width(usize::MAX)
@@ -42,7 +53,13 @@ pub(super) fn picture(bytes: &[u8], header: &Header) -> Result<Picture, Complain
     let scan = without_end(bytes);
     let bytes = scan.as_deref().unwrap_or(bytes);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
-    let data = decoder.decode().map_err(damaged)?;
-    let channels = if colors == ColorSpace::Luma { 1 } else { 3 };
-    Ok(Picture::new(Samples::Eight(data), channels))
+    decoder.decode_headers().map_err(damaged)?;
+    let (width, height) = header.stored();
+    if decoder.dimensions() != Some((width as usize, height as usize)) {
+        return Err(format!(
+            "a damaged {}: a JPEG of another size than {width}x{height}",
+            header.format
+        ));
+    }
+    decoder.decode().map_err(damaged)
 }

@@ -26,12 +26,18 @@ pub(super) enum Samples {
 pub(super) struct Picture {
     samples: Samples,
     channels: usize,
+    window: Option<Window>,
 }
 
 impl Picture {
     /// Of samples with so many channels: gray, gray and alpha, RGB, or RGB and alpha.
     pub(super) fn new(samples: Samples, channels: usize) -> Self {
-        Self { samples, channels }
+        Self { samples, channels, window: None }
+    }
+
+    /// With the window that the file gives for values of more than 8 bits.
+    pub(super) fn seen_through(self, window: Option<Window>) -> Self {
+        Self { window, ..self }
     }
 
     /// Whether the last channel is opacity.
@@ -59,11 +65,10 @@ impl Picture {
             Samples::Eight(data) => Ok(colours(&data, self.channels).flatten().collect()),
             Samples::Sixteen(data) => {
                 let values = || colours(&data, self.channels).flatten();
-                let window = match levels {
-                    Levels::Window(window) => window,
-                    Levels::FullRange => Window::FULL,
-                    Levels::Undecided => Window::around(values().map(f64::from)),
-                    Levels::Refused => {
+                let window = match (levels, levels.window_or(self.window)) {
+                    (_, Some(window)) => window,
+                    (Levels::Undecided, _) => Window::around(values().map(f64::from)),
+                    _ => {
                         return Err("a 16-bit image, and nothing says which values are black and white: set \
                                     `dataset.intensity`"
                             .into());
@@ -78,10 +83,11 @@ impl Picture {
                         "a pixel is {value}: all must be numbers that a window can hold"
                     ));
                 }
-                let window = match levels {
-                    Levels::Window(window) => window,
-                    Levels::Undecided => Window::around(values().map(f64::from)),
-                    Levels::FullRange | Levels::Refused => return Err(needs_window()),
+                let window = match (levels, levels.window_or(self.window)) {
+                    (Levels::FullRange, _) => return Err(needs_window()),
+                    (_, Some(window)) => window,
+                    (Levels::Undecided, _) => Window::around(values().map(f64::from)),
+                    _ => return Err(needs_window()),
                 };
                 Ok(values().map(|value| window.apply(value)).collect())
             }
@@ -184,4 +190,11 @@ pub(super) fn unpack(data: &[u8], line: usize, width: usize, bits: u8) -> Vec<u8
     let bits = usize::from(bits);
     let number = |row: &[u8], x: usize| (row[x * bits / 8] >> (8 - bits - x * bits % 8)) & mask;
     data.chunks_exact(line).flat_map(|row| (0..width).map(move |x| number(row, x))).collect()
+}
+
+/// Red, green and blue of luma and chroma, as JFIF defines them.
+pub(super) fn rgb_of([y, cb, cr]: [u8; 3]) -> [u8; 3] {
+    let [y, cb, cr] = [f32::from(y), f32::from(cb) - 128.0, f32::from(cr) - 128.0];
+    [y + 1.402 * cr, y - 0.344_136 * cb - 0.714_136 * cr, y + 1.772 * cb]
+        .map(|value| value.round() as u8)
 }

@@ -113,7 +113,7 @@ fn empty_files_and_files_of_other_kinds_are_named() {
     both(b"version https://git-lfs.github.com/spec/v1", "Git LFS pointer");
     both(
         b"hello, world",
-        "not an image that is read here, which are PNG, JPEG, BMP, TIFF and WebP",
+        "not an image that is read here, which are PNG, JPEG, BMP, TIFF, WebP and DICOM",
     );
 }
 

@@ -6,7 +6,7 @@ use tiff::ColorType;
 use tiff::decoder::{Decoder, DecodingResult, Limits};
 
 use super::super::header::{Color, Complaint, Header, MAX_FILE_BYTES, tiff_complaint};
-use super::picture::{Picture, Reading, Samples, unpack};
+use super::picture::{Picture, Reading, Samples, rgb_of, unpack};
 
 /// The pixels of a TIFF.
 pub(super) fn picture(
@@ -53,11 +53,4 @@ pub(super) fn picture(
         _ => return Err("a TIFF of numbers that are not read".into()),
     };
     Ok(Picture::new(samples, channels))
-}
-
-/// Red, green and blue of luma and chroma, as JFIF defines them.
-fn rgb_of([y, cb, cr]: [u8; 3]) -> [u8; 3] {
-    let [y, cb, cr] = [f32::from(y), f32::from(cb) - 128.0, f32::from(cr) - 128.0];
-    [y + 1.402 * cr, y - 0.344_136 * cb - 0.714_136 * cr, y + 1.772 * cb]
-        .map(|value| value.round() as u8)
 }

@@ -1,0 +1,36 @@
+//! A file out of a zip archive.
+
+use std::io::Read;
+use std::path::Path;
+
+use zip::ZipArchive;
+
+use super::part::PartialFile;
+use crate::error::{Error, Result};
+
+/// Takes a file out of a zip archive whose checksum was right, under a name that is not there yet; gives its length.
+///
+/// # Errors
+/// Where the archive has no such member, or its own SHA-256 does not begin with `sha256`.
+pub fn unpack(archive: &Path, member: &str, sha256: &str, path: &Path) -> Result<u64> {
+    let wrong = |why: String| Error::failed(format!("{}: {member}: {why}", archive.display()));
+    let file = crate::file::open(archive).map_err(Error::io(archive, "cannot read"))?;
+    let mut zip = ZipArchive::new(file).map_err(|error| wrong(error.to_string()))?;
+    let mut inside = zip.by_name(member).map_err(|error| wrong(error.to_string()))?;
+    let mut part = PartialFile::open(path)?;
+    part.cut(0)?;
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match inside.read(&mut buffer).map_err(|error| wrong(error.to_string()))? {
+            0 => break,
+            read => part.add(&buffer[..read])?,
+        }
+    }
+    let (found, length) = (part.sha256()?, part.length());
+    if !found.starts_with(sha256) {
+        part.remove()?;
+        return Err(wrong(format!("its SHA-256 is {found}, which must begin with {sha256}")));
+    }
+    part.name(path)?;
+    Ok(length)
+}
