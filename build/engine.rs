@@ -64,6 +64,7 @@ pub(crate) const PLACES: &[(&str, Part)] = &[
     ("layer.rs", Part::Neither),
     ("loss/", Part::Training),
     ("loss/scope.rs", Part::Neither),
+    ("memory.rs", Part::Neither),
     ("metric/", Part::Evaluation),
     // What the figures of an epoch are made of.
     ("metric/auc.rs", Part::Training),
