@@ -35,11 +35,10 @@ fn rotate(matrix: &mut [[f64; 3]; 3], vectors: &mut [[f64; 3]; 3], p: usize, q: 
         (row[p], row[q]) = (cosine * a - sine * b, sine * a + cosine * b);
     };
     matrix.iter_mut().for_each(turn);
-    for column in 0..3 {
-        let (a, b) = (matrix[p][column], matrix[q][column]);
-        matrix[p][column] = cosine * a - sine * b;
-        matrix[q][column] = sine * a + cosine * b;
-    }
+    let (a, b) = (matrix[p], matrix[q]);
+    let columns = [0, 1, 2];
+    matrix[p] = columns.map(|column| cosine * a[column] - sine * b[column]);
+    matrix[q] = columns.map(|column| sine * a[column] + cosine * b[column]);
     (matrix[p][q], matrix[q][p]) = (0.0, 0.0);
     vectors.iter_mut().for_each(turn);
 }
