@@ -8,12 +8,10 @@ use super::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::finding::{Finding, FindingKind};
 use crate::source::Metadata;
+use crate::source::cell::{number, without_numbers};
 
 /// Fewest cases of a class, and of the others together, that are compared.
 const FEWEST_CASES: usize = 5;
-
-/// Names that are shown of those that are wrong.
-const SHOWN: usize = 3;
 
 /// A column whose numbers a network is given, less the mean over the standard deviation of those of the training split.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,7 +37,7 @@ pub fn fused_numbers(fused: &[FusedColumn]) -> usize {
 ///
 /// # Errors
 /// The user's, if the case does not carry a column, or a value is no number.
-pub fn fused(columns: &[FusedColumn], case: &str, metadata: &Metadata) -> Result<Vec<f32>> {
+pub(super) fn fused(columns: &[FusedColumn], case: &str, metadata: &Metadata) -> Result<Vec<f32>> {
     let mut numbers = Vec::with_capacity(fused_numbers(columns));
     let mut indicators = Vec::new();
     for FusedColumn { column, mean, std, indicator } in columns {
@@ -71,19 +69,13 @@ pub fn fused_column(
     train: &[usize],
 ) -> Result<FusedColumn, String> {
     let cell = |case: usize| dataset.cases[case].metadata.get(column).cloned().flatten();
-    let all = 0..dataset.cases.len();
-    let wrong: Vec<String> = all
-        .filter_map(|case| cell(case).map(|cell| (case, cell)))
-        .filter(|(_, cell)| number(cell).is_none())
-        .map(|(case, cell)| format!("`{cell}` of {}", dataset.cases[case].id))
-        .collect();
-    if !wrong.is_empty() {
-        let more = wrong.len().saturating_sub(SHOWN);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let there = dataset.cases.iter().filter_map(|case| {
+        let cell = case.metadata.get(column)?.as_deref()?;
+        Some((cell, case.id.as_str()))
+    });
+    if let Some(wrong) = without_numbers(there) {
         return Err(format!(
-            "`{column}` holds what is no number: {}{more}; a decimal point must be a point and a cell without a value \
-             empty; categories become columns of 0 and 1 in the table, one each",
-            wrong[..wrong.len().min(SHOWN)].join(", ")
+            "`{column}` {wrong}; categories become columns of 0 and 1 in the table, one each"
         ));
     }
     let values: Vec<f64> = train.iter().filter_map(|&case| number(&cell(case)?)).collect();
@@ -144,11 +136,6 @@ pub fn telling_columns(columns: &[String], dataset: &Dataset) -> Option<Finding>
             .naming_all(names)
             .remedy("leave out of `task.fuse.columns` what was written down after the diagnosis")
     })
-}
-
-/// The number that a cell holds; NaN and infinity are none.
-fn number(cell: &str) -> Option<f64> {
-    cell.parse().ok().filter(|number: &f64| number.is_finite())
 }
 
 #[cfg(test)]

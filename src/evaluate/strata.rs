@@ -3,7 +3,10 @@
 use std::collections::{BTreeSet, HashMap};
 
 use crate::data::{Case, Dataset, Labels};
+use crate::error::Error;
+use crate::source::cell::{number, without_numbers};
 use crate::source::files::natural_order;
+use crate::source::nearest::nearest;
 use crate::spec::StrataSpec;
 
 /// The class of the image, a column of every data set whose images have one.
@@ -15,9 +18,6 @@ const LESION_PERCENT: &str = "lesion-percent";
 
 /// Most strata of a column that is not cut.
 const MOST_VALUES: usize = 12;
-
-/// Names that are shown of those that are wrong.
-const SHOWN: usize = 3;
 
 /// The strata of a column.
 #[derive(Clone, Debug)]
@@ -43,6 +43,12 @@ pub struct Unstratified {
     pub key: &'static str,
     /// What is wrong.
     pub message: String,
+}
+
+impl From<Unstratified> for Error {
+    fn from(wrong: Unstratified) -> Self {
+        Self::user(format!("evaluation.by: {}: {}", wrong.key, wrong.message))
+    }
 }
 
 impl Strata {
@@ -102,9 +108,7 @@ impl Strata {
 }
 
 fn unknown(column: &str, known: &[&str]) -> Unstratified {
-    let likeness = |name: &&&str| (1000.0 * strsim::normalized_levenshtein(column, name)) as u32;
-    let nearest = known.iter().max_by_key(likeness);
-    let there = match nearest {
+    let there = match nearest(column, known.iter().copied()).first() {
         None => "nothing is known of its cases".to_string(),
         Some(nearest) => {
             format!("did you mean `{nearest}`? Known of its cases: {}", known.join(", "))
@@ -151,32 +155,16 @@ fn by_cuts(
     cuts: &[f64],
     values: &[(&str, Option<String>)],
 ) -> Result<Strata, Unstratified> {
-    let (mut places, mut wrong) = (HashMap::new(), Vec::new());
-    for (case, value) in values {
-        let Some(value) = value else { continue };
-        let Some(number) = number(value) else {
-            wrong.push(format!("`{value}` of {case}"));
-            continue;
-        };
-        places.insert(case.to_string(), interval(cuts, number));
+    let known = || values.iter().filter_map(|(case, value)| Some((value.as_deref()?, *case)));
+    if let Some(wrong) = without_numbers(known()) {
+        return Err(Unstratified {
+            key: "cuts",
+            message: format!("`{column}` is cut, and {wrong}"),
+        });
     }
-    if wrong.is_empty() {
-        return Ok(Strata { names: intervals(cuts), places: Places::Known(places) });
-    }
-    let more = wrong.len().saturating_sub(SHOWN);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    wrong.truncate(SHOWN);
-    let message = format!(
-        "`{column}` is cut, and holds what is no number: {}{more}; a decimal point must be a point, and a cell without a \
-         value empty",
-        wrong.join(", ")
-    );
-    Err(Unstratified { key: "cuts", message })
-}
-
-/// The number that a cell holds; NaN and infinity are none.
-fn number(text: &str) -> Option<f64> {
-    text.parse().ok().filter(|number: &f64| number.is_finite())
+    let places = known()
+        .filter_map(|(value, case)| Some((case.to_string(), interval(cuts, number(value)?))));
+    Ok(Strata { names: intervals(cuts), places: Places::Known(places.collect()) })
 }
 
 /// The interval that a number lies in; a cut is the lower end of one.

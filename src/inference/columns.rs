@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::data::Metadata;
 use crate::error::{Error, Result};
-use crate::outputs::absolute;
+use crate::outputs::canonical;
 use crate::plan::Decisions;
 use crate::source::SourceSpec;
 use crate::source::table::paths::Paths;
@@ -19,7 +19,7 @@ pub struct Columns {
 
 impl Columns {
     /// Reads a table with the column of image files that the run's own table has, and those that its network is given.
-    /// Paths are relative to the folder of the run's data, or to the table.
+    /// Paths are relative to the table, or else to the folder of the run's data.
     ///
     /// # Errors
     /// The user's, if the run's network is given none, or the table cannot be read or lacks one.
@@ -41,7 +41,7 @@ impl Columns {
         let columns: Vec<(&String, usize)> =
             fuse.columns.iter().map(|name| Ok((name, place(name)?))).collect::<Result<_>>()?;
         let folder = table.parent().unwrap_or(Path::new("."));
-        let mut paths = Paths::new(Path::new(&spec.root), folder);
+        let mut paths = Paths::new(folder, Path::new(&spec.root));
         let mut of_image = HashMap::new();
         for row in &sheet.rows {
             // A table may have rows of images that are elsewhere.
@@ -49,7 +49,7 @@ impl Columns {
             let value =
                 |place: usize| Some(row.cells[place].clone()).filter(|cell| !cell.is_empty());
             let metadata = columns.iter().map(|(name, place)| ((*name).clone(), value(*place)));
-            if of_image.insert(real(&path), metadata.collect()).is_some() {
+            if of_image.insert(canonical(&path), metadata.collect()).is_some() {
                 return Err(Error::user(format!(
                     "{shown}:{}: `{}` is there twice: keep one row of each image",
                     row.at, row.cells[image]
@@ -64,7 +64,7 @@ impl Columns {
     /// # Errors
     /// The user's, if it has no row of it.
     pub fn of(&self, image: &Path) -> Result<Metadata> {
-        self.of_image.get(&real(image)).cloned().ok_or_else(|| {
+        self.of_image.get(&canonical(image)).cloned().ok_or_else(|| {
             Error::user(format!(
                 "{}: no row of {} names it, and the network is given columns beside the image",
                 image.display(),
@@ -80,9 +80,4 @@ fn unused(table: &Path) -> Error {
         "--table {}: the network of this run is given the image alone; leave it out",
         table.display()
     ))
-}
-
-/// A path without links, so that two names of a file are one.
-fn real(path: &Path) -> PathBuf {
-    path.canonicalize().unwrap_or_else(|_| absolute(path))
 }

@@ -8,11 +8,11 @@ use tempfile::TempDir;
 use super::seen::overlap;
 use super::trained::Trained;
 use crate::data::{
-    Case, Dataset, Labels, Metadata, fingerprint, lacking_stains, open_with_classes,
+    Case, Crop, Dataset, Labels, Metadata, fingerprint, lacking_stains, open_with_classes,
     pixels_of_cases, regions, stains_lacking,
 };
 use crate::error::{Error, Result};
-use crate::evaluate::{Cases, classify, evaluate};
+use crate::evaluate::{Cases, Strata, classify, evaluate};
 use crate::record::{Figure, Reading, Record, RunDir, Stratum};
 use crate::run::{
     figures, image_figures, put_new_masks, put_recorded_masks, strata_of_images, strata_of_pixels,
@@ -102,11 +102,16 @@ impl<'a> Scoring<'a> {
             Scored::Recorded(split) => cases_of(record, &dataset, split)?,
         };
         if let Some(stain) = &decisions.stain {
-            let lacking = lacking_stains(&dataset, &indices, Some(stain))?;
+            let lacking =
+                lacking_stains(&dataset, &indices, Some(stain), Crop::new(&spec.dataset).as_ref())?;
             dataset.findings.extend(stains_lacking(&dataset, &lacking));
         }
         for case in indices.iter().map(|&case: &usize| &dataset.cases[case]) {
             trained.predictor.preprocess.numbers(&case.id, &case.metadata)?;
+        }
+        // Before all cases are predicted.
+        for by in &spec.evaluation.by {
+            Strata::new(by, &dataset, spec.dataset.source.source().metadata())?;
         }
         Ok(Self { trained, scored, spec, dataset, indices, read: BTreeMap::new(), masks: None })
     }

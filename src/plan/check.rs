@@ -7,10 +7,10 @@ use std::sync::Arc;
 use super::figures::{self, Deciding};
 use crate::attribution::{Method, Settings};
 use crate::data::{
-    Dataset, Duplicates, Labels, Split, StainNormalization, augment_problems, find_duplicates,
-    folds, for_task, fused_column, group_key, lacking_stains, lacks_foreground, leaks, masks_of,
-    open_for, open_with, percentile_window, sampler_problem, split, stains_lacking, subset,
-    telling_columns, unscored, unsearched,
+    Crop, Dataset, Duplicates, Labels, Split, StainNormalization, augment_problems,
+    find_duplicates, folds, for_task, fused_column, group_key, lacking_stains, lacks_foreground,
+    leaks, masks_of, open_for, open_with, percentile_window, sampler_problem, split,
+    stains_lacking, subset, telling_columns, unscored, unsearched,
 };
 use crate::device::{Request, choose};
 use crate::error::{Error, Result};
@@ -752,7 +752,9 @@ fn decide_stain(
     // Augmentation sees training images alone.
     let parts = if stain.is_some() { &SplitName::ALL[..] } else { &[SplitName::Train] };
     let cases: Vec<usize> = parts.iter().flat_map(|&part| split.part(part)).copied().collect();
-    let lacking = lacking_stains(dataset, &cases, stain.as_ref()).map_err(|error| (key, error))?;
+    let lacking =
+        lacking_stains(dataset, &cases, stain.as_ref(), Crop::new(&spec.dataset).as_ref())
+            .map_err(|error| (key, error))?;
     let Some(finding) = stains_lacking(dataset, &lacking) else { return Ok(stain) };
     let has_stains = |case: &usize| lacking.iter().all(|(lacks, _)| lacks != case);
     if !split.train.is_empty() && !split.train.iter().any(has_stains) {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::headline::headline;
 use super::rows;
 use crate::data::Dataset;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::evaluate::{CaseScore, Confusion, Evaluation, ImageScore, Strata};
 use crate::figure_name::MASK_DICE;
 use crate::metric::Counts;
@@ -89,9 +89,7 @@ fn stratified(
     let mut found = Vec::new();
     for by in &evaluation.by {
         let carried = spec.dataset.source.source().metadata();
-        let strata = Strata::new(by, dataset, carried).map_err(|wrong| {
-            Error::user(format!("evaluation.by: {}: {}", wrong.key, wrong.message))
-        })?;
+        let strata = Strata::new(by, dataset, carried)?;
         let mut members = vec![BTreeSet::new(); strata.names.len() + 1];
         for (case, lesion_percent) in cases {
             members[strata.of(case, *lesion_percent)].insert(*case);

@@ -4,7 +4,7 @@
 const SHOWN: usize = 5;
 
 /// The names that are most like what was written, in any case, the likest first.
-pub(super) fn nearest<'a>(written: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+pub(crate) fn nearest<'a>(written: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let written = written.to_lowercase();
     let likeness = |name: &str| strsim::normalized_levenshtein(&written, &name.to_lowercase());
     let mut near: Vec<(f64, &str)> = names.map(|name| (likeness(name), name)).collect();

@@ -5,16 +5,18 @@ use std::path::Path;
 use rayon::prelude::*;
 
 use super::macenko::{NoStains, StainNormalization, is_gray};
+use crate::data::crop::Crop;
 use crate::data::dataset::Dataset;
 use crate::data::open::decode_pixels;
 use crate::digest::Hasher;
 use crate::error::Result;
 use crate::finding::{Finding, FindingKind};
 use crate::progress::Counting;
+use crate::source::case::Decoded;
 use crate::source::kept;
 
-/// The cases among some in which no two stains can be found; without a normalisation, those that are gray. Kept on disk
-/// until a file changes.
+/// The cases among some in which no two stains can be found, or, where the network sees crops, in no window that covers
+/// them; without a normalisation, those that are gray. Kept on disk until a file changes.
 ///
 /// # Errors
 /// If a case cannot be decoded.
@@ -22,13 +24,14 @@ pub fn lacking_stains(
     dataset: &Dataset,
     cases: &[usize],
     stain: Option<&StainNormalization>,
+    crop: Option<&Crop>,
 ) -> Result<Vec<(usize, NoStains)>> {
     let files: Vec<&Path> =
         cases.iter().filter_map(|&case| dataset.cases[case].image.file()).collect();
     // Whose stains the images get makes no difference to whether they have any.
     let settings = stain.map(|stain| (stain.background, stain.percentile));
     let mut asked = Hasher::new(b"oncospec stains 1");
-    asked.text(&format!("{settings:?} {:?}", dataset.levels));
+    asked.text(&format!("{settings:?} {:?} {crop:?}", dataset.levels));
     for &case in cases {
         asked.text(&format!("{case} {:?}", dataset.cases[case]));
     }
@@ -37,9 +40,10 @@ pub fn lacking_stains(
         let one = |&case: &usize| {
             counting.add(1);
             let image = decode_pixels(dataset, &dataset.cases[case])?;
-            let lacks = match stain {
-                Some(stain) => stain.stains(&image).err(),
-                None => is_gray(&image).then_some(NoStains::Gray),
+            let lacks = match (stain, crop) {
+                (None, _) => is_gray(&image).then_some(NoStains::Gray),
+                (Some(stain), None) => stain.stains(&image).err(),
+                (Some(stain), Some(crop)) => stainless(stain, crop, Decoded::new(image))?,
             };
             Ok(lacks.map(|why| (case, why)))
         };
@@ -47,6 +51,18 @@ pub fn lacking_stains(
         Ok(found.into_iter().flatten().collect())
     };
     if files.is_empty() { compute() } else { kept(&asked.finish(), &files, compute) }
+}
+
+/// Why no window of an image has two stains: of the first; `None` where one has.
+fn stainless(stain: &StainNormalization, crop: &Crop, image: Decoded) -> Result<Option<NoStains>> {
+    let mut first = None;
+    for cut in crop.windows(image.image.dimensions()) {
+        match stain.stains(&crop.decoded(&image, cut)?.image) {
+            Ok(_) => return Ok(None),
+            Err(why) => first = first.or(Some(why)),
+        }
+    }
+    Ok(first)
 }
 
 /// What is to be said of cases without two stains, which stay as they are.
@@ -81,7 +97,7 @@ mod tests {
             let text =
                 format!("kind = 'phantom'\ncases = 6\nmodality = '{modality}'\nimage-size = 48");
             let dataset = open(&toml::from_str(&text).unwrap()).unwrap();
-            lacking_stains(&dataset, &[0, 3, 5], stain).unwrap()
+            lacking_stains(&dataset, &[0, 3, 5], stain, None).unwrap()
         };
         let gray = [0, 3, 5].map(|case| (case, NoStains::Gray));
         assert_eq!(of("ultrasound", None), gray);
@@ -93,10 +109,10 @@ mod tests {
     fn cases_without_stains_are_named_with_the_reason() {
         let folder = tempfile::tempdir().unwrap();
         let pixel = |name: &str, x: u32, y: u32| match name {
-            "tissue" => {
+            "tissue" | "corner" if name == "tissue" || x.max(y) < 4 => {
                 Rgb([90 + 4 * (x % 9) as u8, 60 + 5 * (y % 9) as u8, 130 + 3 * (x % 5) as u8])
             }
-            "white" => Rgb([250, 250, 251]),
+            "white" | "corner" => Rgb([250, 250, 251]),
             _ => Rgb([120, 60, 150]),
         };
         let case = |name: &str| {
@@ -116,8 +132,8 @@ mod tests {
                 height: 20,
             }
         };
-        let dataset = tiny::of(["tissue", "white", "flat"].map(case).into());
-        let lacking = lacking_stains(&dataset, &[0, 1, 2], Some(&published())).unwrap();
+        let dataset = tiny::of(["tissue", "white", "flat", "corner"].map(case).into());
+        let lacking = lacking_stains(&dataset, &[0, 1, 2], Some(&published()), None).unwrap();
         assert_eq!(lacking, [(1, NoStains::Background), (2, NoStains::OneColour)]);
         let finding = stains_lacking(&dataset, &lacking).unwrap();
         assert_eq!(finding.level, Level::Warning);
@@ -128,8 +144,14 @@ mod tests {
         );
         assert_eq!(stains_lacking(&dataset, &lacking[..1]).unwrap().level, Level::Note);
         assert_eq!(stains_lacking(&dataset, &[]), None);
+        // A corner of tissue is too little of the whole image, and a quarter of a window.
+        let crop = Crop { size: 8, magnification: 1.0, foreground: 0.0 };
+        for (crop, expected) in [(None, vec![1, 3]), (Some(&crop), vec![1])] {
+            let found = lacking_stains(&dataset, &[1, 3], Some(&published()), crop).unwrap();
+            assert_eq!(found.iter().map(|(case, _)| *case).collect::<Vec<_>>(), expected);
+        }
         std::fs::write(folder.path().join("white.png"), "no image").unwrap();
-        let error = lacking_stains(&dataset, &[1], None).unwrap_err().to_string();
+        let error = lacking_stains(&dataset, &[1], None, None).unwrap_err().to_string();
         assert!(error.contains("white.png"), "{error}");
     }
 }
