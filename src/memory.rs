@@ -1,4 +1,4 @@
-//! The machine's memory and this process's share of it, from Linux's `/proc`.
+//! The machine's memory and this process's share of it, from Linux's `/proc` and control groups.
 
 use std::path::Path;
 
@@ -9,28 +9,72 @@ pub(crate) fn peak() -> u64 {
     bytes_of("/proc/self/status", "VmHWM").unwrap_or(0)
 }
 
+/// Lets [`peak`] begin anew from what the process holds now, where the system can.
+pub(crate) fn restart_peak() {
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+}
+
 /// All memory of the machine, in bytes; none where the system does not say.
 pub(crate) fn total() -> Option<u64> {
     bytes_of("/proc/meminfo", "MemTotal")
 }
 
-/// Memory that this process can still take without swapping, in bytes: what the machine has left, or a control group's
-/// limit leaves; none where the system does not say.
+/// Memory that this process can still take without swapping, in bytes: what the machine has left, or the limit of a control
+/// group leaves; none where the system does not say.
 pub(crate) fn available() -> Option<u64> {
     let machine = bytes_of("/proc/meminfo", "MemAvailable")?;
     let groups = read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let own = groups.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default();
-    let root = Path::new("/sys/fs/cgroup");
-    let folder = root.join(own);
-    let limits = folder.ancestors().take_while(|folder| folder.starts_with(root));
-    Some(limits.filter_map(left_in).fold(machine, u64::min))
+    Some(groups.lines().filter_map(left_by).fold(machine, u64::min))
 }
 
-/// What the limit of a control group leaves of its memory, in bytes.
-fn left_in(group: &Path) -> Option<u64> {
-    let number =
-        |name: &str| -> Option<u64> { read_to_string(group.join(name)).ok()?.trim().parse().ok() };
-    Some(number("memory.max")?.saturating_sub(number("memory.current")?))
+/// What the control group of a line of `/proc/self/cgroup` and those above it leave, in bytes: `4:memory:/path` is of version
+/// 1, `0::/path` of version 2.
+fn left_by(line: &str) -> Option<u64> {
+    let (controller, path) = line.split_once(':')?.1.split_once(':')?;
+    let version = [&VERSION_1, &VERSION_2].into_iter().find(|one| one.controller == controller)?;
+    let root = Path::new(version.root);
+    let folder = root.join(path.trim_start_matches('/'));
+    let groups = folder.ancestors().take_while(|folder| folder.starts_with(root));
+    groups.filter_map(|group| version.left_in(group)).min()
+}
+
+/// Where a version of control groups says what memory they may take.
+struct Version {
+    controller: &'static str,
+    root: &'static str,
+    limit: &'static str,
+    usage: &'static str,
+    /// In `memory.stat`, what of the usage is of files, and is given back when memory is asked for.
+    reclaimable: &'static str,
+}
+
+const VERSION_1: Version = Version {
+    controller: "memory",
+    root: "/sys/fs/cgroup/memory",
+    limit: "memory.limit_in_bytes",
+    usage: "memory.usage_in_bytes",
+    reclaimable: "total_inactive_file ",
+};
+
+const VERSION_2: Version = Version {
+    controller: "",
+    root: "/sys/fs/cgroup",
+    limit: "memory.max",
+    usage: "memory.current",
+    reclaimable: "inactive_file ",
+};
+
+impl Version {
+    /// What the limit of a control group leaves of its memory, in bytes.
+    fn left_in(&self, group: &Path) -> Option<u64> {
+        let text = |name: &str| read_to_string(group.join(name)).ok();
+        let number = |name: &str| text(name)?.trim().parse::<u64>().ok();
+        let statistics = text("memory.stat").unwrap_or_default();
+        let reclaimable = statistics.lines().find_map(|line| line.strip_prefix(self.reclaimable));
+        let reclaimable = reclaimable.and_then(|bytes| bytes.parse().ok()).unwrap_or(0);
+        let used = number(self.usage)?.saturating_sub(reclaimable);
+        Some(number(self.limit)?.saturating_sub(used))
+    }
 }
 
 /// A number of KiB in a file of lines such as `MemTotal: 24 kB`, in bytes.
@@ -54,16 +98,19 @@ mod tests {
     }
 
     #[test]
-    fn a_group_without_a_limit_leaves_what_the_machine_has() {
+    fn a_group_leaves_its_limit_but_for_what_is_taken_and_is_not_of_files() {
         let folder = tempfile::tempdir().unwrap();
         let write =
             |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        let left = || VERSION_2.left_in(folder.path());
         write("memory.current", "600\n");
         write("memory.max", "max\n");
-        assert_eq!(left_in(folder.path()), None);
+        assert_eq!(left(), None);
         write("memory.max", "1000\n");
-        assert_eq!(left_in(folder.path()), Some(400));
+        assert_eq!(left(), Some(400));
         write("memory.max", "500\n");
-        assert_eq!(left_in(folder.path()), Some(0));
+        assert_eq!(left(), Some(0));
+        write("memory.stat", "anon 100\ninactive_file 300\n");
+        assert_eq!(left(), Some(200));
     }
 }

@@ -9,9 +9,10 @@ use super::spec::Overrides;
 use super::{Output, pretty, print};
 use crate::device::Chosen;
 use crate::error::Result;
-use crate::model;
-use crate::plan::{Depth, Extent, Plan, describe, survey};
-use crate::run::{estimate, plans_of_guide, with_true_masks};
+use crate::model::{self, WeightsReport};
+use crate::plan::{Depth, Estimate, Extent, Plan, describe, survey};
+use crate::run::{one_step, plans_of_guide, with_true_masks};
+use crate::train::Measured;
 
 /// Arguments of `plan`.
 #[derive(Debug, Args)]
@@ -35,20 +36,23 @@ pub(super) fn execute(args: PlanArgs, output: Output) -> Result<u8> {
         false => (with_true_masks(&checked), Extent::Training),
     };
     let plan = checked.plan(&survey(&checked, extent)?, checked.loaded.spec.seeds[0], family)?;
+    let measured = one_step(&plan, &chosen)?;
+    // Those of a guide differ in their cases alone.
+    let of_guide = guides.first().map(|guide| one_step(guide, &chosen)).transpose()?;
     if output.json {
-        let mut shown = as_json(&plan, &chosen)?;
-        if !guides.is_empty() {
+        let mut shown = as_json(&plan, &measured, &chosen);
+        if let Some(of_guide) = &of_guide {
             shown["run"] = Value::Null;
             for id in ["run-id", "training-id", "data-fingerprint"] {
                 shown["decisions"][id] = Value::Null;
             }
-            let guides = guides.iter().map(|guide| as_json(guide, &chosen));
-            shown["guides"] = guides.collect::<Result<_>>()?;
+            shown["guides"] =
+                guides.iter().map(|guide| as_json(guide, of_guide, &chosen)).collect();
         }
         return print(&pretty(&shown)?);
     }
     let mut text = String::new();
-    if let Some(first) = guides.first() {
+    if let (Some(first), Some(of_guide)) = (guides.first(), &of_guide) {
         text += &format!("# Networks whose masks guide {}\n\n", plan.decisions.spec.name);
         for guide in &guides {
             let [train, valid, _] = guide.decisions.cases;
@@ -58,19 +62,20 @@ pub(super) fn execute(args: PlanArgs, output: Output) -> Result<u8> {
                 folder.display()
             );
         }
-        text += &format!("\nThe first of them:\n\n{}\n", in_words(first, &chosen)?);
+        text += &format!("\nThe first of them:\n\n{}\n", in_words(first, of_guide, &chosen));
     }
-    print(&(text + &in_words(&plan, &chosen)?))
+    print(&(text + &in_words(&plan, &measured, &chosen)))
 }
 
-fn in_words(plan: &Plan, chosen: &Chosen) -> Result<String> {
-    let (weights, estimate) = estimate(plan, chosen)?;
-    Ok(describe(plan, &weights, &estimate, &chosen.kind.to_string()))
+/// Reports on the weights that a network starts from, and what a step of it takes.
+type OneStep = (Vec<WeightsReport>, Measured);
+
+fn in_words(plan: &Plan, (weights, measured): &OneStep, chosen: &Chosen) -> String {
+    describe(plan, weights, &Estimate::new(plan, *measured), &chosen.kind.to_string())
 }
 
-fn as_json(plan: &Plan, chosen: &Chosen) -> Result<Value> {
-    let (weights, estimate) = estimate(plan, chosen)?;
-    Ok(json!({
+fn as_json(plan: &Plan, (weights, measured): &OneStep, chosen: &Chosen) -> Value {
+    json!({
         "run": plan.folder(),
         "decisions": plan.decisions,
         "notes": plan.notes,
@@ -79,7 +84,7 @@ fn as_json(plan: &Plan, chosen: &Chosen) -> Result<Value> {
         "layers": plan.layers,
         "places": model::places(&plan.decisions.spec.model),
         "weights": weights,
-        "estimate": estimate,
+        "estimate": Estimate::new(plan, *measured),
         "device": chosen.kind.to_string(),
-    }))
+    })
 }

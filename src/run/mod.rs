@@ -3,12 +3,12 @@
 mod again;
 mod bench;
 mod dump;
-mod estimate;
 mod film;
 mod guide;
 mod headline;
 mod judge;
 mod net;
+mod one_step;
 mod options;
 mod outcome;
 mod pictures;
@@ -23,13 +23,13 @@ mod trained;
 pub use again::Again;
 pub use bench::{Bench, BenchFigures, Mode};
 pub use dump::dump_batches;
-pub use estimate::estimate;
 pub use guide::{
     Guided, beside, guided, plans_of_guide, put_new_masks, put_recorded_masks, with_mask,
     with_true_masks,
 };
 pub use judge::gates;
 pub use net::{initial_net, objective, predictor};
+pub use one_step::one_step;
 pub use options::Options;
 pub use outcome::Outcome;
 pub use resume::{nothing_to_resume, startable};

@@ -177,6 +177,7 @@ pub fn measure(
     inputs: Inputs,
     device: &Device,
 ) -> Result<Measured> {
+    memory::restart_peak();
     let before = memory::peak();
     let (steps, step) = Steps::new(net, objective, schedule, device).step(inputs)?;
     steps.check()?;

@@ -5,14 +5,14 @@ use crate::data::fused_numbers;
 use crate::device::{Chosen, Family, for_training};
 use crate::error::Result;
 use crate::model::WeightsReport;
-use crate::plan::{Estimate, Plan};
-use crate::train::{Inputs, measure};
+use crate::plan::Plan;
+use crate::train::{Inputs, Measured, measure};
 
-/// Makes the network of a plan and times steps on empty images: which weights it starts from, and what training takes.
+/// Makes the network of a plan and a step on one empty image: which weights it starts from, and what the step takes.
 ///
 /// # Errors
 /// If weights cannot be read, or a step fails.
-pub fn estimate(plan: &Plan, chosen: &Chosen) -> Result<(Vec<WeightsReport>, Estimate)> {
+pub fn one_step(plan: &Plan, chosen: &Chosen) -> Result<(Vec<WeightsReport>, Measured)> {
     let spec = &plan.decisions.spec;
     let device = for_training(&chosen.device, spec.schedule.activation_checkpointing);
     let (net, weights) = initial_net(&plan.decisions, &device)?;
@@ -26,5 +26,5 @@ pub fn estimate(plan: &Plan, chosen: &Chosen) -> Result<(Vec<WeightsReport>, Est
         // What was measured is the process's own.
         measured.memory_bytes = 0;
     }
-    Ok((weights, Estimate::new(plan, measured)))
+    Ok((weights, measured))
 }
