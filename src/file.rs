@@ -33,6 +33,21 @@ pub(crate) fn read_to_string(path: impl AsRef<Path>) -> Result<String> {
     std::io::read_to_string(open(path)?)
 }
 
+/// Whether an open file still has its name: it, or its folder, may have been replaced since it was opened.
+#[cfg(unix)]
+pub(crate) fn is_still_there(open: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let place = |found: fs::Metadata| (found.dev(), found.ino());
+    let (open, named) = (open.metadata().map(place), fs::metadata(path).map(place));
+    matches!((open, named), (Ok(open), Ok(named)) if open == named)
+}
+
+/// Whether an open file still has its name, which other systems keep while it is open.
+#[cfg(not(unix))]
+pub(crate) fn is_still_there(_open: &File, path: &Path) -> bool {
+    path.exists()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

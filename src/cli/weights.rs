@@ -200,7 +200,6 @@ fn fetch(
     };
     let unpacked = unpack(&packed, archive.member, entry.sha256, &path);
     std::fs::remove_file(&packed).map_err(Error::io(&packed, "cannot remove"))?;
-    let bytes = unpacked?;
-    let sha256 = sha256_of_file(&path)?;
+    let (sha256, bytes) = unpacked?;
     Ok(Got { name, path, sha256, verified, bytes, downloaded_bytes })
 }

@@ -8,11 +8,11 @@ use zip::ZipArchive;
 use super::part::PartialFile;
 use crate::error::{Error, Result};
 
-/// Takes a file out of a zip archive whose checksum was right, under a name that is not there yet; gives its length.
+/// Takes a file out of a zip archive whose checksum was right, under a name that is not there yet; gives its SHA-256 and its length.
 ///
 /// # Errors
 /// Where the archive has no such member, or its own SHA-256 does not begin with `sha256`.
-pub fn unpack(archive: &Path, member: &str, sha256: &str, path: &Path) -> Result<u64> {
+pub fn unpack(archive: &Path, member: &str, sha256: &str, path: &Path) -> Result<(String, u64)> {
     let wrong = |why: String| Error::failed(format!("{}: {member}: {why}", archive.display()));
     let file = crate::file::open(archive).map_err(Error::io(archive, "cannot read"))?;
     let mut zip = ZipArchive::new(file).map_err(|error| wrong(error.to_string()))?;
@@ -32,5 +32,5 @@ pub fn unpack(archive: &Path, member: &str, sha256: &str, path: &Path) -> Result
         return Err(wrong(format!("its SHA-256 is {found}, which must begin with {sha256}")));
     }
     part.name(path)?;
-    Ok(length)
+    Ok((found, length))
 }

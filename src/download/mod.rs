@@ -57,7 +57,6 @@ impl Download<'_> {
             return Err(Error::user(format!("{}: is there already", path.display())));
         }
         let mut part = PartialFile::open(path)?;
-        let mut resumed_from = part.length();
         if let Err(error) = self.fetch(&mut part, client) {
             if part.length() == 0 {
                 part.remove()?;
@@ -65,14 +64,13 @@ impl Download<'_> {
             return Err(error);
         }
         let mut sha256 = part.sha256()?;
-        if !self.is_meant(&sha256) && resumed_from > 0 {
+        if !self.is_meant(&sha256) && part.kept() > 0 {
             // What lay there may be the beginning of another file.
             part.cut(0)?;
-            resumed_from = 0;
             self.fetch(&mut part, client)?;
             sha256 = part.sha256()?;
         }
-        let bytes = part.length();
+        let (bytes, resumed_from) = (part.length(), part.kept());
         if !self.is_meant(&sha256) {
             part.remove()?;
             return Err(Error::failed(format!(
@@ -85,8 +83,7 @@ impl Download<'_> {
         Ok(Downloaded { sha256, bytes, resumed_from })
     }
 
-    /// Whether a file has the checksum.
-    pub fn is_meant(&self, sha256: &str) -> bool {
+    fn is_meant(&self, sha256: &str) -> bool {
         sha256.starts_with(&self.sha256.to_ascii_lowercase())
     }
 

@@ -6,12 +6,15 @@ use std::path::{Path, PathBuf};
 
 use crate::digest::sha256_of_file;
 use crate::error::{Error, Result};
+use crate::file::is_still_there;
 
 /// A part of a file, held by this process alone.
 pub(super) struct PartialFile {
     path: PathBuf,
     file: File,
     length: u64,
+    /// How much of what was there when it was opened is still in it.
+    kept: u64,
 }
 
 impl PartialFile {
@@ -27,18 +30,18 @@ impl PartialFile {
         let path = of.with_file_name(name);
         let open = OpenOptions::new().read(true).append(true).create(true).open(&path);
         let file = open.map_err(Error::io(&path, "cannot write"))?;
+        let busy = || Error::Busy(format!("{}: another process is downloading it", path.display()));
         match file.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(Error::Busy(format!(
-                    "{}: another process is downloading it",
-                    path.display()
-                )));
-            }
+            Err(TryLockError::WouldBlock) => return Err(busy()),
             Err(TryLockError::Error(error)) => return Err(Error::io(&path, "cannot lock")(error)),
         }
+        // The other process may have given it its name before it let go of it.
+        if !is_still_there(&file, &path) {
+            return Err(busy());
+        }
         let length = file.metadata().map_err(Error::io(&path, "cannot read"))?.len();
-        Ok(Self { path, file, length })
+        Ok(Self { path, file, length, kept: length })
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -47,6 +50,11 @@ impl PartialFile {
 
     pub(super) fn length(&self) -> u64 {
         self.length
+    }
+
+    /// Bytes that were there before, and still are.
+    pub(super) fn kept(&self) -> u64 {
+        self.kept
     }
 
     /// Adds what has come.
@@ -61,6 +69,7 @@ impl PartialFile {
         let cut = self.file.set_len(length).and_then(|()| self.file.seek(SeekFrom::End(0)));
         cut.map_err(Error::io(&self.path, "cannot write"))?;
         self.length = length;
+        self.kept = self.kept.min(length);
         Ok(())
     }
 

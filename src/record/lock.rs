@@ -1,6 +1,6 @@
 //! The lock of a run directory: one process writes, and others know which.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
 use std::path::Path;
 use std::time::Duration;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::contents::LOCK;
 use super::files;
 use crate::error::{Error, Result};
+use crate::file::is_still_there;
 
 /// Takes the lock of a run directory and leaves this process's id in it for others to name.
 ///
@@ -59,21 +60,6 @@ pub(super) fn soon<T>(what: impl Fn() -> Result<T>) -> Result<T> {
         }
     }
     what()
-}
-
-/// Whether an open file still has its name: the folder may have been replaced since it was opened.
-#[cfg(unix)]
-fn is_still_there(open: &File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    let place = |found: fs::Metadata| (found.dev(), found.ino());
-    let (open, named) = (open.metadata().map(place), fs::metadata(path).map(place));
-    matches!((open, named), (Ok(open), Ok(named)) if open == named)
-}
-
-/// Whether an open file still has its name, which other systems keep while it is open.
-#[cfg(not(unix))]
-fn is_still_there(_open: &File, path: &Path) -> bool {
-    path.exists()
 }
 
 /// Tries for a moment: a reader that asks whether the lock is held holds it for an instant.
