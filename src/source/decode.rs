@@ -109,7 +109,7 @@ pub(super) fn picture(
     let values = || {
         let (header, picture) = image_picture(path, limit)?;
         let alpha_varies = picture.has_alpha_that_varies();
-        let window = levels.window_or(header.window);
+        let window = levels.or_own(header.window).window();
         let deep = picture.counted().map(|counted| DeepValues::of(&counted, window));
         let image = shown(picture, &header, levels)?;
         let values = PictureValues::of(&image, alpha_varies, deep);
@@ -202,7 +202,7 @@ fn image_picture(path: &Path, limit: Limit) -> Result<(Header, Picture), Complai
 /// The image that is shown.
 fn shown(picture: Picture, header: &Header, levels: Levels) -> Result<RgbImage, Complaint> {
     let (width, height) = header.stored();
-    let image = RgbImage::from_raw(width, height, picture.into_rgb(levels)?)
+    let image = RgbImage::from_raw(width, height, picture.into_rgb(levels.or_own(header.window))?)
         .ok_or_else(|| pixels_missing(header))?;
     Ok(turned(image, header, DynamicImage::ImageRgb8, DynamicImage::into_rgb8))
 }

@@ -113,11 +113,11 @@ impl Levels {
         }
     }
 
-    /// The window of an image whose file gives `own`, which counts where nothing is declared.
-    pub(super) fn window_or(self, own: Option<Window>) -> Option<Window> {
-        match self {
-            Self::Refused => own,
-            Self::FullRange | Self::Window(_) | Self::Undecided => self.window(),
+    /// How an image is read whose file gives the window `own`, which counts where nothing is declared.
+    pub(super) fn or_own(self, own: Option<Window>) -> Self {
+        match (self, own) {
+            (Self::Refused, Some(own)) => Self::Window(own),
+            _ => self,
         }
     }
 

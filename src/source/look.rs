@@ -164,7 +164,9 @@ impl Look<'_> {
         findings: &mut Findings,
     ) {
         let (deep, flat): (Vec<_>, Vec<_>) = headers.partition(|(_, header)| header.mode.is_deep());
-        if deep.is_empty() || flat.is_empty() || self.levels == Levels::Refused {
+        // Without a window for all, those that give none of their own are refused.
+        let refused = || deep.iter().any(|(_, header)| header.window.is_none());
+        if deep.is_empty() || flat.is_empty() || (self.levels == Levels::Refused && refused()) {
             return;
         }
         let what = "images of 8 bits among images of 16, which no window touches";

@@ -250,7 +250,11 @@ pub(super) fn codes_of_tile(
     width: u32,
     height: u32,
 ) -> Result<GrayImage> {
-    let part = crop(mask, region, image::Luma([0]));
+    codes_of_part(&crop(mask, region, image::Luma([0])), region, width, height)
+}
+
+/// The codes of a part that was cut out, by the nearest pixel.
+fn codes_of_part(part: &GrayImage, region: &Region, width: u32, height: u32) -> Result<GrayImage> {
     let data = resample(part.as_raw(), (region, width, height), PixelType::U8, ResizeAlg::Nearest)?;
     whole(GrayImage::from_raw(width, height, data), region)
 }
@@ -272,9 +276,7 @@ pub(crate) fn decoded_part(
                 *label = image::Luma([IGNORE]);
             }
         }
-        let data =
-            resample(part.as_raw(), (region, size, size), PixelType::U8, ResizeAlg::Nearest)?;
-        whole(GrayImage::from_raw(size, size, data), region)
+        codes_of_part(&part, region, size, size)
     });
     Ok(Decoded { labels: labels.transpose()?, ..Decoded::new(image) })
 }

@@ -69,7 +69,7 @@ fn gray(stored: impl Iterator<Item = u16>, header: &Header, dicom: &Dicom) -> Pi
             Samples::Real(values.map(scaled).collect())
         }
     };
-    Picture::new(samples, 1).seen_through(header.window)
+    Picture::new(samples, 1)
 }
 
 fn pixels(dicom: &Dicom) -> usize {
@@ -93,13 +93,12 @@ fn uncompressed(bytes: &[u8], dicom: &Dicom) -> Result<Stored, Complaint> {
         let data = all.get(..2 * values).ok_or_else(missing)?;
         return Ok(Stored::Sixteen(data.as_chunks::<2>().0.iter().map(|&word| of(word)).collect()));
     }
-    let mut data = all.get(..values).ok_or_else(missing)?.to_vec();
+    // The last byte of an odd number is the second of its word.
+    let taken = if words { values.next_multiple_of(2) } else { values };
+    let mut data = all.get(..taken).ok_or_else(missing)?.to_vec();
     if words {
-        // The last byte of an odd number is the second of its word.
-        let mut padded = all.get(..values.next_multiple_of(2)).ok_or_else(missing)?.to_vec();
-        padded.as_chunks_mut::<2>().0.iter_mut().for_each(|word| word.reverse());
-        padded.truncate(values);
-        data = padded;
+        data.as_chunks_mut::<2>().0.iter_mut().for_each(|word| word.reverse());
+        data.truncate(values);
     }
     if dicom.channels() == 3 && dicom.planar {
         let planes: Vec<&[u8]> = data.chunks_exact(pixels(dicom)).collect();

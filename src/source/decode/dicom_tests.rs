@@ -1,72 +1,21 @@
 //! DICOM files against what pydicom reads of them (`tests/fixtures/dicom.py`), and damaged ones.
 
-use std::collections::BTreeMap;
 use std::fs;
 
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use serde::Deserialize;
 
 use super::super::levels::{Levels, Window};
 use super::super::sample::save_bytes;
+use super::format_tests::{Expected, all, read_alike};
 use super::*;
 use crate::testing::fixture;
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Expected {
-    Refused {
-        error: String,
-    },
-    Read {
-        size: (u32, u32),
-        rgb: Vec<u8>,
-        within: u8,
-        lossy: bool,
-        window: Option<(f64, f64)>,
-        codes: Option<Vec<u8>>,
-        deep: Option<u8>,
-    },
-}
-
-fn all() -> BTreeMap<String, Expected> {
-    serde_json::from_str(&fs::read_to_string(fixture("dicom.json")).unwrap()).unwrap()
-}
-
 #[test]
 fn files_of_all_kinds_are_read_as_pydicom_reads_them() {
-    let all = all();
-    assert_eq!(fs::read_dir(fixture("dicom")).unwrap().count(), all.len());
-    for (name, expected) in all {
-        let path = fixture(&format!("dicom/{name}"));
-        match expected {
-            Expected::Refused { error } => {
-                let said = decode_image(&path, Levels::Undecided).unwrap_err().to_string();
-                assert!(said.contains(&error), "{name}: {said}");
-                assert!(!said.contains("SECRET") && !said.contains("PRIVATE"), "{said}");
-                assert!(decode_codes(&path, Limit::Image).is_err(), "{name}");
-            }
-            Expected::Read { size, rgb, within, lossy, window, codes, deep } => {
-                let levels = window
-                    .map_or(Levels::Refused, |(low, high)| Levels::Window(Window { low, high }));
-                let header = read_header(&path, Limit::Image).unwrap();
-                assert_eq!((header.width, header.height), size, "{name}");
-                assert_eq!((header.lossy, header.mode.bits), (lossy, deep.unwrap_or(8)), "{name}");
-                let image = decode_image(&path, levels).unwrap();
-                assert_eq!((image.dimensions(), image.as_raw().len()), (size, rgb.len()), "{name}");
-                let off = image.as_raw().iter().zip(&rgb).map(|(a, b)| a.abs_diff(*b)).max();
-                assert!(off.is_some_and(|off| off <= within), "{name} is off by {off:?}");
-                if let Some(codes) = codes {
-                    let read = decode_codes(&path, Limit::Image).unwrap();
-                    assert_eq!(read.into_raw(), codes, "{name}");
-                }
-                if lossy {
-                    let said = decode_codes(&path, Limit::Image).unwrap_err().to_string();
-                    assert!(said.contains("losses change labels"), "{name}: {said}");
-                }
-            }
-        }
-    }
+    let missing = |expected: &Expected| matches!(expected, Expected::Read { lossy: None, .. });
+    assert!(!all("dicom").values().any(missing));
+    read_alike("dicom", Levels::Undecided);
 }
 
 #[test]
@@ -98,6 +47,23 @@ fn values_are_counted_as_they_are_after_slope_and_intercept() {
     assert_eq!((first, last, counts.iter().sum()), (Some(100), Some(4020), 3 * 63));
     let found = real_window(&fixture("dicom/hounsfield.dcm"), Limit::Image).unwrap().unwrap();
     assert_eq!((found.low, found.high), (-1024.0, 2896.0));
+}
+
+#[test]
+fn a_slope_within_functional_groups_is_not_passed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, group) in [("explicit_little.dcm", [0x29, 0x92]), ("slope.dcm", [0x30, 0x92])] {
+        let mut bytes = fs::read(fixture(&format!("dicom/{name}"))).unwrap();
+        let pixels = bytes.windows(4).rposition(|tag| tag == [0xe0, 0x7f, 0x10, 0x00]).unwrap();
+        // An empty sequence.
+        let [low, high] = group;
+        let sequence = [0x00, 0x52, low, high, b'S', b'Q', 0, 0, 0, 0, 0, 0];
+        bytes.splice(pixels..pixels, sequence);
+        let path = folder.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        let said = decode_image(&path, Levels::Undecided).unwrap_err().to_string();
+        assert!(said.contains("an enhanced DICOM"), "{said}");
+    }
 }
 
 #[test]
@@ -165,7 +131,7 @@ const MARK_END: usize = 132;
 #[test]
 fn thousands_of_damaged_files_give_pixels_or_an_error_but_no_panic() {
     let mut random = ChaCha8Rng::seed_from_u64(15);
-    let files: Vec<Vec<u8>> = all()
+    let files: Vec<Vec<u8>> = all("dicom")
         .into_keys()
         .map(|name| fs::read(fixture(&format!("dicom/{name}"))).unwrap())
         .collect();

@@ -13,7 +13,7 @@ use crate::testing::fixture;
 
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Expected {
+pub(super) enum Expected {
     Refused {
         error: String,
     },
@@ -22,32 +22,41 @@ enum Expected {
         rgb: Vec<u8>,
         #[serde(default)]
         within: u8,
+        lossy: Option<bool>,
         window: Option<(f64, f64)>,
         codes: Option<Vec<u8>>,
+        deep: Option<u8>,
     },
 }
 
-fn all() -> BTreeMap<String, Expected> {
-    serde_json::from_str(&fs::read_to_string(fixture("formats.json")).unwrap()).unwrap()
+/// The files of a folder of fixtures, by name.
+pub(super) fn all(folder: &str) -> BTreeMap<String, Expected> {
+    let text = fs::read_to_string(fixture(&format!("{folder}.json"))).unwrap();
+    serde_json::from_str(&text).unwrap()
 }
 
-#[test]
-fn files_of_all_formats_are_read_as_other_libraries_read_them() {
-    let all = all();
-    assert_eq!(fs::read_dir(fixture("formats")).unwrap().count(), all.len());
+/// Reads the files of a folder as other libraries do; levels are for those that are refused.
+pub(super) fn read_alike(folder: &str, refused: Levels) {
+    let all = all(folder);
+    assert_eq!(fs::read_dir(fixture(folder)).unwrap().count(), all.len());
     for (name, expected) in all {
-        let path = fixture(&format!("formats/{name}"));
+        let path = fixture(&format!("{folder}/{name}"));
         match expected {
             Expected::Refused { error } => {
-                let said = decode_image(&path, Levels::FullRange).unwrap_err().to_string();
+                let said = decode_image(&path, refused).unwrap_err().to_string();
                 assert!(said.contains(&error), "{name}: {said}");
+                assert!(!said.contains("SECRET") && !said.contains("PRIVATE"), "{said}");
                 assert!(decode_codes(&path, Limit::Image).is_err(), "{name}");
             }
-            Expected::Read { size, rgb, within, window, codes } => {
+            Expected::Read { size, rgb, within, lossy, window, codes, deep } => {
                 let levels = window
                     .map_or(Levels::Refused, |(low, high)| Levels::Window(Window { low, high }));
                 let header = read_header(&path, Limit::Image).unwrap();
                 assert_eq!((header.width, header.height), size, "{name}");
+                if let Some(lossy) = lossy {
+                    let bits = deep.unwrap_or(8);
+                    assert_eq!((header.lossy, header.mode.bits), (lossy, bits), "{name}");
+                }
                 let image = decode_image(&path, levels).unwrap();
                 let off = image.as_raw().iter().zip(&rgb).map(|(a, b)| a.abs_diff(*b)).max();
                 assert!(off.is_some_and(|off| off <= within), "{name} is off by {off:?}");
@@ -56,13 +65,18 @@ fn files_of_all_formats_are_read_as_other_libraries_read_them() {
                     let read = decode_codes(&path, Limit::Image).unwrap();
                     assert_eq!(read.into_raw(), codes, "{name}");
                 }
-                if within > 0 {
+                if lossy.unwrap_or(within > 0) {
                     let said = decode_codes(&path, Limit::Image).unwrap_err().to_string();
                     assert!(said.contains("losses change labels"), "{name}: {said}");
                 }
             }
         }
     }
+}
+
+#[test]
+fn files_of_all_formats_are_read_as_other_libraries_read_them() {
+    read_alike("formats", Levels::FullRange);
 }
 
 #[test]
@@ -103,7 +117,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(4000))]
     #[test]
     fn whatever_is_damaged_in_any_format_gives_pixels_or_an_error_but_no_panic(
-        name in prop::sample::select(all().into_keys().collect::<Vec<_>>()),
+        name in prop::sample::select(all("formats").into_keys().collect::<Vec<_>>()),
         damages in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
         kept in 0.3f64..1.3,
     ) {

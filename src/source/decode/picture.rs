@@ -26,18 +26,12 @@ pub(super) enum Samples {
 pub(super) struct Picture {
     samples: Samples,
     channels: usize,
-    window: Option<Window>,
 }
 
 impl Picture {
     /// Of samples with so many channels: gray, gray and alpha, RGB, or RGB and alpha.
     pub(super) fn new(samples: Samples, channels: usize) -> Self {
-        Self { samples, channels, window: None }
-    }
-
-    /// With the window that the file gives for values of more than 8 bits.
-    pub(super) fn seen_through(self, window: Option<Window>) -> Self {
-        Self { window, ..self }
+        Self { samples, channels }
     }
 
     /// Whether the last channel is opacity.
@@ -65,10 +59,11 @@ impl Picture {
             Samples::Eight(data) => Ok(colours(&data, self.channels).flatten().collect()),
             Samples::Sixteen(data) => {
                 let values = || colours(&data, self.channels).flatten();
-                let window = match (levels, levels.window_or(self.window)) {
-                    (_, Some(window)) => window,
-                    (Levels::Undecided, _) => Window::around(values().map(f64::from)),
-                    _ => {
+                let window = match levels {
+                    Levels::Window(window) => window,
+                    Levels::FullRange => Window::FULL,
+                    Levels::Undecided => Window::around(values().map(f64::from)),
+                    Levels::Refused => {
                         return Err("a 16-bit image, and nothing says which values are black and white: set \
                                     `dataset.intensity`"
                             .into());
@@ -83,11 +78,10 @@ impl Picture {
                         "a pixel is {value}: all must be numbers that a window can hold"
                     ));
                 }
-                let window = match (levels, levels.window_or(self.window)) {
-                    (Levels::FullRange, _) => return Err(needs_window()),
-                    (_, Some(window)) => window,
-                    (Levels::Undecided, _) => Window::around(values().map(f64::from)),
-                    _ => return Err(needs_window()),
+                let window = match levels {
+                    Levels::Window(window) => window,
+                    Levels::Undecided => Window::around(values().map(f64::from)),
+                    Levels::FullRange | Levels::Refused => return Err(needs_window()),
                 };
                 Ok(values().map(|value| window.apply(value)).collect())
             }

@@ -1,7 +1,7 @@
 //! The elements of a DICOM data set, one after the other (PS3.5, section 7).
 //!
 //! What an element declares is compared with the length of the file before anything is read, and values are read on
-//! request alone, so that no file makes more memory be taken than its own length.
+//! request alone, so that no file makes much more memory be taken than its own length.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
@@ -145,17 +145,18 @@ impl<R: Read + Seek> Elements<R> {
     /// Where the fragments of compressed pixels are, but for the table of their offsets.
     pub(super) fn fragments(&mut self) -> Result<Vec<(u64, u32)>, String> {
         let mut found = Vec::new();
+        let mut has_table = false;
         loop {
             let item = self.header(self.encoding)?;
             match (item.tag, item.length) {
                 (ITEM, Some(length)) => {
-                    found.push((self.position, length));
+                    // Those without bytes would take more memory than they have in the file.
+                    if std::mem::replace(&mut has_table, true) && length > 0 {
+                        found.push((self.position, length));
+                    }
                     self.pass(length.into())?;
                 }
-                (SEQUENCE_DELIMITER, _) if !found.is_empty() => {
-                    found.remove(0);
-                    return Ok(found);
-                }
+                (SEQUENCE_DELIMITER, _) if has_table => return Ok(found),
                 _ => return Err("a damaged DICOM: its pixels are no list of fragments".into()),
             }
         }

@@ -158,6 +158,15 @@ pub(crate) fn read(source: impl Read + Seek, length: u64) -> Result<Dicom, Strin
                         .into(),
                 );
             }
+            tag::SHARED_FUNCTIONAL_GROUPS | tag::PER_FRAME_FUNCTIONAL_GROUPS
+                if attributes.text(tag::PHOTOMETRIC_INTERPRETATION).starts_with("MONOCHROME") =>
+            {
+                return Err(
+                    "an enhanced DICOM, whose slope, intercept and window are within sequences: write it as a PNG of 16 bits, \
+                     such as with `dcmj2pnm --write-16-bit-png IN.dcm OUT.png` (DCMTK)"
+                        .into(),
+                );
+            }
             wanted if Attributes::wants(wanted) => {
                 attributes.add(wanted, elements.value(element)?);
             }

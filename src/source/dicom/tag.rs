@@ -43,6 +43,8 @@ attributes! {
     VOI_LUT_FUNCTION(0x0028, 0x1056) VOILUTFunction,
     LOSSY_IMAGE_COMPRESSION(0x0028, 0x2110) LossyImageCompression,
     MODALITY_LUT_SEQUENCE(0x0028, 0x3000) ModalityLUTSequence,
+    SHARED_FUNCTIONAL_GROUPS(0x5200, 0x9229) SharedFunctionalGroupsSequence,
+    PER_FRAME_FUNCTIONAL_GROUPS(0x5200, 0x9230) PerFrameFunctionalGroupsSequence,
     FLOAT_PIXEL_DATA(0x7fe0, 0x0008) FloatPixelData,
     DOUBLE_FLOAT_PIXEL_DATA(0x7fe0, 0x0009) DoubleFloatPixelData,
     PIXEL_DATA(0x7fe0, 0x0010) PixelData,
