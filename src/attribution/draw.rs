@@ -31,9 +31,7 @@ pub fn heat_over(image: &RgbImage, heat: &Heat) -> Result<RgbImage> {
 /// A heat map at the size of an image.
 fn sized(image: &RgbImage, heat: &Heat) -> Result<Probabilities> {
     let (width, height) = image.dimensions();
-    let Heat { width: columns, height: rows, values } = heat.clone();
-    Probabilities { width: columns, height: rows, values, of_image: Vec::new(), no_stains: None }
-        .resized(width as usize, height as usize)
+    heat.clone().resized(width as usize, height as usize)
 }
 
 /// 1 where the heat is at least half of its highest, at the size of an image, else 0.

@@ -110,15 +110,15 @@ impl Heat {
         if inset.is_all([height, width]) {
             return Ok(self);
         }
-        let whole = Probabilities {
-            width: self.width,
-            height: self.height,
-            values: self.values,
-            of_image: Vec::new(),
-            no_stains: None,
-        };
-        let values = inset.cut(&whole.resized(width, height)?.values, [height, width]);
+        let values = inset.cut(&self.resized(width, height)?.values, [height, width]);
         Ok(Self { width: inset.width, height: inset.height, values })
+    }
+
+    /// The same at another size, as probabilities are.
+    fn resized(self, columns: usize, rows: usize) -> Result<Probabilities> {
+        let Self { width, height, values } = self;
+        Probabilities { width, height, values, of_image: Vec::new(), no_stains: None }
+            .resized(columns, rows)
     }
 }
 

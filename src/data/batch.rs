@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::augment::augment_sample;
 use super::cache::Cache;
+use super::crop::Cut;
 use super::dataset::Dataset;
 use super::draws::Draws;
 use super::normalize::Preprocess;
@@ -85,19 +86,15 @@ impl Source {
     }
 
     /// A case at the network's size: whole, or a part of it.
-    fn sample(&self, drawn: Drawn, draw: Option<(u32, u32)>) -> Result<Arc<Sample>> {
-        let Drawn { case, repeat, cut } = drawn;
+    fn sample(&self, case: usize, cut: Option<Cut>, draws: Option<&Draws>) -> Result<Arc<Sample>> {
         let sampling = &self.preprocess.sampling;
         let Some(crop) = &sampling.crop else {
             return self.cache.sample(&self.dataset, case, sampling);
         };
         let image = self.cache.whole(&self.dataset, case)?;
-        let cut = match (cut, draw) {
+        let cut = match (cut, draws) {
             (Some(cut), _) => cut,
-            (None, Some((seed, epoch))) => {
-                let draws = Draws::again(seed, epoch, &self.dataset.cases[case].id, repeat);
-                crop.draw(&image, &self.dataset.labels, &draws)
-            }
+            (None, Some(draws)) => crop.draw(&image, &self.dataset.labels, draws),
             (None, None) => {
                 return Err(Error::failed(
                     "a crop is drawn in training, and covered by windows else",
@@ -109,10 +106,11 @@ impl Source {
 
     /// Appends one case.
     fn append(&self, batch: &mut Batch, drawn: Drawn, draw: Option<(u32, u32)>) -> Result<()> {
-        let Drawn { case, repeat, .. } = drawn;
-        let sample = self.sample(drawn, draw)?;
-        let class = self.dataset.class_of(case);
+        let Drawn { case, repeat, cut } = drawn;
         let of = &self.dataset.cases[case];
+        let draws = draw.map(|(seed, epoch)| Draws::again(seed, epoch, &of.id, repeat));
+        let sample = self.sample(case, cut, draws.as_ref())?;
+        let class = self.dataset.class_of(case);
         batch.numbers.extend(self.preprocess.numbers(&of.id, &of.metadata)?);
         let mut label = |pixels: &[u8]| match (&self.dataset.labels, class) {
             (Labels::Images { .. }, Some(class)) => batch.labels.push(class),
@@ -121,11 +119,9 @@ impl Source {
                 batch.classes.extend(class);
             }
         };
-        match (&self.augment, draw) {
-            (Some(spec), Some((seed, epoch))) => {
-                let id = &self.dataset.cases[case].id;
-                let draws = Draws::again(seed, epoch, id, repeat);
-                let changed = augment_sample(spec, &sample, &draws);
+        match (&self.augment, &draws) {
+            (Some(spec), Some(draws)) => {
+                let changed = augment_sample(spec, &sample, draws);
                 self.preprocess.extend_intensities(
                     &mut batch.images,
                     sample.planes,

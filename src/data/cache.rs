@@ -1,6 +1,7 @@
 //! Decoded and resized cases, kept as far as memory allows.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::dataset::Dataset;
@@ -67,7 +68,9 @@ impl Cache {
             .and_then(|decoded| network_size(&decoded, sampling))
             .map_err(|error| name_case(&case.id, error))?;
         let sample = Arc::new(sample);
-        self.keep(key, &sample);
+        let mut kept = self.lock();
+        let Kept { samples, bytes, .. } = &mut *kept;
+        keep(samples, key, &sample, sample.bytes(), bytes, self.limit);
         Ok(sample)
     }
 
@@ -83,26 +86,30 @@ impl Cache {
         let decoded = decode(dataset, case).map_err(|error| name_case(&case.id, error))?;
         let decoded = Arc::new(decoded);
         let labels = decoded.labels.as_ref().map_or(0, |labels| labels.as_raw().len());
-        let bytes = size_of::<Decoded>() + decoded.image.as_raw().len() + labels;
+        let taken = size_of::<Decoded>() + decoded.image.as_raw().len() + labels;
         let mut kept = self.lock();
-        if kept.bytes + bytes <= self.limit && !kept.whole.contains_key(&index) {
-            kept.bytes += bytes;
-            kept.whole.insert(index, Arc::clone(&decoded));
-        }
+        let Kept { whole, bytes, .. } = &mut *kept;
+        keep(whole, index, &decoded, taken, bytes, self.limit);
         Ok(decoded)
-    }
-
-    /// Keeps the sample if it fits.
-    fn keep(&self, key: Key, sample: &Arc<Sample>) {
-        let mut kept = self.lock();
-        if kept.bytes + sample.bytes() <= self.limit && !kept.samples.contains_key(&key) {
-            kept.bytes += sample.bytes();
-            kept.samples.insert(key, Arc::clone(sample));
-        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Keeps what takes so many bytes, if with those that are taken it stays within a limit.
+fn keep<K: Eq + Hash, V>(
+    kept: &mut HashMap<K, Arc<V>>,
+    key: K,
+    value: &Arc<V>,
+    bytes: usize,
+    taken: &mut usize,
+    limit: usize,
+) {
+    if *taken + bytes <= limit && !kept.contains_key(&key) {
+        *taken += bytes;
+        kept.insert(key, Arc::clone(value));
     }
 }
 

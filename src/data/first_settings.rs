@@ -39,7 +39,6 @@ pub(super) struct Chosen {
     /// Cases of a batch.
     pub batch: usize,
     why_batch: String,
-    cases: usize,
     pub labels: Labels,
 }
 
@@ -82,8 +81,8 @@ impl Chosen {
                 "as many pixels a step as 8 images of 256 x 256, at most {MOST_CASES} images"
             ),
         };
-        let (cases, labels) = (dataset.cases.len(), dataset.labels.clone());
-        Self { median: middle, train, side, why_side, batch, why_batch, cases, labels }
+        let labels = dataset.labels.clone();
+        Self { median: middle, train, side, why_side, batch, why_batch, labels }
     }
 
     /// How images are given to the network.
@@ -100,7 +99,7 @@ impl Chosen {
         lines
     }
 
-    pub(super) fn model(&self) -> Vec<Line> {
+    pub(super) fn model(&self, cases: usize) -> Vec<Line> {
         if matches!(self.labels, Labels::Images { .. }) {
             return vec![Line::new(
                 "kind",
@@ -109,14 +108,14 @@ impl Chosen {
             )];
         }
         let levels = ((self.side / 16).max(2).ilog2() + 1).clamp(2, 5);
-        let first: u32 = if self.cases < 200 { 16 } else { 32 };
+        let first: u32 = if cases < 200 { 16 } else { 32 };
         let filters: Vec<String> = (0..levels).map(|level| (first << level).to_string()).collect();
         let deepest = self.side >> (levels - 1);
         let (width, height) = self.median;
         let why = format!(
             "{levels} levels, so that the deepest maps are {deepest} pixels wide and see all of {width} x {height}; {first} \
              filters first, for {} images",
-            self.cases
+            cases
         );
         let encoder =
             format!("{{ kind = \"plain\", filters = [{}], norm = \"batch\" }}", filters.join(", "));
@@ -153,7 +152,7 @@ impl Chosen {
     pub(super) fn schedule(&self, step: Option<&MeasuredStep>) -> Vec<Line> {
         let batch = step.map_or(self.batch, |step| step.batch_size);
         let mut why_batch = match batch < self.batch {
-            true => format!("a step with {} would take more than half of the memory", 2 * batch),
+            true => "a step with more would take more than half of the memory".into(),
             false => self.why_batch.clone(),
         };
         let steps = self.train.div_ceil(batch).max(1);

@@ -140,7 +140,7 @@ impl FirstSpec {
                 "left and right mean the same in most images",
             )],
         );
-        table(&mut text, "model", &self.chosen.model());
+        table(&mut text, "model", &self.chosen.model(self.cases));
         table(&mut text, "loss", &self.chosen.loss());
         table(&mut text, "schedule", &self.chosen.schedule(step));
         self.evaluation(&mut text);

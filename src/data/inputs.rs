@@ -142,6 +142,7 @@ mod tests {
         // A label that takes no part is no lesion.
         assert_eq!(planes(&[InputKind::Crop], &gray, &[255; 64], Frame::square(8))[0], gray);
     }
+
     #[test]
     fn a_crop_of_an_image_that_keeps_its_shape_keeps_that_of_the_lesion() {
         let gray: Vec<f32> = (0..64).map(|index| (index / 8) as f32 / 10.0).collect();

@@ -43,7 +43,7 @@ pub use duplicates::{
 pub use fingerprint::{fingerprint, pixels_of_cases};
 pub use first_settings::MeasuredStep;
 pub use first_spec::{FirstSpec, first_spec};
-pub use fused::{FusedColumn, fused, fused_column, fused_numbers, telling_columns};
+pub use fused::{FusedColumn, fused_column, fused_numbers, telling_columns};
 pub use inspect::{Inspection, inspect, open_root};
 pub use leaks::leaks;
 pub use open::{

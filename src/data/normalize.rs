@@ -219,7 +219,7 @@ impl Preprocess {
     /// The numbers that the network is given beside the image of a case; none where it takes none.
     ///
     /// # Errors
-    /// As [`fused`].
+    /// The user's, if the case does not carry a column, or a value is no number.
     pub fn numbers(&self, case: &str, metadata: &Metadata) -> Result<Vec<f32>> {
         fused(&self.fused, case, metadata)
     }

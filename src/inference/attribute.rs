@@ -42,9 +42,9 @@ pub fn attribute(
             )));
         }
     }
-    let predicted = || predictor.predict(&[&decoded]).map(|mut all| all.remove(0));
+    let seen = predictor.predict(&[&decoded])?.remove(0);
     let class = match (class, predictor.outputs) {
-        (None, Outputs::Images(_)) => Some(predicted_class(&predicted()?.values, *threshold)),
+        (None, Outputs::Images(_)) => Some(predicted_class(&seen.values, *threshold)),
         (class, _) => class,
     };
     let attributed = || attribution::attribute(predictor, &decoded, class, method);
@@ -53,12 +53,12 @@ pub fn attribute(
         Outputs::Images(_) => hot(&decoded.image, &heat)?,
         Outputs::Binary | Outputs::Classes(_) => {
             let (width, height) = decoded.image.dimensions();
-            let resized = predicted()?.resized(width as usize, height as usize)?;
+            let resized = seen.resized(width as usize, height as usize)?;
             resized.labels(predictor.outputs, *threshold)
         }
     };
     Ok(Attributed {
         picture: jpeg(&panels(&decoded.image, &found, &heat)?)?,
-        stains: predictor.preprocess.sample(&decoded)?.no_stains.map(stains_kept),
+        stains: seen.no_stains.map(stains_kept),
     })
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use super::Plan;
-use crate::data::group_key;
+use crate::data::{Crop, group_key};
 use crate::model::{self, WeightsReport};
 use crate::spec::{Precision, Sampler};
 use crate::split_name::SplitName;
@@ -30,7 +30,7 @@ impl Estimate {
     pub fn new(plan: &Plan, measured: Measured) -> Self {
         let schedule = &plan.decisions.spec.schedule;
         let train = plan.decisions.cases[0];
-        let crop = plan.decisions.preprocess().sampling.crop;
+        let crop = Crop::new(&plan.decisions.spec.dataset);
         let seen = |&case: &usize| {
             let case = &plan.dataset.cases[case];
             crop.map_or(1, |crop| crop.count((case.width, case.height)))

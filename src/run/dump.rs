@@ -16,6 +16,11 @@ struct Numbers {
 }
 
 impl Numbers {
+    fn floats(values: &[f32], shape: Vec<usize>) -> Self {
+        let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        Self { dtype: Dtype::F32, shape, bytes }
+    }
+
     fn integers(values: &[u8], shape: Vec<usize>) -> Self {
         let bytes = values.iter().flat_map(|&value| i32::from(value).to_le_bytes()).collect();
         Self { dtype: Dtype::I32, shape, bytes }
@@ -49,21 +54,13 @@ pub fn dump_batches(batches: &[Batch], path: &Path) -> Result<()> {
     let mut tensors = Vec::new();
     for (index, batch) in batches.iter().enumerate() {
         let (cases, [height, width]) = (batch.cases.len(), batch.sides);
-        let images = Numbers {
-            dtype: Dtype::F32,
-            shape: vec![cases, batch.channels, height, width],
-            bytes: batch.images.iter().flat_map(|value| value.to_le_bytes()).collect(),
-        };
-        tensors.push((format!("images.{index}"), images));
+        let images = vec![cases, batch.channels, height, width];
+        tensors.push((format!("images.{index}"), Numbers::floats(&batch.images, images)));
         let labels = vec![cases, batch.label_sides[0], batch.label_sides[1]];
         tensors.push((format!("labels.{index}"), Numbers::integers(&batch.labels, labels)));
         if !batch.numbers.is_empty() {
-            let numbers = Numbers {
-                dtype: Dtype::F32,
-                shape: vec![cases, batch.numbers.len() / cases],
-                bytes: batch.numbers.iter().flat_map(|value| value.to_le_bytes()).collect(),
-            };
-            tensors.push((format!("numbers.{index}"), numbers));
+            let numbers = vec![cases, batch.numbers.len() / cases];
+            tensors.push((format!("numbers.{index}"), Numbers::floats(&batch.numbers, numbers)));
         }
         if !batch.classes.is_empty() {
             let classes = Numbers::integers(&batch.classes, vec![cases]);

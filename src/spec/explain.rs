@@ -237,10 +237,7 @@ fn write_inside(text: &mut String, node: &'static Value) {
             let keys = properties.iter().filter(|(_, node)| node.get("const").is_none());
             ("keys", keys.map(|(key, node)| (key.clone(), schema::doc(node))).collect())
         }
-        Shape::NumberOrTable(_, table) => {
-            let keys = schema::properties(table).iter();
-            ("keys", keys.map(|(key, node)| (key.clone(), schema::doc(node))).collect())
-        }
+        Shape::NumberOrTable(_, table) => return write_inside(text, table),
         Shape::Array(items) => return write_inside(text, items),
         Shape::Map(values) => return write_inside(text, values),
         Shape::OneOrMore(_)
