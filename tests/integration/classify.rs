@@ -192,6 +192,7 @@ fn a_guided_classifier_gets_masks_of_networks_that_had_not_seen_its_cases() {
         .iter()
         .map(|guide| bench.path().join(guide["run"].as_str().unwrap()))
         .collect();
+    assert_eq!(planned.len(), 3);
     let words = plan(&[]);
     assert!(words.contains("named once the masks of its guide are predicted"), "{words}");
     assert_eq!(words.matches("trained on ").count(), 3, "{words}");

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use oncospec::record::{Record, RunDir, RunState};
 use oncospec::split_name::SplitName;
 
-use crate::support::{Bench, full_name, said};
+use crate::support::{Bench, full_name, json, said};
 
 const ONE: [&str; 4] = ["--device", "cpu", "--set", "schedule.epochs=1"];
 
@@ -21,10 +21,6 @@ fn edit(path: &Path, from: &str, to: &str) {
     let text = fs::read_to_string(path).unwrap();
     assert!(text.contains(from), "no {from} in {text}");
     fs::write(path, text.replace(from, to)).unwrap();
-}
-
-fn json(path: &Path) -> serde_json::Value {
-    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 }
 
 /// A trained run on phantoms, and synthetic BUSI beside it.

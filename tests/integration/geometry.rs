@@ -5,9 +5,8 @@ use std::fs;
 use image::GenericImageView;
 use oncospec::frame::{Frame, Resize};
 use oncospec::record::Record;
-use serde_json::Value;
 
-use crate::support::{Bench, full_name};
+use crate::support::{Bench, json};
 
 const LETTERBOXED: &str = r#"extends = "tiny.toml"
 name = "letterboxed"
@@ -23,33 +22,11 @@ refine = { kind = "crf", bilateral-px = 8 }
 epochs = 1
 "#;
 
-fn bench() -> Bench {
+#[test]
+fn padding_is_in_no_figure_and_no_picture_of_a_run() {
     let bench = Bench::new();
     bench.tiny("");
     bench.file("letterboxed.toml", LETTERBOXED);
-    bench
-}
-
-fn json(text: &str) -> Value {
-    serde_json::from_str(text).unwrap()
-}
-
-/// Scores a run again, and compares each figure with the recorded one.
-fn scored_alike(bench: &Bench, run: &str, record: &Record) {
-    let again = bench.oncospec(&["evaluate", run, "--split", "test", "--json", "--device", "cpu"]);
-    let again = json(&again.with(0).out);
-    assert!(again.as_array().unwrap().len() > 10);
-    for figure in again.as_array().unwrap() {
-        let name = figure["name"].as_str().unwrap();
-        let before = record.figure(&full_name(&format!("test.{name}"))).unwrap().value;
-        let now = figure["value"].as_f64().unwrap_or(f64::NAN);
-        assert!(now == before || now.is_nan() && before.is_nan(), "{name}: {now}, not {before}");
-    }
-}
-
-#[test]
-fn padding_is_in_no_figure_and_no_picture_of_a_run() {
-    let bench = bench();
     let planned = bench.oncospec(&["plan", "letterboxed.toml", "--device", "cpu"]).with(0).out;
     assert!(planned.contains("resize = \"letterbox\""), "{planned}");
     bench.oncospec(&["run", "letterboxed.toml", "--device", "cpu"]).with(0);
@@ -82,7 +59,7 @@ fn padding_is_in_no_figure_and_no_picture_of_a_run() {
     assert!(padded >= 10, "{padded}");
 
     let path = run.to_str().unwrap();
-    scored_alike(&bench, path, &record);
+    assert!(bench.scored_alike(path, &record) > 10);
 
     bench.oncospec(&["data", "synth", "--kind", "busi", "--out", "data", "--cases", "6"]).with(0);
     bench.oncospec(&["predict", path, "data/benign", "--out", "masks", "--device", "cpu"]).with(0);
@@ -97,7 +74,7 @@ fn padding_is_in_no_figure_and_no_picture_of_a_run() {
     bench.oncospec(&["cam", path, "data/benign", "--out", "cams", "--device", "cpu"]).with(0);
 
     bench.oncospec(&["export", path, "--out", "exported"]).with(0);
-    let card = json(&fs::read_to_string(bench.path().join("exported/model.json")).unwrap());
+    let card = json(&bench.path().join("exported/model.json"));
     assert_eq!(card["input"]["fit"], "letterbox");
     assert!(card["input"]["resize"].as_str().unwrap().contains("padded with 0"), "{card}");
     assert!(card["output"]["resize"].as_str().unwrap().starts_with("without the rows"), "{card}");
@@ -128,7 +105,7 @@ fn whole(bench: &Bench, name: &str, sets: &[&str]) -> Record {
     let (path, out) = (run.to_str().unwrap(), |what: &str| format!("{what}-{name}"));
     let record = Record::read(&run).unwrap();
     if record.summary.classes == ["lesion"] {
-        scored_alike(bench, path, &record);
+        assert!(bench.scored_alike(path, &record) > 10);
     }
     for command in ["predict", "cam"] {
         let out = out(command);
@@ -150,7 +127,7 @@ fn height_and_width_may_differ_in_all_that_is_done_with_a_run() {
     for row in record.cases.iter().filter(|row| row.resolution == "network") {
         assert_eq!(row.tp + row.fp + row.fn_ + row.tn, 32 * 48, "{}", row.case);
     }
-    let card = json(&fs::read_to_string(bench.path().join("exported-wide/model.json")).unwrap());
+    let card = json(&bench.path().join("exported-wide/model.json"));
     assert_eq!(card["input"]["size"], serde_json::json!({ "height": 32, "width": 48 }));
 
     let augment = "augment={ horizontal-flip={probability=0.5}, rotate={probability=1.0, range=[-20, 20]}, \
@@ -262,7 +239,7 @@ fn a_run_on_crops_predicts_whole_images_by_windows() {
         );
     }
     let path = run.to_str().unwrap();
-    scored_alike(&bench, path, &record);
+    assert!(bench.scored_alike(path, &record) > 10);
 
     bench.oncospec(&["predict", path, "data/benign", "--out", "masks", "--device", "cpu"]).with(0);
     let image = fs::read_dir(bench.path().join("data/benign")).unwrap();
@@ -277,7 +254,7 @@ fn a_run_on_crops_predicts_whole_images_by_windows() {
     let cam = ["cam", path, "data/benign", "--out", "cams", "--device", "cpu"];
     bench.oncospec(&cam).with(2).telling(&["trained on crops of 128x128 pixels"]);
     bench.oncospec(&["export", path, "--out", "exported"]).with(0);
-    let card = json(&fs::read_to_string(bench.path().join("exported/model.json")).unwrap());
+    let card = json(&bench.path().join("exported/model.json"));
     let windows = serde_json::json!({ "magnification": 0.25, "overlap": 0.25, "beyond": 255 });
     assert_eq!(card["input"]["windows"], windows);
 

@@ -4,9 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use oncospec::record::Record;
-use serde_json::Value;
 
-use crate::support::{Bench, full_name};
+use crate::support::{Bench, full_name, json};
 
 const CLEANED: &str = r#"extends = "tiny.toml"
 name = "cleaned"
@@ -28,15 +27,6 @@ fn bench() -> Bench {
     bench.tiny("");
     bench.file("cleaned.toml", CLEANED);
     bench
-}
-
-/// Trains with one key changed, and gives the run directory.
-fn run(bench: &Bench, output: &str, set: &[&str]) -> PathBuf {
-    let output_set = format!("run.output={output}");
-    let mut arguments = vec!["run", "cleaned.toml", "--device", "cpu", "--set", &output_set];
-    set.iter().for_each(|set| arguments.extend(["--set", set]));
-    bench.oncospec(&arguments).with(0);
-    bench.only_run(output, "cleaned")
 }
 
 fn bytes(folder: &Path, file: &str) -> Vec<u8> {
@@ -66,7 +56,7 @@ fn filters_and_refinement_reach_everything_that_a_run_makes() {
         assert!(planned.contains(part), "no `{part}` in {planned}");
     }
 
-    let refined = run(&bench, "refined", &[]);
+    let refined = bench.trained("cleaned", "refined", &[]);
     let record = Record::read(&refined).unwrap();
     assert!(record.summary.semantics.resolution.contains("conditional random field (5 updates)"));
     let page = fs::read_to_string(bench.path().join("reports/cleaned.html")).unwrap();
@@ -78,18 +68,10 @@ fn filters_and_refinement_reach_everything_that_a_run_makes() {
     let evaluate = ["evaluate", path, "--split", "test", "--device", "cpu"];
     let told = bench.oncospec(&evaluate).with(0).out;
     assert!(told.contains("refined by a conditional random field (5 updates)"), "{told}");
-    let again = bench.oncospec(&[&evaluate[..], &["--json"]].concat()).with(0).out;
-    let again: Value = serde_json::from_str(&again).unwrap();
-    assert!(again.as_array().unwrap().len() > 10);
-    for figure in again.as_array().unwrap() {
-        let name = figure["name"].as_str().unwrap();
-        let before = record.figure(&full_name(&format!("test.{name}"))).unwrap().value;
-        let now = figure["value"].as_f64().unwrap_or(f64::NAN);
-        assert!(now == before || now.is_nan() && before.is_nan(), "{name}: {now}, not {before}");
-    }
+    assert!(bench.scored_alike(path, &record) > 10);
 
     // Refinement changes nothing of training, and all that comes after it.
-    let plain = run(&bench, "plain", &["evaluation.refine.kind=none"]);
+    let plain = bench.trained("cleaned", "plain", &["evaluation.refine.kind=none"]);
     assert_ne!(refined.file_name(), plain.file_name(), "the run id");
     for file in ["model.safetensors", "epochs.parquet"] {
         assert!(bytes(&refined, file) == bytes(&plain, file), "{file} differs");
@@ -108,14 +90,13 @@ fn filters_and_refinement_reach_everything_that_a_run_makes() {
     bench.oncospec(&["cam", path, "data/benign", "--out", "cams", "--device", "cpu"]).with(0);
 
     bench.oncospec(&["export", path, "--out", "exported"]).with(0);
-    let card = fs::read_to_string(bench.path().join("exported/model.json")).unwrap();
-    let card: Value = serde_json::from_str(&card).unwrap();
+    let card = json(&bench.path().join("exported/model.json"));
     assert_eq!(card["input"]["filters"][0]["window"], 3);
     assert_eq!(card["input"]["filters"][1]["clip-limit"], 2.0);
     assert_eq!(card["output"]["refine"]["bilateral-px"], 8.0);
 
     // Filters change statistics and training, and not the picture of a case.
-    let raw = run(&bench, "raw", &["dataset.filters=[]"]);
+    let raw = bench.trained("cleaned", "raw", &["dataset.filters=[]"]);
     assert_ne!(refined.file_name(), raw.file_name(), "the run id");
     let mean = |run: &Path| -> f64 {
         let plan: toml::Table =

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::support::{Bench, shared};
 
-const SPEC: &str = r#"
+pub(crate) const SPEC: &str = r#"
 name = "regions"
 
 [dataset]

@@ -1,14 +1,14 @@
 //! Stains of histology: normalised for the network, and augmented.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use image::{Rgb, RgbImage};
 use oncospec::digest::sha256_of_file;
 use oncospec::record::Record;
-use serde_json::Value;
 
-use crate::support::{Bench, full_name};
+use crate::regions::SPEC;
+use crate::support::{Bench, json};
 
 const STAINED: &str = r#"
 name = "stained"
@@ -69,19 +69,6 @@ fn bench() -> Bench {
     bench
 }
 
-/// Trains with some keys changed, and gives the run directory.
-fn run(bench: &Bench, output: &str, set: &[&str]) -> PathBuf {
-    let output_set = format!("run.output={output}");
-    let mut arguments = vec!["run", "stained.toml", "--device", "cpu", "--set", &output_set];
-    set.iter().for_each(|set| arguments.extend(["--set", set]));
-    bench.oncospec(&arguments).with(0);
-    bench.only_run(output, "stained")
-}
-
-fn json(path: &Path) -> Value {
-    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
-}
-
 #[test]
 fn stains_reach_everything_that_a_run_makes_and_no_reference_is_read_again() {
     let bench = bench();
@@ -91,7 +78,7 @@ fn stains_reach_everything_that_a_run_makes_and_no_reference_is_read_again() {
     {
         assert!(planned.contains(part), "no `{part}` in {planned}");
     }
-    let made = run(&bench, "made", &[]);
+    let made = bench.trained("stained", "made", &[]);
     let plan: toml::Table = fs::read_to_string(made.join("plan.toml")).unwrap().parse().unwrap();
     let reference = bench.path().join("reference.png");
     assert_eq!(plan["stain"]["image-sha256"].as_str(), Some(&*sha256_of_file(&reference).unwrap()));
@@ -103,26 +90,18 @@ fn stains_reach_everything_that_a_run_makes_and_no_reference_is_read_again() {
         ("unaugmented", "augment.stain=false"),
         ("published", "dataset.stain.reference.kind=published"),
     ] {
-        let other = run(&bench, name, &[set]);
+        let other = bench.trained("stained", name, &[set]);
         assert_ne!(made.file_name(), other.file_name(), "{name}");
         let weights = |run: &Path| fs::read(run.join("model.safetensors")).unwrap();
         assert!(weights(&made) != weights(&other), "{name}");
     }
     tissue(40, 40, [1.2, 0.7], 40).save(&reference).unwrap();
-    assert_ne!(made.file_name(), run(&bench, "other-reference", &[]).file_name());
+    assert_ne!(made.file_name(), bench.trained("stained", "other-reference", &[]).file_name());
     fs::remove_file(&reference).unwrap();
 
     let path = made.to_str().unwrap();
     let record = Record::read(&made).unwrap();
-    let evaluate = ["evaluate", path, "--split", "test", "--device", "cpu", "--json"];
-    let figures: Vec<Value> = serde_json::from_str(&bench.oncospec(&evaluate).with(0).out).unwrap();
-    assert!(figures.len() > 5);
-    for figure in &figures {
-        let name = figure["name"].as_str().unwrap();
-        let before = record.figure(&full_name(&format!("test.{name}"))).unwrap().value;
-        let now = figure["value"].as_f64().unwrap_or(f64::NAN);
-        assert!(now == before || now.is_nan() && before.is_nan(), "{name}: {now}, not {before}");
-    }
+    assert!(bench.scored_alike(path, &record) > 5);
 
     tissue(32, 32, [1.0, 0.8], 32).save(bench.path().join("usual.png")).unwrap();
     tissue(32, 32, [1.2, 0.7], 32).save(bench.path().join("other.png")).unwrap();
@@ -218,25 +197,8 @@ fn what_has_no_stains_is_refused_at_its_key() {
 #[test]
 fn windows_without_tissue_are_counted() {
     let bench = Bench::new();
-    let spec = r#"
-        name = "regions"
-        [dataset]
-        kind = "bcss"
-        root = "rois"
-        layout = { kind = "rois", stride = 16 }
-        classes = { kind = "five" }
-        image-size = 16
-        stain = { kind = "macenko" }
-        split = { kind = "holdout", fractions = { train = 0.5, valid = 0.25, test = 0.25 }, stratify = "none" }
-        [model]
-        kind = "unet"
-        encoder = { kind = "plain", filters = [4, 8] }
-        [loss]
-        kind = "cross-entropy"
-        [schedule]
-        epochs = 1
-        batch-size = 4
-    "#;
+    let stained = "image-size = 16\nstain = { kind = \"macenko\" }";
+    let spec = SPEC.replace("stride = 8", "stride = 16").replace("image-size = 16", stained);
     bench.file("regions.toml", spec);
     for region in 0..8u32 {
         let stem = format!("TCGA-A{region}-A0D0-DX1_roi");

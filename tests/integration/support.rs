@@ -5,11 +5,18 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use oncospec::figure_name::FigureName;
+use oncospec::record::Record;
+use serde_json::Value;
 use tempfile::TempDir;
 
 /// A figure by its full name.
 pub(crate) fn full_name(name: &str) -> FigureName {
     name.parse().unwrap()
+}
+
+/// What a file of JSON holds.
+pub(crate) fn json(path: &Path) -> Value {
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
 }
 
 /// The repository.
@@ -76,6 +83,30 @@ impl Bench {
     pub(crate) fn start(&self, arguments: &[&str]) -> Child {
         let mut command = self.command(arguments);
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    /// Trains the experiment of that name with some keys changed, and gives the run directory.
+    pub(crate) fn trained(&self, name: &str, output: &str, sets: &[&str]) -> PathBuf {
+        let (spec, output_set) = (format!("{name}.toml"), format!("run.output={output}"));
+        let mut arguments = vec!["run", &spec, "--device", "cpu", "--set", &output_set];
+        sets.iter().for_each(|set| arguments.extend(["--set", set]));
+        self.oncospec(&arguments).with(0);
+        self.only_run(output, name)
+    }
+
+    /// Scores a run again, and compares each figure with the recorded one: how many there are.
+    pub(crate) fn scored_alike(&self, run: &str, record: &Record) -> usize {
+        let evaluate = ["evaluate", run, "--split", "test", "--json", "--device", "cpu"];
+        let again: Vec<Value> =
+            serde_json::from_str(&self.oncospec(&evaluate).with(0).out).unwrap();
+        for figure in &again {
+            let name = figure["name"].as_str().unwrap();
+            let before = record.figure(&full_name(&format!("test.{name}"))).unwrap().value;
+            let now = figure["value"].as_f64().unwrap_or(f64::NAN);
+            let alike = now == before || now.is_nan() && before.is_nan();
+            assert!(alike, "{name}: {now}, not {before}");
+        }
+        again.len()
     }
 
     /// The only run directory of an experiment.
