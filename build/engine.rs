@@ -53,6 +53,7 @@ pub(crate) const PLACES: &[(&str, Part)] = &[
     // What the figures of an epoch are made of.
     ("evaluate/epoch.rs", Part::Training),
     ("evaluate/images.rs", Part::Training),
+    ("evaluate/paired/", Part::Neither),
     ("evaluate/pictures.rs", Part::Neither),
     ("evaluate/semantics.rs", Part::Neither),
     // Part of the names of recorded figures.

@@ -28,6 +28,10 @@ pub(super) struct ReportArgs {
     /// Folder whose files replace the built-in templates of the same name.
     #[arg(long, value_name = "DIR")]
     templates: Option<PathBuf>,
+    /// Figures that are tested between runs, such as `dice.lesion,hd95.mean`; p is corrected for all of them. Without, the
+    /// first headline figure.
+    #[arg(long, value_name = "FIGURE", value_delimiter = ',')]
+    compare: Vec<String>,
     #[command(flatten)]
     overwrite: OverwriteArgs,
 }
@@ -36,6 +40,7 @@ pub(super) struct ReportArgs {
 pub(super) fn execute(args: ReportArgs, output: Output) -> Result<u8> {
     let runs = find_runs(&args.runs, &args.root)?;
     let page = PageFile::new(&args.output, args.templates, args.overwrite.overwrite)?;
+    let page = PageFile { compare: args.compare, ..page };
     let whole = page.write(&runs, String::new())?;
     output.say(format!("report: {}", args.output.display()));
     Ok(if whole { 0 } else { 1 })
@@ -46,6 +51,8 @@ pub(super) fn execute(args: ReportArgs, output: Output) -> Result<u8> {
 pub(super) struct PageFile {
     file: OutputFile,
     templates: Option<PathBuf>,
+    /// Figures that are tested between runs.
+    compare: Vec<String>,
 }
 
 impl PageFile {
@@ -57,7 +64,8 @@ impl PageFile {
         if let Some(folder) = &templates {
             check_templates(folder)?;
         }
-        Ok(Self { file: OutputFile::new(path, "a report", overwrite)?, templates })
+        let file = OutputFile::new(path, "a report", overwrite)?;
+        Ok(Self { file, templates, compare: Vec::new() })
     }
 
     /// Renders it over run directories and writes it; without a title it has the experiments' names. Whether all of
@@ -79,6 +87,7 @@ impl PageFile {
             command: shell(&command_line()),
             templates: self.templates.clone(),
             unreadable: unreadable.collect(),
+            compare: self.compare.clone(),
         };
         self.file.write(render(&records, &options)?.as_bytes())?;
         for (_, error) in &errors {

@@ -17,6 +17,7 @@ mod crf;
 mod epoch;
 mod images;
 mod metric;
+pub mod paired;
 pub mod pictures;
 mod predictor;
 mod refine;
@@ -45,7 +46,7 @@ pub use run::{
     Cases, Evaluation, SECOND_HEAD_THRESHOLD, Tick, classify, evaluate, outputs, predicted_case,
     threshold,
 };
-pub use score::{CaseScore, LabelledCase, score_binary, score_classes};
+pub use score::{Asked, CaseScore, LabelledCase, score_binary, score_classes};
 pub use semantics::{
     describe_absent, describe_empty, describe_image_reductions, describe_intervals, describe_loss,
     describe_reductions, describe_refinement,
@@ -56,5 +57,7 @@ pub use summary::{Figure, figure_names, figures};
 pub use threshold::{CANDIDATES, best_threshold, binarize, count_at_candidates};
 pub use windows::Windows;
 
+#[cfg(test)]
+mod coverage;
 #[cfg(test)]
 mod parity;

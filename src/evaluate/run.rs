@@ -7,7 +7,7 @@ use super::predictor::{Predictor, Probabilities};
 use super::stitch::stitched;
 use super::windows::Windows;
 use super::{
-    CaseScore, Confusion, ImageScore, LabelledCase, best_image_threshold, best_threshold,
+    Asked, CaseScore, Confusion, ImageScore, LabelledCase, best_image_threshold, best_threshold,
     count_at_candidates, predicted_class, score_binary, score_classes,
 };
 use crate::data::{
@@ -401,12 +401,13 @@ impl View {
             truth: &self.truth,
         };
         let values = &self.probabilities.values;
+        let asked = Asked { metrics: &spec.metrics, tolerance_px: spec.tolerance };
         match predictor.outputs {
             Outputs::Binary => {
-                vec![score_binary(&labelled, &names[0], values, threshold, &spec.metrics)]
+                vec![score_binary(&labelled, &names[0], values, threshold, &asked)]
             }
             Outputs::Classes(_) | Outputs::Images(_) => {
-                score_classes(&labelled, names, labels, Some(values), &spec.metrics)
+                score_classes(&labelled, names, labels, Some(values), &asked)
             }
         }
     }

@@ -57,8 +57,17 @@ pub struct LabelledCase<'a> {
     pub truth: &'a [u8],
 }
 
+/// What is to be measured beside counts.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// Metrics; those of masks and probabilities are computed only where one of their kind is asked for.
+    pub metrics: &'a [MetricKind],
+    /// How near outlines have to be to count as equal, in pixels.
+    pub tolerance_px: f64,
+}
+
 /// Scores the probabilities of the one foreground class, named `class`, cut at `threshold` as
-/// [`binarize`] does. Metrics of masks and probabilities are computed only where `metrics` asks for them.
+/// [`binarize`] does.
 ///
 /// # Shapes
 ///
@@ -73,15 +82,15 @@ pub fn score_binary(
     class: &str,
     probabilities: &[f32],
     threshold: f64,
-    metrics: &[MetricKind],
+    asked: &Asked,
 ) -> CaseScore {
     let prediction = binarize(probabilities, threshold);
     let counts = count_binary(&prediction, case.truth);
-    score(case, class, pixels(case, &prediction, 1, counts, Some(probabilities)), metrics)
+    score(case, class, pixels(case, &prediction, 1, counts, Some(probabilities), asked), asked)
 }
 
-/// Scores a class map, one score for each class, in their order. Metrics of masks and probabilities are computed only
-/// where `metrics` asks for them, the latter only if there are probabilities.
+/// Scores a class map, one score for each class, in their order. Metrics of probabilities are computed only
+/// if there are some.
 ///
 /// # Shapes
 ///
@@ -96,7 +105,7 @@ pub fn score_classes(
     classes: &[String],
     prediction: &[u8],
     probabilities: Option<&[f32]>,
-    metrics: &[MetricKind],
+    asked: &Asked,
 ) -> Vec<CaseScore> {
     let n = case.truth.len();
     let counts = count_classes(prediction, case.truth, classes.len());
@@ -104,7 +113,7 @@ pub fn score_classes(
     scores
         .map(|(index, (class, counts))| {
             let probabilities = probabilities.map(|all| &all[index * n..(index + 1) * n]);
-            score(case, class, pixels(case, prediction, index, counts, probabilities), metrics)
+            score(case, class, pixels(case, prediction, index, counts, probabilities, asked), asked)
         })
         .collect()
 }
@@ -115,18 +124,24 @@ fn pixels<'a>(
     class: usize,
     counts: Counts,
     probabilities: Option<&'a [f32]>,
+    asked: &Asked,
 ) -> ClassPixels<'a> {
     let LabelledCase { width, height, truth, .. } = *case;
-    let distances = OnceCell::new();
-    ClassPixels { prediction, truth, width, height, class, probabilities, counts, distances }
+    ClassPixels {
+        prediction,
+        truth,
+        width,
+        height,
+        class,
+        probabilities,
+        tolerance_px: asked.tolerance_px,
+        counts,
+        distances: OnceCell::new(),
+        lesions: OnceCell::new(),
+    }
 }
 
-fn score(
-    case: &LabelledCase,
-    class: &str,
-    pixels: ClassPixels,
-    metrics: &[MetricKind],
-) -> CaseScore {
+fn score(case: &LabelledCase, class: &str, pixels: ClassPixels, asked: &Asked) -> CaseScore {
     CaseScore {
         case: case.case.to_owned(),
         group: case.group.to_owned(),
@@ -134,7 +149,7 @@ fn score(
         class: class.to_owned(),
         class_index: pixels.class,
         counts: pixels.counts,
-        measured: pixels.measured(metrics),
+        measured: pixels.measured(asked.metrics),
     }
 }
 
@@ -145,14 +160,23 @@ mod tests {
     use super::*;
     use crate::data::IGNORE;
 
+    fn asked(metrics: &[MetricKind]) -> Asked<'_> {
+        Asked { metrics, tolerance_px: 2.0 }
+    }
+
     fn case<'a>(truth: &'a [u8]) -> LabelledCase<'a> {
         LabelledCase { case: "a", group: "g", label: "benign", width: 4, height: 1, truth }
     }
 
     #[test]
     fn a_binary_case_is_cut_at_the_threshold_and_measured() {
-        let score =
-            score_binary(&case(&[0, 1, 1, 0]), "lesion", &[0.1, 0.6, 0.3, 0.2], 0.5, &[Hd95, Auc]);
+        let score = score_binary(
+            &case(&[0, 1, 1, 0]),
+            "lesion",
+            &[0.1, 0.6, 0.3, 0.2],
+            0.5,
+            &asked(&[Hd95, Auc]),
+        );
         assert_eq!(score.counts, Counts { tp: 1, fp: 0, fn_: 1, tn: 2 });
         assert_eq!((score.class.as_str(), score.class_index), ("lesion", 1));
         assert_eq!((score.group.as_str(), score.label.as_str()), ("g", "benign"));
@@ -164,16 +188,16 @@ mod tests {
 
     #[test]
     fn what_is_not_asked_for_is_not_computed() {
-        let score = score_binary(&case(&[0, 1, 1, 0]), "lesion", &[0.1; 4], 0.0, &[Dice]);
+        let score = score_binary(&case(&[0, 1, 1, 0]), "lesion", &[0.1; 4], 0.0, &asked(&[Dice]));
         assert!(score.measured.is_empty(), "{:?}", score.measured);
     }
 
     #[test]
     fn distances_of_a_normal_image_follow_the_rule() {
-        let normal = score_binary(&case(&[0; 4]), "lesion", &[0.1; 4], 0.5, &[Assd]);
+        let normal = score_binary(&case(&[0; 4]), "lesion", &[0.1; 4], 0.5, &asked(&[Assd]));
         assert_eq!(normal.value(Assd, EmptyRule::One), Some(0.0));
         assert_eq!(normal.value(Assd, EmptyRule::Skip), None);
-        let alarm = score_binary(&case(&[0; 4]), "lesion", &[0.9; 4], 0.5, &[Assd]);
+        let alarm = score_binary(&case(&[0; 4]), "lesion", &[0.9; 4], 0.5, &asked(&[Assd]));
         assert_eq!(alarm.value(Assd, EmptyRule::One), None);
         assert_eq!(alarm.value(Assd, EmptyRule::Skip), None);
     }
@@ -181,7 +205,7 @@ mod tests {
     #[test]
     fn a_case_without_a_labelled_pixel_has_no_value() {
         let metrics = [Dice, Accuracy, Hd95, Assd, Auc];
-        let score = score_binary(&case(&[IGNORE; 4]), "lesion", &[0.9; 4], 0.5, &metrics);
+        let score = score_binary(&case(&[IGNORE; 4]), "lesion", &[0.9; 4], 0.5, &asked(&metrics));
         for kind in metrics {
             assert_eq!(score.value(kind, EmptyRule::One), None, "{kind:?}");
         }
@@ -197,7 +221,7 @@ mod tests {
             &classes,
             &[0, 0, 1, 1],
             Some(&probabilities),
-            &[Assd, Auc],
+            &asked(&[Assd, Auc]),
         );
         assert_eq!(scores.len(), 3);
         assert_eq!(scores[0].counts, Counts { tp: 1, fp: 1, fn_: 0, tn: 1 });

@@ -1,6 +1,6 @@
 //! What figures mean, in words for the report.
 
-use super::bootstrap::{CONFIDENCE, FEWEST_GROUPS, FEWEST_OF_CLASS, RESAMPLES};
+use super::bootstrap::{CONFIDENCE, FEWEST_GROUPS, RESAMPLES};
 use crate::loss::{LossSpec, Scope};
 use crate::spec::{EmptyRule, RefineSpec};
 
@@ -79,10 +79,10 @@ pub fn describe_loss(loss: &LossSpec, of_images: bool) -> String {
 /// How intervals are computed.
 pub fn describe_intervals() -> String {
     format!(
-        "{:.0} % percentile interval over {RESAMPLES} bootstrap resamples of whole groups; none with \
-         fewer than {FEWEST_GROUPS} groups, of classes of images {FEWEST_OF_CLASS} of each class, and none where all \
-         resamples give the same value. Resamples for which a figure is undefined, or which lack a class of images that \
-         a mean is over, are left out. It covers the choice of cases, not that of seeds.",
+        "{:.0} % interval over {RESAMPLES} resamples of whole groups (Bayesian bootstrap), each with one group more for which \
+         the figure is lowest, or highest (Gaffke 2005): what few groups do not show is allowed for, and the interval of a \
+         share is that of Clopper and Pearson. None with fewer than {FEWEST_GROUPS} groups, of classes of images of each \
+         class. It covers the choice of cases, not that of seeds.",
         100.0 * CONFIDENCE
     )
 }

@@ -36,16 +36,15 @@ pub struct Figure {
     pub left_out: usize,
     /// Groups that its cases come from.
     pub groups: usize,
-    /// 95 % interval by cluster bootstrap over groups; `None` with fewer than [`FEWEST_GROUPS`], and where all resamples
-    /// give the same value.
+    /// 95 % interval over groups ([`super::bootstrap`]); `None` with fewer than [`FEWEST_GROUPS`].
     pub interval: Option<(f64, f64)>,
-    /// Why there is no interval, or which resamples it leaves out; empty where that need not be said.
+    /// Why there is no interval; empty where that need not be said.
     pub interval_note: String,
 }
 
 /// How the values of many cases become one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Reduction<'a> {
+pub(super) enum Reduction<'a> {
     Mean,
     Lesion,
     Pooled,
@@ -97,6 +96,18 @@ pub fn figure_names(metrics: &[MetricKind], classes: &[String], labels: &[String
     metrics.iter().flat_map(of_metric).collect()
 }
 
+/// The metric and reduction of a figure's name; `None` where the cases have no such figure.
+pub(super) fn named<'a>(name: &str, split: &Split<'a>) -> Option<(MetricKind, Reduction<'a>)> {
+    let of_metric = |metric: MetricKind| {
+        let reductions = reductions(metric, &split.classes, &split.labels);
+        reductions.into_iter().map(move |reduction| (metric, reduction))
+    };
+    let mut all = MetricKind::ALL.into_iter().flat_map(of_metric);
+    all.find(|(metric, reduction)| {
+        metric.row().of_pixels.is_some() && reduction.name(*metric) == name
+    })
+}
+
 /// All figures of the cases of one split, at one resolution: for each metric its reductions.
 ///
 /// A figure that is undefined everywhere is NaN with `n` 0. The same scores give the same figures and
@@ -121,7 +132,7 @@ pub fn figures(scores: &[CaseScore], metrics: &[MetricKind], empty: EmptyRule) -
     let mut table = vec![0.0; split.groups * columns];
     for (figure, values) in values.iter().enumerate() {
         for &Value { group, value, .. } in values {
-            if let Some(value) = value {
+            if let Some((value, _)) = value {
                 table[group * columns + 2 * figure] += value;
                 table[group * columns + 2 * figure + 1] += 1.0;
             }
@@ -134,33 +145,39 @@ pub fn figures(scores: &[CaseScore], metrics: &[MetricKind], empty: EmptyRule) -
         if *reduction == Reduction::Pooled {
             return pooled.figure(name, *metric, empty);
         }
-        mean_figure(name, &values[index], || {
-            resampled.interval(|sums| {
-                let (sum, n) = (sums[2 * index], sums[2 * index + 1]);
-                (n > 0.0).then(|| sum / n)
-            })
+        mean_figure(name, &values[index], |size, bounds| {
+            resampled.mean([2 * index, 2 * index + 1], size, bounds)
         })
     };
     wanted.iter().enumerate().map(figure).collect()
 }
 
 /// What a mean is over.
-struct Value {
-    group: usize,
-    value: Option<f64>,
+pub(super) struct Value {
+    pub group: usize,
+    /// With the lowest and the highest that it could be.
+    pub value: Option<(f64, (f64, f64))>,
     /// How many undefined scores it lacks.
     left_out: usize,
 }
 
-/// The mean of the defined values.
-fn mean_figure(name: String, values: &[Value], interval: impl FnOnce() -> Resampled) -> Figure {
-    let defined: Vec<f64> = values.iter().filter_map(|value| value.value).collect();
+/// The mean of the defined values; the interval is of how many a group has, and of their bounds.
+fn mean_figure(
+    name: String,
+    values: &[Value],
+    interval: impl FnOnce(f64, (f64, f64)) -> Resampled,
+) -> Figure {
+    let defined: Vec<(f64, (f64, f64))> = values.iter().filter_map(|value| value.value).collect();
     let groups: BTreeSet<usize> =
         values.iter().filter_map(|value| value.value.map(|_| value.group)).collect();
-    let resampled = resampled(groups.len(), interval);
+    let n = defined.len() as f64;
+    let mean = |of: fn(&(f64, (f64, f64))) -> f64| defined.iter().map(of).sum::<f64>() / n;
+    let resampled = resampled(groups.len(), || {
+        interval(n / groups.len() as f64, (mean(|of| of.1.0), mean(|of| of.1.1)))
+    });
     Figure {
         name,
-        value: defined.iter().sum::<f64>() / defined.len() as f64,
+        value: mean(|of| of.0),
         n: defined.len(),
         left_out: values.iter().map(|value| value.left_out).sum(),
         groups: groups.len(),
@@ -173,13 +190,13 @@ fn mean_figure(name: String, values: &[Value], interval: impl FnOnce() -> Resamp
 fn resampled(groups: usize, of: impl FnOnce() -> Resampled) -> Resampled {
     match groups {
         0 => Resampled::default(),
-        groups if groups < FEWEST_GROUPS => Resampled::few(groups, "", FEWEST_GROUPS),
+        groups if groups < FEWEST_GROUPS => Resampled::few(groups, ""),
         _ => of(),
     }
 }
 
 /// The scores of one case, by class.
-struct Case<'a> {
+pub(super) struct Case<'a> {
     group: usize,
     label: &'a str,
     scores: Vec<&'a CaseScore>,
@@ -193,6 +210,8 @@ impl Case<'_> {
         let value = mean_of_classes(metric, &self.counts, &values);
         let undefined = undefined(&self.counts, &values);
         let left_out = if value.is_none() { undefined.max(1) } else { undefined };
+        let pixels = self.counts.first().map_or(0, Counts::total);
+        let value = value.map(|value| (value, metric.row().bounds(pixels)));
         Value { group: self.group, value, left_out }
     }
 }
@@ -204,19 +223,19 @@ fn undefined(counts: &[Counts], values: &[Option<f64>]) -> usize {
 }
 
 /// The cases of a split and what they have in common.
-struct Split<'a> {
+pub(super) struct Split<'a> {
     /// In the order in which they are first named.
-    cases: Vec<Case<'a>>,
+    pub cases: Vec<Case<'a>>,
     /// In the order of their numbers.
-    classes: Vec<&'a str>,
+    pub classes: Vec<&'a str>,
     /// In alphabetical order.
     labels: Vec<&'a str>,
     /// How many groups there are; they are numbered in alphabetical order.
-    groups: usize,
+    pub groups: usize,
 }
 
 impl<'a> Split<'a> {
-    fn new(scores: &'a [CaseScore]) -> Self {
+    pub fn new(scores: &'a [CaseScore]) -> Self {
         let labels: BTreeSet<&str> = scores.iter().map(|score| score.label.as_str()).collect();
         let classes: BTreeSet<(usize, &str)> =
             scores.iter().map(|score| (score.class_index, score.class.as_str())).collect();
@@ -250,7 +269,12 @@ impl<'a> Split<'a> {
     }
 
     /// The cases (or pairs of case and class) that a mean is over; what is pooled is no mean.
-    fn values(&self, metric: MetricKind, reduction: &Reduction, empty: EmptyRule) -> Vec<Value> {
+    pub fn values(
+        &self,
+        metric: MetricKind,
+        reduction: &Reduction,
+        empty: EmptyRule,
+    ) -> Vec<Value> {
         let of_cases = |keep: &dyn Fn(&Case) -> bool| {
             let kept = self.cases.iter().filter(|case| keep(case));
             kept.map(|case| case.value(metric, empty)).collect()
@@ -263,7 +287,9 @@ impl<'a> Split<'a> {
             let kept = scores.filter(|(_, score)| !score.truth_empty() && keep(score));
             let value = |(group, score): (usize, &CaseScore)| {
                 let value = score.value(metric, empty);
-                Value { group, value, left_out: usize::from(value.is_none()) }
+                let bounds = metric.row().bounds(score.counts.total());
+                let left_out = usize::from(value.is_none());
+                Value { group, value: value.map(|value| (value, bounds)), left_out }
             };
             kept.map(value).collect()
         };
@@ -289,40 +315,66 @@ struct Pooled {
     resampled: ResampledSums,
 }
 
+/// The counts of each group, four for each class; cases without a labelled pixel have none.
+///
+/// # Shapes
+///
+/// - output: `[groups, 4 classes]`
+pub(super) fn count_rows(split: &Split) -> Vec<f64> {
+    let columns = 4 * split.classes.len();
+    let mut table = vec![0.0; split.groups * columns];
+    for case in &split.cases {
+        let row = &mut table[case.group * columns..(case.group + 1) * columns];
+        for (row, &Counts { tp, fp, fn_, tn }) in row.chunks_mut(4).zip(&case.counts) {
+            for (sum, count) in row.iter_mut().zip([tp, fp, fn_, tn]) {
+                *sum += count as f64;
+            }
+        }
+    }
+    table
+}
+
+/// A pooled figure of sums of counts, four for each class; they may be weighted.
+pub(super) fn pooled_value(metric: MetricKind, sums: &[f64], empty: EmptyRule) -> Option<f64> {
+    let scale = WHOLE / sums.iter().take(4).sum::<f64>();
+    let counts: Vec<Counts> = sums.chunks(4).map(|sums| scaled(sums, scale)).collect();
+    across_classes(metric, &counts, empty)
+}
+
+/// Sums of counts of one group more, of middle size and with as much in truth and prediction as is usual: nothing is right,
+/// or all.
+pub(super) fn one_more(sums: &[f64], groups: usize) -> [Vec<f64>; 2] {
+    let of_class = |sums: &[f64]| {
+        let [tp, fp, fn_, tn] = [0, 1, 2, 3].map(|index| sums[index] / groups as f64);
+        let (truth, others) = (tp + fn_, fp + tn);
+        let wrong = (tp + fp).min(others);
+        ([0.0, wrong, truth, others - wrong], [truth, 0.0, 0.0, others])
+    };
+    let (lowest, highest): (Vec<[f64; 4]>, Vec<[f64; 4]>) = sums.chunks(4).map(of_class).unzip();
+    [lowest.concat(), highest.concat()]
+}
+
 impl Pooled {
     fn new(split: &Split) -> Self {
-        let columns = 4 * split.classes.len();
-        let mut table = vec![0.0; split.groups * columns];
         let mut sums = vec![Counts::default(); split.classes.len()];
-        let mut groups = BTreeSet::new();
         let labelled = |case: &&Case| case.counts.iter().any(|counts| counts.total() > 0);
         let cases: Vec<&Case> = split.cases.iter().filter(labelled).collect();
         for case in &cases {
-            groups.insert(case.group);
-            let row = &mut table[case.group * columns..(case.group + 1) * columns];
-            for ((sum, row), &counts) in sums.iter_mut().zip(row.chunks_mut(4)).zip(&case.counts) {
-                *sum += counts;
-                let Counts { tp, fp, fn_, tn } = counts;
-                for (sum, count) in row.iter_mut().zip([tp, fp, fn_, tn]) {
-                    *sum += count as f64;
-                }
-            }
+            sums.iter_mut().zip(&case.counts).for_each(|(sum, &counts)| *sum += counts);
         }
-        let resampled = ResampledSums::new(&table, columns);
+        let groups: BTreeSet<usize> = cases.iter().map(|case| case.group).collect();
+        let resampled = ResampledSums::new(&count_rows(split), 4 * split.classes.len());
         Self { cases: cases.len(), groups: groups.len(), counts: sums, resampled }
     }
 
     fn figure(&self, name: String, metric: MetricKind, empty: EmptyRule) -> Figure {
         let interval = || {
-            self.resampled.interval(|sums| {
-                let counts = |of_class: &[f64]| Counts {
-                    tp: of_class[0] as u64,
-                    fp: of_class[1] as u64,
-                    fn_: of_class[2] as u64,
-                    tn: of_class[3] as u64,
-                };
-                across_classes(metric, &sums.chunks(4).map(counts).collect::<Vec<_>>(), empty)
-            })
+            let of_class =
+                |&Counts { tp, fp, fn_, tn }: &Counts| [tp, fp, fn_, tn].map(|n| n as f64);
+            let sums: Vec<f64> = self.counts.iter().flat_map(of_class).collect();
+            let [lowest, highest] = one_more(&sums, self.groups);
+            let value = |sums: &[f64]| pooled_value(metric, sums, empty);
+            self.resampled.interval(&lowest, &highest, value)
         };
         let values: Vec<_> =
             self.counts.iter().map(|counts| overlap(metric, counts, empty)).collect();
@@ -339,6 +391,14 @@ impl Pooled {
             interval_note: resampled.note,
         }
     }
+}
+
+/// Weighted counts are scaled to these, so that whole numbers hold them.
+const WHOLE: f64 = (1_u64 << 50) as f64;
+
+fn scaled(counts: &[f64], scale: f64) -> Counts {
+    let whole = |index: usize| (counts[index] * scale).round() as u64;
+    Counts { tp: whole(0), fp: whole(1), fn_: whole(2), tn: whole(3) }
 }
 
 #[cfg(test)]
@@ -570,7 +630,10 @@ mod tests {
             scores.iter().filter_map(|score| score.value(Dice, EmptyRule::One)).collect();
         let groups: Vec<&str> = scores.iter().map(|score| score.group.as_str()).collect();
         let figure = find(&figures(&scores, &[Dice], EmptyRule::One), "dice.mean");
-        assert_eq!(figure.interval, super::super::bootstrap::mean_interval(&values, &groups));
+        assert_eq!(
+            figure.interval,
+            super::super::bootstrap::mean_interval(&values, &groups, (0.0, 1.0))
+        );
     }
 
     #[test]

@@ -2,11 +2,12 @@
 //!
 //! As MONAI's `compute_average_surface_distance(symmetric=True)`. medpy's `assd` differs: it averages the two directed means.
 
-use super::Metric;
 use super::surface::Distances;
+use super::{Metric, Range};
 
 pub(super) const METRIC: Metric = Metric::lowest("assd", "ASSD")
     .also_named(&["asd"])
+    .between(Range::Distance)
     .in_unit("px")
     .of_masks(|pixels| pixels.distances().map(of));
 

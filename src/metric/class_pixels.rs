@@ -3,6 +3,7 @@
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
+use super::lesions::Lesions;
 use super::surface::{self, Distances};
 use super::{Counts, IGNORE, MetricKind};
 
@@ -23,8 +24,12 @@ pub struct ClassPixels<'a> {
     pub probabilities: Option<&'a [f32]>,
     /// Pixels, the class against all others.
     pub counts: Counts,
+    /// How near outlines have to be to count as equal, in pixels.
+    pub tolerance_px: f64,
     /// Measured once for all metrics that are made of them.
     pub distances: OnceCell<Option<Distances>>,
+    /// The same.
+    pub lesions: OnceCell<Lesions>,
 }
 
 impl ClassPixels<'_> {
@@ -52,6 +57,14 @@ impl ClassPixels<'_> {
         measured.as_ref()
     }
 
+    /// The regions of the class in prediction and truth. Ignored pixels belong to neither.
+    pub fn lesions(&self) -> &Lesions {
+        self.lesions.get_or_init(|| {
+            let (prediction, truth) = self.masks();
+            Lesions::new(&prediction, &truth, self.width)
+        })
+    }
+
     /// The pixels of the class in prediction and truth.
     fn masks(&self) -> (Vec<bool>, Vec<bool>) {
         let is_class = |&value: &u8| usize::from(value) == self.class;
@@ -75,7 +88,9 @@ mod tests {
             class: 2,
             probabilities: None,
             counts: Counts { tp: 1, fp: 1, fn_: 1, tn: 0 },
+            tolerance_px: 2.0,
             distances: OnceCell::new(),
+            lesions: OnceCell::new(),
         };
         let (prediction, truth) = pixels.masks();
         assert_eq!(prediction, [true, false, false, true]);

@@ -3,10 +3,11 @@
 //! As MONAI's `compute_hausdorff_distance(percentile=95)`. medpy's `hd95` differs: it pools both directions.
 
 use super::surface::Distances;
-use super::{Metric, quantile};
+use super::{Metric, Range, quantile};
 
 pub(super) const METRIC: Metric = Metric::lowest("hd95", "HD95")
     .also_named(&["hd", "hausdorff", "hausdorff95"])
+    .between(Range::Distance)
     .in_unit("px")
     .of_masks(|pixels| pixels.distances().map(of));
 

@@ -1,9 +1,11 @@
 //! Matthews' correlation coefficient, of pixels or of images.
 
-use super::{Counts, ImageConfusion, Metric};
+use super::{Counts, ImageConfusion, Metric, Range};
 
-pub(super) const METRIC: Metric =
-    Metric::highest("mcc", "MCC").of_counts(of_counts).of_all_images(of_images, true);
+pub(super) const METRIC: Metric = Metric::highest("mcc", "MCC")
+    .between(Range::Correlation)
+    .of_counts(of_counts)
+    .of_all_images(of_images, true);
 
 /// Matthews (1975), Biochimica et Biophysica Acta 405:442-451; `None` where truth or prediction is constant.
 fn of_counts(counts: &Counts) -> Option<f64> {

@@ -10,7 +10,11 @@ mod class_pixels;
 mod counts;
 mod hd95;
 mod images;
+mod lesion_precision;
+mod lesion_recall;
+mod lesions;
 mod mcc;
+mod nsd;
 mod overlap;
 mod quantile;
 mod surface;
@@ -24,6 +28,7 @@ use serde::{Deserialize, Serialize};
 pub use class_pixels::ClassPixels;
 pub use counts::Counts;
 pub use images::{Against, ImageConfusion, MeanOver, OfClass, OfImages, Side};
+pub use lesions::Lesions;
 pub use overlap::{across_classes, mean_of_classes, overlap};
 pub use quantile::quantile;
 pub use surface::Distances;
@@ -99,6 +104,12 @@ metrics! {
     Hd95 => hd95::METRIC,
     /// Average symmetric surface distance, in pixels.
     Assd => assd::METRIC,
+    /// Normalised surface distance: the part of both outlines within `evaluation.tolerance` of the other.
+    Nsd => nsd::METRIC,
+    /// Part of the lesions of a case that share a pixel with the prediction.
+    LesionRecall => lesion_recall::METRIC,
+    /// Part of the predicted lesions of a case that share a pixel with the truth.
+    LesionPrecision => lesion_precision::METRIC,
     /// Area under the ROC curve of the probabilities of pixels or images.
     Auc => auc::METRIC,
     /// Mean of recall and specificity; of images, mean recall over the classes.
@@ -173,6 +184,7 @@ pub struct Metric {
     unit: Option<&'static str>,
     /// Which way is better.
     pub goal: Goal,
+    range: Range,
     /// What it is made of, of the pixels of a class; `None` where it is of images alone.
     pub of_pixels: Option<OfPixels>,
     /// What it is made of, of classified images; `None` where it is of pixels alone.
@@ -200,6 +212,7 @@ impl Metric {
             title,
             unit: None,
             goal: Goal::Highest,
+            range: Range::Part,
             of_pixels: None,
             of_images: None,
         }
@@ -207,6 +220,10 @@ impl Metric {
 
     const fn lowest(name: &'static str, title: &'static str) -> Self {
         Self { goal: Goal::Lowest, ..Self::highest(name, title) }
+    }
+
+    const fn between(self, range: Range) -> Self {
+        Self { range, ..self }
     }
 
     const fn also_named(self, also_named: &'static [&'static str]) -> Self {
@@ -257,6 +274,15 @@ impl Metric {
         Self { of_images: Some(OfImages::Classes { value, mean, seen }), ..self }
     }
 
+    /// The lowest and the highest value that it can have, of an image with so many labelled pixels.
+    pub fn bounds(&self, pixels: u64) -> (f64, f64) {
+        match self.range {
+            Range::Part => (0.0, 1.0),
+            Range::Correlation => (-1.0, 1.0),
+            Range::Distance => (0.0, (2.0 * pixels as f64).sqrt()),
+        }
+    }
+
     /// For people, with its unit: `HD95 (px)`.
     pub fn title(&self) -> String {
         match self.unit {
@@ -264,6 +290,17 @@ impl Metric {
             Some(unit) => format!("{} ({unit})", self.title),
         }
     }
+}
+
+/// The values that a metric can have.
+#[derive(Clone, Copy, Debug)]
+enum Range {
+    /// From 0 to 1.
+    Part,
+    /// From -1 to 1.
+    Correlation,
+    /// From 0 to the diagonal of the image, which is taken to be a square.
+    Distance,
 }
 
 /// What overlap metrics score where a class is absent from truth and prediction alike.

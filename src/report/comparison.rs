@@ -1,33 +1,41 @@
-//! Which runs differ on the same cases more than by chance.
+//! Which runs differ on the same cases more than by chance, in a figure.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::cases::{counts, counts_of, rows_of_cases};
-use super::headline::seeded;
+use super::cases::{counts, rows_of_cases};
+use super::headline::{by_task, columns, seeded};
+use super::images;
 use super::names;
-use super::permutation::{holm, p_of_difference};
-use crate::evaluate::bootstrap::mean_interval;
-use crate::metric::across_classes;
-use crate::record::{Interval, Record, RunState};
-use crate::spec::{EmptyRule, MetricKind};
+use crate::error::{Error, Result};
+use crate::evaluate::paired::{self, Difference, OverSeeds};
+use crate::evaluate::{CaseScore, figure_goal};
+use crate::figure_name::OF_SECOND_HEAD;
+use crate::record::{Interval, Record, RunState, Task};
+use crate::spec::Goal;
 use crate::split_name::SplitName;
 
 /// Pairs with a lower corrected p count as different.
 const LEVEL: f64 = 0.05;
 
-/// Pairwise comparisons of runs on the same cases.
+/// Pairwise comparisons of runs on the same cases, in one figure.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct Comparison {
-    /// What is compared by its mean over the cases; higher is better.
-    pub measure: &'static str,
+    /// The figure for people.
+    pub measure: String,
+    /// Whether lower values are better.
+    pub lower_is_better: bool,
     /// How a case without a lesion scores; empty where there is none.
     pub rule: &'static str,
+    /// How p is computed.
+    pub test: &'static str,
     /// All pairs that can be compared.
     pub pairs: Vec<Pair>,
     /// Runs without a partner.
     pub alone: Vec<String>,
+    /// Tests of the page, for all of which p is corrected.
+    pub tests: usize,
 }
 
 /// Two runs, or two experiments of several seeds.
@@ -41,197 +49,307 @@ pub(super) struct Pair {
     pub split: String,
     /// Its cases.
     pub cases: usize,
-    /// Groups of these cases.
+    /// Those for which the figure is undefined of one of both.
+    pub left_out: usize,
+    /// Groups of the cases.
     pub groups: usize,
-    /// Mean of the first less that of the second.
+    /// The figure of the first less that of the second.
     pub difference: f64,
-    /// 95 % interval of that; `None` with too few groups.
+    /// 95 % interval of that over cases; `None` with too few groups.
     pub interval: Option<Interval>,
-    /// p of a paired permutation test.
+    /// 95 % interval over cases and seeds; `None` where one of both has one seed.
+    pub over_seeds: Option<Interval>,
+    /// The part of the variance that is that of the seeds.
+    pub share_of_seeds: Option<f64>,
+    /// Whether the difference is larger than cases and seeds explain; `None` where one of both has one seed.
+    pub is_beyond_seeds: Option<bool>,
+    /// The mean difference by its standard deviation over cases; `None` where the figure is no mean.
+    pub effect: Option<f64>,
+    /// Groups that would show such a difference with a chance of 0.8, where these are fewer.
+    pub groups_needed: Option<u64>,
+    /// p of the test.
     pub p: f64,
-    /// The same after Holm's correction for all pairs of the comparison.
+    /// The same after Holm's correction for all tests of the page.
     pub corrected: f64,
     /// The better one; `None` where they are not distinguishable.
     pub better: Option<String>,
+    /// What the test says, in words.
+    pub verdict: String,
 }
 
-/// A case in the comparison.
+/// What two runs must agree on in a case to be compared.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Case {
     group: String,
-    /// What two runs must agree on to be compared.
     truth: String,
-    value: f64,
 }
 
 /// Cases by name.
 type Cases = BTreeMap<String, Case>;
 
-struct Contestant {
+/// A run, or the runs of an experiment that differ in their seeds.
+struct Contestant<'a> {
     label: String,
+    seeds: Vec<&'a Record>,
     splits: BTreeMap<SplitName, Cases>,
 }
 
-/// Comparisons of finished runs: of pixels by Dice, of images by whether the class is right.
-pub(super) fn comparisons(records: &[Record], labels: &[String]) -> Vec<Comparison> {
-    let empty = "A case without a lesion and without a predicted one has a Dice of 1, whatever the rules of the runs.";
-    let seeded = seeded(&records.iter().collect::<Vec<_>>());
-    let contestants = |cases: fn(&Record) -> BTreeMap<SplitName, Cases>| {
-        contestants(records, labels, &seeded, cases)
-    };
-    let all = [
-        comparison("Dice of a case", empty, &contestants(dice)),
-        comparison("share of images classified correctly", "", &contestants(right_class)),
-    ];
-    all.into_iter().flatten().collect()
+/// What a figure is of.
+#[derive(Clone, Copy, PartialEq)]
+enum Of {
+    Pixels,
+    Images,
 }
 
-/// The cases of each split with their Dice at the headline resolution; with several classes, the mean over those in
-/// truth or prediction.
+/// Comparisons of finished runs in the figures asked for, such as `dice.lesion`, without any in the first headline figure of
+/// each task.
 ///
-/// Only cases without a labelled pixel are left out: cases without a Dice would be those that a run gets right.
-fn dice(record: &Record) -> BTreeMap<SplitName, Cases> {
-    let mut splits: BTreeMap<SplitName, Cases> = BTreeMap::new();
-    for ((split, name), mut rows) in rows_of_cases(record) {
-        rows.retain(|row| counts(row).total() > 0);
-        let Some(first) = rows.first() else { continue };
-        let truth =
-            rows.iter().map(|row| (row, row.tp + row.fn_)).filter(|(_, pixels)| *pixels > 0);
-        let case = Case {
-            group: first.group.clone(),
-            truth: truth.map(|(row, pixels)| format!("{} {pixels} ", row.class)).collect(),
-            value: across_classes(MetricKind::Dice, &counts_of(&rows), EmptyRule::One)
-                .unwrap_or(1.0),
-        };
-        splits.entry(split).or_default().insert(name.to_owned(), case);
-    }
-    splits
-}
-
-/// The images of each split, 1 if classified correctly, else 0.
-fn right_class(record: &Record) -> BTreeMap<SplitName, Cases> {
-    let mut splits: BTreeMap<SplitName, Cases> = BTreeMap::new();
-    for row in &record.scores {
-        let value = f64::from(u8::from(row.truth == row.predicted));
-        let case = Case { group: row.group.clone(), truth: row.truth.clone(), value };
-        splits.entry(row.split).or_default().insert(row.case.clone(), case);
-    }
-    splits
-}
-
-/// Finished runs that have cases; seeds of an experiment count as one, with the mean of each case.
-fn contestants(
+/// # Errors
+/// The user's, if no run has a figure that is asked for.
+pub(super) fn comparisons(
     records: &[Record],
     labels: &[String],
+    asked: &[String],
+) -> Result<Vec<Comparison>> {
+    for figure in asked {
+        let has = |record: &Record| record.figures.iter().any(|found| found.name == *figure);
+        if !records.iter().any(has) {
+            let there = records.iter().flat_map(|record| &record.summary.headline);
+            let there = names::distinct(there.map(|name| name.figure.as_str()));
+            return Err(Error::user(format!(
+                "no run has the figure `{figure}` to compare; headline figures are {}",
+                there.join(", ")
+            )));
+        }
+    }
+    let seeded = seeded(&records.iter().collect::<Vec<_>>());
+    let mut begun = Vec::new();
+    for (task, runs) in by_task(records) {
+        let of_task: Vec<&Record> = runs.iter().map(|&run| &records[run]).collect();
+        let first = columns(&of_task).into_iter().next().map(|name| name.figure);
+        let figures: Vec<String> = if asked.is_empty() {
+            first.into_iter().collect()
+        } else {
+            let has = |figure: &&String| {
+                of_task.iter().any(|record| record.figures.iter().any(|of| of.name == **figure))
+            };
+            asked.iter().filter(has).cloned().collect()
+        };
+        for figure in figures {
+            let of = match task {
+                Task::Segment if !figure.starts_with(OF_SECOND_HEAD) => Of::Pixels,
+                _ => Of::Images,
+            };
+            let contestants = contestants(records, labels, &runs, &seeded, of);
+            if contestants.len() > 1 {
+                begun.push((figure, of, contestants));
+            }
+        }
+    }
+    let tests = begun.iter().map(|(_, _, all)| all.len() * (all.len() - 1) / 2).sum();
+    let mut found: Vec<Comparison> = begun
+        .iter()
+        .map(|(figure, of, contestants)| comparison(figure, *of, contestants, tests))
+        .collect();
+    decide(&mut found);
+    Ok(found)
+}
+
+/// The cases of each split with their truth.
+///
+/// Cases without a labelled pixel are left out: they are no evidence.
+fn cases(record: &Record, of: Of) -> BTreeMap<SplitName, Cases> {
+    let mut splits: BTreeMap<SplitName, Cases> = BTreeMap::new();
+    let mut insert = |split: SplitName, name: &str, group: &str, truth: String| {
+        let case = Case { group: group.to_owned(), truth };
+        splits.entry(split).or_default().insert(name.to_owned(), case);
+    };
+    match of {
+        Of::Pixels => {
+            for ((split, name), rows) in rows_of_cases(record) {
+                let labelled = rows.iter().filter(|row| counts(row).total() > 0);
+                let truth = |(row, pixels): (_, u64)| format!("{row} {pixels} ");
+                let pixels = labelled.clone().map(|row| (&row.class, row.tp + row.fn_));
+                if let Some(first) = labelled.clone().next() {
+                    let truth = pixels.filter(|(_, pixels)| *pixels > 0).map(truth).collect();
+                    insert(split, name, &first.group, truth);
+                }
+            }
+        }
+        Of::Images => {
+            for row in &record.scores {
+                insert(row.split, &row.case, &row.group, row.truth.clone());
+            }
+        }
+    }
+    splits
+}
+
+/// The scores of the classes of the cases of a split, in order of the cases.
+fn pixel_scores(record: &Record, split: SplitName) -> Vec<CaseScore> {
+    let place = |class: &str| record.summary.classes.iter().position(|name| name == class);
+    let rows = rows_of_cases(record).into_iter().filter(|((of, _), _)| *of == split);
+    let labelled = rows.flat_map(|(_, rows)| rows).filter(|row| counts(row).total() > 0);
+    labelled
+        .map(|row| CaseScore {
+            case: row.case.clone(),
+            group: row.group.clone(),
+            label: row.label.clone(),
+            class: row.class.clone(),
+            class_index: place(&row.class).unwrap_or_default(),
+            counts: counts(row),
+            measured: row.measured.clone(),
+        })
+        .collect()
+}
+
+/// Finished runs of a task that have cases; seeds of an experiment on the same cases count as one.
+fn contestants<'a>(
+    records: &'a [Record],
+    labels: &[String],
+    runs: &[usize],
     seeded: &[(&str, Vec<usize>)],
-    cases: fn(&Record) -> BTreeMap<SplitName, Cases>,
-) -> Vec<Contestant> {
-    let contestant = |(record, label): (&Record, &String)| {
+    of: Of,
+) -> Vec<Contestant<'a>> {
+    let contestant = |&run: &usize| {
+        let record = &records[run];
         let finished = record.status.state == RunState::Finished;
-        let splits = if finished { cases(record) } else { BTreeMap::new() };
-        (!splits.is_empty()).then(|| Contestant { label: label.clone(), splits })
+        let splits = if finished { cases(record, of) } else { BTreeMap::new() };
+        let label = labels[run].clone();
+        (!splits.is_empty()).then(|| (run, Contestant { label, seeds: vec![record], splits }))
     };
-    let mut all: Vec<Option<Contestant>> = records.iter().zip(labels).map(contestant).collect();
+    let mut all: BTreeMap<usize, Contestant> = runs.iter().filter_map(contestant).collect();
     for (experiment, runs) in seeded {
-        let seeds: Vec<&Contestant> = runs.iter().filter_map(|&run| all[run].as_ref()).collect();
-        let Some(splits) = mean_of(&seeds) else { continue };
-        let label = format!("{experiment}, {} seeds", seeds.len());
-        for &run in runs {
-            all[run] = None;
+        let seeds: Vec<usize> = runs.iter().copied().filter(|run| all.contains_key(run)).collect();
+        let [first, others @ ..] = seeds.as_slice() else { continue };
+        let same = |other: &usize| all[first].splits == all[other].splits;
+        if others.is_empty() || !others.iter().all(same) {
+            continue;
         }
-        all[runs[0]] = Some(Contestant { label, splits });
-    }
-    all.into_iter().flatten().collect()
-}
-
-/// Each case with its mean over the seeds; `None` if the seeds have different cases.
-fn mean_of(seeds: &[&Contestant]) -> Option<BTreeMap<SplitName, Cases>> {
-    let [first, others @ ..] = seeds else { return None };
-    let same = |other: &&Contestant| {
-        let splits = first.splits.iter().zip(&other.splits);
-        first.splits.len() == other.splits.len()
-            && splits.into_iter().all(|(a, b)| a.0 == b.0 && same_cases(a.1, b.1))
-    };
-    if !others.iter().all(same) {
-        return None;
-    }
-    let mut splits = first.splits.clone();
-    for (split, cases) in &mut splits {
-        for (name, case) in cases {
-            let sum: f64 = seeds.iter().map(|seed| seed.splits[split][name].value).sum();
-            case.value = sum / seeds.len() as f64;
+        let records = seeds.iter().map(|&run| &records[run]).collect();
+        others.iter().for_each(|other| drop(all.remove(other)));
+        if let Some(contestant) = all.get_mut(first) {
+            contestant.label = format!("{experiment}, {} seeds", seeds.len());
+            contestant.seeds = records;
         }
     }
-    Some(splits)
+    all.into_values().collect()
 }
 
-/// Whether cases are the same, in the same groups and with the same truth.
-fn same_cases(a: &Cases, b: &Cases) -> bool {
-    let same = |((name, case), (other_name, other)): ((&String, &Case), (&String, &Case))| {
-        name == other_name && case.group == other.group && case.truth == other.truth
-    };
-    a.len() == b.len() && a.iter().zip(b).all(same)
-}
-
-/// Compares all pairs; `None` with fewer than two contestants.
-fn comparison(
-    measure: &'static str,
-    rule: &'static str,
-    contestants: &[Contestant],
-) -> Option<Comparison> {
-    if contestants.len() < 2 {
-        return None;
-    }
+/// Compares all pairs in a figure; p is not corrected yet.
+fn comparison(figure: &str, of: Of, contestants: &[Contestant], tests: usize) -> Comparison {
     let mut pairs: Vec<Pair> = Vec::new();
     for (index, first) in contestants.iter().enumerate() {
-        pairs.extend(contestants[index + 1..].iter().filter_map(|second| pair(first, second)));
-    }
-    let corrected = holm(&pairs.iter().map(|pair| pair.p).collect::<Vec<_>>());
-    for (pair, corrected) in pairs.iter_mut().zip(corrected) {
-        pair.corrected = corrected;
-        if corrected < LEVEL {
-            let better = if pair.difference > 0.0 { &pair.first } else { &pair.second };
-            pair.better = Some(better.clone());
-        }
+        let others = contestants[index + 1..].iter();
+        pairs.extend(others.filter_map(|second| pair(figure, of, first, second, tests)));
     }
     let paired = |label: &String| pairs.iter().any(|p| p.first == *label || p.second == *label);
     let labels = contestants.iter().map(|contestant| &contestant.label);
-    let alone = labels.filter(|label| !paired(label)).cloned().collect();
-    Some(Comparison { measure, rule, pairs, alone })
+    let empty = "A case without a lesion and without a predicted one counts as found, whatever the rules of the runs.";
+    let of_ranking = figure.trim_start_matches(OF_SECOND_HEAD).starts_with("auc.");
+    Comparison {
+        measure: names::figure(figure),
+        lower_is_better: figure_goal(figure) == Some(Goal::Lowest),
+        rule: if of == Of::Pixels { empty } else { "" },
+        test: match of {
+            Of::Images if of_ranking => {
+                "DeLong's test (1988), with images in groups Obuchowski's (1997)"
+            }
+            _ => "a paired permutation test",
+        },
+        alone: labels.filter(|label| !paired(label)).cloned().collect(),
+        pairs,
+        tests,
+    }
 }
 
-/// Compares two on the first of test, validation and training split whose cases are the same; `None` without one.
-fn pair(first: &Contestant, second: &Contestant) -> Option<Pair> {
-    let same = |split: &SplitName| {
-        second.splits.get(split).is_some_and(|cases| same_cases(&first.splits[split], cases))
-    };
+/// Compares two on the first of test, validation and training split whose cases are the same; `None` without one, or where
+/// the figure has no test.
+fn pair(
+    figure: &str,
+    of: Of,
+    first: &Contestant,
+    second: &Contestant,
+    tests: usize,
+) -> Option<Pair> {
+    let same = |split: &SplitName| first.splits.get(split) == second.splits.get(split);
     let shared = first.splits.keys().copied().filter(same);
     let split = shared.min_by_key(|split| names::split_rank(*split))?;
-    let cases = first.splits[&split].values().zip(second.splits[&split].values());
-    let (groups, differences): (Vec<&str>, Vec<f64>) =
-        cases.map(|(a, b)| (a.group.as_str(), a.value - b.value)).unzip();
-    let mut of_groups: BTreeMap<&str, f64> = BTreeMap::new();
-    for (group, difference) in groups.iter().zip(&differences) {
-        *of_groups.entry(group).or_default() += difference;
-    }
-    let interval = mean_interval(&differences, &groups).map(|(low, high)| Interval { low, high });
+    let both = [first, second];
+    let found = match of {
+        Of::Pixels => {
+            let scores = both.map(|of| {
+                of.seeds.iter().map(|record| pixel_scores(record, split)).collect::<Vec<_>>()
+            });
+            paired::of_pixels(scores.each_ref().map(Vec::as_slice), figure, tests)
+        }
+        Of::Images => {
+            let scores = both.map(|of| {
+                of.seeds.iter().map(|record| images::scores_of(record, split)).collect::<Vec<_>>()
+            });
+            let [classes, others] = both.map(|of| images::classes(of.seeds[0]));
+            let name = figure.strip_prefix(OF_SECOND_HEAD).unwrap_or(figure);
+            let same = classes == others;
+            let scores = scores.each_ref().map(Vec::as_slice);
+            same.then(|| paired::of_images(scores, classes, name, tests)).flatten()
+        }
+    }?;
+    let interval = |(low, high): (f64, f64)| Interval { low, high };
+    let Difference { value, p, effect, .. } = found;
     Some(Pair {
         first: first.label.clone(),
         second: second.label.clone(),
         split: names::split(split).to_owned(),
-        cases: differences.len(),
-        groups: of_groups.len(),
-        difference: differences.iter().sum::<f64>() / differences.len() as f64,
-        interval,
-        p: p_of_difference(&of_groups.into_values().collect::<Vec<_>>()),
+        cases: found.cases,
+        left_out: found.left_out,
+        groups: found.groups,
+        difference: value,
+        interval: found.interval.map(interval),
+        over_seeds: found.over_seeds.map(|OverSeeds { interval: both, .. }| interval(both)),
+        share_of_seeds: found.over_seeds.map(|over| over.share),
+        is_beyond_seeds: found.over_seeds.map(|over| over.is_beyond),
+        effect,
+        groups_needed: found.groups_needed.filter(|needed| *needed > found.groups as u64),
+        p,
         corrected: 1.0,
         better: None,
+        verdict: if split == SplitName::Test {
+            String::new()
+        } else {
+            "only test cases decide".into()
+        },
     })
+}
+
+/// Corrects p for all tests, and says of each pair of test cases which is better.
+fn decide(comparisons: &mut [Comparison]) {
+    let ps: Vec<f64> =
+        comparisons.iter().flat_map(|of| of.pairs.iter().map(|pair| pair.p)).collect();
+    let mut corrected = paired::holm(&ps).into_iter();
+    for comparison in comparisons {
+        for pair in &mut comparison.pairs {
+            pair.corrected = corrected.next().unwrap_or(1.0);
+            if !pair.verdict.is_empty() {
+                continue;
+            }
+            let first_is_better = (pair.difference > 0.0) != comparison.lower_is_better;
+            let better = if first_is_better { &pair.first } else { &pair.second }.clone();
+            (pair.better, pair.verdict) = match pair.is_beyond_seeds {
+                _ if pair.corrected >= LEVEL => (None, "not distinguishable".into()),
+                None => {
+                    (None, format!("{better}, on these weights: one seed says nothing of others"))
+                }
+                Some(false) => (None, "not distinguishable over seeds".into()),
+                Some(true) => (Some(better.clone()), better),
+            };
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::examples::named;
     use crate::record::{CaseRow, Provenance, ScoreRow, Status, Summary};
 
     /// A finished run whose test cases, of 1000 pixels with a lesion of 500, have about these Dice, each in a group of
@@ -255,14 +373,19 @@ mod tests {
         Record {
             status: Status { state: RunState::Finished, ..Default::default() },
             provenance: Provenance { seed, ..Default::default() },
-            summary: Summary { experiment: experiment.into(), ..Default::default() },
+            summary: Summary {
+                experiment: experiment.into(),
+                headline: vec![named("test.dice.mean")],
+                classes: vec!["lesion".into()],
+                ..Default::default()
+            },
             cases: dice.iter().enumerate().map(case).collect::<Vec<_>>().into(),
             ..Default::default()
         }
     }
 
     fn compared(records: &[Record]) -> Vec<Comparison> {
-        comparisons(records, &names::labels(records))
+        comparisons(records, &names::labels(records), &[]).unwrap()
     }
 
     /// 40 numbers around 0.7.
@@ -281,10 +404,11 @@ mod tests {
         let told: Vec<_> = found
             .pairs
             .iter()
-            .map(|p| (p.first.as_str(), p.second.as_str(), p.better.as_deref()))
+            .map(|p| (p.first.as_str(), p.second.as_str(), p.better.as_deref(), p.verdict.as_str()))
             .collect();
-        assert_eq!(told[0], ("a", "b", Some("b")));
-        assert_eq!(told[1], ("a", "c", None));
+        let of_b = "b, on these weights: one seed says nothing of others";
+        assert_eq!(told[0], ("a", "b", None, of_b));
+        assert_eq!(told[1], ("a", "c", None, "not distinguishable"));
         let pair = &found.pairs[0];
         assert_eq!((pair.cases, pair.groups), (40, 40));
         assert!((pair.difference + 0.05).abs() < 1e-9 && pair.p < 0.001);
@@ -313,6 +437,53 @@ mod tests {
         let pair = &compared(&records)[0].pairs[0];
         assert_eq!((pair.first.as_str(), pair.second.as_str()), ("a, 2 seeds", "b"));
         assert!((pair.difference - 0.03).abs() < 1e-9);
+        assert_eq!((pair.over_seeds, pair.better.as_deref()), (None, None));
+    }
+
+    #[test]
+    fn seeds_of_both_decide_and_such_as_differ_more_than_the_networks_do_not() {
+        let base = numbers();
+        let shifted = |by: f64| base.iter().map(|dice| dice + by).collect::<Vec<f64>>();
+        let of = |name: &str, shifts: [f64; 3]| {
+            let runs = shifts.into_iter().zip(0..).map(|(by, seed)| run(name, seed, &shifted(by)));
+            runs.collect::<Vec<Record>>()
+        };
+        let b = of("b", [-0.002, 0.0, 0.002]);
+        let alike = compared(&[of("a", [0.098, 0.1, 0.102]), b.clone()].concat());
+        let pair = &alike[0].pairs[0];
+        assert_eq!(
+            (pair.better.as_deref(), pair.verdict.as_str()),
+            (Some("a, 3 seeds"), "a, 3 seeds")
+        );
+        let (cases, both) = (pair.interval.unwrap(), pair.over_seeds.unwrap());
+        assert!(both.low < cases.low && both.high > cases.high, "{pair:?}");
+        let apart = compared(&[of("a", [-0.1, 0.1, 0.2]), b].concat());
+        let pair = &apart[0].pairs[0];
+        assert!(pair.corrected < 0.05 && pair.share_of_seeds.unwrap() > 0.9, "{pair:?}");
+        assert_eq!(pair.verdict, "not distinguishable over seeds");
+    }
+
+    #[test]
+    fn figures_that_are_asked_for_are_corrected_together_and_unknown_ones_are_named() {
+        let base = numbers();
+        let better: Vec<f64> = base.iter().map(|dice| dice + 0.05).collect();
+        let mut records = [run("a", 0, &base), run("b", 0, &better)];
+        for record in &mut records {
+            for name in ["dice.mean", "iou.pooled"] {
+                let figure = crate::record::Figure { name: name.into(), ..Default::default() };
+                record.figures.push(figure);
+            }
+        }
+        let ask = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|&name| name.into()).collect();
+            comparisons(&records, &names::labels(&records), &names)
+        };
+        let found = ask(&["dice.mean", "iou.pooled"]).unwrap();
+        assert_eq!(found.iter().map(|of| of.pairs.len()).collect::<Vec<_>>(), [1, 1]);
+        assert!(found.iter().all(|of| of.tests == 2 && of.pairs[0].corrected >= of.pairs[0].p));
+        assert!(found[1].pairs[0].difference < -0.01, "{:?}", found[1].pairs[0]);
+        let error = ask(&["dice.mena"]).unwrap_err().to_string();
+        assert!(error.contains("`dice.mena`") && error.contains("dice.mean"), "{error}");
     }
 
     #[test]
@@ -339,7 +510,8 @@ mod tests {
             record
         };
         let pair = compared(&[empty("a", 0), empty("b", 9)]).remove(0).pairs.remove(0);
-        assert_eq!((pair.cases, pair.better.as_deref()), (40, Some("a")));
+        assert!(pair.verdict.starts_with("a, on these weights"), "{}", pair.verdict);
+        assert_eq!(pair.cases, 40);
         assert!((pair.difference - 0.5).abs() < 1e-12);
     }
 
@@ -368,31 +540,59 @@ mod tests {
         };
         let mut of_valid = both("b");
         of_valid.cases.retain(|row| row.split == SplitName::Valid);
-        let splits: Vec<String> = compared(&[both("a"), of_valid, both("c")])[0]
+        let found = compared(&[both("a"), of_valid, both("c")]);
+        let told: Vec<(&str, bool)> = found[0]
             .pairs
             .iter()
-            .map(|pair| pair.split.clone())
+            .map(|pair| (pair.split.as_str(), pair.verdict == "only test cases decide"))
             .collect();
-        assert_eq!(splits, ["Validation", "Test", "Validation"]);
+        assert_eq!(told, [("Validation", true), ("Test", false), ("Validation", true)]);
+    }
+
+    /// A classifier that calls the first `right` of 30 images, a third of them malignant, rightly.
+    fn classifier(name: &str, right: usize, figure: &str) -> Record {
+        let score = |index: usize| {
+            let classes = ["benign", "malignant"];
+            let truth = usize::from(index % 3 == 0);
+            let predicted = if index < right { truth } else { 1 - truth };
+            let p = 0.3 + 0.4 * predicted as f64 + 0.01 * index as f64;
+            ScoreRow {
+                split: SplitName::Test,
+                case: format!("case {index:02}"),
+                group: format!("group {index}"),
+                truth: classes[truth].into(),
+                predicted: classes[predicted].into(),
+                probabilities: vec![1.0 - p, p],
+                ..Default::default()
+            }
+        };
+        let mut record = Record { scores: (0..30).map(score).collect(), ..run(name, 0, &[]) };
+        record.summary.task = Task::Classify;
+        record.summary.classes = ["benign", "malignant"].map(String::from).to_vec();
+        record.summary.headline = vec![named(figure)];
+        record
     }
 
     #[test]
     fn images_are_compared_by_whether_they_are_called_right() {
-        let classifier = |name: &str, right: usize| {
-            let score = |index: usize| ScoreRow {
-                split: SplitName::Test,
-                case: format!("case {index}"),
-                group: format!("group {index}"),
-                truth: "benign".into(),
-                predicted: if index < right { "benign" } else { "malignant" }.into(),
-                ..Default::default()
-            };
-            Record { scores: (0..30).map(score).collect(), ..run(name, 0, &[]) }
-        };
-        let found = compared(&[classifier("a", 24), classifier("b", 20)]).remove(0);
-        assert_eq!(found.measure, "share of images classified correctly");
+        let figure = "test.accuracy";
+        let records = [classifier("a", 24, figure), classifier("b", 20, figure)];
+        let found = compared(&records).remove(0);
+        assert_eq!((found.measure.as_str(), found.rule), ("Accuracy", ""));
         let pair = &found.pairs[0];
         // Four images of one sign: 2 of 2^4 ways are as far from zero.
         assert!((pair.difference - 4.0 / 30.0).abs() < 1e-12 && (pair.p - 0.125).abs() < 1e-12);
+        assert!(pair.interval.is_some() && pair.groups_needed.is_some_and(|groups| groups > 30));
+    }
+
+    #[test]
+    fn areas_are_compared_by_delong() {
+        let figure = "test.auc.macro";
+        let records = [classifier("a", 28, figure), classifier("b", 14, figure)];
+        let found = compared(&records).remove(0);
+        assert!(found.test.starts_with("DeLong"));
+        let pair = &found.pairs[0];
+        assert!(pair.difference > 0.2 && pair.p < 0.05, "{pair:?}");
+        assert!(pair.interval.unwrap().low > 0.0, "{pair:?}");
     }
 }

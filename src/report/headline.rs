@@ -5,8 +5,9 @@ use serde::Serialize;
 use super::configuration::same_recipe;
 use super::names;
 use super::words;
+use crate::evaluate::paired::{NORMAL, OverSeeds, over_seeds};
 use crate::figure_name::FigureName;
-use crate::record::{Figure, Record, RunState, Task};
+use crate::record::{Figure, Interval, Record, RunState, Task};
 use crate::spec::PublishedSpec;
 
 /// Runs of one task with its headline figures.
@@ -66,6 +67,10 @@ pub(super) struct MeanAndDeviation {
     pub deviation: f64,
     /// The largest number of cases that a run left out.
     pub left_out: u64,
+    /// 95 % interval of the mean over cases and seeds; `None` where a run has none over cases.
+    pub over_seeds: Option<Interval>,
+    /// The part of its variance that is that of the seeds.
+    pub share_of_seeds: Option<f64>,
 }
 
 /// Builds a table for each task: figures of pixels and of images have no columns in common.
@@ -173,7 +178,28 @@ fn spread(runs: &[&Record], name: &FigureName) -> Option<MeanAndDeviation> {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
     let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (n - 1.0);
-    Some(MeanAndDeviation { mean, deviation: variance.sqrt(), left_out })
+    let over = over_cases_and_seeds(&figures, mean, &values);
+    Some(MeanAndDeviation {
+        mean,
+        deviation: variance.sqrt(),
+        left_out,
+        over_seeds: over.map(|OverSeeds { interval: (low, high), .. }| Interval { low, high }),
+        share_of_seeds: over.map(|over| over.share),
+    })
+}
+
+/// The interval of a mean over seeds. Over cases it is as wide as those of the runs on average, if anything too wide, since
+/// the mean of several networks varies less from case to case.
+fn over_cases_and_seeds(figures: &[&Figure], mean: f64, values: &[f64]) -> Option<OverSeeds> {
+    let n = figures.len() as f64;
+    let (mut below, mut above) = (0.0, 0.0);
+    for figure in figures {
+        let Interval { low, high } = figure.interval?;
+        below += (figure.value - low) / n;
+        above += (high - figure.value) / n;
+    }
+    let error = (below + above) / (2.0 * NORMAL);
+    over_seeds(mean, (mean - below, mean + above), &[values], error)
 }
 
 /// A figure's value with its interval and the cases left out, as text.
@@ -236,6 +262,25 @@ mod tests {
         assert!((spread.mean - 0.6).abs() < 1e-12 && (spread.deviation - 0.1).abs() < 1e-12);
         assert_eq!(table.spreads[0].seeds, 3);
         assert_eq!(table.columns[0].label, "Dice, mean over cases");
+    }
+
+    #[test]
+    fn the_interval_over_seeds_is_wider_than_that_over_cases() {
+        let with_interval = |seed: u32, dice: f64| {
+            let mut record = run(seed, dice);
+            record.figures[0].interval = Some(Interval { low: dice - 0.1, high: dice + 0.05 });
+            record
+        };
+        let records = [with_interval(0, 0.69), with_interval(1, 0.7), with_interval(2, 0.71)];
+        let cell = headlines(&records, &labels(&records))[0].spreads[0].cells[0].clone().unwrap();
+        // Student's of three: 4.3027 * 0.01 / sqrt(3) = 0.02484.
+        let (low, high) = (0.7 - 0.1_f64.hypot(0.02484), 0.7 + 0.05_f64.hypot(0.02484));
+        let found = cell.over_seeds.unwrap();
+        assert!((found.low - low).abs() < 1e-4 && (found.high - high).abs() < 1e-4, "{found:?}");
+        assert!(cell.share_of_seeds.unwrap() < 0.1);
+        let records = [with_interval(0, 0.6), run(1, 0.7)];
+        let cell = headlines(&records, &labels(&records))[0].spreads[0].cells[0].clone().unwrap();
+        assert_eq!(cell.over_seeds, None);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::names;
 use crate::error::Result;
 use crate::evaluate::{ImageScore, precision_recall_curve, roc_curve};
 use crate::figure_name::{FigureName, OF_SECOND_HEAD};
-use crate::record::{Figure, Record, Summary};
+use crate::record::{Figure, Record, ScoreRow, Summary};
 use crate::split_name::SplitName;
 
 /// The figures of each class of a split.
@@ -38,7 +38,7 @@ pub(super) struct ClassRow {
 const METRICS: [&str; 6] = ["recall", "precision", "specificity", "f1", "auc", "average-precision"];
 
 /// The classes of images; with a second head, those of that head.
-fn classes(record: &Record) -> &[String] {
+pub(super) fn classes(record: &Record) -> &[String] {
     let Summary { classes, image_classes, .. } = &record.summary;
     if image_classes.is_empty() { classes } else { image_classes }
 }
@@ -133,6 +133,23 @@ pub(super) fn curves(records: &[Record], labels: &[String]) -> Result<Vec<Curve>
     Ok(curves)
 }
 
+/// The images of a split, in order of their names.
+pub(super) fn scores_of(record: &Record, split: SplitName) -> Vec<ImageScore> {
+    let of_row = |row: &ScoreRow| {
+        Some(ImageScore {
+            case: row.case.clone(),
+            group: row.group.clone(),
+            truth: class_of(record, &row.truth)?,
+            predicted: class_of(record, &row.predicted).unwrap_or_default(),
+            probabilities: row.probabilities.iter().map(|&p| p as f32).collect(),
+        })
+    };
+    let rows = record.scores.iter().filter(|row| row.split == split);
+    let mut scores: Vec<ImageScore> = rows.filter_map(of_row).collect();
+    scores.sort_by(|a, b| a.case.cmp(&b.case));
+    scores
+}
+
 /// Points of a curve of a class.
 type Points = fn(&[ImageScore], usize) -> Vec<(f64, f64)>;
 
@@ -148,18 +165,7 @@ fn curve(
     let mut described = Vec::new();
     for (run, (record, label)) in records.iter().zip(labels).enumerate() {
         let Some(index) = class_of(record, class) else { continue };
-        let scores: Vec<ImageScore> = record
-            .scores
-            .iter()
-            .filter(|row| row.split == split)
-            .filter_map(|row| {
-                Some(ImageScore {
-                    truth: class_of(record, &row.truth)?,
-                    probabilities: row.probabilities.iter().map(|&p| p as f32).collect(),
-                    ..ImageScore::default()
-                })
-            })
-            .collect();
+        let scores = scores_of(record, split);
         let points = points(&scores, index);
         if points.is_empty() {
             continue;
@@ -182,7 +188,6 @@ fn curve(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::ScoreRow;
 
     fn record() -> Record {
         let row = |truth: &str, p: f64| ScoreRow {

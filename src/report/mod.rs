@@ -3,12 +3,14 @@
 //! A report reads run directories and nothing else: polars groups the recorded frames for its tables, plotters draws its
 //! charts, minijinja renders the page from `templates/`. The page is one file that loads nothing and runs no script.
 
+mod calibration;
 mod cases;
 mod charts;
 mod comparison;
 mod configuration;
 mod confusion;
 mod contact_sheet;
+mod conventions;
 mod curves;
 mod film;
 mod guide;
@@ -19,7 +21,6 @@ mod markdown;
 mod means;
 mod names;
 mod page;
-mod permutation;
 mod pictures;
 mod readings;
 mod remarks;
@@ -41,6 +42,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use crate::error::{Error, Result};
+use crate::evaluate::paired;
 use crate::record::Record;
 use crate::spec::PublishedSpec;
 
@@ -55,6 +57,8 @@ pub struct ReportOptions {
     pub templates: Option<PathBuf>,
     /// Requested runs that cannot be read.
     pub unreadable: Vec<Unreadable>,
+    /// Figures that are tested between runs, such as `dice.lesion`; without any, the first headline figure.
+    pub compare: Vec<String>,
 }
 
 /// A run that cannot be read.
@@ -78,15 +82,17 @@ struct Page<'a> {
     headlines: Vec<headline::Headline>,
     shared_remarks: Vec<run::SharedRemark>,
     comparisons: Vec<comparison::Comparison>,
-    /// The permutation test: most groups whose flips are all enumerated, and random flips for more.
+    /// The permutation test: most groups whose flips are all enumerated, and the fewest random flips for more.
     flips: (usize, u32),
     semantics: Vec<semantics::Semantic>,
     published: Vec<&'a PublishedSpec>,
     curves: Vec<curves::Curve>,
     more_curves: Vec<curves::Curve>,
     distributions: Vec<curves::Curve>,
-    /// ROC and precision-recall curves of classified images.
+    /// ROC and precision-recall curves of classified images, and reliability diagrams.
     image_curves: Vec<curves::Curve>,
+    calibration: Vec<calibration::Calibration>,
+    conventions: Vec<conventions::ConventionTable>,
     cases: Vec<cases::CaseTable>,
     differences: Vec<configuration::Difference>,
     /// Runs with equal data and split, by index.
@@ -126,6 +132,8 @@ pub fn render(records: &[Record], options: &ReportOptions) -> Result<String> {
     let mut case_tables = cases::case_tables("Dice", &dice);
     case_tables.extend(cases::case_tables("Probability of the true class", &probabilities));
     let (curves, more_curves) = curves::training(records, &labels)?;
+    let mut image_curves = images::curves(records, &labels)?;
+    image_curves.extend(calibration::diagrams(records, &labels)?);
     let page = Page {
         title: title(records, options),
         command: options.command.clone(),
@@ -133,14 +141,16 @@ pub fn render(records: &[Record], options: &ReportOptions) -> Result<String> {
         unreadable: &options.unreadable,
         headlines: headline::headlines(records, &labels),
         shared_remarks,
-        comparisons: comparison::comparisons(records, &labels),
-        flips: (permutation::MOST_IN_ALL_WAYS, permutation::FLIPS),
+        comparisons: comparison::comparisons(records, &labels, &options.compare)?,
+        flips: (paired::MOST_IN_ALL_WAYS, paired::FLIPS),
         semantics: semantics::semantics(records, &labels),
         published: headline::published(records),
         curves,
         more_curves,
         distributions: curves::distributions(&dice, &labels)?,
-        image_curves: images::curves(records, &labels)?,
+        image_curves,
+        calibration: calibration::table(records),
+        conventions: conventions::tables(records),
         cases: case_tables,
         differences: configuration::differences(records),
         data_groups: run::groups(&runs, run::RunView::same_data),

@@ -86,7 +86,7 @@ fn runs_on_the_same_cases_are_compared_with_their_seeds_as_one() {
     let records: Vec<Record> =
         runs.iter().map(|&(name, seed)| examples::busi(root.path(), name, seed, 12, 40)).collect();
     let html = render(&records, &ReportOptions::default()).unwrap();
-    for part in ["Differences in the Dice of a case", "correction for 1 pair.", "a, 2 seeds"] {
+    for part in ["Differences in Dice", "correction for 1 test.", "a, 2 seeds"] {
         assert!(html.contains(part), "{part}");
     }
     assert!(!html.contains("Not compared, since"));

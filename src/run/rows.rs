@@ -55,7 +55,7 @@ pub(super) fn mask_dice(rows: &[GuideRow], split: SplitName) -> Option<Figure> {
     let of_split = rows.iter().filter(|row| row.split == split);
     let (values, groups): (Vec<f64>, Vec<&str>) =
         of_split.filter_map(|row| Some((row.dice?, row.group.as_str()))).unzip();
-    let interval = bootstrap::mean_interval(&values, &groups);
+    let interval = bootstrap::mean_interval(&values, &groups, (0.0, 1.0));
     let left_out = rows.iter().filter(|row| row.split == split && row.dice.is_none());
     (!values.is_empty()).then(|| Figure {
         split,

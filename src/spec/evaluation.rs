@@ -22,6 +22,9 @@ pub struct EvaluationSpec {
     /// Which metrics to compute; counts, and probabilities of images, are always stored.
     #[schemars(length(min = 1), extend("x-role" = Role::Evaluation))]
     pub metrics: Vec<MetricKind>,
+    /// How near outlines have to be to count as equal in `nsd`, in pixels at the size that masks are compared at.
+    #[schemars(range(min = 0.0, max = 1000.0), extend("x-role" = Role::Evaluation))]
+    pub tolerance: f64,
     /// What overlap metrics score where a class is absent from truth and prediction alike.
     // Figures of epochs follow it, and these decide which epoch is best: a part of training.
     pub empty: EmptyRule,
@@ -76,6 +79,7 @@ impl Default for EvaluationSpec {
                 MetricKind::Assd,
                 MetricKind::Auc,
             ],
+            tolerance: 2.0,
             empty: EmptyRule::One,
             resolution: Resolution::Original,
             window_overlap: 0.5,
