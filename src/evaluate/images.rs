@@ -423,9 +423,13 @@ impl<'a> Weighed<'a> {
     }
 }
 
-/// The candidate threshold with the highest balanced accuracy, of those as high the nearest to 0.5, of those
-/// as near the lower; for two classes. 0.5 where there is no image.
-pub fn best_image_threshold(scores: &[ImageScore]) -> f64 {
+/// The candidate threshold with the highest value of a metric, over all images or the mean over the classes, of those as
+/// high the nearest to 0.5, of those as near the lower; for two classes. 0.5 where there is no image.
+pub fn best_image_threshold(scores: &[ImageScore], metric: MetricKind) -> f64 {
+    let reduction = match metric.row().of_images {
+        Some(OfImages::Classes { .. }) => Reduction::Macro,
+        _ => Reduction::All,
+    };
     let weights = vec![1.0; scores.len()];
     best_candidate(|candidate| {
         let again: Vec<ImageScore> = scores
@@ -437,7 +441,7 @@ pub fn best_image_threshold(scores: &[ImageScore]) -> f64 {
             })
             .collect();
         let weighed = Weighed::new(&again, &[], 2, &weights);
-        weighed.value(MetricKind::BalancedAccuracy, Reduction::All)
+        weighed.value(metric, reduction)
     })
 }
 
@@ -549,8 +553,19 @@ mod tests {
         let scores: Vec<ImageScore> = [(0, 0.1), (0, 0.2), (1, 0.35), (1, 0.9)]
             .map(|(truth, p): (usize, f32)| scored(truth, &[1.0 - p, p]))
             .to_vec();
-        assert_eq!(best_image_threshold(&scores), 0.35);
-        assert_eq!(best_image_threshold(&[]), 0.5);
+        assert_eq!(best_image_threshold(&scores, MetricKind::BalancedAccuracy), 0.35);
+        assert_eq!(best_image_threshold(&[], MetricKind::BalancedAccuracy), 0.5);
+    }
+
+    #[test]
+    fn another_metric_chooses_another_threshold() {
+        // From 0.3 on all malignant images are found, with two of eight benign ones; from 0.8 on half and none.
+        let mut all = vec![(1, 0.3), (1, 0.8), (0, 0.35), (0, 0.4)];
+        all.extend([(0, 0.1); 6]);
+        let scores: Vec<ImageScore> =
+            all.into_iter().map(|(truth, p): (usize, f32)| scored(truth, &[1.0 - p, p])).collect();
+        assert_eq!(best_image_threshold(&scores, MetricKind::BalancedAccuracy), 0.3);
+        assert_eq!(best_image_threshold(&scores, MetricKind::Accuracy), 0.5);
     }
 
     #[test]
@@ -559,7 +574,7 @@ mod tests {
         let scores: Vec<ImageScore> = [(0, 0.27), (1, 0.32), (0, 0.67), (1, 0.72)]
             .map(|(truth, p): (usize, f32)| scored(truth, &[1.0 - p, p]))
             .to_vec();
-        assert_eq!(best_image_threshold(&scores), 0.30);
+        assert_eq!(best_image_threshold(&scores, MetricKind::BalancedAccuracy), 0.30);
     }
 
     #[test]

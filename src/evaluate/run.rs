@@ -73,16 +73,16 @@ pub fn threshold(
 ) -> Result<f64> {
     match &spec.threshold {
         ThresholdSpec::Fixed(fixed) => Ok(fixed.value),
-        ThresholdSpec::BestOnValid(_) if matches!(predictor.outputs, Outputs::Images(_)) => {
+        ThresholdSpec::BestOnValid(best) if matches!(predictor.outputs, Outputs::Images(_)) => {
             let scores = classify(predictor, valid, 0.5, tick)?;
-            Ok(best_image_threshold(&scores))
+            Ok(best_image_threshold(&scores, best.of_images()))
         }
-        ThresholdSpec::BestOnValid(_) => {
+        ThresholdSpec::BestOnValid(best) => {
             let counts: Vec<Vec<Counts>> = over_scenes(predictor, valid, tick, |scene| {
                 let seen = View::new(scene, spec.resolution)?;
                 Ok(count_at_candidates(&seen.probabilities.values, &seen.truth))
             })?;
-            Ok(best_threshold(&counts, spec.empty))
+            Ok(best_threshold(&counts, best.of_pixels(), spec.empty))
         }
     }
 }

@@ -235,7 +235,7 @@ pub(super) struct Split<'a> {
 }
 
 impl<'a> Split<'a> {
-    pub fn new(scores: &'a [CaseScore]) -> Self {
+    pub(super) fn new(scores: &'a [CaseScore]) -> Self {
         let labels: BTreeSet<&str> = scores.iter().map(|score| score.label.as_str()).collect();
         let classes: BTreeSet<(usize, &str)> =
             scores.iter().map(|score| (score.class_index, score.class.as_str())).collect();
@@ -269,7 +269,7 @@ impl<'a> Split<'a> {
     }
 
     /// The cases (or pairs of case and class) that a mean is over; what is pooled is no mean.
-    pub fn values(
+    pub(super) fn values(
         &self,
         metric: MetricKind,
         reduction: &Reduction,

@@ -60,21 +60,21 @@ fn candidates_reached(p: f32, thresholds: &[f32; CANDIDATES.len()]) -> usize {
     n
 }
 
-/// The candidate with the highest mean Dice over cases, of those as high the nearest to 0.5, of those
-/// as near the lower. 0.5 where Dice is undefined everywhere.
+/// The candidate with the highest mean of a metric of counts over cases, of those as high the nearest to 0.5, of those
+/// as near the lower. 0.5 where the metric is undefined everywhere.
 ///
 /// `cases` holds each case's counts at [`CANDIDATES`]; give validation cases only.
 ///
 /// # Panics
 ///
 /// If a case has not one entry for each candidate.
-pub fn best_threshold(cases: &[Vec<Counts>], empty: EmptyRule) -> f64 {
-    let mean_dice = |candidate: usize| {
-        let dice = |case: &Vec<Counts>| overlap(MetricKind::Dice, &case[candidate], empty);
-        let defined: Vec<f64> = cases.iter().filter_map(dice).collect();
+pub fn best_threshold(cases: &[Vec<Counts>], metric: MetricKind, empty: EmptyRule) -> f64 {
+    let mean = |candidate: usize| {
+        let value = |case: &Vec<Counts>| overlap(metric, &case[candidate], empty);
+        let defined: Vec<f64> = cases.iter().filter_map(value).collect();
         (!defined.is_empty()).then(|| defined.iter().sum::<f64>() / defined.len() as f64)
     };
-    best_candidate(mean_dice)
+    best_candidate(mean)
 }
 
 /// What sums of the same values in another order may differ by.
@@ -119,7 +119,7 @@ mod tests {
     fn the_threshold_between_lesion_and_background_is_found() {
         // Background at 0.62 and lesion at 0.71: 0.65 and 0.70 part them, 0.65 is nearer to 0.5.
         let counts = count_at_candidates(&[0.1, 0.62, 0.71, 0.9], &[0, 0, 1, 1]);
-        assert_eq!(best_threshold(&[counts], EmptyRule::One), 0.65);
+        assert_eq!(best_threshold(&[counts], MetricKind::Dice, EmptyRule::One), 0.65);
     }
 
     #[test]
@@ -129,7 +129,7 @@ mod tests {
         let best_of = |right: &[usize]| {
             let mut case = vec![wrong; CANDIDATES.len()];
             right.iter().for_each(|&candidate| case[candidate] = perfect);
-            best_threshold(&[case], EmptyRule::One)
+            best_threshold(&[case], MetricKind::Dice, EmptyRule::One)
         };
         assert_eq!(best_of(&[3, 11, 18]), 0.60);
         assert_eq!(best_of(&[7, 11]), 0.40);
@@ -144,14 +144,14 @@ mod tests {
             large.into_iter().map(|c| c + Counts { tp: 100, ..Counts::default() }).collect();
         let small = count_at_candidates(&[0.3], &[1]);
         let cases = [large, small.clone(), small];
-        assert_eq!(best_threshold(&cases, EmptyRule::One), 0.3);
+        assert_eq!(best_threshold(&cases, MetricKind::Dice, EmptyRule::One), 0.3);
     }
 
     #[test]
     fn without_a_defined_dice_the_threshold_is_a_half() {
-        assert_eq!(best_threshold(&[], EmptyRule::One), 0.5);
+        assert_eq!(best_threshold(&[], MetricKind::Dice, EmptyRule::One), 0.5);
         let nothing = count_at_candidates(&[0.0; 4], &[0; 4]);
-        assert_eq!(best_threshold(&[nothing], EmptyRule::Skip), 0.5);
+        assert_eq!(best_threshold(&[nothing], MetricKind::Dice, EmptyRule::Skip), 0.5);
     }
 
     proptest! {

@@ -20,11 +20,12 @@ use crate::evaluate::{
 use crate::figure_name::{FigureName, MASK_DICE};
 use crate::finding::{Finding, FindingKind, Findings};
 use crate::loss::{self, Outputs};
+use crate::metric::{OfClass, OfImages};
 use crate::model;
 use crate::record::GuideRow;
 use crate::spec::{
-    Channels, EvaluationSpec, GateSpec, GuideSpec, Loaded, Problem, Problems, RefineSpec, Resize,
-    Spec, SubsetSpec, TaskSpec, ThresholdSpec, load,
+    BestOnValidThreshold, Channels, EvaluationSpec, GateSpec, GuideSpec, Loaded, Problem, Problems,
+    RefineSpec, Resize, Spec, SubsetSpec, TaskSpec, ThresholdSpec, load,
 };
 use crate::split_name::SplitName;
 
@@ -257,6 +258,30 @@ impl Mistakes<'_> {
                 let message =
                     format!("`{name}` is a metric of {of}, and this task is about {about}");
                 self.add("evaluation.metrics", message);
+            }
+        }
+        if let ThresholdSpec::BestOnValid(BestOnValidThreshold { metric: Some(metric) }) =
+            spec.evaluation.threshold
+        {
+            let row = metric.row();
+            let ranks =
+                matches!(row.of_images, Some(OfImages::Classes { value: OfClass::Ranking(_), .. }));
+            let fits = match classifies {
+                true => row.of_images.is_some() && !ranks,
+                false => metric.is_of_counts(),
+            };
+            if !fits {
+                let message = format!(
+                    "`{}` does not change with the threshold of this task as one number of each case or of all images: \
+                     take {}",
+                    metric.name(),
+                    if classifies {
+                        "accuracy, balanced-accuracy, f1, mcc, .."
+                    } else {
+                        "dice, iou, f1, mcc, .."
+                    }
+                );
+                self.add("evaluation.threshold.metric", message);
             }
         }
         if classifies && spec.evaluation.refine != RefineSpec::default() {

@@ -42,10 +42,12 @@ row! {
 
 parquet_file!(Table<CaseRow>, "cases.parquet");
 
-/// A column for each of these metrics; a record may be older than a metric.
+/// A column for each metric that any case has; a record may be older than a metric.
 impl Field for BTreeMap<MetricKind, f64> {
     fn columns(_name: &str, values: Vec<&Self>) -> Vec<Column> {
-        columns_of(MetricKind::measured().map(|kind| (kind, kind.name())), &values)
+        let is_measured = |kind: &MetricKind| values.iter().any(|of| of.contains_key(kind));
+        let kinds = MetricKind::measured().filter(is_measured);
+        columns_of(kinds.map(|kind| (kind, kind.name())), &values)
     }
 
     fn read(file: &ParquetFile, _name: &str, _named: &[&str]) -> Result<Vec<Self>> {

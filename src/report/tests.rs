@@ -12,6 +12,7 @@ use crate::text;
 
 fn options() -> ReportOptions {
     ReportOptions {
+        compare: Vec::new(),
         unreadable: Vec::new(),
         title: "Attention & <others>".into(),
         command: "oncospec report runs/* -o report.html".into(),

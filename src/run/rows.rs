@@ -148,10 +148,15 @@ pub(super) fn confusion_of_images(
 
 /// A threshold and how it was chosen.
 pub(super) fn threshold(spec: &Spec, value: f64) -> Threshold {
-    let chosen = match (&spec.evaluation.threshold, spec.task.classifies()) {
-        (ThresholdSpec::Fixed(_), _) => "fixed in the spec",
-        (ThresholdSpec::BestOnValid(_), false) => "best mean Dice on the validation split",
-        (ThresholdSpec::BestOnValid(_), true) => "best balanced accuracy on the validation split",
+    let chosen = match &spec.evaluation.threshold {
+        ThresholdSpec::Fixed(_) => "fixed in the spec".into(),
+        ThresholdSpec::BestOnValid(best) => {
+            let (metric, mean) = match spec.task.classifies() {
+                true => (best.of_images(), ""),
+                false => (best.of_pixels(), "mean "),
+            };
+            format!("highest {mean}{} on the validation split", metric.row().title())
+        }
     };
-    Threshold { value, chosen: chosen.into() }
+    Threshold { value, chosen }
 }

@@ -95,8 +95,7 @@ impl Default for EvaluationSpec {
 pub enum ThresholdSpec {
     /// A fixed probability.
     Fixed(FixedThreshold),
-    /// The one of 0.05, 0.10, .. 0.95 with the highest mean Dice on the validation split, of images the highest
-    /// balanced accuracy.
+    /// The one of 0.05, 0.10, .. 0.95 that is best on the validation split.
     BestOnValid(BestOnValidThreshold),
 }
 
@@ -115,10 +114,27 @@ pub struct FixedThreshold {
     pub value: f64,
 }
 
-/// Settings of `best-on-valid`; it has none.
+/// Settings of `best-on-valid`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct BestOnValidThreshold {}
+pub struct BestOnValidThreshold {
+    /// The metric that decides, by its highest value: of pixels its mean over cases, of images over all of them or over the
+    /// classes. If absent, `dice`, of images `balanced-accuracy`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metric: Option<MetricKind>,
+}
+
+impl BestOnValidThreshold {
+    /// The metric that decides of pixels.
+    pub fn of_pixels(&self) -> MetricKind {
+        self.metric.unwrap_or(MetricKind::Dice)
+    }
+
+    /// The metric that decides of images.
+    pub fn of_images(&self) -> MetricKind {
+        self.metric.unwrap_or(MetricKind::BalancedAccuracy)
+    }
+}
 
 /// At which size predictions are compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -93,6 +93,10 @@ fn what_does_not_fit_classification_is_refused_at_its_key() {
     refused("task.kind=segment", &["gives whole images their class", "unet"]);
     refused("evaluation.metrics=[\"dice\"]", &["`dice` is a metric of pixels"]);
     refused(
+        "evaluation.threshold={kind=\"best-on-valid\",metric=\"auc\"}",
+        &["evaluation.threshold.metric", "does not change with the threshold", "accuracy"],
+    );
+    refused(
         "evaluation.threshold={kind=\"fixed\", value=0.3}",
         &["a threshold is for one foreground"],
     );

@@ -10,7 +10,7 @@ mod seeds;
 use std::collections::BTreeMap;
 
 pub use permutation::{FLIPS, MOST_IN_ALL_WAYS, flips, holm};
-pub use seeds::{OverSeeds, over_seeds};
+pub use seeds::{NORMAL, OverSeeds, over_seeds};
 
 use self::delong::{AucDifference, auc_difference};
 use self::permutation::{p_of_difference, p_of_swaps};
@@ -45,10 +45,7 @@ pub struct Difference {
 }
 
 /// Sum of the quantiles of the normal distribution at 0.975 and 0.8.
-const POWER: f64 = 1.959_963_984_540_054 + 0.841_621_233_572_914_3;
-
-/// The quantile of the normal distribution at 0.975.
-pub const NORMAL: f64 = 1.959_963_984_540_054;
+const POWER: f64 = NORMAL + 0.841_621_233_572_914_3;
 
 impl Difference {
     fn needing(self, error: Option<f64>) -> Self {

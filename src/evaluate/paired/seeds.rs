@@ -1,6 +1,7 @@
 //! What other seeds would change, beside other cases.
 
-use super::NORMAL;
+/// The quantile of the normal distribution at 0.975.
+pub const NORMAL: f64 = 1.959_963_984_540_054;
 
 /// An interval over cases and seeds together.
 #[derive(Clone, Copy, Debug, PartialEq)]
