@@ -10,7 +10,7 @@ use super::cases::data_rows;
 use crate::error::Result;
 use crate::plan::{Decisions, Plan, engine_sources, weights};
 use crate::record::{CaseChange, DataRow, RunDir, Sources, SplitRow, Table, changed_cases};
-use crate::source::Metadata;
+use crate::source::{Case, Metadata};
 use crate::spec::{diff, matters};
 use crate::text;
 
@@ -171,9 +171,10 @@ fn of_data(before: &[DataRow], plan: &Plan) -> Vec<Change> {
     if before.is_empty() {
         return vec![unnamed(ChangeKind::Image, "or mask, of which the earlier run names none")];
     }
+    let cases: BTreeMap<&str, &Case> =
+        plan.dataset.cases.iter().map(|case| (case.id.as_str(), case)).collect();
     let file = |case: &str, of_mask: bool| {
-        let found = plan.dataset.cases.iter().find(|one| one.id == case);
-        let paths = found.map(|case| match of_mask {
+        let paths = cases.get(case).map(|case| match of_mask {
             true => case.mask.paths(),
             false => case.image.file().into_iter().collect(),
         });
