@@ -24,6 +24,10 @@ fn main() {
             println!("cargo::rustc-env=EVALUATION_ENGINE={}", digests.evaluation);
             let parts = digests.parts.iter().map(|(name, digest)| format!("{name} {digest}"));
             println!("cargo::rustc-env=ENGINE_PARTS={}", parts.collect::<Vec<_>>().join(","));
+            let sources = digests.sources.iter();
+            let sources =
+                sources.map(|source| [&*source.of, &source.name, &source.digest].join("|"));
+            println!("cargo::rustc-env=ENGINE_SOURCES={}", sources.collect::<Vec<_>>().join(","));
         }
         Err(why) => println!("cargo::error=the engine cannot be named: {why}"),
     }

@@ -28,6 +28,7 @@ pub(crate) enum Part {
 pub(crate) const PLACES: &[(&str, Part)] = &[
     ("lib.rs", Part::Neither),
     ("attribution/", Part::Neither),
+    ("baseline.rs", Part::Neither),
     ("cache_folder.rs", Part::Neither),
     ("cli/", Part::Neither),
     ("data/", Part::Training),
@@ -90,8 +91,13 @@ pub(crate) const PLACES: &[(&str, Part)] = &[
     ("run/", Part::Training),
     ("run/again.rs", Part::Neither),
     ("run/bench.rs", Part::Neither),
+    ("run/cases.rs", Part::Neither),
+    ("run/changes.rs", Part::Neither),
+    ("run/determinism.rs", Part::Neither),
+    ("run/due.rs", Part::Neither),
     ("run/dump.rs", Part::Neither),
     ("run/film.rs", Part::Neither),
+    ("run/gates.rs", Part::Neither),
     ("run/headline.rs", Part::Evaluation),
     ("run/judge.rs", Part::Evaluation),
     ("run/one_step.rs", Part::Neither),
@@ -174,6 +180,35 @@ pub(crate) struct Digests {
     pub evaluation: String,
     /// Of what decides weights of the runs that use it, by key and kind, such as `loss/cross-entropy`.
     pub parts: BTreeMap<String, String>,
+    /// What each of these digests is made of.
+    pub sources: Vec<Source>,
+}
+
+/// The digest that is called this is [`Digests::training`].
+pub(crate) const OF_TRAINING: &str = "training";
+/// The digest that is called this is [`Digests::evaluation`].
+pub(crate) const OF_EVALUATION: &str = "evaluation";
+/// Digits of the digest of one source: enough to see that it changed.
+const SOURCE_DIGITS: usize = 12;
+
+/// A source file, or what else decides figures, with a digest of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Source {
+    /// Which digest it enters: [`OF_TRAINING`], [`OF_EVALUATION`] or the name of a part.
+    pub of: String,
+    /// The file from the root of the package, `crate NAME VERSION`, or `build settings`.
+    pub name: String,
+    /// The beginning of its SHA-256.
+    pub digest: String,
+}
+
+impl Source {
+    fn new(of: &str, name: impl Into<String>, content: &str) -> Self {
+        let mut total = Total::default();
+        total.add("", content);
+        let digest = total.finish()[..SOURCE_DIGITS].into();
+        Self { of: of.into(), name: name.into(), digest }
+    }
 }
 
 /// Digests of the package in a folder, compiled with `settings`: features, architecture and the like.
@@ -184,6 +219,7 @@ pub(crate) fn digests(package: &Path, settings: &[String]) -> Result<Digests, Un
     let src = package.join("src");
     let (mut training, mut evaluation) = (Total::default(), Total::default());
     let mut sources = BTreeMap::new();
+    let mut named = Vec::new();
     let compiled = modules(&src, &src.join("lib.rs"))?;
     let macros: Vec<&str> = LISTS.iter().map(|list| list.list).collect();
     let tree = Tree::of(&src, &compiled, &macros)?;
@@ -193,7 +229,10 @@ pub(crate) fn digests(package: &Path, settings: &[String]) -> Result<Digests, Un
             Part::Training => {
                 sources.insert(name, source);
             }
-            Part::Evaluation => evaluation.add(&name, &source),
+            Part::Evaluation => {
+                evaluation.add(&name, &source);
+                named.push(Source::new(OF_EVALUATION, format!("src/{name}"), &source));
+            }
             Part::Neither => {}
         }
     }
@@ -201,6 +240,11 @@ pub(crate) fn digests(package: &Path, settings: &[String]) -> Result<Digests, Un
     let apart: BTreeSet<&String> = parts.values().flatten().collect();
     for (name, source) in sources.iter().filter(|(name, _)| !apart.contains(name)) {
         training.add(name, source);
+        named.push(Source::new(OF_TRAINING, format!("src/{name}"), source));
+    }
+    for (part, files) in &parts {
+        let of_part = |name: &String| Source::new(part, format!("src/{name}"), &sources[name]);
+        named.extend(files.iter().map(of_part));
     }
     let digest = |files: &BTreeSet<String>| {
         let mut total = Total::default();
@@ -211,21 +255,32 @@ pub(crate) fn digests(package: &Path, settings: &[String]) -> Result<Digests, Un
     for member in MEMBERS {
         let src = package.join(member).join("src");
         for (path, source) in modules(&src, &src.join("lib.rs"))? {
-            training.add(&slashed(path.strip_prefix(package).unwrap_or(&path)), &source);
+            let name = slashed(path.strip_prefix(package).unwrap_or(&path));
+            training.add(&name, &source);
+            named.push(Source::new(OF_TRAINING, name, &source));
         }
     }
     for package in packages(&read(&package.join("Cargo.lock"))?) {
         training.add("package", &package);
+        let mut words = package.split(' ');
+        let (name, version) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        named.push(Source::new(OF_TRAINING, format!("crate {name} {version}"), &package));
     }
     for folder in MEMBERS.iter().chain(&[""]) {
-        for requirement in requirements(&read(&package.join(folder).join("Cargo.toml"))?) {
-            training.add("requirement", &requirement);
+        let manifest = package.join(folder).join("Cargo.toml");
+        let asked = requirements(&read(&manifest)?);
+        for requirement in &asked {
+            training.add("requirement", requirement);
         }
+        let name = slashed(manifest.strip_prefix(package).unwrap_or(&manifest));
+        named.push(Source::new(OF_TRAINING, name, &asked.into_iter().collect::<String>()));
     }
     for setting in settings {
         training.add("setting", setting);
     }
-    Ok(Digests { training: training.finish(), evaluation: evaluation.finish(), parts })
+    named.push(Source::new(OF_TRAINING, "build settings", &settings.concat()));
+    let (training, evaluation) = (training.finish(), evaluation.finish());
+    Ok(Digests { training, evaluation, parts, sources: named })
 }
 
 /// The files of each part: its own and those that it uses, without what runs use that do not have it.
@@ -398,7 +453,7 @@ mod tests {
         assert_eq!(edit("src/device/mod.rs", "Device::flex()", "Device::cpu()"), "training");
         assert_eq!(edit("src/spec/schedule.rs", "epochs: 20", "epochs: 21"), "training");
         assert_eq!(
-            edit("src/run/mod.rs", "seed: decisions.seed", "seed: decisions.seed + 1"),
+            edit("src/run/training.rs", "seed: decisions.seed", "seed: decisions.seed + 1"),
             "training"
         );
         assert_eq!(edit("src/run/rows.rs", "row(\"original\"", "row(\"other\""), "evaluation");

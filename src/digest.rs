@@ -36,6 +36,7 @@ pub fn sha256_of_file(path: &Path) -> Result<String> {
 }
 
 /// Feeds values with their lengths, so that no two lists of values look alike.
+#[derive(Clone)]
 pub struct Hasher(Sha256);
 
 impl Hasher {

@@ -14,6 +14,7 @@
 //! - [`report::render`] reads records and nothing else, and makes one HTML page.
 
 pub mod attribution;
+pub mod baseline;
 mod cache_folder;
 pub mod cli;
 pub mod data;

@@ -53,6 +53,7 @@ pub fn session(device: &Kind, after_epoch: u32) -> Session {
         device: device.to_string(),
         host: host(),
         engines: [TRAINING_ENGINE, EVALUATION_ENGINE].map(String::from),
+        peak_memory_bytes: None,
     }
 }
 

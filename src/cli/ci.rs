@@ -1,18 +1,24 @@
 //! `oncospec ci`.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use serde::Serialize;
 
 use super::report::PageFile;
-use super::run::{Wish, prepare, stop_on_signal, work};
+use super::run::{Done, Job, Wish, only_planned, prepare, stop_on_signal, work};
 use super::spec::{Overrides, Specs};
 use super::{Output, OverwriteArgs, pretty, print, report};
+use crate::baseline::{Accepted, Baseline};
 use crate::error::{Error, Result};
 use crate::outputs::OutputFile;
-use crate::plan::Depth;
-use crate::run::Outcome;
+use crate::plan::{Checked, Depth};
+use crate::record::{Record, with_cost};
+use crate::report::{NotBegun, junit, markdown};
+use crate::run::{Due, Outcome, Step};
+use crate::text;
 
 /// Arguments of `ci`.
 #[derive(Debug, Args)]
@@ -22,9 +28,18 @@ pub(super) struct CiArgs {
     paths: Vec<PathBuf>,
     #[command(flatten)]
     overrides: Overrides,
+    /// Say what would run and why; run and write nothing.
+    #[arg(long, conflicts_with_all = ["summary", "junit", "accept"])]
+    dry_run: bool,
+    /// Write the figures of the runs into the baseline that gates compare with, if all runs finish.
+    #[arg(long)]
+    accept: bool,
     /// Also write the Markdown summary to this file.
     #[arg(long, value_name = "FILE")]
     summary: Option<PathBuf>,
+    /// Also write the verdicts as JUnit XML to this file.
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
     /// The report.
     #[arg(long, short, value_name = "FILE", default_value = "reports/ci.html")]
     output: PathBuf,
@@ -32,41 +47,181 @@ pub(super) struct CiArgs {
     overwrite: OverwriteArgs,
 }
 
-/// Runs what is not finished, judges the gates, and prints a summary: 0 if all hold, 1 if one fell or
-/// a run failed. A run that another process works on is waited for, and judged like the others.
+/// What `ci --json` writes.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Verdict<'a> {
+    /// Whether all runs finished and all gates hold.
+    held: bool,
+    /// What was to be done, and why.
+    due: &'a [Due],
+    /// How the runs ended.
+    runs: &'a [Outcome],
+    /// The runs that could not begin.
+    not_begun: &'a [NotBegun],
+}
+
+/// Says what is to be done and why, runs what is not finished, judges the gates, and prints a summary: 0 if all hold, 1 if
+/// one fell or a run failed. A run that another process works on is waited for, and judged like the others.
 pub(super) fn execute(args: CiArgs, output: Output) -> Result<u8> {
     let paths = files(&args.paths)?;
     let specs = Specs { paths, overrides: args.overrides };
     let checked = specs.check(Depth::Pixels, output)?;
-    let page = PageFile::new(&args.output, None, args.overwrite.overwrite)?;
-    let summary = args
-        .summary
-        .as_deref()
-        .map(|path| OutputFile::new(path, "a summary", args.overwrite.overwrite))
-        .transpose()?;
-    if summary.as_ref().is_some_and(|summary| page.is(summary)) {
-        return Err(Error::user(format!(
-            "{}: --summary and --output name one file; give the Markdown summary a name of its own",
-            page.path().display()
-        )));
+    if args.dry_run {
+        let jobs = only_planned(&checked, &specs.overrides, WISH, output)?;
+        let dues = dues(&jobs)?;
+        let lines: Vec<String> = dues.iter().map(Due::line).collect();
+        return print(&if output.json { pretty(&dues)? } else { lines.join("\n") });
     }
+    let page = PageFile::new(&args.output, None, args.overwrite.overwrite)?;
+    let file = |path: &Option<PathBuf>, kind| {
+        let file =
+            path.as_deref().map(|path| OutputFile::new(path, kind, args.overwrite.overwrite));
+        file.transpose()
+    };
+    let (summary, verdicts) = (file(&args.summary, "a summary")?, file(&args.junit, "verdicts")?);
+    apart(&page, &[("--summary", &summary), ("--junit", &verdicts)])?;
     let stop = stop_on_signal()?;
-    let wish = Wish { force: false, resume: true, wait: true, extend_epochs: None };
-    let jobs = prepare(&checked, &specs.overrides, wish, false, output)?;
-    let done = work(jobs, &stop, output);
+    let jobs = prepare(&checked, &specs.overrides, WISH, false, output)?;
+    let dues = dues(&jobs)?;
+    for due in dues.iter().filter(|due| due.step != Step::Nothing) {
+        output.say(due.line());
+    }
+    let mut done = work(&jobs, &stop, output);
     if stop.asked() || done.outcomes.is_empty() {
+        if let Some(file) = &verdicts {
+            file.write(junit(&[], &done.not_begun).as_bytes())?;
+        }
         return Ok(done.failed.unwrap_or(1));
+    }
+    let mut refused = None;
+    if args.accept {
+        match accept(&checked, &done) {
+            Ok(()) => {
+                // Of finished runs nothing is made again but the verdicts.
+                done = work(&jobs, &stop, Output { quiet: true, ..output });
+                output.say("accepted: the baseline has the figures of these runs");
+            }
+            Err(error) => {
+                eprintln!("error: {}", text::lines(&error.to_string()));
+                refused = Some(error.exit_code());
+            }
+        }
     }
     let mut held = !done.left_out && done.outcomes.iter().all(Outcome::held);
     let runs = done.paths();
     held &= page.write(&runs, String::new())?;
-    let text = crate::report::markdown(&report::read(&runs).0);
+    let records = report::read(&runs).0;
+    let text = markdown(&records, &baselines(&checked)?) + &reasons(&dues);
     if let Some(file) = &summary {
         file.write(text.as_bytes())?;
     }
+    if let Some(file) = &verdicts {
+        file.write(junit(&records, &done.not_begun).as_bytes())?;
+    }
     output.say(format!("report: {}", page.path().display()));
-    print(&if output.json { pretty(&done.outcomes)? } else { text })?;
-    Ok(done.failed.unwrap_or(if held { 0 } else { 1 }))
+    let Done { outcomes, not_begun, failed, .. } = &done;
+    held &= failed.is_none() && refused.is_none();
+    let verdict = Verdict { held, due: &dues, runs: outcomes, not_begun };
+    print(&if output.json { pretty(&verdict)? } else { text })?;
+    Ok(failed.or(refused).unwrap_or(if held { 0 } else { 1 }))
+}
+
+/// Unfinished runs go on, and those of other processes are waited for.
+const WISH: Wish = Wish { force: false, resume: true, wait: true, extend_epochs: None };
+
+fn dues(jobs: &[Job]) -> Result<Vec<Due>> {
+    let dues: Vec<Vec<Due>> = jobs.iter().map(Job::dues).collect::<Result<_>>()?;
+    let mut all: Vec<Due> = Vec::new();
+    for due in dues.into_iter().flatten() {
+        // One guide may serve several specs.
+        if !all.contains(&due) {
+            all.push(due);
+        }
+    }
+    Ok(all)
+}
+
+/// What ran and why, below the tables of a summary; empty where nothing did.
+fn reasons(dues: &[Due]) -> String {
+    let ran: Vec<String> = dues
+        .iter()
+        .filter(|due| due.step != Step::Nothing)
+        .map(|due| format!("- {}\n", text::markdown(&due.line())))
+        .collect();
+    if ran.is_empty() { String::new() } else { format!("\nWhat ran, and why:\n\n{}", ran.concat()) }
+}
+
+/// Makes sure that the files that are asked for are not one.
+fn apart(page: &PageFile, files: &[(&str, &Option<OutputFile>)]) -> Result<()> {
+    let named: Vec<(&str, &OutputFile)> =
+        files.iter().filter_map(|(option, file)| Some((*option, file.as_ref()?))).collect();
+    let mut both = None;
+    for (index, (option, file)) in named.iter().enumerate() {
+        if page.is(file) {
+            both = Some((*option, "--output"));
+        }
+        if let Some((other, _)) = named[..index].iter().find(|(_, other)| other.is(file)) {
+            both = Some((*option, *other));
+        }
+    }
+    let Some((one, other)) = both else { return Ok(()) };
+    let path = named.iter().find(|(option, _)| *option == one).map(|(_, file)| file.path());
+    Err(Error::user(format!(
+        "{}: {one} and {other} name one file; give each a name of its own",
+        path.unwrap_or_default().display()
+    )))
+}
+
+/// The accepted figures of the experiments, of each from the baseline that its spec names.
+fn baselines(checked: &[Checked]) -> Result<Baseline> {
+    let mut all = Baseline::default();
+    for one in checked {
+        let spec = &one.loaded.spec;
+        all.take(&spec.name, &Baseline::read(Path::new(&spec.run.baseline))?);
+    }
+    Ok(all)
+}
+
+/// Writes the headline figures, and those that gates are about, of all runs into the baselines that their specs name.
+///
+/// # Errors
+/// If a run did not finish, so that nothing is accepted, or a baseline cannot be read or written.
+fn accept(checked: &[Checked], done: &Done) -> Result<()> {
+    let unfinished = done.outcomes.iter().find(|outcome| !outcome.finished());
+    if let Some(outcome) = unfinished {
+        let (path, state) = (outcome.path.display(), outcome.state);
+        return Err(Error::failed(format!("--accept: {path} is {state}, so nothing is accepted")));
+    }
+    if done.left_out || done.failed.is_some() {
+        return Err(Error::failed("--accept: not all runs could begin, so nothing is accepted"));
+    }
+    let paths: BTreeSet<&String> =
+        checked.iter().map(|one| &one.loaded.spec.run.baseline).collect();
+    for path in paths {
+        let mut baseline = Baseline::read(Path::new(path))?;
+        for outcome in &done.outcomes {
+            let of = |one: &&Checked| one.loaded.spec.name == outcome.experiment;
+            if checked.iter().find(of).is_some_and(|one| &one.loaded.spec.run.baseline == path) {
+                let record = Record::read(&outcome.path)?;
+                baseline.accept(&outcome.experiment, outcome.seed, accepted(&record));
+            }
+        }
+        baseline.write(Path::new(path))?;
+    }
+    Ok(())
+}
+
+/// The figures of a run that a baseline keeps.
+fn accepted(record: &Record) -> Accepted {
+    let figures = with_cost(&record.figures, &record.times, &record.provenance);
+    let gated = record.gates.iter().map(|gate| &gate.figure);
+    let kept: BTreeSet<_> = record.summary.headline.iter().chain(gated).collect();
+    let kept = figures.iter().filter(|figure| kept.contains(&figure.full_name()));
+    Accepted {
+        run: record.provenance.run_id.clone(),
+        figures: kept.map(|figure| (figure.full_name(), figure.value)).collect(),
+    }
 }
 
 /// The spec files that paths mean: a folder means the `.toml` files in it, by name.

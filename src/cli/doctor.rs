@@ -1,16 +1,47 @@
 //! `oncospec doctor`.
 
+use std::path::PathBuf;
+
+use clap::Args;
 use serde_json::json;
 
-use super::{Output, pretty, print};
+use super::spec::Overrides;
+use super::{Output, determinism, pretty, print};
 use crate::device::{Failure, Gpu, Probe, Request, choose, probe};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::memory;
 use crate::plan::{EVALUATION_ENGINE, TRAINING_ENGINE};
 use crate::provenance::{host, tool, versions};
 
-/// Shows the hardware and software that runs use.
-pub(super) fn execute(output: Output) -> Result<u8> {
+/// Arguments of `doctor`.
+#[derive(Debug, Args)]
+pub(super) struct DoctorArgs {
+    /// Make the first training steps of a spec several times, with one thread and with all, and compare the weights bit for
+    /// bit; nothing is recorded.
+    #[arg(long, value_name = "SPEC")]
+    pub determinism: Option<PathBuf>,
+    /// How many steps.
+    #[arg(long, value_name = "N", default_value_t = 4, requires = "determinism")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..100_000))]
+    pub steps: u32,
+    #[command(flatten)]
+    pub overrides: Overrides,
+    /// Print the hashes of this process alone.
+    #[arg(long, hide = true, requires = "determinism")]
+    pub hashes: bool,
+}
+
+/// Shows the hardware and software that runs use, or whether training is the same each time.
+pub(super) fn execute(args: &DoctorArgs, output: Output) -> Result<u8> {
+    if args.determinism.is_some() {
+        return determinism::execute(args, output);
+    }
+    let Overrides { sets, guide_sets, device } = &args.overrides;
+    if !sets.is_empty() || !guide_sets.is_empty() || device.is_some() {
+        return Err(Error::user(
+            "--set, --set-guide and --device are of the spec that --determinism names, and there is none",
+        ));
+    }
     let (host, versions) = (host(), versions());
     let gpus = probe(&[]);
     let chosen = choose(Request::Auto)?;

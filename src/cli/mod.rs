@@ -7,9 +7,11 @@ mod bench;
 mod cam;
 mod check;
 mod ci;
+mod compare;
 mod data;
 mod dedup;
 mod demo;
+mod determinism;
 mod doctor;
 mod evaluate;
 mod explain;
@@ -85,6 +87,8 @@ enum Command {
     Export(export::ExportArgs),
     /// Render an HTML report of runs.
     Report(report::ReportArgs),
+    /// Show in what two runs or experiments differ: specs, data, figures, and a paired test.
+    Compare(compare::CompareArgs),
     /// List the runs of a folder.
     List(list::ListArgs),
     /// Inspect a data set, write a first spec for it, or make a synthetic one.
@@ -97,11 +101,11 @@ enum Command {
     Weights(weights::WeightsArgs),
     /// Explain a key of a spec, or list them all.
     Explain(explain::ExplainArgs),
-    /// Show the hardware and software that runs use.
-    Doctor,
+    /// Show the hardware and software that runs use, or whether training is the same each time.
+    Doctor(doctor::DoctorArgs),
     /// Train a small network on synthetic images and render a report.
     Demo(demo::DemoArgs),
-    /// Run experiments that are not finished, judge their gates, print a summary in Markdown.
+    /// Say what changed, run experiments that are not finished, judge their gates, print a summary in Markdown.
     Ci(ci::CiArgs),
     /// Print a completion script for a shell.
     Completions {
@@ -131,13 +135,14 @@ pub fn execute(cli: Cli) -> Result<u8> {
         Command::Cam(args) => cam::execute(args, output),
         Command::Export(args) => export::execute(args, output),
         Command::Report(args) => report::execute(args, output),
+        Command::Compare(args) => compare::execute(args, output),
         Command::List(args) => list::execute(args, output),
         Command::Data(args) => data::execute(args, output),
         Command::New(args) => new::execute(&args, output),
         Command::Schema => print(&pretty(&crate::spec::schema())?),
         Command::Weights(args) => weights::execute(args, output),
         Command::Explain(args) => explain::execute(args),
-        Command::Doctor => doctor::execute(output),
+        Command::Doctor(args) => doctor::execute(&args, output),
         Command::Demo(args) => demo::execute(args, output),
         Command::Ci(args) => ci::execute(args, output),
         Command::Completions { shell } => {

@@ -175,6 +175,7 @@ fn leave_out_copy(shown: &mut Record, mut copy: Record) {
 mod tests {
     use super::*;
     use crate::record::{Gate, Reading, examples};
+    use crate::spec::GateSpec;
 
     fn copy_folder(from: &Path, to: &Path) {
         std::fs::create_dir_all(to).unwrap();
@@ -192,7 +193,8 @@ mod tests {
     fn copy(run: &Record, to: &Path, at_least: f64) -> PathBuf {
         copy_folder(&run.path, to);
         let figure = &run.figures[0];
-        let gate = Gate::judged(figure.full_name(), Some(at_least), None, &run.figures);
+        let bound = GateSpec { at_least: Some(at_least), ..GateSpec::default() };
+        let gate = Gate::judged(figure.full_name(), &bound, None, &run.figures);
         RunDir::open_write(to).unwrap().write(&vec![gate]).unwrap();
         to.to_path_buf()
     }

@@ -9,11 +9,12 @@ use super::report::PageFile;
 use super::spec::{Overrides, Specs};
 use super::{Output, OverwriteArgs, command_line, pretty, print};
 use crate::error::{Error, Result};
-use crate::plan::{Checked, Depth, Extent, Plan, survey};
+use crate::plan::{Checked, Decisions, Depth, Extent, Plan, survey};
 use crate::record::{Record, RunState};
-use crate::report::fallen;
+use crate::report::{NotBegun, fallen};
 use crate::run::{
-    Again, Guided, Options, Outcome, going_on, guided, nothing_to_resume, run, startable,
+    Again, Due, Guided, Options, Outcome, Step, due, due_after, going_on, guided,
+    nothing_to_resume, plans_of_guide, run, startable,
 };
 use crate::spec::{Loaded, Suite, suite};
 use crate::text;
@@ -59,7 +60,7 @@ pub(super) fn execute(args: RunArgs, output: Output) -> Result<u8> {
     let (force, resume, extend_epochs) = (args.force, args.resume, args.extend_epochs);
     let wish = Wish { force, resume, wait: false, extend_epochs };
     let jobs = prepare(&checked, &args.specs.overrides, wish, args.resume, output)?;
-    let done = work(jobs, &stop, output);
+    let done = work(&jobs, &stop, output);
     if done.outcomes.is_empty() {
         return Ok(done.failed.unwrap_or(1));
     }
@@ -105,14 +106,7 @@ pub(super) fn prepare<'a>(
     go_on: bool,
     output: Output,
 ) -> Result<Vec<Job<'a>>> {
-    let mut jobs = Vec::new();
-    let mut errors = Vec::new();
-    for one in checked {
-        match job(one, overrides, wish, output) {
-            Ok(job) => jobs.push(job),
-            Err(error) => errors.push(error),
-        }
-    }
+    let (jobs, mut errors) = jobs(checked, overrides, wish, output);
     let mut planned: BTreeMap<PathBuf, &Plan> = BTreeMap::new();
     for job in &jobs {
         for plan in job.plans.iter().flatten() {
@@ -132,11 +126,48 @@ pub(super) fn prepare<'a>(
             }
         }
     }
+    joined(errors)?;
+    Ok(jobs)
+}
+
+/// Plans what can be planned, and looks for nothing else.
+///
+/// # Errors
+/// All that stands against a plan.
+pub(super) fn only_planned<'a>(
+    checked: &'a [Checked],
+    overrides: &Overrides,
+    wish: Wish,
+    output: Output,
+) -> Result<Vec<Job<'a>>> {
+    let (jobs, errors) = jobs(checked, overrides, wish, output);
+    joined(errors)?;
+    Ok(jobs)
+}
+
+fn jobs<'a>(
+    checked: &'a [Checked],
+    overrides: &Overrides,
+    wish: Wish,
+    output: Output,
+) -> (Vec<Job<'a>>, Vec<Error>) {
+    let (mut jobs, mut errors) = (Vec::new(), Vec::new());
+    for one in checked {
+        match job(one, overrides, wish, output) {
+            Ok(job) => jobs.push(job),
+            Err(error) => errors.push(error),
+        }
+    }
+    (jobs, errors)
+}
+
+/// All of several mistakes of the user, or the first error.
+fn joined(mut errors: Vec<Error>) -> Result<()> {
     if errors.len() > 1 && errors.iter().all(|error| error.exit_code() == 2) {
         let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
         return Err(Error::user(texts.join("\n\n")));
     }
-    if errors.is_empty() { Ok(jobs) } else { Err(errors.remove(0)) }
+    if errors.is_empty() { Ok(()) } else { Err(errors.remove(0)) }
 }
 
 fn job<'a>(
@@ -162,12 +193,51 @@ fn job<'a>(
     Ok(Job { checked, options, longer, plans })
 }
 
+impl Job<'_> {
+    /// What is still to be done for each seed, and for the networks that guide it. No id of a guided run is known until
+    /// its guide is finished.
+    ///
+    /// # Errors
+    /// As [`due`], and where the masks of a guide cannot be read.
+    pub(super) fn dues(&self) -> Result<Vec<Due>> {
+        if let Some(plans) = &self.plans {
+            return plans.iter().map(due).collect();
+        }
+        let guides = plans_of_guide(self.checked, self.options.device.kind.family())?;
+        let mut dues: Vec<Due> = guides.iter().map(due).collect::<Result<_>>()?;
+        let finished = |plan: &Plan| Outcome::read(plan.folder(), true);
+        let ready = match dues.iter().all(|due| due.step == Step::Nothing) {
+            true => guided(self.checked.clone(), &self.options.device, &finished)?,
+            false => return Ok(self.after(dues)),
+        };
+        match ready {
+            Guided::Ready(checked) => {
+                let plans = plans_of(&checked, self.longer.as_ref(), &self.options)?;
+                dues.extend(plans.iter().map(due).collect::<Result<Vec<_>>>()?);
+                Ok(dues)
+            }
+            Guided::Unfinished(_) => Ok(self.after(dues)),
+        }
+    }
+
+    /// What is to be done of a guide, and each seed after it.
+    fn after(&self, mut dues: Vec<Due>) -> Vec<Due> {
+        let spec = &self.checked.loaded.spec;
+        let guide = self.checked.guide.as_ref().map(|guide| guide.loaded.spec.name.as_str());
+        let after = |&seed: &u32| due_after(&spec.name, seed, guide.unwrap_or_default());
+        dues.extend(spec.seeds.iter().map(after));
+        dues
+    }
+}
+
 /// What came of some jobs.
 #[derive(Default)]
 pub(super) struct Done {
     /// How the runs ended that were begun.
     pub outcomes: Vec<Outcome>,
-    /// The exit code of the first run that could not begin.
+    /// The runs that could not begin.
+    pub not_begun: Vec<NotBegun>,
+    /// The exit code of the first of these.
     pub failed: Option<u8>,
     /// Whether runs that a spec depends on kept it from being run.
     pub left_out: bool,
@@ -179,14 +249,15 @@ impl Done {
         self.outcomes.iter().map(|outcome| outcome.path.clone()).collect()
     }
 
-    fn fail(&mut self, error: &Error) {
+    fn fail(&mut self, name: String, error: &Error) {
         eprintln!("error: {}", text::lines(&error.to_string()));
+        self.not_begun.push(NotBegun { name, why: error.to_string() });
         self.failed.get_or_insert(error.exit_code());
     }
 }
 
 /// Makes the runs in turn. One that cannot begin is named, and the others are made.
-pub(super) fn work(jobs: Vec<Job>, stop: &Stop, output: Output) -> Done {
+pub(super) fn work(jobs: &[Job], stop: &Stop, output: Output) -> Done {
     let mut done = Done::default();
     for job in jobs {
         if stop.asked() {
@@ -194,10 +265,10 @@ pub(super) fn work(jobs: Vec<Job>, stop: &Stop, output: Output) -> Done {
         }
         let plans = match &job.plans {
             Some(plans) => plans.clone(),
-            None => match plans(&job, stop, output, &mut done.outcomes) {
+            None => match plans(job, stop, output, &mut done.outcomes) {
                 Ok(plans) => plans,
                 Err(error) => {
-                    done.fail(&error);
+                    done.fail(job.checked.loaded.spec.name.clone(), &error);
                     continue;
                 }
             },
@@ -209,7 +280,10 @@ pub(super) fn work(jobs: Vec<Job>, stop: &Stop, output: Output) -> Done {
             }
             match run_one(&plan, &job.options, stop, output) {
                 Ok(outcome) => done.outcomes.push(outcome),
-                Err(error) => done.fail(&error),
+                Err(error) => {
+                    let Decisions { spec, seed, .. } = &plan.decisions;
+                    done.fail(format!("{}, seed {seed}", spec.name), &error);
+                }
             }
         }
     }

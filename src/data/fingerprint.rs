@@ -1,8 +1,9 @@
 //! What a data set is, as one number: two with the same fingerprint hold the same cases and pixels.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::dataset::Dataset;
 use super::open::{decode_labels, decode_pixels};
@@ -13,6 +14,17 @@ use crate::source::case::{Case, ImageSource, MaskSource};
 use crate::source::kept;
 use crate::source::phantom;
 
+/// SHA-256, in hexadecimal, of what a case holds, as decoded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaseDigest {
+    /// Name of the case.
+    pub case: String,
+    /// Of its size and its image.
+    pub image: String,
+    /// Of these and its mask.
+    pub whole: String,
+}
+
 /// SHA-256, in hexadecimal, over every labelled case: id, label, size, pixels and labels of pixels, as decoded.
 ///
 /// How files hold them does not enter it: a copy in another place, compressed otherwise, or with a palette, is the same data.
@@ -21,9 +33,29 @@ use crate::source::phantom;
 /// # Errors
 /// A file that cannot be decoded.
 pub fn fingerprint(dataset: &Dataset) -> Result<String> {
+    Ok(fingerprint_of(dataset, &case_digests(dataset)?))
+}
+
+/// The [`fingerprint`] of a data set from the digests of its cases.
+pub fn fingerprint_of(dataset: &Dataset, digests: &[CaseDigest]) -> String {
+    let mut total = Hasher::new(b"oncospec data 2");
+    for (case, digest) in sorted(dataset).iter().zip(digests) {
+        total.text(&case.id);
+        total.text(&case.label);
+        total.text(&digest.whole);
+    }
+    total.text(&format!("{:?}", dataset.labels));
+    total.finish()
+}
+
+/// What each case of a data set holds, in order of their names. Kept on disk until a file changes.
+///
+/// # Errors
+/// A file that cannot be decoded.
+pub fn case_digests(dataset: &Dataset) -> Result<Vec<CaseDigest>> {
     // Named one by one, so that whatever else comes to decide what is decoded has to be thought of here.
     let Dataset {
-        cases,
+        cases: _,
         labels,
         codes,
         foreground,
@@ -35,28 +67,25 @@ pub fn fingerprint(dataset: &Dataset) -> Result<String> {
         findings: _,
         rois: _,
     } = dataset;
-    let mut sorted: Vec<&Case> = cases.iter().collect();
-    sorted.sort_by(|a, b| a.id.cmp(&b.id));
-    let files: Vec<&Path> = sorted.iter().flat_map(|case| files_of(case)).collect();
-    let mut asked = Hasher::new(b"oncospec data as decoded 2");
+    let sorted = sorted(dataset);
+    let files: Vec<&Path> = sorted.iter().flat_map(|case| case.files()).collect();
+    let mut asked = Hasher::new(b"oncospec cases as decoded 1");
     asked.text(&format!("{labels:?} {codes:?} {foreground:?} {levels:?} {sorted:?}"));
-    let compute = || -> Result<String> {
+    let compute = || -> Result<Vec<CaseDigest>> {
         let counting = Counting::of("hashing cases", sorted.len());
         let one = |case: &&Case| {
             counting.add(1);
             of_case(dataset, case)
         };
-        let digests = sorted.par_iter().map(one).collect::<Result<Vec<_>>>()?;
-        let mut total = Hasher::new(b"oncospec data 2");
-        for (case, digest) in sorted.iter().zip(&digests) {
-            total.text(&case.id);
-            total.text(&case.label);
-            total.text(digest);
-        }
-        total.text(&format!("{labels:?}"));
-        Ok(total.finish())
+        sorted.par_iter().map(one).collect()
     };
     if files.is_empty() { compute() } else { kept(&asked.finish(), &files, compute) }
+}
+
+fn sorted(dataset: &Dataset) -> Vec<&Case> {
+    let mut sorted: Vec<&Case> = dataset.cases.iter().collect();
+    sorted.sort_by(|a, b| a.id.cmp(&b.id));
+    sorted
 }
 
 /// SHA-256 of the pixels of some cases, as decoded, whatever files hold them.
@@ -75,7 +104,7 @@ pub fn pixels_of_cases(dataset: &Dataset, cases: &[usize]) -> Result<Vec<String>
 }
 
 /// What a case holds, decoded.
-fn of_case(dataset: &Dataset, case: &Case) -> Result<String> {
+fn of_case(dataset: &Dataset, case: &Case) -> Result<CaseDigest> {
     let mut digest = Hasher::new(b"oncospec case 2");
     digest.numbers(&[case.width, case.height]);
     match &case.image {
@@ -86,6 +115,7 @@ fn of_case(dataset: &Dataset, case: &Case) -> Result<String> {
             digest.bytes(b"image", decode_pixels(dataset, case)?.as_raw());
         }
     }
+    let image = digest.clone().finish();
     match &case.mask {
         MaskSource::Phantom => digest.text("phantom"),
         MaskSource::Unlabelled => digest.text("unlabelled"),
@@ -98,16 +128,7 @@ fn of_case(dataset: &Dataset, case: &Case) -> Result<String> {
             }
         }
     }
-    Ok(digest.finish())
-}
-
-fn files_of(case: &Case) -> Vec<&Path> {
-    let masks = case.mask.files().iter().map(PathBuf::as_path);
-    let region = match &case.mask {
-        MaskSource::Region(region) => Some(region.path.as_path()),
-        _ => None,
-    };
-    case.image.file().into_iter().chain(masks).chain(region).collect()
+    Ok(CaseDigest { case: case.id.clone(), image, whole: digest.finish() })
 }
 
 #[cfg(test)]
@@ -140,6 +161,24 @@ mod tests {
         assert_eq!(fingerprint(&copy).unwrap(), first);
         save_mask(&there.path().join("benign/a (1)_mask.png"), 9, 5, |x| 255 * u8::from(x == 4));
         assert_ne!(fingerprint(&copy).unwrap(), first);
+    }
+
+    #[test]
+    fn the_digest_of_a_case_tells_a_changed_image_from_a_changed_mask() {
+        let folder = tempfile::tempdir().unwrap();
+        let dataset = set(folder.path());
+        let before = case_digests(&dataset).unwrap();
+        let root = folder.path();
+        save_mask(&root.join("benign/a (1)_mask.png"), 9, 5, |x| 255 * u8::from(x == 4));
+        let of_mask = case_digests(&dataset).unwrap();
+        assert_eq!(before[0].image, of_mask[0].image);
+        assert_ne!(before[0].whole, of_mask[0].whole);
+        assert_eq!(before[1..], of_mask[1..]);
+        save_image(&root.join("normal/a (1).png"), 7, 5);
+        let mut image = image::open(root.join("normal/a (1).png")).unwrap().to_rgb8();
+        image.get_pixel_mut(0, 0).0[0] ^= 1;
+        image.save(root.join("normal/a (1).png")).unwrap();
+        assert_ne!(case_digests(&dataset).unwrap()[2].image, before[2].image);
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub use dominant_colours::{Proposal, propose};
 pub use duplicates::{
     BORDERLINE, Duplicates, Pair as DuplicatePair, SAME, find_duplicates, near_cases, unsearched,
 };
-pub use fingerprint::{fingerprint, pixels_of_cases};
+pub use fingerprint::{CaseDigest, case_digests, fingerprint, fingerprint_of, pixels_of_cases};
 pub use first_settings::MeasuredStep;
 pub use first_spec::{FirstSpec, first_spec};
 pub use fused::{FusedColumn, fused_column, fused_numbers, telling_columns};

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::figures::{self, Deciding};
 use crate::attribution::{Method, Settings};
+use crate::baseline::Baseline;
 use crate::data::{
     Crop, Dataset, Duplicates, Labels, Split, StainNormalization, augment_problems,
     find_duplicates, folds, for_task, fused_column, group_key, lacking_stains, lacks_foreground,
@@ -22,10 +23,10 @@ use crate::finding::{Finding, FindingKind, Findings};
 use crate::loss::{self, Outputs};
 use crate::metric::{OfClass, OfImages};
 use crate::model;
-use crate::record::GuideRow;
+use crate::record::{COST, GuideRow};
 use crate::spec::{
-    BestOnValidThreshold, Channels, EvaluationSpec, GateSpec, GuideSpec, Loaded, Problem, Problems,
-    RefineSpec, Resize, Spec, SubsetSpec, TaskSpec, ThresholdSpec, load,
+    Against, BestOnValidThreshold, Channels, EvaluationSpec, GateSpec, GuideSpec, Loaded, Problem,
+    Problems, RefineSpec, Resize, Spec, SubsetSpec, TaskSpec, ThresholdSpec, load,
 };
 use crate::split_name::SplitName;
 
@@ -680,12 +681,24 @@ impl Mistakes<'_> {
         let recorded = figures::with_splits(&evaluation.splits, &names);
         let gates: Vec<(String, GateSpec)> =
             self.loaded.spec.gate.iter().map(|(name, gate)| (name.clone(), gate.clone())).collect();
+        let compares = |(_, gate): &(String, GateSpec)| {
+            gate.worse_at_most.is_some() && gate.against.unwrap_or_default() == Against::Baseline
+        };
+        if gates.iter().any(compares)
+            && let Err(error) = Baseline::read(Path::new(&self.loaded.spec.run.baseline))
+        {
+            self.add("run.baseline", error.to_string());
+        }
         for (name, gate) in gates {
             let key = format!("gate.\"{name}\"");
-            if !recorded.contains(&name) {
+            let of_cost = COST.contains(&name.as_str());
+            if !recorded.contains(&name) && !of_cost {
                 let message = format!("figure `{name}` is not recorded by [evaluation]");
                 let help = figures::help(&name, &recorded);
                 self.list.push(self.loaded.problem_at(&key, message, help));
+            } else if of_cost && !gate.on.is_value() {
+                let message = format!("`{name}` has no interval: leave `on` out");
+                self.add(&format!("{key}.on"), message);
             } else if let Some(message) = figures::wrong_bound(&name, &gate) {
                 self.add(&key, message);
             }

@@ -15,6 +15,9 @@ pub const EVALUATION_ENGINE: &str = env!("EVALUATION_ENGINE");
 /// Digests of the sources of each network, encoder, loss and data set, such as `loss/dice 0123..`, set by the build script.
 const PARTS: &str = env!("ENGINE_PARTS");
 
+/// What each of these digests is made of, as `digest|source|its digest`, set by the build script.
+const SOURCES: &str = env!("ENGINE_SOURCES");
+
 /// Digests of the sources that decide the weights of a spec and not of every spec: of its network, its encoder, its losses
 /// and its data set, by key and kind, such as `model/unet`.
 ///
@@ -30,6 +33,18 @@ pub fn engine_parts(spec: &Spec) -> Result<BTreeMap<String, String>> {
     kinds(&spec, "", &keys, &mut used);
     let used = used.iter().filter_map(|name| Some((name.clone(), known.get(&**name)?.to_string())));
     Ok(used.collect())
+}
+
+/// The sources that decide the figures of a run with these parts, each with the beginning of its SHA-256: files from the
+/// root of the package, `crate NAME VERSION` and `build settings`.
+pub fn engine_sources(parts: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let entry = |entry: &str| {
+        let mut fields = entry.split('|');
+        let (of, name, digest) = (fields.next()?, fields.next()?, fields.next()?);
+        let used = ["training", "evaluation"].contains(&of) || parts.contains_key(of);
+        used.then(|| (name.to_string(), digest.to_string()))
+    };
+    SOURCES.split(',').filter_map(entry).collect()
 }
 
 /// The values of `kind` in a spec and in all of its tables, each after the innermost of `keys` that it is below:
@@ -72,6 +87,17 @@ mod tests {
             "that of images is one of them"
         );
         assert!(PARTS.split(',').all(|part| part.len() > 64), "{PARTS}");
+    }
+
+    #[test]
+    fn a_run_has_the_sources_of_its_parts_and_no_others() {
+        let parts = [("model/unet".to_string(), String::new())].into();
+        let sources = engine_sources(&parts);
+        let has = |name: &str| sources.contains_key(name);
+        assert!(has("src/train/rate.rs") && has("src/metric/hd95.rs") && has("src/model/unet.rs"));
+        assert!(has("crates/kernels/src/adam.rs") && has("Cargo.toml") && has("build settings"));
+        assert!(sources.keys().any(|name| name.starts_with("crate burn ")));
+        assert!(!has("src/loss/focal.rs") && !has("src/cli/mod.rs"));
     }
 
     #[test]

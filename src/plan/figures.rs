@@ -2,6 +2,7 @@
 
 use crate::evaluate::figure_goal;
 use crate::figure_name::MASK_DICE;
+use crate::record::COST;
 use crate::spec::{GateSpec, Goal, MetricKind, RateSpec, ScheduleSpec};
 use crate::split_name::SplitName;
 
@@ -54,7 +55,10 @@ pub(super) fn wrong_goal(metric: &str, said: Option<Goal>) -> Option<String> {
 
 /// The problem of a gate whose only bound holds the better, the worse the figure is.
 pub(super) fn wrong_bound(figure: &str, gate: &GateSpec) -> Option<String> {
-    let goal = figure_goal(figure)?;
+    let goal = gated_goal(figure)?;
+    if gate.worse_at_most.is_some() {
+        return None;
+    }
     let (bound, right) = match (gate.at_least, gate.at_most, goal) {
         (Some(_), None, Goal::Lowest) => ("at-least", "at-most"),
         (None, Some(_), Goal::Highest) => ("at-most", "at-least"),
@@ -65,6 +69,11 @@ pub(super) fn wrong_bound(figure: &str, gate: &GateSpec) -> Option<String> {
         "{better} is better for `{figure}`, and `{bound}` alone holds for its worst values: give \
          `{right}`, or both"
     ))
+}
+
+/// Which way a figure that a gate is about is better.
+fn gated_goal(figure: &str) -> Option<Goal> {
+    if COST.contains(&figure) { Some(Goal::Lowest) } else { figure_goal(figure) }
 }
 
 fn better(goal: Goal) -> &'static str {
@@ -277,7 +286,7 @@ mod tests {
 
     #[test]
     fn a_gate_that_holds_for_the_worst_values_alone_is_refused() {
-        let gate = |at_least, at_most| GateSpec { at_least, at_most };
+        let gate = |at_least, at_most| GateSpec { at_least, at_most, ..GateSpec::default() };
         assert_eq!(wrong_bound("test.dice.mean", &gate(Some(0.7), None)), None);
         assert_eq!(wrong_bound("test.hd95.mean", &gate(None, Some(9.0))), None);
         assert_eq!(wrong_bound("test.dice.mean", &gate(Some(0.7), Some(0.99))), None);
@@ -285,5 +294,7 @@ mod tests {
         assert!(of_distance.contains("lower is better") && of_distance.contains("give `at-most`"));
         let of_dice = wrong_bound("test.image-auc.macro", &gate(None, Some(0.9))).unwrap();
         assert!(of_dice.contains("higher is better") && of_dice.contains("give `at-least`"));
+        assert!(wrong_bound(COST[0], &gate(Some(9.0), None)).unwrap().contains("give `at-most`"));
+        assert_eq!(wrong_bound(COST[1], &gate(None, Some(9.0))), None);
     }
 }

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::data::{
-    Dataset, FusedColumn, Labels, Levels, Normalization, Preprocess, Sampling, Split,
+    CaseDigest, Dataset, FusedColumn, Labels, Levels, Normalization, Preprocess, Sampling, Split,
     StainNormalization, Window, fused_column, fused_numbers, group_key,
 };
 use crate::device::Family;
@@ -34,7 +34,7 @@ use crate::model::{self, FusionConfig, ModelSpec, SecondHead, WeightsSpec};
 use crate::record::{ClassShare, GuideRow, Parent};
 use crate::spec::{Note, Precision, Spec};
 
-pub use engine::{EVALUATION_ENGINE, TRAINING_ENGINE, engine_parts};
+pub use engine::{EVALUATION_ENGINE, TRAINING_ENGINE, engine_parts, engine_sources};
 pub use identity::prefix;
 
 /// Every decision of one run, with its data.
@@ -54,6 +54,8 @@ pub struct Plan {
     pub split: Split,
     /// Findings about the data and their split.
     pub findings: Findings,
+    /// What each case holds, as digests.
+    pub case_digests: Arc<Vec<CaseDigest>>,
     /// Which network predicted the mask of each case, where masks guide a classifier.
     pub guide_rows: Vec<GuideRow>,
     /// Pixels of each class in each split.
@@ -282,6 +284,7 @@ impl Checked {
             dataset: Arc::clone(&self.dataset),
             split: split.clone(),
             findings: self.findings.clone(),
+            case_digests: Arc::clone(&survey.case_digests),
             guide_rows: self.guide_rows.clone(),
             balance: survey.balance.clone(),
             layers,

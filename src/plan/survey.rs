@@ -1,9 +1,14 @@
 //! Statistics of the data that a plan needs.
 
+use std::sync::Arc;
+
 use rayon::prelude::*;
 
 use super::Checked;
-use crate::data::{Cache, Normalization, Sampling, fingerprint, normalization, pixel_counts};
+use crate::data::{
+    Cache, CaseDigest, Normalization, Sampling, case_digests, fingerprint_of, normalization,
+    pixel_counts,
+};
 use crate::error::Result;
 use crate::progress::Counting;
 use crate::record::ClassShare;
@@ -14,6 +19,8 @@ use crate::split_name::SplitName;
 pub struct Survey {
     /// Hash of all images and masks.
     pub fingerprint: String,
+    /// What each case holds, as digests.
+    pub case_digests: Arc<Vec<CaseDigest>>,
     /// Pixels of each class in each split.
     pub balance: Vec<ClassShare>,
     /// Labelled pixels of each class in the training split.
@@ -68,11 +75,17 @@ pub fn survey(checked: &Checked, extent: Extent) -> Result<Survey> {
             class_pixels = balance.iter().map(|share| share.pixels).collect();
         }
     }
+    let (case_digests, fingerprint) = match extent {
+        Extent::All => {
+            let digests = case_digests(dataset)?;
+            let fingerprint = fingerprint_of(dataset, &digests);
+            (digests, fingerprint)
+        }
+        Extent::Training => (Vec::new(), String::new()),
+    };
     Ok(Survey {
-        fingerprint: match extent {
-            Extent::All => fingerprint(dataset)?,
-            Extent::Training => String::new(),
-        },
+        fingerprint,
+        case_digests: Arc::new(case_digests),
         balance,
         class_pixels,
         normalization: normalization(

@@ -11,8 +11,8 @@ use super::last::Last;
 use super::masks::MaskChecksums;
 use super::status::Committed;
 use super::{
-    Artefact, CaseRow, Confusion, EpochRow, Figure, Frame, Gate, GuideRow, Part, Picture,
-    Provenance, Reading, Scores, SplitRow, Stratum, Summary, Table, TimesRow, Words,
+    Artefact, CaseRow, Confusion, DataRow, EpochRow, Figure, Frame, Gate, GuideRow, Part, Picture,
+    Provenance, Reading, Scores, Sources, SplitRow, Stratum, Summary, Table, TimesRow, Words,
 };
 use crate::error::{Error, Result};
 use crate::layer::Layer;
@@ -44,13 +44,15 @@ pub(super) const MODEL: &str = "model.safetensors";
 pub(super) const STAGED: &str = "checkpoints/best.safetensors";
 
 /// The files of one name.
-const NAMED: [(&str, Content); 26] = [
+const NAMED: [(&str, Content); 28] = [
     (LOCK, Content::Head),
     (Format::FILE, Content::Head),
     (Committed::FILE, Content::Head),
     (SPEC, Content::Record),
     (PLAN, Content::Record),
     (Provenance::FILE, Content::Record),
+    (Sources::FILE, Content::Record),
+    (Table::<DataRow>::FILE, Content::Record),
     (Table::<SplitRow>::FILE, Content::Record),
     (Vec::<EpochRow>::FILE, Content::Record),
     (Vec::<TimesRow>::FILE, Content::Record),

@@ -11,7 +11,7 @@ use crate::figure_name::FigureName;
 use crate::finding::{Finding, FindingKind};
 use crate::layer::Layer;
 use crate::metric::MetricKind;
-use crate::spec::{AttributionKind, PublishedSpec};
+use crate::spec::{AttributionKind, GateSpec, PublishedSpec};
 use crate::split_name::SplitName;
 
 /// Twelve epochs of a network on ultrasound that overfits from the fifth.
@@ -474,9 +474,9 @@ fn figure(split: SplitName, name: &str, value: f64, n: usize) -> Figure {
 }
 
 fn gate(figure: &str, at_least: Option<f64>, at_most: Option<f64>, value: f64) -> Gate {
-    let held =
-        at_least.is_none_or(|bound| value >= bound) && at_most.is_none_or(|bound| value <= bound);
-    Gate { figure: named(figure), at_least, at_most, value: Some(value), held }
+    let FigureName { split, figure: name } = named(figure);
+    let bound = GateSpec { at_least, at_most, ..GateSpec::default() };
+    Gate::judged(named(figure), &bound, None, &[self::figure(split, &name, value, 1)])
 }
 
 /// Training loss falls throughout; validation loss turns at the fifth epoch.

@@ -7,7 +7,10 @@ use serde::Serialize;
 
 use super::artefact::find;
 use super::files;
-use super::{Artefact, Figure, Gate, Parent, Provenance, RunDir, RunState, Status, Summary, Words};
+use super::gates::with_cost;
+use super::{
+    Artefact, Figure, Gate, Parent, Provenance, RunDir, RunState, Status, Summary, TimesRow, Words,
+};
 use crate::error::{Error, Result};
 
 /// One line of `oncospec list`.
@@ -23,6 +26,8 @@ pub struct RunSummary {
     pub seed: u32,
     /// When it started, RFC 3339; empty where it has not.
     pub started: String,
+    /// When it finished, RFC 3339.
+    pub finished: Option<String>,
     /// How far it came.
     pub status: Status,
     /// Its headline figures.
@@ -60,6 +65,18 @@ pub fn list_experiment(folder: &Path) -> Result<Vec<RunSummary>> {
     let paths = folders(folder)?.into_iter().filter(is_run);
     let mut runs: Vec<RunSummary> = paths.map(|path| summarise(&path, folder)).collect();
     runs.sort_by_key(|run| run.seed);
+    Ok(runs)
+}
+
+/// The finished runs of one experiment and seed, the last one first; none where the experiment has no folder.
+///
+/// # Errors
+/// When its folder cannot be listed.
+pub fn finished_of_seed(folder: &Path, seed: u32) -> Result<Vec<RunSummary>> {
+    let mut runs = if folder.is_dir() { list_experiment(folder)? } else { Vec::new() };
+    let of_seed = |run: &RunSummary| run.seed == seed && run.problem.is_none();
+    runs.retain(|run| of_seed(run) && run.status.state == RunState::Finished);
+    runs.sort_by(|a, b| b.finished.cmp(&a.finished));
     Ok(runs)
 }
 
@@ -135,8 +152,14 @@ fn fill(run: &mut RunSummary) -> Result<()> {
 }
 
 fn filled(mut run: RunSummary, directory: &RunDir) -> Result<RunSummary> {
-    let names =
-        [Provenance::FILE, Summary::FILE, Vec::<Figure>::FILE, Vec::<Gate>::FILE, Words::FILE];
+    let names = [
+        Provenance::FILE,
+        Summary::FILE,
+        Vec::<Figure>::FILE,
+        Vec::<TimesRow>::FILE,
+        Vec::<Gate>::FILE,
+        Words::FILE,
+    ];
     directory.verify(Some(&names))?;
     directory.verify_weights()?;
     run.status = directory.status()?;
@@ -146,15 +169,18 @@ fn filled(mut run: RunSummary, directory: &RunDir) -> Result<RunSummary> {
     }
     let provenance: Provenance = directory.read()?;
     run.seed = provenance.seed;
-    run.started = provenance.started;
-    run.parent = provenance.parent;
+    run.started = provenance.started.clone();
+    run.finished = provenance.finished.clone();
+    run.parent = provenance.parent.clone();
     let summary: Summary = directory.read()?;
     let figures: Vec<Figure> = directory.read()?;
     let gates = match find::<Words>(&run.path)? {
         Some(words) => words.gates,
         None => directory.read()?,
     };
-    let gates = gates.into_iter().map(|gate| gate.judged_by(&figures));
+    let (_, times) = directory.committed_epochs()?;
+    let judged_by = with_cost(&figures, &times, &provenance);
+    let gates = gates.into_iter().map(|gate| gate.judged_by(&judged_by));
     run.fallen = gates.filter(|gate| !gate.held).collect();
     run.headline = summary
         .headline

@@ -5,6 +5,7 @@
 //!   format.json         which version of this layout     lock               held while a process writes
 //!   spec.toml           as merged, with origins          plan.toml          every decision
 //!   provenance.json     git, host, device, versions      status.json        how far it came, and why it ended
+//!   data.parquet        digests of each case             sources.json       digests of each source of oncospec
 //!   split.parquet       one row per case                 epochs.parquet     one row per epoch and split
 //!   times.parquet       seconds per epoch                cases.parquet      counts and distances per case and class
 //!   scores.parquet      probabilities of classified images     guide.parquet  which network predicted the mask of each case
@@ -34,6 +35,7 @@ mod checkpoints;
 mod committed;
 mod confusion;
 mod contents;
+mod data;
 mod epochs;
 mod figures;
 mod files;
@@ -53,6 +55,7 @@ mod read;
 mod readings;
 mod run_dir;
 mod scores;
+mod sources;
 mod split;
 mod status;
 mod strata;
@@ -65,14 +68,15 @@ pub use artefact::Artefact;
 pub use cases::CaseRow;
 pub use checkpoints::{BestWeights, Checkpoints, Progressed};
 pub use confusion::Confusion;
+pub use data::{CaseChange, DataRow, changed_cases};
 pub use epochs::EpochRow;
 pub use figures::{Figure, Interval};
 pub use files::{check_writable, write as write_file, write_with as write_file_with};
 pub use film::{Frame, FrameImages};
-pub use gates::Gate;
+pub use gates::{COST, Gate, Reference, with_cost};
 pub use guide::GuideRow;
 pub use last::{LAST_CHECKPOINT, Part};
-pub use list::{RunSummary, finished_runs, list_experiment, list_runs};
+pub use list::{RunSummary, finished_of_seed, finished_runs, list_experiment, list_runs};
 pub use masks::MaskChecksums;
 pub use pictures::{Picture, PictureFile, PictureImages, PictureKind};
 pub use provenance::{Git, Host, Parent, Provenance, Session, Versions};
@@ -80,6 +84,7 @@ pub use read::Record;
 pub use readings::{Reading, ReadingKey, note_reading};
 pub use run_dir::RunDir;
 pub use scores::{ScoreRow, Scores};
+pub use sources::Sources;
 pub use split::SplitRow;
 pub use status::{RunState, Status, now};
 pub use strata::Stratum;

@@ -70,6 +70,10 @@ pub struct Session {
     pub host: Host,
     /// Digests of both engines' sources.
     pub engines: [String; 2],
+    /// The most memory that the process held while it worked on the run, in bytes; `None` if the system did not say, or the
+    /// process ended before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peak_memory_bytes: Option<u64>,
 }
 
 /// A finished run whose training another continues.

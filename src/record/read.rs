@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::artefact::find;
 use super::files;
+use super::gates::with_cost;
 use super::readings::{readings, united};
 use super::{
     Artefact, CaseRow, Confusion, EpochRow, Figure, Frame, Gate, GuideRow, Picture, PictureFile,
@@ -98,6 +99,7 @@ impl Record {
                 again: Vec::new(),
             },
         };
+        let judged_by = with_cost(&figures, &times, &provenance);
         let key = ReadingKey {
             experiment: &words.summary.experiment,
             run_id: &provenance.run_id,
@@ -116,7 +118,7 @@ impl Record {
             cases: run.read()?,
             guide: run.read()?,
             scores: run.read::<Scores>()?.rows,
-            gates: words.gates.into_iter().map(|gate| gate.judged_by(&figures)).collect(),
+            gates: words.gates.into_iter().map(|gate| gate.judged_by(&judged_by)).collect(),
             figures,
             strata: run.read()?,
             confusion: run.read()?,

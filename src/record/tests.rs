@@ -4,6 +4,7 @@ use std::path::Path;
 use super::last::Last;
 use super::*;
 use crate::error::Error;
+use crate::spec::GateSpec;
 use crate::split_name::SplitName;
 use crate::testing::fixture;
 
@@ -298,7 +299,12 @@ fn what_a_later_spec_says_of_a_finished_run_is_there_as_a_whole_whenever_the_pro
         spec: format!("name = '{name}'"),
         plan: format!("# {name}"),
         summary: Summary { description: name.into(), ..old.summary.clone() },
-        gates: vec![Gate::judged("test.dice.mean".parse().unwrap(), Some(at_least), None, &[])],
+        gates: vec![Gate::judged(
+            "test.dice.mean".parse().unwrap(),
+            &GateSpec { at_least: Some(at_least), ..GateSpec::default() },
+            None,
+            &[],
+        )],
         again: vec![name.into()],
     };
     let said = |record: Record| {

@@ -2,19 +2,22 @@
 
 use std::fmt::Write;
 
-use super::headline::{by_task, columns, left_out, with_interval};
+use super::gates::fallen;
+use super::headline::{by_task, columns, with_interval};
 use super::names;
 use super::run::epochs_done;
 use super::words::{self, UNDEFINED};
-use crate::record::{Gate, Record};
+use crate::baseline::{Accepted, Baseline};
+use crate::figure_name::FigureName;
+use crate::record::Record;
 use crate::text;
 
-/// A Markdown table for each task, with a row for each run: status, headline figures, gates. Below, each gate that fell
-/// and each run that did not finish, with the reason.
-pub fn markdown(records: &[Record]) -> String {
+/// A Markdown table for each task, with a row for each run: status, headline figures with their change to the baseline,
+/// gates. Below, each gate that fell and each run that did not finish, with the reason.
+pub fn markdown(records: &[Record], baseline: &Baseline) -> String {
     let labels = names::labels(records);
     let tables: Vec<String> =
-        by_task(records).iter().map(|(_, runs)| table(records, &labels, runs)).collect();
+        by_task(records).iter().map(|(_, runs)| table(records, &labels, runs, baseline)).collect();
     let mut text = tables.join("\n");
     let mut reasons = String::new();
     for (record, label) in records.iter().zip(&labels) {
@@ -43,7 +46,7 @@ pub fn markdown(records: &[Record]) -> String {
     text
 }
 
-fn table(records: &[Record], labels: &[String], runs: &[usize]) -> String {
+fn table(records: &[Record], labels: &[String], runs: &[usize], baseline: &Baseline) -> String {
     let of_table: Vec<&Record> = runs.iter().map(|&run| &records[run]).collect();
     let figures = columns(&of_table);
     let mut text = String::from("| run | status |");
@@ -56,13 +59,27 @@ fn table(records: &[Record], labels: &[String], runs: &[usize]) -> String {
     for &run in runs {
         let record = &records[run];
         let _ = write!(text, "| {} | {} |", text::markdown(&labels[run]), status(record));
+        let accepted = baseline.accepted(&record.summary.experiment, record.provenance.seed);
         for figure in &figures {
+            let change = accepted.and_then(|accepted| change(record, figure, accepted));
             let value = record.figure(figure).map_or_else(|| UNDEFINED.into(), with_interval);
-            let _ = write!(text, " {value} |");
+            let _ = write!(text, " {value}{} |", change.unwrap_or_default());
         }
         let _ = writeln!(text, " {} |", gates(record));
     }
     text
+}
+
+/// By how much a figure differs from the accepted one, to follow its value; `None` where the run is the accepted one, or
+/// one of the two is missing or undefined.
+fn change(record: &Record, figure: &FigureName, accepted: &Accepted) -> Option<String> {
+    if record.provenance.run_id == accepted.run {
+        return None;
+    }
+    let (now, then) = (record.figure(figure)?.value, accepted.figures.get(figure)?);
+    let difference = now - then;
+    let sign = if difference < 0.0 { "−" } else { "+" };
+    difference.is_finite().then(|| format!(", {sign}{}", words::figure(difference.abs())))
 }
 
 fn status(record: &Record) -> String {
@@ -82,22 +99,25 @@ fn gates(record: &Record) -> String {
     }
 }
 
-/// Why a gate fell, by the record of its run.
-pub fn fallen(gate: &Gate, record: &Record) -> String {
-    let left_out = record.figure(&gate.figure).map(left_out).unwrap_or_default();
-    let value = match gate.value {
-        Some(value) if value.is_finite() => format!("is {}{left_out}", words::figure(value)),
-        _ if record.figure(&gate.figure).is_some() => format!("is undefined{left_out}"),
-        _ => "was not recorded".into(),
-    };
-    let bounds = [
-        gate.at_least.map(|bound| format!("at least {bound}")),
-        gate.at_most.map(|bound| format!("at most {bound}")),
-    ];
-    let bounds: Vec<String> = bounds.into_iter().flatten().collect();
-    format!(
-        "{} {value}, must be {}",
-        text::markdown_code(&gate.figure.to_string()),
-        bounds.join(" and ")
-    )
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::examples;
+
+    #[test]
+    fn figures_have_their_change_to_the_baseline_but_for_those_of_the_accepted_run() {
+        let root = tempfile::tempdir().unwrap();
+        let record = examples::busi(root.path(), "t", 3, 4, 40);
+        let name: FigureName = "test.dice.mean".parse().unwrap();
+        let of = |run: &str, value: f64| {
+            let mut baseline = Baseline::default();
+            let accepted = Accepted { run: run.into(), figures: [(name.clone(), value)].into() };
+            baseline.accept("t", 3, accepted);
+            markdown(std::slice::from_ref(&record), &baseline)
+        };
+        assert!(of("other", 1.0).contains("), −0.415 |"), "{}", of("other", 1.0));
+        assert!(of("other", 0.5).contains("), +0.085 |"), "{}", of("other", 0.5));
+        let plain = markdown(std::slice::from_ref(&record), &Baseline::default());
+        assert_eq!(of(&record.provenance.run_id, 1.0), plain);
+    }
 }

@@ -6,6 +6,7 @@
 mod calibration;
 mod cases;
 mod charts;
+mod compare;
 mod comparison;
 mod configuration;
 mod confusion;
@@ -13,9 +14,11 @@ mod contact_sheet;
 mod conventions;
 mod curves;
 mod film;
+mod gates;
 mod guide;
 mod headline;
 mod images;
+mod junit;
 mod legend;
 mod markdown;
 mod means;
@@ -30,11 +33,14 @@ mod split_table;
 mod strata;
 mod words;
 
+pub use compare::{SideBySide, side_by_side};
 pub use contact_sheet::{
     ContactSheet, SheetBorderline, SheetCluster, SheetPair, SheetPicture, contact_sheet, jpeg_uri,
 };
+pub use gates::fallen;
 pub use headline::left_out;
-pub use markdown::{fallen, markdown};
+pub use junit::{NotBegun, junit};
+pub use markdown::markdown;
 pub use page::check_templates;
 
 use std::path::PathBuf;

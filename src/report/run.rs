@@ -8,6 +8,7 @@ use super::charts::RUN_COLOURS;
 use super::configuration::division;
 use super::confusion::{ConfusionView, confusions};
 use super::film::{self, Film};
+use super::gates::GateView;
 use super::guide::{self, Guide};
 use super::images::{self, ClassTable};
 use super::legend::{self, Meaning};
@@ -21,7 +22,7 @@ use super::strata::{self, StrataTable};
 use crate::error::Result;
 use crate::finding::{Finding, Level};
 use crate::layer::Layer;
-use crate::record::{Figure, Gate, Provenance, Record, RunState, Status, Summary, Task, TimesRow};
+use crate::record::{Figure, Provenance, Record, RunState, Status, Summary, Task, TimesRow};
 use crate::shell::shell;
 use crate::split_name::SplitName;
 
@@ -49,7 +50,7 @@ pub(super) struct RunView<'a> {
     spec: &'a str,
     plan: &'a str,
     remarks: Vec<Remark>,
-    gates: &'a [Gate],
+    gates: Vec<GateView<'a>>,
     figures: &'a [Figure],
     epochs: EpochTable,
     times: Times,
@@ -98,7 +99,7 @@ pub(super) fn view<'a>(index: usize, label: &'a str, record: &'a Record) -> Resu
         spec: &record.spec,
         plan: &record.plan,
         remarks: remarks::remarks(record, &split),
-        gates: &record.gates,
+        gates: record.gates.iter().map(GateView::new).collect(),
         figures: &record.figures,
         epochs: epoch_table(record),
         times: times(&record.times),

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
 use super::*;
+use crate::baseline::Baseline;
 use crate::figure_name::FigureName;
 use crate::record::{Record, examples};
 use crate::split_name::SplitName;
@@ -229,7 +230,7 @@ fn the_structure_of_the_page_is_as_it_was() {
 #[test]
 fn markdown_is_one_table_with_the_reasons_below() {
     let root = tempfile::tempdir().unwrap();
-    snapshot("markdown", &markdown(&records(root.path())));
+    snapshot("markdown", &markdown(&records(root.path()), &Baseline::default()));
 }
 
 #[test]
@@ -242,7 +243,7 @@ fn a_record_of_a_run_that_has_only_begun_makes_a_page() {
     ] {
         assert!(html.contains(needed), "the page lacks `{needed}`");
     }
-    assert!(markdown(&[Record::default()]).contains("planned"));
+    assert!(markdown(&[Record::default()], &Baseline::default()).contains("planned"));
 }
 
 #[test]
@@ -352,7 +353,10 @@ fn no_name_changes_the_page_or_the_summary() {
     };
     let of = |name: &str| {
         let records = [named(&record, name), named(&record, &format!("{name} 2"))];
-        (render(&records, &ReportOptions::default()).unwrap(), markdown(&records))
+        (
+            render(&records, &ReportOptions::default()).unwrap(),
+            markdown(&records, &Baseline::default()),
+        )
     };
     let (page, summary) = of("x");
     let mut runner = TestRunner::new(ProptestConfig::with_cases(24));

@@ -6,12 +6,11 @@ use crate::data::Labels;
 use crate::device::Chosen;
 use crate::error::{Error, Result};
 use crate::evaluate::{self, Cases, Evaluation, ImageScore, Predictor, Tick};
-use crate::figure_name::NoFigureName;
 use crate::plan::Plan;
 use crate::record::{
-    CaseRow, Confusion, Figure, Gate, RunDir, ScoreRow, Scores, Stratum, Table, Threshold,
+    CaseRow, Confusion, Figure, RunDir, ScoreRow, Scores, Stratum, Table, Threshold,
 };
-use crate::spec::{GateSpec, Spec};
+use crate::spec::Spec;
 use crate::split_name::SplitName;
 use crate::train::Stop;
 
@@ -179,7 +178,7 @@ fn write(plan: &Plan, judged: &[Judged], run: &RunDir) -> Result<()> {
             judged.iter().map(|one| one.strata(plan)).collect::<Result<_>>()?;
         run.write(&strata.concat())?;
     }
-    run.write(&gates(spec, &figures)?)
+    Ok(())
 }
 
 /// An error, if someone asked to stop.
@@ -192,117 +191,5 @@ fn unless_stopped<T>(result: Result<T>, stop: &Stop) -> Result<Option<T>> {
     match result {
         Err(_) if stop.asked() => Ok(None),
         other => other.map(Some),
-    }
-}
-
-/// The gates of a spec against recorded figures.
-///
-/// # Errors
-/// If a gate does not name a figure.
-pub fn gates(spec: &Spec, figures: &[Figure]) -> Result<Vec<Gate>> {
-    let judged = |(name, bound): (&String, &GateSpec)| {
-        let name = name.parse().map_err(|error: NoFigureName| Error::user(error.to_string()))?;
-        Ok(Gate::judged(name, bound.at_least, bound.at_most, figures))
-    };
-    spec.gate.iter().map(judged).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::super::outcome::Outcome;
-    use super::*;
-    use crate::record::{Record, RunState, Status};
-
-    fn spec_with(gates: &[(&str, Option<f64>, Option<f64>)]) -> Spec {
-        let text = "name = \"g\"\n[dataset]\nkind = \"phantom\"\n[model]\nkind = \"unet\"\n";
-        let mut spec: Spec = toml::from_str(text).unwrap();
-        for &(name, at_least, at_most) in gates {
-            spec.gate.insert(name.into(), GateSpec { at_least, at_most });
-        }
-        spec
-    }
-
-    #[test]
-    fn gates_hold_at_their_bound_and_fall_beyond_it_or_without_a_figure() {
-        let spec = spec_with(&[
-            ("test.dice.mean", Some(0.7), None),
-            ("test.hd95.mean", None, Some(9.0)),
-            ("test.iou.mean", Some(0.1), None),
-            ("test.auc.mean", Some(0.1), None),
-        ]);
-        let figure = |name: &str, value| Figure {
-            split: SplitName::Test,
-            name: name.into(),
-            value,
-            ..Figure::default()
-        };
-        let figures =
-            [figure("dice.mean", 0.7), figure("hd95.mean", 9.5), figure("auc.mean", f64::NAN)];
-        let held: Vec<(String, bool)> = gates(&spec, &figures)
-            .unwrap()
-            .into_iter()
-            .map(|gate| (gate.figure.to_string(), gate.held))
-            .collect();
-        let expected = [
-            ("test.auc.mean", false),
-            ("test.dice.mean", true),
-            ("test.hd95.mean", false),
-            ("test.iou.mean", false),
-        ];
-        assert_eq!(held, expected.map(|(name, held)| (name.to_string(), held)));
-    }
-
-    fn bound() -> impl Strategy<Value = Option<f64>> {
-        prop::option::of(prop::sample::select(vec![0.0, 0.3, 0.5, 1.0]))
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(32))]
-        #[test]
-        fn record_outcome_and_page_judge_gates_alike_whatever_was_written_of_them(
-            bounds in prop::collection::vec((0..4usize, bound(), bound()), 1..4),
-            values in prop::collection::vec(prop::option::of(prop::sample::select(vec![0.0, 0.3, 0.4, 1.0, f64::NAN])), 4),
-            forged in any::<bool>(),
-        ) {
-            let name = |index: usize| format!("test.figure{index}");
-            let named: Vec<(String, Option<f64>, Option<f64>)> =
-                bounds.iter().map(|(index, least, most)| (name(*index), *least, *most)).collect();
-            let named: Vec<(&str, Option<f64>, Option<f64>)> =
-                named.iter().map(|(name, least, most)| (name.as_str(), *least, *most)).collect();
-            let spec = spec_with(&named);
-            let figures: Vec<Figure> = values
-                .iter()
-                .enumerate()
-                .filter_map(|(index, value)| {
-                    Some(Figure { split: SplitName::Test, name: format!("figure{index}"), value: (*value)?, ..Figure::default() })
-                })
-                .collect();
-            let folder = tempfile::tempdir().unwrap();
-            let run = RunDir::create(folder.path(), "a", "0").unwrap();
-            run.write(&figures).unwrap();
-            run.write_status(&Status { state: RunState::Finished, ..Status::default() }).unwrap();
-            let judged = gates(&spec, &figures).unwrap();
-            // By hand: a figure holds that is there, a number, and within its bounds.
-            for gate in &judged {
-                let index: usize = gate.figure.figure["figure".len()..].parse().unwrap();
-                let (least, most) = (gate.at_least.unwrap_or(f64::MIN), gate.at_most.unwrap_or(f64::MAX));
-                let holds = values[index].is_some_and(|value| (least..=most).contains(&value));
-                prop_assert_eq!(gate.held, holds);
-            }
-            let written: Vec<Gate> =
-                judged.iter().map(|gate| Gate { held: gate.held != forged, ..gate.clone() }).collect();
-            run.write(&written).unwrap();
-            drop(run);
-            let path = folder.path().join("a/0");
-            let record = Record::read(&path).unwrap();
-            prop_assert_eq!(&record.gates, &judged);
-            let outcome = Outcome::read(path, true).unwrap();
-            prop_assert_eq!(outcome.held(), judged.iter().all(|gate| gate.held));
-            prop_assert_eq!(&outcome.gates, &judged);
-            let fallen = judged.iter().filter(|gate| !gate.held).count();
-            prop_assert_eq!(crate::report::markdown(&[record]).matches("gate fell").count(), fallen);
-        }
     }
 }

@@ -2,8 +2,13 @@
 
 mod again;
 mod bench;
+mod cases;
+mod changes;
+mod determinism;
+mod due;
 mod dump;
 mod film;
+mod gates;
 mod guide;
 mod headline;
 mod judge;
@@ -19,15 +24,19 @@ mod rows;
 mod strata;
 mod summary;
 mod trained;
+mod training;
 
 pub use again::Again;
 pub use bench::{Bench, BenchFigures, Mode};
+pub use changes::{Change, ChangeKind, in_words};
+pub use determinism::{TensorHashes, hashes_after};
+pub use due::{Due, Step, due, due_after};
 pub use dump::dump_batches;
+pub use gates::gates;
 pub use guide::{
     Guided, beside, guided, plans_of_guide, put_new_masks, put_recorded_masks, with_mask,
     with_true_masks,
 };
-pub use judge::gates;
 pub use net::{initial_net, objective, predictor};
 pub use one_step::one_step;
 pub use options::Options;
@@ -41,23 +50,19 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use burn::tensor::Device;
-
-use crate::data::{Cache, Loader, pixels_of_cases};
-use crate::device::{Chosen, for_training};
+use crate::data::pixels_of_cases;
 use crate::error::{Error, Result, panic_text};
-use crate::evaluate::Names;
-use crate::plan::Plan;
+use crate::memory;
+use crate::plan::{Plan, engine_sources};
 use crate::provenance;
 use crate::record::{
-    Checkpoints, Progressed, Provenance, Reading, ReadingKey, RunDir, RunState, SplitRow, Status,
-    Table, note_reading, now,
+    Checkpoints, Progressed, Provenance, Reading, ReadingKey, RunDir, RunState, Sources, Status,
+    note_reading, now,
 };
 use crate::shell::shell;
-use crate::spec::Spec;
 use crate::split_name::SplitName;
 use crate::text;
-use crate::train::{Ending, Progress, Resting, Stop, Training, train};
+use crate::train::{Ending, Progress, Stop, train};
 use film::{Film, Filmed};
 use place::claim;
 use refresh::refresh;
@@ -195,11 +200,12 @@ fn work(
     checkpoints: Checkpoints,
     Begun { from, taken_from }: Begun,
 ) -> Result<Option<(RunState, String)>> {
+    memory::restart_peak();
     let mut provenance = write_plan(plan, options, run, from.as_ref(), taken_from)?;
     let resumed = from.as_ref().map_or(0, |progressed| progressed.epoch);
     write_status(run, plan, RunState::Running, None, resumed)?;
 
-    let training = training(plan, &options.device)?;
+    let training = training::training(plan, &options.device)?;
     let progress = Progress::new(options.quiet);
     let film = Film::new(plan, &options.device.device, Arc::clone(run))?;
     let keeper = Arc::new(Filmed { checkpoints, film });
@@ -230,7 +236,11 @@ fn work(
     run.write(&summary)?;
     provenance.weights_sha256 = Some(run.best_weights()?.sha256);
     provenance.finished = Some(now());
+    if let Some(session) = provenance.sessions.last_mut() {
+        session.peak_memory_bytes = Some(memory::peak()).filter(|&bytes| bytes > 0);
+    }
     run.write(&provenance)?;
+    run.write(&gates::gates_of_run(plan, run)?)?;
     run.write_readings(&ReadingKey {
         experiment: &plan.decisions.spec.name,
         run_id: &plan.decisions.run_id,
@@ -280,7 +290,9 @@ fn write_plan(
     run.write_plan(&plan.decisions.with_absolute_paths().to_toml()?)?;
     run.write(&plan.layers)?;
     run.write(&summary::summary(plan))?;
-    run.write(&split_rows(plan))?;
+    run.write(&cases::split_rows(plan))?;
+    run.write(&cases::data_rows(plan))?;
+    run.write(&Sources(engine_sources(&plan.decisions.engine_parts)))?;
     if !plan.guide_rows.is_empty() {
         run.write(&plan.guide_rows)?;
     }
@@ -298,68 +310,4 @@ fn write_plan(
     provenance.sessions.push(provenance::session(&options.device.kind, after));
     run.write(&provenance)?;
     Ok(provenance)
-}
-
-fn split_rows(plan: &Plan) -> Table<SplitRow> {
-    let mut rows = Vec::new();
-    for part in SplitName::ALL {
-        for &index in plan.split.part(part) {
-            let case = &plan.dataset.cases[index];
-            rows.push(SplitRow {
-                case: case.id.clone(),
-                group: plan.split.groups[index].clone(),
-                label: case.label.clone(),
-                split: part,
-                fold: plan.split.fold,
-                metadata: case.metadata.clone(),
-            });
-        }
-    }
-    rows.into()
-}
-
-/// The stages that are frozen until an epoch.
-fn resting(spec: &Spec) -> Option<Resting> {
-    let until = spec.schedule.unfreeze_epoch?;
-    Some(Resting { model: spec.model.clone(), until })
-}
-
-fn training(plan: &Plan, chosen: &Chosen) -> Result<Training> {
-    let decisions = &plan.decisions;
-    let spec = &decisions.spec;
-    let checkpointing = spec.schedule.activation_checkpointing;
-    let devices: Vec<Device> =
-        chosen.devices().iter().map(|device| for_training(device, checkpointing)).collect();
-    let cache = Arc::new(Cache::new((spec.dataset.cache_mib as usize) << 20));
-    let loader = |cases: &[usize], augment| {
-        Loader::new(
-            Arc::clone(&plan.dataset),
-            cases.to_vec(),
-            decisions.preprocess(),
-            augment,
-            spec.schedule.batch_size as usize / devices.len(),
-            spec.run.threads(),
-            Arc::clone(&cache),
-        )
-    };
-    let train = loader(&plan.split.train, Some(spec.augment.clone()));
-    let train = train.sampler(spec.schedule.sampler);
-    Ok(Training {
-        net: initial_net(decisions, &devices[0])?.0,
-        resting: resting(spec),
-        objective: objective(decisions)?,
-        schedule: spec.schedule.clone(),
-        outputs: decisions.outputs(),
-        names: Names {
-            cases: plan.dataset.cases.iter().map(|case| case.id.clone()).collect(),
-            classes: decisions.labels.names(),
-            image_classes: decisions.image_classes.clone(),
-        },
-        empty: spec.evaluation.empty,
-        seed: decisions.seed,
-        train: if spec.schedule.drop_last { train.drop_last() } else { train },
-        checkpoint_every: spec.run.checkpoint_every,
-        valid: loader(&plan.split.valid, None).windows(),
-        devices,
-    })
 }

@@ -65,8 +65,13 @@ impl Outcome {
         })
     }
 
+    /// Whether the run is finished.
+    pub fn finished(&self) -> bool {
+        self.state == RunState::Finished
+    }
+
     /// Whether the run is finished and all of its gates hold.
     pub fn held(&self) -> bool {
-        self.state == RunState::Finished && self.gates.iter().all(|gate| gate.held)
+        self.finished() && self.gates.iter().all(|gate| gate.held)
     }
 }

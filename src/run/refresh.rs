@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::judge::gates;
-use super::resume::or_unset;
+use super::changes::or_unset;
+use super::gates::gates_of_record;
 use super::summary;
 use crate::error::{Error, Result};
 use crate::plan::{Decisions, Plan};
@@ -31,7 +31,7 @@ pub(super) fn refresh(folder: &Path, plan: &Plan, again: &[String]) -> Result<()
         ..record.summary.clone()
     };
     let refreshed = Decisions { spec: with_pictures_of(&made.spec, &now.spec)?, ..before.clone() };
-    let gates = gates(&now.spec, &record.figures)?;
+    let gates = gates_of_record(&now.spec, folder, &record)?;
     let table = |text: &str| text.parse::<toml::Table>().ok();
     let is_same = gates == record.gates
         && summary == record.summary

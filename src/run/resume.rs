@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
+use super::changes::{changes, in_words};
 use super::options::Options;
 use super::place::{Place, place};
 use crate::error::{Error, Result};
-use crate::plan::{Decisions, Plan};
+use crate::plan::Plan;
 use crate::record::{RunDir, RunState, check_writable, list_experiment};
-use crate::spec::{diff, matters};
 
 /// Checks that a run can be made, as far as that is known before anything is computed.
 ///
@@ -50,7 +50,7 @@ pub fn nothing_to_resume(plan: &Plan) -> Result<Option<String>> {
         run.seed == plan.decisions.seed && run.problem.is_none() && begun
     });
     let Some(other) = unfinished else { return Ok(None) };
-    let changed = changed(&RunDir::open_read(&other.path)?.plan()?, plan);
+    let changed = changes(&other.path, plan)?;
     Ok(Some(format!(
         "--resume: there is nothing to resume: {} has not begun; {} is there, {} after {} of {} \
          epochs, and it differs in {}: set these as they were to go on with it, or leave out --resume",
@@ -59,38 +59,8 @@ pub fn nothing_to_resume(plan: &Plan) -> Result<Option<String>> {
         other.status.state,
         other.status.epoch,
         other.status.epochs,
-        changed.join(", ")
+        in_words(&changed)
     )))
-}
-
-/// What decides the id of a plan and differs in the plan of a record.
-fn changed(before: &str, plan: &Plan) -> Vec<String> {
-    let Ok(before) = Decisions::from_toml(before) else {
-        return vec!["the version of oncospec".into()];
-    };
-    let now = &plan.decisions;
-    let mut changed: Vec<String> = diff(&[&before.spec, &now.spec])
-        .into_iter()
-        .filter(|(key, _)| matters(key))
-        .map(|(key, values)| {
-            format!("{key} ({} there, {} now)", or_unset(&values, 0), or_unset(&values, 1))
-        })
-        .collect();
-    let others = [
-        ("the images or masks", before.data_fingerprint != now.data_fingerprint),
-        ("the files of weights", before.weights_sha256 != now.weights_sha256),
-        (
-            "the sources of oncospec",
-            (&before.engine, &before.engine_parts) != (&now.engine, &now.engine_parts),
-        ),
-        ("the kind of device", before.device != now.device),
-        ("the run that it goes on from", before.parent != now.parent),
-    ];
-    changed.extend(others.iter().filter(|(_, differs)| *differs).map(|(what, _)| what.to_string()));
-    if changed.is_empty() {
-        changed.push("the division of the cases".into());
-    }
-    changed
 }
 
 /// The error of an unfinished run that is neither resumed nor made again.
@@ -100,9 +70,4 @@ pub(super) fn unfinished(run: &Path, epoch: u32, epochs: u32) -> Error {
          starts over",
         run.display()
     ))
-}
-
-/// One of several values; `unset` if it is empty.
-pub(super) fn or_unset(values: &[String], index: usize) -> &str {
-    values.get(index).map(String::as_str).filter(|value| !value.is_empty()).unwrap_or("unset")
 }

@@ -69,7 +69,10 @@ fn take_checkpoints(from: &RunDir, to: &RunDir) -> Result<()> {
 }
 
 /// A finished run of a training id, other than this one.
-fn finished(plan: &Plan, training_id: &str, this: &Path) -> Result<Option<PathBuf>> {
+///
+/// # Errors
+/// If the folder of all runs cannot be listed.
+pub(super) fn finished(plan: &Plan, training_id: &str, this: &Path) -> Result<Option<PathBuf>> {
     let spec = &plan.decisions.spec;
     let found = finished_runs(Path::new(&spec.run.output), &spec.name, &prefix(training_id))?;
     // A folder may hold another run than its name says.

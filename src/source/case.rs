@@ -56,6 +56,11 @@ impl Case {
         self.patient().or(self.slide.as_deref())
     }
 
+    /// The files that it is read from, the image first.
+    pub fn files(&self) -> Vec<&Path> {
+        self.image.file().into_iter().chain(self.mask.paths()).collect()
+    }
+
     /// What it belongs to as its source knows it: the group that the data set gives, else the patient or the slide that
     /// the name tells.
     pub fn known_group(&self) -> Option<&str> {
@@ -141,6 +146,14 @@ impl MaskSource {
         match self {
             Self::Files(files) | Self::Layers { files, .. } => files,
             Self::Region(_) | Self::Phantom | Self::Empty | Self::Unlabelled => &[],
+        }
+    }
+
+    /// The files that labels are in, or a part of.
+    pub fn paths(&self) -> Vec<&Path> {
+        match self {
+            Self::Region(region) => vec![&region.path],
+            other => other.files().iter().map(PathBuf::as_path).collect(),
         }
     }
 }

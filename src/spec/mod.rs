@@ -13,6 +13,7 @@ mod explain;
 mod extends;
 mod files;
 mod filter;
+mod gate;
 mod hints;
 mod layer;
 #[cfg(test)]
@@ -48,6 +49,7 @@ pub use evaluation::*;
 pub use explain::explain;
 pub use extends::Extends;
 pub use filter::*;
+pub use gate::*;
 pub use load::{Loaded, Origins, load};
 pub use origin::{Note, Origin};
 pub use problem::{Place, Problem, Problems};
@@ -125,7 +127,8 @@ pub struct Spec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-role" = Role::Presentation))]
     pub published: Vec<PublishedSpec>,
-    /// Bounds that recorded figures must keep, by figure name, such as `"test.dice.mean"`.
+    /// Bounds that recorded figures must keep, by figure name, such as `"test.dice.mean"`. What training took has a name
+    /// too: `"train.seconds"`, and `"train.peak-memory-mib"` of the process.
     #[serde(default)]
     #[schemars(extend("x-role" = Role::Presentation))]
     pub gate: BTreeMap<String, GateSpec>,
@@ -143,18 +146,6 @@ impl Spec {
             inputs => inputs.len(),
         }
     }
-}
-
-/// A bound on a figure; at least one of the two keys is needed.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct GateSpec {
-    /// The figure must not be below this.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub at_least: Option<f64>,
-    /// The figure must not be above this.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub at_most: Option<f64>,
 }
 
 /// Where and how to run. Of these keys only `device` changes the run id, by whether it is a CPU or how many GPUs.
@@ -178,6 +169,10 @@ pub struct RunSpec {
     /// Folder of weights with a name, relative to this file; if absent, `weights` in the working directory.
     #[schemars(extend("x-path" = true))]
     pub weights: String,
+    /// File of accepted figures that gates compare with, relative to this file; if absent, `baseline.toml` in the working
+    /// directory.
+    #[schemars(extend("x-path" = true, "x-role" = Role::Presentation))]
+    pub baseline: String,
 }
 
 impl Default for RunSpec {
@@ -188,6 +183,7 @@ impl Default for RunSpec {
             checkpoint_every: 1,
             output: "runs".into(),
             weights: "weights".into(),
+            baseline: "baseline.toml".into(),
         }
     }
 }

@@ -173,9 +173,15 @@ impl Rules<'_, '_> {
         for (figure, value) in gates {
             let Ok(gate) = value.deserialize::<GateSpec>() else { continue };
             let path = path.key(figure);
+            if gate.against.is_some() && gate.worse_at_most.is_none() {
+                let message = format!("`{path}.against` compares nothing");
+                let help =
+                    "give `worse-at-most`, by how much the figure may be worse, or leave it out";
+                self.report(&path.key("against"), message, Some(help));
+            }
             match (gate.at_least, gate.at_most) {
-                (None, None) => {
-                    let help = "give `at-least`, `at-most` or both";
+                (None, None) if gate.worse_at_most.is_none() => {
+                    let help = "give `at-least`, `at-most` or `worse-at-most`";
                     self.report(&path, format!("`{path}` has no bound"), Some(help));
                 }
                 (Some(least), Some(most)) if least > most => {
@@ -183,7 +189,7 @@ impl Rules<'_, '_> {
                         format!("`{path}` can never hold: at least {least} and at most {most}");
                     self.report(&path, message, None);
                 }
-                (Some(_), _) | (_, Some(_)) => {}
+                _ => {}
             }
         }
     }

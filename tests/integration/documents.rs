@@ -137,9 +137,12 @@ fn every_command_of_the_documents_has_arguments_that_there_are() {
         let of_workflows = |block: &Block| match block.language.as_str() {
             "sh" => commands(&block.text),
             "yaml" => {
-                let runs =
-                    block.text.lines().filter_map(|line| line.trim().strip_prefix("- run: "));
-                runs.map(str::to_owned).collect()
+                let command = |line: &str| {
+                    let item = line.trim().strip_prefix("- ")?;
+                    let of_gitlab = item.starts_with("oncospec ").then_some(item);
+                    item.strip_prefix("run: ").or(of_gitlab).map(str::to_owned)
+                };
+                block.text.lines().filter_map(command).collect()
             }
             _ => Vec::new(),
         };

@@ -175,7 +175,7 @@ fn what_an_unfinished_or_damaged_run_is_good_for_is_said() {
     bench.oncospec(&["export", "tiny", "--out", "weights"]).with(0).telling(&["not finished"]);
 
     let changed = bench.oncospec(&run(&["--set", "schedule.batch-size=8", "--resume"]));
-    changed.with(2).telling(&["nothing to resume", "schedule.batch-size (4 there, 8 now)"]);
+    changed.with(2).telling(&["nothing to resume", "schedule.batch-size: 4 -> 8"]);
     bench.oncospec(&run(&["--set", "schedule.batch-size=8"])).with(0);
 
     let runs = fs::read_dir(bench.path().join("runs/tiny")).unwrap();

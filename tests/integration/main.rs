@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod browser;
+mod ci;
 mod classify;
 mod cli;
 mod data_cases;

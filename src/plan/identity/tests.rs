@@ -81,6 +81,7 @@ fn decided(overrides: &[usize], seed: u32, device: Family) -> Option<Decisions> 
     let checked = check(loaded, Depth::Headers).ok()?;
     let survey = Survey {
         fingerprint: fingerprint(&checked.dataset).unwrap(),
+        case_digests: Default::default(),
         balance: Vec::new(),
         class_pixels: vec![1, 1],
         normalization: Normalization { mean: vec![0.0; 3], std: vec![1.0; 3] },
@@ -171,6 +172,7 @@ fn stains_are_of_the_training_id_and_their_absence_leaves_it_as_it_was() {
         let loaded = load(&path, &sets, std::iter::empty()).unwrap();
         let checked = check(loaded, Depth::Headers).unwrap();
         let survey = Survey {
+            case_digests: Default::default(),
             fingerprint: String::new(),
             balance: Vec::new(),
             class_pixels: vec![1; 5],

@@ -1,0 +1,201 @@
+//! The gates of a spec, judged by the figures of a run, the baseline and earlier runs.
+
+use std::path::Path;
+
+use crate::baseline::Baseline;
+use crate::error::{Error, Result};
+use crate::evaluate::figure_goal;
+use crate::figure_name::{FigureName, NoFigureName};
+use crate::plan::Plan;
+use crate::record::{
+    COST, Figure, Gate, Provenance, Record, Reference, RunDir, TimesRow, finished_of_seed,
+    with_cost,
+};
+use crate::spec::{Against, GateSpec, Goal, Spec};
+
+/// The gates of a plan, judged by what its run has recorded.
+///
+/// # Errors
+/// As [`gates`], or if the run cannot be read.
+pub(super) fn gates_of_run(plan: &Plan, run: &RunDir) -> Result<Vec<Gate>> {
+    let (figures, times, made) =
+        (run.read::<Vec<Figure>>()?, run.read::<Vec<TimesRow>>()?, run.read::<Provenance>()?);
+    let decisions = &plan.decisions;
+    gates(&decisions.spec, decisions.seed, &plan.folder(), &with_cost(&figures, &times, &made))
+}
+
+/// The gates of a spec, judged by a record of the run in a folder.
+///
+/// # Errors
+/// As [`gates`].
+pub(super) fn gates_of_record(spec: &Spec, folder: &Path, record: &Record) -> Result<Vec<Gate>> {
+    let figures = with_cost(&record.figures, &record.times, &record.provenance);
+    gates(spec, record.provenance.seed, folder, &figures)
+}
+
+/// The gates of a spec against the figures of the run of a seed in a folder.
+///
+/// # Errors
+/// If a gate does not name a figure, or what it compares with cannot be read.
+pub fn gates(spec: &Spec, seed: u32, folder: &Path, figures: &[Figure]) -> Result<Vec<Gate>> {
+    let judged = |(name, bound): (&String, &GateSpec)| {
+        let name: FigureName =
+            name.parse().map_err(|error: NoFigureName| Error::user(error.to_string()))?;
+        let reference = reference(&name, bound, spec, seed, folder)?;
+        Ok(Gate::judged(name, bound, reference, figures))
+    };
+    spec.gate.iter().map(judged).collect()
+}
+
+/// What a gate compares a figure with, beside its bounds.
+fn reference(
+    name: &FigureName,
+    bound: &GateSpec,
+    spec: &Spec,
+    seed: u32,
+    folder: &Path,
+) -> Result<Option<Reference>> {
+    let Some(worse_at_most) = bound.worse_at_most else { return Ok(None) };
+    let full = name.to_string();
+    let goal = if COST.contains(&full.as_str()) { Some(Goal::Lowest) } else { figure_goal(&full) };
+    let Some(goal) = goal else {
+        let why = format!("gate.\"{full}\": it is not known whether higher or lower is better");
+        return Err(Error::user(why));
+    };
+    let against = bound.against.unwrap_or_default();
+    let (of, value) = match against {
+        Against::Baseline => {
+            let path = &spec.run.baseline;
+            let baseline = Baseline::read(Path::new(path))?;
+            let accepted = baseline.accepted(&spec.name, seed);
+            (path.clone(), accepted.and_then(|accepted| accepted.figures.get(name).copied()))
+        }
+        Against::LastRun => match last_accepted(folder, seed)? {
+            Some(run) => {
+                let figures = with_cost(&run.figures, &run.times, &run.provenance);
+                let figure = figures.iter().find(|figure| figure.has_name(name));
+                let value = figure.map(|figure| figure.value).filter(|value| !value.is_nan());
+                (run.path.display().to_string(), value)
+            }
+            None => ("an earlier run".into(), None),
+        },
+    };
+    Ok(Some(Reference { against, of, value, worse_at_most, goal }))
+}
+
+/// The record of the last finished run of a seed beside the one in a folder whose gates hold.
+fn last_accepted(folder: &Path, seed: u32) -> Result<Option<Record>> {
+    let Some(experiment) = folder.parent() else { return Ok(None) };
+    let accepted = finished_of_seed(experiment, seed)?
+        .into_iter()
+        .find(|run| run.fallen.is_empty() && run.path.file_name() != folder.file_name());
+    accepted.map(|run| Record::read(run.path)).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::outcome::Outcome;
+    use super::*;
+    use crate::baseline::Baseline;
+    use crate::record::{Record, RunState, Status};
+    use crate::split_name::SplitName;
+
+    fn spec_with(gates: &[(&str, Option<f64>, Option<f64>)]) -> Spec {
+        let text = "name = \"g\"\n[dataset]\nkind = \"phantom\"\n[model]\nkind = \"unet\"\n";
+        let mut spec: Spec = toml::from_str(text).unwrap();
+        for &(name, at_least, at_most) in gates {
+            let bound = GateSpec { at_least, at_most, ..GateSpec::default() };
+            spec.gate.insert(name.into(), bound);
+        }
+        spec
+    }
+
+    /// The gates of a spec, of which none compares with other runs.
+    fn judged(spec: &Spec, figures: &[Figure]) -> Result<Vec<Gate>> {
+        gates(spec, 0, Path::new(""), figures)
+    }
+
+    #[test]
+    fn gates_hold_at_their_bound_and_fall_beyond_it_or_without_a_figure() {
+        let spec = spec_with(&[
+            ("test.dice.mean", Some(0.7), None),
+            ("test.hd95.mean", None, Some(9.0)),
+            ("test.iou.mean", Some(0.1), None),
+            ("test.auc.mean", Some(0.1), None),
+        ]);
+        let figure = |name: &str, value| Figure {
+            split: SplitName::Test,
+            name: name.into(),
+            value,
+            ..Figure::default()
+        };
+        let figures =
+            [figure("dice.mean", 0.7), figure("hd95.mean", 9.5), figure("auc.mean", f64::NAN)];
+        let held: Vec<(String, bool)> = judged(&spec, &figures)
+            .unwrap()
+            .into_iter()
+            .map(|gate| (gate.figure.to_string(), gate.held))
+            .collect();
+        let expected = [
+            ("test.auc.mean", false),
+            ("test.dice.mean", true),
+            ("test.hd95.mean", false),
+            ("test.iou.mean", false),
+        ];
+        assert_eq!(held, expected.map(|(name, held)| (name.to_string(), held)));
+    }
+
+    fn bound() -> impl Strategy<Value = Option<f64>> {
+        prop::option::of(prop::sample::select(vec![0.0, 0.3, 0.5, 1.0]))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn record_outcome_and_page_judge_gates_alike_whatever_was_written_of_them(
+            bounds in prop::collection::vec((0..4usize, bound(), bound()), 1..4),
+            values in prop::collection::vec(prop::option::of(prop::sample::select(vec![0.0, 0.3, 0.4, 1.0, f64::NAN])), 4),
+            forged in any::<bool>(),
+        ) {
+            let name = |index: usize| format!("test.figure{index}");
+            let named: Vec<(String, Option<f64>, Option<f64>)> =
+                bounds.iter().map(|(index, least, most)| (name(*index), *least, *most)).collect();
+            let named: Vec<(&str, Option<f64>, Option<f64>)> =
+                named.iter().map(|(name, least, most)| (name.as_str(), *least, *most)).collect();
+            let spec = spec_with(&named);
+            let figures: Vec<Figure> = values
+                .iter()
+                .enumerate()
+                .filter_map(|(index, value)| {
+                    Some(Figure { split: SplitName::Test, name: format!("figure{index}"), value: (*value)?, ..Figure::default() })
+                })
+                .collect();
+            let folder = tempfile::tempdir().unwrap();
+            let run = RunDir::create(folder.path(), "a", "0").unwrap();
+            run.write(&figures).unwrap();
+            run.write_status(&Status { state: RunState::Finished, ..Status::default() }).unwrap();
+            let judged = judged(&spec, &figures).unwrap();
+            // By hand: a figure holds that is there, a number, and within its bounds.
+            for gate in &judged {
+                let index: usize = gate.figure.figure["figure".len()..].parse().unwrap();
+                let (least, most) = (gate.at_least.unwrap_or(f64::MIN), gate.at_most.unwrap_or(f64::MAX));
+                let holds = values[index].is_some_and(|value| (least..=most).contains(&value));
+                prop_assert_eq!(gate.held, holds);
+            }
+            let written: Vec<Gate> =
+                judged.iter().map(|gate| Gate { held: gate.held != forged, ..gate.clone() }).collect();
+            run.write(&written).unwrap();
+            drop(run);
+            let path = folder.path().join("a/0");
+            let record = Record::read(&path).unwrap();
+            prop_assert_eq!(&record.gates, &judged);
+            let outcome = Outcome::read(path, true).unwrap();
+            prop_assert_eq!(outcome.held(), judged.iter().all(|gate| gate.held));
+            prop_assert_eq!(&outcome.gates, &judged);
+            let fallen = judged.iter().filter(|gate| !gate.held).count();
+            prop_assert_eq!(crate::report::markdown(&[record], &Baseline::default()).matches("gate fell").count(), fallen);
+        }
+    }
+}
