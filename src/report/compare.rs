@@ -263,7 +263,6 @@ mod tests {
             "Data: the same\n",
             "test.hd95.mean                   31.7 (29.5 to 33.6), 9 left out  32.7 (30.4 to 34.7), 9 left out  +1.000",
             "by a paired permutation test\n  a minus b: ",
-            "on these weights",
         ] {
             assert!(text.contains(part), "no `{part}` in\n{text}");
         }
