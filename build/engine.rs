@@ -81,6 +81,7 @@ pub(crate) const PLACES: &[(&str, Part)] = &[
     ("plan/engine.rs", Part::Neither),
     // Changes ids by itself.
     ("plan/identity.rs", Part::Neither),
+    ("plan/trials.rs", Part::Neither),
     ("progress.rs", Part::Neither),
     ("provenance.rs", Part::Neither),
     ("record/", Part::Neither),
@@ -103,6 +104,7 @@ pub(crate) const PLACES: &[(&str, Part)] = &[
     ("run/rows.rs", Part::Evaluation),
     ("run/strata.rs", Part::Evaluation),
     ("run/summary.rs", Part::Neither),
+    ("run/sweep.rs", Part::Neither),
     ("run/trained.rs", Part::Neither),
     ("shell.rs", Part::Neither),
     ("source/", Part::Training),
@@ -112,6 +114,7 @@ pub(crate) const PLACES: &[(&str, Part)] = &[
     ("source/synth.rs", Part::Neither),
     ("spec/", Part::Training),
     ("spec/explain.rs", Part::Neither),
+    ("spec/member.rs", Part::Neither),
     ("spec/problem.rs", Part::Neither),
     ("spec/reference.rs", Part::Neither),
     ("spec/suggest.rs", Part::Neither),

@@ -17,6 +17,7 @@ mod export;
 mod first_step;
 mod images;
 mod init;
+mod job;
 mod list;
 mod new;
 mod plan;
@@ -25,6 +26,7 @@ mod report;
 mod run;
 mod runs;
 mod spec;
+mod sweep;
 mod weights;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};

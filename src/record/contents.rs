@@ -12,7 +12,7 @@ use super::masks::MaskChecksums;
 use super::status::Committed;
 use super::{
     Artefact, CaseRow, Confusion, EpochRow, Figure, Frame, Gate, GuideRow, Part, Picture,
-    Provenance, Reading, Scores, SplitRow, Stratum, Summary, Table, TimesRow, Words,
+    Provenance, Reading, Scores, SplitRow, Stratum, Summary, Sweep, Table, TimesRow, Words,
 };
 use crate::error::{Error, Result};
 use crate::layer::Layer;
@@ -44,7 +44,7 @@ pub(super) const MODEL: &str = "model.safetensors";
 pub(super) const STAGED: &str = "checkpoints/best.safetensors";
 
 /// The files of one name.
-const NAMED: [(&str, Content); 26] = [
+const NAMED: [(&str, Content); 27] = [
     (LOCK, Content::Head),
     (Format::FILE, Content::Head),
     (Committed::FILE, Content::Head),
@@ -59,6 +59,7 @@ const NAMED: [(&str, Content); 26] = [
     (Vec::<GuideRow>::FILE, Content::Record),
     (Vec::<Figure>::FILE, Content::Record),
     (Vec::<Stratum>::FILE, Content::Record),
+    (Sweep::FILE, Content::Record),
     (Vec::<Confusion>::FILE, Content::Record),
     (Vec::<Layer>::FILE, Content::Record),
     (Summary::FILE, Content::Record),

@@ -11,6 +11,7 @@ mod confusion;
 mod contact_sheet;
 mod curves;
 mod film;
+mod folds;
 mod guide;
 mod headline;
 mod images;
@@ -76,6 +77,8 @@ struct Page<'a> {
     unreadable: &'a [Unreadable],
     /// One for each task.
     headlines: Vec<headline::Headline>,
+    /// Figures over the test cases of all folds.
+    pooled: Vec<headline::PooledFigures<'a>>,
     shared_remarks: Vec<run::SharedRemark>,
     comparisons: Vec<comparison::Comparison>,
     /// The permutation test: most groups whose flips are all enumerated, and random flips for more.
@@ -126,14 +129,17 @@ pub fn render(records: &[Record], options: &ReportOptions) -> Result<String> {
     let mut case_tables = cases::case_tables("Dice", &dice);
     case_tables.extend(cases::case_tables("Probability of the true class", &probabilities));
     let (curves, more_curves) = curves::training(records, &labels)?;
+    let folds = folds::folds(records);
+    let contestants = contestants(records, &folds);
     let page = Page {
         title: title(records, options),
         command: options.command.clone(),
         version: env!("CARGO_PKG_VERSION"),
         unreadable: &options.unreadable,
-        headlines: headline::headlines(records, &labels),
+        headlines: headline::headlines(records, &labels, &folds),
+        pooled: headline::pooled(&folds),
         shared_remarks,
-        comparisons: comparison::comparisons(records, &labels),
+        comparisons: comparison::comparisons(&contestants, &names::labels(&contestants)),
         flips: (permutation::MOST_IN_ALL_WAYS, permutation::FLIPS),
         semantics: semantics::semantics(records, &labels),
         published: headline::published(records),
@@ -148,6 +154,13 @@ pub fn render(records: &[Record], options: &ReportOptions) -> Result<String> {
         runs,
     };
     page::render(&page, options.templates.as_deref())
+}
+
+/// What is compared: runs, and in the place of the runs of folds, all test cases of a division.
+fn contestants(records: &[Record], folds: &[folds::Folds]) -> Vec<Record> {
+    let is_fold = |run: &usize| folds.iter().any(|one| one.runs.contains(run));
+    let alone = (0..records.len()).filter(|run| !is_fold(run)).map(|run| records[run].clone());
+    alone.chain(folds.iter().flat_map(|one| one.records.clone())).collect()
 }
 
 fn title(records: &[Record], options: &ReportOptions) -> String {

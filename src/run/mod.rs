@@ -18,6 +18,7 @@ mod resume;
 mod rows;
 mod strata;
 mod summary;
+mod sweep;
 mod trained;
 
 pub use again::Again;
@@ -35,6 +36,7 @@ pub use outcome::Outcome;
 pub use resume::{nothing_to_resume, startable};
 pub use rows::{figures, image_figures};
 pub use strata::{strata_of_images, strata_of_pixels};
+pub use sweep::{best_trial, note_sweep, trial};
 pub use trained::going_on;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -54,7 +56,7 @@ use crate::record::{
     Table, note_reading, now,
 };
 use crate::shell::shell;
-use crate::spec::Spec;
+use crate::spec::{Spec, SplitSpec};
 use crate::split_name::SplitName;
 use crate::text;
 use crate::train::{Ending, Progress, Resting, Stop, Training, train};
@@ -253,6 +255,11 @@ fn note_test_reading(plan: &Plan, options: &Options, run: &RunDir) -> Result<()>
         plan.split.test.iter().map(|&case| plan.dataset.cases[case].id.as_str()).collect();
     let of = (decisions.run_id.as_str(), decisions.seed);
     let reading = Reading::new(of, shell(&options.command), &decisions.data_fingerprint, &cases);
+    let division = match &decisions.spec.dataset.split {
+        SplitSpec::Kfold(kfold) if kfold.repeats > 1 => Some(kfold.seed),
+        _ => None,
+    };
+    let reading = Reading { division, ..reading };
     let pixels = pixels_of_cases(&plan.dataset, &plan.split.test)?;
     note_reading(run.path(), &reading.in_experiment(&decisions.spec.name, &pixels))
 }
