@@ -119,6 +119,7 @@ pub(crate) const PLACES: &[(&str, Part)] = &[
     ("spec/reference.rs", Part::Neither),
     ("spec/suggest.rs", Part::Neither),
     ("spec/suite.rs", Part::Neither),
+    ("spec/sweep.rs", Part::Neither),
     ("split_name.rs", Part::Neither),
     ("text.rs", Part::Neither),
     ("train/", Part::Training),

@@ -8,7 +8,7 @@ use crate::plan::{Checked, Decisions, Extent, Plan, Survey, survey};
 use crate::record::{Record, RunState};
 use crate::report::fallen;
 use crate::run::{Guided, Options, Outcome, going_on, guided, run};
-use crate::spec::Loaded;
+use crate::spec::{Loaded, SplitSpec};
 use crate::text;
 use crate::train::Stop;
 
@@ -46,6 +46,11 @@ impl Job {
 
     /// Makes the runs, one for each seed. One that cannot begin is named, and the others are made.
     pub(super) fn make(&self, stop: &Stop, output: Output, done: &mut Done) {
+        self.make_by(&self.options, stop, output, done);
+    }
+
+    /// The same with options of the moment.
+    pub(super) fn make_by(&self, options: &Options, stop: &Stop, output: Output, done: &mut Done) {
         let plans = match &self.plans {
             Some(plans) => plans.clone(),
             None => match plans(self, stop, output, &mut done.outcomes) {
@@ -58,7 +63,7 @@ impl Job {
             if stop.asked() {
                 break;
             }
-            match run_one(&plan, &self.options, stop, output) {
+            match run_one(&plan, options, stop, output) {
                 Ok(outcome) => done.outcomes.push(outcome),
                 Err(error) => done.fail(&error),
             }
@@ -152,10 +157,12 @@ fn plans(
 /// The name of a run for a person: experiment, fold where it is one of several, and seed.
 fn said_of(plan: &Plan) -> String {
     let Decisions { spec, seed, .. } = &plan.decisions;
-    match plan.split.fold {
-        Some(fold) => format!("{} fold {fold} seed {seed}", spec.name),
-        None => format!("{} seed {seed}", spec.name),
-    }
+    let fold = plan.split.fold.map(|fold| format!(" fold {fold}")).unwrap_or_default();
+    let division = match &spec.dataset.split {
+        SplitSpec::Kfold(kfold) if kfold.repeats > 1 => format!(" of division {}", kfold.seed),
+        _ => String::new(),
+    };
+    format!("{}{fold}{division} seed {seed}", spec.name)
 }
 
 /// Makes one run and says how it ended.

@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::job::{Done, Job};
-use super::report::PageFile;
+use super::report::{PageFile, read};
 use super::spec::{Overrides, Specs};
 use super::sweep::SweepJob;
 use super::{Output, OverwriteArgs, command_line, pretty, print};
 use crate::error::{Error, Result};
 use crate::plan::{Checked, Depth, Plan};
 use crate::record::RunDir;
+use crate::report::pooled_lines;
 use crate::run::{Again, Options, Outcome, nothing_to_resume, startable};
 use crate::spec::{Loaded, Suite, suite};
 use crate::train::Stop;
@@ -62,6 +63,9 @@ pub(super) fn execute(args: RunArgs, output: Output) -> Result<u8> {
         return Ok(done.failed.unwrap_or(1));
     }
     let whole = page.write(&done.paths(), title)?;
+    if checked.iter().any(|one| one.loaded.member().is_some()) {
+        pooled_lines(&read(&done.paths()).0).iter().for_each(|line| output.say(line));
+    }
     output.say(format!("report: {}", page.path().display()));
     if output.json {
         print(&pretty(&done.outcomes)?)?;
@@ -84,7 +88,7 @@ pub(super) struct Wish {
 /// A spec, or one fold of it, ready to be run.
 pub(super) enum Work {
     /// Its runs, one for each seed.
-    Runs(Job),
+    Runs(Box<Job>),
     /// The trials of its sweep, and then the one that is chosen.
     Sweep(SweepJob),
 }
@@ -164,6 +168,7 @@ fn planned_work(one: &Checked, overrides: &Overrides, wish: Wish, output: Output
         force: wish.force,
         // Folds and trials are skipped where they are finished, and go on where they are not.
         resume: wish.resume || (one.loaded.member().is_some() && !wish.force),
+        pause_after: None,
         wait: wish.wait,
         quiet: output.quiet,
         command: command_line(),
@@ -174,7 +179,7 @@ fn planned_work(one: &Checked, overrides: &Overrides, wish: Wish, output: Output
     }
     let longer = wish.extend_epochs.map(|more| longer(one, more)).transpose()?;
     let job = Job { longer, ..Job::later(one.clone(), options) };
-    Ok(Work::Runs(job.planned(None)?))
+    Ok(Work::Runs(Box::new(job.planned(None)?)))
 }
 
 /// A spec with more epochs.

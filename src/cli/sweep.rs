@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::figure_name::{FigureName, NoFigureName};
 use crate::plan::{Checked, Extent, Survey, survey};
 use crate::record::{RunState, Sweep, SweepTrial};
-use crate::run::{Options, best_trial, note_sweep, trial};
+use crate::run::{Options, best_first, note_sweep, trial};
 use crate::spec::DatasetSpec;
 use crate::train::Stop;
 
@@ -18,6 +18,10 @@ pub(super) struct SweepJob {
     /// Of what, for a person.
     name: String,
     metric: FigureName,
+    /// The epochs after which bad trials are ended.
+    rungs: Vec<u32>,
+    /// One in how many goes on there.
+    factor: usize,
     trials: Vec<TrialJob>,
 }
 
@@ -69,7 +73,14 @@ impl SweepJob {
             });
         }
         let fold = checked.loaded.member().map(|fold| format!(" {fold}")).unwrap_or_default();
-        Ok(Self { name: format!("{}{fold}", spec.name), metric, trials })
+        let halving = spec.sweep.as_ref().and_then(|sweep| sweep.halving.as_ref());
+        Ok(Self {
+            name: format!("{}{fold}", spec.name),
+            metric,
+            rungs: halving.map_or(Vec::new(), |halving| halving.rungs(spec.schedule.epochs)),
+            factor: halving.map_or(1, |halving| halving.factor as usize),
+            trials,
+        })
     }
 
     /// The jobs of the trials.
@@ -82,41 +93,78 @@ impl SweepJob {
     pub(super) fn make(&self, stop: &Stop, output: Output, done: &mut Done) {
         output.say(format!("{}: {} trials", self.name, self.trials.len()));
         output.say(format!("  trial  {}  keys", self.metric));
-        let mut trials = Vec::new();
-        for one in &self.trials {
-            if stop.asked() {
-                break;
+        let mut left: Vec<&TrialJob> = self.trials.iter().collect();
+        let mut ended: Vec<SweepTrial> = Vec::new();
+        let mut first = true;
+        for rung in self.rungs.iter().map(|&epoch| Some(epoch)).chain([None]) {
+            if rung.is_some() && left.len() < 2 {
+                continue;
             }
-            match self.trial(one, stop, output) {
-                Ok(trial) => {
-                    output.say(self.line(&trial));
-                    trials.push(trial);
+            if let Some(epoch) = rung {
+                output.say(format!("  after epoch {epoch}"));
+            }
+            let mut tried = Vec::new();
+            for one in &left {
+                let trial = self.trial(one, rung, first, stop, output);
+                if stop.asked() {
+                    output.say(format!(
+                        "{}: stopped before the choice; run it again to go on",
+                        self.name
+                    ));
+                    done.failed.get_or_insert(1);
+                    return;
                 }
-                Err(error) => done.fail(&error),
+                match trial {
+                    Ok(trial) => {
+                        output.say(self.line(&trial));
+                        tried.push(trial);
+                    }
+                    Err(error) => done.fail(&error),
+                }
+            }
+            first = false;
+            if tried.len() < left.len() || tried.iter().any(|trial| trial.value.is_none()) {
+                done.failed.get_or_insert(1);
+            }
+            best_first(&self.metric, &mut tried);
+            let most = rung.map_or(tried.len(), |_| (left.len() / self.factor).max(1));
+            let go_on: Vec<usize> = tried
+                .iter()
+                .filter(|trial| trial.value.is_some())
+                .take(most)
+                .map(|trial| trial.number)
+                .collect();
+            left.retain(|one| go_on.contains(&one.number));
+            let through = |trial: &SweepTrial| rung.is_none() || !go_on.contains(&trial.number);
+            ended.extend(tried.into_iter().filter(through).map(|trial| ended_after(trial, rung)));
+            if rung.is_none() {
+                let best =
+                    go_on.first().and_then(|best| left.iter().find(|one| one.number == *best));
+                match best {
+                    Some(best) => self.choose(best, ended, stop, output, done),
+                    None => output.say(format!(
+                        "{}: no trial has a value of {}: none is chosen",
+                        self.name, self.metric
+                    )),
+                }
+                return;
             }
         }
-        let whole = trials.len() == self.trials.len();
-        let interrupted = trials.iter().any(|trial| trial.state == RunState::Interrupted);
-        if stop.asked() || interrupted {
-            output.say(format!("{}: stopped before the choice; run it again to go on", self.name));
-            done.failed.get_or_insert(1);
-            return;
-        }
-        if !whole || trials.iter().any(|trial| trial.value.is_none()) {
-            done.failed.get_or_insert(1);
-        }
-        let best = best_trial(&self.metric, &trials).map(|trial| trial.number);
-        let Some(chosen) = best.and_then(|best| self.trials.iter().find(|one| one.number == best))
-        else {
-            output.say(format!(
-                "{}: no trial has a value of {}: none is chosen",
-                self.name, self.metric
-            ));
-            return;
-        };
+    }
+
+    /// Makes the runs of the trial that is chosen.
+    fn choose(
+        &self,
+        chosen: &TrialJob,
+        mut trials: Vec<SweepTrial>,
+        stop: &Stop,
+        output: Output,
+        done: &mut Done,
+    ) {
         output.say(format!("{}: trial {} is chosen", self.name, chosen.number));
         let before = done.outcomes.len();
         chosen.whole.make(stop, output, done);
+        trials.sort_by_key(|trial| trial.number);
         let sweep = Sweep { metric: self.metric.to_string(), chosen: chosen.number, trials };
         let made = done.outcomes[before..].iter();
         let finished = made.filter(|outcome| outcome.state == RunState::Finished);
@@ -127,11 +175,21 @@ impl SweepJob {
         }
     }
 
-    /// Makes the runs of a trial.
-    fn trial(&self, one: &TrialJob, stop: &Stop, output: Output) -> Result<SweepTrial> {
+    /// Makes the runs of a trial, until an epoch if there is a `rung`. What is made again by force is so once.
+    fn trial(
+        &self,
+        one: &TrialJob,
+        rung: Option<u32>,
+        first: bool,
+        stop: &Stop,
+        output: Output,
+    ) -> Result<SweepTrial> {
+        let job = &one.on_validation;
+        let force = first && job.options.force;
+        let options = Options { force, resume: !force, pause_after: rung, ..job.options.clone() };
         let mut ended = Done::default();
-        one.on_validation.make(stop, Output { quiet: true, ..output }, &mut ended);
-        let trial = trial(one.number, &one.keys, &self.metric, &ended.outcomes)?;
+        job.make_by(&options, stop, Output { quiet: true, ..output }, &mut ended);
+        let trial = trial(one.number, &one.keys, &self.metric, &ended.outcomes, rung)?;
         Ok(match ended.why {
             Some(why) => {
                 SweepTrial { state: RunState::Failed, why: Some(why), value: None, ..trial }
@@ -151,6 +209,13 @@ impl SweepJob {
         let why = trial.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
         format!("  {:5}  {value:>width$}  {}{why}", trial.number, in_a_line(&trial.keys))
     }
+}
+
+/// A trial that successive halving ended after an epoch, unless it failed; without an epoch as it is.
+fn ended_after(trial: SweepTrial, rung: Option<u32>) -> SweepTrial {
+    let (Some(epoch), Some(value)) = (rung, trial.value) else { return trial };
+    let why = format!("ended after epoch {epoch}, when its value was {value:.4}");
+    SweepTrial { state: RunState::Interrupted, why: Some(why), value: None, ..trial }
 }
 
 /// Keys with their values.

@@ -25,7 +25,7 @@ use crate::model;
 use crate::record::GuideRow;
 use crate::spec::{
     Channels, EvaluationSpec, GateSpec, GuideSpec, Loaded, Member, Problem, Problems, RefineSpec,
-    Resize, Spec, SubsetSpec, TaskSpec, ThresholdSpec, load,
+    Resize, Spec, SubsetSpec, SweepSpec, TaskSpec, ThresholdSpec, load,
 };
 use crate::split_name::SplitName;
 
@@ -517,6 +517,13 @@ impl Mistakes<'_> {
             self.add(GUIDE, message);
             return None;
         }
+        if loaded.spec.sweep.is_some() {
+            let message = format!(
+                "{}: sweep: a guide is one setting, and a sweep has several: add \"sweep=false\" to `task.guide.overrides`",
+                path.display()
+            );
+            self.add(GUIDE, message);
+        }
         if loaded.spec.dataset.subset != SubsetSpec::default() {
             let message = format!(
                 "{}: dataset.subset: a guide has the cases of the spec that it guides: set \
@@ -739,6 +746,7 @@ impl Mistakes<'_> {
     fn sweep(&mut self, dataset: &Dataset) {
         let Some(sweep) = &self.loaded.spec.sweep else { return };
         self.all(trials::problems(sweep));
+        self.halving(sweep);
         let recorded = self.recorded(dataset, &[SplitName::Valid]);
         if !recorded.contains(&sweep.metric) {
             let message = format!(
@@ -747,6 +755,38 @@ impl Mistakes<'_> {
             );
             let help = figures::help(&sweep.metric, &recorded);
             self.list.push(self.loaded.problem_at("sweep.metric", message, help));
+        }
+    }
+
+    /// Trials are ended by a figure of epochs, before their last one.
+    fn halving(&mut self, sweep: &SweepSpec) {
+        let spec = &self.loaded.spec;
+        let Some(halving) = &sweep.halving else { return };
+        let outputs = if spec.task.classifies() { Outputs::Images(2) } else { Outputs::Binary };
+        let names = epoch_figures(outputs, spec.task.second_head().is_some());
+        let names: Vec<String> = names.into_iter().map(String::from).collect();
+        let recorded = figures::with_splits(&[SplitName::Valid], &names);
+        let mut wrong = Vec::new();
+        if !recorded.contains(&sweep.metric) {
+            let message = format!(
+                "`sweep.halving` ends trials while they train, and `{}` is no figure of epochs",
+                sweep.metric
+            );
+            wrong.push(("sweep.metric", message, figures::help(&sweep.metric, &recorded)));
+        }
+        if halving.rungs(spec.schedule.epochs).is_empty() {
+            let message = format!(
+                "there are {} epochs, so that no trial would be ended",
+                spec.schedule.epochs
+            );
+            wrong.push(("sweep.halving.epochs", message, None));
+        }
+        if sweep.over.contains_key("schedule.epochs") {
+            let message = "trials are ended after the same epochs: leave `schedule.epochs` out of `sweep.over`";
+            wrong.push(("sweep.halving", message.into(), None));
+        }
+        for (key, message, help) in wrong {
+            self.list.push(self.loaded.problem_at(key, message, help));
         }
     }
 

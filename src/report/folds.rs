@@ -53,7 +53,7 @@ pub(super) fn folds(records: &[Record]) -> Vec<Folds> {
             None => experiments.push(vec![index]),
         }
     }
-    experiments.into_iter().filter_map(|runs| of_experiment(records, runs)).collect()
+    experiments.iter().filter_map(|runs| of_experiment(records, runs)).collect()
 }
 
 /// A number of a k-fold division.
@@ -61,11 +61,11 @@ fn number(record: &Record, key: &str) -> Option<u32> {
     spec_text(record, &format!("dataset.split.{key}"))?.parse().ok()
 }
 
-/// `None` unless every fold of each division is there once, and each case is tested in one of them.
-fn of_experiment(records: &[Record], runs: Vec<usize>) -> Option<Folds> {
+/// Divisions of which every fold is there once, and each case is tested in one of them; `None` without one.
+fn of_experiment(records: &[Record], runs: &[usize]) -> Option<Folds> {
     let folds = number(&records[runs[0]], "folds")? as usize;
     let mut repeats: BTreeMap<(u32, u32), Vec<&Record>> = BTreeMap::new();
-    for &run in &runs {
+    for &run in runs {
         let record = &records[run];
         let repeat = (record.provenance.seed, number(record, "seed").unwrap_or(0));
         repeats.entry(repeat).or_default().push(record);
@@ -75,10 +75,8 @@ fn of_experiment(records: &[Record], runs: Vec<usize>) -> Option<Folds> {
             runs.iter().map(|record| number(record, "fold")).collect();
         runs.len() == folds && numbers.len() == folds && once_each(runs)
     };
-    if !repeats.values().all(whole) {
-        return None;
-    }
-    let first = &records[runs[0]];
+    repeats.retain(|_, runs| whole(runs));
+    let first = *repeats.values().next()?.first()?;
     let count = match repeats.len() {
         1 => String::new(),
         count => format!(", {count} repeats"),
@@ -95,7 +93,11 @@ fn of_experiment(records: &[Record], runs: Vec<usize>) -> Option<Folds> {
             .enumerate()
             .map(|(repeat, runs)| joined(first, runs, repeat, folds))
             .collect(),
-        runs,
+        runs: runs
+            .iter()
+            .copied()
+            .filter(|&run| repeats.iter().flatten().any(|one| std::ptr::eq(*one, &records[run])))
+            .collect(),
     })
 }
 
@@ -278,8 +280,10 @@ mod tests {
     }
 
     fn of_cases(seed: u32, dice: impl Fn(u32) -> f64) -> Vec<Record> {
-        let cases = |fold: u32| (0..4).map(|i| (3 * i + fold, dice(3 * i + fold))).collect();
-        (0..3).map(|fold| run(fold, seed, &Vec::<(u32, f64)>::leak(cases(fold)))).collect()
+        let cases = |fold: u32| (0..4).map(move |i| 3 * i + fold);
+        let of_fold =
+            |fold: u32| -> Vec<(u32, f64)> { cases(fold).map(|case| (case, dice(case))).collect() };
+        (0..3).map(|fold| run(fold, seed, &of_fold(fold))).collect()
     }
 
     fn mean(found: &Folds) -> &Figure {
@@ -311,6 +315,8 @@ mod tests {
         let once = of_cases(0, |case| f64::from(case) / 20.0);
         let twice = [once.clone(), of_cases(1, |case| f64::from(case + 2) / 20.0)].concat();
         let (one, two) = (folds(&once).remove(0), folds(&twice).remove(0));
+        let lacking = folds(&twice[..5]).remove(0);
+        assert_eq!((lacking.repeats, lacking.runs.as_slice()), (1, &[0, 1, 2][..]));
         assert_eq!((two.repeats, two.records.len()), (2, 2));
         let (single, both) = (mean(&one), mean(&two));
         assert_eq!((both.n, both.groups), (single.n, single.groups));

@@ -33,7 +33,7 @@ mod words;
 pub use contact_sheet::{
     ContactSheet, SheetBorderline, SheetCluster, SheetPair, SheetPicture, contact_sheet, jpeg_uri,
 };
-pub use headline::left_out;
+pub use headline::{left_out, pooled_lines};
 pub use markdown::{fallen, markdown};
 pub use page::check_templates;
 

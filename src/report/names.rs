@@ -33,7 +33,11 @@ fn levels(record: &Record) -> [String; 5] {
     };
     let name = if record.summary.experiment.is_empty() { &id } else { &record.summary.experiment };
     let seed = format!("seed {}", record.provenance.seed);
-    let fold = spec_text(record, "dataset.split.fold").map(|fold| format!("{name}, fold {fold}"));
+    let repeated = spec_text(record, "dataset.split.repeats").is_some();
+    let division = spec_text(record, "dataset.split.seed").filter(|_| repeated);
+    let division = division.map(|seed| format!(" of division {seed}")).unwrap_or_default();
+    let fold = spec_text(record, "dataset.split.fold");
+    let fold = fold.map(|fold| format!("{name}, fold {fold}{division}"));
     let seeded = format!("{}, {seed}", fold.as_ref().unwrap_or(name));
     let short: String = id.chars().take(8).collect();
     let first = fold.unwrap_or_else(|| seeded.clone());

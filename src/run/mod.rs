@@ -36,7 +36,7 @@ pub use outcome::Outcome;
 pub use resume::{nothing_to_resume, startable};
 pub use rows::{figures, image_figures};
 pub use strata::{strata_of_images, strata_of_pixels};
-pub use sweep::{best_trial, note_sweep, trial};
+pub use sweep::{best_first, note_sweep, trial};
 pub use trained::going_on;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -83,6 +83,7 @@ use resume::unfinished;
 ///     device,
 ///     force: false,
 ///     resume: true,
+///     pause_after: None,
 ///     wait: false,
 ///     quiet: true,
 ///     command: Vec::new(),
@@ -197,11 +198,19 @@ fn work(
     checkpoints: Checkpoints,
     Begun { from, taken_from }: Begun,
 ) -> Result<Option<(RunState, String)>> {
+    let paused = options.pause_after.filter(|&last| {
+        from.as_ref().is_some_and(|from| from.epoch >= last)
+            && last < plan.decisions.spec.schedule.epochs
+    });
+    if let Some(epoch) = paused {
+        return Ok(Some((RunState::Interrupted, format!("paused after epoch {epoch}"))));
+    }
     let mut provenance = write_plan(plan, options, run, from.as_ref(), taken_from)?;
     let resumed = from.as_ref().map_or(0, |progressed| progressed.epoch);
     write_status(run, plan, RunState::Running, None, resumed)?;
 
-    let training = training(plan, &options.device)?;
+    let training =
+        Training { pause_after: options.pause_after, ..training(plan, &options.device)? };
     let progress = Progress::new(options.quiet);
     let film = Film::new(plan, &options.device.device, Arc::clone(run))?;
     let keeper = Arc::new(Filmed { checkpoints, film });
@@ -366,6 +375,7 @@ fn training(plan: &Plan, chosen: &Chosen) -> Result<Training> {
         seed: decisions.seed,
         train: if spec.schedule.drop_last { train.drop_last() } else { train },
         checkpoint_every: spec.run.checkpoint_every,
+        pause_after: None,
         valid: loader(&plan.split.valid, None).windows(),
         devices,
     })

@@ -1,5 +1,6 @@
 //! Which trial of a sweep is chosen.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -10,7 +11,8 @@ use crate::figure_name::FigureName;
 use crate::metric::Goal;
 use crate::record::{Record, RunDir, RunState, Sweep, SweepTrial};
 
-/// A trial by its runs, one for each seed: the mean of the figure that decides, if all of them finished.
+/// A trial by its runs, one for each seed: the mean of the figure that decides, if all of them finished; of those that were
+/// paused `after` an epoch, the mean of its best value until then.
 ///
 /// # Errors
 /// If a record cannot be read.
@@ -19,12 +21,21 @@ pub fn trial(
     keys: &BTreeMap<String, String>,
     metric: &FigureName,
     ended: &[Outcome],
+    after: Option<u32>,
 ) -> Result<SweepTrial> {
-    let unfinished = ended.iter().find(|outcome| outcome.state != RunState::Finished);
+    let stopped = |outcome: &&Outcome| match after {
+        None => outcome.state != RunState::Finished,
+        Some(_) => !matches!(outcome.state, RunState::Finished | RunState::Interrupted),
+    };
+    let stopped = ended.iter().find(stopped);
     let mut values = Vec::new();
-    if unfinished.is_none() {
+    if stopped.is_none() {
         for outcome in ended {
-            values.extend(Record::read(&outcome.path)?.figure(metric).map(|figure| figure.value));
+            let record = Record::read(&outcome.path)?;
+            values.extend(match after {
+                None => record.figure(metric).map(|figure| figure.value),
+                Some(epoch) => best_until(&record, metric, epoch),
+            });
         }
     }
     let mean = values.iter().sum::<f64>() / values.len() as f64;
@@ -32,20 +43,33 @@ pub fn trial(
         number,
         keys: keys.clone(),
         runs: ended.iter().map(|outcome| outcome.run_id.clone()).collect(),
-        state: unfinished.map_or(RunState::Finished, |outcome| outcome.state),
-        why: unfinished.and_then(|outcome| outcome.why.clone()),
+        state: stopped.map_or(RunState::Finished, |outcome| outcome.state),
+        why: stopped.and_then(|outcome| outcome.why.clone()),
         value: mean.is_finite().then_some(mean),
     })
 }
 
-/// The best of the trials that have a value; of equal ones the first. `None` where none has one.
-pub fn best_trial<'a>(metric: &FigureName, trials: &'a [SweepTrial]) -> Option<&'a SweepTrial> {
-    let goal = figure_goal(&metric.to_string());
-    let rank = |trial: &SweepTrial| {
-        trial.value.map(|value| if goal == Some(Goal::Lowest) { value } else { -value })
-    };
-    let ranked = trials.iter().filter_map(|trial| Some((rank(trial)?, trial)));
-    ranked.min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, trial)| trial)
+/// The best value of a figure of epochs until one of them.
+fn best_until(record: &Record, metric: &FigureName, epoch: u32) -> Option<f64> {
+    let rows = record.epochs.iter().filter(|row| row.split == metric.split && row.epoch <= epoch);
+    let values = rows.filter_map(|row| row.figures.get(&metric.figure)).copied();
+    values.filter(|value| !value.is_nan()).min_by(|a, b| order(metric, *a, *b))
+}
+
+/// The better of two values first.
+fn order(metric: &FigureName, a: f64, b: f64) -> Ordering {
+    match figure_goal(&metric.to_string()) {
+        Some(Goal::Lowest) => a.total_cmp(&b),
+        Some(Goal::Highest) | None => b.total_cmp(&a),
+    }
+}
+
+/// Puts trials in order, the best first; equal ones stay as they are, and those without a value come last.
+pub fn best_first(metric: &FigureName, trials: &mut [SweepTrial]) {
+    trials.sort_by(|a, b| match (a.value, b.value) {
+        (Some(a), Some(b)) => order(metric, a, b),
+        (a, b) => b.is_some().cmp(&a.is_some()),
+    });
 }
 
 /// Records in a finished run by which trials its keys were chosen.
@@ -65,15 +89,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_best_trial_is_the_first_of_the_best_that_have_a_value() {
+    fn trials_come_in_order_equal_ones_as_they_are_and_those_without_a_value_last() {
         let trials: Vec<SweepTrial> = [Some(0.5), None, Some(0.75), Some(0.75), Some(0.25)]
             .into_iter()
             .enumerate()
             .map(|(index, value)| SweepTrial { number: index + 1, value, ..SweepTrial::default() })
             .collect();
-        let best = |metric: &str| best_trial(&metric.parse().unwrap(), &trials).unwrap().number;
-        assert_eq!(best("valid.dice.lesion"), 3);
-        assert_eq!(best("valid.hd95.mean"), 5);
-        assert!(best_trial(&"valid.dice.lesion".parse().unwrap(), &trials[1..2]).is_none());
+        let ordered = |metric: &str| {
+            let mut trials = trials.clone();
+            best_first(&metric.parse().unwrap(), &mut trials);
+            trials.iter().map(|trial| trial.number).collect::<Vec<_>>()
+        };
+        assert_eq!(ordered("valid.dice.lesion"), [3, 4, 1, 5, 2]);
+        assert_eq!(ordered("valid.hd95.mean"), [5, 1, 3, 4, 2]);
     }
 }

@@ -15,7 +15,7 @@ use super::origin::{Note, Origin, rank_of};
 use super::problem::{Place, Problem, Problems};
 use super::render::inline;
 use super::said::Said;
-use super::{Spec, arguments, files, off, rules, schema};
+use super::{Spec, SplitSpec, arguments, files, off, rules, schema};
 
 /// A spec that is right as far as can be known without its data.
 #[derive(Clone, Debug)]
@@ -94,7 +94,15 @@ impl Loaded {
         let of_member = |layer: &&Layer| matches!(layer.source, Source::Member { .. });
         let mut sets: Vec<String> =
             self.layers.iter().filter(of_member).map(|layer| layer.text.clone()).collect();
-        if !sets.is_empty() && self.spec.sweep.is_some() {
+        if sets.is_empty() {
+            return sets;
+        }
+        if let SplitSpec::Kfold(kfold) = &self.spec.dataset.split
+            && kfold.repeats > 1
+        {
+            sets.push("dataset.split.repeats=1".into());
+        }
+        if self.spec.sweep.is_some() {
             sets.push("sweep=false".into());
         }
         sets

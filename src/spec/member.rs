@@ -13,7 +13,8 @@ pub struct Member {
     pub keys: Vec<(String, Value)>,
 }
 
-/// Every fold of every division that a spec declares; none where it names a fold, or divides otherwise.
+/// Every fold of every division that a spec declares, or the fold that it names of each of several divisions; none where
+/// it declares one division and names its fold, or divides otherwise.
 ///
 /// ```
 /// use std::path::Path;
@@ -27,7 +28,11 @@ pub struct Member {
 /// ```
 pub fn folds(loaded: &Loaded) -> Vec<Member> {
     let SplitSpec::Kfold(kfold) = &loaded.spec.dataset.split else { return Vec::new() };
-    let folds = if kfold.fold.is_some() { 0..0 } else { 0..kfold.folds };
+    let folds = match kfold.fold {
+        Some(_) if kfold.repeats == 1 => return Vec::new(),
+        Some(fold) => fold..fold + 1,
+        None => 0..kfold.folds,
+    };
     let of_repeat = |repeat: u32| {
         folds.clone().map(move |fold| {
             let mut keys = vec![("dataset.split.fold".to_string(), Value::from(fold))];

@@ -18,6 +18,10 @@ pub struct SweepSpec {
     /// Recorded figure of the validation split, at the best epoch, by which a trial is chosen, such as
     /// `valid.dice.lesion`; with several `seeds` its mean over them.
     pub metric: String,
+    /// Ends bad trials early by successive halving (Jamieson and Talwalkar 2016; the inner loop of Hyperband, Li et al.
+    /// 2018). `metric` must then be a figure of epochs. Trials that are ended can be resumed as any run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub halving: Option<HalvingSpec>,
     /// The keys that differ, dotted and in quotes, such as `"schedule.batch-size"`, each with the values that it takes.
     /// They are set as by `--set`.
     pub over: BTreeMap<String, AxisSpec>,
@@ -34,6 +38,32 @@ pub enum SweepMethod {
     /// Values drawn so that each of as many equal parts of a range as there are trials is met once (McKay, Beckman and
     /// Conover 1979).
     LatinHypercube(LatinHypercubeSweep),
+}
+
+/// All trials train `epochs` epochs; the best of them, one in `factor`, go on to `factor` times as many, and so on, until
+/// those that are left train all epochs of their schedule. A trial counts with its best epoch so far.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct HalvingSpec {
+    /// Epochs that every trial trains.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub epochs: u32,
+    /// One in how many trials goes on, and how many times as far.
+    #[serde(default = "default_factor")]
+    #[schemars(range(min = 2, max = 100))]
+    pub factor: u32,
+}
+
+impl HalvingSpec {
+    /// The epochs after which trials are ended, of so many in all.
+    pub fn rungs(&self, epochs: u32) -> Vec<u32> {
+        let next = |rung: &u32| rung.checked_mul(self.factor);
+        std::iter::successors(Some(self.epochs), next).take_while(|rung| *rung < epochs).collect()
+    }
+}
+
+fn default_factor() -> u32 {
+    3
 }
 
 /// Settings of `grid`; it has none.

@@ -65,6 +65,7 @@ fn killed_folds_go_on_where_they_were_and_are_one_row_over_all_cases() {
     tested.sort();
     tested.dedup();
     assert_eq!((records.len(), tested.len()), (3, 40), "each case is tested once");
+    assert!(said.err.contains("tiny, 3 folds: each case"), "{}", said.err);
     let pooled = page(&bench);
     assert!(pooled.contains("tiny, 3 folds") && pooled.contains("n = 40"));
 
@@ -101,24 +102,6 @@ fn repeated_divisions_are_one_row_and_no_doubt() {
     assert!(!page.contains("no longer those of unseen cases"));
 }
 
-/// Weights of a network of the tiny spec in which one filter is too large, so that training from them fails.
-fn large_weights(bench: &Bench) {
-    bench
-        .oncospec(&["run", "tiny.toml", "--set", "sweep=false", "--set", "schedule.epochs=1"])
-        .with(0);
-    let run = bench.only_run("runs", "tiny");
-    let mut bytes = fs::read(run.join("model.safetensors")).unwrap();
-    let header = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
-    let tensors: serde_json::Value = serde_json::from_slice(&bytes[8..header]).unwrap();
-    let place = &tensors["encoder.0.conv1.weight"]["data_offsets"][0];
-    let filter = header + place.as_u64().unwrap() as usize;
-    for number in bytes[filter..filter + 9 * 4].chunks_exact_mut(4) {
-        number.copy_from_slice(&3e38f32.to_le_bytes());
-    }
-    bench.file("large.safetensors", bytes);
-    fs::remove_dir_all(bench.path().join("runs")).unwrap();
-}
-
 const SWEEP: &str = r#"
 [sweep]
 kind = "grid"
@@ -140,9 +123,11 @@ when = { "schedule.optimizer.learning-rate" = [0.01] }
 #[test]
 fn a_killed_sweep_goes_on_a_failing_trial_costs_nothing_else_and_the_best_alone_is_tested() {
     let bench = Bench::new();
-    bench.tiny("");
     bench.tiny(SWEEP);
-    large_weights(&bench);
+    let alone = ["--set", "sweep=false", "--set", "schedule.epochs=1"];
+    bench.oncospec(&[&["run", "tiny.toml"][..], &alone].concat()).with(0);
+    bench.large_weights(&bench.only_run("runs", "tiny"));
+    fs::remove_dir_all(bench.path().join("runs")).unwrap();
     let command = ["run", "tiny.toml", "--device", "cpu"];
     kill_after(bench.start(&command), &bench, 1);
     let first = finished(&bench);
@@ -172,7 +157,8 @@ fn a_killed_sweep_goes_on_a_failing_trial_costs_nothing_else_and_the_best_alone_
         let figures = Record::read(run).unwrap().figures;
         figures.iter().any(|figure| figure.split == SplitName::Test)
     });
-    assert_eq!(tested.collect::<Vec<_>>(), [chosen.clone()]);
+    let tested: Vec<PathBuf> = tested.collect();
+    assert!(tested.len() == 1 && tested[0] == chosen, "{tested:?}");
     assert_eq!(fs::read_to_string(&ledger).unwrap().lines().count(), 1);
     let page = page(&bench);
     assert!(page.contains("3 trials") && page.contains("badge badge-held\">chosen"));
@@ -203,6 +189,38 @@ fn each_fold_chooses_its_own_trial() {
     assert_eq!(finished(&bench).len(), 9);
     let page = page(&bench);
     assert!(page.contains("tiny, 3 folds") && page.contains("n = 40"));
+}
+
+#[test]
+fn bad_trials_are_ended_early_and_stay_so() {
+    let bench = Bench::new();
+    bench.tiny(
+        "\n[sweep]\nkind = \"grid\"\nmetric = \"valid.dice.lesion\"\nhalving = { epochs = 1, factor = 2 }\n\
+         [sweep.over.\"schedule.optimizer.learning-rate\"]\nkind = \"values\"\nvalues = [0.03, 0.01, 0.003, 0.0001]\n",
+    );
+    let said = bench.oncospec(&["run", "tiny.toml", "--json"]).with(0);
+    let outcomes: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    let chosen = bench.path().join(outcomes[0]["path"].as_str().unwrap());
+    let sweep = Record::read(&chosen).unwrap().sweep;
+    let ended = |after: &str| {
+        let ended = |why: &String| why.starts_with(&format!("ended after epoch {after},"));
+        sweep.trials.iter().filter(|trial| trial.why.as_ref().is_some_and(ended)).count()
+    };
+    assert_eq!((ended("1"), ended("2")), (2, 1), "{:?}", sweep.trials);
+    assert!(sweep.trials[sweep.chosen - 1].value.is_some());
+    let runs = || {
+        let runs = list_runs(&bench.path().join("runs")).unwrap();
+        let mut epochs: Vec<u32> = runs.iter().map(|run| run.status.epoch).collect();
+        epochs.sort_unstable();
+        epochs
+    };
+    // The chosen trial and its run with the test split have all epochs.
+    assert_eq!(runs(), [1, 1, 2, 3, 3]);
+    bench.oncospec(&["run", "tiny.toml"]).with(0).telling(&["was finished before"]);
+    assert_eq!(runs(), [1, 1, 2, 3, 3]);
+    assert_eq!(Record::read(&chosen).unwrap().sweep, sweep);
+    let late = ["check", "tiny.toml", "--set", "sweep.halving.epochs=3"];
+    bench.oncospec(&late).with(2).telling(&["sweep.halving.epochs", "no trial would be ended"]);
 }
 
 #[test]

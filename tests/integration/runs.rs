@@ -344,15 +344,7 @@ fn a_filter_too_large_for_single_precision_ends_the_run_at_its_first_step() {
     bench.tiny("");
     bench.oncospec(&["run", "tiny.toml", "--set", "schedule.epochs=1"]).with(0);
     let run = bench.only_run("runs", "tiny");
-    let mut bytes = fs::read(run.join("model.safetensors")).unwrap();
-    let header = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
-    let tensors: serde_json::Value = serde_json::from_slice(&bytes[8..header]).unwrap();
-    let place = &tensors["encoder.0.conv1.weight"]["data_offsets"][0];
-    let filter = header + place.as_u64().unwrap() as usize;
-    for number in bytes[filter..filter + 9 * 4].chunks_exact_mut(4) {
-        number.copy_from_slice(&3e38f32.to_le_bytes());
-    }
-    let weights = bench.file("large.safetensors", bytes);
+    let weights = bench.large_weights(&run);
     let weights = format!("model.weights={{path={:?}}}", weights.display().to_string());
     let said = bench.oncospec(&["run", "tiny.toml", "--set", &weights]).with(1);
     said.telling(&["training loss is NaN in epoch 1, step 1"]);
