@@ -46,7 +46,7 @@ pub(super) struct BenchArgs {
 pub(super) fn execute(args: BenchArgs, output: Output) -> Result<u8> {
     let mut overrides = args.overrides.clone();
     overrides.sets.extend(args.batch_size.map(|size| format!("schedule.batch-size={size}")));
-    let checked = overrides.check(&args.path, Depth::Headers, output)?;
+    let checked = overrides.check(&args.path, Depth::Headers, output)?.remove(0);
     let spec = &checked.loaded.spec;
     let chosen = overrides.device(spec, output)?;
     let survey = survey(&checked, Extent::Training)?;

@@ -28,6 +28,8 @@ pub(super) fn execute(args: CheckArgs, output: Output) -> Result<u8> {
                 json!({
                     "spec": one.loaded.path,
                     "name": one.loaded.spec.name,
+                    "member": one.loaded.member(),
+                    "trials": one.trials.len(),
                     "train": one.split.train.len(),
                     "valid": one.split.valid.len(),
                     "test": one.split.test.len(),
@@ -43,8 +45,13 @@ pub(super) fn execute(args: CheckArgs, output: Output) -> Result<u8> {
 
 fn said(checked: &Checked) -> String {
     let split = &checked.split;
+    let member = checked.loaded.member().map(|name| format!(", {name}")).unwrap_or_default();
+    let trials = match checked.trials.len() {
+        0 => String::new(),
+        count => format!("; {count} trials"),
+    };
     format!(
-        "{}: ok: {} training, {} validation and {} test cases",
+        "{}{member}: ok: {} training, {} validation and {} test cases{trials}",
         checked.loaded.path.display(),
         split.train.len(),
         split.valid.len(),

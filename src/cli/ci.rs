@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 
+use super::job::Done;
 use super::report::PageFile;
-use super::run::{Done, Job, Wish, only_planned, prepare, stop_on_signal, work};
+use super::run::{Wish, Work, only_planned, prepare, stop_on_signal, work};
 use super::spec::{Overrides, Specs};
 use super::{Output, OverwriteArgs, pretty, print, report};
 use crate::baseline::{Accepted, Baseline};
@@ -130,8 +131,8 @@ pub(super) fn execute(args: CiArgs, output: Output) -> Result<u8> {
 /// Unfinished runs go on, and those of other processes are waited for.
 const WISH: Wish = Wish { force: false, resume: true, wait: true, extend_epochs: None };
 
-fn dues(jobs: &[Job]) -> Result<Vec<Due>> {
-    let dues: Vec<Vec<Due>> = jobs.iter().map(Job::dues).collect::<Result<_>>()?;
+fn dues(works: &[Work]) -> Result<Vec<Due>> {
+    let dues: Vec<Vec<Due>> = works.iter().map(Work::dues).collect::<Result<_>>()?;
     let mut all: Vec<Due> = Vec::new();
     for due in dues.into_iter().flatten() {
         // One guide may serve several specs.

@@ -19,6 +19,7 @@ mod export;
 mod first_step;
 mod images;
 mod init;
+mod job;
 mod list;
 mod new;
 mod plan;
@@ -27,6 +28,7 @@ mod report;
 mod run;
 mod runs;
 mod spec;
+mod sweep;
 mod weights;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};

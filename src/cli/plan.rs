@@ -6,12 +6,14 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::spec::Overrides;
+use super::sweep::in_a_line;
 use super::{Output, pretty, print};
 use crate::device::Chosen;
 use crate::error::Result;
 use crate::model::{self, WeightsReport};
-use crate::plan::{Depth, Estimate, Extent, Plan, describe, survey};
+use crate::plan::{Checked, Depth, Estimate, Extent, Plan, describe, survey};
 use crate::run::{one_step, plans_of_guide, with_true_masks};
+use crate::split_name::SplitName;
 use crate::train::Measured;
 
 /// Arguments of `plan`.
@@ -26,7 +28,8 @@ pub(super) struct PlanArgs {
 
 /// Shows every decision; nothing is trained or written.
 pub(super) fn execute(args: PlanArgs, output: Output) -> Result<u8> {
-    let checked = args.overrides.check(&args.path, Depth::Pixels, output)?;
+    let all = args.overrides.check(&args.path, Depth::Pixels, output)?;
+    let checked = all[0].clone();
     let chosen = args.overrides.device(&checked.loaded.spec, output)?;
     let family = chosen.kind.family();
     let guides = plans_of_guide(&checked, family)?;
@@ -49,9 +52,11 @@ pub(super) fn execute(args: PlanArgs, output: Output) -> Result<u8> {
             shown["guides"] =
                 guides.iter().map(|guide| as_json(guide, of_guide, &chosen)).collect();
         }
+        shown["folds"] = all.iter().filter_map(|one| one.loaded.member()).collect();
+        shown["trials"] = checked.trials.iter().map(|trial| json!(trial.keys)).collect();
         return print(&pretty(&shown)?);
     }
-    let mut text = String::new();
+    let mut text = members(&all);
     if let (Some(first), Some(of_guide)) = (guides.first(), &of_guide) {
         text += &format!("# Networks whose masks guide {}\n\n", plan.decisions.spec.name);
         for guide in &guides {
@@ -69,6 +74,35 @@ pub(super) fn execute(args: PlanArgs, output: Output) -> Result<u8> {
 
 /// Reports on the weights that a network starts from, and what a step of it takes.
 type OneStep = (Vec<WeightsReport>, Measured);
+
+/// The folds and trials that a spec declares; nothing where it declares one run.
+fn members(all: &[Checked]) -> String {
+    let mut text = String::new();
+    let name = &all[0].loaded.spec.name;
+    if all.len() > 1 {
+        text += &format!("# Folds of {name}\n\n");
+        for one in all {
+            let [train, valid, test] = SplitName::ALL.map(|part| one.split.part(part).len());
+            let fold = one.loaded.member().unwrap_or_default();
+            text +=
+                &format!("{fold}: {train} training, {valid} validation and {test} test cases\n");
+        }
+        text += "\n";
+    }
+    if !all[0].trials.is_empty() {
+        let each = if all.len() > 1 { ", for each fold" } else { "" };
+        text += &format!("# Trials of {name}{each}\n\n");
+        for trial in &all[0].trials {
+            text += &format!("{}: {}\n", trial.number, in_a_line(&trial.keys));
+        }
+        text += "\n";
+    }
+    if text.is_empty() {
+        text
+    } else {
+        text + "The first run, with the keys of the spec itself:\n\n"
+    }
+}
 
 fn in_words(plan: &Plan, (weights, measured): &OneStep, chosen: &Chosen) -> String {
     describe(plan, weights, &Estimate::new(plan, *measured), &chosen.kind.to_string())

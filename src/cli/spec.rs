@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::finding::Findings;
 use crate::plan::{Checked, Depth, check};
 use crate::run::Again;
-use crate::spec::{Loaded, Precision, ScheduleSpec, Spec, environment, load, spec_files};
+use crate::spec::{Loaded, Precision, ScheduleSpec, Spec, environment, folds, load, spec_files};
 
 /// What overrides a spec.
 #[derive(Clone, Debug, Default, Args)]
@@ -28,12 +28,17 @@ pub(super) struct Overrides {
 }
 
 impl Overrides {
-    /// Loads and checks one of several specs.
+    /// Loads and checks one of several specs: each fold of its division, where it declares all of them.
     ///
     /// # Errors
-    /// Everything wrong with it.
-    fn check_one(&self, path: &Path, depth: Depth) -> Result<Checked> {
-        Ok(check(self.load(path)?, depth)?)
+    /// Everything wrong with it, or else with its first fold with a mistake.
+    fn check_one(&self, path: &Path, depth: Depth) -> Result<Vec<Checked>> {
+        let loaded = self.load(path)?;
+        let folds = folds(&loaded);
+        if folds.is_empty() {
+            return Ok(vec![check(loaded, depth)?]);
+        }
+        folds.iter().map(|fold| Ok(check(loaded.with(fold)?, depth)?)).collect()
     }
 
     /// Loads a spec with these overrides.
@@ -63,8 +68,12 @@ impl Overrides {
             folder: std::env::current_dir().unwrap_or_default(),
             environment: loaded.environment(),
             spec: loaded.path.clone(),
-            overrides: [option("--set", &self.sets), option("--set-guide", &self.guide_sets)]
-                .concat(),
+            overrides: [
+                option("--set", &self.sets),
+                option("--set", &loaded.member_sets()),
+                option("--set-guide", &self.guide_sets),
+            ]
+            .concat(),
             extend_epochs: None,
         }
     }
@@ -83,14 +92,14 @@ impl Overrides {
         )))
     }
 
-    /// Loads and checks the only spec of a command.
+    /// Loads and checks the only spec of a command: each fold of its division, where it declares all of them.
     ///
     /// # Errors
     /// Everything wrong with it, or if overrides are for a guide and it has none.
-    pub(super) fn check(&self, path: &Path, depth: Depth, output: Output) -> Result<Checked> {
+    pub(super) fn check(&self, path: &Path, depth: Depth, output: Output) -> Result<Vec<Checked>> {
         let checked = self.check_one(path, depth)?;
-        self.find_guides(std::slice::from_ref(&checked))?;
-        report_all(std::slice::from_ref(&checked), output);
+        self.find_guides(&checked)?;
+        report_all(&checked, output);
         Ok(checked)
     }
 
@@ -192,7 +201,7 @@ impl Specs {
     /// # Errors
     /// Everything wrong with any of them.
     pub(super) fn check(&self, depth: Depth, output: Output) -> Result<Vec<Checked>> {
-        let results: Vec<Result<Checked>> = spec_files(&self.paths)?
+        let results: Vec<Result<Vec<Checked>>> = spec_files(&self.paths)?
             .iter()
             .map(|path| self.overrides.check_one(path, depth))
             .collect();
@@ -202,7 +211,7 @@ impl Specs {
             .map(ToString::to_string)
             .collect();
         if mistakes.is_empty() {
-            let checked = results.into_iter().collect::<Result<Vec<_>>>()?;
+            let checked = results.into_iter().collect::<Result<Vec<_>>>()?.concat();
             self.overrides.find_guides(&checked)?;
             report_all(&checked, output);
             return Ok(checked);

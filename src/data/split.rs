@@ -158,7 +158,9 @@ fn too_few(dataset: &Dataset, split: &Split, wanted: &str) -> Error {
 }
 
 fn split_kfold(spec: &KfoldSpec, dataset: &Dataset, duplicates: &Duplicates) -> Result<Split> {
-    let KfoldSpec { folds, fold, .. } = *spec;
+    let folds = spec.folds;
+    // The first where a spec names none: each fold that is run is named.
+    let fold = spec.fold.unwrap_or(0);
     if folds < 3 {
         return Err(Error::user(format!(
             "`dataset.split.folds` is {folds}: at least 3, for training, validation and test"

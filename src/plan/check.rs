@@ -1,10 +1,11 @@
 //! Validation of a spec and its data before anything runs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
 use super::figures::{self, Deciding};
+use super::trials;
 use crate::attribution::{Method, Settings};
 use crate::baseline::Baseline;
 use crate::data::{
@@ -25,8 +26,9 @@ use crate::metric::{OfClass, OfImages};
 use crate::model;
 use crate::record::{COST, GuideRow};
 use crate::spec::{
-    Against, BestOnValidThreshold, Channels, EvaluationSpec, GateSpec, GuideSpec, Loaded, Problem,
-    Problems, RefineSpec, Resize, Spec, SubsetSpec, TaskSpec, ThresholdSpec, load,
+    Against, BestOnValidThreshold, Channels, EvaluationSpec, GateSpec, GuideSpec, Loaded, Member,
+    Problem, Problems, RefineSpec, Resize, Spec, SubsetSpec, SweepSpec, TaskSpec, ThresholdSpec,
+    load,
 };
 use crate::split_name::SplitName;
 
@@ -47,6 +49,39 @@ pub struct Checked {
     pub guide: Option<Box<Checked>>,
     /// Which network predicted the mask of each case; empty until they are predicted.
     pub guide_rows: Vec<GuideRow>,
+    /// The trials of its sweep; none without one.
+    pub trials: Vec<Trial>,
+}
+
+/// One of the trials of a sweep.
+#[derive(Clone, Debug)]
+pub struct Trial {
+    /// Its number, from 1.
+    pub number: usize,
+    /// The keys that it sets, with their values as TOML.
+    pub keys: BTreeMap<String, String>,
+    /// The spec with these keys.
+    pub checked: Checked,
+}
+
+impl Trial {
+    /// The same, evaluated on the validation split alone and without gates: what a trial is chosen by.
+    ///
+    /// # Errors
+    /// If that cannot be said over the keys of the trial.
+    pub fn on_validation(&self) -> Result<Checked, Problems> {
+        let whole = &self.checked.loaded;
+        let splits = toml::Value::from(vec![SplitName::Valid.as_str()]);
+        let mut keys = vec![("evaluation.splits".to_string(), splits)];
+        let gates = whole.spec.gate.keys();
+        keys.extend(
+            gates.map(|name| (format!("gate.{}", toml::Value::from(name.as_str())), false.into())),
+        );
+        let mut loaded =
+            whole.with(&Member { name: whole.member().unwrap_or_default().into(), keys })?;
+        loaded.spec.dataset.split = whole.spec.dataset.split.clone();
+        Ok(Checked { loaded, ..self.checked.clone() })
+    }
 }
 
 /// How far [`check`] looks.
@@ -75,8 +110,49 @@ pub enum Depth {
 /// ```
 ///
 /// # Errors
-/// All mistakes together.
-pub fn check(mut loaded: Loaded, depth: Depth) -> Result<Checked, Problems> {
+/// All mistakes together; of a sweep those of the spec itself, or else of its first trial with some.
+pub fn check(loaded: Loaded, depth: Depth) -> Result<Checked, Problems> {
+    let mut checked = check_one(loaded, depth)?;
+    checked.trials = trials_of(&checked, depth)?;
+    Ok(checked)
+}
+
+/// The trials of a spec's sweep, each validated as the spec is.
+fn trials_of(checked: &Checked, depth: Depth) -> Result<Vec<Trial>, Problems> {
+    let Some(sweep) = &checked.loaded.spec.sweep else { return Ok(Vec::new()) };
+    let mut all = Vec::new();
+    for (index, assignment) in trials::assignments(sweep).into_iter().enumerate() {
+        let number = index + 1;
+        let keys = assignment.iter().map(|(key, value)| (key.clone(), value.to_string())).collect();
+        let keys: BTreeMap<String, String> = keys;
+        let of = checked.loaded.member().map(|fold| format!("{fold}, ")).unwrap_or_default();
+        let name = format!("{of}trial {number}");
+        let member = Member { name, keys: assignment.into_iter().collect() };
+        let trial = check_one(checked.loaded.with(&member)?, depth)?;
+        if names_of(&trial, SplitName::Valid) != names_of(checked, SplitName::Valid)
+            || names_of(&trial, SplitName::Test) != names_of(checked, SplitName::Test)
+        {
+            let said: Vec<String> =
+                keys.iter().map(|(key, value)| format!("{key} = {value}")).collect();
+            let message = format!(
+                "trials are compared on the same cases, and {} gives other validation or test cases",
+                said.join(", ")
+            );
+            let problem = checked.loaded.problem_at("sweep.over", message, None);
+            return Err(Problems::new(checked.loaded.path.clone(), vec![problem]));
+        }
+        all.push(Trial { number, keys, checked: trial });
+    }
+    Ok(all)
+}
+
+/// The names of the cases of a split.
+fn names_of(checked: &Checked, split: SplitName) -> BTreeSet<&str> {
+    let cases = checked.split.part(split).iter();
+    cases.map(|&case| checked.dataset.cases[case].id.as_str()).collect()
+}
+
+fn check_one(mut loaded: Loaded, depth: Depth) -> Result<Checked, Problems> {
     let spec = &loaded.spec;
     let mut found = Mistakes { loaded: &loaded, list: Vec::new() };
     found.settings();
@@ -95,6 +171,7 @@ pub fn check(mut loaded: Loaded, depth: Depth) -> Result<Checked, Problems> {
     if let Some(dataset) = &mut dataset {
         found.on(dataset);
         found.gates(dataset);
+        found.sweep(dataset);
         let duplicates = match depth {
             Depth::Headers => Ok(unsearched(dataset)),
             Depth::Pixels => find_duplicates(dataset).map_err(|error| ("dataset.root", error)),
@@ -137,7 +214,8 @@ pub fn check(mut loaded: Loaded, depth: Depth) -> Result<Checked, Problems> {
             let key = group_key(&loaded.spec.dataset.split, &dataset);
             loaded.spec.dataset.split.group_mut().into_iter().for_each(|group| *group = key);
             let (dataset, guide_rows) = (Arc::new(dataset), Vec::new());
-            Ok(Checked { loaded, dataset, split, findings, stain, guide, guide_rows })
+            let trials = Vec::new();
+            Ok(Checked { loaded, dataset, split, findings, stain, guide, guide_rows, trials })
         }
         _ => Err(Problems::new(loaded.path, list)),
     }
@@ -430,8 +508,16 @@ impl Mistakes<'_> {
         self.guide_folds(guide.folds as usize, &dataset, split);
         let mut findings = dataset.findings.clone();
         findings.extend(of_division(&dataset, split, duplicates));
-        let (split, dataset, guide_rows) = (split.clone(), Arc::new(dataset), Vec::new());
-        Some(Box::new(Checked { loaded, dataset, split, findings, stain, guide: None, guide_rows }))
+        Some(Box::new(Checked {
+            loaded,
+            dataset: Arc::new(dataset),
+            split: split.clone(),
+            findings,
+            stain,
+            guide: None,
+            guide_rows: Vec::new(),
+            trials: Vec::new(),
+        }))
     }
 
     /// The spec of the guiding segmentation, with the data and the split of the classifier.
@@ -457,6 +543,13 @@ impl Mistakes<'_> {
             );
             self.add(GUIDE, message);
             return None;
+        }
+        if loaded.spec.sweep.is_some() {
+            let message = format!(
+                "{}: sweep: a guide is one setting, and a sweep has several: add \"sweep=false\" to `task.guide.overrides`",
+                path.display()
+            );
+            self.add(GUIDE, message);
         }
         if loaded.spec.dataset.subset != SubsetSpec::default() {
             let message = format!(
@@ -661,24 +754,7 @@ impl Mistakes<'_> {
 
     /// Gates must name figures that the evaluation will record.
     fn gates(&mut self, dataset: &Dataset) {
-        let evaluation = &self.loaded.spec.evaluation;
-        let labels: BTreeSet<String> =
-            dataset.cases.iter().map(|case| case.label.clone()).collect();
-        let labels: Vec<String> = labels.into_iter().collect();
-        let classes = dataset.labels.names();
-        let names = match dataset.labels {
-            Labels::Binary { .. } | Labels::Classes { .. } => {
-                let mut names = figure_names(&evaluation.metrics, &classes, &labels);
-                names.extend(second_head_names(&dataset.image_classes));
-                names
-            }
-            Labels::Images { .. } => {
-                let mut names = image_figure_names(&evaluation.metrics, &classes);
-                names.extend(self.loaded.spec.task.guide().map(|_| MASK_DICE.to_string()));
-                names
-            }
-        };
-        let recorded = figures::with_splits(&evaluation.splits, &names);
+        let recorded = self.recorded(dataset, &self.loaded.spec.evaluation.splits);
         let gates: Vec<(String, GateSpec)> =
             self.loaded.spec.gate.iter().map(|(name, gate)| (name.clone(), gate.clone())).collect();
         let compares = |(_, gate): &(String, GateSpec)| {
@@ -703,6 +779,76 @@ impl Mistakes<'_> {
                 self.add(&key, message);
             }
         }
+    }
+
+    /// A sweep must have values to try, and choose by a figure that the evaluation records of the validation split.
+    fn sweep(&mut self, dataset: &Dataset) {
+        let Some(sweep) = &self.loaded.spec.sweep else { return };
+        self.all(trials::problems(sweep));
+        self.halving(sweep);
+        let recorded = self.recorded(dataset, &[SplitName::Valid]);
+        if !recorded.contains(&sweep.metric) {
+            let message = format!(
+                "figure `{}` is not one that [evaluation] records of the validation split",
+                sweep.metric
+            );
+            let help = figures::help(&sweep.metric, &recorded);
+            self.list.push(self.loaded.problem_at("sweep.metric", message, help));
+        }
+    }
+
+    /// Trials are ended by a figure of epochs, before their last one.
+    fn halving(&mut self, sweep: &SweepSpec) {
+        let spec = &self.loaded.spec;
+        let Some(halving) = &sweep.halving else { return };
+        let outputs = if spec.task.classifies() { Outputs::Images(2) } else { Outputs::Binary };
+        let names = epoch_figures(outputs, spec.task.second_head().is_some());
+        let names: Vec<String> = names.into_iter().map(String::from).collect();
+        let recorded = figures::with_splits(&[SplitName::Valid], &names);
+        let mut wrong = Vec::new();
+        if !recorded.contains(&sweep.metric) {
+            let message = format!(
+                "`sweep.halving` ends trials while they train, and `{}` is no figure of epochs",
+                sweep.metric
+            );
+            wrong.push(("sweep.metric", message, figures::help(&sweep.metric, &recorded)));
+        }
+        if halving.rungs(spec.schedule.epochs).is_empty() {
+            let message = format!(
+                "there are {} epochs, so that no trial would be ended",
+                spec.schedule.epochs
+            );
+            wrong.push(("sweep.halving.epochs", message, None));
+        }
+        if sweep.over.contains_key("schedule.epochs") {
+            let message = "trials are ended after the same epochs: leave `schedule.epochs` out of `sweep.over`";
+            wrong.push(("sweep.halving", message.into(), None));
+        }
+        for (key, message, help) in wrong {
+            self.list.push(self.loaded.problem_at(key, message, help));
+        }
+    }
+
+    /// The full names of the figures that the evaluation records of some splits.
+    fn recorded(&self, dataset: &Dataset, splits: &[SplitName]) -> Vec<String> {
+        let evaluation = &self.loaded.spec.evaluation;
+        let labels: BTreeSet<String> =
+            dataset.cases.iter().map(|case| case.label.clone()).collect();
+        let labels: Vec<String> = labels.into_iter().collect();
+        let classes = dataset.labels.names();
+        let names = match dataset.labels {
+            Labels::Binary { .. } | Labels::Classes { .. } => {
+                let mut names = figure_names(&evaluation.metrics, &classes, &labels);
+                names.extend(second_head_names(&dataset.image_classes));
+                names
+            }
+            Labels::Images { .. } => {
+                let mut names = image_figure_names(&evaluation.metrics, &classes);
+                names.extend(self.loaded.spec.task.guide().map(|_| MASK_DICE.to_string()));
+                names
+            }
+        };
+        figures::with_splits(splits, &names)
     }
 
     /// A split must have a pixel that takes part.

@@ -9,8 +9,9 @@ mod engine;
 mod figures;
 mod identity;
 mod survey;
+mod trials;
 
-pub use check::{Checked, Depth, check};
+pub use check::{Checked, Depth, Trial, check};
 pub use describe::{Estimate, describe};
 pub use survey::{Extent, Survey, survey};
 

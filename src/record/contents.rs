@@ -12,7 +12,8 @@ use super::masks::MaskChecksums;
 use super::status::Committed;
 use super::{
     Artefact, CaseRow, Confusion, DataRow, EpochRow, Figure, Frame, Gate, GuideRow, Part, Picture,
-    Provenance, Reading, Scores, Sources, SplitRow, Stratum, Summary, Table, TimesRow, Words,
+    Provenance, Reading, Scores, Sources, SplitRow, Stratum, Summary, Sweep, Table, TimesRow,
+    Words,
 };
 use crate::error::{Error, Result};
 use crate::layer::Layer;
@@ -44,7 +45,7 @@ pub(super) const MODEL: &str = "model.safetensors";
 pub(super) const STAGED: &str = "checkpoints/best.safetensors";
 
 /// The files of one name.
-const NAMED: [(&str, Content); 28] = [
+const NAMED: [(&str, Content); 29] = [
     (LOCK, Content::Head),
     (Format::FILE, Content::Head),
     (Committed::FILE, Content::Head),
@@ -61,6 +62,7 @@ const NAMED: [(&str, Content); 28] = [
     (Vec::<GuideRow>::FILE, Content::Record),
     (Vec::<Figure>::FILE, Content::Record),
     (Vec::<Stratum>::FILE, Content::Record),
+    (Sweep::FILE, Content::Record),
     (Vec::<Confusion>::FILE, Content::Record),
     (Vec::<Layer>::FILE, Content::Record),
     (Summary::FILE, Content::Record),

@@ -56,6 +56,7 @@ pub(crate) fn busi(root: &Path, experiment: &str, seed: u32, epochs: u32, cases:
             figure(SplitName::Valid, "loss", 0.498, cases.len() / 2),
         ],
         strata: Vec::new(),
+        sweep: Sweep::default(),
         confusion: vec![Confusion {
             split: SplitName::Test,
             classes: vec!["background".into(), "lesion".into()],

@@ -13,6 +13,7 @@
 //!   layers.json         layer table                      summary.json       sizes, semantics, notes
 //!   gates.json          bounds and whether they held     model.safetensors  best weights
 //!   strata.json         headline figures by the columns that the spec names
+//!   sweep.json          the trials by which keys of the run were chosen
 //!   test-readings.json  readings of the test split: those in the ledger at the end, and later ones by this run
 //!   words.json          words and bounds of a later spec     masks.json  checksums of masks for runs that it guides
 //!   pictures/           PNG files and pictures.json      checkpoints/       last and best
@@ -60,6 +61,7 @@ mod split;
 mod status;
 mod strata;
 mod summary;
+mod sweep;
 mod table;
 mod times;
 mod words;
@@ -89,6 +91,7 @@ pub use split::SplitRow;
 pub use status::{RunState, Status, now};
 pub use strata::Stratum;
 pub use summary::{ClassShare, Selection, Semantics, Summary, Task, Threshold};
+pub use sweep::{Sweep, SweepTrial};
 pub use table::Table;
 pub use times::TimesRow;
 pub use words::Words;

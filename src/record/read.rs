@@ -9,7 +9,7 @@ use super::readings::{readings, united};
 use super::{
     Artefact, CaseRow, Confusion, EpochRow, Figure, Frame, Gate, GuideRow, Picture, PictureFile,
     Provenance, Reading, ReadingKey, RunDir, ScoreRow, Scores, SplitRow, Status, Stratum, Summary,
-    Table, TimesRow, Words,
+    Sweep, Table, TimesRow, Words,
 };
 use crate::error::Result;
 use crate::figure_name::FigureName;
@@ -44,6 +44,8 @@ pub struct Record {
     pub figures: Vec<Figure>,
     /// Headline figures of strata; empty where the spec names no column.
     pub strata: Vec<Stratum>,
+    /// The trials by which keys of the run were chosen; empty without a sweep.
+    pub sweep: Sweep,
     /// Confusion matrices.
     pub confusion: Vec<Confusion>,
     /// The layer table.
@@ -121,6 +123,7 @@ impl Record {
             gates: words.gates.into_iter().map(|gate| gate.judged_by(&judged_by)).collect(),
             figures,
             strata: run.read()?,
+            sweep: run.read()?,
             confusion: run.read()?,
             layers: run.read()?,
             summary: words.summary,

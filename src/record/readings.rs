@@ -53,6 +53,9 @@ pub struct Reading {
     /// The experiment; empty in earlier versions.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub experiment: String,
+    /// Seed of the division into folds, where the spec asks for several divisions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub division: Option<u32>,
 }
 
 /// Whose readings are asked for.
@@ -83,6 +86,7 @@ impl Reading {
             case_pixels: Vec::new(),
             id: unique(),
             experiment: String::new(),
+            division: None,
         }
     }
 

@@ -17,8 +17,8 @@ const BINS: usize = 10;
 /// How far probabilities of a run's split are from what happens.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct Calibration {
-    /// Index of the run.
-    pub run: usize,
+    /// Label of the run.
+    pub run: String,
     /// The split.
     pub split: SplitName,
     /// Images.
@@ -42,19 +42,19 @@ struct Bin {
 }
 
 /// The numbers of every run and split that has images, test first.
-pub(super) fn table(records: &[Record]) -> Vec<Calibration> {
+pub(super) fn table(records: &[Record], labels: &[String]) -> Vec<Calibration> {
     let splits = records.iter().flat_map(|record| record.scores.iter().map(|row| row.split));
     let of_split = |split: SplitName| {
-        let of_run = move |(run, record): (usize, &Record)| {
+        let of_run = move |(record, label): (&Record, &String)| {
             let scores = scores_of(record, split);
-            (!scores.is_empty()).then(|| calibration(run, split, &scores))
+            (!scores.is_empty()).then(|| calibration(label, split, &scores))
         };
-        records.iter().enumerate().filter_map(of_run).collect::<Vec<_>>()
+        records.iter().zip(labels).filter_map(of_run).collect::<Vec<_>>()
     };
     names::splits(splits).into_iter().flat_map(of_split).collect()
 }
 
-fn calibration(run: usize, split: SplitName, scores: &[ImageScore]) -> Calibration {
+fn calibration(label: &str, split: SplitName, scores: &[ImageScore]) -> Calibration {
     let n = scores.len() as f64;
     let of_image = |score: &ImageScore| {
         let classes = score.probabilities.iter().enumerate();
@@ -69,7 +69,7 @@ fn calibration(run: usize, split: SplitName, scores: &[ImageScore]) -> Calibrati
     let gap = |bin: &Bin| (bin.confidence - bin.right).abs() / n;
     let sum = |of: fn(&Bin) -> f64| bins.iter().map(of).sum::<f64>();
     Calibration {
-        run,
+        run: label.to_owned(),
         split,
         images: scores.len(),
         brier: scores.iter().map(of_image).sum::<f64>() / n,
@@ -141,7 +141,7 @@ mod tests {
     fn numbers_are_those_computed_by_hand() {
         // Confidence 0.75, 0.75, 0.625 and 0.875, of which the second is wrong.
         let scores = [score(1, 0.75), score(0, 0.75), score(0, 0.375), score(1, 0.875)];
-        let found = calibration(0, SplitName::Test, &scores);
+        let found = calibration("a", SplitName::Test, &scores);
         let brier = (0.0625 + 0.5625 + 0.140625 + 0.015625) / 4.0;
         assert!((found.brier - brier).abs() < 1e-12);
         // Of each bin the sum of confidence less how many are right: two at 0.75, one at 0.625, one at 0.875.
@@ -154,7 +154,7 @@ mod tests {
     fn of_several_classes_the_squares_of_all_count() {
         let score =
             ImageScore { truth: 2, probabilities: vec![0.5, 0.25, 0.25], ..ImageScore::default() };
-        let found = calibration(0, SplitName::Test, &[score]);
+        let found = calibration("a", SplitName::Test, &[score]);
         assert!((found.brier - (0.25 + 0.0625 + 0.5625)).abs() < 1e-12);
         assert!((found.over_confidence - 0.5).abs() < 1e-12);
     }

@@ -57,6 +57,43 @@ pub(super) fn same_recipe(a: &Record, b: &Record) -> bool {
         && recipe(a) == recipe(b)
 }
 
+/// Whether two runs of an experiment differ in nothing but the fold and the seeds, and in keys that a sweep chose.
+pub(super) fn same_but_fold(a: &Record, b: &Record) -> bool {
+    let swept = swept(a);
+    let differs = |key: &str| {
+        let fold = ["dataset.split.fold", "dataset.split.seed"].contains(&key);
+        let below = |swept: &String| {
+            key.strip_prefix(swept.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        };
+        fold || swept.iter().any(below)
+    };
+    let recipe = |record: &Record| {
+        let keys = spec_of(record).into_iter();
+        keys.filter(|(key, _)| matters(key) && !differs(key)).collect::<BTreeSet<_>>()
+    };
+    // Which network or loss a run has may be what was chosen.
+    let engines = !swept.is_empty() || a.provenance.engine_parts == b.provenance.engine_parts;
+    a.summary.experiment == b.summary.experiment
+        && circumstances(a) == circumstances(b)
+        && engines
+        && swept == self::swept(b)
+        && recipe(a) == recipe(b)
+}
+
+/// The keys of a run's sweep.
+fn swept(record: &Record) -> Vec<String> {
+    let over = spec_value(record, "sweep.over");
+    let over = over.as_ref().and_then(toml::Value::as_table);
+    over.map(|over| over.keys().cloned().collect()).unwrap_or_default()
+}
+
+/// A value of one run's spec; of a table all of it.
+pub(super) fn spec_value(record: &Record, key: &str) -> Option<toml::Value> {
+    let table = record.spec.parse::<toml::Table>().ok()?;
+    key.split('.').try_fold(toml::Value::Table(table), |value, key| value.get(key).cloned())
+}
+
 /// Where each case went: case, group and split.
 pub(super) fn division(record: &Record) -> BTreeSet<(&str, &str, &str)> {
     let rows = record.split.iter();

@@ -15,8 +15,8 @@ use crate::split_name::SplitName;
 pub(super) struct ConventionTable {
     /// The split.
     pub split: SplitName,
-    /// Indices of the runs that have it.
-    pub runs: Vec<usize>,
+    /// Labels of the runs that have it.
+    pub runs: Vec<String>,
     /// One row for each convention.
     pub rows: Vec<Convention>,
 }
@@ -31,17 +31,17 @@ pub(super) struct Convention {
 }
 
 /// The tables of the runs that predict pixels, test first.
-pub(super) fn tables(records: &[Record]) -> Vec<ConventionTable> {
+pub(super) fn tables(records: &[Record], labels: &[String]) -> Vec<ConventionTable> {
     let splits = records.iter().flat_map(|record| record.cases.iter().map(|row| row.split));
-    names::splits(splits).into_iter().map(|split| table(records, split)).collect()
+    names::splits(splits).into_iter().map(|split| table(records, labels, split)).collect()
 }
 
 const METRICS: [MetricKind; 2] = [MetricKind::Dice, MetricKind::Iou];
 
-fn table(records: &[Record], split: SplitName) -> ConventionTable {
+fn table(records: &[Record], labels: &[String], split: SplitName) -> ConventionTable {
     let mut runs = Vec::new();
     let mut rows: Vec<Convention> = Vec::new();
-    for (run, record) in records.iter().enumerate() {
+    for (record, label) in records.iter().zip(labels) {
         let of_split = rows_of_cases(record).into_iter().filter(|((of, _), _)| *of == split);
         let cases: Vec<Vec<&CaseRow>> = of_split.map(|(_, rows)| rows).collect();
         if cases.is_empty() {
@@ -54,7 +54,7 @@ fn table(records: &[Record], split: SplitName) -> ConventionTable {
             }
             rows[place].values.push(value);
         }
-        runs.push(run);
+        runs.push(label.clone());
     }
     ConventionTable { split, runs, rows }
 }
@@ -142,8 +142,8 @@ mod tests {
             // A run of images has no place in the table.
             Record::default(),
         ];
-        let tables = tables(&records);
-        assert_eq!((tables.len(), &tables[0].runs), (1, &vec![0]));
+        let tables = tables(&records, &["a".into(), "b".into()]);
+        assert_eq!((tables.len(), tables[0].runs.as_slice()), (1, ["a".to_string()].as_slice()));
         let found: Vec<[f64; 2]> =
             tables[0].rows.iter().map(|row| row.values[0].map(Option::unwrap)).collect();
         let (a, b) = ([0.8, 4.0 / 6.0], [0.5, 1.0 / 3.0]);
@@ -170,6 +170,6 @@ mod tests {
 
     #[test]
     fn without_masks_there_is_no_table() {
-        assert!(super::tables(&[Record::default()]).is_empty());
+        assert!(super::tables(&[Record::default()], &["a".into()]).is_empty());
     }
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::configuration::same_recipe;
+use super::folds::{Folds, folds};
 use super::names;
 use super::words;
 use crate::evaluate::paired::{NORMAL, OverSeeds, over_seeds};
@@ -17,8 +18,12 @@ pub(super) struct Headline {
     pub task: Task,
     /// The figures.
     pub columns: Vec<Column>,
-    /// The runs.
+    /// Experiments over the test cases of all of their folds.
+    pub pooled: Vec<Pooled>,
+    /// The runs, but for those of these folds.
     pub rows: Vec<Row>,
+    /// The runs of the folds.
+    pub folds: Vec<Row>,
     /// Mean and spread over the seeds of an experiment.
     pub spreads: Vec<Spread>,
 }
@@ -45,6 +50,44 @@ pub(super) struct Row {
     pub state: String,
     /// Figures; `None` where not recorded.
     pub cells: Vec<Option<Figure>>,
+}
+
+/// An experiment over the test cases of all folds, in order of the columns.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(super) struct Pooled {
+    /// The experiment with the number of folds.
+    pub label: String,
+    /// Folds of a division.
+    pub folds: usize,
+    /// How often each case was tested.
+    pub repeats: usize,
+    /// Figures; `None` of other splits.
+    pub cells: Vec<Option<Figure>>,
+}
+
+/// All figures over the test cases of all folds.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(super) struct PooledFigures<'a> {
+    label: &'a str,
+    figures: &'a [Figure],
+}
+
+/// The figures of each experiment of folds.
+pub(super) fn pooled(folds: &[Folds]) -> Vec<PooledFigures<'_>> {
+    folds.iter().map(|one| PooledFigures { label: &one.label, figures: &one.figures }).collect()
+}
+
+/// The headline figures over the test cases of all folds, in lines for a terminal; none where there are no folds.
+pub fn pooled_lines(records: &[Record]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for one in folds(records) {
+        lines.push(format!("{}: each case by the run that was not trained on it", one.label));
+        for name in &records[one.runs[0]].summary.headline {
+            let figure = one.figure(name).map(with_interval);
+            lines.extend(figure.map(|figure| format!("  {:24} {figure}", name.to_string())));
+        }
+    }
+    lines
 }
 
 /// Mean and standard deviation over seeds, in order of the columns.
@@ -74,10 +117,13 @@ pub(super) struct MeanAndDeviation {
 }
 
 /// Builds a table for each task: figures of pixels and of images have no columns in common.
-pub(super) fn headlines(records: &[Record], labels: &[String]) -> Vec<Headline> {
+pub(super) fn headlines(records: &[Record], labels: &[String], folds: &[Folds]) -> Vec<Headline> {
     by_task(records)
         .into_iter()
-        .map(|(task, runs)| headline(records, labels, task, &runs))
+        .map(|(task, runs)| {
+            let folds: Vec<&Folds> = folds.iter().filter(|one| one.task == task).collect();
+            headline(records, labels, task, &runs, &folds)
+        })
         .collect()
 }
 
@@ -91,21 +137,36 @@ pub(super) fn by_task(records: &[Record]) -> Vec<(Task, Vec<usize>)> {
     tasks.filter(|(_, runs)| !runs.is_empty()).collect()
 }
 
-fn headline(records: &[Record], labels: &[String], task: Task, runs: &[usize]) -> Headline {
+fn headline(
+    records: &[Record],
+    labels: &[String],
+    task: Task,
+    runs: &[usize],
+    folds: &[&Folds],
+) -> Headline {
     let of_task: Vec<&Record> = runs.iter().map(|&run| &records[run]).collect();
     let names = columns(&of_task);
-    let rows = runs
-        .iter()
-        .map(|&run| Row {
-            label: labels[run].clone(),
-            run,
-            state: records[run].status.state.to_string(),
-            cells: names.iter().map(|name| records[run].figure(name).cloned()).collect(),
-        })
-        .collect();
-    let spreads = spreads(&of_task, &names);
-    let columns = names.into_iter().map(column).collect();
-    Headline { task, columns, rows, spreads }
+    let row = |&run: &usize| Row {
+        label: labels[run].clone(),
+        run,
+        state: records[run].status.state.to_string(),
+        cells: names.iter().map(|name| records[run].figure(name).cloned()).collect(),
+    };
+    let is_fold = |run: &usize| folds.iter().any(|one| one.runs.contains(run));
+    let pooled = |one: &&Folds| Pooled {
+        label: one.label.clone(),
+        folds: one.folds,
+        repeats: one.repeats,
+        cells: names.iter().map(|name| one.figure(name).cloned()).collect(),
+    };
+    Headline {
+        task,
+        pooled: folds.iter().map(pooled).collect(),
+        rows: runs.iter().filter(|run| !is_fold(run)).map(row).collect(),
+        folds: runs.iter().filter(|run| is_fold(run)).map(row).collect(),
+        spreads: spreads(&of_task, &names),
+        columns: names.into_iter().map(column).collect(),
+    }
 }
 
 fn column(name: FigureName) -> Column {
@@ -257,7 +318,7 @@ mod tests {
     #[test]
     fn the_spread_over_seeds_is_the_sample_deviation() {
         let records = [run(0, 0.5), run(1, 0.6), run(2, 0.7)];
-        let table = headlines(&records, &labels(&records)).remove(0);
+        let table = headlines(&records, &labels(&records), &[]).remove(0);
         let spread = table.spreads[0].cells[0].clone().unwrap();
         assert!((spread.mean - 0.6).abs() < 1e-12 && (spread.deviation - 0.1).abs() < 1e-12);
         assert_eq!(table.spreads[0].seeds, 3);
@@ -288,7 +349,7 @@ mod tests {
         let mut stopped = run(1, 0.1);
         stopped.status.state = RunState::Interrupted;
         let records = [run(0, 0.5), stopped];
-        assert!(headlines(&records, &labels(&records))[0].spreads.is_empty());
+        assert!(headlines(&records, &labels(&records), &[])[0].spreads.is_empty());
     }
 
     #[test]
@@ -297,7 +358,7 @@ mod tests {
         classifier.summary.task = Task::Classify;
         classifier.summary.headline = vec![named("test.accuracy")];
         let records = [run(0, 0.5), classifier, run(1, 0.6)];
-        let tables = headlines(&records, &labels(&records));
+        let tables = headlines(&records, &labels(&records), &[]);
         let seen: Vec<(Task, FigureName, Vec<usize>)> = tables
             .iter()
             .map(|table| {

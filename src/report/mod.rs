@@ -14,6 +14,7 @@ mod contact_sheet;
 mod conventions;
 mod curves;
 mod film;
+mod folds;
 mod gates;
 mod guide;
 mod headline;
@@ -38,7 +39,7 @@ pub use contact_sheet::{
     ContactSheet, SheetBorderline, SheetCluster, SheetPair, SheetPicture, contact_sheet, jpeg_uri,
 };
 pub use gates::fallen;
-pub use headline::left_out;
+pub use headline::{left_out, pooled_lines};
 pub use junit::{NotBegun, junit};
 pub use markdown::markdown;
 pub use page::check_templates;
@@ -86,6 +87,8 @@ struct Page<'a> {
     unreadable: &'a [Unreadable],
     /// One for each task.
     headlines: Vec<headline::Headline>,
+    /// Figures over the test cases of all folds.
+    pooled: Vec<headline::PooledFigures<'a>>,
     shared_remarks: Vec<run::SharedRemark>,
     comparisons: Vec<comparison::Comparison>,
     /// The permutation test: most groups whose flips are all enumerated, and the fewest random flips for more.
@@ -140,14 +143,18 @@ pub fn render(records: &[Record], options: &ReportOptions) -> Result<String> {
     let (curves, more_curves) = curves::training(records, &labels)?;
     let mut image_curves = images::curves(records, &labels)?;
     image_curves.extend(calibration::diagrams(records, &labels)?);
+    let folds = folds::folds(records);
+    let contestants = contestants(records, &folds);
+    let contestant_labels = names::labels(&contestants);
     let page = Page {
         title: title(records, options),
         command: options.command.clone(),
         version: env!("CARGO_PKG_VERSION"),
         unreadable: &options.unreadable,
-        headlines: headline::headlines(records, &labels),
+        headlines: headline::headlines(records, &labels, &folds),
+        pooled: headline::pooled(&folds),
         shared_remarks,
-        comparisons: comparison::comparisons(records, &labels, &options.compare)?,
+        comparisons: comparison::comparisons(&contestants, &contestant_labels, &options.compare)?,
         flips: (paired::MOST_IN_ALL_WAYS, paired::FLIPS),
         semantics: semantics::semantics(records, &labels),
         published: headline::published(records),
@@ -155,8 +162,8 @@ pub fn render(records: &[Record], options: &ReportOptions) -> Result<String> {
         more_curves,
         distributions: curves::distributions(&dice, &labels)?,
         image_curves,
-        calibration: calibration::table(records),
-        conventions: conventions::tables(records),
+        calibration: calibration::table(&contestants, &contestant_labels),
+        conventions: conventions::tables(&contestants, &contestant_labels),
         cases: case_tables,
         differences: configuration::differences(records),
         data_groups: run::groups(&runs, run::RunView::same_data),
@@ -164,6 +171,13 @@ pub fn render(records: &[Record], options: &ReportOptions) -> Result<String> {
         runs,
     };
     page::render(&page, options.templates.as_deref())
+}
+
+/// What is compared: runs, and in the place of the runs of folds, all test cases of a division.
+fn contestants(records: &[Record], folds: &[folds::Folds]) -> Vec<Record> {
+    let is_fold = |run: &usize| folds.iter().any(|one| one.runs.contains(run));
+    let alone = (0..records.len()).filter(|run| !is_fold(run)).map(|run| records[run].clone());
+    alone.chain(folds.iter().flat_map(|one| one.records.clone())).collect()
 }
 
 fn title(records: &[Record], options: &ReportOptions) -> String {

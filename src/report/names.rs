@@ -1,13 +1,14 @@
 //! Names of runs, splits and figures for people.
 
+use super::configuration::spec_text;
 use crate::evaluate::measure_title;
 use crate::figure_name::OF_SECOND_HEAD;
 use crate::record::Record;
 use crate::split_name::SplitName;
 
-/// One label per run, distinct: the experiment, the seed where it repeats, the id where both do.
+/// One label per run, distinct: the experiment, the fold and the seed where it repeats, the id where all do.
 pub(super) fn labels(records: &[Record]) -> Vec<String> {
-    let levels: Vec<[String; 4]> = records.iter().map(levels).collect();
+    let levels: Vec<[String; 5]> = records.iter().map(levels).collect();
     let distinct = |depth: usize, one: usize| {
         levels
             .iter()
@@ -16,14 +17,14 @@ pub(super) fn labels(records: &[Record]) -> Vec<String> {
     };
     (0..levels.len())
         .map(|one| {
-            let depth = (0..3).find(|&depth| distinct(depth, one)).unwrap_or(3);
+            let depth = (0..4).find(|&depth| distinct(depth, one)).unwrap_or(4);
             levels[one][depth].clone()
         })
         .collect()
 }
 
 /// The label of a run, ever longer.
-fn levels(record: &Record) -> [String; 4] {
+fn levels(record: &Record) -> [String; 5] {
     let folder = record.path.file_name().map(|name| name.to_string_lossy().into_owned());
     let id = if record.provenance.run_id.is_empty() {
         folder.unwrap_or_default()
@@ -31,9 +32,17 @@ fn levels(record: &Record) -> [String; 4] {
         record.provenance.run_id.clone()
     };
     let name = if record.summary.experiment.is_empty() { &id } else { &record.summary.experiment };
-    let seeded = format!("{name}, seed {}", record.provenance.seed);
+    let seed = format!("seed {}", record.provenance.seed);
+    let repeated = spec_text(record, "dataset.split.repeats").is_some();
+    let division = spec_text(record, "dataset.split.seed").filter(|_| repeated);
+    let division = division.map(|seed| format!(" of division {seed}")).unwrap_or_default();
+    let fold = spec_text(record, "dataset.split.fold");
+    let fold = fold.map(|fold| format!("{name}, fold {fold}{division}"));
+    let seeded = format!("{}, {seed}", fold.as_ref().unwrap_or(name));
     let short: String = id.chars().take(8).collect();
-    [name.clone(), seeded.clone(), format!("{seeded} ({short})"), format!("{seeded} ({id})")]
+    let first = fold.unwrap_or_else(|| seeded.clone());
+    let with_id = |id: &str| format!("{seeded} ({id})");
+    [name.clone(), first, seeded.clone(), with_id(&short), with_id(&id)]
 }
 
 /// The name of a split in a sentence or heading.

@@ -1,6 +1,6 @@
 //! How often the test split was read, and whether its cases are still unseen.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -13,11 +13,11 @@ use crate::split_name::SplitName;
 pub(super) struct TestReadings {
     /// A clause that follows "the test split was".
     pub clause: String,
-    /// Whether more runs than the seeds of one recipe read these cases.
+    /// Whether more runs than the seeds and divisions of one recipe read these cases.
     pub doubt: bool,
 }
 
-/// Counts them. A recipe takes one reading for each seed; further readings can choose by what they see.
+/// Counts them. A recipe takes one reading for each seed, and for each division that its spec asks for; further readings can choose by what they see.
 pub(super) fn test_readings(record: &Record) -> TestReadings {
     let Some(all) = record.readings.as_deref().filter(|readings| !readings.is_empty()) else {
         let scored = record.figures.iter().any(|figure| figure.split == SplitName::Test);
@@ -28,13 +28,28 @@ pub(super) fn test_readings(record: &Record) -> TestReadings {
     let own: Vec<_> = all.iter().filter(|one| one.run_id == record.provenance.run_id).collect();
     let same = all.iter().filter(|one| own.is_empty() || shares_cases(one, &own));
     let same: Vec<_> = same.collect();
-    let seeds: BTreeSet<u32> = same.iter().map(|reading| reading.seed).collect();
+    let mut recipes: BTreeMap<(u32, Option<u32>), Vec<&Reading>> = BTreeMap::new();
+    for &reading in &same {
+        recipes.entry((reading.seed, reading.division)).or_default().push(reading);
+    }
     let times = words::times(all.len() as u64);
     let clause = match runs.len() {
         1 => format!("read {times} by one run of this experiment"),
         runs => format!("read {times} by {runs} runs of this experiment"),
     };
-    TestReadings { clause, doubt: same.len() > seeds.len() }
+    TestReadings {
+        clause,
+        doubt: recipes.into_iter().any(|((_, division), of)| again(division, &of)),
+    }
+}
+
+/// Whether readings of one seed are more than one of these cases. Those of a division that the spec asks for are of its
+/// folds, which share no case.
+fn again(division: Option<u32>, readings: &[&Reading]) -> bool {
+    match division {
+        None => readings.len() > 1,
+        Some(_) => (1..readings.len()).any(|one| shares_cases(readings[one], &readings[..one])),
+    }
 }
 
 /// Whether a reading has cases in common with one of these; a reading of unknown cases counts.
@@ -69,6 +84,24 @@ mod tests {
     fn said(readings: &[(&str, u32, &str)]) -> (String, bool) {
         let said = test_readings(&record(readings));
         (said.clause, said.doubt)
+    }
+
+    #[test]
+    fn divisions_that_a_spec_asks_for_share_cases_without_a_doubt() {
+        // Two folds of another division have cases of the one of this run, and none in common.
+        let mut record = record(&[("a", 0, "x"), ("b", 0, "y"), ("c", 0, "z")]);
+        let cases: [&[&str]; 3] = [&["1", "2"], &["1", "3"], &["2", "4"]];
+        for (reading, cases) in record.readings.iter_mut().flatten().zip(cases) {
+            reading.case_digests = cases.iter().map(ToString::to_string).collect();
+        }
+        assert!(test_readings(&record).doubt);
+        for (reading, division) in record.readings.iter_mut().flatten().zip([3, 4, 4]) {
+            reading.division = Some(division);
+        }
+        assert!(!test_readings(&record).doubt);
+        let once_more = record.readings.iter().flatten().last().cloned();
+        record.readings.iter_mut().for_each(|readings| readings.extend(once_more.clone()));
+        assert!(test_readings(&record).doubt, "a fold was read again");
     }
 
     #[test]

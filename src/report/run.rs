@@ -22,7 +22,7 @@ use super::strata::{self, StrataTable};
 use crate::error::Result;
 use crate::finding::{Finding, Level};
 use crate::layer::Layer;
-use crate::record::{Figure, Provenance, Record, RunState, Status, Summary, Task, TimesRow};
+use crate::record::{Figure, Provenance, Record, RunState, Status, Summary, Sweep, Task, TimesRow};
 use crate::shell::shell;
 use crate::split_name::SplitName;
 
@@ -65,6 +65,8 @@ pub(super) struct RunView<'a> {
     labels: Vec<Block>,
     /// Figures by the columns that the spec names.
     strata: Vec<StrataTable>,
+    /// The trials by which keys were chosen.
+    sweep: &'a Sweep,
     confusion: Vec<ConfusionView>,
     guide: Option<Guide<'a>>,
     split: SplitTable,
@@ -111,6 +113,7 @@ pub(super) fn view<'a>(index: usize, label: &'a str, record: &'a Record) -> Resu
         classifies: record.summary.task == Task::Classify,
         labels: means::by_label(record)?,
         strata: strata::tables(record),
+        sweep: &record.sweep,
         confusion: confusions(record),
         guide: guide::guide(record),
         balance: balance(&record.summary, &split.splits),

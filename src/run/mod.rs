@@ -23,6 +23,7 @@ mod resume;
 mod rows;
 mod strata;
 mod summary;
+mod sweep;
 mod trained;
 mod training;
 
@@ -44,6 +45,7 @@ pub use outcome::Outcome;
 pub use resume::{nothing_to_resume, startable};
 pub use rows::{figures, image_figures};
 pub use strata::{strata_of_images, strata_of_pixels};
+pub use sweep::{best_first, note_sweep, trial};
 pub use trained::going_on;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -86,6 +88,7 @@ use resume::unfinished;
 ///     device,
 ///     force: false,
 ///     resume: true,
+///     pause_after: None,
 ///     wait: false,
 ///     quiet: true,
 ///     command: Vec::new(),
@@ -200,12 +203,20 @@ fn work(
     checkpoints: Checkpoints,
     Begun { from, taken_from }: Begun,
 ) -> Result<Option<(RunState, String)>> {
+    let paused = options.pause_after.filter(|&last| {
+        from.as_ref().is_some_and(|from| from.epoch >= last)
+            && last < plan.decisions.spec.schedule.epochs
+    });
+    if let Some(epoch) = paused {
+        return Ok(Some((RunState::Interrupted, format!("paused after epoch {epoch}"))));
+    }
     memory::restart_peak();
     let mut provenance = write_plan(plan, options, run, from.as_ref(), taken_from)?;
     let resumed = from.as_ref().map_or(0, |progressed| progressed.epoch);
     write_status(run, plan, RunState::Running, None, resumed)?;
 
-    let training = training::training(plan, &options.device)?;
+    let training =
+        Training { pause_after: options.pause_after, ..training::training(plan, &options.device)? };
     let progress = Progress::new(options.quiet);
     let film = Film::new(plan, &options.device.device, Arc::clone(run))?;
     let keeper = Arc::new(Filmed { checkpoints, film });
@@ -263,6 +274,11 @@ fn note_test_reading(plan: &Plan, options: &Options, run: &RunDir) -> Result<()>
         plan.split.test.iter().map(|&case| plan.dataset.cases[case].id.as_str()).collect();
     let of = (decisions.run_id.as_str(), decisions.seed);
     let reading = Reading::new(of, shell(&options.command), &decisions.data_fingerprint, &cases);
+    let division = match &decisions.spec.dataset.split {
+        SplitSpec::Kfold(kfold) if kfold.repeats > 1 => Some(kfold.seed),
+        _ => None,
+    };
+    let reading = Reading { division, ..reading };
     let pixels = pixels_of_cases(&plan.dataset, &plan.split.test)?;
     note_reading(run.path(), &reading.in_experiment(&decisions.spec.name, &pixels))
 }

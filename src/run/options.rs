@@ -13,6 +13,8 @@ pub struct Options {
     pub force: bool,
     /// Go on from the last checkpoint of an unfinished run.
     pub resume: bool,
+    /// The epoch after which training is interrupted, if it is not to go on to the last one now.
+    pub pause_after: Option<u32>,
     /// Wait for a process that works on the run.
     pub wait: bool,
     /// Print no progress.

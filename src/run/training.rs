@@ -58,6 +58,7 @@ pub(super) fn training(plan: &Plan, chosen: &Chosen) -> Result<Training> {
         seed: decisions.seed,
         train: if spec.schedule.drop_last { train.drop_last() } else { train },
         checkpoint_every: spec.run.checkpoint_every,
+        pause_after: None,
         valid: loader(&plan.split.valid, None).windows(),
         devices,
     })

@@ -178,6 +178,20 @@ pub(super) fn of_set(argument: &str) -> Result<Layer, Problem> {
     }
 }
 
+/// The layer of one key, `key=value`, of a run that a spec declares.
+pub(super) fn of_member(source: Source, statement: &str) -> Result<Layer, Problem> {
+    let equals = unquoted_equals(statement);
+    let key = 0..equals.unwrap_or(statement.len());
+    let layer = Layer::new(source, statement.into());
+    match dotted_key(&statement[key.clone()]) {
+        Some(path) => one_key(layer, &path, key),
+        None => {
+            let message = "this is no key of a spec";
+            Err(problem(&layer, &KeyPath::default(), key, message, None))
+        }
+    }
+}
+
 /// `layer` with the one key at `path`, which its text says at `key`, before `=` and the value.
 fn one_key(
     mut layer: Layer,

@@ -166,7 +166,7 @@ impl Default for NormalizeSpec {
 pub enum SplitSpec {
     /// Once, by fractions.
     Holdout(HoldoutSpec),
-    /// Into k folds: fold `fold` is the test split, the next one validation, the rest training.
+    /// Into k folds, each of which is the test split of a run, the next one validation, the rest training.
     Kfold(KfoldSpec),
     /// As lists in files say.
     File(FileSplitSpec),
@@ -317,9 +317,14 @@ pub struct KfoldSpec {
     /// Number of folds.
     #[schemars(range(min = 3, max = 100))]
     pub folds: u32,
-    /// Which fold is the test split, from 0.
+    /// Which fold is the test split, from 0. If absent, all folds are run, and the report pools their test cases.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(max = 99))]
-    pub fold: u32,
+    pub fold: Option<u32>,
+    /// How many divisions into folds are run, each with the next `seed`. The report gives each case its mean over them.
+    #[serde(skip_serializing_if = "is_one")]
+    #[schemars(range(min = 1, max = 100), extend("default" = 1, "x-role" = Role::Instance))]
+    pub repeats: u32,
     /// Whether each fold gets its share of every class.
     pub stratify: Stratify,
     /// What keeps cases in one split.
@@ -330,8 +335,19 @@ pub struct KfoldSpec {
 
 impl Default for KfoldSpec {
     fn default() -> Self {
-        Self { folds: 5, fold: 0, stratify: Stratify::Class, group: GroupKey::Auto, seed: 0 }
+        Self {
+            folds: 5,
+            fold: None,
+            repeats: 1,
+            stratify: Stratify::Class,
+            group: GroupKey::Auto,
+            seed: 0,
+        }
     }
+}
+
+fn is_one(count: &u32) -> bool {
+    *count == 1
 }
 
 /// As lists in files say. Either `path`, or `train` and `valid` (and perhaps `test`).

@@ -16,6 +16,13 @@ pub(super) enum Source {
     Env(String),
     /// An argument of `--set`, `key=value`.
     Set(String),
+    /// A key of one of the runs that the spec declares, `key=value`.
+    Member {
+        /// Which one, such as `fold 2`.
+        name: String,
+        /// The folder that its paths start from.
+        folder: PathBuf,
+    },
 }
 
 impl Source {
@@ -25,6 +32,7 @@ impl Source {
             Self::File(path) => path.display().to_string(),
             Self::Env(_) => "environment".into(),
             Self::Set(_) => "command line".into(),
+            Self::Member { name, .. } => name.clone(),
         }
     }
 }
@@ -53,10 +61,12 @@ impl Layer {
 
     /// The folder that relative paths in this layer start from; `None` is the working directory.
     pub(super) fn folder(&self) -> Option<&Path> {
-        match &self.source {
-            Source::File(path) => path.parent().filter(|folder| !folder.as_os_str().is_empty()),
-            Source::Env(_) | Source::Set(_) => None,
-        }
+        let folder = match &self.source {
+            Source::File(path) => path.parent()?,
+            Source::Member { folder, .. } => folder,
+            Source::Env(_) | Source::Set(_) => return None,
+        };
+        (!folder.as_os_str().is_empty()).then_some(folder)
     }
 
     /// The path that this layer means by `path`, from the working directory.
@@ -71,7 +81,9 @@ impl Layer {
     pub(super) fn raw_value(&self) -> Option<&str> {
         match self.source {
             Source::File(_) => None,
-            Source::Env(_) | Source::Set(_) => self.text.split_once('=').map(|(_, value)| value),
+            Source::Env(_) | Source::Set(_) | Source::Member { .. } => {
+                self.text.split_once('=').map(|(_, value)| value)
+            }
         }
     }
 
@@ -89,17 +101,20 @@ impl Layer {
             }
             Source::Env(name) => Origin::Env(name.clone()),
             Source::Set(argument) => Origin::Set(argument.clone()),
+            Source::Member { name, .. } => Origin::Member(name.clone()),
         }
     }
 }
 
 /// The layers, from the lowest up: each file is one, the variables of the environment are one together, and so are the
-/// arguments of `--set`. Each comes with the rank of its first source in the list.
+/// arguments of `--set` and the keys of one of its runs. Each comes with the rank of its first source in the list.
 pub(super) fn in_layers(sources: &[Layer]) -> impl Iterator<Item = (usize, &[Layer])> {
     let together = |one: &Layer, next: &Layer| {
         matches!(
             (&one.source, &next.source),
-            (Source::Env(_), Source::Env(_)) | (Source::Set(_), Source::Set(_))
+            (Source::Env(_), Source::Env(_))
+                | (Source::Set(_), Source::Set(_))
+                | (Source::Member { .. }, Source::Member { .. })
         )
     };
     sources.chunk_by(together).scan(0, |rank, layer| {

@@ -9,11 +9,13 @@ use super::check::{Checker, place_above};
 use super::defaults::completed;
 use super::layer::{Layer, Source};
 use super::locate::KeyPath;
+use super::member::Member;
 use super::merge::merge;
 use super::origin::{Note, Origin, rank_of};
 use super::problem::{Place, Problem, Problems};
+use super::render::inline;
 use super::said::Said;
-use super::{Spec, arguments, files, off, rules, schema};
+use super::{Spec, SplitSpec, arguments, files, off, rules, schema};
 
 /// A spec that is right as far as can be known without its data.
 #[derive(Clone, Debug)]
@@ -66,7 +68,7 @@ impl Loaded {
     pub fn environment(&self) -> Vec<(String, String)> {
         let said = |layer: &Layer| match &layer.source {
             Source::Env(name) => Some((name.clone(), layer.raw_value()?.to_owned())),
-            Source::File(_) | Source::Set(_) => None,
+            Source::File(_) | Source::Set(_) | Source::Member { .. } => None,
         };
         self.layers.iter().filter_map(said).collect()
     }
@@ -75,8 +77,75 @@ impl Loaded {
     pub fn files(&self) -> impl Iterator<Item = &Path> {
         self.layers.iter().filter_map(|layer| match &layer.source {
             Source::File(path) => Some(path.as_path()),
-            Source::Env(_) | Source::Set(_) => None,
+            Source::Env(_) | Source::Set(_) | Source::Member { .. } => None,
         })
+    }
+
+    /// The run, of several that the spec declares, that these keys are of, such as `fold 2`; `None` of the spec itself.
+    pub fn member(&self) -> Option<&str> {
+        self.layers.iter().rev().find_map(|layer| match &layer.source {
+            Source::Member { name, .. } => Some(name.as_str()),
+            Source::File(_) | Source::Env(_) | Source::Set(_) => None,
+        })
+    }
+
+    /// What `--set` is given to make that run alone.
+    pub fn member_sets(&self) -> Vec<String> {
+        let of_member = |layer: &&Layer| matches!(layer.source, Source::Member { .. });
+        let mut sets: Vec<String> =
+            self.layers.iter().filter(of_member).map(|layer| layer.text.clone()).collect();
+        if sets.is_empty() {
+            return sets;
+        }
+        if let SplitSpec::Kfold(kfold) = &self.spec.dataset.split
+            && kfold.repeats > 1
+        {
+            sets.push("dataset.split.repeats=1".into());
+        }
+        if self.spec.sweep.is_some() {
+            sets.push("sweep=false".into());
+        }
+        sets
+    }
+
+    /// The same with keys on top of all others.
+    ///
+    /// # Errors
+    /// Everything that is wrong with any of them.
+    pub fn with(&self, member: &Member) -> Result<Self, Problems> {
+        let folder = self.path.parent().unwrap_or(Path::new("")).to_path_buf();
+        let layer = |(key, value): &(String, toml::Value)| {
+            let source = Source::Member { name: member.name.clone(), folder: folder.clone() };
+            arguments::of_member(source, &format!("{key}={}", inline(value)))
+        };
+        self.below(member.keys.iter().map(layer))
+    }
+
+    /// The same with keys on top of all others, as by `--set`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with any of them.
+    pub fn with_sets(&self, sets: &[String]) -> Result<Self, Problems> {
+        self.below(sets.iter().map(|set| arguments::of_set(set)))
+    }
+
+    /// The layers below some others.
+    fn below(
+        &self,
+        others: impl Iterator<Item = Result<Layer, Problem>>,
+    ) -> Result<Self, Problems> {
+        let mut sources = Sources {
+            layers: self.layers.clone(),
+            notes: self.notes.iter().filter(|note| note.key.is_empty()).cloned().collect(),
+            problems: Vec::new(),
+        };
+        for layer in others {
+            match layer {
+                Ok(layer) => sources.layers.push(layer),
+                Err(problem) => sources.problems.push(problem),
+            }
+        }
+        laid(&self.path, sources)
     }
 }
 
@@ -104,7 +173,12 @@ pub fn load(
     sets: &[String],
     env: impl Iterator<Item = (String, String)>,
 ) -> Result<Loaded, Problems> {
-    let Sources { layers, mut notes, mut problems } = read(path, sets, env);
+    laid(path, read(path, sets, env))
+}
+
+/// Lays the layers over one another and checks what they say together.
+fn laid(path: &Path, sources: Sources) -> Result<Loaded, Problems> {
+    let Sources { layers, mut notes, mut problems } = sources;
     let extended = |layer: &Layer| match &layer.said {
         Said::Table(_, keys) => keys.contains_key("extends"),
         Said::Value(_) | Said::Array { .. } => false,

@@ -20,6 +20,7 @@ mod layer;
 mod layer_tests;
 mod load;
 mod locate;
+mod member;
 mod merge;
 mod off;
 mod origin;
@@ -38,6 +39,7 @@ mod schema;
 mod stain;
 mod suggest;
 mod suite;
+mod sweep;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -51,6 +53,7 @@ pub use extends::Extends;
 pub use filter::*;
 pub use gate::*;
 pub use load::{Loaded, Origins, load};
+pub use member::{Member, folds};
 pub use origin::{Note, Origin};
 pub use problem::{Place, Problem, Problems};
 pub use published::PublishedSpec;
@@ -63,6 +66,7 @@ pub use schedule::*;
 pub use schema::schema;
 pub use stain::*;
 pub use suite::{Suite, spec_files, suite};
+pub use sweep::*;
 pub use task::*;
 
 use std::collections::BTreeMap;
@@ -119,6 +123,11 @@ pub struct Spec {
     /// What is measured and how.
     #[serde(default)]
     pub evaluation: EvaluationSpec,
+    /// Trials that differ in some keys, of which the validation split chooses one; that one alone is evaluated as
+    /// `evaluation.splits` says. Each division into folds chooses its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-role" = Role::Presentation))]
+    pub sweep: Option<SweepSpec>,
     /// What the report shows.
     #[serde(default)]
     #[schemars(extend("x-role" = Role::Pictures))]

@@ -21,6 +21,8 @@ pub enum Origin {
     Env(String),
     /// An argument of `--set`, `key=value`.
     Set(String),
+    /// One of the runs that the spec declares, such as `fold 2`.
+    Member(String),
     /// A default.
     Default,
 }
@@ -30,7 +32,9 @@ impl Origin {
     pub(super) fn same_source(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::File { path, .. }, Self::File { path: other, .. }) => path == other,
-            (Self::Env(_), Self::Env(_)) | (Self::Set(_), Self::Set(_)) => true,
+            (Self::Env(_), Self::Env(_))
+            | (Self::Set(_), Self::Set(_))
+            | (Self::Member(_), Self::Member(_)) => true,
             (one, other) => one == other,
         }
     }
@@ -40,7 +44,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File { path, line } => write!(f, "{}:{line}", path.display()),
-            Self::Env(name) => f.write_str(name),
+            Self::Env(name) | Self::Member(name) => f.write_str(name),
             Self::Set(_) => f.write_str("--set"),
             Self::Default => f.write_str("default"),
         }

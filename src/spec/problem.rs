@@ -70,7 +70,7 @@ impl Place {
         let number = text[..start].matches('\n').count() + 1;
         let position = match layer.source {
             Source::File(_) => Some((number, before + 1)),
-            Source::Env(_) | Source::Set(_) => None,
+            Source::Env(_) | Source::Set(_) | Source::Member { .. } => None,
         };
         let source = layer.source.place();
         Box::new(Self { source, position, excerpt: Some(excerpt), rank })

@@ -132,11 +132,12 @@ impl Rules<'_, '_> {
     }
 
     fn fold(&mut self, path: &KeyPath, kfold: &KfoldSpec) {
-        if kfold.fold >= kfold.folds {
+        if let Some(fold) = kfold.fold
+            && fold >= kfold.folds
+        {
             let path = path.key("fold");
             let last = kfold.folds.saturating_sub(1);
-            let message =
-                format!("`{path}` is {}; the {} folds are 0 to {last}", kfold.fold, kfold.folds);
+            let message = format!("`{path}` is {fold}; the {} folds are 0 to {last}", kfold.folds);
             self.report(&path, message, None);
         }
     }

@@ -569,7 +569,7 @@ fn a_value_that_the_new_kind_does_not_take_is_dropped_and_noted() {
 fn within_a_layer_the_kind_comes_first() {
     let folder = Folder::new(&[("spec.toml", SMALLEST)]);
     let (fold, kind) = ("dataset.split.fold=2", "dataset.split.kind=kfold");
-    let expected = SplitSpec::Kfold(KfoldSpec { fold: 2, ..KfoldSpec::default() });
+    let expected = SplitSpec::Kfold(KfoldSpec { fold: Some(2), ..KfoldSpec::default() });
     let (fold_first, kind_first) = (
         [("ONCOSPEC_DATASET__SPLIT__FOLD", "2"), ("ONCOSPEC_DATASET__SPLIT__KIND", "kfold")],
         [("ONCOSPEC_DATASET__SPLIT__KIND", "kfold"), ("ONCOSPEC_DATASET__SPLIT__FOLD", "2")],

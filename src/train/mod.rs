@@ -73,6 +73,8 @@ pub struct Training {
     pub valid: Loader,
     /// Epochs from one checkpoint to the next.
     pub checkpoint_every: u32,
+    /// The epoch after which training is interrupted, if it is not to go on to the last one now.
+    pub pause_after: Option<u32>,
     /// The devices that train: the first holds the weights and the optimizer, and the batches of a step are spread over
     /// all of them.
     pub devices: Vec<Device>,
@@ -142,6 +144,7 @@ pub fn train(
         accumulate,
         schedule: schedule.clone(),
         checkpoint_every: training.checkpoint_every as usize,
+        pause_after: training.pause_after.map(|epoch| epoch as usize),
         outputs: training.outputs,
         names: training.names,
         watch: watch::Watch::new(&schedule)?,

@@ -63,6 +63,8 @@ pub(super) struct Epochs {
     pub schedule: ScheduleSpec,
     /// Epochs from one checkpoint to the next.
     pub checkpoint_every: usize,
+    /// The epoch after which training is interrupted.
+    pub pause_after: Option<usize>,
     pub outputs: Outputs,
     pub names: Names,
     pub empty: EmptyRule,
@@ -129,7 +131,10 @@ impl SupervisedLearningStrategy<Trainable> for Epochs {
 
             let failure = self.unlabelled(&trained, &validated);
             let failure = failure.or_else(|| self.no_number(&verdict, &trained, &validated));
+            let pauses =
+                self.pause_after.is_some_and(|last| epoch >= last) && epoch < components.num_epochs;
             let ends = epoch == components.num_epochs
+                || pauses
                 || failure.is_some()
                 || interrupter.should_stop()
                 || !matches!(verdict, Verdict::GoOn);
@@ -154,6 +159,10 @@ impl SupervisedLearningStrategy<Trainable> for Epochs {
                 && epoch < components.num_epochs
             {
                 self.shared().early = Some(why);
+                break;
+            }
+            if pauses {
+                interrupter.stop(Some(&format!("paused after epoch {epoch}")));
                 break;
             }
         }

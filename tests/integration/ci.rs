@@ -139,8 +139,12 @@ fn what_depends_on_a_change_is_run_with_the_reason_and_nothing_else() {
     assert!(a.starts_with(said), "{a}");
 
     let compared = bench.oncospec(&["compare", "a", "b"]).with(0).out;
-    for part in ["model.kind ", "\"unet\"  |  \"attention-unet\"", "Data: the same", "paired permutation test"]
-    {
+    for part in [
+        "model.kind ",
+        "\"unet\"  |  \"attention-unet\"",
+        "Data: the same",
+        "paired permutation test",
+    ] {
         assert!(compared.contains(part), "no `{part}` in\n{compared}");
     }
     let compared = bench.oncospec(&["compare", "b", "c", "--json"]).with(0).out;

@@ -1,5 +1,6 @@
 //! Tests of the whole: the command line, the specs, runs, data and the page in a browser.
 
+mod axes;
 mod bad_input;
 mod browser;
 mod ci;

@@ -344,7 +344,7 @@ fn a_filter_too_large_for_single_precision_ends_the_run_at_its_first_step() {
     bench.tiny("");
     bench.oncospec(&["run", "tiny.toml", "--set", "schedule.epochs=1"]).with(0);
     let run = bench.only_run("runs", "tiny");
-    let weights = bench.file("large.safetensors", too_large(&run));
+    let weights = bench.large_weights(&run);
     let weights = format!("model.weights={{path={:?}}}", weights.display().to_string());
     let said = bench.oncospec(&["run", "tiny.toml", "--set", &weights]).with(1);
     said.telling(&["training loss is NaN in epoch 1, step 1"]);

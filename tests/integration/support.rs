@@ -109,6 +109,20 @@ impl Bench {
         again.len()
     }
 
+    /// The weights of a run with one filter too large for single precision, so that training from them fails at its first
+    /// step; in `large.safetensors`.
+    pub(crate) fn large_weights(&self, run: &Path) -> PathBuf {
+        let mut bytes = fs::read(run.join("model.safetensors")).unwrap();
+        let header = 8 + u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+        let tensors: Value = serde_json::from_slice(&bytes[8..header]).unwrap();
+        let place = &tensors["encoder.0.conv1.weight"]["data_offsets"][0];
+        let filter = header + place.as_u64().unwrap() as usize;
+        for number in bytes[filter..filter + 9 * 4].chunks_exact_mut(4) {
+            number.copy_from_slice(&3e38f32.to_le_bytes());
+        }
+        self.file("large.safetensors", bytes)
+    }
+
     /// The only run directory of an experiment.
     pub(crate) fn only_run(&self, output: &str, experiment: &str) -> PathBuf {
         let folder = self.path().join(output).join(experiment);

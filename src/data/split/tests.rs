@@ -86,7 +86,7 @@ fn the_division_of_a_seed_is_the_same_on_every_machine() {
 fn folds_take_turns_as_test_and_validation() {
     let dataset = busi_like();
     let fold = |fold| {
-        let spec = KfoldSpec { fold, ..KfoldSpec::default() };
+        let spec = KfoldSpec { fold: Some(fold), ..KfoldSpec::default() };
         split(&SplitSpec::Kfold(spec), &dataset).unwrap()
     };
     let folds: Vec<_> = (0..5).map(fold).collect();
@@ -230,7 +230,9 @@ fn a_class_that_a_split_lacks_is_named_with_the_split() {
 #[test]
 fn a_fold_or_a_group_that_is_not_there_is_an_error() {
     let dataset = busi_like();
-    let kfold = |folds, fold| SplitSpec::Kfold(KfoldSpec { folds, fold, ..KfoldSpec::default() });
+    let kfold = |folds, fold| {
+        SplitSpec::Kfold(KfoldSpec { folds, fold: Some(fold), ..KfoldSpec::default() })
+    };
     assert!(error_of(&kfold(5, 5), &dataset).contains("with 5 folds it is 0 to 4"));
     assert!(error_of(&kfold(2, 0), &dataset).contains("at least 3"));
     let slide = HoldoutSpec { group: GroupKey::Slide, ..HoldoutSpec::default() };

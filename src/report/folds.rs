@@ -1,0 +1,353 @@
+//! The folds of a division as one row: figures over the test cases of all of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::cases::counts;
+use super::configuration::{empty_rule, headline_resolution, same_but_fold, spec_text, spec_value};
+use crate::evaluate::{CaseScore, ImageScore, figures, image_figures};
+use crate::figure_name::{FigureName, OF_SECOND_HEAD};
+use crate::record::{CaseRow, Figure, Interval, Record, RunState, ScoreRow, Task};
+use crate::spec::MetricKind;
+use crate::split_name::SplitName;
+
+/// An experiment whose runs are the folds of a division, or of several.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Folds {
+    /// The experiment with the number of folds.
+    pub label: String,
+    /// What is predicted.
+    pub task: Task,
+    /// Folds of a division.
+    pub folds: usize,
+    /// How often each case was tested: once for each division and seed.
+    pub repeats: usize,
+    /// Indices of the runs.
+    pub runs: Vec<usize>,
+    /// Figures of the test split over the cases of all folds. `n` and `left_out` are those of one repeat, rounded up.
+    pub figures: Vec<Figure>,
+    /// For each repeat, a record with the test cases of all of its folds.
+    pub records: Vec<Record>,
+}
+
+impl Folds {
+    /// The figure of a full name.
+    pub(super) fn figure(&self, name: &FigureName) -> Option<&Figure> {
+        self.figures.iter().find(|figure| figure.has_name(name))
+    }
+}
+
+/// The experiments all of whose folds are finished runs; the runs of others stand for themselves.
+///
+/// Runs belong together that differ in nothing but the fold, the seeds, and keys that a sweep chose for each fold.
+pub(super) fn folds(records: &[Record]) -> Vec<Folds> {
+    let mut experiments: Vec<Vec<usize>> = Vec::new();
+    for (index, record) in records.iter().enumerate() {
+        let tested = record.cases.iter().any(|row| row.split == SplitName::Test)
+            || record.scores.iter().any(|row| row.split == SplitName::Test);
+        if record.status.state != RunState::Finished || !tested || number(record, "fold").is_none()
+        {
+            continue;
+        }
+        match experiments.iter_mut().find(|runs| same_but_fold(&records[runs[0]], record)) {
+            Some(runs) => runs.push(index),
+            None => experiments.push(vec![index]),
+        }
+    }
+    experiments.iter().filter_map(|runs| of_experiment(records, runs)).collect()
+}
+
+/// A number of a k-fold division.
+fn number(record: &Record, key: &str) -> Option<u32> {
+    spec_text(record, &format!("dataset.split.{key}"))?.parse().ok()
+}
+
+/// Divisions of which every fold is there once, and each case is tested in one of them; `None` without one.
+fn of_experiment(records: &[Record], runs: &[usize]) -> Option<Folds> {
+    let folds = number(&records[runs[0]], "folds")? as usize;
+    let mut repeats: BTreeMap<(u32, u32), Vec<&Record>> = BTreeMap::new();
+    for &run in runs {
+        let record = &records[run];
+        let repeat = (record.provenance.seed, number(record, "seed").unwrap_or(0));
+        repeats.entry(repeat).or_default().push(record);
+    }
+    let whole = |runs: &Vec<&Record>| {
+        let numbers: BTreeSet<Option<u32>> =
+            runs.iter().map(|record| number(record, "fold")).collect();
+        runs.len() == folds && numbers.len() == folds && once_each(runs)
+    };
+    repeats.retain(|_, runs| whole(runs));
+    let first = *repeats.values().next()?.first()?;
+    let count = match repeats.len() {
+        1 => String::new(),
+        count => format!(", {count} repeats"),
+    };
+    let repeats: Vec<Vec<&Record>> = repeats.into_values().collect();
+    Some(Folds {
+        label: format!("{}, {folds} folds{count}", first.summary.experiment),
+        task: first.summary.task,
+        folds,
+        repeats: repeats.len(),
+        figures: pooled(first, &repeats),
+        records: repeats
+            .iter()
+            .enumerate()
+            .map(|(repeat, runs)| joined(first, runs, repeat, folds))
+            .collect(),
+        runs: runs
+            .iter()
+            .copied()
+            .filter(|&run| repeats.iter().flatten().any(|one| std::ptr::eq(*one, &records[run])))
+            .collect(),
+    })
+}
+
+/// Whether each case is in the test split of one run alone, with a row for each class.
+fn once_each(runs: &[&Record]) -> bool {
+    let mut seen = BTreeSet::new();
+    for record in runs {
+        let resolution = headline_resolution(record);
+        let mut classes: BTreeMap<&str, usize> = BTreeMap::new();
+        for row in test_cases(record, &resolution) {
+            *classes.entry(&row.case).or_default() += 1;
+        }
+        let own: BTreeSet<&str> = classes
+            .keys()
+            .copied()
+            .chain(test_scores(record).map(|row| row.case.as_str()))
+            .collect();
+        let expected = record.summary.classes.len();
+        if classes.values().any(|count| *count != expected)
+            || own.into_iter().any(|case| !seen.insert(case))
+        {
+            return false;
+        }
+    }
+    true
+}
+
+fn test_cases<'a>(record: &'a Record, resolution: &str) -> impl Iterator<Item = &'a CaseRow> {
+    let of_test = move |row: &&CaseRow| row.split == SplitName::Test;
+    record.cases.iter().filter(of_test).filter(move |row| row.resolution == resolution)
+}
+
+fn test_scores(record: &Record) -> impl Iterator<Item = &ScoreRow> {
+    record.scores.iter().filter(|row| row.split == SplitName::Test)
+}
+
+/// The figures of the test split over all folds. In several repeats a case counts once for each, within its group, so
+/// that means are over its mean and an interval over groups takes all of its repeats together.
+fn pooled(first: &Record, repeats: &[Vec<&Record>]) -> Vec<Figure> {
+    let asked = spec_value(first, "evaluation.metrics");
+    let asked: Vec<MetricKind> = asked.and_then(|value| value.try_into().ok()).unwrap_or_default();
+    let resolution = headline_resolution(first);
+    let (mut cases, mut images) = (Vec::new(), Vec::new());
+    for (repeat, runs) in repeats.iter().enumerate() {
+        for record in runs {
+            let of_run = test_cases(record, &resolution);
+            cases.extend(of_run.map(|row| case_score(row, repeat, &first.summary.classes)));
+            images.extend(test_scores(record).filter_map(|row| image_score(row, repeat, first)));
+        }
+    }
+    let mut found = Vec::new();
+    if !cases.is_empty() {
+        found.extend(figures(&cases, &asked, empty_rule(first)));
+    }
+    if !images.is_empty() {
+        let (classes, metrics, prefix) = match first.summary.image_classes.as_slice() {
+            [] => (&first.summary.classes[..], asked, ""),
+            second => (second, MetricKind::of_images(), OF_SECOND_HEAD),
+        };
+        found.extend(image_figures(&images, classes, &metrics).into_iter().map(|figure| {
+            crate::evaluate::Figure { name: format!("{prefix}{}", figure.name), ..figure }
+        }));
+    }
+    let of_one = |count: usize| count.div_ceil(repeats.len()) as u64;
+    let recorded = found.into_iter().map(|figure| Figure {
+        split: SplitName::Test,
+        name: figure.name,
+        value: figure.value,
+        n: of_one(figure.n),
+        left_out: of_one(figure.left_out),
+        groups: figure.groups as u64,
+        interval: figure.interval.map(|(low, high)| Interval { low, high }),
+        interval_note: figure.interval_note,
+    });
+    recorded.collect()
+}
+
+/// A case in a repeat; a name of its own tells repeats apart.
+fn case_score(row: &CaseRow, repeat: usize, classes: &[String]) -> CaseScore {
+    let place = classes.iter().position(|class| *class == row.class).unwrap_or(0);
+    CaseScore {
+        case: format!("{repeat} {}", row.case),
+        group: row.group.clone(),
+        label: row.label.clone(),
+        class: row.class.clone(),
+        class_index: if classes.len() == 1 { 1 } else { place },
+        counts: counts(row),
+        measured: row.measured.clone(),
+    }
+}
+
+/// An image in a repeat; `None` where the record has another class than its classes.
+fn image_score(row: &ScoreRow, repeat: usize, first: &Record) -> Option<ImageScore> {
+    let classes = match first.summary.image_classes.as_slice() {
+        [] => &first.summary.classes[..],
+        second => second,
+    };
+    let class = |name: &str| classes.iter().position(|class| class == name);
+    Some(ImageScore {
+        case: format!("{repeat} {}", row.case),
+        group: row.group.clone(),
+        truth: class(&row.truth)?,
+        predicted: class(&row.predicted)?,
+        probabilities: row.probabilities.iter().map(|&p| p as f32).collect(),
+    })
+}
+
+/// The test cases of a division as one record, so that experiments are compared on all of them. What differs between its
+/// runs, the fold and keys that a sweep chose, is that of the first.
+fn joined(first: &Record, runs: &[&Record], repeat: usize, folds: usize) -> Record {
+    let test = |record: &&Record| {
+        let rows = record.split.iter().filter(|row| row.split == SplitName::Test);
+        rows.cloned().collect::<Vec<_>>()
+    };
+    let resolution = headline_resolution(first);
+    let mut joined = Record {
+        path: first.path.clone(),
+        status: first.status.clone(),
+        provenance: first.provenance.clone(),
+        spec: first.spec.clone(),
+        summary: first.summary.clone(),
+        split: runs.iter().flat_map(test).collect::<Vec<_>>().into(),
+        cases: runs
+            .iter()
+            .flat_map(|record| test_cases(record, &resolution).cloned())
+            .collect::<Vec<_>>()
+            .into(),
+        scores: runs.iter().flat_map(|record| test_scores(record).cloned()).collect(),
+        ..Record::default()
+    };
+    joined.summary.experiment = format!("{}, {folds} folds", first.summary.experiment);
+    joined.provenance.seed = repeat as u32;
+    joined.provenance.run_id = String::new();
+    joined
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Provenance, SplitRow, Status, Summary};
+
+    /// A finished run of a fold whose test cases are named by numbers, with a Dice for each; in groups of their own.
+    fn run(fold: u32, seed: u32, cases: &[(u32, f64)]) -> Record {
+        let rows = cases.iter().map(|&(case, dice)| {
+            let tp = (500.0 * dice).round() as u64;
+            CaseRow {
+                split: SplitName::Test,
+                resolution: "original".into(),
+                case: format!("case {case}"),
+                group: format!("group {case}"),
+                class: "lesion".into(),
+                tp,
+                fp: 500 - tp,
+                fn_: 500 - tp,
+                ..CaseRow::default()
+            }
+        });
+        let split = cases.iter().map(|&(case, _)| SplitRow {
+            case: format!("case {case}"),
+            group: format!("group {case}"),
+            split: SplitName::Test,
+            fold: Some(fold),
+            ..SplitRow::default()
+        });
+        Record {
+            status: Status { state: RunState::Finished, ..Status::default() },
+            provenance: Provenance { seed, ..Provenance::default() },
+            summary: Summary {
+                experiment: "a".into(),
+                classes: vec!["lesion".into()],
+                ..Summary::default()
+            },
+            spec: format!(
+                "[dataset.split]\nkind = 'kfold'\nfolds = 3\nfold = {fold}\nseed = 0\n[evaluation]\nmetrics = ['dice']"
+            ),
+            split: split.collect::<Vec<_>>().into(),
+            cases: rows.collect::<Vec<_>>().into(),
+            ..Record::default()
+        }
+    }
+
+    fn of_cases(seed: u32, dice: impl Fn(u32) -> f64) -> Vec<Record> {
+        let cases = |fold: u32| (0..4).map(move |i| 3 * i + fold);
+        let of_fold =
+            |fold: u32| -> Vec<(u32, f64)> { cases(fold).map(|case| (case, dice(case))).collect() };
+        (0..3).map(|fold| run(fold, seed, &of_fold(fold))).collect()
+    }
+
+    fn mean(found: &Folds) -> &Figure {
+        found.figure(&"test.dice.mean".parse().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_division_is_one_row_over_the_test_cases_of_its_folds() {
+        let dice = |case: u32| f64::from(case) / 20.0;
+        let records = of_cases(0, dice);
+        let found = folds(&records);
+        let [found] = found.as_slice() else { panic!("one experiment") };
+        assert_eq!((found.label.as_str(), found.runs.as_slice()), ("a, 3 folds", &[0, 1, 2][..]));
+        let figure = mean(found);
+        assert_eq!((figure.n, figure.groups), (12, 12));
+        assert!((figure.value - 5.5 / 20.0).abs() < 1e-9);
+        // As of one run with all of the cases.
+        let all: Vec<(u32, f64)> = (0..12).map(|case| (case, dice(case))).collect();
+        let whole = run(0, 0, &all);
+        let scores: Vec<CaseScore> =
+            whole.cases.iter().map(|row| case_score(row, 0, &whole.summary.classes)).collect();
+        let expected = figures(&scores, &[MetricKind::Dice], crate::spec::EmptyRule::One);
+        let interval = figure.interval.map(|interval| (interval.low, interval.high));
+        assert_eq!(interval, expected[0].interval);
+    }
+
+    #[test]
+    fn a_case_has_its_mean_over_the_repeats_and_they_are_no_more_evidence() {
+        let once = of_cases(0, |case| f64::from(case) / 20.0);
+        let twice = [once.clone(), of_cases(1, |case| f64::from(case + 2) / 20.0)].concat();
+        let (one, two) = (folds(&once).remove(0), folds(&twice).remove(0));
+        let lacking = folds(&twice[..5]).remove(0);
+        assert_eq!((lacking.repeats, lacking.runs.as_slice()), (1, &[0, 1, 2][..]));
+        assert_eq!((two.repeats, two.records.len()), (2, 2));
+        let (single, both) = (mean(&one), mean(&two));
+        assert_eq!((both.n, both.groups), (single.n, single.groups));
+        assert!((both.value - single.value - 0.05).abs() < 1e-9);
+        let width = |figure: &Figure| figure.interval.map(|i| i.high - i.low).unwrap();
+        assert!((width(both) - width(single)).abs() < 1e-9, "each case moved by as much");
+    }
+
+    #[test]
+    fn folds_that_lack_one_or_share_a_case_are_runs_of_their_own() {
+        let records = of_cases(0, |_| 0.5);
+        assert!(folds(&records[..2]).is_empty());
+        let mut twice = records.clone();
+        twice[1].cases[0].case = "case 0".into();
+        assert!(folds(&twice).is_empty());
+        let mut stopped = records;
+        stopped[2].status.state = RunState::Interrupted;
+        assert!(folds(&stopped).is_empty());
+    }
+
+    #[test]
+    fn keys_that_a_sweep_chose_for_each_fold_do_not_part_them_and_others_do() {
+        let with = |rates: [f64; 3], more: &str| {
+            let mut records = of_cases(0, |_| 0.5);
+            for (record, rate) in records.iter_mut().zip(rates) {
+                record.spec += &format!("\n[schedule.optimizer]\nlearning-rate = {rate}\n{more}");
+            }
+            folds(&records).len()
+        };
+        let sweep = "[sweep.over.'schedule.optimizer.learning-rate']\nkind = 'values'\nvalues = [0.1, 0.2]\n";
+        assert_eq!(with([0.1, 0.1, 0.2], ""), 0);
+        assert_eq!(with([0.1, 0.1, 0.2], sweep), 1);
+    }
+}
