@@ -90,7 +90,8 @@ fn hashes(args: &DoctorArgs, output: Output) -> Result<Hashes> {
     let Some(spec) = &args.determinism else {
         return Err(Error::user("--hashes: --determinism names no spec"));
     };
-    let checked = args.overrides.check(spec, Depth::Headers, Output { quiet: true, ..output })?;
+    let quiet = Output { quiet: true, ..output };
+    let checked = args.overrides.check(spec, Depth::Headers, quiet)?.remove(0);
     let spec = &checked.loaded.spec;
     if checked.guide.is_some() {
         return Err(Error::user(format!(

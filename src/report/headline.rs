@@ -333,14 +333,16 @@ mod tests {
             record
         };
         let records = [with_interval(0, 0.69), with_interval(1, 0.7), with_interval(2, 0.71)];
-        let cell = headlines(&records, &labels(&records))[0].spreads[0].cells[0].clone().unwrap();
+        let cell =
+            headlines(&records, &labels(&records), &[])[0].spreads[0].cells[0].clone().unwrap();
         // Student's of three: 4.3027 * 0.01 / sqrt(3) = 0.02484.
         let (low, high) = (0.7 - 0.1_f64.hypot(0.02484), 0.7 + 0.05_f64.hypot(0.02484));
         let found = cell.over_seeds.unwrap();
         assert!((found.low - low).abs() < 1e-4 && (found.high - high).abs() < 1e-4, "{found:?}");
         assert!(cell.share_of_seeds.unwrap() < 0.1);
         let records = [with_interval(0, 0.6), run(1, 0.7)];
-        let cell = headlines(&records, &labels(&records))[0].spreads[0].cells[0].clone().unwrap();
+        let cell =
+            headlines(&records, &labels(&records), &[])[0].spreads[0].cells[0].clone().unwrap();
         assert_eq!(cell.over_seeds, None);
     }
 

@@ -62,9 +62,10 @@ use crate::record::{
     note_reading, now,
 };
 use crate::shell::shell;
+use crate::spec::SplitSpec;
 use crate::split_name::SplitName;
 use crate::text;
-use crate::train::{Ending, Progress, Stop, train};
+use crate::train::{Ending, Progress, Stop, Training, train};
 use film::{Film, Filmed};
 use place::claim;
 use refresh::refresh;
