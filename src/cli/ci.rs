@@ -197,6 +197,17 @@ fn accept(checked: &[Checked], done: &Done) -> Result<()> {
     if done.left_out || done.failed.is_some() {
         return Err(Error::failed("--accept: not all runs could begin, so nothing is accepted"));
     }
+    let mut seen = BTreeSet::new();
+    for outcome in &done.outcomes {
+        let key = (&outcome.experiment, outcome.seed);
+        if !seen.insert(key) {
+            return Err(Error::user(format!(
+                "--accept: {}, seed {}, has several runs (folds, repeats or trials), and a baseline keeps one for each \
+                 seed: give its gates bounds, or name a fold",
+                key.0, key.1
+            )));
+        }
+    }
     let paths: BTreeSet<&String> =
         checked.iter().map(|one| &one.loaded.spec.run.baseline).collect();
     for path in paths {

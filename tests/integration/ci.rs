@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::{Bench, Said, repository, said, too_large};
+use crate::support::{Bench, Said, repository, said};
 
 /// Three small experiments: two on synthetic images with networks of their own, one on images in files.
 fn three(bench: &Bench) {
@@ -251,7 +251,7 @@ fn a_planted_regression_falls_against_the_baseline_and_the_last_run_with_figure_
     let run =
         fs::read_dir(bench.path().join("runs/tiny")).unwrap().map(|entry| entry.unwrap().path());
     let run = run.filter(|path| path.is_dir()).min().unwrap();
-    let weights = bench.file("large.safetensors", too_large(&run));
+    let weights = bench.large_weights(&run);
     let weights = format!("model.weights={{path={:?}}}", weights.display().to_string());
     let failed = ci(&["--set", &weights, "--accept", "--junit", "ci.xml"]).with(1);
     failed.telling(&["training loss is NaN", "nothing is accepted"]);

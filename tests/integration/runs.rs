@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use oncospec::record::{Record, RunState};
 use oncospec::split_name::SplitName;
 
-use crate::support::{Bench, full_name, said, too_large};
+use crate::support::{Bench, full_name, said};
 
 const FILES: [&str; 4] = ["epochs.parquet", "cases.parquet", "split.parquet", "model.safetensors"];
 
