@@ -21,7 +21,7 @@ pub struct GateSpec {
     /// What `worse-at-most` compares with; if absent, the baseline.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub against: Option<Against>,
-    /// Which number of the figure is compared with the bounds.
+    /// Which number of the figure is compared with the bounds; if absent, its value.
     #[serde(default, skip_serializing_if = "JudgedNumber::is_value")]
     pub on: JudgedNumber,
 }
