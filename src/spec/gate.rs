@@ -54,7 +54,6 @@ pub enum JudgedNumber {
 
 impl JudgedNumber {
     /// Whether it is the value.
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
     pub fn is_value(&self) -> bool {
         *self == Self::Value
     }
