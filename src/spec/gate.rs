@@ -21,7 +21,7 @@ pub struct GateSpec {
     /// What `worse-at-most` compares with; if absent, the baseline.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub against: Option<Against>,
-    /// Which number of the figure is compared with the bounds.
+    /// Which number of the figure is compared with the bounds; if absent, its value.
     #[serde(default, skip_serializing_if = "JudgedNumber::is_value")]
     pub on: JudgedNumber,
 }
@@ -54,7 +54,6 @@ pub enum JudgedNumber {
 
 impl JudgedNumber {
     /// Whether it is the value.
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
     pub fn is_value(&self) -> bool {
         *self == Self::Value
     }
