@@ -259,7 +259,7 @@ fn a_planted_regression_falls_against_the_baseline_and_the_last_run_with_figure_
         .map(|path| path.display().to_string())
         .collect();
     let compared = bench.oncospec(&["compare", &runs[0], &runs[1]]).with(0).out;
-    for part in ["evaluation.threshold.value ", "test.accuracy.pooled ", "Paired test"] {
+    for part in ["evaluation.threshold.value ", "test.accuracy.pooled ", "permutation test"] {
         assert!(compared.contains(part), "no `{part}` in\n{compared}");
     }
 

@@ -94,7 +94,7 @@ fn what_does_not_fit_classification_is_refused_at_its_key() {
     refused("evaluation.metrics=[\"dice\"]", &["`dice` is a metric of pixels"]);
     refused(
         "evaluation.threshold={kind=\"best-on-valid\",metric=\"auc\"}",
-        &["evaluation.threshold.metric", "does not change with the threshold", "accuracy"],
+        &["`auc` does not change with the threshold", "accuracy"],
     );
     refused(
         "evaluation.threshold={kind=\"fixed\", value=0.3}",
