@@ -336,10 +336,10 @@ fn sizes() -> (String, Vec<String>) {
                 null.decides(groups, &mut Chance(random))
             };
             let found: Vec<_> = (0..STUDIES).into_par_iter().map(study).collect();
-            let part = |is: &dyn Fn(&(bool, Option<bool>)) -> bool| {
-                found.iter().filter(|found| is(found)).count() as f64 / STUDIES as f64
-            };
-            [part(&|found| found.0), part(&|found| found.1 == Some(true))]
+            let part = |count: usize| count as f64 / STUDIES as f64;
+            let differ = found.iter().filter(|(differs, _)| *differs).count();
+            let better = found.iter().filter(|(_, better)| *better == Some(true)).count();
+            [part(differ), part(better)]
         });
         let says = if null.number_of_seeds > 1 {
             ["p below 0.05", "better"]

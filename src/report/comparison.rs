@@ -553,7 +553,7 @@ mod tests {
     fn classifier(name: &str, right: usize, figure: &str) -> Record {
         let score = |index: usize| {
             let classes = ["benign", "malignant"];
-            let truth = usize::from(index % 3 == 0);
+            let truth = usize::from(index.is_multiple_of(3));
             let predicted = if index < right { truth } else { 1 - truth };
             let p = 0.3 + 0.4 * predicted as f64 + 0.01 * index as f64;
             ScoreRow {
