@@ -329,6 +329,14 @@ mod tests {
     }
 
     #[test]
+    fn a_division_can_be_compared_in_every_figure_that_it_has() {
+        let records = of_cases(0, |case| f64::from(case) / 20.0);
+        let contestants = super::super::contestants(&records, &folds(&records));
+        assert_eq!(contestants.len(), 1);
+        assert!(contestants[0].figures.iter().any(|figure| figure.name == "dice.mean"));
+    }
+
+    #[test]
     fn folds_that_lack_one_or_share_a_case_are_runs_of_their_own() {
         let records = of_cases(0, |_| 0.5);
         assert!(folds(&records[..2]).is_empty());
