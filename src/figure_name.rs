@@ -10,6 +10,12 @@ use crate::split_name::SplitName;
 /// Name of the figure with the mean Dice of the masks that guide a classifier.
 pub const MASK_DICE: &str = "mask-dice";
 
+/// Names of the figures of what training took, of the training split: seconds of its epochs, and the most memory of the
+/// process, in MiB.
+pub const SECONDS: &str = "seconds";
+/// See [`SECONDS`].
+pub const PEAK_MEMORY_MIB: &str = "peak-memory-mib";
+
 /// Prefix of the names of figures of images, whose class a second head predicts.
 pub const OF_SECOND_HEAD: &str = "image-";
 

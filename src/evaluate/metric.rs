@@ -1,11 +1,15 @@
 //! Title and direction of a figure, by its name.
 
-use crate::figure_name::{FigureName, MASK_DICE, OF_SECOND_HEAD};
+use crate::figure_name::{FigureName, MASK_DICE, OF_SECOND_HEAD, PEAK_MEMORY_MIB, SECONDS};
 use crate::spec::{Goal, MetricKind};
 
 /// Figures that are of no metric: name, title, which way is better.
-const OTHERS: [(&str, &str, Goal); 2] =
-    [("loss", "Loss", Goal::Lowest), (MASK_DICE, "Dice of the guiding masks", Goal::Highest)];
+const OTHERS: [(&str, &str, Goal); 4] = [
+    ("loss", "Loss", Goal::Lowest),
+    (MASK_DICE, "Dice of the guiding masks", Goal::Highest),
+    (SECONDS, "Seconds of training", Goal::Lowest),
+    (PEAK_MEMORY_MIB, "Peak memory (MiB)", Goal::Lowest),
+];
 
 /// Title and direction of what a figure's name begins with, such as `dice` of `dice.lesion`.
 fn known(measure: &str) -> Option<(String, Goal)> {

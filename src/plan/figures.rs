@@ -2,7 +2,6 @@
 
 use crate::evaluate::figure_goal;
 use crate::figure_name::MASK_DICE;
-use crate::record::COST;
 use crate::spec::{GateSpec, Goal, MetricKind, RateSpec, ScheduleSpec};
 use crate::split_name::SplitName;
 
@@ -55,7 +54,7 @@ pub(super) fn wrong_goal(metric: &str, said: Option<Goal>) -> Option<String> {
 
 /// The problem of a gate whose only bound holds the better, the worse the figure is.
 pub(super) fn wrong_bound(figure: &str, gate: &GateSpec) -> Option<String> {
-    let goal = gated_goal(figure)?;
+    let goal = figure_goal(figure)?;
     if gate.worse_at_most.is_some() {
         return None;
     }
@@ -69,11 +68,6 @@ pub(super) fn wrong_bound(figure: &str, gate: &GateSpec) -> Option<String> {
         "{better} is better for `{figure}`, and `{bound}` alone holds for its worst values: give \
          `{right}`, or both"
     ))
-}
-
-/// Which way a figure that a gate is about is better.
-fn gated_goal(figure: &str) -> Option<Goal> {
-    if COST.contains(&figure) { Some(Goal::Lowest) } else { figure_goal(figure) }
 }
 
 fn better(goal: Goal) -> &'static str {
@@ -228,6 +222,7 @@ mod tests {
     use super::*;
     use crate::evaluate::{epoch_figures, figure_names};
     use crate::loss::Outputs;
+    use crate::record::COST;
 
     fn of_epochs() -> Vec<String> {
         let names: Vec<String> =

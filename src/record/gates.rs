@@ -6,7 +6,7 @@ use super::artefact::json_file;
 use super::figures::{Figure, Interval};
 use super::provenance::Provenance;
 use super::times::TimesRow;
-use crate::figure_name::FigureName;
+use crate::figure_name::{FigureName, PEAK_MEMORY_MIB, SECONDS};
 use crate::spec::{Against, GateSpec, Goal, JudgedNumber};
 use crate::split_name::SplitName;
 
@@ -113,7 +113,7 @@ pub fn with_cost(figures: &[Figure], times: &[TimesRow], provenance: &Provenance
     let peaks = provenance.sessions.iter().filter_map(|session| session.peak_memory_bytes);
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
     let seconds = (!times.is_empty()).then(|| times.iter().map(|row| row.train_s).sum());
-    let cost = [("seconds", seconds), ("peak-memory-mib", peaks.max().map(mib))];
+    let cost = [(SECONDS, seconds), (PEAK_MEMORY_MIB, peaks.max().map(mib))];
     let figure = |(name, value): (&str, Option<f64>)| {
         let (split, name) = (SplitName::Train, name.to_string());
         Some(Figure { split, name, value: value?, ..Figure::default() })

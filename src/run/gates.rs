@@ -8,10 +8,9 @@ use crate::evaluate::figure_goal;
 use crate::figure_name::{FigureName, NoFigureName};
 use crate::plan::Plan;
 use crate::record::{
-    COST, Figure, Gate, Provenance, Record, Reference, RunDir, TimesRow, finished_of_seed,
-    with_cost,
+    Figure, Gate, Provenance, Record, Reference, RunDir, TimesRow, finished_of_seed, with_cost,
 };
-use crate::spec::{Against, GateSpec, Goal, Spec};
+use crate::spec::{Against, GateSpec, Spec};
 
 /// The gates of a plan, judged by what its run has recorded.
 ///
@@ -57,8 +56,7 @@ fn reference(
 ) -> Result<Option<Reference>> {
     let Some(worse_at_most) = bound.worse_at_most else { return Ok(None) };
     let full = name.to_string();
-    let goal = if COST.contains(&full.as_str()) { Some(Goal::Lowest) } else { figure_goal(&full) };
-    let Some(goal) = goal else {
+    let Some(goal) = figure_goal(&full) else {
         let why = format!("gate.\"{full}\": it is not known whether higher or lower is better");
         return Err(Error::user(why));
     };
