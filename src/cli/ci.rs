@@ -8,10 +8,10 @@ use clap::Args;
 use serde::Serialize;
 
 use super::job::Done;
-use super::report::PageFile;
+use super::report::{PageFile, Written};
 use super::run::{Wish, Work, only_planned, prepare, stop_on_signal, work};
 use super::spec::{Overrides, Specs};
-use super::{Output, OverwriteArgs, pretty, print, report};
+use super::{Output, OverwriteArgs, pretty, print};
 use crate::baseline::{Accepted, Baseline};
 use crate::error::{Error, Result};
 use crate::outputs::OutputFile;
@@ -110,9 +110,8 @@ pub(super) fn execute(args: CiArgs, output: Output) -> Result<u8> {
         }
     }
     let mut held = !done.left_out && done.outcomes.iter().all(Outcome::held);
-    let runs = done.paths();
-    held &= page.write(&runs, String::new())?;
-    let records = report::read(&runs).0;
+    let Written { records, whole } = page.write(&done.paths(), String::new())?;
+    held &= whole;
     let text = markdown(&records, &baselines(&checked)?) + &reasons(&dues);
     if let Some(file) = &summary {
         file.write(text.as_bytes())?;

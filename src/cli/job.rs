@@ -10,7 +10,7 @@ use crate::report::{NotBegun, fallen};
 use crate::run::{
     Due, Guided, Options, Outcome, Step, due, due_after, going_on, guided, plans_of_guide, run,
 };
-use crate::spec::{Loaded, SplitSpec};
+use crate::spec::Loaded;
 use crate::text;
 use crate::train::Stop;
 
@@ -196,10 +196,8 @@ fn plans(
 fn said_of(plan: &Plan) -> String {
     let Decisions { spec, seed, .. } = &plan.decisions;
     let fold = plan.split.fold.map(|fold| format!(" fold {fold}")).unwrap_or_default();
-    let division = match &spec.dataset.split {
-        SplitSpec::Kfold(kfold) if kfold.repeats > 1 => format!(" of division {}", kfold.seed),
-        _ => String::new(),
-    };
+    let division = spec.dataset.split.division();
+    let division = division.map(|seed| format!(" of division {seed}")).unwrap_or_default();
     format!("{}{fold}{division} seed {seed}", spec.name)
 }
 

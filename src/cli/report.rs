@@ -41,9 +41,17 @@ pub(super) fn execute(args: ReportArgs, output: Output) -> Result<u8> {
     let runs = find_runs(&args.runs, &args.root)?;
     let page = PageFile::new(&args.output, args.templates, args.overwrite.overwrite)?;
     let page = PageFile { compare: args.compare, ..page };
-    let whole = page.write(&runs, String::new())?;
+    let written = page.write(&runs, String::new())?;
     output.say(format!("report: {}", args.output.display()));
-    Ok(if whole { 0 } else { 1 })
+    Ok(if written.whole { 0 } else { 1 })
+}
+
+/// What a page was written of.
+pub(super) struct Written {
+    /// The runs that could be read.
+    pub records: Vec<Record>,
+    /// Whether all of them could.
+    pub whole: bool,
 }
 
 /// A page that is to be written.
@@ -68,12 +76,12 @@ impl PageFile {
         Ok(Self { file, templates, compare: Vec::new() })
     }
 
-    /// Renders it over run directories and writes it; without a title it has the experiments' names. Whether all of
-    /// them could be read: those that could not are named on standard error and on the page.
+    /// Renders it over run directories and writes it; without a title it has the experiments' names. Those that could not
+    /// be read are named on standard error and on the page.
     ///
     /// # Errors
     /// If none can be read, or it cannot be written.
-    pub(super) fn write(&self, runs: &[PathBuf], title: String) -> Result<bool> {
+    pub(super) fn write(&self, runs: &[PathBuf], title: String) -> Result<Written> {
         let (records, mut errors) = read(runs);
         if records.is_empty() && !errors.is_empty() {
             return Err(errors.remove(0).1);
@@ -93,7 +101,7 @@ impl PageFile {
         for (_, error) in &errors {
             eprintln!("error: {}", text::lines(&error.to_string()));
         }
-        Ok(errors.is_empty())
+        Ok(Written { records, whole: errors.is_empty() })
     }
 
     /// Where it lies.
@@ -111,7 +119,7 @@ impl PageFile {
 ///
 /// A copy of a run is no second run: the one in a folder of its own id is shown, with the readings of the test split that
 /// its copies know of. Standard error names the others; the record of the one says where their words or bounds differ.
-pub(super) fn read(runs: &[PathBuf]) -> (Vec<Record>, Vec<(PathBuf, Error)>) {
+fn read(runs: &[PathBuf]) -> (Vec<Record>, Vec<(PathBuf, Error)>) {
     let (mut records, mut errors): (Vec<Record>, _) = (Vec::new(), Vec::new());
     for run in runs {
         match Record::read(run) {

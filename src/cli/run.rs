@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::job::{Done, Job};
-use super::report::{PageFile, read};
+use super::report::PageFile;
 use super::spec::{Overrides, Specs};
 use super::sweep::SweepJob;
 use super::{Output, OverwriteArgs, command_line, pretty, print};
@@ -62,16 +62,16 @@ pub(super) fn execute(args: RunArgs, output: Output) -> Result<u8> {
     if done.outcomes.is_empty() {
         return Ok(done.failed.unwrap_or(1));
     }
-    let whole = page.write(&done.paths(), title)?;
+    let written = page.write(&done.paths(), title)?;
     if checked.iter().any(|one| one.loaded.member().is_some()) {
-        pooled_lines(&read(&done.paths()).0).iter().for_each(|line| output.say(line));
+        pooled_lines(&written.records).iter().for_each(|line| output.say(line));
     }
     output.say(format!("report: {}", page.path().display()));
     if output.json {
         print(&pretty(&done.outcomes)?)?;
     }
     let held = done.outcomes.iter().all(Outcome::held);
-    let good = held && whole && !stop.asked();
+    let good = held && written.whole && !stop.asked();
     Ok(done.failed.unwrap_or(if good { 0 } else { 1 }))
 }
 

@@ -62,7 +62,6 @@ use crate::record::{
     note_reading, now,
 };
 use crate::shell::shell;
-use crate::spec::SplitSpec;
 use crate::split_name::SplitName;
 use crate::text;
 use crate::train::{Ending, Progress, Stop, Training, train};
@@ -275,10 +274,7 @@ fn note_test_reading(plan: &Plan, options: &Options, run: &RunDir) -> Result<()>
         plan.split.test.iter().map(|&case| plan.dataset.cases[case].id.as_str()).collect();
     let of = (decisions.run_id.as_str(), decisions.seed);
     let reading = Reading::new(of, shell(&options.command), &decisions.data_fingerprint, &cases);
-    let division = match &decisions.spec.dataset.split {
-        SplitSpec::Kfold(kfold) if kfold.repeats > 1 => Some(kfold.seed),
-        _ => None,
-    };
+    let division = decisions.spec.dataset.split.division();
     let reading = Reading { division, ..reading };
     let pixels = pixels_of_cases(&plan.dataset, &plan.split.test)?;
     note_reading(run.path(), &reading.in_experiment(&decisions.spec.name, &pixels))

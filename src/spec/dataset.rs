@@ -177,6 +177,14 @@ pub enum SplitSpec {
 }
 
 impl SplitSpec {
+    /// The seed of one of several divisions that the spec asks for; `None` where it asks for one.
+    pub fn division(&self) -> Option<u32> {
+        match self {
+            Self::Kfold(kfold) => (kfold.repeats > 1).then_some(kfold.seed),
+            _ => None,
+        }
+    }
+
     /// What keeps cases together, of a division that is computed and not given.
     pub fn group_mut(&mut self) -> Option<&mut GroupKey> {
         match self {
