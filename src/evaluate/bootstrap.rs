@@ -107,43 +107,36 @@ impl ResampledSums {
         Self { columns, sums, more }
     }
 
-    /// What the resamples say of a statistic of the columns' sums, if one group more has the row `lowest` or `highest`.
-    /// Resamples for which it is undefined are left out.
+    /// What the resamples say of a statistic of the sums of neighbouring columns, if one group more has there the values
+    /// `lowest` or `highest`. Resamples for which it is undefined are left out.
     ///
     /// # Shapes
     ///
-    /// - lowest, highest: `[columns]`
+    /// - lowest, highest: `[n]`, of the columns from `first` on
     pub fn interval(
         &self,
-        lowest: &[f64],
-        highest: &[f64],
+        first: usize,
+        [lowest, highest]: [&[f64]; 2],
         statistic: impl Fn(&[f64]) -> Option<f64>,
     ) -> Resampled {
-        let with = |row: &[f64]| {
+        let with = |more_of: &[f64]| {
             let resamples = self.sums.chunks(self.columns.max(1)).zip(&self.more);
             let value = |(sums, more): (&[f64], &f64)| {
-                let sums: Vec<f64> =
-                    sums.iter().zip(row).map(|(sum, of)| sum + more * of).collect();
-                statistic(&sums)
+                let sums = sums[first..].iter().zip(more_of).map(|(sum, of)| sum + more * of);
+                statistic(&sums.collect::<Vec<f64>>())
             };
             resamples.filter_map(value).collect()
         };
         Resampled::of(with(lowest), with(highest))
     }
 
-    /// What the resamples say of the ratio of two columns' sums, which are a mean over `n` values from `groups` groups, if
-    /// those of one group more, of middle size, are all the lowest or all the highest.
-    pub fn mean(&self, columns: [usize; 2], size: f64, (lowest, highest): (f64, f64)) -> Resampled {
-        let [of_sum, of_n] = columns;
-        let with = |value: f64| {
-            let resamples = self.sums.chunks(self.columns.max(1)).zip(&self.more);
-            resamples
-                .map(|(sums, more)| {
-                    (sums[of_sum] + more * size * value) / (sums[of_n] + more * size)
-                })
-                .collect()
-        };
-        Resampled::of(with(lowest), with(highest))
+    /// What they say of the mean of values between two bounds, whose sum and number are the columns from `first` on; a group
+    /// has `size` of them on average.
+    pub fn mean(&self, first: usize, size: f64, (lowest, highest): (f64, f64)) -> Resampled {
+        let more = [[size * lowest, size], [size * highest, size]];
+        self.interval(first, more.each_ref().map(<[f64; 2]>::as_slice), |sums| {
+            Some(sums[0] / sums[1])
+        })
     }
 }
 
@@ -207,7 +200,7 @@ pub fn mean_interval<G: Ord>(
     }
     let size = values.len() as f64 / sums.len() as f64;
     let table: Vec<f64> = sums.into_values().flatten().collect();
-    ResampledSums::new(&table, 2).mean([0, 1], size, bounds).interval
+    ResampledSums::new(&table, 2).mean(0, size, bounds).interval
 }
 
 #[cfg(test)]
@@ -332,10 +325,10 @@ mod tests {
             (0..12).flat_map(|i| [f64::from(i), 2.0 * f64::from(i), 1.0]).collect();
         let resampled = ResampledSums::new(&table, 3);
         let nothing = [0.0; 3];
-        let ratio = resampled.interval(&nothing, &nothing, |sums| Some(sums[1] / sums[0]));
+        let ratio = resampled.interval(0, [&nothing, &nothing], |sums| Some(sums[1] / sums[0]));
         assert_eq!(ratio, Resampled::none("the same in every resample".into()));
         let undefined = Resampled::none("undefined in every resample".into());
-        assert_eq!(resampled.interval(&nothing, &nothing, |_| None), undefined);
+        assert_eq!(resampled.interval(0, [&nothing, &nothing], |_| None), undefined);
     }
 
     #[test]

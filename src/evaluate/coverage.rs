@@ -139,18 +139,9 @@ impl Kind {
                         if found { 1.0 / (1.0 + (-logit - spread * deviate).exp()) } else { 0.0 };
                     let lesion = 3000.0 * (size_spread * chance.normal()).exp();
                     let lesion = (lesion as u64).clamp(100, PIXELS / 2);
-                    let tp = (dice * lesion as f64).round() as u64;
-                    let fp = lesion - tp;
-                    CaseScore {
-                        case: index.to_string(),
-                        group,
-                        class: "lesion".into(),
-                        class_index: 1,
-                        counts: Counts { tp, fp, fn_: fp, tn: PIXELS - lesion - fp },
-                        measured: [(MetricKind::Hd95, (2.3 - 0.8 * deviate).exp().min(362.0))]
-                            .into(),
-                        ..CaseScore::default()
-                    }
+                    let hd95 = (2.3 - 0.8 * deviate).exp().min(362.0);
+                    let measured = [(MetricKind::Hd95, hd95)].into();
+                    CaseScore { measured, ..case(index, group, lesion, dice) }
                 };
                 let scores: Vec<CaseScore> = cases.into_iter().enumerate().map(score).collect();
                 let metric = [MetricKind::Dice, MetricKind::Recall, MetricKind::Hd95]
@@ -185,6 +176,20 @@ impl Kind {
                 Found { value, interval: mean_interval(&values, &names, (-1.0, 1.0)) }
             }
         }
+    }
+}
+
+/// A case with a lesion of so many pixels, as many predicted, and this Dice.
+fn case(index: usize, group: String, lesion: u64, dice: f64) -> CaseScore {
+    let tp = (dice * lesion as f64).round() as u64;
+    let fp = lesion - tp;
+    CaseScore {
+        case: format!("{index:06}"),
+        group,
+        class: "lesion".into(),
+        class_index: 1,
+        counts: Counts { tp, fp, fn_: fp, tn: PIXELS - lesion - fp },
+        ..CaseScore::default()
     }
 }
 
@@ -280,15 +285,7 @@ impl Null {
                     let missed = chance.uniform() < 0.1;
                     let dice = 0.75 + ease[index] + shift + 0.05 * chance.normal();
                     let dice = if missed { 0.0 } else { dice.clamp(0.0, 1.0) };
-                    let tp = (1000.0 * dice).round() as u64;
-                    CaseScore {
-                        case: format!("{index:06}"),
-                        group: group.clone(),
-                        class: "lesion".into(),
-                        class_index: 1,
-                        counts: Counts { tp, fp: 1000 - tp, fn_: 1000 - tp, tn: 9000 },
-                        ..CaseScore::default()
-                    }
+                    case(index, group.clone(), 1000, dice)
                 };
                 cases.iter().enumerate().map(score).collect::<Vec<_>>()
             };

@@ -145,9 +145,7 @@ pub fn figures(scores: &[CaseScore], metrics: &[MetricKind], empty: EmptyRule) -
         if *reduction == Reduction::Pooled {
             return pooled.figure(name, *metric, empty);
         }
-        mean_figure(name, &values[index], |size, bounds| {
-            resampled.mean([2 * index, 2 * index + 1], size, bounds)
-        })
+        mean_figure(name, &values[index], |size, bounds| resampled.mean(2 * index, size, bounds))
     };
     wanted.iter().enumerate().map(figure).collect()
 }
@@ -374,7 +372,7 @@ impl Pooled {
             let sums: Vec<f64> = self.counts.iter().flat_map(of_class).collect();
             let [lowest, highest] = one_more(&sums, self.groups);
             let value = |sums: &[f64]| pooled_value(metric, sums, empty);
-            self.resampled.interval(&lowest, &highest, value)
+            self.resampled.interval(0, [&lowest, &highest], value)
         };
         let values: Vec<_> =
             self.counts.iter().map(|counts| overlap(metric, counts, empty)).collect();

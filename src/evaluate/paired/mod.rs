@@ -317,7 +317,7 @@ impl Sums<'_> {
         let ends = self.more.iter().filter_map(|[[low, high], [other_low, other_high]]| {
             let lowest = [low.as_slice(), other_high].concat();
             let highest = [high.as_slice(), other_low].concat();
-            resampled.interval(&lowest, &highest, of).interval
+            resampled.interval(0, [&lowest, &highest], of).interval
         });
         let interval = ends.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
         let interval = interval.filter(|_| self.groups >= FEWEST_GROUPS);
