@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::configuration::{empty_rule, headline_resolution};
+use crate::evaluate::CaseScore;
 use crate::metric::{Counts, across_classes};
 use crate::record::{CaseRow, Record};
 use crate::spec::MetricKind;
@@ -107,6 +108,20 @@ pub(super) fn rows_of_cases(record: &Record) -> BTreeMap<(SplitName, &str), Vec<
         cases.entry((row.split, row.case.as_str())).or_default().push(row);
     }
     cases
+}
+
+/// A class of a case as it was scored.
+pub(super) fn score(row: &CaseRow, classes: &[String]) -> CaseScore {
+    let place = classes.iter().position(|class| *class == row.class).unwrap_or(0);
+    CaseScore {
+        case: row.case.clone(),
+        group: row.group.clone(),
+        label: row.label.clone(),
+        class: row.class.clone(),
+        class_index: if classes.len() == 1 { 1 } else { place },
+        counts: counts(row),
+        measured: row.measured.clone(),
+    }
 }
 
 /// The counts of the classes of a case.

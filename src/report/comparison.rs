@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::cases::{counts, rows_of_cases};
+use super::cases::{counts, rows_of_cases, score};
 use super::headline::{by_task, columns, seeded};
 use super::images;
 use super::names;
 use crate::error::{Error, Result};
 use crate::evaluate::paired::{self, Difference, OverSeeds};
-use crate::evaluate::{CaseScore, figure_goal};
+use crate::evaluate::{CaseScore, ImageScore, figure_goal};
 use crate::figure_name::OF_SECOND_HEAD;
-use crate::record::{Interval, Record, RunState, Task};
+use crate::record::{Interval, Record, RunState, ScoreRow, Task};
 use crate::spec::Goal;
 use crate::split_name::SplitName;
 
@@ -90,8 +90,32 @@ type Cases = BTreeMap<String, Case>;
 /// A run, or the runs of an experiment that differ in their seeds.
 struct Contestant<'a> {
     label: String,
-    seeds: Vec<&'a Record>,
-    splits: BTreeMap<SplitName, Cases>,
+    /// Names of the classes of images.
+    classes: &'a [String],
+    splits: BTreeMap<SplitName, Part>,
+}
+
+/// A split of a contestant.
+struct Part {
+    cases: Cases,
+    scores: Scores,
+}
+
+/// The scores of each seed, in order of the cases.
+enum Scores {
+    Pixels(Vec<Vec<CaseScore>>),
+    Images(Vec<Vec<ImageScore>>),
+}
+
+impl Scores {
+    /// Adds those of another seed of the same experiment.
+    fn extend(&mut self, other: Self) {
+        match (self, other) {
+            (Self::Pixels(seeds), Self::Pixels(more)) => seeds.extend(more),
+            (Self::Images(seeds), Self::Images(more)) => seeds.extend(more),
+            (Self::Pixels(_), Self::Images(_)) | (Self::Images(_), Self::Pixels(_)) => {}
+        }
+    }
 }
 
 /// What a figure is of.
@@ -155,52 +179,42 @@ pub(super) fn comparisons(
     Ok(found)
 }
 
-/// The cases of each split with their truth.
+/// The splits of a run, with the truth and the scores of their cases.
 ///
 /// Cases without a labelled pixel are left out: they are no evidence.
-fn cases(record: &Record, of: Of) -> BTreeMap<SplitName, Cases> {
-    let mut splits: BTreeMap<SplitName, Cases> = BTreeMap::new();
-    let mut insert = |split: SplitName, name: &str, group: &str, truth: String| {
-        let case = Case { group: group.to_owned(), truth };
-        splits.entry(split).or_default().insert(name.to_owned(), case);
-    };
+fn splits(record: &Record, of: Of) -> BTreeMap<SplitName, Part> {
     match of {
-        Of::Pixels => {
-            for ((split, name), rows) in rows_of_cases(record) {
-                let labelled = rows.iter().filter(|row| counts(row).total() > 0);
-                let truth = |(row, pixels): (_, u64)| format!("{row} {pixels} ");
-                let pixels = labelled.clone().map(|row| (&row.class, row.tp + row.fn_));
-                if let Some(first) = labelled.clone().next() {
-                    let truth = pixels.filter(|(_, pixels)| *pixels > 0).map(truth).collect();
-                    insert(split, name, &first.group, truth);
-                }
-            }
-        }
-        Of::Images => {
-            for row in &record.scores {
-                insert(row.split, &row.case, &row.group, row.truth.clone());
-            }
-        }
+        Of::Pixels => of_pixels(record),
+        Of::Images => names::splits(record.scores.iter().map(|row| row.split))
+            .into_iter()
+            .map(|split| (split, of_images(record, split)))
+            .collect(),
     }
-    splits
 }
 
-/// The scores of the classes of the cases of a split, in order of the cases.
-fn pixel_scores(record: &Record, split: SplitName) -> Vec<CaseScore> {
-    let place = |class: &str| record.summary.classes.iter().position(|name| name == class);
-    let rows = rows_of_cases(record).into_iter().filter(|((of, _), _)| *of == split);
-    let labelled = rows.flat_map(|(_, rows)| rows).filter(|row| counts(row).total() > 0);
-    labelled
-        .map(|row| CaseScore {
-            case: row.case.clone(),
-            group: row.group.clone(),
-            label: row.label.clone(),
-            class: row.class.clone(),
-            class_index: place(&row.class).unwrap_or_default(),
-            counts: counts(row),
-            measured: row.measured.clone(),
-        })
-        .collect()
+fn of_pixels(record: &Record) -> BTreeMap<SplitName, Part> {
+    let mut splits: BTreeMap<SplitName, (Cases, Vec<CaseScore>)> = BTreeMap::new();
+    for ((split, name), mut rows) in rows_of_cases(record) {
+        rows.retain(|row| counts(row).total() > 0);
+        let Some(first) = rows.first() else { continue };
+        let pixels = rows.iter().map(|row| (&row.class, counts(row).truth()));
+        let truth = pixels.filter(|(_, pixels)| *pixels > 0);
+        let truth = truth.map(|(class, pixels)| format!("{class} {pixels} ")).collect();
+        let (cases, scores) = splits.entry(split).or_default();
+        cases.insert(name.to_owned(), Case { group: first.group.clone(), truth });
+        scores.extend(rows.iter().map(|row| score(row, &record.summary.classes)));
+    }
+    let part = |(cases, scores)| Part { cases, scores: Scores::Pixels(vec![scores]) };
+    splits.into_iter().map(|(split, found)| (split, part(found))).collect()
+}
+
+fn of_images(record: &Record, split: SplitName) -> Part {
+    let rows = record.scores.iter().filter(|row| row.split == split);
+    let case = |row: &ScoreRow| Case { group: row.group.clone(), truth: row.truth.clone() };
+    Part {
+        cases: rows.map(|row| (row.case.clone(), case(row))).collect(),
+        scores: Scores::Images(vec![images::scores_of(record, split)]),
+    }
 }
 
 /// Finished runs of a task that have cases; seeds of an experiment on the same cases count as one.
@@ -214,26 +228,33 @@ fn contestants<'a>(
     let contestant = |&run: &usize| {
         let record = &records[run];
         let finished = record.status.state == RunState::Finished;
-        let splits = if finished { cases(record, of) } else { BTreeMap::new() };
-        let label = labels[run].clone();
-        (!splits.is_empty()).then(|| (run, Contestant { label, seeds: vec![record], splits }))
+        let splits = if finished { splits(record, of) } else { BTreeMap::new() };
+        let (label, classes) = (labels[run].clone(), images::classes(record));
+        (!splits.is_empty()).then(|| (run, Contestant { label, classes, splits }))
     };
     let mut all: BTreeMap<usize, Contestant> = runs.iter().filter_map(contestant).collect();
     for (experiment, runs) in seeded {
         let seeds: Vec<usize> = runs.iter().copied().filter(|run| all.contains_key(run)).collect();
         let [first, others @ ..] = seeds.as_slice() else { continue };
-        let same = |other: &usize| all[first].splits == all[other].splits;
-        if others.is_empty() || !others.iter().all(same) {
+        if others.is_empty() || !others.iter().all(|other| same_cases(&all[first], &all[other])) {
             continue;
         }
-        let records = seeds.iter().map(|&run| &records[run]).collect();
-        others.iter().for_each(|other| drop(all.remove(other)));
-        if let Some(contestant) = all.get_mut(first) {
-            contestant.label = format!("{experiment}, {} seeds", seeds.len());
-            contestant.seeds = records;
+        let others: Vec<Contestant> = others.iter().filter_map(|other| all.remove(other)).collect();
+        let Some(contestant) = all.get_mut(first) else { continue };
+        contestant.label = format!("{experiment}, {} seeds", seeds.len());
+        for (split, part) in others.into_iter().flat_map(|other| other.splits) {
+            if let Some(whole) = contestant.splits.get_mut(&split) {
+                whole.scores.extend(part.scores);
+            }
         }
     }
     all.into_values().collect()
+}
+
+/// Whether two have the same cases in the same splits.
+fn same_cases(one: &Contestant, other: &Contestant) -> bool {
+    let cases = |(split, part): (&SplitName, &Part)| (*split, part.cases.clone());
+    one.splits.iter().map(cases).eq(other.splits.iter().map(cases))
 }
 
 /// Compares all pairs in a figure; p is not corrected yet.
@@ -241,7 +262,7 @@ fn comparison(figure: &str, of: Of, contestants: &[Contestant], tests: usize) ->
     let mut pairs: Vec<Pair> = Vec::new();
     for (index, first) in contestants.iter().enumerate() {
         let others = contestants[index + 1..].iter();
-        pairs.extend(others.filter_map(|second| pair(figure, of, first, second, tests)));
+        pairs.extend(others.filter_map(|second| pair(figure, first, second, tests)));
     }
     let paired = |label: &String| pairs.iter().any(|p| p.first == *label || p.second == *label);
     let labels = contestants.iter().map(|contestant| &contestant.label);
@@ -265,34 +286,23 @@ fn comparison(figure: &str, of: Of, contestants: &[Contestant], tests: usize) ->
 
 /// Compares two on the first of test, validation and training split whose cases are the same; `None` without one, or where
 /// the figure has no test.
-fn pair(
-    figure: &str,
-    of: Of,
-    first: &Contestant,
-    second: &Contestant,
-    tests: usize,
-) -> Option<Pair> {
-    let same = |split: &SplitName| first.splits.get(split) == second.splits.get(split);
-    let shared = first.splits.keys().copied().filter(same);
+fn pair(figure: &str, first: &Contestant, second: &Contestant, tests: usize) -> Option<Pair> {
+    let parts = |split: &SplitName| Some([first.splits.get(split)?, second.splits.get(split)?]);
+    let shared = first
+        .splits
+        .keys()
+        .copied()
+        .filter(|split| parts(split).is_some_and(|[one, other]| one.cases == other.cases));
     let split = shared.min_by_key(|split| names::split_rank(*split))?;
-    let both = [first, second];
-    let found = match of {
-        Of::Pixels => {
-            let scores = both.map(|of| {
-                of.seeds.iter().map(|record| pixel_scores(record, split)).collect::<Vec<_>>()
-            });
-            paired::of_pixels(scores.each_ref().map(Vec::as_slice), figure, tests)
+    let found = match parts(&split)?.map(|part| &part.scores) {
+        [Scores::Pixels(one), Scores::Pixels(other)] => {
+            paired::of_pixels([one, other], figure, tests)
         }
-        Of::Images => {
-            let scores = both.map(|of| {
-                of.seeds.iter().map(|record| images::scores_of(record, split)).collect::<Vec<_>>()
-            });
-            let [classes, others] = both.map(|of| images::classes(of.seeds[0]));
+        [Scores::Images(one), Scores::Images(other)] if first.classes == second.classes => {
             let name = figure.strip_prefix(OF_SECOND_HEAD).unwrap_or(figure);
-            let same = classes == others;
-            let scores = scores.each_ref().map(Vec::as_slice);
-            same.then(|| paired::of_images(scores, classes, name, tests)).flatten()
+            paired::of_images([one, other], first.classes, name, tests)
         }
+        _ => None,
     }?;
     let interval = |(low, high): (f64, f64)| Interval { low, high };
     let Difference { value, p, effect, .. } = found;

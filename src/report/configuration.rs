@@ -137,9 +137,8 @@ fn division_digits(record: &Record) -> String {
 
 /// A value of one run's spec, such as `evaluation.resolution`, without quotes.
 pub(super) fn spec_text(record: &Record, key: &str) -> Option<String> {
-    let spec = spec_of(record);
-    let (_, value) = spec.iter().find(|(name, _)| name == key)?;
-    Some(value.trim_matches('"').to_owned())
+    let value = spec_value(record, key)?;
+    Some(value.as_str().map_or_else(|| value.to_string(), String::from))
 }
 
 /// The resolution that the spec names for headline figures.

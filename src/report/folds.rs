@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::cases::counts;
+use super::cases::score;
 use super::configuration::{empty_rule, headline_resolution, same_but_fold, spec_text, spec_value};
+use super::images::{classes, image_score};
 use crate::evaluate::{CaseScore, ImageScore, figures, image_figures};
 use crate::figure_name::{FigureName, OF_SECOND_HEAD};
 use crate::record::{CaseRow, Figure, Interval, Record, RunState, ScoreRow, Task};
@@ -25,7 +26,7 @@ pub(super) struct Folds {
     pub runs: Vec<usize>,
     /// Figures of the test split over the cases of all folds. `n` and `left_out` are those of one repeat, rounded up.
     pub figures: Vec<Figure>,
-    /// For each repeat, a record with the test cases of all of its folds.
+    /// For each repeat, a record with the test cases of all of its folds, and these figures.
     pub records: Vec<Record>,
 }
 
@@ -82,17 +83,21 @@ fn of_experiment(records: &[Record], runs: &[usize]) -> Option<Folds> {
         count => format!(", {count} repeats"),
     };
     let repeats: Vec<Vec<&Record>> = repeats.into_values().collect();
+    let figures = pooled(first, &repeats);
     Some(Folds {
         label: format!("{}, {folds} folds{count}", first.summary.experiment),
         task: first.summary.task,
         folds,
         repeats: repeats.len(),
-        figures: pooled(first, &repeats),
         records: repeats
             .iter()
             .enumerate()
-            .map(|(repeat, runs)| joined(first, runs, repeat, folds))
+            .map(|(repeat, runs)| Record {
+                figures: figures.clone(),
+                ..joined(first, runs, repeat, folds)
+            })
             .collect(),
+        figures,
         runs: runs
             .iter()
             .copied()
@@ -144,8 +149,14 @@ fn pooled(first: &Record, repeats: &[Vec<&Record>]) -> Vec<Figure> {
     for (repeat, runs) in repeats.iter().enumerate() {
         for record in runs {
             let of_run = test_cases(record, &resolution);
-            cases.extend(of_run.map(|row| case_score(row, repeat, &first.summary.classes)));
-            images.extend(test_scores(record).filter_map(|row| image_score(row, repeat, first)));
+            cases.extend(of_run.map(|row| CaseScore {
+                case: in_repeat(repeat, &row.case),
+                ..score(row, &first.summary.classes)
+            }));
+            let scores = test_scores(record).filter_map(|row| image_score(row, first));
+            images.extend(
+                scores.map(|score| ImageScore { case: in_repeat(repeat, &score.case), ..score }),
+            );
         }
     }
     let mut found = Vec::new();
@@ -153,11 +164,11 @@ fn pooled(first: &Record, repeats: &[Vec<&Record>]) -> Vec<Figure> {
         found.extend(figures(&cases, &asked, empty_rule(first)));
     }
     if !images.is_empty() {
-        let (classes, metrics, prefix) = match first.summary.image_classes.as_slice() {
-            [] => (&first.summary.classes[..], asked, ""),
-            second => (second, MetricKind::of_images(), OF_SECOND_HEAD),
+        let (metrics, prefix) = match first.summary.image_classes.as_slice() {
+            [] => (asked, ""),
+            _ => (MetricKind::of_images(), OF_SECOND_HEAD),
         };
-        found.extend(image_figures(&images, classes, &metrics).into_iter().map(|figure| {
+        found.extend(image_figures(&images, classes(first), &metrics).into_iter().map(|figure| {
             crate::evaluate::Figure { name: format!("{prefix}{}", figure.name), ..figure }
         }));
     }
@@ -175,34 +186,9 @@ fn pooled(first: &Record, repeats: &[Vec<&Record>]) -> Vec<Figure> {
     recorded.collect()
 }
 
-/// A case in a repeat; a name of its own tells repeats apart.
-fn case_score(row: &CaseRow, repeat: usize, classes: &[String]) -> CaseScore {
-    let place = classes.iter().position(|class| *class == row.class).unwrap_or(0);
-    CaseScore {
-        case: format!("{repeat} {}", row.case),
-        group: row.group.clone(),
-        label: row.label.clone(),
-        class: row.class.clone(),
-        class_index: if classes.len() == 1 { 1 } else { place },
-        counts: counts(row),
-        measured: row.measured.clone(),
-    }
-}
-
-/// An image in a repeat; `None` where the record has another class than its classes.
-fn image_score(row: &ScoreRow, repeat: usize, first: &Record) -> Option<ImageScore> {
-    let classes = match first.summary.image_classes.as_slice() {
-        [] => &first.summary.classes[..],
-        second => second,
-    };
-    let class = |name: &str| classes.iter().position(|class| class == name);
-    Some(ImageScore {
-        case: format!("{repeat} {}", row.case),
-        group: row.group.clone(),
-        truth: class(&row.truth)?,
-        predicted: class(&row.predicted)?,
-        probabilities: row.probabilities.iter().map(|&p| p as f32).collect(),
-    })
+/// The name of a case in a repeat, since it is another case there.
+fn in_repeat(repeat: usize, case: &str) -> String {
+    format!("{repeat} {case}")
 }
 
 /// The test cases of a division as one record, so that experiments are compared on all of them. What differs between its
@@ -304,7 +290,7 @@ mod tests {
         let all: Vec<(u32, f64)> = (0..12).map(|case| (case, dice(case))).collect();
         let whole = run(0, 0, &all);
         let scores: Vec<CaseScore> =
-            whole.cases.iter().map(|row| case_score(row, 0, &whole.summary.classes)).collect();
+            whole.cases.iter().map(|row| score(row, &whole.summary.classes)).collect();
         let expected = figures(&scores, &[MetricKind::Dice], crate::spec::EmptyRule::One);
         let interval = figure.interval.map(|interval| (interval.low, interval.high));
         assert_eq!(interval, expected[0].interval);

@@ -19,16 +19,7 @@ pub(super) struct GateView<'a> {
 
 impl<'a> GateView<'a> {
     pub(super) fn new(gate: &'a Gate) -> Self {
-        let bounds = [
-            gate.at_least.map(|bound| format!("≥ {bound}")),
-            gate.at_most.map(|bound| format!("≤ {bound}")),
-            gate.reference.as_ref().map(|reference| match limit(reference) {
-                Some((Goal::Highest, limit)) => format!("≥ {limit} ({})", on_page(reference)),
-                Some((Goal::Lowest, limit)) => format!("≤ {limit} ({})", on_page(reference)),
-                None => on_page(reference),
-            }),
-        ];
-        let bounds = bounds.into_iter().flatten().collect::<Vec<_>>().join(" ");
+        let bounds = bounds(gate, ["≥", "≤"], on_page).join(" ");
         let bound = match gate.on {
             JudgedNumber::Value => bounds,
             JudgedNumber::Low => format!("lower end {bounds}"),
@@ -69,27 +60,28 @@ fn compared(Reference { against, value, worse_at_most, .. }: &Reference, of: &st
     }
 }
 
-/// The bounds of a gate, to follow "must be".
-fn bounds(gate: &Gate) -> String {
+/// The bounds of a gate, with what precedes a lowest and a highest value.
+fn bounds(gate: &Gate, [least, most]: [&str; 2], of: fn(&Reference) -> String) -> Vec<String> {
     let reference = gate.reference.as_ref().map(|reference| match limit(reference) {
-        Some((Goal::Highest, limit)) => format!("at least {limit} ({})", in_text(reference)),
-        Some((Goal::Lowest, limit)) => format!("at most {limit} ({})", in_text(reference)),
-        None => in_text(reference),
+        Some((Goal::Highest, limit)) => format!("{least} {limit} ({})", of(reference)),
+        Some((Goal::Lowest, limit)) => format!("{most} {limit} ({})", of(reference)),
+        None => of(reference),
     });
     let bounds = [
-        gate.at_least.map(|bound| format!("at least {bound}")),
-        gate.at_most.map(|bound| format!("at most {bound}")),
+        gate.at_least.map(|bound| format!("{least} {bound}")),
+        gate.at_most.map(|bound| format!("{most} {bound}")),
         reference,
     ];
-    bounds.into_iter().flatten().collect::<Vec<_>>().join(" and ")
+    bounds.into_iter().flatten().collect()
 }
 
 /// A gate's bounds in words, such as `at least 0.5`, and which end of the interval must keep them.
 pub(super) fn bound_in_words(gate: &Gate) -> String {
+    let bounds = bounds(gate, ["at least", "at most"], in_text).join(" and ");
     match gate.on {
-        JudgedNumber::Value => bounds(gate),
-        JudgedNumber::Low => format!("{} at the lower end of its interval", bounds(gate)),
-        JudgedNumber::High => format!("{} at the upper end of its interval", bounds(gate)),
+        JudgedNumber::Value => bounds,
+        JudgedNumber::Low => format!("{bounds} at the lower end of its interval"),
+        JudgedNumber::High => format!("{bounds} at the upper end of its interval"),
     }
 }
 

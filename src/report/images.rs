@@ -133,19 +133,21 @@ pub(super) fn curves(records: &[Record], labels: &[String]) -> Result<Vec<Curve>
     Ok(curves)
 }
 
+/// An image as it was scored; `None` where the record has another class than its classes.
+pub(super) fn image_score(row: &ScoreRow, record: &Record) -> Option<ImageScore> {
+    Some(ImageScore {
+        case: row.case.clone(),
+        group: row.group.clone(),
+        truth: class_of(record, &row.truth)?,
+        predicted: class_of(record, &row.predicted)?,
+        probabilities: row.probabilities.iter().map(|&p| p as f32).collect(),
+    })
+}
+
 /// The images of a split, in order of their names.
 pub(super) fn scores_of(record: &Record, split: SplitName) -> Vec<ImageScore> {
-    let of_row = |row: &ScoreRow| {
-        Some(ImageScore {
-            case: row.case.clone(),
-            group: row.group.clone(),
-            truth: class_of(record, &row.truth)?,
-            predicted: class_of(record, &row.predicted).unwrap_or_default(),
-            probabilities: row.probabilities.iter().map(|&p| p as f32).collect(),
-        })
-    };
     let rows = record.scores.iter().filter(|row| row.split == split);
-    let mut scores: Vec<ImageScore> = rows.filter_map(of_row).collect();
+    let mut scores: Vec<ImageScore> = rows.filter_map(|row| image_score(row, record)).collect();
     scores.sort_by(|a, b| a.case.cmp(&b.case));
     scores
 }
@@ -194,6 +196,7 @@ mod tests {
             split: SplitName::Test,
             case: format!("{truth} {p}"),
             truth: truth.into(),
+            predicted: truth.into(),
             probabilities: vec![1.0 - p, p],
             ..ScoreRow::default()
         };

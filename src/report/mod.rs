@@ -177,12 +177,7 @@ pub fn render(records: &[Record], options: &ReportOptions) -> Result<String> {
 fn contestants(records: &[Record], folds: &[folds::Folds]) -> Vec<Record> {
     let is_fold = |run: &usize| folds.iter().any(|one| one.runs.contains(run));
     let alone = (0..records.len()).filter(|run| !is_fold(run)).map(|run| records[run].clone());
-    let of_division = |one: &folds::Folds| {
-        let with_figures =
-            |record: &Record| Record { figures: one.figures.clone(), ..record.clone() };
-        one.records.iter().map(with_figures).collect::<Vec<_>>()
-    };
-    alone.chain(folds.iter().flat_map(of_division)).collect()
+    alone.chain(folds.iter().flat_map(|one| one.records.clone())).collect()
 }
 
 fn title(records: &[Record], options: &ReportOptions) -> String {
