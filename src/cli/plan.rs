@@ -6,12 +6,11 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::spec::Overrides;
-use super::sweep::in_a_line;
 use super::{Output, pretty, print};
 use crate::device::Chosen;
 use crate::error::Result;
 use crate::model::{self, WeightsReport};
-use crate::plan::{Checked, Depth, Estimate, Extent, Plan, describe, survey};
+use crate::plan::{Checked, Depth, Estimate, Extent, Plan, describe, in_a_line, survey};
 use crate::run::{one_step, plans_of_guide, with_true_masks};
 use crate::split_name::SplitName;
 use crate::train::Measured;

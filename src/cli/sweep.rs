@@ -7,7 +7,7 @@ use super::job::{Done, Job};
 use super::spec::Overrides;
 use crate::error::{Error, Result};
 use crate::figure_name::{FigureName, NoFigureName};
-use crate::plan::{Checked, Extent, Survey, survey};
+use crate::plan::{Checked, Extent, Survey, in_a_line, survey};
 use crate::record::{RunState, Sweep, SweepTrial};
 use crate::run::{Options, best_first, note_sweep, trial};
 use crate::spec::DatasetSpec;
@@ -219,9 +219,4 @@ fn ended_after(trial: SweepTrial, rung: Option<u32>) -> SweepTrial {
     let (Some(epoch), Some(value)) = (rung, trial.value) else { return trial };
     let why = format!("ended after epoch {epoch}, when its value was {value:.4}");
     SweepTrial { state: RunState::Interrupted, why: Some(why), value: None, ..trial }
-}
-
-/// Keys with their values.
-pub(super) fn in_a_line(keys: &BTreeMap<String, String>) -> String {
-    keys.iter().map(|(key, value)| format!("{key} = {value}")).collect::<Vec<_>>().join(", ")
 }

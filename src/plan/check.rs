@@ -132,11 +132,9 @@ fn trials_of(checked: &Checked, depth: Depth) -> Result<Vec<Trial>, Problems> {
         if names_of(&trial, SplitName::Valid) != names_of(checked, SplitName::Valid)
             || names_of(&trial, SplitName::Test) != names_of(checked, SplitName::Test)
         {
-            let said: Vec<String> =
-                keys.iter().map(|(key, value)| format!("{key} = {value}")).collect();
             let message = format!(
                 "trials are compared on the same cases, and {} gives other validation or test cases",
-                said.join(", ")
+                trials::in_a_line(&keys)
             );
             let problem = checked.loaded.problem_at("sweep.over", message, None);
             return Err(Problems::new(checked.loaded.path.clone(), vec![problem]));

@@ -14,6 +14,7 @@ mod trials;
 pub use check::{Checked, Depth, Trial, check};
 pub use describe::{Estimate, describe};
 pub use survey::{Extent, Survey, survey};
+pub use trials::in_a_line;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -230,7 +230,7 @@ fn contestants<'a>(
         let finished = record.status.state == RunState::Finished;
         let splits = if finished { splits(record, of) } else { BTreeMap::new() };
         let (label, classes) = (labels[run].clone(), images::classes(record));
-        (!splits.is_empty()).then(|| (run, Contestant { label, classes, splits }))
+        (!splits.is_empty()).then_some((run, Contestant { label, classes, splits }))
     };
     let mut all: BTreeMap<usize, Contestant> = runs.iter().filter_map(contestant).collect();
     for (experiment, runs) in seeded {
