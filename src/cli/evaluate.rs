@@ -10,7 +10,7 @@ use super::runs::TrainedArgs;
 use super::spec::report_findings;
 use super::{Output, command_line, pretty, print};
 use crate::error::{Error, Result};
-use crate::evaluate::describe_refinement;
+use crate::evaluate::describe_steps;
 use crate::inference::{Scored, Scoring};
 use crate::record::{Figure, Stratum};
 use crate::report::left_out;
@@ -47,7 +47,7 @@ impl ValueEnum for SplitName {
 
 /// Scores the best weights of a run. A reading of its own test split is counted in the experiment's ledger.
 pub(super) fn execute(args: EvaluateArgs, output: Output) -> Result<u8> {
-    let trained = args.trained.open()?;
+    let trained = args.trained.open_all()?;
     let mut scoring = Scoring::open(&trained, args.data.as_deref(), args.split)?;
     report_findings(&scoring.dataset.findings, &scoring.spec.name, output);
     if let Some(warning) = scoring.compare(args.changed_data)? {
@@ -58,7 +58,11 @@ pub(super) fn execute(args: EvaluateArgs, output: Output) -> Result<u8> {
     if output.json {
         return print(&pretty(&of(scored, &figures, &strata)?)?);
     }
-    let refined = describe_refinement(&scoring.spec.evaluation.refine);
+    let refined = describe_steps(&trained.predictor.settled);
+    let averaged = match trained.runs().len() {
+        1 => String::new(),
+        runs => format!(", the mean of {runs} runs"),
+    };
     let place = match (&args.data, scored) {
         (Some(folder), Scored::Other) => folder.display().to_string(),
         (Some(folder), Scored::Recorded(split)) => {
@@ -66,7 +70,7 @@ pub(super) fn execute(args: EvaluateArgs, output: Output) -> Result<u8> {
         }
         (None, _) => format!("the {} split", scored.as_str()),
     };
-    let text = table(&figures, &scoring.counted()?, &place, refined.as_deref());
+    let text = table(&figures, &scoring.counted()?, &(place + &averaged), refined.as_deref());
     print(&(text + &by_column(&strata)))
 }
 

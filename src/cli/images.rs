@@ -33,7 +33,18 @@ impl ImageArgs {
     /// # Errors
     /// As [`TrainedArgs::open`] and [`images`].
     pub(super) fn open(&self, output: Output) -> Result<(Trained, Vec<PathBuf>)> {
-        let mut trained = self.trained.open()?;
+        self.with_images(self.trained.open()?, output)
+    }
+
+    /// The same; where several runs are meant, their average.
+    ///
+    /// # Errors
+    /// As [`TrainedArgs::open_all`] and [`images`].
+    pub(super) fn open_all(&self, output: Output) -> Result<(Trained, Vec<PathBuf>)> {
+        self.with_images(self.trained.open_all()?, output)
+    }
+
+    fn with_images(&self, mut trained: Trained, output: Output) -> Result<(Trained, Vec<PathBuf>)> {
         trained.read_columns(self.table.as_deref())?;
         let paths = images(&self.images, output)?;
         let decisions = &trained.decisions;

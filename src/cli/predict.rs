@@ -33,7 +33,8 @@ pub(super) struct PredictArgs {
     /// prediction with the same values, as IMAGE_truth.png. For runs whose masks hold codes.
     #[arg(long, value_name = "DIR")]
     truth: Option<PathBuf>,
-    /// Folder for IMAGE_mask.png, IMAGE_probability.png and IMAGE_overlay.png, with legend.json, what the values of
+    /// Folder for IMAGE_mask.png, IMAGE_probability.png and IMAGE_overlay.png (and, where RUN is an experiment whose seeds or
+    /// folds are averaged, IMAGE_disagreement.png), with legend.json, what the values of
     /// masks mean, and predictions.json, what was predicted for each image.
     #[arg(long, short, value_name = "DIR")]
     out: PathBuf,
@@ -44,7 +45,7 @@ pub(super) struct PredictArgs {
 /// Predicts masks at each image's own size, or the class of each image. Binary masks are 0 and 255, others hold
 /// the data's codes.
 pub(super) fn execute(args: PredictArgs, output: Output) -> Result<u8> {
-    let (trained, paths) = args.of.open(output)?;
+    let (trained, paths) = args.of.open_all(output)?;
     let overwrite = args.overwrite.overwrite;
     let of_codes = matches!(trained.predictor.outputs, Kind::Classes(_));
     if let Some(folder) = args.truth.as_ref().filter(|_| !of_codes) {
@@ -72,6 +73,7 @@ pub(super) fn execute(args: PredictArgs, output: Output) -> Result<u8> {
     for (stem, image) in &images {
         let of = |what: &&str| Planned::of(image, prediction_file(stem, what)).by(&trained.run);
         planned.extend(["mask", "probability", "overlay"].iter().map(of));
+        planned.extend((!trained.others.is_empty()).then(|| of(&"disagreement")));
         planned.extend(args.truth.as_ref().map(|_| of(&"truth")));
     }
     let files = Outputs::folder(&args.out, KIND, planned, overwrite)?;

@@ -6,14 +6,15 @@ use clap::Args;
 
 use crate::device::Request;
 use crate::error::Result;
-use crate::inference::{Trained, find_run, unfinished};
+use crate::inference::{Trained, find_run, find_runs, unfinished};
 use crate::record::Record;
 use crate::text;
 
 /// Arguments that name a run.
 #[derive(Debug, Args)]
 pub(super) struct OneRun {
-    /// Run directory, run id or name of an experiment with one run.
+    /// Run directory, run id or name of an experiment. Of an experiment with several runs `predict` and `evaluate` average
+    /// those that differ in seeds and folds alone; other commands take one.
     #[arg(value_name = "RUN")]
     run: String,
     /// Folder of the run directories, for ids and names.
@@ -49,6 +50,22 @@ impl TrainedArgs {
     pub(super) fn open(&self) -> Result<Trained> {
         let trained = Trained::open(self.run.find()?, self.device.parse::<Request>()?)?;
         warn_unfinished(&trained.record);
+        Ok(trained)
+    }
+}
+
+impl TrainedArgs {
+    /// Opens the run or, where several are meant, all that are finished, whose probabilities are averaged.
+    ///
+    /// # Errors
+    /// As [`Trained::open_all`].
+    pub(super) fn open_all(&self) -> Result<Trained> {
+        let runs = find_runs(std::slice::from_ref(&self.run.run), &self.run.root)?;
+        let trained = Trained::open_all(runs, self.device.parse::<Request>()?)?;
+        warn_unfinished(&trained.record);
+        if let runs @ 2.. = trained.runs().len() {
+            eprintln!("the probabilities of {runs} runs are averaged");
+        }
         Ok(trained)
     }
 }

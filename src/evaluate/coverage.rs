@@ -63,7 +63,7 @@ enum Kind {
     Difference { missed: f64 },
 }
 
-const KINDS: [(&str, Kind); 15] = {
+const KINDS: [(&str, Kind); 16] = {
     const fn pixels(figure: &'static str, missed: f64) -> Kind {
         Kind::Pixels { figure, logit: 1.7, spread: 0.8, missed, size_spread: 0.9, alike: false }
     }
@@ -93,6 +93,10 @@ const KINDS: [(&str, Kind); 15] = {
         ("`f1.macro`", images("f1.macro", 2.0)),
         ("`auc.class`, 0.80", images("auc.class.malignant", 1.2)),
         ("`auc.class`, 0.98", images("auc.class.malignant", 3.0)),
+        (
+            "`recall-at-specificity90.class`, 0.76",
+            images("recall-at-specificity90.class.malignant", 2.0),
+        ),
         ("difference of Dice, paired", Kind::Difference { missed: 0.0 }),
         (
             "difference of Dice where one network misses one lesion in ten",

@@ -203,6 +203,7 @@ pub fn image_figures(
                 value: value.unwrap_or(f64::NAN),
                 n: value.map_or(0, |_| side.images),
                 left_out: 0,
+                penalised: 0,
                 groups: value.map_or(0, |_| side.groups.len()),
                 interval: resampled.interval.map(|(low, high)| {
                     let (lowest, highest) = metric.row().bounds(0);
@@ -426,11 +427,6 @@ impl<'a> Weighed<'a> {
 /// The candidate threshold with the highest value of a metric, over all images or the mean over the classes, of those as
 /// high the nearest to 0.5, of those as near the lower; for two classes. 0.5 where there is no image.
 pub fn best_image_threshold(scores: &[ImageScore], metric: MetricKind) -> f64 {
-    let reduction = match metric.row().of_images {
-        Some(OfImages::Classes { .. }) => Reduction::Macro,
-        _ => Reduction::All,
-    };
-    let weights = vec![1.0; scores.len()];
     best_candidate(|candidate| {
         let again: Vec<ImageScore> = scores
             .iter()
@@ -440,9 +436,20 @@ pub fn best_image_threshold(scores: &[ImageScore], metric: MetricKind) -> f64 {
                 ..ImageScore::default()
             })
             .collect();
-        let weighed = Weighed::new(&again, &[], 2, &weights);
-        weighed.value(metric, reduction)
+        image_metric(&again, metric)
     })
+}
+
+/// A metric over all images, or its mean over the classes; `None` where it is undefined.
+pub(super) fn image_metric(scores: &[ImageScore], metric: MetricKind) -> Option<f64> {
+    let reduction = match metric.row().of_images {
+        Some(OfImages::Classes { .. }) => Reduction::Macro,
+        _ => Reduction::All,
+    };
+    let named = scores.iter().map(|score| score.truth.max(score.predicted) + 1);
+    let classes = scores.iter().map(|score| score.probabilities.len()).chain(named).max();
+    let weights = vec![1.0; scores.len()];
+    Weighed::new(scores, &[], classes.unwrap_or(0).max(2), &weights).value(metric, reduction)
 }
 
 /// Points of a class's ROC curve: false positive and true positive rate, from (0, 0) to (1, 1).
@@ -631,7 +638,8 @@ mod tests {
             assert_eq!((figure.value, high), (1.0, 1.0), "{name}");
             assert!((low - 0.025_f64.powf(1.0 / n)).abs() < 0.015, "{name}: {low}");
         }
-        for figure in figures {
+        // One image more can be the one that a required specificity does not allow.
+        for figure in figures.iter().filter(|figure| !figure.name.contains("-at-")) {
             let (low, high) = figure.interval.unwrap();
             assert!(low > 0.5 && low < 1.0 && high == 1.0, "{}: {low} to {high}", figure.name);
         }

@@ -15,24 +15,32 @@ mod confusion;
 mod counts;
 mod crf;
 mod epoch;
+mod froc;
 mod images;
 mod metric;
 pub mod paired;
 pub mod pictures;
+mod planes;
+mod post_process;
 mod predictor;
 mod refine;
+pub mod reliability;
 mod run;
 mod score;
 mod semantics;
+mod settle;
 mod stitch;
 mod strata;
 mod summary;
+mod temperature;
 mod threshold;
+mod views;
 mod windows;
 
 pub use confusion::{Confusion, count_classes};
 pub use counts::{count_binary, likeliest};
 pub use epoch::{EpochTally, Names, epoch_figures};
+pub use froc::Froc;
 pub use images::{
     ImageScore, best_image_threshold, image_figure_names, image_figures, precision_recall_curve,
     predicted_class, roc_curve, second_head_names,
@@ -44,13 +52,13 @@ pub use pictures::{
 pub use predictor::{Predictor, Probabilities, not_a_number};
 pub use run::{
     Cases, Evaluation, SECOND_HEAD_THRESHOLD, Tick, classify, evaluate, outputs, predicted_case,
-    threshold,
 };
 pub use score::{Asked, CaseScore, LabelledCase, score_binary, score_classes};
 pub use semantics::{
     describe_absent, describe_empty, describe_image_reductions, describe_intervals, describe_loss,
-    describe_reductions, describe_refinement,
+    describe_reductions,
 };
+pub use settle::{describe_steps, settle};
 pub use stitch::{Covered, StitchedRow, stitch};
 pub use strata::{Strata, Unstratified};
 pub use summary::{Figure, figure_names, figures};

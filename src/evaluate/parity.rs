@@ -69,7 +69,7 @@ struct Real {
 }
 
 fn asked(metrics: &[MetricKind]) -> Asked<'_> {
-    Asked { metrics, tolerance_px: 2.0 }
+    Asked { metrics, tolerance_px: 2.0, missed: crate::metric::MissedDistance::LeftOut }
 }
 
 fn fixture() -> Fixture {
@@ -132,7 +132,13 @@ fn overlap_and_distances_are_those_of_scikit_learn_and_monai() {
         let truth = pixels(&truth);
         let case =
             LabelledCase { case: &name, group: &name, label: "", width, height, truth: &truth };
-        let score = score_binary(&case, "lesion", &probabilities, 0.5, &asked(&[MetricKind::Hd95]));
+        let score = score_binary(
+            &case,
+            "lesion",
+            &binarize(&probabilities, 0.5),
+            &probabilities,
+            &asked(&[MetricKind::Hd95]),
+        );
         assert_expected(&score, &expected, &name);
     }
 }
@@ -144,7 +150,13 @@ fn auc_is_that_of_scikit_learn() {
         let (name, truth) = (case.name.as_str(), pixels(&case.truth));
         let (width, height, truth) = (truth.len(), 1, truth.as_slice());
         let labelled = LabelledCase { case: name, group: name, label: "", width, height, truth };
-        let score = score_binary(&labelled, "lesion", &scores, 0.5, &asked(&[MetricKind::Auc]));
+        let score = score_binary(
+            &labelled,
+            "lesion",
+            &binarize(&scores, 0.5),
+            &scores,
+            &asked(&[MetricKind::Auc]),
+        );
         assert_close(score.value(MetricKind::Auc, EmptyRule::One), Some(case.auc), 1e-12, name);
     }
 }
@@ -203,12 +215,19 @@ fn real_masks_at_their_original_size_score_as_in_scikit_learn_and_monai() {
         }
         let case =
             LabelledCase { case: &stem, group: &stem, label: "", width, height, truth: &truth };
-        let score = score_binary(&case, "lesion", &moved, 0.5, &asked(&[MetricKind::Hd95]));
+        let score = score_binary(
+            &case,
+            "lesion",
+            &binarize(&moved, 0.5),
+            &moved,
+            &asked(&[MetricKind::Hd95]),
+        );
         assert_expected(&score, &expected, &stem);
 
         let image = open("").into_rgb8();
         let red: Vec<f32> = image.pixels().map(|pixel| f32::from(pixel[0]) / 255.0).collect();
-        let score = score_binary(&case, "lesion", &red, 0.5, &asked(&[MetricKind::Auc]));
+        let score =
+            score_binary(&case, "lesion", &binarize(&red, 0.5), &red, &asked(&[MetricKind::Auc]));
         assert_close(score.value(MetricKind::Auc, EmptyRule::One), Some(auc), 1e-12, &stem);
     }
 }

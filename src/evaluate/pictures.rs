@@ -10,6 +10,7 @@ use super::predictor::Probabilities;
 use crate::data::{Decoded, IGNORE};
 use crate::error::{Error, Result};
 use crate::loss::Outputs;
+use crate::spec::Settled;
 
 /// Longest side of a picture, in pixels.
 const LONGEST_SIDE: u32 = 256;
@@ -71,7 +72,7 @@ pub fn draw(
     decoded: &Decoded,
     probabilities: &Probabilities,
     outputs: Outputs,
-    threshold: f64,
+    settled: &Settled,
 ) -> Result<CasePictures> {
     let image = shown(&decoded.image);
     let (width, height) = image.dimensions();
@@ -80,7 +81,7 @@ pub fn draw(
         .as_ref()
         .map(|labels| resize(labels, width, height, FilterType::Nearest).into_raw());
     let seen = probabilities.resized(width as usize, height as usize)?;
-    let labels = seen.labels(outputs, threshold);
+    let labels = seen.labels(outputs, settled, decoded.image.dimensions());
     let pixels = (width * height) as usize;
     let likeliest = highest(&seen.values, pixels);
     let size = (width, height);
@@ -255,7 +256,8 @@ mod tests {
             of_image: Vec::new(),
             no_stains: None,
         };
-        let pictures = draw(&decoded, &probabilities, Outputs::Binary, 0.5).unwrap();
+        let pictures =
+            draw(&decoded, &probabilities, Outputs::Binary, &Settled::network()).unwrap();
         let prediction = image::load_from_memory(&pictures.prediction).unwrap();
         assert_eq!((prediction.width(), prediction.height()), (256, 64));
         assert!(pictures.truth.is_none() && pictures.error.is_none());

@@ -2,19 +2,22 @@
 
 use burn::tensor::activation::{sigmoid, softmax};
 use burn::tensor::{Device, Tensor, TensorData};
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use rayon::prelude::*;
 
 use super::counts::likeliest;
+use super::images::predicted_class;
+use super::planes;
+use super::post_process::post_processed;
 use super::refine::refined;
+use super::temperature::tempered;
+use super::views::{self, View};
 use super::windows::Windows;
 use crate::data::{Decoded, NoStains, Preprocess, Sample, fused_numbers};
 use crate::device::{failed, on_device};
 use crate::error::{Error, Result};
 use crate::loss::Outputs;
 use crate::model::Model;
-use crate::spec::RefineSpec;
+use crate::spec::Settled;
 
 /// A network with the preparation its images need.
 pub struct Predictor {
@@ -24,8 +27,12 @@ pub struct Predictor {
     pub outputs: Outputs,
     /// How images become its input.
     pub preprocess: Preprocess,
-    /// What is made of its probabilities.
-    pub refine: RefineSpec,
+    /// How its outputs become a prediction.
+    pub settled: Settled,
+    /// Networks whose probabilities are averaged with its own. Then threshold and post-processing are those of the average.
+    pub others: Vec<Predictor>,
+    /// What height and width of its input must be multiples of.
+    pub size_divisor: usize,
     /// How whole regions or images are covered, where it was trained on tiles or crops of them.
     pub windows: Option<Windows>,
     /// Images that go through the network together.
@@ -64,22 +71,73 @@ impl Predictor {
     }
 
     fn input_of(&self, samples: &[Sample]) -> Tensor<4> {
-        let ([height, width], channels) =
-            (self.preprocess.sampling.frame.sides(), self.preprocess.count());
-        let mut input = Vec::with_capacity(samples.len() * channels * height * width);
-        for sample in samples {
-            self.preprocess.extend_plain(&mut input, sample);
-        }
-        let shape = [samples.len(), channels, height, width];
-        Tensor::from_data(TensorData::new(input, shape), &self.device)
+        self.tensor(self.planes(samples), samples.len(), self.preprocess.sampling.frame.sides())
     }
 
-    /// Predicts a batch of images at the network's size, without padding and refined; where images have classes, as of
-    /// one pixel.
+    /// The numbers of the network's input, `[batch, channels, height, width]`.
+    fn planes(&self, samples: &[Sample]) -> Vec<f32> {
+        let ([height, width], channels) =
+            (self.preprocess.sampling.frame.sides(), self.preprocess.count());
+        let mut planes = Vec::with_capacity(samples.len() * channels * height * width);
+        for sample in samples {
+            self.preprocess.extend_plain(&mut planes, sample);
+        }
+        planes
+    }
+
+    fn tensor(&self, planes: Vec<f32>, images: usize, [height, width]: [usize; 2]) -> Tensor<4> {
+        let shape = [images, self.preprocess.count(), height, width];
+        Tensor::from_data(TensorData::new(planes, shape), &self.device)
+    }
+
+    /// Predicts a batch of images at the network's size, without padding, refined and calibrated; where images have
+    /// classes, as of one pixel.
     ///
     /// # Errors
     /// If an image has no pixels or lacks a column that the network is given, or the prediction is not a number somewhere.
     pub fn predict(&self, images: &[&Decoded]) -> Result<Vec<Probabilities>> {
+        let mut predicted = self.uncalibrated(images)?;
+        predicted.par_iter_mut().for_each(|seen| self.calibrate(&mut seen.values));
+        Ok(predicted)
+    }
+
+    /// As [`predict`](Self::predict), by each of the networks that are averaged.
+    ///
+    /// # Errors
+    /// As [`predict`](Self::predict).
+    pub fn each(&self, images: &[&Decoded]) -> Result<Vec<Vec<Probabilities>>> {
+        let mut own = self.alone(images)?;
+        let temperature = self.settled.temperature;
+        own.par_iter_mut().for_each(|seen| tempered(&mut seen.values, self.outputs, temperature));
+        let others = self.others.iter().map(|other| other.predict(images));
+        std::iter::once(Ok(own)).chain(others).collect()
+    }
+
+    /// Calibrates probabilities `[channels, pixels]`; of an average its parts are calibrated.
+    pub(super) fn calibrate(&self, values: &mut [f32]) {
+        if self.others.is_empty() {
+            tempered(values, self.outputs, self.settled.temperature);
+        }
+    }
+
+    /// As [`predict`](Self::predict), before calibration.
+    ///
+    /// # Errors
+    /// As [`predict`](Self::predict).
+    pub(super) fn uncalibrated(&self, images: &[&Decoded]) -> Result<Vec<Probabilities>> {
+        if self.others.is_empty() {
+            return self.alone(images);
+        }
+        let each = self.each(images)?;
+        let of_image = |index: usize| {
+            let of_networks: Vec<&Probabilities> = each.iter().map(|seen| &seen[index]).collect();
+            Probabilities::mean(&of_networks)
+        };
+        (0..images.len()).map(of_image).collect()
+    }
+
+    /// What its own network predicts, before calibration.
+    fn alone(&self, images: &[&Decoded]) -> Result<Vec<Probabilities>> {
         let samples = self.samples(images)?;
         let doing = || match images.len() {
             1 => "predicting an image".into(),
@@ -106,33 +164,112 @@ impl Predictor {
         samples: &[Sample],
         numbers: Option<Tensor<2>>,
     ) -> Result<Vec<Probabilities>> {
-        let mut heads = self.model.heads(self.input_of(samples), numbers);
-        let of_images = heads.images.take().map(|logits| read(softmax(logits, 1))).transpose()?;
-        let of_images = of_images.unwrap_or_default();
+        let Averaged { values, of_images, sides: [height, width] } =
+            self.averaged(samples, numbers)?;
         let classes = of_images.len() / samples.len().max(1);
-        let logits = heads.combined();
-        let [_, _, height, width] = logits.dims();
-        let probabilities = match self.outputs {
-            Outputs::Binary => sigmoid(logits),
-            Outputs::Classes(_) | Outputs::Images(_) => softmax(logits, 1),
-        };
-        let values = read(probabilities)?;
         let each = self.outputs.channels() * height * width;
         let refine = |(index, (values, sample)): (usize, (&[f32], &Sample))| {
             let of_image = of_images[index * classes..][..classes].to_vec();
             let no_stains = sample.no_stains;
             if [height, width] != sample.sides || sample.inset.is_all(sample.sides) {
-                let values = refined(&self.refine, self.outputs, sample, values);
+                let values = refined(&self.settled.refine, self.outputs, sample, values);
                 return Probabilities { width, height, values, of_image, no_stains };
             }
             let values = sample.inset.cut(values, sample.sides);
             let seen = sample.cut();
-            let values = refined(&self.refine, self.outputs, &seen, &values);
+            let values = refined(&self.settled.refine, self.outputs, &seen, &values);
             let [height, width] = seen.sides;
             Probabilities { width, height, values, of_image, no_stains }
         };
         Ok(values.par_chunks(each).zip(samples).enumerate().map(refine).collect())
     }
+
+    /// The probabilities of a batch, averaged over all views of its images.
+    fn averaged(&self, samples: &[Sample], numbers: Option<Tensor<2>>) -> Result<Averaged> {
+        let planes = self.planes(samples);
+        let own = self.preprocess.sampling.frame.sides();
+        let spec = &self.settled.test_time;
+        let (sizes, views) = (views::sides(spec, own, self.size_divisor), View::all(spec));
+        let count = (sizes.len() * views.len()) as f32;
+        let mut sum: Option<Averaged> = None;
+        for sides in sizes {
+            let input = match sides == own {
+                true => planes.clone(),
+                false => planes::resized(&planes, own, sides)?,
+            };
+            let input = self.tensor(input, samples.len(), sides);
+            let mut seen = self.seen_in(&views, input, numbers.clone())?;
+            let of_pixels = !matches!(self.outputs, Outputs::Images(_));
+            match &mut sum {
+                None => sum = Some(seen),
+                Some(sum) => {
+                    if of_pixels && seen.sides != sum.sides {
+                        seen.values = planes::resized(&seen.values, seen.sides, sum.sides)?;
+                    }
+                    add(&mut sum.values, &seen.values);
+                    add(&mut sum.of_images, &seen.of_images);
+                }
+            }
+        }
+        let mut sum = sum.ok_or_else(|| Error::failed("an image was seen in no view"))?;
+        if count > 1.0 {
+            let numbers = sum.values.iter_mut().chain(&mut sum.of_images);
+            numbers.for_each(|value| *value /= count);
+        }
+        Ok(sum)
+    }
+
+    /// The sums of the probabilities of a batch over views at one size.
+    fn seen_in(
+        &self,
+        views: &[View],
+        input: Tensor<4>,
+        numbers: Option<Tensor<2>>,
+    ) -> Result<Averaged> {
+        let (mut pixels, mut images): (Option<Tensor<4>>, Option<Tensor<4>>) = (None, None);
+        for view in views {
+            let mut heads = self.model.heads(view.of(input.clone()), numbers.clone());
+            if let Some(logits) = heads.images.take() {
+                let seen = softmax(logits, 1);
+                images = Some(images.map_or(seen.clone(), |sum| sum + seen));
+            }
+            let logits = heads.combined();
+            let seen = match self.outputs {
+                Outputs::Binary => view.undone(sigmoid(logits)),
+                Outputs::Classes(_) => view.undone(softmax(logits, 1)),
+                Outputs::Images(_) => softmax(logits, 1),
+            };
+            pixels = Some(pixels.map_or(seen.clone(), |sum| sum + seen));
+        }
+        let pixels = pixels.ok_or_else(|| Error::failed("an image was seen in no view"))?;
+        let [_, _, height, width] = pixels.dims();
+        let of_images = images.map(read).transpose()?.unwrap_or_default();
+        Ok(Averaged { values: read(pixels)?, of_images, sides: [height, width] })
+    }
+
+    /// The label of each pixel ([`Probabilities::labels`]).
+    pub fn labels(&self, seen: &Probabilities, original: (u32, u32)) -> Vec<u8> {
+        seen.labels(self.outputs, &self.settled, original)
+    }
+
+    /// The class that the probabilities of an image stand for.
+    pub fn class(&self, probabilities: &[f32]) -> usize {
+        predicted_class(probabilities, self.settled.threshold)
+    }
+}
+
+/// Probabilities of a batch, or sums of them over views.
+struct Averaged {
+    /// `[batch, channels, height, width]`.
+    values: Vec<f32>,
+    /// Of a second head, `[batch, classes]`; else none.
+    of_images: Vec<f32>,
+    /// Height and width.
+    sides: [usize; 2],
+}
+
+fn add(sums: &mut [f32], values: &[f32]) {
+    sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
 }
 
 /// The numbers of a prediction.
@@ -154,6 +291,46 @@ pub fn not_a_number(what: &str) -> String {
 }
 
 impl Probabilities {
+    /// The mean of what several networks predict of an image.
+    ///
+    /// # Errors
+    /// If there is none, or they differ in size.
+    pub fn mean(each: &[&Self]) -> Result<Self> {
+        let (Some((first, others)), n) = (each.split_first(), each.len() as f32) else {
+            return Err(Error::failed("a mean of no prediction"));
+        };
+        let mut mean = (*first).clone();
+        for other in others {
+            if (other.width, other.height, other.values.len())
+                != (mean.width, mean.height, mean.values.len())
+            {
+                return Err(Error::failed("predictions of one image differ in size"));
+            }
+            add(&mut mean.values, &other.values);
+            add(&mut mean.of_image, &other.of_image);
+        }
+        let numbers = mean.values.iter_mut().chain(&mut mean.of_image);
+        numbers.for_each(|value| *value /= n);
+        Ok(mean)
+    }
+
+    /// How much networks differ about each pixel of an image: the standard deviation of the probability of the class about
+    /// which they differ most, from 0 to 0.5. `mean` is their mean.
+    ///
+    /// # Shapes
+    /// - output: `[height, width]`
+    pub fn disagreement(mean: &Self, each: &[&Self]) -> Vec<f32> {
+        let pixels = mean.width * mean.height;
+        let of_pixel = |pixel: usize| {
+            let of_class = |at: usize| {
+                let squares = each.iter().map(|seen| (seen.values[at] - mean.values[at]).powi(2));
+                (squares.sum::<f32>() / each.len() as f32).sqrt()
+            };
+            (pixel..mean.values.len()).step_by(pixels.max(1)).map(of_class).fold(0.0, f32::max)
+        };
+        (0..pixels).map(of_pixel).collect()
+    }
+
     /// The same at another size, by bilinear interpolation (antialiased where it shrinks).
     ///
     /// # Errors
@@ -162,39 +339,31 @@ impl Probabilities {
         if (self.width, self.height) == (width, height) {
             return Ok(self.clone());
         }
-        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
-        let mut resizer = Resizer::new();
-        let mut values = Vec::with_capacity(width * height * self.channels());
-        for channel in self.values.chunks(self.width * self.height) {
-            let bytes: Vec<u8> = channel.iter().flat_map(|value| value.to_ne_bytes()).collect();
-            let (from, to) =
-                ([self.width as u32, self.height as u32], [width as u32, height as u32]);
-            let source = ImageRef::new(from[0], from[1], &bytes, PixelType::F32)
-                .map_err(|error| Error::failed(format!("cannot resize a prediction: {error}")))?;
-            let mut resized = Image::new(to[0], to[1], PixelType::F32);
-            resizer
-                .resize(&source, &mut resized, &options)
-                .map_err(|error| Error::failed(format!("cannot resize a prediction: {error}")))?;
-            let floats = resized.buffer().as_chunks::<4>().0;
-            values.extend(floats.iter().map(|&bytes| f32::from_ne_bytes(bytes).clamp(0.0, 1.0)));
-        }
+        let mut values = planes::resized(&self.values, [self.height, self.width], [height, width])?;
+        values.iter_mut().for_each(|value| *value = value.clamp(0.0, 1.0));
         let of_image = self.of_image.clone();
         Ok(Self { width, height, values, of_image, no_stains: self.no_stains })
+    }
+
+    /// The label of each pixel: of binary outputs 1 from the threshold on and after all steps of post-processing, else the
+    /// likeliest class; of a whole image the predicted class. `original` is the size of the image, of which what is seen may
+    /// have another.
+    pub fn labels(&self, outputs: Outputs, settled: &Settled, original: (u32, u32)) -> Vec<u8> {
+        match outputs {
+            Outputs::Binary => {
+                let mask = super::binarize(&self.values, settled.threshold);
+                let pixels = f64::from(original.0) * f64::from(original.1);
+                let of_original = pixels / mask.len().max(1) as f64;
+                post_processed(&settled.post_process, mask, self.width, of_original)
+            }
+            Outputs::Classes(classes) => likeliest(&self.values, classes),
+            Outputs::Images(_) => vec![predicted_class(&self.values, settled.threshold) as u8],
+        }
     }
 
     /// Number of channels.
     pub fn channels(&self) -> usize {
         self.values.len() / (self.width * self.height).max(1)
-    }
-
-    /// The label of each pixel: 1 from `threshold` on for binary outputs, else the likeliest class; of a whole
-    /// image the predicted class.
-    pub fn labels(&self, outputs: Outputs, threshold: f64) -> Vec<u8> {
-        match outputs {
-            Outputs::Binary => super::binarize(&self.values, threshold),
-            Outputs::Classes(classes) => likeliest(&self.values, classes),
-            Outputs::Images(_) => vec![super::predicted_class(&self.values, threshold) as u8],
-        }
     }
 }
 
@@ -217,6 +386,26 @@ mod tests {
         assert_eq!(read([0.0, 1.0, 0.5, 0.25]).unwrap(), [0.0, 1.0, 0.5, 0.25]);
         let error = read([0.0, f32::NAN, 0.5, 0.25]).unwrap_err().to_string();
         assert!(error.starts_with("the prediction is not a number (NaN) in places"), "{error}");
+    }
+
+    #[test]
+    fn networks_are_averaged_and_differ_by_their_standard_deviation() {
+        let seen = |values: [f32; 4]| Probabilities {
+            width: 2,
+            height: 1,
+            values: values.to_vec(),
+            of_image: vec![values[0]],
+            no_stains: None,
+        };
+        let (first, second) = (seen([0.25, 1.0, 0.75, 0.0]), seen([0.75, 1.0, 0.25, 0.5]));
+        let mean = Probabilities::mean(&[&first, &second]).unwrap();
+        assert_eq!(
+            (mean.values.as_slice(), mean.of_image.as_slice()),
+            (&[0.5, 1.0, 0.5, 0.25][..], &[0.5][..])
+        );
+        let differ = Probabilities::disagreement(&mean, &[&first, &second]);
+        assert_eq!(differ, [0.25, 0.25]);
+        assert!(Probabilities::mean(&[]).is_err());
     }
 
     #[test]

@@ -4,21 +4,21 @@ use image::GrayImage;
 use rayon::prelude::*;
 
 use super::predictor::{Predictor, Probabilities};
+use super::reliability::Reliability;
 use super::stitch::stitched;
 use super::windows::Windows;
 use super::{
-    Asked, CaseScore, Confusion, ImageScore, LabelledCase, best_image_threshold, best_threshold,
-    count_at_candidates, predicted_class, score_binary, score_classes,
+    Asked, CaseScore, Confusion, Froc, ImageScore, LabelledCase, predicted_class, score_binary,
+    score_classes,
 };
 use crate::data::{
     Dataset, Decoded, ImageSource, Labels, RegionOfCases, decode, leave_out, regions, shown_before,
 };
 use crate::error::{Error, Result};
 use crate::loss::Outputs;
-use crate::metric::Counts;
 use crate::progress::Counting;
 use crate::source::{Rows, labels_at};
-use crate::spec::{EvaluationSpec, Resolution, ThresholdSpec};
+use crate::spec::{EvaluationSpec, Resolution};
 use crate::split_name::SplitName;
 
 /// What to evaluate on.
@@ -46,6 +46,10 @@ pub struct Evaluation {
     pub images: Vec<ImageScore>,
     /// Pixels by truth and prediction, at the resolution of the headline figures.
     pub confusion: Confusion,
+    /// Pixels by the probability of each class, at the resolution of the headline figures.
+    pub reliability: Reliability,
+    /// Lesions at every threshold, at the same resolution; `None` of several classes.
+    pub froc: Option<Froc>,
 }
 
 impl Evaluation {
@@ -61,32 +65,6 @@ impl Evaluation {
 /// Called after each batch with the number of cases done; an error ends the work.
 pub type Tick<'a> = &'a dyn Fn(usize) -> Result<()>;
 
-/// The threshold of binary outputs or two classes of images: as the spec fixes it, or the best on the validation cases.
-///
-/// # Errors
-/// If a case cannot be decoded.
-pub fn threshold(
-    predictor: &Predictor,
-    valid: &Cases,
-    spec: &EvaluationSpec,
-    tick: Tick,
-) -> Result<f64> {
-    match &spec.threshold {
-        ThresholdSpec::Fixed(fixed) => Ok(fixed.value),
-        ThresholdSpec::BestOnValid(best) if matches!(predictor.outputs, Outputs::Images(_)) => {
-            let scores = classify(predictor, valid, 0.5, tick)?;
-            Ok(best_image_threshold(&scores, best.of_images()))
-        }
-        ThresholdSpec::BestOnValid(best) => {
-            let counts: Vec<Vec<Counts>> = over_scenes(predictor, valid, tick, |scene| {
-                let seen = View::new(scene, spec.resolution)?;
-                Ok(count_at_candidates(&seen.probabilities.values, &seen.truth))
-            })?;
-            Ok(best_threshold(&counts, best.of_pixels(), spec.empty))
-        }
-    }
-}
-
 /// Scores every case; where the network was trained on tiles of regions, every region of which cases are tiles. Regions, and
 /// images that it was trained on crops of, are predicted by windows.
 ///
@@ -96,19 +74,25 @@ pub fn evaluate(
     predictor: &Predictor,
     cases: &Cases,
     spec: &EvaluationSpec,
-    threshold: f64,
     tick: Tick,
 ) -> Result<Evaluation> {
     let names = cases.dataset.labels.names();
     let scored = over_scenes(predictor, cases, tick, |scene| {
         let mut confusion = Confusion::new(cases.dataset.labels.values());
+        let mut reliability = Reliability::new(predictor.outputs.channels());
+        let mut froc = matches!(predictor.outputs, Outputs::Binary).then(Froc::default);
         let mut scores = [Resolution::Original, Resolution::Network].map(|resolution| {
-            let seen = View::new(scene, resolution)?;
-            let labels = seen.probabilities.labels(predictor.outputs, threshold);
+            let seen = Seen::new(scene, resolution)?;
+            let labels = predictor.labels(&seen.probabilities, scene.original());
             if resolution == spec.resolution {
                 confusion.tally(&labels, &seen.truth);
+                let Probabilities { values, width, .. } = &seen.probabilities;
+                reliability.add_case(values, &seen.truth);
+                if let Some(froc) = &mut froc {
+                    froc.add_case(values, &seen.truth, *width);
+                }
             }
-            Ok::<_, Error>(seen.score(predictor, scene, &names, &labels, threshold, spec))
+            Ok::<_, Error>(seen.score(predictor, scene, &names, &labels, spec))
         });
         let network = std::mem::replace(&mut scores[1], Ok(Vec::new()))?;
         let original = std::mem::replace(&mut scores[0], Ok(Vec::new()))?;
@@ -116,7 +100,7 @@ pub fn evaluate(
             [] => None,
             of_image => Some(image_score(cases, scene.index, of_image, SECOND_HEAD_THRESHOLD)?),
         };
-        Ok((original, network, confusion, image))
+        Ok((original, network, confusion, reliability, froc, image))
     })?;
     let mut evaluation = Evaluation {
         split: cases.split,
@@ -124,12 +108,18 @@ pub fn evaluate(
         network: Vec::new(),
         images: Vec::new(),
         confusion: Confusion::new(cases.dataset.labels.values()),
+        reliability: Reliability::new(predictor.outputs.channels()),
+        froc: matches!(predictor.outputs, Outputs::Binary).then(Froc::default),
     };
-    for (original, network, confusion, image) in scored {
+    for (original, network, confusion, reliability, froc, image) in scored {
         evaluation.images.extend(image);
         evaluation.original.extend(original);
         evaluation.network.extend(network);
         evaluation.confusion.add(&confusion);
+        evaluation.reliability.add(&reliability);
+        if let (Some(sum), Some(froc)) = (&mut evaluation.froc, &froc) {
+            sum.add(froc);
+        }
     }
     Ok(evaluation)
 }
@@ -138,14 +128,10 @@ pub fn evaluate(
 ///
 /// # Errors
 /// If a case cannot be decoded, has no class, or `tick` fails.
-pub fn classify(
-    predictor: &Predictor,
-    cases: &Cases,
-    threshold: f64,
-    tick: Tick,
-) -> Result<Vec<ImageScore>> {
+pub fn classify(predictor: &Predictor, cases: &Cases, tick: Tick) -> Result<Vec<ImageScore>> {
     over_batches(predictor, cases, tick, |index, _, probabilities| {
-        image_score(cases, index, &probabilities.values, threshold)
+        let values = &probabilities.values;
+        image_score(cases, index, values, predictor.settled.threshold)
     })
 }
 
@@ -215,7 +201,7 @@ fn over_batches<T: Send>(
 }
 
 /// A case with its truth and prediction: an image, or a region of which cases are tiles.
-struct Scene<'a> {
+pub(super) struct Scene<'a> {
     name: &'a str,
     group: &'a str,
     label: &'a str,
@@ -227,8 +213,15 @@ struct Scene<'a> {
     probabilities: &'a Probabilities,
 }
 
+impl Scene<'_> {
+    /// Width and height of the original image.
+    pub(super) fn original(&self) -> (u32, u32) {
+        self.truth.dimensions()
+    }
+}
+
 /// Predicts every case and hands it over with its truth: regions, where the network was trained on tiles of them.
-fn over_scenes<T: Send>(
+pub(super) fn over_scenes<T: Send>(
     predictor: &Predictor,
     cases: &Cases,
     tick: Tick,
@@ -364,18 +357,18 @@ pub fn predicted_case(
 }
 
 /// Truth and probabilities at one resolution.
-struct View {
-    truth: Vec<u8>,
-    probabilities: Probabilities,
+pub(super) struct Seen {
+    pub(super) truth: Vec<u8>,
+    pub(super) probabilities: Probabilities,
 }
 
-impl View {
-    fn new(scene: &Scene, resolution: Resolution) -> Result<Self> {
+impl Seen {
+    pub(super) fn new(scene: &Scene, resolution: Resolution) -> Result<Self> {
         let size = match resolution {
-            Resolution::Original => scene.truth.dimensions(),
+            Resolution::Original => scene.original(),
             Resolution::Network => scene.network,
         };
-        let truth = match size == scene.truth.dimensions() {
+        let truth = match size == scene.original() {
             true => scene.truth.as_raw().clone(),
             false => labels_at(scene.truth, size),
         };
@@ -389,7 +382,6 @@ impl View {
         scene: &Scene,
         names: &[String],
         labels: &[u8],
-        threshold: f64,
         spec: &EvaluationSpec,
     ) -> Vec<CaseScore> {
         let labelled = LabelledCase {
@@ -401,10 +393,14 @@ impl View {
             truth: &self.truth,
         };
         let values = &self.probabilities.values;
-        let asked = Asked { metrics: &spec.metrics, tolerance_px: spec.tolerance };
+        let asked = Asked {
+            metrics: &spec.metrics,
+            tolerance_px: spec.tolerance,
+            missed: spec.missed_distance,
+        };
         match predictor.outputs {
             Outputs::Binary => {
-                vec![score_binary(&labelled, &names[0], values, threshold, &asked)]
+                vec![score_binary(&labelled, &names[0], labels, values, &asked)]
             }
             Outputs::Classes(_) | Outputs::Images(_) => {
                 score_classes(&labelled, names, labels, Some(values), &asked)

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 
 use super::confusion::count_classes;
 use super::counts::count_binary;
-use super::threshold::binarize;
-use crate::metric::{ClassPixels, Counts, EmptyRule, MetricKind};
+use crate::metric::{ClassPixels, Counts, EmptyRule, MetricKind, MissedDistance};
 
 /// One class of one case: all that metrics are computed from.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -64,29 +63,29 @@ pub struct Asked<'a> {
     pub metrics: &'a [MetricKind],
     /// How near outlines have to be to count as equal, in pixels.
     pub tolerance_px: f64,
+    /// What surface distances are where truth or prediction alone lacks the class.
+    pub missed: MissedDistance,
 }
 
-/// Scores the probabilities of the one foreground class, named `class`, cut at `threshold` as
-/// [`binarize`] does.
+/// Scores the mask of the one foreground class, named `class`, which was made of its probabilities.
 ///
 /// # Shapes
 ///
-/// - probabilities: `[height, width]`, row by row
+/// - prediction and probabilities: `[height, width]`, row by row
 ///
 /// # Panics
 ///
-/// If probabilities and truth are not of the case's size, or the truth holds anything but 0, 1 and
+/// If prediction, probabilities and truth are not of the case's size, or the truth holds anything but 0, 1 and
 /// [`IGNORE`](crate::data::IGNORE).
 pub fn score_binary(
     case: &LabelledCase,
     class: &str,
+    prediction: &[u8],
     probabilities: &[f32],
-    threshold: f64,
     asked: &Asked,
 ) -> CaseScore {
-    let prediction = binarize(probabilities, threshold);
-    let counts = count_binary(&prediction, case.truth);
-    score(case, class, pixels(case, &prediction, 1, counts, Some(probabilities), asked), asked)
+    let counts = count_binary(prediction, case.truth);
+    score(case, class, pixels(case, prediction, 1, counts, Some(probabilities), asked), asked)
 }
 
 /// Scores a class map, one score for each class, in their order. Metrics of probabilities are computed only
@@ -135,6 +134,10 @@ fn pixels<'a>(
         class,
         probabilities,
         tolerance_px: asked.tolerance_px,
+        missed_px: match asked.missed {
+            MissedDistance::LeftOut => None,
+            MissedDistance::Diagonal => Some((width as f64).hypot(height as f64)),
+        },
         counts,
         distances: OnceCell::new(),
         lesions: OnceCell::new(),
@@ -159,24 +162,24 @@ mod tests {
 
     use super::*;
     use crate::data::IGNORE;
+    use crate::evaluate::binarize;
 
     fn asked(metrics: &[MetricKind]) -> Asked<'_> {
-        Asked { metrics, tolerance_px: 2.0 }
+        Asked { metrics, tolerance_px: 2.0, missed: MissedDistance::LeftOut }
     }
 
     fn case<'a>(truth: &'a [u8]) -> LabelledCase<'a> {
         LabelledCase { case: "a", group: "g", label: "benign", width: 4, height: 1, truth }
     }
 
+    fn cut(case: &LabelledCase, probabilities: &[f32], threshold: f64, asked: &Asked) -> CaseScore {
+        let mask = binarize(probabilities, threshold);
+        score_binary(case, "lesion", &mask, probabilities, asked)
+    }
+
     #[test]
     fn a_binary_case_is_cut_at_the_threshold_and_measured() {
-        let score = score_binary(
-            &case(&[0, 1, 1, 0]),
-            "lesion",
-            &[0.1, 0.6, 0.3, 0.2],
-            0.5,
-            &asked(&[Hd95, Auc]),
-        );
+        let score = cut(&case(&[0, 1, 1, 0]), &[0.1, 0.6, 0.3, 0.2], 0.5, &asked(&[Hd95, Auc]));
         assert_eq!(score.counts, Counts { tp: 1, fp: 0, fn_: 1, tn: 2 });
         assert_eq!((score.class.as_str(), score.class_index), ("lesion", 1));
         assert_eq!((score.group.as_str(), score.label.as_str()), ("g", "benign"));
@@ -188,24 +191,50 @@ mod tests {
 
     #[test]
     fn what_is_not_asked_for_is_not_computed() {
-        let score = score_binary(&case(&[0, 1, 1, 0]), "lesion", &[0.1; 4], 0.0, &asked(&[Dice]));
+        let score = cut(&case(&[0, 1, 1, 0]), &[0.1; 4], 0.0, &asked(&[Dice]));
         assert!(score.measured.is_empty(), "{:?}", score.measured);
     }
 
     #[test]
     fn distances_of_a_normal_image_follow_the_rule() {
-        let normal = score_binary(&case(&[0; 4]), "lesion", &[0.1; 4], 0.5, &asked(&[Assd]));
+        let normal = cut(&case(&[0; 4]), &[0.1; 4], 0.5, &asked(&[Assd]));
         assert_eq!(normal.value(Assd, EmptyRule::One), Some(0.0));
         assert_eq!(normal.value(Assd, EmptyRule::Skip), None);
-        let alarm = score_binary(&case(&[0; 4]), "lesion", &[0.9; 4], 0.5, &asked(&[Assd]));
+        let alarm = cut(&case(&[0; 4]), &[0.9; 4], 0.5, &asked(&[Assd]));
         assert_eq!(alarm.value(Assd, EmptyRule::One), None);
         assert_eq!(alarm.value(Assd, EmptyRule::Skip), None);
     }
 
     #[test]
+    fn a_missed_lesion_is_as_far_as_the_image_is_wide_where_that_is_asked_for() {
+        let asked = Asked { missed: MissedDistance::Diagonal, ..asked(&[Hd95]) };
+        for (truth, p) in [([0, 1, 1, 0], 0.1), ([0; 4], 0.9)] {
+            let score = cut(&case(&truth), &[p; 4], 0.5, &asked);
+            for kind in [Hd95, Assd] {
+                assert_eq!(score.value(kind, EmptyRule::One), Some(4.0_f64.hypot(1.0)), "{kind:?}");
+            }
+        }
+        let normal = cut(&case(&[0; 4]), &[0.1; 4], 0.5, &asked);
+        assert_eq!(normal.value(Hd95, EmptyRule::One), Some(0.0));
+    }
+
+    #[test]
+    fn alarms_are_false_in_normal_images_alone() {
+        let value = |truth: &[u8], p: f32, rule| {
+            cut(&case(truth), &[p; 4], 0.5, &asked(&[])).value(FalseAlarm, rule)
+        };
+        for rule in [EmptyRule::One, EmptyRule::Skip] {
+            assert_eq!(value(&[0; 4], 0.9, rule), Some(1.0));
+            assert_eq!(value(&[0; 4], 0.1, rule), Some(0.0));
+            assert_eq!(value(&[0, 0, 1, 0], 0.9, rule), None);
+            assert_eq!(value(&[IGNORE; 4], 0.9, rule), None);
+        }
+    }
+
+    #[test]
     fn a_case_without_a_labelled_pixel_has_no_value() {
         let metrics = [Dice, Accuracy, Hd95, Assd, Auc];
-        let score = score_binary(&case(&[IGNORE; 4]), "lesion", &[0.9; 4], 0.5, &asked(&metrics));
+        let score = cut(&case(&[IGNORE; 4]), &[0.9; 4], 0.5, &asked(&metrics));
         for kind in metrics {
             assert_eq!(score.value(kind, EmptyRule::One), None, "{kind:?}");
         }

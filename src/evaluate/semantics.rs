@@ -2,7 +2,7 @@
 
 use super::bootstrap::{CONFIDENCE, FEWEST_GROUPS, RESAMPLES};
 use crate::loss::{LossSpec, Scope};
-use crate::spec::{EmptyRule, RefineSpec};
+use crate::spec::EmptyRule;
 
 /// How the scores of cases become figures.
 pub fn describe_reductions(classes: usize) -> &'static str {
@@ -39,17 +39,6 @@ pub fn describe_empty(empty: EmptyRule, classes: usize) -> String {
         "{rule}. Surface distances are undefined, and left out, where one of the two masks is \
          empty; AUC where the truth has one class only.{classes}"
     )
-}
-
-/// What was made of the probabilities of pixels; `None` where nothing was.
-pub fn describe_refinement(refine: &RefineSpec) -> Option<String> {
-    match refine {
-        RefineSpec::None(_) => None,
-        RefineSpec::Crf(spec) => {
-            let updates = if spec.iterations == 1 { "update" } else { "updates" };
-            Some(format!("refined by a conditional random field ({} {updates})", spec.iterations))
-        }
-    }
 }
 
 /// How classified images become figures.

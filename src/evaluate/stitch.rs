@@ -54,7 +54,7 @@ pub fn stitch(
         for columns in columns.chunks(predictor.batch_size.max(1)) {
             let window = |&(left, _): &(u32, u32)| band.window(windows, side, left, top);
             let tiles = columns.par_iter().map(window).collect::<Result<Vec<Decoded>>>()?;
-            let predicted = predictor.predict(&tiles.iter().collect::<Vec<_>>())?;
+            let predicted = predictor.uncalibrated(&tiles.iter().collect::<Vec<_>>())?;
             for ((left, _), predicted) in columns.iter().zip(predicted) {
                 covered.windows += 1;
                 covered.without_stains += usize::from(predicted.no_stains.is_some());
@@ -65,9 +65,10 @@ pub fn stitch(
         let done = rows.get(index + 1).map_or(height, |(next, _)| *next);
         while band.first < done {
             let y = band.first;
-            let (Some(image), Some(values)) = (band.take(), blend.take()) else {
+            let (Some(image), Some(mut values)) = (band.take(), blend.take()) else {
                 return Err(Error::failed("a row of an image lies in no window"));
             };
+            predictor.calibrate(&mut values);
             each(StitchedRow { y, image, values })?;
         }
     }
@@ -172,7 +173,7 @@ mod tests {
     use crate::loss::Outputs;
     use crate::model::{Model, ModelSpec};
     use crate::source::Levels;
-    use crate::spec::{Channels, RefineSpec};
+    use crate::spec::{Channels, Settled};
 
     const SIZE: u32 = 16;
 
@@ -197,7 +198,9 @@ mod tests {
                 normalization: Normalization::unit(channels),
                 fused: Vec::new(),
             },
-            refine: RefineSpec::default(),
+            settled: Settled::network(),
+            others: Vec::new(),
+            size_divisor: 2,
             windows: None,
             batch_size: 3,
             device,

@@ -34,6 +34,9 @@ pub struct Figure {
     /// Cases left out because the metric is undefined for them; with several classes, pairs of case and class, and of
     /// pooled counts classes.
     pub left_out: usize,
+    /// Of `n`, how many are a distance that stands for a missed lesion or a false alarm; with several classes, pairs of case
+    /// and class.
+    pub penalised: usize,
     /// Groups that its cases come from.
     pub groups: usize,
     /// 95 % interval over groups ([`super::bootstrap`]); `None` with fewer than [`FEWEST_GROUPS`].
@@ -71,7 +74,10 @@ fn reductions<'a>(
     classes: &[&'a str],
     labels: &[&'a str],
 ) -> Vec<Reduction<'a>> {
-    let mut reductions = vec![Reduction::Mean, Reduction::Lesion];
+    let mut reductions = vec![Reduction::Mean];
+    if !metric.is_of_normal_images() {
+        reductions.push(Reduction::Lesion);
+    }
     if metric.is_of_counts() {
         reductions.push(Reduction::Pooled);
     }
@@ -157,6 +163,8 @@ pub(super) struct Value {
     pub value: Option<(f64, (f64, f64))>,
     /// How many undefined scores it lacks.
     left_out: usize,
+    /// How many of its scores stand for a missed lesion or a false alarm.
+    penalised: usize,
 }
 
 /// The mean of the defined values; the interval is of how many a group has, and of their bounds.
@@ -178,6 +186,7 @@ fn mean_figure(
         value: mean(|of| of.0),
         n: defined.len(),
         left_out: values.iter().map(|value| value.left_out).sum(),
+        penalised: values.iter().map(|value| value.penalised).sum(),
         groups: groups.len(),
         interval: resampled.interval,
         interval_note: resampled.note,
@@ -209,9 +218,24 @@ impl Case<'_> {
         let undefined = undefined(&self.counts, &values);
         let left_out = if value.is_none() { undefined.max(1) } else { undefined };
         let pixels = self.counts.first().map_or(0, Counts::total);
-        let value = value.map(|value| (value, metric.row().bounds(pixels)));
-        Value { group: self.group, value, left_out }
+        let value = value.map(|value| (value, bounds(metric, value, pixels)));
+        let scored = self.counts.iter().zip(&values);
+        let penalised = scored.filter(|(counts, value)| penalised(metric, counts, **value)).count();
+        Value { group: self.group, value, left_out, penalised }
     }
+}
+
+/// The lowest and highest that a value could have been, of an image with so many labelled pixels, which is taken to be a square
+/// unless the value says otherwise.
+fn bounds(metric: MetricKind, value: f64, pixels: u64) -> (f64, f64) {
+    let (lowest, highest) = metric.row().bounds(pixels);
+    (lowest, highest.max(value))
+}
+
+/// Whether a value is a distance where one mask alone is empty.
+fn penalised(metric: MetricKind, counts: &Counts, value: Option<f64>) -> bool {
+    let one_is_empty = (counts.truth() == 0) != (counts.predicted() == 0);
+    metric.is_distance() && one_is_empty && value.is_some()
 }
 
 /// How many of the classes that occur in truth or prediction have no value.
@@ -285,9 +309,13 @@ impl<'a> Split<'a> {
             let kept = scores.filter(|(_, score)| !score.truth_empty() && keep(score));
             let value = |(group, score): (usize, &CaseScore)| {
                 let value = score.value(metric, empty);
-                let bounds = metric.row().bounds(score.counts.total());
-                let left_out = usize::from(value.is_none());
-                Value { group, value: value.map(|value| (value, bounds)), left_out }
+                let pixels = score.counts.total();
+                Value {
+                    group,
+                    left_out: usize::from(value.is_none()),
+                    penalised: usize::from(penalised(metric, &score.counts, value)),
+                    value: value.map(|value| (value, bounds(metric, value, pixels))),
+                }
             };
             kept.map(value).collect()
         };
@@ -384,6 +412,7 @@ impl Pooled {
             value: value.unwrap_or(f64::NAN),
             n: value.map_or(0, |_| self.cases),
             left_out: value.map_or(self.cases, |_| undefined(&self.counts, &values)),
+            penalised: 0,
             groups,
             interval: resampled.interval,
             interval_note: resampled.note,

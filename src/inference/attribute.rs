@@ -7,7 +7,7 @@ use super::trained::Trained;
 use crate::attribution::{self, Method, hot, panels};
 use crate::device::on_device;
 use crate::error::{Error, Result};
-use crate::evaluate::{jpeg, predicted_class};
+use crate::evaluate::jpeg;
 use crate::loss::Outputs;
 
 /// A picture of which regions drove a prediction.
@@ -29,7 +29,7 @@ pub fn attribute(
     class: Option<usize>,
     method: &Method,
 ) -> Result<Attributed> {
-    let Trained { predictor, threshold, .. } = trained;
+    let predictor = &trained.predictor;
     let decoded = trained.image(path)?;
     if let Some(windows) = &predictor.windows {
         let ((width, height), side) = (decoded.image.dimensions(), windows.side());
@@ -44,7 +44,7 @@ pub fn attribute(
     }
     let seen = predictor.predict(&[&decoded])?.remove(0);
     let class = match (class, predictor.outputs) {
-        (None, Outputs::Images(_)) => Some(predicted_class(&seen.values, *threshold)),
+        (None, Outputs::Images(_)) => Some(predictor.class(&seen.values)),
         (class, _) => class,
     };
     let attributed = || attribution::attribute(predictor, &decoded, class, method);
@@ -54,7 +54,7 @@ pub fn attribute(
         Outputs::Binary | Outputs::Classes(_) => {
             let (width, height) = decoded.image.dimensions();
             let resized = seen.resized(width as usize, height as usize)?;
-            resized.labels(predictor.outputs, *threshold)
+            predictor.labels(&resized, (width, height))
         }
     };
     Ok(Attributed {

@@ -82,6 +82,9 @@ impl<'a> Scoring<'a> {
             };
             *root = folder.display().to_string();
         }
+        if let Scored::Recorded(split) = scored {
+            trained.same_split(split)?;
+        }
         let root = spec.dataset.source.source().root().map(Path::new);
         if let Some(root) = root.filter(|root| !root.is_dir() && data.is_none()) {
             return Err(Error::user(format!(
@@ -137,7 +140,14 @@ impl<'a> Scoring<'a> {
                 let seen = overlap(&self.dataset, &self.trained.record, &self.trained.decisions)?;
                 let said = seen.said().map(|said| format!("{}: {said}", root.unwrap_or_default()));
                 self.read = seen.read();
-                Ok(said)
+                let of_first = match self.trained.others.is_empty() {
+                    true => String::new(),
+                    false => format!(
+                        " (of {}; the runs that are averaged with it may have them in other splits)",
+                        self.trained.run.display()
+                    ),
+                };
+                Ok(said.map(|said| said + &of_first))
             }
         }
     }
@@ -145,10 +155,10 @@ impl<'a> Scoring<'a> {
     fn give_masks(&mut self) -> Result<()> {
         let Trained { run, record, guide, .. } = self.trained;
         match (guide, self.scored) {
-            (Some((guide, threshold)), Scored::Other) => {
+            (Some(guide), Scored::Other) => {
                 let folder = tempfile::tempdir();
                 let folder = folder.map_err(Error::io("temporary folder", "cannot create"))?;
-                put_new_masks(&mut self.dataset, (guide, *threshold), folder.path())?;
+                put_new_masks(&mut self.dataset, guide, folder.path())?;
                 self.masks = Some(folder);
                 Ok(())
             }
@@ -244,7 +254,7 @@ impl<'a> Scoring<'a> {
     /// # Errors
     /// If a case cannot be decoded, or the values of a column make no strata.
     pub fn figures(&self) -> Result<(Vec<Figure>, Vec<Stratum>)> {
-        let Trained { record, predictor, threshold, .. } = self.trained;
+        let Trained { record, predictor, .. } = self.trained;
         let (groups, split) = match self.scored {
             Scored::Recorded(split) => (recorded_groups(record, &self.dataset), split),
             Scored::Other => (self.dataset.cases.iter().map(group_of).collect(), SplitName::Test),
@@ -255,12 +265,12 @@ impl<'a> Scoring<'a> {
         Ok(match &dataset.labels {
             Labels::Binary { .. } | Labels::Classes { .. } => {
                 let evaluation = &self.spec.evaluation;
-                let scores = evaluate(predictor, &cases, evaluation, *threshold, &tick)?;
+                let scores = evaluate(predictor, &cases, evaluation, &tick)?;
                 let strata = strata_of_pixels(&scores, dataset, &self.spec)?;
                 (figures(&scores, &dataset.image_classes, &self.spec), strata)
             }
             Labels::Images { names } => {
-                let scores = classify(predictor, &cases, *threshold, &tick)?;
+                let scores = classify(predictor, &cases, &tick)?;
                 let strata = strata_of_images(&scores, split, dataset, &[], &self.spec)?;
                 (image_figures(&scores, split, names, &self.spec), strata)
             }

@@ -14,7 +14,9 @@ use crate::model::{InPytorch, ModelSpec, pth_archive};
 use crate::plan::Decisions;
 use crate::record::{Record, RunDir};
 use crate::source::roi::BEYOND;
-use crate::spec::{Channels, FilterSpec, InputKind, RefineSpec, Resize, Spec};
+use crate::spec::{
+    Channels, FilterSpec, InputKind, MaskStepSpec, RefineSpec, Resize, Spec, TestTimeSpec,
+};
 
 /// How weights are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -132,9 +134,17 @@ struct Prediction {
     /// The classes of images that a second head predicts, by the softmax of its logits.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     image_classes: Vec<String>,
+    /// Of which views of the image, made of the network's input, probabilities are averaged.
+    #[serde(skip_serializing_if = "TestTimeSpec::is_none")]
+    test_time_augmentation: TestTimeSpec,
     /// What is made of probabilities of pixels, at the network's size.
     refine: RefineSpec,
+    /// What logits of these probabilities (of several classes their logarithms) are divided by, before they are resized.
+    temperature: f64,
     resize: String,
+    /// What is made of the mask, at the image's own size.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    post_process: Vec<MaskStepSpec>,
 }
 
 #[derive(Debug, Serialize)]
@@ -174,6 +184,7 @@ pub fn export(record: &Record, format: Format) -> Result<Exported> {
 fn card(record: &Record, decisions: &Decisions, weights: Weights) -> Result<Card> {
     let spec = &decisions.spec;
     let binary = decisions.outputs() == Outputs::Binary;
+    let settled = record.settled(&spec.evaluation);
     Ok(Card {
         experiment: spec.name.clone(),
         run: decisions.run_id.clone(),
@@ -220,7 +231,10 @@ fn card(record: &Record, decisions: &Decisions, weights: Weights) -> Result<Card
             codes: codes(decisions)?,
             threshold: record.summary.threshold.as_ref().map(|threshold| threshold.value),
             image_classes: decisions.image_classes.clone(),
-            refine: spec.evaluation.refine.clone(),
+            test_time_augmentation: settled.test_time,
+            refine: settled.refine,
+            temperature: settled.temperature,
+            post_process: settled.post_process,
             resize: format!(
                 "{}probabilities to the image's own size, bilinear and antialiased, before the threshold",
                 match spec.dataset.resize {

@@ -1,6 +1,7 @@
 //! What a finished run is used for: predictions, attributions and figures on images, and files for PyTorch.
 
 mod attribute;
+mod average;
 mod columns;
 mod evaluate;
 mod export;
@@ -12,6 +13,7 @@ mod seen;
 mod trained;
 
 pub use attribute::{Attributed, attribute};
+pub use average::Member;
 pub use columns::Columns;
 pub use evaluate::{Scored, Scoring};
 pub use export::{Card, Exported, Format, export};

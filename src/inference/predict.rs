@@ -10,7 +10,7 @@ use super::trained::Trained;
 use crate::data::{Decoded, NoStains, decode_image};
 use crate::error::{Error, Result};
 use crate::evaluate::{
-    SECOND_HEAD_THRESHOLD, Windows, highest, overlay, png_gray, predicted_class,
+    Probabilities, SECOND_HEAD_THRESHOLD, Windows, highest, overlay, png_gray, predicted_class,
 };
 use crate::frame::Inset;
 use crate::loss::Outputs as Kind;
@@ -32,6 +32,13 @@ pub struct PredictedMask {
     pub mask: PathBuf,
     probability: PathBuf,
     overlay: PathBuf,
+    /// The runs whose probabilities are averaged, where they are several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    runs: Vec<String>,
+    /// Where their networks differ: the standard deviation of their probabilities, of which white is 0.5, the largest. None
+    /// of an image that is predicted by windows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disagreement: Option<PathBuf>,
     /// The true mask in the values of the predicted one, where it was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     truth: Option<PathBuf>,
@@ -87,6 +94,9 @@ pub fn legend(decisions: &Decisions) -> Result<Vec<Meaning>> {
 pub struct PredictedClass {
     image: PathBuf,
     run: String,
+    /// The runs whose probabilities are averaged, where they are several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    runs: Vec<String>,
     /// How far the run came, where it did not finish.
     #[serde(skip_serializing_if = "Option::is_none")]
     unfinished: Option<String>,
@@ -119,7 +129,7 @@ impl ImageClass {
     }
 }
 
-/// The name of a file made of the image with this stem: its `mask`, `probability` or `overlay`.
+/// The name of a file made of the image with this stem: its `mask`, `probability`, `overlay` or `disagreement`.
 pub fn prediction_file(stem: &str, what: &str) -> String {
     format!("{stem}_{what}.png")
 }
@@ -134,9 +144,10 @@ pub fn predict_class(trained: &Trained, path: &Path) -> Result<PredictedClass> {
     Ok(PredictedClass {
         image: absolute(path),
         run: trained.run.display().to_string(),
+        runs: averaged(trained),
         unfinished: trained.unfinished.clone(),
         stains: seen.no_stains.map(stains_kept),
-        class: ImageClass::new(&seen.values, trained.threshold, &classes),
+        class: ImageClass::new(&seen.values, trained.predictor.settled.threshold, &classes),
     })
 }
 
@@ -177,6 +188,8 @@ pub fn predict_mask(
     Ok(PredictedMask {
         image: absolute(path),
         run: trained.run.display().to_string(),
+        runs: averaged(trained),
+        disagreement: written.disagreement,
         unfinished: trained.unfinished.clone(),
         mask: written.mask,
         probability: written.probability,
@@ -193,6 +206,14 @@ pub fn predict_mask(
             ImageClass::new(&written.of_image, SECOND_HEAD_THRESHOLD, &decisions.image_classes)
         }),
     })
+}
+
+/// The runs that are averaged; none where one predicts alone.
+fn averaged(trained: &Trained) -> Vec<String> {
+    match trained.runs().as_slice() {
+        [_] => Vec::new(),
+        runs => runs.iter().map(|run| run.display().to_string()).collect(),
+    }
 }
 
 /// How the network sees an image.
@@ -271,6 +292,8 @@ pub(super) struct Written {
     pub mask: PathBuf,
     pub probability: PathBuf,
     pub overlay: PathBuf,
+    /// Where the networks that are averaged differ.
+    pub disagreement: Option<PathBuf>,
     /// Pixels of each label.
     pub pixels: Vec<u64>,
     /// Probabilities of the classes of the image; none without a second head.
@@ -287,19 +310,34 @@ fn write_whole(
     stem: &str,
     values: &[u8],
 ) -> Result<Written> {
-    let Trained { predictor, threshold, decisions, .. } = trained;
+    let Trained { predictor, decisions, .. } = trained;
     let decoded = Decoded::new(decode_image(path, decisions.levels())?);
     let size = decoded.image.dimensions();
-    let found = predictor.predict(&[&decoded])?.pop();
-    let found = found.ok_or_else(|| Error::failed("the network gave no prediction"))?;
+    let each: Vec<Probabilities> = predictor.each(&[&decoded])?.into_iter().flatten().collect();
+    let each: Vec<&Probabilities> = each.iter().collect();
+    let found = Probabilities::mean(&each)?;
+    let disagreement = (each.len() > 1).then(|| {
+        let values = Probabilities::disagreement(&found, &each);
+        let (of_image, no_stains) = (Vec::new(), None);
+        Probabilities { width: found.width, height: found.height, values, of_image, no_stains }
+            .resized(size.0 as usize, size.1 as usize)
+    });
     let seen = found.resized(size.0 as usize, size.1 as usize)?;
-    let labels = seen.labels(predictor.outputs, *threshold);
+    let labels = predictor.labels(&seen, size);
     let mask = labels.iter().map(|&label| values[usize::from(label)]).collect();
     let write = |what: &str, bytes: Vec<u8>| files.write(&prediction_file(stem, what), &bytes);
     Ok(Written {
         mask: write("mask", png_gray(mask, size)?)?,
         probability: write("probability", png_gray(highest(&seen.values, labels.len()), size)?)?,
         overlay: write("overlay", overlay(&decoded.image, &labels, predictor.outputs)?)?,
+        disagreement: match disagreement {
+            None => None,
+            Some(seen) => {
+                let levels =
+                    seen?.values.iter().map(|value| (value * 510.0).round() as u8).collect();
+                Some(write("disagreement", png_gray(levels, size)?)?)
+            }
+        },
         pixels: count_labels(&labels, values.len()),
         of_image: seen.of_image,
         stains: seen.no_stains.map(stains_kept),

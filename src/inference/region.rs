@@ -8,7 +8,9 @@ use super::png_rows::PngRows;
 use super::predict::{Written, count_labels, prediction_file};
 use super::trained::Trained;
 use crate::error::Result;
-use crate::evaluate::{Covered, Probabilities, StitchedRow, Windows, highest, overlay_row, stitch};
+use crate::evaluate::{
+    Covered, Predictor, Probabilities, StitchedRow, Windows, highest, overlay_row, stitch,
+};
 use crate::loss::Outputs as Kind;
 use crate::outputs::Outputs;
 use crate::source::Rows;
@@ -34,7 +36,7 @@ pub(super) fn write_region(
                 let outputs = trained.predictor.outputs;
                 let mut pictures = Pictures::create(paths, image.size(), outputs, values)?;
                 covered = stitch(&trained.predictor, windows, &mut image, |row| {
-                    pictures.add(row, trained.threshold)
+                    pictures.add(row, &trained.predictor)
                 })?;
                 pixels = pictures.end()?;
                 Ok(())
@@ -47,7 +49,8 @@ pub(super) fn write_region(
     let stains = (without_stains > 0).then(|| {
         format!("the stains of {without_stains} of {windows} windows are not normalised, for no two can be found")
     });
-    Ok(Written { mask, probability, overlay, pixels, of_image: Vec::new(), stains })
+    let (disagreement, of_image) = (None, Vec::new());
+    Ok(Written { mask, probability, overlay, disagreement, pixels, of_image, stains })
 }
 
 /// The pictures of a region that are being written.
@@ -83,12 +86,12 @@ impl<'a> Pictures<'a> {
         })
     }
 
-    fn add(&mut self, row: StitchedRow, threshold: f64) -> Result<()> {
+    fn add(&mut self, row: StitchedRow, predictor: &Predictor) -> Result<()> {
         let StitchedRow { image, values, .. } = row;
         let width = image.len() / 3;
         let (of_image, no_stains) = (Vec::new(), None);
         let seen = Probabilities { width, height: 1, values, of_image, no_stains };
-        let labels = seen.labels(self.outputs, threshold);
+        let labels = predictor.labels(&seen, (width as u32, 1));
         let mask: Vec<u8> = labels.iter().map(|&label| self.values[usize::from(label)]).collect();
         self.mask.add(&mask)?;
         self.probability.add(&highest(&seen.values, width))?;

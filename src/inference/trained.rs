@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::average::Member;
 use super::columns::Columns;
 use crate::data::{Decoded, decode_image};
 use crate::device::{Request, choose};
@@ -21,10 +22,10 @@ pub struct Trained {
     pub decisions: Decisions,
     /// Its best weights, ready to predict.
     pub predictor: Predictor,
-    /// The probability from which on a pixel is foreground, or an image of the second of two classes.
-    pub threshold: f64,
-    /// The network that makes masks for a guided classifier, with its threshold.
-    pub guide: Option<(Predictor, f64)>,
+    /// Runs whose probabilities are averaged with its own.
+    pub others: Vec<Member>,
+    /// The network that makes masks for a guided classifier.
+    pub guide: Option<Predictor>,
     /// Values of the columns that its network is given beside new images, where they were read.
     pub columns: Option<Columns>,
     /// How far the run came, where it did not finish.
@@ -40,19 +41,29 @@ impl Trained {
         let record = Record::read(&run)?;
         let decisions = Decisions::from_toml(&record.plan)?;
         let chosen = choose(device)?;
-        let own = predictor(&run, &decisions, &chosen)?;
-        let (threshold, unfinished) = (record.threshold(), unfinished(&record));
+        let settled = record.settled(&decisions.spec.evaluation);
+        let own = predictor(&run, &decisions, settled, &chosen)?;
+        let unfinished = unfinished(&record);
         let guide = match &decisions.guide {
             Some(path) => {
                 let path = beside(&run, path);
                 let record = Record::read(&path)?;
                 let of_guide = Decisions::from_toml(&record.plan)?;
-                Some((predictor(&path, &of_guide, &chosen)?, record.threshold()))
+                let settled = record.settled(&of_guide.spec.evaluation);
+                Some(predictor(&path, &of_guide, settled, &chosen)?)
             }
             None => None,
         };
-        let columns = None;
-        Ok(Self { run, record, decisions, predictor: own, threshold, guide, columns, unfinished })
+        Ok(Self {
+            run,
+            record,
+            decisions,
+            predictor: own,
+            others: Vec::new(),
+            guide,
+            columns: None,
+            unfinished,
+        })
     }
 
     /// Reads the values of the columns that the network is given beside new images.
@@ -83,7 +94,7 @@ impl Trained {
         let preprocess = &self.predictor.preprocess;
         preprocess.numbers(&path.display().to_string(), &image.metadata)?;
         match &self.guide {
-            Some((guide, threshold)) => with_mask(guide, *threshold, image),
+            Some(guide) => with_mask(guide, image),
             None => Ok(image),
         }
     }

@@ -9,7 +9,7 @@ pub(super) const METRIC: Metric = Metric::lowest("assd", "ASSD")
     .also_named(&["asd"])
     .between(Range::Distance)
     .in_unit("px")
-    .of_masks(|pixels| pixels.distances().map(of));
+    .of_masks(|pixels| pixels.distances().map(of).or(pixels.missed_px));
 
 /// The mean over the distances of both directions together; 0 of two empty masks.
 pub(super) fn of(Distances { forth, back }: &Distances) -> f64 {

@@ -26,6 +26,8 @@ pub struct ClassPixels<'a> {
     pub counts: Counts,
     /// How near outlines have to be to count as equal, in pixels.
     pub tolerance_px: f64,
+    /// What surface distances are where one mask alone is empty; `None` where they are undefined.
+    pub missed_px: Option<f64>,
     /// Measured once for all metrics that are made of them.
     pub distances: OnceCell<Option<Distances>>,
     /// The same.
@@ -89,6 +91,7 @@ mod tests {
             probabilities: None,
             counts: Counts { tp: 1, fp: 1, fn_: 1, tn: 0 },
             tolerance_px: 2.0,
+            missed_px: None,
             distances: OnceCell::new(),
             lesions: OnceCell::new(),
         };

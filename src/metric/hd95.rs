@@ -9,7 +9,7 @@ pub(super) const METRIC: Metric = Metric::lowest("hd95", "HD95")
     .also_named(&["hd", "hausdorff", "hausdorff95"])
     .between(Range::Distance)
     .in_unit("px")
-    .of_masks(|pixels| pixels.distances().map(of));
+    .of_masks(|pixels| pixels.distances().map(of).or(pixels.missed_px));
 
 /// The larger of the 95th percentiles (linear between ranks) of the distances forth and back; 0 of two empty masks.
 pub(super) fn of(distances: &Distances) -> f64 {

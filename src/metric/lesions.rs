@@ -18,7 +18,7 @@ pub struct Lesions {
 
 impl Lesions {
     /// Of two masks of `width` pixels a row. Pixels that touch by side or corner are of one lesion.
-    pub(super) fn new(prediction: &[bool], truth: &[bool], width: usize) -> Self {
+    pub fn new(prediction: &[bool], truth: &[bool], width: usize) -> Self {
         let (truth_lesions, found) = meeting(truth, prediction, width);
         let (predicted, right) = meeting(prediction, truth, width);
         Self { truth: truth_lesions, found, predicted, right }
@@ -27,33 +27,39 @@ impl Lesions {
 
 /// How many regions a mask has, and how many of these share a pixel with another.
 fn meeting(mask: &[bool], other: &[bool], width: usize) -> (usize, usize) {
+    let regions = regions(mask, width);
+    let meeting = regions.iter().filter(|pixels| pixels.iter().any(|&pixel| other[pixel])).count();
+    (regions.len(), meeting)
+}
+
+/// The pixels of each region of a mask of `width` pixels a row, in the order of its first pixel. Pixels that touch by side or
+/// corner are of one region.
+pub fn regions(mask: &[bool], width: usize) -> Vec<Vec<usize>> {
     let mut seen = vec![false; mask.len()];
-    let (mut regions, mut meeting) = (0, 0);
-    let mut waiting = Vec::new();
+    let mut regions = Vec::new();
     for start in 0..mask.len() {
         if !mask[start] || seen[start] {
             continue;
         }
         seen[start] = true;
-        waiting.push(start);
-        let mut meets = false;
-        while let Some(pixel) = waiting.pop() {
-            meets |= other[pixel];
+        let mut pixels = vec![start];
+        let mut at = 0;
+        while let Some(&pixel) = pixels.get(at) {
+            at += 1;
             let (x, y) = (pixel % width, pixel / width);
             for row in y.saturating_sub(1)..=y + 1 {
                 for column in x.saturating_sub(1)..=(x + 1).min(width - 1) {
                     let next = row * width + column;
                     if mask.get(next).copied().unwrap_or(false) && !seen[next] {
                         seen[next] = true;
-                        waiting.push(next);
+                        pixels.push(next);
                     }
                 }
             }
         }
-        regions += 1;
-        meeting += usize::from(meets);
+        regions.push(pixels);
     }
-    (regions, meeting)
+    regions
 }
 
 #[cfg(test)]
@@ -105,6 +111,7 @@ mod tests {
                 class: 1,
                 probabilities: None,
                 tolerance_px: tolerance,
+                missed_px: None,
                 counts,
                 distances: OnceCell::new(),
                 lesions: OnceCell::new(),

@@ -4,10 +4,12 @@
 //! images of a split ([`OfImages`]).
 
 mod assd;
+mod at_fixed;
 mod auc;
 mod average_precision;
 mod class_pixels;
 mod counts;
+mod false_alarm;
 mod hd95;
 mod images;
 mod lesion_precision;
@@ -28,7 +30,7 @@ use serde::{Deserialize, Serialize};
 pub use class_pixels::ClassPixels;
 pub use counts::Counts;
 pub use images::{Against, ImageConfusion, MeanOver, OfClass, OfImages, Side};
-pub use lesions::Lesions;
+pub use lesions::{Lesions, regions};
 pub use overlap::{across_classes, mean_of_classes, overlap};
 pub use quantile::quantile;
 pub use surface::Distances;
@@ -110,6 +112,8 @@ metrics! {
     LesionRecall => lesion_recall::METRIC,
     /// Part of the predicted lesions of a case that share a pixel with the truth.
     LesionPrecision => lesion_precision::METRIC,
+    /// Share of the images without a lesion in which one is predicted. Of one foreground alone.
+    FalseAlarm => false_alarm::METRIC,
     /// Area under the ROC curve of the probabilities of pixels or images.
     Auc => auc::METRIC,
     /// Mean of recall and specificity; of images, mean recall over the classes.
@@ -118,6 +122,22 @@ metrics! {
         .of_all_images(ImageConfusion::mean_recall, true),
     /// Area under the precision-recall curve, as scikit-learn's average precision. Of images alone.
     AveragePrecision => average_precision::METRIC,
+    /// The highest recall of a threshold with a specificity of at least 0.9. Of images alone.
+    RecallAtSpecificity90 => Metric::highest("recall-at-specificity90", "Recall at specificity 0.90")
+        .also_named(&["sensitivity-at-specificity90"])
+        .of_ranking(|steps| at_fixed::recall_at_specificity(steps, 0.90)),
+    /// The highest recall of a threshold with a specificity of at least 0.95. Of images alone.
+    RecallAtSpecificity95 => Metric::highest("recall-at-specificity95", "Recall at specificity 0.95")
+        .also_named(&["sensitivity-at-specificity95"])
+        .of_ranking(|steps| at_fixed::recall_at_specificity(steps, 0.95)),
+    /// The highest specificity of a threshold with a recall of at least 0.9. Of images alone.
+    SpecificityAtRecall90 => Metric::highest("specificity-at-recall90", "Specificity at recall 0.90")
+        .also_named(&["specificity-at-sensitivity90"])
+        .of_ranking(|steps| at_fixed::specificity_at_recall(steps, 0.90)),
+    /// The highest specificity of a threshold with a recall of at least 0.95. Of images alone.
+    SpecificityAtRecall95 => Metric::highest("specificity-at-recall95", "Specificity at recall 0.95")
+        .also_named(&["specificity-at-sensitivity95"])
+        .of_ranking(|steps| at_fixed::specificity_at_recall(steps, 0.95)),
 }
 
 impl MetricKind {
@@ -145,7 +165,7 @@ impl MetricKind {
     fn measure(self, pixels: &ClassPixels) -> Option<f64> {
         match self.row().of_pixels? {
             OfPixels::Masks(formula) | OfPixels::Probabilities(formula) => formula(pixels),
-            OfPixels::Counts(_) | OfPixels::MeanOf(_) => None,
+            OfPixels::Counts(_) | OfPixels::MeanOf(_) | OfPixels::Occurrence(_) => None,
         }
     }
 
@@ -156,6 +176,7 @@ impl MetricKind {
     pub fn of_case(self, counts: &Counts, measured: Option<f64>, empty: EmptyRule) -> Option<f64> {
         match self.row().of_pixels? {
             OfPixels::Counts(_) | OfPixels::MeanOf(_) => overlap(self, counts, empty),
+            OfPixels::Occurrence(formula) => formula(counts),
             OfPixels::Masks(_) if empty == EmptyRule::Skip && counts.absent() => None,
             OfPixels::Masks(_) | OfPixels::Probabilities(_) => measured,
         }
@@ -164,6 +185,16 @@ impl MetricKind {
     /// Its name in specs, figures and files, such as `dice`.
     pub fn name(self) -> &'static str {
         self.row().name
+    }
+
+    /// Whether it is about images without a lesion, of one foreground.
+    pub fn is_of_normal_images(self) -> bool {
+        matches!(self.row().of_pixels, Some(OfPixels::Occurrence(_)))
+    }
+
+    /// Whether it is a distance, which one empty mask leaves undefined.
+    pub fn is_distance(self) -> bool {
+        matches!(self.row().range, Range::Distance)
     }
 
     /// Whether it is a function of pixel counts, so that counts of several images can be pooled.
@@ -198,6 +229,8 @@ pub enum OfPixels {
     Counts(fn(&Counts) -> Option<f64>),
     /// The mean of other metrics of counts.
     MeanOf(&'static [MetricKind]),
+    /// Of whether truth and prediction have any, whatever the rule for empty masks.
+    Occurrence(fn(&Counts) -> Option<f64>),
     /// Of the masks of truth and prediction.
     Masks(fn(&ClassPixels) -> Option<f64>),
     /// Of the probabilities of the class.
@@ -240,6 +273,10 @@ impl Metric {
 
     const fn of_counts(self, formula: fn(&Counts) -> Option<f64>) -> Self {
         self.of_pixels(OfPixels::Counts(formula))
+    }
+
+    const fn of_occurrence(self, formula: fn(&Counts) -> Option<f64>) -> Self {
+        self.of_pixels(OfPixels::Occurrence(formula))
     }
 
     const fn of_masks(self, formula: fn(&ClassPixels) -> Option<f64>) -> Self {
@@ -314,6 +351,17 @@ pub enum EmptyRule {
     Skip,
 }
 
+/// What surface distances are where truth or prediction alone lacks the class: a missed lesion, or a false alarm.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum MissedDistance {
+    /// Undefined: the case is left out, and the report says how many were. A network that misses what is hard looks better.
+    #[default]
+    LeftOut,
+    /// The diagonal of the image, the largest distance there is; the report says of how many cases it is.
+    Diagonal,
+}
+
 /// Whether a figure should fall or rise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -361,7 +409,11 @@ mod tests {
                 "f1",
                 "mcc",
                 "auc",
-                "average-precision"
+                "average-precision",
+                "recall-at-specificity90",
+                "recall-at-specificity95",
+                "specificity-at-recall90",
+                "specificity-at-recall95"
             ]
         );
     }

@@ -46,7 +46,7 @@ pub fn overlap(kind: MetricKind, counts: &Counts, empty: EmptyRule) -> Option<f6
             let values = kinds.iter().map(|&kind| overlap(kind, counts, empty));
             Some(values.sum::<Option<f64>>()? / kinds.len() as f64)
         }
-        OfPixels::Masks(_) | OfPixels::Probabilities(_) => None,
+        OfPixels::Occurrence(_) | OfPixels::Masks(_) | OfPixels::Probabilities(_) => None,
     }
 }
 

@@ -26,9 +26,9 @@ use crate::metric::{OfClass, OfImages};
 use crate::model;
 use crate::record::{COST, GuideRow};
 use crate::spec::{
-    Against, BestOnValidThreshold, Channels, EvaluationSpec, GateSpec, GuideSpec, Loaded, Member,
-    Problem, Problems, RefineSpec, Resize, Spec, SubsetSpec, SweepSpec, TaskSpec, ThresholdSpec,
-    load,
+    Against, BestOnValidThreshold, Channels, EvaluationSpec, GateSpec, GuideSpec, KeepSpec, Loaded,
+    Member, Problem, Problems, RefineSpec, Resize, Spec, SubsetSpec, SweepSpec, TaskSpec,
+    ThresholdSpec, load,
 };
 use crate::split_name::SplitName;
 
@@ -278,6 +278,8 @@ impl Mistakes<'_> {
         self.all(loss::problems(&self.loaded.spec.loss, outputs(&dataset.labels)));
         self.second_head(dataset);
         self.threshold(&dataset.labels);
+        self.post_process(&dataset.labels);
+        self.normal_images(&dataset.labels);
         self.layer_rates(dataset);
         self.weights(dataset);
         self.strata(dataset);
@@ -337,29 +339,8 @@ impl Mistakes<'_> {
                 self.add("evaluation.metrics", message);
             }
         }
-        if let ThresholdSpec::BestOnValid(BestOnValidThreshold { metric: Some(metric) }) =
-            spec.evaluation.threshold
-        {
-            let row = metric.row();
-            let ranks =
-                matches!(row.of_images, Some(OfImages::Classes { value: OfClass::Ranking(_), .. }));
-            let fits = match classifies {
-                true => row.of_images.is_some() && !ranks,
-                false => metric.is_of_counts(),
-            };
-            if !fits {
-                let message = format!(
-                    "`{}` does not change with the threshold of this task as one number of each case or of all images: \
-                     take {}",
-                    metric.name(),
-                    if classifies {
-                        "accuracy, balanced-accuracy, f1, mcc, .."
-                    } else {
-                        "dice, iou, f1, mcc, .."
-                    }
-                );
-                self.add("evaluation.threshold.metric", message);
-            }
+        if let ThresholdSpec::BestOnValid(by) = &spec.evaluation.threshold {
+            self.decides_on_valid("evaluation.threshold.metric", by);
         }
         if classifies && spec.evaluation.refine != RefineSpec::default() {
             let message = "it refines the probabilities of pixels, and this task is about whole \
@@ -374,7 +355,102 @@ impl Mistakes<'_> {
                            into crops, and this data set is not cut: leave it out";
             self.add("evaluation.window-overlap", message.into());
         }
+        self.steps();
         self.inputs();
+    }
+
+    /// A metric by which validation cases decide must change with what is predicted of them.
+    fn decides_on_valid(&mut self, key: &'static str, by: &BestOnValidThreshold) {
+        let Some(metric) = by.metric else { return };
+        let row = metric.row();
+        let ranks =
+            matches!(row.of_images, Some(OfImages::Classes { value: OfClass::Ranking(_), .. }));
+        let classifies = self.loaded.spec.task.classifies();
+        let fits = match classifies {
+            true => row.of_images.is_some() && !ranks,
+            false => metric.is_of_counts(),
+        };
+        if !fits {
+            let message = format!(
+                "`{}` does not change with the threshold of this task as one number of each case or of all images: \
+                 take {}",
+                metric.name(),
+                if classifies {
+                    "accuracy, balanced-accuracy, f1, mcc, .."
+                } else {
+                    "dice, iou, f1, mcc, .."
+                }
+            );
+            self.add(key, message);
+        }
+    }
+
+    /// Steps after the network must fit its input and what is predicted.
+    fn steps(&mut self) {
+        let spec = &self.loaded.spec;
+        let evaluation = &spec.evaluation;
+        let [height, width] = spec.dataset.frame().sides();
+        if evaluation.test_time_augmentation.rotate90 && height != width {
+            let message = format!(
+                "images of {width}x{height} pixels do not fit the network when turned: leave it out, or set \
+                 `dataset.image-size` to one number"
+            );
+            self.add("evaluation.test-time-augmentation.rotate90", message);
+        }
+        if let KeepSpec::IfBetterOnValid(by) = &evaluation.keep {
+            self.decides_on_valid("evaluation.keep.metric", by);
+            let steps = !evaluation.test_time_augmentation.is_none()
+                || evaluation.refine != RefineSpec::default()
+                || !evaluation.post_process.is_empty();
+            if !steps {
+                let message = "there is nothing to decide about: name a step in `evaluation.test-time-augmentation`, \
+                               `evaluation.refine` or `evaluation.post-process`, or leave it out";
+                self.add("evaluation.keep", message.into());
+            }
+        }
+        let cut =
+            spec.dataset.crop.is_some() || spec.dataset.source.source().tile_scale().is_some();
+        let message = match (evaluation.post_process.is_empty(), spec.task.classifies(), cut) {
+            (true, ..) | (false, false, false) => return,
+            (false, true, _) => {
+                "it changes masks, and this task is about whole images: leave it out"
+            }
+            (false, false, true) => {
+                "it needs the whole mask of an image, and images that `dataset.layout` cuts into tiles or `dataset.crop` \
+                 into crops are predicted row by row: leave it out"
+            }
+        };
+        self.add("evaluation.post-process", message.into());
+    }
+
+    /// Images without a lesion are those without the one foreground.
+    fn normal_images(&mut self, labels: &Labels) {
+        let Labels::Classes { names } = labels else { return };
+        for &metric in &self.loaded.spec.evaluation.metrics {
+            if metric.is_of_normal_images() {
+                let message = format!(
+                    "`{}` is a metric of one foreground, and there are {} classes: {}",
+                    metric.name(),
+                    names.len(),
+                    names.join(", ")
+                );
+                self.add("evaluation.metrics", message);
+            }
+        }
+    }
+
+    /// Post-processing is of the mask of one foreground.
+    fn post_process(&mut self, labels: &Labels) {
+        if let Labels::Classes { names } = labels
+            && !self.loaded.spec.evaluation.post_process.is_empty()
+        {
+            let message = format!(
+                "it changes the mask of one foreground, and there are {} classes: {}; leave it out",
+                names.len(),
+                names.join(", ")
+            );
+            self.add("evaluation.post-process", message);
+        }
     }
 
     /// What the network sees must fit how cases are made.

@@ -11,9 +11,9 @@ use super::last::Last;
 use super::masks::MaskChecksums;
 use super::status::Committed;
 use super::{
-    Artefact, CaseRow, Confusion, DataRow, EpochRow, Figure, Frame, Gate, GuideRow, Part, Picture,
-    Provenance, Reading, Scores, Sources, SplitRow, Stratum, Summary, Sweep, Table, TimesRow,
-    Words,
+    Artefact, CaseRow, Confusion, DataRow, EpochRow, Figure, Frame, Froc, Gate, GuideRow, Part,
+    Picture, PixelReliability, Provenance, Reading, Scores, Sources, SplitRow, Stratum, Summary,
+    Sweep, Table, TimesRow, Words,
 };
 use crate::error::{Error, Result};
 use crate::layer::Layer;
@@ -45,7 +45,7 @@ pub(super) const MODEL: &str = "model.safetensors";
 pub(super) const STAGED: &str = "checkpoints/best.safetensors";
 
 /// The files of one name.
-const NAMED: [(&str, Content); 29] = [
+const NAMED: [(&str, Content); 31] = [
     (LOCK, Content::Head),
     (Format::FILE, Content::Head),
     (Committed::FILE, Content::Head),
@@ -58,6 +58,8 @@ const NAMED: [(&str, Content); 29] = [
     (Vec::<EpochRow>::FILE, Content::Record),
     (Vec::<TimesRow>::FILE, Content::Record),
     (Table::<CaseRow>::FILE, Content::Record),
+    (Vec::<PixelReliability>::FILE, Content::Record),
+    (Vec::<Froc>::FILE, Content::Record),
     (Scores::FILE, Content::Record),
     (Vec::<GuideRow>::FILE, Content::Record),
     (Vec::<Figure>::FILE, Content::Record),

@@ -11,7 +11,7 @@ use crate::figure_name::FigureName;
 use crate::finding::{Finding, FindingKind};
 use crate::layer::Layer;
 use crate::metric::MetricKind;
-use crate::spec::{AttributionKind, GateSpec, PublishedSpec};
+use crate::spec::{AttributionKind, GateSpec, PublishedSpec, Settled};
 use crate::split_name::SplitName;
 
 /// Twelve epochs of a network on ultrasound that overfits from the fifth.
@@ -57,6 +57,8 @@ pub(crate) fn busi(root: &Path, experiment: &str, seed: u32, epochs: u32, cases:
         ],
         strata: Vec::new(),
         sweep: Sweep::default(),
+        reliability: reliability(),
+        froc: froc(),
         confusion: vec![Confusion {
             split: SplitName::Test,
             classes: vec!["background".into(), "lesion".into()],
@@ -284,6 +286,8 @@ pub(crate) fn write_files(run: &RunDir, record: &Record) {
     run.write(&record.cases).unwrap();
     run.write(&record.figures).unwrap();
     run.write(&record.confusion).unwrap();
+    run.write(&record.reliability).unwrap();
+    run.write(&record.froc).unwrap();
     run.write(&record.layers).unwrap();
     run.write(&record.summary).unwrap();
     run.write(&record.gates).unwrap();
@@ -353,6 +357,8 @@ fn busi_summary(experiment: &str) -> Summary {
             })
             .collect(),
         threshold: Some(Threshold { value: 0.5, chosen: "fixed in the spec".into() }),
+        settled: Some(Settled::network()),
+        tried: Vec::new(),
         semantics: Semantics {
             reduction: "Per case, then the mean over cases; figures named pooled count the pixels of all cases together.".into(),
             empty: "A class absent from truth and prediction alike scores 1.".into(),
@@ -456,6 +462,37 @@ fn test_dice(cases: &[CaseRow]) -> Vec<f64> {
     cases.iter().filter(|case| case.split == SplitName::Test).filter_map(|case| case.dice).collect()
 }
 
+/// Lesions of 40 images.
+fn froc() -> Vec<Froc> {
+    let point = |step: u64| FrocPoint {
+        threshold: step as f64 / 20.0,
+        found: 44 - step * step / 20,
+        false_lesions: 60 / step,
+    };
+    let points = (1..20).map(point).collect();
+    vec![Froc { split: SplitName::Test, images: 40, lesions: 48, points }]
+}
+
+/// Pixels of a network that is too sure of lesions.
+fn reliability() -> Vec<PixelReliability> {
+    let bins = (0..10_u64).map(|bin| {
+        let pixels = 4_000_000 / (bin + 1).pow(3);
+        let middle = (bin as f64 + 0.5) / 10.0;
+        ReliabilityBin {
+            pixels,
+            probability: (pixels as f64 * middle).round(),
+            of_class: (pixels as f64 * middle.powf(1.4)) as u64,
+        }
+    });
+    let bins: Vec<ReliabilityBin> = bins.collect();
+    vec![PixelReliability {
+        split: SplitName::Test,
+        pixels: bins.iter().map(|bin| bin.pixels).sum(),
+        brier: 0.0312,
+        classes: vec![ClassReliability { class: "lesion".into(), bins }],
+    }]
+}
+
 /// A figure by its full name.
 pub(crate) fn named(name: &str) -> FigureName {
     name.parse().unwrap()
@@ -468,6 +505,7 @@ fn figure(split: SplitName, name: &str, value: f64, n: usize) -> Figure {
         value,
         n: n as u64,
         left_out: u64::from(name.starts_with("hd95")) * 9,
+        penalised: 0,
         groups: n as u64,
         interval: Some(Interval { low: value * 0.93, high: value * 1.06 }),
         interval_note: String::new(),

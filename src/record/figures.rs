@@ -21,6 +21,9 @@ pub struct Figure {
     /// Cases left out because it is undefined for them.
     #[serde(default)]
     pub left_out: u64,
+    /// Of `n`, how many are a distance that stands for a missed lesion or a false alarm.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub penalised: u64,
     /// Groups of these cases; 0 if they were not recorded.
     #[serde(default)]
     pub groups: u64,
@@ -33,6 +36,10 @@ pub struct Figure {
 }
 
 json_file!(Vec<Figure>, "figures.json");
+
+fn is_zero(value: &u64) -> bool {
+    *value == 0
+}
 
 impl Figure {
     /// The name with the split, such as `test.dice.mean`.

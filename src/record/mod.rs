@@ -12,6 +12,8 @@
 //!   figures.json        recorded figures                 confusion.json     confusion matrices
 //!   layers.json         layer table                      summary.json       sizes, semantics, notes
 //!   gates.json          bounds and whether they held     model.safetensors  best weights
+//!   reliability.json    pixels by the probability of each class
+//!   froc.json           lesions found and false ones at every threshold
 //!   strata.json         headline figures by the columns that the spec names
 //!   sweep.json          the trials by which keys of the run were chosen
 //!   test-readings.json  readings of the test split: those in the ledger at the end, and later ones by this run
@@ -42,6 +44,7 @@ mod figures;
 mod files;
 mod film;
 mod format;
+mod froc;
 mod gates;
 mod guide;
 mod last;
@@ -54,6 +57,7 @@ mod pictures;
 mod provenance;
 mod read;
 mod readings;
+mod reliability;
 mod run_dir;
 mod scores;
 mod sources;
@@ -75,6 +79,7 @@ pub use epochs::EpochRow;
 pub use figures::{Figure, Interval};
 pub use files::{check_writable, write as write_file, write_with as write_file_with};
 pub use film::{Frame, FrameImages};
+pub use froc::{Froc, FrocPoint};
 pub use gates::{COST, Gate, Reference, with_cost};
 pub use guide::GuideRow;
 pub use last::{LAST_CHECKPOINT, Part};
@@ -84,6 +89,7 @@ pub use pictures::{Picture, PictureFile, PictureImages, PictureKind};
 pub use provenance::{Git, Host, Parent, Provenance, Session, Versions};
 pub use read::Record;
 pub use readings::{Reading, ReadingKey, note_reading};
+pub use reliability::{ClassReliability, PixelReliability, ReliabilityBin};
 pub use run_dir::RunDir;
 pub use scores::{ScoreRow, Scores};
 pub use sources::Sources;

@@ -7,13 +7,14 @@ use super::files;
 use super::gates::with_cost;
 use super::readings::{readings, united};
 use super::{
-    Artefact, CaseRow, Confusion, EpochRow, Figure, Frame, Gate, GuideRow, Picture, PictureFile,
-    Provenance, Reading, ReadingKey, RunDir, ScoreRow, Scores, SplitRow, Status, Stratum, Summary,
-    Sweep, Table, TimesRow, Words,
+    Artefact, CaseRow, Confusion, EpochRow, Figure, Frame, Froc, Gate, GuideRow, Picture,
+    PictureFile, PixelReliability, Provenance, Reading, ReadingKey, RunDir, ScoreRow, Scores,
+    SplitRow, Status, Stratum, Summary, Sweep, Table, TimesRow, Words,
 };
 use crate::error::Result;
 use crate::figure_name::FigureName;
 use crate::layer::Layer;
+use crate::spec::{EvaluationSpec, Settled};
 
 /// The contents of a run directory except weights and the bytes of pictures; what is not there yet is empty.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -48,6 +49,10 @@ pub struct Record {
     pub sweep: Sweep,
     /// Confusion matrices.
     pub confusion: Vec<Confusion>,
+    /// Pixels by the probability of each class, of each split.
+    pub reliability: Vec<PixelReliability>,
+    /// Lesions at every threshold, of each split.
+    pub froc: Vec<Froc>,
     /// The layer table.
     pub layers: Vec<Layer>,
     /// The run in words and totals.
@@ -125,6 +130,8 @@ impl Record {
             strata: run.read()?,
             sweep: run.read()?,
             confusion: run.read()?,
+            reliability: run.read()?,
+            froc: run.read()?,
             layers: run.read()?,
             summary: words.summary,
             pictures: run.read()?,
@@ -141,6 +148,15 @@ impl Record {
     /// none was chosen.
     pub fn threshold(&self) -> f64 {
         self.summary.threshold.as_ref().map_or(0.5, |threshold| threshold.value)
+    }
+
+    /// How outputs of the network become a prediction, as the validation split settled it; all steps of its spec where the run
+    /// has not come that far.
+    pub fn settled(&self, evaluation: &EvaluationSpec) -> Settled {
+        match &self.summary.settled {
+            Some(settled) => settled.clone(),
+            None => Settled { threshold: self.threshold(), ..evaluation.all_steps() },
+        }
     }
 
     /// Adds the readings of the test split that the record of a copy of the run has and this one has not.

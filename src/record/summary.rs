@@ -6,7 +6,7 @@ use super::artefact::json_file;
 use super::figures::nan_as_null;
 use crate::figure_name::FigureName;
 use crate::finding::Finding;
-use crate::spec::PublishedSpec;
+use crate::spec::{PublishedSpec, Settled, TriedStep};
 use crate::split_name::SplitName;
 
 /// The run in words and totals.
@@ -42,6 +42,12 @@ pub struct Summary {
     /// The probability from which a pixel is predicted as foreground, or an image as the second of two classes; `None` with
     /// several classes.
     pub threshold: Option<Threshold>,
+    /// How outputs of the network become a prediction; `None` before the run is evaluated.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settled: Option<Settled>,
+    /// The steps after the network about which the validation split decided.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tried: Vec<TriedStep>,
     /// How figures are to be read.
     pub semantics: Semantics,
     /// Which epoch's weights were kept.

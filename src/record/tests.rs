@@ -176,6 +176,8 @@ fn a_damaged_file_is_named_whichever_it_is() {
         "cases.parquet",
         "figures.json",
         "confusion.json",
+        "reliability.json",
+        "froc.json",
         "layers.json",
         "summary.json",
         "gates.json",

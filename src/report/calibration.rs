@@ -1,4 +1,4 @@
-//! Whether probabilities of images are right as often as they say.
+//! Whether probabilities of images and pixels are right as often as they say.
 
 use serde::Serialize;
 
@@ -8,7 +8,7 @@ use super::images::scores_of;
 use super::names;
 use crate::error::Result;
 use crate::evaluate::ImageScore;
-use crate::record::Record;
+use crate::record::{ClassReliability, PixelReliability, Record, ReliabilityBin};
 use crate::split_name::SplitName;
 
 /// Bins of equal width between 0 and 1.
@@ -31,6 +31,108 @@ pub(super) struct Calibration {
     pub ece: f64,
     /// Mean confidence in the predicted class less accuracy: positive where the network is too sure.
     pub over_confidence: f64,
+}
+
+/// How far probabilities of the pixels of a run's split are from what happens.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(super) struct PixelCalibration {
+    /// Label of the run.
+    pub run: String,
+    /// The split.
+    pub split: SplitName,
+    /// Labelled pixels.
+    pub pixels: u64,
+    /// Mean over pixels of the squared distance of probability and truth, of several classes summed over them (Brier 1950).
+    pub brier: f64,
+    /// Expected calibration error, of several classes their mean: the distance of mean probability and share of the class in
+    /// 10 bins of the probability, by their pixels.
+    pub ece: f64,
+    /// The same with all bins that have pixels counting alike, which background does not drown.
+    pub ace: f64,
+}
+
+/// The numbers of the pixels of every run and split, test first.
+pub(super) fn pixel_table(records: &[Record], labels: &[String]) -> Vec<PixelCalibration> {
+    let splits = records.iter().flat_map(|record| record.reliability.iter().map(|row| row.split));
+    let of_split = |split: SplitName| {
+        let of_run = move |(record, label): (&Record, &String)| {
+            let row = record.reliability.iter().find(|row| row.split == split)?;
+            (row.pixels > 0).then(|| pixel_calibration(label, row))
+        };
+        records.iter().zip(labels).filter_map(of_run).collect::<Vec<_>>()
+    };
+    names::splits(splits).into_iter().flat_map(of_split).collect()
+}
+
+fn pixel_calibration(label: &str, row: &PixelReliability) -> PixelCalibration {
+    let filled = |class: &ClassReliability| -> Vec<ReliabilityBin> {
+        class.bins.iter().filter(|bin| bin.pixels > 0).copied().collect()
+    };
+    let gap = |bin: &ReliabilityBin| (bin.probability - bin.of_class as f64).abs();
+    let expected =
+        |class: &ClassReliability| filled(class).iter().map(gap).sum::<f64>() / row.pixels as f64;
+    let average = |class: &ClassReliability| {
+        let bins = filled(class);
+        let gaps = bins.iter().map(|bin| gap(bin) / bin.pixels as f64);
+        gaps.sum::<f64>() / bins.len().max(1) as f64
+    };
+    let classes = row.classes.len().max(1) as f64;
+    PixelCalibration {
+        run: label.to_owned(),
+        split: row.split,
+        pixels: row.pixels,
+        brier: row.brier,
+        ece: row.classes.iter().map(expected).sum::<f64>() / classes,
+        ace: row.classes.iter().map(average).sum::<f64>() / classes,
+    }
+}
+
+/// Reliability diagrams of pixels: the share of a class over its probability, all classes together, a line for each run;
+/// test first.
+///
+/// # Errors
+/// When plotters cannot draw.
+pub(super) fn pixel_diagrams(records: &[Record], labels: &[String]) -> Result<Vec<Curve>> {
+    let splits = records.iter().flat_map(|record| record.reliability.iter().map(|row| row.split));
+    let mut diagrams = Vec::new();
+    for split in names::splits(splits) {
+        let mut lines = Vec::new();
+        let mut described = Vec::new();
+        for (run, (record, label)) in records.iter().zip(labels).enumerate() {
+            let row = record.reliability.iter().find(|row| row.split == split);
+            let Some(row) = row.filter(|row| row.pixels > 0) else { continue };
+            let bins = row.classes.iter().map(|class| class.bins.len()).max().unwrap_or(0);
+            let sum = |place: usize| {
+                let bins = row.classes.iter().filter_map(|class| class.bins.get(place));
+                bins.fold(ReliabilityBin::default(), |sum, bin| ReliabilityBin {
+                    pixels: sum.pixels + bin.pixels,
+                    probability: sum.probability + bin.probability,
+                    of_class: sum.of_class + bin.of_class,
+                })
+            };
+            let filled = (0..bins).map(sum).filter(|bin| bin.pixels > 0);
+            let points: Vec<(f64, f64)> = filled
+                .map(|bin| {
+                    (bin.probability / bin.pixels as f64, bin.of_class as f64 / bin.pixels as f64)
+                })
+                .collect();
+            described.push(format!("{label}, {} bins with pixels", points.len()));
+            lines.push(Line { run, dashed: false, points, marked: None });
+        }
+        let title = format!("{}: reliability of pixels", names::split(split));
+        let description = format!("{title}. {}.", described.join("; "));
+        let chart = Chart {
+            description: &description,
+            x_label: "Probability of the class",
+            y_label: "Share of pixels that are of it",
+            whole_x: false,
+            y_ends: Some((0.0, 1.02)),
+            lines,
+        };
+        let name = format!("{split}.reliability.pixels");
+        diagrams.push(Curve { svg: draw(&chart)?, title, name });
+    }
+    Ok(diagrams)
 }
 
 /// Images of a bin: how many, the sum of their confidence, and how many are predicted correctly.
@@ -157,6 +259,25 @@ mod tests {
         let found = calibration("a", SplitName::Test, &[score]);
         assert!((found.brier - (0.25 + 0.0625 + 0.5625)).abs() < 1e-12);
         assert!((found.over_confidence - 0.5).abs() < 1e-12);
+    }
+
+    #[test]
+    fn of_pixels_the_error_is_that_of_the_bins_and_folds_add_up() {
+        let bin = |pixels, probability, of_class| ReliabilityBin { pixels, probability, of_class };
+        let part = |bins: &[ReliabilityBin], brier| PixelReliability {
+            split: SplitName::Test,
+            pixels: bins.iter().map(|bin| bin.pixels).sum(),
+            brier,
+            classes: vec![ClassReliability { class: "lesion".into(), bins: bins.to_vec() }],
+        };
+        // 90 pixels at 0.02 of which none is lesion, and 10 at 0.9 of which 5 are.
+        let first = part(&[bin(60, 1.2, 0), bin(4, 3.6, 3)], 0.05);
+        let second = part(&[bin(30, 0.6, 0), bin(6, 5.4, 2)], 0.1);
+        let both = first.united(second);
+        assert!((both.brier - (64.0 * 0.05 + 36.0 * 0.1) / 100.0).abs() < 1e-12);
+        let found = pixel_calibration("a", &both);
+        assert!((found.ece - (1.8 + 4.0) / 100.0).abs() < 1e-12);
+        assert!((found.ace - (0.02 + 0.4) / 2.0).abs() < 1e-12);
     }
 
     #[test]

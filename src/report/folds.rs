@@ -7,7 +7,9 @@ use super::configuration::{empty_rule, headline_resolution, same_but_fold, spec_
 use super::images::{classes, image_score};
 use crate::evaluate::{CaseScore, ImageScore, figures, image_figures};
 use crate::figure_name::{FigureName, OF_SECOND_HEAD};
-use crate::record::{CaseRow, Figure, Interval, Record, RunState, ScoreRow, Task};
+use crate::record::{
+    CaseRow, Figure, Froc, Interval, PixelReliability, Record, RunState, ScoreRow, Task,
+};
 use crate::spec::MetricKind;
 use crate::split_name::SplitName;
 
@@ -179,6 +181,7 @@ fn pooled(first: &Record, repeats: &[Vec<&Record>]) -> Vec<Figure> {
         value: figure.value,
         n: of_one(figure.n),
         left_out: of_one(figure.left_out),
+        penalised: of_one(figure.penalised),
         groups: figure.groups as u64,
         interval: figure.interval.map(|(low, high)| Interval { low, high }),
         interval_note: figure.interval_note,
@@ -212,12 +215,32 @@ fn joined(first: &Record, runs: &[&Record], repeat: usize, folds: usize) -> Reco
             .collect::<Vec<_>>()
             .into(),
         scores: runs.iter().flat_map(|record| test_scores(record).cloned()).collect(),
+        reliability: of_folds(
+            runs,
+            |record| record.reliability.iter().find(|part| part.split == SplitName::Test).cloned(),
+            PixelReliability::united,
+        ),
+        froc: of_folds(
+            runs,
+            |record| record.froc.iter().find(|part| part.split == SplitName::Test).cloned(),
+            Froc::united,
+        ),
         ..Record::default()
     };
     joined.summary.experiment = format!("{}, {folds} folds", first.summary.experiment);
     joined.provenance.seed = repeat as u32;
     joined.provenance.run_id = String::new();
     joined
+}
+
+/// What the test splits of all folds add up to; nothing where one lacks it.
+fn of_folds<T>(
+    runs: &[&Record],
+    of_test: impl Fn(&Record) -> Option<T>,
+    unite: fn(T, T) -> T,
+) -> Vec<T> {
+    let parts: Option<Vec<T>> = runs.iter().map(|record| of_test(record)).collect();
+    parts.and_then(|parts| parts.into_iter().reduce(unite)).into_iter().collect()
 }
 
 #[cfg(test)]

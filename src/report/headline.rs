@@ -279,10 +279,14 @@ pub(super) fn with_interval(figure: &Figure) -> String {
 
 /// How many cases a figure leaves out, to follow its value; empty if none.
 pub fn left_out(figure: &Figure) -> String {
-    match figure.left_out {
+    let mut said = match figure.left_out {
         0 => String::new(),
         cases => format!(", {} left out", words::count(cases)),
+    };
+    if figure.penalised > 0 {
+        said.push_str(&format!(", {} at the diagonal", words::count(figure.penalised)));
     }
+    said
 }
 
 #[cfg(test)]

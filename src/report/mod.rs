@@ -15,6 +15,7 @@ mod conventions;
 mod curves;
 mod film;
 mod folds;
+mod froc;
 mod gates;
 mod guide;
 mod headline;
@@ -31,6 +32,7 @@ mod remarks;
 mod run;
 mod semantics;
 mod split_table;
+mod spread;
 mod strata;
 mod words;
 
@@ -98,9 +100,14 @@ struct Page<'a> {
     curves: Vec<curves::Curve>,
     more_curves: Vec<curves::Curve>,
     distributions: Vec<curves::Curve>,
-    /// ROC and precision-recall curves of classified images, and reliability diagrams.
+    /// ROC and precision-recall curves of classified images, and reliability diagrams of images and pixels.
     image_curves: Vec<curves::Curve>,
     calibration: Vec<calibration::Calibration>,
+    pixel_calibration: Vec<calibration::PixelCalibration>,
+    spread: Vec<spread::Spread>,
+    /// Lesions found, at so many false ones an image.
+    lesions: Vec<froc::Found>,
+    false_an_image: [f64; froc::FALSE_AN_IMAGE.len()],
     conventions: Vec<conventions::ConventionTable>,
     cases: Vec<cases::CaseTable>,
     differences: Vec<configuration::Difference>,
@@ -142,7 +149,9 @@ pub fn render(records: &[Record], options: &ReportOptions) -> Result<String> {
     case_tables.extend(cases::case_tables("Probability of the true class", &probabilities));
     let (curves, more_curves) = curves::training(records, &labels)?;
     let mut image_curves = images::curves(records, &labels)?;
+    image_curves.extend(froc::curves(records, &labels)?);
     image_curves.extend(calibration::diagrams(records, &labels)?);
+    image_curves.extend(calibration::pixel_diagrams(records, &labels)?);
     let folds = folds::folds(records);
     let contestants = contestants(records, &folds);
     let contestant_labels = names::labels(&contestants);
@@ -163,6 +172,10 @@ pub fn render(records: &[Record], options: &ReportOptions) -> Result<String> {
         distributions: curves::distributions(&dice, &labels)?,
         image_curves,
         calibration: calibration::table(&contestants, &contestant_labels),
+        pixel_calibration: calibration::pixel_table(&contestants, &contestant_labels),
+        spread: spread::table(&contestants, &contestant_labels),
+        lesions: froc::table(&contestants, &contestant_labels),
+        false_an_image: froc::FALSE_AN_IMAGE,
         conventions: conventions::tables(&contestants, &contestant_labels),
         cases: case_tables,
         differences: configuration::differences(records),

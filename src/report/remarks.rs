@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-use super::configuration::spec_text;
 use super::names;
 use super::readings::test_readings;
 use super::split_table::SplitTable;
 use super::words;
+use crate::evaluate::describe_steps;
 use crate::record::{Confusion, Record, RunState, Task};
 use crate::split_name::SplitName;
 
@@ -29,7 +29,7 @@ pub(super) fn remarks(record: &Record, split: &SplitTable) -> Vec<Remark> {
     remarks.extend(generalisation_gap(record));
     remarks.extend(record.confusion.iter().flat_map(never_predicted));
     remarks.extend(few_cases(record));
-    remarks.extend(refinement(record));
+    remarks.extend(steps(record));
     remarks.extend(overrides(record));
     remarks.extend(record.summary.undrawn.iter().map(|said| note(format!("{said}."))));
     remarks.sort_by_key(|remark| !remark.warning);
@@ -223,12 +223,12 @@ fn few_cases(record: &Record) -> Option<Remark> {
     })
 }
 
-/// That figures are of refined probabilities.
-fn refinement(record: &Record) -> Option<Remark> {
-    let kind = spec_text(record, "evaluation.refine.kind").filter(|kind| kind != "none")?;
+/// That figures are of more than the network.
+fn steps(record: &Record) -> Option<Remark> {
+    let steps = describe_steps(record.summary.settled.as_ref()?)?;
     Some(note(format!(
-        "Figures, masks and pictures are of probabilities after refinement (`evaluation.refine`: {kind}); curves and \
-         the choice of the epoch are of the network without it."
+        "Figures, masks and pictures are of probabilities {steps}; curves and the choice of the epoch are of the network \
+         without it."
     )))
 }
 
@@ -237,6 +237,7 @@ mod tests {
     use super::*;
     use crate::figure_name::FigureName;
     use crate::record::{EpochRow, Reading, Selection};
+    use crate::spec::Settled;
 
     fn record(train: &[f64], valid: &[f64]) -> Record {
         let rows = |split: SplitName, losses: &[f64]| {
@@ -322,14 +323,15 @@ mod tests {
     }
 
     #[test]
-    fn figures_after_refinement_are_said_to_be_so() {
-        let of_kind = |kind: &str| {
-            let spec = format!("[evaluation.refine]\nkind = '{kind}'");
-            said(&Record { spec, ..Default::default() })
+    fn figures_of_more_than_the_network_are_said_to_be_so() {
+        let of = |settled: Settled| {
+            let mut record = Record::default();
+            record.summary.settled = Some(settled);
+            said(&record)
         };
-        let said = of_kind("crf");
-        assert!(said[0].contains("after refinement (`evaluation.refine`: crf)"), "{said:?}");
-        assert!(of_kind("none").is_empty());
+        assert!(of(Settled::network()).is_empty());
+        let said = of(Settled { temperature: 1.5, ..Settled::network() });
+        assert!(said[0].contains("probabilities calibrated at temperature 1.500;"), "{said:?}");
     }
 
     #[test]

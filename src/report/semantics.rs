@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::words;
-use crate::evaluate::figure_goal;
+use crate::evaluate::{describe_steps, figure_goal};
 use crate::record::{Record, Task};
 
 /// How figures are to be read in one respect.
@@ -27,10 +27,11 @@ pub(super) struct Rule {
 /// How figures are to be read; a rule that all runs share is stated once.
 pub(super) fn semantics(records: &[Record], labels: &[String]) -> Vec<Semantic> {
     type Said = (&'static str, fn(&Record) -> String);
-    let rules: [Said; 7] = [
+    let rules: [Said; 8] = [
         ("Reduction", |record| record.summary.semantics.reduction.clone()),
         ("Absent classes", |record| record.summary.semantics.empty.clone()),
         ("Resolution", |record| record.summary.semantics.resolution.clone()),
+        ("After the network", after_the_network),
         ("Threshold", threshold),
         ("Intervals", |record| record.summary.semantics.interval.clone()),
         ("Loss", |record| record.summary.semantics.loss.clone()),
@@ -59,6 +60,25 @@ fn merged(records: &[Record], labels: &[String], text: fn(&Record) -> String) ->
         rule.runs.clear();
     }
     rules
+}
+
+/// What is made of the network's outputs before and after the threshold, and what the validation split decided of it.
+fn after_the_network(record: &Record) -> String {
+    let settled = record.summary.settled.as_ref();
+    let steps = settled.and_then(describe_steps).map(|steps| format!("probabilities are {steps}"));
+    let number =
+        |value: Option<f64>| value.map_or("undefined".into(), |value| format!("{value:.4}"));
+    let tried = record.summary.tried.iter().map(|tried| {
+        format!(
+            "{} is {}, for on the validation split {} is {} with it and {} without",
+            tried.step,
+            if tried.kept { "kept" } else { "left out" },
+            tried.metric,
+            number(tried.with),
+            number(tried.without)
+        )
+    });
+    steps.into_iter().chain(tried).collect::<Vec<_>>().join("; ")
 }
 
 fn threshold(record: &Record) -> String {

@@ -11,10 +11,10 @@ use crate::data::{Dataset, Decoded, Preprocess, decode, random_stream};
 use crate::error::Result;
 use crate::evaluate::{Predictor, draw, jpeg, predicted_class, shown};
 use crate::loss::Outputs;
-use crate::model::{Model, save_weights};
+use crate::model::{Model, save_weights, size_divisor};
 use crate::plan::Plan;
 use crate::record::{Checkpoints, Frame, FrameImages, Part, Progressed, RunDir};
-use crate::spec::{AttributionKind, RefineSpec};
+use crate::spec::{AttributionKind, Settled};
 use crate::train::Keeper;
 
 /// Keeps the results of training, and takes pictures of some epochs.
@@ -36,7 +36,8 @@ pub(super) struct Film {
     outputs: Outputs,
     image_classes: Vec<String>,
     preprocess: Preprocess,
-    refine: RefineSpec,
+    settled: Settled,
+    size_divisor: usize,
     device: Device,
     kind: AttributionKind,
     method: Method,
@@ -63,7 +64,8 @@ impl Film {
             outputs: decisions.outputs(),
             image_classes: decisions.image_classes.clone(),
             preprocess: decisions.preprocess(),
-            refine: spec.evaluation.refine.clone(),
+            settled: Settled { refine: spec.evaluation.refine.clone(), ..Settled::network() },
+            size_divisor: size_divisor(&spec.model) as usize,
             device: device.clone(),
             kind,
             method: Method::new(kind, settings, &spec.model, size)?,
@@ -91,7 +93,9 @@ impl Film {
             model: net.clone(),
             outputs: self.outputs,
             preprocess: self.preprocess.clone(),
-            refine: self.refine.clone(),
+            settled: self.settled.clone(),
+            others: Vec::new(),
+            size_divisor: self.size_divisor,
             windows: None,
             batch_size: 1,
             device: self.device.clone(),
@@ -157,7 +161,7 @@ impl Film {
             images.image = album.save("image.jpg", "image", jpeg(&shown(&decoded.image))?)?;
         } else {
             predicted = class_by_second_head(&probabilities.of_image, &self.image_classes);
-            let drawn = draw(&decoded, &probabilities, predictor.outputs, 0.5)?;
+            let drawn = draw(&decoded, &probabilities, predictor.outputs, &predictor.settled)?;
             images.image = album.save("image.jpg", "image", drawn.image)?;
             images.prediction = album.save("prediction.png", "predicted mask", drawn.prediction)?;
             images.truth = album.save("truth.png", "true mask", drawn.truth)?;

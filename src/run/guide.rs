@@ -139,7 +139,8 @@ fn masks(
 ) -> Result<Vec<GuideRow>> {
     let record = Record::read(run)?;
     let decisions = Decisions::from_toml(&record.plan)?;
-    let predictor = predictor(run, &decisions, device)?;
+    let settled = record.settled(&decisions.spec.evaluation);
+    let predictor = predictor(run, &decisions, settled, device)?;
     let folder = run.join("masks");
     fs::create_dir_all(&folder).map_err(Error::io(&folder, "cannot create"))?;
     let recorded: MaskChecksums = RunDir::open_read(run)?.read()?;
@@ -153,7 +154,7 @@ fn masks(
         let labels = match read_mask(&path, truth.image.dimensions(), recorded.0.get(&name)) {
             Some(labels) => labels,
             None => {
-                let labels = write_mask(&predictor, record.threshold(), &truth, &path)?;
+                let labels = write_mask(&predictor, &truth, &path)?;
                 written.0.insert(name, sha256_of_file(&path)?);
                 labels
             }
@@ -180,21 +181,16 @@ fn masks(
 ///
 /// # Errors
 /// If the image has no pixels.
-fn mask(predictor: &Predictor, threshold: f64, image: &Decoded) -> Result<Vec<u8>> {
+fn mask(predictor: &Predictor, image: &Decoded) -> Result<Vec<u8>> {
     let (width, height) = image.image.dimensions();
     let seen = predictor.whole(image)?;
     let seen = seen.resized(width as usize, height as usize)?;
-    Ok(seen.labels(predictor.outputs, threshold))
+    Ok(predictor.labels(&seen, (width, height)))
 }
 
 /// Predicts a mask and writes it to a file as 0 and 255.
-fn write_mask(
-    predictor: &Predictor,
-    threshold: f64,
-    image: &Decoded,
-    path: &Path,
-) -> Result<Vec<u8>> {
-    let labels = mask(predictor, threshold, image)?;
+fn write_mask(predictor: &Predictor, image: &Decoded, path: &Path) -> Result<Vec<u8>> {
+    let labels = mask(predictor, image)?;
     let pixels = labels.iter().map(|label| label * 255).collect();
     write_file(path, &png_gray(pixels, image.image.dimensions())?)?;
     Ok(labels)
@@ -263,9 +259,9 @@ fn check_out_of_fold(rows: &[GuideRow], checked: &Checked) -> Result<()> {
 ///
 /// # Errors
 /// If the network or the image cannot be read.
-pub fn with_mask(predictor: &Predictor, threshold: f64, image: Decoded) -> Result<Decoded> {
+pub fn with_mask(predictor: &Predictor, image: Decoded) -> Result<Decoded> {
     let (width, height) = image.image.dimensions();
-    let labels = mask(predictor, threshold, &image)?;
+    let labels = mask(predictor, &image)?;
     let labels = image::GrayImage::from_raw(width, height, labels);
     Ok(Decoded { labels, ..image })
 }
@@ -295,15 +291,11 @@ pub fn put_recorded_masks(dataset: &mut Dataset, run: &Path, rows: &[GuideRow]) 
 ///
 /// # Errors
 /// If an image cannot be read, or a mask not be written.
-pub fn put_new_masks(
-    dataset: &mut Dataset,
-    (predictor, threshold): (&Predictor, f64),
-    folder: &Path,
-) -> Result<()> {
+pub fn put_new_masks(dataset: &mut Dataset, predictor: &Predictor, folder: &Path) -> Result<()> {
     for index in 0..dataset.cases.len() {
         let case = &dataset.cases[index];
         let path = mask_path(folder, &case.id);
-        write_mask(predictor, threshold, &decode(dataset, case)?, &path)?;
+        write_mask(predictor, &decode(dataset, case)?, &path)?;
         dataset.cases[index].mask = MaskSource::Files(vec![path]);
     }
     Ok(())

@@ -45,6 +45,7 @@ fn of_pixels(labels: &Labels) -> &'static [(MetricKind, &'static str)] {
             (MetricKind::Dice, "dice.mean"),
             (MetricKind::Iou, "iou.lesion"),
             (MetricKind::Accuracy, "accuracy.pooled"),
+            (MetricKind::FalseAlarm, "false-alarm.mean"),
         ],
         Labels::Classes { .. } | Labels::Images { .. } => &[
             (MetricKind::Dice, "dice.mean"),

@@ -8,14 +8,22 @@ use crate::error::{Error, Result};
 use crate::evaluate::{self, Cases, Evaluation, ImageScore, Predictor, Tick};
 use crate::plan::Plan;
 use crate::record::{
-    CaseRow, Confusion, Figure, RunDir, ScoreRow, Scores, Stratum, Table, Threshold,
+    CaseRow, Confusion, Figure, Froc, PixelReliability, RunDir, ScoreRow, Scores, Stratum, Table,
+    Threshold,
 };
-use crate::spec::Spec;
+use crate::spec::{Settled, Spec, TriedStep};
 use crate::split_name::SplitName;
 use crate::train::Stop;
 
-/// The threshold of binary outputs or of two classes of images.
-pub(super) type Decided = Option<Threshold>;
+/// What the validation split decided.
+pub(super) struct Decided {
+    /// The threshold of binary outputs or of two classes of images.
+    pub threshold: Option<Threshold>,
+    /// How outputs become a prediction.
+    pub settled: Settled,
+    /// The steps of it that were tried.
+    pub tried: Vec<TriedStep>,
+}
 
 /// Evaluates the best weights on the splits of the spec and writes the results; `None` if someone asked to stop.
 pub(super) fn judge(
@@ -25,7 +33,8 @@ pub(super) fn judge(
     stop: &Stop,
 ) -> Result<Option<Decided>> {
     let spec = &plan.decisions.spec;
-    let predictor = net::predictor(run.path(), &plan.decisions, device)?;
+    let all = spec.evaluation.all_steps();
+    let mut predictor = net::predictor(run.path(), &plan.decisions, all, device)?;
     let tick = |_: usize| go_on(stop);
     let cases = |split: SplitName| Cases {
         dataset: &plan.dataset,
@@ -33,24 +42,27 @@ pub(super) fn judge(
         groups: &plan.split.groups,
         split,
     };
-    let found = evaluate::threshold(&predictor, &cases(SplitName::Valid), &spec.evaluation, &tick);
-    let Some(threshold) = unless_stopped(found, stop)? else { return Ok(None) };
+    let valid = cases(SplitName::Valid);
+    let found = evaluate::settle(&mut predictor, &valid, &spec.evaluation, &tick);
+    let Some(tried) = unless_stopped(found, stop)? else { return Ok(None) };
     let mut judged = Vec::new();
     for &split in &spec.evaluation.splits {
-        let found = Judged::new(plan, &predictor, &cases(split), threshold, &tick);
+        let found = Judged::new(plan, &predictor, &cases(split), &tick);
         let Some(found) = unless_stopped(found, stop)? else { return Ok(None) };
         judged.push(found);
     }
     write(plan, &judged, run)?;
     if let Some(last) = judged.last() {
-        last.draw(plan, &predictor, threshold, run)?;
+        last.draw(plan, &predictor, run)?;
     }
     let decides = match &plan.decisions.labels {
         Labels::Binary { .. } => true,
         Labels::Classes { .. } => false,
         Labels::Images { names } => names.len() == 2,
     };
-    Ok(Some(decides.then(|| rows::threshold(spec, threshold))))
+    let settled = predictor.settled;
+    let threshold = decides.then(|| rows::threshold(spec, settled.threshold));
+    Ok(Some(Decided { threshold, settled, tried }))
 }
 
 /// The evaluation of a split.
@@ -62,19 +74,13 @@ enum Judged {
 }
 
 impl Judged {
-    fn new(
-        plan: &Plan,
-        predictor: &Predictor,
-        cases: &Cases,
-        threshold: f64,
-        tick: Tick,
-    ) -> Result<Self> {
+    fn new(plan: &Plan, predictor: &Predictor, cases: &Cases, tick: Tick) -> Result<Self> {
         let evaluation = &plan.decisions.spec.evaluation;
         match plan.decisions.labels {
             Labels::Binary { .. } | Labels::Classes { .. } => {
-                evaluate::evaluate(predictor, cases, evaluation, threshold, tick).map(Self::Pixels)
+                evaluate::evaluate(predictor, cases, evaluation, tick).map(Self::Pixels)
             }
-            Labels::Images { .. } => evaluate::classify(predictor, cases, threshold, tick)
+            Labels::Images { .. } => evaluate::classify(predictor, cases, tick)
                 .map(|scores| Self::Images(cases.split, scores)),
         }
     }
@@ -129,16 +135,30 @@ impl Judged {
         }
     }
 
+    fn reliability_of_pixels(&self, plan: &Plan) -> Option<PixelReliability> {
+        match self {
+            Self::Pixels(evaluation) => {
+                Some(rows::reliability_of_pixels(evaluation, &plan.dataset))
+            }
+            Self::Images(..) => None,
+        }
+    }
+
+    fn froc(&self) -> Option<Froc> {
+        match self {
+            Self::Pixels(evaluation) => rows::froc(evaluation),
+            Self::Images(..) => None,
+        }
+    }
+
     fn confusion_of_images(&self, classes: &[String]) -> Option<Confusion> {
         let (split, images) = self.images();
         (!images.is_empty()).then(|| rows::confusion_of_images(images, split, classes))
     }
 
-    fn draw(&self, plan: &Plan, predictor: &Predictor, threshold: f64, run: &RunDir) -> Result<()> {
+    fn draw(&self, plan: &Plan, predictor: &Predictor, run: &RunDir) -> Result<()> {
         match self {
-            Self::Pixels(evaluation) => {
-                pictures::write(plan, predictor, evaluation, threshold, run)
-            }
+            Self::Pixels(evaluation) => pictures::write(plan, predictor, evaluation, run),
             Self::Images(split, scores) => {
                 pictures::write_images(plan, predictor, *split, scores, run)
             }
@@ -171,6 +191,9 @@ fn write(plan: &Plan, judged: &[Judged], run: &RunDir) -> Result<()> {
     let of_pixels = judged.iter().filter_map(|one| one.confusion_of_pixels(plan));
     let of_images = judged.iter().filter_map(|one| one.confusion_of_images(classes));
     run.write(&of_pixels.chain(of_images).collect::<Vec<_>>())?;
+    let reliability = judged.iter().filter_map(|one| one.reliability_of_pixels(plan));
+    run.write(&reliability.collect::<Vec<_>>())?;
+    run.write(&judged.iter().filter_map(Judged::froc).collect::<Vec<_>>())?;
     let figures: Vec<Figure> = judged.iter().flat_map(|one| one.figures(plan)).collect();
     run.write(&figures)?;
     if !spec.evaluation.by.is_empty() {

@@ -236,11 +236,13 @@ fn work(
     if plan.decisions.spec.evaluation.splits.contains(&SplitName::Test) {
         note_test_reading(plan, options, run)?;
     }
-    let Some(threshold) = judge::judge(plan, &options.device, run, stop)? else {
+    let Some(decided) = judge::judge(plan, &options.device, run, stop)? else {
         return Ok(Some((RunState::Interrupted, "asked to stop while evaluating".into())));
     };
     let mut summary = summary::summary(plan);
-    summary.threshold = threshold;
+    summary.threshold = decided.threshold;
+    summary.settled = Some(decided.settled);
+    summary.tried = decided.tried;
     summary.selection = summary::selection(plan, &trained.progressed);
     summary.notes.extend(note);
     summary.notes.extend(skipped(trained.skipped, resumed));

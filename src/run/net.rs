@@ -8,10 +8,10 @@ use crate::device::{Chosen, on_device};
 use crate::error::Result;
 use crate::evaluate::Predictor;
 use crate::loss::{self, MultiTask};
-use crate::model::{self, Model, WeightsReport, WeightsSpec};
+use crate::model::{self, Model, WeightsReport, WeightsSpec, size_divisor};
 use crate::plan::{Decisions, weights};
 use crate::record::RunDir;
-use crate::spec::MultiTaskSpec;
+use crate::spec::{MultiTaskSpec, Settled};
 use crate::train::Objective;
 
 /// The initial network, drawn from the seed, with the weights of files, and a report on each file. Parameters that stay
@@ -64,11 +64,16 @@ fn multi_task(head: &MultiTaskSpec, class_images: &[u64]) -> Result<MultiTask> {
     MultiTask::new(weights, &head.classification_loss, class_images)
 }
 
-/// The best weights of a run, ready to predict.
+/// The best weights of a run, ready to predict in steps that are settled.
 ///
 /// # Errors
 /// If the run has none, or they do not fit.
-pub fn predictor(run: &Path, decisions: &Decisions, chosen: &Chosen) -> Result<Predictor> {
+pub fn predictor(
+    run: &Path,
+    decisions: &Decisions,
+    settled: Settled,
+    chosen: &Chosen,
+) -> Result<Predictor> {
     let path = RunDir::open_read(run)?.best_weights()?.path;
     let spec = &decisions.spec;
     let head = decisions.second_head();
@@ -80,7 +85,9 @@ pub fn predictor(run: &Path, decisions: &Decisions, chosen: &Chosen) -> Result<P
         model,
         outputs: decisions.outputs(),
         preprocess: decisions.preprocess(),
-        refine: spec.evaluation.refine.clone(),
+        settled,
+        others: Vec::new(),
+        size_divisor: size_divisor(&spec.model) as usize,
         windows: decisions.windows(),
         batch_size: spec.schedule.batch_size as usize,
         device: chosen.device.clone(),

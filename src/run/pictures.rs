@@ -29,7 +29,6 @@ pub(super) fn write(
     plan: &Plan,
     predictor: &Predictor,
     evaluation: &Evaluation,
-    threshold: f64,
     run: &RunDir,
 ) -> Result<()> {
     let spec = &plan.decisions.spec.evaluation;
@@ -41,7 +40,7 @@ pub(super) fn write(
         let Some((label, decoded, probabilities)) = predicted_case(predictor, &cases, name)? else {
             return Ok(None);
         };
-        let drawn = draw(&decoded, &probabilities, predictor.outputs, threshold)?;
+        let drawn = draw(&decoded, &probabilities, predictor.outputs, &predictor.settled)?;
         Ok(Some(Picture {
             label,
             predicted: class_by_second_head(&probabilities.of_image, &plan.dataset.image_classes),

@@ -3,9 +3,13 @@
 use std::collections::{BTreeSet, HashMap};
 
 use crate::data::{Dataset, Metadata};
+use crate::evaluate::reliability::{BINS, Bin, Reliability};
 use crate::evaluate::{self, CaseScore, Evaluation, ImageScore, bootstrap};
 use crate::figure_name::{MASK_DICE, OF_SECOND_HEAD};
-use crate::record::{CaseRow, Confusion, Figure, GuideRow, Interval, ScoreRow, Threshold};
+use crate::record::{
+    CaseRow, ClassReliability, Confusion, Figure, Froc, FrocPoint, GuideRow, Interval,
+    PixelReliability, ReliabilityBin, ScoreRow, Threshold,
+};
 use crate::spec::{MetricKind, Resolution, Spec, ThresholdSpec};
 use crate::split_name::SplitName;
 
@@ -33,6 +37,7 @@ fn recorded(figure: evaluate::Figure, split: SplitName) -> Figure {
         value: figure.value,
         n: figure.n as u64,
         left_out: figure.left_out as u64,
+        penalised: figure.penalised as u64,
         groups: figure.groups as u64,
         interval: figure.interval.map(|(low, high)| Interval { low, high }),
         interval_note: figure.interval_note,
@@ -63,6 +68,7 @@ pub(super) fn mask_dice(rows: &[GuideRow], split: SplitName) -> Option<Figure> {
         value: values.iter().sum::<f64>() / values.len() as f64,
         n: values.len() as u64,
         left_out: left_out.count() as u64,
+        penalised: 0,
         groups: groups.iter().collect::<BTreeSet<_>>().len() as u64,
         interval: interval.map(|(low, high)| Interval { low, high }),
         interval_note: String::new(),
@@ -131,6 +137,47 @@ pub(super) fn confusion_of_pixels(evaluation: &Evaluation, dataset: &Dataset) ->
         classes.insert(0, "background".into());
     }
     Confusion { split: evaluation.split, classes, matrix: evaluation.confusion.rows() }
+}
+
+/// Pixels by the probability of each class.
+pub(super) fn reliability_of_pixels(
+    evaluation: &Evaluation,
+    dataset: &Dataset,
+) -> PixelReliability {
+    let Reliability { classes, pixels, squares } = &evaluation.reliability;
+    let of_class = |(class, bins): (String, &[Bin; BINS])| ClassReliability {
+        class,
+        bins: bins
+            .iter()
+            .map(|&Bin { pixels, probability, of_class }| ReliabilityBin {
+                pixels,
+                probability,
+                of_class,
+            })
+            .collect(),
+    };
+    PixelReliability {
+        split: evaluation.split,
+        pixels: *pixels,
+        brier: squares / (*pixels).max(1) as f64,
+        classes: dataset.labels.names().into_iter().zip(classes).map(of_class).collect(),
+    }
+}
+
+/// Lesions at every threshold; `None` of several classes.
+pub(super) fn froc(evaluation: &Evaluation) -> Option<Froc> {
+    let evaluate::Froc { images, lesions, points } = evaluation.froc.as_ref()?;
+    let point = |(threshold, &[found, false_lesions]): (f64, &[u64; 2])| FrocPoint {
+        threshold,
+        found,
+        false_lesions,
+    };
+    Some(Froc {
+        split: evaluation.split,
+        images: *images,
+        lesions: *lesions,
+        points: evaluate::CANDIDATES.into_iter().zip(points).map(point).collect(),
+    })
 }
 
 /// Images by truth and prediction.

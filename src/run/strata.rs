@@ -6,6 +6,7 @@ use super::headline::headline;
 use super::rows;
 use crate::data::Dataset;
 use crate::error::Result;
+use crate::evaluate::reliability::Reliability;
 use crate::evaluate::{CaseScore, Confusion, Evaluation, ImageScore, Strata};
 use crate::figure_name::MASK_DICE;
 use crate::metric::Counts;
@@ -37,6 +38,8 @@ pub fn strata_of_pixels(
             network: of_cases(&evaluation.network, kept),
             images: images.filter(|score| kept.contains(score.case.as_str())).cloned().collect(),
             confusion: Confusion::new(dataset.labels.values()),
+            reliability: Reliability::new(0),
+            froc: None,
         };
         rows::figures(&part, &dataset.image_classes, spec)
     })
@@ -246,6 +249,8 @@ mod tests {
             network: scores,
             images: Vec::new(),
             confusion: Confusion::new(2),
+            reliability: Reliability::new(0),
+            froc: None,
         };
         let spec = fixture.spec(&["device", "age", "lesion-percent"]);
         let found = strata_of_pixels(&evaluation, &fixture.dataset(), &spec).unwrap();

@@ -4,7 +4,7 @@ use super::headline;
 use crate::data::overlaps;
 use crate::evaluate::{
     SECOND_HEAD_THRESHOLD, describe_absent, describe_empty, describe_image_reductions,
-    describe_intervals, describe_loss, describe_reductions, describe_refinement,
+    describe_intervals, describe_loss, describe_reductions,
 };
 use crate::figure_name::{FigureName, MASK_DICE};
 use crate::plan::Plan;
@@ -44,6 +44,8 @@ pub(super) fn summary(plan: &Plan) -> Summary {
         weights_bytes: decisions.parameters * 4,
         class_balance: plan.balance.clone(),
         threshold: None,
+        settled: None,
+        tried: Vec::new(),
         semantics: semantics(plan, classes.len()),
         selection: None,
         group_key: decisions.group_key.clone(),
@@ -63,7 +65,7 @@ fn semantics(plan: &Plan, classes: usize) -> Semantics {
     let spec = &plan.decisions.spec;
     let (of_pixels, of_images) = (describe_reductions(classes), describe_image_reductions());
     let empty = || describe_empty(spec.evaluation.empty, classes);
-    let resolution = || resolution(spec) + &shared_pixels(plan);
+    let resolution = || resolution(spec).to_owned() + &shared_pixels(plan);
     let (reduction, empty, resolution) = match spec.task {
         TaskSpec::Segment(_) => (of_pixels.to_string(), empty(), resolution()),
         TaskSpec::MultiTask(_) => (
@@ -116,8 +118,8 @@ pub(super) fn selection(plan: &Plan, progressed: &Progressed) -> Option<Selectio
     Some(Selection { epoch, metric, value })
 }
 
-fn resolution(spec: &Spec) -> String {
-    let masks = match (spec.evaluation.resolution, spec.dataset.resize) {
+fn resolution(spec: &Spec) -> &'static str {
+    match (spec.evaluation.resolution, spec.dataset.resize) {
         (Resolution::Original, Resize::Stretch) => {
             "at the size of the original image: probabilities are resized to it before the threshold"
         }
@@ -131,10 +133,6 @@ fn resolution(spec: &Spec) -> String {
         (Resolution::Network, Resize::Letterbox) => {
             "at the size that the image has in the network's input: masks are resized to it, and padding takes no part"
         }
-    };
-    match describe_refinement(&spec.evaluation.refine) {
-        Some(refined) => format!("{masks}; before that, probabilities are {refined}"),
-        None => masks.into(),
     }
 }
 

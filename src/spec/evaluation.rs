@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::RefineSpec;
-pub use crate::metric::{EmptyRule, MetricKind};
+use super::{CalibrationSpec, KeepSpec, MaskStepSpec, RefineSpec, TestTimeSpec};
+pub use crate::metric::{EmptyRule, MetricKind, MissedDistance};
 use crate::role::Role;
 use crate::split_name::SplitName;
 
@@ -15,16 +15,35 @@ pub struct EvaluationSpec {
     /// The lowest probability at which a pixel is lesion, or an image of the second of two classes.
     #[schemars(extend("x-role" = Role::Evaluation))]
     pub threshold: ThresholdSpec,
+    /// Views of an image whose probabilities are averaged, in figures, pictures and `predict`; figures of epochs are of the
+    /// image alone.
+    #[schemars(extend("x-role" = Role::Evaluation))]
+    #[serde(skip_serializing_if = "TestTimeSpec::is_none")]
+    pub test_time_augmentation: TestTimeSpec,
     /// How a network's probabilities, at its own size, are refined before they are thresholded or a threshold is chosen:
     /// in figures, pictures and `predict`. Figures of epochs, and what they decide, are of the network alone.
     #[schemars(extend("x-role" = Role::Evaluation))]
     pub refine: RefineSpec,
+    /// How probabilities, averaged and refined, are made to say how often they are right; before the threshold.
+    #[schemars(extend("x-role" = Role::Evaluation))]
+    pub calibration: CalibrationSpec,
+    /// What is made of the mask of one foreground, one after the other, in figures, pictures and `predict`; a threshold is
+    /// chosen without it. Not where whole regions or images are predicted by windows.
+    #[schemars(length(max = 8), extend("x-role" = Role::Evaluation))]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub post_process: Vec<MaskStepSpec>,
+    /// Which of test-time augmentation, refinement and post-processing are kept.
+    #[schemars(extend("x-role" = Role::Evaluation))]
+    pub keep: KeepSpec,
     /// Which metrics to compute; counts, and probabilities of images, are always stored.
     #[schemars(length(min = 1), extend("x-role" = Role::Evaluation))]
     pub metrics: Vec<MetricKind>,
     /// How near outlines have to be to count as equal in `nsd`, in pixels at the size that masks are compared at.
     #[schemars(range(min = 0.0, max = 1000.0), extend("x-role" = Role::Evaluation))]
     pub tolerance: f64,
+    /// What `hd95` and `assd` are where truth or prediction alone lacks the class.
+    #[schemars(extend("x-role" = Role::Evaluation))]
+    pub missed_distance: MissedDistance,
     /// What overlap metrics score where a class is absent from truth and prediction alike.
     // Figures of epochs follow it, and these decide which epoch is best: a part of training.
     pub empty: EmptyRule,
@@ -66,7 +85,11 @@ impl Default for EvaluationSpec {
     fn default() -> Self {
         Self {
             threshold: ThresholdSpec::default(),
+            test_time_augmentation: TestTimeSpec::default(),
             refine: RefineSpec::default(),
+            calibration: CalibrationSpec::default(),
+            post_process: Vec::new(),
+            keep: KeepSpec::default(),
             metrics: vec![
                 MetricKind::Dice,
                 MetricKind::Iou,
@@ -80,6 +103,7 @@ impl Default for EvaluationSpec {
                 MetricKind::Auc,
             ],
             tolerance: 2.0,
+            missed_distance: MissedDistance::default(),
             empty: EmptyRule::One,
             resolution: Resolution::Original,
             window_overlap: 0.5,

@@ -104,6 +104,10 @@ fn what_does_not_fit_classification_is_refused_at_its_key() {
         "evaluation.refine={kind=\"crf\"}",
         &["evaluation.refine", "refines the probabilities of pixels"],
     );
+    refused(
+        "evaluation.post-process=[{kind=\"fill-holes\"}]",
+        &["evaluation.post-process", "it changes masks"],
+    );
     refused("loss={kind=\"dice\"}", &["overlap of pixels", "cross-entropy"]);
     refused("model.frozen-stages=6", &["6 of 5 stages"]);
     refused("task.inputs=[\"mask\"]", &["name the segmentation"]);

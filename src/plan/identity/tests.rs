@@ -22,7 +22,7 @@ enum Changes {
 }
 use Changes::{Figures, Nothing, Weights};
 
-const OVERRIDES: [(&str, Changes); 46] = [
+const OVERRIDES: [(&str, Changes); 50] = [
     ("schedule.epochs=7", Weights),
     ("schedule.batch-size=3", Weights),
     ("schedule.drop-last=true", Weights),
@@ -56,6 +56,10 @@ const OVERRIDES: [(&str, Changes); 46] = [
     ("evaluation.resolution='network'", Figures),
     ("evaluation.splits=['valid']", Figures),
     ("evaluation.refine={kind='crf'}", Figures),
+    ("evaluation.test-time-augmentation={horizontal-flip=true}", Figures),
+    ("evaluation.calibration={kind='temperature'}", Figures),
+    ("evaluation.post-process=[{kind='fill-holes'}]", Figures),
+    ("evaluation.missed-distance='diagonal'", Figures),
     ("evaluation.by=[{column='label'}]", Figures),
     ("name='other'", Nothing),
     ("description='words'", Nothing),

@@ -1,0 +1,77 @@
+//! Lesions found and false lesions at every threshold: the free-response ROC curve.
+//!
+//! Bunch, Hamilton, Sanderson and Simmons 1977; as for detection, of the regions of a mask: a lesion is found where a region
+//! of the prediction shares a pixel with it, and a region that shares none with a lesion is false.
+
+use super::threshold::{CANDIDATES, binarize};
+use crate::metric::{IGNORE, Lesions};
+
+/// Lesions of images at each of [`CANDIDATES`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Froc {
+    /// Images.
+    pub images: u64,
+    /// Lesions of the truth.
+    pub lesions: u64,
+    /// At each threshold: how many of them are found, and how many regions of the prediction are false.
+    pub points: [[u64; 2]; CANDIDATES.len()],
+}
+
+impl Froc {
+    /// Adds an image of `width` pixels a row by the probability of its foreground. Unlabelled pixels belong to nothing.
+    ///
+    /// # Shapes
+    /// - probabilities and truth: `[height, width]`
+    pub fn add_case(&mut self, probabilities: &[f32], truth: &[u8], width: usize) {
+        let lesions: Vec<bool> = truth.iter().map(|&true_| true_ == 1).collect();
+        self.images += 1;
+        for (place, threshold) in CANDIDATES.into_iter().enumerate() {
+            let mask = binarize(probabilities, threshold);
+            let labelled = mask.iter().zip(truth);
+            let mask: Vec<bool> =
+                labelled.map(|(&pixel, &true_)| pixel == 1 && true_ != IGNORE).collect();
+            let found = Lesions::new(&mask, &lesions, width);
+            if place == 0 {
+                self.lesions += found.truth as u64;
+            }
+            self.points[place][0] += found.found as u64;
+            self.points[place][1] += (found.predicted - found.right) as u64;
+        }
+    }
+
+    /// Adds other images.
+    pub fn add(&mut self, other: &Self) {
+        self.images += other.images;
+        self.lesions += other.lesions;
+        for (point, other) in self.points.iter_mut().zip(&other.points) {
+            point.iter_mut().zip(other).for_each(|(sum, value)| *sum += value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lesions_are_counted_at_each_threshold() {
+        // Two lesions: one at 0.9, one at 0.3; a false region at 0.62, and one that is not labelled.
+        let probabilities = [0.9, 0.0, 0.3, 0.0, 0.62, 0.0, 0.99];
+        let truth = [1, 0, 1, 0, 0, 0, IGNORE];
+        let mut found = Froc::default();
+        found.add_case(&probabilities, &truth, 7);
+        let mut normal = Froc::default();
+        normal.add_case(&[0.0, 0.2], &[0, 0], 2);
+        found.add(&normal);
+        assert_eq!((found.images, found.lesions), (2, 2));
+        let at = |threshold: f64| {
+            let place = CANDIDATES.iter().position(|candidate| *candidate == threshold).unwrap();
+            found.points[place]
+        };
+        assert_eq!(at(0.05), [2, 2]);
+        assert_eq!(at(0.25), [2, 1]);
+        assert_eq!(at(0.35), [1, 1]);
+        assert_eq!(at(0.65), [1, 0]);
+        assert_eq!(at(0.95), [0, 0]);
+    }
+}

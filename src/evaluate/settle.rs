@@ -1,0 +1,221 @@
+//! What the validation split decides of a prediction: which steps are kept, the temperature and the threshold.
+
+use super::counts::count_binary;
+use super::images::{best_image_threshold, image_metric};
+use super::predictor::Predictor;
+use super::run::{Cases, Seen, Tick, classify, over_scenes};
+use super::temperature::Observed;
+use super::{best_threshold, count_at_candidates, count_classes};
+use crate::error::Result;
+use crate::loss::Outputs;
+use crate::metric::{Counts, IGNORE, across_classes};
+use crate::spec::{
+    BestOnValidThreshold, CalibrationSpec, EvaluationSpec, KeepSpec, RefineSpec, Resolution,
+    Settled, ThresholdSpec, TriedStep,
+};
+
+/// By how much a metric must be higher with a step: more than sums in another order differ by.
+const ROUNDING: f64 = 1e-12;
+/// The most probabilities that a temperature is fitted to.
+const MOST_OBSERVED: usize = 4_000_000;
+/// The most pixels of a case that it is fitted to.
+const MOST_PIXELS: usize = 4096;
+
+/// Settles how outputs of the network become a prediction, and gives the steps about which validation cases decided.
+///
+/// In this order: test-time augmentation, refinement, temperature, threshold, post-processing; each step sees what the
+/// ones before it left.
+///
+/// # Errors
+/// If a case cannot be decoded, or `tick` fails.
+pub fn settle(
+    predictor: &mut Predictor,
+    valid: &Cases,
+    spec: &EvaluationSpec,
+    tick: Tick,
+) -> Result<Vec<TriedStep>> {
+    let all = spec.all_steps();
+    let mut trial = match &spec.keep {
+        KeepSpec::Always(_) => None,
+        KeepSpec::IfBetterOnValid(by) => {
+            let settled = Settled { threshold: all.threshold, ..Settled::network() };
+            Some(Trial { valid, spec, by, tick, settled, value: None, tried: Vec::new() })
+        }
+    };
+    match &mut trial {
+        None => predictor.settled = Settled { post_process: Vec::new(), ..all.clone() },
+        Some(trial) => {
+            predictor.settled = trial.settled.clone();
+            let with = Settled { test_time: all.test_time.clone(), ..trial.settled.clone() };
+            trial.step(predictor, "test-time-augmentation", with)?;
+            let with = Settled { refine: all.refine.clone(), ..trial.settled.clone() };
+            trial.step(predictor, "refine", with)?;
+        }
+    }
+    if matches!(spec.calibration, CalibrationSpec::Temperature(_)) {
+        predictor.settled.temperature = observed(predictor, valid, tick)?.temperature();
+    }
+    predictor.settled.threshold = threshold(predictor, valid, spec, tick)?;
+    let Some(mut trial) = trial else {
+        predictor.settled.post_process = all.post_process;
+        return Ok(Vec::new());
+    };
+    trial.settled = predictor.settled.clone();
+    trial.value = None;
+    for step in all.post_process {
+        let mut with = trial.settled.clone();
+        let name = step.name();
+        with.post_process.push(step);
+        trial.step(predictor, name, with)?;
+    }
+    Ok(trial.tried)
+}
+
+/// Steps on trial, one after the other.
+struct Trial<'a> {
+    valid: &'a Cases<'a>,
+    spec: &'a EvaluationSpec,
+    by: &'a BestOnValidThreshold,
+    tick: Tick<'a>,
+    /// What has been kept.
+    settled: Settled,
+    /// The metric with what has been kept, once it is known.
+    value: Option<Option<f64>>,
+    tried: Vec<TriedStep>,
+}
+
+impl Trial<'_> {
+    /// Keeps a step if the metric is higher with it; nothing where it changes nothing.
+    fn step(&mut self, predictor: &mut Predictor, step: &str, with: Settled) -> Result<()> {
+        if with == self.settled {
+            return Ok(());
+        }
+        let of_masks = !with.post_process.is_empty();
+        let without = match self.value {
+            Some(value) => value,
+            None => self.metric(predictor, of_masks)?,
+        };
+        predictor.settled = with;
+        let value = self.metric(predictor, of_masks)?;
+        let kept = value.is_some_and(|value| without.is_none_or(|old| value > old + ROUNDING));
+        let (step, metric) = (step.to_owned(), self.words(predictor));
+        self.tried.push(TriedStep { step, metric, without, with: value, kept });
+        if kept {
+            self.settled = predictor.settled.clone();
+        } else {
+            predictor.settled = self.settled.clone();
+        }
+        self.value = Some(if kept { value } else { without });
+        Ok(())
+    }
+
+    /// The metric in words.
+    fn words(&self, predictor: &Predictor) -> String {
+        match predictor.outputs {
+            Outputs::Images(_) => self.by.of_images().row().title(),
+            Outputs::Binary | Outputs::Classes(_) => {
+                format!("mean {}", self.by.of_pixels().row().title())
+            }
+        }
+    }
+
+    /// The metric on the validation split, at the threshold that would be chosen, or the one that is.
+    fn metric(&self, predictor: &mut Predictor, chosen: bool) -> Result<Option<f64>> {
+        let Self { valid, spec, by, tick, .. } = self;
+        if !chosen {
+            predictor.settled.threshold = threshold(predictor, valid, spec, tick)?;
+        }
+        if matches!(predictor.outputs, Outputs::Images(_)) {
+            return Ok(image_metric(&classify(predictor, valid, tick)?, by.of_images()));
+        }
+        let classes = valid.dataset.labels.values();
+        let values = over_scenes(predictor, valid, tick, |scene| {
+            let seen = Seen::new(scene, spec.resolution)?;
+            let labels = predictor.labels(&seen.probabilities, scene.original());
+            let counts: Vec<Counts> = match predictor.outputs {
+                Outputs::Binary => vec![count_binary(&labels, &seen.truth)],
+                Outputs::Classes(_) | Outputs::Images(_) => {
+                    count_classes(&labels, &seen.truth, classes)
+                }
+            };
+            Ok(across_classes(by.of_pixels(), &counts, spec.empty))
+        })?;
+        let defined: Vec<f64> = values.into_iter().flatten().collect();
+        Ok((!defined.is_empty()).then(|| defined.iter().sum::<f64>() / defined.len() as f64))
+    }
+}
+
+/// The threshold of binary outputs or two classes of images: as the spec fixes it, or the best on the validation cases.
+fn threshold(
+    predictor: &Predictor,
+    valid: &Cases,
+    spec: &EvaluationSpec,
+    tick: Tick,
+) -> Result<f64> {
+    match &spec.threshold {
+        ThresholdSpec::Fixed(fixed) => Ok(fixed.value),
+        ThresholdSpec::BestOnValid(best) if matches!(predictor.outputs, Outputs::Images(_)) => {
+            let scores = classify(predictor, valid, tick)?;
+            Ok(best_image_threshold(&scores, best.of_images()))
+        }
+        ThresholdSpec::BestOnValid(best) => {
+            let counts: Vec<Vec<Counts>> = over_scenes(predictor, valid, tick, |scene| {
+                let seen = Seen::new(scene, spec.resolution)?;
+                Ok(count_at_candidates(&seen.probabilities.values, &seen.truth))
+            })?;
+            Ok(best_threshold(&counts, best.of_pixels(), spec.empty))
+        }
+    }
+}
+
+/// What a temperature is fitted to: images, or labelled pixels at the network's scale, of each case at most 4,096 at equal
+/// distances.
+fn observed(predictor: &Predictor, valid: &Cases, tick: Tick) -> Result<Observed> {
+    let mut all = Observed::new(predictor.outputs);
+    if matches!(predictor.outputs, Outputs::Images(_)) {
+        for score in classify(predictor, valid, tick)? {
+            all.add(score.truth as u8, &score.probabilities);
+        }
+        return Ok(all);
+    }
+    let channels = predictor.outputs.channels();
+    let most = MOST_OBSERVED / (channels * valid.indices.len()).max(1);
+    let most = most.clamp(1, MOST_PIXELS);
+    let cases = over_scenes(predictor, valid, tick, |scene| {
+        let seen = Seen::new(scene, Resolution::Network)?;
+        let values = &seen.probabilities.values;
+        let pixels = seen.truth.len();
+        let labelled: Vec<usize> =
+            (0..pixels).filter(|&pixel| seen.truth[pixel] != IGNORE).collect();
+        let mut observed = Observed::new(predictor.outputs);
+        for &pixel in labelled.iter().step_by(labelled.len().div_ceil(most).max(1)) {
+            let of_pixel: Vec<f32> =
+                (0..channels).map(|channel| values[channel * pixels + pixel]).collect();
+            observed.add(seen.truth[pixel], &of_pixel);
+        }
+        Ok(observed)
+    })?;
+    cases.into_iter().for_each(|case| all.extend(case));
+    Ok(all)
+}
+
+/// What was made of the probabilities of pixels, and of masks; `None` where nothing was.
+pub fn describe_steps(settled: &Settled) -> Option<String> {
+    let mut said = Vec::new();
+    let views = super::views::count(&settled.test_time);
+    if views > 1 {
+        said.push(format!("averaged over {views} views of the image"));
+    }
+    if let RefineSpec::Crf(spec) = &settled.refine {
+        let updates = if spec.iterations == 1 { "update" } else { "updates" };
+        said.push(format!("refined by a conditional random field ({} {updates})", spec.iterations));
+    }
+    if settled.temperature != 1.0 {
+        said.push(format!("calibrated at temperature {:.3}", settled.temperature));
+    }
+    let steps: Vec<&str> = settled.post_process.iter().map(|step| step.name()).collect();
+    if !steps.is_empty() {
+        said.push(format!("masks of them are changed by {}", steps.join(", ")));
+    }
+    (!said.is_empty()).then(|| said.join(", "))
+}
