@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::bootstrap::mean_interval;
 use super::images::{ImageScore, image_figures, predicted_class};
-use super::paired::of_pixels;
+use super::paired::{mean_over_seeds, of_pixels};
 use super::score::CaseScore;
 use super::summary::figures;
 use crate::metric::{Counts, EmptyRule, MetricKind};
@@ -59,11 +59,13 @@ enum Kind {
     },
     /// Images, a third of them of the second class, whose scores lie so far apart.
     Images { figure: &'static str, apart: f64, alike: bool },
+    /// Mean Dice over several seeds, which differ by this deviation, over cases and seeds together.
+    Seeds { number: usize, deviation: f64 },
     /// Dice of one network less that of another, which misses a part of the lesions.
     Difference { missed: f64 },
 }
 
-const KINDS: [(&str, Kind); 16] = {
+const KINDS: [(&str, Kind); 18] = {
     const fn pixels(figure: &'static str, missed: f64) -> Kind {
         Kind::Pixels { figure, logit: 1.7, spread: 0.8, missed, size_spread: 0.9, alike: false }
     }
@@ -96,6 +98,14 @@ const KINDS: [(&str, Kind); 16] = {
         (
             "`recall-at-specificity90.class`, 0.76",
             images("recall-at-specificity90.class.malignant", 2.0),
+        ),
+        (
+            "mean `dice.mean` of 3 seeds that differ by 0.02, over cases and seeds",
+            Kind::Seeds { number: 3, deviation: 0.02 },
+        ),
+        (
+            "mean `dice.mean` of 5 seeds that differ by 0.05, over cases and seeds",
+            Kind::Seeds { number: 5, deviation: 0.05 },
         ),
         ("difference of Dice, paired", Kind::Difference { missed: 0.0 }),
         (
@@ -169,6 +179,23 @@ impl Kind {
                 let classes = ["benign".to_string(), "malignant".to_string()];
                 of(image_figures(&scores, &classes, &[metric.unwrap()]), figure)
             }
+            Self::Seeds { number, deviation } => {
+                let seed = |chance: &mut Chance| {
+                    let shift = deviation * chance.normal();
+                    let score = |(index, (group, ease)): (usize, &(String, f64))| {
+                        let dice = 0.75 + 0.1 * ease + shift + 0.05 * chance.normal();
+                        case(index, group.clone(), 1000, dice.clamp(0.0, 1.0))
+                    };
+                    let scores: Vec<CaseScore> = cases.iter().enumerate().map(score).collect();
+                    of(figures(&scores, &[MetricKind::Dice], EmptyRule::One), "dice.mean")
+                };
+                let seeds: Vec<Found> = (0..number).map(|_| seed(chance)).collect();
+                let value = seeds.iter().map(|seed| seed.value).sum::<f64>() / number as f64;
+                let with_interval = |seed: &Found| Some((seed.value, seed.interval?));
+                let seeds: Option<Vec<_>> = seeds.iter().map(with_interval).collect();
+                let over = seeds.and_then(|seeds| mean_over_seeds(&seeds));
+                Found { value, interval: over.map(|over| over.interval) }
+            }
             Self::Difference { missed } => {
                 let mut difference = |deviate: &f64| {
                     if chance.uniform() < missed { -0.8 } else { 0.02 + 0.08 * deviate }
@@ -207,7 +234,11 @@ fn truth(kind: Kind) -> f64 {
     let mut chance = Chance(ChaCha8Rng::seed_from_u64(7));
     let mut cases = kind.cases(OF_TRUTH, &mut chance);
     cases.iter_mut().for_each(|(group, _)| *group = "all".into());
-    kind.study(cases, &mut chance).value
+    let of_no_seed = match kind {
+        Kind::Seeds { .. } => Kind::Seeds { number: 1, deviation: 0.0 },
+        other => other,
+    };
+    of_no_seed.study(cases, &mut chance).value
 }
 
 /// What studies of so many groups show.

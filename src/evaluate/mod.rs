@@ -63,6 +63,7 @@ pub use stitch::{Covered, StitchedRow, stitch};
 pub use strata::{Strata, Unstratified};
 pub use summary::{Figure, figure_names, figures};
 pub use threshold::{CANDIDATES, best_threshold, binarize, count_at_candidates};
+pub use views::sides as view_sides;
 pub use windows::Windows;
 
 #[cfg(test)]

@@ -71,7 +71,7 @@ pub(super) fn count(spec: &TestTimeSpec) -> usize {
 
 /// The sides of the network's input in each view: its own, and those that each factor gives in steps of `divisor`, without
 /// repetition.
-pub(super) fn sides(spec: &TestTimeSpec, own: [usize; 2], divisor: usize) -> Vec<[usize; 2]> {
+pub fn sides(spec: &TestTimeSpec, own: [usize; 2], divisor: usize) -> Vec<[usize; 2]> {
     let mut sides = vec![own];
     for scale in &spec.scales {
         let scaled = own.map(|side| {

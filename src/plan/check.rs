@@ -17,7 +17,7 @@ use crate::data::{
 use crate::device::{Request, choose};
 use crate::error::{Error, Result};
 use crate::evaluate::{
-    Strata, epoch_figures, figure_names, image_figure_names, outputs, second_head_names,
+    Strata, epoch_figures, figure_names, image_figure_names, outputs, second_head_names, view_sides,
 };
 use crate::figure_name::{FigureName, MASK_DICE};
 use crate::finding::{Finding, FindingKind, Findings};
@@ -396,6 +396,21 @@ impl Mistakes<'_> {
                  `dataset.image-size` to one number"
             );
             self.add("evaluation.test-time-augmentation.rotate90", message);
+        }
+        let divisor = model::size_divisor(&spec.model) as usize;
+        let own = [height, width];
+        for [height, width] in view_sides(&evaluation.test_time_augmentation, own, divisor) {
+            let sides = [height, width];
+            if sides == own {
+                continue;
+            }
+            // What is wrong with the network at its own size is said there.
+            let known = model::problems(&spec.model, own);
+            let mut scaled = model::problems(&spec.model, sides).into_iter();
+            if let Some((_, why)) = scaled.find(|problem| !known.contains(problem)) {
+                let message = format!("an input of {width}x{height} pixels: {why}");
+                self.add("evaluation.test-time-augmentation.scales", message);
+            }
         }
         if let KeepSpec::IfBetterOnValid(by) = &evaluation.keep {
             self.decides_on_valid("evaluation.keep.metric", by);

@@ -6,7 +6,7 @@ use super::configuration::same_recipe;
 use super::folds::{Folds, folds};
 use super::names;
 use super::words;
-use crate::evaluate::paired::{NORMAL, OverSeeds, over_seeds};
+use crate::evaluate::paired::{OverSeeds, mean_over_seeds};
 use crate::figure_name::FigureName;
 use crate::record::{Figure, Interval, Record, RunState, Task};
 use crate::spec::PublishedSpec;
@@ -239,7 +239,11 @@ fn spread(runs: &[&Record], name: &FigureName) -> Option<MeanAndDeviation> {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
     let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (n - 1.0);
-    let over = over_cases_and_seeds(&figures, mean, &values);
+    let with_interval = |figure: &&Figure| {
+        figure.interval.map(|Interval { low, high }| (figure.value, (low, high)))
+    };
+    let seeds: Option<Vec<_>> = figures.iter().map(with_interval).collect();
+    let over = seeds.and_then(|seeds| mean_over_seeds(&seeds));
     Some(MeanAndDeviation {
         mean,
         deviation: variance.sqrt(),
@@ -247,20 +251,6 @@ fn spread(runs: &[&Record], name: &FigureName) -> Option<MeanAndDeviation> {
         over_seeds: over.map(|OverSeeds { interval: (low, high), .. }| Interval { low, high }),
         share_of_seeds: over.map(|over| over.share),
     })
-}
-
-/// The interval of a mean over seeds. Over cases it is as wide as those of the runs on average, if anything too wide, since
-/// the mean of several networks varies less from case to case.
-fn over_cases_and_seeds(figures: &[&Figure], mean: f64, values: &[f64]) -> Option<OverSeeds> {
-    let n = figures.len() as f64;
-    let (mut below, mut above) = (0.0, 0.0);
-    for figure in figures {
-        let Interval { low, high } = figure.interval?;
-        below += (figure.value - low) / n;
-        above += (high - figure.value) / n;
-    }
-    let error = (below + above) / (2.0 * NORMAL);
-    over_seeds(mean, (mean - below, mean + above), &[values], error)
 }
 
 /// A figure's value with its interval and the cases left out, as text.

@@ -108,6 +108,13 @@ fn what_does_not_fit_classification_is_refused_at_its_key() {
         "evaluation.post-process=[{kind=\"fill-holes\"}]",
         &["evaluation.post-process", "it changes masks"],
     );
+    let small = "evaluation.test-time-augmentation={scales=[0.25]}";
+    let alex = ["check", "sorted.toml", "--set", "model={kind=\"alexnet\"}", "--set", small];
+    let told = ["evaluation.test-time-augmentation.scales", "an input of 32x32 pixels"];
+    bench
+        .oncospec(&[&alex[..], &["--set", "dataset.image-size=96"]].concat())
+        .with(2)
+        .telling(&told);
     refused("loss={kind=\"dice\"}", &["overlap of pixels", "cross-entropy"]);
     refused("model.frozen-stages=6", &["6 of 5 stages"]);
     refused("task.inputs=[\"mask\"]", &["name the segmentation"]);

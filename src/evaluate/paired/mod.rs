@@ -10,7 +10,8 @@ mod seeds;
 use std::collections::BTreeMap;
 
 pub use permutation::{FLIPS, MOST_IN_ALL_WAYS, flips, holm};
-pub use seeds::{NORMAL, OverSeeds, over_seeds};
+use seeds::{NORMAL, over_seeds};
+pub use seeds::{OverSeeds, mean_over_seeds};
 
 use self::delong::{AucDifference, auc_difference};
 use self::permutation::{p_of_difference, p_of_swaps};
