@@ -191,7 +191,7 @@ fn check_one(mut loaded: Loaded, depth: Depth) -> Result<Checked, Problems> {
                 }
                 match decide_stain(spec, dataset, &split) {
                     Ok(decided) => stain = decided,
-                    Err((key, error)) => found.add(key, error.to_string()),
+                    Err((key, error)) => found.add(&key, error.to_string()),
                 }
                 divided = Some((split, duplicates));
             }
@@ -412,10 +412,13 @@ impl Mistakes<'_> {
                 ));
             }
         }
-        if !square && augment.rotate90.is_some() {
+        if !square {
             let message = "quarter turns exchange height and width, which `dataset.image-size` has apart: leave it out, or \
                            write one number there";
-            self.add("augment.rotate90", message.into());
+            let parts = augment.parts().into_iter();
+            let turns = parts.filter(|(_, part)| part.rotate90.is_some());
+            let keys: Vec<String> = turns.map(|(path, _)| format!("{path}.rotate90")).collect();
+            keys.iter().for_each(|key| self.add(key, message.into()));
         }
         if dataset.resize == Resize::Letterbox && source.tile_scale().is_some() {
             let message = "`dataset.layout` cuts tiles of the network's size, so that there is nothing to pad: leave it out";
@@ -432,13 +435,11 @@ impl Mistakes<'_> {
         if spec.dataset.channels != Channels::Gray {
             return;
         }
-        let asked = [
-            ("dataset.stain", spec.dataset.stain.is_some()),
-            ("augment.stain", spec.augment.stain.is_some()),
-        ];
-        for (key, _) in asked.into_iter().filter(|(_, asked)| *asked) {
+        let normalised = spec.dataset.stain.is_some().then(|| "dataset.stain".to_owned());
+        let asked: Vec<String> = normalised.into_iter().chain(stain_jitter(spec)).collect();
+        for key in asked {
             let message = "stains are colours, and `dataset.channels` is \"gray\": leave it out, or set that to \"rgb\"";
-            self.add(key, message.into());
+            self.add(&key, message.into());
         }
     }
 
@@ -916,27 +917,32 @@ fn decide_window(spec: &Spec, dataset: &mut Dataset, split: &Split) -> Result<()
     dataset.decide_levels(window)
 }
 
+/// The keys that ask for random stains.
+fn stain_jitter(spec: &Spec) -> Vec<String> {
+    let parts = spec.augment.parts().into_iter().filter(|(_, part)| part.stain.is_some());
+    parts.map(|(path, _)| format!("{path}.stain")).collect()
+}
+
 /// Decides how stains are normalised, and finds the images that have none to be normalised or augmented.
 fn decide_stain(
     spec: &Spec,
     dataset: &mut Dataset,
     split: &Split,
-) -> Result<Option<StainNormalization>, (&'static str, Error)> {
-    let key = match (&spec.dataset.stain, &spec.augment.stain) {
-        _ if spec.dataset.channels == Channels::Gray => return Ok(None),
-        (None, None) => return Ok(None),
-        (Some(_), _) => "dataset.stain",
-        (None, Some(_)) => "augment.stain",
+) -> Result<Option<StainNormalization>, (String, Error)> {
+    let normalised = spec.dataset.stain.is_some().then(|| "dataset.stain".to_owned());
+    let asked = normalised.into_iter().chain(stain_jitter(spec)).next();
+    let Some(key) = asked.filter(|_| spec.dataset.channels != Channels::Gray) else {
+        return Ok(None);
     };
     let decide = |stain| StainNormalization::of(stain, dataset.levels);
     let stain = spec.dataset.stain.as_ref().map(decide).transpose();
-    let stain = stain.map_err(|error| ("dataset.stain.reference", error))?;
+    let stain = stain.map_err(|error| ("dataset.stain.reference".to_owned(), error))?;
     // Augmentation sees training images alone.
     let parts = if stain.is_some() { &SplitName::ALL[..] } else { &[SplitName::Train] };
     let cases: Vec<usize> = parts.iter().flat_map(|&part| split.part(part)).copied().collect();
     let lacking =
         lacking_stains(dataset, &cases, stain.as_ref(), Crop::new(&spec.dataset).as_ref())
-            .map_err(|error| (key, error))?;
+            .map_err(|error| (key.clone(), error))?;
     let Some(finding) = stains_lacking(dataset, &lacking) else { return Ok(stain) };
     let has_stains = |case: &usize| lacking.iter().all(|(lacks, _)| lacks != case);
     if !split.train.is_empty() && !split.train.iter().any(has_stains) {
