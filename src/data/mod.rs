@@ -76,6 +76,6 @@ pub use batch::Batch;
 pub use cache::Cache;
 pub use crop::Crop;
 pub use loader::{Batches, Loader, Order};
-pub use normalize::{Normalization, Preprocess, normalization};
+pub use normalize::{Normalization, Preprocess, normalization, normalize_problems};
 pub use resize::{Sample, Sampling};
 pub use sampler::problem as sampler_problem;

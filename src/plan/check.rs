@@ -11,8 +11,8 @@ use crate::baseline::Baseline;
 use crate::data::{
     Crop, Dataset, Duplicates, Labels, Split, StainNormalization, augment_problems,
     find_duplicates, folds, for_task, fused_column, group_key, lacking_stains, lacks_foreground,
-    leaks, masks_of, open_for, open_with, percentile_window, sampler_problem, split,
-    stains_lacking, subset, telling_columns, unscored, unsearched,
+    leaks, masks_of, normalize_problems, open_for, open_with, percentile_window, sampler_problem,
+    split, stains_lacking, subset, telling_columns, unscored, unsearched,
 };
 use crate::device::{Request, choose};
 use crate::error::{Error, Result};
@@ -264,6 +264,7 @@ impl Mistakes<'_> {
         let spec = &self.loaded.spec;
         self.all(model::problems(&spec.model, spec.dataset.frame().sides()));
         self.all(augment_problems(&spec.augment));
+        self.all(normalize_problems(&spec.dataset));
         self.all(crate::train::problems(&spec.schedule));
         self.task();
         self.geometry();
