@@ -37,6 +37,8 @@ pub struct Split {
     pub groups: Vec<String>,
     /// The fold that is the test split, of a division into folds.
     pub fold: Option<u32>,
+    /// Cases in the order in which lists name them; empty of other divisions.
+    pub listed: Vec<usize>,
 }
 
 impl Split {
@@ -54,6 +56,15 @@ impl Split {
         SplitName::ALL.into_iter().find(|&name| self.part(name).binary_search(&case).is_ok())
     }
 
+    /// The cases of one part in the order in which lists name them, of other divisions ascending.
+    pub fn in_order(&self, name: SplitName) -> Vec<usize> {
+        let places: BTreeMap<usize, usize> =
+            self.listed.iter().enumerate().map(|(place, &case)| (case, place)).collect();
+        let mut cases = self.part(name).to_vec();
+        cases.sort_by_key(|case| places.get(case).copied());
+        cases
+    }
+
     fn from_parts(parts: &[Option<SplitName>], groups: Vec<String>, fold: Option<u32>) -> Self {
         let of = |wanted: Option<SplitName>| {
             (0..parts.len()).filter(|&case| parts[case] == wanted).collect()
@@ -66,6 +77,7 @@ impl Split {
             left_out_why: "they are in no list of the split".into(),
             groups,
             fold,
+            listed: Vec::new(),
         }
     }
 }

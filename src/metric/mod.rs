@@ -17,6 +17,8 @@ mod mcc;
 mod nsd;
 mod overlap;
 mod quantile;
+mod soft_dice;
+mod soft_iou;
 mod surface;
 
 use std::fmt;
@@ -118,6 +120,10 @@ metrics! {
         .of_all_images(ImageConfusion::mean_recall, true),
     /// Area under the precision-recall curve, as scikit-learn's average precision. Of images alone.
     AveragePrecision => average_precision::METRIC,
+    /// Dice of the probabilities, without a threshold.
+    SoftDice => soft_dice::METRIC,
+    /// IoU of the probabilities, without a threshold.
+    SoftIou => soft_iou::METRIC,
 }
 
 impl MetricKind {

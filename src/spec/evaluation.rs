@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::RefineSpec;
+use super::{BatchesSpec, RefineSpec};
 pub use crate::metric::{EmptyRule, MetricKind};
 use crate::role::Role;
 use crate::split_name::SplitName;
@@ -46,6 +46,10 @@ pub struct EvaluationSpec {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), extend("x-role" = Role::Evaluation))]
     pub by: Vec<StrataSpec>,
+    /// How the page takes means over batches.
+    #[serde(skip_serializing_if = "BatchesSpec::is_default")]
+    #[schemars(extend("x-role" = Role::Presentation))]
+    pub batches: BatchesSpec,
 }
 
 /// A column by which figures are given.
@@ -85,6 +89,7 @@ impl Default for EvaluationSpec {
             window_overlap: 0.5,
             splits: vec![SplitName::Valid, SplitName::Test],
             by: Vec::new(),
+            batches: BatchesSpec::default(),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod arguments;
 mod augment;
+mod batches;
 mod check;
 mod dataset;
 mod defaults;
@@ -46,6 +47,7 @@ mod tests;
 
 pub use arguments::environment;
 pub use augment::*;
+pub use batches::*;
 pub use dataset::*;
 pub use evaluation::*;
 pub use explain::explain;

@@ -29,6 +29,7 @@ pub(super) fn split_by_lists(spec: &FileSplitSpec, dataset: &Dataset) -> Result<
     let index = Index::new(dataset);
     let mut parts: Vec<Option<SplitName>> = vec![None; dataset.cases.len()];
     let mut named: Vec<Option<usize>> = vec![None; dataset.cases.len()];
+    let mut order = Vec::new();
     let mut mistakes = Vec::new();
     for (position, Listed { entry, part, at }) in listed.iter().enumerate() {
         let found = match index.find(entry) {
@@ -50,12 +51,16 @@ pub(super) fn split_by_lists(spec: &FileSplitSpec, dataset: &Dataset) -> Result<
                     let first = named[case].map_or("", |first| listed[first].at.as_str());
                     mistakes.push(format!("{at}: `{entry}` is listed in {first} already"));
                 }
-                None => (parts[case], named[case]) = (Some(*part), Some(position)),
+                None => {
+                    (parts[case], named[case]) = (Some(*part), Some(position));
+                    order.push(case);
+                }
             }
         }
     }
     if mistakes.is_empty() {
-        return Ok(Split::from_parts(&parts, natural_groups(dataset), None));
+        let split = Split::from_parts(&parts, natural_groups(dataset), None);
+        return Ok(Split { listed: order, ..split });
     }
     let count = mistakes.len();
     mistakes.truncate(LISTED);
