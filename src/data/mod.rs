@@ -53,7 +53,7 @@ pub use overlap::{leave_out, overlaps, shown_before};
 pub use random::stream as random_stream;
 pub use regions::{RegionOfCases, regions};
 pub use scored::{Lack, lacks_foreground, unscored};
-pub use split::{Split, folds, group_key, natural_groups, split};
+pub use split::{Split, folds, group_key, natural_groups, split, split_to_choose_on};
 pub use stain::{NoStains, StainNormalization, lacking_stains, stains_lacking};
 pub use subset::subset;
 pub use task::{for_task, masks_of, open_for, open_with_classes};

@@ -12,7 +12,7 @@ use crate::data::{
     Crop, Dataset, Duplicates, Labels, Split, StainNormalization, augment_problems,
     find_duplicates, folds, for_task, fused_column, group_key, lacking_stains, lacks_foreground,
     leaks, masks_of, normalize_problems, open_for, open_with, percentile_window, sampler_problem,
-    split, stains_lacking, subset, telling_columns, unscored, unsearched,
+    split_to_choose_on, stains_lacking, subset, telling_columns, unscored, unsearched,
 };
 use crate::device::{Request, choose};
 use crate::error::{Error, Result};
@@ -26,9 +26,9 @@ use crate::metric::{OfClass, OfImages};
 use crate::model;
 use crate::record::{COST, GuideRow};
 use crate::spec::{
-    Against, BestOnValidThreshold, Channels, EvaluationSpec, GateSpec, GuideSpec, Loaded, Member,
-    Problem, Problems, RefineSpec, Resize, Spec, SubsetSpec, SweepSpec, TaskSpec, ThresholdSpec,
-    load,
+    Against, BestOnValidThreshold, Channels, ChosenOn, EvaluationSpec, GateSpec, GuideSpec, Loaded,
+    Member, Problem, Problems, RefineSpec, Resize, ScheduleSpec, Spec, SubsetSpec, SweepSpec,
+    TaskSpec, ThresholdSpec, load,
 };
 use crate::split_name::SplitName;
 
@@ -175,7 +175,8 @@ fn check_one(mut loaded: Loaded, depth: Depth) -> Result<Checked, Problems> {
             Depth::Pixels => find_duplicates(dataset).map_err(|error| ("dataset.root", error)),
         };
         let division = duplicates.and_then(|duplicates| {
-            let split = split(&spec.dataset.split, dataset, &duplicates);
+            let chooses = spec.schedule.choose_on.split();
+            let split = split_to_choose_on(chooses, &spec.dataset.split, dataset, &duplicates);
             let split = split.map_err(|error| ("dataset.split", error))?;
             Ok((subset(&spec.dataset.subset, dataset, split), duplicates))
         });
@@ -207,6 +208,7 @@ fn check_one(mut loaded: Loaded, depth: Depth) -> Result<Checked, Problems> {
         (Some(dataset), Some((split, duplicates))) if list.is_empty() => {
             let mut findings = dataset.findings.clone();
             findings.extend(of_division(&dataset, &split, &duplicates));
+            findings.extend(chosen_on_test(&loaded.spec.schedule, split.test.len()));
             let fuse = loaded.spec.task.fuse();
             findings.extend(fuse.and_then(|fuse| telling_columns(&fuse.columns, &dataset)));
             let key = group_key(&loaded.spec.dataset.split, &dataset);
@@ -230,6 +232,18 @@ fn of_division(dataset: &Dataset, split: &Split, duplicates: &Duplicates) -> Vec
     findings.extend(unscored(dataset, split));
     findings.extend(leaks(dataset, split, duplicates));
     findings
+}
+
+/// That the epoch is chosen on the images that are reported.
+fn chosen_on_test(schedule: &ScheduleSpec, cases: usize) -> Option<Finding> {
+    (schedule.choose_on == ChosenOn::Test).then(|| {
+        let what = format!(
+            "the epoch is chosen on the {cases} test images that are reported (`schedule.choose-on`): figures of test are \
+             too good, and each epoch counts as a reading"
+        );
+        Finding::warning(FindingKind::ChosenOnTest, what)
+            .remedy("for figures of unseen images choose on validation")
+    })
 }
 
 fn same_file(a: &Path, b: &Path) -> bool {
@@ -559,6 +573,14 @@ impl Mistakes<'_> {
             );
             self.add(GUIDE, message);
         }
+        if loaded.spec.schedule.choose_on == ChosenOn::Test {
+            let message = format!(
+                "{}: schedule.choose-on: a guide chooses its epoch among the training cases of the spec that it guides: add \
+                 \"schedule.choose-on='valid'\" to `task.guide.overrides`",
+                path.display()
+            );
+            self.add(GUIDE, message);
+        }
         loaded.spec.dataset.source = spec.dataset.source.clone();
         loaded.spec.dataset.intensity = spec.dataset.intensity.clone();
         loaded.spec.dataset.split = spec.dataset.split.clone();
@@ -651,27 +673,36 @@ impl Mistakes<'_> {
         }
     }
 
-    /// Figures that decide during training must be recorded each epoch, the best epoch's on validation; directions, if
-    /// given, must be theirs.
+    /// Figures that decide during training must be recorded each epoch, the best epoch's on the split that chooses;
+    /// directions, if given, must be theirs.
     fn deciding(&mut self) {
         let spec = &self.loaded.spec;
         // Names do not depend on how many classes there are.
         let outputs = if spec.task.classifies() { Outputs::Images(2) } else { Outputs::Binary };
         let names = epoch_figures(outputs, spec.task.second_head().is_some());
         let names: Vec<String> = names.into_iter().map(String::from).collect();
+        let chooses = spec.schedule.choose_on.split();
+        let chosen_on = if chooses == SplitName::Test { "test" } else { "validation" };
         let mut found = Vec::new();
         for Deciding { table, metric, goal } in figures::deciding(&spec.schedule) {
-            let splits: &[SplitName] = match table {
-                "schedule.best" => &[SplitName::Valid],
-                _ => &[SplitName::Train, SplitName::Valid],
+            let splits = match table {
+                "schedule.best" => vec![chooses],
+                _ => vec![SplitName::Train, chooses],
             };
-            let recorded = figures::with_splits(splits, &names);
+            let recorded = figures::with_splits(&splits, &names);
             if !recorded.iter().any(|known| known == metric) {
-                let of_training =
-                    metric.parse().is_ok_and(|name: FigureName| name.split == SplitName::Train);
-                let why = match of_training && splits == [SplitName::Valid] {
-                    true => "is of the training split; the best epoch is chosen on validation",
-                    false => "is not recorded during training",
+                let of = metric.parse().ok().map(|name: FigureName| name.split);
+                let why = match (of, chooses) {
+                    (Some(SplitName::Train), _) if splits == [chooses] => {
+                        format!("is of the training split; the best epoch is chosen on {chosen_on}")
+                    }
+                    (Some(SplitName::Test), SplitName::Valid) => {
+                        "is of the test split, which takes no part in choices unless `schedule.choose-on` is \"test\"".into()
+                    }
+                    (Some(SplitName::Valid), SplitName::Test) => {
+                        "is of the validation split, and `schedule.choose-on` is \"test\"".into()
+                    }
+                    _ => "is not recorded during training".into(),
                 };
                 found.push((
                     format!("{table}.metric"),
@@ -785,6 +816,11 @@ impl Mistakes<'_> {
     fn sweep(&mut self, dataset: &Dataset) {
         let Some(sweep) = &self.loaded.spec.sweep else { return };
         self.all(trials::problems(sweep));
+        if self.loaded.spec.schedule.choose_on == ChosenOn::Test {
+            let message = "trials are compared on validation and must not see test, on which each would choose its epoch: \
+                           leave it out, or `sweep`";
+            self.add("schedule.choose-on", message.into());
+        }
         self.halving(sweep);
         let recorded = self.recorded(dataset, &[SplitName::Valid]);
         if !recorded.contains(&sweep.metric) {
@@ -910,8 +946,24 @@ impl Mistakes<'_> {
                 Some("set evaluation.splits = [\"valid\"], or give the test split cases".into());
             self.list.push(self.loaded.problem_at("evaluation.splits", message.into(), help));
         }
+        if !split.valid.is_empty() {
+            return;
+        }
+        let best_on_valid = matches!(evaluation.threshold, ThresholdSpec::BestOnValid(_));
+        if evaluation.splits.contains(&SplitName::Valid) {
+            let message =
+                "the validation split is to be evaluated, but the division gives it no case";
+            let help = Some("set evaluation.splits = [\"test\"]".into());
+            self.list.push(self.loaded.problem_at("evaluation.splits", message.into(), help));
+        }
+        if best_on_valid {
+            let message =
+                "the threshold is to be the best on validation, but the division gives it no case";
+            self.add("evaluation.threshold", message.into());
+        }
     }
 }
+
 /// Decides how images of 16 bits are read: by those of the training split, where the spec says so.
 fn decide_window(spec: &Spec, dataset: &mut Dataset, split: &Split) -> Result<()> {
     let window = percentile_window(&spec.dataset.intensity, dataset, &split.train)?;

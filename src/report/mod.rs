@@ -6,6 +6,7 @@
 mod calibration;
 mod cases;
 mod charts;
+mod choice;
 mod compare;
 mod comparison;
 mod configuration;
