@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::cases::{counts, counts_of, rows_of_cases};
+use super::cases::{counts, counts_of, rows_at, rows_of_cases};
 use super::configuration::{spec_text, spec_value};
 use super::names;
 use crate::metric::{Counts, across_classes, mean_of_classes};
 use crate::record::{CaseRow, Record};
-use crate::spec::{BatchOrder, BatchWeight, BatchesSpec, EmptyRule, MetricKind};
+use crate::spec::{
+    BatchOrder, BatchWeight, BatchesSpec, Counting, Empty, EmptyRule, MetricKind, OverImages,
+    Resolution,
+};
 use crate::split_name::SplitName;
 
 /// Dice and IoU of a split by every convention.
@@ -77,10 +80,14 @@ struct Batches {
 }
 
 impl Batches {
-    /// Those of cases in order of their names.
+    /// Those of cases in order of their names, as the run's spec says.
     fn new(record: &Record, split: SplitName, cases: &[Vec<&CaseRow>]) -> Self {
         let spec = spec_value(record, "evaluation.batches").and_then(|said| said.try_into().ok());
-        let spec: BatchesSpec = spec.unwrap_or_default();
+        Self::of(spec.unwrap_or_default(), record, split, cases)
+    }
+
+    /// The same, as something else says.
+    fn of(spec: BatchesSpec, record: &Record, split: SplitName, cases: &[Vec<&CaseRow>]) -> Self {
         let of_training = || spec_text(record, "schedule.batch-size")?.parse().ok();
         // One batch where the spec does not say how many cases it has.
         let size = spec.size.or_else(of_training).map_or(cases.len(), |size: u32| size as usize);
@@ -136,6 +143,45 @@ impl Batches {
             weights += weight;
         }
         (weights > 0.0).then(|| total / weights)
+    }
+}
+
+/// A metric of counts of a split at a resolution, as a publication counts; `None` where no case was scored there, or it is
+/// not defined.
+pub(super) fn counted_as(
+    counting: &Counting,
+    metric: MetricKind,
+    record: &Record,
+    split: SplitName,
+    resolution: Resolution,
+) -> Option<f64> {
+    let resolution = match resolution {
+        Resolution::Original => "original",
+        Resolution::Network => "network",
+    };
+    let of_split = rows_at(record, resolution).into_iter().filter(|((of, _), _)| *of == split);
+    let cases: Vec<Vec<&CaseRow>> = of_split.map(|(_, rows)| rows).collect();
+    let counted: Vec<Vec<Counts>> = cases.iter().map(|rows| counts_of(rows)).collect();
+    let over_images = |empty: Empty| {
+        let value = |counts: &Vec<Counts>| match empty {
+            Empty::One => across_classes(metric, counts, EmptyRule::One),
+            Empty::Zero => Some(across_classes(metric, counts, EmptyRule::Skip).unwrap_or(0.0)),
+            Empty::Skip => across_classes(metric, counts, EmptyRule::Skip),
+            Empty::WithClass => {
+                let has_class = counts.iter().any(|of_class| of_class.truth() > 0);
+                across_classes(metric, counts, EmptyRule::One).filter(|_| has_class)
+            }
+        };
+        mean(counted.iter().filter_map(value))
+    };
+    match counting {
+        Counting::Images(OverImages { empty }) => over_images(*empty),
+        Counting::Pooled(_) if counted.is_empty() => None,
+        Counting::Pooled(_) => across_classes(metric, &sum(&counted), EmptyRule::One),
+        Counting::Batches(_) if !METRICS.contains(&metric) => None,
+        Counting::Batches(spec) => {
+            Batches::of(spec.clone(), record, split, &cases).mean(metric, &counted)
+        }
     }
 }
 

@@ -22,6 +22,7 @@ mod headline;
 mod images;
 mod junit;
 mod legend;
+mod literature;
 mod markdown;
 mod means;
 mod names;
@@ -52,7 +53,7 @@ use serde::Serialize;
 use crate::error::{Error, Result};
 use crate::evaluate::paired;
 use crate::record::Record;
-use crate::spec::PublishedSpec;
+use crate::spec::{Literature, PublishedSpec};
 
 /// How a page is made.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -67,6 +68,8 @@ pub struct ReportOptions {
     pub unreadable: Vec<Unreadable>,
     /// Figures that are tested between runs, such as `dice.lesion`; without any, the first headline figure.
     pub compare: Vec<String>,
+    /// Published figures that are shown beside the runs.
+    pub literature: Vec<Literature>,
 }
 
 /// A run that cannot be read.
@@ -96,6 +99,8 @@ struct Page<'a> {
     flips: (usize, u32),
     semantics: Vec<semantics::Semantic>,
     published: Vec<&'a PublishedSpec>,
+    /// Tables of the files of published figures.
+    literature: Vec<literature::PublishedTable>,
     curves: Vec<curves::Curve>,
     more_curves: Vec<curves::Curve>,
     distributions: Vec<curves::Curve>,
@@ -159,6 +164,7 @@ pub fn render(records: &[Record], options: &ReportOptions) -> Result<String> {
         flips: (paired::MOST_IN_ALL_WAYS, paired::FLIPS),
         semantics: semantics::semantics(records, &labels),
         published: headline::published(records),
+        literature: literature::tables(&options.literature, records, &labels),
         curves,
         more_curves,
         distributions: curves::distributions(&dice, &labels)?,

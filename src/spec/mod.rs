@@ -19,6 +19,7 @@ mod hints;
 mod layer;
 #[cfg(test)]
 mod layer_tests;
+mod literature;
 mod load;
 mod locate;
 mod member;
@@ -54,6 +55,7 @@ pub use explain::explain;
 pub use extends::Extends;
 pub use filter::*;
 pub use gate::*;
+pub use literature::*;
 pub use load::{Loaded, Origins, load};
 pub use member::{Member, folds};
 pub use origin::{Note, Origin};
