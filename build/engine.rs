@@ -121,6 +121,7 @@ pub(crate) const PLACES: &[(&str, Part)] = &[
     ("source/synth.rs", Part::Neither),
     ("spec/", Part::Training),
     ("spec/explain.rs", Part::Neither),
+    ("spec/literature.rs", Part::Neither),
     ("spec/member.rs", Part::Neither),
     ("spec/problem.rs", Part::Neither),
     ("spec/reference.rs", Part::Neither),

@@ -165,6 +165,8 @@ pub enum FindingKind {
     NoSplit,
     /// Cases that are in no split.
     LeftOut,
+    /// The epoch is chosen on the images that are reported.
+    ChosenOnTest,
     /// Patients in more than one split.
     Crossing,
     /// Tiles of which some pixels are in more than one split.

@@ -49,6 +49,7 @@ embedded! {
     "busi_unet_plus_plus.toml",
     "busi_unet_plus_plus_resnet34.toml",
     "busi_unext.toml",
+    "busi_unext_as_published.toml",
     "busi_vgg16.toml",
     "demo.toml",
 }

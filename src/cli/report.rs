@@ -11,6 +11,7 @@ use crate::outputs::{OutputFile, canonical};
 use crate::record::{Record, RunDir};
 use crate::report::{ReportOptions, Unreadable, check_templates, render};
 use crate::shell::shell;
+use crate::spec::{Literature, literature};
 use crate::text;
 
 /// Arguments of `report`.
@@ -32,6 +33,10 @@ pub(super) struct ReportArgs {
     /// first headline figure.
     #[arg(long, value_name = "FIGURE", value_delimiter = ',')]
     compare: Vec<String>,
+    /// File of published figures, such as `experiments/literature/busi.toml`, that are shown beside the runs and ranked with
+    /// those that share their protocol; may be repeated.
+    #[arg(long, value_name = "FILE")]
+    literature: Vec<PathBuf>,
     #[command(flatten)]
     overwrite: OverwriteArgs,
 }
@@ -39,8 +44,9 @@ pub(super) struct ReportArgs {
 /// Renders a report over any runs; 1 if one of them could not be read.
 pub(super) fn execute(args: ReportArgs, output: Output) -> Result<u8> {
     let runs = find_runs(&args.runs, &args.root)?;
+    let literature = args.literature.iter().map(|file| literature(file)).collect::<Result<_>>()?;
     let page = PageFile::new(&args.output, args.templates, args.overwrite.overwrite)?;
-    let page = PageFile { compare: args.compare, ..page };
+    let page = PageFile { compare: args.compare, literature, ..page };
     let written = page.write(&runs, String::new())?;
     output.say(format!("report: {}", args.output.display()));
     Ok(if written.whole { 0 } else { 1 })
@@ -61,6 +67,8 @@ pub(super) struct PageFile {
     templates: Option<PathBuf>,
     /// Figures that are tested between runs.
     compare: Vec<String>,
+    /// Published figures.
+    literature: Vec<Literature>,
 }
 
 impl PageFile {
@@ -73,7 +81,7 @@ impl PageFile {
             check_templates(folder)?;
         }
         let file = OutputFile::new(path, "a report", overwrite)?;
-        Ok(Self { file, templates, compare: Vec::new() })
+        Ok(Self { file, templates, compare: Vec::new(), literature: Vec::new() })
     }
 
     /// Renders it over run directories and writes it; without a title it has the experiments' names. Those that could not
@@ -96,6 +104,7 @@ impl PageFile {
             templates: self.templates.clone(),
             unreadable: unreadable.collect(),
             compare: self.compare.clone(),
+            literature: self.literature.clone(),
         };
         self.file.write(render(&records, &options)?.as_bytes())?;
         for (_, error) in &errors {

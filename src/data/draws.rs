@@ -44,6 +44,8 @@ pub(super) enum Purpose {
     Crop,
     /// `augment.stain`.
     Stain,
+    /// `augment.one-of`.
+    OneOf,
 }
 
 /// The random numbers of one case in one epoch of one seed.

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::progress::Counting;
 use crate::source::Metadata;
 use crate::source::case::Decoded;
-use crate::spec::{Channels, InputKind, NormalizeSpec};
+use crate::spec::{Channels, DatasetSpec, GivenNormalize, InputKind, NormalizeSpec};
 
 /// ImageNet's mean and standard deviation of red, green and blue, as torchvision states them.
 const IMAGENET_MEAN: [f32; 3] = [0.485, 0.456, 0.406];
@@ -49,11 +49,29 @@ pub fn normalization(
     match spec {
         NormalizeSpec::Unit(_) => Ok(Normalization::unit(channels)),
         NormalizeSpec::Imagenet(_) => Ok(Normalization::imagenet(channels)),
+        NormalizeSpec::Given(given) => Ok(Normalization::given(given, channels)),
         NormalizeSpec::Dataset(_) => {
             let sums = sum_over(dataset, train, sampling, workers, cache)?;
             sums.normalization(channels)
         }
     }
+}
+
+/// The keys of a given normalisation that do not fit the channels, and what is wrong.
+pub fn normalize_problems(spec: &DatasetSpec) -> Vec<(String, String)> {
+    let NormalizeSpec::Given(given) = &spec.normalize else { return Vec::new() };
+    let channels = spec.channels.count();
+    let numbers = [("mean", given.mean.len()), ("std", given.std.len())];
+    let wrong = numbers.into_iter().filter(|(_, count)| ![1, channels].contains(count));
+    let right = match channels {
+        1 => "images have one channel: give one".into(),
+        _ => format!("images have {channels} channels: give {channels}, or one for all"),
+    };
+    wrong
+        .map(|(key, count)| {
+            (format!("dataset.normalize.{key}"), format!("has {count} numbers, and {right}"))
+        })
+        .collect()
 }
 
 impl Normalization {
@@ -70,6 +88,18 @@ impl Normalization {
                 let luma = |[r, g, b]: [f32; 3]| vec![0.299 * r + 0.587 * g + 0.114 * b];
                 Self { mean: luma(IMAGENET_MEAN), std: luma(IMAGENET_STD) }
             }
+        }
+    }
+
+    /// The one that is given, in one mean and one deviation of values from 0 to 1.
+    fn given(spec: &GivenNormalize, channels: Channels) -> Self {
+        let of = |numbers: &[f64], factor: f64| {
+            let numbers = numbers.iter().cycle().take(channels.count());
+            numbers.map(|number| (number * factor) as f32).collect()
+        };
+        Self {
+            mean: of(&spec.mean, 1.0 / spec.white),
+            std: of(&spec.std, spec.divide_by / spec.white),
         }
     }
 
@@ -413,6 +443,75 @@ mod tests {
         let gray = found(NormalizeSpec::Imagenet(ImagenetNormalize {}), Channels::Gray);
         close(&gray.mean, &[0.458_971]);
         close(&gray.std, &[0.225_609]);
+    }
+
+    #[derive(serde::Deserialize)]
+    struct Albumentations {
+        pixels: Vec<u8>,
+        normalize: Vec<Normalised>,
+    }
+
+    #[derive(serde::Deserialize)]
+    struct Normalised {
+        name: String,
+        mean: Vec<f64>,
+        std: Vec<f64>,
+        max_pixel_value: f64,
+        divide_by: f64,
+        image: Vec<f32>,
+    }
+
+    #[test]
+    fn given_figures_make_what_albumentations_makes_of_them() {
+        let text = std::fs::read_to_string(crate::testing::fixture("albumentations.json")).unwrap();
+        let Albumentations { pixels, normalize } = serde_json::from_str(&text).unwrap();
+        let planes: Vec<u8> =
+            (0..3).flat_map(|c| pixels.iter().skip(c).step_by(3)).copied().collect();
+        assert_eq!(normalize.len(), 4);
+        for Normalised { name, mean, std, max_pixel_value, divide_by, image } in normalize {
+            // albumentations multiplies mean and deviation by its largest value.
+            let given = GivenNormalize { mean, std, white: 255.0 / max_pixel_value, divide_by };
+            let normalization = Normalization::given(&given, Channels::Rgb);
+            let sampling = sampling(2, Channels::Rgb);
+            let preprocess = Preprocess { sampling, inputs: vec![], normalization, fused: vec![] };
+            let mut input = Vec::new();
+            preprocess.extend_plain(&mut input, &sample(&planes, 3));
+            let largest = image.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
+            for (found, expected) in input.iter().zip(&image) {
+                let off = (found - expected).abs() / largest;
+                assert!(off < 1e-6, "{name}: {found}, not {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn one_number_is_for_all_channels_and_others_are_one_each() {
+        let given = |mean: &[f64], std: &[f64]| GivenNormalize {
+            mean: mean.to_vec(),
+            std: std.to_vec(),
+            white: 1.0,
+            divide_by: 1.0,
+        };
+        let one = Normalization::given(&given(&[0.5], &[0.25]), Channels::Rgb);
+        assert_eq!(one, Normalization { mean: vec![0.5; 3], std: vec![0.25; 3] });
+        let mut spec: DatasetSpec = toml::from_str("kind = 'phantom'").unwrap();
+        let mut wrong = |mean: &[f64], std: &[f64], channels| {
+            spec.normalize = NormalizeSpec::Given(given(mean, std));
+            spec.channels = channels;
+            let said = normalize_problems(&spec).into_iter();
+            said.map(|(key, message)| format!("{key} {message}")).collect::<Vec<_>>()
+        };
+        assert_eq!(wrong(&[0.5], &[0.1, 0.2, 0.3], Channels::Rgb), <[&str; 0]>::default());
+        assert_eq!(
+            wrong(&[0.5, 0.4], &[0.1], Channels::Rgb),
+            [
+                "dataset.normalize.mean has 2 numbers, and images have 3 channels: give 3, or one for all"
+            ]
+        );
+        assert_eq!(
+            wrong(&[0.5], &[0.1, 0.2, 0.3], Channels::Gray),
+            ["dataset.normalize.std has 3 numbers, and images have one channel: give one"]
+        );
     }
 
     #[test]

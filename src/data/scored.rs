@@ -144,6 +144,7 @@ mod tests {
             left_out_why: String::new(),
             groups: Vec::new(),
             fold: None,
+            listed: Vec::new(),
         }
     }
 

@@ -37,6 +37,8 @@ pub struct Split {
     pub groups: Vec<String>,
     /// The fold that is the test split, of a division into folds.
     pub fold: Option<u32>,
+    /// Cases in the order in which lists name them; empty of other divisions.
+    pub listed: Vec<usize>,
 }
 
 impl Split {
@@ -54,6 +56,15 @@ impl Split {
         SplitName::ALL.into_iter().find(|&name| self.part(name).binary_search(&case).is_ok())
     }
 
+    /// The cases of one part in the order in which lists name them, of other divisions ascending.
+    pub fn in_order(&self, name: SplitName) -> Vec<usize> {
+        let places: BTreeMap<usize, usize> =
+            self.listed.iter().enumerate().map(|(place, &case)| (case, place)).collect();
+        let mut cases = self.part(name).to_vec();
+        cases.sort_by_key(|case| places.get(case).copied());
+        cases
+    }
+
     fn from_parts(parts: &[Option<SplitName>], groups: Vec<String>, fold: Option<u32>) -> Self {
         let of = |wanted: Option<SplitName>| {
             (0..parts.len()).filter(|&case| parts[case] == wanted).collect()
@@ -66,6 +77,7 @@ impl Split {
             left_out_why: "they are in no list of the split".into(),
             groups,
             fold,
+            listed: Vec::new(),
         }
     }
 }
@@ -76,6 +88,19 @@ impl Split {
 /// A user's error: fractions that do not add up, a part or a class of a part without cases, a group
 /// key that the data set does not have, lists that name a case that is not there or name it twice.
 pub fn split(spec: &SplitSpec, dataset: &Dataset, duplicates: &Duplicates) -> Result<Split> {
+    split_to_choose_on(SplitName::Valid, spec, dataset, duplicates)
+}
+
+/// As [`split`], where another split than validation has to have cases, because it chooses the epoch.
+///
+/// # Errors
+/// As there.
+pub fn split_to_choose_on(
+    chooses: SplitName,
+    spec: &SplitSpec,
+    dataset: &Dataset,
+    duplicates: &Duplicates,
+) -> Result<Split> {
     let split = match spec {
         SplitSpec::Holdout(holdout) => split_holdout(holdout, dataset, duplicates)?,
         SplitSpec::Kfold(kfold) => split_kfold(kfold, dataset, duplicates)?,
@@ -83,7 +108,7 @@ pub fn split(spec: &SplitSpec, dataset: &Dataset, duplicates: &Duplicates) -> Re
         SplitSpec::ByFolder(_) => split_by_folder(dataset)?,
         SplitSpec::ByColumn(_) => split_by_column(dataset)?,
     };
-    check_parts(dataset, &split)
+    check_parts(dataset, &split, chooses)
         .map_err(|error| Error::user(format!("{error}\nto mend it, {}", remedy(spec))))?;
     Ok(split)
 }
@@ -311,9 +336,9 @@ pub fn natural_groups(dataset: &Dataset) -> Vec<String> {
     with_overlaps(dataset.cases.iter().map(of).collect(), dataset)
 }
 
-/// Training and validation need cases, and every class that is used at all is in every part.
-fn check_parts(dataset: &Dataset, split: &Split) -> Result<()> {
-    for name in [SplitName::Train, SplitName::Valid] {
+/// Training and the split that chooses need cases, and every class that is used at all is in every part.
+fn check_parts(dataset: &Dataset, split: &Split, chooses: SplitName) -> Result<()> {
+    for name in [SplitName::Train, chooses] {
         if split.part(name).is_empty() {
             return Err(Error::user(format!(
                 "`dataset.split`: no case for `{name}` ({} train, {} valid, {} test)",

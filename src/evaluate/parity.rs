@@ -231,3 +231,37 @@ fn real_masks_at_their_original_size_score_as_in_scikit_learn_and_monai() {
         assert_close(score.value(MetricKind::Auc, EmptyRule::One), Some(auc), 1e-12, &stem);
     }
 }
+
+#[derive(Deserialize)]
+struct Batches {
+    width: usize,
+    images: Vec<Soft>,
+}
+
+#[derive(Deserialize)]
+struct Soft {
+    name: String,
+    logits: Vec<f64>,
+    truth: Vec<u8>,
+    soft: [f64; 2],
+}
+
+#[test]
+fn metrics_of_probabilities_are_those_of_numpy() {
+    let json = std::fs::read(crate::testing::fixture("batches.json")).unwrap();
+    let Batches { width, images } = serde_json::from_slice(&json).unwrap();
+    assert_eq!(images.len(), 7);
+    let metrics = [MetricKind::SoftDice, MetricKind::SoftIou];
+    for Soft { name, logits, truth, soft } in images {
+        let probabilities: Vec<f32> =
+            logits.iter().map(|logit| (1.0 / (1.0 + (-logit).exp())) as f32).collect();
+        let height = truth.len() / width;
+        let case =
+            LabelledCase { case: &name, group: &name, label: "", width, height, truth: &truth };
+        let score = score_binary(&case, "lesion", &binarize(&probabilities, 0.5), &probabilities, &asked(&metrics));
+        for (kind, theirs) in metrics.into_iter().zip(soft) {
+            let ours = score.value(kind, EmptyRule::One);
+            assert_close(ours, Some(theirs), 1e-7, &format!("{name}, {}", kind.name()));
+        }
+    }
+}

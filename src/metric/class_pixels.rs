@@ -67,6 +67,22 @@ impl ClassPixels<'_> {
         })
     }
 
+    /// Sums over the labelled pixels: of the probabilities of the class where it is the truth, of all its probabilities, and
+    /// the number of its pixels in the truth. `None` without probabilities, or where one is no number.
+    pub(super) fn sums_of_probabilities(&self) -> Option<[f64; 3]> {
+        let labelled = self.probabilities?.iter().zip(self.truth).filter(|(_, t)| **t != IGNORE);
+        let (mut both, mut predicted, mut truth) = (0.0, 0.0, 0.0);
+        for (&probability, &class) in labelled {
+            let probability = f64::from(probability);
+            predicted += probability;
+            if usize::from(class) == self.class {
+                both += probability;
+                truth += 1.0;
+            }
+        }
+        (!predicted.is_nan()).then_some([both, predicted, truth])
+    }
+
     /// The pixels of the class in prediction and truth.
     fn masks(&self) -> (Vec<bool>, Vec<bool>) {
         let is_class = |&value: &u8| usize::from(value) == self.class;

@@ -19,6 +19,8 @@ mod mcc;
 mod nsd;
 mod overlap;
 mod quantile;
+mod soft_dice;
+mod soft_iou;
 mod surface;
 
 use std::fmt;
@@ -138,6 +140,10 @@ metrics! {
     SpecificityAtRecall95 => Metric::highest("specificity-at-recall95", "Specificity at recall 0.95")
         .also_named(&["specificity-at-sensitivity95"])
         .of_ranking(|steps| at_fixed::specificity_at_recall(steps, 0.95)),
+    /// Dice of the probabilities, without a threshold.
+    SoftDice => soft_dice::METRIC,
+    /// IoU of the probabilities, without a threshold.
+    SoftIou => soft_iou::METRIC,
 }
 
 impl MetricKind {

@@ -11,8 +11,8 @@ use crate::baseline::Baseline;
 use crate::data::{
     Crop, Dataset, Duplicates, Labels, Split, StainNormalization, augment_problems,
     find_duplicates, folds, for_task, fused_column, group_key, lacking_stains, lacks_foreground,
-    leaks, masks_of, open_for, open_with, percentile_window, sampler_problem, split,
-    stains_lacking, subset, telling_columns, unscored, unsearched,
+    leaks, masks_of, normalize_problems, open_for, open_with, percentile_window, sampler_problem,
+    split_to_choose_on, stains_lacking, subset, telling_columns, unscored, unsearched,
 };
 use crate::device::{Request, choose};
 use crate::error::{Error, Result};
@@ -26,9 +26,9 @@ use crate::metric::{OfClass, OfImages};
 use crate::model;
 use crate::record::{COST, GuideRow};
 use crate::spec::{
-    Against, BestOnValidThreshold, Channels, EvaluationSpec, GateSpec, GuideSpec, KeepSpec, Loaded,
-    Member, Problem, Problems, RefineSpec, Resize, Spec, SubsetSpec, SweepSpec, TaskSpec,
-    ThresholdSpec, load,
+    Against, BestOnValidThreshold, Channels, ChosenOn, EvaluationSpec, GateSpec, GuideSpec,
+    KeepSpec, Loaded, Member, Problem, Problems, RefineSpec, Resize, ScheduleSpec, Spec,
+    SubsetSpec, SweepSpec, TaskSpec, ThresholdSpec, load,
 };
 use crate::split_name::SplitName;
 
@@ -175,7 +175,8 @@ fn check_one(mut loaded: Loaded, depth: Depth) -> Result<Checked, Problems> {
             Depth::Pixels => find_duplicates(dataset).map_err(|error| ("dataset.root", error)),
         };
         let division = duplicates.and_then(|duplicates| {
-            let split = split(&spec.dataset.split, dataset, &duplicates);
+            let chooses = spec.schedule.choose_on.split();
+            let split = split_to_choose_on(chooses, &spec.dataset.split, dataset, &duplicates);
             let split = split.map_err(|error| ("dataset.split", error))?;
             Ok((subset(&spec.dataset.subset, dataset, split), duplicates))
         });
@@ -191,7 +192,7 @@ fn check_one(mut loaded: Loaded, depth: Depth) -> Result<Checked, Problems> {
                 }
                 match decide_stain(spec, dataset, &split) {
                     Ok(decided) => stain = decided,
-                    Err((key, error)) => found.add(key, error.to_string()),
+                    Err((key, error)) => found.add(&key, error.to_string()),
                 }
                 divided = Some((split, duplicates));
             }
@@ -207,6 +208,7 @@ fn check_one(mut loaded: Loaded, depth: Depth) -> Result<Checked, Problems> {
         (Some(dataset), Some((split, duplicates))) if list.is_empty() => {
             let mut findings = dataset.findings.clone();
             findings.extend(of_division(&dataset, &split, &duplicates));
+            findings.extend(chosen_on_test(&loaded.spec.schedule, split.test.len()));
             let fuse = loaded.spec.task.fuse();
             findings.extend(fuse.and_then(|fuse| telling_columns(&fuse.columns, &dataset)));
             let key = group_key(&loaded.spec.dataset.split, &dataset);
@@ -230,6 +232,18 @@ fn of_division(dataset: &Dataset, split: &Split, duplicates: &Duplicates) -> Vec
     findings.extend(unscored(dataset, split));
     findings.extend(leaks(dataset, split, duplicates));
     findings
+}
+
+/// That the epoch is chosen on the images that are reported.
+fn chosen_on_test(schedule: &ScheduleSpec, cases: usize) -> Option<Finding> {
+    (schedule.choose_on == ChosenOn::Test).then(|| {
+        let what = format!(
+            "the epoch is chosen on the {cases} test images that are reported (`schedule.choose-on`): figures of test are \
+             too good, and each epoch counts as a reading"
+        );
+        Finding::warning(FindingKind::ChosenOnTest, what)
+            .remedy("for figures of unseen images choose on validation")
+    })
 }
 
 fn same_file(a: &Path, b: &Path) -> bool {
@@ -264,6 +278,7 @@ impl Mistakes<'_> {
         let spec = &self.loaded.spec;
         self.all(model::problems(&spec.model, spec.dataset.frame().sides()));
         self.all(augment_problems(&spec.augment));
+        self.all(normalize_problems(&spec.dataset));
         self.all(crate::train::problems(&spec.schedule));
         self.task();
         self.geometry();
@@ -503,10 +518,13 @@ impl Mistakes<'_> {
                 ));
             }
         }
-        if !square && augment.rotate90.is_some() {
+        if !square {
             let message = "quarter turns exchange height and width, which `dataset.image-size` has apart: leave it out, or \
                            write one number there";
-            self.add("augment.rotate90", message.into());
+            let parts = augment.parts().into_iter();
+            let turns = parts.filter(|(_, part)| part.rotate90.is_some());
+            let keys: Vec<String> = turns.map(|(path, _)| format!("{path}.rotate90")).collect();
+            keys.iter().for_each(|key| self.add(key, message.into()));
         }
         if dataset.resize == Resize::Letterbox && source.tile_scale().is_some() {
             let message = "`dataset.layout` cuts tiles of the network's size, so that there is nothing to pad: leave it out";
@@ -523,13 +541,11 @@ impl Mistakes<'_> {
         if spec.dataset.channels != Channels::Gray {
             return;
         }
-        let asked = [
-            ("dataset.stain", spec.dataset.stain.is_some()),
-            ("augment.stain", spec.augment.stain.is_some()),
-        ];
-        for (key, _) in asked.into_iter().filter(|(_, asked)| *asked) {
+        let normalised = spec.dataset.stain.is_some().then(|| "dataset.stain".to_owned());
+        let asked: Vec<String> = normalised.into_iter().chain(stain_jitter(spec)).collect();
+        for key in asked {
             let message = "stains are colours, and `dataset.channels` is \"gray\": leave it out, or set that to \"rgb\"";
-            self.add(key, message.into());
+            self.add(&key, message.into());
         }
     }
 
@@ -648,6 +664,14 @@ impl Mistakes<'_> {
             );
             self.add(GUIDE, message);
         }
+        if loaded.spec.schedule.choose_on == ChosenOn::Test {
+            let message = format!(
+                "{}: schedule.choose-on: a guide chooses its epoch among the training cases of the spec that it guides: add \
+                 \"schedule.choose-on='valid'\" to `task.guide.overrides`",
+                path.display()
+            );
+            self.add(GUIDE, message);
+        }
         loaded.spec.dataset.source = spec.dataset.source.clone();
         loaded.spec.dataset.intensity = spec.dataset.intensity.clone();
         loaded.spec.dataset.split = spec.dataset.split.clone();
@@ -740,27 +764,36 @@ impl Mistakes<'_> {
         }
     }
 
-    /// Figures that decide during training must be recorded each epoch, the best epoch's on validation; directions, if
-    /// given, must be theirs.
+    /// Figures that decide during training must be recorded each epoch, the best epoch's on the split that chooses;
+    /// directions, if given, must be theirs.
     fn deciding(&mut self) {
         let spec = &self.loaded.spec;
         // Names do not depend on how many classes there are.
         let outputs = if spec.task.classifies() { Outputs::Images(2) } else { Outputs::Binary };
         let names = epoch_figures(outputs, spec.task.second_head().is_some());
         let names: Vec<String> = names.into_iter().map(String::from).collect();
+        let chooses = spec.schedule.choose_on.split();
+        let chosen_on = if chooses == SplitName::Test { "test" } else { "validation" };
         let mut found = Vec::new();
         for Deciding { table, metric, goal } in figures::deciding(&spec.schedule) {
-            let splits: &[SplitName] = match table {
-                "schedule.best" => &[SplitName::Valid],
-                _ => &[SplitName::Train, SplitName::Valid],
+            let splits = match table {
+                "schedule.best" => vec![chooses],
+                _ => vec![SplitName::Train, chooses],
             };
-            let recorded = figures::with_splits(splits, &names);
+            let recorded = figures::with_splits(&splits, &names);
             if !recorded.iter().any(|known| known == metric) {
-                let of_training =
-                    metric.parse().is_ok_and(|name: FigureName| name.split == SplitName::Train);
-                let why = match of_training && splits == [SplitName::Valid] {
-                    true => "is of the training split; the best epoch is chosen on validation",
-                    false => "is not recorded during training",
+                let of = metric.parse().ok().map(|name: FigureName| name.split);
+                let why = match (of, chooses) {
+                    (Some(SplitName::Train), _) if splits == [chooses] => {
+                        format!("is of the training split; the best epoch is chosen on {chosen_on}")
+                    }
+                    (Some(SplitName::Test), SplitName::Valid) => {
+                        "is of the test split, which takes no part in choices unless `schedule.choose-on` is \"test\"".into()
+                    }
+                    (Some(SplitName::Valid), SplitName::Test) => {
+                        "is of the validation split, and `schedule.choose-on` is \"test\"".into()
+                    }
+                    _ => "is not recorded during training".into(),
                 };
                 found.push((
                     format!("{table}.metric"),
@@ -874,6 +907,11 @@ impl Mistakes<'_> {
     fn sweep(&mut self, dataset: &Dataset) {
         let Some(sweep) = &self.loaded.spec.sweep else { return };
         self.all(trials::problems(sweep));
+        if self.loaded.spec.schedule.choose_on == ChosenOn::Test {
+            let message = "trials are compared on validation and must not see test, on which each would choose its epoch: \
+                           leave it out, or `sweep`";
+            self.add("schedule.choose-on", message.into());
+        }
         self.halving(sweep);
         let recorded = self.recorded(dataset, &[SplitName::Valid]);
         if !recorded.contains(&sweep.metric) {
@@ -999,12 +1037,34 @@ impl Mistakes<'_> {
                 Some("set evaluation.splits = [\"valid\"], or give the test split cases".into());
             self.list.push(self.loaded.problem_at("evaluation.splits", message.into(), help));
         }
+        if !split.valid.is_empty() {
+            return;
+        }
+        let best_on_valid = matches!(evaluation.threshold, ThresholdSpec::BestOnValid(_));
+        if evaluation.splits.contains(&SplitName::Valid) {
+            let message =
+                "the validation split is to be evaluated, but the division gives it no case";
+            let help = Some("set evaluation.splits = [\"test\"]".into());
+            self.list.push(self.loaded.problem_at("evaluation.splits", message.into(), help));
+        }
+        if best_on_valid {
+            let message =
+                "the threshold is to be the best on validation, but the division gives it no case";
+            self.add("evaluation.threshold", message.into());
+        }
     }
 }
+
 /// Decides how images of 16 bits are read: by those of the training split, where the spec says so.
 fn decide_window(spec: &Spec, dataset: &mut Dataset, split: &Split) -> Result<()> {
     let window = percentile_window(&spec.dataset.intensity, dataset, &split.train)?;
     dataset.decide_levels(window)
+}
+
+/// The keys that ask for random stains.
+fn stain_jitter(spec: &Spec) -> Vec<String> {
+    let parts = spec.augment.parts().into_iter().filter(|(_, part)| part.stain.is_some());
+    parts.map(|(path, _)| format!("{path}.stain")).collect()
 }
 
 /// Decides how stains are normalised, and finds the images that have none to be normalised or augmented.
@@ -1012,22 +1072,21 @@ fn decide_stain(
     spec: &Spec,
     dataset: &mut Dataset,
     split: &Split,
-) -> Result<Option<StainNormalization>, (&'static str, Error)> {
-    let key = match (&spec.dataset.stain, &spec.augment.stain) {
-        _ if spec.dataset.channels == Channels::Gray => return Ok(None),
-        (None, None) => return Ok(None),
-        (Some(_), _) => "dataset.stain",
-        (None, Some(_)) => "augment.stain",
+) -> Result<Option<StainNormalization>, (String, Error)> {
+    let normalised = spec.dataset.stain.is_some().then(|| "dataset.stain".to_owned());
+    let asked = normalised.into_iter().chain(stain_jitter(spec)).next();
+    let Some(key) = asked.filter(|_| spec.dataset.channels != Channels::Gray) else {
+        return Ok(None);
     };
     let decide = |stain| StainNormalization::of(stain, dataset.levels);
     let stain = spec.dataset.stain.as_ref().map(decide).transpose();
-    let stain = stain.map_err(|error| ("dataset.stain.reference", error))?;
+    let stain = stain.map_err(|error| ("dataset.stain.reference".to_owned(), error))?;
     // Augmentation sees training images alone.
     let parts = if stain.is_some() { &SplitName::ALL[..] } else { &[SplitName::Train] };
     let cases: Vec<usize> = parts.iter().flat_map(|&part| split.part(part)).copied().collect();
     let lacking =
         lacking_stains(dataset, &cases, stain.as_ref(), Crop::new(&spec.dataset).as_ref())
-            .map_err(|error| (key, error))?;
+            .map_err(|error| (key.clone(), error))?;
     let Some(finding) = stains_lacking(dataset, &lacking) else { return Ok(stain) };
     let has_stains = |case: &usize| lacking.iter().all(|(lacks, _)| lacks != case);
     if !split.train.is_empty() && !split.train.iter().any(has_stains) {

@@ -35,7 +35,8 @@ impl Estimate {
             let case = &plan.dataset.cases[case];
             crop.map_or(1, |crop| crop.count((case.width, case.height)))
         };
-        let valid: usize = plan.split.valid.iter().map(seen).sum();
+        let chooses = plan.split.part(schedule.choose_on.split());
+        let valid: usize = chooses.iter().map(seen).sum();
         let epoch_s = measured.step_s * (train as f64 + valid as f64 / 3.0);
         Self {
             case_step_s: measured.step_s,

@@ -56,6 +56,9 @@ pub struct Reading {
     /// Seed of the division into folds, where the spec asks for several divisions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub division: Option<u32>,
+    /// The epoch after which it was made, where test chooses the epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<u32>,
 }
 
 /// Whose readings are asked for.
@@ -87,7 +90,13 @@ impl Reading {
             id: unique(),
             experiment: String::new(),
             division: None,
+            epoch: None,
         }
+    }
+
+    /// The same reading, made now after an epoch.
+    pub fn of_epoch(&self, epoch: u32) -> Self {
+        Self { when: now(), id: unique(), epoch: Some(epoch), ..self.clone() }
     }
 
     /// The same, by a run of an experiment, of cases with these SHA-256 of pixels.

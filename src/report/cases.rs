@@ -102,7 +102,14 @@ pub(super) fn dice_of_cases(record: &Record) -> Vec<ValueOfCase> {
 
 /// The rows of each case at the headline resolution, one for each class.
 pub(super) fn rows_of_cases(record: &Record) -> BTreeMap<(SplitName, &str), Vec<&CaseRow>> {
-    let resolution = headline_resolution(record);
+    rows_at(record, &headline_resolution(record))
+}
+
+/// The rows of each case at a resolution, one for each class.
+pub(super) fn rows_at<'a>(
+    record: &'a Record,
+    resolution: &str,
+) -> BTreeMap<(SplitName, &'a str), Vec<&'a CaseRow>> {
     let mut cases: BTreeMap<_, Vec<&CaseRow>> = BTreeMap::new();
     for row in record.cases.iter().filter(|row| row.resolution == resolution) {
         cases.entry((row.split, row.case.as_str())).or_default().push(row);

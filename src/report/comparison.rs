@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::cases::{counts, rows_of_cases, score};
+use super::choice::chosen_on_test;
 use super::headline::{by_task, columns, seeded};
 use super::images;
 use super::names;
@@ -90,6 +91,8 @@ type Cases = BTreeMap<String, Case>;
 /// A run, or the runs of an experiment that differ in their seeds.
 struct Contestant<'a> {
     label: String,
+    /// Whether its epoch was chosen on the test split.
+    chosen_on_test: bool,
     /// Names of the classes of images.
     classes: &'a [String],
     splits: BTreeMap<SplitName, Part>,
@@ -230,7 +233,8 @@ fn contestants<'a>(
         let finished = record.status.state == RunState::Finished;
         let splits = if finished { splits(record, of) } else { BTreeMap::new() };
         let (label, classes) = (labels[run].clone(), images::classes(record));
-        (!splits.is_empty()).then_some((run, Contestant { label, classes, splits }))
+        let chosen_on_test = chosen_on_test(record);
+        (!splits.is_empty()).then_some((run, Contestant { label, chosen_on_test, classes, splits }))
     };
     let mut all: BTreeMap<usize, Contestant> = runs.iter().filter_map(contestant).collect();
     for (experiment, runs) in seeded {
@@ -323,12 +327,20 @@ fn pair(figure: &str, first: &Contestant, second: &Contestant, tests: usize) -> 
         p,
         corrected: 1.0,
         better: None,
-        verdict: if split == SplitName::Test {
-            String::new()
-        } else {
-            "only test cases decide".into()
-        },
+        verdict: verdict_without_test(split, [first, second]),
     })
+}
+
+/// Why a pair is not decided by a test; empty where it is.
+fn verdict_without_test(split: SplitName, pair: [&Contestant; 2]) -> String {
+    let chosen = pair.into_iter().filter(|one| one.chosen_on_test);
+    let chosen: Vec<&str> = chosen.map(|one| one.label.as_str()).collect();
+    match chosen.as_slice() {
+        _ if split != SplitName::Test => "only test cases decide".into(),
+        [] => String::new(),
+        [one] => format!("no conclusion: the epoch of {one} was chosen on these cases"),
+        _ => "no conclusion: the epochs of both were chosen on these cases".into(),
+    }
 }
 
 /// Corrects p for all tests, and says of each pair of test cases which is better.
@@ -423,6 +435,32 @@ mod tests {
         assert_eq!((pair.cases, pair.groups), (40, 40));
         assert!((pair.difference + 0.05).abs() < 1e-9 && pair.p < 0.001);
         assert!(pair.corrected >= 2.0 * pair.p && found.alone.is_empty());
+    }
+
+    #[test]
+    fn nothing_better_is_concluded_of_an_epoch_that_was_chosen_on_the_cases() {
+        let base = numbers();
+        let shifted = |by: f64| base.iter().map(|dice| dice + by).collect::<Vec<f64>>();
+        let on_test = |name: &str, seed, by| {
+            let mut record = run(name, seed, &shifted(by));
+            let metric = named("test.dice.mean");
+            record.summary.selection =
+                Some(crate::record::Selection { epoch: 1, metric, value: 0.7 });
+            record
+        };
+        let told = |records: &[Record]| {
+            let pair = compared(records).remove(0).pairs.remove(0);
+            assert!(pair.corrected < 0.05, "{pair:?}");
+            (pair.better, pair.verdict)
+        };
+        let valid = [0, 1].map(|seed| run("b", seed, &shifted(0.001 * f64::from(seed))));
+        let one = [on_test("a", 0, 0.1), on_test("a", 1, 0.101)];
+        assert_eq!(
+            told(&[&one[..], &valid].concat()),
+            (None, "no conclusion: the epoch of a, 2 seeds was chosen on these cases".into())
+        );
+        let both = "no conclusion: the epochs of both were chosen on these cases".to_string();
+        assert_eq!(told(&[on_test("a", 0, 0.1), on_test("c", 0, 0.0)]), (None, both));
     }
 
     #[test]

@@ -38,7 +38,7 @@ const FIRST: [&str; 9] = [
     "image-auc.macro",
 ];
 
-/// Curves of training and validation over the epochs of all runs: the first ones, then the others.
+/// Curves of training and of the split that chooses over the epochs of all runs: the first ones, then the others.
 ///
 /// # Errors
 /// When plotters cannot draw.
@@ -65,8 +65,7 @@ pub(super) fn training(records: &[Record], labels: &[String]) -> Result<(Vec<Cur
 fn curve(name: &str, records: &[Record], labels: &[String]) -> Result<Curve> {
     let mut lines = Vec::new();
     let mut described = Vec::new();
-    let both = [SplitName::Train, SplitName::Valid];
-    let splits = if name == LEARNING_RATE { &both[..1] } else { &both[..] };
+    let splits = if name == LEARNING_RATE { &SplitName::ALL[..1] } else { &SplitName::ALL[..] };
     for (run, (record, label)) in records.iter().zip(labels).enumerate() {
         for &split in splits {
             let points = points(record, name, split);
@@ -81,7 +80,7 @@ fn curve(name: &str, records: &[Record], labels: &[String]) -> Result<Curve> {
                 ));
                 let chosen =
                     record.summary.selection.as_ref().map(|chosen| f64::from(chosen.epoch));
-                let chosen = chosen.filter(|_| split == SplitName::Valid);
+                let chosen = chosen.filter(|_| split != SplitName::Train);
                 let marked = points.iter().copied().find(|point| chosen == Some(point.0));
                 let dashed = split == SplitName::Train && name != LEARNING_RATE;
                 lines.push(Line { run, dashed, points, marked });

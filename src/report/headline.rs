@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::choice::chosen_on_test;
 use super::configuration::same_recipe;
 use super::folds::{Folds, folds};
 use super::names;
@@ -48,6 +49,8 @@ pub(super) struct Row {
     pub run: usize,
     /// How far it came.
     pub state: String,
+    /// Whether its epoch was chosen on the test split.
+    pub chosen_on_test: bool,
     /// Figures; `None` where not recorded.
     pub cells: Vec<Option<Figure>>,
 }
@@ -61,6 +64,8 @@ pub(super) struct Pooled {
     pub folds: usize,
     /// How often each case was tested.
     pub repeats: usize,
+    /// Whether an epoch was chosen on the test split.
+    pub chosen_on_test: bool,
     /// Figures; `None` of other splits.
     pub cells: Vec<Option<Figure>>,
 }
@@ -97,6 +102,8 @@ pub(super) struct Spread {
     pub experiment: String,
     /// Number of seeds.
     pub seeds: usize,
+    /// Whether their epochs were chosen on the test split.
+    pub chosen_on_test: bool,
     /// Mean and sample standard deviation; `None` where a run lacks the figure.
     pub cells: Vec<Option<MeanAndDeviation>>,
 }
@@ -150,6 +157,7 @@ fn headline(
         label: labels[run].clone(),
         run,
         state: records[run].status.state.to_string(),
+        chosen_on_test: chosen_on_test(&records[run]),
         cells: names.iter().map(|name| records[run].figure(name).cloned()).collect(),
     };
     let is_fold = |run: &usize| folds.iter().any(|one| one.runs.contains(run));
@@ -157,6 +165,7 @@ fn headline(
         label: one.label.clone(),
         folds: one.folds,
         repeats: one.repeats,
+        chosen_on_test: one.runs.iter().any(|&run| chosen_on_test(&records[run])),
         cells: names.iter().map(|name| one.figure(name).cloned()).collect(),
     };
     Headline {
@@ -200,6 +209,7 @@ fn spreads(records: &[&Record], names: &[FigureName]) -> Vec<Spread> {
             Spread {
                 experiment: experiment.to_owned(),
                 seeds: runs.len(),
+                chosen_on_test: runs.iter().any(|run| chosen_on_test(run)),
                 cells: names.iter().map(|name| spread(&runs, name)).collect(),
             }
         })

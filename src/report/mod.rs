@@ -6,6 +6,7 @@
 mod calibration;
 mod cases;
 mod charts;
+mod choice;
 mod compare;
 mod comparison;
 mod configuration;
@@ -22,6 +23,7 @@ mod headline;
 mod images;
 mod junit;
 mod legend;
+mod literature;
 mod markdown;
 mod means;
 mod names;
@@ -53,7 +55,7 @@ use serde::Serialize;
 use crate::error::{Error, Result};
 use crate::evaluate::paired;
 use crate::record::Record;
-use crate::spec::PublishedSpec;
+use crate::spec::{Literature, PublishedSpec};
 
 /// How a page is made.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -68,6 +70,8 @@ pub struct ReportOptions {
     pub unreadable: Vec<Unreadable>,
     /// Figures that are tested between runs, such as `dice.lesion`; without any, the first headline figure.
     pub compare: Vec<String>,
+    /// Published figures that are shown beside the runs.
+    pub literature: Vec<Literature>,
 }
 
 /// A run that cannot be read.
@@ -97,6 +101,8 @@ struct Page<'a> {
     flips: (usize, u32),
     semantics: Vec<semantics::Semantic>,
     published: Vec<&'a PublishedSpec>,
+    /// Tables of the files of published figures.
+    literature: Vec<literature::PublishedTable>,
     curves: Vec<curves::Curve>,
     more_curves: Vec<curves::Curve>,
     distributions: Vec<curves::Curve>,
@@ -167,6 +173,7 @@ pub fn render(records: &[Record], options: &ReportOptions) -> Result<String> {
         flips: (paired::MOST_IN_ALL_WAYS, paired::FLIPS),
         semantics: semantics::semantics(records, &labels),
         published: headline::published(records),
+        literature: literature::tables(&options.literature, records, &labels),
         curves,
         more_curves,
         distributions: curves::distributions(&dice, &labels)?,

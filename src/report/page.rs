@@ -15,11 +15,12 @@ use crate::split_name::NoSplit;
 use crate::text;
 
 /// The built-in templates, by the names of the files that may replace them.
-const TEMPLATES: [(&str, &str); 16] = [
+const TEMPLATES: [(&str, &str); 17] = [
     ("page.html.j2", include_str!("../../templates/page.html.j2")),
     ("macros.html.j2", include_str!("../../templates/macros.html.j2")),
     ("status.html.j2", include_str!("../../templates/status.html.j2")),
     ("results.html.j2", include_str!("../../templates/results.html.j2")),
+    ("literature.html.j2", include_str!("../../templates/literature.html.j2")),
     ("curves.html.j2", include_str!("../../templates/curves.html.j2")),
     ("film.html.j2", include_str!("../../templates/film.html.j2")),
     ("pictures.html.j2", include_str!("../../templates/pictures.html.j2")),

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::choice::measured;
 use super::names;
 use super::readings::test_readings;
 use super::split_table::SplitTable;
@@ -110,12 +111,14 @@ fn losses(record: &Record, split: SplitName) -> Vec<(u32, f64)> {
         .collect()
 }
 
-/// The smallest rise of the validation loss that counts, as a fraction of its lowest value.
+/// The smallest rise of a split's loss that counts, as a fraction of its lowest value.
 const RISE: f64 = 0.02;
 
 /// Overfitting, underfitting and divergence, by the two losses.
 fn course_of_the_loss(record: &Record) -> Option<Remark> {
-    let (train, valid) = (losses(record, SplitName::Train), losses(record, SplitName::Valid));
+    let measured = measured(record);
+    let split = names::split(measured);
+    let (train, valid) = (losses(record, SplitName::Train), losses(record, measured));
     let &(lowest_epoch, lowest) = valid.iter().min_by(|a, b| a.1.total_cmp(&b.1))?;
     let &(last_epoch, last) = valid.last()?;
     if valid.len() < 3 {
@@ -130,13 +133,13 @@ fn course_of_the_loss(record: &Record) -> Option<Remark> {
         let train = from_to(train_then, train_last);
         return Some(if train_last < train_then {
             warning(format!(
-                "Validation loss rose from epoch {lowest_epoch} on ({valid}) while training loss \
+                "{split} loss rose from epoch {lowest_epoch} on ({valid}) while training loss \
                  fell ({train}): overfitting.{}",
                 kept(record)
             ))
         } else {
             warning(format!(
-                "Validation and training loss both rose after epoch {lowest_epoch} ({valid}; \
+                "{split} and training loss both rose after epoch {lowest_epoch} ({valid}; \
                  {train}): training diverges, perhaps because the learning rate is too high.{}",
                 kept(record)
             ))
@@ -146,7 +149,7 @@ fn course_of_the_loss(record: &Record) -> Option<Remark> {
     let finished = record.status.state == RunState::Finished;
     if finished && lowest_epoch == last_epoch && last < first * (1.0 - RISE) {
         return Some(note(format!(
-            "Validation loss was lowest in the last epoch ({}): more epochs may improve it.",
+            "{split} loss was lowest in the last epoch ({}): more epochs may improve it.",
             words::figure(last)
         )));
     }
@@ -176,10 +179,12 @@ fn generalisation_gap(record: &Record) -> Option<Remark> {
         let row = record.epochs.iter().find(|row| row.epoch == epoch && row.split == split)?;
         row.figures.get(figure).copied()
     };
-    let (train, valid) = (value(SplitName::Train)?, value(SplitName::Valid)?);
+    let measured = measured(record);
+    let split = names::split(measured).to_lowercase();
+    let (train, valid) = (value(SplitName::Train)?, value(measured)?);
     (train - valid > GAP).then(|| {
         note(format!(
-            "At the chosen epoch {name} is {} on training and {} on validation cases: the network \
+            "At the chosen epoch {name} is {} on training and {} on {split} cases: the network \
              fits training cases much better.",
             words::figure(train),
             words::figure(valid)

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use super::charts::RUN_COLOURS;
+use super::choice::{chosen_on_test, measured};
 use super::configuration::division;
 use super::confusion::{ConfusionView, confusions};
 use super::film::{self, Film};
@@ -63,6 +64,8 @@ pub(super) struct RunView<'a> {
     /// Whether whole images have classes.
     classifies: bool,
     labels: Vec<Block>,
+    /// Whether the epoch was chosen on the test split.
+    chosen_on_test: bool,
     /// Figures by the columns that the spec names.
     strata: Vec<StrataTable>,
     /// The trials by which keys were chosen.
@@ -112,6 +115,7 @@ pub(super) fn view<'a>(index: usize, label: &'a str, record: &'a Record) -> Resu
         image_classes: images::class_tables(record),
         classifies: record.summary.task == Task::Classify,
         labels: means::by_label(record)?,
+        chosen_on_test: chosen_on_test(record),
         strata: strata::tables(record),
         sweep: &record.sweep,
         confusion: confusions(record),
@@ -197,8 +201,8 @@ pub(super) fn groups<'a>(
 
 /// Epochs completed: the status may lag behind the recorded figures of a running run.
 pub(super) fn epochs_done(record: &Record) -> u32 {
-    let recorded =
-        record.epochs.iter().filter(|row| row.split == SplitName::Valid).map(|row| row.epoch);
+    let measured = measured(record);
+    let recorded = record.epochs.iter().filter(|row| row.split == measured).map(|row| row.epoch);
     recorded.fold(record.status.epoch, u32::max)
 }
 

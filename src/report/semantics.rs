@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::choice::chosen_on_test;
 use super::words;
 use crate::evaluate::{describe_steps, figure_goal};
 use crate::record::{Record, Task};
@@ -104,10 +105,14 @@ fn threshold(record: &Record) -> String {
 fn chosen_by(record: &Record) -> String {
     match &record.summary.selection {
         Some(selection) => format!(
-            "The weights of the epoch with the {} {}; the test split has no part in the choice.",
+            "The weights of the epoch with the {} {}; the test split {}.",
             figure_goal(&selection.metric.figure)
                 .map_or_else(|| "best".into(), |goal| goal.to_string()),
-            selection.metric
+            selection.metric,
+            match chosen_on_test(record) {
+                true => "chose it, so that its figures are not those of unseen cases",
+                false => "has no part in the choice",
+            }
         ),
         None => String::new(),
     }

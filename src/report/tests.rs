@@ -18,6 +18,7 @@ fn options() -> ReportOptions {
         title: "Attention & <others>".into(),
         command: "oncospec report runs/* -o report.html".into(),
         templates: None,
+        literature: Vec::new(),
     }
 }
 

@@ -7,11 +7,11 @@ use crate::split_name::SplitName;
 /// Digits of the recorded digest of a case: enough to see that it changed.
 const DIGITS: usize = 16;
 
-/// Where each case of a plan went.
+/// Where each case of a plan went, each split in the order of its list where it has one.
 pub(super) fn split_rows(plan: &Plan) -> Table<SplitRow> {
     let mut rows = Vec::new();
     for part in SplitName::ALL {
-        for &index in plan.split.part(part) {
+        for index in plan.split.in_order(part) {
             let case = &plan.dataset.cases[index];
             rows.push(SplitRow {
                 case: case.id.clone(),

@@ -30,6 +30,7 @@ pub fn hashes_after(plan: &Plan, chosen: &Chosen, steps: u32) -> Result<(TensorH
     let cases = (steps as usize) * batch * schedule.accumulate as usize;
     plan.split.train.truncate(cases);
     plan.split.valid.truncate(batch);
+    plan.split.test.truncate(batch);
     let made = plan.split.train.len().div_ceil(batch * schedule.accumulate as usize);
     let kept = Arc::new(Hashed::default());
     let keeper: Arc<dyn Keeper> = Arc::clone(&kept) as Arc<dyn Keeper>;

@@ -1,5 +1,6 @@
 //! Pictures during training: the predictions and attributions of one case, and of a random one, in some epochs.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use burn::tensor::Device;
@@ -13,7 +14,9 @@ use crate::evaluate::{Predictor, draw, jpeg, predicted_class, shown};
 use crate::loss::Outputs;
 use crate::model::{Model, save_weights, size_divisor};
 use crate::plan::Plan;
-use crate::record::{Checkpoints, Frame, FrameImages, Part, Progressed, RunDir};
+use crate::record::{
+    Checkpoints, Frame, FrameImages, Part, Progressed, Reading, RunDir, note_reading,
+};
 use crate::spec::{AttributionKind, Settled};
 use crate::train::Keeper;
 
@@ -23,15 +26,41 @@ pub(super) struct Filmed {
     pub checkpoints: Checkpoints,
     /// The pictures.
     pub film: Film,
+    /// The reading of the test split that an epoch is, where that chooses.
+    pub readings: Option<EpochReadings>,
+}
+
+/// Notes a reading of the test split for each epoch.
+pub(super) struct EpochReadings {
+    reading: Reading,
+    /// Whether one was noted that names the cases.
+    named: AtomicBool,
+}
+
+impl EpochReadings {
+    /// Each is this reading but for its time and epoch.
+    pub(super) fn new(reading: Reading) -> Self {
+        Self { reading, named: AtomicBool::new(false) }
+    }
+
+    /// Notes that of an epoch. The first names all cases; the others name them by one digest, so that hundreds of epochs
+    /// leave a short ledger.
+    fn note(&self, run: &RunDir, epoch: u32) -> Result<()> {
+        let mut reading = self.reading.of_epoch(epoch);
+        if self.named.swap(true, Ordering::Relaxed) {
+            (reading.case_digests, reading.case_pixels) = (Vec::new(), Vec::new());
+        }
+        note_reading(run.path(), &reading)
+    }
 }
 
 /// Takes the pictures.
 pub(super) struct Film {
     run: Arc<RunDir>,
     dataset: Arc<Dataset>,
-    /// Validation cases.
+    /// Cases of the split that chooses the epoch.
     cases: Vec<usize>,
-    /// The validation case that every epoch shows.
+    /// The one that every epoch shows.
     fixed: OnceLock<usize>,
     outputs: Outputs,
     image_classes: Vec<String>,
@@ -47,7 +76,7 @@ pub(super) struct Film {
 }
 
 impl Film {
-    /// A film of validation cases of a plan.
+    /// A film of cases of a plan, of the split that chooses the epoch.
     ///
     /// # Errors
     /// If the network has no such layer or gate.
@@ -59,7 +88,7 @@ impl Film {
         Ok(Self {
             run,
             dataset: Arc::clone(&plan.dataset),
-            cases: plan.split.valid.clone(),
+            cases: plan.split.part(spec.schedule.choose_on.split()).to_vec(),
             fixed: OnceLock::new(),
             outputs: decisions.outputs(),
             image_classes: decisions.image_classes.clone(),
@@ -190,6 +219,13 @@ impl Keeper for Filmed {
 
     fn keep_best(&self, net: &Model) -> Result<()> {
         self.checkpoints.keep_best(|path| save_weights(net, path))
+    }
+
+    fn note_test_reading(&self, epoch: u32) -> Result<()> {
+        match &self.readings {
+            Some(readings) => readings.note(&self.film.run, epoch),
+            None => Ok(()),
+        }
     }
 
     fn see(&self, epoch: u32, net: &Model) -> Result<()> {

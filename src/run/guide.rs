@@ -119,6 +119,7 @@ fn plan_of(
             "of a network that guides a classifier, the cases of one fold and the classifier's validation and test cases".into(),
         groups: shared.groups.clone(),
         fold: Some(fold as u32),
+        listed: shared.listed.clone(),
     };
     let mut checked = Checked { split, ..guide.clone() };
     checked.loaded.spec.evaluation.splits = vec![SplitName::Valid];

@@ -62,10 +62,11 @@ use crate::record::{
     note_reading, now,
 };
 use crate::shell::shell;
+use crate::spec::ChosenOn;
 use crate::split_name::SplitName;
 use crate::text;
 use crate::train::{Ending, Progress, Stop, Training, train};
-use film::{Film, Filmed};
+use film::{EpochReadings, Film, Filmed};
 use place::claim;
 use refresh::refresh;
 use resume::unfinished;
@@ -219,7 +220,12 @@ fn work(
         Training { pause_after: options.pause_after, ..training::training(plan, &options.device)? };
     let progress = Progress::new(options.quiet);
     let film = Film::new(plan, &options.device.device, Arc::clone(run))?;
-    let keeper = Arc::new(Filmed { checkpoints, film });
+    let chooses_on_test = plan.decisions.spec.schedule.choose_on == ChosenOn::Test;
+    let readings = match chooses_on_test {
+        true => Some(EpochReadings::new(test_reading(plan, options)?)),
+        false => None,
+    };
+    let keeper = Arc::new(Filmed { checkpoints, film, readings });
     let trained = train(training, from, keeper, progress, stop.clone())?;
     let epoch = trained.progressed.epoch;
     let stopped = |state, why: String| {
@@ -234,7 +240,7 @@ fn work(
     };
     write_status(run, plan, RunState::Running, Some("evaluating".into()), epoch)?;
     if plan.decisions.spec.evaluation.splits.contains(&SplitName::Test) {
-        note_test_reading(plan, options, run)?;
+        note_reading(run.path(), &test_reading(plan, options)?)?;
     }
     let Some(decided) = judge::judge(plan, &options.device, run, stop)? else {
         return Ok(Some((RunState::Interrupted, "asked to stop while evaluating".into())));
@@ -269,8 +275,8 @@ fn skipped(batches: u64, resumed: u32) -> Option<String> {
     (batches > 0).then(|| format!("{batches} {of} without a labelled pixel made no step{since}"))
 }
 
-/// Notes in the ledger of the experiment that the test split is about to be read.
-fn note_test_reading(plan: &Plan, options: &Options, run: &RunDir) -> Result<()> {
+/// A reading of the test split, to be noted in the ledger of the experiment before it is made.
+fn test_reading(plan: &Plan, options: &Options) -> Result<Reading> {
     let decisions = &plan.decisions;
     let cases: Vec<&str> =
         plan.split.test.iter().map(|&case| plan.dataset.cases[case].id.as_str()).collect();
@@ -279,7 +285,7 @@ fn note_test_reading(plan: &Plan, options: &Options, run: &RunDir) -> Result<()>
     let division = decisions.spec.dataset.split.division();
     let reading = Reading { division, ..reading };
     let pixels = pixels_of_cases(&plan.dataset, &plan.split.test)?;
-    note_reading(run.path(), &reading.in_experiment(&decisions.spec.name, &pixels))
+    Ok(reading.in_experiment(&decisions.spec.name, &pixels))
 }
 
 fn write_status(

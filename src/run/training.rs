@@ -59,7 +59,7 @@ pub(super) fn training(plan: &Plan, chosen: &Chosen) -> Result<Training> {
         train: if spec.schedule.drop_last { train.drop_last() } else { train },
         checkpoint_every: spec.run.checkpoint_every,
         pause_after: None,
-        valid: loader(&plan.split.valid, None).windows(),
+        valid: loader(plan.split.part(spec.schedule.choose_on.split()), None).windows(),
         devices,
     })
 }

@@ -137,6 +137,8 @@ pub enum NormalizeSpec {
     Imagenet(ImagenetNormalize),
     /// [0, 1], less the mean, over the standard deviation of the training split's pixels.
     Dataset(DatasetNormalize),
+    /// A mean and a standard deviation that are given, as published programs have them.
+    Given(GivenNormalize),
 }
 
 /// Settings of `unit`; it has none.
@@ -153,6 +155,33 @@ pub struct ImagenetNormalize {}
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DatasetNormalize {}
+
+/// A value v of 0 to 255 becomes (v `white` / 255 - `mean`) / `std` / `divide-by`.
+///
+/// albumentations' `Normalize()` has ImageNet's figures; programs that then divide by 255 again, as UNeXt's does, are
+/// `{ mean = [0.485, 0.456, 0.406], std = [0.229, 0.224, 0.225], divide-by = 255 }`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct GivenNormalize {
+    /// What is taken off each channel, in their order; one number is for all.
+    #[schemars(length(min = 1, max = 3), inner(range(min = -1e6, max = 1e6)))]
+    pub mean: Vec<f64>,
+    /// What each channel is then divided by; one number is for all.
+    #[schemars(length(min = 1, max = 3), inner(range(min = 1e-6, max = 1e6)))]
+    pub std: Vec<f64>,
+    /// What 255 is before: 1 where mean and deviation are of values from 0 to 1, 255 where they are of levels.
+    #[serde(default = "unchanged")]
+    #[schemars(range(min = 1e-6, max = 1e6))]
+    pub white: f64,
+    /// What the result is divided by once more.
+    #[serde(default = "unchanged")]
+    #[schemars(range(min = 1e-6, max = 1e6))]
+    pub divide_by: f64,
+}
+
+fn unchanged() -> f64 {
+    1.0
+}
 
 impl Default for NormalizeSpec {
     fn default() -> Self {

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{CalibrationSpec, KeepSpec, MaskStepSpec, RefineSpec, TestTimeSpec};
+use super::{BatchesSpec, CalibrationSpec, KeepSpec, MaskStepSpec, RefineSpec, TestTimeSpec};
 pub use crate::metric::{EmptyRule, MetricKind, MissedDistance};
 use crate::role::Role;
 use crate::split_name::SplitName;
@@ -65,6 +65,10 @@ pub struct EvaluationSpec {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), extend("x-role" = Role::Evaluation))]
     pub by: Vec<StrataSpec>,
+    /// How the page takes means over batches.
+    #[serde(skip_serializing_if = "BatchesSpec::is_default")]
+    #[schemars(extend("x-role" = Role::Presentation))]
+    pub batches: BatchesSpec,
 }
 
 /// A column by which figures are given.
@@ -109,6 +113,7 @@ impl Default for EvaluationSpec {
             window_overlap: 0.5,
             splits: vec![SplitName::Valid, SplitName::Test],
             by: Vec::new(),
+            batches: BatchesSpec::default(),
         }
     }
 }

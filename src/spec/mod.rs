@@ -5,6 +5,7 @@
 
 mod arguments;
 mod augment;
+mod batches;
 mod check;
 mod dataset;
 mod defaults;
@@ -18,6 +19,7 @@ mod hints;
 mod layer;
 #[cfg(test)]
 mod layer_tests;
+mod literature;
 mod load;
 mod locate;
 mod member;
@@ -49,12 +51,14 @@ mod tests;
 
 pub use arguments::environment;
 pub use augment::*;
+pub use batches::*;
 pub use dataset::*;
 pub use evaluation::*;
 pub use explain::explain;
 pub use extends::Extends;
 pub use filter::*;
 pub use gate::*;
+pub use literature::*;
 pub use load::{Loaded, Origins, load};
 pub use member::{Member, folds};
 pub use origin::{Note, Origin};

@@ -9,8 +9,8 @@ use super::check::Checker;
 use super::locate::{KeyPath, Step};
 use super::origin::Origin;
 use super::{
-    AmountSpec, FileSplitSpec, GateSpec, HoldoutSpec, IntensitySpec, KfoldSpec, MetricKind,
-    SplitSpec,
+    AmountSpec, ChosenOn, FileSplitSpec, GateSpec, HoldoutSpec, IntensitySpec, KfoldSpec,
+    MetricKind, SplitSpec,
 };
 use crate::split_name::SplitName;
 
@@ -144,11 +144,14 @@ impl Rules<'_, '_> {
 
     fn lists(&mut self, path: &KeyPath, files: &FileSplitSpec) {
         let lists = [&files.train, &files.valid, &files.test];
+        let chosen_on = self.read(&KeyPath::parse("schedule.choose-on"));
+        let on_test = chosen_on == Some(ChosenOn::Test) && files.test.is_some();
         let found = match (files.path.is_some(), lists.iter().filter(|l| l.is_some()).count()) {
             (true, 0) => return,
             (true, _) => "says both `path` and lists",
             (false, 0) => "says no file",
-            (false, _) if files.train.is_some() && files.valid.is_some() => return,
+            (false, _) if files.train.is_some() && (files.valid.is_some() || on_test) => return,
+            (false, _) if on_test => "lists some splits, but not `train`",
             (false, _) => "lists some splits, but not both `train` and `valid`",
         };
         let help = "give `path`, or `train` and `valid` and perhaps `test`";

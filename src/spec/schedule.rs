@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use crate::metric::Goal;
+use crate::split_name::SplitName;
 
 /// Epochs, batches and the optimizer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -56,6 +57,10 @@ pub struct ScheduleSpec {
     pub early_stopping: Option<EarlyStoppingSpec>,
     /// Which epoch's weights are kept as the best.
     pub best: BestSpec,
+    /// Split that is measured after each epoch: its figures choose the best epoch, stop training early and reduce the rate.
+    #[serde(skip_serializing_if = "ChosenOn::is_default")]
+    #[schemars(extend("default" = "valid"))]
+    pub choose_on: ChosenOn,
 }
 
 impl Default for ScheduleSpec {
@@ -77,6 +82,7 @@ impl Default for ScheduleSpec {
             ema: None,
             early_stopping: None,
             best: BestSpec::default(),
+            choose_on: ChosenOn::default(),
         }
     }
 }
@@ -438,11 +444,38 @@ fn valid_loss() -> String {
     "valid.loss".into()
 }
 
+/// The split that is measured after each epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ChosenOn {
+    /// Validation, whose images are not reported.
+    #[default]
+    Valid,
+    /// Test, as many published tables choose their epoch: on the very images that they report. Its figures are then too good,
+    /// of which `check` and `plan` warn and which the page says in red; no comparison concludes from them, and each epoch
+    /// counts as a reading of test. Figures that decide are named `test.loss`, and validation may have no case.
+    Test,
+}
+
+impl ChosenOn {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The split.
+    pub fn split(self) -> SplitName {
+        match self {
+            Self::Valid => SplitName::Valid,
+            Self::Test => SplitName::Test,
+        }
+    }
+}
+
 /// Which epoch's weights are kept as the best.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct BestSpec {
-    /// Recorded figure that decides, of the validation split, such as `valid.loss`.
+    /// Recorded figure that decides, of the split of `schedule.choose-on`, such as `valid.loss`.
     pub metric: String,
     /// Whether lower or higher is better. It follows from the figure; if given, it must agree.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -12,6 +12,10 @@ pub trait Keeper: Send + Sync {
     fn load_part(&self, epoch: u32, part: Part) -> Result<Vec<u8>>;
     /// Keeps weights as the best so far.
     fn keep_best(&self, net: &Model) -> Result<()>;
+    /// Notes that an epoch is about to read the test split, where that chooses.
+    fn note_test_reading(&self, _epoch: u32) -> Result<()> {
+        Ok(())
+    }
     /// Observes the network after an epoch; changes nothing of training.
     fn see(&self, _epoch: u32, _net: &Model) -> Result<()> {
         Ok(())

@@ -69,7 +69,7 @@ pub struct Training {
     pub seed: u32,
     /// Training cases.
     pub train: Loader,
-    /// Validation cases.
+    /// The cases of the split that chooses, which is validation unless the schedule says otherwise.
     pub valid: Loader,
     /// Epochs from one checkpoint to the next.
     pub checkpoint_every: u32,

@@ -117,6 +117,10 @@ impl SupervisedLearningStrategy<Trainable> for Epochs {
             let Some(trained) = pass.train(&mut learner, &train, epoch) else { break };
             let train_s = started.elapsed().as_secs_f64();
             let rate = learner.lr_current().base();
+            if let Err(error) = self.note_reading(epoch as u32) {
+                self.shared().failure = Some(error.to_string());
+                break;
+            }
             let started = Instant::now();
             let Some(validated) = pass.validate(&learner, &valid, epoch) else { break };
             let valid_s = started.elapsed().as_secs_f64();
@@ -146,7 +150,13 @@ impl SupervisedLearningStrategy<Trainable> for Epochs {
                 self.shared().failure = Some(error.to_string());
                 break;
             }
-            self.lines.say(&line_of(&progressed, self.outputs, components.num_epochs, improved));
+            let line = line_of(
+                &progressed,
+                (self.outputs, self.chooses()),
+                components.num_epochs,
+                improved,
+            );
+            self.lines.say(&line);
             self.shared().progressed = progressed;
             if failure.is_some() {
                 self.shared().failure = failure;
@@ -175,6 +185,19 @@ impl Epochs {
         self.shared.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
+    /// The split that is measured after each epoch.
+    fn chooses(&self) -> SplitName {
+        self.schedule.choose_on.split()
+    }
+
+    /// Notes a reading of the test split, where that is measured.
+    fn note_reading(&self, epoch: u32) -> Result<()> {
+        match self.chooses() {
+            SplitName::Test => self.keeper.note_test_reading(epoch),
+            SplitName::Train | SplitName::Valid => Ok(()),
+        }
+    }
+
     fn average(&self) -> MutexGuard<'_, Option<Ema<Model>>> {
         self.ema.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
@@ -190,7 +213,7 @@ impl Epochs {
         let mut progressed = self.shared().progressed.clone();
         progressed.epoch = epoch as u32;
         progressed.rows.push(row(epoch, SplitName::Train, rate, trained));
-        progressed.rows.push(row(epoch, SplitName::Valid, rate, validated));
+        progressed.rows.push(row(epoch, self.chooses(), rate, validated));
         progressed
     }
 
@@ -209,7 +232,7 @@ impl Epochs {
 
     /// The error of a split without anything to learn from, or to judge by.
     fn unlabelled(&self, trained: &EpochTally, validated: &EpochTally) -> Option<String> {
-        let splits = [("training", trained), ("validation", validated)];
+        let splits = [("training", trained), (in_words(self.chooses()), validated)];
         let (split, tally) = splits.into_iter().find(|(_, tally)| tally.labelled() == 0)?;
         Some(tally.cause("loss", split, &self.names))
     }
@@ -223,8 +246,8 @@ impl Epochs {
     ) -> Option<String> {
         let Verdict::NoNumber { figure, what } = verdict else { return None };
         let (split, tally) = match figure.split {
-            SplitName::Train => ("training", trained),
-            SplitName::Valid | SplitName::Test => ("validation", validated),
+            SplitName::Train => (in_words(figure.split), trained),
+            SplitName::Valid | SplitName::Test => (in_words(figure.split), validated),
         };
         Some(format!("{what}: {}", tally.cause(&figure.figure, split, &self.names)))
     }
@@ -268,8 +291,21 @@ impl Epochs {
     }
 }
 
+fn in_words(split: SplitName) -> &'static str {
+    match split {
+        SplitName::Train => "training",
+        SplitName::Valid => "validation",
+        SplitName::Test => "test",
+    }
+}
+
 /// An epoch in a line.
-fn line_of(progressed: &Progressed, outputs: Outputs, epochs: usize, improved: bool) -> String {
+fn line_of(
+    progressed: &Progressed,
+    (outputs, chooses): (Outputs, SplitName),
+    epochs: usize,
+    improved: bool,
+) -> String {
     let value = |split: SplitName, name: &str| {
         figure(&progressed.rows, progressed.epoch, &FigureName::new(split, name))
     };
@@ -278,12 +314,12 @@ fn line_of(progressed: &Progressed, outputs: Outputs, epochs: usize, improved: b
         Outputs::Binary | Outputs::Classes(_) => [("Dice", "dice.lesion"), ("IoU", "iou.lesion")],
         Outputs::Images(_) => [("accuracy", "accuracy"), ("AUC", "auc.macro")],
     }
-    .map(|(name, figure)| format!("{name} {:.4}", value(SplitName::Valid, figure)));
+    .map(|(name, figure)| format!("{name} {:.4}", value(chooses, figure)));
     format!(
-        "epoch {:>width$}/{epochs}  loss {:.4} (valid {:.4})  valid {first}, {second}  {seconds:.1} s{}",
+        "epoch {:>width$}/{epochs}  loss {:.4} ({chooses} {:.4})  {chooses} {first}, {second}  {seconds:.1} s{}",
         progressed.epoch,
         value(SplitName::Train, "loss"),
-        value(SplitName::Valid, "loss"),
+        value(chooses, "loss"),
         if improved { "  best" } else { "" },
         width = epochs.to_string().len()
     )

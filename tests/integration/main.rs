@@ -24,6 +24,7 @@ mod metadata;
 mod multi_task;
 mod own_data;
 mod real_data;
+mod recipes;
 mod regions;
 mod runs;
 mod specs;

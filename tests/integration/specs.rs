@@ -11,7 +11,7 @@ fn experiments(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        if path.is_dir() {
+        if path.is_dir() && !path.ends_with("literature") {
             files.extend(experiments(&path));
         } else if path.extension().is_some_and(|extension| extension == "toml") {
             files.push(path);
@@ -29,6 +29,27 @@ fn every_experiment_file_is_right() {
         if let Err(problems) = load(&file, &[], std::iter::empty()) {
             panic!("{problems}");
         }
+    }
+}
+
+#[test]
+fn every_file_of_published_figures_is_right_and_no_run_shares_what_its_source_leaves_out() {
+    let folder = repository().join("experiments/literature");
+    let files: Vec<PathBuf> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(files.len(), 2, "{files:?}");
+    for file in files {
+        let found = oncospec::spec::literature(&file).unwrap();
+        assert_eq!(file.file_stem().unwrap().to_str(), Some(found.data.as_str()));
+        let cited = |table: &&oncospec::spec::LiteratureTable| {
+            table.url.is_some() || table.source.contains("not recorded")
+        };
+        assert_eq!(
+            found.tables.iter().filter(cited).count(),
+            found.tables.len(),
+            "{}",
+            file.display()
+        );
     }
 }
 

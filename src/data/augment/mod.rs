@@ -11,6 +11,7 @@ mod elastic;
 mod flip;
 mod intensity;
 mod noise;
+mod one_of;
 mod problems;
 mod stain;
 mod warp;
@@ -37,6 +38,8 @@ pub(super) struct Augmented {
 /// [0, 1] after each change. A gray sample (one plane) stays gray: noise is then equal in all of
 /// its channels, and hue, saturation and stains change nothing.
 pub(super) fn augment_sample(spec: &AugmentSpec, sample: &Sample, draws: &Draws) -> Augmented {
+    let drawn = (!spec.one_of.is_empty()).then(|| one_of::drawn(spec, draws));
+    let spec = drawn.as_ref().unwrap_or(spec);
     let mut augmented = place(spec, sample, draws);
     shade(spec, &mut augmented.image, sample.planes, sample.sides, draws);
     augmented
@@ -134,10 +137,11 @@ mod tests {
                 value: 0.2,
             }),
             stain: Some(StainJitterSpec { probability: 1.0, factor: 0.2, shift: 0.2 }),
+            one_of: Vec::new(),
         }
     }
 
-    fn sample(planes: usize, size: usize) -> Sample {
+    pub(super) fn sample(planes: usize, size: usize) -> Sample {
         of_sides(planes, [size; 2])
     }
 

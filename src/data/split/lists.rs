@@ -16,6 +16,10 @@ use crate::split_name::SplitName;
 /// Most mistakes of a list that one error names.
 const LISTED: usize = 20;
 
+/// How to say what lists with the same cases for validation and test are meant to say.
+const TO_CHOOSE_ON_TEST: &str = "to choose the epoch on the images that are reported, leave `valid` out and set \
+                                 `schedule.choose-on = \"test\"`, which the page then says";
+
 /// A case as a list names it, and where it does.
 struct Listed {
     entry: String,
@@ -29,6 +33,7 @@ pub(super) fn split_by_lists(spec: &FileSplitSpec, dataset: &Dataset) -> Result<
     let index = Index::new(dataset);
     let mut parts: Vec<Option<SplitName>> = vec![None; dataset.cases.len()];
     let mut named: Vec<Option<usize>> = vec![None; dataset.cases.len()];
+    let (mut order, mut in_both) = (Vec::new(), false);
     let mut mistakes = Vec::new();
     for (position, Listed { entry, part, at }) in listed.iter().enumerate() {
         let found = match index.find(entry) {
@@ -41,6 +46,7 @@ pub(super) fn split_by_lists(spec: &FileSplitSpec, dataset: &Dataset) -> Result<
         for case in found {
             match parts[case] {
                 Some(other) if other != *part => {
+                    in_both |= ![other, *part].contains(&SplitName::Train);
                     let first = named[case].map_or("", |first| listed[first].at.as_str());
                     mistakes.push(format!(
                         "{at}: `{entry}` is listed for `{part}`, and for `{other}` in {first}"
@@ -50,12 +56,16 @@ pub(super) fn split_by_lists(spec: &FileSplitSpec, dataset: &Dataset) -> Result<
                     let first = named[case].map_or("", |first| listed[first].at.as_str());
                     mistakes.push(format!("{at}: `{entry}` is listed in {first} already"));
                 }
-                None => (parts[case], named[case]) = (Some(*part), Some(position)),
+                None => {
+                    (parts[case], named[case]) = (Some(*part), Some(position));
+                    order.push(case);
+                }
             }
         }
     }
     if mistakes.is_empty() {
-        return Ok(Split::from_parts(&parts, natural_groups(dataset), None));
+        let split = Split::from_parts(&parts, natural_groups(dataset), None);
+        return Ok(Split { listed: order, ..split });
     }
     let count = mistakes.len();
     mistakes.truncate(LISTED);
@@ -64,6 +74,9 @@ pub(super) fn split_by_lists(spec: &FileSplitSpec, dataset: &Dataset) -> Result<
     }
     if count > 1 {
         mistakes.insert(0, format!("{count} entries of the split's lists are wrong:"));
+    }
+    if in_both {
+        mistakes.push(format!("Validation and test share cases: {TO_CHOOSE_ON_TEST}"));
     }
     Err(Error::user(mistakes.join("\n  ")))
 }
@@ -168,11 +181,20 @@ fn read_lists(dataset: &Dataset, spec: &FileSplitSpec) -> Result<Vec<Listed>> {
             }
         }
         None => {
+            if let (Some(valid), Some(test)) = (&spec.valid, &spec.test)
+                && valid == test
+            {
+                return Err(Error::user(format!(
+                    "`dataset.split`: `valid` and `test` are one list, {valid}: {TO_CHOOSE_ON_TEST}"
+                )));
+            }
             let mut listed = Vec::new();
             for (part, list) in lists {
                 match list {
                     Some(path) => listed.extend(read_txt(dataset, Path::new(path), part)?),
                     None if part == SplitName::Test => {}
+                    // Where the epoch is chosen on test; else validation has no case, which is found later.
+                    None if part == SplitName::Valid && spec.test.is_some() => {}
                     None => {
                         return Err(Error::user(format!(
                             "`dataset.split.{part}` is missing: give `path`, or lists as `train`, \

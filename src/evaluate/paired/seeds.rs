@@ -1,7 +1,7 @@
 //! What other seeds would change, beside other cases.
 
 /// The quantile of the normal distribution at 0.975.
-pub const NORMAL: f64 = 1.959_963_984_540_054;
+pub(super) const NORMAL: f64 = 1.959_963_984_540_054;
 
 /// An interval over cases and seeds together.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,7 +20,7 @@ pub struct OverSeeds {
 /// The intervals of both parts are joined by the method of variance estimates recovery (Zou and Donner 2008, Statistics in
 /// Medicine 27:1693-1702): from the value down, the square root of the sum of squares of both distances. That of the seeds
 /// is Student's; with few it is wide, since few seeds say little.
-pub fn over_seeds(
+pub(super) fn over_seeds(
     value: f64,
     (low, high): (f64, f64),
     seeds: &[&[f64]],

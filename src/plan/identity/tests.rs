@@ -257,3 +257,43 @@ fn divided() -> (crate::data::Dataset, crate::data::Split) {
     let checked = check(load(&path, &[], std::iter::empty()).unwrap(), Depth::Headers).unwrap();
     (crate::data::Dataset::clone(&checked.dataset), checked.split)
 }
+
+#[test]
+fn what_recipes_may_say_is_of_the_training_id_where_it_is_said_and_nowhere_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.toml");
+    fs::write(&path, SPEC).unwrap();
+    let decisions = |sets: &[&str]| {
+        let sets: Vec<String> = sets.iter().map(|&set| set.into()).collect();
+        let loaded = load(&path, &sets, std::iter::empty()).unwrap();
+        let checked = check(loaded, Depth::Headers).unwrap();
+        let survey = Survey {
+            fingerprint: fingerprint(&checked.dataset).unwrap(),
+            case_digests: Default::default(),
+            balance: Vec::new(),
+            class_pixels: vec![1, 1],
+            normalization: Normalization { mean: vec![0.0; 3], std: vec![1.0; 3] },
+        };
+        checked.plan(&survey, 0, Family::Cpu).unwrap().decisions
+    };
+    let plain = decisions(&[]);
+    let text = serde_json::to_string(&plain.spec).unwrap();
+    for key in ["one-of", "choose-on", "batches", "given"] {
+        assert!(!text.contains(&format!("\"{key}\"")), "{key} is hashed");
+    }
+    let one_of = "augment.one-of=[{probability=0.5, members=[{horizontal-flip={probability=1}}]}]";
+    let of_training: [&[&str]; 4] = [
+        &[one_of],
+        &["augment.horizontal-flip={probability=0.5}"],
+        &["schedule.choose-on='test'", "schedule.best.metric='test.loss'"],
+        &["dataset.normalize={kind='given', mean=[0.5], std=[0.5]}"],
+    ];
+    let mut ids: Vec<String> = of_training.iter().map(|sets| decisions(sets).training_id).collect();
+    ids.push(plain.training_id.clone());
+    let all = ids.len();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), all, "each trains other weights");
+    let batches = decisions(&["evaluation.batches={size=3, order='split'}"]);
+    assert_eq!(batches.run_id, plain.run_id);
+}

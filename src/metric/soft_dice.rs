@@ -1,0 +1,69 @@
+//! Dice of the probabilities, without a threshold: that of the soft Dice loss, and of programs that hand probabilities to a
+//! metric of masks.
+//!
+//! Milletari, Navab and Ahmadi 2016, "V-Net", 3DV, with sums of probabilities as segmentation_models' `dice_score` and
+//! UNeXt's `dice_coef` have them in the denominator.
+
+use super::images::ratio;
+use super::{ClassPixels, Metric};
+
+pub(super) const METRIC: Metric = Metric::highest("soft-dice", "Dice of probabilities")
+    .also_named(&["dice-coef"])
+    .of_probabilities(of_pixels);
+
+/// 2 sum(p t) / (sum(p) + sum(t)) over the labelled pixels, p the probability of the class and t whether it is the truth.
+///
+/// An image without the class scores 0 for any probability above 0, whatever `evaluation.empty` says, and 1 for none.
+fn of_pixels(pixels: &ClassPixels) -> Option<f64> {
+    let [both, predicted, truth] = pixels.sums_of_probabilities()?;
+    ratio(2.0 * both, predicted + truth).or(Some(1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::OnceCell;
+
+    use super::super::{ClassPixels, Counts, IGNORE};
+
+    fn of(truth: &[u8], probabilities: Option<&[f32]>) -> Option<f64> {
+        super::of_pixels(&ClassPixels {
+            prediction: &[],
+            truth,
+            width: truth.len(),
+            height: 1,
+            class: 1,
+            probabilities,
+            counts: Counts::default(),
+            tolerance_px: 2.0,
+            missed_px: None,
+            distances: OnceCell::new(),
+            lesions: OnceCell::new(),
+        })
+    }
+
+    #[test]
+    fn the_value_is_that_computed_by_hand_and_ignored_pixels_take_no_part() {
+        // 2 (0.75 + 0.25) / (1.5 + 2)
+        let probabilities = [0.75, 0.25, 0.5, 1.0];
+        assert_eq!(of(&[1, 1, 0, IGNORE], Some(&probabilities)), Some(2.0 / 3.5));
+    }
+
+    #[test]
+    fn masks_of_zeros_and_ones_have_the_value_of_masks() {
+        let probabilities = [1.0, 1.0, 0.0, 0.0];
+        assert_eq!(of(&[1, 0, 1, 0], Some(&probabilities)), Some(0.5));
+    }
+
+    #[test]
+    fn a_class_that_is_absent_scores_0_for_any_probability_and_1_for_none() {
+        assert_eq!(of(&[0, 0], Some(&[0.25, 0.0])), Some(0.0));
+        assert_eq!(of(&[0, 0], Some(&[0.0, 0.0])), Some(1.0));
+        assert_eq!(of(&[1, 1], Some(&[0.0, 0.0])), Some(0.0));
+    }
+
+    #[test]
+    fn without_probabilities_or_with_one_that_is_no_number_there_is_none() {
+        assert_eq!(of(&[1, 0], None), None);
+        assert_eq!(of(&[1, 0], Some(&[f32::NAN, 0.0])), None);
+    }
+}
