@@ -155,6 +155,7 @@ fn an_epoch_chosen_on_test_is_warned_of_recorded_counted_and_shown_and_published
         "in order of the split&#x27;s list; 0.00001 is added to intersection and union",
         "A benchmark (https:&#x2f;&#x2f;example.org)",
         ">this page<",
+        "0.6861 <span class=\"interval\">± 0.01 SD",
     ] {
         assert!(ranked.contains(said), "no `{said}`");
     }
