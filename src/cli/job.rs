@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::Output;
 use crate::error::{Error, Result};
-use crate::plan::{Checked, Decisions, Extent, Plan, Survey, survey};
+use crate::plan::{Checked, Extent, Plan, Survey, survey};
 use crate::record::{Record, RunState};
 use crate::report::{NotBegun, fallen};
 use crate::run::{
@@ -77,7 +77,8 @@ impl Job {
     fn after(&self, mut dues: Vec<Due>) -> Vec<Due> {
         let spec = &self.checked.loaded.spec;
         let guide = self.checked.guide.as_ref().map(|guide| guide.loaded.spec.name.as_str());
-        let after = |&seed: &u32| due_after(&spec.name, seed, guide.unwrap_or_default());
+        let position = &self.checked.position;
+        let after = |&seed: &u32| due_after(&spec.name, seed, position, guide.unwrap_or_default());
         dues.extend(spec.seeds.iter().map(after));
         dues
     }
@@ -103,7 +104,7 @@ impl Job {
             }
             match run_one(&plan, options, stop, output) {
                 Ok(outcome) => done.outcomes.push(outcome),
-                Err(error) => done.fail(said_of(&plan), &error),
+                Err(error) => done.fail(plan.name(), &error),
             }
         }
     }
@@ -192,21 +193,12 @@ fn plans(
     plans_of(&checked, &survey(&checked, Extent::All)?, longer.as_ref(), options)
 }
 
-/// The name of a run for a person: experiment, fold where it is one of several, and seed.
-fn said_of(plan: &Plan) -> String {
-    let Decisions { spec, seed, .. } = &plan.decisions;
-    let fold = plan.split.fold.map(|fold| format!(" fold {fold}")).unwrap_or_default();
-    let division = spec.dataset.split.division();
-    let division = division.map(|seed| format!(" of division {seed}")).unwrap_or_default();
-    format!("{}{fold}{division} seed {seed}", spec.name)
-}
-
 /// Makes one run and says how it ended.
 fn run_one(plan: &Plan, options: &Options, stop: &Stop, output: Output) -> Result<Outcome> {
     let decisions = &plan.decisions;
     output.say(format!(
         "{}: {} ({} parameters) on {}",
-        said_of(plan),
+        plan.name(),
         plan.folder().display(),
         decisions.parameters,
         options.device.kind
@@ -215,7 +207,7 @@ fn run_one(plan: &Plan, options: &Options, stop: &Stop, output: Output) -> Resul
     let state =
         if outcome.reused { "was finished before".into() } else { outcome.state.to_string() };
     let why = outcome.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
-    output.say(format!("{}: {state}{why}", said_of(plan)));
+    output.say(format!("{}: {state}{why}", plan.name()));
     for note in &outcome.notes {
         output.say(format!("  note: {note}"));
     }

@@ -24,7 +24,7 @@ use crate::finding::{Finding, FindingKind, Findings};
 use crate::loss::{self, Outputs};
 use crate::metric::{OfClass, OfImages};
 use crate::model;
-use crate::record::{COST, GuideRow};
+use crate::record::{COST, GuideRow, Position, in_a_line};
 use crate::spec::{
     Against, BestOnValidThreshold, Channels, EvaluationSpec, GateSpec, GuideSpec, Loaded, Member,
     Problem, Problems, RefineSpec, Resize, Spec, SubsetSpec, SweepSpec, TaskSpec, ThresholdSpec,
@@ -41,6 +41,8 @@ pub struct Checked {
     pub dataset: Arc<Dataset>,
     /// Its splits.
     pub split: Split,
+    /// Which of the runs of the experiment and a seed is made of it.
+    pub position: Position,
     /// Findings about the data and their split; none is an error.
     pub findings: Findings,
     /// How stains are normalised, where they are.
@@ -80,7 +82,8 @@ impl Trial {
         let mut loaded =
             whole.with(&Member { name: whole.member().unwrap_or_default().into(), keys })?;
         loaded.spec.dataset.split = whole.spec.dataset.split.clone();
-        Ok(Checked { loaded, ..self.checked.clone() })
+        let position = Position { trial: self.keys.clone(), ..self.checked.position.clone() };
+        Ok(Checked { loaded, position, ..self.checked.clone() })
     }
 }
 
@@ -134,7 +137,7 @@ fn trials_of(checked: &Checked, depth: Depth) -> Result<Vec<Trial>, Problems> {
         {
             let message = format!(
                 "trials are compared on the same cases, and {} gives other validation or test cases",
-                trials::in_a_line(&keys)
+                in_a_line(&keys)
             );
             let problem = checked.loaded.problem_at("sweep.over", message, None);
             return Err(Problems::new(checked.loaded.path.clone(), vec![problem]));
@@ -212,11 +215,25 @@ fn check_one(mut loaded: Loaded, depth: Depth) -> Result<Checked, Problems> {
             let key = group_key(&loaded.spec.dataset.split, &dataset);
             loaded.spec.dataset.split.group_mut().into_iter().for_each(|group| *group = key);
             let (dataset, guide_rows) = (Arc::new(dataset), Vec::new());
-            let trials = Vec::new();
-            Ok(Checked { loaded, dataset, split, findings, stain, guide, guide_rows, trials })
+            Ok(Checked {
+                position: position(&loaded.spec, &split),
+                loaded,
+                dataset,
+                split,
+                findings,
+                stain,
+                guide,
+                guide_rows,
+                trials: Vec::new(),
+            })
         }
         _ => Err(Problems::new(loaded.path, list)),
     }
+}
+
+/// Which of the runs of an experiment the spec and the split are of.
+fn position(spec: &Spec, split: &Split) -> Position {
+    Position { fold: split.fold, division: spec.dataset.split.division(), ..Position::default() }
 }
 
 /// Findings about a split: near-duplicates, cases in no split, and what is in several.
@@ -507,6 +524,7 @@ impl Mistakes<'_> {
         let mut findings = dataset.findings.clone();
         findings.extend(of_division(&dataset, split, duplicates));
         Some(Box::new(Checked {
+            position: position(&loaded.spec, split),
             loaded,
             dataset: Arc::new(dataset),
             split: split.clone(),

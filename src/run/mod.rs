@@ -33,7 +33,6 @@ pub use changes::{Change, ChangeKind, in_words};
 pub use determinism::{TensorHashes, hashes_after};
 pub use due::{Due, Step, due, due_after};
 pub use dump::dump_batches;
-pub use gates::gates;
 pub use guide::{
     Guided, beside, guided, plans_of_guide, put_new_masks, put_recorded_masks, with_mask,
     with_true_masks,

@@ -34,8 +34,8 @@ pub enum Against {
     /// none.
     #[default]
     Baseline,
-    /// The figure of the last other finished run of the experiment and seed whose gates hold. The gate holds where there is
-    /// none.
+    /// The figure of the last other finished run of the experiment and seed whose gates hold; of a fold, of the same fold
+    /// and division, and of a sweep, of the last one that it chose. The gate holds where there is none.
     LastRun,
 }
 

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use oncospec::record::{Position, Record, RunSummary, list_runs};
 use serde_json::Value;
 
 use crate::support::{Bench, Said, repository, said};
@@ -149,8 +150,10 @@ fn a_guided_experiment_is_said_to_run_once_its_guide_is_finished() {
         bench.oncospec(&["ci", folder.to_str().unwrap(), "--dry-run", "--device", "cpu"]).with(0);
     let guided = "ci-phantom-guided-resnet18 seed 0: runs once ci-phantom-unet, which guides it, is finished";
     assert!(said.out.lines().any(|line| line == guided), "{}", said.out);
-    // The guide's three folds, and the experiment that it is.
-    assert_eq!(said.out.matches("ci-phantom-unet seed 0: trains").count(), 4, "{}", said.out);
+    for of in ["", " guide fold 0", " guide fold 1", " guide fold 2"] {
+        let line = format!("ci-phantom-unet{of} seed 0: trains");
+        assert_eq!(said.out.matches(&line).count(), 1, "{line} in {}", said.out);
+    }
     assert!(!bench.path().join("runs").exists() && !bench.path().join("reports").exists());
 }
 
@@ -257,6 +260,73 @@ fn a_planted_regression_falls_against_the_baseline_and_the_last_run_with_figure_
     ci(&["--set", &weights, "--junit", "ci.xml"]).with(1);
     let verdicts = fs::read_to_string(bench.path().join("ci.xml")).unwrap();
     assert!(verdicts.contains("<error message=\"failed: "), "{verdicts}");
+}
+
+const FOLDS: &str = "dataset.split={ kind = \"kfold\", folds = 3, repeats = 2, fold = 0 }";
+
+const SWEEP: &str = "sweep={ kind = \"grid\", metric = \"valid.dice.lesion\", over = { \
+    \"schedule.optimizer.learning-rate\" = { kind = \"values\", values = [0.01, 0.001] } } }";
+
+#[test]
+fn a_run_is_compared_with_the_last_one_of_its_own_fold_repeat_and_trial() {
+    let bench = Bench::new();
+    bench.tiny(
+        "[gate]\n\"valid.accuracy.pooled\" = { worse-at-most = 0.5, against = \"last-run\" }\n",
+    );
+    let ci = |more: &[&str]| {
+        let sets = ["ci", "tiny.toml", "--device", "cpu", "--set", FOLDS, "--set", SWEEP];
+        bench.oncospec(&[&sets[..], more].concat()).with(0)
+    };
+    let epochs = |epochs: &str| format!("schedule.epochs={epochs}");
+    let (one, two) = (epochs("1"), epochs("2"));
+    ci(&["--set", &one]);
+    // The path of a run with what tells it from the others, and the path that its gate compares with.
+    let runs = || -> Vec<(String, Position, String)> {
+        let runs = list_runs(&bench.path().join("runs")).unwrap();
+        let of = |run: RunSummary| {
+            let gates = Record::read(&run.path).unwrap().gates;
+            let against = gates.first().map(|gate| gate.reference.clone().unwrap().of);
+            (run.run_id, run.position.unwrap(), against.unwrap_or_default())
+        };
+        runs.into_iter().map(of).collect()
+    };
+    let first = runs();
+    // Of two divisions, two trials and the one that is chosen.
+    assert_eq!(first.len(), 6);
+    let earlier = first.iter().filter(|(.., against)| against == "an earlier run").count();
+    assert_eq!(earlier, 2, "no run is compared with one of another division: {first:?}");
+
+    let said = ci(&["--set", &two, "--dry-run"]).out;
+    for line in [
+        "tiny fold 0 of division 0 seed 0, schedule.optimizer.learning-rate = 0.01: trains: ",
+        "tiny fold 0 of division 1 seed 0, schedule.optimizer.learning-rate = 0.001: trains: ",
+    ] {
+        let found =
+            said.lines().find(|one| one.starts_with(line)).unwrap_or_else(|| panic!("{said}"));
+        let position = |one: &&(String, Position, String)| {
+            let key = "schedule.optimizer.learning-rate";
+            line.starts_with(&format!(
+                "tiny fold 0 of division {} seed 0, {key} = {}: ",
+                one.1.division.unwrap(),
+                one.1.trial.get(key).map(String::as_str).unwrap_or_default()
+            ))
+        };
+        let (id, ..) = first.iter().find(position).unwrap();
+        assert!(
+            found.ends_with(&format!("schedule.epochs: 1 -> 2 (since runs/tiny/{id})")),
+            "{found}"
+        );
+    }
+    ci(&["--set", &two]);
+    for (id, position, against) in runs().iter().filter(|run| !first.contains(run)) {
+        let before = first.iter().find(|(_, of, _)| of == position).unwrap();
+        let expected = if position.trial.is_empty() {
+            format!("runs/tiny/{}", before.0)
+        } else {
+            String::new()
+        };
+        assert_eq!(*against, expected, "{id}");
+    }
 }
 
 #[test]
