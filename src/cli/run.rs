@@ -13,7 +13,7 @@ use super::{Output, OverwriteArgs, command_line, pretty, print};
 use crate::error::{Error, Result};
 use crate::plan::{Checked, Depth, Plan};
 use crate::record::RunDir;
-use crate::report::pooled_lines;
+use crate::report::{Folds, folds, pooled_lines};
 use crate::run::{Again, Due, Options, Outcome, nothing_to_resume, startable};
 use crate::spec::{Loaded, Suite, suite};
 use crate::train::Stop;
@@ -63,14 +63,16 @@ pub(super) fn execute(args: RunArgs, output: Output) -> Result<u8> {
         return Ok(done.failed.unwrap_or(1));
     }
     let written = page.write(&done.paths(), title)?;
-    if checked.iter().any(|one| one.loaded.member().is_some()) {
-        pooled_lines(&written.records).iter().for_each(|line| output.say(line));
-    }
+    let folds = match checked.iter().any(|one| one.loaded.member().is_some()) {
+        true => folds(&written.records),
+        false => Vec::new(),
+    };
+    pooled_lines(&written.records, &folds).iter().for_each(|line| output.say(line));
     output.say(format!("report: {}", page.path().display()));
     if output.json {
         print(&pretty(&done.outcomes)?)?;
     }
-    let held = done.outcomes.iter().all(Outcome::held);
+    let held = done.outcomes.iter().all(Outcome::held) && folds.iter().all(Folds::held);
     let good = held && written.whole && !stop.asked();
     Ok(done.failed.unwrap_or(if good { 0 } else { 1 }))
 }

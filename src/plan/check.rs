@@ -26,9 +26,9 @@ use crate::metric::{OfClass, OfImages};
 use crate::model;
 use crate::record::{COST, GuideRow, Position, in_a_line};
 use crate::spec::{
-    Against, BestOnValidThreshold, Channels, EvaluationSpec, GateSpec, GuideSpec, Loaded, Member,
-    Problem, Problems, RefineSpec, Resize, Spec, SubsetSpec, SweepSpec, TaskSpec, ThresholdSpec,
-    load,
+    Against, BestOnValidThreshold, Channels, EvaluationSpec, GateSpec, GuideSpec, JudgedCases,
+    Loaded, Member, Origin, Problem, Problems, RefineSpec, Resize, Spec, SplitSpec, SubsetSpec,
+    SweepSpec, TaskSpec, ThresholdSpec, load,
 };
 use crate::split_name::SplitName;
 
@@ -783,6 +783,9 @@ impl Mistakes<'_> {
         }
         for (name, gate) in gates {
             let key = format!("gate.\"{name}\"");
+            if let Some((below, message)) = self.of_folds(&name, &gate) {
+                self.add(&format!("{key}.{below}"), message);
+            }
             let of_cost = COST.contains(&name.as_str());
             if !recorded.contains(&name) && !of_cost {
                 let message = format!("figure `{name}` is not recorded by [evaluation]");
@@ -793,6 +796,38 @@ impl Mistakes<'_> {
                 self.add(&format!("{key}.on"), message);
             } else if let Some(message) = figures::wrong_bound(&name, &gate) {
                 self.add(&key, message);
+            }
+        }
+    }
+
+    /// What stands against a gate of all folds, or against one of each of them; with the key of the gate.
+    fn of_folds(&self, name: &str, gate: &GateSpec) -> Option<(&'static str, String)> {
+        let of_baseline =
+            gate.worse_at_most.is_some() && gate.against.unwrap_or_default() == Against::Baseline;
+        // Where the spec names its fold, the author wrote it, and a baseline keeps that one run.
+        let declared = matches!(self.loaded.origins.of("dataset.split.fold"), Origin::Member(_));
+        match gate.of {
+            JudgedCases::EachRun if of_baseline && declared => Some((
+                "worse-at-most",
+                "a baseline has one figure for all folds, and none for each: add `of = \"all-folds\"`, or give `at-least` or \
+                 `at-most`"
+                    .into(),
+            )),
+            JudgedCases::EachRun => None,
+            JudgedCases::AllFolds => {
+                let of_test = name.parse().is_ok_and(|name: FigureName| name.split == SplitName::Test);
+                if !matches!(self.loaded.spec.dataset.split, SplitSpec::Kfold(_)) {
+                    let message = "the cases are not divided into folds: set `dataset.split.kind` to \"kfold\", or leave `of` out";
+                    Some(("of", message.into()))
+                } else if !of_test {
+                    let message = format!("figures over all folds are of test cases, and `{name}` is not: leave `of` out");
+                    Some(("of", message))
+                } else if gate.against == Some(Against::LastRun) {
+                    let message = "figures over all folds are compared with the baseline: set `against` to \"baseline\"";
+                    Some(("against", message.into()))
+                } else {
+                    None
+                }
             }
         }
     }

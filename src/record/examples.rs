@@ -68,6 +68,7 @@ pub(crate) fn busi(root: &Path, experiment: &str, seed: u32, epochs: u32, cases:
             gate("test.dice.mean", Some(0.5), None, mean),
             gate("test.hd95.mean", None, Some(25.0), 31.7 + f64::from(seed)),
         ],
+        gates_of_folds: Vec::new(),
         split: split.into(),
         cases: cases.into(),
         film: film(&pictures, epochs),

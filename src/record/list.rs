@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::artefact::find;
 use super::files;
-use super::gates::with_cost;
+use super::gates::{parted, with_cost};
 use super::{
     Artefact, Figure, Gate, Parent, Position, Provenance, RunDir, RunState, Status, Summary,
     TimesRow, Words,
@@ -37,7 +37,7 @@ pub struct RunSummary {
     pub headline: Vec<Figure>,
     /// How far the run came that will replace it.
     pub again: Option<Status>,
-    /// Its gates that do not hold.
+    /// Its gates that do not hold; those of all folds are not among them.
     pub fallen: Vec<Gate>,
     /// The run whose training it continues.
     pub parent: Option<Parent>,
@@ -185,8 +185,8 @@ fn filled(mut run: RunSummary, directory: &RunDir) -> Result<RunSummary> {
     run.position = summary.position;
     let (_, times) = directory.committed_epochs()?;
     let judged_by = with_cost(&figures, &times, &provenance);
-    let gates = gates.into_iter().map(|gate| gate.judged_by(&judged_by));
-    run.fallen = gates.filter(|gate| !gate.held).collect();
+    let (gates, _) = parted(gates, &judged_by);
+    run.fallen = gates.into_iter().filter(|gate| !gate.held).collect();
     run.headline = summary
         .headline
         .iter()

@@ -26,6 +26,7 @@ mod means;
 mod names;
 mod page;
 mod pictures;
+mod pooled;
 mod readings;
 mod remarks;
 mod run;
@@ -38,11 +39,13 @@ pub use compare::{SideBySide, side_by_side};
 pub use contact_sheet::{
     ContactSheet, SheetBorderline, SheetCluster, SheetPair, SheetPicture, contact_sheet, jpeg_uri,
 };
+pub use folds::{Folds, Unjudged, folds, unjudged};
 pub use gates::fallen;
-pub use headline::{left_out, pooled_lines};
+pub use headline::left_out;
 pub use junit::{NotBegun, junit};
 pub use markdown::markdown;
 pub use page::check_templates;
+pub use pooled::pooled_lines;
 
 use std::path::PathBuf;
 
@@ -88,7 +91,9 @@ struct Page<'a> {
     /// One for each task.
     headlines: Vec<headline::Headline>,
     /// Figures over the test cases of all folds.
-    pooled: Vec<headline::PooledFigures<'a>>,
+    pooled: Vec<pooled::PooledFigures<'a>>,
+    /// Bounds on such figures of experiments whose folds are not all here.
+    unjudged: Vec<Unjudged>,
     shared_remarks: Vec<run::SharedRemark>,
     comparisons: Vec<comparison::Comparison>,
     /// The permutation test: most groups whose flips are all enumerated, and the fewest random flips for more.
@@ -143,7 +148,7 @@ pub fn render(records: &[Record], options: &ReportOptions) -> Result<String> {
     let (curves, more_curves) = curves::training(records, &labels)?;
     let mut image_curves = images::curves(records, &labels)?;
     image_curves.extend(calibration::diagrams(records, &labels)?);
-    let folds = folds::folds(records);
+    let folds = folds(records);
     let contestants = contestants(records, &folds);
     let contestant_labels = names::labels(&contestants);
     let page = Page {
@@ -152,7 +157,8 @@ pub fn render(records: &[Record], options: &ReportOptions) -> Result<String> {
         version: env!("CARGO_PKG_VERSION"),
         unreadable: &options.unreadable,
         headlines: headline::headlines(records, &labels, &folds),
-        pooled: headline::pooled(&folds),
+        pooled: pooled::pooled(&folds),
+        unjudged: unjudged(records, &folds),
         shared_remarks,
         comparisons: comparison::comparisons(&contestants, &contestant_labels, &options.compare)?,
         flips: (paired::MOST_IN_ALL_WAYS, paired::FLIPS),

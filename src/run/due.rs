@@ -10,7 +10,7 @@ use super::trained::finished;
 use crate::baseline::Baseline;
 use crate::error::Result;
 use crate::plan::Plan;
-use crate::record::{Position, RunDir, RunState, finished_at};
+use crate::record::{Position, RunDir, RunState, RunSummary, finished_at};
 
 /// What is still to be done for a run, and why.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -147,11 +147,9 @@ fn accepted(plan: &Plan, folder: &Path) -> Result<Option<PathBuf>> {
     let Some(experiment) = folder.parent() else { return Ok(None) };
     let finished = finished_at(experiment, plan.decisions.seed, &plan.position)?;
     let baseline = Baseline::read(Path::new(&spec.run.baseline))?;
-    let accepted = baseline.accepted(&spec.name, plan.decisions.seed);
-    let is_accepted = |run: &PathBuf| {
-        accepted.is_some_and(|accepted| run.file_name() == Some(accepted.run.as_ref()))
-    };
-    let paths: Vec<PathBuf> =
-        finished.into_iter().map(|run| run.path).filter(|run| run != folder).collect();
-    Ok(paths.iter().find(|run| is_accepted(run)).or(paths.first()).cloned())
+    let is_accepted =
+        |run: &&RunSummary| baseline.has_accepted(&spec.name, plan.decisions.seed, &run.run_id);
+    let others: Vec<RunSummary> = finished.into_iter().filter(|run| run.path != folder).collect();
+    let before = others.iter().find(is_accepted).or(others.first());
+    Ok(before.map(|run| run.path.clone()))
 }

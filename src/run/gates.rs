@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::baseline::Baseline;
+use crate::baseline::{Baseline, Whose};
 use crate::error::{Error, Result};
 use crate::evaluate::figure_goal;
 use crate::figure_name::{FigureName, NoFigureName};
@@ -10,7 +10,7 @@ use crate::plan::Plan;
 use crate::record::{
     Figure, Gate, Position, Provenance, Record, Reference, RunDir, TimesRow, finished_at, with_cost,
 };
-use crate::spec::{Against, GateSpec, Spec};
+use crate::spec::{Against, GateSpec, JudgedCases, Spec};
 
 /// The gates of a plan, judged by what its run has recorded.
 ///
@@ -46,7 +46,7 @@ impl Judged {
     }
 }
 
-/// The gates of a spec against the figures of a run.
+/// The gates of a spec against the figures of a run; those of all folds come last and are not judged yet.
 ///
 /// # Errors
 /// If a gate does not name a figure, or what it compares with cannot be read.
@@ -55,9 +55,13 @@ fn gates(spec: &Spec, run: &Judged, figures: &[Figure]) -> Result<Vec<Gate>> {
         let name: FigureName =
             name.parse().map_err(|error: NoFigureName| Error::user(error.to_string()))?;
         let reference = reference(&name, bound, spec, run)?;
+        // What is of all folds is no figure of the run.
+        let figures = if bound.of.are_of_each_run() { figures } else { &[] };
         Ok(Gate::judged(name, bound, reference, figures))
     };
-    spec.gate.iter().map(judged).collect()
+    let mut gates: Vec<Gate> = spec.gate.iter().map(judged).collect::<Result<_>>()?;
+    gates.sort_by_key(|gate| gate.of);
+    Ok(gates)
 }
 
 /// What a gate compares a figure with, beside its bounds.
@@ -78,7 +82,11 @@ fn reference(
         Against::Baseline => {
             let path = &spec.run.baseline;
             let baseline = Baseline::read(Path::new(path))?;
-            let accepted = baseline.accepted(&spec.name, run.seed);
+            let whose = match bound.of {
+                JudgedCases::EachRun => Whose::Seed(run.seed),
+                JudgedCases::AllFolds => Whose::AllFolds,
+            };
+            let accepted = baseline.accepted(&spec.name, whose);
             (path.clone(), accepted.and_then(|accepted| accepted.figures.get(name).copied()))
         }
         Against::LastRun => match last_accepted(run)? {

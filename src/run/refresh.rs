@@ -34,7 +34,7 @@ pub(super) fn refresh(folder: &Path, plan: &Plan, again: &[String]) -> Result<()
     let refreshed = Decisions { spec: with_pictures_of(&made.spec, &now.spec)?, ..before.clone() };
     let gates = gates_of_record(plan, &record)?;
     let table = |text: &str| text.parse::<toml::Table>().ok();
-    let is_same = gates == record.gates
+    let is_same = gates == [record.gates.as_slice(), &record.gates_of_folds].concat()
         && summary == record.summary
         && again == record.provenance.again
         && table(&record.spec) == table(&plan.spec_text)

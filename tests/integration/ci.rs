@@ -329,6 +329,82 @@ fn a_run_is_compared_with_the_last_one_of_its_own_fold_repeat_and_trial() {
     }
 }
 
+const ALL_FOLDS: &str = "dataset.split={ kind = \"kfold\", folds = 3 }";
+
+#[test]
+fn a_gate_of_all_folds_is_judged_on_all_test_cases_and_against_their_baseline() {
+    let bench = Bench::new();
+    bench.tiny(
+        "[gate]\n\"test.accuracy.pooled\" = { worse-at-most = 0.01, of = \"all-folds\" }\n\
+         \"test.dice.mean\" = { at-least = 0.0, of = \"all-folds\", on = \"low\" }\n",
+    );
+    let of = |command: &str, more: &[&str]| {
+        let sets = [command, "tiny.toml", "--device", "cpu", "--set", ALL_FOLDS];
+        bench.oncospec(&[&sets[..], &["--set", "schedule.epochs=1"], more].concat())
+    };
+    let ci = |more: &[&str]| of("ci", more);
+    let read = |name: &str| fs::read_to_string(bench.path().join(name)).unwrap();
+    let first = ci(&["--junit", "ci.xml"]).with(1);
+    assert!(first.out.contains("| tiny, 3 folds | finished |"), "{}", first.out);
+    assert!(first.out.contains("| **1 of 2 fell** |"), "{}", first.out);
+    assert!(
+        first.out.contains("- tiny, 3 folds: gate fell: `test.accuracy.pooled` is "),
+        "{}",
+        first.out
+    );
+    assert!(
+        read("ci.xml")
+            .contains("<testsuite name=\"tiny, 3 folds\" tests=\"2\" failures=\"1\" errors=\"0\"")
+    );
+    of("run", &[]).with(1).telling(&["  gate fell: `test.accuracy.pooled` is "]);
+
+    ci(&["--accept"]).with(0).telling(&["accepted"]);
+    let baseline: toml::Table = read("baseline.toml").parse().unwrap();
+    let accepted = baseline["tiny"]["all-folds"].as_table().unwrap();
+    assert_eq!(accepted["runs"].as_array().unwrap().len(), 3);
+    let verdict: Value = serde_json::from_str(&ci(&["--json"]).with(0).out).unwrap();
+    let of_folds = &verdict["folds"][0];
+    let figures = of_folds["figures"].as_array().unwrap();
+    let figure = figures.iter().find(|figure| figure["name"] == "accuracy.pooled").unwrap();
+    assert_eq!(figure["n"], 40);
+    let value = figure["value"].as_f64().unwrap();
+    assert!((accepted["test.accuracy.pooled"].as_float().unwrap() - value).abs() < 1e-12);
+    assert_eq!((&of_folds["gates"][0]["held"], &verdict["held"]), (&true.into(), &true.into()));
+    let page = read("reports/ci.html");
+    assert_eq!(
+        page.matches("<th scope=\"row\"><bdi>tiny, 3 folds</bdi></th><td><code><bdi>test.").count(),
+        2
+    );
+
+    let fell = ci(&["--set", REGRESSION, "--junit", "ci.xml"]).with(1);
+    let line = fell.out.lines().find(|line| line.contains("gate fell")).unwrap();
+    assert!(line.starts_with("- tiny, 3 folds: gate fell: `test.accuracy.pooled` is "), "{line}");
+    assert!(line.ends_with(" in `baseline.toml`, and worse by at most 0.01)"), "{line}");
+    assert!(fell.out.contains("), −0."), "the change to the baseline: {}", fell.out);
+    assert!(read("ci.xml").contains("<failure message=\"test.accuracy.pooled is "));
+
+    // One fold cannot stand for all.
+    let one = ["--set", "dataset.split.fold=1"];
+    let said = ci(&one).with(1).out;
+    assert!(said.contains("not judged: test.accuracy.pooled, test.dice.mean"), "{said}");
+    of("run", &one).with(0).telling(&["tiny: not judged: test.accuracy.pooled"]);
+
+    for (gate, parts) in [
+        ("\"test.iou.lesion\"={worse-at-most=0.1}", ["none for each", "of = \"all-folds\""]),
+        (
+            "\"valid.dice.mean\"={at-least=0.1, of=\"all-folds\"}",
+            ["of test cases", "`valid.dice.mean` is not"],
+        ),
+        (
+            "\"test.dice.mean\"={worse-at-most=0.1, of=\"all-folds\", against=\"last-run\"}",
+            ["against", "compared with the baseline"],
+        ),
+    ] {
+        of("check", &["--set", &format!("gate={{{gate}}}")]).with(2).telling(&parts);
+    }
+    bench.oncospec(&["check", "tiny.toml"]).with(2).telling(&["not divided into folds"]);
+}
+
 #[test]
 fn mistakes_in_gates_and_baselines_are_found_before_anything_runs() {
     let bench = Bench::new();
