@@ -45,6 +45,9 @@ pub(super) struct CiArgs {
     /// The report.
     #[arg(long, short, value_name = "FILE", default_value = "reports/ci.html")]
     output: PathBuf,
+    /// Make up to N runs at once, each in a process of its own with its share of the cores; results are the same.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=256))]
+    jobs: u32,
     #[command(flatten)]
     overwrite: OverwriteArgs,
 }
@@ -110,7 +113,7 @@ pub(super) fn execute(args: CiArgs, output: Output) -> Result<u8> {
     for due in dues.iter().filter(|due| due.step != Step::Nothing) {
         output.say(due.line());
     }
-    let mut done = work(&jobs, &stop, output);
+    let mut done = work(&jobs, args.jobs, &stop, output);
     if stop.asked() || done.outcomes.is_empty() {
         if let Some(file) = &verdicts {
             file.write(junit(&[], &done.not_begun).as_bytes())?;
@@ -122,7 +125,7 @@ pub(super) fn execute(args: CiArgs, output: Output) -> Result<u8> {
         match accept(&checked, &done) {
             Ok(()) => {
                 // Of finished runs nothing is made again but the verdicts.
-                done = work(&jobs, &stop, Output { quiet: true, ..output });
+                done = work(&jobs, 1, &stop, Output { quiet: true, ..output });
                 output.say("accepted: the baseline has the figures of these runs");
             }
             Err(error) => {

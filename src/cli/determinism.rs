@@ -6,6 +6,7 @@ use std::thread::available_parallelism;
 use serde::{Deserialize, Serialize};
 
 use super::doctor::DoctorArgs;
+use super::several::THREADS;
 use super::{Output, pretty, print};
 use crate::error::{Error, Result};
 use crate::plan::{Depth, Extent, survey};
@@ -14,9 +15,6 @@ use crate::text;
 
 /// Names of tensors that a line shows.
 const SHOWN: usize = 3;
-
-/// The variable that says how many threads compute.
-const THREADS: &str = "RAYON_NUM_THREADS";
 
 /// What one process found.
 #[derive(Debug, Serialize, Deserialize)]

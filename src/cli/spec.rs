@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Once;
 
 use clap::Args;
+use serde::{Deserialize, Serialize};
 
 use super::Output;
 use crate::device::{Chosen, Kind, Request, choose};
@@ -14,7 +15,7 @@ use crate::run::Again;
 use crate::spec::{Loaded, Precision, ScheduleSpec, Spec, environment, folds, load, spec_files};
 
 /// What overrides a spec.
-#[derive(Clone, Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args, Serialize, Deserialize)]
 pub(super) struct Overrides {
     /// Override a key, such as `schedule.epochs=3`; may be given several times.
     #[arg(long = "set", value_name = "KEY=VALUE")]

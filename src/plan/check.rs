@@ -120,31 +120,54 @@ pub fn check(loaded: Loaded, depth: Depth) -> Result<Checked, Problems> {
     Ok(checked)
 }
 
+/// Validates a trial of a spec's sweep, by its number, and neither the spec itself nor the other trials; `None` where the
+/// sweep has no such trial.
+///
+/// # Errors
+/// All mistakes together.
+pub fn check_trial(
+    loaded: &Loaded,
+    number: usize,
+    depth: Depth,
+) -> Result<Option<Trial>, Problems> {
+    let assignments = loaded.spec.sweep.as_ref().map(trials::assignments).unwrap_or_default();
+    let assignment = number.checked_sub(1).and_then(|index| assignments.into_iter().nth(index));
+    assignment.map(|keys| trial(loaded, number, keys, depth)).transpose()
+}
+
 /// The trials of a spec's sweep, each validated as the spec is.
 fn trials_of(checked: &Checked, depth: Depth) -> Result<Vec<Trial>, Problems> {
     let Some(sweep) = &checked.loaded.spec.sweep else { return Ok(Vec::new()) };
     let mut all = Vec::new();
     for (index, assignment) in trials::assignments(sweep).into_iter().enumerate() {
-        let number = index + 1;
-        let keys = assignment.iter().map(|(key, value)| (key.clone(), value.to_string())).collect();
-        let keys: BTreeMap<String, String> = keys;
-        let of = checked.loaded.member().map(|fold| format!("{fold}, ")).unwrap_or_default();
-        let name = format!("{of}trial {number}");
-        let member = Member { name, keys: assignment.into_iter().collect() };
-        let trial = check_one(checked.loaded.with(&member)?, depth)?;
-        if names_of(&trial, SplitName::Valid) != names_of(checked, SplitName::Valid)
-            || names_of(&trial, SplitName::Test) != names_of(checked, SplitName::Test)
+        let trial = trial(&checked.loaded, index + 1, assignment, depth)?;
+        if names_of(&trial.checked, SplitName::Valid) != names_of(checked, SplitName::Valid)
+            || names_of(&trial.checked, SplitName::Test) != names_of(checked, SplitName::Test)
         {
             let message = format!(
                 "trials are compared on the same cases, and {} gives other validation or test cases",
-                in_a_line(&keys)
+                in_a_line(&trial.keys)
             );
             let problem = checked.loaded.problem_at("sweep.over", message, None);
             return Err(Problems::new(checked.loaded.path.clone(), vec![problem]));
         }
-        all.push(Trial { number, keys, checked: trial });
+        all.push(trial);
     }
     Ok(all)
+}
+
+/// The trial that sets some keys.
+fn trial(
+    loaded: &Loaded,
+    number: usize,
+    assignment: trials::Assignment,
+    depth: Depth,
+) -> Result<Trial, Problems> {
+    let keys = assignment.iter().map(|(key, value)| (key.clone(), value.to_string())).collect();
+    let of = loaded.member().map(|fold| format!("{fold}, ")).unwrap_or_default();
+    let member =
+        Member { name: format!("{of}trial {number}"), keys: assignment.into_iter().collect() };
+    Ok(Trial { number, keys, checked: check_one(loaded.with(&member)?, depth)? })
 }
 
 /// The names of the cases of a split.

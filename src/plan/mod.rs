@@ -11,7 +11,7 @@ mod identity;
 mod survey;
 mod trials;
 
-pub use check::{Checked, Depth, Trial, check};
+pub use check::{Checked, Depth, Trial, check, check_trial};
 pub use describe::{Estimate, describe};
 pub use survey::{Extent, Survey, survey};
 
