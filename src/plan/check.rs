@@ -5,14 +5,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::figures::{self, Deciding};
+use super::opened::Opened;
 use super::trials;
 use crate::attribution::{Method, Settings};
 use crate::baseline::Baseline;
 use crate::data::{
-    Crop, Dataset, Duplicates, Labels, Split, StainNormalization, augment_problems,
-    find_duplicates, folds, for_task, fused_column, group_key, lacking_stains, lacks_foreground,
-    leaks, masks_of, open_for, open_with, percentile_window, sampler_problem, split,
-    stains_lacking, subset, telling_columns, unscored, unsearched,
+    Crop, Dataset, Duplicates, Labels, Split, StainNormalization, augment_problems, folds,
+    fused_column, group_key, lacking_stains, lacks_foreground, leaks, open_for, percentile_window,
+    sampler_problem, split, stains_lacking, subset, telling_columns, unscored, unsearched,
 };
 use crate::device::{Request, choose};
 use crate::error::{Error, Result};
@@ -115,8 +115,16 @@ pub enum Depth {
 /// # Errors
 /// All mistakes together; of a sweep those of the spec itself, or else of its first trial with some.
 pub fn check(loaded: Loaded, depth: Depth) -> Result<Checked, Problems> {
-    let mut checked = check_one(loaded, depth)?;
-    checked.trials = trials_of(&checked, depth)?;
+    check_on(loaded, depth, &mut Opened::default())
+}
+
+/// The same on data sets that were opened before, where it has one of them.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_on(loaded: Loaded, depth: Depth, opened: &mut Opened) -> Result<Checked, Problems> {
+    let mut checked = check_one(loaded, depth, opened)?;
+    checked.trials = trials_of(&checked, depth, opened)?;
     Ok(checked)
 }
 
@@ -132,15 +140,15 @@ pub fn check_trial(
 ) -> Result<Option<Trial>, Problems> {
     let assignments = loaded.spec.sweep.as_ref().map(trials::assignments).unwrap_or_default();
     let assignment = number.checked_sub(1).and_then(|index| assignments.into_iter().nth(index));
-    assignment.map(|keys| trial(loaded, number, keys, depth)).transpose()
+    assignment.map(|keys| trial(loaded, number, keys, depth, &mut Opened::default())).transpose()
 }
 
 /// The trials of a spec's sweep, each validated as the spec is.
-fn trials_of(checked: &Checked, depth: Depth) -> Result<Vec<Trial>, Problems> {
+fn trials_of(checked: &Checked, depth: Depth, opened: &mut Opened) -> Result<Vec<Trial>, Problems> {
     let Some(sweep) = &checked.loaded.spec.sweep else { return Ok(Vec::new()) };
     let mut all = Vec::new();
     for (index, assignment) in trials::assignments(sweep).into_iter().enumerate() {
-        let trial = trial(&checked.loaded, index + 1, assignment, depth)?;
+        let trial = trial(&checked.loaded, index + 1, assignment, depth, opened)?;
         if names_of(&trial.checked, SplitName::Valid) != names_of(checked, SplitName::Valid)
             || names_of(&trial.checked, SplitName::Test) != names_of(checked, SplitName::Test)
         {
@@ -162,12 +170,13 @@ fn trial(
     number: usize,
     assignment: trials::Assignment,
     depth: Depth,
+    opened: &mut Opened,
 ) -> Result<Trial, Problems> {
     let keys = assignment.iter().map(|(key, value)| (key.clone(), value.to_string())).collect();
     let of = loaded.member().map(|fold| format!("{fold}, ")).unwrap_or_default();
     let member =
         Member { name: format!("{of}trial {number}"), keys: assignment.into_iter().collect() };
-    Ok(Trial { number, keys, checked: check_one(loaded.with(&member)?, depth)? })
+    Ok(Trial { number, keys, checked: check_one(loaded.with(&member)?, depth, opened)? })
 }
 
 /// The names of the cases of a split.
@@ -176,15 +185,11 @@ fn names_of(checked: &Checked, split: SplitName) -> BTreeSet<&str> {
     cases.map(|&case| checked.dataset.cases[case].id.as_str()).collect()
 }
 
-fn check_one(mut loaded: Loaded, depth: Depth) -> Result<Checked, Problems> {
+fn check_one(mut loaded: Loaded, depth: Depth, opened: &mut Opened) -> Result<Checked, Problems> {
     let spec = &loaded.spec;
     let mut found = Mistakes { loaded: &loaded, list: Vec::new() };
     found.settings();
-    let opened = open_with(&spec.dataset, masks_of(&spec.task));
-    let opened = opened.map_err(|error| ("dataset.root", error));
-    let opened = opened
-        .and_then(|dataset| for_task(dataset, &spec.task).map_err(|error| ("task.kind", error)));
-    let mut dataset = match opened {
+    let mut dataset = match opened.dataset(&spec.dataset, &spec.task) {
         Ok(dataset) => Some(dataset),
         Err((key, error)) => {
             found.add(key, error.to_string());
@@ -198,7 +203,9 @@ fn check_one(mut loaded: Loaded, depth: Depth) -> Result<Checked, Problems> {
         found.sweep(dataset);
         let duplicates = match depth {
             Depth::Headers => Ok(unsearched(dataset)),
-            Depth::Pixels => find_duplicates(dataset).map_err(|error| ("dataset.root", error)),
+            Depth::Pixels => opened
+                .duplicates(&spec.dataset, &spec.task, dataset)
+                .map_err(|error| ("dataset.root", error)),
         };
         let division = duplicates.and_then(|duplicates| {
             let split = split(&spec.dataset.split, dataset, &duplicates);

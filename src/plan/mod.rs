@@ -8,11 +8,13 @@ mod describe;
 mod engine;
 mod figures;
 mod identity;
+mod opened;
 mod survey;
 mod trials;
 
-pub use check::{Checked, Depth, Trial, check, check_trial};
+pub use check::{Checked, Depth, Trial, check, check_on, check_trial};
 pub use describe::{Estimate, describe};
+pub use opened::Opened;
 pub use survey::{Extent, Survey, survey};
 
 use std::collections::BTreeMap;
