@@ -83,7 +83,7 @@ pub use list::{RunSummary, finished_at, finished_runs, list_experiment, list_run
 pub use masks::MaskChecksums;
 pub use pictures::{Picture, PictureFile, PictureImages, PictureKind};
 pub use position::Position;
-pub use provenance::{Git, Host, Parent, Provenance, Session, Versions};
+pub use provenance::{Determinism, Git, Host, Parent, Provenance, Session, Versions};
 pub use read::Record;
 pub use readings::{Reading, ReadingKey, note_reading};
 pub use run_dir::RunDir;

@@ -6,7 +6,7 @@ use std::path::Path;
 use oncospec::record::{Position, Record, RunSummary, list_runs};
 use serde_json::Value;
 
-use crate::support::{Bench, Said, repository, said};
+use crate::support::{Bench, Said, json, repository, said};
 
 /// Three small experiments: two on synthetic images with networks of their own, one on images in files.
 fn three(bench: &Bench) {
@@ -445,9 +445,23 @@ fn the_first_steps_of_a_spec_give_the_same_weights_with_any_number_of_threads() 
     let bench = Bench::new();
     bench.tiny("");
     let doctor = ["doctor", "--determinism", "tiny.toml", "--steps", "2", "--device", "cpu"];
-    let said = bench.oncospec(&doctor).with(0);
+    let command = |arguments: &[&str]| {
+        let mut command = bench.command(arguments);
+        said(command.env("XDG_CACHE_HOME", bench.path()).output().unwrap())
+    };
+    let said = command(&doctor).with(0);
     assert!(said.out.contains("tiny: weights after 2 steps on cpu"), "{}", said.out);
     assert_eq!(said.out.matches("the same bit for bit in all").count(), 3, "{}", said.out);
     assert!(!bench.path().join("runs").exists());
     bench.oncospec(&["doctor", "--determinism", "nowhere.toml"]).with(2).telling(&["nowhere.toml"]);
+
+    // Runs that are made afterwards say it.
+    command(&["run", "tiny.toml", "--device", "cpu", "--set", "schedule.epochs=1"]).with(0);
+    let made = json(&bench.only_run("runs", "tiny").join("provenance.json"));
+    assert_eq!(
+        (&made["determinism"]["same"], &made["determinism"]["steps"]),
+        (&true.into(), &2.into())
+    );
+    let page = fs::read_to_string(bench.path().join("reports/tiny.html")).unwrap();
+    assert!(page.contains("gave the same weights bit for bit, twice each with one and with "));
 }
