@@ -7,9 +7,10 @@
 //! ```
 //!
 //! A table for each experiment and seed, with the run that was accepted and a line for each figure, in order of their names.
+//! Where the cases are divided into folds, one table `all-folds` has the runs of all of them, and figures over their test cases.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use std::path::Path;
 
 use toml::{Table, Value};
@@ -20,17 +21,39 @@ use crate::record::write_file;
 
 /// The key of the run that was accepted.
 const RUN: &str = "run";
+/// The key of the runs that were accepted together.
+const RUNS: &str = "runs";
+/// The name of the table of all folds.
+const ALL_FOLDS: &str = "all-folds";
 
-/// Accepted figures of experiments, by experiment and seed.
+/// Accepted figures of experiments, by experiment and what of it they are of.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Baseline(BTreeMap<String, BTreeMap<u32, Accepted>>);
+pub struct Baseline(BTreeMap<String, BTreeMap<Whose, Accepted>>);
 
-/// The accepted figures of a run.
+/// What of an experiment figures are of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Whose {
+    /// The run of a seed.
+    Seed(u32),
+    /// The test cases of all folds, of all seeds and divisions.
+    AllFolds,
+}
+
+impl fmt::Display for Whose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Seed(seed) => seed.fmt(f),
+            Self::AllFolds => f.write_str(ALL_FOLDS),
+        }
+    }
+}
+
+/// Accepted figures.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Accepted {
-    /// Its id.
-    pub run: String,
-    /// Its figures.
+    /// The ids of the runs that they are of.
+    pub runs: Vec<String>,
+    /// The figures.
     pub figures: BTreeMap<FigureName, f64>,
 }
 
@@ -55,30 +78,49 @@ impl Baseline {
     fn parse(text: &str) -> Result<Self, String> {
         let whole: Table = text.parse().map_err(|error| format!("not TOML: {error}"))?;
         let mut baseline = Self::default();
-        for (experiment, seeds) in &whole {
-            for (seed, accepted) in table(seeds, experiment)? {
-                let key = format!("{experiment}.{seed}");
-                let seed = seed.parse().map_err(|_| format!("`{key}`: `{seed}` is no seed"))?;
-                baseline.accept(experiment, seed, accepted_in(table(accepted, &key)?, &key)?);
+        for (experiment, tables) in &whole {
+            for (name, accepted) in table(tables, experiment)? {
+                let key = format!("{experiment}.{name}");
+                let seed = |_| format!("`{key}`: `{name}` is no seed, and not `{ALL_FOLDS}`");
+                let whose = match name.as_str() {
+                    ALL_FOLDS => Whose::AllFolds,
+                    seeds => Whose::Seed(seeds.parse().map_err(seed)?),
+                };
+                baseline.accept(experiment, whose, accepted_in(table(accepted, &key)?, &key)?);
             }
         }
         Ok(baseline)
     }
 
-    /// The accepted figures of an experiment and a seed.
-    pub fn accepted(&self, experiment: &str, seed: u32) -> Option<&Accepted> {
-        self.0.get(experiment)?.get(&seed)
+    /// Accepted figures of an experiment.
+    pub fn accepted(&self, experiment: &str, whose: Whose) -> Option<&Accepted> {
+        self.0.get(experiment)?.get(&whose)
     }
 
-    /// Accepts figures of an experiment and a seed in the place of earlier ones.
-    pub fn accept(&mut self, experiment: &str, seed: u32, accepted: Accepted) {
-        self.0.entry(experiment.into()).or_default().insert(seed, accepted);
+    /// Accepts figures of an experiment in the place of earlier ones.
+    pub fn accept(&mut self, experiment: &str, whose: Whose, accepted: Accepted) {
+        self.0.entry(experiment.into()).or_default().insert(whose, accepted);
+    }
+
+    /// Whether a run of an experiment and a seed was accepted, alone or with those of other folds.
+    pub fn has_accepted(&self, experiment: &str, seed: u32, run: &str) -> bool {
+        [Whose::Seed(seed), Whose::AllFolds]
+            .into_iter()
+            .filter_map(|whose| self.accepted(experiment, whose))
+            .any(|accepted| accepted.runs.iter().any(|id| id == run))
+    }
+
+    /// Accepts all figures that another baseline has of an experiment, in the place of earlier ones.
+    pub fn add(&mut self, experiment: &str, other: &Self) {
+        for (whose, accepted) in other.0.get(experiment).into_iter().flatten() {
+            self.accept(experiment, *whose, accepted.clone());
+        }
     }
 
     /// Takes an experiment over from another baseline.
     pub fn take(&mut self, experiment: &str, other: &Self) {
-        if let Some(seeds) = other.0.get(experiment) {
-            self.0.insert(experiment.into(), seeds.clone());
+        if let Some(tables) = other.0.get(experiment) {
+            self.0.insert(experiment.into(), tables.clone());
         }
     }
 
@@ -95,11 +137,14 @@ impl Baseline {
             "# Accepted figures, which gates compare with. Written by `oncospec ci --accept`.\n",
         );
         let quoted = |name: &str| Value::String(name.into()).to_string();
-        for (experiment, seeds) in &self.0 {
-            for (seed, Accepted { run, figures }) in seeds {
+        for (experiment, tables) in &self.0 {
+            for (whose, Accepted { runs, figures }) in tables {
+                let line = match runs.as_slice() {
+                    [run] => format!("{RUN} = {}", quoted(run)),
+                    runs => format!("{RUNS} = {}", Value::from(runs.to_vec())),
+                };
                 // Writing to a string cannot fail.
-                let _ =
-                    write!(text, "\n[{}.{seed}]\n{RUN} = {}\n", quoted(experiment), quoted(run));
+                let _ = write!(text, "\n[{}.{whose}]\n{line}\n", quoted(experiment));
                 for (name, value) in figures.iter().filter(|(_, value)| value.is_finite()) {
                     let _ = writeln!(text, "{} = {value:?}", quoted(&name.to_string()));
                 }
@@ -117,8 +162,14 @@ fn accepted_in(table: &Table, key: &str) -> Result<Accepted, String> {
     let mut accepted = Accepted::default();
     for (name, value) in table {
         match (name.as_str(), value) {
-            (RUN, Value::String(run)) => accepted.run.clone_from(run),
+            (RUN, Value::String(run)) => accepted.runs = vec![run.clone()],
             (RUN, other) => return Err(format!("`{key}.{RUN}` is {other}; it must be a run id")),
+            (RUNS, value) => {
+                let wrong = || format!("`{key}.{RUNS}` is {value}; it must be a list of run ids");
+                let runs = value.as_array().ok_or_else(wrong)?.iter();
+                let runs = runs.map(|run| run.as_str().map(String::from));
+                accepted.runs = runs.collect::<Option<_>>().ok_or_else(wrong)?;
+            }
             (name, value) => {
                 let figure: FigureName =
                     name.parse().map_err(|error: NoFigureName| format!("in `{key}`: {error}"))?;
@@ -144,10 +195,13 @@ mod tests {
             ("test.auc.mean", f64::NAN),
         ];
         let figures = figures.map(|(name, value)| (name.parse().unwrap(), value));
-        let accepted = Accepted { run: "01-23".into(), figures: figures.into() };
-        baseline.accept("u.net", 3, Accepted::default());
-        baseline.accept("u.net", 10, accepted.clone());
-        baseline.accept("a", 0, accepted);
+        let accepted = Accepted { runs: vec!["01-23".into()], figures: figures.into() };
+        let nothing = Accepted { runs: vec!["ab".into()], ..Accepted::default() };
+        let of_folds = Accepted { runs: vec!["x".into(), "y".into()], ..nothing.clone() };
+        baseline.accept("u.net", Whose::AllFolds, of_folds);
+        baseline.accept("u.net", Whose::Seed(3), nothing);
+        baseline.accept("u.net", Whose::Seed(10), accepted.clone());
+        baseline.accept("a", Whose::Seed(0), accepted);
         baseline
     }
 
@@ -160,20 +214,26 @@ mod tests {
         let text = std::fs::read_to_string(&path).unwrap();
         let (_, tables) = text.split_once("\n\n").unwrap();
         let expected = "[\"a\".0]\nrun = \"01-23\"\n\"test.dice.label.a b\" = 1.0\n\"test.iou.mean\" = 0.3333333333333333\n\n\
-                        [\"u.net\".3]\nrun = \"\"\n\n[\"u.net\".10]\nrun = \"01-23\"\n";
+                        [\"u.net\".3]\nrun = \"ab\"\n\n[\"u.net\".10]\nrun = \"01-23\"\n";
         assert!(tables.starts_with(expected), "{text}");
+        assert!(tables.ends_with("\n[\"u.net\".all-folds]\nruns = [\"x\", \"y\"]\n"), "{text}");
         let read = Baseline::read(&path).unwrap();
         assert_eq!(read.text(), text);
-        let accepted = read.accepted("a", 0).unwrap();
+        let accepted = read.accepted("a", Whose::Seed(0)).unwrap();
         assert_eq!(accepted.figures[&"test.iou.mean".parse().unwrap()], 1.0 / 3.0);
-        assert!(read.accepted("a", 1).is_none() && read.accepted("b", 0).is_none());
+        assert!(read.accepted("a", Whose::Seed(1)).is_none());
+        assert!(read.accepted("a", Whose::AllFolds).is_none());
+        assert!(read.accepted("b", Whose::Seed(0)).is_none());
+        assert!(read.has_accepted("u.net", 9, "y") && read.has_accepted("u.net", 3, "ab"));
+        assert!(!read.has_accepted("u.net", 9, "ab") && !read.has_accepted("a", 0, "y"));
     }
 
     #[test]
     fn what_no_baseline_can_hold_is_refused_with_its_key() {
         for (text, said) in [
             ("name = 'a'", "`name` is \"a\"; it must be a table"),
-            ("[a]\nx = {}", "`x` is no seed"),
+            ("[a]\nx = {}", "`x` is no seed, and not `all-folds`"),
+            ("[a.all-folds]\nruns = ['b', 3]", "it must be a list of run ids"),
             ("[a.0]\nrun = 3", "`a.0.run` is 3"),
             ("[a.0]\ndice = 3", "`dice` is no figure's full name"),
             ("[a.0]\n'test.dice' = 'x'", "it must be a number"),

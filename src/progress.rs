@@ -1,12 +1,14 @@
-//! How far long work on many files has come, shown on a terminal once it takes more than two seconds.
+//! How far long work on many files has come, shown on a terminal once it takes more than two seconds, and how far each of
+//! several jobs has.
 //!
 //! Nothing is shown until a command line asks for it, so that who uses the library sees nothing.
 
 use std::io::IsTerminal;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 /// Work that takes less time is not worth a line.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -16,6 +18,52 @@ static SHOWN: AtomicBool = AtomicBool::new(false);
 /// From now on shows progress, where standard error is a terminal.
 pub(crate) fn show() {
     SHOWN.store(std::io::stderr().is_terminal(), Ordering::Relaxed);
+}
+
+/// The lines of jobs that run at once.
+static JOBS: OnceLock<MultiProgress> = OnceLock::new();
+
+/// Prints lines on standard error, above those of the jobs that run.
+pub(crate) fn say(lines: &str) {
+    match JOBS.get() {
+        Some(jobs) => jobs.suspend(|| eprintln!("{lines}")),
+        None => eprintln!("{lines}"),
+    }
+}
+
+/// The line of one of several jobs, which says how far it has come; on a terminal alone.
+pub(crate) struct JobLine(ProgressBar);
+
+impl JobLine {
+    /// The line of a job of that name, below those of others.
+    pub(crate) fn new(name: &str) -> Self {
+        if !SHOWN.load(Ordering::Relaxed) {
+            return Self(ProgressBar::hidden());
+        }
+        let bar = JOBS.get_or_init(MultiProgress::new).add(ProgressBar::no_length());
+        if let Ok(style) = ProgressStyle::with_template("{prefix}: {wide_msg}") {
+            bar.set_style(style);
+        }
+        bar.set_prefix(name.to_string());
+        bar.set_message("begins");
+        Self(bar)
+    }
+
+    /// Whether anyone sees it.
+    pub(crate) fn is_shown(&self) -> bool {
+        !self.0.is_hidden()
+    }
+
+    /// How far it has come.
+    pub(crate) fn tell(&self, what: &str) {
+        self.0.set_message(what.to_string());
+    }
+}
+
+impl Drop for JobLine {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
 }
 
 /// Work whose parts are counted, on any number of threads.

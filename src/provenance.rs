@@ -34,6 +34,7 @@ pub fn of(plan: &Plan, command: &[String], again: Vec<String>, device: &Kind) ->
         started: now(),
         finished: None,
         data_fingerprint: plan.decisions.data_fingerprint.clone(),
+        determinism: None,
     }
 }
 

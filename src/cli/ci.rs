@@ -1,6 +1,6 @@
 //! `oncospec ci`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -12,12 +12,13 @@ use super::report::{PageFile, Written};
 use super::run::{Wish, Work, only_planned, prepare, stop_on_signal, work};
 use super::spec::{Overrides, Specs};
 use super::{Output, OverwriteArgs, pretty, print};
-use crate::baseline::{Accepted, Baseline};
+use crate::baseline::{Accepted, Baseline, Whose};
 use crate::error::{Error, Result};
+use crate::figure_name::FigureName;
 use crate::outputs::OutputFile;
 use crate::plan::{Checked, Depth};
-use crate::record::{Record, with_cost};
-use crate::report::{NotBegun, junit, markdown};
+use crate::record::{Figure, Gate, Record, with_cost};
+use crate::report::{Folds, NotBegun, Unjudged, folds, junit, markdown, unjudged};
 use crate::run::{Due, Outcome, Step};
 use crate::text;
 
@@ -44,6 +45,9 @@ pub(super) struct CiArgs {
     /// The report.
     #[arg(long, short, value_name = "FILE", default_value = "reports/ci.html")]
     output: PathBuf,
+    /// Make up to N runs at once, each in a process of its own with its share of the cores; results are the same.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=256))]
+    jobs: u32,
     #[command(flatten)]
     overwrite: OverwriteArgs,
 }
@@ -58,8 +62,29 @@ struct Verdict<'a> {
     due: &'a [Due],
     /// How the runs ended.
     runs: &'a [Outcome],
+    /// Figures over all folds, of experiments that have some.
+    folds: Vec<OfFolds<'a>>,
+    /// Bounds on such figures that cannot be judged.
+    unjudged: &'a [Unjudged],
     /// The runs that could not begin.
     not_begun: &'a [NotBegun],
+}
+
+/// Figures over the test cases of all folds of an experiment.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct OfFolds<'a> {
+    experiment: &'a str,
+    label: &'a str,
+    figures: &'a [Figure],
+    gates: &'a [Gate],
+}
+
+impl<'a> OfFolds<'a> {
+    fn new(folds: &'a Folds) -> Self {
+        let Folds { experiment, label, figures, gates, .. } = folds;
+        Self { experiment, label, figures, gates }
+    }
 }
 
 /// Says what is to be done and why, runs what is not finished, judges the gates, and prints a summary: 0 if all hold, 1 if
@@ -88,7 +113,7 @@ pub(super) fn execute(args: CiArgs, output: Output) -> Result<u8> {
     for due in dues.iter().filter(|due| due.step != Step::Nothing) {
         output.say(due.line());
     }
-    let mut done = work(&jobs, &stop, output);
+    let mut done = work(&jobs, args.jobs, &stop, output);
     if stop.asked() || done.outcomes.is_empty() {
         if let Some(file) = &verdicts {
             file.write(junit(&[], &done.not_begun).as_bytes())?;
@@ -100,7 +125,7 @@ pub(super) fn execute(args: CiArgs, output: Output) -> Result<u8> {
         match accept(&checked, &done) {
             Ok(()) => {
                 // Of finished runs nothing is made again but the verdicts.
-                done = work(&jobs, &stop, Output { quiet: true, ..output });
+                done = work(&jobs, 1, &stop, Output { quiet: true, ..output });
                 output.say("accepted: the baseline has the figures of these runs");
             }
             Err(error) => {
@@ -111,7 +136,9 @@ pub(super) fn execute(args: CiArgs, output: Output) -> Result<u8> {
     }
     let mut held = !done.left_out && done.outcomes.iter().all(Outcome::held);
     let Written { records, whole } = page.write(&done.paths(), String::new())?;
-    held &= whole;
+    let folds = folds(&records);
+    let unjudged = unjudged(&records, &folds);
+    held &= whole && folds.iter().all(Folds::held) && unjudged.is_empty();
     let text = markdown(&records, &baselines(&checked)?) + &reasons(&dues);
     if let Some(file) = &summary {
         file.write(text.as_bytes())?;
@@ -122,7 +149,14 @@ pub(super) fn execute(args: CiArgs, output: Output) -> Result<u8> {
     output.say(format!("report: {}", page.path().display()));
     let Done { outcomes, not_begun, failed, .. } = &done;
     held &= failed.is_none() && refused.is_none();
-    let verdict = Verdict { held, due: &dues, runs: outcomes, not_begun };
+    let verdict = Verdict {
+        held,
+        due: &dues,
+        runs: outcomes,
+        folds: folds.iter().map(OfFolds::new).collect(),
+        unjudged: &unjudged,
+        not_begun,
+    };
     print(&if output.json { pretty(&verdict)? } else { text })?;
     Ok(failed.or(refused).unwrap_or(if held { 0 } else { 1 }))
 }
@@ -183,7 +217,8 @@ fn baselines(checked: &[Checked]) -> Result<Baseline> {
     Ok(all)
 }
 
-/// Writes the headline figures, and those that gates are about, of all runs into the baselines that their specs name.
+/// Writes the headline figures, and those that gates are about, of all runs, or of all folds together, into the baselines
+/// that their specs name.
 ///
 /// # Errors
 /// If a run did not finish, so that nothing is accepted, or a baseline cannot be read or written.
@@ -196,43 +231,61 @@ fn accept(checked: &[Checked], done: &Done) -> Result<()> {
     if done.left_out || done.failed.is_some() {
         return Err(Error::failed("--accept: not all runs could begin, so nothing is accepted"));
     }
-    let mut seen = BTreeSet::new();
-    for outcome in &done.outcomes {
-        let key = (&outcome.experiment, outcome.seed);
-        if !seen.insert(key) {
+    let records: Vec<Record> =
+        done.outcomes.iter().map(|outcome| Record::read(&outcome.path)).collect::<Result<_>>()?;
+    let mut all = Baseline::default();
+    for (experiment, whose, accepted) in to_accept(&records) {
+        if all.accepted(experiment, whose).is_some() {
             return Err(Error::user(format!(
-                "--accept: {}, seed {}, has several runs (folds, repeats or trials), and a baseline keeps one for each \
-                 seed: give its gates bounds, or name a fold",
-                key.0, key.1
+                "--accept: {experiment}, seed {whose}, has several runs (some folds of a division, or of several), and a \
+                 baseline keeps one for each seed, or all folds: give its gates bounds, or run one fold or all of them"
             )));
         }
+        all.accept(experiment, whose, accepted);
     }
     let paths: BTreeSet<&String> =
         checked.iter().map(|one| &one.loaded.spec.run.baseline).collect();
     for path in paths {
         let mut baseline = Baseline::read(Path::new(path))?;
-        for outcome in &done.outcomes {
-            let of = |one: &&Checked| one.loaded.spec.name == outcome.experiment;
-            if checked.iter().find(of).is_some_and(|one| &one.loaded.spec.run.baseline == path) {
-                let record = Record::read(&outcome.path)?;
-                baseline.accept(&outcome.experiment, outcome.seed, accepted(&record));
-            }
+        for one in checked.iter().filter(|one| &one.loaded.spec.run.baseline == path) {
+            baseline.add(&one.loaded.spec.name, &all);
         }
         baseline.write(Path::new(path))?;
     }
     Ok(())
 }
 
-/// The figures of a run that a baseline keeps.
-fn accepted(record: &Record) -> Accepted {
-    let figures = with_cost(&record.figures, &record.times, &record.provenance);
-    let gated = record.gates.iter().map(|gate| &gate.figure);
-    let kept: BTreeSet<_> = record.summary.headline.iter().chain(gated).collect();
-    let kept = figures.iter().filter(|figure| kept.contains(&figure.full_name()));
-    Accepted {
-        run: record.provenance.run_id.clone(),
-        figures: kept.map(|figure| (figure.full_name(), figure.value)).collect(),
+/// The figures of runs that a baseline keeps: of all folds together where they are there, else of each run.
+fn to_accept(records: &[Record]) -> Vec<(&str, Whose, Accepted)> {
+    let folds = folds(records);
+    let id = |record: &Record| record.provenance.run_id.clone();
+    let mut accepted: Vec<(&str, Whose, Accepted)> = Vec::new();
+    for (run, record) in records.iter().enumerate() {
+        let experiment = record.summary.experiment.as_str();
+        match folds.iter().find(|one| one.runs.contains(&run)) {
+            Some(one) if one.runs[0] == run => {
+                let runs = one.runs.iter().map(|&run| id(&records[run])).collect();
+                let figures = kept(&one.figures, &one.gates, record);
+                accepted.push((experiment, Whose::AllFolds, Accepted { runs, figures }));
+            }
+            Some(_) => {}
+            None => {
+                let figures = with_cost(&record.figures, &record.times, &record.provenance);
+                let figures = kept(&figures, &record.gates, record);
+                let whose = Whose::Seed(record.provenance.seed);
+                accepted.push((experiment, whose, Accepted { runs: vec![id(record)], figures }));
+            }
+        }
     }
+    accepted
+}
+
+/// The headline figures among some, and those that gates are about.
+fn kept(figures: &[Figure], gates: &[Gate], record: &Record) -> BTreeMap<FigureName, f64> {
+    let gated = gates.iter().map(|gate| &gate.figure);
+    let kept: BTreeSet<&FigureName> = record.summary.headline.iter().chain(gated).collect();
+    let kept = figures.iter().filter(|figure| kept.contains(&figure.full_name()));
+    kept.map(|figure| (figure.full_name(), figure.value)).collect()
 }
 
 /// The spec files that paths mean: a folder means the `.toml` files in it, by name.

@@ -49,6 +49,7 @@ pub(super) fn execute(args: DemoArgs, output: Output) -> Result<u8> {
             resume: !args.force,
             force: args.force,
             extend_epochs: None,
+            jobs: 1,
             output: Some(args.folder.join("reports").join("demo.html")),
             templates: None,
             overwrite: args.overwrite,

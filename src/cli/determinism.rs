@@ -6,17 +6,16 @@ use std::thread::available_parallelism;
 use serde::{Deserialize, Serialize};
 
 use super::doctor::DoctorArgs;
+use super::several::THREADS;
 use super::{Output, pretty, print};
 use crate::error::{Error, Result};
 use crate::plan::{Depth, Extent, survey};
-use crate::run::{TensorHashes, hashes_after};
+use crate::record::{Determinism, now};
+use crate::run::{TensorHashes, determinism_key, hashes_after, keep_determinism};
 use crate::text;
 
 /// Names of tensors that a line shows.
 const SHOWN: usize = 3;
-
-/// The variable that says how many threads compute.
-const THREADS: &str = "RAYON_NUM_THREADS";
 
 /// What one process found.
 #[derive(Debug, Serialize, Deserialize)]
@@ -24,6 +23,8 @@ struct Hashes {
     experiment: String,
     device: String,
     steps: usize,
+    /// Under which it is kept for the records of runs.
+    key: String,
     tensors: TensorHashes,
 }
 
@@ -53,6 +54,9 @@ pub(super) fn execute(args: &DoctorArgs, output: Output) -> Result<u8> {
     ];
     let same = compared.iter().all(|pair| pair.differing.is_empty());
     let code = if same { 0 } else { 1 };
+    let (experiment, steps) = (one.experiment.clone(), one.steps);
+    let found = Determinism { same, experiment, steps, threads: all, tried: now() };
+    keep_determinism(&one.key, &found)?;
     if output.json {
         print(&pretty(&serde_json::json!({
             "experiment": one.experiment,
@@ -64,7 +68,7 @@ pub(super) fn execute(args: &DoctorArgs, output: Output) -> Result<u8> {
         }))?)?;
         return Ok(code);
     }
-    let Hashes { experiment, device, steps, tensors } = &one;
+    let Hashes { experiment, device, steps, tensors, .. } = &one;
     let mut lines = format!("{experiment}: weights after {steps} steps on {device}, twice each\n");
     for Compared { threads: [a, b], differing } in &compared {
         let of = match a == b {
@@ -103,7 +107,9 @@ fn hashes(args: &DoctorArgs, output: Output) -> Result<Hashes> {
     let survey = survey(&checked, Extent::Training)?;
     let plan = checked.plan(&survey, spec.seeds[0], chosen.kind.family())?;
     let (tensors, steps) = hashes_after(&plan, &chosen, args.steps)?;
-    Ok(Hashes { experiment: spec.name.clone(), device: chosen.kind.to_string(), steps, tensors })
+    let key = determinism_key(&plan, &chosen.kind);
+    let (experiment, device) = (spec.name.clone(), chosen.kind.to_string());
+    Ok(Hashes { experiment, device, steps, key, tensors })
 }
 
 /// The steps, made by another process with the same arguments and so many threads.

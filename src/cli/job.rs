@@ -1,18 +1,24 @@
 //! The runs of one spec, one for each seed.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use super::Output;
+use super::several::Several;
+use super::spec::Overrides;
 use crate::error::{Error, Result};
-use crate::plan::{Checked, Decisions, Extent, Plan, Survey, survey};
+use crate::plan::{Checked, Extent, Plan, Survey, survey};
 use crate::record::{Record, RunState};
 use crate::report::{NotBegun, fallen};
 use crate::run::{
     Due, Guided, Options, Outcome, Step, due, due_after, going_on, guided, plans_of_guide, run,
 };
 use crate::spec::Loaded;
-use crate::text;
 use crate::train::Stop;
+use crate::{progress, text};
 
 /// The runs of a spec, one for each seed.
 pub(super) struct Job {
@@ -24,12 +30,47 @@ pub(super) struct Job {
     pub longer: Option<Loaded>,
     /// Their plans; `None` until they are known, which is late where other runs come first.
     pub plans: Option<Vec<Plan>>,
+    /// What declares them.
+    pub declared: Declared,
+}
+
+/// What declares the runs of a job, from which another process plans them again.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Declared {
+    pub overrides: Overrides,
+    /// The spec file.
+    pub spec: PathBuf,
+    /// The fold, where the spec declares several.
+    pub fold: Option<String>,
+    /// The trial, where it has a sweep.
+    pub trial: Option<DeclaredTrial>,
+}
+
+/// A trial of a sweep.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(super) struct DeclaredTrial {
+    /// Its number, from 1.
+    pub number: usize,
+    /// Whether it is evaluated as the spec says, and not on the validation split alone.
+    pub whole: bool,
+}
+
+impl Declared {
+    /// A spec as it is, or a fold of it.
+    pub(super) fn new(checked: &Checked, overrides: &Overrides) -> Self {
+        Self {
+            overrides: overrides.clone(),
+            spec: checked.loaded.path.clone(),
+            fold: checked.loaded.member().map(String::from),
+            trial: None,
+        }
+    }
 }
 
 impl Job {
     /// The job of a spec that is planned when its turn comes.
-    pub(super) fn later(checked: Checked, options: Options) -> Self {
-        Self { checked, options, longer: None, plans: None }
+    pub(super) fn later(checked: Checked, options: Options, declared: Declared) -> Self {
+        Self { checked, options, longer: None, plans: None, declared }
     }
 
     /// The same with its plans, if it depends on no other run; by what is known of the data, if they were read before.
@@ -77,35 +118,177 @@ impl Job {
     fn after(&self, mut dues: Vec<Due>) -> Vec<Due> {
         let spec = &self.checked.loaded.spec;
         let guide = self.checked.guide.as_ref().map(|guide| guide.loaded.spec.name.as_str());
-        let after = |&seed: &u32| due_after(&spec.name, seed, guide.unwrap_or_default());
+        let position = &self.checked.position;
+        let after = |&seed: &u32| due_after(&spec.name, seed, position, guide.unwrap_or_default());
         dues.extend(spec.seeds.iter().map(after));
         dues
     }
 
-    /// Makes the runs, one for each seed. One that cannot begin is named, and the others are made.
-    pub(super) fn make(&self, stop: &Stop, output: Output, done: &mut Done) {
-        self.make_by(&self.options, stop, output, done);
-    }
-
-    /// The same with options of the moment.
-    pub(super) fn make_by(&self, options: &Options, stop: &Stop, output: Output, done: &mut Done) {
-        let plans = match &self.plans {
-            Some(plans) => plans.clone(),
-            None => match plans(self, stop, output, &mut done.outcomes) {
-                Ok(plans) => plans,
-                Err(error) => return done.fail(self.checked.loaded.spec.name.clone(), &error),
-            },
-        };
-        done.left_out |= plans.is_empty();
-        for plan in plans {
-            if stop.asked() {
-                break;
+    /// The plans of its runs, where all runs that it depends on are finished.
+    ///
+    /// # Errors
+    /// If one of these is not finished, or a run cannot be planned.
+    pub(super) fn ready(self) -> Result<Vec<Plan>> {
+        let finished = |plan: &Plan| Outcome::read(plan.folder(), true);
+        match guided(self.checked, &self.options.device, &finished)? {
+            Guided::Ready(checked) => {
+                let survey = survey(&checked, Extent::All)?;
+                plans_of(&checked, &survey, self.longer.as_ref(), &self.options)
             }
-            match run_one(&plan, options, stop, output) {
-                Ok(outcome) => done.outcomes.push(outcome),
-                Err(error) => done.fail(said_of(&plan), &error),
+            Guided::Unfinished(outcome) => {
+                let path = outcome.path.display();
+                Err(Error::failed(format!("{path}, which guides it, is not finished")))
             }
         }
+    }
+
+    /// Makes the runs, one for each seed, after some that the command has made `before`. One that cannot begin is named, and
+    /// the others are made.
+    pub(super) fn make(&self, maker: &Maker, before: &[Outcome], done: &mut Done) {
+        make_all(&[(self, self.options.clone())], maker, before, &mut |_, ended| done.add(ended));
+    }
+}
+
+/// How runs are made.
+#[derive(Clone, Copy)]
+pub(super) struct Maker<'a> {
+    pub stop: &'a Stop,
+    pub output: Output,
+    /// Those that make several at once; `None` where they are made one after the other by this process.
+    pub several: Option<&'a Several>,
+    /// The place of what is made among all that the command makes: what comes first begins first.
+    pub place: usize,
+}
+
+impl Maker<'_> {
+    /// Makes runs, and gives what came of each by its place among them; those that a stop comes before are left out.
+    fn make(&self, tasks: &[Task], ended: &mut dyn FnMut(usize, Result<Outcome>)) {
+        if let Some(several) = self.several {
+            return several.make(tasks, self, ended);
+        }
+        for (index, task) in tasks.iter().enumerate() {
+            if self.stop.asked() {
+                break;
+            }
+            ended(index, self.here(task));
+        }
+    }
+
+    /// Makes a run in this process and says how it ended.
+    pub(super) fn here(&self, task: &Task) -> Result<Outcome> {
+        self.output.say(task.begin());
+        let outcome = run(task.plan, task.options, self.stop)?;
+        self.output.say(task.end(&outcome)?);
+        Ok(outcome)
+    }
+}
+
+/// A run that is to be made.
+pub(super) struct Task<'a> {
+    pub plan: &'a Plan,
+    pub options: &'a Options,
+    pub declared: &'a Declared,
+    /// Of a network that guides the job's classifier, its fold.
+    pub guide: Option<usize>,
+}
+
+impl Task<'_> {
+    /// That the run begins.
+    pub(super) fn begin(&self) -> String {
+        format!(
+            "{}: {} ({} parameters) on {}",
+            self.plan.name(),
+            self.plan.folder().display(),
+            self.plan.decisions.parameters,
+            self.options.device.kind
+        )
+    }
+
+    /// How the run ended.
+    ///
+    /// # Errors
+    /// If a gate fell and its record cannot be read.
+    pub(super) fn end(&self, outcome: &Outcome) -> Result<String> {
+        let state =
+            if outcome.reused { "was finished before".into() } else { outcome.state.to_string() };
+        let why = outcome.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+        let mut lines = vec![format!("{}: {state}{why}", self.plan.name())];
+        lines.extend(outcome.notes.iter().map(|note| format!("  note: {note}")));
+        for (name, value) in &outcome.figures {
+            let left_out = match outcome.left_out.get(&name.to_string()) {
+                Some(cases) => format!(", {cases} left out"),
+                None => String::new(),
+            };
+            lines.push(format!("  {name:24} {value:.4}{left_out}"));
+        }
+        if outcome.gates.iter().any(|gate| !gate.held) {
+            let record = Record::read(&outcome.path)?;
+            let fell = record.gates.iter().filter(|gate| !gate.held);
+            lines.extend(fell.map(|gate| format!("  gate fell: {}", fallen(gate, &record))));
+        }
+        Ok(lines.join("\n"))
+    }
+}
+
+/// Makes the runs of jobs, each by options of its own, after some that the command has made `before`; gives what came of each
+/// job by its place among them.
+pub(super) fn make_all(
+    jobs: &[(&Job, Options)],
+    maker: &Maker,
+    before: &[Outcome],
+    ended: &mut dyn FnMut(usize, Done),
+) {
+    let (mut all, mut planned): (Vec<Done>, Vec<Vec<Plan>>) = (Vec::new(), Vec::new());
+    for (job, options) in jobs {
+        let mut done = Done::default();
+        let plans = match &job.plans {
+            Some(plans) => plans.clone(),
+            None => plans(job, options, maker, before, &mut done).unwrap_or_else(|error| {
+                done.fail(job.checked.loaded.spec.name.clone(), &error);
+                Vec::new()
+            }),
+        };
+        all.push(done);
+        planned.push(plans);
+    }
+    let tasks: Vec<(usize, Task)> = jobs
+        .iter()
+        .zip(&planned)
+        .enumerate()
+        .flat_map(|(index, ((job, options), plans))| {
+            let declared = &job.declared;
+            plans.iter().map(move |plan| (index, Task { plan, options, declared, guide: None }))
+        })
+        .collect();
+    let (of_job, tasks): (Vec<usize>, Vec<Task>) = tasks.into_iter().unzip();
+    let mut results: Vec<Option<Result<Outcome>>> = tasks.iter().map(|_| None).collect();
+    let mut left: Vec<usize> = planned.iter().map(Vec::len).collect();
+    let mut whole = |job: usize, results: &mut [Option<Result<Outcome>>], all: &mut [Done]| {
+        let mut done = std::mem::take(&mut all[job]);
+        let of_this = of_job.iter().zip(&tasks).zip(results).filter(|((of, _), _)| **of == job);
+        for ((_, task), result) in of_this {
+            match result.take() {
+                Some(Ok(outcome)) => done.outcomes.push(outcome),
+                Some(Err(error)) => done.fail(task.plan.name(), &error),
+                None => {}
+            }
+        }
+        ended(job, done);
+    };
+    for job in (0..jobs.len()).filter(|&job| planned[job].is_empty()) {
+        whole(job, &mut results, &mut all);
+    }
+    maker.make(&tasks, &mut |index, result| {
+        let job = of_job[index];
+        results[index] = Some(result);
+        left[job] -= 1;
+        if left[job] == 0 {
+            whole(job, &mut results, &mut all);
+        }
+    });
+    // Those that someone asked to stop.
+    for job in (0..jobs.len()).filter(|&job| left[job] > 0) {
+        whole(job, &mut results, &mut all);
     }
 }
 
@@ -128,10 +311,18 @@ impl Done {
         self.outcomes.iter().map(|outcome| outcome.path.clone()).collect()
     }
 
+    /// Takes what came of other jobs.
+    pub(super) fn add(&mut self, other: Self) {
+        self.outcomes.extend(other.outcomes);
+        self.failed = self.failed.or(other.failed);
+        self.not_begun.extend(other.not_begun);
+        self.left_out |= other.left_out;
+    }
+
     /// Names what kept a run from beginning.
     pub(super) fn fail(&mut self, name: String, error: &Error) {
         let why = error.to_string();
-        eprintln!("error: {}", text::lines(&why));
+        progress::say(&format!("error: {}", text::lines(&why)));
         self.not_begun.push(NotBegun { name, why });
         self.failed.get_or_insert(error.exit_code());
     }
@@ -157,80 +348,56 @@ fn plans_of(
     checked.loaded.spec.seeds.iter().map(of_seed).collect()
 }
 
-/// A plan for each seed, once the runs that it depends on are made; none if one of these did not finish, which then
-/// goes to `outcomes`.
+/// A plan for each seed, once the runs that it depends on are made; none if one of these did not finish, which is then among
+/// the outcomes.
 fn plans(
-    Job { checked, options, longer, .. }: &Job,
-    stop: &Stop,
-    output: Output,
-    outcomes: &mut Vec<Outcome>,
+    job: &Job,
+    options: &Options,
+    maker: &Maker,
+    before: &[Outcome],
+    done: &mut Done,
 ) -> Result<Vec<Plan>> {
+    let checked = &job.checked;
     // What failed for one spec is not tried again for another.
     let failed = |plan: &Plan| {
         let of_plan = |outcome: &&Outcome| {
             outcome.run_id == plan.decisions.run_id
                 && outcome.experiment == plan.decisions.spec.name
         };
-        let found = outcomes.iter().find(of_plan)?;
+        let found = before.iter().find(of_plan)?;
         (found.state != RunState::Finished).then(|| found.clone())
     };
-    let run = |plan: &Plan| match failed(plan) {
-        Some(outcome) => Ok(outcome),
-        None => run_one(plan, options, stop, output),
+    let guides = plans_of_guide(checked, options.device.kind.family())?;
+    let declared = &job.declared;
+    let made = RefCell::new(BTreeMap::new());
+    if maker.several.is_some() {
+        let new = guides.iter().enumerate().filter(|(_, plan)| failed(plan).is_none());
+        let task = |(fold, plan)| Task { plan, options, declared, guide: Some(fold) };
+        let tasks: Vec<Task> = new.map(task).collect();
+        maker.make(&tasks, &mut |index, outcome| {
+            made.borrow_mut().insert(tasks[index].plan.folder(), outcome);
+        });
+        if maker.stop.asked() {
+            done.left_out = true;
+            return Ok(Vec::new());
+        }
+    }
+    let run = |plan: &Plan| match (failed(plan), made.borrow_mut().remove(&plan.folder())) {
+        (Some(outcome), _) => Ok(outcome),
+        (None, Some(outcome)) => outcome,
+        (None, None) => maker.here(&Task { plan, options, declared, guide: None }),
     };
     let checked = match guided(checked.clone(), &options.device, &run)? {
         Guided::Ready(checked) => checked,
         Guided::Unfinished(outcome) => {
             let (name, path) = (&checked.loaded.spec.name, outcome.path.display());
-            output.say(format!("{name}: not run: {path}, which guides it, did not finish"));
-            if outcomes.iter().all(|other| other.path != outcome.path) {
-                outcomes.push(outcome);
+            maker.output.say(format!("{name}: not run: {path}, which guides it, did not finish"));
+            if before.iter().all(|other| other.path != outcome.path) {
+                done.outcomes.push(outcome);
             }
+            done.left_out = true;
             return Ok(Vec::new());
         }
     };
-    plans_of(&checked, &survey(&checked, Extent::All)?, longer.as_ref(), options)
-}
-
-/// The name of a run for a person: experiment, fold where it is one of several, and seed.
-fn said_of(plan: &Plan) -> String {
-    let Decisions { spec, seed, .. } = &plan.decisions;
-    let fold = plan.split.fold.map(|fold| format!(" fold {fold}")).unwrap_or_default();
-    let division = spec.dataset.split.division();
-    let division = division.map(|seed| format!(" of division {seed}")).unwrap_or_default();
-    format!("{}{fold}{division} seed {seed}", spec.name)
-}
-
-/// Makes one run and says how it ended.
-fn run_one(plan: &Plan, options: &Options, stop: &Stop, output: Output) -> Result<Outcome> {
-    let decisions = &plan.decisions;
-    output.say(format!(
-        "{}: {} ({} parameters) on {}",
-        said_of(plan),
-        plan.folder().display(),
-        decisions.parameters,
-        options.device.kind
-    ));
-    let outcome = run(plan, options, stop)?;
-    let state =
-        if outcome.reused { "was finished before".into() } else { outcome.state.to_string() };
-    let why = outcome.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
-    output.say(format!("{}: {state}{why}", said_of(plan)));
-    for note in &outcome.notes {
-        output.say(format!("  note: {note}"));
-    }
-    for (name, value) in &outcome.figures {
-        let left_out = match outcome.left_out.get(&name.to_string()) {
-            Some(cases) => format!(", {cases} left out"),
-            None => String::new(),
-        };
-        output.say(format!("  {name:24} {value:.4}{left_out}"));
-    }
-    if outcome.gates.iter().any(|gate| !gate.held) {
-        let record = Record::read(&outcome.path)?;
-        for gate in record.gates.iter().filter(|gate| !gate.held) {
-            output.say(format!("  gate fell: {}", fallen(gate, &record)));
-        }
-    }
-    Ok(outcome)
+    plans_of(&checked, &survey(&checked, Extent::All)?, job.longer.as_ref(), options)
 }

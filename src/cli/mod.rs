@@ -22,11 +22,13 @@ mod init;
 mod job;
 mod list;
 mod new;
+mod one_run;
 mod plan;
 mod predict;
 mod report;
 mod run;
 mod runs;
+mod several;
 mod spec;
 mod sweep;
 mod weights;
@@ -37,7 +39,7 @@ use clap_complete::Shell;
 use crate::device;
 use crate::error::Result;
 use crate::finding::Level;
-use crate::text;
+use crate::{progress, text};
 
 /// Declarative experiments for breast-cancer imaging: one TOML in, one HTML report out.
 #[derive(Debug, Parser)]
@@ -116,6 +118,8 @@ enum Command {
     },
     #[command(name = device::PROBE, hide = true)]
     Probe { indices: Vec<usize> },
+    #[command(name = one_run::COMMAND, hide = true)]
+    OneRun,
 }
 
 /// Runs the command; gives the exit code.
@@ -125,7 +129,7 @@ enum Command {
 pub fn execute(cli: Cli) -> Result<u8> {
     let output = cli.output;
     if !output.quiet {
-        crate::progress::show();
+        progress::show();
     }
     match cli.command {
         Command::Run(args) => run::execute(args, output),
@@ -152,6 +156,7 @@ pub fn execute(cli: Cli) -> Result<u8> {
             clap_complete::generate(shell, &mut Cli::command(), "oncospec", &mut script);
             print(&String::from_utf8_lossy(&script))
         }
+        Command::OneRun => one_run::execute(),
         Command::Probe { indices } => print(&pretty(&device::answer(&indices))?.replace('\n', " ")),
     }
 }
@@ -189,14 +194,14 @@ impl Output {
     /// Prints a line on standard error.
     fn say(self, text: impl AsRef<str>) {
         if !self.quiet {
-            eprintln!("{}", text::lines(text.as_ref()));
+            progress::say(&text::lines(text.as_ref()));
         }
     }
 
     /// Prints a finding about data; `--quiet` leaves out notes only.
     fn warn(self, level: Level, text: impl AsRef<str>) {
         if !self.quiet || level != Level::Note {
-            eprintln!("{}", text::lines(text.as_ref()));
+            progress::say(&text::lines(text.as_ref()));
         }
     }
 }

@@ -7,10 +7,12 @@ use serde_json::{Value, json};
 
 use super::spec::Overrides;
 use super::{Output, pretty, print};
-use crate::device::Chosen;
+use crate::device::{Chosen, Kind};
 use crate::error::Result;
+use crate::memory;
 use crate::model::{self, WeightsReport};
-use crate::plan::{Checked, Depth, Estimate, Extent, Plan, describe, in_a_line, survey};
+use crate::plan::{Checked, Depth, Estimate, Extent, Plan, describe, survey};
+use crate::record::in_a_line;
 use crate::run::{one_step, plans_of_guide, with_true_masks};
 use crate::split_name::SplitName;
 use crate::train::Measured;
@@ -104,7 +106,21 @@ fn members(all: &[Checked]) -> String {
 }
 
 fn in_words(plan: &Plan, (weights, measured): &OneStep, chosen: &Chosen) -> String {
-    describe(plan, weights, &Estimate::new(plan, *measured), &chosen.kind.to_string())
+    let estimate = Estimate::new(plan, *measured);
+    let text = describe(plan, weights, &estimate, &chosen.kind.to_string());
+    match jobs(&estimate, chosen) {
+        Some(jobs) => {
+            format!("{text}jobs    free memory holds about {jobs} such batches: run --jobs\n")
+        }
+        None => text,
+    }
+}
+
+/// How many runs the free memory holds at once, beside their images; `None` where it is not known.
+fn jobs(estimate: &Estimate, chosen: &Chosen) -> Option<u64> {
+    let on_cpu = chosen.kind == Kind::Cpu && estimate.memory_bytes > 0;
+    let available = memory::available().filter(|_| on_cpu)?;
+    Some((available / estimate.memory_bytes).max(1))
 }
 
 fn as_json(plan: &Plan, (weights, measured): &OneStep, chosen: &Chosen) -> Value {

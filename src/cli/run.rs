@@ -2,18 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 use clap::Args;
 
-use super::job::{Done, Job};
+use super::job::{Declared, Done, Job, Maker};
 use super::report::PageFile;
+use super::several::Several;
 use super::spec::{Overrides, Specs};
 use super::sweep::SweepJob;
 use super::{Output, OverwriteArgs, command_line, pretty, print};
 use crate::error::{Error, Result};
 use crate::plan::{Checked, Depth, Plan};
+use crate::progress;
 use crate::record::RunDir;
-use crate::report::pooled_lines;
+use crate::report::{Folds, folds, pooled_lines};
 use crate::run::{Again, Due, Options, Outcome, nothing_to_resume, startable};
 use crate::spec::{Loaded, Suite, suite};
 use crate::train::Stop;
@@ -38,6 +42,9 @@ pub(super) struct RunArgs {
     /// Folder whose files replace the built-in templates of the same name.
     #[arg(long, value_name = "DIR")]
     pub templates: Option<PathBuf>,
+    /// Make up to N runs at once, each in a process of its own with its share of the cores; results are the same.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub jobs: u32,
     #[command(flatten)]
     pub overwrite: OverwriteArgs,
 }
@@ -57,20 +64,22 @@ pub(super) fn execute(args: RunArgs, output: Output) -> Result<u8> {
     let title = suite.map(|suite| suite.title).unwrap_or_default();
     let (force, resume, extend_epochs) = (args.force, args.resume, args.extend_epochs);
     let wish = Wish { force, resume, wait: false, extend_epochs };
-    let jobs = prepare(&checked, &args.specs.overrides, wish, args.resume, output)?;
-    let done = work(&jobs, &stop, output);
+    let works = prepare(&checked, &args.specs.overrides, wish, args.resume, output)?;
+    let done = work(&works, args.jobs, &stop, output);
     if done.outcomes.is_empty() {
         return Ok(done.failed.unwrap_or(1));
     }
     let written = page.write(&done.paths(), title)?;
-    if checked.iter().any(|one| one.loaded.member().is_some()) {
-        pooled_lines(&written.records).iter().for_each(|line| output.say(line));
-    }
+    let folds = match checked.iter().any(|one| one.loaded.member().is_some()) {
+        true => folds(&written.records),
+        false => Vec::new(),
+    };
+    pooled_lines(&written.records, &folds).iter().for_each(|line| output.say(line));
     output.say(format!("report: {}", page.path().display()));
     if output.json {
         print(&pretty(&done.outcomes)?)?;
     }
-    let held = done.outcomes.iter().all(Outcome::held);
+    let held = done.outcomes.iter().all(Outcome::held) && folds.iter().all(Folds::held);
     let good = held && written.whole && !stop.asked();
     Ok(done.failed.unwrap_or(if good { 0 } else { 1 }))
 }
@@ -100,6 +109,29 @@ impl Work {
             Self::Runs(job) => vec![job],
             Self::Sweep(sweep) => sweep.jobs().collect(),
         }
+    }
+
+    /// Makes it, after other runs that the command has made `before`.
+    fn make(&self, maker: &Maker, before: &[Outcome], done: &mut Done) {
+        match self {
+            Self::Runs(job) => job.make(maker, before, done),
+            Self::Sweep(sweep) => sweep.make(maker, before, done),
+        }
+    }
+
+    /// The most runs of it that can be made at once.
+    fn width(&self) -> usize {
+        let width = |job: &&Job| {
+            let spec = &job.checked.loaded.spec;
+            let guides = spec.task.guide().map_or(0, |guide| guide.folds as usize);
+            spec.seeds.len().max(guides)
+        };
+        self.jobs().iter().map(width).sum()
+    }
+
+    /// Whether networks that may guide other work too come first.
+    fn is_guided(&self) -> bool {
+        self.jobs().iter().any(|job| job.checked.guide.is_some())
     }
 
     /// What is still to be done of it; of a sweep its trials alone, since the last run is that of the one that is chosen.
@@ -216,30 +248,65 @@ fn planned_work(one: &Checked, overrides: &Overrides, wish: Wish, output: Output
     if !one.trials.is_empty() {
         return Ok(Work::Sweep(SweepJob::new(one, overrides, &options)?));
     }
-    let longer = wish.extend_epochs.map(|more| longer(one, more)).transpose()?;
-    let job = Job { longer, ..Job::later(one.clone(), options) };
+    let longer = longer_by(one, wish.extend_epochs)?;
+    let declared = Declared::new(one, overrides);
+    let job = Job { longer, ..Job::later(one.clone(), options, declared) };
     Ok(Work::Runs(Box::new(job.planned(None)?)))
 }
 
-/// A spec with more epochs.
-fn longer(one: &Checked, more: u32) -> Result<Loaded> {
+/// A spec with so many more epochs, where some are asked for.
+pub(super) fn longer_by(one: &Checked, more: Option<u32>) -> Result<Option<Loaded>> {
+    let Some(more) = more else { return Ok(None) };
     let epochs = one.loaded.spec.schedule.epochs.saturating_add(more);
-    Ok(one.loaded.with_sets(&[format!("schedule.epochs={epochs}")])?)
+    Ok(Some(one.loaded.with_sets(&[format!("schedule.epochs={epochs}")])?))
 }
 
-/// Makes the runs in turn. One that cannot begin is named, and the others are made.
-pub(super) fn work(works: &[Work], stop: &Stop, output: Output) -> Done {
+/// Makes the runs in turn, or up to so many `jobs` at once. One that cannot begin is named, and the others are made.
+pub(super) fn work(works: &[Work], jobs: u32, stop: &Stop, output: Output) -> Done {
+    let most = works.iter().map(Work::width).sum::<usize>().min(jobs as usize);
+    let several = (most > 1).then(|| Several::new(most));
+    let maker = Maker { stop, output, several: several.as_ref(), place: 0 };
     let mut done = Done::default();
-    for work in works {
-        if stop.asked() {
+    if several.is_none() {
+        in_turn(works.iter().enumerate(), &maker, |_, ended| done.add(ended));
+        return done;
+    }
+    // Guided work may share its guides, so that it waits for other such work.
+    let (guided, alone): (Vec<_>, Vec<_>) =
+        works.iter().enumerate().partition(|(_, work)| work.is_guided());
+    let chains = std::iter::once(guided).chain(alone.into_iter().map(|one| vec![one]));
+    let ended = Mutex::new(BTreeMap::new());
+    thread::scope(|scope| {
+        for chain in chains {
+            let (maker, ended) = (&maker, &ended);
+            scope.spawn(move || {
+                in_turn(chain.into_iter(), maker, |place, done| {
+                    ended.lock().unwrap_or_else(PoisonError::into_inner).insert(place, done);
+                });
+            });
+        }
+    });
+    let ended = ended.into_inner().unwrap_or_else(PoisonError::into_inner);
+    ended.into_values().for_each(|one| done.add(one));
+    done
+}
+
+/// Makes work one after the other, and gives what came of each with its place among all work.
+fn in_turn<'a>(
+    works: impl Iterator<Item = (usize, &'a Work)>,
+    maker: &Maker,
+    mut ended: impl FnMut(usize, Done),
+) {
+    let mut before: Vec<Outcome> = Vec::new();
+    for (place, work) in works {
+        if maker.stop.asked() {
             break;
         }
-        match work {
-            Work::Runs(job) => job.make(stop, output, &mut done),
-            Work::Sweep(sweep) => sweep.make(stop, output, &mut done),
-        }
+        let mut done = Done::default();
+        work.make(&Maker { place, ..*maker }, &before, &mut done);
+        before.extend(done.outcomes.iter().cloned());
+        ended(place, done);
     }
-    done
 }
 
 fn default_report(checked: &[Checked], suite: Option<&Suite>) -> PathBuf {
@@ -258,13 +325,23 @@ fn default_report(checked: &[Checked], suite: Option<&Suite>) -> PathBuf {
 pub(super) fn stop_on_signal() -> Result<Stop> {
     let stop = Stop::default();
     let asked = stop.clone();
-    ctrlc::set_handler(move || {
-        if asked.asked() {
-            std::process::exit(130);
-        }
-        asked.ask();
-        eprintln!("stopping after this step; once more to stop at once");
-    })
-    .map_err(|error| Error::failed(format!("cannot listen for signals: {error}")))?;
+    on_signal(move || {
+        ask_or_end(&asked);
+        progress::say("stopping after this step; once more to stop at once");
+    })?;
     Ok(stop)
+}
+
+/// Asks for a stop; ends the process where that was asked for before.
+pub(super) fn ask_or_end(stop: &Stop) {
+    if stop.asked() {
+        std::process::exit(130);
+    }
+    stop.ask();
+}
+
+/// Does something at each signal that is to end the process.
+pub(super) fn on_signal(what: impl FnMut() + Send + 'static) -> Result<()> {
+    ctrlc::set_handler(what)
+        .map_err(|error| Error::failed(format!("cannot listen for signals: {error}")))
 }

@@ -4,17 +4,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Once;
 
 use clap::Args;
+use serde::{Deserialize, Serialize};
 
 use super::Output;
 use crate::device::{Chosen, Kind, Request, choose};
 use crate::error::{Error, Result};
 use crate::finding::Findings;
-use crate::plan::{Checked, Depth, check};
+use crate::plan::{Checked, Depth, Opened, check_on};
 use crate::run::Again;
 use crate::spec::{Loaded, Precision, ScheduleSpec, Spec, environment, folds, load, spec_files};
 
 /// What overrides a spec.
-#[derive(Clone, Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args, Serialize, Deserialize)]
 pub(super) struct Overrides {
     /// Override a key, such as `schedule.epochs=3`; may be given several times.
     #[arg(long = "set", value_name = "KEY=VALUE")]
@@ -32,13 +33,13 @@ impl Overrides {
     ///
     /// # Errors
     /// Everything wrong with it, or else with its first fold with a mistake.
-    fn check_one(&self, path: &Path, depth: Depth) -> Result<Vec<Checked>> {
+    fn check_one(&self, path: &Path, depth: Depth, opened: &mut Opened) -> Result<Vec<Checked>> {
         let loaded = self.load(path)?;
         let folds = folds(&loaded);
         if folds.is_empty() {
-            return Ok(vec![check(loaded, depth)?]);
+            return Ok(vec![check_on(loaded, depth, opened)?]);
         }
-        folds.iter().map(|fold| Ok(check(loaded.with(fold)?, depth)?)).collect()
+        folds.iter().map(|fold| Ok(check_on(loaded.with(fold)?, depth, opened)?)).collect()
     }
 
     /// Loads a spec with these overrides.
@@ -97,7 +98,7 @@ impl Overrides {
     /// # Errors
     /// Everything wrong with it, or if overrides are for a guide and it has none.
     pub(super) fn check(&self, path: &Path, depth: Depth, output: Output) -> Result<Vec<Checked>> {
-        let checked = self.check_one(path, depth)?;
+        let checked = self.check_one(path, depth, &mut Opened::default())?;
         self.find_guides(&checked)?;
         report_all(&checked, output);
         Ok(checked)
@@ -201,9 +202,10 @@ impl Specs {
     /// # Errors
     /// Everything wrong with any of them.
     pub(super) fn check(&self, depth: Depth, output: Output) -> Result<Vec<Checked>> {
+        let mut opened = Opened::default();
         let results: Vec<Result<Vec<Checked>>> = spec_files(&self.paths)?
             .iter()
-            .map(|path| self.overrides.check_one(path, depth))
+            .map(|path| self.overrides.check_one(path, depth, &mut opened))
             .collect();
         let mistakes: Vec<String> = results
             .iter()

@@ -3,15 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::Output;
-use super::job::{Done, Job};
+use super::job::{Declared, DeclaredTrial, Done, Job, Maker, make_all};
 use super::spec::Overrides;
 use crate::error::{Error, Result};
 use crate::figure_name::{FigureName, NoFigureName};
-use crate::plan::{Checked, Extent, Survey, in_a_line, survey};
-use crate::record::{RunState, Sweep, SweepTrial};
-use crate::run::{Options, best_first, note_sweep, trial};
+use crate::plan::{Checked, Extent, Survey, survey};
+use crate::record::{RunState, Sweep, SweepTrial, in_a_line};
+use crate::run::{Options, Outcome, best_first, note_sweep, trial};
 use crate::spec::DatasetSpec;
-use crate::train::Stop;
 
 /// A sweep, ready to be run.
 pub(super) struct SweepJob {
@@ -50,6 +49,10 @@ impl SweepJob {
             again: overrides.again(&one.loaded),
             ..options.clone()
         };
+        let declared = |number: usize, whole: bool| Declared {
+            trial: Some(DeclaredTrial { number, whole }),
+            ..Declared::new(checked, overrides)
+        };
         let mut surveys: Vec<(DatasetSpec, Survey)> = Vec::new();
         let mut trials = Vec::new();
         for trial in &checked.trials {
@@ -67,9 +70,9 @@ impl SweepJob {
             trials.push(TrialJob {
                 number: trial.number,
                 keys: trial.keys.clone(),
-                on_validation: Job::later(on_validation, of_trial)
+                on_validation: Job::later(on_validation, of_trial, declared(trial.number, false))
                     .planned(Some(&surveys[known].1))?,
-                whole: Job::later(whole, of_whole),
+                whole: Job::later(whole, of_whole, declared(trial.number, true)),
             });
         }
         let fold = checked.loaded.member().map(|fold| format!(" {fold}")).unwrap_or_default();
@@ -88,9 +91,10 @@ impl SweepJob {
         self.trials.iter().map(|trial| &trial.on_validation)
     }
 
-    /// Makes the trials in turn, a line for each as it ends, then the run of the best one. A trial that fails is named
-    /// and takes no part in the choice. Where it is stopped, nothing is chosen.
-    pub(super) fn make(&self, stop: &Stop, output: Output, done: &mut Done) {
+    /// Makes the trials, a line for each as it ends, then the run of the best one. A trial that fails is named and takes no
+    /// part in the choice. Where it is stopped, nothing is chosen.
+    pub(super) fn make(&self, maker: &Maker, before: &[Outcome], done: &mut Done) {
+        let output = maker.output;
         output.say(format!("{}: {} trials", self.name, self.trials.len()));
         output.say(format!("  trial  {}  keys", self.metric));
         let mut left: Vec<&TrialJob> = self.trials.iter().collect();
@@ -103,24 +107,14 @@ impl SweepJob {
             if let Some(epoch) = rung {
                 output.say(format!("  after epoch {epoch}"));
             }
-            let mut tried = Vec::new();
-            for one in &left {
-                let trial = self.trial(one, rung, first, stop, output);
-                if stop.asked() {
-                    output.say(format!(
-                        "{}: stopped before the choice; run it again to go on",
-                        self.name
-                    ));
-                    done.failed.get_or_insert(1);
-                    return;
-                }
-                match trial {
-                    Ok(trial) => {
-                        output.say(self.line(&trial));
-                        tried.push(trial);
-                    }
-                    Err(error) => done.fail(format!("{}, trial {}", self.name, one.number), &error),
-                }
+            let mut tried = self.tried(&left, rung, first, maker, before, done);
+            if maker.stop.asked() {
+                output.say(format!(
+                    "{}: stopped before the choice; run it again to go on",
+                    self.name
+                ));
+                done.failed.get_or_insert(1);
+                return;
             }
             first = false;
             if tried.len() < left.len() || tried.iter().any(|trial| trial.value.is_none()) {
@@ -141,7 +135,7 @@ impl SweepJob {
                 let best =
                     go_on.first().and_then(|best| left.iter().find(|one| one.number == *best));
                 match best {
-                    Some(best) => self.choose(best, ended, stop, output, done),
+                    Some(best) => self.choose(best, ended, maker, before, done),
                     None => output.say(format!(
                         "{}: no trial has a value of {}: none is chosen",
                         self.name, self.metric
@@ -157,38 +151,62 @@ impl SweepJob {
         &self,
         chosen: &TrialJob,
         mut trials: Vec<SweepTrial>,
-        stop: &Stop,
-        output: Output,
+        maker: &Maker,
+        before: &[Outcome],
         done: &mut Done,
     ) {
-        output.say(format!("{}: trial {} is chosen", self.name, chosen.number));
-        let before = done.outcomes.len();
-        chosen.whole.make(stop, output, done);
+        maker.output.say(format!("{}: trial {} is chosen", self.name, chosen.number));
+        let mut ended = Done::default();
+        chosen.whole.make(maker, before, &mut ended);
         trials.sort_by_key(|trial| trial.number);
         let sweep = Sweep { metric: self.metric.to_string(), chosen: chosen.number, trials };
-        let made = done.outcomes[before..].iter();
-        let finished = made.filter(|outcome| outcome.state == RunState::Finished);
+        let finished = ended.outcomes.iter().filter(|outcome| outcome.finished());
         let noted: Result<Vec<()>> =
             finished.map(|outcome| note_sweep(&outcome.path, &sweep)).collect();
+        done.add(ended);
         if let Err(error) = noted {
             done.fail(self.name.clone(), &error);
         }
     }
 
-    /// Makes the runs of a trial, until an epoch if there is a `rung`. What is made again by force is so once.
-    fn trial(
+    /// Makes the runs of trials, until an epoch if there is a `rung`, and gives the trials in the order in which they are
+    /// given. What is made again by force is so once.
+    fn tried(
         &self,
-        one: &TrialJob,
+        trials: &[&TrialJob],
         rung: Option<u32>,
         first: bool,
-        stop: &Stop,
-        output: Output,
-    ) -> Result<SweepTrial> {
-        let job = &one.on_validation;
-        let force = first && job.options.force;
-        let options = Options { force, resume: !force, pause_after: rung, ..job.options.clone() };
-        let mut ended = Done::default();
-        job.make_by(&options, stop, Output { quiet: true, ..output }, &mut ended);
+        maker: &Maker,
+        before: &[Outcome],
+        done: &mut Done,
+    ) -> Vec<SweepTrial> {
+        let options = |job: &Job| {
+            let force = first && job.options.force;
+            Options { force, resume: !force, pause_after: rung, ..job.options.clone() }
+        };
+        let jobs = trials.iter().map(|one| &one.on_validation);
+        let jobs: Vec<(&Job, Options)> = jobs.map(|job| (job, options(job))).collect();
+        let mut tried: BTreeMap<usize, SweepTrial> = BTreeMap::new();
+        let quiet = Maker { output: Output { quiet: true, ..maker.output }, ..*maker };
+        make_all(&jobs, &quiet, before, &mut |place, ended| {
+            if maker.stop.asked() {
+                return;
+            }
+            match self.trial(trials[place], rung, ended) {
+                Ok(trial) => {
+                    maker.output.say(self.line(&trial));
+                    tried.insert(place, trial);
+                }
+                Err(error) => {
+                    done.fail(format!("{}, trial {}", self.name, trials[place].number), &error);
+                }
+            }
+        });
+        tried.into_values().collect()
+    }
+
+    /// A trial by what came of its runs.
+    fn trial(&self, one: &TrialJob, rung: Option<u32>, ended: Done) -> Result<SweepTrial> {
         let trial = trial(one.number, &one.keys, &self.metric, &ended.outcomes, rung)?;
         Ok(match ended.not_begun.into_iter().next() {
             Some(not_begun) => SweepTrial {

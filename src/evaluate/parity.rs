@@ -258,7 +258,13 @@ fn metrics_of_probabilities_are_those_of_numpy() {
         let height = truth.len() / width;
         let case =
             LabelledCase { case: &name, group: &name, label: "", width, height, truth: &truth };
-        let score = score_binary(&case, "lesion", &binarize(&probabilities, 0.5), &probabilities, &asked(&metrics));
+        let score = score_binary(
+            &case,
+            "lesion",
+            &binarize(&probabilities, 0.5),
+            &probabilities,
+            &asked(&metrics),
+        );
         for (kind, theirs) in metrics.into_iter().zip(soft) {
             let ours = score.value(kind, EmptyRule::One);
             assert_close(ours, Some(theirs), 1e-7, &format!("{name}, {}", kind.name()));

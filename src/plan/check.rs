@@ -5,14 +5,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::figures::{self, Deciding};
+use super::opened::Opened;
 use super::trials;
 use crate::attribution::{Method, Settings};
 use crate::baseline::Baseline;
 use crate::data::{
-    Crop, Dataset, Duplicates, Labels, Split, StainNormalization, augment_problems,
-    find_duplicates, folds, for_task, fused_column, group_key, lacking_stains, lacks_foreground,
-    leaks, masks_of, normalize_problems, open_for, open_with, percentile_window, sampler_problem,
-    split_to_choose_on, stains_lacking, subset, telling_columns, unscored, unsearched,
+    Crop, Dataset, Duplicates, Labels, Split, StainNormalization, augment_problems, folds,
+    fused_column, group_key, lacking_stains, lacks_foreground, leaks, normalize_problems, open_for,
+    percentile_window, sampler_problem, split_to_choose_on, stains_lacking, subset,
+    telling_columns, unscored, unsearched,
 };
 use crate::device::{Request, choose};
 use crate::error::{Error, Result};
@@ -24,11 +25,11 @@ use crate::finding::{Finding, FindingKind, Findings};
 use crate::loss::{self, Outputs};
 use crate::metric::{OfClass, OfImages};
 use crate::model;
-use crate::record::{COST, GuideRow};
+use crate::record::{COST, GuideRow, Position, in_a_line};
 use crate::spec::{
     Against, BestOnValidThreshold, Channels, ChosenOn, EvaluationSpec, GateSpec, GuideSpec,
-    KeepSpec, Loaded, Member, Problem, Problems, RefineSpec, Resize, ScheduleSpec, Spec,
-    SubsetSpec, SweepSpec, TaskSpec, ThresholdSpec, load,
+    JudgedCases, KeepSpec, Loaded, Member, Origin, Problem, Problems, RefineSpec, Resize,
+    ScheduleSpec, Spec, SplitSpec, SubsetSpec, SweepSpec, TaskSpec, ThresholdSpec, load,
 };
 use crate::split_name::SplitName;
 
@@ -41,6 +42,8 @@ pub struct Checked {
     pub dataset: Arc<Dataset>,
     /// Its splits.
     pub split: Split,
+    /// Which of the runs of the experiment and a seed is made of it.
+    pub position: Position,
     /// Findings about the data and their split; none is an error.
     pub findings: Findings,
     /// How stains are normalised, where they are.
@@ -80,7 +83,8 @@ impl Trial {
         let mut loaded =
             whole.with(&Member { name: whole.member().unwrap_or_default().into(), keys })?;
         loaded.spec.dataset.split = whole.spec.dataset.split.clone();
-        Ok(Checked { loaded, ..self.checked.clone() })
+        let position = Position { trial: self.keys.clone(), ..self.checked.position.clone() };
+        Ok(Checked { loaded, position, ..self.checked.clone() })
     }
 }
 
@@ -112,36 +116,68 @@ pub enum Depth {
 /// # Errors
 /// All mistakes together; of a sweep those of the spec itself, or else of its first trial with some.
 pub fn check(loaded: Loaded, depth: Depth) -> Result<Checked, Problems> {
-    let mut checked = check_one(loaded, depth)?;
-    checked.trials = trials_of(&checked, depth)?;
+    check_on(loaded, depth, &mut Opened::default())
+}
+
+/// The same on data sets that were opened before, where it has one of them.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_on(loaded: Loaded, depth: Depth, opened: &mut Opened) -> Result<Checked, Problems> {
+    let mut checked = check_one(loaded, depth, opened)?;
+    checked.trials = trials_of(&checked, depth, opened)?;
     Ok(checked)
 }
 
+/// Validates a trial of a spec's sweep, by its number, and neither the spec itself nor the other trials; `None` where the
+/// sweep has no such trial.
+///
+/// # Errors
+/// All mistakes together.
+pub fn check_trial(
+    loaded: &Loaded,
+    number: usize,
+    depth: Depth,
+) -> Result<Option<Trial>, Problems> {
+    let assignments = loaded.spec.sweep.as_ref().map(trials::assignments).unwrap_or_default();
+    let assignment = number.checked_sub(1).and_then(|index| assignments.into_iter().nth(index));
+    assignment.map(|keys| trial(loaded, number, keys, depth, &mut Opened::default())).transpose()
+}
+
 /// The trials of a spec's sweep, each validated as the spec is.
-fn trials_of(checked: &Checked, depth: Depth) -> Result<Vec<Trial>, Problems> {
+fn trials_of(checked: &Checked, depth: Depth, opened: &mut Opened) -> Result<Vec<Trial>, Problems> {
     let Some(sweep) = &checked.loaded.spec.sweep else { return Ok(Vec::new()) };
     let mut all = Vec::new();
     for (index, assignment) in trials::assignments(sweep).into_iter().enumerate() {
-        let number = index + 1;
-        let keys = assignment.iter().map(|(key, value)| (key.clone(), value.to_string())).collect();
-        let keys: BTreeMap<String, String> = keys;
-        let of = checked.loaded.member().map(|fold| format!("{fold}, ")).unwrap_or_default();
-        let name = format!("{of}trial {number}");
-        let member = Member { name, keys: assignment.into_iter().collect() };
-        let trial = check_one(checked.loaded.with(&member)?, depth)?;
-        if names_of(&trial, SplitName::Valid) != names_of(checked, SplitName::Valid)
-            || names_of(&trial, SplitName::Test) != names_of(checked, SplitName::Test)
+        let trial = trial(&checked.loaded, index + 1, assignment, depth, opened)?;
+        if names_of(&trial.checked, SplitName::Valid) != names_of(checked, SplitName::Valid)
+            || names_of(&trial.checked, SplitName::Test) != names_of(checked, SplitName::Test)
         {
             let message = format!(
                 "trials are compared on the same cases, and {} gives other validation or test cases",
-                trials::in_a_line(&keys)
+                in_a_line(&trial.keys)
             );
             let problem = checked.loaded.problem_at("sweep.over", message, None);
             return Err(Problems::new(checked.loaded.path.clone(), vec![problem]));
         }
-        all.push(Trial { number, keys, checked: trial });
+        all.push(trial);
     }
     Ok(all)
+}
+
+/// The trial that sets some keys.
+fn trial(
+    loaded: &Loaded,
+    number: usize,
+    assignment: trials::Assignment,
+    depth: Depth,
+    opened: &mut Opened,
+) -> Result<Trial, Problems> {
+    let keys = assignment.iter().map(|(key, value)| (key.clone(), value.to_string())).collect();
+    let of = loaded.member().map(|fold| format!("{fold}, ")).unwrap_or_default();
+    let member =
+        Member { name: format!("{of}trial {number}"), keys: assignment.into_iter().collect() };
+    Ok(Trial { number, keys, checked: check_one(loaded.with(&member)?, depth, opened)? })
 }
 
 /// The names of the cases of a split.
@@ -150,15 +186,11 @@ fn names_of(checked: &Checked, split: SplitName) -> BTreeSet<&str> {
     cases.map(|&case| checked.dataset.cases[case].id.as_str()).collect()
 }
 
-fn check_one(mut loaded: Loaded, depth: Depth) -> Result<Checked, Problems> {
+fn check_one(mut loaded: Loaded, depth: Depth, opened: &mut Opened) -> Result<Checked, Problems> {
     let spec = &loaded.spec;
     let mut found = Mistakes { loaded: &loaded, list: Vec::new() };
     found.settings();
-    let opened = open_with(&spec.dataset, masks_of(&spec.task));
-    let opened = opened.map_err(|error| ("dataset.root", error));
-    let opened = opened
-        .and_then(|dataset| for_task(dataset, &spec.task).map_err(|error| ("task.kind", error)));
-    let mut dataset = match opened {
+    let mut dataset = match opened.dataset(&spec.dataset, &spec.task) {
         Ok(dataset) => Some(dataset),
         Err((key, error)) => {
             found.add(key, error.to_string());
@@ -172,7 +204,9 @@ fn check_one(mut loaded: Loaded, depth: Depth) -> Result<Checked, Problems> {
         found.sweep(dataset);
         let duplicates = match depth {
             Depth::Headers => Ok(unsearched(dataset)),
-            Depth::Pixels => find_duplicates(dataset).map_err(|error| ("dataset.root", error)),
+            Depth::Pixels => opened
+                .duplicates(&spec.dataset, &spec.task, dataset)
+                .map_err(|error| ("dataset.root", error)),
         };
         let division = duplicates.and_then(|duplicates| {
             let chooses = spec.schedule.choose_on.split();
@@ -214,11 +248,25 @@ fn check_one(mut loaded: Loaded, depth: Depth) -> Result<Checked, Problems> {
             let key = group_key(&loaded.spec.dataset.split, &dataset);
             loaded.spec.dataset.split.group_mut().into_iter().for_each(|group| *group = key);
             let (dataset, guide_rows) = (Arc::new(dataset), Vec::new());
-            let trials = Vec::new();
-            Ok(Checked { loaded, dataset, split, findings, stain, guide, guide_rows, trials })
+            Ok(Checked {
+                position: position(&loaded.spec, &split),
+                loaded,
+                dataset,
+                split,
+                findings,
+                stain,
+                guide,
+                guide_rows,
+                trials: Vec::new(),
+            })
         }
         _ => Err(Problems::new(loaded.path, list)),
     }
+}
+
+/// Which of the runs of an experiment the spec and the split are of.
+fn position(spec: &Spec, split: &Split) -> Position {
+    Position { fold: split.fold, division: spec.dataset.split.division(), ..Position::default() }
 }
 
 /// Findings about a split: near-duplicates, cases in no split, and what is in several.
@@ -614,6 +662,7 @@ impl Mistakes<'_> {
         let mut findings = dataset.findings.clone();
         findings.extend(of_division(&dataset, split, duplicates));
         Some(Box::new(Checked {
+            position: position(&loaded.spec, split),
             loaded,
             dataset: Arc::new(dataset),
             split: split.clone(),
@@ -889,6 +938,9 @@ impl Mistakes<'_> {
         }
         for (name, gate) in gates {
             let key = format!("gate.\"{name}\"");
+            if let Some((below, message)) = self.of_folds(&name, &gate) {
+                self.add(&format!("{key}.{below}"), message);
+            }
             let of_cost = COST.contains(&name.as_str());
             if !recorded.contains(&name) && !of_cost {
                 let message = format!("figure `{name}` is not recorded by [evaluation]");
@@ -899,6 +951,38 @@ impl Mistakes<'_> {
                 self.add(&format!("{key}.on"), message);
             } else if let Some(message) = figures::wrong_bound(&name, &gate) {
                 self.add(&key, message);
+            }
+        }
+    }
+
+    /// What stands against a gate of all folds, or against one of each of them; with the key of the gate.
+    fn of_folds(&self, name: &str, gate: &GateSpec) -> Option<(&'static str, String)> {
+        let of_baseline =
+            gate.worse_at_most.is_some() && gate.against.unwrap_or_default() == Against::Baseline;
+        // Where the spec names its fold, the author wrote it, and a baseline keeps that one run.
+        let declared = matches!(self.loaded.origins.of("dataset.split.fold"), Origin::Member(_));
+        match gate.of {
+            JudgedCases::EachRun if of_baseline && declared => Some((
+                "worse-at-most",
+                "a baseline has one figure for all folds, and none for each: add `of = \"all-folds\"`, or give `at-least` or \
+                 `at-most`"
+                    .into(),
+            )),
+            JudgedCases::EachRun => None,
+            JudgedCases::AllFolds => {
+                let of_test = name.parse().is_ok_and(|name: FigureName| name.split == SplitName::Test);
+                if !matches!(self.loaded.spec.dataset.split, SplitSpec::Kfold(_)) {
+                    let message = "the cases are not divided into folds: set `dataset.split.kind` to \"kfold\", or leave `of` out";
+                    Some(("of", message.into()))
+                } else if !of_test {
+                    let message = format!("figures over all folds are of test cases, and `{name}` is not: leave `of` out");
+                    Some(("of", message))
+                } else if gate.against == Some(Against::LastRun) {
+                    let message = "figures over all folds are compared with the baseline: set `against` to \"baseline\"";
+                    Some(("against", message.into()))
+                } else {
+                    None
+                }
             }
         }
     }

@@ -8,13 +8,14 @@ mod describe;
 mod engine;
 mod figures;
 mod identity;
+mod opened;
 mod survey;
 mod trials;
 
-pub use check::{Checked, Depth, Trial, check};
+pub use check::{Checked, Depth, Trial, check, check_on, check_trial};
 pub use describe::{Estimate, describe};
+pub use opened::Opened;
 pub use survey::{Extent, Survey, survey};
-pub use trials::in_a_line;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -33,7 +34,7 @@ use crate::finding::Findings;
 use crate::layer::Layer;
 use crate::loss::Outputs;
 use crate::model::{self, FusionConfig, ModelSpec, SecondHead, WeightsSpec};
-use crate::record::{ClassShare, GuideRow, Parent};
+use crate::record::{ClassShare, GuideRow, Parent, Position};
 use crate::spec::{Note, Precision, Spec};
 
 pub use engine::{EVALUATION_ENGINE, TRAINING_ENGINE, engine_parts, engine_sources};
@@ -44,6 +45,8 @@ pub use identity::prefix;
 pub struct Plan {
     /// The spec file.
     pub spec_path: PathBuf,
+    /// Which of the runs of its experiment and seed it is.
+    pub position: Position,
     /// The spec as merged, each value with its origin.
     pub spec_text: String,
     /// Keys that the command line or the environment overrides, as `key = value`.
@@ -280,6 +283,7 @@ impl Checked {
         decisions.name(&self.dataset, split)?;
         Ok(Plan {
             spec_path: self.loaded.path.clone(),
+            position: self.position.clone(),
             spec_text: crate::spec::render(&self.loaded),
             overrides: crate::spec::overridden(&self.loaded),
             notes: of_keys(&self.loaded.notes),
@@ -381,6 +385,11 @@ impl Plan {
         self.decisions.parent = Some(parent);
         self.decisions.name(&self.dataset, &self.split)?;
         Ok(self)
+    }
+
+    /// The run for a person, such as `busi-unet fold 2 seed 0`.
+    pub fn name(&self) -> String {
+        self.position.name(&self.decisions.spec.name, self.decisions.seed)
     }
 
     /// The folder of this run's directory: `<output>/<experiment>/<run-id>`.

@@ -13,11 +13,6 @@ pub(super) const MOST: usize = 1000;
 /// The keys of a trial with their values, in order of the keys.
 pub(super) type Assignment = BTreeMap<String, Value>;
 
-/// The keys of a trial with their values.
-pub fn in_a_line(keys: &BTreeMap<String, String>) -> String {
-    keys.iter().map(|(key, value)| format!("{key} = {value}")).collect::<Vec<_>>().join(", ")
-}
-
 /// What is wrong with a sweep, whatever the data: each at its key.
 pub(super) fn problems(sweep: &SweepSpec) -> Vec<(String, String)> {
     let mut found = Vec::new();

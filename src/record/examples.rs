@@ -70,6 +70,7 @@ pub(crate) fn busi(root: &Path, experiment: &str, seed: u32, epochs: u32, cases:
             gate("test.dice.mean", Some(0.5), None, mean),
             gate("test.hd95.mean", None, Some(25.0), 31.7 + f64::from(seed)),
         ],
+        gates_of_folds: Vec::new(),
         split: split.into(),
         cases: cases.into(),
         film: film(&pictures, epochs),
@@ -333,6 +334,7 @@ fn busi_summary(experiment: &str) -> Summary {
     let shares = [(SplitName::Train, 0.91), (SplitName::Valid, 0.92), (SplitName::Test, 0.905)];
     Summary {
         experiment: experiment.into(),
+        position: None,
         task: Task::Segment,
         description: "Attention U-Net on BUSI, normal images included.".into(),
         dataset: "BUSI, several masks of an image united".into(),

@@ -7,7 +7,7 @@ use super::figures::{Figure, Interval};
 use super::provenance::Provenance;
 use super::times::TimesRow;
 use crate::figure_name::{FigureName, PEAK_MEMORY_MIB, SECONDS};
-use crate::spec::{Against, GateSpec, Goal, JudgedNumber};
+use crate::spec::{Against, GateSpec, Goal, JudgedCases, JudgedNumber};
 use crate::split_name::SplitName;
 
 /// The full names of the figures of what training took, which gates may be about: seconds of its epochs, and the most memory
@@ -26,6 +26,9 @@ pub struct Gate {
     /// The figure must not be much worse than this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reference: Option<Reference>,
+    /// Whose figure is compared.
+    #[serde(default, skip_serializing_if = "JudgedCases::are_of_each_run")]
+    pub of: JudgedCases,
     /// Which number of the figure is compared.
     #[serde(default, skip_serializing_if = "JudgedNumber::is_value")]
     pub on: JudgedNumber,
@@ -76,12 +79,12 @@ impl Gate {
         reference: Option<Reference>,
         figures: &[Figure],
     ) -> Self {
-        let GateSpec { at_least, at_most, on, .. } = *bound;
+        let GateSpec { at_least, at_most, of, on, .. } = *bound;
         let found = figures.iter().find(|one| one.has_name(&figure));
         let value = found.map(|one| one.value).filter(|value| !value.is_nan());
         let interval = found.and_then(|one| one.interval);
         let mut gate =
-            Self { figure, at_least, at_most, reference, on, value, interval, held: false };
+            Self { figure, at_least, at_most, reference, of, on, value, interval, held: false };
         gate.held = gate.number().is_some_and(|number| {
             at_least.is_none_or(|least| number >= least)
                 && at_most.is_none_or(|most| number <= most)
@@ -101,11 +104,18 @@ impl Gate {
     }
 
     /// Judges the recorded bound again; the recorded verdict does not count.
-    pub(super) fn judged_by(self, figures: &[Figure]) -> Self {
-        let Self { at_least, at_most, on, .. } = self;
-        let bound = GateSpec { at_least, at_most, on, ..GateSpec::default() };
+    pub fn judged_by(self, figures: &[Figure]) -> Self {
+        let Self { at_least, at_most, of, on, .. } = self;
+        let bound = GateSpec { at_least, at_most, of, on, ..GateSpec::default() };
         Self::judged(self.figure, &bound, self.reference, figures)
     }
+}
+
+/// The gates of a run, judged by its figures, and those of all folds, which a run alone cannot judge.
+pub(super) fn parted(gates: Vec<Gate>, figures: &[Figure]) -> (Vec<Gate>, Vec<Gate>) {
+    let (own, of_folds): (Vec<Gate>, Vec<Gate>) =
+        gates.into_iter().partition(|gate| gate.of.are_of_each_run());
+    (own.into_iter().map(|gate| gate.judged_by(figures)).collect(), of_folds)
 }
 
 /// The recorded figures with those of what training took.

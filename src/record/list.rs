@@ -7,9 +7,10 @@ use serde::Serialize;
 
 use super::artefact::find;
 use super::files;
-use super::gates::with_cost;
+use super::gates::{parted, with_cost};
 use super::{
-    Artefact, Figure, Gate, Parent, Provenance, RunDir, RunState, Status, Summary, TimesRow, Words,
+    Artefact, Figure, Gate, Parent, Position, Provenance, RunDir, RunState, Status, Summary,
+    TimesRow, Words,
 };
 use crate::error::{Error, Result};
 
@@ -24,6 +25,8 @@ pub struct RunSummary {
     pub run_id: String,
     /// Seed.
     pub seed: u32,
+    /// Which of the runs of the experiment and seed it is; `None` if an earlier version of oncospec recorded it.
+    pub position: Option<Position>,
     /// When it started, RFC 3339; empty where it has not.
     pub started: String,
     /// When it finished, RFC 3339.
@@ -34,7 +37,7 @@ pub struct RunSummary {
     pub headline: Vec<Figure>,
     /// How far the run came that will replace it.
     pub again: Option<Status>,
-    /// Its gates that do not hold.
+    /// Its gates that do not hold; those of all folds are not among them.
     pub fallen: Vec<Gate>,
     /// The run whose training it continues.
     pub parent: Option<Parent>,
@@ -68,14 +71,16 @@ pub fn list_experiment(folder: &Path) -> Result<Vec<RunSummary>> {
     Ok(runs)
 }
 
-/// The finished runs of one experiment and seed, the last one first; none where the experiment has no folder.
+/// The finished runs of one experiment and seed at a position, the last one first; none where the experiment has no folder.
+/// Of runs that do not say their position none is known to be there.
 ///
 /// # Errors
 /// When its folder cannot be listed.
-pub fn finished_of_seed(folder: &Path, seed: u32) -> Result<Vec<RunSummary>> {
+pub fn finished_at(folder: &Path, seed: u32, position: &Position) -> Result<Vec<RunSummary>> {
     let mut runs = if folder.is_dir() { list_experiment(folder)? } else { Vec::new() };
-    let of_seed = |run: &RunSummary| run.seed == seed && run.problem.is_none();
-    runs.retain(|run| of_seed(run) && run.status.state == RunState::Finished);
+    let is_there = |run: &RunSummary| run.seed == seed && run.position.as_ref() == Some(position);
+    let finished = |run: &RunSummary| run.status.state == RunState::Finished;
+    runs.retain(|run| run.problem.is_none() && is_there(run) && finished(run));
     runs.sort_by(|a, b| b.finished.cmp(&a.finished));
     Ok(runs)
 }
@@ -172,20 +177,70 @@ fn filled(mut run: RunSummary, directory: &RunDir) -> Result<RunSummary> {
     run.started = provenance.started.clone();
     run.finished = provenance.finished.clone();
     run.parent = provenance.parent.clone();
-    let summary: Summary = directory.read()?;
     let figures: Vec<Figure> = directory.read()?;
-    let gates = match find::<Words>(&run.path)? {
-        Some(words) => words.gates,
-        None => directory.read()?,
+    let (summary, gates) = match find::<Words>(&run.path)? {
+        Some(words) => (words.summary, words.gates),
+        None => (directory.read()?, directory.read()?),
     };
+    run.position = summary.position;
     let (_, times) = directory.committed_epochs()?;
     let judged_by = with_cost(&figures, &times, &provenance);
-    let gates = gates.into_iter().map(|gate| gate.judged_by(&judged_by));
-    run.fallen = gates.filter(|gate| !gate.held).collect();
+    let (gates, _) = parted(gates, &judged_by);
+    run.fallen = gates.into_iter().filter(|gate| !gate.held).collect();
     run.headline = summary
         .headline
         .iter()
         .filter_map(|name| figures.iter().find(|figure| figure.has_name(name)).cloned())
         .collect();
     Ok(run)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::record::examples;
+
+    #[test]
+    fn runs_of_a_fold_repeat_guide_or_trial_are_found_by_their_own_position_alone() {
+        let root = tempfile::tempdir().unwrap();
+        let of = |fold, division, guide, keys: &[&str]| {
+            let trial = keys.iter().map(|key| (key.to_string(), "1".to_string())).collect();
+            Position { fold, division, guide, trial }
+        };
+        let positions = [
+            of(None, None, None, &[]),
+            of(Some(0), None, None, &[]),
+            of(Some(1), None, None, &[]),
+            of(Some(0), Some(7), None, &[]),
+            of(None, None, Some(0), &[]),
+            of(None, None, None, &["a"]),
+            of(None, None, None, &["a", "b"]),
+        ];
+        let named = |seed: u32, position: Option<Position>| {
+            let run = examples::busi(root.path(), "t", seed, 1, 40);
+            let folder = root.path().join("t").join(format!("run {seed}"));
+            std::fs::rename(&run.path, &folder).unwrap();
+            let directory = RunDir::open_write(&folder).unwrap();
+            directory.write(&Summary { position, ..run.summary }).unwrap();
+            directory.write(&Provenance { seed: 3, ..run.provenance }).unwrap();
+            folder
+        };
+        let paths: Vec<PathBuf> =
+            (0..).zip(&positions).map(|(number, one)| named(number, Some(one.clone()))).collect();
+        // Recorded by an earlier version.
+        named(100, None);
+        for (position, path) in positions.iter().zip(&paths) {
+            let found = finished_at(&root.path().join("t"), 3, position).unwrap();
+            let found: Vec<&PathBuf> = found.iter().map(|run| &run.path).collect();
+            assert_eq!(found, [path], "{position:?}");
+            assert!(finished_at(&root.path().join("t"), 4, position).unwrap().is_empty());
+        }
+        let other = Position {
+            trial: BTreeMap::from([("a".into(), "2".into())]),
+            ..of(None, None, None, &[])
+        };
+        assert!(finished_at(&root.path().join("t"), 3, &other).unwrap().is_empty());
+    }
 }

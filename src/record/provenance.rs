@@ -52,9 +52,27 @@ pub struct Provenance {
     pub finished: Option<String>,
     /// Hash of the pixels and labels of all cases.
     pub data_fingerprint: String,
+    /// What `doctor --determinism` had found of these sources on this device; `None` if it was not asked.
+    pub determinism: Option<Determinism>,
 }
 
 json_file!(Provenance, "provenance.json");
+
+/// Whether the first steps of a training give the same weights bit for bit, each time and with any number of threads.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Determinism {
+    /// Whether they do.
+    pub same: bool,
+    /// The experiment that was tried.
+    pub experiment: String,
+    /// Its steps.
+    pub steps: usize,
+    /// The most threads.
+    pub threads: usize,
+    /// When it was tried, RFC 3339.
+    pub tried: String,
+}
 
 /// A process that worked on a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::artefact::find;
 use super::files;
-use super::gates::with_cost;
+use super::gates::{parted, with_cost};
 use super::readings::{readings, united};
 use super::{
     Artefact, CaseRow, Confusion, EpochRow, Figure, Frame, Froc, Gate, GuideRow, Picture,
@@ -59,6 +59,8 @@ pub struct Record {
     pub summary: Summary,
     /// Bounds and whether they hold, by the recorded figures.
     pub gates: Vec<Gate>,
+    /// Bounds on figures over all folds, which are judged where the records of these are together.
+    pub gates_of_folds: Vec<Gate>,
     /// Readings of the test split of these data by the runs of the experiment; `None` if they were not counted.
     pub readings: Option<Vec<Reading>>,
     /// Which pictures show what.
@@ -106,7 +108,8 @@ impl Record {
                 again: Vec::new(),
             },
         };
-        let judged_by = with_cost(&figures, &times, &provenance);
+        let (gates, gates_of_folds) =
+            parted(words.gates, &with_cost(&figures, &times, &provenance));
         let key = ReadingKey {
             experiment: &words.summary.experiment,
             run_id: &provenance.run_id,
@@ -125,7 +128,8 @@ impl Record {
             cases: run.read()?,
             guide: run.read()?,
             scores: run.read::<Scores>()?.rows,
-            gates: words.gates.into_iter().map(|gate| gate.judged_by(&judged_by)).collect(),
+            gates,
+            gates_of_folds,
             figures,
             strata: run.read()?,
             sweep: run.read()?,

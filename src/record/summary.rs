@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::artefact::json_file;
 use super::figures::nan_as_null;
+use super::position::Position;
 use crate::figure_name::FigureName;
 use crate::finding::Finding;
 use crate::spec::{PublishedSpec, Settled, TriedStep};
@@ -15,6 +16,9 @@ use crate::split_name::SplitName;
 pub struct Summary {
     /// Name of the experiment.
     pub experiment: String,
+    /// Which of the runs of the experiment and seed it is; `None` if an earlier version of oncospec recorded it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub position: Option<Position>,
     /// Its description in the spec.
     pub description: String,
     /// What is predicted.

@@ -38,3 +38,8 @@ pub struct SweepTrial {
     /// The figure that decides, its mean over the seeds; `None` where it has no value.
     pub value: Option<f64>,
 }
+
+/// The keys of a trial with their values.
+pub fn in_a_line(keys: &BTreeMap<String, String>) -> String {
+    keys.iter().map(|(key, value)| format!("{key} = {value}")).collect::<Vec<_>>().join(", ")
+}

@@ -2,20 +2,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::Serialize;
+
 use super::cases::score;
 use super::configuration::{empty_rule, headline_resolution, same_but_fold, spec_text, spec_value};
 use super::images::{classes, image_score};
 use crate::evaluate::{CaseScore, ImageScore, figures, image_figures};
 use crate::figure_name::{FigureName, OF_SECOND_HEAD};
 use crate::record::{
-    CaseRow, Figure, Froc, Interval, PixelReliability, Record, RunState, ScoreRow, Task,
+    CaseRow, Figure, Froc, Gate, Interval, PixelReliability, Record, RunState, ScoreRow, Task,
 };
 use crate::spec::MetricKind;
 use crate::split_name::SplitName;
 
 /// An experiment whose runs are the folds of a division, or of several.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Folds {
+pub struct Folds {
+    /// Name of the experiment.
+    pub experiment: String,
     /// The experiment with the number of folds.
     pub label: String,
     /// What is predicted.
@@ -28,21 +32,64 @@ pub(super) struct Folds {
     pub runs: Vec<usize>,
     /// Figures of the test split over the cases of all folds. `n` and `left_out` are those of one repeat, rounded up.
     pub figures: Vec<Figure>,
+    /// Bounds on these figures, and whether they hold.
+    pub gates: Vec<Gate>,
     /// For each repeat, a record with the test cases of all of its folds, and these figures.
     pub records: Vec<Record>,
 }
 
 impl Folds {
+    /// Whether all bounds on its figures hold.
+    pub fn held(&self) -> bool {
+        self.gates.iter().all(|gate| gate.held)
+    }
+
     /// The figure of a full name.
-    pub(super) fn figure(&self, name: &FigureName) -> Option<&Figure> {
+    pub fn figure(&self, name: &FigureName) -> Option<&Figure> {
         self.figures.iter().find(|figure| figure.has_name(name))
     }
+}
+
+/// The bounds of an experiment on figures over all folds, where these are not all there.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Unjudged {
+    /// Name of the experiment.
+    pub experiment: String,
+    /// The figures.
+    pub figures: Vec<FigureName>,
+}
+
+impl Unjudged {
+    /// Why it is that nothing is judged, for a person.
+    pub fn why(&self) -> String {
+        let figures: Vec<String> = self.figures.iter().map(FigureName::to_string).collect();
+        format!(
+            "not judged: {}: bounds on figures over all folds, and not all folds are finished runs here",
+            figures.join(", ")
+        )
+    }
+}
+
+/// The bounds on figures over all folds of experiments whose folds are not all among the runs.
+pub fn unjudged(records: &[Record], folds: &[Folds]) -> Vec<Unjudged> {
+    let mut found: Vec<Unjudged> = Vec::new();
+    for (run, record) in records.iter().enumerate() {
+        let experiment = &record.summary.experiment;
+        let is_judged = folds.iter().any(|one| one.runs.contains(&run));
+        let is_known = found.iter().any(|one| one.experiment == *experiment);
+        if is_judged || is_known || record.gates_of_folds.is_empty() {
+            continue;
+        }
+        let figures = record.gates_of_folds.iter().map(|gate| gate.figure.clone()).collect();
+        found.push(Unjudged { experiment: experiment.clone(), figures });
+    }
+    found
 }
 
 /// The experiments all of whose folds are finished runs; the runs of others stand for themselves.
 ///
 /// Runs belong together that differ in nothing but the fold, the seeds, and keys that a sweep chose for each fold.
-pub(super) fn folds(records: &[Record]) -> Vec<Folds> {
+pub fn folds(records: &[Record]) -> Vec<Folds> {
     let mut experiments: Vec<Vec<usize>> = Vec::new();
     for (index, record) in records.iter().enumerate() {
         let tested = record.cases.iter().any(|row| row.split == SplitName::Test)
@@ -86,7 +133,10 @@ fn of_experiment(records: &[Record], runs: &[usize]) -> Option<Folds> {
     };
     let repeats: Vec<Vec<&Record>> = repeats.into_values().collect();
     let figures = pooled(first, &repeats);
+    let gates = first.gates_of_folds.iter().map(|gate| gate.clone().judged_by(&figures));
     Some(Folds {
+        experiment: first.summary.experiment.clone(),
+        gates: gates.collect(),
         label: format!("{}, {folds} folds{count}", first.summary.experiment),
         task: first.summary.task,
         folds,
@@ -247,6 +297,7 @@ fn of_folds<T>(
 mod tests {
     use super::*;
     use crate::record::{Provenance, SplitRow, Status, Summary};
+    use crate::spec::{GateSpec, JudgedCases};
 
     /// A finished run of a fold whose test cases are named by numbers, with a Dice for each; in groups of their own.
     fn run(fold: u32, seed: u32, cases: &[(u32, f64)]) -> Record {
@@ -317,6 +368,36 @@ mod tests {
         let expected = figures(&scores, &[MetricKind::Dice], crate::spec::EmptyRule::One);
         let interval = figure.interval.map(|interval| (interval.low, interval.high));
         assert_eq!(interval, expected[0].interval);
+    }
+
+    #[test]
+    fn a_bound_of_all_folds_is_judged_on_their_row_and_by_no_fold_alone() {
+        let bound = |at_least| {
+            let bound = GateSpec {
+                at_least: Some(at_least),
+                of: JudgedCases::AllFolds,
+                ..GateSpec::default()
+            };
+            Gate::judged("test.dice.mean".parse().unwrap(), &bound, None, &[])
+        };
+        let with = |at_least: f64| {
+            let mut records = of_cases(0, |case| f64::from(case) / 20.0);
+            records.iter_mut().for_each(|record| record.gates_of_folds = vec![bound(at_least)]);
+            records
+        };
+        // The mean over all twelve cases.
+        for (at_least, held) in [(0.27, true), (0.28, false)] {
+            let records = with(at_least);
+            let found = folds(&records);
+            assert!(unjudged(&records, &found).is_empty());
+            assert_eq!((found[0].held(), found[0].gates.len()), (held, 1));
+            assert_eq!(found[0].gates[0].value, Some(mean(&found[0]).value));
+        }
+        let lacking = with(0.0);
+        let lacking = &lacking[..2];
+        let said = unjudged(lacking, &folds(lacking));
+        assert_eq!(said.len(), 1);
+        assert!(said[0].why().starts_with("not judged: test.dice.mean: "), "{}", said[0].why());
     }
 
     #[test]

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::choice::chosen_on_test;
 use super::configuration::same_recipe;
-use super::folds::{Folds, folds};
+use super::folds::Folds;
 use super::names;
 use super::words;
 use crate::evaluate::paired::{OverSeeds, mean_over_seeds};
@@ -68,31 +68,6 @@ pub(super) struct Pooled {
     pub chosen_on_test: bool,
     /// Figures; `None` of other splits.
     pub cells: Vec<Option<Figure>>,
-}
-
-/// All figures over the test cases of all folds.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub(super) struct PooledFigures<'a> {
-    label: &'a str,
-    figures: &'a [Figure],
-}
-
-/// The figures of each experiment of folds.
-pub(super) fn pooled(folds: &[Folds]) -> Vec<PooledFigures<'_>> {
-    folds.iter().map(|one| PooledFigures { label: &one.label, figures: &one.figures }).collect()
-}
-
-/// The headline figures over the test cases of all folds, in lines for a terminal; none where there are no folds.
-pub fn pooled_lines(records: &[Record]) -> Vec<String> {
-    let mut lines = Vec::new();
-    for one in folds(records) {
-        lines.push(format!("{}: each case by the run that was not trained on it", one.label));
-        for name in &records[one.runs[0]].summary.headline {
-            let figure = one.figure(name).map(with_interval);
-            lines.extend(figure.map(|figure| format!("  {:24} {figure}", name.to_string())));
-        }
-    }
-    lines
 }
 
 /// Mean and standard deviation over seeds, in order of the columns.

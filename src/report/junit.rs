@@ -1,11 +1,10 @@
 //! A summary for machines that show tests: JUnit XML.
 
-use std::fmt::Write;
-
+use super::folds::{Folds, folds, unjudged};
 use super::gates::{bound_in_words, fallen, value_in_words};
 use super::names;
 use super::words::escape;
-use crate::record::{Record, RunState};
+use crate::record::{Gate, Record, RunState};
 
 /// A run that could not begin.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -16,78 +15,136 @@ pub struct NotBegun {
     pub why: String,
 }
 
-/// A suite of tests for each run: one that it finished, and one for each gate. A gate that fell is a failure with figure,
-/// interval and bound; a run that did not finish, or could not begin, is an error.
+/// A suite of tests for each run: one that it finished, and one for each gate; before them, for all folds of an experiment, one
+/// for each of their gates. A gate that fell is a failure with figure, interval and bound; a run that did not finish or could
+/// not begin, and gates that cannot be judged, are errors.
 pub fn junit(records: &[Record], not_begun: &[NotBegun]) -> String {
     let labels = names::labels(records);
-    let mut suites = String::new();
-    let (mut tests, mut failures, mut errors) = (0, 0, 0);
-    for (record, label) in records.iter().zip(&labels) {
-        let (finished, fell) = counts(record);
-        tests += 1 + record.gates.len();
-        failures += fell;
-        errors += usize::from(!finished);
-        suites.push_str(&suite(record, label));
-    }
-    for NotBegun { name, why } in not_begun {
-        tests += 1;
-        errors += 1;
-        let _ = writeln!(
-            suites,
-            "  <testsuite name=\"{0}\" tests=\"1\" failures=\"0\" errors=\"1\">\n    <testcase classname=\"{0}\" \
-             name=\"run\">\n      <error message=\"{1}\"/>\n    </testcase>\n  </testsuite>",
-            escape(name),
-            escape(why)
-        );
-    }
+    let folds = folds(records);
+    let mut suites: Vec<Suite> =
+        folds.iter().filter(|one| !one.gates.is_empty()).map(of_folds).collect();
+    suites.extend(records.iter().zip(&labels).map(|(record, label)| of_run(record, label)));
+    suites.extend(
+        unjudged(records, &folds).iter().map(|one| error(&one.experiment, "gates", one.why())),
+    );
+    suites.extend(not_begun.iter().map(|one| error(&one.name, "run", one.why.clone())));
+    let sum = |of: fn(&Suite) -> usize| suites.iter().map(of).sum::<usize>();
+    let texts: String = suites.iter().map(Suite::text).collect();
     format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"oncospec ci\" tests=\"{tests}\" \
-         failures=\"{failures}\" errors=\"{errors}\">\n{suites}</testsuites>\n"
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"oncospec ci\" tests=\"{}\" failures=\"{}\" \
+         errors=\"{}\">\n{texts}</testsuites>\n",
+        sum(|suite| suite.tests.len()),
+        sum(Suite::failures),
+        sum(Suite::errors)
     )
 }
 
-/// Whether a run finished, and how many of its gates fell.
-fn counts(record: &Record) -> (bool, usize) {
-    let fell = record.gates.iter().filter(|gate| !gate.held).count();
-    (record.status.state == RunState::Finished, fell)
+/// Tests of one run, or of all folds.
+struct Suite {
+    label: String,
+    /// The run directory.
+    run: Option<String>,
+    seconds: f64,
+    tests: Vec<Test>,
 }
 
-fn suite(record: &Record, label: &str) -> String {
-    let (finished, fell) = counts(record);
+struct Test {
+    name: String,
+    seconds: f64,
+    verdict: Verdict,
+}
+
+enum Verdict {
+    Passed,
+    /// With a message and a text.
+    Failed(String, String),
+    /// With a message.
+    Error(String),
+}
+
+fn of_folds(folds: &Folds) -> Suite {
+    let tests = of_gates(&folds.gates, &folds.records[0]).collect();
+    Suite { label: folds.label.clone(), run: None, seconds: 0.0, tests }
+}
+
+fn of_run(record: &Record, label: &str) -> Suite {
     let seconds: f64 = record.times.iter().map(|row| row.train_s + row.valid_s).sum();
-    let label = escape(label);
-    let mut text = format!(
-        "  <testsuite name=\"{label}\" tests=\"{}\" failures=\"{fell}\" errors=\"{}\" time=\"{seconds:.3}\">\n    \
-         <properties>\n      <property name=\"run\" value=\"{}\"/>\n    </properties>\n",
-        1 + record.gates.len(),
-        usize::from(!finished),
-        escape(&record.path.display().to_string()),
-    );
-    let run = format!("    <testcase classname=\"{label}\" name=\"run\" time=\"{seconds:.3}\"");
-    // Writing to a string cannot fail.
-    let _ = if finished {
-        writeln!(text, "{run}/>")
-    } else {
-        let why = record.status.why.as_deref().unwrap_or_default();
-        let message = escape(&format!("{}: {why}", record.status.state));
-        writeln!(text, "{run}>\n      <error message=\"{message}\"/>\n    </testcase>")
+    let status = &record.status;
+    let verdict = match status.state {
+        RunState::Finished => Verdict::Passed,
+        state => Verdict::Error(format!("{state}: {}", status.why.as_deref().unwrap_or_default())),
     };
-    for gate in &record.gates {
-        let name = escape(&gate.figure.to_string());
-        let case = format!("    <testcase classname=\"{label}\" name=\"{name}\" time=\"0\"");
-        let _ = if gate.held {
-            writeln!(text, "{case}/>")
-        } else {
-            let (value, bound) = (value_in_words(gate, record), bound_in_words(gate));
-            writeln!(
-                text,
-                "{case}>\n      <failure message=\"{}\">{}</failure>\n    </testcase>",
-                escape(&format!("{} {value}, must be {bound}", gate.figure)),
-                escape(&fallen(gate, record))
-            )
-        };
+    let finished = Test { name: "run".into(), seconds, verdict };
+    Suite {
+        label: label.into(),
+        run: Some(record.path.display().to_string()),
+        seconds,
+        tests: std::iter::once(finished).chain(of_gates(&record.gates, record)).collect(),
     }
-    text + "  </testsuite>\n"
+}
+
+fn of_gates<'a>(gates: &'a [Gate], record: &'a Record) -> impl Iterator<Item = Test> + 'a {
+    gates.iter().map(|gate| {
+        let (value, bound) = (value_in_words(gate, record), bound_in_words(gate));
+        let verdict = match gate.held {
+            true => Verdict::Passed,
+            false => Verdict::Failed(
+                format!("{} {value}, must be {bound}", gate.figure),
+                fallen(gate, record),
+            ),
+        };
+        Test { name: gate.figure.to_string(), seconds: 0.0, verdict }
+    })
+}
+
+/// A suite of one test that could not be made.
+fn error(label: &str, test: &str, why: String) -> Suite {
+    let test = Test { name: test.into(), seconds: 0.0, verdict: Verdict::Error(why) };
+    Suite { label: label.into(), run: None, seconds: 0.0, tests: vec![test] }
+}
+
+impl Suite {
+    fn failures(&self) -> usize {
+        self.tests.iter().filter(|test| matches!(test.verdict, Verdict::Failed(..))).count()
+    }
+
+    fn errors(&self) -> usize {
+        self.tests.iter().filter(|test| matches!(test.verdict, Verdict::Error(_))).count()
+    }
+
+    fn text(&self) -> String {
+        let (label, seconds) = (escape(&self.label), self.seconds);
+        let mut text = format!(
+            "  <testsuite name=\"{label}\" tests=\"{}\" failures=\"{}\" errors=\"{}\" time=\"{seconds:.3}\">\n",
+            self.tests.len(),
+            self.failures(),
+            self.errors()
+        );
+        if let Some(run) = &self.run {
+            text += &format!(
+                "    <properties>\n      <property name=\"run\" value=\"{}\"/>\n    </properties>\n",
+                escape(run)
+            );
+        }
+        text.extend(self.tests.iter().map(|test| test.text(&label)));
+        text + "  </testsuite>\n"
+    }
+}
+
+impl Test {
+    fn text(&self, suite: &str) -> String {
+        let (name, seconds) = (escape(&self.name), self.seconds);
+        let case =
+            format!("    <testcase classname=\"{suite}\" name=\"{name}\" time=\"{seconds:.3}\"");
+        let within = match &self.verdict {
+            Verdict::Passed => return format!("{case}/>\n"),
+            Verdict::Failed(message, text) => {
+                format!("<failure message=\"{}\">{}</failure>", escape(message), escape(text))
+            }
+            Verdict::Error(message) => format!("<error message=\"{}\"/>", escape(message)),
+        };
+        format!("{case}>\n      {within}\n    </testcase>\n")
+    }
 }
 
 #[cfg(test)]

@@ -2,33 +2,50 @@
 
 use std::fmt::Write;
 
+use super::folds::{Folds, folds, unjudged};
 use super::gates::fallen;
 use super::headline::{by_task, columns, with_interval};
 use super::names;
 use super::run::epochs_done;
 use super::words::{self, UNDEFINED};
-use crate::baseline::{Accepted, Baseline};
+use crate::baseline::{Accepted, Baseline, Whose};
 use crate::figure_name::FigureName;
-use crate::record::Record;
+use crate::record::{Figure, Gate, Record, RunState, Task};
 use crate::text;
 
-/// A Markdown table for each task, with a row for each run: status, headline figures with their change to the baseline,
-/// gates. Below, each gate that fell and each run that did not finish, with the reason.
+/// A Markdown table for each task, with a row for all folds of each experiment that has some, and one for each run: status,
+/// headline figures with their change to the baseline, gates. Below, each gate that fell or cannot be judged and each run
+/// that did not finish, with the reason.
 pub fn markdown(records: &[Record], baseline: &Baseline) -> String {
     let labels = names::labels(records);
-    let tables: Vec<String> =
-        by_task(records).iter().map(|(_, runs)| table(records, &labels, runs, baseline)).collect();
+    let folds = folds(records);
+    let of_task = |(task, runs): &(Task, Vec<usize>)| {
+        let rows = folds.iter().filter(|one| one.task == *task).map(|one| of_folds(one, records));
+        let runs = runs.iter().map(|&run| of_run(&records[run], &labels[run]));
+        let of_task: Vec<&Record> =
+            records.iter().filter(|record| record.summary.task == *task).collect();
+        table(&columns(&of_task), &rows.chain(runs).collect::<Vec<_>>(), baseline)
+    };
+    let tables: Vec<String> = by_task(records).iter().map(of_task).collect();
     let mut text = tables.join("\n");
     let mut reasons = String::new();
-    for (record, label) in records.iter().zip(&labels) {
-        for gate in record.gates.iter().filter(|gate| !gate.held) {
-            let _ = writeln!(
-                reasons,
-                "- {}: gate fell: {}",
-                text::markdown(label),
-                fallen(gate, record)
-            );
+    let mut fell = |label: &str, gates: &[Gate], record: &Record| {
+        for gate in gates.iter().filter(|gate| !gate.held) {
+            let label = text::markdown(label);
+            let _ = writeln!(reasons, "- {label}: gate fell: {}", fallen(gate, record));
         }
+    };
+    for one in &folds {
+        fell(&one.label, &one.gates, &one.records[0]);
+    }
+    for (record, label) in records.iter().zip(&labels) {
+        fell(label, &record.gates, record);
+    }
+    for one in unjudged(records, &folds) {
+        let (experiment, why) = (text::markdown(&one.experiment), one.why());
+        let _ = writeln!(reasons, "- {experiment}: {}", text::markdown(&why));
+    }
+    for (record, label) in records.iter().zip(&labels) {
         if let Some(why) = &record.status.why {
             let _ = writeln!(
                 reasons,
@@ -46,38 +63,71 @@ pub fn markdown(records: &[Record], baseline: &Baseline) -> String {
     text
 }
 
-fn table(records: &[Record], labels: &[String], runs: &[usize], baseline: &Baseline) -> String {
-    let of_table: Vec<&Record> = runs.iter().map(|&run| &records[run]).collect();
-    let figures = columns(&of_table);
+/// A row of a table.
+struct Row<'a> {
+    label: &'a str,
+    status: String,
+    experiment: &'a str,
+    whose: Whose,
+    /// The ids of its runs.
+    runs: Vec<&'a str>,
+    figures: &'a [Figure],
+    gates: &'a [Gate],
+}
+
+fn of_run<'a>(record: &'a Record, label: &'a str) -> Row<'a> {
+    Row {
+        label,
+        status: status(record),
+        experiment: &record.summary.experiment,
+        whose: Whose::Seed(record.provenance.seed),
+        runs: vec![&record.provenance.run_id],
+        figures: &record.figures,
+        gates: &record.gates,
+    }
+}
+
+fn of_folds<'a>(folds: &'a Folds, records: &'a [Record]) -> Row<'a> {
+    Row {
+        label: &folds.label,
+        status: RunState::Finished.to_string(),
+        experiment: &folds.experiment,
+        whose: Whose::AllFolds,
+        runs: folds.runs.iter().map(|&run| records[run].provenance.run_id.as_str()).collect(),
+        figures: &folds.figures,
+        gates: &folds.gates,
+    }
+}
+
+fn table(columns: &[FigureName], rows: &[Row], baseline: &Baseline) -> String {
     let mut text = String::from("| run | status |");
-    for figure in &figures {
-        let _ = write!(text, " {} |", text::markdown(&figure.to_string()));
+    for column in columns {
+        let _ = write!(text, " {} |", text::markdown(&column.to_string()));
     }
     text.push_str(" gates |\n|---|---|");
-    text.push_str(&"---:|".repeat(figures.len()));
+    text.push_str(&"---:|".repeat(columns.len()));
     text.push_str("---|\n");
-    for &run in runs {
-        let record = &records[run];
-        let _ = write!(text, "| {} | {} |", text::markdown(&labels[run]), status(record));
-        let accepted = baseline.accepted(&record.summary.experiment, record.provenance.seed);
-        for figure in &figures {
-            let change = accepted.and_then(|accepted| change(record, figure, accepted));
-            let value = record.figure(figure).map_or_else(|| UNDEFINED.into(), with_interval);
+    for row in rows {
+        let _ = write!(text, "| {} | {} |", text::markdown(row.label), row.status);
+        let accepted = baseline.accepted(row.experiment, row.whose);
+        for column in columns {
+            let figure = row.figures.iter().find(|figure| figure.has_name(column));
+            let value = figure.map_or_else(|| UNDEFINED.into(), with_interval);
+            let change = accepted.and_then(|accepted| change(row, figure?, column, accepted));
             let _ = write!(text, " {value}{} |", change.unwrap_or_default());
         }
-        let _ = writeln!(text, " {} |", gates(record));
+        let _ = writeln!(text, " {} |", gates(row.gates));
     }
     text
 }
 
-/// By how much a figure differs from the accepted one, to follow its value; `None` where the run is the accepted one, or
+/// By how much a figure differs from the accepted one, to follow its value; `None` where the runs are the accepted ones, or
 /// one of the two is missing or undefined.
-fn change(record: &Record, figure: &FigureName, accepted: &Accepted) -> Option<String> {
-    if record.provenance.run_id == accepted.run {
+fn change(row: &Row, figure: &Figure, name: &FigureName, accepted: &Accepted) -> Option<String> {
+    if row.runs == accepted.runs {
         return None;
     }
-    let (now, then) = (record.figure(figure)?.value, accepted.figures.get(figure)?);
-    let difference = now - then;
+    let difference = figure.value - accepted.figures.get(name)?;
     let sign = if difference < 0.0 { "−" } else { "+" };
     difference.is_finite().then(|| format!(", {sign}{}", words::figure(difference.abs())))
 }
@@ -90,9 +140,9 @@ fn status(record: &Record) -> String {
     }
 }
 
-fn gates(record: &Record) -> String {
-    let fallen = record.gates.iter().filter(|gate| !gate.held).count();
-    match (record.gates.len(), fallen) {
+fn gates(gates: &[Gate]) -> String {
+    let fallen = gates.iter().filter(|gate| !gate.held).count();
+    match (gates.len(), fallen) {
         (0, _) => UNDEFINED.into(),
         (all, 0) => format!("{all} held"),
         (all, fallen) => format!("**{fallen} of {all} fell**"),
@@ -111,8 +161,9 @@ mod tests {
         let name: FigureName = "test.dice.mean".parse().unwrap();
         let of = |run: &str, value: f64| {
             let mut baseline = Baseline::default();
-            let accepted = Accepted { run: run.into(), figures: [(name.clone(), value)].into() };
-            baseline.accept("t", 3, accepted);
+            let accepted =
+                Accepted { runs: vec![run.into()], figures: [(name.clone(), value)].into() };
+            baseline.accept("t", Whose::Seed(3), accepted);
             markdown(std::slice::from_ref(&record), &baseline)
         };
         assert!(of("other", 1.0).contains("), −0.415 |"), "{}", of("other", 1.0));

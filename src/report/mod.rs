@@ -29,6 +29,7 @@ mod means;
 mod names;
 mod page;
 mod pictures;
+mod pooled;
 mod readings;
 mod remarks;
 mod run;
@@ -42,11 +43,13 @@ pub use compare::{SideBySide, side_by_side};
 pub use contact_sheet::{
     ContactSheet, SheetBorderline, SheetCluster, SheetPair, SheetPicture, contact_sheet, jpeg_uri,
 };
+pub use folds::{Folds, Unjudged, folds, unjudged};
 pub use gates::fallen;
-pub use headline::{left_out, pooled_lines};
+pub use headline::left_out;
 pub use junit::{NotBegun, junit};
 pub use markdown::markdown;
 pub use page::check_templates;
+pub use pooled::pooled_lines;
 
 use std::path::PathBuf;
 
@@ -94,7 +97,9 @@ struct Page<'a> {
     /// One for each task.
     headlines: Vec<headline::Headline>,
     /// Figures over the test cases of all folds.
-    pooled: Vec<headline::PooledFigures<'a>>,
+    pooled: Vec<pooled::PooledFigures<'a>>,
+    /// Bounds on such figures of experiments whose folds are not all here.
+    unjudged: Vec<Unjudged>,
     shared_remarks: Vec<run::SharedRemark>,
     comparisons: Vec<comparison::Comparison>,
     /// The permutation test: most groups whose flips are all enumerated, and the fewest random flips for more.
@@ -158,7 +163,7 @@ pub fn render(records: &[Record], options: &ReportOptions) -> Result<String> {
     image_curves.extend(froc::curves(records, &labels)?);
     image_curves.extend(calibration::diagrams(records, &labels)?);
     image_curves.extend(calibration::pixel_diagrams(records, &labels)?);
-    let folds = folds::folds(records);
+    let folds = folds(records);
     let contestants = contestants(records, &folds);
     let contestant_labels = names::labels(&contestants);
     let page = Page {
@@ -167,7 +172,8 @@ pub fn render(records: &[Record], options: &ReportOptions) -> Result<String> {
         version: env!("CARGO_PKG_VERSION"),
         unreadable: &options.unreadable,
         headlines: headline::headlines(records, &labels, &folds),
-        pooled: headline::pooled(&folds),
+        pooled: pooled::pooled(&folds),
+        unjudged: unjudged(records, &folds),
         shared_remarks,
         comparisons: comparison::comparisons(&contestants, &contestant_labels, &options.compare)?,
         flips: (paired::MOST_IN_ALL_WAYS, paired::FLIPS),

@@ -2,13 +2,15 @@
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use crate::plan::Plan;
 use crate::provenance::tool;
 use crate::record::Git;
 use crate::shell::{quoted, shell};
 
 /// The command of a run: the spec and the layers above it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Again {
     /// The working directory, from which relative paths start.
     pub folder: PathBuf,

@@ -1,17 +1,20 @@
 //! Some steps of a training, and what the weights are after them.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use safetensors::SafeTensors;
 
 use super::training::training;
-use crate::device::Chosen;
-use crate::digest::sha256;
+use crate::cache_folder::cache_folder;
+use crate::device::{Chosen, Kind};
+use crate::digest::{Hasher, sha256};
 use crate::error::{Error, Result};
 use crate::model::{Model, save_weights};
 use crate::plan::Plan;
-use crate::record::{Part, Progressed};
+use crate::provenance::host;
+use crate::record::{Determinism, Part, Progressed, write_file};
 use crate::train::{Ending, Keeper, Progress, Stop, train};
 
 /// SHA-256 of tensors, by their names.
@@ -41,6 +44,45 @@ pub fn hashes_after(plan: &Plan, chosen: &Chosen, steps: u32) -> Result<(TensorH
     }
     let hashes = kept.0.lock().unwrap_or_else(PoisonError::into_inner);
     Ok((hashes.clone(), made))
+}
+
+/// The name under which is kept what is found of a plan on a device: of the sources that train it, the device and the processor.
+pub fn determinism_key(plan: &Plan, device: &Kind) -> String {
+    let decisions = &plan.decisions;
+    let mut key = Hasher::new(b"determinism");
+    key.text(&decisions.engine);
+    decisions
+        .engine_parts
+        .iter()
+        .flat_map(|(name, digest)| [name, digest])
+        .for_each(|part| key.text(part));
+    key.text(&device.to_string());
+    key.text(&host().cpu);
+    key.finish()
+}
+
+/// Keeps in the user's cache folder what was found, for the records of later runs; nothing where there is no such folder.
+///
+/// # Errors
+/// If the disk refuses.
+pub fn keep_determinism(key: &str, found: &Determinism) -> Result<()> {
+    let Some(path) = kept_at(key) else { return Ok(()) };
+    let unwritable = |error| Error::failed(format!("{}: {error}", path.display()));
+    let bytes = serde_json::to_vec_pretty(found).map_err(unwritable)?;
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(Error::io(folder, "cannot create"))?;
+    }
+    write_file(&path, &bytes)
+}
+
+/// What was found of a plan on a device, where it was tried; what cannot be read was not.
+pub(super) fn kept_determinism(plan: &Plan, device: &Kind) -> Option<Determinism> {
+    let bytes = crate::file::read(kept_at(&determinism_key(plan, device))?).ok()?;
+    serde_json::from_slice(&bytes).ok()
+}
+
+fn kept_at(key: &str) -> Option<PathBuf> {
+    Some(cache_folder()?.join("determinism").join(format!("{key}.json")))
 }
 
 /// Hashes the weights of an epoch, and keeps nothing else.

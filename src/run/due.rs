@@ -10,7 +10,7 @@ use super::trained::finished;
 use crate::baseline::Baseline;
 use crate::error::Result;
 use crate::plan::Plan;
-use crate::record::{RunDir, RunState, finished_of_seed};
+use crate::record::{Position, RunDir, RunState, RunSummary, finished_at};
 
 /// What is still to be done for a run, and why.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -20,12 +20,15 @@ pub struct Due {
     pub experiment: String,
     /// The seed.
     pub seed: u32,
+    /// Which of the runs of the experiment and seed it is.
+    #[serde(flatten)]
+    pub position: Position,
     /// The run directory; `None` where masks that are not predicted yet decide its id.
     pub run: Option<PathBuf>,
     /// What is to be done.
     pub step: Step,
-    /// The accepted run, or else the last finished one, of the experiment and seed that it is compared with; `None` if there
-    /// is none, or nothing is to be done.
+    /// The accepted run, or else the last finished one, of the experiment, seed and position that it is compared with;
+    /// `None` if there is none, or nothing is to be done.
     pub since: Option<PathBuf>,
     /// What decides it and differs from that run.
     pub changes: Vec<Change>,
@@ -61,7 +64,6 @@ pub enum Step {
 impl Due {
     /// A line for people: the run, what is done, and why.
     pub fn line(&self) -> String {
-        let Self { experiment, seed, .. } = self;
         let why = match (&self.since, self.changes.as_slice()) {
             (Some(since), changes) if !changes.is_empty() => {
                 format!(": {} (since {})", in_words(changes), since.display())
@@ -78,7 +80,7 @@ impl Due {
             Step::Wait => format!("another process is at work on {run}, which is waited for"),
             Step::After { guide } => format!("runs once {guide}, which guides it, is finished"),
         };
-        format!("{experiment} seed {seed}: {step}{why}")
+        format!("{}: {step}{why}", self.position.name(&self.experiment, self.seed))
     }
 }
 
@@ -93,6 +95,7 @@ pub fn due(plan: &Plan) -> Result<Due> {
     let mut due = Due {
         experiment: decisions.spec.name.clone(),
         seed: decisions.seed,
+        position: plan.position.clone(),
         run: Some(folder.clone()),
         step: step(plan, &folder)?,
         since: None,
@@ -107,11 +110,12 @@ pub fn due(plan: &Plan) -> Result<Due> {
     Ok(due)
 }
 
-/// What is to be done for a seed of a guided experiment whose guide is not finished.
-pub fn due_after(experiment: &str, seed: u32, guide: &str) -> Due {
+/// What is to be done for a seed and position of a guided experiment whose guide is not finished.
+pub fn due_after(experiment: &str, seed: u32, position: &Position, guide: &str) -> Due {
     Due {
         experiment: experiment.into(),
         seed,
+        position: position.clone(),
         run: None,
         step: Step::After { guide: guide.into() },
         since: None,
@@ -137,17 +141,15 @@ fn step(plan: &Plan, folder: &Path) -> Result<Step> {
     })
 }
 
-/// The run directory of the accepted run of a plan's experiment and seed, or of the last finished one.
+/// The run directory of the accepted run of a plan's experiment, seed and position, or of the last finished one.
 fn accepted(plan: &Plan, folder: &Path) -> Result<Option<PathBuf>> {
     let spec = &plan.decisions.spec;
     let Some(experiment) = folder.parent() else { return Ok(None) };
-    let finished = finished_of_seed(experiment, plan.decisions.seed)?;
+    let finished = finished_at(experiment, plan.decisions.seed, &plan.position)?;
     let baseline = Baseline::read(Path::new(&spec.run.baseline))?;
-    let accepted = baseline.accepted(&spec.name, plan.decisions.seed);
-    let is_accepted = |run: &PathBuf| {
-        accepted.is_some_and(|accepted| run.file_name() == Some(accepted.run.as_ref()))
-    };
-    let paths: Vec<PathBuf> =
-        finished.into_iter().map(|run| run.path).filter(|run| run != folder).collect();
-    Ok(paths.iter().find(|run| is_accepted(run)).or(paths.first()).cloned())
+    let is_accepted =
+        |run: &&RunSummary| baseline.has_accepted(&spec.name, plan.decisions.seed, &run.run_id);
+    let others: Vec<RunSummary> = finished.into_iter().filter(|run| run.path != folder).collect();
+    let before = others.iter().find(is_accepted).or(others.first());
+    Ok(before.map(|run| run.path.clone()))
 }

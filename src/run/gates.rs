@@ -1,16 +1,16 @@
 //! The gates of a spec, judged by the figures of a run, the baseline and earlier runs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::baseline::Baseline;
+use crate::baseline::{Baseline, Whose};
 use crate::error::{Error, Result};
 use crate::evaluate::figure_goal;
 use crate::figure_name::{FigureName, NoFigureName};
 use crate::plan::Plan;
 use crate::record::{
-    Figure, Gate, Provenance, Record, Reference, RunDir, TimesRow, finished_of_seed, with_cost,
+    Figure, Gate, Position, Provenance, Record, Reference, RunDir, TimesRow, finished_at, with_cost,
 };
-use crate::spec::{Against, GateSpec, Spec};
+use crate::spec::{Against, GateSpec, JudgedCases, Spec};
 
 /// The gates of a plan, judged by what its run has recorded.
 ///
@@ -19,31 +19,49 @@ use crate::spec::{Against, GateSpec, Spec};
 pub(super) fn gates_of_run(plan: &Plan, run: &RunDir) -> Result<Vec<Gate>> {
     let (figures, times, made) =
         (run.read::<Vec<Figure>>()?, run.read::<Vec<TimesRow>>()?, run.read::<Provenance>()?);
-    let decisions = &plan.decisions;
-    gates(&decisions.spec, decisions.seed, &plan.folder(), &with_cost(&figures, &times, &made))
+    gates(&plan.decisions.spec, &Judged::new(plan), &with_cost(&figures, &times, &made))
 }
 
-/// The gates of a spec, judged by a record of the run in a folder.
+/// The gates of a plan, judged by the record of its run.
 ///
 /// # Errors
 /// As [`gates`].
-pub(super) fn gates_of_record(spec: &Spec, folder: &Path, record: &Record) -> Result<Vec<Gate>> {
+pub(super) fn gates_of_record(plan: &Plan, record: &Record) -> Result<Vec<Gate>> {
     let figures = with_cost(&record.figures, &record.times, &record.provenance);
-    gates(spec, record.provenance.seed, folder, &figures)
+    gates(&plan.decisions.spec, &Judged::new(plan), &figures)
 }
 
-/// The gates of a spec against the figures of the run of a seed in a folder.
+/// The run that is judged.
+#[derive(Default)]
+struct Judged {
+    seed: u32,
+    position: Position,
+    folder: PathBuf,
+}
+
+impl Judged {
+    fn new(plan: &Plan) -> Self {
+        let (seed, position) = (plan.decisions.seed, plan.position.clone());
+        Self { seed, position, folder: plan.folder() }
+    }
+}
+
+/// The gates of a spec against the figures of a run; those of all folds come last and are not judged yet.
 ///
 /// # Errors
 /// If a gate does not name a figure, or what it compares with cannot be read.
-pub fn gates(spec: &Spec, seed: u32, folder: &Path, figures: &[Figure]) -> Result<Vec<Gate>> {
+fn gates(spec: &Spec, run: &Judged, figures: &[Figure]) -> Result<Vec<Gate>> {
     let judged = |(name, bound): (&String, &GateSpec)| {
         let name: FigureName =
             name.parse().map_err(|error: NoFigureName| Error::user(error.to_string()))?;
-        let reference = reference(&name, bound, spec, seed, folder)?;
+        let reference = reference(&name, bound, spec, run)?;
+        // What is of all folds is no figure of the run.
+        let figures = if bound.of.are_of_each_run() { figures } else { &[] };
         Ok(Gate::judged(name, bound, reference, figures))
     };
-    spec.gate.iter().map(judged).collect()
+    let mut gates: Vec<Gate> = spec.gate.iter().map(judged).collect::<Result<_>>()?;
+    gates.sort_by_key(|gate| gate.of);
+    Ok(gates)
 }
 
 /// What a gate compares a figure with, beside its bounds.
@@ -51,8 +69,7 @@ fn reference(
     name: &FigureName,
     bound: &GateSpec,
     spec: &Spec,
-    seed: u32,
-    folder: &Path,
+    run: &Judged,
 ) -> Result<Option<Reference>> {
     let Some(worse_at_most) = bound.worse_at_most else { return Ok(None) };
     let full = name.to_string();
@@ -65,10 +82,14 @@ fn reference(
         Against::Baseline => {
             let path = &spec.run.baseline;
             let baseline = Baseline::read(Path::new(path))?;
-            let accepted = baseline.accepted(&spec.name, seed);
+            let whose = match bound.of {
+                JudgedCases::EachRun => Whose::Seed(run.seed),
+                JudgedCases::AllFolds => Whose::AllFolds,
+            };
+            let accepted = baseline.accepted(&spec.name, whose);
             (path.clone(), accepted.and_then(|accepted| accepted.figures.get(name).copied()))
         }
-        Against::LastRun => match last_accepted(folder, seed)? {
+        Against::LastRun => match last_accepted(run)? {
             Some(run) => {
                 let figures = with_cost(&run.figures, &run.times, &run.provenance);
                 let figure = figures.iter().find(|figure| figure.has_name(name));
@@ -81,10 +102,10 @@ fn reference(
     Ok(Some(Reference { against, of, value, worse_at_most, goal }))
 }
 
-/// The record of the last finished run of a seed beside the one in a folder whose gates hold.
-fn last_accepted(folder: &Path, seed: u32) -> Result<Option<Record>> {
+/// The record of the last other finished run of the same seed and position whose gates hold.
+fn last_accepted(Judged { seed, position, folder }: &Judged) -> Result<Option<Record>> {
     let Some(experiment) = folder.parent() else { return Ok(None) };
-    let accepted = finished_of_seed(experiment, seed)?
+    let accepted = finished_at(experiment, *seed, position)?
         .into_iter()
         .find(|run| run.fallen.is_empty() && run.path.file_name() != folder.file_name());
     accepted.map(|run| Record::read(run.path)).transpose()
@@ -112,7 +133,7 @@ mod tests {
 
     /// The gates of a spec, of which none compares with other runs.
     fn judged(spec: &Spec, figures: &[Figure]) -> Result<Vec<Gate>> {
-        gates(spec, 0, Path::new(""), figures)
+        gates(spec, &Judged::default(), figures)
     }
 
     #[test]

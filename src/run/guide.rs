@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::evaluate::{Predictor, count_binary, png_gray};
 use crate::metric::overlap;
 use crate::plan::{Checked, Decisions, Extent, Plan, survey};
-use crate::record::{GuideRow, MaskChecksums, Record, RunDir, RunState, write_file};
+use crate::record::{GuideRow, MaskChecksums, Position, Record, RunDir, RunState, write_file};
 use crate::spec::{EmptyRule, ForegroundSpec, MetricKind};
 use crate::split_name::SplitName;
 
@@ -121,7 +121,8 @@ fn plan_of(
         fold: Some(fold as u32),
         listed: shared.listed.clone(),
     };
-    let mut checked = Checked { split, ..guide.clone() };
+    let position = Position { guide: Some(fold as u32), ..guide.position.clone() };
+    let mut checked = Checked { split, position, ..guide.clone() };
     checked.loaded.spec.evaluation.splits = vec![SplitName::Valid];
     checked.loaded.spec.gate.clear();
     let seed = checked.loaded.spec.seeds[0];

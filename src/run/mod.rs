@@ -30,10 +30,9 @@ mod training;
 pub use again::Again;
 pub use bench::{Bench, BenchFigures, Mode};
 pub use changes::{Change, ChangeKind, in_words};
-pub use determinism::{TensorHashes, hashes_after};
+pub use determinism::{TensorHashes, determinism_key, hashes_after, keep_determinism};
 pub use due::{Due, Step, due, due_after};
 pub use dump::dump_batches;
-pub use gates::gates;
 pub use guide::{
     Guided, beside, guided, plans_of_guide, put_new_masks, put_recorded_masks, with_mask,
     with_true_masks,
@@ -321,6 +320,7 @@ fn write_plan(
     let mut provenance =
         provenance::of(plan, &options.command, options.again.lines(plan), &options.device.kind);
     provenance.taken_from = taken_from;
+    provenance.determinism = determinism::kept_determinism(plan, &options.device.kind);
     if resumed {
         let before: Provenance = run.read()?;
         provenance.started = before.started;

@@ -24,6 +24,7 @@ pub(super) fn refresh(folder: &Path, plan: &Plan, again: &[String]) -> Result<()
     let made = Decisions::from_toml(&RunDir::open_read(folder)?.plan()?)?;
     let shown = summary::summary(plan);
     let summary = Summary {
+        position: shown.position,
         description: shown.description,
         published: shown.published,
         overrides: shown.overrides,
@@ -31,9 +32,9 @@ pub(super) fn refresh(folder: &Path, plan: &Plan, again: &[String]) -> Result<()
         ..record.summary.clone()
     };
     let refreshed = Decisions { spec: with_pictures_of(&made.spec, &now.spec)?, ..before.clone() };
-    let gates = gates_of_record(&now.spec, folder, &record)?;
+    let gates = gates_of_record(plan, &record)?;
     let table = |text: &str| text.parse::<toml::Table>().ok();
-    let is_same = gates == record.gates
+    let is_same = gates == [record.gates.as_slice(), &record.gates_of_folds].concat()
         && summary == record.summary
         && again == record.provenance.again
         && table(&record.spec) == table(&plan.spec_text)

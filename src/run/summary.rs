@@ -20,6 +20,7 @@ pub(super) fn summary(plan: &Plan) -> Summary {
     let classes = decisions.labels.names();
     Summary {
         experiment: spec.name.clone(),
+        position: Some(plan.position.clone()),
         description: spec.description.clone(),
         task: match spec.task {
             TaskSpec::Segment(_) | TaskSpec::MultiTask(_) => Task::Segment,

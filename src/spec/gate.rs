@@ -21,6 +21,9 @@ pub struct GateSpec {
     /// What `worse-at-most` compares with; if absent, the baseline.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub against: Option<Against>,
+    /// Whose figure is compared; if absent, that of each run.
+    #[serde(default, skip_serializing_if = "JudgedCases::are_of_each_run")]
+    pub of: JudgedCases,
     /// Which number of the figure is compared with the bounds; if absent, its value.
     #[serde(default, skip_serializing_if = "JudgedNumber::is_value")]
     pub on: JudgedNumber,
@@ -34,9 +37,30 @@ pub enum Against {
     /// none.
     #[default]
     Baseline,
-    /// The figure of the last other finished run of the experiment and seed whose gates hold. The gate holds where there is
-    /// none.
+    /// The figure of the last other finished run of the experiment and seed whose gates hold; of a fold, of the same fold
+    /// and division, and of a sweep, of the last one that it chose. The gate holds where there is none.
     LastRun,
+}
+
+/// Of which cases a gate compares a figure.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum JudgedCases {
+    /// Of those of each run, so that every fold must keep the bound.
+    #[default]
+    EachRun,
+    /// Of the test cases of all folds, each scored by the run that was not trained on it: the row of folds on the page. It is
+    /// judged where all folds are finished, and `worse-at-most` compares with the baseline.
+    AllFolds,
+}
+
+impl JudgedCases {
+    /// Whether they are those of each run.
+    pub fn are_of_each_run(&self) -> bool {
+        *self == Self::EachRun
+    }
 }
 
 /// Which number of a figure a gate compares.

@@ -80,8 +80,6 @@ pub use task::*;
 pub use test_time::TestTimeSpec;
 
 use std::collections::BTreeMap;
-use std::num::NonZero;
-use std::thread::available_parallelism;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -175,7 +173,7 @@ pub struct RunSpec {
     /// parts each batch over, such as `cuda:0,cuda:1`.
     #[schemars(regex(pattern = r"^(auto|cpu|cuda|cuda:[0-9]+(,cuda:[0-9]+)*)$"))]
     pub device: String,
-    /// Threads that load and augment images beside training; if absent, one for each core, at most 16.
+    /// Threads that load and augment images beside training; if absent, one for each thread that computes, at most 16.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 256))]
     pub workers: Option<u32>,
@@ -215,7 +213,7 @@ impl RunSpec {
     pub fn threads(&self) -> usize {
         match self.workers {
             Some(workers) => workers as usize,
-            None => available_parallelism().map_or(2, NonZero::get).min(MOST_WORKERS),
+            None => rayon::current_num_threads().min(MOST_WORKERS),
         }
     }
 }

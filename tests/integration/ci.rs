@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::Path;
 
+use oncospec::record::{Position, Record, RunSummary, list_runs};
 use serde_json::Value;
 
-use crate::support::{Bench, Said, repository, said};
+use crate::support::{Bench, Said, json, repository, said};
 
 /// Three small experiments: two on synthetic images with networks of their own, one on images in files.
 fn three(bench: &Bench) {
@@ -149,8 +150,10 @@ fn a_guided_experiment_is_said_to_run_once_its_guide_is_finished() {
         bench.oncospec(&["ci", folder.to_str().unwrap(), "--dry-run", "--device", "cpu"]).with(0);
     let guided = "ci-phantom-guided-resnet18 seed 0: runs once ci-phantom-unet, which guides it, is finished";
     assert!(said.out.lines().any(|line| line == guided), "{}", said.out);
-    // The guide's three folds, and the experiment that it is.
-    assert_eq!(said.out.matches("ci-phantom-unet seed 0: trains").count(), 4, "{}", said.out);
+    for of in ["", " guide fold 0", " guide fold 1", " guide fold 2"] {
+        let line = format!("ci-phantom-unet{of} seed 0: trains");
+        assert_eq!(said.out.matches(&line).count(), 1, "{line} in {}", said.out);
+    }
     assert!(!bench.path().join("runs").exists() && !bench.path().join("reports").exists());
 }
 
@@ -259,6 +262,149 @@ fn a_planted_regression_falls_against_the_baseline_and_the_last_run_with_figure_
     assert!(verdicts.contains("<error message=\"failed: "), "{verdicts}");
 }
 
+const FOLDS: &str = "dataset.split={ kind = \"kfold\", folds = 3, repeats = 2, fold = 0 }";
+
+const SWEEP: &str = "sweep={ kind = \"grid\", metric = \"valid.dice.lesion\", over = { \
+    \"schedule.optimizer.learning-rate\" = { kind = \"values\", values = [0.01, 0.001] } } }";
+
+#[test]
+fn a_run_is_compared_with_the_last_one_of_its_own_fold_repeat_and_trial() {
+    let bench = Bench::new();
+    bench.tiny(
+        "[gate]\n\"valid.accuracy.pooled\" = { worse-at-most = 0.5, against = \"last-run\" }\n",
+    );
+    let ci = |more: &[&str]| {
+        let sets = ["ci", "tiny.toml", "--device", "cpu", "--set", FOLDS, "--set", SWEEP];
+        bench.oncospec(&[&sets[..], more].concat()).with(0)
+    };
+    let epochs = |epochs: &str| format!("schedule.epochs={epochs}");
+    let (one, two) = (epochs("1"), epochs("2"));
+    ci(&["--set", &one]);
+    // The path of a run with what tells it from the others, and the path that its gate compares with.
+    let runs = || -> Vec<(String, Position, String)> {
+        let runs = list_runs(&bench.path().join("runs")).unwrap();
+        let of = |run: RunSummary| {
+            let gates = Record::read(&run.path).unwrap().gates;
+            let against = gates.first().map(|gate| gate.reference.clone().unwrap().of);
+            (run.run_id, run.position.unwrap(), against.unwrap_or_default())
+        };
+        runs.into_iter().map(of).collect()
+    };
+    let first = runs();
+    // Of two divisions, two trials and the one that is chosen.
+    assert_eq!(first.len(), 6);
+    let earlier = first.iter().filter(|(.., against)| against == "an earlier run").count();
+    assert_eq!(earlier, 2, "no run is compared with one of another division: {first:?}");
+
+    let said = ci(&["--set", &two, "--dry-run"]).out;
+    for line in [
+        "tiny fold 0 of division 0 seed 0, schedule.optimizer.learning-rate = 0.01: trains: ",
+        "tiny fold 0 of division 1 seed 0, schedule.optimizer.learning-rate = 0.001: trains: ",
+    ] {
+        let found =
+            said.lines().find(|one| one.starts_with(line)).unwrap_or_else(|| panic!("{said}"));
+        let position = |one: &&(String, Position, String)| {
+            let key = "schedule.optimizer.learning-rate";
+            line.starts_with(&format!(
+                "tiny fold 0 of division {} seed 0, {key} = {}: ",
+                one.1.division.unwrap(),
+                one.1.trial.get(key).map(String::as_str).unwrap_or_default()
+            ))
+        };
+        let (id, ..) = first.iter().find(position).unwrap();
+        assert!(
+            found.ends_with(&format!("schedule.epochs: 1 -> 2 (since runs/tiny/{id})")),
+            "{found}"
+        );
+    }
+    ci(&["--set", &two]);
+    for (id, position, against) in runs().iter().filter(|run| !first.contains(run)) {
+        let before = first.iter().find(|(_, of, _)| of == position).unwrap();
+        let expected = if position.trial.is_empty() {
+            format!("runs/tiny/{}", before.0)
+        } else {
+            String::new()
+        };
+        assert_eq!(*against, expected, "{id}");
+    }
+}
+
+const ALL_FOLDS: &str = "dataset.split={ kind = \"kfold\", folds = 3 }";
+
+#[test]
+fn a_gate_of_all_folds_is_judged_on_all_test_cases_and_against_their_baseline() {
+    let bench = Bench::new();
+    bench.tiny(
+        "[gate]\n\"test.accuracy.pooled\" = { worse-at-most = 0.01, of = \"all-folds\" }\n\
+         \"test.dice.mean\" = { at-least = 0.0, of = \"all-folds\", on = \"low\" }\n",
+    );
+    let of = |command: &str, more: &[&str]| {
+        let sets = [command, "tiny.toml", "--device", "cpu", "--set", ALL_FOLDS];
+        bench.oncospec(&[&sets[..], &["--set", "schedule.epochs=1"], more].concat())
+    };
+    let ci = |more: &[&str]| of("ci", more);
+    let read = |name: &str| fs::read_to_string(bench.path().join(name)).unwrap();
+    let first = ci(&["--junit", "ci.xml"]).with(1);
+    assert!(first.out.contains("| tiny, 3 folds | finished |"), "{}", first.out);
+    assert!(first.out.contains("| **1 of 2 fell** |"), "{}", first.out);
+    assert!(
+        first.out.contains("- tiny, 3 folds: gate fell: `test.accuracy.pooled` is "),
+        "{}",
+        first.out
+    );
+    assert!(
+        read("ci.xml")
+            .contains("<testsuite name=\"tiny, 3 folds\" tests=\"2\" failures=\"1\" errors=\"0\"")
+    );
+    of("run", &[]).with(1).telling(&["  gate fell: `test.accuracy.pooled` is "]);
+
+    ci(&["--accept"]).with(0).telling(&["accepted"]);
+    let baseline: toml::Table = read("baseline.toml").parse().unwrap();
+    let accepted = baseline["tiny"]["all-folds"].as_table().unwrap();
+    assert_eq!(accepted["runs"].as_array().unwrap().len(), 3);
+    let verdict: Value = serde_json::from_str(&ci(&["--json"]).with(0).out).unwrap();
+    let of_folds = &verdict["folds"][0];
+    let figures = of_folds["figures"].as_array().unwrap();
+    let figure = figures.iter().find(|figure| figure["name"] == "accuracy.pooled").unwrap();
+    assert_eq!(figure["n"], 40);
+    let value = figure["value"].as_f64().unwrap();
+    assert!((accepted["test.accuracy.pooled"].as_float().unwrap() - value).abs() < 1e-12);
+    assert_eq!((&of_folds["gates"][0]["held"], &verdict["held"]), (&true.into(), &true.into()));
+    let page = read("reports/ci.html");
+    assert_eq!(
+        page.matches("<th scope=\"row\"><bdi>tiny, 3 folds</bdi></th><td><code><bdi>test.").count(),
+        2
+    );
+
+    let fell = ci(&["--set", REGRESSION, "--junit", "ci.xml"]).with(1);
+    let line = fell.out.lines().find(|line| line.contains("gate fell")).unwrap();
+    assert!(line.starts_with("- tiny, 3 folds: gate fell: `test.accuracy.pooled` is "), "{line}");
+    assert!(line.ends_with(" in `baseline.toml`, and worse by at most 0.01)"), "{line}");
+    assert!(fell.out.contains("), −0."), "the change to the baseline: {}", fell.out);
+    assert!(read("ci.xml").contains("<failure message=\"test.accuracy.pooled is "));
+
+    // One fold cannot stand for all.
+    let one = ["--set", "dataset.split.fold=1"];
+    let said = ci(&one).with(1).out;
+    assert!(said.contains("not judged: test.accuracy.pooled, test.dice.mean"), "{said}");
+    of("run", &one).with(0).telling(&["tiny: not judged: test.accuracy.pooled"]);
+
+    for (gate, parts) in [
+        ("\"test.iou.lesion\"={worse-at-most=0.1}", ["none for each", "of = \"all-folds\""]),
+        (
+            "\"valid.dice.mean\"={at-least=0.1, of=\"all-folds\"}",
+            ["of test cases", "`valid.dice.mean` is not"],
+        ),
+        (
+            "\"test.dice.mean\"={worse-at-most=0.1, of=\"all-folds\", against=\"last-run\"}",
+            ["against", "compared with the baseline"],
+        ),
+    ] {
+        of("check", &["--set", &format!("gate={{{gate}}}")]).with(2).telling(&parts);
+    }
+    bench.oncospec(&["check", "tiny.toml"]).with(2).telling(&["not divided into folds"]);
+}
+
 #[test]
 fn mistakes_in_gates_and_baselines_are_found_before_anything_runs() {
     let bench = Bench::new();
@@ -299,9 +445,23 @@ fn the_first_steps_of_a_spec_give_the_same_weights_with_any_number_of_threads() 
     let bench = Bench::new();
     bench.tiny("");
     let doctor = ["doctor", "--determinism", "tiny.toml", "--steps", "2", "--device", "cpu"];
-    let said = bench.oncospec(&doctor).with(0);
+    let command = |arguments: &[&str]| {
+        let mut command = bench.command(arguments);
+        said(command.env("XDG_CACHE_HOME", bench.path()).output().unwrap())
+    };
+    let said = command(&doctor).with(0);
     assert!(said.out.contains("tiny: weights after 2 steps on cpu"), "{}", said.out);
     assert_eq!(said.out.matches("the same bit for bit in all").count(), 3, "{}", said.out);
     assert!(!bench.path().join("runs").exists());
     bench.oncospec(&["doctor", "--determinism", "nowhere.toml"]).with(2).telling(&["nowhere.toml"]);
+
+    // Runs that are made afterwards say it.
+    command(&["run", "tiny.toml", "--device", "cpu", "--set", "schedule.epochs=1"]).with(0);
+    let made = json(&bench.only_run("runs", "tiny").join("provenance.json"));
+    assert_eq!(
+        (&made["determinism"]["same"], &made["determinism"]["steps"]),
+        (&true.into(), &2.into())
+    );
+    let page = fs::read_to_string(bench.path().join("reports/tiny.html")).unwrap();
+    assert!(page.contains("gave the same weights bit for bit, twice each with one and with "));
 }

@@ -20,6 +20,7 @@ mod geometry;
 mod gpu;
 mod identity;
 mod imaging;
+mod jobs;
 mod metadata;
 mod multi_task;
 mod own_data;
