@@ -60,7 +60,12 @@ impl TrainedArgs {
     /// # Errors
     /// As [`Trained::open_all`].
     pub(super) fn open_all(&self) -> Result<Trained> {
-        let runs = find_runs(std::slice::from_ref(&self.run.run), &self.run.root)?;
+        let mut runs = find_runs(std::slice::from_ref(&self.run.run), &self.run.root)?;
+        let of_one = runs.windows(2).all(|pair| pair[0].parent() == pair[1].parent());
+        if !of_one {
+            // The beginning of an id that runs of several experiments have.
+            runs = vec![self.run.find()?];
+        }
         let trained = Trained::open_all(runs, self.device.parse::<Request>()?)?;
         warn_unfinished(&trained.record);
         if let runs @ 2.. = trained.runs().len() {

@@ -53,6 +53,7 @@ pub struct Provenance {
     /// Hash of the pixels and labels of all cases.
     pub data_fingerprint: String,
     /// What `doctor --determinism` had found of these sources on this device; `None` if it was not asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub determinism: Option<Determinism>,
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::choice::chosen_on_test;
 use super::folds::{Folds, folds, unjudged};
 use super::gates::fallen;
 use super::headline::{by_task, columns, with_interval};
@@ -14,8 +15,8 @@ use crate::record::{Figure, Gate, Record, RunState, Task};
 use crate::text;
 
 /// A Markdown table for each task, with a row for all folds of each experiment that has some, and one for each run: status,
-/// headline figures with their change to the baseline, gates. Below, each gate that fell or cannot be judged and each run
-/// that did not finish, with the reason.
+/// headline figures with their change to the baseline, gates. Below, each gate that fell or cannot be judged, each run
+/// whose epoch was chosen on the test split, and each that did not finish, with the reason.
 pub fn markdown(records: &[Record], baseline: &Baseline) -> String {
     let labels = names::labels(records);
     let folds = folds(records);
@@ -44,6 +45,15 @@ pub fn markdown(records: &[Record], baseline: &Baseline) -> String {
     for one in unjudged(records, &folds) {
         let (experiment, why) = (text::markdown(&one.experiment), one.why());
         let _ = writeln!(reasons, "- {experiment}: {}", text::markdown(&why));
+    }
+    for (record, label) in records.iter().zip(&labels).filter(|(record, _)| chosen_on_test(record))
+    {
+        let (label, last) = (text::markdown(label), record.status.epoch);
+        let epoch = record.summary.selection.as_ref().map_or(last, |selection| selection.epoch);
+        let _ = writeln!(
+            reasons,
+            "- {label}: **epoch {epoch} was chosen on the test split**: its figures are not those of unseen cases"
+        );
     }
     for (record, label) in records.iter().zip(&labels) {
         if let Some(why) = &record.status.why {
@@ -170,5 +180,17 @@ mod tests {
         assert!(of("other", 0.5).contains("), +0.085 |"), "{}", of("other", 0.5));
         let plain = markdown(std::slice::from_ref(&record), &Baseline::default());
         assert_eq!(of(&record.provenance.run_id, 1.0), plain);
+    }
+
+    #[test]
+    fn an_epoch_that_was_chosen_on_the_test_split_is_said_to_be_so() {
+        let root = tempfile::tempdir().unwrap();
+        let mut record = examples::busi(root.path(), "t", 3, 4, 40);
+        let said = |record: &Record| markdown(std::slice::from_ref(record), &Baseline::default());
+        assert!(!said(&record).contains("chosen on the test split"));
+        if let Some(selection) = &mut record.summary.selection {
+            selection.metric = "test.loss".parse().unwrap();
+        }
+        assert!(said(&record).contains("was chosen on the test split**"), "{}", said(&record));
     }
 }

@@ -110,7 +110,7 @@ fn what_does_not_fit_classification_is_refused_at_its_key() {
     );
     let small = "evaluation.test-time-augmentation={scales=[0.25]}";
     let alex = ["check", "sorted.toml", "--set", "model={kind=\"alexnet\"}", "--set", small];
-    let told = ["evaluation.test-time-augmentation.scales", "an input of 32x32 pixels"];
+    let told = ["--set evaluation.test-time-augmentation", "an input of 32x32 pixels"];
     bench
         .oncospec(&[&alex[..], &["--set", "dataset.image-size=96"]].concat())
         .with(2)

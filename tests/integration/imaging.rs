@@ -219,7 +219,7 @@ fn steps_that_do_not_fit_are_refused_at_their_place() {
     let wide = "dataset.image-size={height=32,width=64}";
     refused(&[wide], &["rotate90", "64x32 pixels do not fit the network when turned"]);
     let keep = "evaluation.keep={kind=\"if-better-on-valid\",metric=\"auc\"}";
-    refused(&[keep], &["evaluation.keep.metric", "take dice, iou"]);
+    refused(&[keep], &["--set evaluation.keep=", "take dice, iou"]);
     let nothing = [
         "evaluation.keep={kind=\"if-better-on-valid\"}",
         "evaluation.post-process=[]",
