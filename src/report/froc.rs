@@ -115,7 +115,7 @@ mod tests {
             points: vec![point(0.25, 9, 7), point(0.5, 8, 8), point(0.75, 6, 2), point(0.95, 3, 0)],
         };
         let record = Record { froc: vec![froc], ..Record::default() };
-        let found = table(&[record.clone()], &["run".into()]);
+        let found = table(std::slice::from_ref(&record), &["run".into()]);
         assert_eq!(found[0].shares, [0.3, 0.6, 0.6, 0.9, 0.9]);
         assert_eq!(curves(&[record], &["run".into()]).unwrap().len(), 1);
         let none = Record { froc: vec![Froc::default()], ..Record::default() };

@@ -68,7 +68,7 @@ pub(super) fn judge(
 /// The evaluation of a split.
 enum Judged {
     /// Of pixels, and of images with a second head.
-    Pixels(Evaluation),
+    Pixels(Box<Evaluation>),
     /// Of classified images.
     Images(SplitName, Vec<ImageScore>),
 }
@@ -78,7 +78,8 @@ impl Judged {
         let evaluation = &plan.decisions.spec.evaluation;
         match plan.decisions.labels {
             Labels::Binary { .. } | Labels::Classes { .. } => {
-                evaluate::evaluate(predictor, cases, evaluation, tick).map(Self::Pixels)
+                evaluate::evaluate(predictor, cases, evaluation, tick)
+                    .map(|found| Self::Pixels(Box::new(found)))
             }
             Labels::Images { .. } => evaluate::classify(predictor, cases, tick)
                 .map(|scores| Self::Images(cases.split, scores)),
