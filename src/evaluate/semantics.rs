@@ -2,7 +2,7 @@
 
 use super::bootstrap::{CONFIDENCE, FEWEST_GROUPS, RESAMPLES};
 use crate::loss::{LossSpec, Scope};
-use crate::spec::EmptyRule;
+use crate::spec::{EmptyRule, MissedDistance};
 
 /// How the scores of cases become figures.
 pub fn describe_reductions(classes: usize) -> &'static str {
@@ -18,7 +18,7 @@ pub fn describe_reductions(classes: usize) -> &'static str {
 }
 
 /// What metrics score where they would be 0 / 0.
-pub fn describe_empty(empty: EmptyRule, classes: usize) -> String {
+pub fn describe_empty(empty: EmptyRule, missed: MissedDistance, classes: usize) -> String {
     let rule = match empty {
         EmptyRule::One => {
             "Where a metric would be 0 / 0 it is 1 if prediction and truth are the same (nothing to \
@@ -35,9 +35,17 @@ pub fn describe_empty(empty: EmptyRule, classes: usize) -> String {
     } else {
         ""
     };
+    let distances = match missed {
+        MissedDistance::LeftOut => {
+            "Surface distances are undefined, and left out, where one of the two masks is empty"
+        }
+        MissedDistance::Diagonal => {
+            "Where one of the two masks is empty, HD95 and ASSD are the diagonal of the image, and figures say of how many \
+             cases"
+        }
+    };
     format!(
-        "{rule}. Surface distances are undefined, and left out, where one of the two masks is \
-         empty; AUC where the truth has one class only.{classes}"
+        "{rule}. {distances}. AUC is undefined, and left out, where the truth has one class only.{classes}"
     )
 }
 
@@ -82,12 +90,16 @@ mod tests {
 
     #[test]
     fn the_words_follow_the_rule_and_the_number_of_classes() {
+        let said = |empty, classes| describe_empty(empty, MissedDistance::LeftOut, classes);
+        assert!(said(EmptyRule::One, 1).starts_with("Where a metric would be 0 / 0 it is 1"));
+        assert!(said(EmptyRule::Skip, 1).contains("case is left out"));
+        assert!(!said(EmptyRule::One, 1).contains("mean over classes"));
+        assert!(said(EmptyRule::One, 5).contains("mean over classes"));
+        assert!(said(EmptyRule::One, 1).contains("Surface distances are undefined"));
+        let diagonal = describe_empty(EmptyRule::One, MissedDistance::Diagonal, 1);
         assert!(
-            describe_empty(EmptyRule::One, 1).starts_with("Where a metric would be 0 / 0 it is 1")
+            diagonal.contains("are the diagonal") && !diagonal.contains("distances are undefined")
         );
-        assert!(describe_empty(EmptyRule::Skip, 1).contains("case is left out"));
-        assert!(!describe_empty(EmptyRule::One, 1).contains("mean over classes"));
-        assert!(describe_empty(EmptyRule::One, 5).contains("mean over classes"));
         assert_ne!(describe_reductions(1), describe_reductions(2));
     }
 

@@ -233,7 +233,7 @@ fn steps(record: &Record) -> Option<Remark> {
     let steps = describe_steps(record.summary.settled.as_ref()?)?;
     Some(note(format!(
         "Figures, masks and pictures are of probabilities {steps}; curves and the choice of the epoch are of the network \
-         without it."
+         alone."
     )))
 }
 

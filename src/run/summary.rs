@@ -65,7 +65,8 @@ pub(super) fn summary(plan: &Plan) -> Summary {
 fn semantics(plan: &Plan, classes: usize) -> Semantics {
     let spec = &plan.decisions.spec;
     let (of_pixels, of_images) = (describe_reductions(classes), describe_image_reductions());
-    let empty = || describe_empty(spec.evaluation.empty, classes);
+    let evaluation = &spec.evaluation;
+    let empty = || describe_empty(evaluation.empty, evaluation.missed_distance, classes);
     let resolution = || resolution(spec).to_owned() + &shared_pixels(plan);
     let (reduction, empty, resolution) = match spec.task {
         TaskSpec::Segment(_) => (of_pixels.to_string(), empty(), resolution()),
