@@ -5,6 +5,11 @@ use crate::metric::IGNORE;
 /// Bins of equal width between 0 and 1; a probability between two of them is of the lower.
 pub const BINS: usize = 10;
 
+/// The bin of a probability.
+pub fn bin_of(p: f64) -> usize {
+    ((p * BINS as f64).ceil() as usize).clamp(1, BINS) - 1
+}
+
 /// Pixels whose probability of a class lies in a bin.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Bin {
@@ -47,7 +52,7 @@ impl Reliability {
                     continue;
                 }
                 let (p, is_it) = (f64::from(p), usize::from(true_) == class + foreground);
-                let bin = &mut bins[((p * BINS as f64).ceil() as usize).clamp(1, BINS) - 1];
+                let bin = &mut bins[bin_of(p)];
                 bin.pixels += 1;
                 bin.probability += p;
                 bin.of_class += u64::from(is_it);

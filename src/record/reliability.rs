@@ -1,5 +1,7 @@
 //! `reliability.json`: the pixels of a split by the probability of each class.
 
+use std::ops::Add;
+
 use serde::{Deserialize, Serialize};
 
 use super::artefact::json_file;
@@ -26,11 +28,7 @@ impl PixelReliability {
         let pixels = self.pixels + other.pixels;
         let squares = self.brier * self.pixels as f64 + other.brier * other.pixels as f64;
         let of_class = |(own, other): (ClassReliability, ClassReliability)| {
-            let bins = own.bins.into_iter().zip(other.bins).map(|(own, other)| ReliabilityBin {
-                pixels: own.pixels + other.pixels,
-                probability: own.probability + other.probability,
-                of_class: own.of_class + other.of_class,
-            });
+            let bins = own.bins.into_iter().zip(other.bins).map(|(own, other)| own + other);
             ClassReliability { class: own.class, bins: bins.collect() }
         };
         Self {
@@ -60,4 +58,16 @@ pub struct ReliabilityBin {
     pub probability: f64,
     /// How many are of the class.
     pub of_class: u64,
+}
+
+impl Add for ReliabilityBin {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            pixels: self.pixels + other.pixels,
+            probability: self.probability + other.probability,
+            of_class: self.of_class + other.of_class,
+        }
+    }
 }

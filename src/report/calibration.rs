@@ -2,17 +2,15 @@
 
 use serde::Serialize;
 
-use super::charts::{Chart, Line, draw};
+use super::by_run::{self, Drawn};
 use super::curves::Curve;
 use super::images::scores_of;
 use super::names;
 use crate::error::Result;
 use crate::evaluate::ImageScore;
+use crate::evaluate::reliability::{BINS, bin_of};
 use crate::record::{ClassReliability, PixelReliability, Record, ReliabilityBin};
 use crate::split_name::SplitName;
-
-/// Bins of equal width between 0 and 1.
-const BINS: usize = 10;
 
 /// How far probabilities of a run's split are from what happens.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -53,15 +51,17 @@ pub(super) struct PixelCalibration {
 
 /// The numbers of the pixels of every run and split, test first.
 pub(super) fn pixel_table(records: &[Record], labels: &[String]) -> Vec<PixelCalibration> {
-    let splits = records.iter().flat_map(|record| record.reliability.iter().map(|row| row.split));
-    let of_split = |split: SplitName| {
-        let of_run = move |(record, label): (&Record, &String)| {
-            let row = record.reliability.iter().find(|row| row.split == split)?;
-            (row.pixels > 0).then(|| pixel_calibration(label, row))
-        };
-        records.iter().zip(labels).filter_map(of_run).collect::<Vec<_>>()
-    };
-    names::splits(splits).into_iter().flat_map(of_split).collect()
+    by_run::rows(records, labels, splits_of_pixels(records), |record, label, split| {
+        pixels_of(record, split).map(|row| pixel_calibration(label, row))
+    })
+}
+
+fn splits_of_pixels(records: &[Record]) -> impl Iterator<Item = SplitName> {
+    records.iter().flat_map(|record| record.reliability.iter().map(|row| row.split))
+}
+
+fn pixels_of(record: &Record, split: SplitName) -> Option<&PixelReliability> {
+    record.reliability.iter().find(|row| row.split == split && row.pixels > 0)
 }
 
 fn pixel_calibration(label: &str, row: &PixelReliability) -> PixelCalibration {
@@ -93,46 +93,30 @@ fn pixel_calibration(label: &str, row: &PixelReliability) -> PixelCalibration {
 /// # Errors
 /// When plotters cannot draw.
 pub(super) fn pixel_diagrams(records: &[Record], labels: &[String]) -> Result<Vec<Curve>> {
-    let splits = records.iter().flat_map(|record| record.reliability.iter().map(|row| row.split));
-    let mut diagrams = Vec::new();
-    for split in names::splits(splits) {
-        let mut lines = Vec::new();
-        let mut described = Vec::new();
-        for (run, (record, label)) in records.iter().zip(labels).enumerate() {
-            let row = record.reliability.iter().find(|row| row.split == split);
-            let Some(row) = row.filter(|row| row.pixels > 0) else { continue };
-            let bins = row.classes.iter().map(|class| class.bins.len()).max().unwrap_or(0);
-            let sum = |place: usize| {
-                let bins = row.classes.iter().filter_map(|class| class.bins.get(place));
-                bins.fold(ReliabilityBin::default(), |sum, bin| ReliabilityBin {
-                    pixels: sum.pixels + bin.pixels,
-                    probability: sum.probability + bin.probability,
-                    of_class: sum.of_class + bin.of_class,
-                })
-            };
-            let filled = (0..bins).map(sum).filter(|bin| bin.pixels > 0);
-            let points: Vec<(f64, f64)> = filled
-                .map(|bin| {
-                    (bin.probability / bin.pixels as f64, bin.of_class as f64 / bin.pixels as f64)
-                })
-                .collect();
-            described.push(format!("{label}, {} bins with pixels", points.len()));
-            lines.push(Line { run, dashed: false, points, marked: None });
-        }
-        let title = format!("{}: reliability of pixels", names::split(split));
-        let description = format!("{title}. {}.", described.join("; "));
-        let chart = Chart {
-            description: &description,
-            x_label: "Probability of the class",
-            y_label: "Share of pixels that are of it",
-            whole_x: false,
-            y_ends: Some((0.0, 1.02)),
-            lines,
+    let of_split = |split: SplitName| {
+        let drawn = Drawn {
+            title: format!("{}: reliability of pixels", names::split(split)),
+            name: format!("{split}.reliability.pixels"),
+            axes: ["Probability of the class", "Share of pixels that are of it"],
         };
-        let name = format!("{split}.reliability.pixels");
-        diagrams.push(Curve { svg: draw(&chart)?, title, name });
-    }
-    Ok(diagrams)
+        by_run::chart(records, labels, drawn, |record, label| {
+            let row = pixels_of(record, split)?;
+            let bins = row.classes.iter().map(|class| class.bins.len()).max().unwrap_or(0);
+            let of_all = |place: usize| {
+                let bins = row.classes.iter().filter_map(|class| class.bins.get(place));
+                bins.fold(ReliabilityBin::default(), |sum, &bin| sum + bin)
+            };
+            let filled = (0..bins).map(of_all).filter(|bin| bin.pixels > 0);
+            let point = |bin: ReliabilityBin| {
+                let pixels = bin.pixels as f64;
+                (bin.probability / pixels, bin.of_class as f64 / pixels)
+            };
+            let points: Vec<(f64, f64)> = filled.map(point).collect();
+            let of = format!("{label}, {} bins with pixels", points.len());
+            Some((points, of))
+        })
+    };
+    names::splits(splits_of_pixels(records)).into_iter().map(of_split).collect()
 }
 
 /// Images of a bin: how many, the sum of their confidence, and how many are predicted correctly.
@@ -145,15 +129,14 @@ struct Bin {
 
 /// The numbers of every run and split that has images, test first.
 pub(super) fn table(records: &[Record], labels: &[String]) -> Vec<Calibration> {
-    let splits = records.iter().flat_map(|record| record.scores.iter().map(|row| row.split));
-    let of_split = |split: SplitName| {
-        let of_run = move |(record, label): (&Record, &String)| {
-            let scores = scores_of(record, split);
-            (!scores.is_empty()).then(|| calibration(label, split, &scores))
-        };
-        records.iter().zip(labels).filter_map(of_run).collect::<Vec<_>>()
-    };
-    names::splits(splits).into_iter().flat_map(of_split).collect()
+    by_run::rows(records, labels, splits_of_images(records), |record, label, split| {
+        let scores = scores_of(record, split);
+        (!scores.is_empty()).then(|| calibration(label, split, &scores))
+    })
+}
+
+fn splits_of_images(records: &[Record]) -> impl Iterator<Item = SplitName> {
+    records.iter().flat_map(|record| record.scores.iter().map(|row| row.split))
 }
 
 fn calibration(label: &str, split: SplitName, scores: &[ImageScore]) -> Calibration {
@@ -187,7 +170,7 @@ fn bins(scores: &[ImageScore]) -> [Bin; BINS] {
         let classes = score.probabilities.iter().enumerate();
         let Some((class, &p)) = classes.max_by(|a, b| a.1.total_cmp(b.1)) else { continue };
         let p = f64::from(p);
-        let bin = &mut bins[((p * BINS as f64).ceil() as usize).clamp(1, BINS) - 1];
+        let bin = &mut bins[bin_of(p)];
         bin.images += 1.0;
         bin.confidence += p;
         bin.right += f64::from(u8::from(class == score.truth));
@@ -200,35 +183,25 @@ fn bins(scores: &[ImageScore]) -> [Bin; BINS] {
 /// # Errors
 /// When plotters cannot draw.
 pub(super) fn diagrams(records: &[Record], labels: &[String]) -> Result<Vec<Curve>> {
-    let splits = records.iter().flat_map(|record| record.scores.iter().map(|row| row.split));
-    let mut diagrams = Vec::new();
-    for split in names::splits(splits) {
-        let mut lines = Vec::new();
-        let mut described = Vec::new();
-        for (run, (record, label)) in records.iter().zip(labels).enumerate() {
+    let of_split = |split: SplitName| {
+        let drawn = Drawn {
+            title: format!("{}: reliability", names::split(split)),
+            name: format!("{split}.reliability"),
+            axes: ["Confidence", "Share predicted correctly"],
+        };
+        by_run::chart(records, labels, drawn, |record, label| {
             let scores = scores_of(record, split);
             if scores.is_empty() {
-                continue;
+                return None;
             }
             let filled = bins(&scores).into_iter().filter(|bin| bin.images > 0.0);
             let points: Vec<(f64, f64)> =
                 filled.map(|bin| (bin.confidence / bin.images, bin.right / bin.images)).collect();
-            described.push(format!("{label}, {} bins with images", points.len()));
-            lines.push(Line { run, dashed: false, points, marked: None });
-        }
-        let title = format!("{}: reliability", names::split(split));
-        let description = format!("{title}. {}.", described.join("; "));
-        let chart = Chart {
-            description: &description,
-            x_label: "Confidence",
-            y_label: "Share predicted correctly",
-            whole_x: false,
-            y_ends: Some((0.0, 1.02)),
-            lines,
-        };
-        diagrams.push(Curve { svg: draw(&chart)?, title, name: format!("{split}.reliability") });
-    }
-    Ok(diagrams)
+            let of = format!("{label}, {} bins with images", points.len());
+            Some((points, of))
+        })
+    };
+    names::splits(splits_of_images(records)).into_iter().map(of_split).collect()
 }
 
 #[cfg(test)]

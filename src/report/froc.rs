@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-use super::charts::{Chart, Line, draw};
+use super::by_run::{self, Drawn};
 use super::curves::Curve;
 use super::names;
 use crate::error::Result;
-use crate::record::{Froc, Record};
+use crate::record::{Froc, FrocPoint, Record};
 use crate::split_name::SplitName;
 
 /// False lesions an image at which the share of lesions that are found is given, as in the LUNA16 challenge up to 2.
@@ -29,29 +29,29 @@ pub(super) struct Found {
 
 /// The numbers of every run and split with a lesion, test first.
 pub(super) fn table(records: &[Record], labels: &[String]) -> Vec<Found> {
-    let of_split = |split: SplitName| {
-        let of_run = move |(record, label): (&Record, &String)| {
-            let froc = of(record, split)?;
-            let curve = points(froc);
-            let at = |most: &f64| {
-                let within = curve.iter().filter(|(false_lesions, _)| false_lesions <= most);
-                within.map(|(_, share)| *share).fold(0.0, f64::max)
-            };
-            Some(Found {
-                run: label.clone(),
-                split,
-                images: froc.images,
-                lesions: froc.lesions,
-                shares: FALSE_AN_IMAGE.each_ref().map(at),
-            })
+    by_run::rows(records, labels, splits(records).into_iter(), |record, label, split| {
+        let froc = of(record, split)?;
+        let curve = points(froc);
+        let at = |most: &f64| {
+            let within = curve.iter().filter(|(false_lesions, _)| false_lesions <= most);
+            within.map(|(_, share)| *share).fold(0.0, f64::max)
         };
-        records.iter().zip(labels).filter_map(of_run).collect::<Vec<_>>()
-    };
-    splits(records).into_iter().flat_map(of_split).collect()
+        Some(Found {
+            run: label.to_owned(),
+            split,
+            images: froc.images,
+            lesions: froc.lesions,
+            shares: FALSE_AN_IMAGE.each_ref().map(at),
+        })
+    })
 }
 
+/// The splits in which a run has a lesion, test first.
 fn splits(records: &[Record]) -> Vec<SplitName> {
-    names::splits(records.iter().flat_map(|record| record.froc.iter().map(|froc| froc.split)))
+    let recorded = |record: &Record| record.froc.iter().map(|froc| froc.split).collect::<Vec<_>>();
+    let mut splits = names::splits(records.iter().flat_map(recorded));
+    splits.retain(|split| records.iter().any(|record| of(record, *split).is_some()));
+    splits
 }
 
 fn of(record: &Record, split: SplitName) -> Option<&Froc> {
@@ -60,7 +60,7 @@ fn of(record: &Record, split: SplitName) -> Option<&Froc> {
 
 /// False lesions an image and the share of lesions that is found, by falling threshold.
 fn points(froc: &Froc) -> Vec<(f64, f64)> {
-    let point = |point: &crate::record::FrocPoint| {
+    let point = |point: &FrocPoint| {
         let false_lesions = point.false_lesions as f64 / froc.images as f64;
         (false_lesions, point.found as f64 / froc.lesions as f64)
     };
@@ -72,37 +72,23 @@ fn points(froc: &Froc) -> Vec<(f64, f64)> {
 /// # Errors
 /// When plotters cannot draw.
 pub(super) fn curves(records: &[Record], labels: &[String]) -> Result<Vec<Curve>> {
-    let mut curves = Vec::new();
-    for split in splits(records) {
-        let mut lines = Vec::new();
-        let mut described = Vec::new();
-        for (run, (record, label)) in records.iter().zip(labels).enumerate() {
-            let Some(froc) = of(record, split) else { continue };
-            described.push(format!("{label}: {} thresholds", froc.points.len()));
-            lines.push(Line { run, dashed: false, points: points(froc), marked: None });
-        }
-        if lines.is_empty() {
-            continue;
-        }
-        let title = format!("{}: lesions found", names::split(split));
-        let description = format!("{title}. {}.", described.join("; "));
-        let chart = Chart {
-            description: &description,
-            x_label: "False lesions an image",
-            y_label: "Share of lesions found",
-            whole_x: false,
-            y_ends: Some((0.0, 1.02)),
-            lines,
+    let of_split = |split: SplitName| {
+        let drawn = Drawn {
+            title: format!("{}: lesions found", names::split(split)),
+            name: format!("{split}.froc"),
+            axes: ["False lesions an image", "Share of lesions found"],
         };
-        curves.push(Curve { svg: draw(&chart)?, title, name: format!("{split}.froc") });
-    }
-    Ok(curves)
+        by_run::chart(records, labels, drawn, |record, label| {
+            let froc = of(record, split)?;
+            Some((points(froc), format!("{label}: {} thresholds", froc.points.len())))
+        })
+    };
+    splits(records).into_iter().map(of_split).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::FrocPoint;
 
     #[test]
     fn the_share_is_that_of_the_best_threshold_with_as_few_false_lesions() {

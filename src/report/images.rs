@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
+use super::by_run::{self, Drawn};
 use super::cases::ValueOfCase;
-use super::charts::{self, Chart, Line};
 use super::curves::Curve;
 use super::names;
 use crate::error::Result;
@@ -125,9 +125,9 @@ pub(super) fn curves(records: &[Record], labels: &[String]) -> Result<Vec<Curve>
     wanted.sort_by_key(|(split, _)| names::split_rank(*split));
     let mut curves = Vec::new();
     for (split, class) in wanted {
-        let roc = ["ROC curve", "False positive rate", "True positive rate"];
+        let roc = ("ROC curve", ["False positive rate", "True positive rate"]);
         curves.push(curve(records, labels, split, class, roc, roc_curve)?);
-        let precision = ["Precision-recall curve", "Recall", "Precision"];
+        let precision = ("Precision-recall curve", ["Recall", "Precision"]);
         curves.push(curve(records, labels, split, class, precision, precision_recall_curve)?);
     }
     Ok(curves)
@@ -160,31 +160,16 @@ fn curve(
     labels: &[String],
     split: SplitName,
     class: &str,
-    [kind, x_label, y_label]: [&str; 3],
+    (kind, axes): (&str, [&str; 2]),
     points: Points,
 ) -> Result<Curve> {
-    let mut lines = Vec::new();
-    let mut described = Vec::new();
-    for (run, (record, label)) in records.iter().zip(labels).enumerate() {
-        let Some(index) = class_of(record, class) else { continue };
-        let scores = scores_of(record, split);
-        let points = points(&scores, index);
-        if points.is_empty() {
-            continue;
-        }
-        described.push(format!("{label}: {} thresholds", points.len() - 1));
-        lines.push(Line { run, dashed: false, points, marked: None });
-    }
     let title = format!("{}: {kind} of {class}", names::split(split));
-    let svg = charts::draw(&Chart {
-        description: &format!("{title}. {}.", described.join("; ")),
-        x_label,
-        y_label,
-        whole_x: false,
-        y_ends: Some((0.0, 1.02)),
-        lines,
-    })?;
-    Ok(Curve { title, name: format!("{split}.{class}"), svg })
+    let drawn = Drawn { title, name: format!("{split}.{class}"), axes };
+    by_run::chart(records, labels, drawn, |record, label| {
+        let points = points(&scores_of(record, split), class_of(record, class)?);
+        let thresholds = points.len().checked_sub(1)?;
+        Some((points, format!("{label}: {thresholds} thresholds")))
+    })
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! A report reads run directories and nothing else: polars groups the recorded frames for its tables, plotters draws its
 //! charts, minijinja renders the page from `templates/`. The page is one file that loads nothing and runs no script.
 
+mod by_run;
 mod calibration;
 mod cases;
 mod charts;

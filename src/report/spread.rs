@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
+use super::by_run;
 use super::cases::{counts_of, rows_of_cases};
 use super::configuration::{empty_rule, spec_value};
-use super::names;
 use crate::metric::{mean_of_classes, quantile};
 use crate::record::{CaseRow, Record};
 use crate::spec::{EmptyRule, MetricKind};
@@ -30,11 +30,7 @@ const QUANTILES: [f64; 5] = [0.0, 0.25, 0.5, 0.75, 1.0];
 /// The spreads of the metrics that runs name, test first.
 pub(super) fn table(records: &[Record], labels: &[String]) -> Vec<Spread> {
     let splits = records.iter().flat_map(|record| record.cases.iter().map(|row| row.split));
-    let of_split = |split: SplitName| {
-        let runs = records.iter().zip(labels);
-        runs.flat_map(move |(record, label)| of_run(record, label, split)).collect::<Vec<_>>()
-    };
-    names::splits(splits).into_iter().flat_map(of_split).collect()
+    by_run::rows(records, labels, splits, of_run)
 }
 
 fn of_run(record: &Record, label: &str, split: SplitName) -> Vec<Spread> {
