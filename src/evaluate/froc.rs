@@ -4,7 +4,7 @@
 //! of the prediction shares a pixel with it, and a region that shares none with a lesion is false.
 
 use super::threshold::{CANDIDATES, binarize};
-use crate::metric::{IGNORE, Lesions};
+use crate::metric::{IGNORE, regions};
 
 /// Lesions of images at each of [`CANDIDATES`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,19 +23,19 @@ impl Froc {
     /// # Shapes
     /// - probabilities and truth: `[height, width]`
     pub fn add_case(&mut self, probabilities: &[f32], truth: &[u8], width: usize) {
-        let lesions: Vec<bool> = truth.iter().map(|&true_| true_ == 1).collect();
+        let lesion = |pixel: usize| truth[pixel] == 1;
+        let lesions = regions(&(0..truth.len()).map(lesion).collect::<Vec<bool>>(), width);
         self.images += 1;
-        for (place, threshold) in CANDIDATES.into_iter().enumerate() {
+        self.lesions += lesions.len() as u64;
+        for (threshold, [found, false_lesions]) in CANDIDATES.into_iter().zip(&mut self.points) {
             let mask = binarize(probabilities, threshold);
-            let labelled = mask.iter().zip(truth);
-            let mask: Vec<bool> =
-                labelled.map(|(&pixel, &true_)| pixel == 1 && true_ != IGNORE).collect();
-            let found = Lesions::new(&mask, &lesions, width);
-            if place == 0 {
-                self.lesions += found.truth as u64;
-            }
-            self.points[place][0] += found.found as u64;
-            self.points[place][1] += (found.predicted - found.right) as u64;
+            let predicted = |pixel: usize| mask[pixel] == 1 && truth[pixel] != IGNORE;
+            let is_found = |pixels: &&Vec<usize>| pixels.iter().any(|&pixel| predicted(pixel));
+            *found += lesions.iter().filter(is_found).count() as u64;
+            let predictions =
+                regions(&(0..mask.len()).map(predicted).collect::<Vec<bool>>(), width);
+            let is_false = |pixels: &&Vec<usize>| !pixels.iter().any(|&pixel| lesion(pixel));
+            *false_lesions += predictions.iter().filter(is_false).count() as u64;
         }
     }
 

@@ -18,7 +18,7 @@ pub struct Lesions {
 
 impl Lesions {
     /// Of two masks of `width` pixels a row. Pixels that touch by side or corner are of one lesion.
-    pub fn new(prediction: &[bool], truth: &[bool], width: usize) -> Self {
+    pub(super) fn new(prediction: &[bool], truth: &[bool], width: usize) -> Self {
         let (truth_lesions, found) = meeting(truth, prediction, width);
         let (predicted, right) = meeting(prediction, truth, width);
         Self { truth: truth_lesions, found, predicted, right }
