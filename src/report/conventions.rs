@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::cases::{counts, counts_of, rows_at, rows_of_cases};
+use super::cases::{counts_of, rows_at, rows_of_cases};
 use super::configuration::{spec_text, spec_value};
 use super::names;
 use crate::metric::{Counts, across_classes, mean_of_classes};
@@ -162,20 +162,8 @@ pub(super) fn counted_as(
     let of_split = rows_at(record, resolution).into_iter().filter(|((of, _), _)| *of == split);
     let cases: Vec<Vec<&CaseRow>> = of_split.map(|(_, rows)| rows).collect();
     let counted: Vec<Vec<Counts>> = cases.iter().map(|rows| counts_of(rows)).collect();
-    let over_images = |empty: Empty| {
-        let value = |counts: &Vec<Counts>| match empty {
-            Empty::One => across_classes(metric, counts, EmptyRule::One),
-            Empty::Zero => Some(across_classes(metric, counts, EmptyRule::Skip).unwrap_or(0.0)),
-            Empty::Skip => across_classes(metric, counts, EmptyRule::Skip),
-            Empty::WithClass => {
-                let has_class = counts.iter().any(|of_class| of_class.truth() > 0);
-                across_classes(metric, counts, EmptyRule::One).filter(|_| has_class)
-            }
-        };
-        mean(counted.iter().filter_map(value))
-    };
     match counting {
-        Counting::Images(OverImages { empty }) => over_images(*empty),
+        Counting::Images(OverImages { empty }) => over_images(metric, *empty, &counted),
         Counting::Pooled(_) if counted.is_empty() => None,
         Counting::Pooled(_) => across_classes(metric, &sum(&counted), EmptyRule::One),
         Counting::Batches(_) if !METRICS.contains(&metric) => None,
@@ -183,6 +171,20 @@ pub(super) fn counted_as(
             Batches::of(spec.clone(), record, split, &cases).mean(metric, &counted)
         }
     }
+}
+
+/// The mean of a metric over images, of the counts of each.
+fn over_images(metric: MetricKind, empty: Empty, counted: &[Vec<Counts>]) -> Option<f64> {
+    let value = |counts: &Vec<Counts>| match empty {
+        Empty::One => across_classes(metric, counts, EmptyRule::One),
+        Empty::Zero => Some(across_classes(metric, counts, EmptyRule::Skip).unwrap_or(0.0)),
+        Empty::Skip => across_classes(metric, counts, EmptyRule::Skip),
+        Empty::WithClass => {
+            let has_class = counts.iter().any(|of_class| of_class.truth() > 0);
+            across_classes(metric, counts, EmptyRule::One).filter(|_| has_class)
+        }
+    };
+    mean(counted.iter().filter_map(value))
 }
 
 /// Dice or IoU of pooled pixels, with a number added to intersection and union; 1 where the class is in neither.
@@ -201,30 +203,17 @@ fn smoothed(metric: MetricKind, counts: &Counts, smooth: f64) -> Option<f64> {
 /// Dice and IoU of cases by each convention.
 fn conventions(cases: &[Vec<&CaseRow>], batches: &Batches) -> Vec<(String, [Option<f64>; 2])> {
     let counted: Vec<Vec<Counts>> = cases.iter().map(|rows| counts_of(rows)).collect();
-    let of_cases = |value: &dyn Fn(MetricKind, &[Counts]) -> Option<f64>| {
-        METRICS.map(|metric| mean(counted.iter().filter_map(|counts| value(metric, counts))))
-    };
-    let with_lesion: Vec<&Vec<Counts>> = cases
-        .iter()
-        .zip(&counted)
-        .filter(|(rows, _)| rows.iter().any(|row| counts(row).truth() > 0))
-        .map(|(_, counts)| counts)
-        .collect();
-    let skip = |metric, counts: &[Counts]| across_classes(metric, counts, EmptyRule::Skip);
-    let one = |metric, counts: &[Counts]| across_classes(metric, counts, EmptyRule::One);
+    let over = |empty: Empty| METRICS.map(|metric| over_images(metric, empty, &counted));
     vec![
-        ("Mean over cases, empty in truth and prediction as 1".into(), of_cases(&one)),
-        (
-            "Mean over cases, empty in truth and prediction as 0".into(),
-            of_cases(&|metric, counts| Some(skip(metric, counts).unwrap_or(0.0))),
-        ),
-        ("Mean over cases, empty in truth and prediction left out".into(), of_cases(&skip)),
-        (
-            "Mean over cases with a lesion in the truth".into(),
-            METRICS.map(|metric| mean(with_lesion.iter().filter_map(|counts| one(metric, counts)))),
-        ),
+        ("Mean over cases, empty in truth and prediction as 1".into(), over(Empty::One)),
+        ("Mean over cases, empty in truth and prediction as 0".into(), over(Empty::Zero)),
+        ("Mean over cases, empty in truth and prediction left out".into(), over(Empty::Skip)),
+        ("Mean over cases with a lesion in the truth".into(), over(Empty::WithClass)),
         (batches.name(), METRICS.map(|metric| batches.mean(metric, &counted))),
-        ("All pixels pooled".into(), METRICS.map(|metric| one(metric, &sum(&counted)))),
+        (
+            "All pixels pooled".into(),
+            METRICS.map(|metric| across_classes(metric, &sum(&counted), EmptyRule::One)),
+        ),
     ]
 }
 
