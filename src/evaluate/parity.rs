@@ -91,6 +91,12 @@ const OVERLAP: [MetricKind; 7] = [
     MetricKind::Mcc,
 ];
 
+/// The score of the mask of probabilities from a half on.
+fn cut_at_half(case: &LabelledCase, probabilities: &[f32], metrics: &[MetricKind]) -> CaseScore {
+    let mask = binarize(probabilities, 0.5);
+    score_binary(case, "lesion", &mask, probabilities, &asked(metrics))
+}
+
 fn assert_close(ours: Option<f64>, theirs: Option<f64>, tolerance: f64, what: &str) {
     let close = match (ours, theirs) {
         (Some(ours), Some(theirs)) => (ours - theirs).abs() <= tolerance,
@@ -132,13 +138,7 @@ fn overlap_and_distances_are_those_of_scikit_learn_and_monai() {
         let truth = pixels(&truth);
         let case =
             LabelledCase { case: &name, group: &name, label: "", width, height, truth: &truth };
-        let score = score_binary(
-            &case,
-            "lesion",
-            &binarize(&probabilities, 0.5),
-            &probabilities,
-            &asked(&[MetricKind::Hd95]),
-        );
+        let score = cut_at_half(&case, &probabilities, &[MetricKind::Hd95]);
         assert_expected(&score, &expected, &name);
     }
 }
@@ -150,13 +150,7 @@ fn auc_is_that_of_scikit_learn() {
         let (name, truth) = (case.name.as_str(), pixels(&case.truth));
         let (width, height, truth) = (truth.len(), 1, truth.as_slice());
         let labelled = LabelledCase { case: name, group: name, label: "", width, height, truth };
-        let score = score_binary(
-            &labelled,
-            "lesion",
-            &binarize(&scores, 0.5),
-            &scores,
-            &asked(&[MetricKind::Auc]),
-        );
+        let score = cut_at_half(&labelled, &scores, &[MetricKind::Auc]);
         assert_close(score.value(MetricKind::Auc, EmptyRule::One), Some(case.auc), 1e-12, name);
     }
 }
@@ -215,19 +209,12 @@ fn real_masks_at_their_original_size_score_as_in_scikit_learn_and_monai() {
         }
         let case =
             LabelledCase { case: &stem, group: &stem, label: "", width, height, truth: &truth };
-        let score = score_binary(
-            &case,
-            "lesion",
-            &binarize(&moved, 0.5),
-            &moved,
-            &asked(&[MetricKind::Hd95]),
-        );
+        let score = cut_at_half(&case, &moved, &[MetricKind::Hd95]);
         assert_expected(&score, &expected, &stem);
 
         let image = open("").into_rgb8();
         let red: Vec<f32> = image.pixels().map(|pixel| f32::from(pixel[0]) / 255.0).collect();
-        let score =
-            score_binary(&case, "lesion", &binarize(&red, 0.5), &red, &asked(&[MetricKind::Auc]));
+        let score = cut_at_half(&case, &red, &[MetricKind::Auc]);
         assert_close(score.value(MetricKind::Auc, EmptyRule::One), Some(auc), 1e-12, &stem);
     }
 }
@@ -258,13 +245,7 @@ fn metrics_of_probabilities_are_those_of_numpy() {
         let height = truth.len() / width;
         let case =
             LabelledCase { case: &name, group: &name, label: "", width, height, truth: &truth };
-        let score = score_binary(
-            &case,
-            "lesion",
-            &binarize(&probabilities, 0.5),
-            &probabilities,
-            &asked(&metrics),
-        );
+        let score = cut_at_half(&case, &probabilities, &metrics);
         for (kind, theirs) in metrics.into_iter().zip(soft) {
             let ours = score.value(kind, EmptyRule::One);
             assert_close(ours, Some(theirs), 1e-7, &format!("{name}, {}", kind.name()));

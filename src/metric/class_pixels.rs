@@ -93,24 +93,32 @@ impl ClassPixels<'_> {
 }
 
 #[cfg(test)]
+impl<'a> ClassPixels<'a> {
+    /// A row of pixels whose counts no test looks at.
+    pub(super) fn of_masks(prediction: &'a [u8], truth: &'a [u8], class: usize) -> Self {
+        Self {
+            prediction,
+            truth,
+            width: truth.len(),
+            height: 1,
+            class,
+            probabilities: None,
+            counts: Counts::default(),
+            tolerance_px: 2.0,
+            missed_px: None,
+            distances: OnceCell::new(),
+            lesions: OnceCell::new(),
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn ignored_pixels_belong_to_neither_mask() {
-        let pixels = ClassPixels {
-            prediction: &[2, 2, 1, 2],
-            truth: &[2, IGNORE, 2, 1],
-            width: 4,
-            height: 1,
-            class: 2,
-            probabilities: None,
-            counts: Counts { tp: 1, fp: 1, fn_: 1, tn: 0 },
-            tolerance_px: 2.0,
-            missed_px: None,
-            distances: OnceCell::new(),
-            lesions: OnceCell::new(),
-        };
+        let pixels = ClassPixels::of_masks(&[2, 2, 1, 2], &[2, IGNORE, 2, 1], 2);
         let (prediction, truth) = pixels.masks();
         assert_eq!(prediction, [true, false, false, true]);
         assert_eq!(truth, [true, false, true, false]);

@@ -21,24 +21,10 @@ fn of_pixels(pixels: &ClassPixels) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::OnceCell;
-
-    use super::super::{ClassPixels, Counts, IGNORE};
+    use super::super::{ClassPixels, IGNORE};
 
     fn of(truth: &[u8], probabilities: Option<&[f32]>) -> Option<f64> {
-        super::of_pixels(&ClassPixels {
-            prediction: &[],
-            truth,
-            width: truth.len(),
-            height: 1,
-            class: 1,
-            probabilities,
-            counts: Counts::default(),
-            tolerance_px: 2.0,
-            missed_px: None,
-            distances: OnceCell::new(),
-            lesions: OnceCell::new(),
-        })
+        super::of_pixels(&ClassPixels { probabilities, ..ClassPixels::of_masks(&[], truth, 1) })
     }
 
     #[test]

@@ -77,10 +77,16 @@ const OVERRIDES: [(&str, Changes); 50] = [
 
 /// The decisions of the spec with some overrides; `None` where these do not go together.
 fn decided(overrides: &[usize], seed: u32, device: Family) -> Option<Decisions> {
+    let sets: Vec<&str> = overrides.iter().map(|&index| OVERRIDES[index].0).collect();
+    decided_with(&sets, seed, device)
+}
+
+/// The same with keys that are set as by `--set`.
+fn decided_with(sets: &[&str], seed: u32, device: Family) -> Option<Decisions> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.toml");
     fs::write(&path, SPEC).unwrap();
-    let sets: Vec<String> = overrides.iter().map(|&index| OVERRIDES[index].0.into()).collect();
+    let sets: Vec<String> = sets.iter().map(|&set| set.into()).collect();
     let loaded = load(&path, &sets, std::iter::empty()).ok()?;
     let checked = check(loaded, Depth::Headers).ok()?;
     let survey = Survey {
@@ -260,22 +266,7 @@ fn divided() -> (crate::data::Dataset, crate::data::Split) {
 
 #[test]
 fn what_recipes_may_say_is_of_the_training_id_where_it_is_said_and_nowhere_else() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("a.toml");
-    fs::write(&path, SPEC).unwrap();
-    let decisions = |sets: &[&str]| {
-        let sets: Vec<String> = sets.iter().map(|&set| set.into()).collect();
-        let loaded = load(&path, &sets, std::iter::empty()).unwrap();
-        let checked = check(loaded, Depth::Headers).unwrap();
-        let survey = Survey {
-            fingerprint: fingerprint(&checked.dataset).unwrap(),
-            case_digests: Default::default(),
-            balance: Vec::new(),
-            class_pixels: vec![1, 1],
-            normalization: Normalization { mean: vec![0.0; 3], std: vec![1.0; 3] },
-        };
-        checked.plan(&survey, 0, Family::Cpu).unwrap().decisions
-    };
+    let decisions = |sets: &[&str]| decided_with(sets, 0, Family::Cpu).unwrap();
     let plain = decisions(&[]);
     let text = serde_json::to_string(&plain.spec).unwrap();
     for key in ["one-of", "choose-on", "batches", "given"] {
