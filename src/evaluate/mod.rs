@@ -56,9 +56,9 @@ pub use run::{
 pub use score::{Asked, CaseScore, LabelledCase, score_binary, score_classes};
 pub use semantics::{
     describe_absent, describe_empty, describe_image_reductions, describe_intervals, describe_loss,
-    describe_reductions,
+    describe_reductions, describe_steps,
 };
-pub use settle::{describe_steps, settle};
+pub use settle::settle;
 pub use stitch::{Covered, StitchedRow, stitch};
 pub use strata::{Strata, Unstratified};
 pub use summary::{Figure, figure_names, figures};

@@ -1,8 +1,9 @@
 //! What figures mean, in words for the report.
 
 use super::bootstrap::{CONFIDENCE, FEWEST_GROUPS, RESAMPLES};
+use super::views;
 use crate::loss::{LossSpec, Scope};
-use crate::spec::{EmptyRule, MissedDistance};
+use crate::spec::{EmptyRule, MissedDistance, RefineSpec, Settled};
 
 /// How the scores of cases become figures.
 pub fn describe_reductions(classes: usize) -> &'static str {
@@ -47,6 +48,27 @@ pub fn describe_empty(empty: EmptyRule, missed: MissedDistance, classes: usize) 
     format!(
         "{rule}. {distances}. AUC is undefined, and left out, where the truth has one class only.{classes}"
     )
+}
+
+/// What was made of the probabilities of pixels, and of masks; `None` where nothing was.
+pub fn describe_steps(settled: &Settled) -> Option<String> {
+    let mut said = Vec::new();
+    let views = views::count(&settled.test_time);
+    if views > 1 {
+        said.push(format!("averaged over {views} views of the image"));
+    }
+    if let RefineSpec::Crf(spec) = &settled.refine {
+        let updates = if spec.iterations == 1 { "update" } else { "updates" };
+        said.push(format!("refined by a conditional random field ({} {updates})", spec.iterations));
+    }
+    if settled.temperature != 1.0 {
+        said.push(format!("calibrated at temperature {:.3}", settled.temperature));
+    }
+    let steps: Vec<&str> = settled.post_process.iter().map(|step| step.name()).collect();
+    if !steps.is_empty() {
+        said.push(format!("masks of them are changed by {}", steps.join(", ")));
+    }
+    (!said.is_empty()).then(|| said.join(", "))
 }
 
 /// How classified images become figures.

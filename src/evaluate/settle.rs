@@ -10,8 +10,8 @@ use crate::error::Result;
 use crate::loss::Outputs;
 use crate::metric::{Counts, IGNORE, across_classes};
 use crate::spec::{
-    BestOnValidThreshold, CalibrationSpec, EvaluationSpec, KeepSpec, RefineSpec, Resolution,
-    Settled, ThresholdSpec, TriedStep,
+    BestOnValidThreshold, CalibrationSpec, EvaluationSpec, KeepSpec, Resolution, Settled,
+    ThresholdSpec, TriedStep,
 };
 
 /// By how much a metric must be higher with a step: more than sums in another order differ by.
@@ -197,25 +197,4 @@ fn observed(predictor: &Predictor, valid: &Cases, tick: Tick) -> Result<Observed
     })?;
     cases.into_iter().for_each(|case| all.extend(case));
     Ok(all)
-}
-
-/// What was made of the probabilities of pixels, and of masks; `None` where nothing was.
-pub fn describe_steps(settled: &Settled) -> Option<String> {
-    let mut said = Vec::new();
-    let views = super::views::count(&settled.test_time);
-    if views > 1 {
-        said.push(format!("averaged over {views} views of the image"));
-    }
-    if let RefineSpec::Crf(spec) = &settled.refine {
-        let updates = if spec.iterations == 1 { "update" } else { "updates" };
-        said.push(format!("refined by a conditional random field ({} {updates})", spec.iterations));
-    }
-    if settled.temperature != 1.0 {
-        said.push(format!("calibrated at temperature {:.3}", settled.temperature));
-    }
-    let steps: Vec<&str> = settled.post_process.iter().map(|step| step.name()).collect();
-    if !steps.is_empty() {
-        said.push(format!("masks of them are changed by {}", steps.join(", ")));
-    }
-    (!said.is_empty()).then(|| said.join(", "))
 }
