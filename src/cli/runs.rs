@@ -52,9 +52,7 @@ impl TrainedArgs {
         warn_unfinished(&trained.record);
         Ok(trained)
     }
-}
 
-impl TrainedArgs {
     /// Opens the run or, where several are meant, all that are finished, whose probabilities are averaged.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use super::trained::Trained;
 use crate::device::Request;
 use crate::error::{Error, Result};
 use crate::plan::Decisions;
-use crate::record::{Record, RunState};
+use crate::record::{Record, RunDir, RunState};
 use crate::spec::{diff, matters};
 use crate::split_name::SplitName;
 
@@ -91,7 +91,7 @@ impl Trained {
 fn finished(runs: Vec<PathBuf>) -> Result<Vec<PathBuf>> {
     let mut finished = Vec::new();
     for run in runs {
-        if Record::read(&run)?.status.state == RunState::Finished {
+        if RunDir::open_read(&run)?.status()?.state == RunState::Finished {
             finished.push(run);
         }
     }
