@@ -55,6 +55,8 @@ pub(crate) const PLACES: &[(&str, Part)] = &[
     ("evaluate/epoch.rs", Part::Training),
     ("evaluate/images.rs", Part::Training),
     ("evaluate/paired/", Part::Neither),
+    ("evaluate/differences.rs", Part::Neither),
+    ("evaluate/pictured.rs", Part::Neither),
     ("evaluate/pictures.rs", Part::Neither),
     ("evaluate/semantics.rs", Part::Neither),
     // Part of the names of recorded figures.
@@ -94,6 +96,7 @@ pub(crate) const PLACES: &[(&str, Part)] = &[
     ("run/bench.rs", Part::Neither),
     ("run/cases.rs", Part::Neither),
     ("run/changes.rs", Part::Neither),
+    ("run/data_pictures.rs", Part::Neither),
     ("run/determinism.rs", Part::Neither),
     ("run/due.rs", Part::Neither),
     ("run/dump.rs", Part::Neither),

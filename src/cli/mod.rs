@@ -4,6 +4,7 @@
 //! when something failed while working, 2 for the user's mistake.
 
 mod bench;
+mod browser;
 mod cam;
 mod check;
 mod ci;

@@ -1,15 +1,18 @@
 //! `oncospec report`.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 
+use super::browser::{chromium, print};
+use super::run::stop_on_signal;
 use super::{Output, OverwriteArgs, command_line};
 use crate::error::{Error, Result};
 use crate::inference::find_runs;
-use crate::outputs::{OutputFile, canonical};
-use crate::record::{Record, RunDir};
-use crate::report::{ReportOptions, Unreadable, check_templates, render};
+use crate::outputs::{OutputFile, Outputs, Planned, absolute, canonical};
+use crate::record::{Record, RunDir, RunState};
+use crate::report::{ReportOptions, Unreadable, check_templates, is_at_work, render, with_assets};
 use crate::shell::shell;
 use crate::spec::{Literature, literature};
 use crate::text;
@@ -37,19 +40,122 @@ pub(super) struct ReportArgs {
     /// those that share their protocol; may be repeated.
     #[arg(long, value_name = "FILE")]
     literature: Vec<PathBuf>,
+    /// Leave out pictures and the names of cases and groups, which become numbers.
+    #[arg(long)]
+    redact: bool,
+    /// Folder beside the page for its pictures, which are inside the page otherwise; both belong together.
+    #[arg(long, value_name = "DIR")]
+    assets: Option<PathBuf>,
+    /// Print the page to this file too, by a Chromium that is on the machine.
+    #[arg(long, value_name = "FILE")]
+    pdf: Option<PathBuf>,
+    /// Write the page again whenever a run has got further, until all are finished; an open page loads itself again.
+    #[arg(long)]
+    watch: bool,
     #[command(flatten)]
     overwrite: OverwriteArgs,
 }
+
+/// Seconds between two looks at runs that are watched.
+const LOOK: u32 = 5;
 
 /// Renders a report over any runs; 1 if one of them could not be read.
 pub(super) fn execute(args: ReportArgs, output: Output) -> Result<u8> {
     let runs = find_runs(&args.runs, &args.root)?;
     let literature = args.literature.iter().map(|file| literature(file)).collect::<Result<_>>()?;
     let page = PageFile::new(&args.output, args.templates, args.overwrite.overwrite)?;
-    let page = PageFile { compare: args.compare, literature, ..page };
-    let written = page.write(&runs, String::new())?;
+    let overwrite = args.overwrite.overwrite;
+    let assets = args.assets.map(|folder| beside(&args.output, folder, overwrite)).transpose()?;
+    let again_after = args.watch.then_some(LOOK);
+    let (compare, redact) = (args.compare, args.redact);
+    let page = PageFile { compare, literature, redact, assets, again_after, ..page };
+    let pdf = args.pdf.as_deref().map(|file| Pdf::new(file, overwrite)).transpose()?;
+    let mut written = page.write(&runs, String::new())?;
     output.say(format!("report: {}", args.output.display()));
+    if args.watch {
+        written = watch(&page, &args.runs, &args.root, written)?;
+    }
+    if let Some(pdf) = pdf {
+        pdf.print(&page.path())?;
+        output.say(format!("printed: {}", pdf.file.path().display()));
+    }
     Ok(if written.whole { 0 } else { 1 })
+}
+
+/// A PDF of a page.
+struct Pdf {
+    file: OutputFile,
+    chromium: String,
+}
+
+impl Pdf {
+    /// Makes sure, before any work, that it can be printed.
+    fn new(file: &Path, overwrite: bool) -> Result<Self> {
+        Ok(Self { chromium: chromium()?, file: OutputFile::new(file, "a PDF", overwrite)? })
+    }
+
+    fn print(&self, page: &Path) -> Result<()> {
+        let folder = tempfile::tempdir().map_err(Error::io("temporary folder", "cannot create"))?;
+        let printed = folder.path().join("page.pdf");
+        print(&self.chromium, page, &printed)?;
+        let bytes = crate::file::read(&printed).map_err(Error::io(&printed, "cannot read"))?;
+        self.file.write(&bytes).map(|_| ())
+    }
+}
+
+/// Writes a page again whenever a run has got further, until no run may still change, or someone asks to stop.
+fn watch(page: &PageFile, names: &[String], root: &Path, mut written: Written) -> Result<Written> {
+    let stop = stop_on_signal()?;
+    let mut seen = progress(&written.records);
+    while written.records.iter().any(is_at_work) && !stop.asked() {
+        for _ in 0..10 * LOOK {
+            std::thread::sleep(Duration::from_millis(100));
+            if stop.asked() {
+                return Ok(written);
+            }
+        }
+        let runs = find_runs(names, root)?;
+        let (records, _) = read(&runs);
+        if progress(&records) != seen {
+            written = page.write(&runs, String::new())?;
+            seen = progress(&written.records);
+        }
+    }
+    Ok(written)
+}
+
+/// How far runs came.
+fn progress(records: &[Record]) -> Vec<(PathBuf, RunState, usize)> {
+    let of = |record: &Record| (record.path.clone(), record.status.state, record.epochs.len());
+    records.iter().map(of).collect()
+}
+
+/// A folder for the pictures of a page, with the path from the page to it.
+#[derive(Debug)]
+struct Assets {
+    folder: PathBuf,
+    from_page: String,
+    /// Whether files may be replaced that oncospec did not write.
+    overwrite: bool,
+}
+
+/// The folder of the pictures of a page, which must lie below the folder of the page: only then can both be moved.
+fn beside(page: &Path, folder: PathBuf, overwrite: bool) -> Result<Assets> {
+    let of_page = page.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let of_page = absolute(of_page.unwrap_or(Path::new(".")));
+    let below = absolute(&folder).strip_prefix(&of_page).map(Path::to_path_buf);
+    let below = below.ok().filter(|below| !below.as_os_str().is_empty());
+    let from_page = below.and_then(|below| below.to_str().map(str::to_owned));
+    let plain = |path: &String| !path.contains(['"', '<', '>', '&', '%', '#', '?', '\\']);
+    match from_page.filter(plain) {
+        Some(from_page) => Ok(Assets { folder, from_page, overwrite }),
+        None => Err(Error::user(format!(
+            "--assets {}: name a folder below that of the page ({}), without `\"<>&%#?\\` in its name, so that both can be \
+             moved together",
+            folder.display(),
+            of_page.display()
+        ))),
+    }
 }
 
 /// What a page was written of.
@@ -69,6 +175,12 @@ pub(super) struct PageFile {
     compare: Vec<String>,
     /// Published figures.
     literature: Vec<Literature>,
+    /// Whether pictures and names of cases are left out.
+    redact: bool,
+    /// Seconds after which the page loads itself again.
+    again_after: Option<u32>,
+    /// Where its pictures lie, if not inside it.
+    assets: Option<Assets>,
 }
 
 impl PageFile {
@@ -81,7 +193,15 @@ impl PageFile {
             check_templates(folder)?;
         }
         let file = OutputFile::new(path, "a report", overwrite)?;
-        Ok(Self { file, templates, compare: Vec::new(), literature: Vec::new() })
+        Ok(Self {
+            file,
+            templates,
+            compare: Vec::new(),
+            literature: Vec::new(),
+            redact: false,
+            again_after: None,
+            assets: None,
+        })
     }
 
     /// Renders it over run directories and writes it; without a title it has the experiments' names. Those that could not
@@ -105,8 +225,20 @@ impl PageFile {
             unreadable: unreadable.collect(),
             compare: self.compare.clone(),
             literature: self.literature.clone(),
+            redact: self.redact,
+            again_after: self.again_after,
         };
-        self.file.write(render(&records, &options)?.as_bytes())?;
+        let mut html = render(&records, &options)?;
+        if let Some(Assets { folder, from_page, overwrite }) = &self.assets {
+            let (page, assets) = with_assets(&html, from_page)?;
+            let planned = assets.keys().map(Planned::named).collect();
+            let outputs = Outputs::folder(folder, "pictures of a report", planned, *overwrite)?;
+            for (name, bytes) in &assets {
+                outputs.write(name, bytes)?;
+            }
+            html = page;
+        }
+        self.file.write(html.as_bytes())?;
         for (_, error) in &errors {
             eprintln!("error: {}", text::lines(&error.to_string()));
         }

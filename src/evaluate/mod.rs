@@ -14,11 +14,13 @@ pub mod bootstrap;
 mod confusion;
 mod counts;
 mod crf;
+pub mod differences;
 mod epoch;
 mod froc;
 mod images;
 mod metric;
 pub mod paired;
+mod pictured;
 pub mod pictures;
 mod planes;
 mod post_process;
@@ -46,12 +48,14 @@ pub use images::{
     predicted_class, roc_curve, second_head_names,
 };
 pub use metric::{figure_goal, measure_title};
+pub use pictured::Pictured;
 pub use pictures::{
     CasePictures, colour, draw, highest, jpeg, overlay, overlay_row, png_gray, png_rgb, shown,
 };
 pub use predictor::{Predictor, Probabilities, not_a_number};
 pub use run::{
-    Cases, Evaluation, SECOND_HEAD_THRESHOLD, Tick, classify, evaluate, outputs, predicted_case,
+    Cases, Evaluation, SECOND_HEAD_THRESHOLD, Tick, classify, classify_pictured, evaluate, outputs,
+    predicted_case,
 };
 pub use score::{Asked, CaseScore, LabelledCase, score_binary, score_classes};
 pub use semantics::{

@@ -13,7 +13,7 @@ use crate::loss::Outputs;
 use crate::spec::Settled;
 
 /// Longest side of a picture, in pixels.
-const LONGEST_SIDE: u32 = 256;
+pub(super) const LONGEST_SIDE: u32 = 256;
 
 /// Colour of a true positive, a false positive and a false negative: the blue, orange and purple of
 /// a palette that people with any colour vision can distinguish (Okabe and Ito 2008).
@@ -179,10 +179,13 @@ pub fn colour(label: u8, outputs: Outputs) -> Option<[u8; 3]> {
     match (label, outputs) {
         (IGNORE, _) | (0, Outputs::Binary) => None,
         (_, Outputs::Binary) => Some(TRUE_POSITIVE),
-        (label, Outputs::Classes(_) | Outputs::Images(_)) => {
-            Some(CLASS_COLOURS[usize::from(label) % CLASS_COLOURS.len()])
-        }
+        (label, Outputs::Classes(_) | Outputs::Images(_)) => Some(class_colour(label)),
     }
+}
+
+/// The colour of one of several classes.
+pub fn class_colour(class: u8) -> [u8; 3] {
+    CLASS_COLOURS[usize::from(class) % CLASS_COLOURS.len()]
 }
 
 fn paint<T>(

@@ -1,8 +1,9 @@
 //! A network against the truth: every case of a split scored at both resolutions.
 
-use image::GrayImage;
+use image::{GrayImage, RgbImage};
 use rayon::prelude::*;
 
+use super::pictured::{Pictured, evenly};
 use super::predictor::{Predictor, Probabilities};
 use super::reliability::Reliability;
 use super::stitch::stitched;
@@ -50,6 +51,8 @@ pub struct Evaluation {
     pub reliability: Reliability,
     /// Lesions at every threshold, at the same resolution; `None` of several classes.
     pub froc: Option<Froc>,
+    /// Cases as a page shows them, at the same resolution.
+    pub pictured: Vec<Pictured>,
 }
 
 impl Evaluation {
@@ -66,7 +69,7 @@ impl Evaluation {
 pub type Tick<'a> = &'a dyn Fn(usize) -> Result<()>;
 
 /// Scores every case; where the network was trained on tiles of regions, every region of which cases are tiles. Regions, and
-/// images that it was trained on crops of, are predicted by windows.
+/// images that it was trained on crops of, are predicted by windows. No more than `pictured` cases are kept as pictures.
 ///
 /// # Errors
 /// If a case cannot be decoded, or `tick` fails.
@@ -74,13 +77,16 @@ pub fn evaluate(
     predictor: &Predictor,
     cases: &Cases,
     spec: &EvaluationSpec,
+    pictured: usize,
     tick: Tick,
 ) -> Result<Evaluation> {
     let names = cases.dataset.labels.names();
+    let kept = evenly(&scene_indices(predictor, cases)?, pictured);
     let scored = over_scenes(predictor, cases, tick, |scene| {
         let mut confusion = Confusion::new(cases.dataset.labels.values());
         let mut reliability = Reliability::new(predictor.outputs.channels());
         let mut froc = matches!(predictor.outputs, Outputs::Binary).then(Froc::default);
+        let mut picture = None;
         let mut scores = [Resolution::Original, Resolution::Network].map(|resolution| {
             let seen = Seen::new(scene, resolution)?;
             let labels = predictor.labels(&seen.probabilities, scene.original());
@@ -91,6 +97,11 @@ pub fn evaluate(
                 if let Some(froc) = &mut froc {
                     froc.add_case(values, &seen.truth, *width);
                 }
+                if kept.contains(&scene.index) {
+                    let size = (*width as u32, seen.probabilities.height as u32);
+                    let masks = [seen.truth.as_slice(), labels.as_slice()];
+                    picture = Some(Pictured::segmented(scene.name, scene.image, masks, size)?);
+                }
             }
             Ok::<_, Error>(seen.score(predictor, scene, &names, &labels, spec))
         });
@@ -100,7 +111,7 @@ pub fn evaluate(
             [] => None,
             of_image => Some(image_score(cases, scene.index, of_image, SECOND_HEAD_THRESHOLD)?),
         };
-        Ok((original, network, confusion, reliability, froc, image))
+        Ok((original, network, confusion, reliability, froc, image, picture))
     })?;
     let mut evaluation = Evaluation {
         split: cases.split,
@@ -110,9 +121,11 @@ pub fn evaluate(
         confusion: Confusion::new(cases.dataset.labels.values()),
         reliability: Reliability::new(predictor.outputs.channels()),
         froc: matches!(predictor.outputs, Outputs::Binary).then(Froc::default),
+        pictured: Vec::new(),
     };
-    for (original, network, confusion, reliability, froc, image) in scored {
+    for (original, network, confusion, reliability, froc, image, picture) in scored {
         evaluation.images.extend(image);
+        evaluation.pictured.extend(picture);
         evaluation.original.extend(original);
         evaluation.network.extend(network);
         evaluation.confusion.add(&confusion);
@@ -129,10 +142,29 @@ pub fn evaluate(
 /// # Errors
 /// If a case cannot be decoded, has no class, or `tick` fails.
 pub fn classify(predictor: &Predictor, cases: &Cases, tick: Tick) -> Result<Vec<ImageScore>> {
-    over_batches(predictor, cases, tick, |index, _, probabilities| {
+    classify_pictured(predictor, cases, 0, tick).map(|(scores, _)| scores)
+}
+
+/// As [`classify`]; no more than `pictured` of the images are kept as pictures.
+///
+/// # Errors
+/// As [`classify`].
+pub fn classify_pictured(
+    predictor: &Predictor,
+    cases: &Cases,
+    pictured: usize,
+    tick: Tick,
+) -> Result<(Vec<ImageScore>, Vec<Pictured>)> {
+    let kept = evenly(cases.indices, pictured);
+    let classified = over_batches(predictor, cases, tick, |index, decoded, probabilities| {
+        let name = &cases.dataset.cases[index].id;
+        let picture = kept.contains(&index).then(|| Pictured::classified(name, &decoded.image));
         let values = &probabilities.values;
-        image_score(cases, index, values, predictor.settled.threshold)
-    })
+        let score = image_score(cases, index, values, predictor.settled.threshold)?;
+        Ok((score, picture.transpose()?))
+    })?;
+    let (scores, pictured): (Vec<_>, Vec<_>) = classified.into_iter().unzip();
+    Ok((scores, pictured.into_iter().flatten().collect()))
 }
 
 /// The probability from which on a second head predicts the second of two classes.
@@ -209,6 +241,7 @@ pub(super) struct Scene<'a> {
     index: usize,
     /// Width and height at the network's scale.
     network: (u32, u32),
+    image: &'a RgbImage,
     truth: &'a GrayImage,
     probabilities: &'a Probabilities,
 }
@@ -237,6 +270,7 @@ pub(super) fn over_scenes<T: Send>(
                 label: &case.label,
                 index,
                 network: (probabilities.width as u32, probabilities.height as u32),
+                image: &decoded.image,
                 truth: truth
                     .ok_or_else(|| Error::failed("a case without a mask cannot be scored"))?,
                 probabilities,
@@ -258,12 +292,22 @@ pub(super) fn over_scenes<T: Send>(
             label: "",
             index: region.first,
             network: scaled(windows, &probabilities),
+            image: &decoded.image,
             truth: truth.ok_or_else(|| Error::failed("a region lost its mask"))?,
             probabilities: &probabilities,
         })?;
         results.push(done);
     }
     Ok(results)
+}
+
+/// The indices of what is scored: of cases, or of the first tiles of regions.
+fn scene_indices(predictor: &Predictor, cases: &Cases) -> Result<Vec<usize>> {
+    if predictor.windows.is_none() || !of_tiles(cases) {
+        return Ok(cases.indices.to_vec());
+    }
+    let regions = regions(cases.dataset, cases.indices, cases.groups)?;
+    Ok(regions.iter().map(|region| region.first).collect())
 }
 
 /// Whether cases are tiles of regions, rather than whole images.
@@ -301,6 +345,7 @@ fn over_images<T>(
             label: &case.label,
             index,
             network: scaled(windows, &probabilities),
+            image: &decoded.image,
             truth: truth.ok_or_else(|| Error::failed("a case without a mask cannot be scored"))?,
             probabilities: &probabilities,
         })?;

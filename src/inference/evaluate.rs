@@ -265,7 +265,7 @@ impl<'a> Scoring<'a> {
         Ok(match &dataset.labels {
             Labels::Binary { .. } | Labels::Classes { .. } => {
                 let evaluation = &self.spec.evaluation;
-                let scores = evaluate(predictor, &cases, evaluation, &tick)?;
+                let scores = evaluate(predictor, &cases, evaluation, 0, &tick)?;
                 let strata = strata_of_pixels(&scores, dataset, &self.spec)?;
                 (figures(&scores, &dataset.image_classes, &self.spec), strata)
             }

@@ -147,6 +147,18 @@ impl RunDir {
         Ok(bytes)
     }
 
+    /// As [`RunDir::own_bytes`]; `None` where the run never had such a file.
+    ///
+    /// # Errors
+    /// As [`RunDir::own_file`].
+    pub(super) fn own_bytes_if_any(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        let had = self.committed()?.is_some_and(|(_, files)| files.contains_key(name));
+        if !had && !self.file(name).exists() {
+            return Ok(None);
+        }
+        self.own_bytes(name).map(Some)
+    }
+
     /// Compares the checksum of a file with that of the finished run, if it has one.
     fn check(&self, name: &str, found: impl FnOnce() -> Result<String>) -> Result<()> {
         match self.committed()?.and_then(|(_, mut files)| files.remove(name)) {

@@ -11,9 +11,9 @@ use super::last::Last;
 use super::masks::MaskChecksums;
 use super::status::Committed;
 use super::{
-    Artefact, CaseRow, Confusion, DataRow, EpochRow, Figure, Frame, Froc, Gate, GuideRow, Part,
-    Picture, PixelReliability, Provenance, Reading, Scores, Sources, SplitRow, Stratum, Summary,
-    Sweep, Table, TimesRow, Words,
+    Artefact, CaseRow, Confusion, DataPicture, DataRow, EpochRow, Figure, Frame, Froc, Gate,
+    GuideRow, Part, Picture, PicturedRow, PixelReliability, Provenance, Reading, Scores, Sources,
+    SplitRow, Stratum, Summary, Sweep, Table, TimesRow, Words,
 };
 use crate::error::{Error, Result};
 use crate::layer::Layer;
@@ -45,7 +45,7 @@ pub(super) const MODEL: &str = "model.safetensors";
 pub(super) const STAGED: &str = "checkpoints/best.safetensors";
 
 /// The files of one name.
-const NAMED: [(&str, Content); 31] = [
+const NAMED: [(&str, Content); 33] = [
     (LOCK, Content::Head),
     (Format::FILE, Content::Head),
     (Committed::FILE, Content::Head),
@@ -58,6 +58,7 @@ const NAMED: [(&str, Content); 31] = [
     (Vec::<EpochRow>::FILE, Content::Record),
     (Vec::<TimesRow>::FILE, Content::Record),
     (Table::<CaseRow>::FILE, Content::Record),
+    (Table::<PicturedRow>::FILE, Content::Picture),
     (Vec::<PixelReliability>::FILE, Content::Record),
     (Vec::<Froc>::FILE, Content::Record),
     (Scores::FILE, Content::Record),
@@ -74,6 +75,7 @@ const NAMED: [(&str, Content); 31] = [
     (MaskChecksums::FILE, Content::Record),
     (Vec::<Picture>::FILE, Content::Record),
     (Vec::<Frame>::FILE, Content::Record),
+    (Vec::<DataPicture>::FILE, Content::Record),
     (Last::FILE, Content::Record),
     (MODEL, Content::Weights),
     (STAGED, Content::Weights),
@@ -172,8 +174,9 @@ pub(super) fn is_part(file: &str) -> bool {
     Part::ALL.iter().any(|part| part.file() == file)
 }
 
-/// `000-image.jpg`, or `film-00001-fixed-image.jpg`.
+/// `000-image.jpg`, `data-000-image.jpg`, or `film-00001-fixed-image.jpg`.
 fn is_picture(file: &str) -> bool {
+    let file = file.strip_prefix("data-").unwrap_or(file);
     let numbered = match file.strip_prefix("film-") {
         Some(rest) => rest.split_once('-').and_then(|(number, rest)| {
             let shown = rest.strip_prefix("fixed-").or_else(|| rest.strip_prefix("drawn-"))?;
@@ -299,6 +302,7 @@ mod tests {
             ("pictures/film.json", Some(Content::Record)),
             ("pictures/000-image.jpg", Some(Content::Picture)),
             ("pictures/film-00012-drawn-truth.png", Some(Content::Picture)),
+            ("pictures/data-003-truth.png", Some(Content::Picture)),
             ("checkpoints/last.json", Some(Content::Record)),
             ("checkpoints/epoch-7/optimizer.burnpack", Some(Content::Weights)),
             ("masks/a__b.png", Some(Content::Spare)),

@@ -6,6 +6,7 @@ use std::path::Path;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use super::example_masks::pictured;
 use super::*;
 use crate::figure_name::FigureName;
 use crate::finding::{Finding, FindingKind};
@@ -74,10 +75,30 @@ pub(crate) fn busi(root: &Path, experiment: &str, seed: u32, epochs: u32, cases:
         split: split.into(),
         cases: cases.into(),
         film: film(&pictures, epochs),
+        data_pictures: data_pictures(&pictures),
         pictures,
     };
     write(&run, &record);
     record
+}
+
+/// Two samples, and a case as two epochs see it.
+fn data_pictures(pictures: &[Picture]) -> Vec<DataPicture> {
+    let kinds = [
+        (DataPictureKind::Sample, 0),
+        (DataPictureKind::Sample, 0),
+        (DataPictureKind::Plain, 0),
+        (DataPictureKind::Augmented, 1),
+    ];
+    let of = |(picture, (kind, epoch)): (&Picture, (DataPictureKind, u32))| DataPicture {
+        kind,
+        epoch,
+        case: picture.case.clone(),
+        label: picture.label.clone(),
+        image: picture.images.image.clone(),
+        truth: picture.images.truth.clone(),
+    };
+    pictures.iter().zip(kinds).map(of).collect()
 }
 
 /// The first picture in some epochs, and another one in each.
@@ -285,6 +306,7 @@ pub(crate) fn write_files(run: &RunDir, record: &Record) {
     run.write(&record.epochs).unwrap();
     run.write(&record.times).unwrap();
     run.write(&record.cases).unwrap();
+    run.write(&pictured(&record.cases, 64)).unwrap();
     run.write(&record.figures).unwrap();
     run.write(&record.confusion).unwrap();
     run.write(&record.reliability).unwrap();
@@ -294,6 +316,7 @@ pub(crate) fn write_files(run: &RunDir, record: &Record) {
     run.write(&record.gates).unwrap();
     run.write(&record.pictures).unwrap();
     run.write(&record.film).unwrap();
+    run.write(&record.data_pictures).unwrap();
 }
 
 fn provenance(run_id: &str, seed: u32, experiment: &str) -> Provenance {

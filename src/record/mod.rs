@@ -18,6 +18,7 @@
 //!   sweep.json          the trials by which keys of the run were chosen
 //!   test-readings.json  readings of the test split: those in the ledger at the end, and later ones by this run
 //!   words.json          words and bounds of a later spec     masks.json  checksums of masks for runs that it guides
+//!   pictured.parquet    evaluated cases with their masks
 //!   pictures/           PNG files and pictures.json      checkpoints/       last and best
 //! ```
 //!
@@ -39,6 +40,7 @@ mod committed;
 mod confusion;
 mod contents;
 mod data;
+mod data_pictures;
 mod epochs;
 mod figures;
 mod files;
@@ -53,6 +55,7 @@ mod list;
 mod lock;
 mod masks;
 mod metadata;
+mod pictured;
 mod pictures;
 mod position;
 mod provenance;
@@ -76,6 +79,7 @@ pub use cases::CaseRow;
 pub use checkpoints::{BestWeights, Checkpoints, Progressed};
 pub use confusion::Confusion;
 pub use data::{CaseChange, DataRow, changed_cases};
+pub use data_pictures::{DataPicture, DataPictureKind};
 pub use epochs::EpochRow;
 pub use figures::{Figure, Interval};
 pub use files::{check_writable, write as write_file, write_with as write_file_with};
@@ -86,6 +90,7 @@ pub use guide::GuideRow;
 pub use last::{LAST_CHECKPOINT, Part};
 pub use list::{RunSummary, finished_at, finished_runs, list_experiment, list_runs};
 pub use masks::MaskChecksums;
+pub use pictured::PicturedRow;
 pub use pictures::{Picture, PictureFile, PictureImages, PictureKind};
 pub use position::Position;
 pub use provenance::{Determinism, Git, Host, Parent, Provenance, Session, Versions};
@@ -104,6 +109,8 @@ pub use table::Table;
 pub use times::TimesRow;
 pub use words::Words;
 
+#[cfg(test)]
+mod example_masks;
 #[cfg(test)]
 pub(crate) mod examples;
 #[cfg(test)]

@@ -7,9 +7,9 @@ use super::files;
 use super::gates::{parted, with_cost};
 use super::readings::{readings, united};
 use super::{
-    Artefact, CaseRow, Confusion, EpochRow, Figure, Frame, Froc, Gate, GuideRow, Picture,
-    PictureFile, PixelReliability, Provenance, Reading, ReadingKey, RunDir, ScoreRow, Scores,
-    SplitRow, Status, Stratum, Summary, Sweep, Table, TimesRow, Words,
+    Artefact, CaseRow, Confusion, DataPicture, EpochRow, Figure, Frame, Froc, Gate, GuideRow,
+    Picture, PictureFile, PicturedRow, PixelReliability, Provenance, Reading, ReadingKey, RunDir,
+    ScoreRow, Scores, SplitRow, Status, Stratum, Summary, Sweep, Table, TimesRow, Words,
 };
 use crate::error::Result;
 use crate::figure_name::FigureName;
@@ -67,6 +67,8 @@ pub struct Record {
     pub pictures: Vec<Picture>,
     /// Pictures of cases during training.
     pub film: Vec<Frame>,
+    /// Training cases as they are, and one as training sees it.
+    pub data_pictures: Vec<DataPicture>,
 }
 
 impl Record {
@@ -140,6 +142,7 @@ impl Record {
             summary: words.summary,
             pictures: run.read()?,
             film: run.read()?,
+            data_pictures: run.read()?,
         })
     }
 
@@ -168,6 +171,17 @@ impl Record {
         let Some(theirs) = &copy.readings else { return };
         let own = self.readings.take().unwrap_or_default();
         self.readings = Some(united(own, theirs.clone()));
+    }
+
+    /// Evaluated cases with their masks; none where the run has not come that far or an earlier version made it.
+    ///
+    /// # Errors
+    /// When the file is missing, changed or damaged.
+    pub fn pictured(&self) -> Result<Vec<PicturedRow>> {
+        let run = RunDir::at(&self.path);
+        let name = Table::<PicturedRow>::FILE;
+        let Some(bytes) = run.own_bytes_if_any(name)? else { return Ok(Vec::new()) };
+        Ok(Table::<PicturedRow>::from_bytes(bytes, &run.file(name))?.into())
     }
 
     /// The bytes of a picture, as they are on disk.

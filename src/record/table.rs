@@ -332,6 +332,27 @@ impl Cell for String {
     }
 }
 
+impl Cell for Option<Vec<u8>> {
+    fn series(name: &str, values: Vec<&Self>) -> Series {
+        Series::new(name.into(), values.into_iter().map(Option::as_deref).collect::<Vec<_>>())
+    }
+
+    fn values(file: &ParquetFile, name: &str) -> Result<Vec<Self>> {
+        let bytes = |value: Option<&[u8]>| value.map(<[u8]>::to_vec);
+        file.optional(name, |column| Ok(column.binary()?.iter().map(bytes).collect()))
+    }
+}
+
+impl Cell for Vec<u8> {
+    fn series(name: &str, values: Vec<&Self>) -> Series {
+        Series::new(name.into(), values.into_iter().map(Vec::as_slice).collect::<Vec<_>>())
+    }
+
+    fn values(file: &ParquetFile, name: &str) -> Result<Vec<Self>> {
+        file.filled(name, Option::<Vec<u8>>::values(file, name)?)
+    }
+}
+
 impl Cell for SplitName {
     fn series(name: &str, values: Vec<&Self>) -> Series {
         let names: Vec<&str> = values.into_iter().map(|split| split.as_str()).collect();

@@ -1,6 +1,6 @@
 //! What is shown of each run for each split.
 
-use super::charts::{Chart, Line, draw};
+use super::charts::{Chart, Line};
 use super::curves::Curve;
 use super::names;
 use crate::error::Result;
@@ -47,7 +47,8 @@ pub(super) fn chart(
     for (run, (record, label)) in records.iter().zip(labels).enumerate() {
         if let Some((points, of)) = points(record, label) {
             described.push(of);
-            lines.push(Line { run, dashed: false, points, marked: None });
+            let name = label.clone();
+            lines.push(Line::plain(name, run, points));
         }
     }
     let description = format!("{title}. {}.", described.join("; "));
@@ -59,5 +60,5 @@ pub(super) fn chart(
         y_ends: Some((0.0, 1.02)),
         lines,
     };
-    Ok(Curve { svg: draw(&chart)?, title, name })
+    Curve::new(title.clone(), name, &chart)
 }

@@ -77,6 +77,9 @@ pub(super) struct Spread {
     pub experiment: String,
     /// Number of seeds.
     pub seeds: usize,
+    /// Indices of the runs.
+    #[serde(skip)]
+    pub runs: Vec<usize>,
     /// Whether their epochs were chosen on the test split.
     pub chosen_on_test: bool,
     /// Mean and sample standard deviation; `None` where a run lacks the figure.
@@ -148,7 +151,7 @@ fn headline(
         pooled: folds.iter().map(pooled).collect(),
         rows: runs.iter().filter(|run| !is_fold(run)).map(row).collect(),
         folds: runs.iter().filter(|run| is_fold(run)).map(row).collect(),
-        spreads: spreads(&of_task, &names),
+        spreads: spreads(&of_task, runs, &names),
         columns: names.into_iter().map(column).collect(),
     }
 }
@@ -176,12 +179,13 @@ pub(super) fn columns(records: &[&Record]) -> Vec<FigureName> {
 }
 
 /// Mean and spread of the experiments of several seeds.
-fn spreads(records: &[&Record], names: &[FigureName]) -> Vec<Spread> {
+fn spreads(records: &[&Record], indices: &[usize], names: &[FigureName]) -> Vec<Spread> {
     seeded(records)
         .into_iter()
-        .map(|(experiment, runs)| {
-            let runs: Vec<&Record> = runs.into_iter().map(|run| records[run]).collect();
+        .map(|(experiment, of_seeds)| {
+            let runs: Vec<&Record> = of_seeds.iter().map(|&run| records[run]).collect();
             Spread {
+                runs: of_seeds.iter().map(|&run| indices[run]).collect(),
                 experiment: experiment.to_owned(),
                 seeds: runs.len(),
                 chosen_on_test: runs.iter().any(|run| chosen_on_test(run)),

@@ -3,6 +3,8 @@
 //! A report reads run directories and nothing else: polars groups the recorded frames for its tables, plotters draws its
 //! charts, minijinja renders the page from `templates/`. The page is one file that loads nothing and runs no script.
 
+mod answer;
+mod assets;
 mod by_run;
 mod calibration;
 mod cases;
@@ -18,6 +20,7 @@ mod curves;
 mod film;
 mod folds;
 mod froc;
+mod gallery;
 mod gates;
 mod guide;
 mod headline;
@@ -28,10 +31,13 @@ mod literature;
 mod markdown;
 mod means;
 mod names;
+mod network;
+mod numbers;
 mod page;
 mod pictures;
 mod pooled;
 mod readings;
+mod redact;
 mod remarks;
 mod run;
 mod semantics;
@@ -40,6 +46,7 @@ mod spread;
 mod strata;
 mod words;
 
+pub use assets::with_assets;
 pub use compare::{SideBySide, side_by_side};
 pub use contact_sheet::{
     ContactSheet, SheetBorderline, SheetCluster, SheetPair, SheetPicture, contact_sheet, jpeg_uri,
@@ -58,7 +65,7 @@ use serde::Serialize;
 
 use crate::error::{Error, Result};
 use crate::evaluate::paired;
-use crate::record::Record;
+use crate::record::{Record, RunState};
 use crate::spec::{Literature, PublishedSpec};
 
 /// How a page is made.
@@ -76,6 +83,10 @@ pub struct ReportOptions {
     pub compare: Vec<String>,
     /// Published figures that are shown beside the runs.
     pub literature: Vec<Literature>,
+    /// Whether pictures and the names of cases and groups are left out.
+    pub redact: bool,
+    /// After how many seconds the page loads itself again while a run is not finished; `None` for never.
+    pub again_after: Option<u32>,
 }
 
 /// A run that cannot be read.
@@ -93,8 +104,16 @@ struct Page<'a> {
     title: String,
     command: String,
     version: &'static str,
+    /// Whether pictures and names of cases are left out.
+    redacted: bool,
+    /// Seconds after which the page loads itself again.
+    again_after: Option<u32>,
     runs: Vec<run::RunView<'a>>,
     unreadable: &'a [Unreadable],
+    /// What the page says first.
+    answer: answer::Answer,
+    /// All numbers, as JSON.
+    numbers: String,
     /// One for each task.
     headlines: Vec<headline::Headline>,
     /// Figures over the test cases of all folds.
@@ -109,6 +128,8 @@ struct Page<'a> {
     published: Vec<&'a PublishedSpec>,
     /// Tables of the files of published figures.
     literature: Vec<literature::PublishedTable>,
+    /// What has lines of its own in them.
+    drawn: Vec<curves::Drawn>,
     curves: Vec<curves::Curve>,
     more_curves: Vec<curves::Curve>,
     distributions: Vec<curves::Curve>,
@@ -122,6 +143,10 @@ struct Page<'a> {
     false_an_image: [f64; froc::FALSE_AN_IMAGE.len()],
     conventions: Vec<conventions::ConventionTable>,
     cases: Vec<cases::CaseTable>,
+    /// Every evaluated case with its pictures.
+    galleries: Vec<gallery::Gallery>,
+    /// Why pictures of a run are missing.
+    no_pictures: Vec<String>,
     differences: Vec<configuration::Difference>,
     /// Runs with equal data and split, by index.
     data_groups: Vec<Vec<usize>>,
@@ -144,6 +169,13 @@ struct Page<'a> {
 /// # Errors
 /// When there is no record, or a template of `options.templates` is wrong.
 pub fn render(records: &[Record], options: &ReportOptions) -> Result<String> {
+    if !options.redact {
+        return render_records(records, options);
+    }
+    render_records(&redact::redacted(records)?, options)
+}
+
+fn render_records(records: &[Record], options: &ReportOptions) -> Result<String> {
     if records.is_empty() {
         return Err(Error::user("a report needs at least one run; `oncospec list` names the runs"));
     }
@@ -165,22 +197,34 @@ pub fn render(records: &[Record], options: &ReportOptions) -> Result<String> {
     image_curves.extend(calibration::diagrams(records, &labels)?);
     image_curves.extend(calibration::pixel_diagrams(records, &labels)?);
     let folds = folds(records);
+    let mut no_pictures = Vec::new();
+    let galleries = match options.redact {
+        true => Vec::new(),
+        false => gallery::galleries(records, &labels, &folds, &mut no_pictures)?,
+    };
     let contestants = contestants(records, &folds);
     let contestant_labels = names::labels(&contestants);
+    let headlines = headline::headlines(records, &labels, &folds);
+    let comparisons = comparison::comparisons(&contestants, &contestant_labels, &options.compare)?;
     let page = Page {
+        numbers: numbers::numbers(records, &labels, &folds, &comparisons),
+        answer: answer::answer(&headlines, &comparisons, &galleries, &runs, &shared_remarks),
         title: title(records, options),
         command: options.command.clone(),
         version: env!("CARGO_PKG_VERSION"),
+        redacted: options.redact,
+        again_after: options.again_after.filter(|_| records.iter().any(is_at_work)),
         unreadable: &options.unreadable,
-        headlines: headline::headlines(records, &labels, &folds),
+        headlines,
         pooled: pooled::pooled(&folds),
         unjudged: unjudged(records, &folds),
         shared_remarks,
-        comparisons: comparison::comparisons(&contestants, &contestant_labels, &options.compare)?,
+        comparisons,
         flips: (paired::MOST_IN_ALL_WAYS, paired::FLIPS),
         semantics: semantics::semantics(records, &labels),
         published: headline::published(records),
         literature: literature::tables(&options.literature, records, &labels),
+        drawn: curves::drawn(records, &labels),
         curves,
         more_curves,
         distributions: curves::distributions(&dice, &labels)?,
@@ -192,12 +236,19 @@ pub fn render(records: &[Record], options: &ReportOptions) -> Result<String> {
         false_an_image: froc::FALSE_AN_IMAGE,
         conventions: conventions::tables(&contestants, &contestant_labels),
         cases: case_tables,
+        galleries,
+        no_pictures,
         differences: configuration::differences(records),
         data_groups: run::groups(&runs, run::RunView::same_data),
         model_groups: run::groups(&runs, run::RunView::same_model),
         runs,
     };
     page::render(&page, options.templates.as_deref())
+}
+
+/// Whether a run may still change its record.
+pub fn is_at_work(record: &Record) -> bool {
+    matches!(record.status.state, RunState::Planned | RunState::Running)
 }
 
 /// What is compared: runs, and in the place of the runs of folds, all test cases of a division with the figures over them.

@@ -3,10 +3,13 @@
 use std::io::ErrorKind;
 use std::path::Path;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::Value;
 use minijinja::{Environment, UndefinedBehavior, escape_formatter};
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
 use super::names;
 use super::words;
@@ -14,8 +17,16 @@ use crate::error::{Error, Result};
 use crate::split_name::NoSplit;
 use crate::text;
 
+/// The scripts of the page, in their order, by the names of the files that may replace them.
+const SCRIPTS: [(&str, &str); 4] = [
+    ("base.js", include_str!("../../templates/base.js")),
+    ("tables.js", include_str!("../../templates/tables.js")),
+    ("charts.js", include_str!("../../templates/charts.js")),
+    ("cases.js", include_str!("../../templates/cases.js")),
+];
+
 /// The built-in templates, by the names of the files that may replace them.
-const TEMPLATES: [(&str, &str); 17] = [
+const TEMPLATES: [(&str, &str); 20] = [
     ("page.html.j2", include_str!("../../templates/page.html.j2")),
     ("macros.html.j2", include_str!("../../templates/macros.html.j2")),
     ("status.html.j2", include_str!("../../templates/status.html.j2")),
@@ -24,6 +35,8 @@ const TEMPLATES: [(&str, &str); 17] = [
     ("curves.html.j2", include_str!("../../templates/curves.html.j2")),
     ("film.html.j2", include_str!("../../templates/film.html.j2")),
     ("pictures.html.j2", include_str!("../../templates/pictures.html.j2")),
+    ("answer.html.j2", include_str!("../../templates/answer.html.j2")),
+    ("cases.html.j2", include_str!("../../templates/cases.html.j2")),
     ("classes.html.j2", include_str!("../../templates/classes.html.j2")),
     ("strata.html.j2", include_str!("../../templates/strata.html.j2")),
     ("data.html.j2", include_str!("../../templates/data.html.j2")),
@@ -33,6 +46,7 @@ const TEMPLATES: [(&str, &str); 17] = [
     ("provenance.html.j2", include_str!("../../templates/provenance.html.j2")),
     ("dedup.html.j2", include_str!("../../templates/dedup.html.j2")),
     ("style.css", include_str!("../../templates/style.css")),
+    ("interactive.css", include_str!("../../templates/interactive.css")),
 ];
 
 /// Renders the page; files in `folder` replace the built-in templates of the same name.
@@ -84,20 +98,44 @@ fn environment(folder: Option<&Path>) -> Result<Environment<'static>> {
         Some(_) | None => escape_formatter(out, state, value),
     });
     add_filters(&mut environment);
+    let mut scripts = Vec::new();
     for (name, source) in sources(folder)? {
-        environment.add_template_owned(name, source).map_err(|error| wrong(folder, &error))?;
+        if SCRIPTS.iter().any(|(script, _)| *script == name) {
+            scripts.push(Script::new(source));
+        } else {
+            environment.add_template_owned(name, source).map_err(|error| wrong(folder, &error))?;
+        }
     }
+    let scripts = serde_json::to_value(&scripts)
+        .map_err(|error| Error::failed(format!("the scripts of the page: {error}")))?;
+    environment.add_global("scripts", value(scripts));
     Ok(environment)
 }
 
-/// The source of each template: of the folder, or else built in.
+/// A script of the page, which its Content-Security-Policy allows by its hash.
+#[derive(Serialize)]
+struct Script {
+    source: String,
+    /// Base64 of its SHA-256.
+    sha256: String,
+}
+
+impl Script {
+    fn new(source: String) -> Self {
+        let sha256 = STANDARD.encode(Sha256::digest(source.as_bytes()));
+        Self { source, sha256 }
+    }
+}
+
+/// The source of each template and script: of the folder, or else built in.
 fn sources(folder: Option<&Path>) -> Result<Vec<(&'static str, String)>> {
+    let built_in = || TEMPLATES.iter().chain(&SCRIPTS);
     let Some(folder) = folder else {
-        return Ok(TEMPLATES.map(|(name, source)| (name, source.to_owned())).to_vec());
+        return Ok(built_in().map(|(name, source)| (*name, source.to_string())).collect());
     };
     let mut replaced = 0;
     let mut sources = Vec::new();
-    for (name, source) in TEMPLATES {
+    for &(name, source) in built_in() {
         let file = folder.join(name);
         match crate::file::read_to_string(&file) {
             Ok(own) => {
@@ -111,7 +149,7 @@ fn sources(folder: Option<&Path>) -> Result<Vec<(&'static str, String)>> {
         }
     }
     if replaced == 0 {
-        let names: Vec<&str> = TEMPLATES.iter().map(|(name, _)| *name).collect();
+        let names: Vec<&str> = built_in().map(|(name, _)| *name).collect();
         return Err(Error::user(format!(
             "{}: holds none of the templates; it may replace {}",
             folder.display(),

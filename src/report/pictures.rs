@@ -6,7 +6,9 @@ use serde::Serialize;
 
 use super::names;
 use crate::error::{Error, Result};
-use crate::record::{Picture, PictureFile, PictureKind, Record, Task};
+use crate::record::{
+    DataPicture, DataPictureKind, Picture, PictureFile, PictureKind, Record, Task,
+};
 use crate::split_name::SplitName;
 
 /// The cases of one split that are shown for one reason.
@@ -110,6 +112,30 @@ fn shown(record: &Record, picture: &Picture) -> ShownCase {
         predicted: picture.predicted.clone(),
         pictures: roles.into_iter().map(|(role, file)| load(record, role, file)).collect(),
     }
+}
+
+/// A training case in the page.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(super) struct Seen {
+    kind: DataPictureKind,
+    case: String,
+    label: String,
+    epoch: u32,
+    image: Shown,
+    truth: Shown,
+}
+
+/// Training cases as they are, and one as training sees it.
+pub(super) fn seen_data(record: &Record) -> Vec<Seen> {
+    let seen = |of: &DataPicture| Seen {
+        kind: of.kind,
+        case: of.case.clone(),
+        label: of.label.clone(),
+        epoch: of.epoch,
+        image: load(record, "Image", &of.image),
+        truth: load(record, "Truth", &of.truth),
+    };
+    record.data_pictures.iter().map(seen).collect()
 }
 
 /// A picture of a record, or why there is none.

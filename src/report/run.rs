@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::charts::RUN_COLOURS;
+use super::charts::{RUN_COLOURS, marker_points};
 use super::choice::{chosen_on_test, measured};
 use super::configuration::division;
 use super::confusion::{ConfusionView, confusions};
@@ -15,11 +15,13 @@ use super::images::{self, ClassTable};
 use super::legend::{self, Meaning};
 use super::means::{self, Block};
 use super::names;
-use super::pictures::{self, Group};
+use super::network;
+use super::pictures::{self, Group, Seen, seen_data};
 use super::readings::{TestReadings, test_readings};
 use super::remarks::{self, Remark};
 use super::split_table::{self, SplitTable};
 use super::strata::{self, StrataTable};
+use super::words;
 use crate::error::Result;
 use crate::finding::{Finding, Level};
 use crate::layer::Layer;
@@ -32,6 +34,8 @@ use crate::split_name::SplitName;
 pub(super) struct RunView<'a> {
     index: usize,
     colour: usize,
+    /// The outline of its marker.
+    marker: String,
     label: &'a str,
     path: String,
     finished: bool,
@@ -57,6 +61,7 @@ pub(super) struct RunView<'a> {
     times: Times,
     pictures: Vec<Group>,
     film: Option<Film>,
+    data_pictures: Vec<Seen>,
     legend: Vec<Meaning>,
     classes: Vec<Block>,
     /// Figures of the classes of images.
@@ -76,6 +81,12 @@ pub(super) struct RunView<'a> {
     balance: Vec<ShareRow>,
     findings: Vec<FindingLine>,
     layers: &'a [Layer],
+    /// Training cases.
+    trained_on: usize,
+    /// Peak memory of the process in bytes, of the last session that recorded it.
+    peak_memory: Option<u64>,
+    /// The drawing of its network, as SVG.
+    network: String,
 }
 
 /// Builds it.
@@ -87,6 +98,7 @@ pub(super) fn view<'a>(index: usize, label: &'a str, record: &'a Record) -> Resu
     Ok(RunView {
         index,
         colour: index % RUN_COLOURS,
+        marker: marker_points(index),
         label,
         path: record.path.display().to_string(),
         finished: record.status.state == RunState::Finished,
@@ -110,6 +122,7 @@ pub(super) fn view<'a>(index: usize, label: &'a str, record: &'a Record) -> Resu
         times: times(&record.times),
         pictures: pictures::groups(record),
         film: film::film(record),
+        data_pictures: seen_data(record),
         legend: legend::legend(record),
         classes: means::by_class(record)?,
         image_classes: images::class_tables(record),
@@ -124,10 +137,36 @@ pub(super) fn view<'a>(index: usize, label: &'a str, record: &'a Record) -> Resu
         findings: record.summary.findings.iter().map(FindingLine::new).collect(),
         split,
         layers: &record.layers,
+        trained_on: record.split.iter().filter(|row| row.split == SplitName::Train).count(),
+        peak_memory: record.provenance.sessions.iter().rev().find_map(|one| one.peak_memory_bytes),
+        network: network::drawing(&record.layers),
     })
 }
 
 impl RunView<'_> {
+    /// Its label.
+    pub(super) fn label(&self) -> &str {
+        self.label
+    }
+
+    /// Its label with how far it came; `None` of a finished run.
+    pub(super) fn unfinished(&self) -> Option<&str> {
+        (!self.finished).then_some(self.label)
+    }
+
+    /// Leaks that its data have.
+    pub(super) fn leaks(&self) -> impl Iterator<Item = String> {
+        self.findings
+            .iter()
+            .filter(|finding| finding.leak)
+            .map(|finding| words::sentence(&finding.line))
+    }
+
+    /// Doubts about its results.
+    pub(super) fn doubts(&self) -> impl Iterator<Item = &str> {
+        self.remarks.iter().filter(|remark| remark.warning).map(|remark| remark.text.as_str())
+    }
+
     /// Whether two runs have the same data and split.
     pub(super) fn same_data(&self, other: &Self) -> bool {
         let (a, b) = (self.summary, other.summary);
@@ -158,6 +197,17 @@ pub(super) struct SharedRemark {
     remark: Remark,
     /// Their indices; empty if it is on all.
     runs: Vec<usize>,
+}
+
+impl SharedRemark {
+    /// Its text, where it is a doubt, with how many runs it is on.
+    pub(super) fn doubt(&self) -> Option<String> {
+        let on = match self.runs.len() {
+            0 => String::new(),
+            runs => format!(" ({runs} runs)"),
+        };
+        self.remark.warning.then(|| format!("{}{on}", self.remark.text))
+    }
 }
 
 /// Moves the remarks that several runs have out of them, the doubts first.

@@ -57,7 +57,8 @@ fn of_run(record: &Record, label: &str, split: SplitName) -> Vec<Spread> {
     named.into_iter().filter_map(spread).collect()
 }
 
-fn score(rows: &[&CaseRow], metric: MetricKind, rule: EmptyRule) -> Option<f64> {
+/// The score of a case by a metric, from the rows of its classes.
+pub(super) fn score(rows: &[&CaseRow], metric: MetricKind, rule: EmptyRule) -> Option<f64> {
     let counts = counts_of(rows);
     let values: Vec<Option<f64>> = rows
         .iter()

@@ -1,5 +1,7 @@
 //! Numbers and names as text, and text as HTML.
 
+use serde_json::Value;
+
 use crate::text;
 
 /// Stands for an undefined value.
@@ -99,6 +101,26 @@ pub(super) fn escape(text: &str) -> String {
         .replace('>', "&gt;")
         .replace('"', "&quot;")
         .replace('\'', "&#39;")
+}
+
+/// JSON for a data block of the page: no markup ends it, and hidden characters of its texts are shown.
+pub(super) fn json_in_html(value: &Value) -> String {
+    let text = with_shown_characters(value).to_string();
+    text.replace('&', "\\u0026").replace('<', "\\u003c").replace('>', "\\u003e")
+}
+
+fn with_shown_characters(value: &Value) -> Value {
+    match value {
+        Value::String(text) => text::lines(text).into_owned().into(),
+        Value::Array(items) => items.iter().map(with_shown_characters).collect(),
+        Value::Object(fields) => {
+            let fields = fields.iter();
+            fields
+                .map(|(key, value)| (text::lines(key).into_owned(), with_shown_characters(value)))
+                .collect()
+        }
+        other => other.clone(),
+    }
 }
 
 /// A name as HTML; its direction of writing does not affect the text beside it.

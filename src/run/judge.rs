@@ -5,7 +5,7 @@ use super::{net, pictures, rows, strata};
 use crate::data::Labels;
 use crate::device::Chosen;
 use crate::error::{Error, Result};
-use crate::evaluate::{self, Cases, Evaluation, ImageScore, Predictor, Tick};
+use crate::evaluate::{self, Cases, Evaluation, ImageScore, Pictured, Predictor, Tick};
 use crate::plan::Plan;
 use crate::record::{
     CaseRow, Confusion, Figure, Froc, PixelReliability, RunDir, ScoreRow, Scores, Stratum, Table,
@@ -47,13 +47,16 @@ pub(super) fn judge(
     let Some(tried) = unless_stopped(found, stop)? else { return Ok(None) };
     let mut judged = Vec::new();
     for &split in &spec.evaluation.splits {
-        let found = Judged::new(plan, &predictor, &cases(split), &tick);
+        let is_last = spec.evaluation.splits.last() == Some(&split);
+        let pictured = if is_last { spec.report.cases as usize } else { 0 };
+        let found = Judged::new(plan, &predictor, &cases(split), pictured, &tick);
         let Some(found) = unless_stopped(found, stop)? else { return Ok(None) };
         judged.push(found);
     }
     write(plan, &judged, run)?;
     if let Some(last) = judged.last() {
         last.draw(plan, &predictor, run)?;
+        run.write(&rows::pictured_rows(last.pictured(), last.split()))?;
     }
     let decides = match &plan.decisions.labels {
         Labels::Binary { .. } => true,
@@ -70,19 +73,39 @@ enum Judged {
     /// Of pixels, and of images with a second head.
     Pixels(Box<Evaluation>),
     /// Of classified images.
-    Images(SplitName, Vec<ImageScore>),
+    Images(SplitName, Vec<ImageScore>, Vec<Pictured>),
 }
 
 impl Judged {
-    fn new(plan: &Plan, predictor: &Predictor, cases: &Cases, tick: Tick) -> Result<Self> {
+    fn new(
+        plan: &Plan,
+        predictor: &Predictor,
+        cases: &Cases,
+        pictured: usize,
+        tick: Tick,
+    ) -> Result<Self> {
         let evaluation = &plan.decisions.spec.evaluation;
         match plan.decisions.labels {
             Labels::Binary { .. } | Labels::Classes { .. } => {
-                evaluate::evaluate(predictor, cases, evaluation, tick)
+                evaluate::evaluate(predictor, cases, evaluation, pictured, tick)
                     .map(|found| Self::Pixels(Box::new(found)))
             }
-            Labels::Images { .. } => evaluate::classify(predictor, cases, tick)
-                .map(|scores| Self::Images(cases.split, scores)),
+            Labels::Images { .. } => evaluate::classify_pictured(predictor, cases, pictured, tick)
+                .map(|(scores, pictured)| Self::Images(cases.split, scores, pictured)),
+        }
+    }
+
+    fn split(&self) -> SplitName {
+        match self {
+            Self::Pixels(evaluation) => evaluation.split,
+            Self::Images(split, ..) => *split,
+        }
+    }
+
+    fn pictured(&self) -> &[Pictured] {
+        match self {
+            Self::Pixels(evaluation) => &evaluation.pictured,
+            Self::Images(_, _, pictured) => pictured,
         }
     }
 
@@ -92,7 +115,7 @@ impl Judged {
             Self::Pixels(evaluation) => {
                 rows::figures(evaluation, &plan.dataset.image_classes, spec)
             }
-            Self::Images(split, scores) => {
+            Self::Images(split, scores, _) => {
                 let mut figures = rows::image_figures(scores, *split, image_classes(plan), spec);
                 figures.extend(rows::mask_dice(&plan.guide_rows, *split));
                 figures
@@ -104,7 +127,7 @@ impl Judged {
         let (dataset, spec) = (&plan.dataset, &plan.decisions.spec);
         match self {
             Self::Pixels(evaluation) => strata::strata_of_pixels(evaluation, dataset, spec),
-            Self::Images(split, scores) => {
+            Self::Images(split, scores, _) => {
                 strata::strata_of_images(scores, *split, dataset, &plan.guide_rows, spec)
             }
         }
@@ -120,7 +143,7 @@ impl Judged {
     fn images(&self) -> (SplitName, &[ImageScore]) {
         match self {
             Self::Pixels(evaluation) => (evaluation.split, &evaluation.images),
-            Self::Images(split, scores) => (*split, scores),
+            Self::Images(split, scores, _) => (*split, scores),
         }
     }
 
@@ -160,7 +183,7 @@ impl Judged {
     fn draw(&self, plan: &Plan, predictor: &Predictor, run: &RunDir) -> Result<()> {
         match self {
             Self::Pixels(evaluation) => pictures::write(plan, predictor, evaluation, run),
-            Self::Images(split, scores) => {
+            Self::Images(split, scores, _) => {
                 pictures::write_images(plan, predictor, *split, scores, run)
             }
         }

@@ -4,6 +4,7 @@ mod again;
 mod bench;
 mod cases;
 mod changes;
+mod data_pictures;
 mod determinism;
 mod due;
 mod dump;
@@ -214,6 +215,7 @@ fn work(
     let mut provenance = write_plan(plan, options, run, from.as_ref(), taken_from)?;
     let resumed = from.as_ref().map_or(0, |progressed| progressed.epoch);
     write_status(run, plan, RunState::Running, None, resumed)?;
+    data_pictures::write(plan, run)?;
 
     let training =
         Training { pause_after: options.pause_after, ..training::training(plan, &options.device)? };

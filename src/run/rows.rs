@@ -4,11 +4,11 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::data::{Dataset, Metadata};
 use crate::evaluate::reliability::{BINS, Bin, Reliability};
-use crate::evaluate::{self, CaseScore, Evaluation, ImageScore, bootstrap};
+use crate::evaluate::{self, CaseScore, Evaluation, ImageScore, Pictured, bootstrap};
 use crate::figure_name::{MASK_DICE, OF_SECOND_HEAD};
 use crate::record::{
-    CaseRow, ClassReliability, Confusion, Figure, Froc, FrocPoint, GuideRow, Interval,
-    PixelReliability, ReliabilityBin, ScoreRow, Threshold,
+    CaseRow, ClassReliability, Confusion, Figure, Froc, FrocPoint, GuideRow, Interval, PicturedRow,
+    PixelReliability, ReliabilityBin, ScoreRow, Table, Threshold,
 };
 use crate::spec::{MetricKind, Resolution, Spec, ThresholdSpec};
 use crate::split_name::SplitName;
@@ -53,6 +53,15 @@ pub fn image_figures(
 ) -> Vec<Figure> {
     let figures = evaluate::image_figures(scores, classes, &spec.evaluation.metrics);
     figures.into_iter().map(|figure| recorded(figure, split)).collect()
+}
+
+/// Cases of a split as a page shows them.
+pub(super) fn pictured_rows(pictured: &[Pictured], split: SplitName) -> Table<PicturedRow> {
+    let row = |one: &Pictured| {
+        let Pictured { case, image, truth, prediction } = one.clone();
+        PicturedRow { split, case, image, truth, prediction }
+    };
+    pictured.iter().map(row).collect::<Vec<_>>().into()
 }
 
 /// Mean Dice of the masks that guide, over the cases of a split.

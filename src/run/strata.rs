@@ -40,6 +40,7 @@ pub fn strata_of_pixels(
             confusion: Confusion::new(dataset.labels.values()),
             reliability: Reliability::new(0),
             froc: None,
+            pictured: Vec::new(),
         };
         rows::figures(&part, &dataset.image_classes, spec)
     })
@@ -251,6 +252,7 @@ mod tests {
             confusion: Confusion::new(2),
             reliability: Reliability::new(0),
             froc: None,
+            pictured: Vec::new(),
         };
         let spec = fixture.spec(&["device", "age", "lesion-percent"]);
         let found = strata_of_pixels(&evaluation, &fixture.dataset(), &spec).unwrap();

@@ -17,6 +17,10 @@ pub struct ReportSpec {
     /// Cases drawn at random in the prediction grid.
     #[schemars(range(max = 100))]
     pub random: u32,
+    /// Cases whose images and masks are kept, of the split evaluated last, so that the page shows each of them for all runs;
+    /// of more cases evenly spaced ones. A case takes some 10 kB.
+    #[schemars(range(max = 100_000))]
+    pub cases: u32,
     /// What is shown of epochs.
     pub film: FilmSpec,
 }
@@ -78,6 +82,6 @@ impl Default for FilmSpec {
 
 impl Default for ReportSpec {
     fn default() -> Self {
-        Self { best: 4, worst: 4, random: 4, film: FilmSpec::default() }
+        Self { best: 4, worst: 4, random: 4, cases: 1000, film: FilmSpec::default() }
     }
 }

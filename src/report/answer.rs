@@ -1,0 +1,273 @@
+//! The first screen: what came out, of how many cases, and what to distrust.
+
+use serde::Serialize;
+
+use super::comparison::{Comparison, Pair};
+use super::gallery::{Gallery, Typical};
+use super::headline::{Column, Headline, MeanAndDeviation, with_interval};
+use super::run::{RunView, SharedRemark};
+use super::words;
+use crate::evaluate::figure_goal;
+use crate::record::{Figure, Interval, RunState};
+use crate::spec::Goal;
+
+/// What the page says first.
+#[derive(Debug, PartialEq, Serialize)]
+pub(super) struct Answer {
+    /// What came out, a sentence each.
+    sentences: Vec<String>,
+    /// What casts doubt on it.
+    doubts: Vec<String>,
+    /// The worst, the median and the best case of the run with the best figure.
+    typical: Vec<Typical>,
+}
+
+/// What a page says first, of what its other parts say.
+pub(super) fn answer(
+    headlines: &[Headline],
+    comparisons: &[Comparison],
+    galleries: &[Gallery],
+    runs: &[RunView],
+    shared: &[SharedRemark],
+) -> Answer {
+    let several = headlines.len() > 1;
+    let mut sentences = Vec::new();
+    let mut best: Option<usize> = None;
+    for headline in headlines {
+        let rows = contestants(headline);
+        let Some((column, leader)) = leader(headline, &rows) else { continue };
+        sentences.push(figure_in_a_sentence(column, leader, rows.len()));
+        best = best.or(leader.run);
+        let of_task = comparisons.iter().filter(|one| one.measure == column.label);
+        sentences.extend(of_task.flat_map(differences));
+    }
+    if sentences.is_empty() {
+        let what = if several { "No run has" } else { "There is no" };
+        sentences.push(format!("{what} figure of an evaluated split yet."));
+    }
+    let gallery = galleries.first();
+    Answer {
+        sentences,
+        doubts: doubts(headlines, comparisons, runs, shared),
+        typical: gallery.map(|gallery| gallery.typical(best)).unwrap_or_default(),
+    }
+}
+
+/// A row of a headline table that stands for itself: a run, the runs of all folds, or those of several seeds.
+struct Contestant<'a> {
+    label: String,
+    /// Index of a run of it.
+    run: Option<usize>,
+    value: f64,
+    shown: Shown<'a>,
+}
+
+/// The figure of a contestant.
+enum Shown<'a> {
+    Figure(Figure),
+    OverSeeds(&'a MeanAndDeviation, usize),
+}
+
+/// The rows that compete in the first column; runs of several seeds count as one.
+fn contestants(headline: &Headline) -> Vec<Contestant<'_>> {
+    let of_seeds = |run: usize| headline.spreads.iter().any(|spread| spread.runs.contains(&run));
+    let pooled = headline.pooled.iter().map(|row| (&row.label, None, &row.cells));
+    let finished = RunState::Finished.to_string();
+    let alone = headline.rows.iter().filter(|row| row.state == finished && !of_seeds(row.run));
+    let alone = alone.map(|row| (&row.label, Some(row.run), &row.cells));
+    let with_figure = |(label, run, cells): (&String, _, &'_ Vec<Option<Figure>>)| {
+        let figure = cells.first()?.clone().filter(|figure| figure.value.is_finite())?;
+        Some(Contestant {
+            label: label.clone(),
+            run,
+            value: figure.value,
+            shown: Shown::Figure(figure),
+        })
+    };
+    let over_seeds = headline.spreads.iter().filter_map(|spread| {
+        let mean = spread.cells.first()?.as_ref()?;
+        Some(Contestant {
+            label: spread.experiment.clone(),
+            run: spread.runs.first().copied(),
+            value: mean.mean,
+            shown: Shown::OverSeeds(mean, spread.seeds),
+        })
+    });
+    pooled.chain(alone).filter_map(with_figure).chain(over_seeds).collect()
+}
+
+fn leader<'a>(
+    headline: &'a Headline,
+    rows: &'a [Contestant],
+) -> Option<(&'a Column, &'a Contestant<'a>)> {
+    let column = headline.columns.first()?;
+    let lowest = figure_goal(&column.name.to_string()) == Some(Goal::Lowest);
+    let leader = match lowest {
+        true => rows.iter().min_by(|a, b| a.value.total_cmp(&b.value)),
+        false => rows.iter().max_by(|a, b| a.value.total_cmp(&b.value)),
+    };
+    leader.map(|leader| (column, leader))
+}
+
+fn figure_in_a_sentence(column: &Column, leader: &Contestant, rows: usize) -> String {
+    let split = column.split.to_lowercase();
+    let of = match &leader.shown {
+        Shown::Figure(figure) => {
+            let interval = match figure.interval {
+                Some(_) => "95 % interval in brackets".to_owned(),
+                None => format!("no interval: {}", figure.interval_note),
+            };
+            let groups = match figure.groups {
+                groups if groups > 0 && groups < figure.n => {
+                    format!(" in {} groups", words::count(groups))
+                }
+                _ => String::new(),
+            };
+            let cases = words::count(figure.n);
+            format!("{} ({interval}; {cases} {split} cases{groups})", with_interval(figure))
+        }
+        Shown::OverSeeds(mean, seeds) => {
+            let interval = match mean.over_seeds {
+                Some(Interval { low, high }) => format!(
+                    "95 % interval over cases and seeds {} to {}",
+                    words::figure(low),
+                    words::figure(high)
+                ),
+                None => format!("standard deviation {}", words::figure(mean.deviation)),
+            };
+            format!(
+                "{} on average over {seeds} seeds ({interval}; {split} split)",
+                words::figure(mean.mean)
+            )
+        }
+    };
+    let label = &leader.label;
+    match rows {
+        1 => format!("{label}: {}, {of}.", column.label),
+        _ => format!("Of {rows}, {label} has the best {}: {of}.", column.label),
+    }
+}
+
+/// What the tests of a figure say, in sentences.
+fn differences(comparison: &Comparison) -> Vec<String> {
+    const SHOWN: usize = 3;
+    let pairs = &comparison.pairs;
+    let better: Vec<&Pair> = pairs.iter().filter(|pair| pair.better.is_some()).collect();
+    let mut said: Vec<String> =
+        better.iter().take(SHOWN).map(|pair| better_in_words(pair)).collect();
+    if better.len() > SHOWN {
+        said.push(format!(
+            "{} of {} pairs have a better one; the table of differences has all.",
+            better.len(),
+            pairs.len()
+        ));
+    }
+    if better.is_empty() && !pairs.is_empty() {
+        let on_weights = pairs.iter().any(|pair| pair.verdict.contains("on these weights"));
+        said.push(match (pairs.len(), on_weights) {
+            (1, true) => {
+                "They differ on these weights; one seed each says nothing of the networks.".into()
+            }
+            (1, false) => {
+                format!("The two are not told apart: {}.", difference_in_words(&pairs[0]))
+            }
+            (_, true) => {
+                "Some differ on these weights; one seed each says nothing of the networks.".into()
+            }
+            (n, false) => format!("No pair of the {n} is told apart by these cases."),
+        });
+    }
+    said
+}
+
+fn better_in_words(pair: &Pair) -> String {
+    let better = pair.better.as_deref().unwrap_or_default();
+    let other = if better == pair.first { &pair.second } else { &pair.first };
+    format!("{better} is better than {other}: {}.", difference_in_words(pair))
+}
+
+fn difference_in_words(pair: &Pair) -> String {
+    let interval = pair.over_seeds.or(pair.interval).map(|Interval { low, high }| {
+        format!(" ({} to {})", words::figure(low), words::figure(high))
+    });
+    format!(
+        "{} minus {} is {}{}, corrected p {}",
+        pair.first,
+        pair.second,
+        words::figure(pair.difference),
+        interval.unwrap_or_default(),
+        words::figure(pair.corrected)
+    )
+}
+
+/// What a reader should distrust, the gravest first.
+fn doubts(
+    headlines: &[Headline],
+    comparisons: &[Comparison],
+    runs: &[RunView],
+    shared: &[SharedRemark],
+) -> Vec<String> {
+    let mut doubts: Vec<String> = Vec::new();
+    let mut leaks: Vec<String> = runs.iter().flat_map(RunView::leaks).collect();
+    leaks.sort();
+    leaks.dedup();
+    doubts.extend(leaks);
+    let unfinished: Vec<&str> = runs.iter().filter_map(RunView::unfinished).collect();
+    if !unfinished.is_empty() && runs.len() > 1 {
+        doubts.push(format!("Not finished: {}.", unfinished.join("; ")));
+    }
+    doubts.extend(shared.iter().filter_map(SharedRemark::doubt));
+    for run in runs {
+        let of = if runs.len() > 1 { format!("{}: ", run.label()) } else { String::new() };
+        doubts.extend(run.doubts().map(|text| format!("{of}{text}")));
+    }
+    let alone: Vec<&str> =
+        comparisons.iter().flat_map(|one| &one.alone).map(String::as_str).collect();
+    if !alone.is_empty() {
+        doubts.push(format!(
+            "Evaluated on other cases than the others, so that its figures do not compare: {}.",
+            alone.join("; ")
+        ));
+    }
+    let holds_zero = |pair: &&Pair| {
+        pair.over_seeds.or(pair.interval).is_some_and(|both| both.low <= 0.0 && both.high >= 0.0)
+    };
+    for comparison in comparisons.iter().filter(|one| !one.pairs.is_empty()) {
+        let wide = comparison.pairs.iter().filter(holds_zero).count();
+        if wide > 0 {
+            doubts.push(format!(
+                "Of {} in {}, {wide} {} an interval that holds zero: it is wider than the difference itself.",
+                match comparison.pairs.len() {
+                    1 => "one difference".to_owned(),
+                    n => format!("{n} differences"),
+                },
+                comparison.measure,
+                if wide == 1 { "has" } else { "have" }
+            ));
+        }
+    }
+    for headline in headlines {
+        let few: Vec<String> = few_cases(headline);
+        doubts.extend(few);
+    }
+    doubts
+}
+
+/// Headline figures for which there are too few groups for an interval.
+fn few_cases(headline: &Headline) -> Vec<String> {
+    let of_column = |(at, column): (usize, &Column)| {
+        let cells = headline.pooled.iter().map(|row| &row.cells);
+        let cells = cells.chain(headline.rows.iter().map(|row| &row.cells));
+        let lacking = cells.filter_map(|cells| cells.get(at)?.as_ref());
+        let lacking =
+            lacking.filter(|figure| figure.interval.is_none() && figure.value.is_finite());
+        let note =
+            lacking.map(|figure| figure.interval_note.as_str()).find(|note| !note.is_empty())?;
+        Some(format!(
+            "{} of the {} split has no interval: {note}.",
+            column.label,
+            column.split.to_lowercase()
+        ))
+    };
+    headline.columns.iter().enumerate().filter_map(of_column).collect()
+}

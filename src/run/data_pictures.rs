@@ -1,0 +1,181 @@
+//! Pictures of the training data: a sample of each class, and one case as eight epochs see it.
+
+use std::sync::Arc;
+
+use image::{GrayImage, RgbImage};
+
+use super::pictures::Album;
+use crate::data::{Cache, IGNORE, Loader, Order, decode};
+use crate::error::{Error, Result};
+use crate::evaluate::differences::truth_map;
+use crate::evaluate::{jpeg, shown};
+use crate::loss::Outputs;
+use crate::plan::Plan;
+use crate::record::{DataPicture, DataPictureKind, RunDir};
+use crate::spec::AugmentSpec;
+
+/// Epochs whose view of a case is shown.
+const EPOCHS: u32 = 8;
+
+/// Most samples, and most cases that are looked through for them.
+const SAMPLES: usize = 24;
+const LOOKED_THROUGH: usize = 400;
+
+/// Draws them from the training split.
+///
+/// # Errors
+/// If a case cannot be decoded or a picture not written.
+pub(super) fn write(plan: &Plan, run: &RunDir) -> Result<()> {
+    let mut pictures = samples(plan, run)?;
+    if let Some(case) = pictures.iter().find(|picture| picture.truth.is_some()).or(pictures.first())
+    {
+        let name = case.case.clone();
+        let index = plan.split.train.iter().find(|&&at| plan.dataset.cases[at].id == name);
+        if let Some(&index) = index {
+            views(plan, run, index, &mut pictures)?;
+        }
+    }
+    run.write(&pictures)
+}
+
+/// The first training case of each label and each class of pixels.
+fn samples(plan: &Plan, run: &RunDir) -> Result<Vec<DataPicture>> {
+    let several = matches!(plan.decisions.outputs(), Outputs::Classes(_));
+    let classes = plan.decisions.labels.names();
+    let mut seen: Vec<String> = Vec::new();
+    let mut pictures = Vec::new();
+    for &index in plan.split.train.iter().take(LOOKED_THROUGH) {
+        if pictures.len() == SAMPLES || (several && seen.len() >= classes.len()) {
+            break;
+        }
+        let case = &plan.dataset.cases[index];
+        let known = |name: &String| seen.contains(name);
+        if !several && known(&case.label) {
+            continue;
+        }
+        let decoded = decode(&plan.dataset, case)?;
+        let new: Vec<String> = match (several, &decoded.labels) {
+            (true, Some(labels)) => {
+                let there = labels_in(labels).into_iter();
+                let names = there.filter_map(|label| classes.get(usize::from(label)).cloned());
+                names.filter(|name| !known(name)).collect()
+            }
+            _ => vec![case.label.clone()],
+        };
+        if new.is_empty() {
+            continue;
+        }
+        pictures.push(picture(&Shown {
+            kind: DataPictureKind::Sample,
+            case: &case.id,
+            label: new.join(", "),
+            epoch: 0,
+            image: shown(&decoded.image),
+            truth: decoded.labels.clone(),
+            several,
+            album: Album {
+                run,
+                prefix: format!("data-{:03}", pictures.len()),
+                of: case.id.clone(),
+            },
+        })?);
+        seen.extend(new);
+    }
+    Ok(pictures)
+}
+
+fn labels_in(labels: &GrayImage) -> Vec<u8> {
+    let mut there: Vec<u8> = labels.as_raw().clone();
+    there.sort_unstable();
+    there.dedup();
+    there.retain(|label| *label != IGNORE);
+    there
+}
+
+/// A case without augmentation and as the first epochs of training see it, in one scale of gray.
+fn views(plan: &Plan, run: &RunDir, index: usize, pictures: &mut Vec<DataPicture>) -> Result<()> {
+    let decisions = &plan.decisions;
+    let loader = |augment: Option<AugmentSpec>| {
+        let preprocess = decisions.preprocess();
+        Loader::new(
+            Arc::clone(&plan.dataset),
+            vec![index],
+            preprocess,
+            augment,
+            1,
+            1,
+            Arc::new(Cache::new(0)),
+        )
+    };
+    let see = |loader: &Loader, order: Order| {
+        let batch = loader.epoch(order).next();
+        batch.unwrap_or_else(|| Err(Error::failed("a case makes no batch")))
+    };
+    let augmented = loader(Some(decisions.spec.augment.clone()));
+    let mut batches = vec![see(&loader(None), Order::Sequential)?];
+    for epoch in 1..=EPOCHS.min(decisions.spec.schedule.epochs) {
+        batches.push(see(&augmented, Order::Shuffled { seed: decisions.seed, epoch })?);
+    }
+    let [height, width] = batches[0].sides;
+    // Numbers beside the three colours, such as a guiding mask, are no picture.
+    let colours = if batches[0].channels >= 3 { 3 } else { 1 };
+    let values = |images: &[f32]| images[..colours * height * width].to_vec();
+    let all = || batches.iter().flat_map(|batch| values(&batch.images));
+    let (low, high) = all().fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), value| {
+        (low.min(value), high.max(value))
+    });
+    let byte = |value: f32| ((value - low) / (high - low).max(f32::EPSILON) * 255.0).round() as u8;
+    let case = &plan.dataset.cases[index];
+    let several = matches!(decisions.outputs(), Outputs::Classes(_));
+    for (epoch, batch) in (0..).zip(&batches) {
+        let pixels = values(&batch.images);
+        let image = RgbImage::from_fn(width as u32, height as u32, |x, y| {
+            let at = y as usize * width + x as usize;
+            let plane = |colour: usize| byte(pixels[(colour % colours) * height * width + at]);
+            image::Rgb([plane(0), plane(1), plane(2)])
+        });
+        let truth = match batch.label_sides == batch.sides {
+            true => GrayImage::from_raw(width as u32, height as u32, batch.labels.clone()),
+            false => None,
+        };
+        pictures.push(picture(&Shown {
+            kind: if epoch == 0 { DataPictureKind::Plain } else { DataPictureKind::Augmented },
+            case: &case.id,
+            label: case.label.clone(),
+            epoch,
+            image: shown(&image),
+            truth,
+            several,
+            album: Album {
+                run,
+                prefix: format!("data-{:03}", pictures.len()),
+                of: case.id.clone(),
+            },
+        })?);
+    }
+    Ok(())
+}
+
+/// What becomes a picture.
+struct Shown<'a> {
+    kind: DataPictureKind,
+    case: &'a str,
+    label: String,
+    epoch: u32,
+    image: RgbImage,
+    truth: Option<GrayImage>,
+    several: bool,
+    album: Album<'a>,
+}
+
+fn picture(of: &Shown) -> Result<DataPicture> {
+    let truth = of.truth.as_ref().map(|truth| truth_map(truth, of.several)).transpose()?;
+    Ok(DataPicture {
+        kind: of.kind,
+        case: of.case.to_owned(),
+        label: of.label.clone(),
+        epoch: of.epoch,
+        image: of.album.save("image.jpg", "image", jpeg(&of.image)?)?,
+        truth: of.album.save("truth.png", "true mask", truth)?,
+    })
+}
