@@ -11,7 +11,7 @@
 
   const axisText = (value) => String(Number.isInteger(value) ? value : Number(value.toPrecision(4)));
 
-  /// The index of the number nearest to a value in a sorted list.
+  /// The index of the nearest number in a sorted list.
   function nearest(sorted, value) {
     let [low, high] = [0, sorted.length - 1];
     while (high - low > 1) {

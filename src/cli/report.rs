@@ -1,5 +1,6 @@
 //! `oncospec report`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,7 +13,9 @@ use crate::error::{Error, Result};
 use crate::inference::find_runs;
 use crate::outputs::{OutputFile, Outputs, Planned, absolute, canonical};
 use crate::record::{Record, RunDir, RunState};
-use crate::report::{ReportOptions, Unreadable, check_templates, is_at_work, render, with_assets};
+use crate::report::{
+    ReportOptions, Unreadable, check_templates, index, is_at_work, render, with_assets,
+};
 use crate::shell::shell;
 use crate::spec::{Literature, literature};
 use crate::text;
@@ -40,6 +43,9 @@ pub(super) struct ReportArgs {
     /// those that share their protocol; may be repeated.
     #[arg(long, value_name = "FILE")]
     literature: Vec<PathBuf>,
+    /// Write an index over all runs instead, with a page for each experiment beside it.
+    #[arg(long, conflicts_with_all = ["assets", "pdf", "watch"])]
+    index: bool,
     /// Leave out pictures and the names of cases and groups, which become numbers.
     #[arg(long)]
     redact: bool,
@@ -69,6 +75,11 @@ pub(super) fn execute(args: ReportArgs, output: Output) -> Result<u8> {
     let again_after = args.watch.then_some(LOOK);
     let (compare, redact) = (args.compare, args.redact);
     let page = PageFile { compare, literature, redact, assets, again_after, ..page };
+    if args.index {
+        let (whole, pages) = write_index(&page, &args.output, &runs, overwrite)?;
+        output.say(format!("index: {}, with {pages} pages beside it", args.output.display()));
+        return Ok(if whole { 0 } else { 1 });
+    }
     let pdf = args.pdf.as_deref().map(|file| Pdf::new(file, overwrite)).transpose()?;
     let mut written = page.write(&runs, String::new())?;
     output.say(format!("report: {}", args.output.display()));
@@ -80,6 +91,49 @@ pub(super) fn execute(args: ReportArgs, output: Output) -> Result<u8> {
         output.say(format!("printed: {}", pdf.file.path().display()));
     }
     Ok(if written.whole { 0 } else { 1 })
+}
+
+/// Writes an index over runs and a page for each experiment beside it; whether all could be read, and how many pages.
+fn write_index(
+    index_page: &PageFile,
+    path: &Path,
+    runs: &[PathBuf],
+    overwrite: bool,
+) -> Result<(bool, usize)> {
+    let (records, errors) = read(runs);
+    let mut experiments: BTreeMap<&str, Vec<Record>> = BTreeMap::new();
+    for record in &records {
+        experiments.entry(&record.summary.experiment).or_default().push(record.clone());
+    }
+    let stem = file_name(&path.file_stem().unwrap_or_default().to_string_lossy());
+    let folder = path.with_file_name(format!("{stem}-pages"));
+    let name = |experiment: &str| format!("{}.html", file_name(experiment));
+    let planned = experiments.keys().map(|experiment| Planned::named(name(experiment))).collect();
+    let outputs = Outputs::folder(&folder, "pages of an index", planned, overwrite)?;
+    let mut pages = BTreeMap::new();
+    for (experiment, records) in &experiments {
+        let options = index_page.options(String::new(), &[]);
+        // A figure that is compared need not be one of each experiment.
+        let options = ReportOptions { compare: Vec::new(), ..options };
+        outputs.write(&name(experiment), render(records, &options)?.as_bytes())?;
+        pages.insert(experiment.to_string(), format!("{stem}-pages/{}", name(experiment)));
+    }
+    let options = index_page.options(String::new(), &errors);
+    index_page.file.write(index(&records, &pages, &options)?.as_bytes())?;
+    for (_, error) in &errors {
+        eprintln!("error: {}", text::lines(&error.to_string()));
+    }
+    Ok((errors.is_empty(), pages.len()))
+}
+
+/// A name as that of a file and a link: other than letters, digits, `-` and `_` become their bytes.
+fn file_name(experiment: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    let written = |byte: u8| match plain(byte) {
+        true => char::from(byte).to_string(),
+        false => format!(".{byte:02x}"),
+    };
+    experiment.bytes().map(written).collect()
 }
 
 /// A PDF of a page.
@@ -214,20 +268,7 @@ impl PageFile {
         if records.is_empty() && !errors.is_empty() {
             return Err(errors.remove(0).1);
         }
-        let unreadable = errors.iter().map(|(path, error)| Unreadable {
-            path: path.display().to_string(),
-            problem: error.to_string(),
-        });
-        let options = ReportOptions {
-            title,
-            command: shell(&command_line()),
-            templates: self.templates.clone(),
-            unreadable: unreadable.collect(),
-            compare: self.compare.clone(),
-            literature: self.literature.clone(),
-            redact: self.redact,
-            again_after: self.again_after,
-        };
+        let options = self.options(title, &errors);
         let mut html = render(&records, &options)?;
         if let Some(Assets { folder, from_page, overwrite }) = &self.assets {
             let (page, assets) = with_assets(&html, from_page)?;
@@ -243,6 +284,24 @@ impl PageFile {
             eprintln!("error: {}", text::lines(&error.to_string()));
         }
         Ok(Written { records, whole: errors.is_empty() })
+    }
+
+    /// How it is rendered, with runs that could not be read.
+    fn options(&self, title: String, errors: &[(PathBuf, Error)]) -> ReportOptions {
+        let unreadable = errors.iter().map(|(path, error)| Unreadable {
+            path: path.display().to_string(),
+            problem: error.to_string(),
+        });
+        ReportOptions {
+            title,
+            command: shell(&command_line()),
+            templates: self.templates.clone(),
+            unreadable: unreadable.collect(),
+            compare: self.compare.clone(),
+            literature: self.literature.clone(),
+            redact: self.redact,
+            again_after: self.again_after,
+        }
     }
 
     /// Where it lies.

@@ -1,7 +1,8 @@
 //! Records to one HTML page.
 //!
 //! A report reads run directories and nothing else: polars groups the recorded frames for its tables, plotters draws its
-//! charts, minijinja renders the page from `templates/`. The page is one file that loads nothing and runs no script.
+//! charts, minijinja renders the page from `templates/`. The page is one file that loads
+//! nothing; its scripts, which its policy allows by their hashes, add nothing that is not there without them.
 
 mod answer;
 mod assets;
@@ -25,6 +26,7 @@ mod gates;
 mod guide;
 mod headline;
 mod images;
+mod index;
 mod junit;
 mod legend;
 mod literature;
@@ -34,6 +36,7 @@ mod names;
 mod network;
 mod numbers;
 mod page;
+mod parallel;
 mod pictures;
 mod pooled;
 mod readings;
@@ -54,6 +57,7 @@ pub use contact_sheet::{
 pub use folds::{Folds, Unjudged, folds, unjudged};
 pub use gates::fallen;
 pub use headline::left_out;
+pub use index::index;
 pub use junit::{NotBegun, junit};
 pub use markdown::markdown;
 pub use page::check_templates;

@@ -26,11 +26,12 @@ const SCRIPTS: [(&str, &str); 4] = [
 ];
 
 /// The built-in templates, by the names of the files that may replace them.
-const TEMPLATES: [(&str, &str); 20] = [
+const TEMPLATES: [(&str, &str); 21] = [
     ("page.html.j2", include_str!("../../templates/page.html.j2")),
     ("macros.html.j2", include_str!("../../templates/macros.html.j2")),
     ("status.html.j2", include_str!("../../templates/status.html.j2")),
     ("results.html.j2", include_str!("../../templates/results.html.j2")),
+    ("index.html.j2", include_str!("../../templates/index.html.j2")),
     ("literature.html.j2", include_str!("../../templates/literature.html.j2")),
     ("curves.html.j2", include_str!("../../templates/curves.html.j2")),
     ("film.html.j2", include_str!("../../templates/film.html.j2")),

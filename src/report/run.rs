@@ -16,6 +16,7 @@ use super::legend::{self, Meaning};
 use super::means::{self, Block};
 use super::names;
 use super::network;
+use super::parallel;
 use super::pictures::{self, Group, Seen, seen_data};
 use super::readings::{TestReadings, test_readings};
 use super::remarks::{self, Remark};
@@ -75,6 +76,8 @@ pub(super) struct RunView<'a> {
     strata: Vec<StrataTable>,
     /// The trials by which keys were chosen.
     sweep: &'a Sweep,
+    /// Their parallel coordinates, as SVG.
+    trials_drawn: String,
     confusion: Vec<ConfusionView>,
     guide: Option<Guide<'a>>,
     split: SplitTable,
@@ -131,6 +134,7 @@ pub(super) fn view<'a>(index: usize, label: &'a str, record: &'a Record) -> Resu
         chosen_on_test: chosen_on_test(record),
         strata: strata::tables(record),
         sweep: &record.sweep,
+        trials_drawn: parallel::drawing(&record.sweep),
         confusion: confusions(record),
         guide: guide::guide(record),
         balance: balance(&record.summary, &split.splits),
@@ -290,6 +294,11 @@ fn epoch_table(record: &Record) -> EpochTable {
         })
         .collect();
     EpochTable { columns, rows }
+}
+
+/// The date and the time of day to the minute of a time in RFC 3339; empty of none.
+pub(super) fn short_date(time: &str) -> String {
+    time.get(..16).map(|short| short.replace('T', " ")).unwrap_or_default()
 }
 
 /// How long epochs took.

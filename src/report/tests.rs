@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::fs;
 use std::time::Instant;
 
@@ -47,6 +48,8 @@ fn page() -> String {
             (0..3).map(|seed| examples::busi(root.path(), "seeds", seed, 12, 40)).collect();
         let seeds = render(&seeds, &ReportOptions::default()).unwrap();
         fs::write(std::path::Path::new(&folder).join("seeds.html"), seeds).unwrap();
+        let index = index(&records(root.path()), &BTreeMap::new(), &options()).unwrap();
+        fs::write(std::path::Path::new(&folder).join("index.html"), index).unwrap();
     }
     html
 }
@@ -287,6 +290,37 @@ fn a_record_of_a_run_that_has_only_begun_makes_a_page() {
         assert!(html.contains(needed), "the page lacks `{needed}`");
     }
     assert!(markdown(&[Record::default()], &Baseline::default()).contains("planned"));
+}
+
+#[test]
+fn an_index_has_all_runs_and_the_history_of_their_gates() {
+    let root = tempfile::tempdir().unwrap();
+    let mut records: Vec<Record> =
+        (0..3).map(|seed| examples::busi(root.path(), "ward", seed, 4, 40)).collect();
+    records.push(examples::multi_class(root.path()));
+    let pages = BTreeMap::from([("ward".to_owned(), "pages/ward.html".to_owned())]);
+    let html = index(&records, &pages, &options()).unwrap();
+    assert_eq!(html.matches("<a href=\"pages&#x2f;ward.html\">").count(), 6);
+    for needed in ["ward, seed 2", "Gates over time", "ward: test.dice.mean", "test.hd95.mean"] {
+        assert!(without_scripts(&html).contains(needed), "the index lacks `{needed}`");
+    }
+    assert!(!html.contains("data:image/"), "pictures are on the pages");
+    assert_eq!(index(&[], &pages, &options()).unwrap_err().exit_code(), 2);
+}
+
+/// 100 runs make a small index.
+#[test]
+fn a_hundred_runs_fit_an_index() {
+    let root = tempfile::tempdir().unwrap();
+    let one = examples::busi(root.path(), "many", 0, 30, 100);
+    let run = |seed: u32| {
+        let mut record = one.clone();
+        record.provenance.seed = seed;
+        record
+    };
+    let records: Vec<Record> = (0..100).map(run).collect();
+    let html = index(&records, &BTreeMap::new(), &options()).unwrap();
+    assert!(html.len() < 3_000_000, "{} bytes", html.len());
 }
 
 #[test]
