@@ -413,7 +413,7 @@ document.querySelectorAll(".gallery").forEach((section) => {
 
   function makeViewer() {
     /// The case and the run that are shown, their pictures, and the part of them on the canvas.
-    let one, run, photo, masks, part, asked, timer;
+    let one, run, photo, masks, unread, part, asked, timer;
     let blinked = false;
     const title = element("h2", { id: `${section.id}-title`, tabindex: -1 });
     const under = element("p", { class: "soft" });
@@ -471,12 +471,19 @@ document.querySelectorAll(".gallery").forEach((section) => {
       [one, run] = [chosen, ofRun];
       describe();
       const request = (asked = {});
-      const pictures = Promise.all([decoded(one.node.querySelector(".photo")), masksOf(one, run)]);
-      const found = await pictures.catch(() => [null, null]);
+      // Pictures beside a page that lies on disk may be drawn, but not read.
+      const drawn = decoded(panels(one)[run]?.querySelector(".mask")).catch(() => null);
+      const pictures = Promise.all([
+        decoded(one.node.querySelector(".photo")).catch(() => null),
+        masksOf(one, run).catch(() => null),
+        drawn,
+      ]);
+      const found = await pictures;
       // Another case may have been asked for meanwhile.
       if (asked !== request) return;
       [photo, masks] = found;
-      canvas.hidden = !photo && !masks;
+      unread = masks ? null : found[2];
+      canvas.hidden = !photo && !masks && !unread;
       paint();
     }
 
@@ -537,8 +544,8 @@ document.querySelectorAll(".gallery").forEach((section) => {
     }
 
     function paint() {
-      const source = masks ?? photo;
-      const mode = !masks ? "image" : timer ? (blinked ? "prediction" : "truth") : modeField.value;
+      const source = masks ?? photo ?? unread;
+      const mode = !masks ? (unread && modeField.value !== "image" ? "errors" : "image") : timer ? (blinked ? "prediction" : "truth") : modeField.value;
       side.textContent = !source ? "no picture" : timer ? mode : "";
       if (!source || !dialog.open) return;
       part = { left: 0, top: 0, width: source.width, height: source.height };
@@ -560,6 +567,11 @@ document.querySelectorAll(".gallery").forEach((section) => {
       if (mode === "contours") {
         drawContour(pen, masks, masks.truth, palette.right, 1 / part.scale, () => true);
         drawContour(pen, masks, masks.prediction, palette["too-much"], 1 / part.scale, (x, y) => (x + y) % 6 < 4);
+      } else if (mode !== "image" && unread) {
+        // Its background is black, which lightens nothing.
+        pen.globalCompositeOperation = "lighten";
+        pen.drawImage(unread, 0, 0, source.width, source.height);
+        pen.globalCompositeOperation = "source-over";
       } else if (mode !== "image") pen.drawImage(coloured(mode), 0, 0);
       legend.replaceChildren(...meanings(mode, masks).map(([rgb, text]) => {
         const swatch = element("span", { class: "swatch", "aria-hidden": "true" });

@@ -104,7 +104,10 @@ impl<'a> Blocks<'a> {
         let (width, height) = truth.dimensions();
         let longest = u64::from(width.max(height).max(1));
         let side = |length: u32| match longest > u64::from(LONGEST_SIDE) {
-            true => (u64::from(length) * u64::from(LONGEST_SIDE) / longest).max(1) as u32,
+            true => {
+                let scaled = f64::from(length) * f64::from(LONGEST_SIDE) / longest as f64;
+                (scaled.round() as u32).max(1)
+            }
             false => length,
         };
         Ok(Self { truth, prediction, size: (side(width), side(height)) })

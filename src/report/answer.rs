@@ -217,10 +217,7 @@ fn doubts(
         doubts.push(format!("Not finished: {}.", unfinished.join("; ")));
     }
     doubts.extend(shared.iter().filter_map(SharedRemark::doubt));
-    for run in runs {
-        let of = if runs.len() > 1 { format!("{}: ", run.label()) } else { String::new() };
-        doubts.extend(run.doubts().map(|text| format!("{of}{text}")));
-    }
+    doubts.extend(doubts_of_runs(runs));
     let alone: Vec<&str> =
         comparisons.iter().flat_map(|one| &one.alone).map(String::as_str).collect();
     if !alone.is_empty() {
@@ -253,6 +250,38 @@ fn doubts(
     doubts
 }
 
+/// Doubts about single runs; what is true of several is said once, with their labels.
+fn doubts_of_runs(runs: &[RunView]) -> Vec<String> {
+    let having = |brief: &str| {
+        let has = |run: &&RunView| run.doubts().any(|doubt| doubt.brief == brief);
+        runs.iter().filter(has).map(RunView::label).collect::<Vec<&str>>()
+    };
+    let mut said: Vec<&str> = Vec::new();
+    let mut doubts = Vec::new();
+    for run in runs {
+        for doubt in run.doubts() {
+            let labels = if doubt.brief.is_empty() { Vec::new() } else { having(doubt.brief) };
+            if labels.len() < 2 {
+                let of = if runs.len() > 1 { format!("{}: ", run.label()) } else { String::new() };
+                doubts.push(format!("{of}{}", doubt.text));
+            } else if !said.contains(&doubt.brief) {
+                said.push(doubt.brief);
+                let of = match labels.len() == runs.len() {
+                    true => "all runs".to_owned(),
+                    false => {
+                        format!("{} of {} runs: {}", labels.len(), runs.len(), labels.join("; "))
+                    }
+                };
+                doubts.push(format!(
+                    "{} ({of}).",
+                    words::sentence(doubt.brief).trim_end_matches('.')
+                ));
+            }
+        }
+    }
+    doubts
+}
+
 /// Headline figures for which there are too few groups for an interval.
 fn few_cases(headline: &Headline) -> Vec<String> {
     let of_column = |(at, column): (usize, &Column)| {
@@ -270,4 +299,58 @@ fn few_cases(headline: &Headline) -> Vec<String> {
         ))
     };
     headline.columns.iter().enumerate().filter_map(of_column).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::record::{Record, RunState, examples};
+    use crate::report::{ReportOptions, render};
+
+    /// What the first section says, without its tags.
+    fn said(records: &[Record]) -> String {
+        let html = render(records, &ReportOptions::default()).unwrap();
+        let section = html.split("<section id=\"answer\">").nth(1).unwrap();
+        let section = section.split("</section>").next().unwrap();
+        let text =
+            section.split('<').map(|part| part.split_once('>').map_or(part, |(_, text)| text));
+        text.collect::<String>().split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn one_run_is_answered_with_its_interval_gates_and_doubts() {
+        let root = tempfile::tempdir().unwrap();
+        let text = said(&[examples::busi(root.path(), "ward", 0, 12, 40)]);
+        assert!(text.starts_with("In short ward: Dice, mean over cases, 0."), "{text}");
+        for part in [
+            "95 % interval in brackets",
+            "40 test cases",
+            "gates fell",
+            "overfitting",
+            "Worst: Dice",
+            "Best: Dice",
+        ] {
+            assert!(text.contains(part), "no `{part}` in: {text}");
+        }
+    }
+
+    #[test]
+    fn seeds_count_as_one_and_what_several_runs_have_is_said_once() {
+        let root = tempfile::tempdir().unwrap();
+        let runs: Vec<Record> =
+            (0..3).map(|seed| examples::busi(root.path(), "ward", seed, 12, 40)).collect();
+        let text = said(&runs);
+        assert!(text.contains("on average over 3 seeds"), "{text}");
+        assert_eq!(text.matches("verfitting").count(), 1, "{text}");
+        assert!(text.contains("(all runs)"), "{text}");
+    }
+
+    #[test]
+    fn a_run_that_is_not_finished_answers_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        let mut run = examples::interrupted(root.path());
+        assert!(said(&[run.clone()]).contains("There is no figure of an evaluated split yet."));
+        run.status.state = RunState::Failed;
+        let both = said(&[run, examples::busi(root.path(), "ward", 0, 12, 40)]);
+        assert!(both.contains("Not finished: busi-unet-interrupted"), "{both}");
+    }
 }

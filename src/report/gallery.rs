@@ -411,7 +411,7 @@ fn data(
     let of_case = |case: &GalleryCase| {
         let scores = titles.iter().enumerate().map(|(at, title)| {
             let values = case.panels.iter().map(|panel| panel.scores.get(at).copied().flatten());
-            (title.clone(), values.map(|value| json!(value)).collect::<Value>())
+            (title.clone(), values.map(|value| json!(value.map(rounded))).collect::<Value>())
         });
         json!({
             "case": case.case, "label": case.label, "group": case.group, "size": case.size,
@@ -436,6 +436,12 @@ fn data(
         "seeds": seeds(records, columns),
         "cases": cases.iter().map(of_case).collect::<Value>(),
     })
+}
+
+/// A score with four decimals, or as many as three digits of a large one need, to order cases by; the record has all.
+fn rounded(score: f64) -> f64 {
+    let scale = if score.abs() < 10.0 { 1e4 } else { 1e2 };
+    (score * scale).round() / scale
 }
 
 /// Columns that differ in their seeds only, by index.

@@ -18,6 +18,15 @@ pub(super) struct Remark {
     pub warning: bool,
     /// Its text.
     pub text: String,
+    /// What it comes to, alike for all runs that it is true of; empty where the text is.
+    #[serde(skip)]
+    pub brief: &'static str,
+}
+
+impl Remark {
+    fn in_brief(self, brief: &'static str) -> Self {
+        Self { brief, ..self }
+    }
 }
 
 /// All remarks on a run, the doubts first.
@@ -38,11 +47,11 @@ pub(super) fn remarks(record: &Record, split: &SplitTable) -> Vec<Remark> {
 }
 
 fn warning(text: String) -> Remark {
-    Remark { warning: true, text }
+    Remark { warning: true, text, brief: "" }
 }
 
 fn note(text: String) -> Remark {
-    Remark { warning: false, text }
+    Remark { warning: false, text, brief: "" }
 }
 
 fn overrides(record: &Record) -> Option<Remark> {
@@ -85,6 +94,7 @@ fn test_reads(record: &Record) -> Option<Remark> {
             "The test split was {}: its figures are no longer those of unseen cases.",
             readings.clause
         ))
+        .in_brief("the test split was read before: its figures are no longer those of unseen cases")
     })
 }
 
@@ -137,12 +147,14 @@ fn course_of_the_loss(record: &Record) -> Option<Remark> {
                  fell ({train}): overfitting.{}",
                 kept(record)
             ))
+            .in_brief("overfitting: the loss rose while that of training fell")
         } else {
             warning(format!(
                 "{split} and training loss both rose after epoch {lowest_epoch} ({valid}; \
                  {train}): training diverges, perhaps because the learning rate is too high.{}",
                 kept(record)
             ))
+            .in_brief("training diverges: both losses rose")
         });
     }
     let &(_, first) = valid.first()?;

@@ -167,8 +167,8 @@ impl RunView<'_> {
     }
 
     /// Doubts about its results.
-    pub(super) fn doubts(&self) -> impl Iterator<Item = &str> {
-        self.remarks.iter().filter(|remark| remark.warning).map(|remark| remark.text.as_str())
+    pub(super) fn doubts(&self) -> impl Iterator<Item = &Remark> {
+        self.remarks.iter().filter(|remark| remark.warning)
     }
 
     /// Whether two runs have the same data and split.

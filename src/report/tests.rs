@@ -273,6 +273,39 @@ fn the_structure_of_the_page_is_as_it_was() {
     snapshot("page", &structure);
 }
 
+/// What stands between two texts, replaced throughout.
+fn replaced(html: &str, begin: &str, end: &str, by: &str) -> String {
+    let mut parts = html.split(begin);
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |page, part| match part.split_once(end) {
+        Some((_, rest)) => page + begin + by + end + rest,
+        None => page + begin + part,
+    })
+}
+
+#[test]
+fn each_section_says_what_it_said() {
+    let root = tempfile::tempdir().unwrap();
+    let html = render(&records(root.path()), &options()).unwrap();
+    let html = replaced(&html, ";base64,", "\"", "..");
+    let html = replaced(&html, "<svg class=\"chart", "</svg>", "\">..");
+    let html = replaced(&html, "<script type=\"application/json\"", "</script>", ">..");
+    let folder = words::escape(&root.path().display().to_string());
+    let html = html.replace(&folder, "ROOT").replace(&folder.replace('/', "&#x2f;"), "ROOT");
+    let html = html.replace(&root.path().display().to_string(), "ROOT");
+    let mut sections = 0;
+    for part in html.split("<section id=\"").skip(1) {
+        let (id, rest) = part.split_once('"').unwrap();
+        let (body, _) = rest.split_once("</section>").unwrap();
+        let lines = body.lines().map(str::trim_end).filter(|line| !line.is_empty());
+        // Of many equal rows the first few are enough.
+        let lines: Vec<&str> = lines.take(120).collect();
+        snapshot(&format!("section_{}", id.replace('-', "_")), &lines.join("\n"));
+        sections += 1;
+    }
+    assert!(sections >= 11, "{sections}");
+}
+
 #[test]
 fn markdown_is_one_table_with_the_reasons_below() {
     let root = tempfile::tempdir().unwrap();

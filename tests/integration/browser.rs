@@ -72,7 +72,7 @@ fn measure(browser: &str, bench: &Bench, report: &Path, width: u32) -> Value {
 fn assert_whole(browser: &str, bench: &Bench) {
     let report = bench.path().join("report.html");
     let html = fs::read_to_string(&report).unwrap();
-    for load in ["src=\"http", "href=\"http", "@import", "<script", "<link", "url(http"] {
+    for load in ["src=\"http", "href=\"http", "@import", "<script src", "<link", "url(http"] {
         assert!(!html.contains(load), "the page loads something: {load}");
     }
     for width in [390, 800, 1400] {
@@ -105,4 +105,20 @@ fn so_is_that_of_networks_that_tell_images_apart() {
     bench.file("both.toml", BOTH);
     bench.oncospec(&["run", "sorted.toml", "both.toml", "-o", "report.html"]).with(0);
     assert_whole(browser, &bench);
+}
+
+#[test]
+fn a_page_is_printed_by_a_chromium_that_is_there_and_refused_without_one() {
+    let bench = Bench::new();
+    bench.tiny("");
+    bench.oncospec(&["run", "tiny.toml", "-o", "report.html"]).with(0);
+    let print = ["report", "tiny", "-o", "report.html", "--pdf", "report.pdf"];
+    let mut without = bench.command(&print);
+    let refused = without.env("PATH", "").env_remove("CHROMIUM").output().unwrap();
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("no Chromium to print with"));
+    if browser().is_some() {
+        bench.oncospec(&print).with(0);
+        assert!(fs::read(bench.path().join("report.pdf")).unwrap().starts_with(b"%PDF"));
+    }
 }

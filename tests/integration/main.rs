@@ -24,6 +24,7 @@ mod jobs;
 mod metadata;
 mod multi_task;
 mod own_data;
+mod pages;
 mod real_data;
 mod recipes;
 mod regions;
