@@ -80,6 +80,8 @@ pub(crate) const PLACES: &[(&str, Part)] = &[
     ("model/summary.rs", Part::Neither),
     ("outputs/", Part::Neither),
     ("plan/", Part::Training),
+    // Changes ids by itself.
+    ("plan/average.rs", Part::Neither),
     ("plan/describe.rs", Part::Neither),
     // Changes ids by itself.
     ("plan/engine.rs", Part::Neither),
@@ -100,6 +102,7 @@ pub(crate) const PLACES: &[(&str, Part)] = &[
     ("run/determinism.rs", Part::Neither),
     ("run/due.rs", Part::Neither),
     ("run/dump.rs", Part::Neither),
+    ("run/ensemble.rs", Part::Evaluation),
     ("run/film.rs", Part::Neither),
     ("run/gates.rs", Part::Neither),
     ("run/headline.rs", Part::Evaluation),

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! A table for each experiment and seed, with the run that was accepted and a line for each figure, in order of their names.
-//! Where the cases are divided into folds, one table `all-folds` has the runs of all of them, and figures over their test cases.
+//! Where the cases are divided into folds, one table `all-folds` has the runs of all of them, and figures over their test cases. An
+//! average over seeds has the table `average`, or `average-of-all-folds`.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write};
@@ -25,6 +26,10 @@ const RUN: &str = "run";
 const RUNS: &str = "runs";
 /// The name of the table of all folds.
 const ALL_FOLDS: &str = "all-folds";
+/// The name of the table of the average over seeds.
+const AVERAGE: &str = "average";
+/// The name of the table of all folds of that average.
+const AVERAGE_OF_ALL_FOLDS: &str = "average-of-all-folds";
 
 /// Accepted figures of experiments, by experiment and what of it they are of.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -37,6 +42,22 @@ pub enum Whose {
     Seed(u32),
     /// The test cases of all folds, of all seeds and divisions.
     AllFolds,
+    /// The average of the runs of all seeds.
+    Average,
+    /// The test cases of all folds, by the average of the runs of all seeds.
+    AverageOfAllFolds,
+}
+
+impl Whose {
+    /// Of a run of a seed, or an average of runs.
+    pub fn of_run(seed: u32, is_average: bool) -> Self {
+        if is_average { Self::Average } else { Self::Seed(seed) }
+    }
+
+    /// Of all folds of runs, or of averages of runs.
+    pub fn of_folds(are_averages: bool) -> Self {
+        if are_averages { Self::AverageOfAllFolds } else { Self::AllFolds }
+    }
 }
 
 impl fmt::Display for Whose {
@@ -44,6 +65,8 @@ impl fmt::Display for Whose {
         match self {
             Self::Seed(seed) => seed.fmt(f),
             Self::AllFolds => f.write_str(ALL_FOLDS),
+            Self::Average => f.write_str(AVERAGE),
+            Self::AverageOfAllFolds => f.write_str(AVERAGE_OF_ALL_FOLDS),
         }
     }
 }
@@ -81,9 +104,14 @@ impl Baseline {
         for (experiment, tables) in &whole {
             for (name, accepted) in table(tables, experiment)? {
                 let key = format!("{experiment}.{name}");
-                let seed = |_| format!("`{key}`: `{name}` is no seed, and not `{ALL_FOLDS}`");
+                let seed = |_| {
+                    let others = [ALL_FOLDS, AVERAGE, AVERAGE_OF_ALL_FOLDS].join("`, `");
+                    format!("`{key}`: `{name}` is no seed, and none of `{others}`")
+                };
                 let whose = match name.as_str() {
                     ALL_FOLDS => Whose::AllFolds,
+                    AVERAGE => Whose::Average,
+                    AVERAGE_OF_ALL_FOLDS => Whose::AverageOfAllFolds,
                     seeds => Whose::Seed(seeds.parse().map_err(seed)?),
                 };
                 baseline.accept(experiment, whose, accepted_in(table(accepted, &key)?, &key)?);
@@ -102,9 +130,9 @@ impl Baseline {
         self.0.entry(experiment.into()).or_default().insert(whose, accepted);
     }
 
-    /// Whether a run of an experiment and a seed was accepted, alone or with those of other folds.
+    /// Whether a run of an experiment and a seed was accepted, alone or with those of other folds, or an average.
     pub fn has_accepted(&self, experiment: &str, seed: u32, run: &str) -> bool {
-        [Whose::Seed(seed), Whose::AllFolds]
+        [Whose::Seed(seed), Whose::AllFolds, Whose::Average, Whose::AverageOfAllFolds]
             .into_iter()
             .filter_map(|whose| self.accepted(experiment, whose))
             .any(|accepted| accepted.runs.iter().any(|id| id == run))
@@ -206,6 +234,25 @@ mod tests {
     }
 
     #[test]
+    fn averages_have_tables_beside_those_of_seeds_and_folds() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("baseline.toml");
+        let mut written = baseline();
+        let whose = [Whose::of_run(3, true), Whose::of_folds(true)];
+        for (whose, run) in whose.into_iter().zip(["p", "q"]) {
+            let accepted = Accepted { runs: vec![run.into()], ..Accepted::default() };
+            written.accept("u.net", whose, accepted);
+        }
+        written.write(&path).unwrap();
+        let read = Baseline::read(&path).unwrap();
+        assert_eq!(read.text(), written.text());
+        assert_eq!(read.accepted("u.net", Whose::Average).unwrap().runs, ["p"]);
+        assert_eq!(read.accepted("u.net", Whose::AverageOfAllFolds).unwrap().runs, ["q"]);
+        assert_eq!(read.accepted("u.net", Whose::Seed(3)).unwrap().runs, ["ab"]);
+        assert!(read.has_accepted("u.net", 9, "p"));
+    }
+
+    #[test]
     fn the_file_has_a_line_for_each_figure_in_a_stable_order_and_is_read_back() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("baseline.toml");
@@ -232,7 +279,10 @@ mod tests {
     fn what_no_baseline_can_hold_is_refused_with_its_key() {
         for (text, said) in [
             ("name = 'a'", "`name` is \"a\"; it must be a table"),
-            ("[a]\nx = {}", "`x` is no seed, and not `all-folds`"),
+            (
+                "[a]\nx = {}",
+                "`x` is no seed, and none of `all-folds`, `average`, `average-of-all-folds`",
+            ),
             ("[a.all-folds]\nruns = ['b', 3]", "it must be a list of run ids"),
             ("[a.0]\nrun = 3", "`a.0.run` is 3"),
             ("[a.0]\ndice = 3", "`dice` is no figure's full name"),

@@ -30,6 +30,7 @@ pub(super) fn execute(args: CheckArgs, output: Output) -> Result<u8> {
                     "name": one.loaded.spec.name,
                     "member": one.loaded.member(),
                     "trials": one.trials.len(),
+                    "ensemble": one.loaded.spec.evaluation.ensemble,
                     "train": one.split.train.len(),
                     "valid": one.split.valid.len(),
                     "test": one.split.test.len(),
@@ -50,8 +51,12 @@ fn said(checked: &Checked) -> String {
         0 => String::new(),
         count => format!("; {count} trials"),
     };
+    let average = match checked.loaded.spec.evaluation.ensemble {
+        true => format!("; the average of {} seeds", checked.loaded.spec.seeds.len()),
+        false => String::new(),
+    };
     format!(
-        "{}{member}: ok: {} training, {} validation and {} test cases{trials}",
+        "{}{member}: ok: {} training, {} validation and {} test cases{trials}{average}",
         checked.loaded.path.display(),
         split.train.len(),
         split.valid.len(),

@@ -266,13 +266,14 @@ fn to_accept(records: &[Record]) -> Vec<(&str, Whose, Accepted)> {
             Some(one) if one.runs[0] == run => {
                 let runs = one.runs.iter().map(|&run| id(&records[run])).collect();
                 let figures = kept(&one.figures, &one.gates, record);
-                accepted.push((experiment, Whose::AllFolds, Accepted { runs, figures }));
+                let whose = Whose::of_folds(record.summary.is_average());
+                accepted.push((experiment, whose, Accepted { runs, figures }));
             }
             Some(_) => {}
             None => {
                 let figures = with_cost(&record.figures, &record.times, &record.provenance);
                 let figures = kept(&figures, &record.gates, record);
-                let whose = Whose::Seed(record.provenance.seed);
+                let whose = Whose::of_run(record.provenance.seed, record.summary.is_average());
                 accepted.push((experiment, whose, Accepted { runs: vec![id(record)], figures }));
             }
         }

@@ -44,7 +44,10 @@ impl CompareArgs {
         let mut records: Vec<Record> = Vec::new();
         for path in find_runs(&[name.to_string()], &self.root)? {
             let record = Record::read(path)?;
-            let key = |record: &Record| (record.summary.experiment.clone(), record.provenance.seed);
+            let key = |record: &Record| {
+                let Record { summary, provenance, .. } = record;
+                (summary.experiment.clone(), provenance.seed, summary.is_average())
+            };
             match records.iter_mut().find(|other| key(other) == key(&record)) {
                 Some(other) if record.provenance.finished > other.provenance.finished => {
                     *other = record;

@@ -58,7 +58,11 @@ pub(super) fn execute(args: EvaluateArgs, output: Output) -> Result<u8> {
     if output.json {
         return print(&pretty(&of(scored, &figures, &strata)?)?);
     }
-    let refined = describe_steps(&trained.predictor.settled);
+    let settled = &trained.predictor.settled;
+    let refined = match trained.predictor.others.is_empty() {
+        true => describe_steps(settled),
+        false => describe_steps(&settled.of_average()),
+    };
     let averaged = match trained.runs().len() {
         1 => String::new(),
         runs => format!(", the mean of {runs} runs"),

@@ -94,7 +94,7 @@ impl Job {
     /// As [`due`], and where the masks of a guide cannot be read.
     pub(super) fn dues(&self) -> Result<Vec<Due>> {
         if let Some(plans) = &self.plans {
-            return plans.iter().map(due).collect();
+            return plans.iter().chain(&average_of(plans)).map(due).collect();
         }
         let guides = plans_of_guide(&self.checked, self.options.device.kind.family())?;
         let mut dues: Vec<Due> = guides.iter().map(due).collect::<Result<_>>()?;
@@ -147,6 +147,37 @@ impl Job {
     pub(super) fn make(&self, maker: &Maker, before: &[Outcome], done: &mut Done) {
         make_all(&[(self, self.options.clone())], maker, before, &mut |_, ended| done.add(ended));
     }
+
+    /// Makes the average of its runs, where the spec asks for it and all of them finished.
+    fn average(&self, plans: &[Plan], options: &Options, maker: &Maker, done: &mut Done) {
+        let Some(plan) = average_of(plans) else { return };
+        let finished = |plan: &Plan| {
+            let of_plan = |outcome: &&Outcome| outcome.path == plan.folder();
+            done.outcomes.iter().find(of_plan).is_some_and(Outcome::finished)
+        };
+        if let Some(lacking) = plans.iter().find(|plan| !finished(plan)) {
+            let (name, lacking) = (plan.name(), lacking.name());
+            maker.output.say(format!("{name}: not made: {lacking} did not finish"));
+            return;
+        }
+        let task = Task { plan: &plan, options, declared: &self.declared, guide: None };
+        let made = match maker.several {
+            Some(several) => several.here(&task, maker, || maker.here(&task)),
+            None if maker.stop.asked() => None,
+            None => Some(maker.here(&task)),
+        };
+        match made {
+            Some(Ok(outcome)) => done.outcomes.push(outcome),
+            Some(Err(error)) => done.fail(plan.name(), &error),
+            None => {}
+        }
+    }
+}
+
+/// The plan of the average of the runs of some plans, where their spec asks for it.
+fn average_of(plans: &[Plan]) -> Option<Plan> {
+    let asked = plans.iter().all(|plan| plan.decisions.spec.evaluation.ensemble);
+    if asked { Plan::average(plans.to_vec()) } else { None }
 }
 
 /// How runs are made.
@@ -273,6 +304,8 @@ pub(super) fn make_all(
                 None => {}
             }
         }
+        let (of_job, options) = &jobs[job];
+        of_job.average(&planned[job], options, maker, &mut done);
         ended(job, done);
     };
     for job in (0..jobs.len()).filter(|&job| planned[job].is_empty()) {
@@ -393,7 +426,7 @@ fn plans(
             let (name, path) = (&checked.loaded.spec.name, outcome.path.display());
             maker.output.say(format!("{name}: not run: {path}, which guides it, did not finish"));
             if before.iter().all(|other| other.path != outcome.path) {
-                done.outcomes.push(outcome);
+                done.outcomes.push(*outcome);
             }
             done.left_out = true;
             return Ok(Vec::new());

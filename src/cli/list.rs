@@ -61,12 +61,15 @@ fn row(run: &RunSummary) -> String {
         None => String::new(),
     };
     let status = &run.status;
-    let epochs = format!("{}/{}", status.epoch, status.epochs);
+    let is_average = run.position.as_ref().is_some_and(|position| !position.average.is_empty());
+    let (seed, epochs) = match is_average {
+        true => ("mean".into(), "-".into()),
+        false => (run.seed.to_string(), format!("{}/{}", status.epoch, status.epochs)),
+    };
     format!(
-        "{:32} {:19} {:>5} {:11} {epochs:>9} {:20}  {figure}{fallen}{parent}{again}",
+        "{:32} {:19} {seed:>5} {:11} {epochs:>9} {:20}  {figure}{fallen}{parent}{again}",
         run.experiment,
         run.run_id,
-        run.seed,
         status.state.to_string(),
         run.started
     )

@@ -76,7 +76,7 @@ pub(super) fn execute(args: PlanArgs, output: Output) -> Result<u8> {
 /// Reports on the weights that a network starts from, and what a step of it takes.
 type OneStep = (Vec<WeightsReport>, Measured);
 
-/// The folds and trials that a spec declares; nothing where it declares one run.
+/// The folds, trials and averages that a spec declares; nothing where it declares one run.
 fn members(all: &[Checked]) -> String {
     let mut text = String::new();
     let name = &all[0].loaded.spec.name;
@@ -97,6 +97,12 @@ fn members(all: &[Checked]) -> String {
             text += &format!("{}: {}\n", trial.number, in_a_line(&trial.keys));
         }
         text += "\n";
+    }
+    let spec = &all[0].loaded.spec;
+    if spec.evaluation.ensemble {
+        let each = if all.len() > 1 { " of each fold" } else { "" };
+        let seeds = spec.seeds.len();
+        text += &format!("# Average of {name}\n\nthe probabilities of the {seeds} seeds{each}\n\n");
     }
     if text.is_empty() {
         text

@@ -7,7 +7,7 @@ use clap::Args;
 use crate::device::Request;
 use crate::error::Result;
 use crate::inference::{Trained, find_run, find_runs, unfinished};
-use crate::record::Record;
+use crate::record::{Record, RunDir};
 use crate::text;
 
 /// Arguments that name a run.
@@ -46,9 +46,11 @@ impl TrainedArgs {
     /// Opens the run; a warning says if it did not finish.
     ///
     /// # Errors
-    /// If there is none, it has no weights yet, or the device is not there.
+    /// If there is none, it has no weights of its own, or the device is not there.
     pub(super) fn open(&self) -> Result<Trained> {
-        let trained = Trained::open(self.run.find()?, self.device.parse::<Request>()?)?;
+        let run = self.run.find()?;
+        RunDir::open_read(&run)?.best_weights()?;
+        let trained = Trained::open(run, self.device.parse::<Request>()?)?;
         warn_unfinished(&trained.record);
         Ok(trained)
     }

@@ -79,6 +79,20 @@ impl Several {
         self.turns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Does something in this process, as one of so many at once; `None` if someone asks to stop before.
+    pub(super) fn here<T>(
+        &self,
+        task: &Task,
+        maker: &Maker,
+        what: impl FnOnce() -> T,
+    ) -> Option<T> {
+        let order = (maker.place, usize::MAX);
+        let turn = self.turn(order, &task.plan.decisions.training_id, maker.stop)?;
+        let made = what();
+        drop(turn);
+        Some(made)
+    }
+
     /// Waits until a run is to begin; `None` if someone asks to stop before.
     fn turn(&self, order: (usize, usize), id: &str, stop: &Stop) -> Option<Turn<'_>> {
         let mut turns = self.turns();

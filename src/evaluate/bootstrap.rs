@@ -243,6 +243,12 @@ mod tests {
         interval: (f64, f64),
     }
 
+    /// Intervals of shares by statsmodels.
+    #[derive(Deserialize)]
+    struct OfStatsmodels {
+        shares: Vec<Share>,
+    }
+
     fn fixture() -> Fixture {
         let json = std::fs::read(crate::testing::fixture("intervals.json")).unwrap();
         serde_json::from_slice(&json).unwrap()
@@ -257,7 +263,9 @@ mod tests {
 
     #[test]
     fn the_interval_of_a_share_is_that_of_clopper_and_pearson() {
-        for Share { k, n, interval: expected } in fixture().shares {
+        let json = std::fs::read(crate::testing::fixture("of_statsmodels.json")).unwrap();
+        let more: OfStatsmodels = serde_json::from_slice(&json).unwrap();
+        for Share { k, n, interval: expected } in fixture().shares.into_iter().chain(more.shares) {
             let values: Vec<f64> = (0..n).map(|i| f64::from(u8::from(i < k))).collect();
             close(interval(&values, &alone(n)).unwrap(), expected, &format!("{k} of {n}"));
         }

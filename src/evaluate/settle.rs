@@ -24,7 +24,8 @@ const MOST_PIXELS: usize = 4096;
 /// Settles how outputs of the network become a prediction, and gives the steps about which validation cases decided.
 ///
 /// In this order: test-time augmentation, refinement, temperature, threshold, post-processing; each step sees what the
-/// ones before it left.
+/// ones before it left. Of networks that are averaged each has settled the first three for itself, and the last two are of
+/// their average.
 ///
 /// # Errors
 /// If a case cannot be decoded, or `tick` fails.
@@ -34,41 +35,53 @@ pub fn settle(
     spec: &EvaluationSpec,
     tick: Tick,
 ) -> Result<Vec<TriedStep>> {
+    let mut tried = match predictor.others.is_empty() {
+        true => settle_probabilities(predictor, valid, spec, tick)?,
+        false => Vec::new(),
+    };
+    predictor.settled.post_process.clear();
+    predictor.settled.threshold = threshold(predictor, valid, spec, tick)?;
+    let KeepSpec::IfBetterOnValid(by) = &spec.keep else {
+        predictor.settled.post_process.clone_from(&spec.post_process);
+        return Ok(tried);
+    };
+    let mut trial = Trial::new(predictor.settled.clone(), valid, spec, by, tick);
+    for step in &spec.post_process {
+        let mut with = trial.settled.clone();
+        with.post_process.push(step.clone());
+        trial.step(predictor, step.name(), with)?;
+    }
+    tried.extend(trial.tried);
+    Ok(tried)
+}
+
+/// Settles what is made of a network's probabilities before they are compared with a threshold.
+fn settle_probabilities(
+    predictor: &mut Predictor,
+    valid: &Cases,
+    spec: &EvaluationSpec,
+    tick: Tick,
+) -> Result<Vec<TriedStep>> {
     let all = spec.all_steps();
-    let mut trial = match &spec.keep {
-        KeepSpec::Always(_) => None,
+    let tried = match &spec.keep {
+        KeepSpec::Always(_) => {
+            predictor.settled = Settled { post_process: Vec::new(), ..all };
+            Vec::new()
+        }
         KeepSpec::IfBetterOnValid(by) => {
-            let settled = Settled { threshold: all.threshold, ..Settled::network() };
-            Some(Trial { valid, spec, by, tick, settled, value: None, tried: Vec::new() })
+            predictor.settled = Settled { threshold: all.threshold, ..Settled::network() };
+            let mut trial = Trial::new(predictor.settled.clone(), valid, spec, by, tick);
+            let with = Settled { test_time: all.test_time, ..trial.settled.clone() };
+            trial.step(predictor, "test-time-augmentation", with)?;
+            let with = Settled { refine: all.refine, ..trial.settled.clone() };
+            trial.step(predictor, "refine", with)?;
+            trial.tried
         }
     };
-    match &mut trial {
-        None => predictor.settled = Settled { post_process: Vec::new(), ..all.clone() },
-        Some(trial) => {
-            predictor.settled = trial.settled.clone();
-            let with = Settled { test_time: all.test_time.clone(), ..trial.settled.clone() };
-            trial.step(predictor, "test-time-augmentation", with)?;
-            let with = Settled { refine: all.refine.clone(), ..trial.settled.clone() };
-            trial.step(predictor, "refine", with)?;
-        }
-    }
     if matches!(spec.calibration, CalibrationSpec::Temperature(_)) {
         predictor.settled.temperature = observed(predictor, valid, tick)?.temperature();
     }
-    predictor.settled.threshold = threshold(predictor, valid, spec, tick)?;
-    let Some(mut trial) = trial else {
-        predictor.settled.post_process = all.post_process;
-        return Ok(Vec::new());
-    };
-    trial.settled = predictor.settled.clone();
-    trial.value = None;
-    for step in all.post_process {
-        let mut with = trial.settled.clone();
-        let name = step.name();
-        with.post_process.push(step);
-        trial.step(predictor, name, with)?;
-    }
-    Ok(trial.tried)
+    Ok(tried)
 }
 
 /// Steps on trial, one after the other.
@@ -84,7 +97,17 @@ struct Trial<'a> {
     tried: Vec<TriedStep>,
 }
 
-impl Trial<'_> {
+impl<'a> Trial<'a> {
+    fn new(
+        settled: Settled,
+        valid: &'a Cases<'a>,
+        spec: &'a EvaluationSpec,
+        by: &'a BestOnValidThreshold,
+        tick: Tick<'a>,
+    ) -> Self {
+        Self { valid, spec, by, tick, settled, value: None, tried: Vec::new() }
+    }
+
     /// Keeps a step if the metric is higher with it; nothing where it changes nothing.
     fn step(&mut self, predictor: &mut Predictor, step: &str, with: Settled) -> Result<()> {
         if with == self.settled {

@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::trained::Trained;
+use super::trained::{Trained, unfinished};
 use crate::device::Request;
 use crate::error::{Error, Result};
+use crate::evaluate::Predictor;
 use crate::plan::Decisions;
-use crate::record::{Record, RunDir, RunState};
+use crate::record::{Record, RunDir, RunState, Summary};
+use crate::run::members_of;
 use crate::spec::{diff, matters};
 use crate::split_name::SplitName;
 
@@ -21,7 +23,7 @@ pub struct Member {
 
 impl Trained {
     /// Opens run directories on a device: one, or several of one experiment that differ in seeds and folds alone, whose
-    /// probabilities are averaged. Of several, those that did not finish are left out.
+    /// probabilities are averaged. Of several, those that did not finish are left out, and so are averages.
     ///
     /// The average has the mean of their thresholds, and the steps of post-processing that more than half of them kept.
     ///
@@ -59,10 +61,41 @@ impl Trained {
         Ok(trained)
     }
 
-    /// The runs whose probabilities are averaged, the first of which stands for them; one alone is not averaged.
+    /// Opens the average that a run directory records, with the threshold and the steps of post-processing that the
+    /// validation split chose for it.
+    pub(super) fn open_average(run: PathBuf, record: Record, device: &Request) -> Result<Self> {
+        let decisions = Decisions::from_toml(&record.plan)?;
+        let settled = record.settled(&decisions.spec.evaluation);
+        let (mut predictors, mut others) = (Vec::new(), Vec::new());
+        for member in members_of(&run, &record.summary.members) {
+            let Self { run, record, predictor, .. } = Self::open(member, device.clone())?;
+            predictors.push(predictor);
+            others.push(Member { run, record });
+        }
+        let mut predictors = predictors.into_iter();
+        let first = predictors.next().ok_or_else(|| Error::failed("an average of no run"))?;
+        let mut predictor = Predictor { others: predictors.collect(), ..first };
+        predictor.settled.threshold = settled.threshold;
+        predictor.settled.post_process = settled.post_process;
+        let unfinished = unfinished(&record);
+        Ok(Self {
+            run,
+            record,
+            decisions,
+            predictor,
+            others,
+            guide: None,
+            columns: None,
+            unfinished,
+        })
+    }
+
+    /// The runs whose probabilities are averaged, the first of which stands for them, unless the average is recorded itself;
+    /// one alone is not averaged.
     pub fn runs(&self) -> Vec<&Path> {
         let others = self.others.iter().map(|other| other.run.as_path());
-        std::iter::once(self.run.as_path()).chain(others).collect()
+        let own = (!self.record.summary.is_average()).then_some(self.run.as_path());
+        own.into_iter().chain(others).collect()
     }
 
     /// Whether all runs that are averaged have the same cases in a split: else one was trained on what another is tested on.
@@ -87,11 +120,13 @@ impl Trained {
     }
 }
 
-/// The runs that finished.
+/// The runs that finished, without averages of them.
 fn finished(runs: Vec<PathBuf>) -> Result<Vec<PathBuf>> {
     let mut finished = Vec::new();
     for run in runs {
-        if RunDir::open_read(&run)?.status()?.state == RunState::Finished {
+        let directory = RunDir::open_read(&run)?;
+        let is_average = directory.read::<Summary>()?.is_average();
+        if directory.status()?.state == RunState::Finished && !is_average {
             finished.push(run);
         }
     }

@@ -137,10 +137,13 @@ impl<'a> Scoring<'a> {
                 self.same_data(changed_data)
             }
             Scored::Other => {
-                let seen = overlap(&self.dataset, &self.trained.record, &self.trained.decisions)?;
+                let Trained { record, decisions, .. } = self.trained;
+                let seen = overlap(&self.dataset, record, decisions)?;
                 let said = seen.said().map(|said| format!("{}: {said}", root.unwrap_or_default()));
                 self.read = seen.read();
-                let of_first = match self.trained.others.is_empty() {
+                // Runs of an average that is recorded have its cases.
+                let is_one = self.trained.others.is_empty() || record.summary.is_average();
+                let of_first = match is_one {
                     true => String::new(),
                     false => format!(
                         " (of {}; the runs that are averaged with it may have them in other splits)",
@@ -229,6 +232,8 @@ impl<'a> Scoring<'a> {
         let made = &record.provenance;
         let of = (made.run_id.as_str(), made.seed);
         let reading = Reading::new(of, command, &made.data_fingerprint, &read);
+        let average = record.summary.is_average();
+        let reading = Reading { average, ..reading };
         let reading = reading.in_experiment(&record.summary.experiment, &pixels);
         RunDir::note_reading(&self.trained.run, &reading)
     }

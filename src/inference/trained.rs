@@ -22,7 +22,7 @@ pub struct Trained {
     pub decisions: Decisions,
     /// Its best weights, ready to predict.
     pub predictor: Predictor,
-    /// Runs whose probabilities are averaged with its own.
+    /// Runs whose probabilities are averaged with its own; where the average is recorded itself, all that are averaged.
     pub others: Vec<Member>,
     /// The network that makes masks for a guided classifier.
     pub guide: Option<Predictor>,
@@ -33,12 +33,15 @@ pub struct Trained {
 }
 
 impl Trained {
-    /// Opens a run directory, on a device.
+    /// Opens a run directory, on a device; that of an average with the networks of all of its runs.
     ///
     /// # Errors
     /// If it is none, has no weights yet, or the device is not there.
     pub fn open(run: PathBuf, device: Request) -> Result<Self> {
         let record = Record::read(&run)?;
+        if record.summary.is_average() {
+            return Self::open_average(run, record, &device);
+        }
         let decisions = Decisions::from_toml(&record.plan)?;
         let chosen = choose(device)?;
         let settled = record.settled(&decisions.spec.evaluation);

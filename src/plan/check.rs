@@ -68,7 +68,7 @@ pub struct Trial {
 }
 
 impl Trial {
-    /// The same, evaluated on the validation split alone and without gates: what a trial is chosen by.
+    /// The same, evaluated on the validation split alone, without gates and without an average: what a trial is chosen by.
     ///
     /// # Errors
     /// If that cannot be said over the keys of the trial.
@@ -80,6 +80,9 @@ impl Trial {
         keys.extend(
             gates.map(|name| (format!("gate.{}", toml::Value::from(name.as_str())), false.into())),
         );
+        if whole.spec.evaluation.ensemble {
+            keys.push(("evaluation.ensemble".into(), false.into()));
+        }
         let mut loaded =
             whole.with(&Member { name: whole.member().unwrap_or_default().into(), keys })?;
         loaded.spec.dataset.split = whole.spec.dataset.split.clone();
@@ -419,7 +422,23 @@ impl Mistakes<'_> {
             self.add("evaluation.window-overlap", message.into());
         }
         self.steps();
+        self.ensemble();
         self.inputs();
+    }
+
+    /// An average is of the runs of several seeds, which have the same inputs.
+    fn ensemble(&mut self) {
+        let spec = &self.loaded.spec;
+        let message = match (spec.evaluation.ensemble, spec.seeds.len(), spec.task.guide()) {
+            (false, ..) | (true, 2.., None) => return,
+            (true, _, None) => {
+                "it averages the runs of several seeds, and `seeds` has one: name more, or leave it out"
+            }
+            (true, _, Some(_)) => {
+                "networks that are given masks are not averaged: leave it out, or leave out `task.guide`"
+            }
+        };
+        self.add("evaluation.ensemble", message.into());
     }
 
     /// A metric by which validation cases decide must change with what is predicted of them.

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::Decisions;
+use super::{Decisions, Plan};
 use crate::data::{Dataset, Split};
 use crate::digest::sha256;
 use crate::error::{Error, Result};
@@ -94,6 +94,17 @@ pub(super) fn ids(decisions: &Decisions, dataset: &Dataset, split: &Split) -> Re
     }
     let evaluation = digits(&scored, EVALUATION_DIGITS);
     Ok(Ids { training, evaluation })
+}
+
+/// The ids of the average of the runs of some plans, in order. No run's weights have its training id.
+pub(super) fn ids_of_average(members: &[Plan]) -> Ids {
+    let of = |id: fn(&Decisions) -> &String| -> Vec<&String> {
+        members.iter().map(|plan| id(&plan.decisions)).collect()
+    };
+    let training = of(|decisions| &decisions.training_id);
+    let training = digits(&json!({ "average-of": training }), TRAINING_DIGITS);
+    let scored = json!({ "training": training, "average-of": of(|decisions| &decisions.run_id) });
+    Ids { evaluation: digits(&scored, EVALUATION_DIGITS), training }
 }
 
 fn digits(value: &Value, count: usize) -> String {

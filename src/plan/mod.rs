@@ -3,6 +3,7 @@
 //! [`check`] finds everything that can be wrong from names and headers of files; [`survey`] reads the data
 //! once; [`Checked::plan`] decides a run for one seed. No default is left open in a [`Plan`].
 
+mod average;
 mod check;
 mod describe;
 mod engine;
@@ -47,6 +48,8 @@ pub struct Plan {
     pub spec_path: PathBuf,
     /// Which of the runs of its experiment and seed it is.
     pub position: Position,
+    /// Of the average of runs, their ids; empty of a run.
+    pub members: Vec<String>,
     /// The spec as merged, each value with its origin.
     pub spec_text: String,
     /// Keys that the command line or the environment overrides, as `key = value`.
@@ -284,6 +287,7 @@ impl Checked {
         Ok(Plan {
             spec_path: self.loaded.path.clone(),
             position: self.position.clone(),
+            members: Vec::new(),
             spec_text: crate::spec::render(&self.loaded),
             overrides: crate::spec::overridden(&self.loaded),
             notes: of_keys(&self.loaded.notes),

@@ -8,7 +8,7 @@ use super::artefact::{find, store};
 use super::contents::{STAGED, is_epoch, is_part};
 use super::files;
 use super::last::Last;
-use super::{Artefact, EpochRow, Part, RunDir, RunState, Status, TimesRow};
+use super::{Artefact, EpochRow, Part, RunDir, RunState, Status, Summary, TimesRow};
 use crate::digest::{sha256, sha256_of_file};
 use crate::error::{Error, Result};
 
@@ -121,10 +121,15 @@ impl RunDir {
     }
 
     fn no_weights(&self) -> Error {
-        Error::user(format!(
-            "{}: this run has no weights yet: it must train at least one epoch",
-            self.path().display()
-        ))
+        let path = self.path().display();
+        let members = self.read::<Summary>().unwrap_or_default().members;
+        Error::user(match members.as_slice() {
+            [] => format!("{path}: this run has no weights yet: it must train at least one epoch"),
+            members => format!(
+                "{path}: an average of runs has no weights of its own: name one of its runs, {}",
+                members.join(", ")
+            ),
+        })
     }
 }
 

@@ -357,6 +357,7 @@ fn busi_summary(experiment: &str) -> Summary {
     let shares = [(SplitName::Train, 0.91), (SplitName::Valid, 0.92), (SplitName::Test, 0.905)];
     Summary {
         experiment: experiment.into(),
+        members: Vec::new(),
         position: None,
         task: Task::Segment,
         description: "Attention U-Net on BUSI, normal images included.".into(),

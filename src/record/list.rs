@@ -207,8 +207,9 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let of = |fold, division, guide, keys: &[&str]| {
             let trial = keys.iter().map(|key| (key.to_string(), "1".to_string())).collect();
-            Position { fold, division, guide, trial }
+            Position { fold, division, guide, trial, average: Vec::new() }
         };
+        let average = Position { average: vec![3, 4], ..of(None, None, None, &[]) };
         let positions = [
             of(None, None, None, &[]),
             of(Some(0), None, None, &[]),
@@ -217,6 +218,7 @@ mod tests {
             of(None, None, Some(0), &[]),
             of(None, None, None, &["a"]),
             of(None, None, None, &["a", "b"]),
+            average,
         ];
         let named = |seed: u32, position: Option<Position>| {
             let run = examples::busi(root.path(), "t", seed, 1, 40);

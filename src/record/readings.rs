@@ -59,6 +59,9 @@ pub struct Reading {
     /// The epoch after which it was made, where test chooses the epoch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epoch: Option<u32>,
+    /// Whether it is of the average of the runs of several seeds, of which `seed` is the first.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub average: bool,
 }
 
 /// Whose readings are asked for.
@@ -91,6 +94,7 @@ impl Reading {
             experiment: String::new(),
             division: None,
             epoch: None,
+            average: false,
         }
     }
 

@@ -19,6 +19,9 @@ pub struct Summary {
     /// Which of the runs of the experiment and seed it is; `None` if an earlier version of oncospec recorded it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub position: Option<Position>,
+    /// Of the average of runs, their ids, in order of their seeds; empty of a run.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<String>,
     /// Its description in the spec.
     pub description: String,
     /// What is predicted.
@@ -76,6 +79,18 @@ pub struct Summary {
 }
 
 json_file!(Summary, "summary.json");
+
+impl Summary {
+    /// Whether it is of an average of runs, which has no weights and no epochs of its own.
+    pub fn is_average(&self) -> bool {
+        !self.members.is_empty()
+    }
+
+    /// What an average is of, such as `average of 3 seeds`; `None` of a run.
+    pub fn average_of(&self) -> Option<String> {
+        self.is_average().then(|| format!("average of {} seeds", self.members.len()))
+    }
+}
 
 /// What a run predicts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -101,11 +101,12 @@ pub(super) fn division(record: &Record) -> BTreeSet<(&str, &str, &str)> {
 }
 
 /// What decides a result and is in no spec.
-fn circumstances(record: &Record) -> [(&'static str, String); 6] {
+fn circumstances(record: &Record) -> [(&'static str, String); 7] {
     let made = &record.provenance;
     let parent = made.parent.as_ref();
     [
         ("(data)", made.data_fingerprint.clone()),
+        ("(average)", record.summary.average_of().unwrap_or_default()),
         ("(groups by)", record.summary.group_key.clone()),
         ("(training engine)", made.engine.clone()),
         ("(evaluation engine)", made.evaluation_engine.clone()),
@@ -162,7 +163,10 @@ fn value(spec: &[(String, String)], key: &str) -> String {
 
 /// A run's spec as dotted keys and TOML values, with its seed and its circumstances.
 fn flat_spec(record: &Record) -> Vec<(String, String)> {
-    let mut flat = vec![("(seed of this run)".to_owned(), record.provenance.seed.to_string())];
+    let mut flat = Vec::new();
+    if !record.summary.is_average() {
+        flat.push(("(seed of this run)".to_owned(), record.provenance.seed.to_string()));
+    }
     let short = |value: String| value.chars().take(24).collect::<String>();
     let known = circumstances(record).into_iter().filter(|(_, value)| !value.is_empty());
     flat.extend(known.map(|(key, value)| (key.to_owned(), short(value))));

@@ -131,13 +131,15 @@ fn of_experiment(records: &[Record], runs: &[usize]) -> Option<Folds> {
         1 => String::new(),
         count => format!(", {count} repeats"),
     };
+    let average = first.summary.average_of();
+    let average = average.map(|average| format!(", {average}")).unwrap_or_default();
     let repeats: Vec<Vec<&Record>> = repeats.into_values().collect();
     let figures = pooled(first, &repeats);
     let gates = first.gates_of_folds.iter().map(|gate| gate.clone().judged_by(&figures));
     Some(Folds {
         experiment: first.summary.experiment.clone(),
         gates: gates.collect(),
-        label: format!("{}, {folds} folds{count}", first.summary.experiment),
+        label: format!("{}, {folds} folds{count}{average}", first.summary.experiment),
         task: first.summary.task,
         folds,
         repeats: repeats.len(),
@@ -416,6 +418,23 @@ mod tests {
             (width(both) - width(single)).abs() < 0.03,
             "no more evidence than of one division"
         );
+    }
+
+    #[test]
+    fn the_averages_of_all_folds_are_a_row_of_their_own() {
+        let runs = [0, 1].map(|seed| of_cases(seed, |case| f64::from(case) / 20.0)).concat();
+        let mut averages = of_cases(0, |_| 0.75);
+        let members = vec!["x".to_string(), "y".to_string()];
+        averages.iter_mut().for_each(|record| record.summary.members = members.clone());
+        let records = [runs, averages].concat();
+        let found = folds(&records);
+        let labels: Vec<&str> = found.iter().map(|one| one.label.as_str()).collect();
+        assert_eq!(labels, ["a, 3 folds, 2 repeats", "a, 3 folds, average of 2 seeds"]);
+        assert_eq!(found[1].runs, [6, 7, 8]);
+        assert!((mean(&found[1]).value - 0.75).abs() < 1e-9);
+        let compared = super::super::contestants(&records, &found);
+        let labels = super::super::names::labels(&compared);
+        assert_eq!(labels.last().unwrap(), "a, 3 folds, average of 2 seeds");
     }
 
     #[test]

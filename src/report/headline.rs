@@ -199,7 +199,7 @@ fn spreads(records: &[&Record], indices: &[usize], names: &[FigureName]) -> Vec<
 pub(super) fn seeded<'a>(records: &[&'a Record]) -> Vec<(&'a str, Vec<usize>)> {
     let mut experiments: Vec<(&str, Vec<usize>)> = Vec::new();
     for (run, record) in records.iter().enumerate() {
-        if record.status.state != RunState::Finished {
+        if record.status.state != RunState::Finished || record.summary.is_average() {
             continue;
         }
         let name = record.summary.experiment.as_str();
@@ -327,6 +327,17 @@ mod tests {
         let cell =
             headlines(&records, &labels(&records), &[])[0].spreads[0].cells[0].clone().unwrap();
         assert_eq!(cell.over_seeds, None);
+    }
+
+    #[test]
+    fn an_average_is_a_row_and_no_seed() {
+        let mut average = run(0, 0.9);
+        average.summary.members = vec!["x".into(), "y".into()];
+        let records = [run(0, 0.5), run(1, 0.6), average];
+        let table = headlines(&records, &labels(&records), &[]).remove(0);
+        assert_eq!((table.spreads[0].seeds, table.rows.len()), (2, 3));
+        let spread = table.spreads[0].cells[0].clone().unwrap();
+        assert!((spread.mean - 0.55).abs() < 1e-12);
     }
 
     #[test]

@@ -32,7 +32,8 @@ fn levels(record: &Record) -> [String; 5] {
         record.provenance.run_id.clone()
     };
     let name = if record.summary.experiment.is_empty() { &id } else { &record.summary.experiment };
-    let seed = format!("seed {}", record.provenance.seed);
+    let average = record.summary.average_of();
+    let seed = average.clone().unwrap_or_else(|| format!("seed {}", record.provenance.seed));
     let repeated = spec_text(record, "dataset.split.repeats").is_some();
     let division = spec_text(record, "dataset.split.seed").filter(|_| repeated);
     let division = division.map(|seed| format!(" of division {seed}")).unwrap_or_default();
@@ -42,6 +43,10 @@ fn levels(record: &Record) -> [String; 5] {
     let short: String = id.chars().take(8).collect();
     let first = fold.unwrap_or_else(|| seeded.clone());
     let with_id = |id: &str| format!("{seeded} ({id})");
+    if let Some(average) = average {
+        let name = format!("{name}, {average}");
+        return [name, seeded.clone(), seeded.clone(), with_id(&short), with_id(&id)];
+    }
     [name.clone(), first, seeded.clone(), with_id(&short), with_id(&id)]
 }
 
@@ -139,6 +144,20 @@ mod tests {
             labels(&records),
             ["a", "b, seed 0", "b, seed 1", "c, seed 2 (aaaaaaaa)", "c, seed 2 (bbbbbbbb)"]
         );
+    }
+
+    #[test]
+    fn an_average_is_named_as_such_beside_the_runs_of_its_experiment() {
+        let mut average = record("b", 0, "z");
+        average.summary.members = vec!["x".into(), "y".into()];
+        let mut of_fold = average.clone();
+        of_fold.spec = "[dataset.split]\nfold = 1".into();
+        let records = [record("b", 0, "x"), record("b", 1, "y"), average, of_fold];
+        assert_eq!(
+            labels(&records),
+            ["b, seed 0", "b, seed 1", "b, average of 2 seeds", "b, fold 1, average of 2 seeds"]
+        );
+        assert_eq!(labels(&records[2..3]), ["b, average of 2 seeds"]);
     }
 
     #[test]

@@ -17,7 +17,8 @@ pub(super) struct TestReadings {
     pub doubt: bool,
 }
 
-/// Counts them. A recipe takes one reading for each seed, and for each division that its spec asks for; further readings can choose by what they see.
+/// Counts them. A recipe takes one reading for each seed and for their average, and for each division that its spec asks for;
+/// further readings can choose by what they see.
 pub(super) fn test_readings(record: &Record) -> TestReadings {
     let Some(all) = record.readings.as_deref().filter(|readings| !readings.is_empty()) else {
         let scored = record.figures.iter().any(|figure| figure.split == SplitName::Test);
@@ -28,9 +29,10 @@ pub(super) fn test_readings(record: &Record) -> TestReadings {
     let own: Vec<_> = all.iter().filter(|one| one.run_id == record.provenance.run_id).collect();
     let same = all.iter().filter(|one| own.is_empty() || shares_cases(one, &own));
     let same: Vec<_> = same.collect();
-    let mut recipes: BTreeMap<(u32, Option<u32>), Vec<&Reading>> = BTreeMap::new();
+    let mut recipes: BTreeMap<(Option<u32>, Option<u32>), Vec<&Reading>> = BTreeMap::new();
     for &reading in &same {
-        recipes.entry((reading.seed, reading.division)).or_default().push(reading);
+        let seed = (!reading.average).then_some(reading.seed);
+        recipes.entry((seed, reading.division)).or_default().push(reading);
     }
     let times = words::times(all.len() as u64);
     let clause = match runs.len() {
@@ -113,6 +115,18 @@ mod tests {
         assert!(said(&[("a", 0, "x"), ("a", 0, "x")]).1, "the same run again");
         assert!(said(&[("a", 0, "x"), ("b", 0, "x")]).1, "another run of the same seed");
         assert!(!said(&[("a", 0, "x"), ("b", 0, "y")]).1, "the test cases of another fold");
+    }
+
+    #[test]
+    fn the_average_of_the_seeds_may_read_once_as_well() {
+        let mut record = record(&[("a", 0, "x"), ("b", 1, "x"), ("c", 0, "x")]);
+        assert!(test_readings(&record).doubt);
+        let of_average = |readings: &mut Vec<Reading>| readings[2].average = true;
+        record.readings.iter_mut().for_each(of_average);
+        assert!(!test_readings(&record).doubt);
+        let once_more = record.readings.iter().flatten().last().cloned();
+        record.readings.iter_mut().for_each(|readings| readings.extend(once_more.clone()));
+        assert!(test_readings(&record).doubt);
     }
 
     #[test]

@@ -45,8 +45,11 @@ impl Again {
         words.extend(self.overrides.iter().cloned());
         let spec = &plan.decisions.spec;
         // The runs that guide another have a spec and seeds of their own.
-        if plan.spec_path == self.spec && spec.seeds.len() > 1 {
+        if plan.spec_path == self.spec && spec.seeds.len() > 1 && !plan.is_average() {
             words.extend(["--set".into(), format!("seeds=[{}]", plan.decisions.seed)]);
+            if spec.evaluation.ensemble {
+                words.extend(["--set".into(), "evaluation.ensemble=false".into()]);
+            }
         }
         if let Some(root) = spec.dataset.source.source().root() {
             let root = self.folder.join(root);

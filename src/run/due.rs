@@ -52,6 +52,8 @@ pub enum Step {
         /// That run, below the folder of all runs.
         weights_of: String,
     },
+    /// The average of the runs of several seeds is evaluated.
+    Average,
     /// Another process is at work on it.
     Wait,
     /// It depends on runs that come first.
@@ -77,6 +79,7 @@ impl Due {
             Step::Train => "trains".into(),
             Step::Resume { after_epoch } => format!("goes on after epoch {after_epoch}"),
             Step::Evaluate { weights_of } => format!("evaluates the weights of {weights_of} again"),
+            Step::Average => "is evaluated once these runs are finished".into(),
             Step::Wait => format!("another process is at work on {run}, which is waited for"),
             Step::After { guide } => format!("runs once {guide}, which guides it, is finished"),
         };
@@ -130,9 +133,13 @@ fn step(plan: &Plan, folder: &Path) -> Result<Step> {
         match (status.state, run.committed_epoch()) {
             (RunState::Finished, _) => return Ok(Step::Nothing),
             _ if run.is_locked() => return Ok(Step::Wait),
+            _ if plan.is_average() => return Ok(Step::Average),
             (_, Some(after_epoch)) => return Ok(Step::Resume { after_epoch }),
             (_, None) => {}
         }
+    }
+    if plan.is_average() {
+        return Ok(Step::Average);
     }
     let trained = finished(plan, &plan.decisions.training_id, folder)?;
     Ok(match trained {

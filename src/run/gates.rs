@@ -8,7 +8,8 @@ use crate::evaluate::figure_goal;
 use crate::figure_name::{FigureName, NoFigureName};
 use crate::plan::Plan;
 use crate::record::{
-    Figure, Gate, Position, Provenance, Record, Reference, RunDir, TimesRow, finished_at, with_cost,
+    COST, Figure, Gate, Position, Provenance, Record, Reference, RunDir, TimesRow, finished_at,
+    with_cost,
 };
 use crate::spec::{Against, GateSpec, JudgedCases, Spec};
 
@@ -59,7 +60,11 @@ fn gates(spec: &Spec, run: &Judged, figures: &[Figure]) -> Result<Vec<Gate>> {
         let figures = if bound.of.are_of_each_run() { figures } else { &[] };
         Ok(Gate::judged(name, bound, reference, figures))
     };
-    let mut gates: Vec<Gate> = spec.gate.iter().map(judged).collect::<Result<_>>()?;
+    // An average has no training, which could take time.
+    let is_average = !run.position.average.is_empty();
+    let is_of = |name: &str| !(is_average && COST.contains(&name));
+    let bounds = spec.gate.iter().filter(|(name, _)| is_of(name));
+    let mut gates: Vec<Gate> = bounds.map(judged).collect::<Result<_>>()?;
     gates.sort_by_key(|gate| gate.of);
     Ok(gates)
 }
@@ -82,9 +87,10 @@ fn reference(
         Against::Baseline => {
             let path = &spec.run.baseline;
             let baseline = Baseline::read(Path::new(path))?;
+            let is_average = !run.position.average.is_empty();
             let whose = match bound.of {
-                JudgedCases::EachRun => Whose::Seed(run.seed),
-                JudgedCases::AllFolds => Whose::AllFolds,
+                JudgedCases::EachRun => Whose::of_run(run.seed, is_average),
+                JudgedCases::AllFolds => Whose::of_folds(is_average),
             };
             let accepted = baseline.accepted(&spec.name, whose);
             (path.clone(), accepted.and_then(|accepted| accepted.figures.get(name).copied()))
@@ -164,6 +170,16 @@ mod tests {
             ("test.iou.mean", false),
         ];
         assert_eq!(held, expected.map(|(name, held)| (name.to_string(), held)));
+    }
+
+    #[test]
+    fn an_average_is_not_judged_by_what_training_took() {
+        let spec = spec_with(&[(COST[0], None, Some(9.0)), ("test.dice.mean", Some(0.7), None)]);
+        let of = |average: &[u32]| {
+            let position = Position { average: average.to_vec(), ..Position::default() };
+            gates(&spec, &Judged { position, ..Judged::default() }, &[]).unwrap().len()
+        };
+        assert_eq!((of(&[]), of(&[0, 1])), (2, 1));
     }
 
     fn bound() -> impl Strategy<Value = Option<f64>> {

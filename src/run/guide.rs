@@ -30,7 +30,7 @@ pub enum Guided {
     /// All are finished: the spec with the predicted masks.
     Ready(Box<Checked>),
     /// One did not finish, so that the spec cannot be run.
-    Unfinished(Outcome),
+    Unfinished(Box<Outcome>),
 }
 
 /// Gives the cases of a guided classifier the masks that its guide predicts; other specs stay as they are.
@@ -47,7 +47,7 @@ pub fn guided(checked: Checked, device: &Chosen, run: Runner) -> Result<Guided> 
         let plan = plan_of(&guide, (&checked.split, &folds), (fold, count), device.kind.family())?;
         let outcome = run(&plan)?;
         if outcome.state != RunState::Finished {
-            return Ok(Guided::Unfinished(outcome));
+            return Ok(Guided::Unfinished(Box::new(outcome)));
         }
         let of_fold = folds.iter().filter(|(_, number)| *number == fold);
         let mut cases: Vec<_> = of_fold.map(|&(case, _)| (case, SplitName::Train)).collect();

@@ -1,9 +1,8 @@
-//! The evaluation of the best weights of a run, and the files that record it.
+//! The evaluation of a run or an average of runs, and the files that record it.
 
 use super::rows::Carried;
-use super::{net, pictures, rows, strata};
+use super::{pictures, rows, strata};
 use crate::data::Labels;
-use crate::device::Chosen;
 use crate::error::{Error, Result};
 use crate::evaluate::{self, Cases, Evaluation, ImageScore, Pictured, Predictor, Tick};
 use crate::plan::Plan;
@@ -25,16 +24,14 @@ pub(super) struct Decided {
     pub tried: Vec<TriedStep>,
 }
 
-/// Evaluates the best weights on the splits of the spec and writes the results; `None` if someone asked to stop.
+/// Evaluates a predictor on the splits of the spec and writes the results; `None` if someone asked to stop.
 pub(super) fn judge(
     plan: &Plan,
-    device: &Chosen,
+    mut predictor: Predictor,
     run: &RunDir,
     stop: &Stop,
 ) -> Result<Option<Decided>> {
     let spec = &plan.decisions.spec;
-    let all = spec.evaluation.all_steps();
-    let mut predictor = net::predictor(run.path(), &plan.decisions, all, device)?;
     let tick = |_: usize| go_on(stop);
     let cases = |split: SplitName| Cases {
         dataset: &plan.dataset,
@@ -63,7 +60,10 @@ pub(super) fn judge(
         Labels::Classes { .. } => false,
         Labels::Images { names } => names.len() == 2,
     };
-    let settled = predictor.settled;
+    let settled = match predictor.others.is_empty() {
+        true => predictor.settled,
+        false => predictor.settled.of_average(),
+    };
     let threshold = decides.then(|| rows::threshold(spec, settled.threshold));
     Ok(Some(Decided { threshold, settled, tried }))
 }

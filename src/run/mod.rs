@@ -8,6 +8,7 @@ mod data_pictures;
 mod determinism;
 mod due;
 mod dump;
+mod ensemble;
 mod film;
 mod gates;
 mod guide;
@@ -34,6 +35,7 @@ pub use changes::{Change, ChangeKind, in_words};
 pub use determinism::{TensorHashes, determinism_key, hashes_after, keep_determinism};
 pub use due::{Due, Step, due, due_after};
 pub use dump::dump_batches;
+pub use ensemble::members_of;
 pub use guide::{
     Guided, beside, guided, plans_of_guide, put_new_masks, put_recorded_masks, with_mask,
     with_true_masks,
@@ -54,12 +56,13 @@ use std::time::Duration;
 
 use crate::data::pixels_of_cases;
 use crate::error::{Error, Result, panic_text};
+use crate::evaluate::Predictor;
 use crate::memory;
 use crate::plan::{Plan, engine_sources};
 use crate::provenance;
 use crate::record::{
     Checkpoints, Progressed, Provenance, Reading, ReadingKey, RunDir, RunState, Sources, Status,
-    note_reading, now,
+    Summary, note_reading, now,
 };
 use crate::shell::shell;
 use crate::spec::ChosenOn;
@@ -71,7 +74,8 @@ use place::claim;
 use refresh::refresh;
 use resume::unfinished;
 
-/// Trains, evaluates and records a plan, unless a finished run of the same id is there.
+/// Trains, evaluates and records a plan, unless a finished run of the same id is there. That of an average trains nothing: its
+/// runs are finished.
 ///
 /// ```no_run
 /// use std::path::Path;
@@ -116,7 +120,10 @@ pub fn run(plan: &Plan, options: &Options, stop: &Stop) -> Result<Outcome> {
     let path = run.path().to_path_buf();
     let checkpoints = Checkpoints::new(Arc::clone(&run), plan.decisions.spec.schedule.epochs);
     let begun = begin_at(plan, options, &run, &checkpoints)?;
-    let work = AssertUnwindSafe(|| work(plan, options, stop, &run, checkpoints, begun));
+    let work = AssertUnwindSafe(|| match plan.is_average() {
+        true => average(plan, options, stop, &run),
+        false => work(plan, options, stop, &run, checkpoints, begun),
+    });
     let ended = catch_unwind(work).unwrap_or_else(|panic| {
         let said = panic_text(&*panic).unwrap_or("it gave no reason");
         Err(Error::Failed(format!("the engine gave up: {said}")))
@@ -163,7 +170,7 @@ fn begin_at(
         return Err(unfinished(run.path(), epoch, plan.decisions.spec.schedule.epochs));
     }
     write_status(run, plan, RunState::Running, None, epoch)?;
-    if from.is_some() {
+    if from.is_some() || plan.is_average() {
         return Ok(Begun { from, taken_from: None });
     }
     let taken_from = trained::take_over(plan, run, options.force)?;
@@ -240,21 +247,49 @@ fn work(
         Ending::Failed(why) => return stopped(RunState::Failed, why),
     };
     write_status(run, plan, RunState::Running, Some("evaluating".into()), epoch)?;
-    if plan.decisions.spec.evaluation.splits.contains(&SplitName::Test) {
-        note_reading(run.path(), &test_reading(plan, options)?)?;
-    }
-    let Some(decided) = judge::judge(plan, &options.device, run, stop)? else {
-        return Ok(Some((RunState::Interrupted, "asked to stop while evaluating".into())));
-    };
+    let all = plan.decisions.spec.evaluation.all_steps();
+    let predictor = net::predictor(run.path(), &plan.decisions, all, &options.device)?;
+    provenance.weights_sha256 = Some(run.best_weights()?.sha256);
     let mut summary = summary::summary(plan);
-    summary.threshold = decided.threshold;
-    summary.settled = Some(decided.settled);
-    summary.tried = decided.tried;
     summary.selection = summary::selection(plan, &trained.progressed);
     summary.notes.extend(note);
     summary.notes.extend(skipped(trained.skipped, resumed));
+    evaluate(plan, options, stop, run, (predictor, summary, provenance))
+}
+
+/// Evaluates the average of finished runs; the state and its reason if that did not finish.
+fn average(
+    plan: &Plan,
+    options: &Options,
+    stop: &Stop,
+    run: &RunDir,
+) -> Result<Option<(RunState, String)>> {
+    memory::restart_peak();
+    let provenance = write_plan(plan, options, run, None, None)?;
+    write_status(run, plan, RunState::Running, Some("evaluating".into()), 0)?;
+    let predictor = ensemble::average(plan, &options.device)?;
+    evaluate(plan, options, stop, run, (predictor, summary::summary(plan), provenance))
+}
+
+/// Evaluates what predicts and records that, with the rest of the summary and the provenance; the state and its reason if
+/// that did not finish.
+fn evaluate(
+    plan: &Plan,
+    options: &Options,
+    stop: &Stop,
+    run: &RunDir,
+    (predictor, mut summary, mut provenance): (Predictor, Summary, Provenance),
+) -> Result<Option<(RunState, String)>> {
+    if plan.decisions.spec.evaluation.splits.contains(&SplitName::Test) {
+        note_reading(run.path(), &test_reading(plan, options)?)?;
+    }
+    let Some(decided) = judge::judge(plan, predictor, run, stop)? else {
+        return Ok(Some((RunState::Interrupted, "asked to stop while evaluating".into())));
+    };
+    summary.threshold = decided.threshold;
+    summary.settled = Some(decided.settled);
+    summary.tried = decided.tried;
     run.write(&summary)?;
-    provenance.weights_sha256 = Some(run.best_weights()?.sha256);
     provenance.finished = Some(now());
     if let Some(session) = provenance.sessions.last_mut() {
         session.peak_memory_bytes = Some(memory::peak()).filter(|&bytes| bytes > 0);
@@ -284,7 +319,7 @@ fn test_reading(plan: &Plan, options: &Options) -> Result<Reading> {
     let of = (decisions.run_id.as_str(), decisions.seed);
     let reading = Reading::new(of, shell(&options.command), &decisions.data_fingerprint, &cases);
     let division = decisions.spec.dataset.split.division();
-    let reading = Reading { division, ..reading };
+    let reading = Reading { division, average: plan.is_average(), ..reading };
     let pixels = pixels_of_cases(&plan.dataset, &plan.split.test)?;
     Ok(reading.in_experiment(&decisions.spec.name, &pixels))
 }
@@ -296,7 +331,7 @@ fn write_status(
     why: Option<String>,
     epoch: u32,
 ) -> Result<()> {
-    let epochs = plan.decisions.spec.schedule.epochs;
+    let epochs = if plan.is_average() { 0 } else { plan.decisions.spec.schedule.epochs };
     run.write_status(&Status { state, why, epoch, epochs, updated: String::new() })
 }
 

@@ -21,6 +21,9 @@ pub struct Outcome {
     pub run_id: String,
     /// The seed.
     pub seed: u32,
+    /// Of the average of runs, their ids; `seed` is then that of the first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<String>,
     /// How far it came.
     pub state: RunState,
     /// Why it did not finish.
@@ -55,6 +58,7 @@ impl Outcome {
             experiment: record.summary.experiment,
             run_id: record.provenance.run_id,
             seed: record.provenance.seed,
+            members: record.summary.members,
             state: record.status.state,
             why: record.status.why,
             notes: [record.summary.notes, record.summary.undrawn].concat(),

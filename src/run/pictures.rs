@@ -88,8 +88,15 @@ pub(super) fn write_images(
             return Ok(None);
         };
         let (score, decoded) = (by_case[name], decode(&plan.dataset, case)?);
-        let heat = attribute(predictor, &decoded, Some(score.predicted), &method)?;
         let image = shown(&decoded.image);
+        // Of an average there is no map, since each of its networks has one of its own.
+        let heat = match predictor.others.is_empty() {
+            true => {
+                let heat = attribute(predictor, &decoded, Some(score.predicted), &method)?;
+                Some(jpeg(&heat_over(&image, &heat)?)?)
+            }
+            false => None,
+        };
         let overlaid = |labels| {
             let (width, height) = image.dimensions();
             let labels = resize(labels, width, height, FilterType::Nearest);
@@ -103,7 +110,7 @@ pub(super) fn write_images(
             images: PictureImages {
                 image: album.save("image.jpg", "image", jpeg(&image)?)?,
                 prediction: album.save("mask.png", "guiding mask", mask)?,
-                heat: album.save("heat.jpg", &shows, jpeg(&heat_over(&image, &heat)?)?)?,
+                heat: album.save("heat.jpg", &shows, heat)?,
                 ..PictureImages::default()
             },
             ..Picture::default()

@@ -47,7 +47,8 @@ pub fn nothing_to_resume(plan: &Plan) -> Result<Option<String>> {
     let unfinished = list_experiment(experiment)?.into_iter().find(|run| {
         let state = run.status.state;
         let begun = matches!(state, RunState::Interrupted | RunState::Failed);
-        run.seed == plan.decisions.seed && run.problem.is_none() && begun
+        let is_average = run.position.as_ref().is_some_and(|position| !position.average.is_empty());
+        run.seed == plan.decisions.seed && run.problem.is_none() && begun && !is_average
     });
     let Some(other) = unfinished else { return Ok(None) };
     let changed = changes(&other.path, plan)?;

@@ -21,6 +21,7 @@ pub(super) fn summary(plan: &Plan) -> Summary {
     Summary {
         experiment: spec.name.clone(),
         position: Some(plan.position.clone()),
+        members: plan.members.clone(),
         description: spec.description.clone(),
         task: match spec.task {
             TaskSpec::Segment(_) | TaskSpec::MultiTask(_) => Task::Segment,

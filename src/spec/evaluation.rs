@@ -65,6 +65,13 @@ pub struct EvaluationSpec {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), extend("x-role" = Role::Evaluation))]
     pub by: Vec<StrataSpec>,
+    /// Whether the average of the probabilities of all seeds is evaluated as well, of each fold and division, once their
+    /// runs are finished: a record of its own, whose threshold and post-processing the validation split chooses by the
+    /// averaged probabilities. Each network keeps its own views, refinement and temperature. The runs of the seeds stay as
+    /// they are.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schemars(extend("x-role" = Role::Instance))]
+    pub ensemble: bool,
     /// How the page takes means over batches.
     #[serde(skip_serializing_if = "BatchesSpec::is_default")]
     #[schemars(extend("x-role" = Role::Presentation))]
@@ -113,6 +120,7 @@ impl Default for EvaluationSpec {
             window_overlap: 0.5,
             splits: vec![SplitName::Valid, SplitName::Test],
             by: Vec::new(),
+            ensemble: false,
             batches: BatchesSpec::default(),
         }
     }

@@ -30,6 +30,12 @@ impl Settled {
             post_process: Vec::new(),
         }
     }
+
+    /// What of it is of an average, where it is of the first of the networks that are averaged: the rest is that network's own.
+    pub fn of_average(&self) -> Self {
+        let Self { threshold, post_process, .. } = self.clone();
+        Self { threshold, post_process, ..Self::network() }
+    }
 }
 
 impl EvaluationSpec {

@@ -12,6 +12,7 @@ mod division;
 mod documents;
 #[path = "../../build/engine.rs"]
 mod engine;
+mod ensemble;
 mod explain;
 mod figures;
 mod files;

@@ -22,7 +22,7 @@ enum Changes {
 }
 use Changes::{Figures, Nothing, Weights};
 
-const OVERRIDES: [(&str, Changes); 50] = [
+const OVERRIDES: [(&str, Changes); 51] = [
     ("schedule.epochs=7", Weights),
     ("schedule.batch-size=3", Weights),
     ("schedule.drop-last=true", Weights),
@@ -64,6 +64,7 @@ const OVERRIDES: [(&str, Changes); 50] = [
     ("name='other'", Nothing),
     ("description='words'", Nothing),
     ("seeds=[0, 1]", Nothing),
+    ("evaluation.ensemble=true", Nothing),
     ("report.best=2", Nothing),
     ("report.film.every=3", Nothing),
     ("gate={'valid.dice.lesion'={at-least=0.1}}", Nothing),
