@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# Makes docs/report.png: two parts of the report that compares two networks on synthetic ultrasound images.
+# Makes docs/report.png: the beginning and the cases of the report that compares two networks on synthetic ultrasound images.
 #
 #   bash docs/picture.sh [PATH TO oncospec]
+#
+# and reports/sample.html: that report.
 #
 # Needs Chromium and pngquant (Debian: apt-get install chromium pngquant); takes about a minute.
 set -euo pipefail
@@ -26,6 +28,7 @@ description = "The same network, trained on binary cross-entropy and Dice."
 loss = { kind = "sum", terms = [{ kind = "bce" }, { kind = "dice" }] }
 TOML
 "$oncospec" run unet-bce.toml unet-bce-dice.toml --device cpu --quiet --output report.html
+cp report.html "$repository/reports/sample.html"
 
 cat > parts.html <<'HTML'
 <!doctype html>
@@ -34,9 +37,9 @@ body { margin: 0; line-height: 0; background: #98a4ae; }
 iframe { border: 0; width: 1160px; height: 1052px; }
 iframe + iframe { height: 620px; margin-top: 4px; }
 </style>
-<iframe src="report.html"></iframe><iframe src="report.html#predictions"></iframe>
+<iframe src="report.html"></iframe><iframe src="report.html#cases"></iframe>
 HTML
 chromium --headless --no-sandbox --hide-scrollbars --allow-file-access-from-files --window-size=1160,1676 \
     --screenshot=report.png "file://$work/parts.html" 2> chromium.log || { cat chromium.log; exit 1; }
 pngquant --force --output "$repository/docs/report.png" 48 report.png
-ls -l "$repository/docs/report.png"
+ls -l "$repository/docs/report.png" "$repository/reports/sample.html"

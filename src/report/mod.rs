@@ -47,6 +47,7 @@ mod semantics;
 mod split_table;
 mod spread;
 mod strata;
+mod thresholds;
 mod words;
 
 pub use assets::with_assets;
@@ -197,6 +198,7 @@ fn render_records(records: &[Record], options: &ReportOptions) -> Result<String>
     case_tables.extend(cases::case_tables("Probability of the true class", &probabilities));
     let (curves, more_curves) = curves::training(records, &labels)?;
     let mut image_curves = images::curves(records, &labels)?;
+    image_curves.extend(thresholds::curves(records, &labels)?);
     image_curves.extend(froc::curves(records, &labels)?);
     image_curves.extend(calibration::diagrams(records, &labels)?);
     image_curves.extend(calibration::pixel_diagrams(records, &labels)?);

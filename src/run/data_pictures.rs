@@ -17,9 +17,11 @@ use crate::spec::AugmentSpec;
 /// Epochs whose view of a case is shown.
 const EPOCHS: u32 = 8;
 
-/// Most samples, and most cases that are looked through for them.
+/// Most samples. As many cases, at even distances, are looked through for classes of pixels, since each must be decoded.
 const SAMPLES: usize = 24;
-const LOOKED_THROUGH: usize = 400;
+
+/// Memory for the case that is seen several times, so that it is decoded once.
+const CACHE_BYTES: usize = 64 << 20;
 
 /// Draws them from the training split.
 ///
@@ -44,7 +46,9 @@ fn samples(plan: &Plan, run: &RunDir) -> Result<Vec<DataPicture>> {
     let classes = plan.decisions.labels.names();
     let mut seen: Vec<String> = Vec::new();
     let mut pictures = Vec::new();
-    for &index in plan.split.train.iter().take(LOOKED_THROUGH) {
+    let train = &plan.split.train;
+    let step = if several { train.len().div_ceil(SAMPLES).max(1) } else { 1 };
+    for &index in train.iter().step_by(step) {
         if pictures.len() == SAMPLES || (several && seen.len() >= classes.len()) {
             break;
         }
@@ -95,6 +99,7 @@ fn labels_in(labels: &GrayImage) -> Vec<u8> {
 /// A case without augmentation and as the first epochs of training see it, in one scale of gray.
 fn views(plan: &Plan, run: &RunDir, index: usize, pictures: &mut Vec<DataPicture>) -> Result<()> {
     let decisions = &plan.decisions;
+    let cache = Arc::new(Cache::new(CACHE_BYTES));
     let loader = |augment: Option<AugmentSpec>| {
         let preprocess = decisions.preprocess();
         Loader::new(
@@ -104,7 +109,7 @@ fn views(plan: &Plan, run: &RunDir, index: usize, pictures: &mut Vec<DataPicture
             augment,
             1,
             1,
-            Arc::new(Cache::new(0)),
+            Arc::clone(&cache),
         )
     };
     let see = |loader: &Loader, order: Order| {
