@@ -1,5 +1,6 @@
 //! The `oncospec` command.
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -10,7 +11,8 @@ fn main() -> ExitCode {
     match execute(Cli::parse()) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            eprintln!("error: {}", text::lines(&error.to_string()));
+            // Where nobody reads it, the exit code still says it.
+            let _ = writeln!(std::io::stderr(), "error: {}", text::lines(&error.to_string()));
             ExitCode::from(error.exit_code())
         }
     }

@@ -3,7 +3,7 @@
 //!
 //! Nothing is shown until a command line asks for it, so that who uses the library sees nothing.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -26,9 +26,15 @@ static JOBS: OnceLock<MultiProgress> = OnceLock::new();
 /// Prints lines on standard error, above those of the jobs that run.
 pub(crate) fn say(lines: &str) {
     match JOBS.get() {
-        Some(jobs) => jobs.suspend(|| eprintln!("{lines}")),
-        None => eprintln!("{lines}"),
+        Some(jobs) => jobs.suspend(|| print(lines)),
+        None => print(lines),
     }
+}
+
+/// Prints lines on standard error. Where nobody reads it any more, they are lost, and the work goes on: `eprintln!` would panic
+/// and end a training run.
+pub(crate) fn print(lines: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{lines}");
 }
 
 /// The line of one of several jobs, which says how far it has come; on a terminal alone.

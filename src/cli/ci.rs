@@ -129,7 +129,7 @@ pub(super) fn execute(args: CiArgs, output: Output) -> Result<u8> {
                 output.say("accepted: the baseline has the figures of these runs");
             }
             Err(error) => {
-                eprintln!("error: {}", text::lines(&error.to_string()));
+                crate::progress::print(&format!("error: {}", text::lines(&error.to_string())));
                 refused = Some(error.exit_code());
             }
         }

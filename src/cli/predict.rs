@@ -124,7 +124,7 @@ pub(super) fn each<T>(
             Ok(one) => done.push(one),
             Err(error) => {
                 failed += 1;
-                eprintln!("error: {}", text::lines(&error.to_string()));
+                crate::progress::print(&format!("error: {}", text::lines(&error.to_string())));
             }
         }
     }

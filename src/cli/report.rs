@@ -121,7 +121,7 @@ fn write_index(
     let options = index_page.options(String::new(), &errors);
     index_page.file.write(index(&records, &pages, &options)?.as_bytes())?;
     for (_, error) in &errors {
-        eprintln!("error: {}", text::lines(&error.to_string()));
+        crate::progress::print(&format!("error: {}", text::lines(&error.to_string())));
     }
     Ok((errors.is_empty(), pages.len()))
 }
@@ -281,7 +281,7 @@ impl PageFile {
         }
         self.file.write(html.as_bytes())?;
         for (_, error) in &errors {
-            eprintln!("error: {}", text::lines(&error.to_string()));
+            crate::progress::print(&format!("error: {}", text::lines(&error.to_string())));
         }
         Ok(Written { records, whole: errors.is_empty() })
     }
@@ -372,10 +372,10 @@ fn leave_out_copy(shown: &mut Record, mut copy: Record) {
         let fallen = copy.gates.iter().filter(|gate| !gate.held).count();
         let said =
             format!("{said}, and its spec, bounds or state are others ({fallen} gates fall there)");
-        eprintln!("warning: {said}");
+        crate::progress::print(&format!("warning: {said}"));
         shown.summary.notes.push(said);
     } else {
-        eprintln!("note: {said}");
+        crate::progress::print(&format!("note: {said}"));
     }
 }
 

@@ -69,7 +69,7 @@ impl TrainedArgs {
         let trained = Trained::open_all(runs, self.device.parse::<Request>()?)?;
         warn_unfinished(&trained.record);
         if let runs @ 2.. = trained.runs().len() {
-            eprintln!("the probabilities of {runs} runs are averaged");
+            crate::progress::print(&format!("the probabilities of {runs} runs are averaged"));
         }
         Ok(trained)
     }
@@ -78,9 +78,9 @@ impl TrainedArgs {
 /// Warns of a run that did not finish.
 pub(super) fn warn_unfinished(record: &Record) {
     if let Some(how_far) = unfinished(record) {
-        eprintln!(
+        crate::progress::print(&format!(
             "warning: {}: this run is not finished ({how_far}); its best weights so far are used",
             text::path(&record.path)
-        );
+        ));
     }
 }

@@ -36,6 +36,18 @@ pub fn figure_goal(figure: &str) -> Option<Goal> {
     of_image.or_else(|| known(measure)).map(|(_, goal)| goal)
 }
 
+/// The lowest and the highest value that a figure can have; no highest of distances and losses. `None` where no metric has such
+/// a name.
+pub fn figure_bounds(figure: &str) -> Option<(f64, f64)> {
+    let full = figure.parse::<FigureName>();
+    let name = full.as_ref().map_or(figure, |full| &full.figure);
+    let measure = name.split('.').next().unwrap_or_default();
+    let measure = measure.strip_prefix(OF_SECOND_HEAD).unwrap_or(measure);
+    let (low, high) =
+        MetricKind::ALL.into_iter().find(|kind| kind.name() == measure)?.row().bounds(0);
+    Some((low, if high > 0.0 { high } else { f64::INFINITY }))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -47,7 +47,7 @@ pub use images::{
     ImageScore, best_image_threshold, image_figure_names, image_figures, precision_recall_curve,
     predicted_class, roc_curve, second_head_names,
 };
-pub use metric::{figure_goal, measure_title};
+pub use metric::{figure_bounds, figure_goal, measure_title};
 pub use pictured::Pictured;
 pub use pictures::{
     CasePictures, colour, draw, highest, jpeg, overlay, overlay_row, png_gray, png_rgb, shown,

@@ -212,6 +212,18 @@ fn doubts(
     leaks.sort();
     leaks.dedup();
     doubts.extend(leaks);
+    let ungrouped: Vec<&str> =
+        runs.iter().filter(|run| run.is_ungrouped()).map(RunView::label).collect();
+    if !ungrouped.is_empty() {
+        let of = match ungrouped.len() == runs.len() {
+            true => String::new(),
+            false => format!(" (of {})", ungrouped.join("; ")),
+        };
+        doubts.push(format!(
+            "Groups were not checked{of}: images of one patient may be in several splits, and intervals count each \
+             image as independent."
+        ));
+    }
     let unfinished: Vec<&str> = runs.iter().filter_map(RunView::unfinished).collect();
     if !unfinished.is_empty() && runs.len() > 1 {
         doubts.push(format!("Not finished: {}.", unfinished.join("; ")));

@@ -11,7 +11,7 @@ use super::images;
 use super::names;
 use crate::error::{Error, Result};
 use crate::evaluate::paired::{self, Difference, OverSeeds};
-use crate::evaluate::{CaseScore, ImageScore, figure_goal};
+use crate::evaluate::{CaseScore, ImageScore, figure_bounds, figure_goal};
 use crate::figure_name::OF_SECOND_HEAD;
 use crate::record::{Interval, Record, RunState, ScoreRow, Task};
 use crate::spec::Goal;
@@ -308,7 +308,8 @@ fn pair(figure: &str, first: &Contestant, second: &Contestant, tests: usize) -> 
         }
         _ => None,
     }?;
-    let interval = |(low, high): (f64, f64)| Interval { low, high };
+    let most = figure_bounds(figure).map_or(f64::INFINITY, |(low, high)| high - low);
+    let interval = |(low, high): (f64, f64)| Interval { low: low.max(-most), high: high.min(most) };
     let Difference { value, p, effect, .. } = found;
     Some(Pair {
         first: first.label.clone(),

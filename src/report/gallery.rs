@@ -63,6 +63,10 @@ impl Gallery {
         let score = |case: &GalleryCase| case.panels.get(column)?.scores.first().copied().flatten();
         let mut scored: Vec<&GalleryCase> =
             self.cases.iter().filter(|case| score(case).is_some()).collect();
+        // Of an image without a lesion there is little to see.
+        if scored.iter().any(|case| case.size.is_some_and(|size| size > 0)) {
+            scored.retain(|case| case.size != Some(0));
+        }
         let value = |case: &GalleryCase| score(case).unwrap_or_default();
         scored.sort_by(|a, b| value(a).total_cmp(&value(b)));
         let (Some(last), Some(label)) = (scored.len().checked_sub(1), self.columns.get(column))

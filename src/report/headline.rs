@@ -7,6 +7,7 @@ use super::configuration::same_recipe;
 use super::folds::Folds;
 use super::names;
 use super::words;
+use crate::evaluate::figure_bounds;
 use crate::evaluate::paired::{OverSeeds, mean_over_seeds};
 use crate::figure_name::FigureName;
 use crate::record::{Figure, Interval, Record, RunState, Task};
@@ -237,9 +238,15 @@ fn spread(runs: &[&Record], name: &FigureName) -> Option<MeanAndDeviation> {
         mean,
         deviation: variance.sqrt(),
         left_out,
-        over_seeds: over.map(|OverSeeds { interval: (low, high), .. }| Interval { low, high }),
+        over_seeds: over.map(|OverSeeds { interval, .. }| within(interval, name)),
         share_of_seeds: over.map(|over| over.share),
     })
+}
+
+/// An interval, no end of which is a value that the figure cannot have: over few seeds it is wide.
+fn within((low, high): (f64, f64), name: &FigureName) -> Interval {
+    let (least, most) = figure_bounds(&name.figure).unwrap_or((f64::NEG_INFINITY, f64::INFINITY));
+    Interval { low: low.max(least), high: high.min(most) }
 }
 
 /// A figure's value with its interval and the cases left out, as text.

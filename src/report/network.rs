@@ -12,6 +12,9 @@ const MOST: usize = 36;
 const HEIGHT: f64 = 300.0;
 const TALLEST: f64 = 190.0;
 
+/// Room for the first label.
+const LEFT: f64 = 52.0;
+
 /// Consecutive layers with the beginning of their names in common.
 struct Block {
     name: String,
@@ -34,16 +37,17 @@ pub(super) fn drawing(layers: &[Layer]) -> String {
     let height_of = |side: usize| TALLEST * ((side as f64).log2() + 1.0) / (steps + 1.0);
     let width_of = |channels: usize| 4.0 + 3.0 * (channels.max(1) as f64).log2();
     let gap = 9.0;
-    let width = blocks.iter().map(|block| width_of(block.channels) + gap).sum::<f64>() + 2.0 * gap;
+    let width = blocks.iter().map(|block| width_of(block.channels) + gap).sum::<f64>() + LEFT + gap;
     let described: Vec<String> = blocks.iter().map(Block::in_words).collect();
     let mut svg = String::new();
     let _ = write!(
         svg,
-        "<svg class=\"chart network\" viewBox=\"0 0 {width:.0} {HEIGHT}\" role=\"img\" aria-label=\"{}\">",
+        "<svg class=\"chart network\" style=\"max-width:{:.0}px\" viewBox=\"0 0 {width:.0} {HEIGHT}\" role=\"img\" aria-label=\"{}\">",
+        1.3 * width,
         words::escape(&format!("From the input to the output: {}.", described.join("; ")))
     );
     let most = blocks.iter().map(|block| block.parameters).max().unwrap_or(1).max(1) as f64;
-    let mut x = gap;
+    let mut x = LEFT;
     let mut last_sides = [0, 0];
     let middle = 20.0 + TALLEST / 2.0;
     for block in &blocks {
@@ -131,7 +135,32 @@ fn blocks(layers: &[Layer]) -> Vec<Block> {
         }
         found = more;
     }
+    united(found)
+}
+
+/// Blocks with neighbours of one parent and one shape as one block of that parent.
+fn united(blocks: Vec<Block>) -> Vec<Block> {
+    let parent = |name: &str| name.rsplit_once('.').map(|(parent, _)| parent.to_owned());
+    let mut found: Vec<Block> = Vec::new();
+    for block in blocks {
+        let shape = |of: &Block| (of.channels, of.sides);
+        match found.last_mut() {
+            Some(last) if shape(last) == shape(&block) && joins(last, &block, &parent) => {
+                last.name = parent(&block.name).unwrap_or_default();
+                last.layers += block.layers;
+                last.parameters += block.parameters;
+                last.multiply_adds += block.multiply_adds;
+            }
+            _ => found.push(block),
+        }
+    }
     found
+}
+
+/// Whether two blocks have one parent, or one is the parent of the other.
+fn joins(last: &Block, next: &Block, parent: &dyn Fn(&str) -> Option<String>) -> bool {
+    let of_next = parent(&next.name);
+    of_next.is_some() && (parent(&last.name) == of_next || Some(&last.name) == of_next.as_ref())
 }
 
 fn blocks_at(layers: &[Layer], depth: usize) -> Vec<Block> {
@@ -181,7 +210,7 @@ mod tests {
             ]
         );
         let svg = drawing(&layers);
-        assert_eq!(svg.matches("<rect").count(), 4);
+        assert_eq!(svg.matches("<rect").count(), 3);
         assert!(!svg.contains("<b>") && svg.contains("head.&lt;b&gt;"));
         assert_eq!(drawing(&[]), "");
     }

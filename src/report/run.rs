@@ -166,6 +166,11 @@ impl RunView<'_> {
             .map(|finding| words::sentence(&finding.line))
     }
 
+    /// Whether nothing keeps images of one patient together.
+    pub(super) fn is_ungrouped(&self) -> bool {
+        ["", "none"].contains(&self.summary.group_key.as_str()) && !self.split.splits.is_empty()
+    }
+
     /// Doubts about its results.
     pub(super) fn doubts(&self) -> impl Iterator<Item = &Remark> {
         self.remarks.iter().filter(|remark| remark.warning)

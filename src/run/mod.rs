@@ -193,7 +193,7 @@ pub fn patiently<T>(
         match what() {
             Err(Error::Busy(why)) if wait && !stop.asked() => {
                 if !std::mem::replace(&mut said, true) && !quiet {
-                    eprintln!("waiting: {}", text::lines(&why));
+                    crate::progress::print(&format!("waiting: {}", text::lines(&why)));
                 }
                 std::thread::sleep(Duration::from_millis(200));
             }

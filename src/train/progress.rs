@@ -73,7 +73,7 @@ impl Lines {
     pub fn say(&self, line: &str) {
         let line = text::lines(line);
         if self.plain {
-            eprintln!("{line}");
+            crate::progress::print(&format!("{line}"));
         } else {
             self.bar.println(line);
         }
@@ -99,7 +99,7 @@ impl TrainingProgressLogger for Progress {
     fn update_split(&mut self, done: usize) {
         self.bar.set_position(done as u64);
         if self.plain && self.said.elapsed() > Duration::from_secs(10) {
-            eprintln!("{}: {done}/{} cases", self.prefix(), self.total);
+            crate::progress::print(&format!("{}: {done}/{} cases", self.prefix(), self.total));
             self.said = Instant::now();
         }
     }
