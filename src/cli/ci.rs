@@ -8,7 +8,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::job::Done;
-use super::report::{PageFile, Written};
+use super::page_file::{PageFile, Written};
 use super::run::{Wish, Work, only_planned, prepare, stop_on_signal, work};
 use super::spec::{Overrides, Specs};
 use super::{Output, OverwriteArgs, pretty, print};

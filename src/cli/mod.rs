@@ -4,7 +4,6 @@
 //! when something failed while working, 2 for the user's mistake.
 
 mod bench;
-mod browser;
 mod cam;
 mod check;
 mod ci;
@@ -19,11 +18,15 @@ mod explain;
 mod export;
 mod first_step;
 mod images;
+mod index;
 mod init;
 mod job;
 mod list;
 mod new;
 mod one_run;
+mod page_file;
+mod page_records;
+mod pdf;
 mod plan;
 mod predict;
 mod report;
@@ -32,6 +35,7 @@ mod runs;
 mod several;
 mod spec;
 mod sweep;
+mod watch;
 mod weights;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};

@@ -8,7 +8,7 @@ use std::thread;
 use clap::Args;
 
 use super::job::{Declared, Done, Job, Maker};
-use super::report::PageFile;
+use super::page_file::PageFile;
 use super::several::Several;
 use super::spec::{Overrides, Specs};
 use super::sweep::SweepJob;

@@ -138,10 +138,9 @@ fn histories(records: &[Record]) -> Result<Vec<History>> {
             values.filter_map(|(at, value)| Some((at, value?))).collect::<Vec<(f64, f64)>>()
         };
         let mut lines = vec![Line::plain(figure.clone(), 0, numbered(&|gate| gate.value))];
-        let bounds: [(&str, &dyn Fn(&Gate) -> Option<f64>); 2] =
-            [("lowest allowed", &|gate| gate.at_least), ("highest allowed", &|gate| gate.at_most)];
-        for (name, bound) in bounds {
-            let points = numbered(bound);
+        let lowest = ("lowest allowed", numbered(&|gate| gate.at_least));
+        let highest = ("highest allowed", numbered(&|gate| gate.at_most));
+        for (name, points) in [lowest, highest] {
             if !points.is_empty() {
                 lines.push(Line { dashed: true, ..Line::plain(name.into(), 1, points) });
             }

@@ -8,6 +8,7 @@ mod answer;
 mod assets;
 mod by_run;
 mod calibration;
+mod case_scores;
 mod cases;
 mod charts;
 mod choice;
@@ -21,7 +22,9 @@ mod curves;
 mod film;
 mod folds;
 mod froc;
+mod galleries;
 mod gallery;
+mod gallery_data;
 mod gates;
 mod guide;
 mod headline;
@@ -206,7 +209,7 @@ fn render_records(records: &[Record], options: &ReportOptions) -> Result<String>
     let mut no_pictures = Vec::new();
     let galleries = match options.redact {
         true => Vec::new(),
-        false => gallery::galleries(records, &labels, &folds, &mut no_pictures)?,
+        false => galleries::galleries(records, &labels, &folds, &mut no_pictures)?,
     };
     let contestants = contestants(records, &folds);
     let contestant_labels = names::labels(&contestants);

@@ -1,11 +1,40 @@
-//! A Chromium that is on the machine, which prints pages.
+//! A PDF of a page, printed by a Chromium that is on the machine.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
-use crate::outputs::absolute;
+use crate::outputs::{OutputFile, absolute};
+
+/// A PDF of a page.
+pub(super) struct Pdf {
+    /// Where it lies.
+    pub file: OutputFile,
+    chromium: String,
+}
+
+impl Pdf {
+    /// Makes sure, before any work, that it can be printed.
+    ///
+    /// # Errors
+    /// The user's, if there is no Chromium, or the file cannot be written.
+    pub(super) fn new(file: &Path, overwrite: bool) -> Result<Self> {
+        Ok(Self { chromium: chromium()?, file: OutputFile::new(file, "a PDF", overwrite)? })
+    }
+
+    /// Prints the page.
+    ///
+    /// # Errors
+    /// If Chromium ends with an error, or the file cannot be written.
+    pub(super) fn print(&self, page: &Path) -> Result<()> {
+        let folder = tempfile::tempdir().map_err(Error::io("temporary folder", "cannot create"))?;
+        let printed = folder.path().join("page.pdf");
+        print(&self.chromium, page, &printed)?;
+        let bytes = crate::file::read(&printed).map_err(Error::io(&printed, "cannot read"))?;
+        self.file.write(&bytes).map(|_| ())
+    }
+}
 
 /// Names under which it may be installed.
 const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "chrome"];
@@ -17,7 +46,7 @@ const PATIENCE: Duration = Duration::from_secs(300);
 ///
 /// # Errors
 /// The user's, if there is none.
-pub(super) fn chromium() -> Result<String> {
+fn chromium() -> Result<String> {
     let own = std::env::var("CHROMIUM").ok().filter(|own| !own.is_empty());
     let names = own.into_iter().chain(NAMES.map(String::from));
     let runs = |name: &String| {
@@ -50,7 +79,7 @@ fn is_root() -> bool {
 ///
 /// # Errors
 /// If Chromium ends with an error, takes longer than 5 minutes, or writes nothing.
-pub(super) fn print(chromium: &str, page: &Path, pdf: &Path) -> Result<()> {
+fn print(chromium: &str, page: &Path, pdf: &Path) -> Result<()> {
     let profile = tempfile::tempdir().map_err(Error::io("temporary folder", "cannot create"))?;
     let mut command = Command::new(chromium);
     command
