@@ -19,6 +19,7 @@ extends = "$repository/experiments/demo.toml"
 name = "unet-bce"
 description = "A small U-Net on synthetic ultrasound, trained on binary cross-entropy."
 dataset.cases = 240
+report = { cases = 8, best = 1, worst = 0, random = 0, film = { frames = 0 } }
 loss = { kind = "bce" }
 TOML
 cat > unet-bce-dice.toml <<TOML

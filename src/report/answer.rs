@@ -144,7 +144,7 @@ fn figure_in_a_sentence(column: &Column, leader: &Contestant, rows: usize) -> St
     let label = &leader.label;
     match rows {
         1 => format!("{label}: {}, {of}.", column.label),
-        _ => format!("Of {rows}, {label} has the best {}: {of}.", column.label),
+        _ => format!("Of {rows} rows of the table, {label} has the best {}: {of}.", column.label),
     }
 }
 

@@ -6,9 +6,10 @@ use serde::Serialize;
 
 use super::cases::{counts, rows_of_cases, score};
 use super::choice::chosen_on_test;
-use super::headline::{by_task, columns, seeded};
+use super::headline::{by_task, columns};
 use super::images;
 use super::names;
+use super::seeded::seeded;
 use crate::error::{Error, Result};
 use crate::evaluate::paired::{self, Difference, OverSeeds};
 use crate::evaluate::{CaseScore, ImageScore, figure_bounds, figure_goal};

@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use super::cases::ValueOfCase;
 use super::charts::{self, Chart, Line};
-use super::headline::seeded;
 use super::names;
+use super::seeded::seeded;
 use super::words;
 use crate::error::Result;
 use crate::metric::quantile;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::case_scores::Measure;
 use super::gallery::{Column, GalleryCase, Kind};
-use super::headline::seeded;
+use super::seeded::seeded;
 use crate::evaluate::differences::{BACKGROUND, IGNORED};
 use crate::evaluate::pictures::{FALSE_NEGATIVE, FALSE_POSITIVE, TRUE_POSITIVE, class_colour};
 use crate::record::Record;

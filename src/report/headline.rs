@@ -3,14 +3,14 @@
 use serde::Serialize;
 
 use super::choice::chosen_on_test;
-use super::configuration::same_recipe;
 use super::folds::Folds;
 use super::names;
+use super::seeded::seeded;
 use super::words;
 use crate::evaluate::figure_bounds;
 use crate::evaluate::paired::{OverSeeds, mean_over_seeds};
 use crate::figure_name::FigureName;
-use crate::record::{Figure, Interval, Record, RunState, Task};
+use crate::record::{Figure, Interval, Record, Task};
 use crate::spec::PublishedSpec;
 
 /// Runs of one task with its headline figures.
@@ -196,31 +196,6 @@ fn spreads(records: &[&Record], indices: &[usize], names: &[FigureName]) -> Vec<
         .collect()
 }
 
-/// Experiments with two or more finished runs that differ in their seeds only, with the indices of the runs.
-pub(super) fn seeded<'a>(records: &[&'a Record]) -> Vec<(&'a str, Vec<usize>)> {
-    let mut experiments: Vec<(&str, Vec<usize>)> = Vec::new();
-    for (run, record) in records.iter().enumerate() {
-        if record.status.state != RunState::Finished || record.summary.is_average() {
-            continue;
-        }
-        let name = record.summary.experiment.as_str();
-        match experiments.iter_mut().find(|(experiment, _)| *experiment == name) {
-            Some((_, runs)) => runs.push(run),
-            None => experiments.push((name, vec![run])),
-        }
-    }
-    experiments.retain(|(_, runs)| {
-        let mut seeds: Vec<u32> = runs.iter().map(|&run| records[run].provenance.seed).collect();
-        seeds.sort_unstable();
-        seeds.dedup();
-        let first = records[runs[0]];
-        seeds.len() == runs.len()
-            && seeds.len() > 1
-            && runs.iter().all(|&run| same_recipe(first, records[run]))
-    });
-    experiments
-}
-
 fn spread(runs: &[&Record], name: &FigureName) -> Option<MeanAndDeviation> {
     let figures: Option<Vec<&Figure>> = runs.iter().map(|run| run.figure(name)).collect();
     let figures = figures?;
@@ -279,7 +254,7 @@ pub fn left_out(figure: &Figure) -> String {
 mod tests {
     use super::*;
     use crate::record::examples::named;
-    use crate::record::{Provenance, Status, Summary};
+    use crate::record::{Provenance, RunState, Status, Summary};
     use crate::split_name::SplitName;
 
     fn run(seed: u32, dice: f64) -> Record {

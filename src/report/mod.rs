@@ -46,6 +46,7 @@ mod readings;
 mod redact;
 mod remarks;
 mod run;
+mod seeded;
 mod semantics;
 mod split_table;
 mod spread;

@@ -117,7 +117,7 @@ fn views(plan: &Plan, run: &RunDir, index: usize, pictures: &mut Vec<DataPicture
         batch.unwrap_or_else(|| Err(Error::failed("a case makes no batch")))
     };
     let augmented = loader(Some(decisions.spec.augment.clone()));
-    let mut batches = vec![see(&loader(None), Order::Sequential)?];
+    let mut batches = vec![see(&loader(None).windows(), Order::Sequential)?];
     for epoch in 1..=EPOCHS.min(decisions.spec.schedule.epochs) {
         batches.push(see(&augmented, Order::Shuffled { seed: decisions.seed, epoch })?);
     }

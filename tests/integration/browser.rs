@@ -31,7 +31,7 @@ addEventListener("load", () => {
     broken: images.filter((image) => !image.naturalWidth).length,
     unnamed: images.filter((image) => !image.alt).length,
     charts: page.querySelectorAll("svg").length,
-    empty: [...page.querySelectorAll("figure svg")].filter((svg) => !svg.querySelector("polyline, path, circle, rect")).length,
+    empty: [...page.querySelectorAll("figure svg")].filter((svg) => !svg.querySelector("polyline, path, circle, rect, use")).length,
   });
 });
 </script>"#;
