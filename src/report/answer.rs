@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::comparison::{Comparison, Pair};
 use super::gallery::{Gallery, Typical};
-use super::headline::{Column, Headline, MeanAndDeviation, with_interval};
+use super::headline::{Column, Headline, MeanAndDeviation, left_out};
 use super::run::{RunView, SharedRemark};
 use super::words;
 use crate::evaluate::figure_goal;
@@ -114,8 +114,10 @@ fn figure_in_a_sentence(column: &Column, leader: &Contestant, rows: usize) -> St
     let of = match &leader.shown {
         Shown::Figure(figure) => {
             let interval = match figure.interval {
-                Some(_) => "95 % interval in brackets".to_owned(),
-                None => format!("no interval: {}", figure.interval_note),
+                Some(Interval { low, high }) if low.is_finite() && high.is_finite() => {
+                    format!("95 % interval {} to {}", words::figure(low), words::figure(high))
+                }
+                _ => format!("no interval: {}", figure.interval_note),
             };
             let groups = match figure.groups {
                 groups if groups > 0 && groups < figure.n => {
@@ -123,8 +125,9 @@ fn figure_in_a_sentence(column: &Column, leader: &Contestant, rows: usize) -> St
                 }
                 _ => String::new(),
             };
-            let cases = words::count(figure.n);
-            format!("{} ({interval}; {cases} {split} cases{groups})", with_interval(figure))
+            let (value, cases) = (words::figure(figure.value), words::count(figure.n));
+            let left_out = left_out(figure);
+            format!("{value} ({interval}; {cases} {split} cases{groups}{left_out})")
         }
         Shown::OverSeeds(mean, seeds) => {
             let interval = match mean.over_seeds {
@@ -208,10 +211,19 @@ fn doubts(
     shared: &[SharedRemark],
 ) -> Vec<String> {
     let mut doubts: Vec<String> = Vec::new();
-    let mut leaks: Vec<String> = runs.iter().flat_map(RunView::leaks).collect();
-    leaks.sort();
-    leaks.dedup();
-    doubts.extend(leaks);
+    for finding in runs.iter().flat_map(RunView::doubtful_findings) {
+        if !doubts.contains(&finding) {
+            doubts.push(finding);
+        }
+    }
+    let chosen: Vec<&str> =
+        runs.iter().filter(|run| run.is_chosen_on_test()).map(RunView::label).collect();
+    if !chosen.is_empty() {
+        doubts.push(format!(
+            "The epoch was chosen on the test cases that are reported, so that figures are too good: {}.",
+            chosen.join("; ")
+        ));
+    }
     let ungrouped: Vec<&str> =
         runs.iter().filter(|run| run.is_ungrouped()).map(RunView::label).collect();
     if !ungrouped.is_empty() {
@@ -334,7 +346,7 @@ mod tests {
         let text = said(&[examples::busi(root.path(), "ward", 0, 12, 40)]);
         assert!(text.starts_with("In short ward: Dice, mean over cases, 0."), "{text}");
         for part in [
-            "95 % interval in brackets",
+            "(95 % interval 0.",
             "40 test cases",
             "gates fell",
             "overfitting",

@@ -158,17 +158,22 @@ impl RunView<'_> {
         (!self.finished).then_some(self.label)
     }
 
-    /// Leaks that its data have.
-    pub(super) fn leaks(&self) -> impl Iterator<Item = String> {
-        self.findings
-            .iter()
-            .filter(|finding| finding.leak)
-            .map(|finding| words::sentence(&finding.line))
+    /// What was found about its data that casts doubt on them: leaks first, then warnings.
+    pub(super) fn doubtful_findings(&self) -> Vec<String> {
+        let is_doubtful = |finding: &&FindingLine| finding.leak || finding.level == Level::Warning;
+        let mut found: Vec<&FindingLine> = self.findings.iter().filter(is_doubtful).collect();
+        found.sort_by_key(|finding| !finding.leak);
+        found.into_iter().map(|finding| words::sentence(&finding.line)).collect()
     }
 
     /// Whether nothing keeps images of one patient together.
     pub(super) fn is_ungrouped(&self) -> bool {
         ["", "none"].contains(&self.summary.group_key.as_str()) && !self.split.splits.is_empty()
+    }
+
+    /// Whether its epoch was chosen on the test split.
+    pub(super) fn is_chosen_on_test(&self) -> bool {
+        self.chosen_on_test
     }
 
     /// Doubts about its results.
