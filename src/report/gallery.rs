@@ -31,7 +31,6 @@ pub(super) struct Typical {
     pub measure: String,
     pub score: Option<f64>,
     pub image: Option<Drawn>,
-    pub truth: Option<Drawn>,
     pub picture: Option<Drawn>,
 }
 
@@ -69,7 +68,6 @@ impl Gallery {
                 measure: self.measure.clone(),
                 score: score(case),
                 image: case.image.clone(),
-                truth: case.truth.clone(),
                 picture: case.panels[column].picture.clone(),
             }
         };
