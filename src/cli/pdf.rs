@@ -28,11 +28,7 @@ impl Pdf {
     /// # Errors
     /// If Chromium ends with an error, or the file cannot be written.
     pub(super) fn print(&self, page: &Path) -> Result<()> {
-        let folder = tempfile::tempdir().map_err(Error::io("temporary folder", "cannot create"))?;
-        let printed = folder.path().join("page.pdf");
-        print(&self.chromium, page, &printed)?;
-        let bytes = crate::file::read(&printed).map_err(Error::io(&printed, "cannot read"))?;
-        self.file.write(&bytes).map(|_| ())
+        self.file.write_with(|printed| print(&self.chromium, page, printed)).map(|_| ())
     }
 }
 
@@ -90,7 +86,8 @@ fn print(chromium: &str, page: &Path, pdf: &Path) -> Result<()> {
     if is_root() {
         command.arg("--no-sandbox");
     }
-    command.arg(format!("file://{}", absolute(page).display()));
+    // A path, of which Chromium makes an address: in one of our own `#`, `?` and `%` would have a meaning.
+    command.arg(absolute(page));
     let failed = |why: String| Error::failed(format!("{chromium}: {why}"));
     let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
     let mut child = child.map_err(|error| failed(format!("cannot be run: {error}")))?;

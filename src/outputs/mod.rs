@@ -118,6 +118,14 @@ impl OutputFile {
     pub fn write(&self, bytes: &[u8]) -> Result<PathBuf> {
         self.outputs.write(&self.name, bytes)
     }
+
+    /// Writes what `save` makes at the path it is given.
+    ///
+    /// # Errors
+    /// As [`Outputs::write_with`].
+    pub fn write_with(&self, save: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+        self.outputs.write_with(&self.name, save)
+    }
 }
 
 /// Why a file may not be replaced.

@@ -33,6 +33,7 @@ struct Index<'a> {
 #[derive(Serialize)]
 struct IndexedRun<'a> {
     label: &'a str,
+    experiment: &'a str,
     /// The page of its experiment; `None` without one.
     page: Option<&'a str>,
     id: &'a str,
@@ -86,6 +87,7 @@ pub fn index(
     let folds = folds(records);
     let runs = records.iter().zip(&labels).map(|(record, label)| IndexedRun {
         label,
+        experiment: &record.summary.experiment,
         page: pages.get(&record.summary.experiment).map(String::as_str),
         id: &record.provenance.run_id,
         state: record.status.state.to_string(),

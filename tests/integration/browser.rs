@@ -112,7 +112,7 @@ fn a_page_is_printed_by_a_chromium_that_is_there_and_refused_without_one() {
     let bench = Bench::new();
     bench.tiny("");
     bench.oncospec(&["run", "tiny.toml", "-o", "report.html"]).with(0);
-    let print = ["report", "tiny", "-o", "report.html", "--pdf", "report.pdf"];
+    let print = ["report", "tiny", "-o", "a #%41?.html", "--pdf", "report.pdf"];
     let mut without = bench.command(&print);
     let refused = without.env("PATH", "").env_remove("CHROMIUM").output().unwrap();
     assert_eq!(refused.status.code(), Some(2));
