@@ -11,7 +11,7 @@ use super::job::Done;
 use super::page_file::{PageFile, Written};
 use super::run::{Wish, Work, only_planned, prepare, stop_on_signal, work};
 use super::spec::{Overrides, Specs};
-use super::{Output, OverwriteArgs, pretty, print};
+use super::{Output, OverwriteArgs, pretty, print, say_error};
 use crate::baseline::{Accepted, Baseline, Whose};
 use crate::error::{Error, Result};
 use crate::figure_name::FigureName;
@@ -129,7 +129,7 @@ pub(super) fn execute(args: CiArgs, output: Output) -> Result<u8> {
                 output.say("accepted: the baseline has the figures of these runs");
             }
             Err(error) => {
-                crate::progress::print(&format!("error: {}", text::lines(&error.to_string())));
+                say_error(&error);
                 refused = Some(error.exit_code());
             }
         }

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::page_file::PageFile;
-use super::page_records::read;
+use super::page_records::read_some;
+use super::say_error;
 use crate::error::Result;
 use crate::outputs::{Outputs, Planned};
 use crate::record::Record;
 use crate::report::{ReportOptions, index, render};
-use crate::text;
 
 /// Writes an index over runs and a page for each experiment beside it; whether all could be read, and how many pages.
 pub(super) fn write_index(
@@ -18,7 +18,7 @@ pub(super) fn write_index(
     runs: &[PathBuf],
     overwrite: bool,
 ) -> Result<(bool, usize)> {
-    let (records, errors) = read(runs);
+    let (records, errors) = read_some(runs)?;
     let mut experiments: BTreeMap<&str, Vec<Record>> = BTreeMap::new();
     for record in &records {
         experiments.entry(&record.summary.experiment).or_default().push(record.clone());
@@ -38,9 +38,7 @@ pub(super) fn write_index(
     }
     let options = index_page.options(String::new(), &errors);
     index_page.put(&index(&records, &pages, &options)?)?;
-    for (_, error) in &errors {
-        crate::progress::print(&format!("error: {}", text::lines(&error.to_string())));
-    }
+    errors.iter().for_each(|(_, error)| say_error(error));
     Ok((errors.is_empty(), pages.len()))
 }
 

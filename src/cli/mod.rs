@@ -42,7 +42,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::device;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::finding::Level;
 use crate::{progress, text};
 
@@ -164,6 +164,11 @@ pub fn execute(cli: Cli) -> Result<u8> {
         Command::OneRun => one_run::execute(),
         Command::Probe { indices } => print(&pretty(&device::answer(&indices))?.replace('\n', " ")),
     }
+}
+
+/// Says an error on standard error, in whole lines without hidden characters.
+pub fn say_error(error: &Error) {
+    progress::print(&format!("error: {}", text::lines(&error.to_string())));
 }
 
 /// Writes a text to standard output, what is hidden in it shown; a reader that has gone away is no error.

@@ -2,15 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use super::command_line;
-use super::page_records::read;
+use super::page_records::{Found, read_some};
+use super::{command_line, say_error};
 use crate::error::{Error, Result};
 use crate::outputs::{OutputFile, Outputs, Planned, absolute};
 use crate::record::Record;
 use crate::report::{ReportOptions, Unreadable, check_templates, render, with_assets};
 use crate::shell::shell;
 use crate::spec::Literature;
-use crate::text;
 
 /// What a page was written of.
 pub(super) struct Written {
@@ -75,10 +74,14 @@ impl PageFile {
     /// # Errors
     /// If none can be read, or it cannot be written.
     pub(super) fn write(&self, runs: &[PathBuf], title: String) -> Result<Written> {
-        let (records, mut errors) = read(runs);
-        if records.is_empty() && !errors.is_empty() {
-            return Err(errors.remove(0).1);
-        }
+        self.write_of(read_some(runs)?, title)
+    }
+
+    /// The same of records that have been read.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub(super) fn write_of(&self, (records, errors): Found, title: String) -> Result<Written> {
         let options = self.options(title, &errors);
         let mut html = render(&records, &options)?;
         if let Some(Assets { folder, from_page, overwrite }) = &self.shown.assets {
@@ -91,9 +94,7 @@ impl PageFile {
             html = page;
         }
         self.put(&html)?;
-        for (_, error) in &errors {
-            crate::progress::print(&format!("error: {}", text::lines(&error.to_string())));
-        }
+        errors.iter().for_each(|(_, error)| say_error(error));
         Ok(Written { records, whole: errors.is_empty() })
     }
 

@@ -2,16 +2,19 @@
 
 use std::path::PathBuf;
 
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::outputs::canonical;
 use crate::record::{Record, RunDir};
 use crate::text;
+
+/// Records, and the run directories that cannot be read.
+pub(super) type Found = (Vec<Record>, Vec<(PathBuf, Error)>);
 
 /// The records of run directories, each run once, and those that cannot be read.
 ///
 /// A copy of a run is no second run: the one in a folder of its own id is shown, with the readings of the test split that
 /// its copies know of. Standard error names the others; the record of the one says where their words or bounds differ.
-pub(super) fn read(runs: &[PathBuf]) -> (Vec<Record>, Vec<(PathBuf, Error)>) {
+fn read(runs: &[PathBuf]) -> Found {
     let (mut records, mut errors): (Vec<Record>, _) = (Vec::new(), Vec::new());
     for run in runs {
         match Record::read(run) {
@@ -23,6 +26,18 @@ pub(super) fn read(runs: &[PathBuf]) -> (Vec<Record>, Vec<(PathBuf, Error)>) {
         }
     }
     (records, errors)
+}
+
+/// The records of run directories as `read` gives them, where at least one can be read.
+///
+/// # Errors
+/// Why the first cannot be read, if none can.
+pub(super) fn read_some(runs: &[PathBuf]) -> Result<Found> {
+    let (records, mut errors) = read(runs);
+    match records.is_empty() && !errors.is_empty() {
+        true => Err(errors.remove(0).1),
+        false => Ok((records, errors)),
+    }
 }
 
 /// Whether two run directories hold one run: an experiment's, of one id, with one set of weights.

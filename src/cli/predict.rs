@@ -6,14 +6,13 @@ use clap::Args;
 use serde::Serialize;
 
 use super::images::{ImageArgs, named};
-use super::{Output, OverwriteArgs, pretty, print};
+use super::{Output, OverwriteArgs, pretty, print, say_error};
 use crate::digest::sha256;
 use crate::error::{Error, Result};
 use crate::finding::Level;
 use crate::inference::{Meaning, legend, predict_class, predict_mask, prediction_file};
 use crate::loss::Outputs as Kind;
 use crate::outputs::{Outputs, Planned};
-use crate::text;
 
 /// What it writes.
 const KIND: &str = "a prediction";
@@ -124,7 +123,7 @@ pub(super) fn each<T>(
             Ok(one) => done.push(one),
             Err(error) => {
                 failed += 1;
-                crate::progress::print(&format!("error: {}", text::lines(&error.to_string())));
+                say_error(&error);
             }
         }
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::page_file::{PageFile, Written};
-use super::page_records::read;
+use super::page_records::read_some;
 use super::run::stop_on_signal;
 use crate::error::Result;
 use crate::inference::find_runs;
@@ -31,10 +31,11 @@ pub(super) fn watch(
             }
         }
         let runs = find_runs(names, root)?;
-        let (records, _) = read(&runs);
-        if progress(&records) != seen {
-            written = page.write(&runs, String::new())?;
-            seen = progress(&written.records);
+        let found = read_some(&runs)?;
+        let now = progress(&found.0);
+        if now != seen {
+            written = page.write_of(found, String::new())?;
+            seen = now;
         }
     }
     Ok(written)

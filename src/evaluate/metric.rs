@@ -29,23 +29,23 @@ pub fn measure_title(measure: &str) -> Option<String> {
 /// Whether a figure should fall or rise, whatever its split, reduction, class or head: `valid.loss`,
 /// `dice.lesion`, `test.image-auc.macro`. `None` where no metric has such a name.
 pub fn figure_goal(figure: &str) -> Option<Goal> {
-    let full = figure.parse::<FigureName>();
-    let name = full.as_ref().map_or(figure, |full| &full.figure);
-    let measure = name.split('.').next().unwrap_or_default();
-    let of_image = measure.strip_prefix(OF_SECOND_HEAD).and_then(known);
-    of_image.or_else(|| known(measure)).map(|(_, goal)| goal)
+    known(&measure(figure)).map(|(_, goal)| goal)
 }
 
-/// The lowest and the highest value that a figure can have; no highest of distances and losses. `None` where no metric has such
-/// a name.
-pub fn figure_bounds(figure: &str) -> Option<(f64, f64)> {
+/// The lowest and the highest value that a figure can have, of whatever size images are; of what is no metric, any.
+pub fn figure_bounds(figure: &str) -> (f64, f64) {
+    let measure = measure(figure);
+    let metric = MetricKind::ALL.into_iter().find(|kind| kind.name() == measure);
+    metric.map_or((f64::NEG_INFINITY, f64::INFINITY), |kind| kind.row().bounds(u64::MAX))
+}
+
+/// What a figure measures, whatever its split, reduction, class or head.
+fn measure(figure: &str) -> String {
     let full = figure.parse::<FigureName>();
     let name = full.as_ref().map_or(figure, |full| &full.figure);
     let measure = name.split('.').next().unwrap_or_default();
-    let measure = measure.strip_prefix(OF_SECOND_HEAD).unwrap_or(measure);
-    let (low, high) =
-        MetricKind::ALL.into_iter().find(|kind| kind.name() == measure)?.row().bounds(0);
-    Some((low, if high > 0.0 { high } else { f64::INFINITY }))
+    let of_image = measure.strip_prefix(OF_SECOND_HEAD);
+    of_image.filter(|of_image| known(of_image).is_some()).unwrap_or(measure).to_owned()
 }
 
 #[cfg(test)]

@@ -1,13 +1,11 @@
 //! Cases as a page shows them: the image, and the labels of truth and prediction without loss.
 
 use std::collections::BTreeSet;
-use std::io::Cursor;
 
 use image::RgbImage;
-use png::{BitDepth, ColorType, Compression};
 
-use super::pictures::{jpeg, shown};
-use crate::error::{Error, Result};
+use super::pictures::{jpeg, png_gray, shown};
+use crate::error::Result;
 
 /// A case as a page shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,8 +35,8 @@ impl Pictured {
         size: (u32, u32),
     ) -> Result<Self> {
         Ok(Self {
-            truth: Some(png_labels(truth, size)?),
-            prediction: Some(png_labels(prediction, size)?),
+            truth: Some(png_gray(truth.to_vec(), size)?),
+            prediction: Some(png_gray(prediction.to_vec(), size)?),
             ..Self::classified(case, image)?
         })
     }
@@ -60,21 +58,6 @@ pub(super) fn evenly(indices: &[usize], most: usize) -> BTreeSet<usize> {
     picked.collect()
 }
 
-/// Labels as a gray PNG.
-fn png_labels(labels: &[u8], (width, height): (u32, u32)) -> Result<Vec<u8>> {
-    let mut bytes = Cursor::new(Vec::new());
-    let mut encoder = png::Encoder::new(&mut bytes, width, height);
-    encoder.set_color(ColorType::Grayscale);
-    encoder.set_depth(BitDepth::Eight);
-    encoder.set_compression(Compression::Balanced);
-    let written = encoder.write_header().and_then(|mut writer| {
-        writer.write_image_data(labels)?;
-        writer.finish()
-    });
-    written.map_err(|error| Error::failed(format!("cannot encode a mask: {error}")))?;
-    Ok(bytes.into_inner())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,7 +65,7 @@ mod tests {
     #[test]
     fn labels_come_back_as_they_were() {
         let labels: Vec<u8> = (0..=255).collect();
-        let bytes = png_labels(&labels, (32, 8)).unwrap();
+        let bytes = png_gray(labels.clone(), (32, 8)).unwrap();
         let read = image::load_from_memory(&bytes).unwrap().to_luma8();
         assert_eq!((read.dimensions(), read.into_raw()), ((32, 8), labels));
     }

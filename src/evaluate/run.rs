@@ -63,6 +63,19 @@ impl Evaluation {
             Resolution::Network => &self.network,
         }
     }
+
+    /// Adds other cases of the split.
+    fn add(&mut self, other: Self) {
+        self.original.extend(other.original);
+        self.network.extend(other.network);
+        self.images.extend(other.images);
+        self.pictured.extend(other.pictured);
+        self.confusion.add(&other.confusion);
+        self.reliability.add(&other.reliability);
+        if let (Some(sum), Some(froc)) = (&mut self.froc, &other.froc) {
+            sum.add(froc);
+        }
+    }
 }
 
 /// Called after each batch with the number of cases done; an error ends the work.
@@ -82,38 +95,7 @@ pub fn evaluate(
 ) -> Result<Evaluation> {
     let names = cases.dataset.labels.names();
     let kept = evenly(&scene_indices(predictor, cases)?, pictured);
-    let scored = over_scenes(predictor, cases, tick, |scene| {
-        let mut confusion = Confusion::new(cases.dataset.labels.values());
-        let mut reliability = Reliability::new(predictor.outputs.channels());
-        let mut froc = matches!(predictor.outputs, Outputs::Binary).then(Froc::default);
-        let mut picture = None;
-        let mut scores = [Resolution::Original, Resolution::Network].map(|resolution| {
-            let seen = Seen::new(scene, resolution)?;
-            let labels = predictor.labels(&seen.probabilities, scene.original());
-            if resolution == spec.resolution {
-                confusion.tally(&labels, &seen.truth);
-                let Probabilities { values, width, .. } = &seen.probabilities;
-                reliability.add_case(values, &seen.truth);
-                if let Some(froc) = &mut froc {
-                    froc.add_case(values, &seen.truth, *width);
-                }
-                if kept.contains(&scene.index) {
-                    let size = (*width as u32, seen.probabilities.height as u32);
-                    let masks = [seen.truth.as_slice(), labels.as_slice()];
-                    picture = Some(Pictured::segmented(scene.name, scene.image, masks, size)?);
-                }
-            }
-            Ok::<_, Error>(seen.score(predictor, scene, &names, &labels, spec))
-        });
-        let network = std::mem::replace(&mut scores[1], Ok(Vec::new()))?;
-        let original = std::mem::replace(&mut scores[0], Ok(Vec::new()))?;
-        let image = match scene.probabilities.of_image.as_slice() {
-            [] => None,
-            of_image => Some(image_score(cases, scene.index, of_image, SECOND_HEAD_THRESHOLD)?),
-        };
-        Ok((original, network, confusion, reliability, froc, image, picture))
-    })?;
-    let mut evaluation = Evaluation {
+    let empty = || Evaluation {
         split: cases.split,
         original: Vec::new(),
         network: Vec::new(),
@@ -123,17 +105,40 @@ pub fn evaluate(
         froc: matches!(predictor.outputs, Outputs::Binary).then(Froc::default),
         pictured: Vec::new(),
     };
-    for (original, network, confusion, reliability, froc, image, picture) in scored {
-        evaluation.images.extend(image);
-        evaluation.pictured.extend(picture);
-        evaluation.original.extend(original);
-        evaluation.network.extend(network);
-        evaluation.confusion.add(&confusion);
-        evaluation.reliability.add(&reliability);
-        if let (Some(sum), Some(froc)) = (&mut evaluation.froc, &froc) {
-            sum.add(froc);
+    let scored = over_scenes(predictor, cases, tick, |scene| {
+        let mut of_scene = empty();
+        for resolution in [Resolution::Original, Resolution::Network] {
+            let seen = Seen::new(scene, resolution)?;
+            let labels = predictor.labels(&seen.probabilities, scene.original());
+            if resolution == spec.resolution {
+                of_scene.confusion.tally(&labels, &seen.truth);
+                let Probabilities { values, width, height, .. } = &seen.probabilities;
+                of_scene.reliability.add_case(values, &seen.truth);
+                if let Some(froc) = &mut of_scene.froc {
+                    froc.add_case(values, &seen.truth, *width);
+                }
+                if kept.contains(&scene.index) {
+                    let size = (*width as u32, *height as u32);
+                    let masks = [seen.truth.as_slice(), labels.as_slice()];
+                    let picture = Pictured::segmented(scene.name, scene.image, masks, size)?;
+                    of_scene.pictured.push(picture);
+                }
+            }
+            let scores = seen.score(predictor, scene, &names, &labels, spec);
+            match resolution {
+                Resolution::Original => of_scene.original = scores,
+                Resolution::Network => of_scene.network = scores,
+            }
         }
-    }
+        let of_image = scene.probabilities.of_image.as_slice();
+        if !of_image.is_empty() {
+            let score = image_score(cases, scene.index, of_image, SECOND_HEAD_THRESHOLD)?;
+            of_scene.images.push(score);
+        }
+        Ok(of_scene)
+    })?;
+    let mut evaluation = empty();
+    scored.into_iter().for_each(|of_scene| evaluation.add(of_scene));
     Ok(evaluation)
 }
 

@@ -64,6 +64,13 @@ pub struct Interval {
     pub high: f64,
 }
 
+impl Interval {
+    /// An interval, no end of which lies beyond a lowest and a highest value; what is undefined stays so.
+    pub fn within((low, high): (f64, f64), (least, most): (f64, f64)) -> Self {
+        Self { low: low.clamp(least, most), high: high.clamp(least, most) }
+    }
+}
+
 /// JSON has no NaN: it is written as `null` and read back.
 pub(super) mod nan_as_null {
     use serde::{Deserialize, Deserializer, Serializer};

@@ -30,7 +30,6 @@ pub(super) fn answer(
     runs: &[RunView],
     shared: &[SharedRemark],
 ) -> Answer {
-    let several = headlines.len() > 1;
     let mut sentences = Vec::new();
     let mut best: Option<usize> = None;
     for headline in headlines {
@@ -42,8 +41,7 @@ pub(super) fn answer(
         sentences.extend(of_task.flat_map(differences));
     }
     if sentences.is_empty() {
-        let what = if several { "No run has" } else { "There is no" };
-        sentences.push(format!("{what} figure of an evaluated split yet."));
+        sentences.push("There is no figure of an evaluated split yet.".into());
     }
     let gallery = galleries.first();
     Answer {
@@ -115,7 +113,7 @@ fn figure_in_a_sentence(column: &Column, leader: &Contestant, rows: usize) -> St
         Shown::Figure(figure) => {
             let interval = match figure.interval {
                 Some(Interval { low, high }) if low.is_finite() && high.is_finite() => {
-                    format!("95 % interval {} to {}", words::figure(low), words::figure(high))
+                    format!("95 % interval {}", words::range(low, high))
                 }
                 _ => format!("no interval: {}", figure.interval_note),
             };
@@ -131,11 +129,9 @@ fn figure_in_a_sentence(column: &Column, leader: &Contestant, rows: usize) -> St
         }
         Shown::OverSeeds(mean, seeds) => {
             let interval = match mean.over_seeds {
-                Some(Interval { low, high }) => format!(
-                    "95 % interval over cases and seeds {} to {}",
-                    words::figure(low),
-                    words::figure(high)
-                ),
+                Some(Interval { low, high }) => {
+                    format!("95 % interval over cases and seeds {}", words::range(low, high))
+                }
                 None => format!("standard deviation {}", words::figure(mean.deviation)),
             };
             format!(
@@ -190,9 +186,10 @@ fn better_in_words(pair: &Pair) -> String {
 }
 
 fn difference_in_words(pair: &Pair) -> String {
-    let interval = pair.over_seeds.or(pair.interval).map(|Interval { low, high }| {
-        format!(" ({} to {})", words::figure(low), words::figure(high))
-    });
+    let interval = pair
+        .over_seeds
+        .or(pair.interval)
+        .map(|Interval { low, high }| format!(" ({})", words::range(low, high)));
     format!(
         "{} minus {} is {}{}, corrected p {}",
         pair.first,
@@ -267,10 +264,7 @@ fn doubts(
             ));
         }
     }
-    for headline in headlines {
-        let few: Vec<String> = few_cases(headline);
-        doubts.extend(few);
-    }
+    doubts.extend(headlines.iter().flat_map(few_cases));
     doubts
 }
 

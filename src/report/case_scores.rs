@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::cases::{counts_of, rows_of_cases};
+use super::cases::{ValueOfCase, counts_of, rows_of_cases};
 use super::configuration::{empty_rule, spec_value};
 use super::images;
 use super::names;
@@ -75,22 +75,19 @@ pub(super) fn scored<'a>(
     metrics: &[Measure],
 ) -> BTreeMap<&'a str, Scored> {
     if task == Task::Classify {
-        let of_split = record.scores.iter().filter(|row| row.split == split);
-        let probabilities = images::probabilities(record);
-        let probability: BTreeMap<&str, Option<f64>> = probabilities
-            .iter()
-            .filter(|value| value.split == split)
-            .map(|value| (value.case.as_str(), value.value))
-            .collect();
-        let scored = |row: &'a ScoreRow| {
-            let scores = vec![probability.get(row.case.as_str()).copied().flatten()];
-            let (label, predicted) = (row.truth.clone(), row.predicted.clone());
-            (
-                row.case.as_str(),
-                Scored { label, group: row.group.clone(), size: None, predicted, scores },
-            )
+        let values = images::probabilities(record);
+        let rows = record.scores.iter().zip(values).filter(|(row, _)| row.split == split);
+        let scored = |(row, probability): (&'a ScoreRow, ValueOfCase)| {
+            let scored = Scored {
+                label: row.truth.clone(),
+                group: row.group.clone(),
+                size: None,
+                predicted: row.predicted.clone(),
+                scores: vec![probability.value],
+            };
+            (row.case.as_str(), scored)
         };
-        return of_split.map(scored).collect();
+        return rows.map(scored).collect();
     }
     let rule = empty_rule(record);
     let of_split = rows_of_cases(record).into_iter().filter(|((of, _), _)| *of == split);

@@ -228,7 +228,7 @@ fn shortened(names: Vec<String>) -> String {
 
 fn pair_in_words(pair: &Pair) -> String {
     let interval = pair.interval.map_or_else(String::new, |interval| {
-        format!(" ({} to {})", words::figure(interval.low), words::figure(interval.high))
+        format!(" ({})", words::range(interval.low, interval.high))
     });
     format!(
         "{} minus {}: {}{interval} over {} cases in {} groups ({}), p {}, corrected {}: {}",

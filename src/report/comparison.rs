@@ -309,8 +309,8 @@ fn pair(figure: &str, first: &Contestant, second: &Contestant, tests: usize) -> 
         }
         _ => None,
     }?;
-    let most = figure_bounds(figure).map_or(f64::INFINITY, |(low, high)| high - low);
-    let interval = |(low, high): (f64, f64)| Interval { low: low.max(-most), high: high.min(most) };
+    let (least, most) = figure_bounds(figure);
+    let interval = |ends| Interval::within(ends, (least - most, most - least));
     let Difference { value, p, effect, .. } = found;
     Some(Pair {
         first: first.label.clone(),

@@ -59,13 +59,13 @@ const FIRST: [&str; 9] = [
 ///
 /// # Errors
 /// When plotters cannot draw.
-pub(super) fn training(records: &[Record], labels: &[String]) -> Result<(Vec<Curve>, Vec<Curve>)> {
+pub(super) fn training(records: &[Record], drawn: &[Drawn]) -> Result<(Vec<Curve>, Vec<Curve>)> {
     let present: BTreeSet<&str> = records
         .iter()
         .flat_map(|record| &record.epochs)
         .flat_map(|row| row.figures.keys().map(String::as_str))
         .collect();
-    let draw = |name: &&str| curve(name, records, labels);
+    let draw = |name: &&str| curve(name, records, drawn);
     let first = FIRST.iter().filter(|name| present.contains(*name)).map(draw);
     let first = first.collect::<Result<Vec<_>>>()?;
     let mut others = present
@@ -74,7 +74,7 @@ pub(super) fn training(records: &[Record], labels: &[String]) -> Result<(Vec<Cur
         .map(draw)
         .collect::<Result<Vec<_>>>()?;
     if !present.is_empty() {
-        others.push(curve(LEARNING_RATE, records, labels)?);
+        others.push(curve(LEARNING_RATE, records, drawn)?);
     }
     Ok((first, others))
 }
@@ -136,11 +136,12 @@ impl Points {
     }
 }
 
-fn curve(name: &str, records: &[Record], labels: &[String]) -> Result<Curve> {
+fn curve(name: &str, records: &[Record], drawn: &[Drawn]) -> Result<Curve> {
     let mut lines = Vec::new();
     let mut described = Vec::new();
     let splits = if name == LEARNING_RATE { &SplitName::ALL[..1] } else { &SplitName::ALL[..] };
-    for Drawn { run, label, runs } in drawn(records, labels) {
+    for Drawn { run, label, runs } in drawn {
+        let run = *run;
         for &split in splits {
             let of_runs = runs.iter().map(|&run| points(&records[run], name, split));
             let Points { median, range } = Points::new(of_runs.collect());

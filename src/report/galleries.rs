@@ -10,7 +10,7 @@ use super::folds::Folds;
 use super::gallery::{Column, Drawn, Gallery, GalleryCase, Kind, Panel};
 use super::gallery_data::data;
 use super::names;
-use super::pictures::uri;
+use super::pictures::{media, uri};
 use super::words;
 use crate::error::{Error, Result};
 use crate::evaluate::differences::{class_map, error_map, truth_map};
@@ -168,13 +168,10 @@ fn mask(png: &[u8]) -> Result<GrayImage> {
 
 fn drawn(bytes: &[u8]) -> Result<Drawn> {
     let unreadable = |why: String| Error::failed(format!("a recorded picture is damaged: {why}"));
+    let media = media(bytes).ok_or_else(|| unreadable("neither PNG, JPEG nor WebP".into()))?;
     let reader = image::ImageReader::new(std::io::Cursor::new(bytes)).with_guessed_format();
-    let reader = reader.map_err(|error| unreadable(error.to_string()))?;
-    let media = match reader.format() {
-        Some(image::ImageFormat::Png) => "image/png",
-        Some(image::ImageFormat::Jpeg) => "image/jpeg",
-        _ => return Err(unreadable("neither PNG nor JPEG".into())),
-    };
-    let size = reader.into_dimensions().map_err(|error| unreadable(error.to_string()))?;
-    Ok(Drawn { uri: uri(media, bytes), width: size.0, height: size.1 })
+    let size =
+        reader.map_err(image::ImageError::IoError).and_then(|reader| reader.into_dimensions());
+    let (width, height) = size.map_err(|error| unreadable(error.to_string()))?;
+    Ok(Drawn { uri: uri(media, bytes), width, height })
 }

@@ -90,12 +90,9 @@ pub(super) fn value_in_words(gate: &Gate, record: &Record) -> String {
     let figure = record.figure(&gate.figure);
     let left_out = figure.map(left_out).unwrap_or_default();
     match (gate.value, gate.interval) {
-        (Some(value), Some(Interval { low, high })) if value.is_finite() => format!(
-            "is {} ({} to {}){left_out}",
-            words::figure(value),
-            words::figure(low),
-            words::figure(high)
-        ),
+        (Some(value), Some(Interval { low, high })) if value.is_finite() => {
+            format!("is {} ({}){left_out}", words::figure(value), words::range(low, high))
+        }
         (Some(value), None) if value.is_finite() => {
             let lacks = if gate.on.is_value() { "" } else { " and has no interval" };
             format!("is {}{left_out}{lacks}", words::figure(value))

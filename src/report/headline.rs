@@ -8,7 +8,7 @@ use super::names;
 use super::seeded::seeded;
 use super::words;
 use crate::evaluate::figure_bounds;
-use crate::evaluate::paired::{OverSeeds, mean_over_seeds};
+use crate::evaluate::paired::mean_over_seeds;
 use crate::figure_name::FigureName;
 use crate::record::{Figure, Interval, Record, Task};
 use crate::spec::PublishedSpec;
@@ -209,29 +209,24 @@ fn spread(runs: &[&Record], name: &FigureName) -> Option<MeanAndDeviation> {
     };
     let seeds: Option<Vec<_>> = figures.iter().map(with_interval).collect();
     let over = seeds.and_then(|seeds| mean_over_seeds(&seeds));
+    let bounds = figure_bounds(&name.figure);
     Some(MeanAndDeviation {
         mean,
         deviation: variance.sqrt(),
         left_out,
-        over_seeds: over.map(|OverSeeds { interval, .. }| within(interval, name)),
+        // Over few seeds it is wide.
+        over_seeds: over.map(|over| Interval::within(over.interval, bounds)),
         share_of_seeds: over.map(|over| over.share),
     })
-}
-
-/// An interval, no end of which is a value that the figure cannot have: over few seeds it is wide.
-fn within((low, high): (f64, f64), name: &FigureName) -> Interval {
-    let (least, most) = figure_bounds(&name.figure).unwrap_or((f64::NEG_INFINITY, f64::INFINITY));
-    Interval { low: low.max(least), high: high.min(most) }
 }
 
 /// A figure's value with its interval and the cases left out, as text.
 pub(super) fn with_interval(figure: &Figure) -> String {
     let value = match figure.interval {
         Some(interval) if interval.low.is_finite() && interval.high.is_finite() => format!(
-            "{} ({} to {})",
+            "{} ({})",
             words::figure(figure.value),
-            words::figure(interval.low),
-            words::figure(interval.high)
+            words::range(interval.low, interval.high)
         ),
         _ => words::figure(figure.value),
     };

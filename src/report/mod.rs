@@ -200,7 +200,8 @@ fn render_records(records: &[Record], options: &ReportOptions) -> Result<String>
     let probabilities: Vec<_> = records.iter().map(images::probabilities).collect();
     let mut case_tables = cases::case_tables("Dice", &dice);
     case_tables.extend(cases::case_tables("Probability of the true class", &probabilities));
-    let (curves, more_curves) = curves::training(records, &labels)?;
+    let drawn = curves::drawn(records, &labels);
+    let (curves, more_curves) = curves::training(records, &drawn)?;
     let mut image_curves = images::curves(records, &labels)?;
     image_curves.extend(thresholds::curves(records, &labels)?);
     image_curves.extend(froc::curves(records, &labels)?);
@@ -234,7 +235,7 @@ fn render_records(records: &[Record], options: &ReportOptions) -> Result<String>
         semantics: semantics::semantics(records, &labels),
         published: headline::published(records),
         literature: literature::tables(&options.literature, records, &labels),
-        drawn: curves::drawn(records, &labels),
+        drawn,
         curves,
         more_curves,
         distributions: curves::distributions(&dice, &labels)?,

@@ -152,13 +152,18 @@ pub(super) fn load(record: &Record, role: &'static str, file: &Option<PictureFil
 
 /// The bytes of a picture with their media type.
 fn data_uri(bytes: &[u8], file: &PictureFile) -> Result<String> {
-    let media = match bytes {
-        [0x89, b'P', b'N', b'G', ..] => "image/png",
-        [0xff, 0xd8, 0xff, ..] => "image/jpeg",
-        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => "image/webp",
-        _ => return Err(Error::failed(format!("{}: not a PNG, JPEG or WebP file", file.file))),
-    };
-    Ok(uri(media, bytes))
+    let unknown = || Error::failed(format!("{}: not a PNG, JPEG or WebP file", file.file));
+    Ok(uri(media(bytes).ok_or_else(unknown)?, bytes))
+}
+
+/// The media type of a picture; `None` of what is neither PNG, JPEG nor WebP.
+pub(super) fn media(bytes: &[u8]) -> Option<&'static str> {
+    match bytes {
+        [0x89, b'P', b'N', b'G', ..] => Some("image/png"),
+        [0xff, 0xd8, 0xff, ..] => Some("image/jpeg"),
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some("image/webp"),
+        _ => None,
+    }
 }
 
 /// A data URI.

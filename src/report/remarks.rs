@@ -136,8 +136,7 @@ fn course_of_the_loss(record: &Record) -> Option<Remark> {
     }
     let train_at = |epoch: u32| train.iter().find(|(other, _)| *other == epoch).map(|row| row.1);
     let (train_then, train_last) = (train_at(lowest_epoch)?, train_at(last_epoch)?);
-    let from_to =
-        |from: f64, to: f64| format!("from {} to {}", words::figure(from), words::figure(to));
+    let from_to = |from: f64, to: f64| format!("from {}", words::range(from, to));
     if last > lowest * (1.0 + RISE) && last_epoch > lowest_epoch + 1 {
         let valid = from_to(lowest, last);
         let train = from_to(train_then, train_last);

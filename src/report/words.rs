@@ -23,6 +23,11 @@ pub(super) fn figure(value: f64) -> String {
     }
 }
 
+/// Two metrics, such as the ends of an interval: `0.540 to 0.615`.
+pub(super) fn range(low: f64, high: f64) -> String {
+    format!("{} to {}", figure(low), figure(high))
+}
+
 /// A whole number in groups of three digits: `24,439,269`.
 pub(super) fn count(value: u64) -> String {
     let digits = value.to_string();

@@ -69,7 +69,7 @@ fn samples(plan: &Plan, run: &RunDir) -> Result<Vec<DataPicture>> {
         if new.is_empty() {
             continue;
         }
-        pictures.push(picture(&Shown {
+        let one = Shown {
             kind: DataPictureKind::Sample,
             case: &case.id,
             label: new.join(", "),
@@ -77,12 +77,8 @@ fn samples(plan: &Plan, run: &RunDir) -> Result<Vec<DataPicture>> {
             image: shown(&decoded.image),
             truth: decoded.labels.clone(),
             several,
-            album: Album {
-                run,
-                prefix: format!("data-{:03}", pictures.len()),
-                of: case.id.clone(),
-            },
-        })?);
+        };
+        pictures.push(picture(run, pictures.len(), &one)?);
         seen.extend(new);
     }
     Ok(pictures)
@@ -143,7 +139,7 @@ fn views(plan: &Plan, run: &RunDir, index: usize, pictures: &mut Vec<DataPicture
             true => GrayImage::from_raw(width as u32, height as u32, batch.labels.clone()),
             false => None,
         };
-        pictures.push(picture(&Shown {
+        let one = Shown {
             kind: if epoch == 0 { DataPictureKind::Plain } else { DataPictureKind::Augmented },
             case: &case.id,
             label: case.label.clone(),
@@ -151,12 +147,8 @@ fn views(plan: &Plan, run: &RunDir, index: usize, pictures: &mut Vec<DataPicture
             image: shown(&image),
             truth,
             several,
-            album: Album {
-                run,
-                prefix: format!("data-{:03}", pictures.len()),
-                of: case.id.clone(),
-            },
-        })?);
+        };
+        pictures.push(picture(run, pictures.len(), &one)?);
     }
     Ok(())
 }
@@ -170,17 +162,18 @@ struct Shown<'a> {
     image: RgbImage,
     truth: Option<GrayImage>,
     several: bool,
-    album: Album<'a>,
 }
 
-fn picture(of: &Shown) -> Result<DataPicture> {
+/// Draws it as the picture of a number.
+fn picture(run: &RunDir, number: usize, of: &Shown) -> Result<DataPicture> {
+    let album = Album { run, prefix: format!("data-{number:03}"), of: of.case.to_owned() };
     let truth = of.truth.as_ref().map(|truth| truth_map(truth, of.several)).transpose()?;
     Ok(DataPicture {
         kind: of.kind,
         case: of.case.to_owned(),
         label: of.label.clone(),
         epoch: of.epoch,
-        image: of.album.save("image.jpg", "image", jpeg(&of.image)?)?,
-        truth: of.album.save("truth.png", "true mask", truth)?,
+        image: album.save("image.jpg", "image", jpeg(&of.image)?)?,
+        truth: album.save("truth.png", "true mask", truth)?,
     })
 }
