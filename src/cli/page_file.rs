@@ -1,6 +1,6 @@
 //! A page that a command writes.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::page_records::{Found, read_some};
 use super::{command_line, say_error};
@@ -141,7 +141,11 @@ pub(super) fn beside(page: &Path, folder: PathBuf, overwrite: bool) -> Result<As
     let of_page = page.parent().filter(|parent| !parent.as_os_str().is_empty());
     let of_page = absolute(of_page.unwrap_or(Path::new(".")));
     let below = absolute(&folder).strip_prefix(&of_page).map(Path::to_path_buf);
-    let below = below.ok().filter(|below| !below.as_os_str().is_empty());
+    let is_below = |below: &PathBuf| {
+        let mut parts = below.components().peekable();
+        parts.peek().is_some() && parts.all(|part| matches!(part, Component::Normal(_)))
+    };
+    let below = below.ok().filter(is_below);
     let from_page = below.and_then(|below| below.to_str().map(str::to_owned));
     let plain = |path: &String| !path.contains(['"', '<', '>', '&', '%', '#', '?', '\\']);
     match from_page.filter(plain) {
