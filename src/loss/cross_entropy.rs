@@ -13,7 +13,7 @@ use super::{
     reduce, target::Target,
 };
 use crate::error::Result;
-use crate::kernels::constant;
+use crate::kernels::{constant, surprise};
 
 /// Cross-entropy over classes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -74,12 +74,11 @@ impl LossFunction for CrossEntropy {
 
     /// 0 where no pixel of a class with a weight is valid.
     fn forward(&self, logits: Tensor<4>, target: &Target) -> Measured {
-        let surprise = -log_softmax(logits, 1);
-        let of_truth = surprise.clone().gather(1, target.labels.clone());
+        let of_truth = surprise(logits.clone(), target.labels.clone());
         let weights = self.weights.as_ref();
         let weights = weights.map(|all| {
             let all: Vec<f32> = all.iter().map(|&weight| weight as f32).collect();
-            constant(&all, [all.len()], &surprise.device())
+            constant(&all, [all.len()], &logits.device())
         });
         let weight = match &weights {
             Some(weights) => {
@@ -92,10 +91,11 @@ impl LossFunction for CrossEntropy {
         let loss = if self.label_smoothing == 0.0 {
             of_truth
         } else {
-            let classes = surprise.dims()[1];
+            let classes = logits.dims()[1];
+            let of_classes = -log_softmax(logits, 1);
             let all = match weights {
-                Some(weights) => surprise * weights.reshape([1, classes, 1, 1]),
-                None => surprise,
+                Some(weights) => of_classes * weights.reshape([1, classes, 1, 1]),
+                None => of_classes,
             };
             let of_all = reduce::sum(all.sum_dim(1) * target.valid.clone());
             let part = self.label_smoothing / classes as f64;

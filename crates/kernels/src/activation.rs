@@ -168,7 +168,7 @@ fn erf(x: f32) -> f32 {
 /// Of numbers up to 0; below -87, where a float32 has few digits left, 0. The power of two is put into the exponent,
 /// the rest is a Taylor series on [-ln 2 / 2, ln 2 / 2]: relative error 2e-7.
 #[inline(always)]
-fn exp(x: f32) -> f32 {
+pub(crate) fn exp(x: f32) -> f32 {
     /// 1.5 * 2^23: a sum with it has no room for a fraction, and ends in the whole number's bits. A conversion would
     /// keep the loop from becoming one of vectors.
     const WHOLE: f32 = 12_582_912.0;

@@ -26,6 +26,8 @@ pub struct Step {
 /// A parameter with its moments, which the step changes.
 pub(crate) struct Parameter<'a> {
     pub value: &'a mut [f32],
+    /// What the parameter is before the step, where `value` does not hold that yet.
+    pub from: Option<&'a [f32]>,
     pub first: &'a mut [f32],
     pub second: &'a mut [f32],
 }
@@ -34,11 +36,14 @@ impl Step {
     /// Makes the step.
     pub(crate) fn apply(&self, parameter: Parameter, gradient: &[f32]) {
         let factors = self.factors();
-        let value = parameter.value.par_chunks_mut(NUMBERS);
-        let moments =
-            parameter.first.par_chunks_mut(NUMBERS).zip(parameter.second.par_chunks_mut(NUMBERS));
+        let Parameter { value, from, first, second } = parameter;
+        let value = value.par_chunks_mut(NUMBERS).enumerate();
+        let moments = first.par_chunks_mut(NUMBERS).zip(second.par_chunks_mut(NUMBERS));
         value.zip(moments).zip(gradient.par_chunks(NUMBERS)).for_each(
-            |((value, (first, second)), gradient)| {
+            |(((chunk, value), (first, second)), gradient)| {
+                if let Some(from) = from {
+                    value.copy_from_slice(&from[chunk * NUMBERS..][..value.len()]);
+                }
                 apply_part(factors, value, first, second, gradient);
             },
         );

@@ -14,6 +14,7 @@ use super::block::{self, Block, Seed};
 use super::bridge::{by_pixel, contiguous, dims, owned, shaped, vector};
 use super::convolution::{Prepared, prepare};
 use super::excitation::{self, Middle};
+use super::fan_out::{give, take};
 use super::flex::{self, before, scaled};
 use super::geometry::{Dims, Window};
 use super::layer_norm;
@@ -42,7 +43,7 @@ impl Backward<Flex, 5> for ConvolutionBackward {
     fn backward(self, ops: Ops<Self::State, 5>, grads: &mut Gradients, _: &mut Checkpointer) {
         let [first, second, weight, bias, residual] = ops.parents;
         let ConvolutionState { prepared, output } = ops.state;
-        let gradient = grads.consume::<Flex>(&ops.node);
+        let gradient = take!(grads, ops);
         let dropout = prepared.settings.dropout;
         let (mut gradient, sums) = before(gradient, output.as_ref(), dropout);
         drop(output);
@@ -50,7 +51,7 @@ impl Backward<Flex, 5> for ConvolutionBackward {
             grads.register::<Flex>(node.id, vector(&sums));
         }
         if let Some(node) = residual {
-            grads.register::<Flex>(node.id, gradient.clone());
+            give!(grads, node, gradient.clone());
         }
         if let Some(scale) = &prepared.scale {
             gradient = scaled(gradient, scale);
@@ -61,10 +62,10 @@ impl Backward<Flex, 5> for ConvolutionBackward {
         if first.is_some() || second.is_some() {
             let (of_first, of_second) = prepared.input_gradient(&gradient);
             if let Some(node) = first {
-                grads.register::<Flex>(node.id, of_first);
+                give!(grads, node, of_first);
             }
             if let (Some(node), Some(gradient)) = (second, of_second) {
-                grads.register::<Flex>(node.id, gradient);
+                give!(grads, node, gradient);
             }
         }
     }
@@ -88,7 +89,7 @@ impl Backward<Flex, 3> for TransposedBackward {
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
         let [input, weight, bias] = ops.parents;
         let state = ops.state;
-        let (gradient, sums) = before(grads.consume::<Flex>(&ops.node), None, None);
+        let (gradient, sums) = before(take!(grads, ops), None, None);
         if let Some(node) = bias {
             grads.register::<Flex>(node.id, vector(&sums));
         }
@@ -100,7 +101,7 @@ impl Backward<Flex, 3> for TransposedBackward {
             grads.register::<Flex>(node.id, prepared.weight_gradient(&state.input));
         }
         if let Some(node) = input {
-            grads.register::<Flex>(node.id, prepared.forward(None, None));
+            give!(grads, node, prepared.forward(None, None));
         }
     }
 }
@@ -132,7 +133,7 @@ impl Backward<Flex, 4> for NormalisationBackward {
             settings,
             output,
         } = ops.state;
-        let gradient = grads.consume::<Flex>(&ops.node);
+        let gradient = take!(grads, ops);
         let gradient = match (&output, settings.dropout) {
             (None, None) => by_pixel(gradient),
             (output, dropout) => before(gradient, output.as_ref(), dropout).0,
@@ -152,13 +153,13 @@ impl Backward<Flex, 4> for NormalisationBackward {
         };
         let mut found = norm::backward(given, values, size, settings.over, &moments, affine);
         if let Some(node) = residual {
-            grads.register::<Flex>(node.id, gradient);
+            give!(grads, node, gradient);
         }
         if let Some(activation) = settings.before {
             activation.backward(&mut found.maps, maps.storage());
         }
         if let Some(node) = input {
-            grads.register::<Flex>(node.id, super::bridge::maps(found.maps, size));
+            give!(grads, node, super::bridge::maps(found.maps, size));
         }
         if let Some(node) = gamma {
             grads.register::<Flex>(node.id, vector(&found.gamma));
@@ -185,10 +186,10 @@ impl Backward<Flex, 1> for PoolingBackward {
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
         let [input] = ops.parents;
         let PoolingState { places, dims, window } = ops.state;
-        let gradient = grads.consume::<Flex>(&ops.node);
+        let gradient = take!(grads, ops);
         if let Some(node) = input {
             let gradient = flex::max_pool_backward(gradient, &places, dims, &window);
-            grads.register::<Flex>(node.id, gradient);
+            give!(grads, node, gradient);
         }
     }
 }
@@ -201,9 +202,9 @@ impl Backward<Flex, 1> for DoubledBackward {
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
         let [input] = ops.parents;
-        let gradient = grads.consume::<Flex>(&ops.node);
+        let gradient = take!(grads, ops);
         if let Some(node) = input {
-            grads.register::<Flex>(node.id, flex::doubled_bilinear_backward(gradient, ops.state));
+            give!(grads, node, flex::doubled_bilinear_backward(gradient, ops.state));
         }
     }
 }
@@ -222,12 +223,12 @@ impl Backward<Flex, 2> for GatingBackward {
 
     fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
         let [input, factors] = ops.parents;
-        let gradient = by_pixel(grads.consume::<Flex>(&ops.node));
+        let gradient = by_pixel(take!(grads, ops));
         if let Some(node) = factors {
             grads.register::<Flex>(node.id, flex::gate_backward(&gradient, &ops.state.input));
         }
         if let Some(node) = input {
-            grads.register::<Flex>(node.id, flex::gate(&gradient, &ops.state.factors));
+            give!(grads, node, flex::gate(&gradient, &ops.state.factors));
         }
     }
 }
@@ -239,9 +240,9 @@ impl Backward<Flex, 2> for AdditionBackward {
     type State = ();
 
     fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let gradient = grads.consume::<Flex>(&ops.node);
+        let gradient = take!(grads, ops);
         for node in ops.parents.into_iter().flatten() {
-            grads.register::<Flex>(node.id, gradient.clone());
+            give!(grads, node, gradient.clone());
         }
     }
 }
@@ -254,11 +255,11 @@ impl Backward<Flex, 2> for ConcatenationBackward {
     type State = [usize; 2];
 
     fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let gradient = grads.consume::<Flex>(&ops.node);
+        let gradient = take!(grads, ops);
         let gradients = flex::concatenation_backward(gradient, ops.state);
         for (node, gradient) in ops.parents.into_iter().zip(gradients) {
             if let Some(node) = node {
-                grads.register::<Flex>(node.id, gradient);
+                give!(grads, node, gradient);
             }
         }
     }
@@ -272,9 +273,9 @@ impl Backward<Flex, 1> for AveragingBackward {
 
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
         let [input] = ops.parents;
-        let gradient = grads.consume::<Flex>(&ops.node);
+        let gradient = take!(grads, ops);
         if let Some(node) = input {
-            grads.register::<Flex>(node.id, flex::average_backward(gradient, ops.state));
+            give!(grads, node, flex::average_backward(gradient, ops.state));
         }
     }
 }
@@ -287,12 +288,12 @@ impl Backward<Flex, 2> for WeighingBackward {
 
     fn backward(self, ops: Ops<Self::State, 2>, grads: &mut Gradients, _: &mut Checkpointer) {
         let [input, factors] = ops.parents;
-        let gradient = by_pixel(grads.consume::<Flex>(&ops.node));
+        let gradient = by_pixel(take!(grads, ops));
         if let Some(node) = factors {
             grads.register::<Flex>(node.id, flex::weigh_backward(&gradient, &ops.state.input));
         }
         if let Some(node) = input {
-            grads.register::<Flex>(node.id, flex::weigh(&gradient, &ops.state.factors));
+            give!(grads, node, flex::weigh(&gradient, &ops.state.factors));
         }
     }
 }
@@ -313,12 +314,12 @@ impl Backward<Flex, 5> for ExcitationBackward {
     fn backward(self, ops: Ops<Self::State, 5>, grads: &mut Gradients, _: &mut Checkpointer) {
         let [input, layers @ ..] = ops.parents;
         let ExcitationState { input: given, layers: weights, middle } = ops.state;
-        let gradient = by_pixel(grads.consume::<Flex>(&ops.node));
+        let gradient = by_pixel(take!(grads, ops));
         let size = dims(&given);
         let read = flex::excitation_layers(&weights);
         let found = excitation::backward(gradient.storage(), given.storage(), size, read, &middle);
         if let Some(node) = input {
-            grads.register::<Flex>(node.id, super::bridge::maps(found.maps, size));
+            give!(grads, node, super::bridge::maps(found.maps, size));
         }
         let of_layers = [found.first, found.first_bias, found.second, found.second_bias];
         for ((node, gradient), weights) in layers.into_iter().zip(of_layers).zip(&weights) {
@@ -339,10 +340,10 @@ impl Backward<Flex, 1> for ActivationBackward {
     fn backward(self, ops: Ops<Self::State, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
         let [input] = ops.parents;
         let (given, activation) = ops.state;
-        let gradient = grads.consume::<Flex>(&ops.node);
+        let gradient = take!(grads, ops);
         if let Some(node) = input {
             let gradient = flex::activation_backward(gradient, &given, activation);
-            grads.register::<Flex>(node.id, gradient);
+            give!(grads, node, gradient);
         }
     }
 }
@@ -363,12 +364,12 @@ impl Backward<Flex, 3> for LayerNormalisationBackward {
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
         let [input, gamma, beta] = ops.parents;
         let LayerNormalisationState { input: given, gamma: factors, epsilon } = ops.state;
-        let mut gradient = owned(grads.consume::<Flex>(&ops.node));
+        let mut gradient = owned(take!(grads, ops));
         let factors: &[f32] = factors.storage();
         let [of_gamma, of_beta] =
             layer_norm::backward(gradient.storage_mut(), given.storage(), factors, epsilon);
         if let Some(node) = input {
-            grads.register::<Flex>(node.id, gradient);
+            give!(grads, node, gradient);
         }
         if let Some(node) = gamma {
             grads.register::<Flex>(node.id, vector(&of_gamma));

@@ -22,10 +22,10 @@
 
 // From the outside in: this file and `standard.rs` choose; `ops.rs` declares the operators, `flex.rs`, `convolution.rs` and
 // `autodiff.rs` join kernels and Burn's tensors;
-// `precision.rs` rounds what they give Burn's convolutions; `constant.rs` keeps tensors that do not change;
+// `fan_out.rs` adds the gradients of maps that several of them read; `precision.rs` rounds what they give Burn's convolutions; `constant.rs` keeps tensors that do not change;
 // `block.rs`, `recompute.rs` and `replay.rs` run a block again instead of keeping what it made; `winograd.rs`, `direct.rs`,
 // `depthwise.rs`, `norm.rs`, `layer_norm.rs`, `activation.rs`, `pool.rs`, `resample.rs`, `channels.rs`, `excitation.rs`,
-// `pointwise.rs`, `counts.rs` and `adam.rs` are kernels on slices; `gemm.rs`, `simd.rs` and `buffer.rs` are what those are made of.
+// `pointwise.rs`, `counts.rs`, `surprise.rs` and `adam.rs` are kernels on slices; `gemm.rs`, `simd.rs` and `buffer.rs` are what those are made of.
 
 #![expect(
     clippy::extra_unused_type_parameters,
@@ -50,6 +50,7 @@ mod direct;
 mod dropout;
 mod epilogue;
 mod excitation;
+mod fan_out;
 mod flex;
 mod gemm;
 mod geometry;
@@ -67,6 +68,7 @@ mod resample;
 mod scoped;
 mod simd;
 mod standard;
+mod surprise;
 mod tracked;
 mod weights;
 mod winograd;
@@ -87,6 +89,7 @@ pub use input::{Input, Source};
 pub use optimizer::{adam_step, sum_of_squares, total};
 pub use precision::with_convolutions;
 pub use scoped::scoped;
+pub use surprise::surprise;
 
 use burn::backend::Dispatch;
 use burn::module::{Module, Param, ParamId};

@@ -149,21 +149,24 @@ pub(crate) fn forward(
     after: After,
     out: &mut [f32],
 ) {
-    let pixels = dims.height * dims.width;
-    for image in 0..dims.batch {
-        let (scale, shift) = line(dims, over, moments, affine, image);
-        let len = pixels * dims.channels;
-        let range = image * len..(image + 1) * len;
-        let block = BLOCK * dims.channels.max(1);
-        let out = out[range.clone()].par_chunks_mut(block);
-        out.zip(maps[range.clone()].par_chunks(block)).enumerate().for_each(
-            |(index, (out, maps))| {
-                let start = range.start + index * block;
+    let (len, block) = lengths(dims);
+    out.par_chunks_mut(len).zip(maps.par_chunks(len)).enumerate().for_each(
+        |(image, (out, maps))| {
+            let (scale, shift) = line(dims, over, moments, affine, image);
+            let blocks = out.par_chunks_mut(block).zip(maps.par_chunks(block)).enumerate();
+            blocks.for_each(|(index, (out, maps))| {
+                let start = image * len + index * block;
                 let residual = after.residual.map(|all| &all[start..start + out.len()]);
                 apply(maps, &scale, &shift, After { residual, ..after }, start, out);
-            },
-        );
-    }
+            });
+        },
+    );
+}
+
+/// Numbers of an image, and of a block of its pixels; 1 at least.
+fn lengths(dims: Dims) -> (usize, usize) {
+    let channels = dims.channels.max(1);
+    ((dims.height * dims.width * channels).max(1), BLOCK * channels)
 }
 
 /// Factor and summand of each channel of an image.
@@ -273,16 +276,15 @@ pub(crate) fn backward(
     let means: Vec<[f64; 2]> =
         weighted.iter().zip(&count).map(|(sums, count)| sums.map(|sum| sum / count)).collect();
     let mut out = Buffer::new(dims.len());
-    let (len, block) = (pixels * dims.channels, BLOCK * dims.channels.max(1));
-    for image in 0..dims.batch {
+    let (len, block) = lengths(dims);
+    let inputs = gradient.par_chunks(len).zip(maps.par_chunks(len));
+    out.par_chunks_mut(len).zip(inputs).enumerate().for_each(|(image, (out, (gradient, maps)))| {
         let [a, b, c] = coefficients(dims, over, moments, affine.gamma, &inverse, &means, image);
-        let range = image * len..(image + 1) * len;
-        let inputs =
-            gradient[range.clone()].par_chunks(block).zip(maps[range.clone()].par_chunks(block));
-        out[range].par_chunks_mut(block).zip(inputs).for_each(|(out, (gradient, maps))| {
+        let inputs = gradient.par_chunks(block).zip(maps.par_chunks(block));
+        out.par_chunks_mut(block).zip(inputs).for_each(|(out, (gradient, maps))| {
             combine(gradient, maps, &a, &b, &c, out);
         });
-    }
+    });
     let narrow = |sums: Vec<f64>| sums.into_iter().map(|sum| sum as f32).collect();
     Gradients { maps: out, gamma: narrow(gamma), beta: narrow(beta) }
 }
@@ -299,41 +301,47 @@ fn sums_of_images(
     inverse: &[f32],
 ) -> Vec<Vec<[f64; 2]>> {
     let channels = dims.channels;
-    let (len, block) = (dims.height * dims.width * channels, BLOCK * channels.max(1));
+    let (len, block) = lengths(dims);
     let (_, set) = over.sets(dims);
-    let image = |image: usize| {
-        let range = image * len..(image + 1) * len;
-        let values = maps[range.clone()].par_chunks(block);
-        let (mean, inverse): (Vec<f32>, Vec<f32>) = (0..channels)
-            .map(|channel| set(image, channel))
-            .map(|set| (moments.mean[set], inverse[set]))
-            .unzip();
-        let sums = |gradient: &[f32], values: &[f32]| {
+    let of_image = |image: usize| {
+        let of_channel = |channel: usize| {
+            let set = set(image, channel);
+            (moments.mean[set], inverse[set])
+        };
+        let (mean, inverse): (Vec<f32>, Vec<f32>) = (0..channels).map(of_channel).unzip();
+        move |gradient: &[f32], values: &[f32]| {
             let mut sums = vec![[0.0; 2]; channels];
             gradient_sums(gradient, values, &mean, &inverse, &mut sums);
             sums
-        };
-        let blocks = match &mut *given {
-            Given::Normalised(gradient) => {
-                let pairs = gradient[range].par_chunks(block).zip(values);
-                pairs.map(|(gradient, values)| sums(gradient, values)).collect()
-            }
-            Given::Activated(gradient, activation) => {
-                let (scale, shift) = line(dims, over, moments, affine, image);
-                let pairs = gradient[range].par_chunks_mut(block).zip(values);
-                pairs
-                    .map(|(gradient, values)| {
-                        let mut normalised = vec![0.0; values.len()];
-                        apply(values, &scale, &shift, After::default(), 0, &mut normalised);
-                        activation.turn(gradient, &normalised);
-                        sums(gradient, values)
-                    })
-                    .collect()
-            }
-        };
-        added(blocks, channels)
+        }
     };
-    (0..dims.batch).map(image).collect()
+    let images = maps.par_chunks(len).enumerate();
+    match given {
+        Given::Normalised(gradient) => images
+            .zip(gradient.par_chunks(len))
+            .map(|((image, values), gradient)| {
+                let sums = of_image(image);
+                let pairs = gradient.par_chunks(block).zip(values.par_chunks(block));
+                let blocks = pairs.map(|(gradient, values)| sums(gradient, values)).collect();
+                added(blocks, channels)
+            })
+            .collect(),
+        Given::Activated(gradient, activation) => images
+            .zip(gradient.par_chunks_mut(len))
+            .map(|((image, values), gradient)| {
+                let sums = of_image(image);
+                let (scale, shift) = line(dims, over, moments, affine, image);
+                let pairs = gradient.par_chunks_mut(block).zip(values.par_chunks(block));
+                let blocks = pairs.map(|(gradient, values)| {
+                    let mut normalised = vec![0.0; values.len()];
+                    apply(values, &scale, &shift, After::default(), 0, &mut normalised);
+                    activation.turn(gradient, &normalised);
+                    sums(gradient, values)
+                });
+                added(blocks.collect(), channels)
+            })
+            .collect(),
+    }
 }
 
 /// The gradient of an image's maps is `gradient * a + value * b + c` with these numbers of each channel. Of each set,

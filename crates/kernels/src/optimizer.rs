@@ -33,15 +33,21 @@ impl Steps for Flex {
         second: FlexTensor,
         step: Step,
     ) -> (FlexTensor, FlexTensor, FlexTensor) {
-        let gradient = contiguous(gradient);
-        let [mut parameter, mut first, mut second] = [parameter, first, second].map(writable);
+        let (gradient, parameter) = (contiguous(gradient), contiguous(parameter));
+        let [mut first, mut second] = [first, second].map(writable);
+        // A training loop that still holds the network has the step written elsewhere, in the same pass.
+        let (mut after, before) = match parameter.is_unique() {
+            true => (parameter, None),
+            false => (unwritten(&parameter), Some(parameter)),
+        };
         let changed = Parameter {
-            value: parameter.storage_mut(),
+            value: after.storage_mut(),
+            from: before.as_ref().map(|before| before.storage()),
             first: first.storage_mut(),
             second: second.storage_mut(),
         };
         step.apply(changed, gradient.storage());
-        (parameter, first, second)
+        (after, first, second)
     }
 
     fn squares(tensor: FlexTensor) -> FlexTensor {
@@ -55,10 +61,15 @@ fn writable(tensor: FlexTensor) -> FlexTensor {
     if tensor.is_unique() {
         return tensor;
     }
-    let mut buffer = Buffer::new(tensor.layout().num_elements());
-    buffer.copy_from_slice(tensor.storage());
-    let shape = tensor.layout().shape().clone();
-    rows(buffer, [shape.num_elements()]).reshape(shape)
+    let mut copy = unwritten(&tensor);
+    copy.storage_mut::<f32>().copy_from_slice(tensor.storage());
+    copy
+}
+
+/// A tensor of the same shape, row by row, of any numbers.
+fn unwritten(like: &FlexTensor) -> FlexTensor {
+    let shape = like.layout().shape().clone();
+    rows(Buffer::new(shape.num_elements()), [shape.num_elements()]).reshape(shape)
 }
 
 /// The parameter and its two moments after a step, where [`super::supports`] is true of them.
@@ -99,4 +110,35 @@ pub fn total<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
     }
     let count = tensor.shape().num_elements();
     tensor.reshape([1, count]).sum_dim(1).reshape([1])
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::{Device, Distribution};
+
+    use super::*;
+
+    #[test]
+    fn a_step_is_the_same_where_somebody_keeps_the_parameter_which_stays_as_it_was() {
+        let step = Step {
+            learning_rate: 0.1,
+            betas: [0.9, 0.999],
+            epsilon: 1e-8,
+            time: 1,
+            weight_decay: 0.1,
+            decoupled_decay: 0.01,
+        };
+        // More numbers than a task takes.
+        let [parameter, gradient] = [(); 2].map(|()| {
+            Tensor::<2>::random([300, 101], Distribution::Default, &Device::flex()).into_data()
+        });
+        let tensor =
+            |data: &burn::tensor::TensorData| Tensor::<2>::from_data(data.clone(), &Device::flex());
+        let moments = || [tensor(&gradient), tensor(&parameter)];
+        let kept = tensor(&parameter);
+        let (beside, _) = adam_step(kept.clone(), tensor(&gradient), moments(), step);
+        let (in_place, _) = adam_step(tensor(&parameter), tensor(&gradient), moments(), step);
+        assert_eq!(beside.into_data(), in_place.into_data());
+        assert_eq!(kept.into_data(), parameter);
+    }
 }
