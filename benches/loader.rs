@@ -1,9 +1,9 @@
 //! How fast the loader delivers real BUSI cases at 256 px: decoded each time and from the cache, each
-//! as it is and augmented.
+//! as it is and augmented; and the many small cases of a folder that `benches/many.py --keep` made.
 //!
 //!     cargo bench --profile dev --bench loader
 //!
-//! Looks for the data in `../shared/data`, or below `ONCOSPEC_SHARED`.
+//! Looks for BUSI in `../shared/data`, or below `ONCOSPEC_SHARED`, and for the folder in `ONCOSPEC_MANY`.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use oncospec::data::{Cache, Dataset, Loader, Normalization, Order, Preprocess, S
 use oncospec::frame::{Frame, ImageSize, Resize};
 use oncospec::spec::{
     AmountSpec, AugmentSpec, BusiClass, BusiSpec, Chance, Channels, DatasetSpec, MultiMask,
-    NormalizeSpec, SourceSpec, SplitSpec, SubsetSpec,
+    NormalizeSpec, SourceSpec, SplitSpec, SubsetSpec, load,
 };
 
 /// Threads, as many as the peer's.
@@ -74,24 +74,33 @@ fn epoch(bencher: Bencher, cache_mib: usize, augment: Option<AugmentSpec>) {
         eprintln!("skipped: no BUSI at {}", root.display());
         return;
     }
-    let dataset = busi(&root);
+    let mut load = loading(busi(&root), SIZE, BATCH_SIZE, cache_mib, augment);
+    let cases = load();
+    bencher.counter(ItemsCount::new(cases)).bench_local(load);
+}
+
+/// Loads an epoch of all cases at each call; how many there are.
+fn loading(
+    dataset: Arc<Dataset>,
+    side: u32,
+    batch_size: usize,
+    cache_mib: usize,
+    augment: Option<AugmentSpec>,
+) -> impl FnMut() -> usize {
     let all: Vec<usize> = (0..dataset.cases.len()).collect();
     let channels = Channels::Rgb;
     let normalization = Normalization::unit(channels);
-    let frame = Frame::square(SIZE);
+    let frame = Frame::square(side);
     let sampling = Sampling { frame, channels, stain: None, filters: Vec::new(), crop: None };
     let preprocess = Preprocess { sampling, inputs: Vec::new(), normalization, fused: Vec::new() };
     let cache = Arc::new(Cache::new(cache_mib << 20));
-    let cases = all.len();
-    let loader = Loader::new(dataset, all, preprocess, augment, BATCH_SIZE, WORKERS, cache);
+    let loader = Loader::new(dataset, all, preprocess, augment, batch_size, WORKERS, cache);
     let mut epoch = 0;
-    let mut load = || {
+    move || {
         epoch += 1;
         let batches = loader.epoch(Order::Shuffled { seed: 0, epoch });
-        batches.map(|batch| batch.expect("BUSI loads").cases.len()).sum::<usize>()
-    };
-    load();
-    bencher.counter(ItemsCount::new(cases)).bench_local(load);
+        batches.map(|batch| batch.expect("every case loads").cases.len()).sum::<usize>()
+    }
 }
 
 #[divan::bench(sample_count = 5, sample_size = 1)]
@@ -112,6 +121,22 @@ fn cached(bencher: Bencher) {
 #[divan::bench(sample_count = 10, sample_size = 1)]
 fn augmented(bencher: Bencher) {
     epoch(bencher, 1024, Some(augment()));
+}
+
+/// One epoch, decoded, in batches of 64: what `benches/many_peers.py` has MONAI do.
+#[divan::bench(sample_count = 3, sample_size = 1)]
+fn many(bencher: Bencher) {
+    let Some(folder) = std::env::var_os("ONCOSPEC_MANY") else {
+        eprintln!("skipped: ONCOSPEC_MANY names no folder");
+        return;
+    };
+    let spec = load(&Path::new(&folder).join("many.toml"), &[], std::iter::empty())
+        .expect("its spec is read")
+        .spec;
+    let side = spec.dataset.image_size.height;
+    let mut load = loading(Arc::new(open(&spec.dataset).expect("it opens")), side, 64, 0, None);
+    let cases = load();
+    bencher.counter(ItemsCount::new(cases)).bench_local(load);
 }
 
 fn main() {

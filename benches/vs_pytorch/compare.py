@@ -1,8 +1,9 @@
 """oncospec against PyTorch, row by row of rows.py; run.sh starts it, benches/RESULTS.md is what it leaves.
 
-Before steps are timed, both sides take three from the same weights and batches without dropout, and
-their losses must agree with those of one of PyTorch's formats. Then oncospec, PyTorch with contiguous tensors and PyTorch with channels_last
-ones take turns, each time in a fresh process; the median of a process's steps counts.
+Before steps are timed, both sides take three from the same weights and batches without dropout, and their losses must agree
+with those of one of PyTorch's memory formats; PyTorch then runs in the faster one. oncospec and each way to run PyTorch take
+turns, each time in a fresh process; the median of a process's steps counts. torch.compile takes part where a first process
+shows that it helps.
 """
 
 import argparse
@@ -13,7 +14,7 @@ from statistics import median
 
 from results import Line, write
 from rows import ROWS, Loading, Steps, Whole
-from sides import FORMATS, REPOSITORY, Sides
+from sides import BFLOAT16, COMPILED, DEFAULT, FORMATS, REPOSITORY, TUNED, Sides, computes_in_bfloat16
 
 CHECKED_STEPS, TOLERANCE = 3, 1e-3
 LOADER_EPOCHS = 3
@@ -48,41 +49,54 @@ def main():
 def compare_steps(name, row, sides, pairs):
     """A line for each goal, and notes of what was checked."""
     with tempfile.TemporaryDirectory() as dump:
-        notes = [check(name, row, sides, dump)]
-        ours, theirs = [], {memory_format: [] for memory_format in FORMATS}
+        note, memory_format, seconds = check(name, row, sides, dump)
+        notes = [note]
+        run = lambda way: sides.pytorch_steps(row, row.warmup, row.steps, dump, way, memory_format)
+        ways = [DEFAULT, TUNED]
+        if row.warmup > 0:
+            compiled = median(run(COMPILED)["steps_s"])
+            ways += [COMPILED] if compiled < seconds else []
+            notes += [f"compiled, a step takes {compiled:.3g} s at first, {seconds:.3g} s without."]
+            ways += [BFLOAT16] if computes_in_bfloat16() else []
+        ours, theirs = [], {way: [] for way in ways}
         for pair in range(pairs):
             ours.append(sides.oncospec_steps(row, row.warmup, row.steps))
-            for memory_format, processes in theirs.items():
-                process = sides.pytorch_steps(row, row.warmup, row.steps, dump, memory_format)
-                processes.append(process)
+            for way, processes in theirs.items():
+                processes.append(run(way))
             say(pair, *(median(side[-1]["steps_s"]) for side in (ours, *theirs.values())))
     lines = []
     for figure, goal in row.goals.items():
         what, unit, of = FIGURES[figure]
-        values = [[of(process) for process in side] for side in (ours, *theirs.values())]
-        lines.append(Line(row.title + what, goal, unit, *values))
+        values = {way: [of(process) for process in processes] for way, processes in theirs.items()}
+        lines.append(Line(row.title + what, goal, unit, [of(process) for process in ours], values))
     if "memory" in row.goals:
-        imported = median(process["imported_rss_bytes"] for process in theirs["contiguous"])
-        version = theirs["contiguous"][0]["torch"]
+        imported = median(process["imported_rss_bytes"] for process in theirs[DEFAULT])
+        version = theirs[DEFAULT][0]["torch"]
         notes.append(f"torch {version} takes {imported / 2**20:.0f} MiB of PyTorch's peak RSS once imported.")
+    if BFLOAT16 in theirs:
+        losses = listed(theirs[BFLOAT16][0]["losses"]), listed(theirs[TUNED][0]["losses"])
+        notes.append(f"losses with dropout in bfloat16 {losses[0]}, in single precision {losses[1]}.")
     return lines, notes
 
 
 def check(name, row, sides, dump):
-    """Dumps weights and batches; ends everything if losses differ."""
+    """Dumps weights and batches and ends everything if losses differ; a note, PyTorch's faster format and its step's seconds."""
     ours = sides.oncospec_steps(row, 0, CHECKED_STEPS, dump, row.without_dropout)["losses"]
     note = f"losses of {CHECKED_STEPS} steps: oncospec {listed(ours)}"
-    apart = []
+    apart, seconds = [], {}
     for memory_format in FORMATS:
-        process = sides.pytorch_steps(row, 0, CHECKED_STEPS, dump, memory_format, dropout=False)
+        process = sides.pytorch_steps(row, 0, CHECKED_STEPS, dump, TUNED, memory_format, dropout=False)
         theirs = process["losses"]
+        seconds[memory_format] = median(process["steps_s"][1:])
         note += f"; PyTorch {memory_format} {listed(theirs)}"
         apart.append([abs(a - b) / abs(b) for a, b in zip(ours, theirs, strict=True)])
     # PyTorch's two formats drift apart as well: the nearer one counts.
     if not all(min(step) <= TOLERANCE for step in zip(*apart)):
         sys.exit(f"{name}: {note}: they differ by more than {TOLERANCE:.0e} of PyTorch's")
+    faster = min(seconds, key=seconds.get)
+    note += f"; the faster is {faster}."
     print(f"  {note}", flush=True)
-    return f"{note}."
+    return note, faster, seconds[faster]
 
 
 def listed(losses):
@@ -100,24 +114,28 @@ def compare_loading(row, sides, pairs):
         ours.append(sides.oncospec_loader(bench, row, LOADER_EPOCHS) * per_case)
         say(pair, ours[-1], theirs[-1])
     note = "oncospec mirrors what lies outside of a turned image, torchvision leaves it black."
-    return [Line(row.title, row.goal, "ms a case", ours, theirs)], [note] if row.augment else []
+    return [Line(row.title, row.goal, "ms a case", ours, {DEFAULT: theirs})], [note] if row.augment else []
 
 
 def compare_whole(row, sides, pairs):
     """One line, and the figures of the test split as a sign that both learnt alike."""
-    ours, theirs, figures = [], {memory_format: [] for memory_format in FORMATS}, {}
+    ours, theirs, figures, formats = [], {DEFAULT: [], TUNED: []}, {}, {}
+    for memory_format in FORMATS:
+        with tempfile.TemporaryDirectory() as folder:
+            formats[memory_format], _ = sides.pytorch_experiment(folder, TUNED, memory_format)
+    faster = min(formats, key=formats.get)
     for pair in range(pairs):
         with tempfile.TemporaryDirectory() as folder:
             seconds, figures["oncospec"] = sides.oncospec_experiment(folder)
             ours.append(seconds)
-        for memory_format, durations in theirs.items():
+        for way, durations in theirs.items():
             with tempfile.TemporaryDirectory() as folder:
-                seconds, figures["PyTorch"] = sides.pytorch_experiment(folder, memory_format)
+                seconds, figures["PyTorch"] = sides.pytorch_experiment(folder, way, faster)
                 durations.append(seconds)
         say(pair, *(side[-1] for side in (ours, *theirs.values())))
     dice = [f"{side} {values['test.dice.lesion']:.3f}" for side, values in figures.items()]
     note = f"Dice of test images with a lesion after three epochs: {', '.join(dice)}; seeds do not match."
-    return [Line(row.title, row.goal, "s", ours, *theirs.values())], [note]
+    return [Line(row.title, row.goal, "s", ours, theirs)], [note, f"PyTorch's faster format is {faster}."]
 
 
 def say(pair, *medians):

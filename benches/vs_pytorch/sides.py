@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rows import EXPERIMENT
@@ -13,6 +14,35 @@ HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parents[1]
 THREADS = 2
 FORMATS = ("contiguous", "channels_last")
+# glibc keeps what is freed, as PyTorch's tuning guide advises of an allocator.
+TUNED_ALLOCATOR = {"MALLOC_MMAP_THRESHOLD_": "4000000000", "MALLOC_TRIM_THRESHOLD_": "8000000000"}
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to run PyTorch."""
+
+    name: str
+    environment: dict = field(default_factory=dict, hash=False)
+    options: tuple = ()
+
+    @property
+    def single_precision(self):
+        return "--bfloat16" not in self.options
+
+
+DEFAULT = Way("PyTorch f32")
+TUNED = Way("PyTorch f32, tuned allocator", TUNED_ALLOCATOR)
+COMPILED = Way("PyTorch f32, compiled", TUNED_ALLOCATOR, ("--compile",))
+BFLOAT16 = Way("PyTorch bf16", TUNED_ALLOCATOR, ("--bfloat16",))
+WAYS = (DEFAULT, TUNED, COMPILED, BFLOAT16)
+
+
+def computes_in_bfloat16():
+    """Whether the processor multiplies in bfloat16."""
+    with open("/proc/cpuinfo") as file:
+        flags = next((line for line in file if line.startswith("flags")), "").split()
+    return bool({"avx512_bf16", "amx_bf16"} & set(flags))
 
 
 class Sides:
@@ -33,12 +63,12 @@ class Sides:
         command += ["--warmup", warmup, "--steps", steps, *self.sets(row.spec, override)]
         return json.loads(self.run(command + (["--dump", dump] if dump else [])))
 
-    def pytorch_steps(self, row, warmup, steps, dump, memory_format, dropout=True):
+    def pytorch_steps(self, row, warmup, steps, dump, way, memory_format, dropout=True):
         """What step.py measures."""
         options = ["--experiment", row.experiment, "--mode", row.mode, "--threads", THREADS]
-        options += ["--memory-format", memory_format, "--warmup", warmup, "--steps", steps]
+        options += ["--memory-format", memory_format, "--warmup", warmup, "--steps", steps, *way.options]
         options += [] if dropout else ["--no-dropout"]
-        return json.loads(self.python("step.py", dump, *options, "--started", time.time()))
+        return json.loads(self.python("step.py", dump, *options, "--started", time.time(), way=way))
 
     def oncospec_experiment(self, folder):
         """Seconds from the command to its end, and the headline figures."""
@@ -48,11 +78,11 @@ class Sides:
         output = self.run([*command, "--output", f"{folder}/report.html", *sets])
         return time.perf_counter() - start, dict(json.loads(output)[0]["figures"])
 
-    def pytorch_experiment(self, folder, memory_format):
+    def pytorch_experiment(self, folder, way, memory_format):
         """Seconds from the command to its end, and the figures."""
         options = ["--data", self.data, "--out", folder, "--threads", THREADS]
         start = time.perf_counter()
-        output = self.python("experiment.py", *options, "--memory-format", memory_format)
+        output = self.python("experiment.py", *options, "--memory-format", memory_format, way=way)
         return time.perf_counter() - start, json.loads(output)
 
     def oncospec_loader(self, bench, row, epochs):
@@ -89,8 +119,8 @@ class Sides:
         sets += [override] if override else []
         return [argument for one in sets for argument in ("--set", one)]
 
-    def python(self, script, *arguments):
-        return self.run([sys.executable, HERE / script, *arguments])
+    def python(self, script, *arguments, way=DEFAULT):
+        return self.run([sys.executable, HERE / script, *arguments], way.environment)
 
     def run(self, command, environment=()):
         """Standard output of a command; what it says to people stays visible."""

@@ -1,6 +1,7 @@
 """Times steps of one network in PyTorch, from weights and batches that `oncospec bench --dump` wrote.
 
-A process of its own for each measurement, which compare.py starts; prints JSON.
+A process of its own for each measurement, which compare.py starts; prints JSON. In bfloat16, training runs under autocast, with
+parameters, their gradients and the loss in single precision, and inference with the whole network converted.
 """
 
 import argparse
@@ -62,13 +63,16 @@ def main():
     if arguments.no_dropout:
         switch_off_dropout(network)
 
+    number = torch.bfloat16 if arguments.bfloat16 else torch.float32
     if arguments.mode == "train":
         optimizer = optimizer_of(network.parameters())
         network.train()
-        step = partial(train_step, network, optimizer, loss_of)
+        run = torch.compile(network) if arguments.compile else network
+        step = partial(train_step, run, optimizer, loss_of, number)
     else:
-        network.eval()
-        step = partial(inference_step, network, loss_of)
+        network.eval().to(number)
+        run = torch.compile(network) if arguments.compile else network
+        step = partial(inference_step, run, loss_of, number)
 
     losses, steps, first_step_s = [], [], None
     with safe_open(f"{arguments.dump}/batches.safetensors", "pt") as batches:
@@ -92,23 +96,25 @@ def main():
     print(json.dumps(result))
 
 
-def train_step(network, optimizer, loss_of, images, labels):
+def train_step(network, optimizer, loss_of, number, images, labels):
     """The loss, and the seconds of the whole step."""
     start = time.perf_counter()
     optimizer.zero_grad(set_to_none=True)
-    loss = loss_of(network(images), labels)
+    with torch.autocast("cpu", number, enabled=number != torch.float32):
+        logits = network(images)
+    loss = loss_of(logits.float(), labels)
     loss.backward()
     optimizer.step()
     return loss.item(), time.perf_counter() - start
 
 
 @torch.inference_mode()
-def inference_step(network, loss_of, images, labels):
+def inference_step(network, loss_of, number, images, labels):
     """The loss, and the seconds of the forward pass alone."""
     start = time.perf_counter()
-    logits = network(images)
+    logits = network(images.to(number))
     seconds = time.perf_counter() - start
-    return loss_of(logits, labels).item(), seconds
+    return loss_of(logits.float(), labels).item(), seconds
 
 
 def switch_off_dropout(network):
@@ -132,6 +138,8 @@ def parse():
     parser.add_argument("--warmup", type=int, default=1)
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--no-dropout", action="store_true")
+    parser.add_argument("--bfloat16", action="store_true")
+    parser.add_argument("--compile", action="store_true", help="torch.compile the network")
     parser.add_argument("--started", type=float, required=True, help="time.time() before the start")
     return parser.parse_args()
 

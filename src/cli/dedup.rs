@@ -3,8 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use image::RgbImage;
-use image::imageops::{FilterType, resize};
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -14,14 +12,11 @@ use crate::data::{
     open_root,
 };
 use crate::error::Result;
-use crate::evaluate::jpeg;
+use crate::evaluate::{jpeg, shown};
 use crate::outputs::OutputFile;
 use crate::report::{
     ContactSheet, SheetBorderline, SheetCluster, SheetPair, SheetPicture, contact_sheet, jpeg_uri,
 };
-
-/// Longer side of a picture on the contact sheet, in pixels.
-const SHOWN_PX: u32 = 320;
 
 /// Arguments of `data dedup`.
 #[derive(Debug, Args)]
@@ -179,7 +174,7 @@ fn sheet(
 fn pictures(dataset: &Dataset, cases: &[usize]) -> Result<Vec<SheetPicture>> {
     let picture = |&case: &usize| {
         let case: &Case = &dataset.cases[case];
-        let image = small(&decode_pixels(dataset, case)?);
+        let image = shown(&decode_pixels(dataset, case)?);
         Ok(SheetPicture {
             name: case.id.clone(),
             label: case.label.clone(),
@@ -187,13 +182,4 @@ fn pictures(dataset: &Dataset, cases: &[usize]) -> Result<Vec<SheetPicture>> {
         })
     };
     cases.iter().map(picture).collect()
-}
-
-fn small(image: &RgbImage) -> RgbImage {
-    let longer = image.width().max(image.height()).max(1);
-    if longer <= SHOWN_PX {
-        return image.clone();
-    }
-    let side = |pixels: u32| (pixels * SHOWN_PX / longer).max(1);
-    resize(image, side(image.width()), side(image.height()), FilterType::Triangle)
 }

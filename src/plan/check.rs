@@ -46,6 +46,8 @@ pub struct Checked {
     pub position: Position,
     /// Findings about the data and their split; none is an error.
     pub findings: Findings,
+    /// Cases whose images are near-duplicates of one another; empty where they were not looked for.
+    pub near_duplicates: Arc<Vec<Vec<usize>>>,
     /// How stains are normalised, where they are.
     pub stain: Option<StainNormalization>,
     /// The segmentation that predicts masks for it.
@@ -257,6 +259,7 @@ fn check_one(mut loaded: Loaded, depth: Depth, opened: &mut Opened) -> Result<Ch
                 dataset,
                 split,
                 findings,
+                near_duplicates: Arc::new(duplicates.clusters()),
                 stain,
                 guide,
                 guide_rows,
@@ -686,6 +689,7 @@ impl Mistakes<'_> {
             dataset: Arc::new(dataset),
             split: split.clone(),
             findings,
+            near_duplicates: Arc::new(duplicates.clusters()),
             stain,
             guide: None,
             guide_rows: Vec::new(),

@@ -62,6 +62,8 @@ pub struct Plan {
     pub split: Split,
     /// Findings about the data and their split.
     pub findings: Findings,
+    /// Cases whose images are near-duplicates of one another.
+    pub near_duplicates: Arc<Vec<Vec<usize>>>,
     /// What each case holds, as digests.
     pub case_digests: Arc<Vec<CaseDigest>>,
     /// Which network predicted the mask of each case, where masks guide a classifier.
@@ -294,6 +296,7 @@ impl Checked {
             dataset: Arc::clone(&self.dataset),
             split: split.clone(),
             findings: self.findings.clone(),
+            near_duplicates: Arc::clone(&self.near_duplicates),
             case_digests: Arc::clone(&survey.case_digests),
             guide_rows: self.guide_rows.clone(),
             balance: survey.balance.clone(),

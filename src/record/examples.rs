@@ -82,21 +82,28 @@ pub(crate) fn busi(root: &Path, experiment: &str, seed: u32, epochs: u32, cases:
     record
 }
 
-/// Two samples, and a case as two epochs see it.
+/// Two samples, a case as two epochs see it, and two near-duplicates.
 fn data_pictures(pictures: &[Picture]) -> Vec<DataPicture> {
+    let kind = |kind| DataPicture { kind, ..DataPicture::default() };
+    let duplicate = |split| DataPicture {
+        cluster: Some(1),
+        split: Some(split),
+        ..kind(DataPictureKind::NearDuplicate)
+    };
     let kinds = [
-        (DataPictureKind::Sample, 0),
-        (DataPictureKind::Sample, 0),
-        (DataPictureKind::Plain, 0),
-        (DataPictureKind::Augmented, 1),
+        kind(DataPictureKind::Sample),
+        kind(DataPictureKind::Sample),
+        kind(DataPictureKind::Plain),
+        DataPicture { epoch: 1, ..kind(DataPictureKind::Augmented) },
+        duplicate(SplitName::Train),
+        duplicate(SplitName::Test),
     ];
-    let of = |(picture, (kind, epoch)): (&Picture, (DataPictureKind, u32))| DataPicture {
-        kind,
-        epoch,
+    let of = |(picture, said): (&Picture, DataPicture)| DataPicture {
         case: picture.case.clone(),
         label: picture.label.clone(),
         image: picture.images.image.clone(),
-        truth: picture.images.truth.clone(),
+        truth: picture.images.truth.clone().filter(|_| said.cluster.is_none()),
+        ..said
     };
     pictures.iter().zip(kinds).map(of).collect()
 }

@@ -114,24 +114,28 @@ fn shown(record: &Record, picture: &Picture) -> ShownCase {
     }
 }
 
-/// A training case in the page.
+/// A case of the data in the page.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct Seen {
     kind: DataPictureKind,
     case: String,
     label: String,
     epoch: u32,
+    cluster: Option<u32>,
+    split: Option<SplitName>,
     image: Shown,
     truth: Shown,
 }
 
-/// Training cases as they are, and one as training sees it.
+/// Training cases as they are, one as training sees it, and near-duplicates.
 pub(super) fn seen_data(record: &Record) -> Vec<Seen> {
     let seen = |of: &DataPicture| Seen {
         kind: of.kind,
         case: of.case.clone(),
         label: of.label.clone(),
         epoch: of.epoch,
+        cluster: of.cluster,
+        split: of.split,
         image: load(record, "Image", &of.image),
         truth: load(record, "Truth", &of.truth),
     };

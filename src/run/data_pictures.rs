@@ -1,11 +1,13 @@
-//! Pictures of the training data: a sample of each class, and one case as eight epochs see it.
+//! Pictures of the data: a training case of each class, one as eight epochs see it, and near-duplicates.
 
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use image::{GrayImage, RgbImage};
 
 use super::pictures::Album;
-use crate::data::{Cache, IGNORE, Loader, Order, decode};
+use crate::data::{Cache, IGNORE, Loader, Order, decode, decode_pixels};
 use crate::error::{Error, Result};
 use crate::evaluate::differences::truth_map;
 use crate::evaluate::{jpeg, shown};
@@ -20,10 +22,14 @@ const EPOCHS: u32 = 8;
 /// Most samples. As many cases, at even distances, are looked through for classes of pixels, since each must be decoded.
 const SAMPLES: usize = 24;
 
+/// Most clusters of near-duplicates, and most cases of each.
+const CLUSTERS: usize = 8;
+const OF_A_CLUSTER: usize = 4;
+
 /// Memory for the case that is seen several times, so that it is decoded once.
 const CACHE_BYTES: usize = 64 << 20;
 
-/// Draws them from the training split.
+/// Draws them.
 ///
 /// # Errors
 /// If a case cannot be decoded or a picture not written.
@@ -37,6 +43,7 @@ pub(super) fn write(plan: &Plan, run: &RunDir) -> Result<()> {
             views(plan, run, index, &mut pictures)?;
         }
     }
+    near_duplicates(plan, run, &mut pictures)?;
     run.write(&pictures)
 }
 
@@ -70,15 +77,17 @@ fn samples(plan: &Plan, run: &RunDir) -> Result<Vec<DataPicture>> {
             continue;
         }
         let one = Shown {
-            kind: DataPictureKind::Sample,
-            case: &case.id,
-            label: new.join(", "),
-            epoch: 0,
+            of: DataPicture {
+                kind: DataPictureKind::Sample,
+                case: case.id.clone(),
+                label: new.join(", "),
+                ..DataPicture::default()
+            },
             image: shown(&decoded.image),
             truth: decoded.labels.clone(),
             several,
         };
-        pictures.push(picture(run, pictures.len(), &one)?);
+        pictures.push(picture(run, pictures.len(), one)?);
         seen.extend(new);
     }
     Ok(pictures)
@@ -140,40 +149,97 @@ fn views(plan: &Plan, run: &RunDir, index: usize, pictures: &mut Vec<DataPicture
             false => None,
         };
         let one = Shown {
-            kind: if epoch == 0 { DataPictureKind::Plain } else { DataPictureKind::Augmented },
-            case: &case.id,
-            label: case.label.clone(),
-            epoch,
+            of: DataPicture {
+                kind: if epoch == 0 { DataPictureKind::Plain } else { DataPictureKind::Augmented },
+                case: case.id.clone(),
+                label: case.label.clone(),
+                epoch,
+                ..DataPicture::default()
+            },
             image: shown(&image),
             truth,
             several,
         };
-        pictures.push(picture(run, pictures.len(), &one)?);
+        pictures.push(picture(run, pictures.len(), one)?);
     }
     Ok(())
 }
 
+/// Clusters of near-duplicates: those that cross splits first, then those of several labels, then the largest.
+fn near_duplicates(plan: &Plan, run: &RunDir, pictures: &mut Vec<DataPicture>) -> Result<()> {
+    let cases = &plan.dataset.cases;
+    let splits = |cluster: &[usize]| -> BTreeSet<_> {
+        cluster.iter().filter_map(|&case| plan.split.part_of(case)).collect()
+    };
+    let labels = |cluster: &[usize]| -> BTreeSet<_> {
+        cluster.iter().map(|&case| &cases[case].label).collect()
+    };
+    let mut clusters: Vec<&Vec<usize>> = plan.near_duplicates.iter().collect();
+    clusters.sort_by_cached_key(|&cluster| {
+        (splits(cluster).len() < 2, labels(cluster).len() < 2, Reverse(cluster.len()))
+    });
+    for (number, cluster) in (1..).zip(clusters.into_iter().take(CLUSTERS)) {
+        for case in told_apart(cluster, |case| (plan.split.part_of(case), &cases[case].label)) {
+            let one = Shown {
+                of: DataPicture {
+                    kind: DataPictureKind::NearDuplicate,
+                    case: cases[case].id.clone(),
+                    label: cases[case].label.clone(),
+                    cluster: Some(number),
+                    split: plan.split.part_of(case),
+                    ..DataPicture::default()
+                },
+                image: shown(&decode_pixels(&plan.dataset, &cases[case])?),
+                truth: None,
+                several: false,
+            };
+            pictures.push(picture(run, pictures.len(), one)?);
+        }
+    }
+    Ok(())
+}
+
+/// The cases of a cluster that are shown: first one of each kind, then others.
+fn told_apart<K: Ord>(cluster: &[usize], kind: impl Fn(usize) -> K) -> Vec<usize> {
+    let mut seen = BTreeSet::new();
+    let (first, others): (Vec<usize>, Vec<usize>) =
+        cluster.iter().partition(|&&case| seen.insert(kind(case)));
+    first.into_iter().chain(others).take(OF_A_CLUSTER).collect()
+}
+
 /// What becomes a picture.
-struct Shown<'a> {
-    kind: DataPictureKind,
-    case: &'a str,
-    label: String,
-    epoch: u32,
+struct Shown {
+    /// What is said of it; its files are still to be written.
+    of: DataPicture,
     image: RgbImage,
     truth: Option<GrayImage>,
     several: bool,
 }
 
 /// Draws it as the picture of a number.
-fn picture(run: &RunDir, number: usize, of: &Shown) -> Result<DataPicture> {
-    let album = Album { run, prefix: format!("data-{number:03}"), of: of.case.to_owned() };
-    let truth = of.truth.as_ref().map(|truth| truth_map(truth, of.several)).transpose()?;
+fn picture(
+    run: &RunDir,
+    number: usize,
+    Shown { of, image, truth, several }: Shown,
+) -> Result<DataPicture> {
+    let album = Album { run, prefix: format!("data-{number:03}"), of: of.case.clone() };
+    let truth = truth.map(|truth| truth_map(&truth, several)).transpose()?;
     Ok(DataPicture {
-        kind: of.kind,
-        case: of.case.to_owned(),
-        label: of.label.clone(),
-        epoch: of.epoch,
-        image: album.save("image.jpg", "image", jpeg(&of.image)?)?,
+        image: album.save("image.jpg", "image", jpeg(&image)?)?,
         truth: album.save("truth.png", "true mask", truth)?,
+        ..of
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_large_cluster_one_case_of_each_split_and_label_is_shown_before_others() {
+        let kinds = ["train", "train", "train", "train", "train", "test", "train", "valid"];
+        let cluster = [0, 1, 2, 3, 4, 5, 6, 7];
+        assert_eq!(told_apart(&cluster, |case| kinds[case]), [0, 5, 7, 1]);
+        assert_eq!(told_apart(&[3, 1], |case| kinds[case]), [3, 1]);
+    }
 }

@@ -45,7 +45,7 @@ impl Backward<Flex, 5> for ConvolutionBackward {
         let ConvolutionState { prepared, output } = ops.state;
         let gradient = take!(grads, ops);
         let dropout = prepared.settings.dropout;
-        let (mut gradient, sums) = before(gradient, output.as_ref(), dropout);
+        let (mut gradient, sums) = before(gradient, output.as_ref(), dropout, bias.is_some());
         drop(output);
         if let Some(node) = bias {
             grads.register::<Flex>(node.id, vector(&sums));
@@ -89,7 +89,7 @@ impl Backward<Flex, 3> for TransposedBackward {
     fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
         let [input, weight, bias] = ops.parents;
         let state = ops.state;
-        let (gradient, sums) = before(take!(grads, ops), None, None);
+        let (gradient, sums) = before(take!(grads, ops), None, None, bias.is_some());
         if let Some(node) = bias {
             grads.register::<Flex>(node.id, vector(&sums));
         }
@@ -134,10 +134,7 @@ impl Backward<Flex, 4> for NormalisationBackward {
             output,
         } = ops.state;
         let gradient = take!(grads, ops);
-        let gradient = match (&output, settings.dropout) {
-            (None, None) => by_pixel(gradient),
-            (output, dropout) => before(gradient, output.as_ref(), dropout).0,
-        };
+        let (gradient, _) = before(gradient, output.as_ref(), settings.dropout, false);
         drop(output);
         let affine = flex::affine(&factors, &summands, &settings);
         let size = dims(&maps);

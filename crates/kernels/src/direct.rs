@@ -224,6 +224,12 @@ impl Target<'_> {
         let (y, x) = (self.first[0] + y * self.stride[0], self.first[1] + x * self.stride[1]);
         ((image * self.dims.height + y) * self.dims.width + x) * self.dims.channels
     }
+
+    /// Whether the positions of a grid are its pixels, in their order.
+    fn is(&self, grid: [usize; 2]) -> bool {
+        let Dims { height, width, .. } = self.dims;
+        self.first == [0; 2] && self.stride == [1; 2] && grid == [height, width]
+    }
 }
 
 /// Weights `[outputs, inputs / groups, kernel height, kernel width]` as [`forward`] reads them for an
@@ -324,8 +330,12 @@ fn run_task<'a, S: Simd>(
     let (rows, depth) = (range.len(), packed.panel / lanes);
     let panels = packed.written.div_ceil(lanes);
     let width = part.len() * lanes;
-    let mut sums = Buffer::new(rows * width);
-    let mut gathered = Buffer::new(rows * depth);
+    let in_order = target.is(gather.grid);
+    // Sums to which nothing is done, of whole vectors, are written where they belong.
+    let whole = depth > 0 && packed.written.is_multiple_of(lanes);
+    let at_once = in_order && whole && target.epilogue.is_nothing();
+    let mut sums = Buffer::new(if at_once { 0 } else { rows * width });
+    let mut gathered = Buffer::new(if gather.identity().is_some() { 0 } else { rows * depth });
     for (group, segments) in packed.segments.iter().enumerate() {
         let (pixels, stride) = match gather.identity() {
             Some(maps) => {
@@ -340,26 +350,39 @@ fn run_task<'a, S: Simd>(
             }
         };
         let weights = &packed.weights[(group * panels + part.start) * packed.panel..];
-        sums.fill(0.0);
+        let channels = target.dims.channels;
+        let (out, out_stride) = if at_once {
+            let first = group * packed.written + part.start * lanes;
+            (target.output.at(range.start * channels + first), channels)
+        } else {
+            (sums.as_mut_ptr(), width)
+        };
+        if depth == 0 {
+            sums.fill(0.0);
+        }
         for first in (0..depth).step_by(DEPTH) {
-            // SAFETY: rows of `depth` numbers, and panels of as many vectors.
+            // SAFETY: rows of `depth` numbers, panels of as many vectors, and channels of positions that are this task's.
             unsafe {
                 product::<S>(Product {
                     a: pixels.add(first),
                     a_stride: stride,
                     b: weights.as_ptr().add(first * lanes),
                     b_stride: packed.panel,
-                    out: sums.as_mut_ptr(),
-                    out_stride: width,
+                    out,
+                    out_stride,
                     rows,
                     depth: DEPTH.min(depth - first),
                     panels: part.len(),
-                    added: true,
+                    added: first > 0,
                 });
             }
         }
         for (position, sums) in range.clone().zip(sums.chunks_exact(width.max(1))) {
-            let output = target.index(gather.place(position)) + group * packed.written;
+            let pixel = match in_order {
+                true => position * channels,
+                false => target.index(gather.place(position)),
+            };
+            let output = pixel + group * packed.written;
             for (panel, sums) in part.clone().zip(sums.chunks_exact(lanes)) {
                 let (first, left) = (panel * lanes, packed.written - panel * lanes);
                 let (channel, index) = (group * packed.written + first, output + first);
@@ -448,24 +471,41 @@ impl WeightGradient<'_> {
     fn sum(&self, range: Range<usize>, sums: &mut [f32]) {
         let Self { gather, gradient, groups, depth, written } = *self;
         let width = padded(written, lanes());
+        // What lies as it is multiplied is read where it lies.
+        let maps = gather.identity().filter(|_| groups.len() == 1);
+        let outputs = (groups.len() == 1 && width == written).then_some(gradient);
         let block = BLOCK.min(range.len());
-        let mut pixels = Buffer::new(block * depth);
-        let mut columns = Buffer::zeroed(block * width);
+        let mut pixels = Buffer::new(if maps.is_some() { 0 } else { block * depth });
+        let mut columns = Buffer::zeroed(if outputs.is_some() { 0 } else { block * width });
         for start in range.clone().step_by(BLOCK) {
             let block = start..(start + BLOCK).min(range.end);
             for (group, segments) in groups.iter().enumerate() {
-                for (position, row) in block.clone().zip(pixels.chunks_exact_mut(depth.max(1))) {
-                    gather.copy(position, segments, row);
-                }
-                for (position, column) in block.clone().zip(columns.chunks_exact_mut(width)) {
-                    let from = (position * groups.len() + group) * written;
-                    column[..written].copy_from_slice(&gradient[from..from + written]);
-                }
+                let a = match maps {
+                    Some(maps) => maps[start * depth..].as_ptr(),
+                    None => {
+                        let rows = pixels.chunks_exact_mut(depth.max(1));
+                        for (position, row) in block.clone().zip(rows) {
+                            gather.copy(position, segments, row);
+                        }
+                        pixels.as_ptr()
+                    }
+                };
+                let b = match outputs {
+                    Some(gradient) => gradient[start * width..].as_ptr(),
+                    None => {
+                        let rows = columns.chunks_exact_mut(width);
+                        for (position, column) in block.clone().zip(rows) {
+                            let from = (position * groups.len() + group) * written;
+                            column[..written].copy_from_slice(&gradient[from..from + written]);
+                        }
+                        columns.as_ptr()
+                    }
+                };
                 let sums = &mut sums[group * depth * width..(group + 1) * depth * width];
                 add_block(&Cell::new(TransposedProduct {
-                    a: pixels.as_ptr(),
+                    a,
                     a_stride: depth,
-                    b: columns.as_ptr(),
+                    b,
                     b_stride: width,
                     out: sums.as_mut_ptr(),
                     out_stride: width,
@@ -480,6 +520,6 @@ impl WeightGradient<'_> {
 
 #[macerator::with_simd]
 fn add_block<S: Simd>(operands: &Cell<TransposedProduct>) {
-    // SAFETY: made by `WeightGradient::sum` for its buffers.
+    // SAFETY: made by `WeightGradient::sum` for its buffers, or for as many rows of the maps and the gradient.
     unsafe { transposed_product::<S>(operands.get()) }
 }

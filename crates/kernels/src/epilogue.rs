@@ -19,6 +19,12 @@ pub(crate) struct Epilogue<'a> {
 }
 
 impl Epilogue<'_> {
+    /// Whether sums are written as they are.
+    pub(crate) fn is_nothing(&self) -> bool {
+        let Self { scale, bias, residual, relu, dropout } = self;
+        scale.is_none() && bias.is_none() && residual.is_none() && !relu && dropout.is_none()
+    }
+
     /// Applies it to `len` channels (a vector at most) from `channel` on, which begin at `index` of
     /// the output.
     #[inline(always)]

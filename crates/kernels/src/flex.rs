@@ -14,16 +14,21 @@ use super::ops::{Convolution, Kernels, Normalisation, Operands, Optional};
 use super::pointwise::{self, Followed};
 use super::{channels, direct, excitation, layer_norm, pool, resample};
 
-/// Goes back through ReLU and dropout: the gradient of what they were given, and its sum over pixels.
+/// Goes back through ReLU and dropout: the gradient of what they were given, and its sum over pixels if asked for.
 pub(crate) fn before(
     gradient: FlexTensor,
     output: Option<&FlexTensor>,
     dropout: Option<Dropout>,
+    summed: bool,
 ) -> (FlexTensor, Vec<f32>) {
+    if output.is_none() && dropout.is_none() && !summed {
+        return (by_pixel(gradient), Vec::new());
+    }
     let mut gradient = owned(gradient);
     let channels = dims(&gradient).channels;
     let rectified = output.map(|output| output.storage());
-    let sums = pointwise::before(gradient.storage_mut(), channels, Followed { rectified, dropout });
+    let followed = Followed { rectified, dropout };
+    let sums = pointwise::before(gradient.storage_mut(), channels, followed, summed);
     (gradient, sums)
 }
 

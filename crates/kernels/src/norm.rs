@@ -12,7 +12,7 @@ use super::activation::Activation;
 use super::buffer::Buffer;
 use super::dropout::Dropout;
 use super::geometry::Dims;
-use super::pointwise::BLOCK;
+use super::pointwise::{BLOCK, by_channel, repeated};
 
 /// What a mean and a variance are taken of.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -118,22 +118,23 @@ pub(crate) fn moments(maps: &[f32], dims: Dims, over: Over) -> Moments {
 #[macerator::with_simd]
 fn block_moments<S: Simd>(maps: &[f32], found: &mut [[f32; 2]]) {
     let channels = found.len();
-    let mut mean = vec![0f32; channels];
-    for pixel in maps.chunks_exact(channels) {
-        for (mean, value) in mean.iter_mut().zip(pixel) {
-            *mean += value;
+    let mut sums = repeated(&vec![0f32; channels]);
+    let period = sums.len();
+    for pixels in maps.chunks(period) {
+        for (sum, value) in sums.iter_mut().zip(pixels) {
+            *sum += value;
         }
     }
     let pixels = (maps.len() / channels) as f32;
-    for mean in &mut mean {
-        *mean /= pixels;
-    }
-    let mut squares = vec![0f32; channels];
-    for pixel in maps.chunks_exact(channels) {
-        for ((square, value), mean) in squares.iter_mut().zip(pixel).zip(&mean) {
+    let mean: Vec<f32> = by_channel(&sums, channels).iter().map(|sum| sum / pixels).collect();
+    let means = repeated(&mean);
+    sums.fill(0.0);
+    for pixels in maps.chunks(period) {
+        for ((square, value), mean) in sums.iter_mut().zip(pixels).zip(&means) {
             *square += (value - mean) * (value - mean);
         }
     }
+    let squares = by_channel(&sums, channels);
     for (found, (mean, square)) in found.iter_mut().zip(mean.into_iter().zip(squares)) {
         *found = [mean, square];
     }
@@ -169,7 +170,7 @@ fn lengths(dims: Dims) -> (usize, usize) {
     ((dims.height * dims.width * channels).max(1), BLOCK * channels)
 }
 
-/// Factor and summand of each channel of an image.
+/// Factor and summand of each channel of an image, [`repeated`].
 fn line(
     dims: Dims,
     over: Over,
@@ -178,13 +179,14 @@ fn line(
     image: usize,
 ) -> (Vec<f32>, Vec<f32>) {
     let (_, set) = over.sets(dims);
-    (0..dims.channels)
+    let (scale, shift): (Vec<f32>, Vec<f32>) = (0..dims.channels)
         .map(|channel| {
             let set = set(image, channel);
             let scale = affine.gamma[channel] * deviation(moments.variance[set], affine.epsilon);
             (scale, affine.beta[channel] - moments.mean[set] * scale)
         })
-        .unzip()
+        .unzip();
+    (repeated(&scale), repeated(&shift))
 }
 
 fn deviation(variance: f32, epsilon: f64) -> f32 {
@@ -200,9 +202,8 @@ fn apply<'a, S: Simd>(
     start: usize,
     out: &mut [f32],
 ) {
-    let channels = scale.len();
-    for (pixel, out) in maps.chunks_exact(channels).zip(out.chunks_exact_mut(channels)) {
-        for (((out, value), scale), shift) in out.iter_mut().zip(pixel).zip(scale).zip(shift) {
+    for (pixels, out) in maps.chunks(scale.len()).zip(out.chunks_mut(scale.len())) {
+        for (((out, value), scale), shift) in out.iter_mut().zip(pixels).zip(scale).zip(shift) {
             *out = value * scale + shift;
         }
     }
@@ -309,9 +310,10 @@ fn sums_of_images(
             (moments.mean[set], inverse[set])
         };
         let (mean, inverse): (Vec<f32>, Vec<f32>) = (0..channels).map(of_channel).unzip();
+        let means = repeated(&mean);
         move |gradient: &[f32], values: &[f32]| {
             let mut sums = vec![[0.0; 2]; channels];
-            gradient_sums(gradient, values, &mean, &inverse, &mut sums);
+            gradient_sums(gradient, values, &means, &inverse, &mut sums);
             sums
         }
     };
@@ -344,7 +346,7 @@ fn sums_of_images(
     }
 }
 
-/// The gradient of an image's maps is `gradient * a + value * b + c` with these numbers of each channel. Of each set,
+/// The gradient of an image's maps is `gradient * a + value * b + c` with these numbers of each channel, [`repeated`]. Of each set,
 /// `inverse` has 1 over the deviation, `means` those of weighted gradients, plain and times normalised values.
 fn coefficients(
     dims: Dims,
@@ -366,28 +368,30 @@ fn coefficients(
             [f64::from(gamma[channel]) * inverse, slope, constant].map(|number| number as f32)
         })
         .collect();
-    std::array::from_fn(|index| rows.iter().map(|row| row[index]).collect())
+    let column = |index: usize| rows.iter().map(|row| row[index]).collect::<Vec<f32>>();
+    std::array::from_fn(|index| repeated(&column(index)))
 }
 
 #[macerator::with_simd]
 fn gradient_sums<S: Simd>(
     gradient: &[f32],
     maps: &[f32],
-    mean: &[f32],
+    means: &[f32],
     inverse: &[f32],
     sums: &mut [[f32; 2]],
 ) {
-    let channels = sums.len();
-    let (mut plain, mut normalised) = (vec![0f32; channels], vec![0f32; channels]);
-    for (gradient, values) in gradient.chunks_exact(channels).zip(maps.chunks_exact(channels)) {
+    let (channels, period) = (sums.len(), means.len());
+    let (mut plain, mut normalised) = (vec![0f32; period], vec![0f32; period]);
+    for (gradient, values) in gradient.chunks(period).zip(maps.chunks(period)) {
         for (sum, gradient) in plain.iter_mut().zip(gradient) {
             *sum += gradient;
         }
-        let centred = values.iter().zip(mean).map(|(value, mean)| value - mean);
+        let centred = values.iter().zip(means).map(|(value, mean)| value - mean);
         for ((sum, gradient), centred) in normalised.iter_mut().zip(gradient).zip(centred) {
             *sum += gradient * centred;
         }
     }
+    let (plain, normalised) = (by_channel(&plain, channels), by_channel(&normalised, channels));
     for (channel, sums) in sums.iter_mut().enumerate() {
         *sums = [plain[channel], normalised[channel] * inverse[channel]];
     }
@@ -402,12 +406,12 @@ fn combine<S: Simd>(
     c: &[f32],
     out: &mut [f32],
 ) {
-    let channels = a.len();
-    let pixels = gradient.chunks_exact(channels).zip(maps.chunks_exact(channels));
-    for (out, (gradient, values)) in out.chunks_exact_mut(channels).zip(pixels) {
-        for channel in 0..channels {
-            out[channel] =
-                gradient[channel] * a[channel] + values[channel] * b[channel] + c[channel];
+    let period = a.len();
+    let pixels = gradient.chunks(period).zip(maps.chunks(period));
+    for (out, (gradient, values)) in out.chunks_mut(period).zip(pixels) {
+        let numbers = out.iter_mut().zip(gradient).zip(values);
+        for (((out, gradient), value), ((a, b), c)) in numbers.zip(a.iter().zip(b).zip(c)) {
+            *out = gradient * a + value * b + c;
         }
     }
 }

@@ -24,9 +24,15 @@ pub(crate) struct Followed<'a> {
 ///
 /// # Shapes
 /// - gradient: `[pixels, channels]`
-/// - output: the sum over pixels, `[channels]`
-pub(crate) fn before(gradient: &mut [f32], channels: usize, followed: Followed) -> Vec<f32> {
+/// - output: the sum over pixels, `[channels]`; nothing where it is not asked for
+pub(crate) fn before(
+    gradient: &mut [f32],
+    channels: usize,
+    followed: Followed,
+    summed: bool,
+) -> Vec<f32> {
     let block = BLOCK * channels.max(1);
+    let channels = if summed { channels } else { 0 };
     let sums = gradient
         .par_chunks_mut(block)
         .enumerate()
@@ -39,6 +45,19 @@ pub(crate) fn before(gradient: &mut [f32], channels: usize, followed: Followed) 
         })
         .collect();
     added(sums, channels)
+}
+
+/// Numbers that loops take at a time: those of several pixels where these have few channels, so that most are whole vectors.
+const TOGETHER: usize = 256;
+
+/// Numbers of each channel, again and again for the pixels that loops take at a time.
+pub(crate) fn repeated(of_channels: &[f32]) -> Vec<f32> {
+    of_channels.repeat((TOGETHER / of_channels.len().max(1)).max(1))
+}
+
+/// The sums of channels, from those of the pixels that loops take at a time.
+pub(crate) fn by_channel(sums: &[f32], channels: usize) -> Vec<f32> {
+    (0..channels).map(|channel| sums[channel..].iter().step_by(channels).sum()).collect()
 }
 
 #[macerator::with_simd]
@@ -58,11 +77,16 @@ fn before_block<'a, S: Simd>(
             *value = if output <= 0.0 { 0.0 } else { *value };
         }
     }
-    for pixel in gradient.chunks_exact(sums.len().max(1)) {
-        for (sum, &value) in sums.iter_mut().zip(pixel) {
+    if sums.is_empty() {
+        return;
+    }
+    let mut together = repeated(&vec![0f32; sums.len()]);
+    for pixels in gradient.chunks(together.len()) {
+        for (sum, &value) in together.iter_mut().zip(pixels) {
             *sum += value;
         }
     }
+    sums.copy_from_slice(&by_channel(&together, sums.len()));
 }
 
 /// Adds up what blocks summed, in their order.
@@ -273,7 +297,7 @@ mod tests {
         let mut gradient = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
         let output = [0.0, 1.0, 2.0, 0.0, 0.5, 0.25];
         let followed = Followed { rectified: Some(&output), dropout: None };
-        let sums = before(&mut gradient, 2, followed);
+        let sums = before(&mut gradient, 2, followed, true);
         assert_eq!(gradient, [0.0, 2.0, 3.0, 0.0, 5.0, 6.0]);
         assert_eq!(sums, [8.0, 8.0]);
     }
