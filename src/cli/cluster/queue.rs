@@ -64,6 +64,14 @@ fn read_line(line: &str) -> Option<Queued> {
     Some(Queued { array, index, state: next()?, reason: next()?, node: next()? })
 }
 
+/// Makes sure that this machine can submit jobs.
+///
+/// # Errors
+/// If it has not the commands of Slurm.
+pub(super) fn is_there() -> Result<()> {
+    ask("sbatch", ["--version"]).map(|_| ())
+}
+
 /// Most elements of an array.
 pub(super) fn most_of_array() -> usize {
     let said = ask("scontrol", ["show", "config"]).unwrap_or_default();

@@ -46,6 +46,7 @@ pub(super) fn prepared(args: RunArgs, output: Output) -> Result<Prepared> {
 
 /// Submits the runs of a command that are not finished, and the page after them.
 pub(in crate::cli) fn submit(args: RunArgs, output: Output) -> Result<u8> {
+    queue::is_there()?;
     let most = queue::most_of_array();
     let Prepared { checked, suite, stages } = prepared(args, output)?;
     let specs: Vec<&Spec> = checked.iter().map(|one| &one.loaded.spec).collect();
