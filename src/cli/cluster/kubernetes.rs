@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use super::element::{COMMAND, STOPPED};
 use super::stages::{Stage, Stages};
 use crate::error::{Error, Result};
-use crate::shell::shell;
 
 /// Where pods run.
 pub(super) struct Place<'a> {
@@ -66,27 +65,36 @@ pub(super) fn manifest(name: &str, stages: &Stages, place: &Place) -> Result<Str
     Ok(text)
 }
 
-/// What a person types: the manifest, and then each stage when those before it have ended.
+/// The commands that apply the manifest and let each Job begin when those before it have ended, for bash to read.
 fn head(stages: &Stages, jobs: &[String]) -> String {
     let mut text = String::from(
-        "# Written by `oncospec manifest --kind kubernetes`. Jobs that come after others are suspended; these commands, one after\n\
-         # the other in bash, apply it and let each begin when its time has come:\n#\n\
-         #   complete() { kubectl wait --timeout=-1s --for=condition=complete \"job/$1\"; }\n\
-         #   failed() { kubectl wait --timeout=-1s --for=condition=failed \"job/$1\"; }\n\
-         #   ended() { complete \"$1\" & failed \"$1\" & wait -n; kill $(jobs -p); }\n\
-         #   kubectl apply -f THIS-FILE\n",
+        r#"# Written by `oncospec manifest --kind kubernetes`. Jobs that come after others are suspended. The commands below, which
+#     sed -n 's/^#   //p' MANIFEST | bash -s MANIFEST
+# carries out, apply the manifest and let each begin when those before it have ended; where one that it needs failed, it is deleted.
+#   ended() {
+#       kubectl wait --timeout=-1s --for=condition=complete "job/$1" &
+#       kubectl wait --timeout=-1s --for=condition=failed "job/$1" &
+#       wait -n; kill $(jobs -p) 2>/dev/null; wait
+#   }
+#   begin() {
+#       for needed in "${@:2}"; do
+#           kubectl wait --timeout=1s --for=condition=complete "job/$needed" || { kubectl delete "job/$1"; return; }
+#       done
+#       kubectl patch "job/$1" --type=merge -p '{"spec":{"suspend":false}}'
+#   }
+#   kubectl apply -f "$1"
+"#,
     );
     let mut awaited: Vec<usize> = Vec::new();
     for (at, stage) in stages.stages.iter().enumerate().filter(|(_, stage)| !stage.after.is_empty())
     {
         for after in stage.after.iter().filter(|after| !awaited.contains(&after.stage)) {
-            let wait = if after.succeeded { "complete" } else { "ended" };
-            text += &format!("#   {wait} {}\n", jobs[after.stage]);
+            text += &format!("#   ended {}\n", jobs[after.stage]);
         }
         awaited.extend(stage.after.iter().map(|after| after.stage));
-        let patch = ["kubectl", "patch", &format!("job/{}", jobs[at]), "--type=merge", "-p"];
-        let words: Vec<String> = patch.into_iter().map(String::from).collect();
-        text += &format!("#   {} '{{\"spec\":{{\"suspend\":false}}}}'\n", shell(&words));
+        let needed = stage.after.iter().filter(|after| after.succeeded);
+        let needed: String = needed.map(|after| format!(" {}", jobs[after.stage])).collect();
+        text += &format!("#   begin {}{needed}\n", jobs[at]);
     }
     text
 }
