@@ -10,8 +10,6 @@ use serde_json::Value;
 use super::support::{Bench, Said, json, said};
 
 const SWEEP: &str = r#"
-seeds = [0, 1]
-
 [evaluation]
 ensemble = true
 
@@ -61,7 +59,9 @@ fn made(bench: &Bench, output: &str) -> Vec<(String, u32, String)> {
 fn elements_in_any_order_make_the_runs_and_the_page_of_one_machine() {
     let bench = Bench::new();
     bench.tiny(SWEEP);
-    let found = stages(&bench, "tiny.toml", &["--set", "run.output=several"]);
+    let seeds = ["--set", "seeds=[0, 1]"];
+    let several = [&seeds[..], &["--set", "run.output=several"]].concat();
+    let found = stages(&bench, "tiny.toml", &several);
     let expected = [
         ("trials of tiny to epoch 1", 6),
         ("trials of tiny to epoch 2", 6),
@@ -78,7 +78,7 @@ fn elements_in_any_order_make_the_runs_and_the_page_of_one_machine() {
     let page = fs::read_to_string(bench.path().join("reports/tiny.html")).unwrap();
     assert!(page.contains("average of 2 seeds"));
     let run = ["run", "tiny.toml", "--device", "cpu", "--set", "run.output=one", "-o", "one.html"];
-    bench.oncospec(&run).with(0);
+    bench.oncospec(&[&run[..], &seeds].concat()).with(0);
     let one = made(&bench, "one");
     // Three trials, of which two ended after the first epoch, the chosen one, each of two seeds, and the average.
     assert_eq!((one.len(), &made(&bench, "several")), (9, &one));
@@ -97,7 +97,7 @@ fn a_guide_that_fails_leaves_its_classifier_unmade_and_the_page_says_so() {
     bench.file(
         "guided.toml",
         "name = \"guided\"\n[task]\nkind = \"classify\"\ninputs = [\"gray\", \"mask\"]\n\
-         guide = { experiment = \"guide.toml\", folds = 2 }\n[dataset]\nkind = \"phantom\"\ncases = 40\nimage-size = 32\n\
+         guide = { experiment = \"guide.toml\", folds = 3 }\n[dataset]\nkind = \"phantom\"\ncases = 40\nimage-size = 32\n\
          channels = \"gray\"\n[model]\nkind = \"resnet18\"\n[loss]\nkind = \"cross-entropy\"\n",
     );
     let found = stages(&bench, "guided.toml", &[]);
@@ -177,7 +177,7 @@ fn a_spec_is_submitted_once_as_arrays_that_depend_on_each_other() {
     bench.file("queue", "");
     let first = ["run", "tiny.toml", "--device", "cpu", "--set", "seeds=[0]"];
     bench.oncospec(&first).with(0);
-    oncospec(&run).with(0).telling(&["runs: 2 jobs, array 4,"]);
+    oncospec(&run).with(0).telling(&["runs: 2 jobs, array 4\n"]);
     oncospec(&["slurm", "collect", "tiny.toml", "-o", "some.html"]).with(0).telling(&["of 1 runs"]);
     bench.file("refuse", "");
     oncospec(&run).with(1).telling(&["Slurm refused `sbatch --parsable", "over the limit"]);
