@@ -40,6 +40,18 @@ impl Asked {
         Self { guide: task.guide, run: Some(task.plan.folder()), ..asked }
     }
 
+    /// What makes it one of the runs that are declared, and the rest, which many of them share.
+    pub(super) fn parted(self) -> (Which, Self) {
+        let rest = Self { guide: None, seed: 0, run: None, ..self.clone() };
+        (Which { guide: self.guide, seed: self.seed, run: self.run }, rest)
+    }
+
+    /// The run that is one of those that are declared.
+    pub(super) fn of(&self, which: &Which) -> Self {
+        let Which { guide, seed, run } = which.clone();
+        Self { guide, seed, run, ..self.clone() }
+    }
+
     /// The run of a seed, whose id runs decide that come first.
     pub(super) fn unplanned(declared: &Declared, options: &Options, seed: u32) -> Self {
         let Options { force, resume, pause_after, wait, quiet, .. } = *options;
@@ -57,6 +69,14 @@ impl Asked {
             again: options.again.clone(),
         }
     }
+}
+
+/// Which of the runs that are declared one is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Which {
+    guide: Option<usize>,
+    seed: u32,
+    run: Option<PathBuf>,
 }
 
 /// What came of it.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use super::stages::{Element, Makes, Stages, finished};
+use super::stages::{Element, Makes, RunOf, Stages, finished};
 use crate::cli::one_run::{Asked, Ended, checked, masks, one};
 use crate::cli::run::{self, Place, collect};
 use crate::cli::{Output, say_error};
@@ -129,19 +129,23 @@ pub(in crate::cli) fn execute(args: ElementArgs, output: Output) -> Result<u8> {
 
 fn make(element: &Element, stages: &Stages, stop: &Stop, output: Output) -> Result<Made> {
     let done = |runs| Made { state: NoteState::Done, why: None, runs, code: 0 };
+    let asked = |runs: &[RunOf]| -> Result<Vec<Asked>> {
+        let all = runs.iter().map(|run| stages.asked(run));
+        all.collect::<Option<_>>().ok_or_else(|| Error::failed("these stages are damaged"))
+    };
     match &element.makes {
-        Makes::Runs(asked) => runs(asked, stop),
-        Makes::Trial { sweep, number, rungs, runs: asked } => {
+        Makes::Runs(made) => runs(&asked(made)?, stop),
+        Makes::Trial { sweep, number, rungs, runs: made } => {
             match stages.sweeps.get(*sweep).is_some_and(|sweep| sweep.goes_on(*number, *rungs)) {
-                true => runs(asked, stop),
+                true => runs(&asked(made)?, stop),
                 false => Ok(Made {
                     why: Some("the trial was ended before".into()),
                     ..done(element.runs.clone())
                 }),
             }
         }
-        Makes::Masks(asked) => {
-            masks(asked)?;
+        Makes::Masks(made) => {
+            masks(&asked(std::slice::from_ref(made))?[0])?;
             Ok(done(Vec::new()))
         }
         Makes::Rest { declared, extend_epochs } => {

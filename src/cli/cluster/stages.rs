@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::cli::job::{Declared, Job, Task};
-use crate::cli::one_run::Asked;
+use crate::cli::one_run::{Asked, Which};
 use crate::cli::run::{RunArgs, Work};
 use crate::cli::sweep::{SweepJob, SweepTable};
 use crate::error::{Error, Result};
@@ -19,6 +19,8 @@ use crate::spec::SlurmSpec;
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Stages {
     pub stages: Vec<Stage>,
+    /// What many runs share, which is long.
+    shared: Vec<Asked>,
     /// The sweeps whose trials are among them.
     pub sweeps: Vec<SweepTable>,
     /// Runs that were finished before, and are made by none of them.
@@ -60,19 +62,36 @@ pub(super) struct Element {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) enum Makes {
     /// Runs, one after the other: the second takes over the weights of the first.
-    Runs(Vec<Asked>),
+    Runs(Vec<RunOf>),
     /// Runs of a trial, if it goes on after some of the first rungs.
-    Trial { sweep: usize, number: usize, rungs: usize, runs: Vec<Asked> },
+    Trial { sweep: usize, number: usize, rungs: usize, runs: Vec<RunOf> },
     /// The masks of the networks that guide a classifier.
-    Masks(Box<Asked>),
+    Masks(RunOf),
     /// What follows from finished runs of a spec or fold: averages, the choice of a sweep.
     Rest { declared: Box<Declared>, extend_epochs: Option<u32> },
     /// The page.
     Page(Box<RunArgs>),
 }
 
+/// A run, by the place of what it shares with others.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct RunOf {
+    shared: usize,
+    #[serde(flatten)]
+    which: Which,
+}
+
+impl Stages {
+    /// The run that is asked for; `None` if what it shares with others is not there.
+    pub(super) fn asked(&self, run: &RunOf) -> Option<Asked> {
+        Some(self.shared.get(run.shared)?.of(&run.which))
+    }
+}
+
 /// Puts together the stages.
 struct Builder {
+    /// The places of what runs share, by its JSON.
+    shared: BTreeMap<String, usize>,
     /// The epochs that are added to finished runs.
     extend_epochs: Option<u32>,
     all: Stages,
@@ -88,7 +107,8 @@ struct Builder {
 /// If a network that guides others cannot be planned, or trials that are to be ended early depend on runs.
 pub(super) fn stages(works: &[Work], page: &RunArgs) -> Result<Stages> {
     let (all, trained, guides) = (Stages::default(), BTreeMap::new(), BTreeMap::new());
-    let mut builder = Builder { extend_epochs: page.extend_epochs, all, trained, guides };
+    let (shared, extend_epochs) = (BTreeMap::new(), page.extend_epochs);
+    let mut builder = Builder { shared, extend_epochs, all, trained, guides };
     for work in works {
         match work {
             Work::Runs(job) => builder.job(job)?,
@@ -120,9 +140,21 @@ impl Builder {
         })
     }
 
+    /// A run, whose shared part is kept once.
+    fn run_of(&mut self, asked: Asked) -> RunOf {
+        let (which, rest) = asked.parted();
+        let known = serde_json::to_string(&rest).unwrap_or_default();
+        let all = &mut self.all.shared;
+        let shared = *self.shared.entry(known).or_insert_with(|| {
+            all.push(rest);
+            all.len() - 1
+        });
+        RunOf { shared, which }
+    }
+
     /// Adds a run, to the element that trains the same weights if there is one.
     fn add_run(&mut self, stage: usize, task: &Task) {
-        let (folder, asked) = (task.plan.folder(), Asked::new(task));
+        let (folder, asked) = (task.plan.folder(), self.run_of(Asked::new(task)));
         let id = (stage, task.plan.decisions.training_id.clone());
         let elements = &mut self.all.stages[stage].elements;
         if let Some(element) = self.trained.get(&id).and_then(|&place| elements.get_mut(place)) {
@@ -222,13 +254,14 @@ impl Builder {
         let asked = |seed| Asked::unplanned(&job.declared, &job.options, seed);
         let masks = self.stage(&format!("masks of {name}"), resources, guides);
         let spec = &job.checked.loaded.spec;
-        let makes = Makes::Masks(Box::new(asked(spec.seeds[0])));
+        let makes = Makes::Masks(self.run_of(asked(spec.seeds[0])));
         self.add(masks, format!("{name}, masks"), Vec::new(), makes);
         let after = [After { stage: masks, succeeded: true }];
         let stage = self.stage(&format!("runs of {name}"), resources, &after);
         for &seed in &spec.seeds {
             let run = job.checked.position.name(&spec.name, seed);
-            self.add(stage, run, Vec::new(), Makes::Runs(vec![asked(seed)]));
+            let makes = Makes::Runs(vec![self.run_of(asked(seed))]);
+            self.add(stage, run, Vec::new(), makes);
         }
         stage
     }
@@ -271,7 +304,7 @@ impl Builder {
                 let declared = &job.declared;
                 for plan in plans {
                     let asked = Asked::new(&Task { plan, options, declared, guide: None });
-                    let (rungs, runs) = (index, vec![asked]);
+                    let (rungs, runs) = (index, vec![self.run_of(asked)]);
                     let makes = Makes::Trial { sweep: place, number, rungs, runs };
                     self.add(stage, plan.name(), vec![plan.folder()], makes);
                 }
