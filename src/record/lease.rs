@@ -177,8 +177,8 @@ struct Beating {
     opened: File,
     folder: PathBuf,
     terms: Terms,
-    /// When it was known last to be held.
-    sure: Instant,
+    /// When it was known last to be held, by a clock that stands still while the machine sleeps, and by one that may jump.
+    sure: (Instant, SystemTime),
     lost: bool,
 }
 
@@ -199,7 +199,7 @@ impl Lease {
         remove_before(folder, number);
         let folder = folder.to_path_buf();
         let every = terms.lasts() / BEATS;
-        let (sure, lost) = (Instant::now(), false);
+        let (sure, lost) = ((Instant::now(), SystemTime::now()), false);
         let beating = Beating { file, number, opened, folder, terms, sure, lost };
         let beating = Arc::new(Mutex::new(beating));
         let (stop, stopped) = mpsc::channel::<()>();
@@ -222,15 +222,17 @@ impl Lease {
     pub(super) fn check(&self) -> Result<()> {
         let mut beating = guard(&self.beating);
         let half = beating.terms.lasts() / 2;
-        if beating.sure.elapsed() > half {
+        let (awake, by_wall) = beating.sure;
+        if awake.elapsed() > half || by_wall.elapsed().is_ok_and(|passed| passed > half) {
             beating.beat();
         }
-        if beating.lost || beating.sure.elapsed() > half {
+        let passed = beating.sure.0.elapsed();
+        if beating.lost || passed > half {
             return Err(Error::Busy(format!(
                 "{}: this process gave no sign of life for {} s, and another may have taken the run over: nothing more is \
                  written here; --resume goes on with it",
                 beating.folder.display(),
-                beating.sure.elapsed().as_secs()
+                passed.as_secs()
             )));
         }
         Ok(())
@@ -254,7 +256,7 @@ impl Beating {
     /// Gives a sign of life, and looks whether another process took the lease over.
     fn beat(&mut self) {
         self.terms.beat += 1;
-        let begun = Instant::now();
+        let begun = (Instant::now(), SystemTime::now());
         if self.write().is_err() {
             return;
         }
