@@ -68,6 +68,7 @@ pub(crate) const PLACES: &[(&str, Part)] = &[
     ("layer.rs", Part::Neither),
     ("loss/", Part::Training),
     ("loss/scope.rs", Part::Neither),
+    ("machine.rs", Part::Neither),
     ("memory.rs", Part::Neither),
     ("metric/", Part::Evaluation),
     // What the figures of an epoch are made of.
@@ -131,6 +132,7 @@ pub(crate) const PLACES: &[(&str, Part)] = &[
     ("spec/member.rs", Part::Neither),
     ("spec/problem.rs", Part::Neither),
     ("spec/reference.rs", Part::Neither),
+    ("spec/slurm.rs", Part::Neither),
     ("spec/suggest.rs", Part::Neither),
     ("spec/suite.rs", Part::Neither),
     ("spec/sweep.rs", Part::Neither),
@@ -553,6 +555,7 @@ mod tests {
         "serde",
         "serde_json",
         "sha2",
+        "signal-hook",
         "strsim",
         "tempfile",
         "thiserror",

@@ -48,6 +48,26 @@ pub(crate) fn is_still_there(_open: &File, path: &Path) -> bool {
     path.exists()
 }
 
+/// Whether an error says that a file system has no locks.
+pub(crate) fn locks_are_missing(error: &Error) -> bool {
+    // Of NFS without its lock service.
+    const ENOLCK: i32 = 37;
+    error.kind() == ErrorKind::Unsupported || error.raw_os_error() == Some(ENOLCK)
+}
+
+/// The number of the file system that a path lies on, as this machine calls it.
+#[cfg(unix)]
+pub(crate) fn file_system(path: &Path) -> Option<u64> {
+    use std::os::unix::fs::MetadataExt;
+    fs::metadata(path).ok().map(|found| found.dev())
+}
+
+/// Other systems do not say it.
+#[cfg(not(unix))]
+pub(crate) fn file_system(_path: &Path) -> Option<u64> {
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

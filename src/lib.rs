@@ -30,6 +30,7 @@ pub mod frame;
 pub mod inference;
 pub mod layer;
 pub mod loss;
+mod machine;
 mod memory;
 pub mod metric;
 pub mod model;

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::job::Done;
 use super::page_file::{PageFile, Written};
-use super::run::{Wish, Work, only_planned, prepare, stop_on_signal, work};
+use super::run::{Place, Wish, Work, only_planned, prepare, stop_on_signal, work};
 use super::spec::{Overrides, Specs};
 use super::{Output, OverwriteArgs, pretty, print, say_error};
 use crate::baseline::{Accepted, Baseline, Whose};
@@ -162,7 +162,8 @@ pub(super) fn execute(args: CiArgs, output: Output) -> Result<u8> {
 }
 
 /// Unfinished runs go on, and those of other processes are waited for.
-const WISH: Wish = Wish { force: false, resume: true, wait: true, extend_epochs: None };
+const WISH: Wish =
+    Wish { force: false, resume: true, wait: true, extend_epochs: None, place: Place::Here };
 
 fn dues(works: &[Work]) -> Result<Vec<Due>> {
     let dues: Vec<Vec<Due>> = works.iter().map(Work::dues).collect::<Result<_>>()?;

@@ -50,6 +50,7 @@ pub(super) fn execute(args: DemoArgs, output: Output) -> Result<u8> {
             force: args.force,
             extend_epochs: None,
             jobs: 1,
+            on: None,
             output: Some(args.folder.join("reports").join("demo.html")),
             templates: None,
             overwrite: args.overwrite,

@@ -9,12 +9,14 @@ use serde::{Deserialize, Serialize};
 use super::Output;
 use super::several::Several;
 use super::spec::Overrides;
+use crate::device::Family;
 use crate::error::{Error, Result};
 use crate::plan::{Checked, Extent, Plan, Survey, survey};
-use crate::record::{Record, RunState};
+use crate::record::{Record, RunDir, RunState};
 use crate::report::{NotBegun, fallen};
 use crate::run::{
     Due, Guided, Options, Outcome, Step, due, due_after, going_on, guided, plans_of_guide, run,
+    trains,
 };
 use crate::spec::Loaded;
 use crate::train::Stop;
@@ -56,6 +58,15 @@ pub(super) struct DeclaredTrial {
 }
 
 impl Declared {
+    /// The kind of the device that its overrides name; of one that they do not name, a CPU.
+    ///
+    /// # Errors
+    /// If it is not known.
+    pub(super) fn family(&self) -> Result<Family> {
+        let named = self.overrides.device.clone();
+        named.map_or(Ok(Family::Cpu), Family::try_from)
+    }
+
     /// A spec as it is, or a fold of it.
     pub(super) fn new(checked: &Checked, overrides: &Overrides) -> Self {
         Self {
@@ -73,17 +84,18 @@ impl Job {
         Self { checked, options, longer: None, plans: None, declared }
     }
 
-    /// The same with its plans, if it depends on no other run; by what is known of the data, if they were read before.
+    /// The same with its plans on a kind of device, if it depends on no other run; by what is known of the data, if they were
+    /// read before.
     ///
     /// # Errors
     /// If a run cannot be planned.
-    pub(super) fn planned(self, known: Option<&Survey>) -> Result<Self> {
+    pub(super) fn planned(self, known: Option<&Survey>, device: Family) -> Result<Self> {
         if self.checked.guide.is_some() {
             return Ok(self);
         }
         let own = if known.is_none() { Some(survey(&self.checked, Extent::All)?) } else { None };
         let Some(survey) = known.or(own.as_ref()) else { return Ok(self) };
-        let plans = plans_of(&self.checked, survey, self.longer.as_ref(), &self.options)?;
+        let plans = plans_of(&self.checked, survey, self.longer.as_ref(), device)?;
         Ok(Self { plans: Some(plans), ..self })
     }
 
@@ -106,7 +118,8 @@ impl Job {
         match ready {
             Guided::Ready(checked) => {
                 let survey = survey(&checked, Extent::All)?;
-                let plans = plans_of(&checked, &survey, self.longer.as_ref(), &self.options)?;
+                let device = self.options.device.kind.family();
+                let plans = plans_of(&checked, &survey, self.longer.as_ref(), device)?;
                 dues.extend(plans.iter().map(due).collect::<Result<Vec<_>>>()?);
                 Ok(dues)
             }
@@ -133,7 +146,8 @@ impl Job {
         match guided(self.checked, &self.options.device, &finished)? {
             Guided::Ready(checked) => {
                 let survey = survey(&checked, Extent::All)?;
-                plans_of(&checked, &survey, self.longer.as_ref(), &self.options)
+                let device = self.options.device.kind.family();
+                plans_of(&checked, &survey, self.longer.as_ref(), device)
             }
             Guided::Unfinished(outcome) => {
                 let path = outcome.path.display();
@@ -146,6 +160,11 @@ impl Job {
     /// the others are made.
     pub(super) fn make(&self, maker: &Maker, before: &[Outcome], done: &mut Done) {
         make_all(&[(self, self.options.clone())], maker, before, &mut |_, ended| done.add(ended));
+    }
+
+    /// The plan of the average of its runs, where they are planned and the spec asks for it.
+    pub(super) fn plan_of_average(&self) -> Option<Plan> {
+        average_of(self.plans.as_ref()?)
     }
 
     /// Makes the average of its runs, where the spec asks for it and all of them finished.
@@ -189,6 +208,8 @@ pub(super) struct Maker<'a> {
     pub several: Option<&'a Several>,
     /// The place of what is made among all that the command makes: what comes first begins first.
     pub place: usize,
+    /// Whether nothing is trained: what others have not finished is taken as it is.
+    pub collects: bool,
 }
 
 impl Maker<'_> {
@@ -207,6 +228,9 @@ impl Maker<'_> {
 
     /// Makes a run in this process and says how it ended.
     pub(super) fn here(&self, task: &Task) -> Result<Outcome> {
+        if self.collects && trains(task.plan)? {
+            return task.as_it_is();
+        }
         self.output.say(task.begin());
         let outcome = run(task.plan, task.options, self.stop)?;
         self.output.say(task.end(&outcome)?);
@@ -233,6 +257,18 @@ impl Task<'_> {
             self.plan.decisions.parameters,
             self.options.device.kind
         )
+    }
+
+    /// The run as far as others have made it.
+    ///
+    /// # Errors
+    /// If it has not begun.
+    fn as_it_is(&self) -> Result<Outcome> {
+        let folder = self.plan.folder();
+        match RunDir::is_begun(&folder) {
+            true => Outcome::read(folder, true),
+            false => Err(Error::failed(format!("{}: it has not begun", self.plan.name()))),
+        }
     }
 
     /// How the run ended.
@@ -367,9 +403,8 @@ fn plans_of(
     checked: &Checked,
     survey: &Survey,
     longer: Option<&Loaded>,
-    options: &Options,
+    device: Family,
 ) -> Result<Vec<Plan>> {
-    let device = options.device.kind.family();
     let longer = longer.map(|loaded| Checked { loaded: loaded.clone(), ..checked.clone() });
     let of_seed = |&seed: &u32| {
         let plan = checked.plan(survey, seed, device)?;
@@ -432,5 +467,6 @@ fn plans(
             return Ok(Vec::new());
         }
     };
-    plans_of(&checked, &survey(&checked, Extent::All)?, job.longer.as_ref(), options)
+    let device = options.device.kind.family();
+    plans_of(&checked, &survey(&checked, Extent::All)?, job.longer.as_ref(), device)
 }

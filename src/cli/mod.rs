@@ -7,6 +7,7 @@ mod bench;
 mod cam;
 mod check;
 mod ci;
+mod cluster;
 mod compare;
 mod data;
 mod dedup;
@@ -40,6 +41,7 @@ mod weights;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
+use serde::{Deserialize, Serialize};
 
 use crate::device;
 use crate::error::{Error, Result};
@@ -68,7 +70,7 @@ struct Output {
 }
 
 /// What lets a command replace files of others.
-#[derive(Clone, Copy, Debug, Args)]
+#[derive(Clone, Copy, Debug, Args, Serialize, Deserialize)]
 struct OverwriteArgs {
     /// Replace files that oncospec did not write or that were changed since, and write pictures into a folder that
     /// holds images.
@@ -116,6 +118,10 @@ enum Command {
     Demo(demo::DemoArgs),
     /// Say what changed, run experiments that are not finished, judge their gates, print a summary in Markdown.
     Ci(ci::CiArgs),
+    /// Say how far the jobs of `run --on slurm` are, cancel them, or write the page of what is there.
+    Slurm(cluster::SlurmArgs),
+    /// Write the runs of a spec as jobs of another cluster.
+    Manifest(cluster::ManifestArgs),
     /// Print a completion script for a shell.
     Completions {
         /// The shell.
@@ -125,6 +131,8 @@ enum Command {
     Probe { indices: Vec<usize> },
     #[command(name = one_run::COMMAND, hide = true)]
     OneRun,
+    #[command(name = cluster::ELEMENT, hide = true)]
+    Element(cluster::ElementArgs),
 }
 
 /// Runs the command; gives the exit code.
@@ -156,12 +164,15 @@ pub fn execute(cli: Cli) -> Result<u8> {
         Command::Doctor(args) => doctor::execute(&args, output),
         Command::Demo(args) => demo::execute(args, output),
         Command::Ci(args) => ci::execute(args, output),
+        Command::Slurm(args) => cluster::slurm(args, output),
+        Command::Manifest(args) => cluster::manifest(args, output),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "oncospec", &mut script);
             print(&String::from_utf8_lossy(&script))
         }
         Command::OneRun => one_run::execute(),
+        Command::Element(args) => cluster::element(args, output),
         Command::Probe { indices } => print(&pretty(&device::answer(&indices))?.replace('\n', " ")),
     }
 }

@@ -17,14 +17,14 @@ use crate::train::Stop;
 pub(super) const COMMAND: &str = "one-run";
 
 /// The run that is asked for, and how it is to be made.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Asked {
     declared: Declared,
     /// The fold of a network that guides the classifier which is declared.
     guide: Option<usize>,
     seed: u32,
-    /// Its directory, as the other process has planned it.
-    run: PathBuf,
+    /// Its directory, as the other process has planned it; `None` where runs that come first decide it.
+    run: Option<PathBuf>,
     force: bool,
     resume: bool,
     pause_after: Option<u32>,
@@ -36,21 +36,47 @@ pub(super) struct Asked {
 
 impl Asked {
     pub(super) fn new(task: &Task) -> Self {
-        let Options { force, resume, pause_after, wait, quiet, .. } = *task.options;
+        let asked = Self::unplanned(task.declared, task.options, task.plan.decisions.seed);
+        Self { guide: task.guide, run: Some(task.plan.folder()), ..asked }
+    }
+
+    /// What makes it one of the runs that are declared, and the rest, which many of them share.
+    pub(super) fn parted(self) -> (Which, Self) {
+        let rest = Self { guide: None, seed: 0, run: None, ..self.clone() };
+        (Which { guide: self.guide, seed: self.seed, run: self.run }, rest)
+    }
+
+    /// The run that is one of those that are declared.
+    pub(super) fn of(&self, which: &Which) -> Self {
+        let Which { guide, seed, run } = which.clone();
+        Self { guide, seed, run, ..self.clone() }
+    }
+
+    /// The run of a seed, whose id runs decide that come first.
+    pub(super) fn unplanned(declared: &Declared, options: &Options, seed: u32) -> Self {
+        let Options { force, resume, pause_after, wait, quiet, .. } = *options;
         Self {
-            declared: task.declared.clone(),
-            guide: task.guide,
-            seed: task.plan.decisions.seed,
-            run: task.plan.folder(),
+            declared: declared.clone(),
+            guide: None,
+            seed,
+            run: None,
             force,
             resume,
             pause_after,
             wait,
             quiet,
-            command: task.options.command.clone(),
-            again: task.options.again.clone(),
+            command: options.command.clone(),
+            again: options.again.clone(),
         }
     }
+}
+
+/// Which of the runs that are declared one is.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Which {
+    guide: Option<usize>,
+    seed: u32,
+    run: Option<PathBuf>,
 }
 
 /// What came of it.
@@ -104,12 +130,18 @@ pub(super) fn execute() -> Result<u8> {
     print(&ended.map_err(|error| Error::failed(format!("cannot write JSON: {error}")))?)
 }
 
-fn one(asked: &Asked, stop: &Stop) -> Result<Ended> {
+/// Makes the run that is asked for.
+///
+/// # Errors
+/// If it cannot begin, or is not the one that was planned.
+pub(super) fn one(asked: &Asked, stop: &Stop) -> Result<Ended> {
     let (plan, options) = planned(asked)?;
-    if plan.folder() != asked.run {
+    if let Some(run) = asked.run.as_ref().filter(|run| **run != plan.folder()) {
         return Err(Error::user(format!(
-            "{}: the spec, its data or the program changed while runs were made: start the command again",
-            asked.run.display()
+            "{}: the spec, its data or the program changed while runs were made, and the run is {} now: start the command \
+             again",
+            run.display(),
+            plan.folder().display()
         )));
     }
     if stop.asked() {
@@ -119,11 +151,20 @@ fn one(asked: &Asked, stop: &Stop) -> Result<Ended> {
     Ok(Ended::Run { path: outcome.path, reused: outcome.reused })
 }
 
-/// Plans the run again from what declares it.
-fn planned(asked: &Asked) -> Result<(Plan, Options)> {
+/// Predicts the masks that the run takes from the networks that guide it, which are finished.
+///
+/// # Errors
+/// If one of these is not, or a mask cannot be written.
+pub(super) fn masks(asked: &Asked) -> Result<()> {
     let checked = checked(&asked.declared)?;
+    let options = options(asked, &checked)?;
+    Job::later(checked, options, asked.declared.clone()).ready().map(|_| ())
+}
+
+/// How the run is to be made.
+fn options(asked: &Asked, checked: &Checked) -> Result<Options> {
     let quiet = Output { json: false, quiet: true };
-    let options = Options {
+    Ok(Options {
         device: asked.declared.overrides.device(&checked.loaded.spec, quiet)?,
         force: asked.force,
         resume: asked.resume,
@@ -132,7 +173,13 @@ fn planned(asked: &Asked) -> Result<(Plan, Options)> {
         quiet: asked.quiet,
         command: asked.command.clone(),
         again: asked.again.clone(),
-    };
+    })
+}
+
+/// Plans the run again from what declares it.
+fn planned(asked: &Asked) -> Result<(Plan, Options)> {
+    let checked = checked(&asked.declared)?;
+    let options = options(asked, &checked)?;
     let plans = match asked.guide {
         Some(_) => plans_of_guide(&checked, options.device.kind.family())?,
         None => {
@@ -149,7 +196,10 @@ fn planned(asked: &Asked) -> Result<(Plan, Options)> {
 }
 
 /// The spec, or the fold or trial of it.
-fn checked(declared: &Declared) -> Result<Checked> {
+///
+/// # Errors
+/// If it is not what was declared any more.
+pub(super) fn checked(declared: &Declared) -> Result<Checked> {
     let gone = || gone(declared);
     let mut loaded = declared.overrides.load(&declared.spec)?;
     if let Some(name) = &declared.fold {

@@ -5,14 +5,16 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize};
 
 use super::job::{Declared, Done, Job, Maker};
 use super::page_file::PageFile;
 use super::several::Several;
 use super::spec::{Overrides, Specs};
 use super::sweep::SweepJob;
-use super::{Output, OverwriteArgs, command_line, pretty, print};
+use super::{Output, OverwriteArgs, cluster, command_line, pretty, print};
+use crate::device::{Request, choose};
 use crate::error::{Error, Result};
 use crate::plan::{Checked, Depth, Plan};
 use crate::progress;
@@ -23,7 +25,7 @@ use crate::spec::{Loaded, Suite, suite};
 use crate::train::Stop;
 
 /// Arguments of `run`.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args, Serialize, Deserialize)]
 pub(super) struct RunArgs {
     #[command(flatten)]
     pub specs: Specs,
@@ -45,15 +47,35 @@ pub(super) struct RunArgs {
     /// Make up to N runs at once, each in a process of its own with its share of the cores; results are the same.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=256))]
     pub jobs: u32,
+    /// Have a cluster make the runs, as jobs with what `run.slurm` gives each; `oncospec slurm status SPEC` says how far they are.
+    #[arg(long, value_enum, value_name = "CLUSTER", conflicts_with_all = ["jobs", "force"])]
+    pub on: Option<Cluster>,
     #[command(flatten)]
     pub overwrite: OverwriteArgs,
+}
+
+/// What makes runs on several machines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+pub(super) enum Cluster {
+    /// Slurm, by `sbatch`.
+    Slurm,
 }
 
 /// Runs every seed of every spec, then renders one report over all of them. What is wrong
 /// with any of them is reported before the first one trains, as far as it can be known; one that cannot start later does not
 /// keep the others from their page.
 pub(super) fn execute(args: RunArgs, output: Output) -> Result<u8> {
-    let stop = stop_on_signal()?;
+    match args.on {
+        Some(Cluster::Slurm) => cluster::submit(args, output),
+        None => make(args, Place::Here, &stop_on_signal()?, output),
+    }
+}
+
+/// The same on this machine. On a node of a cluster nothing is trained, since others do that.
+///
+/// # Errors
+/// All that stands against starting, and if the page cannot be written.
+pub(super) fn make(args: RunArgs, place: Place, stop: &Stop, output: Output) -> Result<u8> {
     let checked = args.specs.check(Depth::Pixels, output)?;
     let suite = match args.specs.paths.as_slice() {
         [only] => suite(only)?,
@@ -62,10 +84,15 @@ pub(super) fn execute(args: RunArgs, output: Output) -> Result<u8> {
     let page = args.output.unwrap_or_else(|| default_report(&checked, suite.as_ref()));
     let page = PageFile::new(&page, args.templates, args.overwrite.overwrite)?;
     let title = suite.map(|suite| suite.title).unwrap_or_default();
-    let (force, resume, extend_epochs) = (args.force, args.resume, args.extend_epochs);
-    let wish = Wish { force, resume, wait: false, extend_epochs };
-    let works = prepare(&checked, &args.specs.overrides, wish, args.resume, output)?;
-    let done = work(&works, args.jobs, &stop, output);
+    let (force, extend_epochs) = (args.force, args.extend_epochs);
+    let done = match place {
+        Place::ThisNode => collect(&checked, &args.specs.overrides, extend_epochs, stop, output)?,
+        Place::Here | Place::Nodes => {
+            let wish = Wish { force, resume: args.resume, wait: false, extend_epochs, place };
+            let works = prepare(&checked, &args.specs.overrides, wish, args.resume, output)?;
+            work(&works, args.jobs, stop, output)
+        }
+    };
     if done.outcomes.is_empty() {
         return Ok(done.failed.unwrap_or(1));
     }
@@ -84,7 +111,7 @@ pub(super) fn execute(args: RunArgs, output: Output) -> Result<u8> {
     Ok(done.failed.unwrap_or(if good { 0 } else { 1 }))
 }
 
-/// What to do with a run that exists already.
+/// What to do with a run that exists already, and where.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wish {
     pub force: bool,
@@ -92,6 +119,19 @@ pub(super) struct Wish {
     pub wait: bool,
     /// Epochs to add to finished runs.
     pub extend_epochs: Option<u32>,
+    /// Which machine makes it.
+    pub place: Place,
+}
+
+/// Which machine makes runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// This one.
+    Here,
+    /// The nodes of a cluster, whose devices this one may not have.
+    Nodes,
+    /// This one, which is a node of a cluster.
+    ThisNode,
 }
 
 /// A spec, or one fold of it, ready to be run.
@@ -104,7 +144,7 @@ pub(super) enum Work {
 
 impl Work {
     /// What is planned before any run is made.
-    fn jobs(&self) -> Vec<&Job> {
+    pub(super) fn jobs(&self) -> Vec<&Job> {
         match self {
             Self::Runs(job) => vec![job],
             Self::Sweep(sweep) => sweep.jobs().collect(),
@@ -234,8 +274,21 @@ fn planned_work(one: &Checked, overrides: &Overrides, wish: Wish, output: Output
             one.loaded.path.display()
         )));
     }
+    let spec = &one.loaded.spec;
+    let overrides = &match wish.place {
+        Place::Here => overrides.clone(),
+        Place::Nodes | Place::ThisNode => overrides.on_cluster(spec)?,
+    };
+    let (device, family) = match wish.place {
+        Place::Nodes => (choose(Request::Cpu)?, overrides.device_on_cluster(spec)?),
+        Place::Here | Place::ThisNode => {
+            let device = overrides.device(spec, output)?;
+            let family = device.kind.family();
+            (device, family)
+        }
+    };
     let options = Options {
-        device: overrides.device(&one.loaded.spec, output)?,
+        device,
         force: wish.force,
         // Folds and trials are skipped where they are finished, and go on where they are not.
         resume: wish.resume || (one.loaded.member().is_some() && !wish.force),
@@ -246,12 +299,12 @@ fn planned_work(one: &Checked, overrides: &Overrides, wish: Wish, output: Output
         again: Again { extend_epochs: wish.extend_epochs, ..overrides.again(&one.loaded) },
     };
     if !one.trials.is_empty() {
-        return Ok(Work::Sweep(SweepJob::new(one, overrides, &options)?));
+        return Ok(Work::Sweep(SweepJob::new(one, overrides, &options, family)?));
     }
     let longer = longer_by(one, wish.extend_epochs)?;
     let declared = Declared::new(one, overrides);
     let job = Job { longer, ..Job::later(one.clone(), options, declared) };
-    Ok(Work::Runs(Box::new(job.planned(None)?)))
+    Ok(Work::Runs(Box::new(job.planned(None, family)?)))
 }
 
 /// A spec with so many more epochs, where some are asked for.
@@ -261,11 +314,32 @@ pub(super) fn longer_by(one: &Checked, more: Option<u32>) -> Result<Option<Loade
     Ok(Some(one.loaded.with_sets(&[format!("schedule.epochs={epochs}")])?))
 }
 
+/// Takes runs that others have made as they are, and makes what follows from them without training: averages, the choice of a
+/// sweep.
+///
+/// # Errors
+/// All that stands against a plan.
+pub(super) fn collect(
+    checked: &[Checked],
+    overrides: &Overrides,
+    extend_epochs: Option<u32>,
+    stop: &Stop,
+    output: Output,
+) -> Result<Done> {
+    let place = Place::ThisNode;
+    let wish = Wish { force: false, resume: true, wait: true, extend_epochs, place };
+    let works = prepare(checked, overrides, wish, false, output)?;
+    let maker = Maker { stop, output, several: None, place: 0, collects: true };
+    let mut done = Done::default();
+    in_turn(works.iter().enumerate(), &maker, |_, ended| done.add(ended));
+    Ok(done)
+}
+
 /// Makes the runs in turn, or up to so many `jobs` at once. One that cannot begin is named, and the others are made.
 pub(super) fn work(works: &[Work], jobs: u32, stop: &Stop, output: Output) -> Done {
     let most = works.iter().map(Work::width).sum::<usize>().min(jobs as usize);
     let several = (most > 1).then(|| Several::new(most));
-    let maker = Maker { stop, output, several: several.as_ref(), place: 0 };
+    let maker = Maker { stop, output, several: several.as_ref(), place: 0, collects: false };
     let mut done = Done::default();
     if several.is_none() {
         in_turn(works.iter().enumerate(), &maker, |_, ended| done.add(ended));
@@ -309,16 +383,47 @@ fn in_turn<'a>(
     }
 }
 
-fn default_report(checked: &[Checked], suite: Option<&Suite>) -> PathBuf {
+/// Where the page of specs lies that the command does not say.
+pub(super) fn default_report(checked: &[Checked], suite: Option<&Suite>) -> PathBuf {
+    let names = checked.iter().map(|one| one.loaded.spec.name.as_str());
+    page_of(&common_name(names, suite))
+}
+
+/// Where the page of that name lies.
+pub(super) fn page_of(name: &str) -> PathBuf {
+    Path::new("reports").join(format!("{name}.html"))
+}
+
+/// The name of a suite or an experiment; of several experiments `comparison`.
+pub(super) fn common_name<'a>(
+    names: impl Iterator<Item = &'a str>,
+    suite: Option<&'a Suite>,
+) -> String {
     let names: Vec<&str> = match suite {
         Some(suite) => vec![&suite.name],
-        None => checked.iter().map(|one| one.loaded.spec.name.as_str()).collect(),
+        None => names.collect(),
     };
-    let name = match names.as_slice() {
-        [first, rest @ ..] if rest.iter().all(|name| name == first) => first,
-        _ => "comparison",
-    };
-    Path::new("reports").join(format!("{name}.html"))
+    match names.as_slice() {
+        [first, rest @ ..] if rest.iter().all(|name| name == first) => (*first).into(),
+        _ => "comparison".into(),
+    }
+}
+
+/// A request to stop that every signal makes which a cluster gives before it ends a process: SIGTERM, SIGINT, SIGHUP and
+/// SIGUSR1. None ends the process at once, for a cluster may give several.
+pub(super) fn stop_on_every_signal() -> Result<Stop> {
+    let stop = Stop::default();
+    let asked = stop.clone();
+    on_signal(move || asked.ask())?;
+    #[cfg(unix)]
+    {
+        let listened = signal_hook::iterator::Signals::new([signal_hook::consts::SIGUSR1]);
+        let mut signals = listened
+            .map_err(|error| Error::failed(format!("cannot listen for SIGUSR1: {error}")))?;
+        let asked = stop.clone();
+        thread::spawn(move || signals.forever().for_each(|_| asked.ask()));
+    }
+    Ok(stop)
 }
 
 /// A request to stop that the first signal makes; the second ends the process.

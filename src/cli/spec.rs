@@ -7,7 +7,7 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use super::Output;
-use crate::device::{Chosen, Kind, Request, choose};
+use crate::device::{Chosen, Family, Kind, Request, choose};
 use crate::error::{Error, Result};
 use crate::finding::Findings;
 use crate::plan::{Checked, Depth, Opened, check_on};
@@ -104,6 +104,41 @@ impl Overrides {
         Ok(checked)
     }
 
+    /// The kind of device on the nodes of a cluster: what the command line or the spec asks for, of `auto` a GPU where
+    /// `run.slurm` has one.
+    ///
+    /// # Errors
+    /// If more GPUs are asked for than a node gives.
+    pub(super) fn device_on_cluster(&self, spec: &Spec) -> Result<Family> {
+        let asked = self.device.as_deref().unwrap_or(&spec.run.device);
+        let gpus = spec.run.slurm.as_ref().map_or(0, |slurm| slurm.gpus);
+        let family = match asked.parse()? {
+            Request::Cpu => Family::Cpu,
+            Request::Auto if gpus == 0 => Family::Cpu,
+            Request::Auto => Family::Cuda(1),
+            Request::Cuda(indices) => Family::Cuda(indices.len()),
+        };
+        match family {
+            Family::Cuda(needed) if needed > gpus as usize => Err(Error::user(format!(
+                "{}: run.slurm.gpus is {gpus}, and `{asked}` computes on {needed}: set `run.slurm.gpus = {needed}`",
+                spec.name
+            ))),
+            family => Ok(family),
+        }
+    }
+
+    /// The same, which name the kind of device that the nodes of a cluster have.
+    ///
+    /// # Errors
+    /// As [`Self::device_on_cluster`].
+    pub(super) fn on_cluster(&self, spec: &Spec) -> Result<Self> {
+        let device = match self.device.as_deref().unwrap_or(&spec.run.device) {
+            "auto" => self.device_on_cluster(spec)?.to_string(),
+            named => named.into(),
+        };
+        Ok(Self { device: Some(device), ..self.clone() })
+    }
+
     /// The device that the command line or the spec asks for.
     ///
     /// # Errors
@@ -187,7 +222,7 @@ pub(super) fn report_findings(findings: &Findings, of: &str, output: Output) {
 }
 
 /// Spec files, or suites of them.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Args, Serialize, Deserialize)]
 pub(super) struct Specs {
     /// Spec files, or suites of them.
     #[arg(required = true, value_name = "SPEC")]

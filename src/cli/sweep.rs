@@ -1,10 +1,14 @@
 //! The trials of a sweep, and the run of the one that is chosen.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
 
 use super::Output;
 use super::job::{Declared, DeclaredTrial, Done, Job, Maker, make_all};
 use super::spec::Overrides;
+use crate::device::Family;
 use crate::error::{Error, Result};
 use crate::figure_name::{FigureName, NoFigureName};
 use crate::plan::{Checked, Extent, Survey, survey};
@@ -15,13 +19,53 @@ use crate::spec::DatasetSpec;
 /// A sweep, ready to be run.
 pub(super) struct SweepJob {
     /// Of what, for a person.
-    name: String,
+    pub name: String,
     metric: FigureName,
     /// The epochs after which bad trials are ended.
     rungs: Vec<u32>,
     /// One in how many goes on there.
     factor: usize,
     trials: Vec<TrialJob>,
+}
+
+/// The trials of a sweep by their runs, from which a process that makes one of them sees whether it is to go on.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct SweepTable {
+    metric: FigureName,
+    /// The epochs after which bad trials are ended.
+    pub rungs: Vec<u32>,
+    /// One in how many goes on there.
+    factor: usize,
+    trials: Vec<TrialRuns>,
+}
+
+/// The run directories of a trial, one for each seed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct TrialRuns {
+    number: usize,
+    runs: Vec<PathBuf>,
+}
+
+impl SweepTable {
+    /// Whether a trial goes on after some of the first rungs. One whose runs did not get that far has ended.
+    pub(super) fn goes_on(&self, number: usize, rungs: usize) -> bool {
+        let mut left: Vec<&TrialRuns> = self.trials.iter().collect();
+        for &rung in &self.rungs[..rungs] {
+            if left.len() < 2 {
+                continue;
+            }
+            let tried = |one: &&TrialRuns| {
+                let read = |run: &PathBuf| Outcome::read(run.clone(), true);
+                let ended: Vec<Outcome> = one.runs.iter().map(read).collect::<Result<_>>().ok()?;
+                trial(one.number, &BTreeMap::new(), &self.metric, &ended, Some(rung)).ok()
+            };
+            let mut tried: Vec<SweepTrial> = left.iter().filter_map(tried).collect();
+            let most = (left.len() / self.factor).max(1);
+            let go_on = best_of(&self.metric, most, &mut tried);
+            left.retain(|one| go_on.contains(&one.number));
+        }
+        left.iter().any(|one| one.number == number)
+    }
 }
 
 /// A trial, ready to be run.
@@ -35,11 +79,16 @@ struct TrialJob {
 }
 
 impl SweepJob {
-    /// Plans the trials of a spec.
+    /// Plans the trials of a spec on a kind of device.
     ///
     /// # Errors
     /// If one of them cannot be planned.
-    pub(super) fn new(checked: &Checked, overrides: &Overrides, options: &Options) -> Result<Self> {
+    pub(super) fn new(
+        checked: &Checked,
+        overrides: &Overrides,
+        options: &Options,
+        device: Family,
+    ) -> Result<Self> {
         let spec = &checked.loaded.spec;
         let metric = spec.sweep.as_ref().map_or("", |sweep| &sweep.metric);
         let metric =
@@ -71,7 +120,7 @@ impl SweepJob {
                 number: trial.number,
                 keys: trial.keys.clone(),
                 on_validation: Job::later(on_validation, of_trial, declared(trial.number, false))
-                    .planned(Some(&surveys[known].1))?,
+                    .planned(Some(&surveys[known].1), device)?,
                 whole: Job::later(whole, of_whole, declared(trial.number, true)),
             });
         }
@@ -84,6 +133,25 @@ impl SweepJob {
             factor: halving.map_or(1, |halving| halving.factor as usize),
             trials,
         })
+    }
+
+    /// Its trials as others can make them.
+    pub(super) fn table(&self) -> SweepTable {
+        let runs = |one: &TrialJob| {
+            let plans = one.on_validation.plans.iter().flatten();
+            TrialRuns { number: one.number, runs: plans.map(|plan| plan.folder()).collect() }
+        };
+        SweepTable {
+            metric: self.metric.clone(),
+            rungs: self.rungs.clone(),
+            factor: self.factor,
+            trials: self.trials.iter().map(runs).collect(),
+        }
+    }
+
+    /// The jobs of the trials, with their numbers.
+    pub(super) fn numbered(&self) -> impl Iterator<Item = (&Job, usize)> {
+        self.trials.iter().map(|trial| (&trial.on_validation, trial.number))
     }
 
     /// The jobs of the trials.
@@ -120,14 +188,8 @@ impl SweepJob {
             if tried.len() < left.len() || tried.iter().any(|trial| trial.value.is_none()) {
                 done.failed.get_or_insert(1);
             }
-            best_first(&self.metric, &mut tried);
             let most = rung.map_or(tried.len(), |_| (left.len() / self.factor).max(1));
-            let go_on: Vec<usize> = tried
-                .iter()
-                .filter(|trial| trial.value.is_some())
-                .take(most)
-                .map(|trial| trial.number)
-                .collect();
+            let go_on = best_of(&self.metric, most, &mut tried);
             left.retain(|one| go_on.contains(&one.number));
             let through = |trial: &SweepTrial| rung.is_none() || !go_on.contains(&trial.number);
             ended.extend(tried.into_iter().filter(through).map(|trial| ended_after(trial, rung)));
@@ -230,6 +292,13 @@ impl SweepJob {
         let why = trial.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
         format!("  {:5}  {value:>width$}  {}{why}", trial.number, in_a_line(&trial.keys))
     }
+}
+
+/// Puts trials in order, the best first, and gives the numbers of the first so many that have a value.
+fn best_of(metric: &FigureName, most: usize, trials: &mut [SweepTrial]) -> Vec<usize> {
+    best_first(metric, trials);
+    let valued = trials.iter().filter(|trial| trial.value.is_some());
+    valued.take(most).map(|trial| trial.number).collect()
 }
 
 /// A trial that successive halving ended after an epoch, unless it failed; without an epoch as it is.

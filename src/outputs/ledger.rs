@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Planned, canonical};
 use crate::error::{Error, Result};
+use crate::file::locks_are_missing;
 
 /// Name of a folder's ledger; hidden, so that no reader of data takes it for a case.
 pub(super) const LEDGER: &str = ".oncospec-files.jsonl";
@@ -117,7 +118,11 @@ impl Ledger {
     pub(super) fn lock(&self) -> Result<File> {
         let file = OpenOptions::new().create(true).append(true).open(&self.path);
         let file = file.map_err(Error::io(&self.path, "cannot open"))?;
-        file.lock().map_err(Error::io(&self.path, "cannot lock"))?;
+        match file.lock() {
+            // Without locks, two commands that write one folder at once may take each other's files for a person's.
+            Err(error) if locks_are_missing(&error) => {}
+            locked => locked.map_err(Error::io(&self.path, "cannot lock"))?,
+        }
         Ok(file)
     }
 }

@@ -152,6 +152,7 @@ impl Checkpoints {
     /// # Errors
     /// When the disk refuses.
     pub fn save_part(&self, epoch: u32, part: Part, bytes: &[u8]) -> Result<()> {
+        self.run.check_hold()?;
         let folder = self.folder(epoch);
         fs::create_dir_all(&folder).map_err(Error::io(&folder, "cannot create"))?;
         files::write(&self.part(epoch, part), bytes)
@@ -171,6 +172,7 @@ impl Checkpoints {
     /// # Errors
     /// When the disk refuses.
     pub fn keep_best(&self, save: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+        self.run.check_hold()?;
         files::write_with(&self.run.file(STAGED), save)
     }
 
@@ -197,6 +199,7 @@ impl Checkpoints {
             (Some(_), false) => find::<Last>(self.run.path())?.and_then(|last| last.best_sha256),
         };
         let last = Last { epoch: progress.epoch, best, best_sha256, parts };
+        self.run.check_hold()?;
         store(self.run.path(), &last)?;
         if is_new {
             self.put_in_place(&self.run.file(STAGED))?;

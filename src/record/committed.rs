@@ -49,6 +49,7 @@ impl RunDir {
     /// # Errors
     /// When the disk refuses.
     pub fn write_status(&self, status: &Status) -> Result<()> {
+        self.check_hold()?;
         let files = match status.state {
             RunState::Finished => Some(self.sums()?),
             _ => None,
@@ -64,6 +65,7 @@ impl RunDir {
     /// # Errors
     /// When the disk refuses.
     pub(super) fn put(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        self.check_hold()?;
         let path = self.file(name);
         let committed = if has_sum(name) { self.committed()? } else { None };
         let Some((status, mut files)) = committed else {

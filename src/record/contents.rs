@@ -8,6 +8,7 @@ use super::artefact::find;
 use super::files;
 use super::format::Format;
 use super::last::Last;
+use super::lease::is_lease;
 use super::masks::MaskChecksums;
 use super::status::Committed;
 use super::{
@@ -97,6 +98,9 @@ pub(super) fn content(name: &str) -> Option<Content> {
     let (folder, file) = name.rsplit_once('/').unwrap_or(("", name));
     if files::is_temporary(file) {
         return content_of_folder(folder).then_some(Content::Spare);
+    }
+    if is_lease(name) {
+        return Some(Content::Head);
     }
     if let Some((_, content)) = NAMED.iter().find(|(own, _)| *own == name) {
         return Some(*content);
@@ -308,6 +312,8 @@ mod tests {
             ("masks/a__b.png", Some(Content::Spare)),
             (".tmp-1-model.safetensors", Some(Content::Spare)),
             (".tmp-Ab3dE9", Some(Content::Spare)),
+            ("lease.12", Some(Content::Head)),
+            ("lease.mine", None),
             (".tmp-notes", None),
             (".tmp-mine.txt", None),
             ("notes.txt", None),

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -32,9 +33,11 @@ pub(super) fn is_empty(folder: &Path) -> bool {
     fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
 }
 
-/// The name that a run directory has while it is removed after another took its place.
+/// The name that a run directory has while it is removed after another took its place; that of another machine's process is
+/// another.
 pub(super) fn replaced_name() -> String {
-    format!("{TEMPORARY_PREFIX}{}{REPLACED}", std::process::id())
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    format!("{TEMPORARY_PREFIX}{}{}{REPLACED}", std::process::id(), since.as_nanos())
 }
 
 /// Whether a name is one of [`replaced_name`].
@@ -104,15 +107,8 @@ pub(super) fn remove(path: &Path) -> Result<()> {
 /// Replaces a file as a whole: writes beside it, flushes to disk, renames.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = folder_of(path);
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(TEMPORARY_PREFIX);
-    #[cfg(unix)]
-    let builder = {
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(fs::Permissions::from_mode(0o666))
-    };
     let written = (|| {
-        let mut temporary = builder.tempfile_in(folder)?;
+        let mut temporary = temporary(folder)?;
         temporary.write_all(bytes)?;
         temporary.as_file().sync_all()?;
         step();
@@ -168,7 +164,24 @@ fn folder_of(path: &Path) -> &Path {
 
 /// Makes a rename last; only Unix can and must.
 fn sync_folder(folder: &Path) -> std::io::Result<()> {
-    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+    if cfg!(unix) { open_folder(folder)?.sync_all() } else { Ok(()) }
+}
+
+/// Opens a folder itself, which Unix alone does.
+pub(super) fn open_folder(folder: &Path) -> std::io::Result<File> {
+    File::open(folder)
+}
+
+/// A temporary file in a folder, with the permissions of files that [`write`] makes.
+pub(super) fn temporary(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(TEMPORARY_PREFIX);
+    #[cfg(unix)]
+    let builder = {
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(fs::Permissions::from_mode(0o666))
+    };
+    builder.tempfile_in(folder)
 }
 
 /// Makes sure that files can be written into a folder, which is made where it is not there.

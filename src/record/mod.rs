@@ -3,6 +3,7 @@
 //! ```text
 //! runs/<experiment>/<run-id>/
 //!   format.json         which version of this layout     lock               held while a process writes
+//!   lease.N             which process of which machine writes
 //!   spec.toml           as merged, with origins          plan.toml          every decision
 //!   provenance.json     git, host, device, versions      status.json        how far it came, and why it ended
 //!   data.parquet        digests of each case             sources.json       digests of each source of oncospec
@@ -51,6 +52,7 @@ mod gates;
 mod guide;
 mod last;
 mod layers;
+mod lease;
 mod list;
 mod lock;
 mod masks;

@@ -21,6 +21,8 @@ use crate::error::{Error, Result};
 
 /// Name of the ledger in the folder of an experiment.
 const LEDGER: &str = "test-readings.jsonl";
+/// How often a line is appended that is not there afterwards.
+const APPENDS: usize = 10;
 
 /// One scoring of predictions on a test split.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -156,17 +158,28 @@ pub fn note_reading(run: &Path, reading: &Reading) -> Result<()> {
     let path = ledger(run);
     let line = serde_json::to_string(reading)
         .map_err(|error| Error::failed(format!("{}: {error}", path.display())))?;
-    // A line that a killed process left half written ends here.
+    // Lines of processes of one machine do not mix, as each is one write to a file opened to append. On NFS that of another
+    // machine may have taken its place.
+    for _ in 0..APPENDS {
+        append(&path, &line).map_err(|error| files::cannot_write(&path, error))?;
+        if crate::file::read_to_string(&path).is_ok_and(|all| all.lines().any(|one| one == line)) {
+            return Ok(());
+        }
+    }
+    Err(Error::failed(format!(
+        "{}: a line that was written is not there: other machines write the file at the same moment; run again with --resume",
+        path.display()
+    )))
+}
+
+/// Appends a line to the ledger; one that a killed process left half written ends before it.
+fn append(path: &Path, line: &str) -> std::io::Result<()> {
     let torn =
-        crate::file::read(&path).is_ok_and(|bytes| bytes.last().is_some_and(|&byte| byte != b'\n'));
+        crate::file::read(path).is_ok_and(|bytes| bytes.last().is_some_and(|&byte| byte != b'\n'));
     let line = format!("{}{line}\n", if torn { "\n" } else { "" });
-    // One write of a line to a file opened to append: lines of several processes do not mix.
-    let opened = OpenOptions::new().create(true).append(true).open(&path);
-    let written = opened.and_then(|mut file| {
-        file.write_all(line.as_bytes())?;
-        file.sync_data()
-    });
-    written.map_err(|error| files::cannot_write(&path, error))
+    let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+    file.write_all(line.as_bytes())?;
+    file.sync_data()
 }
 
 /// The readings of the test split of a run by any run of its experiment: those in the ledger, and those that it and the

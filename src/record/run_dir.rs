@@ -1,6 +1,6 @@
 //! A run directory open for writing or reading.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,8 @@ use super::contents::{LOCK, MODEL, Own, PLAN, SPEC, carry_over, own_files, remov
 use super::files;
 use super::format::{Format, check_format};
 use super::last::Last;
-use super::lock::{is_locked, lock, soon};
+use super::lease::is_lease;
+use super::lock::{Hold, is_locked, lock, soon};
 use super::masks::MaskChecksums;
 use super::readings::{self, Reading, ReadingKey};
 use super::status::{Committed, RunState};
@@ -26,7 +27,7 @@ const AGAIN: &str = ".new";
 pub struct RunDir {
     path: PathBuf,
     /// Held while this process may write; the system lets go of it when the process ends.
-    _lock: Option<File>,
+    hold: Option<Hold>,
 }
 
 impl RunDir {
@@ -60,11 +61,11 @@ impl RunDir {
     /// As [`RunDir::create`].
     pub fn open_write(path: impl Into<PathBuf>) -> Result<Self> {
         let path = path.into();
-        let run = Self { path, _lock: None };
+        let run = Self { path, hold: None };
         for folder in [run.path.clone(), run.pictures(), run.checkpoints()] {
             fs::create_dir_all(&folder).map_err(|error| files::cannot_write(&folder, error))?;
         }
-        let run = Self { _lock: Some(lock(&run.path)?), ..run };
+        let run = Self { hold: Some(lock(&run.path)?), ..run };
         for folder in [run.path.clone(), run.pictures(), run.checkpoints()] {
             remove_temporaries(&folder);
         }
@@ -128,7 +129,7 @@ impl RunDir {
         files::remove(&self.file(Last::FILE))?;
         files::remove(&self.file(Committed::FILE))?;
         let readings = Vec::<Reading>::FILE;
-        remove_own(&self.path, &own, |name| BEGUN.contains(&name) || name == readings)?;
+        remove_own(&self.path, &own, |name| is_of_beginning(name) || name == readings)?;
         for folder in [self.pictures(), self.checkpoints()] {
             fs::create_dir_all(&folder).map_err(|error| files::cannot_write(&folder, error))?;
         }
@@ -141,7 +142,7 @@ impl RunDir {
     /// When the disk refuses.
     pub fn let_go(self) -> Result<()> {
         let own = Own::of(&self.path)?;
-        let begun = own_files(&self.path, &own)?.iter().any(|name| !BEGUN.contains(&name.as_str()));
+        let begun = own_files(&self.path, &own)?.iter().any(|name| !is_of_beginning(name));
         if begun {
             return Ok(());
         }
@@ -187,7 +188,7 @@ impl RunDir {
     pub fn open_read(path: impl Into<PathBuf>) -> Result<Self> {
         let path = path.into();
         if check_format(&path)?.is_some() {
-            return Ok(Self { path, _lock: None });
+            return Ok(Self { path, hold: None });
         }
         let found = if path.is_dir() { "it has no format.json" } else { "there is no such folder" };
         Err(Error::user(format!(
@@ -198,7 +199,7 @@ impl RunDir {
 
     /// A run directory that was read before.
     pub(super) fn at(path: &Path) -> Self {
-        Self { path: path.to_path_buf(), _lock: None }
+        Self { path: path.to_path_buf(), hold: None }
     }
 
     /// The directory itself.
@@ -224,6 +225,14 @@ impl RunDir {
     /// A file of the directory by its name.
     pub fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
+    }
+
+    /// Makes sure, before something is written, that this process still holds the directory.
+    ///
+    /// # Errors
+    /// If a process of another machine took it over, or may have, while this one was halted.
+    pub(super) fn check_hold(&self) -> Result<()> {
+        self.hold.as_ref().map_or(Ok(()), Hold::check)
     }
 
     /// Whether a process holds this directory open for writing.
@@ -296,6 +305,11 @@ impl RunDir {
     pub fn write_picture(&self, name: &str, bytes: &[u8]) -> Result<()> {
         self.put(&format!("pictures/{name}"), bytes)
     }
+}
+
+/// Whether opening a run directory makes a file.
+fn is_of_beginning(name: &str) -> bool {
+    BEGUN.contains(&name) || is_lease(name)
 }
 
 /// The name of the directory that this one replaces when it is whole; `None` if its name is not of such a one.

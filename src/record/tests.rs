@@ -448,7 +448,7 @@ fn what_a_person_put_into_a_run_directory_stays_when_the_run_is_made_again() {
     assert_eq!(theirs(), ["mine", "a", "p"]);
     assert_eq!(
         contents::own_files(&path, &contents::Own::by_name()).unwrap(),
-        ["format.json", "lock"]
+        ["format.json", "lease.1", "lock"]
     );
 }
 

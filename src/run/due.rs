@@ -126,6 +126,15 @@ pub fn due_after(experiment: &str, seed: u32, position: &Position, guide: &str) 
     }
 }
 
+/// Whether the run of a plan is still to be trained, or another process is at work on it.
+///
+/// # Errors
+/// As [`due`].
+pub fn trains(plan: &Plan) -> Result<bool> {
+    let step = step(plan, &plan.folder())?;
+    Ok(matches!(step, Step::Train | Step::Resume { .. } | Step::Wait))
+}
+
 fn step(plan: &Plan, folder: &Path) -> Result<Step> {
     if RunDir::is_begun(folder) {
         let run = RunDir::open_read(folder)?;

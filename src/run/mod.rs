@@ -33,7 +33,7 @@ pub use again::Again;
 pub use bench::{Bench, BenchFigures, Mode};
 pub use changes::{Change, ChangeKind, in_words};
 pub use determinism::{TensorHashes, determinism_key, hashes_after, keep_determinism};
-pub use due::{Due, Step, due, due_after};
+pub use due::{Due, Step, due, due_after, trains};
 pub use dump::dump_batches;
 pub use ensemble::members_of;
 pub use guide::{

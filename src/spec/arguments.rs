@@ -13,9 +13,14 @@ use super::suggest::slip;
 
 /// What a variable's name starts with to be a key.
 const PREFIX: &str = "ONCOSPEC_";
-/// Variables with that prefix that tests and benchmarks read: they are no keys.
-const RESERVED: [&str; 4] =
-    ["ONCOSPEC_SHARED", "ONCOSPEC_FIXTURES", "ONCOSPEC_REPORT_SAMPLES", "ONCOSPEC_BIN"];
+/// Variables with that prefix that tests, benchmarks and leases of run directories read: they are no keys.
+const RESERVED: [&str; 5] = [
+    "ONCOSPEC_SHARED",
+    "ONCOSPEC_FIXTURES",
+    "ONCOSPEC_REPORT_SAMPLES",
+    "ONCOSPEC_BIN",
+    "ONCOSPEC_LEASE_SECONDS",
+];
 const ENV_HELP: &str = "ONCOSPEC_SCHEDULE__BATCH_SIZE sets `schedule.batch-size`: \
     two underscores part tables, one is a dash";
 

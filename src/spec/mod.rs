@@ -42,6 +42,7 @@ mod said;
 mod schedule;
 mod schema;
 mod settled;
+mod slurm;
 mod stain;
 mod suggest;
 mod suite;
@@ -77,6 +78,7 @@ pub use role::{Role, matters, role};
 pub use schedule::*;
 pub use schema::schema;
 pub use settled::{Settled, TriedStep};
+pub use slurm::SlurmSpec;
 pub use stain::*;
 pub use suite::{Suite, spec_files, suite};
 pub use sweep::*;
@@ -194,6 +196,9 @@ pub struct RunSpec {
     /// directory.
     #[schemars(extend("x-path" = true, "x-role" = Role::Presentation))]
     pub baseline: String,
+    /// What a Slurm cluster gives each run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slurm: Option<SlurmSpec>,
 }
 
 impl Default for RunSpec {
@@ -205,6 +210,7 @@ impl Default for RunSpec {
             output: "runs".into(),
             weights: "weights".into(),
             baseline: "baseline.toml".into(),
+            slurm: None,
         }
     }
 }
