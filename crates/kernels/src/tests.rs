@@ -728,7 +728,8 @@ fn dropout_drops_its_share_in_training_only_and_its_gradient_the_same_numbers() 
     let output = super::conv2d(&conv, x.clone(), after());
     let values = floats(output.clone().inner());
     let dropped = values.iter().filter(|&&value| value == 0.0).count() as f64 / values.len() as f64;
-    assert!((dropped - 0.4).abs() < 0.01, "{dropped}");
+    // Five standard deviations of a share of so many numbers.
+    assert!((dropped - 0.4).abs() < 0.02, "{dropped}");
     let gradients = output.sum().backward();
     let of_bias: f32 = floats(conv.bias.as_ref().unwrap().grad(&gradients).unwrap()).iter().sum();
     let kept = values.iter().filter(|&&value| value > 0.0).count() as f32;
