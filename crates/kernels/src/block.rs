@@ -10,6 +10,7 @@ use burn::backend::autodiff::ops::{Backward, Ops};
 use burn::backend::flex::{Flex, FlexTensor};
 
 use super::bridge::vector;
+use super::fan_out::{give, take};
 use super::tracked::{Tracked, finish};
 
 /// A block that can be run again.
@@ -68,10 +69,10 @@ impl Backward<Flex, 3> for BlockBackward {
 
     fn backward(self, ops: Ops<Block, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
         let [first, second, _] = ops.parents;
-        let Gradient { inputs, weights } = ops.state.0.gradient(grads.consume::<Flex>(&ops.node));
+        let Gradient { inputs, weights } = ops.state.0.gradient(take!(grads, ops));
         for (node, gradient) in [first, second].into_iter().zip(inputs) {
             if let (Some(node), Some(gradient)) = (node, gradient) {
-                grads.register::<Flex>(node.id, gradient);
+                give!(grads, node, gradient);
             }
         }
         for (node, gradient) in weights {

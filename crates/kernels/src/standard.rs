@@ -6,7 +6,7 @@ use std::f64::consts::FRAC_1_SQRT_2;
 use burn::nn::conv::Conv2d;
 use burn::nn::pool::{AvgPool2dConfig, MaxPool2dConfig};
 use burn::nn::{BatchNorm, PaddingConfig2d};
-use burn::tensor::activation::{relu, sigmoid, silu};
+use burn::tensor::activation::{log_softmax, relu, sigmoid, silu};
 use burn::tensor::module::interpolate;
 use burn::tensor::ops::{InterpolateMode, InterpolateOptions};
 use burn::tensor::{Device, Int, Tensor};
@@ -159,6 +159,11 @@ fn linear(maps: Tensor<4>, axis: usize, times: usize) -> Tensor<4> {
     });
     dims[axis] *= times;
     Tensor::stack::<5>(new.collect(), axis + 1).reshape(dims)
+}
+
+/// Of each pixel `-log softmax(logits)` of its class.
+pub(crate) fn surprise(logits: Tensor<4>, labels: Tensor<4, Int>) -> Tensor<4> {
+    -log_softmax(logits, 1).gather(1, labels)
 }
 
 /// Numbers of pixels by predicted and true class.

@@ -6,11 +6,12 @@ use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use super::stages::{Element, Makes, RunOf, Stages, finished};
+use super::submission::write;
 use crate::cli::one_run::{Asked, Ended, checked, masks, one};
 use crate::cli::run::{self, Place, collect};
 use crate::cli::{Output, say_error};
 use crate::error::{Error, Result};
-use crate::record::{RunState, now, write_file};
+use crate::record::{RunState, now};
 use crate::run::Outcome;
 use crate::train::Stop;
 
@@ -19,6 +20,9 @@ pub(in crate::cli) const COMMAND: &str = "element";
 
 /// The exit code of an element that was stopped and goes on when it is made again: that of a failure that may pass.
 pub(super) const STOPPED: u8 = 75;
+
+/// How often an element is made again that was killed without a word, as by the kernel for want of memory.
+pub(super) const AFTER_KILLS: u32 = 3;
 
 /// Arguments of `element`.
 #[derive(Debug, Args)]
@@ -223,9 +227,7 @@ fn write_note(file: &Path, made: &Made) -> Result<()> {
         job,
         updated: now(),
     };
-    let json = serde_json::to_vec_pretty(&note)
-        .map_err(|error| Error::failed(format!("{}: {error}", file.display())))?;
-    write_file(file, &json)
+    write(file, &note)
 }
 
 /// The name of this node.

@@ -2,12 +2,9 @@
 
 use std::path::Path;
 
-use super::element::{COMMAND, STOPPED};
+use super::element::{AFTER_KILLS, COMMAND, STOPPED};
 use crate::shell::{quoted, shell};
 use crate::spec::SlurmSpec;
-
-/// How often an element is made again that was killed without a word, as by the kernel for want of memory.
-const AFTER_KILLS: u32 = 3;
 
 /// What a job of a stage does, given the place of its array's first element: it makes its element, and puts itself into the
 /// queue again where that was stopped or killed.

@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use super::element::{COMMAND, STOPPED};
+use super::element::{AFTER_KILLS, COMMAND, STOPPED};
 use super::stages::{Stage, Stages};
 use crate::error::{Error, Result};
 
@@ -18,9 +18,6 @@ pub(super) struct Place<'a> {
     pub folder: &'a str,
 }
 
-/// How often an element is made again that was killed without a word.
-const AFTER_KILLS: u32 = 3;
-
 /// Where pods see the stages.
 const STAGES: &str = "/etc/oncospec/stages.json";
 
@@ -29,6 +26,9 @@ const MOST_BYTES: usize = 1 << 20;
 
 /// The longest name of a Job whose pods have names.
 const MOST_NAME: usize = 50;
+
+/// The longest value of a label.
+const MOST_LABEL: usize = 63;
 
 /// The manifest of stages: their ConfigMap, and a Job for each.
 ///
@@ -100,8 +100,7 @@ fn head(stages: &Stages, jobs: &[String]) -> String {
 }
 
 fn job_name(name: &str, at: usize, stage: &Stage) -> String {
-    let whole = label(&format!("{name}-{at}-{}", stage.name));
-    whole[..whole.len().min(MOST_NAME)].trim_end_matches('-').to_string()
+    cut(&label(&format!("{name}-{at}-{}", stage.name)), MOST_NAME)
 }
 
 /// A text as a name of Kubernetes: lower-case letters, digits and `-`, of which a letter is the first.
@@ -116,12 +115,12 @@ fn label(text: &str) -> String {
 }
 
 fn labels(name: &str) -> Value {
-    json!({ "app.kubernetes.io/name": "oncospec", "app.kubernetes.io/instance": cut(&label(name)) })
+    json!({ "app.kubernetes.io/name": "oncospec", "app.kubernetes.io/instance": cut(&label(name), MOST_LABEL) })
 }
 
-/// The longest value of a label.
-fn cut(text: &str) -> String {
-    text[..text.len().min(63)].trim_end_matches('-').to_string()
+/// A name of no more than so many letters.
+fn cut(text: &str, most: usize) -> String {
+    text[..text.len().min(most)].trim_end_matches('-').to_string()
 }
 
 fn job(name: &str, (at, stage): (usize, &Stage), job: &str, map: &str, place: &Place) -> Value {
@@ -203,7 +202,7 @@ mod tests {
     fn names_and_memory_are_as_kubernetes_has_them() {
         assert_eq!(label("CI_phantom.unet"), "ci-phantom-unet");
         assert_eq!(label("3-fold"), "o-3-fold");
-        assert_eq!(cut(&"a-".repeat(40)).len(), 63);
+        assert_eq!(cut(&"a-".repeat(40), MOST_LABEL).len(), 63);
         assert_eq!((memory_of("16G"), memory_of("16000")), ("16Gi".into(), "16000Mi".into()));
     }
 }

@@ -48,6 +48,11 @@ pub(super) struct After {
     pub succeeded: bool,
 }
 
+/// Stages all of whose elements have ended, whatever came of them.
+fn ended(stages: impl IntoIterator<Item = usize>) -> Vec<After> {
+    stages.into_iter().map(|stage| After { stage, succeeded: false }).collect()
+}
+
 /// What one process makes.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Element {
@@ -116,7 +121,7 @@ pub(super) fn stages(works: &[Work], page: &RunArgs) -> Result<Stages> {
         }
     }
     let mut stages = builder.all;
-    let after = (0..stages.stages.len()).map(|stage| After { stage, succeeded: false }).collect();
+    let after = ended(0..stages.stages.len());
     let of_jobs = works.iter().flat_map(Work::jobs).map(resources);
     // The page may have to evaluate what is missing.
     let resources = of_jobs.max_by_key(|resources| resources.gpus).unwrap_or_default();
@@ -193,9 +198,7 @@ impl Builder {
         if is_finished(&average) {
             self.all.finished.push(average.folder());
         } else {
-            let after: Vec<After> =
-                made.map(|stage| After { stage, succeeded: false }).into_iter().collect();
-            let stage = self.stage("averages", &resources, &after);
+            let stage = self.stage("averages", &resources, &ended(made));
             let rest = self.rest(job.declared.clone());
             self.add(stage, average.name(), vec![average.folder()], rest);
         }
@@ -283,13 +286,11 @@ impl Builder {
         }
         let rungs = table.rungs.iter().map(|&rung| Some(rung)).chain([None]);
         for (index, rung) in rungs.enumerate().filter(|_| !table.rungs.is_empty()) {
-            let after: Vec<After> =
-                last.iter().map(|&stage| After { stage, succeeded: false }).collect();
+            let after = ended(last.drain(..));
             let name = match rung {
                 Some(epoch) => format!("trials of {} to epoch {epoch}", sweep.name),
                 None => format!("trials of {} to the end", sweep.name),
             };
-            last.clear();
             for (job, number) in sweep.numbered() {
                 let Some(plans) = &job.plans else {
                     return Err(Error::user(format!(
@@ -314,11 +315,9 @@ impl Builder {
         }
         last.sort_unstable();
         last.dedup();
-        let after: Vec<After> =
-            last.iter().map(|&stage| After { stage, succeeded: false }).collect();
         let Some((first, _)) = sweep.numbered().next() else { return Ok(()) };
         let declared = Declared { trial: None, ..first.declared.clone() };
-        let stage = self.stage("choices", &resources(first), &after);
+        let stage = self.stage("choices", &resources(first), &ended(last));
         let rest = self.rest(declared);
         self.add(stage, format!("{}, choice", sweep.name), Vec::new(), rest);
         self.all.sweeps.push(table);
