@@ -15,6 +15,9 @@ const THEMES = ["light", "dark"];
 const OVERFLOW_WIDTHS = [320, 400, 768, 1280];
 const AXE_WIDTHS = [320, 768, 1280, 1920];
 const AXE_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa", "best-practice"];
+/// What depends on colours. They take most of the time, a theme changes nothing else, and no width changes a colour.
+const AXE_COLOURS = ["color-contrast", "link-in-text-block"];
+const AXE_COLOUR_WIDTHS = [320, 1280];
 /// The longest that sorting or filtering may take, in milliseconds.
 const MOST_MS = 100;
 /// Fewest bytes of a printed page that is not empty.
@@ -118,27 +121,30 @@ async function checkOverflow(check) {
   check.report("nothing is cut off or overflows", wrong, `${OVERFLOW_WIDTHS.join(", ")} px, light and dark`);
 }
 
-/// What axe-core says of the page as it is.
-async function axe(check, state) {
+/// What axe-core says of a part of the page as it is: by all rules where colours are looked at too, in the dark theme by theirs.
+async function axe(check, part, width, theme) {
+  const coloured = AXE_COLOUR_WIDTHS.includes(width);
+  const rules = Object.fromEntries(AXE_COLOURS.map((rule) => [rule, { enabled: coloured }]));
+  const options = theme === "light" ? { runOnly: AXE_TAGS, rules } : { runOnly: { type: "rule", values: AXE_COLOURS } };
   // The policy of the page allows its own scripts only; what the debugger evaluates is not subject to it.
   await check.page.evaluate(AXE_SOURCE);
-  const violations = await check.page.evaluate(async (tags) => {
-    const { violations } = await globalThis.axe.run(document, { runOnly: tags, resultTypes: ["violations"] });
+  const violations = await check.page.evaluate(async (part, options) => {
+    const { violations } = await globalThis.axe.run(part, { ...options, resultTypes: ["violations"] });
     const first = ({ html, failureSummary }) => `${html.slice(0, 160)} (${failureSummary.split("\n")[1]?.trim()})`;
     return violations.map(({ id, help, nodes }) => `${id}, ${help}: ${nodes.length} times, first ${first(nodes[0])}`);
-  }, AXE_TAGS);
-  return violations.map((line) => `${state}: ${line}`);
+  }, part, options);
+  return violations.map((line) => `${part}, ${width} px, ${theme}: ${line}`);
 }
 
 async function checkAxe(check) {
   const wrong = [];
   for (const theme of THEMES) {
-    for (const width of AXE_WIDTHS) {
+    for (const width of theme === "light" ? AXE_WIDTHS : AXE_COLOUR_WIDTHS) {
       await check.show(width, theme);
       await check.page.evaluate(() => {
         for (const details of document.querySelectorAll("details")) details.open = true;
       });
-      wrong.push(...(await axe(check, `${width} px, ${theme}`)));
+      wrong.push(...(await axe(check, "html", width, theme)));
     }
   }
   check.report("axe-core: WCAG 2.2 AA and best practice", wrong, `${AXE_WIDTHS.join(", ")} px, light and dark`);
@@ -404,7 +410,7 @@ async function checkDialog(check, id) {
     for (const width of [320, 1280]) {
       await page.setViewport({ width, height: 900 });
       await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: theme }]);
-      wrong.push(...(await axe(check, `dialog, ${width} px, ${theme}`)));
+      wrong.push(...(await axe(check, "dialog", width, theme)));
       const over = await page.evaluate(() => document.querySelector("dialog").scrollWidth - document.querySelector("dialog").clientWidth);
       if (over > 0) wrong.push(`the dialog is ${over} px too wide at ${width} px`);
     }
