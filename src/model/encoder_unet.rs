@@ -111,7 +111,10 @@ impl EncoderUnet {
         let skips = [Some(stage3), Some(stage2), Some(stage1), Some(stem), None];
         let blocks = self.decoder.blocks.iter().zip(skips).enumerate();
         let x = blocks.fold(stage4, |x, (index, (block, skip))| {
-            place(|| format!("decoder.blocks.{index}"), block.forward(x, skip))
+            place(
+                || format!("decoder.blocks.{index}"),
+                block.forward(x, skip.into_iter().collect()),
+            )
         });
         conv2d(&self.segmentation_head[0], x, After::nothing())
     }
@@ -179,14 +182,10 @@ impl DecoderBlock {
     ///
     /// # Shapes
     /// - below: `[batch, channels_below, height / 2, width / 2]`
-    /// - skip: `[batch, channels_skip, height, width]`
+    /// - skips: `[batch, .., height, width]`, channels_skip in all
     /// - output: `[batch, filters, height, width]`
-    pub(super) fn forward(&self, below: Tensor<4>, skip: Option<Tensor<4>>) -> Tensor<4> {
-        let below = Source::doubled(below);
-        let input = match skip {
-            Some(skip) => Input::pair(below, skip),
-            None => below.into(),
-        };
+    pub(super) fn forward(&self, below: Tensor<4>, skips: Vec<Tensor<4>>) -> Tensor<4> {
+        let input = Input::row(Source::doubled(below), skips);
         block(self, input, |block, input| {
             let (conv1, norm1) = &block.conv1;
             let (conv2, norm2) = &block.conv2;

@@ -15,7 +15,7 @@ use super::encoder_unet::{DecoderBlock, DecoderBlockConfig, EncoderUnetConfig};
 use super::published::Published;
 use super::summary::{Maps, Table};
 use super::watch::place;
-use crate::kernels::{After, concat, conv2d};
+use crate::kernels::{After, conv2d};
 
 /// Skips: columns of blocks.
 const COLUMNS: usize = 4;
@@ -150,19 +150,20 @@ impl EncoderUnetPlusPlus {
     /// - output: `[batch, classes, height, width]`
     pub fn forward(&self, images: Tensor<4>) -> Tensor<4> {
         let [stem, stage1, stage2, stage3, stage4] = self.encoder.features(images);
-        let mut dense = [stage3.clone(), stage2.clone(), stage1.clone(), stem];
+        // The skips of each column and the blocks on them, the newest first.
+        let mut dense = [&stage3, &stage2, &stage1, &stem].map(|maps| vec![maps.clone()]);
         let mut below = [stage4, stage3, stage2, stage1];
         for [d, l] in order() {
             let block = self.decoder.blocks.at([d, l]);
-            let maps = block.forward(below[d].clone(), Some(dense[l].clone()));
+            let maps = block.forward(below[d].clone(), dense[l].clone());
             let maps = place(|| format!("decoder.blocks.x_{d}_{l}"), maps);
             if d > 0 {
-                dense[l] = concat(maps.clone(), dense[l].clone());
+                dense[l].insert(0, maps.clone());
             }
             below[d] = maps;
         }
         let [top, ..] = below;
-        let x = self.decoder.blocks.at([0, COLUMNS]).forward(top, None);
+        let x = self.decoder.blocks.at([0, COLUMNS]).forward(top, Vec::new());
         let x = place(|| "decoder.blocks.x_0_4".into(), x);
         conv2d(&self.segmentation_head[0], x, After::nothing())
     }

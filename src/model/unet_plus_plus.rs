@@ -25,7 +25,7 @@ use super::pytorch::InPytorch;
 use super::summary::Table;
 use super::unet::{UnetConfig, summarise_up, up};
 use super::watch::place;
-use crate::kernels::{self, After, Input, concat};
+use crate::kernels::{self, After, Input};
 
 /// U-Net++.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -250,18 +250,19 @@ impl UnetPlusPlus {
         let (deepest, mut column) =
             contract(&self.encoder, &self.bottleneck, images, |block, x| block.forward(x));
         column.push(deepest);
-        let mut dense = column.clone();
+        // The nodes of each row, the newest first.
+        let mut dense: Vec<Vec<_>> = column.iter().map(|maps| vec![maps.clone()]).collect();
         let depth = self.nodes.len();
         let mut tops = Vec::with_capacity(depth);
         for before in 0..depth {
             for level in 0..depth - before {
                 let learnt = self.up.get(level).map(|row| &row[before]);
                 let below = up(self.up_sampling, learnt, column[level + 1].clone());
-                let input = Input::pair(below, dense[level].clone());
+                let input = Input::row(below, dense[level].clone());
                 let maps = self.nodes[level][before].forward(input);
                 column[level] = place(|| format!("nodes.{level}.{before}"), maps);
                 if before + 1 < depth - level {
-                    dense[level] = concat(column[level].clone(), dense[level].clone());
+                    dense[level].insert(0, column[level].clone());
                 }
             }
             tops.push(column[0].clone());

@@ -19,12 +19,17 @@ use super::flex::{self, before, scaled};
 use super::geometry::{Dims, Window};
 use super::layer_norm;
 use super::norm::{self, Given, Moments};
-use super::ops::{Convolution, Kernels, Normalisation, Operands, Optional};
+use super::ops::{Convolution, Kernels, More, Normalisation, Operands, Optional};
 use super::tracked::{Tracked, finish};
 
 /// Stands for a tensor that is not there: nothing wants its gradient.
 fn absent<C: CheckpointStrategy>() -> Tracked<C> {
     Autodiff::<Flex, C>::from_inner(vector(&[]))
+}
+
+/// A tensor, or what stands for one.
+fn tracked<C: CheckpointStrategy>(tensor: Optional<Autodiff<Flex, C>>) -> Tracked<C> {
+    tensor.into_option().unwrap_or_else(absent::<C>)
 }
 
 #[derive(Debug)]
@@ -37,11 +42,11 @@ struct ConvolutionState {
     output: Option<FlexTensor>,
 }
 
-impl Backward<Flex, 5> for ConvolutionBackward {
+impl Backward<Flex, 8> for ConvolutionBackward {
     type State = ConvolutionState;
 
-    fn backward(self, ops: Ops<Self::State, 5>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let [first, second, weight, bias, residual] = ops.parents;
+    fn backward(self, ops: Ops<Self::State, 8>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let [weight, bias, residual, maps @ ..] = ops.parents;
         let ConvolutionState { prepared, output } = ops.state;
         let gradient = take!(grads, ops);
         let dropout = prepared.settings.dropout;
@@ -59,13 +64,11 @@ impl Backward<Flex, 5> for ConvolutionBackward {
         if let Some(node) = weight {
             grads.register::<Flex>(node.id, prepared.weight_gradient(&gradient));
         }
-        if first.is_some() || second.is_some() {
-            let (of_first, of_second) = prepared.input_gradient(&gradient);
-            if let Some(node) = first {
-                give!(grads, node, of_first);
-            }
-            if let (Some(node), Some(gradient)) = (second, of_second) {
-                give!(grads, node, gradient);
+        if maps.iter().any(Option::is_some) {
+            for (node, gradient) in maps.into_iter().zip(prepared.input_gradient(&gradient)) {
+                if let Some(node) = node {
+                    give!(grads, node, gradient);
+                }
             }
         }
     }
@@ -96,7 +99,7 @@ impl Backward<Flex, 3> for TransposedBackward {
         let settings =
             Convolution { window: state.window, doubled: false, activation: None, dropout: None };
         let prepared =
-            Prepared { first: gradient, second: None, weight: state.weight, scale: None, settings };
+            Prepared { maps: vec![gradient], weight: state.weight, scale: None, settings };
         if let Some(node) = weight {
             grads.register::<Flex>(node.id, prepared.weight_gradient(&state.input));
         }
@@ -379,21 +382,20 @@ impl Backward<Flex, 3> for LayerNormalisationBackward {
 
 impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
     fn convolution(operands: Operands<Self>, settings: Convolution) -> Tracked<C> {
-        let Operands { first, second, weight, scale, bias, residual } = operands;
-        let [second, bias, residual] =
-            [second, bias, residual].map(|tensor| tensor.into_option().unwrap_or_else(absent::<C>));
-        let nodes = [first.node(), second.node(), weight.node(), bias.node(), residual.node()];
-        let present = |tensor: Tracked<C>| {
-            let tensor = tensor.into_primitive();
-            (tensor.layout().num_elements() > 0).then_some(tensor).into()
-        };
+        let Operands { first, more, weight, scale, bias, residual } = operands;
+        let [second, third, fourth, fifth] = more.into_array().map(tracked::<C>);
+        let [bias, residual] = [bias, residual].map(tracked::<C>);
+        let all = [weight, bias, residual, first, second, third, fourth, fifth];
+        let nodes = all.each_ref().map(|tensor| tensor.node());
+        let [weight, bias, residual, first, more @ ..] = all.map(|tensor| tensor.into_primitive());
+        let present = |tensor: &FlexTensor| tensor.layout().num_elements() > 0;
         let operands = Operands::<Flex> {
-            first: first.into_primitive(),
-            second: present(second),
-            weight: weight.into_primitive(),
+            first,
+            more: more.into_iter().filter(present).collect(),
+            weight,
             scale: scale.into_option().map(|scale| scale.into_primitive()).into(),
-            bias: present(bias),
-            residual: present(residual),
+            bias: Some(bias).filter(present).into(),
+            residual: Some(residual).filter(present).into(),
         };
         let (prepared, bias, residual) = prepare(operands, settings);
         let output = prepared.forward(bias.as_ref(), residual.as_ref());
@@ -555,12 +557,11 @@ impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
     fn block(
         output: Tracked<C>,
         first: Tracked<C>,
-        second: Optional<Self>,
+        more: More<Self>,
         weight: Optional<Self>,
         block: Block,
     ) -> Tracked<C> {
-        let [second, weight] =
-            [second, weight].map(|tensor| tensor.into_option().unwrap_or_else(absent::<C>));
-        block::put::<C>(output, [first, second, weight], block)
+        let [second, third, fourth, fifth] = more.into_array().map(tracked::<C>);
+        block::put::<C>(output, [tracked(weight), first, second, third, fourth, fifth], block)
     }
 }

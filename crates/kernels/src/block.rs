@@ -23,10 +23,10 @@ impl fmt::Debug for Block {
     }
 }
 
-/// Gradients of a block: of its two inputs, and of its weights by their nodes.
+/// Gradients of a block: of its inputs, and of its weights by their nodes.
 pub(crate) struct Gradient {
-    /// Of its inputs.
-    pub inputs: [Option<FlexTensor>; 2],
+    /// Of its inputs, in their order.
+    pub inputs: Vec<Option<FlexTensor>>,
     /// Of its weights.
     pub weights: Vec<(NodeId, FlexTensor)>,
 }
@@ -64,13 +64,13 @@ pub(crate) fn seed<C: CheckpointStrategy>(output: Tracked<C>, gradient: Seed) ->
 #[derive(Debug)]
 struct BlockBackward;
 
-impl Backward<Flex, 3> for BlockBackward {
+impl Backward<Flex, 6> for BlockBackward {
     type State = Block;
 
-    fn backward(self, ops: Ops<Block, 3>, grads: &mut Gradients, _: &mut Checkpointer) {
-        let [first, second, _] = ops.parents;
+    fn backward(self, ops: Ops<Block, 6>, grads: &mut Gradients, _: &mut Checkpointer) {
+        let [_, maps @ ..] = ops.parents;
         let Gradient { inputs, weights } = ops.state.0.gradient(take!(grads, ops));
-        for (node, gradient) in [first, second].into_iter().zip(inputs) {
+        for (node, gradient) in maps.into_iter().zip(inputs) {
             if let (Some(node), Some(gradient)) = (node, gradient) {
                 give!(grads, node, gradient);
             }
@@ -81,13 +81,13 @@ impl Backward<Flex, 3> for BlockBackward {
     }
 }
 
-/// Puts a block into the graph, behind its inputs and one of its weights.
+/// Puts a block into the graph, behind one of its weights and its inputs.
 pub(crate) fn put<C: CheckpointStrategy>(
     output: Tracked<C>,
-    [first, second, weight]: [Tracked<C>; 3],
+    reads: [Tracked<C>; 6],
     block: Block,
 ) -> Tracked<C> {
-    let nodes = [first.node(), second.node(), weight.node()];
+    let nodes = reads.each_ref().map(|tensor| tensor.node());
     let prepared = BlockBackward.prepare::<C>(nodes);
     finish(prepared, output.into_primitive(), |_| block)
 }

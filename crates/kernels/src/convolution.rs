@@ -16,8 +16,8 @@ use super::{depthwise, direct, pointwise, winograd};
 /// A convolution with its operands as kernels read them.
 #[derive(Clone, Debug)]
 pub(crate) struct Prepared {
-    pub first: FlexTensor,
-    pub second: Option<FlexTensor>,
+    /// Maps whose channels are read one behind the other; the first may be doubled.
+    pub maps: Vec<FlexTensor>,
     pub weight: FlexTensor,
     pub scale: Option<FlexTensor>,
     pub settings: Convolution,
@@ -26,15 +26,30 @@ pub(crate) struct Prepared {
 impl Prepared {
     /// Height, width and channels of the whole input.
     fn input_dims(&self) -> Dims {
-        let first = dims(&self.first);
+        let first = dims(&self.maps[0]);
         let times = if self.settings.doubled { 2 } else { 1 };
-        let second = self.second.as_ref().map_or(0, |second| dims(second).channels);
         Dims {
             batch: first.batch,
             height: times * first.height,
             width: times * first.width,
-            channels: first.channels + second,
+            channels: self.channels().iter().sum(),
         }
+    }
+
+    /// Channels of each part.
+    fn channels(&self) -> Vec<usize> {
+        self.maps.iter().map(|maps| dims(maps).channels).collect()
+    }
+
+    /// The parts of the input, with what `data` gives of each.
+    fn parts<T>(&self, data: impl IntoIterator<Item = T>) -> Vec<Part<T>> {
+        let parts = data.into_iter().zip(self.channels()).enumerate();
+        parts
+            .map(|(index, (data, channels))| {
+                let doubled = index == 0 && self.settings.doubled;
+                Part { data, channels, doubled }
+            })
+            .collect()
     }
 
     fn output_dims(&self) -> Dims {
@@ -45,22 +60,16 @@ impl Prepared {
 
     fn with_input<T>(&self, run: impl FnOnce(&Input) -> T) -> T {
         let Dims { batch, height, width, .. } = self.input_dims();
-        let mut parts = vec![Part {
-            data: self.first.storage(),
-            channels: dims(&self.first).channels,
-            doubled: self.settings.doubled,
-        }];
-        parts.extend(self.second.as_ref().map(|second| Part {
-            data: second.storage(),
-            channels: dims(second).channels,
-            doubled: false,
-        }));
+        let parts = self.parts(self.maps.iter().map(|maps| maps.storage()));
         run(&Input { batch, height, width, parts: &parts })
     }
 
     /// The maps of the only part, where there is no other and it is not doubled.
     fn only(&self) -> Option<&[f32]> {
-        (self.second.is_none() && !self.settings.doubled).then(|| self.first.storage())
+        match &self.maps[..] {
+            [maps] if !self.settings.doubled => Some(maps.storage()),
+            _ => None,
+        }
     }
 
     fn is_depthwise(&self) -> bool {
@@ -85,13 +94,9 @@ impl Prepared {
 
     /// The same, for weights that will be used again.
     pub(crate) fn kept_form(&self) -> Arc<Form> {
-        let channels = |tensor: &FlexTensor| dims(tensor).channels;
-        let key = Key {
-            window: self.settings.window,
-            parts: [channels(&self.first), self.second.as_ref().map_or(0, channels)],
-            winograd: self.is_winograd(true),
-        };
-        weights::form(&self.weight, key, || self.form(key.winograd))
+        let winograd = self.is_winograd(true);
+        let key = Key { window: self.settings.window, parts: self.channels(), winograd };
+        weights::form(&self.weight, key, || self.form(winograd))
     }
 
     /// Convolves, with weights that are about to change.
@@ -158,27 +163,16 @@ impl Prepared {
     }
 
     /// The gradients of the parts from that of the sums.
-    pub(crate) fn input_gradient(&self, gradient: &FlexTensor) -> (FlexTensor, Option<FlexTensor>) {
+    pub(crate) fn input_gradient(&self, gradient: &FlexTensor) -> Vec<FlexTensor> {
         let whole = self.input_dims();
         let weight: &[f32] = self.weight.storage();
         let window = &self.settings.window;
-        let first_dims = dims(&self.first);
-        let second_dims = self.second.as_ref().map(dims);
-        let mut first = Buffer::new(first_dims.len());
-        let mut second = second_dims.map(|dims| Buffer::new(dims.len()));
-        let mut parts = vec![Part {
-            data: Shared::new(&mut first),
-            channels: first_dims.channels,
-            doubled: self.settings.doubled,
-        }];
-        parts.extend(second.as_mut().map(|second| Part {
-            data: Shared::new(second),
-            channels: whole.channels - first_dims.channels,
-            doubled: false,
-        }));
+        let mut buffers: Vec<Buffer> =
+            self.maps.iter().map(|maps| Buffer::new(dims(maps).len())).collect();
+        let parts = self.parts(buffers.iter_mut().map(|buffer| Shared::new(buffer)));
         let values: &[f32] = gradient.storage();
         if self.is_depthwise() {
-            depthwise::input_gradient(values, weight, window, whole, &mut first);
+            depthwise::input_gradient(values, weight, window, whole, &mut buffers[0]);
         } else if self.is_winograd(false) {
             let size = [whole.height, whole.width];
             with_maps(gradient, |gradient| {
@@ -186,7 +180,7 @@ impl Prepared {
             });
         } else if self.only().is_some() {
             with_maps(gradient, |gradient| {
-                direct::input_gradient(gradient, weight, window, whole, &mut first);
+                direct::input_gradient(gradient, weight, window, whole, &mut buffers[0]);
             });
         } else {
             let mut buffer = Buffer::new(whole.len());
@@ -195,7 +189,7 @@ impl Prepared {
             });
             pointwise::split(&buffer, whole, &parts);
         }
-        (maps(first, first_dims), second.zip(second_dims).map(|(second, dims)| maps(second, dims)))
+        buffers.into_iter().zip(&self.maps).map(|(buffer, of)| maps(buffer, dims(of))).collect()
     }
 }
 
@@ -212,8 +206,7 @@ pub(crate) fn prepare(
     settings: Convolution,
 ) -> (Prepared, Option<FlexTensor>, Option<FlexTensor>) {
     let prepared = Prepared {
-        first: by_pixel(operands.first),
-        second: operands.second.into_option().map(by_pixel),
+        maps: [operands.first].into_iter().chain(operands.more.into_vec()).map(by_pixel).collect(),
         weight: contiguous(operands.weight),
         scale: operands.scale.into_option().map(contiguous),
         settings,

@@ -10,7 +10,7 @@ use super::convolution::{prepare, with_maps};
 use super::dropout::Dropout;
 use super::geometry::{Dims, Part, Shared, Window};
 use super::norm::{self, Affine, Moments};
-use super::ops::{Convolution, Kernels, Normalisation, Operands, Optional};
+use super::ops::{Convolution, Kernels, More, Normalisation, Operands, Optional};
 use super::pointwise::{self, Followed};
 use super::{channels, direct, excitation, layer_norm, pool, resample};
 
@@ -330,7 +330,7 @@ impl Kernels for Flex {
     fn block(
         output: FlexTensor,
         _: FlexTensor,
-        _: Optional<Self>,
+        _: More<Self>,
         _: Optional<Self>,
         _: Block,
     ) -> FlexTensor {

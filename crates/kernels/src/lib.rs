@@ -129,7 +129,7 @@ where
     Tensor::from_dispatch(Dispatch::block(
         output.into_dispatch(),
         input.first.maps.into_dispatch(),
-        input.second.map(Tensor::into_dispatch).into(),
+        input.more.into_iter().map(Tensor::into_dispatch).collect(),
         weight.into(),
         block,
     ))
@@ -193,7 +193,7 @@ fn convolution(
         let (now, then) = after.parted();
         return followed(convolution(conv, affine, input, now), then);
     }
-    let Input { first: Source { maps, doubled }, second } = input;
+    let Input { first: Source { maps, doubled }, more } = input;
     let [_, _, height, width] = maps.dims();
     let size = if doubled { [2 * height, 2 * width] } else { [height, width] };
     let settings = Convolution {
@@ -212,7 +212,7 @@ fn convolution(
     let optional = |tensor: Option<Tensor<1>>| tensor.map(Tensor::into_dispatch).into();
     let operands = Operands::<Dispatch> {
         first: maps.into_dispatch(),
-        second: second.map(Tensor::into_dispatch).into(),
+        more: more.into_iter().map(Tensor::into_dispatch).collect(),
         weight: conv.weight.val().into_dispatch(),
         scale: optional(scale),
         bias: optional(bias),

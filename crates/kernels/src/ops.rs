@@ -32,13 +32,49 @@ impl<B: Backend> From<Option<FloatTensor<B>>> for Optional<B> {
     }
 }
 
+/// Maps whose channels are put behind those of the first, in their order.
+#[derive(ExtensionType)]
+pub(crate) struct More<B: Backend> {
+    #[extension_type]
+    second: Optional<B>,
+    #[extension_type]
+    third: Optional<B>,
+    #[extension_type]
+    fourth: Optional<B>,
+    #[extension_type]
+    fifth: Optional<B>,
+}
+
+/// The most maps behind the first.
+pub(crate) const MOST_MORE: usize = 4;
+
+impl<B: Backend> More<B> {
+    /// One place for each, absent ones last.
+    pub(crate) fn into_array(self) -> [Optional<B>; MOST_MORE] {
+        [self.second, self.third, self.fourth, self.fifth]
+    }
+
+    /// Those that are there.
+    pub(crate) fn into_vec(self) -> Vec<FloatTensor<B>> {
+        self.into_array().into_iter().filter_map(Optional::into_option).collect()
+    }
+}
+
+impl<B: Backend> FromIterator<FloatTensor<B>> for More<B> {
+    /// Takes [`MOST_MORE`] at the most.
+    fn from_iter<I: IntoIterator<Item = FloatTensor<B>>>(maps: I) -> Self {
+        let mut maps = maps.into_iter();
+        let mut next = || maps.next().into();
+        Self { second: next(), third: next(), fourth: next(), fifth: next() }
+    }
+}
+
 /// What a convolution is given.
 #[derive(ExtensionType)]
 pub(crate) struct Operands<B: Backend> {
-    /// Maps, and maybe maps whose channels are put behind theirs.
     pub first: FloatTensor<B>,
     #[extension_type]
-    pub second: Optional<B>,
+    pub more: More<B>,
     /// `[outputs, inputs / groups, kernel height, kernel width]`.
     pub weight: FloatTensor<B>,
     /// One factor for each output channel: a constant, without gradient.
@@ -51,7 +87,7 @@ pub(crate) struct Operands<B: Backend> {
     pub residual: Optional<B>,
 }
 
-/// `dropout(activation(scale * (weight * [first, second]) + bias + residual))`, as far as asked for.
+/// `dropout(activation(scale * (weight * [first, ..more]) + bias + residual))`, as far as asked for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Convolution {
     pub window: Window,
@@ -151,7 +187,7 @@ pub(crate) trait Kernels: Backend {
     fn block(
         output: FloatTensor<Self>,
         first: FloatTensor<Self>,
-        #[extension_type] second: Optional<Self>,
+        #[extension_type] more: More<Self>,
         #[extension_type] weight: Optional<Self>,
         block: Block,
     ) -> FloatTensor<Self>;

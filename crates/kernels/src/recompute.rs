@@ -76,7 +76,7 @@ where
         let weights = self.leaves.iter().flatten().zip(collected.gradients);
         let weights = weights.filter_map(|(&node, gradient)| Some((node, gradient?))).collect();
         let mut of = |maps: &Tensor<4>| maps.grad_remove(&mut found).map(low);
-        let inputs = [of(&input.first.maps), input.second.as_ref().and_then(&mut of)];
+        let inputs = [&input.first.maps].into_iter().chain(&input.more).map(&mut of).collect();
         Gradient { inputs, weights }
     }
 }
@@ -86,7 +86,7 @@ impl Input {
         let Source { maps, doubled } = self.first.clone();
         Self {
             first: Source { maps: change(maps), doubled },
-            second: self.second.clone().map(change),
+            more: self.more.iter().cloned().map(change).collect(),
         }
     }
 }

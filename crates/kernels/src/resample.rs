@@ -28,19 +28,18 @@ pub(crate) fn bilinear(maps: &[f32], dims: Dims, out: &mut [f32]) {
 #[macerator::with_simd]
 fn bilinear_row<S: Simd>(maps: &[f32], dims: Dims, image: usize, y: usize, out: &mut [f32]) {
     let channels = dims.channels;
+    let len = dims.width * channels;
     let (above, below, down) = neighbours(y, dims.height);
-    let pixel = |y: usize, x: usize| {
-        let start = ((image * dims.height + y) * dims.width + x) * channels;
-        &maps[start..start + channels]
-    };
+    let row = |y: usize| &maps[(image * dims.height + y) * len..][..len];
+    // Between two rows first: numbers that lie one behind the other.
+    let between = row(above).iter().zip(row(below));
+    let line: Vec<f32> =
+        between.map(|(above, below)| above * (1.0 - down) + below * down).collect();
     for (x, out) in out.chunks_exact_mut(channels).enumerate() {
         let (left, right, across) = neighbours(x, dims.width);
-        let corners =
-            [pixel(above, left), pixel(above, right), pixel(below, left), pixel(below, right)];
-        for (channel, out) in out.iter_mut().enumerate() {
-            let top = corners[0][channel] * (1.0 - across) + corners[1][channel] * across;
-            let bottom = corners[2][channel] * (1.0 - across) + corners[3][channel] * across;
-            *out = top * (1.0 - down) + bottom * down;
+        let [left, right] = [left, right].map(|x| &line[x * channels..][..channels]);
+        for ((out, left), right) in out.iter_mut().zip(left).zip(right) {
+            *out = left * (1.0 - across) + right * across;
         }
     }
 }
@@ -73,15 +72,19 @@ fn bilinear_backward_row<S: Simd>(
     out: &mut [f32],
 ) {
     let channels = dims.channels;
+    let len = 2 * dims.width * channels;
+    let mut line = vec![0f32; len];
+    for (y, down) in readers(y, dims.height) {
+        let row = &gradient[(image * 2 * dims.height + y) * len..][..len];
+        for (sum, gradient) in line.iter_mut().zip(row) {
+            *sum += down * gradient;
+        }
+    }
     out.fill(0.0);
     for (x, out) in out.chunks_exact_mut(channels).enumerate() {
-        for (y, down) in readers(y, dims.height) {
-            for (x, across) in readers(x, dims.width) {
-                let start = ((image * 2 * dims.height + y) * 2 * dims.width + x) * channels;
-                let weight = down * across;
-                for (out, gradient) in out.iter_mut().zip(&gradient[start..start + channels]) {
-                    *out += weight * gradient;
-                }
+        for (x, across) in readers(x, dims.width) {
+            for (out, sum) in out.iter_mut().zip(&line[x * channels..][..channels]) {
+                *out += across * sum;
             }
         }
     }

@@ -22,9 +22,9 @@ impl Input {
     /// All of it in one tensor.
     pub fn into_maps(self) -> Tensor<4> {
         let first = if self.first.doubled { nearest(self.first.maps) } else { self.first.maps };
-        match self.second {
-            Some(second) => Tensor::cat(vec![first, second], 1),
-            None => first,
+        match self.more.is_empty() {
+            true => first,
+            false => Tensor::cat([first].into_iter().chain(self.more).collect(), 1),
         }
     }
 }

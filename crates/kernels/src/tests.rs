@@ -417,13 +417,23 @@ fn convolutions_of_one_and_two_maps_are_burns() {
             |conv, maps| standard::after(conv.forward(maps[0].clone()), After::silu()),
         );
     }
-    for &(kernel, channels, size) in
-        testing::few(&[(3, [8, 16], 12), (1, [3, 5], 6), (3, [20, 12], 7)])
-    {
-        let conv = conv([channels[0] + channels[1], 12], kernel, 1, true);
-        let shapes = [[2, channels[0], size, size], [2, channels[1], 2 * size, 2 * size]];
+    let joined: &[(usize, &[usize], usize)] = &[
+        (3, &[8, 16], 12),
+        (3, &[8, 4, 20, 16, 4], 6),
+        (1, &[3, 5], 6),
+        (3, &[20, 12], 7),
+        (1, &[2, 3, 4], 5),
+        (3, &[1, 2, 3, 4, 5, 6], 4),
+    ];
+    for &(kernel, channels, size) in testing::few(joined) {
+        let conv = conv([channels.iter().sum(), 12], kernel, 1, true);
+        let shape = |(index, &channels): (usize, &usize)| {
+            let size = if index == 0 { size } else { 2 * size };
+            [2, channels, size, size]
+        };
+        let shapes: Vec<[usize; 4]> = channels.iter().enumerate().map(shape).collect();
         let input =
-            |maps: &[Tensor<4>]| Input::pair(Source::doubled(maps[0].clone()), maps[1].clone());
+            |maps: &[Tensor<4>]| Input::row(Source::doubled(maps[0].clone()), maps[1..].to_vec());
         compare(
             "doubled and concatenated",
             &shapes,

@@ -32,11 +32,11 @@ impl Form {
 }
 
 /// What a form depends on besides the weights.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Key {
     pub window: Window,
     /// Channels of the input's parts.
-    pub parts: [usize; 2],
+    pub parts: Vec<usize>,
     pub winograd: bool,
 }
 
