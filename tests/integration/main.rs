@@ -7,6 +7,7 @@ mod ci;
 mod classify;
 mod cli;
 mod cluster;
+mod corpus;
 mod data_cases;
 mod dicom;
 mod division;
@@ -35,6 +36,8 @@ mod runs;
 mod specs;
 mod stains;
 mod support;
+#[path = "../../crates/fuzz/src/targets.rs"]
+mod targets;
 #[path = "../../build/tokens.rs"]
 mod tokens;
 #[path = "../../build/uses.rs"]
