@@ -80,6 +80,9 @@ pub(crate) const PLACES: &[(&str, Part)] = &[
     ("model/", Part::Training),
     ("model/summary.rs", Part::Neither),
     ("outputs/", Part::Neither),
+    ("panics.rs", Part::Neither),
+    // What a table of images holds.
+    ("parquet.rs", Part::Training),
     ("plan/", Part::Training),
     // Changes ids by itself.
     ("plan/average.rs", Part::Neither),

@@ -1,6 +1,5 @@
 //! What a person reads when something is wrong.
 
-use std::any::Any;
 use std::path::{Path, PathBuf};
 
 use crate::text;
@@ -30,12 +29,6 @@ pub enum Error {
         /// Why it failed.
         source: std::io::Error,
     },
-}
-
-/// What a panic said, where it said something.
-pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> Option<&str> {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
 }
 
 impl Error {

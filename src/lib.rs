@@ -35,6 +35,8 @@ mod memory;
 pub mod metric;
 pub mod model;
 pub mod outputs;
+mod panics;
+mod parquet;
 pub mod plan;
 mod progress;
 pub mod provenance;

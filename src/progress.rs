@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::text;
+
 /// Work that takes less time is not worth a line.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -31,10 +33,10 @@ pub(crate) fn say(lines: &str) {
     }
 }
 
-/// Prints lines on standard error. Where nobody reads it any more, they are lost, and the work goes on: `eprintln!` would panic
-/// and end a training run.
+/// Prints lines on standard error, what is hidden in them shown. Where nobody reads it any more, they are lost, and the work
+/// goes on: `eprintln!` would panic and end a training run.
 pub(crate) fn print(lines: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{lines}");
+    let _ = writeln!(std::io::stderr().lock(), "{}", text::lines(lines));
 }
 
 /// The line of one of several jobs, which says how far it has come; on a terminal alone.
@@ -50,7 +52,7 @@ impl JobLine {
         if let Ok(style) = ProgressStyle::with_template("{prefix}: {wide_msg}") {
             bar.set_style(style);
         }
-        bar.set_prefix(name.to_string());
+        bar.set_prefix(text::name(name).into_owned());
         bar.set_message("begins");
         Self(bar)
     }
@@ -62,7 +64,7 @@ impl JobLine {
 
     /// How far it has come.
     pub(crate) fn tell(&self, what: &str) {
-        self.0.set_message(what.to_string());
+        self.0.set_message(text::name(what).into_owned());
     }
 }
 

@@ -51,7 +51,7 @@ pub(super) fn execute(args: EvaluateArgs, output: Output) -> Result<u8> {
     let mut scoring = Scoring::open(&trained, args.data.as_deref(), args.split)?;
     report_findings(&scoring.dataset.findings, &scoring.spec.name, output);
     if let Some(warning) = scoring.compare(args.changed_data)? {
-        crate::progress::print(&format!("warning: {}", text::lines(&warning)));
+        crate::progress::print(&format!("warning: {warning}"));
     }
     scoring.note_reading(shell(&command_line()))?;
     let ((figures, strata), scored) = (scoring.figures()?, scoring.scored);

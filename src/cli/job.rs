@@ -12,6 +12,7 @@ use super::spec::Overrides;
 use crate::device::Family;
 use crate::error::{Error, Result};
 use crate::plan::{Checked, Extent, Plan, Survey, survey};
+use crate::progress;
 use crate::record::{Record, RunDir, RunState};
 use crate::report::{NotBegun, fallen};
 use crate::run::{
@@ -20,7 +21,6 @@ use crate::run::{
 };
 use crate::spec::Loaded;
 use crate::train::Stop;
-use crate::{progress, text};
 
 /// The runs of a spec, one for each seed.
 pub(super) struct Job {
@@ -391,7 +391,7 @@ impl Done {
     /// Names what kept a run from beginning.
     pub(super) fn fail(&mut self, name: String, error: &Error) {
         let why = error.to_string();
-        progress::say(&format!("error: {}", text::lines(&why)));
+        progress::say(&format!("error: {why}"));
         self.not_begun.push(NotBegun { name, why });
         self.failed.get_or_insert(error.exit_code());
     }

@@ -179,7 +179,7 @@ pub fn execute(cli: Cli) -> Result<u8> {
 
 /// Says an error on standard error, in whole lines without hidden characters.
 pub fn say_error(error: &Error) {
-    progress::print(&format!("error: {}", text::lines(&error.to_string())));
+    progress::print(&format!("error: {error}"));
 }
 
 /// Writes a text to standard output, what is hidden in it shown; a reader that has gone away is no error.
@@ -215,14 +215,14 @@ impl Output {
     /// Prints a line on standard error.
     fn say(self, text: impl AsRef<str>) {
         if !self.quiet {
-            progress::say(&text::lines(text.as_ref()));
+            progress::say(text.as_ref());
         }
     }
 
     /// Prints a finding about data; `--quiet` leaves out notes only.
     fn warn(self, level: Level, text: impl AsRef<str>) {
         if !self.quiet || level != Level::Note {
-            progress::say(&text::lines(text.as_ref()));
+            progress::say(text.as_ref());
         }
     }
 }

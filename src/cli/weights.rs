@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::{Output, pretty, print};
 use crate::digest::sha256_of_file;
-use crate::download::{Client, Download, unpack};
+use crate::download::{Client, Download, MIB, unpack};
 use crate::error::{Error, Result};
 use crate::model::{CatalogueEntry, WeightsName, fetched_weights};
 use crate::spec::RunSpec;
@@ -198,7 +198,9 @@ fn fetch(
             done.bytes - done.resumed_from
         }
     };
-    let unpacked = unpack(&packed, archive.member, entry.sha256, &path);
+    // Numbers of weights are hardly shorter when they are compressed.
+    let limit = (2.0 * entry.mib * MIB) as u64;
+    let unpacked = unpack(&packed, archive.member, (entry.sha256, limit), &path);
     std::fs::remove_file(&packed).map_err(Error::io(&packed, "cannot remove"))?;
     let (sha256, bytes) = unpacked?;
     Ok(Got { name, path, sha256, verified, bytes, downloaded_bytes })

@@ -9,10 +9,11 @@ use cudarc::driver::{CudaContext, DriverError};
 use cudarc::nvrtc::{CompileError, Ptx, compile_ptx};
 
 use super::advice::reason;
-use super::failure::{failed, on_device, quietly};
+use super::failure::{failed, on_device};
 use super::kept_kernels::keep_gpu_kernels;
 use super::missing::Failure;
 use super::probe::{Gpu, Probe, driver_version, visible};
+use crate::panics::quietly;
 
 /// Computes on GPUs, or on all that there are if none is named.
 pub fn answer(indices: &[usize]) -> Probe {

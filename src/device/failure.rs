@@ -6,27 +6,19 @@
 //! would have written is marked, and an error where it, or what was made of it, is read. So the log is kept, each piece
 //! of work ends in [`on_device`], which asks for it, and what decides that work was done is read, not waited for.
 
-use std::cell::{Cell, RefCell};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, MutexGuard, Once};
 
 use log::{LevelFilter, Log, Metadata, Record};
 
 use super::advice::{is_out_of_memory, reason, words};
-use crate::error::{Error, Result, panic_text};
+use crate::error::{Error, Result};
+use crate::panics::{Panicked, quietly};
 
 /// Where Burn logs that work on a device panicked, and that a fused operation did.
 const LOST_WORK: [&str; 2] = ["cubecl_common::device::handle", "burn_fusion::stream::queue"];
 
 /// What failed on a device since it was asked last.
 static FAILED: Mutex<Vec<String>> = Mutex::new(Vec::new());
-
-thread_local! {
-    /// Whether a panic of this thread becomes an error.
-    static CAUGHT: Cell<bool> = const { Cell::new(false) };
-    /// File and line of the last panic of this thread that becomes an error.
-    static PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
-}
 
 struct Kept;
 
@@ -48,7 +40,7 @@ fn lost_work() -> MutexGuard<'static, Vec<String>> {
     FAILED.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
-/// Has failures of devices kept, and panics that become errors not printed.
+/// Has failures of devices kept.
 fn watch() {
     static WATCHED: Once = Once::new();
     WATCHED.call_once(|| {
@@ -56,17 +48,6 @@ fn watch() {
         if log::set_logger(&Kept).is_ok() {
             log::set_max_level(LevelFilter::Warn);
         }
-        let before = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |panic| {
-            let name = std::thread::current().name().unwrap_or_default().to_owned();
-            if CAUGHT.get() {
-                let place = panic.location().map(|at| format!("{}:{}", at.file(), at.line()));
-                PLACE.replace(place);
-            // Threads of a device: what panics there is logged, or a kernel that autotune tries in vain.
-            } else if !name.starts_with("DSU-") && !name.starts_with("DSD-") {
-                before(panic);
-            }
-        }));
     });
 }
 
@@ -75,6 +56,7 @@ fn watch() {
 /// # Errors
 /// If it panics, or the device failed at it or at work before it.
 pub fn on_device<T>(doing: impl FnOnce() -> String, work: impl FnOnce() -> T) -> Result<T> {
+    watch();
     let done = quietly(work);
     let lost = std::mem::take(&mut *lost_work());
     judged(done, lost, doing)
@@ -85,33 +67,12 @@ pub fn failed(doing: &str, said: &str) -> Error {
     Error::failed(words(doing, said))
 }
 
-/// A panic that was not printed.
-pub(super) struct Panicked {
-    /// What it said.
-    pub said: String,
-    /// File and line, where it is not one that another thread passed on.
-    place: Option<String>,
-}
-
-impl Panicked {
-    /// Whether it is of the code that computes, rather than a mistake in oncospec itself.
-    fn is_of_the_device(&self) -> bool {
-        let of_engine = |place: &String| {
-            ["/burn-", "/cubecl-", "/cubek-", "/cudarc-"].iter().any(|part| place.contains(part))
-        };
-        self.place.as_ref().is_none_or(of_engine)
-    }
-}
-
-/// What work gives, or its panic, which is not printed.
-pub(super) fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
-    watch();
-    let outer = CAUGHT.replace(true);
-    PLACE.replace(None);
-    let done = catch_unwind(AssertUnwindSafe(work));
-    CAUGHT.set(outer);
-    let said = |panic: &_| panic_text(panic).unwrap_or_default().to_string();
-    done.map_err(|panic| Panicked { said: said(&*panic), place: PLACE.take() })
+/// Whether a panic is of the code that computes, rather than a mistake in oncospec itself.
+fn is_of_the_device(panicked: &Panicked) -> bool {
+    let of_engine = |place: &String| {
+        ["/burn-", "/cubecl-", "/cubek-", "/cudarc-"].iter().any(|part| place.contains(part))
+    };
+    panicked.place.as_ref().is_none_or(of_engine)
 }
 
 /// What was done, unless something was lost.
@@ -123,7 +84,7 @@ fn judged<T>(
     match done {
         Ok(done) if lost.is_empty() => return Ok(done),
         Ok(_) => {}
-        Err(panicked) if lost.is_empty() && !panicked.is_of_the_device() => {
+        Err(panicked) if lost.is_empty() && !is_of_the_device(&panicked) => {
             let place = panicked.place.unwrap_or_default();
             return Err(Error::failed(format!(
                 "oncospec failed while {}: {} ({place}); please report it with this message",

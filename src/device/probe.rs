@@ -13,8 +13,8 @@ use cudarc::driver::sys::CUresult;
 use nvml_wrapper::Nvml;
 use serde::{Deserialize, Serialize};
 
-use super::failure::quietly;
 use super::missing::Failure;
+use crate::panics::quietly;
 
 /// The hidden subcommand that computes on GPUs and says how it went.
 pub const PROBE: &str = "probe-cuda";

@@ -8,11 +8,17 @@ use zip::ZipArchive;
 use super::part::PartialFile;
 use crate::error::{Error, Result};
 
-/// Takes a file out of a zip archive whose checksum was right, under a name that is not there yet; gives its SHA-256 and its length.
+/// Takes a file of at most `limit` bytes out of a zip archive, under a name that is not there yet; gives its SHA-256 and its
+/// length.
 ///
 /// # Errors
-/// Where the archive has no such member, or its own SHA-256 does not begin with `sha256`.
-pub fn unpack(archive: &Path, member: &str, sha256: &str, path: &Path) -> Result<(String, u64)> {
+/// Where the archive has no such member, or that is longer, or its own SHA-256 does not begin with `sha256`.
+pub fn unpack(
+    archive: &Path,
+    member: &str,
+    (sha256, limit): (&str, u64),
+    path: &Path,
+) -> Result<(String, u64)> {
     let wrong = |why: String| Error::failed(format!("{}: {member}: {why}", archive.display()));
     let file = crate::file::open(archive).map_err(Error::io(archive, "cannot read"))?;
     let mut zip = ZipArchive::new(file).map_err(|error| wrong(error.to_string()))?;
@@ -23,6 +29,10 @@ pub fn unpack(archive: &Path, member: &str, sha256: &str, path: &Path) -> Result
     loop {
         match inside.read(&mut buffer).map_err(|error| wrong(error.to_string()))? {
             0 => break,
+            read if part.length() + read as u64 > limit => {
+                part.remove()?;
+                return Err(wrong(format!("it has more than the {limit} bytes that it may have")));
+            }
             read => part.add(&buffer[..read])?,
         }
     }

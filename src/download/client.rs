@@ -13,7 +13,8 @@ use super::part::PartialFile;
 use crate::error::{Error, Result};
 use crate::progress::Counting;
 
-pub(super) const MIB: f64 = (1 << 20) as f64;
+/// Bytes of a MiB.
+pub const MIB: f64 = (1 << 20) as f64;
 
 /// What asks servers for files.
 #[derive(Clone, Copy, Debug)]

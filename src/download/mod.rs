@@ -8,12 +8,12 @@ mod client;
 mod part;
 
 pub use archive::unpack;
-pub use client::Client;
+pub use client::{Client, MIB};
 
 use std::path::Path;
 use std::thread::sleep;
 
-use self::client::{Ended, MIB};
+use self::client::Ended;
 use self::part::PartialFile;
 use crate::error::{Error, Result};
 

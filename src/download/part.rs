@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::digest::sha256_of_file;
 use crate::error::{Error, Result};
-use crate::file::is_still_there;
+use crate::file::{is_still_there, open_in_place};
 
 /// A part of a file, held by this process alone.
 pub(super) struct PartialFile {
@@ -28,7 +28,7 @@ impl PartialFile {
         let mut name = of.file_name().unwrap_or_default().to_os_string();
         name.push(".part");
         let path = of.with_file_name(name);
-        let open = OpenOptions::new().read(true).append(true).create(true).open(&path);
+        let open = open_in_place(&path, OpenOptions::new().read(true).append(true));
         let file = open.map_err(Error::io(&path, "cannot write"))?;
         let busy = || Error::Busy(format!("{}: another process is downloading it", path.display()));
         match file.try_lock() {

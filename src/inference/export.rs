@@ -162,7 +162,7 @@ struct Weights {
 pub fn export(record: &Record, format: Format) -> Result<Exported> {
     let decisions = Decisions::from_toml(&record.plan)?;
     let source = RunDir::open_read(&record.path)?.best_weights()?.path;
-    let bytes = crate::file::read(&source).map_err(Error::io(&source, "cannot read"))?;
+    let bytes = crate::file::read_any(&source).map_err(Error::io(&source, "cannot read"))?;
     let tensors = SafeTensors::deserialize(&bytes)
         .map_err(|error| Error::user(format!("{}: damaged: {error}", source.display())))?;
     let n_tensors = tensors.len();

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::Read;
+use std::io::{BufReader, Read};
 use std::path::Path;
 
 use burn::module::Module;
@@ -17,6 +17,7 @@ use burn::store::{
 };
 use burn::tensor::{DType, TensorData};
 use serde::{Deserialize, Serialize};
+use zip::ZipArchive;
 
 use super::catalogue::WeightsSpec;
 use super::fusion::FUSION;
@@ -290,11 +291,14 @@ fn read(path: &Path) -> Result<Tensors> {
         Error::user(format!("{}: not a {kind} file, or a damaged one: {error}", path.display()))
     };
     let tensors = match Format::of(path) {
-        Some(Format::Pytorch) => PytorchStore::from_file(path)
-            .map_indices_contiguous(false)
-            .get_all_tensors()
-            .map_err(|error| damaged("PyTorch", error.to_string()))?
-            .clone(),
+        Some(Format::Pytorch) => {
+            refuse_bombs(path).map_err(|why| damaged("PyTorch", why))?;
+            PytorchStore::from_file(path)
+                .map_indices_contiguous(false)
+                .get_all_tensors()
+                .map_err(|error| damaged("PyTorch", error.to_string()))?
+                .clone()
+        }
         Some(Format::Safetensors) => SafetensorsStore::from_file(path)
             .get_all_tensors()
             .map_err(|error| damaged("safetensors", error.to_string()))?
@@ -328,6 +332,52 @@ fn refuse_stand_ins(path: &Path) -> Result<()> {
         return Ok(());
     };
     Err(Error::user(format!("{}: {found}", path.display())))
+}
+
+/// Longest pickle of a `.pth` archive: its tensors' names, shapes and places.
+const MOST_PICKLE_BYTES: u64 = 4 << 20;
+
+/// Where a tar archive says that it is one, and what it says.
+const TAR: (usize, &[u8]) = (257, b"ustar");
+
+/// How PyTorch's files begin that are no archives, in binary pickles and as text.
+const PYTORCH: [&[u8]; 2] =
+    [b"\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19", b"119547037146038801333356"];
+
+/// Refuses a file of PyTorch that its reader would take far more memory for than it has bytes: a pickle that is compressed
+/// many times over, a tar archive, whose files may be of any length and take no place, and a pickle without the numbers of
+/// any tensor.
+///
+/// # Errors
+/// Why, without the name of the file.
+fn refuse_bombs(path: &Path) -> Result<(), String> {
+    let unreadable = |error: std::io::Error| error.to_string();
+    let mut start = Vec::new();
+    let file = crate::file::open(path).map_err(unreadable)?;
+    (&file).take(512).read_to_end(&mut start).map_err(unreadable)?;
+    if ![b"PK\x03\x04", b"PK\x05\x06"].iter().any(|mark| start.starts_with(*mark)) {
+        let is_tar = start.get(TAR.0..).is_some_and(|rest| rest.starts_with(TAR.1));
+        let begins = |mark: &&[u8]| start.windows(mark.len()).take(64).any(|found| found == *mark);
+        return match is_tar || !PYTORCH.iter().any(begins) {
+            true => Err(
+                "neither an archive as PyTorch writes since 1.6 nor its older format of one file"
+                    .into(),
+            ),
+            false => Ok(()),
+        };
+    }
+    let mut archive = ZipArchive::new(BufReader::new(file)).map_err(|error| error.to_string())?;
+    for index in 0..archive.len() {
+        let entry = archive.by_index_raw(index).map_err(|error| error.to_string())?;
+        let is_pickle = entry.name_raw().ends_with(b"data.pkl");
+        if is_pickle && entry.size() > MOST_PICKLE_BYTES {
+            return Err(format!(
+                "its data.pkl has {} bytes, more than the limit of {MOST_PICKLE_BYTES}",
+                entry.size()
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The tensors under the network's names, and the names of those that are not for it.

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Planned, canonical};
 use crate::error::{Error, Result};
-use crate::file::locks_are_missing;
+use crate::file::{locks_are_missing, open_in_place, refuse_link};
 
 /// Name of a folder's ledger; hidden, so that no reader of data takes it for a case.
 pub(super) const LEDGER: &str = ".oncospec-files.jsonl";
@@ -106,7 +106,7 @@ impl Ledger {
         }
         let text = serde_json::to_string(&line)
             .map_err(|error| Error::failed(format!("{}: {error}", self.path.display())))?;
-        let file = OpenOptions::new().create(true).append(true).open(&self.path);
+        let file = open_in_place(&self.path, OpenOptions::new().append(true));
         // A line that a killed process left half written ends here.
         let added = file.and_then(|mut file| file.write_all(format!("\n{text}\n").as_bytes()));
         added.map_err(Error::io(&self.path, "cannot write"))?;
@@ -116,7 +116,7 @@ impl Ledger {
 
     /// Waits until no other process holds the folder, and holds it until the file is dropped.
     pub(super) fn lock(&self) -> Result<File> {
-        let file = OpenOptions::new().create(true).append(true).open(&self.path);
+        let file = open_in_place(&self.path, OpenOptions::new().append(true));
         let file = file.map_err(Error::io(&self.path, "cannot open"))?;
         match file.lock() {
             // Without locks, two commands that write one folder at once may take each other's files for a person's.
@@ -128,6 +128,7 @@ impl Ledger {
 }
 
 fn read(path: &Path) -> Result<Lines> {
+    refuse_link(path).map_err(Error::io(path, "cannot write"))?;
     let text = match crate::file::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound => String::new(),

@@ -164,7 +164,7 @@ impl Checkpoints {
     /// When it is missing.
     pub fn load_part(&self, epoch: u32, part: Part) -> Result<Vec<u8>> {
         let path = self.part(epoch, part);
-        files::read(&path)?.ok_or_else(|| files::missing(&path))
+        files::read_any(&path)?.ok_or_else(|| files::missing(&path))
     }
 
     /// Keeps weights that beat the best, which `save` writes; they count once they are committed.
@@ -184,7 +184,7 @@ impl Checkpoints {
         let mut parts = Vec::new();
         for part in Part::ALL {
             let path = self.part(progress.epoch, part);
-            if let Some(bytes) = files::read(&path)? {
+            if let Some(bytes) = files::read_any(&path)? {
                 parts.push((part.file(), sha256(&bytes)));
             }
         }
@@ -220,8 +220,12 @@ impl Checkpoints {
     pub fn last(&self) -> Result<Option<Progressed>> {
         let Some(last) = find::<Last>(self.run.path())? else { return Ok(None) };
         for (name, expected) in &last.parts {
+            if !is_part(name) {
+                let why = format!("it names `{name}`, which is no part of a checkpoint");
+                return Err(files::damaged(&self.run.file(Last::FILE), &why));
+            }
             let path = self.folder(last.epoch).join(name);
-            let bytes = files::read(&path)?.ok_or_else(|| files::missing(&path))?;
+            let bytes = files::read_any(&path)?.ok_or_else(|| files::missing(&path))?;
             if sha256(&bytes) != *expected {
                 return Err(files::damaged(&path, "its checksum is not the one in last.json"));
             }

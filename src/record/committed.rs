@@ -3,7 +3,7 @@
 //! It is written last. A file that is written afterwards (gates, words) is named with its old checksum and its new one
 //! before it is replaced, and with the new one alone after it: killed at any moment, the run is whole.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use super::artefact::{find, store};
 use super::contents::{Content, MODEL, Own, STAGED, content, own_files, records};
@@ -187,8 +187,19 @@ impl RunDir {
     }
 
     /// The status of a finished run and its checksums; `None` of an unfinished run, and of one of an earlier version.
+    ///
+    /// # Errors
+    /// If `status.json` is damaged, or names a file elsewhere.
     pub(super) fn committed(&self) -> Result<Option<(Status, Checksums)>> {
-        Ok(find::<Committed>(self.path())?.and_then(Committed::finished))
+        let found = find::<Committed>(self.path())?.and_then(Committed::finished);
+        let outside = found.iter().flat_map(|(_, files)| files.keys()).find(|name| !is_below(name));
+        match outside {
+            None => Ok(found),
+            Some(name) => {
+                let why = format!("it names `{name}`, which leads out of the run directory");
+                Err(files::damaged(&self.file(Committed::FILE), &why))
+            }
+        }
     }
 
     /// Checksums of the present files.
@@ -197,6 +208,11 @@ impl RunDir {
             own_files(self.path(), &Own::by_name())?.into_iter().filter(|name| has_sum(name));
         names.map(|name| Ok((name.clone(), vec![sha256_of_file(&self.file(&name))?]))).collect()
     }
+}
+
+/// Whether a name is of a file below a folder, whatever folder that is.
+fn is_below(name: &str) -> bool {
+    Path::new(name).components().all(|part| matches!(part, Component::Normal(_)))
 }
 
 fn has_sum(name: &str) -> bool {

@@ -138,6 +138,8 @@ pub fn write_with(path: &Path, save: impl FnOnce(&Path) -> Result<()>) -> Result
     let folder = folder_of(path);
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let temporary = folder.join(format!("{TEMPORARY_PREFIX}{}-{name}", std::process::id()));
+    // Of a killed process of this number; or a link, which would be written through.
+    let _ = fs::remove_file(&temporary);
     let saved = save(&temporary).and_then(|()| {
         let flushed = File::open(&temporary).and_then(|file| {
             share(&file)?;
@@ -212,7 +214,24 @@ pub(super) fn from_json<T: DeserializeOwned>(bytes: &[u8], path: &Path) -> Resul
 
 /// Reads a file; `None` where there is none.
 pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>> {
-    match crate::file::read(path) {
+    found(path, crate::file::read(path))
+}
+
+/// Reads weights or a state of training, which may be of any length; `None` where there is none.
+pub(super) fn read_any(path: &Path) -> Result<Option<Vec<u8>>> {
+    found(path, crate::file::read_any(path))
+}
+
+fn found(path: &Path, read: std::io::Result<Vec<u8>>) -> Result<Option<Vec<u8>>> {
+    // Who is given a run would have its page show any file of the own machine.
+    let followed = |why: std::io::Error| {
+        damaged(
+            path,
+            &format!("{why}: the file itself belongs here (`cp --dereference` copies it)"),
+        )
+    };
+    crate::file::refuse_link(path).map_err(followed)?;
+    match read {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::io(path, "cannot read")(error)),

@@ -12,7 +12,7 @@ use super::contents::LOCK;
 use super::files;
 use super::lease::{Lease, held, seems_held, watch};
 use crate::error::{Error, Result};
-use crate::file::{is_still_there, locks_are_missing};
+use crate::file::{is_still_there, locks_are_missing, open_in_place};
 use crate::progress;
 
 /// A hold on a run directory, until it is dropped or the process ends.
@@ -43,8 +43,7 @@ pub(super) fn lock(run: &Path) -> Result<Hold> {
     let works_on_it = |who: &str| {
         busy(&format!("{who} is working on this run; wait for it, or stop it and use --resume"))
     };
-    let mut options = OpenOptions::new();
-    let opened = options.create(true).read(true).write(true).truncate(false).open(&file);
+    let opened = open_in_place(&file, OpenOptions::new().read(true).write(true).truncate(false));
     let mut lock = opened.map_err(|error| files::cannot_write(&file, error))?;
     let locks_work = match patiently(&lock) {
         Ok(()) => true,

@@ -177,7 +177,7 @@ fn append(path: &Path, line: &str) -> std::io::Result<()> {
     let torn =
         crate::file::read(path).is_ok_and(|bytes| bytes.last().is_some_and(|&byte| byte != b'\n'));
     let line = format!("{}{line}\n", if torn { "\n" } else { "" });
-    let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+    let mut file = crate::file::open_in_place(path, OpenOptions::new().append(true))?;
     file.write_all(line.as_bytes())?;
     file.sync_data()
 }

@@ -2,19 +2,15 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::io::Cursor;
 use std::ops::{Deref, DerefMut};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 pub(super) use polars::prelude::Column;
-use polars::prelude::{
-    DataFrame, NamedFrom, ParquetReader, ParquetWriter, PolarsError, PolarsResult, SerReader,
-    Series,
-};
+use polars::prelude::{DataFrame, NamedFrom, ParquetWriter, PolarsError, PolarsResult, Series};
 
 use super::files;
 use crate::error::Result;
+use crate::parquet;
 use crate::split_name::{NoSplit, SplitName};
 
 /// A row of a Parquet file.
@@ -236,13 +232,9 @@ impl<'a> ParquetFile<'a> {
     /// # Errors
     /// If it is damaged.
     pub(super) fn open(bytes: Vec<u8>, path: &'a Path) -> Result<Self> {
-        // polars panics on some damaged files instead of returning an error.
-        let parsed =
-            catch_unwind(AssertUnwindSafe(|| ParquetReader::new(Cursor::new(bytes)).finish()));
-        match parsed {
-            Ok(Ok(frame)) => Ok(Self { path, frame }),
-            Ok(Err(error)) => Err(files::damaged(path, &error.to_string())),
-            Err(_) => Err(files::damaged(path, "its pages cannot be decoded")),
+        match parquet::frame(bytes) {
+            Ok(frame) => Ok(Self { path, frame }),
+            Err(why) => Err(files::damaged(path, &why)),
         }
     }
 

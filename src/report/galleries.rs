@@ -159,19 +159,30 @@ fn difference(row: &PicturedRow, kind: Kind) -> Result<Option<Vec<u8>>> {
     }
 }
 
+/// Most pixels of a recorded mask: as many as a region of interest has at the most.
+const MOST_PIXELS: u64 = 1 << 27;
+
 fn mask(png: &[u8]) -> Result<GrayImage> {
+    let damaged = |error| Error::failed(format!("a recorded mask is damaged: {error}"));
+    let (width, height) = size(png).map_err(damaged)?;
+    if u64::from(width) * u64::from(height) > MOST_PIXELS {
+        return Err(Error::failed(format!(
+            "a recorded mask of {width}x{height} pixels, more than the limit of {MOST_PIXELS}"
+        )));
+    }
     let read = image::load_from_memory_with_format(png, image::ImageFormat::Png);
-    let read =
-        read.map_err(|error| Error::failed(format!("a recorded mask is damaged: {error}")))?;
-    Ok(read.into_luma8())
+    Ok(read.map_err(damaged)?.into_luma8())
+}
+
+/// Width and height of a picture.
+fn size(bytes: &[u8]) -> image::ImageResult<(u32, u32)> {
+    let reader = image::ImageReader::new(std::io::Cursor::new(bytes)).with_guessed_format();
+    reader.map_err(image::ImageError::IoError)?.into_dimensions()
 }
 
 fn drawn(bytes: &[u8]) -> Result<Drawn> {
     let unreadable = |why: String| Error::failed(format!("a recorded picture is damaged: {why}"));
     let media = media(bytes).ok_or_else(|| unreadable("neither PNG, JPEG nor WebP".into()))?;
-    let reader = image::ImageReader::new(std::io::Cursor::new(bytes)).with_guessed_format();
-    let size =
-        reader.map_err(image::ImageError::IoError).and_then(|reader| reader.into_dimensions());
-    let (width, height) = size.map_err(|error| unreadable(error.to_string()))?;
+    let (width, height) = size(bytes).map_err(|error| unreadable(error.to_string()))?;
     Ok(Drawn { uri: uri(media, bytes), width, height })
 }

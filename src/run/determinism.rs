@@ -107,7 +107,7 @@ impl Keeper for Hashed {
             tempfile::tempdir().map_err(Error::io(std::env::temp_dir(), "cannot write into"))?;
         let path = folder.path().join("model.safetensors");
         save_weights(net, &path)?;
-        let bytes = crate::file::read(&path).map_err(Error::io(&path, "cannot read"))?;
+        let bytes = crate::file::read_any(&path).map_err(Error::io(&path, "cannot read"))?;
         let tensors = SafeTensors::deserialize(&bytes)
             .map_err(|error| Error::failed(format!("{}: {error}", path.display())))?;
         let hashes = tensors.iter().map(|(name, tensor)| (name.to_string(), sha256(tensor.data())));

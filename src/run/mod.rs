@@ -55,9 +55,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::data::pixels_of_cases;
-use crate::error::{Error, Result, panic_text};
+use crate::error::{Error, Result};
 use crate::evaluate::Predictor;
 use crate::memory;
+use crate::panics::panic_text;
 use crate::plan::{Plan, engine_sources};
 use crate::provenance;
 use crate::record::{
@@ -67,7 +68,6 @@ use crate::record::{
 use crate::shell::shell;
 use crate::spec::ChosenOn;
 use crate::split_name::SplitName;
-use crate::text;
 use crate::train::{Ending, Progress, Stop, Training, train};
 use film::{EpochReadings, Film, Filmed};
 use place::claim;
@@ -193,7 +193,7 @@ pub fn patiently<T>(
         match what() {
             Err(Error::Busy(why)) if wait && !stop.asked() => {
                 if !std::mem::replace(&mut said, true) && !quiet {
-                    crate::progress::print(&format!("waiting: {}", text::lines(&why)));
+                    crate::progress::print(&format!("waiting: {why}"));
                 }
                 std::thread::sleep(Duration::from_millis(200));
             }

@@ -109,7 +109,7 @@ fn share(from: &Path, to: &Path) -> Result<()> {
     if fs::hard_link(from, to).is_ok() {
         return Ok(());
     }
-    let bytes = crate::file::read(from).map_err(Error::io(from, "cannot read"))?;
+    let bytes = crate::file::read_any(from).map_err(Error::io(from, "cannot read"))?;
     write_file(to, &bytes)
 }
 

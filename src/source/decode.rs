@@ -40,7 +40,7 @@ use self::picture::{Picture, Reading};
 use super::codes::{CodeCount, found_codes};
 use super::foreground::ForegroundSpec;
 use super::header::{
-    Complaint, Format, Header, Limit, judge_image, judge_mask, read_header, unreadable,
+    Complaint, Format, Header, Limit, guarded, judge_image, judge_mask, read_header, unreadable,
 };
 use super::levels::{Levels, Window};
 use super::mask_values::{MaskValues, is_lesion};
@@ -182,14 +182,14 @@ fn naming(path: &Path) -> impl Fn(Complaint) -> Error {
 /// The pixels of a file as they are stored.
 fn pixels(path: &Path, header: &Header, reading: Reading) -> Result<Picture, Complaint> {
     let bytes = crate::file::read(path).map_err(unreadable)?;
-    match header.format {
+    guarded(header.format, || match header.format {
         Format::Png => png::picture(&bytes, header, reading),
         Format::Jpeg => jpeg::picture(&bytes, header),
         Format::Bmp => bmp::picture(&bytes, header, reading),
         Format::Tiff => tiff::picture(&bytes, header, reading),
         Format::Webp => webp::picture(&bytes, header),
         Format::Dicom => dicom::picture(&bytes, header, reading),
-    }
+    })
 }
 
 fn image_picture(path: &Path, limit: Limit) -> Result<(Header, Picture), Complaint> {

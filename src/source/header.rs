@@ -20,6 +20,7 @@ use super::dicom::{MARK, MARK_AT};
 use super::levels::Window;
 use super::orientation;
 use crate::finding::{Finding, FindingKind};
+use crate::panics::{Panicked, quietly};
 
 /// Most pixels of an image that is decoded whole.
 pub(super) const MAX_PIXELS: u64 = 64_000_000;
@@ -34,7 +35,7 @@ const MAX_ROWS_PIXELS: u64 = 10_000_000_000;
 pub(super) const ROI_PIXEL_BYTES: u64 = 4;
 
 /// Longest file that is read, in bytes.
-pub(super) const MAX_FILE_BYTES: u64 = 1 << 30;
+pub(super) const MAX_FILE_BYTES: u64 = crate::file::MOST_BYTES;
 
 /// DEFLATE makes of one byte at most this many (RFC 1951: 258 bytes from two bits).
 const MAX_INFLATION: u64 = 1032;
@@ -239,19 +240,29 @@ pub(crate) fn read_header(path: &Path, limit: Limit) -> Result<Header, Complaint
         // Others are read whole, whatever the limit.
         format => {
             check_length(length)?;
-            match format {
-                Format::Bmp => bmp::header(&mut rewound(file)?, length)?,
-                Format::Tiff => tiff::header(&mut rewound(file)?, length)?,
-                Format::Webp => webp::header(&mut rewound(file)?, length)?,
-                Format::Dicom => dicom::header(&mut rewound(file)?, length)?,
+            guarded(format, || match format {
+                Format::Bmp => bmp::header(&mut rewound(file)?, length),
+                Format::Tiff => tiff::header(&mut rewound(file)?, length),
+                Format::Webp => webp::header(&mut rewound(file)?, length),
+                Format::Dicom => dicom::header(&mut rewound(file)?, length),
                 Format::Png | Format::Jpeg => {
-                    jpeg_header(&crate::file::read(path).map_err(unreadable)?)?
+                    jpeg_header(&crate::file::read(path).map_err(unreadable)?)
                 }
-            }
+            })?
         }
     };
     check_size(&header, limit)?;
     Ok(header)
+}
+
+/// What a decoder makes of a file; a panic, as some have on damaged files, is damage too.
+pub(super) fn guarded<T>(
+    format: Format,
+    decode: impl FnOnce() -> Result<T, Complaint>,
+) -> Result<T, Complaint> {
+    let failed =
+        |panicked: Panicked| format!("a damaged {format}: its decoder failed: {}", panicked.said);
+    quietly(decode).map_err(failed)?
 }
 
 /// A file from its beginning on.

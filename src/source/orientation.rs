@@ -1,5 +1,6 @@
 //! How a file says that it is turned or mirrored: in Exif or XMP, wherever these lie.
 
+use std::collections::BTreeSet;
 use std::io::Cursor;
 
 use image::metadata::Orientation;
@@ -90,7 +91,7 @@ fn of_exif(tiff: &[u8]) -> Result<Option<Orientation>, String> {
 /// The orientation that XMP states, in attributes or elements.
 fn of_xmp(text: &str) -> Result<Option<Orientation>, String> {
     const NAME: &str = "Orientation";
-    let prefixes: Vec<&str> = prefixes(text).chain(["tiff"]).collect();
+    let prefixes: BTreeSet<&str> = prefixes(text).chain(["tiff"]).collect();
     let is_name = |c: char| c.is_alphanumeric() || "_-.".contains(c);
     let mut found = None;
     for (at, _) in text.match_indices(NAME) {
@@ -103,7 +104,7 @@ fn of_xmp(text: &str) -> Result<Option<Orientation>, String> {
         let begins = &qualified[..qualified.len() - prefix.len()];
         let is_attribute = !prefix.is_empty() && begins.ends_with(char::is_whitespace);
         if after.starts_with(is_name)
-            || !prefixes.contains(&prefix)
+            || !prefixes.contains(prefix)
             || !(is_attribute || begins.ends_with('<'))
         {
             continue;
@@ -119,8 +120,11 @@ fn of_xmp(text: &str) -> Result<Option<Orientation>, String> {
 
 /// The prefixes that XMP binds to the namespace of TIFF; the empty one where that is the default.
 fn prefixes(text: &str) -> impl Iterator<Item = &str> {
-    text.match_indices(TIFF).filter_map(|(at, _)| {
-        let name = text[..at].strip_suffix(['"', '\''])?.trim_end().strip_suffix('=')?.trim_end();
+    // Each is looked for behind the one before it, so that a long text takes no time but its length.
+    let mut last = 0;
+    text.match_indices(TIFF).filter_map(move |(at, _)| {
+        let before = &text[std::mem::replace(&mut last, at)..at];
+        let name = before.strip_suffix(['"', '\''])?.trim_end().strip_suffix('=')?.trim_end();
         let name = name.rsplit(char::is_whitespace).next()?.strip_prefix("xmlns")?;
         if name.is_empty() { Some(name) } else { name.strip_prefix(':') }
     })

