@@ -1,5 +1,6 @@
 //! What a person reads when something is wrong.
 
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use crate::text;
@@ -20,7 +21,7 @@ pub enum Error {
     #[error("{0}")]
     Failed(String),
     /// A file could not be read or written. Exit code 1.
-    #[error("{}: {action}: {source}", text::path(path))]
+    #[error("{}: {action}: {source}{}", text::path(path), remedy(source))]
     Io {
         /// The file.
         path: PathBuf,
@@ -29,6 +30,21 @@ pub enum Error {
         /// Why it failed.
         source: std::io::Error,
     },
+}
+
+/// What a person can do about what the system said, after a colon; empty where nothing is known.
+fn remedy(said: &io::Error) -> &'static str {
+    // Of the process and of the machine: too many open files.
+    const TOO_MANY: [i32; 2] = [24, 23];
+    match said.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            ": the disk is full; free some space and run the command again, a run with --resume: what was recorded before is kept"
+        }
+        _ if said.raw_os_error().is_some_and(|code| TOO_MANY.contains(&code)) => {
+            ": allow more open files at once, such as by `ulimit -n 1024`"
+        }
+        _ => "",
+    }
 }
 
 impl Error {

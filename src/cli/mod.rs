@@ -46,7 +46,7 @@ use serde::{Deserialize, Serialize};
 use crate::device;
 use crate::error::{Error, Result};
 use crate::finding::Level;
-use crate::{progress, text};
+use crate::{machine, progress, text};
 
 /// Declarative experiments for breast-cancer imaging: one TOML in, one HTML report out.
 #[derive(Debug, Parser)]
@@ -135,6 +135,9 @@ enum Command {
     Element(cluster::ElementArgs),
 }
 
+/// With how many open files each command is known to work: some for each core, and as many again.
+const LEAST_OPEN_FILES: u64 = 64;
+
 /// Runs the command; gives the exit code.
 ///
 /// # Errors
@@ -143,6 +146,12 @@ pub fn execute(cli: Cli) -> Result<u8> {
     let output = cli.output;
     if !output.quiet {
         progress::show();
+    }
+    if let Some(most) = machine::open_files().filter(|&most| most < LEAST_OPEN_FILES) {
+        return Err(Error::failed(format!(
+            "this process may have {most} files open at once, and oncospec needs {LEAST_OPEN_FILES}: allow more, such as by \
+             `ulimit -n 1024`"
+        )));
     }
     match cli.command {
         Command::Run(args) => run::execute(args, output),

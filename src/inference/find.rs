@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::outputs::canonical;
-use crate::record::{RunSummary, list_experiment, list_runs};
+use crate::record::{is_experiment, list_experiment, list_runs, runs_beginning};
 
 /// The run directories that `names` mean, each once: a run directory, a folder of runs, an experiment's name or, where
 /// no experiment has it, the beginning of a run id under `root`.
@@ -15,12 +15,9 @@ use crate::record::{RunSummary, list_experiment, list_runs};
 pub fn find_runs(names: &[String], root: &Path) -> Result<Vec<PathBuf>> {
     let mut found: Vec<PathBuf> = Vec::new();
     let mut seen = BTreeSet::new();
-    let there = runs_under(root)?;
     for name in names {
         // One directory may have several paths.
-        found.extend(
-            find(name, root, &there)?.into_iter().filter(|run| seen.insert(canonical(run))),
-        );
+        found.extend(find(name, root)?.into_iter().filter(|run| seen.insert(canonical(run))));
     }
     Ok(found)
 }
@@ -30,7 +27,7 @@ pub fn find_runs(names: &[String], root: &Path) -> Result<Vec<PathBuf>> {
 /// # Errors
 /// If it means none, or several.
 pub fn find_run(name: &str, root: &Path) -> Result<PathBuf> {
-    let mut found = find(name, root, &runs_under(root)?)?;
+    let mut found = find(name, root)?;
     match found.len() {
         1 => Ok(found.remove(0)),
         count => {
@@ -41,20 +38,17 @@ pub fn find_run(name: &str, root: &Path) -> Result<PathBuf> {
     }
 }
 
-fn runs_under(root: &Path) -> Result<Vec<RunSummary>> {
-    if root.is_dir() { list_runs(root) } else { Ok(Vec::new()) }
-}
-
-/// The run directories that one name means, of those that are `there` under `root` or anywhere by path.
-fn find(name: &str, root: &Path, there: &[RunSummary]) -> Result<Vec<PathBuf>> {
+/// The run directories that one name means, of those that are under `root` or anywhere by path. Runs that it cannot mean are
+/// not read.
+fn find(name: &str, root: &Path) -> Result<Vec<PathBuf>> {
     let path = Path::new(name);
     let here = runs_in(path)?;
     let experiment = root.join(name);
     let mut components = path.components();
     let is_bare =
         matches!((components.next(), components.next()), (Some(Component::Normal(_)), None));
-    let is_experiment = there.iter().any(|run| run.experiment == name);
-    if is_bare && is_experiment && !here.is_empty() && canonical(path) != canonical(&experiment) {
+    let is_experiment = is_bare && is_experiment(&experiment);
+    if is_experiment && !here.is_empty() && canonical(path) != canonical(&experiment) {
         return Err(Error::user(format!(
             "`{name}` is a folder with runs and an experiment: write ./{name} for the one, {} for the other",
             experiment.display()
@@ -63,14 +57,11 @@ fn find(name: &str, root: &Path, there: &[RunSummary]) -> Result<Vec<PathBuf>> {
     if !here.is_empty() {
         return Ok(here);
     }
-    let runs: Vec<PathBuf> = there
-        .iter()
-        .filter(|run| match is_experiment {
-            true => run.experiment == name,
-            false => !name.is_empty() && run.run_id.starts_with(name),
-        })
-        .map(|run| run.path.clone())
-        .collect();
+    let runs = match is_experiment {
+        true => list_experiment(&experiment)?,
+        false if name.is_empty() || !root.is_dir() => Vec::new(),
+        false => runs_beginning(root, name)?,
+    };
     if runs.is_empty() {
         let nothing = if root.is_dir() { "" } else { ", which is no folder" };
         return Err(Error::user(format!(
@@ -79,7 +70,7 @@ fn find(name: &str, root: &Path, there: &[RunSummary]) -> Result<Vec<PathBuf>> {
             root.display()
         )));
     }
-    Ok(runs)
+    Ok(runs.into_iter().map(|run| run.path).collect())
 }
 
 /// The run directory that a path is, or those in the folder that it is.

@@ -282,13 +282,14 @@ fn free_name(path: &Path, plain: bool) -> PathBuf {
 /// The entries of a folder of a run directory: names below the run directory, and paths.
 fn entries(run: &Path, folder: &str) -> Result<Vec<(String, PathBuf)>> {
     let path = run.join(folder);
-    let read = fs::read_dir(&path).map_err(Error::io(&path, "cannot read"))?;
+    let read = fs::read_dir(&path).and_then(Iterator::collect::<std::io::Result<Vec<_>>>);
     let named = |entry: fs::DirEntry| {
         let name = entry.file_name().to_string_lossy().into_owned();
         let name = if folder.is_empty() { name } else { format!("{folder}/{name}") };
         (name, entry.path())
     };
-    Ok(read.flatten().map(named).collect())
+    let read = read.map_err(Error::io(&path, "cannot read"))?;
+    Ok(read.into_iter().map(named).collect())
 }
 
 fn is_folder(path: &Path) -> bool {
@@ -312,6 +313,7 @@ mod tests {
             ("masks/a__b.png", Some(Content::Spare)),
             (".tmp-1-model.safetensors", Some(Content::Spare)),
             (".tmp-Ab3dE9", Some(Content::Spare)),
+            ("checkpoints/.tmpAb3dE9", Some(Content::Spare)),
             ("lease.12", Some(Content::Head)),
             ("lease.mine", None),
             (".tmp-notes", None),

@@ -12,15 +12,21 @@ use crate::error::{Error, Result};
 
 /// Temporary files begin with this; those left by a killed process are removed by the next.
 pub(super) const TEMPORARY_PREFIX: &str = ".tmp-";
+/// Those of the library that writes weights begin with this.
+const OF_LIBRARY: &str = ".tmp";
 
-/// Whether a name is one that [`write`], [`write_with`] or [`check_writable`] gives to a temporary file.
+/// Whether a name is one that [`write`], [`write_with`] or [`check_writable`] gives to a temporary file, or the library that
+/// writes weights.
 pub(super) fn is_temporary(name: &str) -> bool {
-    let Some(rest) = name.strip_prefix(TEMPORARY_PREFIX) else { return false };
-    let is_random = rest.len() == 6 && rest.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    is_random
-        || rest
-            .split_once('-')
-            .is_some_and(|(process, name)| is_number(process) && !name.is_empty())
+    let is_random =
+        |rest: &str| rest.len() == 6 && rest.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let is_of_process = |rest: &str| {
+        let parts = rest.split_once('-');
+        parts.is_some_and(|(process, name)| is_number(process) && !name.is_empty())
+    };
+    let own = name.strip_prefix(TEMPORARY_PREFIX);
+    own.is_some_and(|rest| is_random(rest) || is_of_process(rest))
+        || name.strip_prefix(OF_LIBRARY).is_some_and(is_random)
 }
 
 /// Whether a text consists of digits.
@@ -140,7 +146,7 @@ pub fn write_with(path: &Path, save: impl FnOnce(&Path) -> Result<()>) -> Result
     let temporary = folder.join(format!("{TEMPORARY_PREFIX}{}-{name}", std::process::id()));
     // Of a killed process of this number; or a link, which would be written through.
     let _ = fs::remove_file(&temporary);
-    let saved = save(&temporary).and_then(|()| {
+    let saved = save(&temporary).map_err(|error| of_file(error, &temporary, path)).and_then(|()| {
         let flushed = File::open(&temporary).and_then(|file| {
             share(&file)?;
             file.sync_all()
@@ -154,6 +160,16 @@ pub fn write_with(path: &Path, save: impl FnOnce(&Path) -> Result<()>) -> Result
         let _ = fs::remove_file(&temporary);
     }
     saved
+}
+
+/// An error about the file that a temporary one is to replace.
+fn of_file(error: Error, temporary: &Path, path: &Path) -> Error {
+    let named = |path: &Path| path.display().to_string();
+    match error {
+        Error::Io { path: of, source, .. } if of == temporary => cannot_write(path, source),
+        Error::Failed(said) => Error::Failed(said.replace(&named(temporary), &named(path))),
+        other => other,
+    }
 }
 
 /// The folder that a file lies in; the working directory for a bare name.
@@ -272,16 +288,13 @@ pub(super) fn missing(path: &Path) -> Error {
 
 /// The error of a failed write, with advice where a person can help.
 pub(super) fn cannot_write(path: &Path, source: std::io::Error) -> Error {
-    let advice = match source.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-            "the disk is full; free some space and run again with --resume, what was recorded before is kept"
-        }
-        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
-            "the folder is read-only; choose another with `run.output`"
-        }
-        _ => return Error::io(path, "cannot write")(source),
-    };
-    Error::failed(format!("{}: cannot write: {source}: {advice}", path.display()))
+    match source.kind() {
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => Error::failed(format!(
+            "{}: cannot write: {source}: the folder is read-only; choose another with `run.output`",
+            path.display()
+        )),
+        _ => Error::io(path, "cannot write")(source),
+    }
 }
 
 /// Copies of a folder between any two changes of the disk, where a process may be killed.

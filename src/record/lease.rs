@@ -115,7 +115,7 @@ fn here(folder: &Path) -> String {
 pub(super) fn held(folder: &Path, locks_work: bool) -> Result<Option<Terms>> {
     loop {
         let Some((number, path)) = last(folder)? else { return Ok(None) };
-        match read(&path) {
+        match read(&path)? {
             Some(terms) if terms.released => return Ok(None),
             Some(terms) if locks_work && terms.is_here(folder) => return Ok(None),
             Some(terms) => return Ok(Some(terms)),
@@ -308,8 +308,21 @@ fn all(folder: &Path) -> Result<BTreeMap<u64, PathBuf>> {
     Ok(entries.flatten().filter_map(numbered).collect())
 }
 
-fn read(path: &Path) -> Option<Terms> {
-    serde_json::from_slice(&crate::file::read(path).ok()?).ok()
+/// What a lease file says; `None` if it is half written, or was removed since it was found.
+///
+/// # Errors
+/// If it cannot be read, which says nothing of its holder.
+fn read(path: &Path) -> Result<Option<Terms>> {
+    match crate::file::read(path) {
+        Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
+        Err(error) if is_gone(&error) => Ok(None),
+        Err(error) => Err(Error::io(path, "cannot read")(error)),
+    }
+}
+
+/// Whether an error says that a file was removed, on NFS while it was open.
+fn is_gone(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::StaleNetworkFileHandle)
 }
 
 /// Makes the file of a lease with all that it says; `None` if another process made it.

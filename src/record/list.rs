@@ -52,9 +52,18 @@ pub struct RunSummary {
 /// # Errors
 /// When there is no `root`, or it cannot be listed.
 pub fn list_runs(root: &Path) -> Result<Vec<RunSummary>> {
+    runs_beginning(root, "")
+}
+
+/// Those of them whose id begins so; the others are not looked at.
+///
+/// # Errors
+/// As [`list_runs`].
+pub fn runs_beginning(root: &Path, beginning: &str) -> Result<Vec<RunSummary>> {
     let mut runs = Vec::new();
     for experiment in folders(root)? {
-        runs.extend(list_experiment(&experiment)?);
+        let begun = begun(&experiment, |id| id.starts_with(beginning))?;
+        runs.extend(summaries(begun, &experiment));
     }
     Ok(runs)
 }
@@ -64,25 +73,53 @@ pub fn list_runs(root: &Path) -> Result<Vec<RunSummary>> {
 /// # Errors
 /// As [`list_runs`].
 pub fn list_experiment(folder: &Path) -> Result<Vec<RunSummary>> {
-    let is_run = |path: &PathBuf| RunDir::is_begun(path) && !RunDir::is_again(path);
-    let paths = folders(folder)?.into_iter().filter(is_run);
-    let mut runs: Vec<RunSummary> = paths.map(|path| summarise(&path, folder)).collect();
-    runs.sort_by_key(|run| run.seed);
-    Ok(runs)
+    Ok(summaries(begun(folder, |_| true)?, folder))
 }
 
-/// The finished runs of one experiment and seed at a position, the last one first; none where the experiment has no folder.
-/// Of runs that do not say their position none is known to be there.
+/// Those of them that ended before they were finished; of the others the status is read and nothing else.
+///
+/// # Errors
+/// As [`list_runs`].
+pub fn unfinished_runs(folder: &Path) -> Result<Vec<RunSummary>> {
+    let ended = |path: &PathBuf| {
+        let status = RunDir::open_read(path).and_then(|run| run.status());
+        status.is_ok_and(|of| matches!(of.state, RunState::Interrupted | RunState::Failed))
+    };
+    Ok(summaries(begun(folder, |_| true)?.filter(ended), folder))
+}
+
+/// Whether runs were begun in the folder of an experiment; none of them is read.
+pub fn is_experiment(folder: &Path) -> bool {
+    folder.is_dir() && begun(folder, |_| true).is_ok_and(|mut runs| runs.next().is_some())
+}
+
+/// The finished runs of one experiment and seed at a position whose ids are wanted, the last one first; none where the
+/// experiment has no folder. Of runs that do not say their position none is known to be there.
+///
+/// When a run ended and where it stands is read of all of them, the rest of those that are taken.
 ///
 /// # Errors
 /// When its folder cannot be listed.
-pub fn finished_at(folder: &Path, seed: u32, position: &Position) -> Result<Vec<RunSummary>> {
-    let mut runs = if folder.is_dir() { list_experiment(folder)? } else { Vec::new() };
-    let is_there = |run: &RunSummary| run.seed == seed && run.position.as_ref() == Some(position);
-    let finished = |run: &RunSummary| run.status.state == RunState::Finished;
-    runs.retain(|run| run.problem.is_none() && is_there(run) && finished(run));
-    runs.sort_by(|a, b| b.finished.cmp(&a.finished));
-    Ok(runs)
+pub fn finished_at(
+    folder: &Path,
+    seed: u32,
+    position: &Position,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<impl Iterator<Item = RunSummary>> {
+    let ended = |path: PathBuf| {
+        let run = RunDir::open_read(&path).ok()?;
+        let made: Provenance = run.read().ok()?;
+        let is_there = || Some(words_of(&run).ok()?.0.position.as_ref() == Some(position));
+        (made.seed == seed && is_there()?).then(|| (made.finished.unwrap_or_default(), path))
+    };
+    let mut there: Vec<(String, PathBuf)> = match folder.is_dir() {
+        true => begun(folder, wanted)?.filter_map(ended).collect(),
+        false => Vec::new(),
+    };
+    there.sort_by(|(a, _), (b, _)| b.cmp(a));
+    let folder = folder.to_path_buf();
+    let runs = there.into_iter().map(move |(_, path)| summarise(&path, &folder));
+    Ok(runs.filter(|run| run.problem.is_none() && run.status.state == RunState::Finished))
 }
 
 /// Finished runs of any experiment under `root` whose id begins with `beginning`, those of `experiment` first. Runs that
@@ -96,7 +133,7 @@ pub fn finished_runs(root: &Path, experiment: &str, beginning: &str) -> Result<V
     let mut found = Vec::new();
     for folder in experiments {
         let begins = |path: &PathBuf| {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let name = name(path);
             // A name with a dot is that of a run that will replace another.
             name.starts_with(beginning) && !name.contains('.')
         };
@@ -118,13 +155,13 @@ fn folders(root: &Path) -> Result<Vec<PathBuf>> {
             root.display()
         )));
     }
+    let cannot = |error| Error::io(root, "cannot list")(error);
     let mut folders = Vec::new();
-    for entry in fs::read_dir(root).map_err(Error::io(root, "cannot list"))? {
-        let path = entry.map_err(Error::io(root, "cannot list"))?.path();
-        let temporary = path
-            .file_name()
-            .is_some_and(|name| name.to_string_lossy().starts_with(files::TEMPORARY_PREFIX));
-        if path.is_dir() && !temporary {
+    for entry in fs::read_dir(root).map_err(cannot)? {
+        let entry = entry.map_err(cannot)?;
+        let (kind, path) = (entry.file_type().map_err(cannot)?, entry.path());
+        let is_folder = kind.is_dir() || (kind.is_symlink() && path.is_dir());
+        if is_folder && !name(&path).starts_with(files::TEMPORARY_PREFIX) {
             folders.push(path);
         }
     }
@@ -132,10 +169,29 @@ fn folders(root: &Path) -> Result<Vec<PathBuf>> {
     Ok(folders)
 }
 
+/// The last part of a path.
+fn name(path: &Path) -> String {
+    path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// The run directories of one experiment whose ids are wanted; nothing in them is read.
+fn begun(
+    experiment: &Path,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<impl Iterator<Item = PathBuf>> {
+    let mut paths = folders(experiment)?;
+    paths.retain(|path| wanted(&name(path)));
+    Ok(paths.into_iter().filter(|path| RunDir::is_begun(path) && !RunDir::is_again(path)))
+}
+
+/// What a list says of run directories of one experiment, in order of their seeds.
+fn summaries(paths: impl Iterator<Item = PathBuf>, experiment: &Path) -> Vec<RunSummary> {
+    let mut runs: Vec<RunSummary> = paths.map(|path| summarise(&path, experiment)).collect();
+    runs.sort_by_key(|run| run.seed);
+    runs
+}
+
 fn summarise(path: &Path, experiment: &Path) -> RunSummary {
-    let name = |path: &Path| {
-        path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
-    };
     let mut run = RunSummary {
         path: path.to_path_buf(),
         experiment: name(experiment),
@@ -178,12 +234,10 @@ fn filled(mut run: RunSummary, directory: &RunDir) -> Result<RunSummary> {
     run.finished = provenance.finished.clone();
     run.parent = provenance.parent.clone();
     let figures: Vec<Figure> = directory.read()?;
-    let (summary, gates) = match find::<Words>(&run.path)? {
-        Some(words) => (words.summary, words.gates),
-        None => (directory.read()?, directory.read()?),
-    };
+    let (summary, gates) = words_of(directory)?;
     run.position = summary.position;
-    let (_, times) = directory.committed_epochs()?;
+    // What training took is asked by gates alone.
+    let times = if gates.is_empty() { Vec::new() } else { directory.committed_epochs()?.1 };
     let judged_by = with_cost(&figures, &times, &provenance);
     let (gates, _) = parted(gates, &judged_by);
     run.fallen = gates.into_iter().filter(|gate| !gate.held).collect();
@@ -193,6 +247,14 @@ fn filled(mut run: RunSummary, directory: &RunDir) -> Result<RunSummary> {
         .filter_map(|name| figures.iter().find(|figure| figure.has_name(name)).cloned())
         .collect();
     Ok(run)
+}
+
+/// The run in words and its bounds, by its present spec.
+fn words_of(run: &RunDir) -> Result<(Summary, Vec<Gate>)> {
+    Ok(match find::<Words>(run.path())? {
+        Some(words) => (words.summary, words.gates),
+        None => (run.read()?, run.read()?),
+    })
 }
 
 #[cfg(test)]
@@ -233,16 +295,19 @@ mod tests {
             (0..).zip(&positions).map(|(number, one)| named(number, Some(one.clone()))).collect();
         // Recorded by an earlier version.
         named(100, None);
+        let folder = root.path().join("t");
+        let at = |seed, position: &Position| {
+            let found = finished_at(&folder, seed, position, |_| true).unwrap();
+            found.map(|run| run.path).collect::<Vec<_>>()
+        };
         for (position, path) in positions.iter().zip(&paths) {
-            let found = finished_at(&root.path().join("t"), 3, position).unwrap();
-            let found: Vec<&PathBuf> = found.iter().map(|run| &run.path).collect();
-            assert_eq!(found, [path], "{position:?}");
-            assert!(finished_at(&root.path().join("t"), 4, position).unwrap().is_empty());
+            assert_eq!(at(3, position), [path.clone()], "{position:?}");
+            assert!(at(4, position).is_empty());
         }
         let other = Position {
             trial: BTreeMap::from([("a".into(), "2".into())]),
             ..of(None, None, None, &[])
         };
-        assert!(finished_at(&root.path().join("t"), 3, &other).unwrap().is_empty());
+        assert!(at(3, &other).is_empty());
     }
 }

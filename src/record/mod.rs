@@ -90,7 +90,10 @@ pub use froc::{Froc, FrocPoint};
 pub use gates::{COST, Gate, Reference, with_cost};
 pub use guide::GuideRow;
 pub use last::{LAST_CHECKPOINT, Part};
-pub use list::{RunSummary, finished_at, finished_runs, list_experiment, list_runs};
+pub use list::{
+    RunSummary, finished_at, finished_runs, is_experiment, list_experiment, list_runs,
+    runs_beginning, unfinished_runs,
+};
 pub use masks::MaskChecksums;
 pub use pictured::PicturedRow;
 pub use pictures::{Picture, PictureFile, PictureImages, PictureKind};

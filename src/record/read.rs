@@ -170,7 +170,7 @@ impl Record {
     pub fn add_readings(&mut self, copy: &Self) {
         let Some(theirs) = &copy.readings else { return };
         let own = self.readings.take().unwrap_or_default();
-        self.readings = Some(united(own, theirs.clone()));
+        self.readings = Some(united([own, theirs.clone()]));
     }
 
     /// Evaluated cases with their masks; none where the run has not come that far or an earlier version made it.

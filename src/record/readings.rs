@@ -3,17 +3,21 @@
 //! `runs/<experiment>/test-readings.jsonl` has a line for each reading, appended before the split is read. It lies
 //! beside the run directories, so that it outlives runs that are made again, killed or removed. Each run keeps a copy,
 //! `test-readings.json`, which moves with it; the readings of both count.
+//!
+//! So that a run among many need not read what all others keep, who writes a copy brings into the ledger what it and those
+//! beside it have, and notes in `test-readings.seen` that they were seen. A copy that changes, or comes from elsewhere, is
+//! read. The file may be removed at any time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-use super::artefact::{find, json_file};
+use super::artefact::{Artefact, find, json_file};
 use super::files;
 use super::status::now;
 use crate::digest::{Hasher, sha256};
@@ -21,6 +25,8 @@ use crate::error::{Error, Result};
 
 /// Name of the ledger in the folder of an experiment.
 const LEDGER: &str = "test-readings.jsonl";
+/// Name of the file beside it that says which copies have nothing that the ledger has not.
+const SEEN: &str = "test-readings.seen";
 /// How often a line is appended that is not there afterwards.
 const APPENDS: usize = 10;
 
@@ -111,6 +117,20 @@ impl Reading {
         Self { experiment: experiment.into(), case_pixels, ..self }
     }
 
+    /// What tells it from others: one of an earlier version is told by all that it says.
+    fn identity(&self) -> String {
+        match self.id.as_str() {
+            "" => serde_json::to_string(self).unwrap_or_default(),
+            id => id.into(),
+        }
+    }
+
+    /// Whether the ledger of any folder can hold it: a reading of an earlier version is of the experiment of its folder, and
+    /// one that two processes add at once would count twice.
+    fn is_of_any_folder(&self) -> bool {
+        !self.id.is_empty() && !self.experiment.is_empty()
+    }
+
     /// Whose reading it is.
     pub(super) fn key(&self) -> ReadingKey<'_> {
         ReadingKey { experiment: &self.experiment, run_id: &self.run_id, data: &self.data }
@@ -155,14 +175,20 @@ fn experiment_of(run: &Path) -> PathBuf {
 /// # Errors
 /// If the ledger cannot be written; the split must not be read then.
 pub fn note_reading(run: &Path, reading: &Reading) -> Result<()> {
-    let path = ledger(run);
-    let line = serde_json::to_string(reading)
-        .map_err(|error| Error::failed(format!("{}: {error}", path.display())))?;
+    add_to_ledger(&ledger(run), std::slice::from_ref(&reading))
+}
+
+/// Appends a line for each reading to a ledger, all at once.
+fn add_to_ledger(path: &Path, readings: &[&Reading]) -> Result<()> {
+    let lines = readings.iter().map(|reading| serde_json::to_string(reading));
+    let lines = lines.collect::<serde_json::Result<Vec<String>>>();
+    let text =
+        lines.map_err(|error| Error::failed(format!("{}: {error}", path.display())))?.join("\n");
     // Lines of processes of one machine do not mix, as each is one write to a file opened to append. On NFS that of another
     // machine may have taken its place.
     for _ in 0..APPENDS {
-        append(&path, &line).map_err(|error| files::cannot_write(&path, error))?;
-        if crate::file::read_to_string(&path).is_ok_and(|all| all.lines().any(|one| one == line)) {
+        let before = append(path, &text).map_err(|error| files::cannot_write(path, error))?;
+        if tail(path, before).is_ok_and(|added| added.contains(&format!("{text}\n"))) {
             return Ok(());
         }
     }
@@ -172,14 +198,28 @@ pub fn note_reading(run: &Path, reading: &Reading) -> Result<()> {
     )))
 }
 
-/// Appends a line to the ledger; one that a killed process left half written ends before it.
-fn append(path: &Path, line: &str) -> std::io::Result<()> {
-    let torn =
-        crate::file::read(path).is_ok_and(|bytes| bytes.last().is_some_and(|&byte| byte != b'\n'));
-    let line = format!("{}{line}\n", if torn { "\n" } else { "" });
-    let mut file = crate::file::open_in_place(path, OpenOptions::new().append(true))?;
-    file.write_all(line.as_bytes())?;
-    file.sync_data()
+/// Appends lines to a file and gives its length before; a line that a killed process left half written ends before them.
+fn append(path: &Path, lines: &str) -> std::io::Result<u64> {
+    let mut file = crate::file::open_in_place(path, OpenOptions::new().append(true).read(true))?;
+    let before = file.metadata()?.len();
+    let mut last = [b'\n'];
+    if before > 0 {
+        file.seek(SeekFrom::Start(before - 1))?;
+        file.read_exact(&mut last)?;
+    }
+    let lines = format!("{}{lines}\n", if last == [b'\n'] { "" } else { "\n" });
+    file.write_all(lines.as_bytes())?;
+    file.sync_data()?;
+    Ok(before)
+}
+
+/// What a file holds from a place on.
+fn tail(path: &Path, from: u64) -> std::io::Result<String> {
+    let mut file = crate::file::open(path)?;
+    file.seek(SeekFrom::Start(from))?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// The readings of the test split of a run by any run of its experiment: those in the ledger, and those that it and the
@@ -190,39 +230,148 @@ fn append(path: &Path, line: &str) -> std::io::Result<()> {
 /// # Errors
 /// If the ledger or the run's copy is there and cannot be read.
 pub(super) fn readings(run: &Path, key: &ReadingKey) -> Result<Option<Vec<Reading>>> {
-    let (ledger, kept) = (in_ledger(run)?, find::<Vec<Reading>>(run)?);
-    let counted = ledger.is_some() || kept.is_some();
-    let own = united(ledger.unwrap_or_default(), kept.unwrap_or_default());
-    let all = kept_beside(run, key).into_iter().fold(own, united);
-    let found = of_run(all, key);
+    let there = There::read(run)?;
+    let counted = there.are_counted();
+    let found = there.of_run(key);
     Ok((counted || !found.is_empty()).then_some(found))
 }
 
-/// What each of the other runs in the folder of an experiment has kept; a copy that is damaged is named where its run is
-/// read.
-fn kept_beside(run: &Path, key: &ReadingKey) -> Vec<Vec<Reading>> {
-    let experiment = experiment_of(run);
-    // A reading of an earlier version has no experiment but the folder's.
-    let is_named = experiment.file_name() == Some(key.experiment.as_ref());
-    let entries = fs::read_dir(&experiment).into_iter().flatten().flatten();
-    let others = entries.filter(|entry| Some(entry.file_name().as_os_str()) != run.file_name());
-    let kept = others.filter_map(|entry| find::<Vec<Reading>>(&entry.path()).ok().flatten());
-    kept.map(|mut readings| {
-        readings.retain(|reading| is_named || !reading.experiment.is_empty());
-        readings
-    })
-    .collect()
-}
-
-/// All readings that the ledger of a run's experiment holds; `None` where there is no ledger.
+/// Brings the readings that a run and those beside it have kept into the ledger, and gives those of the run to `write`, with
+/// what it has kept before; nothing where none was counted.
 ///
 /// # Errors
-/// If it is there and cannot be read.
-pub(super) fn in_ledger(run: &Path) -> Result<Option<Vec<Reading>>> {
-    let Some(bytes) = files::read(&ledger(run))? else { return Ok(None) };
-    let text = String::from_utf8_lossy(&bytes);
-    let lines = text.lines().filter(|line| !line.trim().is_empty());
-    Ok(Some(lines.map(|line| serde_json::from_str(line).unwrap_or_default()).collect()))
+/// As [`readings`], and if the ledger or the copy cannot be written.
+pub(super) fn keep(
+    run: &Path,
+    key: &ReadingKey,
+    write: impl FnOnce(&Vec<Reading>) -> Result<()>,
+) -> Result<()> {
+    let there = There::read(run)?;
+    let mut inside: HashSet<String> = there.ledger.iter().map(Reading::identity).collect();
+    let copies = there.beside.iter().map(|copy| &copy.readings).chain(&there.kept);
+    let new = copies.flatten().filter(|one| one.is_of_any_folder());
+    let new: Vec<&Reading> = new.filter(|one| inside.insert(one.identity())).collect();
+    if !new.is_empty() {
+        add_to_ledger(&ledger(run), &new)?;
+    }
+    let is_inside = |copy: &[Reading]| copy.iter().all(|one| inside.contains(&one.identity()));
+    let beside = there.beside.iter().filter(|copy| is_inside(&copy.readings));
+    let mut seen: Vec<String> = beside.map(|copy| copy.state.clone()).collect();
+    let (counted, kept) = (there.are_counted(), there.kept.clone().unwrap_or_default());
+    let of_run = there.of_run(key);
+    if counted || !of_run.is_empty() {
+        let copy = united([kept, of_run]);
+        write(&copy)?;
+        seen.extend(state_of(run).filter(|_| is_inside(&copy)));
+    }
+    // What is not noted is read again.
+    let _ = note_seen(run, &seen);
+    Ok(())
+}
+
+/// What a run finds of readings: the ledger, its own copy, and the copies beside it that the ledger is not known to hold.
+struct There {
+    experiment: PathBuf,
+    /// All lines of the ledger; none where there is no ledger.
+    ledger: Vec<Reading>,
+    kept: Option<Vec<Reading>>,
+    beside: Vec<Copied>,
+}
+
+/// What a run beside has kept.
+struct Copied {
+    /// Of the file, before it was read.
+    state: String,
+    readings: Vec<Reading>,
+}
+
+impl There {
+    /// Copies that are damaged are left out, and named where their run is read.
+    ///
+    /// # Errors
+    /// If the ledger or the run's copy is there and cannot be read.
+    fn read(run: &Path) -> Result<Self> {
+        let experiment = experiment_of(run);
+        let bytes = files::read(&experiment.join(LEDGER))?.unwrap_or_default();
+        let text = String::from_utf8_lossy(&bytes);
+        let lines = text.lines().filter(|line| !line.trim().is_empty());
+        let ledger = lines.map(|line| serde_json::from_str(line).unwrap_or_default()).collect();
+        let seen = seen(&experiment, &beginning(&text), bytes.len() as u64);
+        let kept = find::<Vec<Reading>>(run)?;
+        let mut beside = Vec::new();
+        for entry in fs::read_dir(&experiment).into_iter().flatten().flatten() {
+            let other = entry.path();
+            if Some(entry.file_name().as_os_str()) == run.file_name() {
+                continue;
+            }
+            let Some(state) = state_of(&other).filter(|state| !seen.contains(state)) else {
+                continue;
+            };
+            let file = other.join(Vec::<Reading>::FILE);
+            let Ok(Some(bytes)) = files::read(&file) else { continue };
+            if let Ok(readings) = Vec::<Reading>::from_bytes(bytes, &file) {
+                beside.push(Copied { state, readings });
+            }
+        }
+        Ok(Self { experiment, ledger, kept, beside })
+    }
+
+    fn are_counted(&self) -> bool {
+        !self.ledger.is_empty() || self.kept.is_some()
+    }
+
+    /// All of them that are of a run.
+    fn of_run(self, key: &ReadingKey) -> Vec<Reading> {
+        // A reading of an earlier version has no experiment but the folder's.
+        let is_named = self.experiment.file_name() == Some(key.experiment.as_ref());
+        let beside = self.beside.into_iter().map(|mut copy| {
+            copy.readings.retain(|reading| is_named || !reading.experiment.is_empty());
+            copy.readings
+        });
+        let own = [self.ledger, self.kept.unwrap_or_default()];
+        of_run(united(own.into_iter().chain(beside)), key)
+    }
+}
+
+/// Twelve digits of the SHA-256 of the first line of a ledger, which tell it from one that took its place.
+fn beginning(ledger: &str) -> String {
+    sha256(ledger.lines().next().unwrap_or_default())[..12].into()
+}
+
+/// The states of the copies that have nothing which a ledger of this beginning and length has not.
+fn seen(experiment: &Path, beginning: &str, length: u64) -> HashSet<String> {
+    let text = crate::file::read_to_string(experiment.join(SEEN)).unwrap_or_default();
+    let of_this = |line: &str| {
+        let (of, rest) = line.split_once(' ')?;
+        let (least, state) = rest.split_once(' ')?;
+        let is_of_this = of == beginning && least.parse::<u64>().ok()? <= length;
+        is_of_this.then(|| state.to_string())
+    };
+    text.lines().filter_map(of_this).collect()
+}
+
+/// Notes that the ledger of a run's experiment holds all that copies of these states have.
+fn note_seen(run: &Path, states: &[String]) -> std::io::Result<()> {
+    if states.is_empty() {
+        return Ok(());
+    }
+    let mut first = String::new();
+    let ledger = crate::file::open(ledger(run))?;
+    let length = ledger.metadata()?.len();
+    BufReader::new(ledger).read_line(&mut first)?;
+    let beginning = beginning(&first);
+    let lines = states.iter().map(|state| format!("{beginning} {length} {state}"));
+    let lines: Vec<String> = lines.collect();
+    append(&experiment_of(run).join(SEEN), &lines.join("\n")).map(|_| ())
+}
+
+/// What tells the copy of a run from what it was before and will be later: its length, its time and the name of the run;
+/// `None` where there is none. A name of several lines is that of no run.
+fn state_of(run: &Path) -> Option<String> {
+    let found = fs::metadata(run.join(Vec::<Reading>::FILE)).ok()?;
+    let changed = found.modified().ok()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let name = run.file_name()?.to_string_lossy();
+    Some(format!("{} {} {name}", found.len(), changed.as_nanos()))
 }
 
 /// Readings by the experiment of a run, of its data or of images that it read itself; readings of unknown data count.
@@ -238,14 +387,24 @@ pub(super) fn of_run(all: Vec<Reading>, key: &ReadingKey) -> Vec<Reading> {
     all.into_iter().filter(is_of_run).collect()
 }
 
-/// The union of two lists: a reading in both counts once, a reading that one list has twice was made twice.
-pub(super) fn united(one: Vec<Reading>, mut other: Vec<Reading>) -> Vec<Reading> {
-    for reading in &one {
-        if let Some(place) = other.iter().position(|found| found == reading) {
-            other.remove(place);
+/// The union of lists: a reading in several counts once, one of an earlier version that a list has twice was made twice.
+pub(super) fn united(lists: impl IntoIterator<Item = Vec<Reading>>) -> Vec<Reading> {
+    let mut all = Vec::new();
+    let mut counted: HashMap<String, usize> = HashMap::new();
+    for list in lists {
+        let mut in_list: HashMap<String, usize> = HashMap::new();
+        for reading in list {
+            let identity = reading.identity();
+            let again = in_list.entry(identity.clone()).or_default();
+            *again += usize::from(*again == 0 || reading.id.is_empty());
+            let before = counted.entry(identity).or_default();
+            if *again > *before {
+                *before = *again;
+                all.push(reading);
+            }
         }
     }
-    one.into_iter().chain(other).collect()
+    all
 }
 
 #[cfg(test)]
@@ -383,6 +542,36 @@ mod tests {
         }
         assert_eq!(readings(&run, &KEY).unwrap().unwrap().len(), 4);
         assert_eq!(find::<Vec<Reading>>(&run).unwrap().unwrap().len(), 4);
+    }
+
+    #[test]
+    fn copies_that_the_ledger_holds_are_not_read_again_until_they_change_or_it_is_gone() {
+        let root = tempfile::tempdir().unwrap();
+        let [run, other] = ["0123", "4567"].map(|id| root.path().join("m").join(id));
+        let elsewhere = root.path().join("else/4567");
+        let score = |path: &Path, id: &str| {
+            drop(RunDir::open_write(path).unwrap());
+            RunDir::note_reading(path, &of("m", id, "x", &[])).unwrap();
+        };
+        let beside = || There::read(&run).unwrap().beside.len();
+        let count = || readings(&run, &KEY).unwrap().unwrap().len();
+        score(&run, "0123");
+        score(&other, "4567");
+        assert_eq!((beside(), count()), (0, 2));
+        // Moved away, scored there, and moved back.
+        fs::create_dir_all(elsewhere.parent().unwrap()).unwrap();
+        fs::rename(&other, &elsewhere).unwrap();
+        score(&elsewhere, "4567");
+        fs::rename(&elsewhere, &other).unwrap();
+        assert_eq!((beside(), count()), (1, 3));
+        // Whoever writes next brings it into the ledger, which outlives the run.
+        RunDir::open_write(&run).unwrap().write_readings(&KEY).unwrap();
+        assert_eq!((beside(), count()), (0, 3));
+        fs::remove_dir_all(&other).unwrap();
+        assert_eq!(count(), 3);
+        score(&other, "4567");
+        fs::remove_file(root.path().join("m").join(LEDGER)).unwrap();
+        assert_eq!((beside(), count()), (1, 4));
     }
 
     #[test]

@@ -89,7 +89,7 @@ impl RunDir {
     pub fn note_reading(path: &Path, reading: &Reading) -> Result<()> {
         readings::note_reading(path, reading)?;
         match soon(|| Self::open_write(path)) {
-            Ok(run) => run.keep_reading(reading),
+            Ok(run) => run.write_readings(&reading.key()),
             Err(Error::Busy(_)) => Ok(()),
             Err(error) => Err(error),
         }
@@ -282,15 +282,7 @@ impl RunDir {
     /// Writes the readings of the test split of a run, by the ledger and by the runs of its experiment, so that they move
     /// with the run directory.
     pub fn write_readings(&self, key: &ReadingKey) -> Result<()> {
-        let Some(readings) = readings::readings(&self.path, key)? else { return Ok(()) };
-        self.write(&readings)
-    }
-
-    /// Adds a reading that the ledger has already to those that the run has kept.
-    fn keep_reading(&self, reading: &Reading) -> Result<()> {
-        let ledger = readings::in_ledger(&self.path)?.unwrap_or_default();
-        let ledger = readings::of_run(ledger, &reading.key());
-        self.write(&readings::united(self.read()?, ledger))
+        readings::keep(&self.path, key, |readings| self.write(readings))
     }
 
     /// Adds the readings of the test split that another run directory has kept.
@@ -298,7 +290,7 @@ impl RunDir {
         // A file that cannot be read counts as one reading.
         let theirs = find(other).unwrap_or_else(|_| Some(vec![Reading::default()]));
         let Some(theirs) = theirs else { return Ok(()) };
-        self.write(&readings::united(self.read()?, theirs))
+        self.write(&readings::united([self.read()?, theirs]))
     }
 
     /// Writes one picture, a PNG or JPEG file as it is, under `pictures/`.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
@@ -76,7 +77,8 @@ impl Committed {
     }
 }
 
-/// The time, as RFC 3339 writes it.
+/// The time, as RFC 3339 writes it; of a clock that stands before 1970 the beginning of that year.
 pub fn now() -> String {
-    humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string()
+    let now = SystemTime::now().max(UNIX_EPOCH);
+    humantime::format_rfc3339_seconds(now).to_string()
 }

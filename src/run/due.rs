@@ -10,7 +10,7 @@ use super::trained::finished;
 use crate::baseline::Baseline;
 use crate::error::Result;
 use crate::plan::Plan;
-use crate::record::{Position, RunDir, RunState, RunSummary, finished_at};
+use crate::record::{Position, RunDir, RunState, finished_at};
 
 /// What is still to be done for a run, and why.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -161,11 +161,15 @@ fn step(plan: &Plan, folder: &Path) -> Result<Step> {
 fn accepted(plan: &Plan, folder: &Path) -> Result<Option<PathBuf>> {
     let spec = &plan.decisions.spec;
     let Some(experiment) = folder.parent() else { return Ok(None) };
-    let finished = finished_at(experiment, plan.decisions.seed, &plan.position)?;
+    let seed = plan.decisions.seed;
     let baseline = Baseline::read(Path::new(&spec.run.baseline))?;
-    let is_accepted =
-        |run: &&RunSummary| baseline.has_accepted(&spec.name, plan.decisions.seed, &run.run_id);
-    let others: Vec<RunSummary> = finished.into_iter().filter(|run| run.path != folder).collect();
-    let before = others.iter().find(is_accepted).or(others.first());
-    Ok(before.map(|run| run.path.clone()))
+    let is_other = |id: &str| folder.file_name() != Some(id.as_ref());
+    let is_accepted = |id: &str| is_other(id) && baseline.has_accepted(&spec.name, seed, id);
+    let last = |wanted: &dyn Fn(&str) -> bool| -> Result<Option<PathBuf>> {
+        Ok(finished_at(experiment, seed, &plan.position, wanted)?.next().map(|run| run.path))
+    };
+    match last(&is_accepted)? {
+        None => last(&is_other),
+        accepted => Ok(accepted),
+    }
 }

@@ -111,9 +111,9 @@ fn reference(
 /// The record of the last other finished run of the same seed and position whose gates hold.
 fn last_accepted(Judged { seed, position, folder }: &Judged) -> Result<Option<Record>> {
     let Some(experiment) = folder.parent() else { return Ok(None) };
-    let accepted = finished_at(experiment, *seed, position)?
-        .into_iter()
-        .find(|run| run.fallen.is_empty() && run.path.file_name() != folder.file_name());
+    let is_other = |id: &str| folder.file_name() != Some(id.as_ref());
+    let accepted =
+        finished_at(experiment, *seed, position, is_other)?.find(|run| run.fallen.is_empty());
     accepted.map(|run| Record::read(run.path)).transpose()
 }
 

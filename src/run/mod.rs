@@ -134,7 +134,10 @@ pub fn run(plan: &Plan, options: &Options, stop: &Stop) -> Result<Outcome> {
         Err(error) => (RunState::Failed, Some(error.to_string())),
     };
     let epoch = run.status().map_or(0, |status| status.epoch);
-    write_status(&run, plan, state, why, epoch)?;
+    if let Err(unwritten) = write_status(&run, plan, state, why.clone(), epoch) {
+        // What ended the run says more than that its end could not be written.
+        return Err(why.filter(|_| state == RunState::Failed).map_or(unwritten, Error::failed));
+    }
     if path == folder || state != RunState::Finished {
         drop(run);
         return Outcome::read(path, false);

@@ -7,7 +7,7 @@ use super::options::Options;
 use super::place::{Place, place};
 use crate::error::{Error, Result};
 use crate::plan::Plan;
-use crate::record::{RunDir, RunState, check_writable, list_experiment};
+use crate::record::{RunDir, check_writable, unfinished_runs};
 
 /// Checks that a run can be made, as far as that is known before anything is computed.
 ///
@@ -44,11 +44,9 @@ pub fn nothing_to_resume(plan: &Plan) -> Result<Option<String>> {
     if RunDir::is_begun(&folder) {
         return Ok(None);
     }
-    let unfinished = list_experiment(experiment)?.into_iter().find(|run| {
-        let state = run.status.state;
-        let begun = matches!(state, RunState::Interrupted | RunState::Failed);
+    let unfinished = unfinished_runs(experiment)?.into_iter().find(|run| {
         let is_average = run.position.as_ref().is_some_and(|position| !position.average.is_empty());
-        run.seed == plan.decisions.seed && run.problem.is_none() && begun && !is_average
+        run.seed == plan.decisions.seed && run.problem.is_none() && !is_average
     });
     let Some(other) = unfinished else { return Ok(None) };
     let changed = changes(&other.path, plan)?;

@@ -9,6 +9,7 @@ use crate::data::{Cache, Loader};
 use crate::device::{Chosen, for_training};
 use crate::error::Result;
 use crate::evaluate::Names;
+use crate::memory;
 use crate::plan::Plan;
 use crate::spec::Spec;
 use crate::train::{Resting, Training};
@@ -29,7 +30,8 @@ pub(super) fn training(plan: &Plan, chosen: &Chosen) -> Result<Training> {
     let checkpointing = spec.schedule.activation_checkpointing;
     let devices: Vec<Device> =
         chosen.devices().iter().map(|device| for_training(device, checkpointing)).collect();
-    let cache = Arc::new(Cache::new((spec.dataset.cache_mib as usize) << 20));
+    let most = memory::at_most((spec.dataset.cache_mib as usize) << 20);
+    let cache = Arc::new(Cache::new(most));
     let loader = |cases: &[usize], augment| {
         Loader::new(
             Arc::clone(&plan.dataset),

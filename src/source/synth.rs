@@ -1,6 +1,7 @@
 //! `data synth`: phantoms written to disk in the layouts of the real data sets.
 
 use std::fs;
+use std::io::Cursor;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
@@ -175,10 +176,14 @@ fn synth_slide(
 }
 
 fn save(path: &Path, image: &DynamicImage) -> Result<()> {
-    image.save_with_format(path, ImageFormat::Png).map_err(|error| match error {
-        image::ImageError::IoError(error) => Error::io(path, "cannot write")(error),
-        error => Error::failed(format!("{}: cannot write: {error}", path.display())),
-    })
+    let mut bytes = Cursor::new(Vec::new());
+    image.write_to(&mut bytes, ImageFormat::Png).map_err(|error| unwritable(path, &error))?;
+    // At once: encoders write the end of a picture when they are dropped, where nobody hears an error.
+    fs::write(path, bytes.into_inner()).map_err(Error::io(path, "cannot write"))
+}
+
+fn unwritable(path: &Path, error: &dyn std::fmt::Display) -> Error {
+    Error::failed(format!("{}: cannot write: {error}", path.display()))
 }
 
 /// Writes a mask with one bit a pixel, as most of BUSI's are.
@@ -191,17 +196,15 @@ fn save_bits(path: &Path, mask: &GrayImage) -> Result<()> {
             })
         })
         .collect();
-    let failed = |error: png::EncodingError| match error {
-        png::EncodingError::IoError(error) => Error::io(path, "cannot write")(error),
-        error => Error::failed(format!("{}: cannot write: {error}", path.display())),
-    };
-    let file = fs::File::create(path).map_err(Error::io(path, "cannot create"))?;
-    let mut encoder = png::Encoder::new(std::io::BufWriter::new(file), mask.width(), mask.height());
+    let failed = |error: png::EncodingError| unwritable(path, &error);
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, mask.width(), mask.height());
     encoder.set_color(ColorType::Grayscale);
     encoder.set_depth(BitDepth::One);
     let mut writer = encoder.write_header().map_err(failed)?;
     writer.write_image_data(&packed).map_err(failed)?;
-    writer.finish().map_err(failed)
+    writer.finish().map_err(failed)?;
+    fs::write(path, bytes).map_err(Error::io(path, "cannot write"))
 }
 
 #[cfg(test)]

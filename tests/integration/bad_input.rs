@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use image::{GrayImage, ImageBuffer, Luma, RgbImage};
 
@@ -149,79 +148,6 @@ fn splits_that_do_not_add_up_or_leave_a_class_out() {
     bench.oncospec(&["check", "tiny.toml", "--set", fractions]).with(2).telling(&["1.1"]);
     let few = ["check", "tiny.toml", "--set", "dataset.cases=6"];
     bench.oncospec(&few).with(2).telling(&["dataset.split"].map(|_| "split"));
-}
-
-#[test]
-fn a_run_directory_of_another_version() {
-    let bench = Bench::new();
-    bench.tiny("");
-    bench.oncospec(&["run", "tiny.toml", "--set", "schedule.epochs=1"]).with(0);
-    let run = bench.only_run("runs", "tiny");
-    let format = fs::read_to_string(run.join("format.json")).unwrap();
-    fs::write(run.join("format.json"), format.replace("\"version\": 1", "\"version\": 99"))
-        .unwrap();
-    let run = run.to_str().unwrap().to_string();
-    bench.oncospec(&["report", &run]).with(2).telling(&["99", "1"]);
-    bench.oncospec(&["run", "tiny.toml", "--set", "schedule.epochs=1"]).with(2).telling(&["99"]);
-}
-
-/// A small file system of its own; unmounted when dropped.
-struct Disk {
-    path: PathBuf,
-}
-
-impl Disk {
-    /// `None`, with the reason printed, where mounting is not allowed.
-    fn new(bench: &Bench, options: &str) -> Option<Self> {
-        let path = bench.path().join("disk");
-        fs::create_dir_all(&path).unwrap();
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", options, "tmpfs"])
-            .arg(&path)
-            .status()
-            .is_ok_and(|status| status.success());
-        if !mounted {
-            eprintln!("skipped: cannot mount a small disk here");
-            return None;
-        }
-        Some(Self { path })
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.path).status();
-    }
-}
-
-#[test]
-fn a_full_disk_fails_the_run_in_words_and_leaves_what_was_there() {
-    let bench = Bench::new();
-    bench.tiny("");
-    let Some(disk) = Disk::new(&bench, "size=220k") else { return };
-    let said = bench.oncospec(&[
-        "run",
-        "tiny.toml",
-        "--set",
-        "run.output=disk",
-        "--set",
-        "schedule.epochs=30",
-    ]);
-    assert_eq!(said.code, Some(1), "{said:?}");
-    assert!(!said.err.contains("panicked"), "{}", said.err);
-    let said = said.telling(&["disk"]);
-    assert!(said.err.to_lowercase().contains("space"), "{}", said.err);
-    drop(disk);
-}
-
-#[test]
-fn a_read_only_disk_is_said_before_any_training() {
-    let bench = Bench::new();
-    bench.tiny("");
-    let Some(_disk) = Disk::new(&bench, "size=1m,ro") else { return };
-    let said = bench.oncospec(&["run", "tiny.toml", "--set", "run.output=disk"]).with(1);
-    let said = said.telling(&["disk"]);
-    assert!(said.err.to_lowercase().contains("read-only"), "{}", said.err);
 }
 
 #[test]

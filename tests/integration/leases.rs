@@ -6,26 +6,10 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::support::{Bench, json, repository, said};
+use super::support::{Bench, json, said};
 
 /// A few epochs take longer than a lease lasts.
 const RUN: [&str; 6] = ["run", "tiny.toml", "--device", "cpu", "--set", "schedule.epochs=40"];
-
-/// The library that makes a process see a folder as another machine does; `None`, with the reason printed, where it cannot be
-/// made.
-fn library(bench: &Bench) -> Option<PathBuf> {
-    let library = bench.path().join("machine.so");
-    let source = repository().join("tests/fixtures/machine.c");
-    let mut gcc = Command::new("gcc");
-    gcc.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(&source).arg("-ldl");
-    match gcc.status() {
-        Ok(status) if status.success() => Some(library),
-        made => {
-            eprintln!("skipped: gcc makes no library that stands for a machine: {made:?}");
-            None
-        }
-    }
-}
 
 /// Starts a command on a machine of that name.
 fn start(bench: &Bench, library: &Path, machine: &str, more: &[&str]) -> Child {
@@ -74,7 +58,7 @@ fn bits(run: &Path) -> [Vec<u8>; 2] {
 #[test]
 fn a_run_of_another_machine_is_left_alone_while_that_lives_and_taken_over_when_it_was_killed() {
     let bench = Bench::new();
-    let Some(library) = library(&bench) else { return };
+    let Some(library) = bench.machine() else { return };
     bench.tiny("");
     let mut first = start(&bench, &library, "n1", &["--set", "run.checkpoint-every=1"]);
     let run = begun(&bench, &mut first);
@@ -94,7 +78,7 @@ fn a_run_of_another_machine_is_left_alone_while_that_lives_and_taken_over_when_i
 #[test]
 fn a_process_that_was_halted_while_another_machine_took_its_run_over_writes_nothing_more() {
     let bench = Bench::new();
-    let Some(library) = library(&bench) else { return };
+    let Some(library) = bench.machine() else { return };
     bench.tiny("");
     let mut first = start(&bench, &library, "n1", &[]);
     let run = begun(&bench, &mut first);

@@ -16,6 +16,7 @@ mod documents;
 mod engine;
 mod ensemble;
 mod explain;
+mod faults;
 mod figures;
 mod files;
 mod floors;

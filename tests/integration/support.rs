@@ -123,6 +123,22 @@ impl Bench {
         self.file("large.safetensors", bytes)
     }
 
+    /// The library that makes a process see the disk and the clock as another machine does (`tests/fixtures/machine.c`);
+    /// `None`, with the reason printed, where it cannot be made.
+    pub(crate) fn machine(&self) -> Option<PathBuf> {
+        let library = self.path().join("machine.so");
+        let source = repository().join("tests/fixtures/machine.c");
+        let mut gcc = Command::new("gcc");
+        gcc.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(&source).arg("-ldl");
+        match gcc.status() {
+            Ok(status) if status.success() => Some(library),
+            made => {
+                eprintln!("skipped: gcc makes no library that stands for a machine: {made:?}");
+                None
+            }
+        }
+    }
+
     /// The only run directory of an experiment.
     pub(crate) fn only_run(&self, output: &str, experiment: &str) -> PathBuf {
         let folder = self.path().join(output).join(experiment);
