@@ -133,8 +133,11 @@ pub(super) fn curves(records: &[Record], labels: &[String]) -> Result<Vec<Curve>
     Ok(curves)
 }
 
-/// An image as it was scored; `None` where the record has another class than its classes.
+/// An image as it was scored; `None` where it was scored by other classes than those of the record.
 pub(super) fn image_score(row: &ScoreRow, record: &Record) -> Option<ImageScore> {
+    if row.probabilities.len() != classes(record).len() {
+        return None;
+    }
     Some(ImageScore {
         case: row.case.clone(),
         group: row.group.clone(),
