@@ -20,6 +20,7 @@ mod files;
 mod floors;
 mod geometry;
 mod gpu;
+mod hostile;
 mod identity;
 mod imaging;
 mod jobs;
