@@ -15,6 +15,9 @@ const RAW_PROFILES: [&str; 3] =
 /// The keyword of the text that holds XMP.
 const XMP: &str = "XML:com.adobe.xmp";
 
+/// Most bytes of the texts of a PNG that may say how it is turned, decompressed.
+const MOST_TEXT_BYTES: usize = 1 << 24;
+
 /// What a block of Exif may begin with, before two bytes more.
 const EXIF_BLOCK: &[u8] = b"Exif";
 
@@ -168,8 +171,7 @@ pub(super) fn stated(bytes: &[u8]) -> Result<Vec<(Orientation, &'static str)>, S
             b"eXIf" => found.extend(of(data)?.map(|turn| (turn, "eXIf"))),
             b"tEXt" | b"zTXt" | b"iTXt" => {
                 let keyword = data.split(|&byte| byte == 0).next().unwrap_or_default();
-                let is = |name: &&str| name.as_bytes() == keyword;
-                texts |= RAW_PROFILES.iter().any(is) || is(&XMP);
+                texts |= std::str::from_utf8(keyword).is_ok_and(may_state);
             }
             _ => {}
         }
@@ -205,31 +207,46 @@ fn of_texts(bytes: &[u8]) -> Result<Vec<(Orientation, &'static str)>, String> {
     let texts = read_texts(bytes).ok_or("a PNG whose texts on how it is turned cannot be read")?;
     let mut found = Vec::new();
     for (keyword, text) in texts {
-        if RAW_PROFILES.contains(&keyword.as_str()) {
+        if keyword != XMP {
             let block = raw_profile(&text)
                 .ok_or_else(|| format!("a PNG whose text `{keyword}` cannot be understood"))?;
             found.extend(of(&block)?.map(|turn| (turn, "a raw profile")));
-        } else if keyword == XMP {
+        } else {
             found.extend(of_xmp(&text)?.map(|turn| (turn, "XMP")));
         }
     }
     Ok(found)
 }
 
-/// Keywords and texts of a PNG, before its pixels and after them.
+/// Whether the text of this keyword may say how a PNG is turned.
+fn may_state(keyword: &str) -> bool {
+    RAW_PROFILES.contains(&keyword) || keyword == XMP
+}
+
+/// Keywords of a PNG and their texts that may say how it is turned, before its pixels and after them; `None` where they cannot
+/// be decompressed, or are longer than [`MOST_TEXT_BYTES`].
 fn read_texts(bytes: &[u8]) -> Option<Vec<(String, String)>> {
     let mut reader = png::Decoder::new(Cursor::new(bytes)).read_info().ok()?;
     reader.finish().ok()?;
     let info = reader.info();
-    let mut texts: Vec<(String, String)> = Vec::new();
-    for chunk in &info.uncompressed_latin1_text {
-        texts.push((chunk.keyword.clone(), chunk.text.clone()));
+    let plain = info.uncompressed_latin1_text.iter().filter(|chunk| may_state(&chunk.keyword));
+    let mut texts: Vec<(String, String)> =
+        plain.map(|chunk| (chunk.keyword.clone(), chunk.text.clone())).collect();
+    // `get_text` alone decompresses whatever there is.
+    let mut left = MOST_TEXT_BYTES;
+    for chunk in info.compressed_latin1_text.iter().filter(|chunk| may_state(&chunk.keyword)) {
+        let mut chunk = chunk.clone();
+        chunk.decompress_text_with_limit(left).ok()?;
+        let text = chunk.get_text().ok()?;
+        left = left.saturating_sub(text.len());
+        texts.push((chunk.keyword, text));
     }
-    for chunk in &info.compressed_latin1_text {
-        texts.push((chunk.keyword.clone(), chunk.get_text().ok()?));
-    }
-    for chunk in &info.utf8_text {
-        texts.push((chunk.keyword.clone(), chunk.get_text().ok()?));
+    for chunk in info.utf8_text.iter().filter(|chunk| may_state(&chunk.keyword)) {
+        let mut chunk = chunk.clone();
+        chunk.decompress_text_with_limit(left).ok()?;
+        let text = chunk.get_text().ok()?;
+        left = left.saturating_sub(text.len());
+        texts.push((chunk.keyword, text));
     }
     Some(texts)
 }

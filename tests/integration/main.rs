@@ -22,6 +22,7 @@ mod files;
 mod floors;
 mod geometry;
 mod gpu;
+mod hostile;
 mod identity;
 mod imaging;
 mod jobs;
