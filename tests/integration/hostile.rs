@@ -776,10 +776,10 @@ fn without_code(markdown: &str) -> String {
         let ticks = rest[start..].len() - rest[start..].trim_start_matches('`').len();
         let fence = "`".repeat(ticks);
         let inside = &rest[start + ticks..];
-        let ends = inside.match_indices(&fence).map(|(at, _)| at);
+        let mut ends = inside.match_indices(&fence).map(|(at, _)| at);
         let alone =
             |at: &usize| !inside[..*at].ends_with('`') && !inside[at + ticks..].starts_with('`');
-        let end = ends.into_iter().find(alone).expect("code that does not end");
+        let end = ends.find(alone).expect("code that does not end");
         rest = &inside[end + ticks..];
     }
     plain + rest
