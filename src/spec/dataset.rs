@@ -64,8 +64,7 @@ pub struct DatasetSpec {
     #[serde(default)]
     #[schemars(extend("x-role" = Role::Resolved))]
     pub subset: SubsetSpec,
-    /// Memory that decoded and resized cases may take, in MiB, though never more than half of what is left; beyond it they are
-    /// decoded again.
+    /// Memory that decoded and resized cases may take, in MiB, at most half of what is left; beyond it they are decoded again.
     #[serde(default = "default_cache_mib")]
     #[schemars(range(max = 1_000_000), extend("x-role" = Role::Execution))]
     pub cache_mib: u32,
