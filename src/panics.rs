@@ -21,7 +21,7 @@ pub(crate) struct Panicked {
 }
 
 /// What a panic said, where it said something.
-pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> Option<&str> {
+fn panic_text(panic: &(dyn Any + Send)) -> Option<&str> {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
 }

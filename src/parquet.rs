@@ -8,7 +8,10 @@
 use std::io::Cursor;
 use std::ops::Range;
 
-use polars::prelude::{Column, DataFrame, DataType, ParallelStrategy, ParquetReader, SerReader};
+use polars::prelude::{
+    Column, DataFrame, DataType, NamedFrom, ParallelStrategy, ParquetReader, ParquetWriter,
+    SerReader,
+};
 
 use crate::panics::quietly;
 
@@ -22,6 +25,23 @@ const BYTES: (u64, u64) = (1 << 28, 64);
 const MOST_FIXED_BYTES: i64 = 64;
 /// Values within one another, of what polars does not read.
 const MOST_NESTED: usize = 16;
+
+/// Starts polars' threads. Where the system refuses them, polars panics in the midst of whatever needs them first.
+///
+/// # Errors
+/// Why the system refuses them.
+pub(crate) fn start_threads() -> Result<(), String> {
+    let columns = ["a", "b"].map(|name| Column::new(name.into(), [0i32]));
+    let begin = || {
+        let mut frame = DataFrame::new_infer_height(columns.into())?;
+        ParquetWriter::new(std::io::sink()).finish(&mut frame)
+    };
+    match quietly(begin) {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(panicked) => Err(panicked.said),
+    }
+}
 
 /// The frame that a file holds, of columns without columns or lists within.
 ///

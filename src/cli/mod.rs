@@ -46,7 +46,7 @@ use serde::{Deserialize, Serialize};
 use crate::device;
 use crate::error::{Error, Result};
 use crate::finding::Level;
-use crate::{machine, progress, text};
+use crate::{machine, parquet, progress, text};
 
 /// Declarative experiments for breast-cancer imaging: one TOML in, one HTML report out.
 #[derive(Debug, Parser)]
@@ -153,6 +153,11 @@ pub fn execute(cli: Cli) -> Result<u8> {
              `ulimit -n 1024`"
         )));
     }
+    parquet::start_threads().map_err(|why| {
+        Error::failed(format!(
+            "no thread can be started: {why}: allow more memory or processes, such as by `ulimit -v` and `ulimit -u`"
+        ))
+    })?;
     match cli.command {
         Command::Run(args) => run::execute(args, output),
         Command::Check(args) => check::execute(args, output),

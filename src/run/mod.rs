@@ -50,7 +50,6 @@ pub use strata::{strata_of_images, strata_of_pixels};
 pub use sweep::{best_first, note_sweep, trial};
 pub use trained::going_on;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,7 +57,7 @@ use crate::data::pixels_of_cases;
 use crate::error::{Error, Result};
 use crate::evaluate::Predictor;
 use crate::memory;
-use crate::panics::panic_text;
+use crate::panics::{Panicked, quietly};
 use crate::plan::{Plan, engine_sources};
 use crate::provenance;
 use crate::record::{
@@ -120,13 +119,13 @@ pub fn run(plan: &Plan, options: &Options, stop: &Stop) -> Result<Outcome> {
     let path = run.path().to_path_buf();
     let checkpoints = Checkpoints::new(Arc::clone(&run), plan.decisions.spec.schedule.epochs);
     let begun = begin_at(plan, options, &run, &checkpoints)?;
-    let work = AssertUnwindSafe(|| match plan.is_average() {
+    let work = || match plan.is_average() {
         true => average(plan, options, stop, &run),
         false => work(plan, options, stop, &run, checkpoints, begun),
-    });
-    let ended = catch_unwind(work).unwrap_or_else(|panic| {
-        let said = panic_text(&*panic).unwrap_or("it gave no reason");
-        Err(Error::Failed(format!("the engine gave up: {said}")))
+    };
+    let ended = quietly(work).unwrap_or_else(|Panicked { said, place }| {
+        let place = place.map(|place| format!(" ({place})")).unwrap_or_default();
+        Err(Error::Failed(format!("the engine gave up: {said}{place}")))
     });
     let (state, why) = match ended {
         Ok(None) => (RunState::Finished, None),

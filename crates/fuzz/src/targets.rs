@@ -99,8 +99,7 @@ fn split(folder: &Path, bytes: &[u8]) {
         put(folder, name, bytes);
     }
     put(folder, "other.txt", "phantom-0011\n");
-    let text = format!("{SPEC}dataset.split = {{ kind = \"file\", {list} }}\n");
-    checked(folder, &text);
+    checked(folder, SPEC, &[format!("dataset.split={{ kind = \"file\", {list} }}")]);
 }
 
 /// The first byte says whether it is a CSV file or Parquet.
@@ -115,12 +114,12 @@ fn table(folder: &Path, bytes: &[u8]) {
          dataset = {{ kind = \"table\", root = \".\", table = \"{name}\", image = \"image\", masks = [\"mask\"], \
          class = \"class\", group = \"group\", image-size = 32 }}\n"
     );
-    checked(folder, &text);
+    checked(folder, &text, &[]);
 }
 
-fn checked(folder: &Path, text: &str) {
+fn checked(folder: &Path, text: &str, sets: &[String]) {
     let path = put(folder, "spec.toml", text);
-    let loaded = spec::load(&path, &[], empty()).unwrap_or_else(|wrong| panic!("{wrong}"));
+    let loaded = spec::load(&path, sets, empty()).unwrap_or_else(|wrong| panic!("{wrong}"));
     let _ = plan::check(loaded, Depth::Headers);
 }
 
