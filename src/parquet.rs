@@ -9,8 +9,7 @@ use std::io::Cursor;
 use std::ops::Range;
 
 use polars::prelude::{
-    Column, DataFrame, DataType, NamedFrom, ParallelStrategy, ParquetReader, ParquetWriter,
-    SerReader,
+    Column, DataFrame, DataType, ParallelStrategy, ParquetReader, ParquetWriter, SerReader,
 };
 
 use crate::panics::quietly;
@@ -531,7 +530,7 @@ impl Thrift<'_> {
 
 #[cfg(test)]
 mod tests {
-    use polars::prelude::{NamedFrom, ParquetWriter, Series};
+    use polars::prelude::{ParquetWriter, Series};
 
     use super::*;
 
