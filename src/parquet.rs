@@ -530,7 +530,7 @@ impl Thrift<'_> {
 
 #[cfg(test)]
 mod tests {
-    use polars::prelude::{ParquetWriter, Series};
+    use polars::prelude::{NamedFrom, ParquetWriter, Series};
 
     use super::*;
 
