@@ -452,7 +452,8 @@ pub(super) fn image_metric(scores: &[ImageScore], metric: MetricKind) -> Option<
     Weighed::new(scores, &[], classes.unwrap_or(0).max(2), &weights).value(metric, reduction)
 }
 
-/// Points of a class's ROC curve: false positive and true positive rate, from (0, 0) to (1, 1).
+/// Points of a class's ROC curve: false positive and true positive rate, from (0, 0) to (1, 1); none where images of the class or
+/// of others are missing.
 pub fn roc_curve(scores: &[ImageScore], class: usize) -> Vec<(f64, f64)> {
     curve(scores, class, |above, others, all| (others / all[1], above / all[0]))
 }
@@ -474,6 +475,9 @@ fn curve(
     point: impl Fn(f64, f64, [f64; 2]) -> (f64, f64),
 ) -> Vec<(f64, f64)> {
     let classes = scores.first().map_or(0, |score| score.probabilities.len());
+    if class >= classes {
+        return Vec::new();
+    }
     let sorted = by_probability(scores, classes);
     let weights = vec![1.0; scores.len()];
     let steps = Weighed::new(scores, &sorted, classes, &weights).steps(class);
@@ -685,6 +689,7 @@ mod tests {
         let recalled = precision_recall_curve(&scores, 1);
         assert_eq!(recalled, [(0.0, 1.0), (0.5, 1.0), (0.5, 0.5), (1.0, 2.0 / 3.0)]);
         assert_eq!(roc_curve(&scores[..1], 1), []);
+        assert_eq!(roc_curve(&[], 1), []);
     }
 
     #[derive(Deserialize)]

@@ -260,12 +260,13 @@ mod tests {
         let mut names = findings.iter().flat_map(|finding| &finding.names);
         let folder = file.parent().unwrap_or(root);
         let own = shown(root, file);
-        // What is wrong with an image is said once, and not of its masks again.
-        let of_image = own.to_lowercase().rfind("_mask").map(|end| own[..end].to_lowercase() + ".");
+        // What is wrong with an image is said once, and not of its masks again, whose names may have another form of Unicode.
+        let plain = |name: &str| super::super::files::nfc(name).to_lowercase();
+        let of_image = plain(&own).rfind("_mask").map(|end| plain(&own)[..end].to_owned() + ".");
         used.contains(file)
             || names.any(|name| {
                 name.contains(&own)
-                    || of_image.as_ref().is_some_and(|start| name.to_lowercase().starts_with(start))
+                    || of_image.as_ref().is_some_and(|start| plain(name).starts_with(start))
                     || name.starts_with(&format!("{}: ", shown(root, folder)))
                     || file.ancestors().any(|above| above != root && *name == shown(root, above))
             })
