@@ -301,7 +301,7 @@ mod tests {
             found.map(|run| run.path).collect::<Vec<_>>()
         };
         for (position, path) in positions.iter().zip(&paths) {
-            assert_eq!(at(3, position), [path.clone()], "{position:?}");
+            assert_eq!(at(3, position), std::slice::from_ref(path), "{position:?}");
             assert!(at(4, position).is_empty());
         }
         let other = Position {

@@ -180,7 +180,7 @@ pub fn note_reading(run: &Path, reading: &Reading) -> Result<()> {
 
 /// Appends a line for each reading to a ledger, all at once.
 fn add_to_ledger(path: &Path, readings: &[&Reading]) -> Result<()> {
-    let lines = readings.iter().map(|reading| serde_json::to_string(reading));
+    let lines = readings.iter().map(serde_json::to_string);
     let lines = lines.collect::<serde_json::Result<Vec<String>>>();
     let text =
         lines.map_err(|error| Error::failed(format!("{}: {error}", path.display())))?.join("\n");
