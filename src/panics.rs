@@ -20,10 +20,10 @@ pub(crate) struct Panicked {
     pub place: Option<String>,
 }
 
-/// What a panic said, where it said something.
-fn panic_text(panic: &(dyn Any + Send)) -> Option<&str> {
+fn said(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("it gave no reason").into()
 }
 
 /// What work gives, or its panic, which is not printed.
@@ -33,7 +33,6 @@ pub(crate) fn quietly<T>(work: impl FnOnce() -> T) -> Result<T, Panicked> {
     PLACE.replace(None);
     let done = catch_unwind(AssertUnwindSafe(work));
     CAUGHT.set(outer);
-    let said = |panic: &_| panic_text(panic).unwrap_or_default().to_string();
     done.map_err(|panic| Panicked { said: said(&*panic), place: PLACE.take() })
 }
 

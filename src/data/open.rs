@@ -9,7 +9,6 @@ use rayon::prelude::*;
 use super::dataset::Dataset;
 use crate::error::{Error, Result};
 use crate::finding::{Finding, FindingKind, Findings, Level};
-use crate::memory;
 use crate::source::Labels;
 use crate::source::case::{Case, Decoded, ImageSource, MaskSource};
 use crate::source::decode::{count_levels, decode_binary, decode_codes, decode_image};
@@ -90,7 +89,7 @@ pub fn open_with(spec: &DatasetSpec, masks: Masks) -> Result<Dataset> {
         levels,
         findings: scan.findings,
         // Half of what the loader's own cache of cases may take.
-        rois: Arc::new(RoiCache::new(memory::at_most((spec.cache_mib as usize) << 19))),
+        rois: Arc::new(RoiCache::new(spec.cache_bytes() / 2)),
     })
 }
 

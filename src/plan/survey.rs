@@ -10,7 +10,6 @@ use crate::data::{
     pixel_counts,
 };
 use crate::error::Result;
-use crate::memory;
 use crate::progress::Counting;
 use crate::record::ClassShare;
 use crate::split_name::SplitName;
@@ -95,7 +94,7 @@ pub fn survey(checked: &Checked, extent: Extent) -> Result<Survey> {
             dataset,
             &split.train,
             checked.loaded.spec.run.threads(),
-            &Cache::new(memory::at_most((spec.cache_mib as usize) << 20)),
+            &Cache::new(spec.cache_bytes()),
         )?,
     })
 }

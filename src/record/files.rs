@@ -230,15 +230,15 @@ pub(super) fn from_json<T: DeserializeOwned>(bytes: &[u8], path: &Path) -> Resul
 
 /// Reads a file; `None` where there is none.
 pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>> {
-    found(path, crate::file::read(path))
+    found(path, |path| crate::file::read(path))
 }
 
 /// Reads weights or a state of training, which may be of any length; `None` where there is none.
 pub(super) fn read_any(path: &Path) -> Result<Option<Vec<u8>>> {
-    found(path, crate::file::read_any(path))
+    found(path, |path| crate::file::read_any(path))
 }
 
-fn found(path: &Path, read: std::io::Result<Vec<u8>>) -> Result<Option<Vec<u8>>> {
+fn found(path: &Path, read: fn(&Path) -> std::io::Result<Vec<u8>>) -> Result<Option<Vec<u8>>> {
     // Who is given a run would have its page show any file of the own machine.
     let followed = |why: std::io::Error| {
         damaged(
@@ -247,7 +247,7 @@ fn found(path: &Path, read: std::io::Result<Vec<u8>>) -> Result<Option<Vec<u8>>>
         )
     };
     crate::file::refuse_link(path).map_err(followed)?;
-    match read {
+    match read(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::io(path, "cannot read")(error)),

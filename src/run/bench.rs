@@ -233,7 +233,7 @@ impl Forever {
             None,
             spec.schedule.batch_size as usize,
             spec.run.threads(),
-            Cache::new((spec.dataset.cache_mib as usize) << 20).into(),
+            Cache::new(spec.dataset.cache_bytes()).into(),
         )
         .sampler(spec.schedule.sampler);
         let (seed, epoch) = (decisions.seed, 1);

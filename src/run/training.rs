@@ -9,7 +9,6 @@ use crate::data::{Cache, Loader};
 use crate::device::{Chosen, for_training};
 use crate::error::Result;
 use crate::evaluate::Names;
-use crate::memory;
 use crate::plan::Plan;
 use crate::spec::Spec;
 use crate::train::{Resting, Training};
@@ -30,8 +29,7 @@ pub(super) fn training(plan: &Plan, chosen: &Chosen) -> Result<Training> {
     let checkpointing = spec.schedule.activation_checkpointing;
     let devices: Vec<Device> =
         chosen.devices().iter().map(|device| for_training(device, checkpointing)).collect();
-    let most = memory::at_most((spec.dataset.cache_mib as usize) << 20);
-    let cache = Arc::new(Cache::new(most));
+    let cache = Arc::new(Cache::new(spec.dataset.cache_bytes()));
     let loader = |cases: &[usize], augment| {
         Loader::new(
             Arc::clone(&plan.dataset),

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{FilterSpec, StainSpec};
 use crate::frame::Frame;
 pub use crate::frame::{ImageSize, Resize};
+use crate::memory;
 use crate::role::Role;
 pub use crate::source::{
     AsStoredIntensity, BcssClasses, BcssLayout, BcssSpec, BusiClass, BusiSpec, CustomClasses,
@@ -75,6 +76,11 @@ impl DatasetSpec {
     pub fn frame(&self) -> Frame {
         let ImageSize { height, width } = self.image_size;
         Frame { height, width, resize: self.resize }
+    }
+
+    /// Bytes that a cache of cases may take: what is asked for, and never more than half of what is left.
+    pub fn cache_bytes(&self) -> usize {
+        memory::at_most((self.cache_mib as usize) << 20)
     }
 }
 

@@ -6,6 +6,7 @@ use std::iter::empty;
 use std::path::{Path, PathBuf};
 
 use oncospec::device::{Request, choose};
+use oncospec::digest::sha256;
 use oncospec::model::{Model, Part, WeightsSpec, load_weights, weights_misfit};
 use oncospec::plan::{self, Depth};
 use oncospec::record::{Record, list_runs};
@@ -13,7 +14,6 @@ use oncospec::report::{ReportOptions, render};
 use oncospec::source::{ForegroundSpec, Levels, SourceSpec, decode_binary, decode_image};
 use oncospec::spec::{self, Loaded};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 /// Does with bytes what oncospec does with a file of them; the folder is empty at first, and its own.
 pub(crate) type Target = fn(folder: &Path, bytes: &[u8]);
@@ -194,8 +194,7 @@ fn seal(run: &Path, name: &str, bytes: &[u8]) {
         return;
     };
     let Some(sum) = status.get_mut("files").and_then(|files| files.get_mut(name)) else { return };
-    let digest: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-    *sum = json!([digest]);
+    *sum = json!([sha256(bytes)]);
     put(run, "status.json", status.to_string());
 }
 
