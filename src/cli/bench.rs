@@ -62,7 +62,7 @@ pub(super) fn execute(args: BenchArgs, output: Output) -> Result<u8> {
         }
         None => None,
     };
-    let (figures, batches) = bench.run(args.mode, [args.warmup, args.steps], dump.is_some())?;
+    let (figures, batches) = bench.run(args.mode, [args.warmup, args.steps])?;
     if let Some(files) = &dump {
         files.write_with(BATCHES, |path| dump_batches(&batches, path))?;
     }

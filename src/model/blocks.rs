@@ -164,8 +164,7 @@ impl ConvNorm {
     /// # Shapes
     /// - as the convolution's
     pub(super) fn smooth<'a>(&self, input: impl Into<Input>, after: After<'a>) -> Tensor<4> {
-        let maps = kernels::conv2d(&self.conv, input, After::nothing());
-        kernels::gelu_batch_norm(&self.norm, maps, after)
+        kernels::conv2d_gelu_batch_norm(&self.conv, &self.norm, input, after)
     }
 
     /// Convolution and norm.

@@ -56,7 +56,7 @@ pub struct BenchFigures {
     pub backward_s: Vec<f64>,
     /// Their updates.
     pub optimizer_s: Vec<f64>,
-    /// Waiting for a batch and making tensors of it; no part of a step.
+    /// Reading a batch and making tensors of it, while no step is run.
     pub loader_s: Vec<f64>,
     /// From the start of the process to the end of the first step.
     pub first_step_s: f64,
@@ -99,7 +99,7 @@ impl<'a> Bench<'a> {
         save_weights(&self.model.valid(), path)
     }
 
-    /// Times `steps` steps after `warmup` others; with their batches, if they are to be kept.
+    /// Times `steps` steps after `warmup` others; with their batches.
     ///
     /// # Errors
     /// If a case cannot be decoded, or the loss is no number.
@@ -107,7 +107,6 @@ impl<'a> Bench<'a> {
         self,
         mode: Mode,
         [warmup, steps]: [usize; 2],
-        keep_batches: bool,
     ) -> Result<(BenchFigures, Vec<Batch>)> {
         let Self { plan, chosen, device, model, objective } = self;
         let spec = &plan.decisions.spec;
@@ -117,7 +116,7 @@ impl<'a> Bench<'a> {
             }
             Mode::Infer => Work::Infer(Box::new(model.valid()), objective),
         };
-        let timed = Timed::run(plan, work, &device, warmup + steps, keep_batches)?;
+        let timed = Timed::run(plan, work, &device, warmup + steps)?;
         let peak_rss_bytes = memory::peak();
         let after = |of: fn(&Step) -> f64| timed.steps.iter().skip(warmup).map(of).collect();
         let passes = if mode == Mode::Train { 3.0 } else { 1.0 };
@@ -152,19 +151,24 @@ struct Timed {
     steps: Vec<Step>,
     loader_s: Vec<f64>,
     first_step_s: f64,
-    /// Where they are to be kept.
     batches: Vec<Batch>,
 }
 
+/// The most batches that are held; steps beyond them have the same once more.
+const MOST_BATCHES: usize = 32;
+
 impl Timed {
-    fn run(plan: &Plan, mut work: Work, device: &Device, total: usize, keep: bool) -> Result<Self> {
+    /// Batches after the first are read before the second step, and none later, so that steps have the machine to
+    /// themselves.
+    fn run(plan: &Plan, mut work: Work, device: &Device, total: usize) -> Result<Self> {
         let mut timed = Self {
             steps: Vec::new(),
             loader_s: Vec::new(),
             first_step_s: 0.0,
             batches: Vec::new(),
         };
-        let mut batches = Forever::new(plan);
+        let mut forever = Some(Forever::new(plan));
+        let mut reading: Vec<f64> = Vec::new();
         let names = |cases: &[usize]| {
             let names =
                 cases.iter().map(|&case| text::name(&plan.dataset.cases[case].id).into_owned());
@@ -175,14 +179,20 @@ impl Timed {
             Work::Infer(..) => device.clone().inner(),
         };
         for index in 0..total {
-            let started = Instant::now();
-            let batch = batches.next()?;
-            if keep {
-                timed.batches.push(batch.clone());
+            let wanted = if index == 0 { 1 } else { total.min(MOST_BATCHES) };
+            if let Some(batches) = &mut forever {
+                while timed.batches.len() < wanted {
+                    let started = Instant::now();
+                    timed.batches.push(batches.next()?);
+                    reading.push(started.elapsed().as_secs_f64());
+                }
             }
+            forever = forever.filter(|_| timed.batches.len() < total.min(MOST_BATCHES));
+            let started = Instant::now();
+            let batch = &timed.batches[index % wanted];
             let cases = batch.cases.clone();
-            let inputs = Inputs::new(batch, &device);
-            timed.loader_s.push(started.elapsed().as_secs_f64());
+            let inputs = Inputs::new(batch.clone(), &device);
+            timed.loader_s.push(reading[index % wanted] + started.elapsed().as_secs_f64());
             let at = |error: Error| {
                 Error::failed(format!("step {}, cases {}: {error}", index + 1, names(&cases)))
             };

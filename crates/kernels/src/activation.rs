@@ -3,8 +3,10 @@
 //! What is not a number stays so, and infinities become what PyTorch makes of them, on every instruction set: cuts are
 //! comparisons that are false of a NaN, never `max` or `min`, which may drop it.
 
-use macerator::Simd;
+use macerator::{Scalar, Simd};
 use rayon::prelude::*;
+
+use super::simd::{Vector, load_part, map, rectified, splat, store_part, zero};
 
 /// Numbers of a task.
 const NUMBERS: usize = 1 << 14;
@@ -34,17 +36,18 @@ impl Activation {
 
     /// Applies it in place, on one thread.
     pub(crate) fn apply(self, values: &mut [f32]) {
-        match self {
-            Self::Relu => relu(values),
-            Self::Gelu => gelu(values),
-            Self::Relu6 => relu6(values),
-            Self::Silu => silu(values),
-        }
+        apply(self, values);
     }
 
-    /// Applies it in place.
-    pub(crate) fn apply_to_all(self, values: &mut [f32]) {
-        values.par_chunks_mut(NUMBERS).for_each(|values| self.apply(values));
+    /// Applies it to a vector.
+    #[inline(always)]
+    pub(crate) fn of<S: Simd>(self, x: Vector<S>) -> Vector<S> {
+        match self {
+            Self::Relu => rectified::<S>(x),
+            Self::Gelu => x * share::<S>(x),
+            Self::Relu6 => cut::<S>(x, 0.0, 6.0),
+            Self::Silu => x * logistic::<S>(x),
+        }
     }
 
     /// Turns the gradient of the output into that of the input, in place.
@@ -55,96 +58,90 @@ impl Activation {
 
     /// The same on one thread.
     pub(crate) fn turn(self, gradient: &mut [f32], input: &[f32]) {
+        turn(self, gradient, input);
+    }
+
+    /// The gradient of an input `x` from that of the output.
+    #[inline(always)]
+    fn before<S: Simd>(self, gradient: Vector<S>, x: Vector<S>) -> Vector<S> {
+        let nothing = zero::<S>();
         match self {
-            Self::Relu => relu_backward(gradient, input),
-            Self::Gelu => gelu_backward(gradient, input),
-            Self::Relu6 => relu6_backward(gradient, input),
-            Self::Silu => silu_backward(gradient, input),
+            Self::Relu => x.le(nothing).select(nothing, gradient),
+            Self::Gelu => gradient * x.mul_add(density::<S>(x), share::<S>(x)),
+            Self::Relu6 => {
+                let below = x.ge(splat::<S>(6.0)).select(nothing, gradient);
+                x.le(nothing).select(nothing, below)
+            }
+            Self::Silu => {
+                let part = logistic::<S>(x);
+                gradient * (x * part).mul_add(splat::<S>(1.0) - part, part)
+            }
         }
     }
 }
 
 #[macerator::with_simd]
-fn relu<S: Simd>(values: &mut [f32]) {
-    for x in values.iter_mut() {
-        *x = if *x < 0.0 { 0.0 } else { *x };
+fn apply<S: Simd>(activation: Activation, values: &mut [f32]) {
+    match activation {
+        Activation::Relu => map::<S>(values, |x| Activation::Relu.of::<S>(x)),
+        Activation::Gelu => map::<S>(values, |x| Activation::Gelu.of::<S>(x)),
+        Activation::Relu6 => map::<S>(values, |x| Activation::Relu6.of::<S>(x)),
+        Activation::Silu => map::<S>(values, |x| Activation::Silu.of::<S>(x)),
     }
 }
 
 #[macerator::with_simd]
-fn relu_backward<S: Simd>(gradient: &mut [f32], input: &[f32]) {
-    for (gradient, &x) in gradient.iter_mut().zip(input) {
-        *gradient = if x <= 0.0 { 0.0 } else { *gradient };
+fn turn<S: Simd>(activation: Activation, gradient: &mut [f32], input: &[f32]) {
+    for (gradient, x) in gradient.chunks_mut(S::lanes32()).zip(input.chunks(S::lanes32())) {
+        let len = gradient.len();
+        // SAFETY: a vector of both at the most, of the same length.
+        unsafe {
+            let [of_output, x] = [gradient.as_ptr(), x.as_ptr()].map(|at| load_part::<S>(at, len));
+            store_part(gradient.as_mut_ptr(), activation.before::<S>(of_output, x), len);
+        }
     }
 }
 
-#[macerator::with_simd]
-fn relu6<S: Simd>(values: &mut [f32]) {
-    for x in values.iter_mut() {
-        *x = x.clamp(0.0, 6.0);
-    }
-}
-
-#[macerator::with_simd]
-fn relu6_backward<S: Simd>(gradient: &mut [f32], input: &[f32]) {
-    for (gradient, &x) in gradient.iter_mut().zip(input) {
-        *gradient = if x <= 0.0 || x >= 6.0 { 0.0 } else { *gradient };
-    }
-}
-
-#[macerator::with_simd]
-fn silu<S: Simd>(values: &mut [f32]) {
-    for x in values.iter_mut() {
-        *x *= logistic(*x);
-    }
-}
-
-#[macerator::with_simd]
-fn silu_backward<S: Simd>(gradient: &mut [f32], input: &[f32]) {
-    for (gradient, &x) in gradient.iter_mut().zip(input) {
-        let part = logistic(x);
-        *gradient *= part + x * part * (1.0 - part);
-    }
+/// Cut at the least and the most. A NaN stays.
+#[inline(always)]
+fn cut<S: Simd>(x: Vector<S>, least: f32, most: f32) -> Vector<S> {
+    let [least, most] = [least, most].map(splat::<S>);
+    let x = x.lt(least).select(least, x);
+    x.gt(most).select(most, x)
 }
 
 /// `1 / (1 + exp(-x))`.
 #[inline(always)]
-fn logistic(x: f32) -> f32 {
-    let below = exp(-x.abs());
-    let part = below / (1.0 + below);
-    if x < 0.0 { part } else { 1.0 - part }
-}
-
-#[macerator::with_simd]
-fn gelu<S: Simd>(values: &mut [f32]) {
-    for x in values.iter_mut() {
-        *x *= share(*x);
-    }
-}
-
-#[macerator::with_simd]
-fn gelu_backward<S: Simd>(gradient: &mut [f32], input: &[f32]) {
-    for (gradient, &x) in gradient.iter_mut().zip(input) {
-        *gradient *= share(x) + x * density(x);
-    }
+fn logistic<S: Simd>(x: Vector<S>) -> Vector<S> {
+    let one = splat::<S>(1.0);
+    let below = exp::<S>(zero::<S>() - x.abs());
+    let part = below / (one + below);
+    x.lt(zero::<S>()).select(part, one - part)
 }
 
 /// The share of a standard normal distribution below `x`.
 #[inline(always)]
-fn share(x: f32) -> f32 {
-    0.5 + 0.5 * erf(x * std::f32::consts::FRAC_1_SQRT_2)
+fn share<S: Simd>(x: Vector<S>) -> Vector<S> {
+    let half = splat::<S>(0.5);
+    erf::<S>(x * splat::<S>(std::f32::consts::FRAC_1_SQRT_2)).mul_add(half, half)
 }
 
 /// Its density at `x`.
 #[inline(always)]
-fn density(x: f32) -> f32 {
+fn density<S: Simd>(x: Vector<S>) -> Vector<S> {
     // 1 / sqrt(2 pi)
-    0.398_942_3 * exp(-0.5 * x * x)
+    splat::<S>(0.398_942_3) * exp::<S>(splat::<S>(-0.5) * x * x)
+}
+
+/// The value of a polynomial, its highest coefficient first.
+#[inline(always)]
+fn polynomial<S: Simd>(x: Vector<S>, coefficients: &[f32]) -> Vector<S> {
+    coefficients.iter().fold(zero::<S>(), |sum, &coefficient| sum.mul_add(x, splat(coefficient)))
 }
 
 /// A quotient of polynomials, minimax on [-4, 4], beyond which a float32 has no other value than 1: error 4e-7.
 #[inline(always)]
-fn erf(x: f32) -> f32 {
+fn erf<S: Simd>(x: Vector<S>) -> Vector<S> {
     const ABOVE: [f32; 7] = [
         -2.726_142_4e-10,
         2.770_681_5e-8,
@@ -156,32 +153,30 @@ fn erf(x: f32) -> f32 {
     ];
     const BELOW: [f32; 5] =
         [-1.456_607_2e-5, -2.133_740_6e-4, -1.682_827e-3, -7.373_329e-3, -1.426_473_9e-2];
-    let x = x.clamp(-4.0, 4.0);
+    let x = cut::<S>(x, -4.0, 4.0);
     let square = x * x;
-    let polynomial = |coefficients: &[f32]| {
-        coefficients.iter().fold(0.0, |sum, coefficient| sum * square + coefficient)
-    };
-    let inside = x * polynomial(&ABOVE) / polynomial(&BELOW);
-    if x.abs() >= 4.0 { 1f32.copysign(x) } else { inside }
+    let inside = x * polynomial::<S>(square, &ABOVE) / polynomial::<S>(square, &BELOW);
+    let above = x.ge(splat(4.0)).select(splat(1.0), inside);
+    x.le(splat(-4.0)).select(splat(-1.0), above)
 }
 
 /// Of numbers up to 0; below -87, where a float32 has few digits left, 0. The power of two is put into the exponent,
 /// the rest is a Taylor series on [-ln 2 / 2, ln 2 / 2]: relative error 2e-7.
 #[inline(always)]
-pub(crate) fn exp(x: f32) -> f32 {
-    /// 1.5 * 2^23: a sum with it has no room for a fraction, and ends in the whole number's bits. A conversion would
-    /// keep the loop from becoming one of vectors.
+pub(crate) fn exp<S: Simd>(x: Vector<S>) -> Vector<S> {
+    /// 1.5 * 2^23: a sum with it has no room for a fraction, and ends in the whole number's bits.
     const WHOLE: f32 = 12_582_912.0;
-    let small = x < -87.0;
-    let x = if small { -87.0 } else { x };
-    let sum = x * std::f32::consts::LOG2_E + WHOLE;
-    let power = sum - WHOLE;
+    const SERIES: [f32; 7] = [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0];
+    let least = splat::<S>(-87.0);
+    let cut = x.lt(least).select(least, x);
+    let sum = cut.mul_add(splat(std::f32::consts::LOG2_E), splat(WHOLE));
+    let power = sum - splat(WHOLE);
     // ln 2 in two parts, the first of which times a power is exact.
-    let rest = (x - power * 0.693_359_4) - power * -2.121_944_4e-4;
-    let series = [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0];
-    let value = series.iter().fold(0.0, |sum, coefficient| sum * rest + coefficient);
-    let value = value * f32::from_bits((sum.to_bits().wrapping_add(127)) << 23);
-    if small { 0.0 } else { value }
+    let rest = power.mul_add(splat(-0.693_359_4), cut);
+    let rest = power.mul_add(splat(2.121_944_4e-4), rest);
+    let two_to_power = (sum.reinterpret::<u32>() + 127u32.splat()) << 23;
+    let value = polynomial::<S>(rest, &SERIES) * two_to_power.reinterpret::<f32>();
+    x.lt(least).select(zero::<S>(), value)
 }
 
 #[cfg(test)]
@@ -204,12 +199,7 @@ mod tests {
         fn with_simd<S: Simd>(self) -> Vec<f32> {
             let Self(activation, values) = self;
             let mut values = values.to_vec();
-            match activation {
-                Activation::Relu => relu_impl::<S>(&mut values),
-                Activation::Gelu => gelu_impl::<S>(&mut values),
-                Activation::Relu6 => relu6_impl::<S>(&mut values),
-                Activation::Silu => silu_impl::<S>(&mut values),
-            }
+            apply_impl::<S>(activation, &mut values);
             values
         }
     }
@@ -223,12 +213,7 @@ mod tests {
         fn with_simd<S: Simd>(self) -> Vec<f32> {
             let Self(activation, gradient, input) = self;
             let mut gradient = gradient.to_vec();
-            match activation {
-                Activation::Relu => relu_backward_impl::<S>(&mut gradient, input),
-                Activation::Gelu => gelu_backward_impl::<S>(&mut gradient, input),
-                Activation::Relu6 => relu6_backward_impl::<S>(&mut gradient, input),
-                Activation::Silu => silu_backward_impl::<S>(&mut gradient, input),
-            }
+            turn_impl::<S>(activation, &mut gradient, input);
             gradient
         }
     }

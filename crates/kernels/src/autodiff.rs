@@ -96,10 +96,14 @@ impl Backward<Flex, 3> for TransposedBackward {
         if let Some(node) = bias {
             grads.register::<Flex>(node.id, vector(&sums));
         }
-        let settings =
-            Convolution { window: state.window, doubled: false, activation: None, dropout: None };
-        let prepared =
-            Prepared { maps: vec![gradient], weight: state.weight, scale: None, settings };
+        let settings = Convolution::plain(state.window);
+        let prepared = Prepared {
+            maps: vec![gradient],
+            weight: state.weight,
+            shift: None,
+            scale: None,
+            settings,
+        };
         if let Some(node) = weight {
             grads.register::<Flex>(node.id, prepared.weight_gradient(&state.input));
         }
@@ -382,7 +386,7 @@ impl Backward<Flex, 3> for LayerNormalisationBackward {
 
 impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
     fn convolution(operands: Operands<Self>, settings: Convolution) -> Tracked<C> {
-        let Operands { first, more, weight, scale, bias, residual } = operands;
+        let Operands { first, more, weight, shift, scale, bias, residual } = operands;
         let [second, third, fourth, fifth] = more.into_array().map(tracked::<C>);
         let [bias, residual] = [bias, residual].map(tracked::<C>);
         let all = [weight, bias, residual, first, second, third, fourth, fifth];
@@ -393,6 +397,7 @@ impl<C: CheckpointStrategy> Kernels for Autodiff<Flex, C> {
             first,
             more: more.into_iter().filter(present).collect(),
             weight,
+            shift: shift.into_option().map(|shift| shift.into_primitive()).into(),
             scale: scale.into_option().map(|scale| scale.into_primitive()).into(),
             bias: Some(bias).filter(present).into(),
             residual: Some(residual).filter(present).into(),

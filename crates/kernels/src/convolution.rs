@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use burn::backend::flex::{Flex, FlexTensor};
 
-use super::activation::Activation;
 use super::bridge::{by_pixel, contiguous, dims, maps, rows};
 use super::buffer::Buffer;
 use super::epilogue::Epilogue;
@@ -19,6 +18,7 @@ pub(crate) struct Prepared {
     /// Maps whose channels are read one behind the other; the first may be doubled.
     pub maps: Vec<FlexTensor>,
     pub weight: FlexTensor,
+    pub shift: Option<FlexTensor>,
     pub scale: Option<FlexTensor>,
     pub settings: Convolution,
 }
@@ -118,10 +118,12 @@ impl Prepared {
         let (window, output) = (&self.settings.window, self.output_dims());
         let mut buffer = Buffer::new(output.len());
         let epilogue = Epilogue {
+            shift: self.shift.as_ref().map(|shift| shift.storage()),
+            before: self.settings.before,
             scale: self.scale.as_ref().map(|scale| scale.storage()),
             bias: bias.map(|bias| bias.storage()),
             residual: residual.map(|residual| residual.storage()),
-            relu: self.settings.activation == Some(Activation::Relu),
+            activation: self.settings.activation,
             dropout: self.settings.dropout,
         };
         self.with_input(|input| match self.only() {
@@ -138,10 +140,6 @@ impl Prepared {
                 }
             },
         });
-        match self.settings.activation {
-            Some(Activation::Relu) | None => {}
-            Some(activation) => activation.apply_to_all(&mut buffer),
-        }
         maps(buffer, output)
     }
 
@@ -208,6 +206,7 @@ pub(crate) fn prepare(
     let prepared = Prepared {
         maps: [operands.first].into_iter().chain(operands.more.into_vec()).map(by_pixel).collect(),
         weight: contiguous(operands.weight),
+        shift: operands.shift.into_option().map(contiguous),
         scale: operands.scale.into_option().map(contiguous),
         settings,
     };

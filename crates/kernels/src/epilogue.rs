@@ -2,27 +2,33 @@
 
 use macerator::Simd;
 
+use super::activation::Activation;
 use super::dropout::Dropout;
-use super::simd::{Vector, load_part, rectified};
+use super::simd::{Vector, load_part};
 
-/// `dropout(relu(scale * sums + bias + residual))`, as far as asked for.
+/// `dropout(activation(scale * before(sums + shift) + bias + residual))`, as far as asked for.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Epilogue<'a> {
+    /// One number for each channel.
+    pub shift: Option<&'a [f32]>,
+    pub before: Option<Activation>,
     /// One number for each channel.
     pub scale: Option<&'a [f32]>,
     /// One number for each channel.
     pub bias: Option<&'a [f32]>,
     /// One number for each number of the output.
     pub residual: Option<&'a [f32]>,
-    pub relu: bool,
+    pub activation: Option<Activation>,
     pub dropout: Option<Dropout>,
 }
 
 impl Epilogue<'_> {
     /// Whether sums are written as they are.
     pub(crate) fn is_nothing(&self) -> bool {
-        let Self { scale, bias, residual, relu, dropout } = self;
-        scale.is_none() && bias.is_none() && residual.is_none() && !relu && dropout.is_none()
+        let Self { shift, before, scale, bias, residual, activation, dropout } = self;
+        let activations = before.is_some() || activation.is_some();
+        let vectors = [shift, scale, bias, residual];
+        !activations && dropout.is_none() && vectors.iter().all(|vector| vector.is_none())
     }
 
     /// Applies it to `len` channels (a vector at most) from `channel` on, which begin at `index` of
@@ -41,6 +47,12 @@ impl Epilogue<'_> {
             unsafe { load_part::<S>(values.as_ptr().add(at), len) }
         };
         let mut value = sums;
+        if let Some(shift) = self.shift {
+            value += part(shift, channel);
+        }
+        if let Some(before) = self.before {
+            value = before.of::<S>(value);
+        }
         if let Some(scale) = self.scale {
             value *= part(scale, channel);
         }
@@ -50,8 +62,8 @@ impl Epilogue<'_> {
         if let Some(residual) = self.residual {
             value += part(residual, index);
         }
-        if self.relu {
-            value = rectified::<S>(value);
+        if let Some(activation) = self.activation {
+            value = activation.of::<S>(value);
         }
         match self.dropout {
             Some(dropout) => dropout.apply::<S>(value, index),
@@ -68,6 +80,8 @@ mod tests {
     use super::*;
     use crate::simd::{load_part, store_part};
     use crate::testing::{assert_same, on_every_set, strange};
+
+    const RELU: Option<Activation> = Some(Activation::Relu);
 
     struct Apply<'a>(&'a [f32], Epilogue<'a>);
 
@@ -102,9 +116,9 @@ mod tests {
         ) {
             let (scale, residual) = (&scale[..], &residual[..]);
             for epilogue in [
-                Epilogue { relu: true, ..Epilogue::default() },
-                Epilogue { relu: true, residual: Some(residual), ..Epilogue::default() },
-                Epilogue { relu: true, scale: Some(scale), bias: Some(scale), ..Epilogue::default() },
+                Epilogue { activation: RELU, ..Epilogue::default() },
+                Epilogue { activation: RELU, residual: Some(residual), ..Epilogue::default() },
+                Epilogue { activation: RELU, scale: Some(scale), bias: Some(scale), ..Epilogue::default() },
             ] {
                 for (set, found) in on_every_set(|| Apply(&sums, epilogue)) {
                     assert_same(&format!("on {set:?}"), &found, |at| {

@@ -143,7 +143,7 @@ where
 pub fn conv2d<'a>(conv: &Conv2d, input: impl Into<Input>, after: After<'a>) -> Tensor<4> {
     let input = input.into();
     if supports(&input.first.maps) {
-        convolution(conv, None, input, after)
+        convolution(conv, None, None, input, after)
     } else {
         standard::after(convolve(conv, input.into_maps()), after)
     }
@@ -167,10 +167,30 @@ pub fn conv2d_batch_norm<'a>(
         return standard::after(standard::batch_norm(norm, maps), after);
     }
     if trains(norm, &input.first.maps.device()) {
-        let maps = convolution(conv, None, input, After::nothing());
+        let maps = convolution(conv, None, None, input, After::nothing());
         return batch_norm(norm, maps, after);
     }
-    convolution(conv, Some(running(norm).map(Tensor::detach)), input, after)
+    convolution(conv, None, Some(running(norm).map(Tensor::detach)), input, after)
+}
+
+/// A convolution, Gaussian error linear units, batch normalisation, and what follows it. Where no gradient can be
+/// asked for, all of it is part of the convolution.
+///
+/// # Shapes
+/// - input: `[batch, channels_in, height, width]` in all
+/// - output: `[batch, channels_out, height_out, width_out]`
+pub fn conv2d_gelu_batch_norm<'a>(
+    conv: &Conv2d,
+    norm: &BatchNorm,
+    input: impl Into<Input>,
+    after: After<'a>,
+) -> Tensor<4> {
+    let input = input.into();
+    let device = input.first.maps.device();
+    if supports(&input.first.maps) && !device.is_autodiff() {
+        return convolution(conv, Some(Activation::Gelu), Some(running(norm)), input, after);
+    }
+    gelu_batch_norm(norm, conv2d(conv, input, After::nothing()), after)
 }
 
 /// Factor and summand of each channel that running statistics amount to.
@@ -183,6 +203,7 @@ fn running(norm: &BatchNorm) -> [Tensor<1>; 2] {
 
 fn convolution(
     conv: &Conv2d,
+    before: Option<Activation>,
     affine: Option<[Tensor<1>; 2]>,
     input: Input,
     after: After,
@@ -191,7 +212,7 @@ fn convolution(
     if !after.is_simple() || (learns && !matches!(after.activation, None | Some(Activation::Relu)))
     {
         let (now, then) = after.parted();
-        return followed(convolution(conv, affine, input, now), then);
+        return followed(convolution(conv, before, affine, input, now), then);
     }
     let Input { first: Source { maps, doubled }, more } = input;
     let [_, _, height, width] = maps.dims();
@@ -199,21 +220,24 @@ fn convolution(
     let settings = Convolution {
         window: window(conv, size),
         doubled,
+        before,
         activation: after.activation,
         dropout: after.dropout.and_then(|dropout| drawn(dropout, &maps.device())),
     };
-    let (scale, shift) = affine.map(|[scale, shift]| (scale, shift)).unzip();
-    let bias = match (conv.bias.as_ref().map(|bias| bias.val()), shift) {
-        (Some(bias), Some(shift)) => {
-            Some(bias * scale.clone().expect("scale and shift come together") + shift)
+    let bias = conv.bias.as_ref().map(|bias| bias.val());
+    let (shift, scale, bias) = match (affine, bias, before) {
+        (Some([scale, more]), Some(bias), None) => {
+            (None, Some(scale.clone()), Some(bias * scale + more))
         }
-        (bias, shift) => bias.or(shift),
+        (Some([scale, more]), bias, _) => (bias, Some(scale), Some(more)),
+        (None, bias, _) => (None, None, bias),
     };
     let optional = |tensor: Option<Tensor<1>>| tensor.map(Tensor::into_dispatch).into();
     let operands = Operands::<Dispatch> {
         first: maps.into_dispatch(),
         more: more.into_iter().map(Tensor::into_dispatch).collect(),
         weight: conv.weight.val().into_dispatch(),
+        shift: optional(shift),
         scale: optional(scale),
         bias: optional(bias),
         residual: after.residual.map(Tensor::into_dispatch).into(),
@@ -291,10 +315,7 @@ pub fn batch_norm<'a>(norm: &BatchNorm, maps: Tensor<4>, after: After<'a>) -> Te
 }
 
 /// Gaussian error linear units, batch normalisation, and what follows it.
-///
-/// # Shapes
-/// - maps and output: `[batch, channels, height, width]`
-pub fn gelu_batch_norm<'a>(norm: &BatchNorm, maps: Tensor<4>, after: After<'a>) -> Tensor<4> {
+fn gelu_batch_norm<'a>(norm: &BatchNorm, maps: Tensor<4>, after: After<'a>) -> Tensor<4> {
     if !supports(&maps) || !trains(norm, &maps.device()) {
         return batch_norm(norm, gelu(maps), after);
     }
@@ -331,7 +352,7 @@ fn scaled_and_shifted(norm: &BatchNorm, maps: Tensor<4>, after: After) -> Tensor
         groups: channels,
         padding: PaddingConfig2d::Valid,
     };
-    convolution(&conv, None, maps.into(), after)
+    convolution(&conv, None, None, maps.into(), after)
 }
 
 /// Group normalisation and what follows it.
@@ -549,7 +570,7 @@ pub fn halve(maps: Tensor<4>) -> Tensor<4> {
         groups: channels,
         padding: PaddingConfig2d::Valid,
     };
-    convolution(&conv, None, maps.into(), After::nothing())
+    convolution(&conv, None, None, maps.into(), After::nothing())
 }
 
 /// Multiplies each channel of each image by its factor.

@@ -77,6 +77,9 @@ pub(crate) struct Operands<B: Backend> {
     pub more: More<B>,
     /// `[outputs, inputs / groups, kernel height, kernel width]`.
     pub weight: FloatTensor<B>,
+    /// One summand for each output channel: a constant, without gradient.
+    #[extension_type]
+    pub shift: Optional<B>,
     /// One factor for each output channel: a constant, without gradient.
     #[extension_type]
     pub scale: Optional<B>,
@@ -87,15 +90,24 @@ pub(crate) struct Operands<B: Backend> {
     pub residual: Optional<B>,
 }
 
-/// `dropout(activation(scale * (weight * [first, ..more]) + bias + residual))`, as far as asked for.
+/// `dropout(activation(scale * before(weight * [first, ..more] + shift) + bias + residual))`, as far as asked for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Convolution {
     pub window: Window,
     /// Whether the first maps have half the size, and each of their pixels stands for 2x2.
     pub doubled: bool,
+    /// Where a gradient will be asked for, none.
+    pub before: Option<Activation>,
     /// Where a gradient will be asked for, ReLU or none.
     pub activation: Option<Activation>,
     pub dropout: Option<Dropout>,
+}
+
+impl Convolution {
+    /// Without anything before or behind it.
+    pub(crate) fn plain(window: Window) -> Self {
+        Self { window, doubled: false, before: None, activation: None, dropout: None }
+    }
 }
 
 /// `dropout(activation(normalised * gamma + beta + residual))`, as far as asked for; what is normalised may be an

@@ -99,3 +99,16 @@ pub(crate) unsafe fn store_part<S: Simd>(to: *mut f32, value: Vector<S>, len: us
         std::ptr::copy_nonoverlapping(buffer.as_ptr(), to, len);
     }
 }
+
+/// Puts what a function makes of each number in its place.
+#[inline(always)]
+pub(crate) fn map<S: Simd>(values: &mut [f32], of: impl Fn(Vector<S>) -> Vector<S>) {
+    for values in values.chunks_mut(S::lanes32()) {
+        let len = values.len();
+        // SAFETY: `len` numbers are there.
+        unsafe {
+            let value = of(load_part::<S>(values.as_ptr(), len));
+            store_part(values.as_mut_ptr(), value, len);
+        }
+    }
+}

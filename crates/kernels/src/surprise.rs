@@ -16,6 +16,7 @@ use super::buffer::Buffer;
 use super::fan_out::{give, take};
 use super::geometry::Dims;
 use super::pointwise::BLOCK;
+use super::simd::map;
 use super::tracked::{Tracked, finish};
 use super::{standard, supports};
 
@@ -127,9 +128,7 @@ fn forward_block<S: Simd>(
             *below = logit - *highest;
         }
     }
-    for below in scratch.iter_mut() {
-        *below = exp(*below);
-    }
+    map::<S>(scratch, exp::<S>);
     for ((powers, normaliser), ((logits, &label), out)) in scratch
         .chunks_exact(classes)
         .zip(normalisers)
@@ -159,9 +158,7 @@ fn backward_block<S: Simd>(
             *out = if below > 0.0 { 0.0 } else { below };
         }
     }
-    for out in out.iter_mut() {
-        *out = exp(*out);
-    }
+    map::<S>(out, exp::<S>);
     for ((out, gradient), &label) in out.chunks_exact_mut(classes).zip(gradient).zip(labels) {
         out[label as usize] -= 1.0;
         for out in out.iter_mut() {

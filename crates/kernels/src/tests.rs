@@ -9,6 +9,7 @@ use burn::nn::{
 use burn::tensor::{Device, Distribution, Tensor};
 use proptest::prelude::*;
 
+use super::activation::Activation;
 use super::epilogue::Epilogue;
 use super::geometry::{Dims, Input as Maps, Part, Shared, Window};
 use super::{After, Input, Source, depthwise, direct, standard, testing, winograd};
@@ -238,7 +239,7 @@ proptest! {
             expected[output] += f64::from(values[input]) * f64::from(weights[weight]);
         });
         let mut found = vec![0.0; expected.len()];
-        let epilogue = Epilogue { relu: true, ..Epilogue::default() };
+        let epilogue = Epilogue { activation: Some(Activation::Relu), ..Epilogue::default() };
         let parts = [Part { data: &values[..], channels: 9, doubled: false }];
         let input = part(dims, &parts);
         match kernel {
@@ -564,16 +565,32 @@ fn outside_training_a_norm_is_part_of_its_convolution() {
     norm.running_mean.update(Tensor::random([16], Distribution::Uniform(-1.0, 1.0), &device));
     norm.running_var.update(Tensor::random([16], Distribution::Uniform(0.5, 2.0), &device));
     let norm = norm.valid();
-    let dims = Dims { batch: 2, height: 12, width: 12, channels: 8 };
-    let x = maps(&numbers(dims.len(), 1), dims, &device);
-    for bias in [false, true] {
-        let conv = conv([8, 16], 3, 1, bias).valid();
+    let dims = Dims { batch: 2, height: 12, width: 12, channels: 16 };
+    let [x, residual] =
+        [1, 2].map(|seed| maps(&numbers(dims.len(), seed), dims, &device) * f64::from(seed));
+    for (kernel, groups, bias) in
+        [(3, 1, false), (3, 1, true), (1, 1, true), (5, 16, true), (7, 16, false)]
+    {
+        let conv: Conv2d = Conv2dConfig::new([16, 16], [kernel; 2])
+            .with_groups(groups)
+            .with_padding(PaddingConfig2d::Same)
+            .with_bias(bias)
+            .with_initializer(Initializer::Uniform { min: -0.3, max: 0.3 })
+            .init(&device);
+        let what = format!("{kernel}x{kernel} in {groups} groups");
+        let same = |ours: Tensor<4>, theirs: Tensor<4>| {
+            let theirs: Vec<f64> = floats(theirs).into_iter().map(f64::from).collect();
+            assert_close(&what, &floats(ours), &theirs);
+        };
+        let plain = conv.forward(x.clone());
         for after in [After::relu, After::relu6, After::silu] {
             let ours = super::conv2d_batch_norm(&conv, &norm, x.clone(), after());
-            let theirs = standard::after(norm.forward(conv.forward(x.clone())), after());
-            let theirs: Vec<f64> = floats(theirs).into_iter().map(f64::from).collect();
-            assert_close("folded", &floats(ours), &theirs);
+            same(ours, standard::after(norm.forward(plain.clone()), after()));
         }
+        let after = || After::relu().residual(residual.clone());
+        let ours = super::conv2d_gelu_batch_norm(&conv, &norm, x.clone(), after());
+        let activated = burn::tensor::activation::gelu(plain);
+        same(ours, standard::after(norm.forward(activated), after()));
     }
 }
 
