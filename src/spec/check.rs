@@ -481,11 +481,13 @@ fn of_other_kind(
     Some(format!("`{path}` has it where its kind is {}", others.join(" or ")))
 }
 
-/// The help for a `key` that belongs to a table further down from `path`.
+/// The help for a `key` that belongs to a table further down from `path`, or to none.
 fn below(path: &KeyPath, node: &'static Node, key: &str) -> Option<String> {
     let mut found: Vec<String> = Vec::new();
     for (_, written) in schema::keys_named(node, path, key) {
-        let written = format!("`{written}`");
+        let written = written.to_string();
+        let outside = if written.contains('.') { "" } else { " outside of all tables" };
+        let written = format!("`{written}`{outside}");
         if !found.contains(&written) {
             found.push(written);
         }

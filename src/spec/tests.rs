@@ -115,6 +115,8 @@ kind = "adam"
 momentum = 0.9
 [gate]
 "test.dice.mean" = { at-leest = 0.5, at-most = 0.9 }
+[run]
+seeds = [1]
 "#;
     snapshot("unknown_keys", &mistakes(text));
 }
