@@ -6,6 +6,7 @@ use super::comparison::{Comparison, Pair};
 use super::gallery::{Gallery, Typical};
 use super::headline::{Column, Headline, MeanAndDeviation, left_out};
 use super::run::{RunView, SharedRemark};
+use super::seeded::label_of_seeds;
 use super::words;
 use crate::evaluate::figure_goal;
 use crate::record::{Figure, Interval, RunState};
@@ -33,10 +34,18 @@ pub(super) fn answer(
     let mut sentences = Vec::new();
     let mut best: Option<usize> = None;
     for headline in headlines {
-        let rows = contestants(headline);
-        let Some((column, leader)) = leader(headline, &rows) else { continue };
-        sentences.push(figure_in_a_sentence(column, leader, rows.len()));
-        best = best.or(leader.run);
+        let Some(column) = headline.columns.first() else { continue };
+        let mut sets = by_cases(contestants(headline), comparisons);
+        sets.sort_by_key(|set| std::cmp::Reverse(set.len()));
+        for set in sets.iter().take(MOST_SETS) {
+            let leader = leader(column, set);
+            sentences.push(figure_in_a_sentence(column, leader, set.len(), sets.len() > 1));
+            best = best.or(leader.run);
+        }
+        let unsaid: usize = sets.iter().skip(MOST_SETS).map(Vec::len).sum();
+        if unsaid > 0 {
+            sentences.push(format!("The table has {} on other cases.", more_rows(unsaid)));
+        }
         let of_task = comparisons.iter().filter(|one| one.measure == column.label);
         sentences.extend(of_task.flat_map(differences));
     }
@@ -50,6 +59,9 @@ pub(super) fn answer(
         typical: gallery.map(|gallery| gallery.typical(best)).unwrap_or_default(),
     }
 }
+
+/// Sets of cases of which the page says first what came out.
+const MOST_SETS: usize = 3;
 
 /// A row of a headline table that stands for itself: a run, the runs of all folds, or those of several seeds.
 struct Contestant<'a> {
@@ -94,20 +106,55 @@ fn contestants(headline: &Headline) -> Vec<Contestant<'_>> {
     pooled.chain(alone).filter_map(with_figure).chain(over_seeds).collect()
 }
 
-fn leader<'a>(
-    headline: &'a Headline,
-    rows: &'a [Contestant],
-) -> Option<(&'a Column, &'a Contestant<'a>)> {
-    let column = headline.columns.first()?;
-    let lowest = figure_goal(&column.name.to_string()) == Some(Goal::Lowest);
-    let leader = match lowest {
-        true => rows.iter().min_by(|a, b| a.value.total_cmp(&b.value)),
-        false => rows.iter().max_by(|a, b| a.value.total_cmp(&b.value)),
-    };
-    leader.map(|leader| (column, leader))
+impl Contestant<'_> {
+    /// What a comparison calls it.
+    fn compared_as(&self) -> String {
+        match self.shown {
+            Shown::Figure(_) => self.label.clone(),
+            Shown::OverSeeds(_, seeds) => label_of_seeds(&self.label, seeds),
+        }
+    }
 }
 
-fn figure_in_a_sentence(column: &Column, leader: &Contestant, rows: usize) -> String {
+/// Rows by the cases that they were evaluated on, each list with at least one. Those that no comparison names, as the rows
+/// of all folds, make one list.
+fn by_cases<'a>(rows: Vec<Contestant<'a>>, comparisons: &[Comparison]) -> Vec<Vec<Contestant<'a>>> {
+    let mut sets: Vec<(Option<&Vec<String>>, Vec<Contestant>)> = Vec::new();
+    for row in rows {
+        let label = row.compared_as();
+        let key = comparisons.iter().flat_map(|one| &one.sets).find(|set| set.contains(&label));
+        match sets.iter_mut().find(|(of, _)| *of == key) {
+            Some((_, set)) => set.push(row),
+            None => sets.push((key, vec![row])),
+        }
+    }
+    sets.into_iter().map(|(_, set)| set).collect()
+}
+
+/// The best of rows, of which there is at least one.
+fn leader<'a, 'b>(column: &Column, rows: &'b [Contestant<'a>]) -> &'b Contestant<'a> {
+    let lowest = figure_goal(&column.name.to_string()) == Some(Goal::Lowest);
+    let is_better = |one: &Contestant, other: &Contestant| {
+        let order = one.value.total_cmp(&other.value);
+        if lowest { order.is_lt() } else { order.is_gt() }
+    };
+    rows.iter().skip(1).fold(&rows[0], |best, row| if is_better(row, best) { row } else { best })
+}
+
+fn more_rows(rows: usize) -> String {
+    match rows {
+        1 => "one more row".into(),
+        rows => format!("{} more rows", words::count(rows as u64)),
+    }
+}
+
+/// The figure of the best of `rows`, beside which the table has others on other cases or not.
+fn figure_in_a_sentence(
+    column: &Column,
+    leader: &Contestant,
+    rows: usize,
+    has_others: bool,
+) -> String {
     let split = column.split.to_lowercase();
     let of = match &leader.shown {
         Shown::Figure(figure) => {
@@ -143,7 +190,10 @@ fn figure_in_a_sentence(column: &Column, leader: &Contestant, rows: usize) -> St
     let label = &leader.label;
     match rows {
         1 => format!("{label}: {}, {of}.", column.label),
-        _ => format!("Of {rows} rows of the table, {label} has the best {}: {of}.", column.label),
+        _ => {
+            let which = if has_others { "on the same cases" } else { "of the table" };
+            format!("Of {rows} rows {which}, {label} has the best {}: {of}.", column.label)
+        }
     }
 }
 
@@ -360,6 +410,22 @@ mod tests {
         assert!(text.contains("on average over 3 seeds"), "{text}");
         assert_eq!(text.matches("verfitting").count(), 1, "{text}");
         assert!(text.contains("(all runs)"), "{text}");
+    }
+
+    #[test]
+    fn the_best_is_named_among_rows_on_the_same_cases_alone() {
+        let root = tempfile::tempdir().unwrap();
+        let run = |name: &str, cases: usize| examples::busi(root.path(), name, 0, 12, cases);
+        let text = said(&[run("ward", 40), run("clinic", 30)]);
+        assert!(!text.contains("has the best"), "{text}");
+        assert!(text.contains("ward: Dice") && text.contains("clinic: Dice"), "{text}");
+        let text = said(&[run("lone", 30), run("ward", 40), run("clinic", 40)]);
+        assert!(text.starts_with("In short Of 2 rows on the same cases, "), "{text}");
+        assert!(text.contains("lone: Dice"), "{text}");
+        let apart: Vec<Record> =
+            (0..5).map(|more| run(&format!("ward-{more}"), 30 + more)).collect();
+        assert!(said(&apart).contains("The table has 2 more rows on other cases."));
+        assert!(said(&[run("ward", 40), run("clinic", 40)]).contains("Of 2 rows of the table, "));
     }
 
     #[test]

@@ -150,10 +150,13 @@ impl SideBySide {
             for pair in &comparison.pairs {
                 let _ = writeln!(text, "  {}", pair_in_words(pair));
             }
-            if !comparison.alone.is_empty() {
-                let alone = comparison.alone.join(", ");
-                let _ =
-                    writeln!(text, "  without a partner on the same cases: {}", text::name(&alone));
+            for (why, labels) in [
+                ("without a partner on the same cases", &comparison.alone),
+                ("without a test on these cases", &comparison.untested),
+            ] {
+                if !labels.is_empty() {
+                    let _ = writeln!(text, "  {why}: {}", text::name(&labels.join(", ")));
+                }
             }
         }
         text

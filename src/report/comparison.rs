@@ -9,7 +9,7 @@ use super::choice::chosen_on_test;
 use super::headline::{by_task, columns};
 use super::images;
 use super::names;
-use super::seeded::seeded;
+use super::seeded::{label_of_seeds, seeded};
 use crate::error::{Error, Result};
 use crate::evaluate::paired::{self, Difference, OverSeeds};
 use crate::evaluate::{CaseScore, ImageScore, figure_bounds, figure_goal};
@@ -34,8 +34,13 @@ pub(super) struct Comparison {
     pub test: &'static str,
     /// All pairs that can be compared.
     pub pairs: Vec<Pair>,
-    /// Runs without a partner.
+    /// Runs whose cases no other has.
     pub alone: Vec<String>,
+    /// Runs whose cases another has, but no pair of them a test.
+    pub untested: Vec<String>,
+    /// All of them, by the cases of the split that decides of each.
+    #[serde(skip)]
+    pub sets: Vec<Vec<String>>,
     /// Tests of the page, for all of which p is corrected.
     pub tests: usize,
 }
@@ -246,7 +251,7 @@ fn contestants<'a>(
         }
         let others: Vec<Contestant> = others.iter().filter_map(|other| all.remove(other)).collect();
         let Some(contestant) = all.get_mut(first) else { continue };
-        contestant.label = format!("{experiment}, {} seeds", seeds.len());
+        contestant.label = label_of_seeds(experiment, seeds.len());
         for (split, part) in others.into_iter().flat_map(|other| other.splits) {
             if let Some(whole) = contestant.splits.get_mut(&split) {
                 whole.scores.extend(part.scores);
@@ -270,7 +275,13 @@ fn comparison(figure: &str, of: Of, contestants: &[Contestant], tests: usize) ->
         pairs.extend(others.filter_map(|second| pair(figure, first, second, tests)));
     }
     let paired = |label: &String| pairs.iter().any(|p| p.first == *label || p.second == *label);
-    let labels = contestants.iter().map(|contestant| &contestant.label);
+    let has_partner = |one: &Contestant| {
+        let mut others = contestants.iter().filter(|other| other.label != one.label);
+        others.any(|other| shared_split(one, other).is_some())
+    };
+    let (partnered, alone): (Vec<&Contestant>, Vec<&Contestant>) =
+        contestants.iter().partition(|one| has_partner(one));
+    let label = |one: &Contestant| one.label.clone();
     let empty = "A case without a lesion and without a predicted one counts as found, whatever the rules of the runs.";
     let of_ranking = figure.trim_start_matches(OF_SECOND_HEAD).starts_with("auc.");
     Comparison {
@@ -283,27 +294,54 @@ fn comparison(figure: &str, of: Of, contestants: &[Contestant], tests: usize) ->
             }
             _ => "a paired permutation test",
         },
-        alone: labels.filter(|label| !paired(label)).cloned().collect(),
+        alone: alone.into_iter().map(label).collect(),
+        untested: partnered.into_iter().map(label).filter(|label| !paired(label)).collect(),
+        sets: by_cases(contestants),
         pairs,
         tests,
     }
 }
 
+/// Labels of those that have the same cases in the first of test, validation and training split that they have.
+fn by_cases(contestants: &[Contestant]) -> Vec<Vec<String>> {
+    let decisive =
+        |one: &Contestant| one.splits.keys().copied().min_by_key(|split| names::split_rank(*split));
+    let mut sets: Vec<(&Contestant, Vec<String>)> = Vec::new();
+    for one in contestants {
+        let split = decisive(one);
+        let is_of = |first: &Contestant| {
+            split == decisive(first) && split.is_some() && shared_split(first, one) == split
+        };
+        match sets.iter_mut().find(|(first, _)| is_of(first)) {
+            Some((_, set)) => set.push(one.label.clone()),
+            None => sets.push((one, vec![one.label.clone()])),
+        }
+    }
+    sets.into_iter().map(|(_, set)| set).collect()
+}
+
+/// The first of test, validation and training split in which two have the same cases, and images of the same classes.
+fn shared_split(first: &Contestant, second: &Contestant) -> Option<SplitName> {
+    let is_shared = |split: &SplitName| {
+        let parts = [first.splits.get(split), second.splits.get(split)];
+        let [Some(one), Some(other)] = parts else { return false };
+        let of_images = matches!(one.scores, Scores::Images(_));
+        one.cases == other.cases && (!of_images || first.classes == second.classes)
+    };
+    let shared = first.splits.keys().copied().filter(is_shared);
+    shared.min_by_key(|split| names::split_rank(*split))
+}
+
 /// Compares two on the first of test, validation and training split whose cases are the same; `None` without one, or where
 /// the figure has no test.
 fn pair(figure: &str, first: &Contestant, second: &Contestant, tests: usize) -> Option<Pair> {
-    let parts = |split: &SplitName| Some([first.splits.get(split)?, second.splits.get(split)?]);
-    let shared = first
-        .splits
-        .keys()
-        .copied()
-        .filter(|split| parts(split).is_some_and(|[one, other]| one.cases == other.cases));
-    let split = shared.min_by_key(|split| names::split_rank(*split))?;
-    let found = match parts(&split)?.map(|part| &part.scores) {
+    let split = shared_split(first, second)?;
+    let parts = [first.splits.get(&split)?, second.splits.get(&split)?];
+    let found = match parts.map(|part| &part.scores) {
         [Scores::Pixels(one), Scores::Pixels(other)] => {
             paired::of_pixels([one, other], figure, tests)
         }
-        [Scores::Images(one), Scores::Images(other)] if first.classes == second.classes => {
+        [Scores::Images(one), Scores::Images(other)] => {
             let name = figure.strip_prefix(OF_SECOND_HEAD).unwrap_or(figure);
             paired::of_images([one, other], first.classes, name, tests)
         }
@@ -546,6 +584,7 @@ mod tests {
         stopped.status.state = RunState::Interrupted;
         let found = compared(&[run("a", 0, &base), other_truth, fewer, stopped.clone()]).remove(0);
         assert_eq!((found.pairs.len(), found.alone), (0, vec!["a".into(), "b".into(), "c".into()]));
+        assert_eq!((found.untested.len(), found.sets.len()), (0, 3));
         assert!(compared(&[run("a", 0, &base), stopped]).is_empty());
     }
 
@@ -644,5 +683,15 @@ mod tests {
         let pair = &found.pairs[0];
         assert!(pair.difference > 0.2 && pair.p < 0.05, "{pair:?}");
         assert!(pair.interval.unwrap().low > 0.0, "{pair:?}");
+    }
+
+    #[test]
+    fn a_figure_without_a_test_leaves_nobody_alone() {
+        let figure = "test.average-precision.macro";
+        let records = [classifier("a", 28, figure), classifier("b", 14, figure)];
+        let found = compared(&records).remove(0);
+        assert_eq!((found.pairs.len(), found.alone.len()), (0, 0));
+        assert_eq!(found.untested, ["a", "b"]);
+        assert_eq!(found.sets, [["a", "b"]]);
     }
 }

@@ -3,6 +3,11 @@
 use super::configuration::same_recipe;
 use crate::record::{Record, RunState};
 
+/// What the runs of several seeds are called together.
+pub(super) fn label_of_seeds(experiment: &str, seeds: usize) -> String {
+    format!("{experiment}, {seeds} seeds")
+}
+
 /// Experiments with two or more finished runs that differ in their seeds only, with the indices of the runs.
 pub(super) fn seeded<'a>(records: &[&'a Record]) -> Vec<(&'a str, Vec<usize>)> {
     let mut experiments: Vec<(&str, Vec<usize>)> = Vec::new();
