@@ -31,13 +31,14 @@ fn wait_for<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// The processes that make two runs, once each has made an epoch.
+/// The processes that make two runs, once each has made an epoch and said so, which it does before the end of the next.
 fn processes(bench: &Bench, child: &mut Child) -> Vec<(PathBuf, String)> {
     wait_for("epoch of two runs", || {
         assert!(child.try_wait().unwrap().is_none(), "it ended before");
         let begun = |run: &PathBuf| {
             let holder = fs::read_to_string(run.join("lock")).ok()?.trim().to_string();
-            run.join("checkpoints/last.json").is_file().then(|| (run.clone(), holder))
+            let is_begun = run.join("checkpoints/last.json").is_file() && epoch(run) > 1;
+            is_begun.then(|| (run.clone(), holder))
         };
         let begun: Vec<_> = runs(bench, "runs").iter().filter_map(begun).collect();
         (begun.len() == 2).then_some(begun)
