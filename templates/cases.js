@@ -281,8 +281,9 @@ document.querySelectorAll(".gallery").forEach((section) => {
       event.preventDefault();
     }
 
-    /// Draws once before the next frame.
+    /// Draws once before the next frame. Names and values of the rows are there at once.
     function draw() {
+      if (rows.some((row) => row.width === undefined)) layOut();
       waiting ??= requestAnimationFrame(() => {
         waiting = undefined;
         layOut();
