@@ -36,13 +36,15 @@ pub(super) fn answer(
     for headline in headlines {
         let Some(column) = headline.columns.first() else { continue };
         let mut sets = by_cases(contestants(headline), comparisons);
-        sets.sort_by_key(|set| std::cmp::Reverse(set.len()));
-        for set in sets.iter().take(MOST_SETS) {
-            let leader = leader(column, set);
-            sentences.push(figure_in_a_sentence(column, leader, set.len(), sets.len() > 1));
+        sets.sort_by_key(|(_, rows)| std::cmp::Reverse(rows.len()));
+        let has_others = sets.len() > 1;
+        let unsaid: usize = sets.iter().skip(MOST_SETS).map(|(_, rows)| rows.len()).sum();
+        for (cases, rows) in &sets[..sets.len().min(MOST_SETS)] {
+            let Some(leader) = leader(column, rows) else { continue };
+            let on_the_same = has_others && cases.is_some();
+            sentences.push(figure_in_a_sentence(column, leader, rows.len(), on_the_same));
             best = best.or(leader.run);
         }
-        let unsaid: usize = sets.iter().skip(MOST_SETS).map(Vec::len).sum();
         if unsaid > 0 {
             sentences.push(format!("The table has {} on other cases.", more_rows(unsaid)));
         }
@@ -116,29 +118,31 @@ impl Contestant<'_> {
     }
 }
 
-/// Rows by the cases that they were evaluated on, each list with at least one. Those that no comparison names, as the rows
-/// of all folds, make one list.
-fn by_cases<'a>(rows: Vec<Contestant<'a>>, comparisons: &[Comparison]) -> Vec<Vec<Contestant<'a>>> {
-    let mut sets: Vec<(Option<&Vec<String>>, Vec<Contestant>)> = Vec::new();
+/// Rows that a comparison names together, since they were evaluated on the same cases.
+type OnTheSameCases<'a, 'b> = (Option<&'b Vec<String>>, Vec<Contestant<'a>>);
+
+/// Rows by the cases that they were evaluated on; `None` of those that no comparison names, as the rows of all folds.
+fn by_cases<'a, 'b>(
+    rows: Vec<Contestant<'a>>,
+    comparisons: &'b [Comparison],
+) -> Vec<OnTheSameCases<'a, 'b>> {
+    let mut sets: Vec<OnTheSameCases> = Vec::new();
     for row in rows {
         let label = row.compared_as();
-        let key = comparisons.iter().flat_map(|one| &one.sets).find(|set| set.contains(&label));
-        match sets.iter_mut().find(|(of, _)| *of == key) {
-            Some((_, set)) => set.push(row),
-            None => sets.push((key, vec![row])),
+        let cases = comparisons.iter().flat_map(|one| &one.sets).find(|set| set.contains(&label));
+        match sets.iter_mut().find(|(of, _)| *of == cases) {
+            Some((_, rows)) => rows.push(row),
+            None => sets.push((cases, vec![row])),
         }
     }
-    sets.into_iter().map(|(_, set)| set).collect()
+    sets
 }
 
-/// The best of rows, of which there is at least one.
-fn leader<'a, 'b>(column: &Column, rows: &'b [Contestant<'a>]) -> &'b Contestant<'a> {
-    let lowest = figure_goal(&column.name.to_string()) == Some(Goal::Lowest);
-    let is_better = |one: &Contestant, other: &Contestant| {
-        let order = one.value.total_cmp(&other.value);
-        if lowest { order.is_lt() } else { order.is_gt() }
-    };
-    rows.iter().skip(1).fold(&rows[0], |best, row| if is_better(row, best) { row } else { best })
+fn leader<'a, 'b>(column: &Column, rows: &'b [Contestant<'a>]) -> Option<&'b Contestant<'a>> {
+    match figure_goal(&column.name.to_string()) == Some(Goal::Lowest) {
+        true => rows.iter().min_by(|a, b| a.value.total_cmp(&b.value)),
+        false => rows.iter().max_by(|a, b| a.value.total_cmp(&b.value)),
+    }
 }
 
 fn more_rows(rows: usize) -> String {
@@ -148,12 +152,12 @@ fn more_rows(rows: usize) -> String {
     }
 }
 
-/// The figure of the best of `rows`, beside which the table has others on other cases or not.
+/// The figure of the best of `rows`, which may be those of the table that are on the same cases.
 fn figure_in_a_sentence(
     column: &Column,
     leader: &Contestant,
     rows: usize,
-    has_others: bool,
+    on_the_same_cases: bool,
 ) -> String {
     let split = column.split.to_lowercase();
     let of = match &leader.shown {
@@ -191,7 +195,7 @@ fn figure_in_a_sentence(
     match rows {
         1 => format!("{label}: {}, {of}.", column.label),
         _ => {
-            let which = if has_others { "on the same cases" } else { "of the table" };
+            let which = if on_the_same_cases { "on the same cases" } else { "of the table" };
             format!("Of {rows} rows {which}, {label} has the best {}: {of}.", column.label)
         }
     }

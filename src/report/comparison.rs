@@ -279,8 +279,8 @@ fn comparison(figure: &str, of: Of, contestants: &[Contestant], tests: usize) ->
         let mut others = contestants.iter().filter(|other| other.label != one.label);
         others.any(|other| shared_split(one, other).is_some())
     };
-    let (partnered, alone): (Vec<&Contestant>, Vec<&Contestant>) =
-        contestants.iter().partition(|one| has_partner(one));
+    let (untested, alone): (Vec<&Contestant>, Vec<&Contestant>) =
+        contestants.iter().filter(|one| !paired(&one.label)).partition(|one| has_partner(one));
     let label = |one: &Contestant| one.label.clone();
     let empty = "A case without a lesion and without a predicted one counts as found, whatever the rules of the runs.";
     let of_ranking = figure.trim_start_matches(OF_SECOND_HEAD).starts_with("auc.");
@@ -295,7 +295,7 @@ fn comparison(figure: &str, of: Of, contestants: &[Contestant], tests: usize) ->
             _ => "a paired permutation test",
         },
         alone: alone.into_iter().map(label).collect(),
-        untested: partnered.into_iter().map(label).filter(|label| !paired(label)).collect(),
+        untested: untested.into_iter().map(label).collect(),
         sets: by_cases(contestants),
         pairs,
         tests,
@@ -309,9 +309,8 @@ fn by_cases(contestants: &[Contestant]) -> Vec<Vec<String>> {
     let mut sets: Vec<(&Contestant, Vec<String>)> = Vec::new();
     for one in contestants {
         let split = decisive(one);
-        let is_of = |first: &Contestant| {
-            split == decisive(first) && split.is_some() && shared_split(first, one) == split
-        };
+        let is_of =
+            |first: &Contestant| decisive(first) == split && shared_split(first, one) == split;
         match sets.iter_mut().find(|(first, _)| is_of(first)) {
             Some((_, set)) => set.push(one.label.clone()),
             None => sets.push((one, vec![one.label.clone()])),
